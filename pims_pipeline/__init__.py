@@ -1,0 +1,1 @@
+"""Keeps veterinary clinics' case data in step with their practice management systems."""

@@ -1,0 +1,1 @@
+"""The `pims` command, one file per noun."""

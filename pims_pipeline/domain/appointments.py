@@ -1,0 +1,202 @@
+"""What a diary holds: appointments, listings of them, and single look-ups.
+
+Vendor words are kept as they are; their meaning for a case is decided in
+``pims_pipeline.domain.cases``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from pims_pipeline.domain.clinics import DateRange
+
+
+class RecordKind(StrEnum):
+    """What a diary record stands for; only an appointment becomes a case."""
+
+    APPOINTMENT = "appointment"
+    BLOCK = "block"
+    ROSTER = "roster"
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """The animal. Diaries often carry no species or breed; consultations do."""
+
+    id: str | None = None
+    name: str = ""
+    species: str | None = None
+    breed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The animal's owner."""
+
+    id: str | None = None
+    name: str = ""
+    phone: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PimsAppointment:
+    """One diary record, normalized from a vendor's answer.
+
+    Attributes:
+        appointment_id: The vendor's identity of the visit; unique within a clinic.
+        consultation_id: The vendor's identity of the medical record, once one is open.
+        scheduled_start: Aware UTC.
+        scheduled_end: Aware UTC.
+        business_date: The date of ``scheduled_start`` in the clinic's zone.
+        status: The vendor's own words.
+        appointment_type: The clinic's own words.
+        vendor_updated_at: When the vendor last changed the record; aware UTC.
+    """
+
+    appointment_id: str
+    scheduled_start: datetime
+    scheduled_end: datetime
+    business_date: date
+    status: str = ""
+    consultation_id: str | None = None
+    appointment_type: str | None = None
+    patient: Patient = Patient()
+    client: Client = Client()
+    provider: str | None = None
+    room: str | None = None
+    reason: str | None = None
+    notes: str | None = None
+    kind: RecordKind = RecordKind.APPOINTMENT
+    vendor_updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinedRecord:
+    """A record of a listing that could not be read, without what it said.
+
+    Attributes:
+        pims_id: The vendor's identity, when at least that could be read.
+        record_key: What names the record across listings: its identity, or
+            ``sha256:`` and a digest of the raw record.
+        business_date: When at least the start could be read.
+        error_message: What was wrong, without personal data.
+    """
+
+    record_key: str
+    error_class: str
+    error_message: str
+    pims_id: str | None = None
+    business_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one listing of a clinic's diary returned for a window.
+
+    Attributes:
+        appointments: The readable records whose business date lies in the window, each
+            identity once.
+        fetched_at: Aware UTC, taken before the request was sent: the listing cannot
+            know anything that happened at the vendor before this moment too late.
+        complete: Whether the listing provably holds the whole window. Nothing may be
+            concluded from a record's absence when it does not.
+    """
+
+    window: DateRange
+    appointments: tuple[PimsAppointment, ...]
+    fetched_at: datetime
+    quarantined: tuple[QuarantinedRecord, ...] = ()
+    complete: bool = True
+
+    @property
+    def hides_identities(self) -> bool:
+        """Whether an unreadable record may be any of the visits that seem absent."""
+        return any(record.pims_id is None for record in self.quarantined)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentLookup:
+    """What the vendor says of one appointment when asked by its identity.
+
+    Attributes:
+        found: False when the vendor does not know the identity (any more).
+        deleted: True when the vendor says that the record was deleted.
+        asked_at: Aware UTC, taken before the request was sent.
+    """
+
+    appointment_id: str
+    asked_at: datetime
+    found: bool
+    deleted: bool = False
+    kind: RecordKind = RecordKind.APPOINTMENT
+    status: str | None = None
+    scheduled_start: datetime | None = None
+    scheduled_end: datetime | None = None
+    business_date: date | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the visit still exists at the vendor."""
+        return self.found and not self.deleted and self.kind is RecordKind.APPOINTMENT
+
+
+def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:
+    """The appointment as JSON-ready values, keys in camelCase, moments in ISO 8601."""
+    updated = appointment.vendor_updated_at
+    return {
+        "appointmentId": appointment.appointment_id,
+        "consultationId": appointment.consultation_id,
+        "scheduledStart": appointment.scheduled_start.isoformat(),
+        "scheduledEnd": appointment.scheduled_end.isoformat(),
+        "businessDate": appointment.business_date.isoformat(),
+        "status": appointment.status,
+        "appointmentType": appointment.appointment_type,
+        "patient": patient_payload(appointment.patient),
+        "client": {
+            "id": appointment.client.id,
+            "name": appointment.client.name,
+            "phone": appointment.client.phone,
+            "email": appointment.client.email,
+        },
+        "provider": appointment.provider,
+        "room": appointment.room,
+        "reason": appointment.reason,
+        "notes": appointment.notes,
+        "kind": appointment.kind.value,
+        "vendorUpdatedAt": updated.isoformat() if updated else None,
+    }
+
+
+def patient_payload(patient: Patient) -> dict[str, str | None]:
+    """The patient as JSON-ready values."""
+    return {
+        "id": patient.id,
+        "name": patient.name,
+        "species": patient.species,
+        "breed": patient.breed,
+    }
+
+
+def appointment_from_payload(payload: Mapping[str, Any]) -> PimsAppointment:
+    """The appointment that ``appointment_payload`` gave ``payload`` for."""
+    updated = payload["vendorUpdatedAt"]
+    return PimsAppointment(
+        appointment_id=payload["appointmentId"],
+        consultation_id=payload["consultationId"],
+        scheduled_start=datetime.fromisoformat(payload["scheduledStart"]),
+        scheduled_end=datetime.fromisoformat(payload["scheduledEnd"]),
+        business_date=date.fromisoformat(payload["businessDate"]),
+        status=payload["status"],
+        appointment_type=payload["appointmentType"],
+        patient=Patient(**payload["patient"]),
+        client=Client(**payload["client"]),
+        provider=payload["provider"],
+        room=payload["room"],
+        reason=payload["reason"],
+        notes=payload["notes"],
+        kind=RecordKind(payload["kind"]),
+        vendor_updated_at=datetime.fromisoformat(updated) if updated else None,
+    )

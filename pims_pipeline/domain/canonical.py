@@ -1,0 +1,20 @@
+"""Canonical JSON and its digest: how two payloads are told to be the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def canonical_json(payload: Mapping[str, Any]) -> str:
+    """``payload`` as JSON text that depends on its content alone, not on key order."""
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(text: str) -> str:
+    """The SHA-256 of ``text`` in hexadecimal.
+
+    A lone surrogate (a broken emoji in a vendor's record) is digested as it stands
+    rather than refused.
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,171 @@
+"""Clinics, their business dates, windows of dates, and local time to UTC.
+
+Everything that depends on a clinic's own clock is decided here. Nothing here reads
+the server's clock or zone: moments and zones are arguments.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+MAX_REQUEST_DAYS = 366
+"""The longest range of business dates that one request may name."""
+MAX_FETCH_DAYS = 31
+"""The longest window asked of a vendor in one listing request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """A tenant: one veterinary clinic and the system it keeps its diary in.
+
+    Attributes:
+        slug: The name that people and partition keys use.
+        timezone: IANA name of the zone the clinic's diary is kept in.
+        provider_type: Which adapter speaks to its PIMS, such as ``idexx_neo``.
+        provider_base_url: Where its PIMS answers, without a trailing slash.
+    """
+
+    id: UUID
+    slug: str
+    name: str
+    timezone: str
+    provider_type: str
+    provider_base_url: str
+    is_active: bool
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The clinic's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def partition_key(self, business_date: date) -> str:
+        """The key that names this clinic's day wherever a partition is named."""
+        return f"{self.slug}|{business_date.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DateRange:
+    """Business dates from ``start`` to ``end``, both included.
+
+    Raises:
+        ValueError: If ``end`` lies before ``start``, or the range is longer than
+            ``MAX_REQUEST_DAYS``.
+    """
+
+    start: date
+    end: date
+
+    def __post_init__(self) -> None:
+        if self.end < self.start:
+            raise ValueError(f"the range ends on {self.end}, before it starts on {self.start}")
+        if len(self) > MAX_REQUEST_DAYS:
+            raise ValueError(
+                f"the range {self} has {len(self)} days; at most {MAX_REQUEST_DAYS} are allowed"
+            )
+
+    def __len__(self) -> int:
+        return (self.end - self.start).days + 1
+
+    def __contains__(self, day: object) -> bool:
+        return isinstance(day, date) and self.start <= day <= self.end
+
+    def __iter__(self) -> Iterator[date]:
+        return (self.start + timedelta(days=offset) for offset in range(len(self)))
+
+    def __str__(self) -> str:
+        return f"{self.start.isoformat()}..{self.end.isoformat()}"
+
+    def covers(self, other: "DateRange") -> bool:
+        """Whether every date of ``other`` lies in this range."""
+        return self.start <= other.start and other.end <= self.end
+
+    def split(self, max_days: int = MAX_FETCH_DAYS) -> Iterator["DateRange"]:
+        """This range in consecutive pieces of at most ``max_days`` days."""
+        start = self.start
+        while start <= self.end:
+            end = min(start + timedelta(days=max_days - 1), self.end)
+            yield DateRange(start, end)
+            start = end + timedelta(days=1)
+
+
+def windows_of(days: Iterable[date], max_days: int = MAX_FETCH_DAYS) -> list[DateRange]:
+    """The fewest windows of at most ``max_days`` that hold exactly ``days``.
+
+    A gap in the dates starts a new window, so that nothing is asked of a vendor
+    that nobody selected.
+    """
+    windows: list[DateRange] = []
+    run: list[date] = []
+    for day in sorted(set(days)):
+        if run and (day - run[-1] > timedelta(days=1) or len(run) == max_days):
+            windows.append(DateRange(run[0], run[-1]))
+            run = []
+        run.append(day)
+    if run:
+        windows.append(DateRange(run[0], run[-1]))
+    return windows
+
+
+def local_to_utc(local: datetime, zone: ZoneInfo) -> datetime:
+    """The moment that a wall clock in ``zone`` showed ``local``.
+
+    A local time that a clock change skipped moves forward by the length of the gap;
+    one that a clock change repeated means its first occurrence.
+
+    Args:
+        local: A naive wall-clock time.
+        zone: The zone of the wall clock.
+
+    Raises:
+        ValueError: If ``local`` carries a zone of its own.
+    """
+    if local.tzinfo is not None:
+        raise ValueError("a wall-clock time must not carry a zone")
+    # fold=0 takes the offset that was in force before the change. For a repeated time
+    # that is the first occurrence; for a skipped one it lands past the gap by exactly
+    # the gap's length. Both are the rules above.
+    return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+
+
+def business_date(moment: datetime, zone: ZoneInfo) -> date:
+    """The calendar date that clocks in ``zone`` show at ``moment`` (aware)."""
+    return moment.astimezone(zone).date()
+
+
+def day_bounds(window: DateRange, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The window's first moment and the first moment after it, in UTC."""
+    first = datetime.combine(window.start, time.min)
+    after = datetime.combine(window.end + timedelta(days=1), time.min)
+    return local_to_utc(first, zone), local_to_utc(after, zone)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The IANA zone called ``name``.
+
+    Raises:
+        ValueError: If there is no such zone.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"unknown time zone {name!r}; use an IANA name such as America/New_York"
+        ) from error
+
+
+def checked_slug(slug: str) -> str:
+    """``slug``, if it may name a clinic.
+
+    Raises:
+        ValueError: If it may not; a slug becomes part of partition keys and addresses.
+    """
+    if not SLUG_PATTERN.fullmatch(slug):
+        raise ValueError(
+            f"{slug!r} is not a clinic slug; use 2 to 40 lower-case letters, digits and hyphens, "
+            "starting with a letter or digit"
+        )
+    return slug

@@ -1,0 +1,202 @@
+"""What a visit's medical record holds, and which of its numbers can be true.
+
+Reading a vendor's markup and units is an adapter's work; the rules that hold for
+every vendor (plausible vitals, Fahrenheit readings, SOAP headings) stand here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pims_pipeline.domain.appointments import Patient, patient_payload
+
+PLAUSIBLE_RANGES: Mapping[str, tuple[float, float]] = {
+    "temperature_c": (32.0, 43.0),
+    "weight_kg": (0.02, 1200.0),
+    "pulse_bpm": (20.0, 350.0),
+    "respiration_bpm": (4.0, 200.0),
+}
+FAHRENHEIT_RANGE = (90.0, 110.0)
+"""Readings no living animal has in Celsius, and every living animal has in Fahrenheit."""
+KG_PER_LB = 0.45359237
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """One measured value.
+
+    Attributes:
+        value: In the unit of the field it stands in (°C, kg, beats or breaths a minute).
+        raw_value: As the vendor sent it.
+        raw_unit: As the vendor sent it, if it did.
+    """
+
+    value: float
+    raw_value: str
+    raw_unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """A visit's vital signs; a value that was not measured is None."""
+
+    temperature_c: Vital | None = None
+    weight_kg: Vital | None = None
+    pulse_bpm: Vital | None = None
+    respiration_bpm: Vital | None = None
+
+    def implausible(self) -> tuple[str, ...]:
+        """The names of the values that no patient can have; they are kept, and flagged."""
+        return tuple(
+            name
+            for name, (low, high) in PLAUSIBLE_RANGES.items()
+            if (vital := getattr(self, name)) is not None and not low <= vital.value <= high
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SoapNotes:
+    """Clinical notes by the four headings of a SOAP record; a missing part is empty."""
+
+    subjective: str = ""
+    objective: str = ""
+    assessment: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PimsConsultation:
+    """A visit's medical record, normalized from a vendor's answer.
+
+    Attributes:
+        soap_notes: Set when the notes carry SOAP headings.
+        notes: The notes as plain text, whole.
+        patient: As the medical record names it; carries the species a diary lacks.
+    """
+
+    appointment_id: str
+    consultation_id: str
+    consultation_date: date | None = None
+    status: str | None = None
+    soap_notes: SoapNotes | None = None
+    notes: str | None = None
+    vitals: Vitals | None = None
+    diagnoses: tuple[str, ...] = ()
+    treatments: tuple[str, ...] = ()
+    declined_treatments: tuple[str, ...] = ()
+    discharge_instructions: str | None = None
+    reason: str | None = None
+    patient: Patient | None = None
+
+
+def celsius(value: float, unit: str | None) -> float:
+    """A temperature in °C, rounded to 0.01.
+
+    A reading between 90 and 110 is Fahrenheit whatever its unit says, because no
+    living animal has it in Celsius.
+    """
+    fahrenheit = (unit or "").strip().lstrip("°").lower().startswith("f")
+    low, high = FAHRENHEIT_RANGE
+    if fahrenheit or low <= value <= high:
+        return round((value - 32) * 5 / 9, 2)
+    return value
+
+
+def kilograms(value: float, unit: str | None) -> float:
+    """A weight in kg, rounded to a gram. Without a unit the value is taken as kg."""
+    word = (unit or "kg").strip().lower().rstrip(".")
+    if word in {"lb", "lbs", "pound", "pounds"}:
+        return round(value * KG_PER_LB, 3)
+    if word in {"g", "gram", "grams"}:
+        return round(value / 1000, 3)
+    if word in {"oz", "ounce", "ounces"}:
+        return round(value * KG_PER_LB / 16, 3)
+    return value
+
+
+_HEADINGS = {
+    "s": "subjective",
+    "subjective": "subjective",
+    "o": "objective",
+    "objective": "objective",
+    "a": "assessment",
+    "assessment": "assessment",
+    "p": "plan",
+    "plan": "plan",
+}
+_HEADINGS_OF_A_RECORD = 2
+_HEADING = re.compile(
+    r"^[ \t]*(?:(subjective|objective|assessment|plan)[ \t]*(?:[:.\-–][ \t]*|$)"
+    r"|([SOAP])[ \t]*(?:[:)][ \t]*|$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def split_soap(text: str) -> SoapNotes | None:
+    """The notes by their SOAP headings, or None when they carry fewer than two.
+
+    A heading stands at the start of a line: a letter with a colon or bracket, or the
+    word. One heading alone is more often prose than structure ("Plan: see Tuesday"),
+    and splitting it would hide the rest. Text before the first heading joins the
+    subjective part, repeated headings are joined, so no word is lost.
+    """
+    found = list(_HEADING.finditer(text))
+    names = [_HEADINGS[(match[1] or match[2]).lower()] for match in found]
+    if len(set(names)) < _HEADINGS_OF_A_RECORD:
+        return None
+    parts: dict[str, list[str]] = {name: [] for name in _HEADINGS.values()}
+    parts["subjective"].append(text[: found[0].start()])
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    for name, match, end in zip(names, found, ends, strict=True):
+        parts[name].append(text[match.end() : end])
+    return SoapNotes(
+        **{
+            name: "\n".join(piece.strip() for piece in pieces if piece.strip())
+            for name, pieces in parts.items()
+        }
+    )
+
+
+def consultation_payload(consultation: PimsConsultation) -> dict[str, Any]:
+    """The consultation as JSON-ready values, keys in camelCase."""
+    soap = consultation.soap_notes
+    vitals = consultation.vitals
+    day = consultation.consultation_date
+    return {
+        "appointmentId": consultation.appointment_id,
+        "consultationId": consultation.consultation_id,
+        "consultationDate": day.isoformat() if day else None,
+        "status": consultation.status,
+        "soapNotes": {
+            "subjective": soap.subjective,
+            "objective": soap.objective,
+            "assessment": soap.assessment,
+            "plan": soap.plan,
+        }
+        if soap
+        else None,
+        "notes": consultation.notes,
+        "vitals": {
+            "temperatureC": _vital_payload(vitals.temperature_c),
+            "weightKg": _vital_payload(vitals.weight_kg),
+            "pulseBpm": _vital_payload(vitals.pulse_bpm),
+            "respirationBpm": _vital_payload(vitals.respiration_bpm),
+            "implausible": list(vitals.implausible()),
+        }
+        if vitals
+        else None,
+        "diagnoses": list(consultation.diagnoses),
+        "treatments": list(consultation.treatments),
+        "declinedTreatments": list(consultation.declined_treatments),
+        "dischargeInstructions": consultation.discharge_instructions,
+        "reason": consultation.reason,
+        "patient": patient_payload(consultation.patient) if consultation.patient else None,
+    }
+
+
+def _vital_payload(vital: Vital | None) -> dict[str, Any] | None:
+    if vital is None:
+        return None
+    return {"value": vital.value, "rawValue": vital.raw_value, "rawUnit": vital.raw_unit}

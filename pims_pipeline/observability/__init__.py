@@ -1,0 +1,1 @@
+"""Logs that carry no personal data."""

@@ -1,0 +1,1 @@
+"""Everything Dagster, one file per Dagster noun."""

@@ -1,0 +1,1 @@
+"""The port to practice management systems, and one adapter per vendor."""

@@ -1,0 +1,1 @@
+"""The IDEXX Neo adapter."""

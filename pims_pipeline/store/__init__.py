@@ -1,0 +1,1 @@
+"""Postgres: tables, migrations, and plain functions that take a Connection."""

@@ -1,0 +1,1 @@
+"""The three phases: fetch, plan, apply. Knows neither Dagster nor FastAPI."""
