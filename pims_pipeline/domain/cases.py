@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pims_pipeline.domain.appointments import PimsAppointment
 
@@ -214,3 +214,15 @@ def draft_of(appointment: PimsAppointment) -> CaseDraft:
         },
         knows_status=status is not None,
     )
+
+
+_CASE_NAMESPACE = UUID("5b0a3b5e-6d3c-5f0e-9c51-0c1f0f6f7a52")
+
+
+def case_id_of(clinic_id: UUID, provider_type: str, pims_id: str) -> UUID:
+    """The identity of the case that a vendor's visit becomes.
+
+    It follows from the visit alone, so that a plan can name it without asking a
+    database, and a visit whose case was lost gets the same case again.
+    """
+    return uuid5(_CASE_NAMESPACE, f"{clinic_id}/{provider_type}/{pims_id}")

@@ -1,0 +1,272 @@
+"""Phase 3: which cases have lost their visit, and whether that may be believed.
+
+Pure. A case is retired only when its visit is missing from a listing that can be
+trusted *and* that is confirmed: by asking the vendor for the visit itself, or, where a
+vendor cannot be asked, by a second listing some time later. Reading and writing is done
+by ``pims_pipeline.sync.reconciliation``.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from pims_pipeline.domain.appointments import (
+    AppointmentLookup,
+    PimsAppointment,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.cases import Case
+from pims_pipeline.domain.outcome import Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletionPolicy:
+    """How much may vanish at once before a person has to look.
+
+    Attributes:
+        min_orphans: So many may always be retired.
+        max_percent: Share of the window's active cases that may be retired at once.
+        absence_interval: How far apart two listings must lie to confirm an absence where
+            the vendor cannot be asked for one visit.
+    """
+
+    min_orphans: int = 5
+    max_percent: float = 30.0
+    absence_interval: timedelta = timedelta(minutes=15)
+
+    def allows(self, orphans: int, active: int) -> bool:
+        """Whether so many of the active cases may be retired without a person's consent."""
+        return orphans <= max(self.min_orphans, active * self.max_percent / 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedCase:
+    """An active case of the window, with what is known of its visit.
+
+    Attributes:
+        appointment: As landed; None when the visit was never landed.
+        last_seen_at: When the latest listing that held it was fetched.
+        missing_since: When the first complete listing without it was fetched.
+        removed_at: When the vendor was found to have it no more.
+    """
+
+    case: Case
+    appointment: PimsAppointment | None = None
+    last_seen_at: datetime | None = None
+    missing_since: datetime | None = None
+    removed_at: datetime | None = None
+
+
+class RetirementReason(StrEnum):
+    """What the vendor said of a visit whose case is retired."""
+
+    UNKNOWN_TO_VENDOR = "unknown_to_vendor"
+    DELETED_BY_VENDOR = "deleted_by_vendor"
+    NOT_A_VISIT = "not_a_visit"
+    ABSENT_TWICE = "absent_twice"
+
+
+class HoldReason(StrEnum):
+    """Why the deletion guard struck."""
+
+    EMPTY_LISTING = "empty_listing"
+    TOO_MANY_ORPHANS = "too_many_orphans"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """A case to be soft-deleted, and why."""
+
+    case: Case
+    reason: RetirementReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationPlan:
+    """What the comparison of cases and diary leads to.
+
+    Attributes:
+        retire: Cases to be soft-deleted; empty when the window is held.
+        follow: Visits that stand elsewhere or otherwise than landed: the landed record
+            with what the vendor now says of it, to be applied like a listing's.
+        orphans: Every confirmed orphan, retired or held.
+        unconfirmed: Cases missing from the listing that the vendor could not yet be
+            asked about; they are kept.
+        hold: Set when the deletion guard struck.
+    """
+
+    retire: tuple[Retirement, ...]
+    follow: tuple[PimsAppointment, ...]
+    orphans: tuple[UUID, ...]
+    unconfirmed: tuple[UUID, ...]
+    hold: HoldReason | None
+    active: int
+    by_date: Mapping[date, Counts]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether applying it changes nothing."""
+        return not (self.retire or self.follow)
+
+
+def orphan_candidates(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple[TrackedCase, ...]:
+    """The cases that the listing should hold and does not.
+
+    A case seen by a listing fetched later than this one is no candidate, nor is one whose
+    record was there but could not be read.
+    """
+    present = {
+        appointment.appointment_id
+        for appointment in snapshot.appointments
+        if appointment.kind is RecordKind.APPOINTMENT
+    }
+    present |= {record.pims_id for record in snapshot.quarantined if record.pims_id}
+    return tuple(
+        tracked
+        for tracked in cases
+        if tracked.case.pims_id not in present
+        and not (tracked.last_seen_at and tracked.last_seen_at > snapshot.fetched_at)
+    )
+
+
+def must_hold_unseen(cases: Collection[TrackedCase], snapshot: Snapshot) -> bool:
+    """Whether the listing is so empty that nobody needs to be asked before holding."""
+    return bool(cases) and not snapshot.appointments and not snapshot.quarantined
+
+
+def plan_reconciliation(
+    cases: Collection[TrackedCase],
+    snapshot: Snapshot,
+    policy: DeletionPolicy,
+    *,
+    lookups: Mapping[str, AppointmentLookup] | None,
+) -> ReconciliationPlan:
+    """Decide which cases are retired, follow their visit, or stay.
+
+    Args:
+        cases: The window's active cases.
+        snapshot: The listing; one that is not complete retires nothing.
+        policy: The deletion guard's limits.
+        lookups: By vendor identity, what the vendor said of the candidates; a candidate
+            that is not in it is unconfirmed. None when the vendor cannot be asked.
+    """
+    candidates = orphan_candidates(cases, snapshot) if snapshot.complete else ()
+    retire: list[Retirement] = []
+    follow: list[PimsAppointment] = []
+    unconfirmed: list[TrackedCase] = []
+    for tracked in candidates:
+        reason = _reason_to_retire(tracked, snapshot, policy, lookups)
+        if reason is not None:
+            retire.append(Retirement(case=tracked.case, reason=reason))
+            continue
+        lookup = (lookups or {}).get(tracked.case.pims_id)
+        if lookup is None:
+            unconfirmed.append(tracked)
+        elif moved := _as_the_vendor_says(tracked, lookup):
+            follow.append(moved)
+    hold = _hold(cases, snapshot, len(retire), policy)
+    orphans = tuple(
+        [tracked.case.id for tracked in candidates]
+        if hold is HoldReason.EMPTY_LISTING
+        else [each.case.id for each in retire]
+    )
+    if hold is not None:
+        retire, follow = [], []
+    waiting = tuple(tracked.case.id for tracked in unconfirmed)
+    return ReconciliationPlan(
+        retire=tuple(retire),
+        follow=tuple(follow),
+        orphans=orphans,
+        unconfirmed=waiting,
+        hold=hold,
+        active=len(cases),
+        by_date=_counts(
+            cases,
+            retire=retire,
+            follow=follow,
+            held=orphans if hold else (),
+            unconfirmed=waiting,
+        ),
+    )
+
+
+def _reason_to_retire(
+    tracked: TrackedCase,
+    snapshot: Snapshot,
+    policy: DeletionPolicy,
+    lookups: Mapping[str, AppointmentLookup] | None,
+) -> RetirementReason | None:
+    if tracked.removed_at is not None:
+        return RetirementReason.UNKNOWN_TO_VENDOR
+    if lookups is None:
+        since = tracked.missing_since
+        absent_twice = (
+            since is not None
+            and snapshot.fetched_at - since >= policy.absence_interval
+            and not snapshot.hides_identities
+        )
+        return RetirementReason.ABSENT_TWICE if absent_twice else None
+    lookup = lookups.get(tracked.case.pims_id)
+    if lookup is None or lookup.stands:
+        return None
+    if not lookup.found:
+        return RetirementReason.UNKNOWN_TO_VENDOR
+    if lookup.deleted:
+        return RetirementReason.DELETED_BY_VENDOR
+    return RetirementReason.NOT_A_VISIT
+
+
+def _as_the_vendor_says(tracked: TrackedCase, lookup: AppointmentLookup) -> PimsAppointment | None:
+    """The landed record with the looked-up time and status, or None when nothing differs."""
+    landed = tracked.appointment
+    if landed is None or lookup.scheduled_start is None or lookup.business_date is None:
+        return None
+    seen = replace(
+        landed,
+        scheduled_start=lookup.scheduled_start,
+        scheduled_end=lookup.scheduled_end or lookup.scheduled_start,
+        business_date=lookup.business_date,
+        status=lookup.status or landed.status,
+    )
+    return None if seen == landed else seen
+
+
+def _hold(
+    cases: Collection[TrackedCase], snapshot: Snapshot, orphans: int, policy: DeletionPolicy
+) -> HoldReason | None:
+    if snapshot.complete and must_hold_unseen(cases, snapshot):
+        return HoldReason.EMPTY_LISTING
+    if not policy.allows(orphans, len(cases)):
+        return HoldReason.TOO_MANY_ORPHANS
+    return None
+
+
+def _counts(
+    cases: Iterable[TrackedCase],
+    *,
+    retire: Iterable[Retirement],
+    follow: Iterable[PimsAppointment],
+    held: Collection[UUID],
+    unconfirmed: Collection[UUID],
+) -> dict[date, Counts]:
+    retired = {each.case.id for each in retire}
+    followed = {each.appointment_id for each in follow}
+    by_date: defaultdict[date, Counts] = defaultdict(Counts)
+    for tracked in cases:
+        case = tracked.case
+        if case.id in retired:
+            fate = Counts(found=1, deleted=1)
+        elif case.id in held:
+            fate = Counts(found=1, held=1)
+        elif case.pims_id in followed:
+            fate = Counts(found=1, updated=1)
+        elif case.id in unconfirmed:
+            fate = Counts(found=1, skipped=1)
+        else:
+            fate = Counts(found=1, unchanged=1)
+        by_date[case.scheduled_date] += fate
+    return dict(by_date)
