@@ -83,6 +83,10 @@ class DateRange:
         """Whether every date of ``other`` lies in this range."""
         return self.start <= other.start and other.end <= self.end
 
+    def overlaps(self, other: "DateRange") -> bool:
+        """Whether this range and ``other`` share a date."""
+        return self.start <= other.end and other.start <= self.end
+
     def split(self, max_days: int = MAX_FETCH_DAYS) -> Iterator["DateRange"]:
         """This range in consecutive pieces of at most ``max_days`` days."""
         start = self.start

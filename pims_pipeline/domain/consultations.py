@@ -97,7 +97,7 @@ def celsius(value: float, unit: str | None) -> float:
     A reading between 90 and 110 is Fahrenheit whatever its unit says, because no
     living animal has it in Celsius.
     """
-    fahrenheit = (unit or "").strip().lstrip("°").lower().startswith("f")
+    fahrenheit = (unit or "").lstrip("°º ").lower().startswith("f")
     low, high = FAHRENHEIT_RANGE
     if fahrenheit or low <= value <= high:
         return round((value - 32) * 5 / 9, 2)
@@ -127,10 +127,17 @@ _HEADINGS = {
     "plan": "plan",
 }
 _HEADINGS_OF_A_RECORD = 2
+# Lines may hold non-breaking spaces and end in a carriage return. A "P:" with nothing but
+# a number behind it is the pulse of a "T: … P: … R: …" block, not a plan.
 _HEADING = re.compile(
-    r"^[ \t]*(?:(subjective|objective|assessment|plan)[ \t]*(?:[:.\-–][ \t]*|$)"
-    r"|([SOAP])[ \t]*(?:[:)][ \t]*|$))",
-    re.IGNORECASE | re.MULTILINE,
+    r"""
+    ^[^\S\n]* (?:
+        (subjective|objective|assessment|plan) [^\S\n]* (?: [:.\-–][^\S\n]* | $ )
+      | (?! P [^\S\n]* [:)] [^\S\n]* [0-9]+ [^\S\n]* (?:bpm|/min)? [^\S\n]* $ )
+        ([SOAP]) [^\S\n]* (?: [:)][^\S\n]* | $ )
+    )
+    """,
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 
 
@@ -143,7 +150,8 @@ def split_soap(text: str) -> SoapNotes | None:
     subjective part, repeated headings are joined, so no word is lost.
     """
     found = list(_HEADING.finditer(text))
-    names = [_HEADINGS[(match[1] or match[2]).lower()] for match in found]
+    # Case is ignored the Unicode way, so that "ſ" is an "s" here too.
+    names = [_HEADINGS[(match[1] or match[2]).casefold()] for match in found]
     if len(set(names)) < _HEADINGS_OF_A_RECORD:
         return None
     parts: dict[str, list[str]] = {name: [] for name in _HEADINGS.values()}

@@ -7,7 +7,7 @@ Pure. Reading the diary and the store, and writing what is planned here, is done
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -153,7 +153,9 @@ def plan_inbound(
                     fate = _FATES.get(write.kind, _UPDATED)
         fates[appointment.business_date] += fate
     for record in snapshot.quarantined:
-        fates[record.business_date or snapshot.window.start] += _QUARANTINED
+        day = record.business_date
+        # A date that was misread must not carry the count out of the window.
+        fates[day if day and day in snapshot.window else snapshot.window.start] += _QUARANTINED
     return InboundPlan(
         landings=tuple(landings),
         sightings=tuple(sightings),
@@ -270,8 +272,8 @@ def _case_values(case: Case | CaseDraft) -> dict[str, Any]:
         "client_name": case.client_name,
         "client_phone": case.client_phone,
         "scheduled_date": case.scheduled_date.isoformat(),
-        "scheduled_start": case.scheduled_start.isoformat(),
-        "scheduled_end": case.scheduled_end.isoformat(),
+        "scheduled_start": case.scheduled_start.astimezone(UTC).isoformat(),
+        "scheduled_end": case.scheduled_end.astimezone(UTC).isoformat(),
         "status": case.status.value,
         "case_type": case.case_type.value,
     }

@@ -79,10 +79,15 @@ class HoldReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retirement:
-    """A case to be soft-deleted, and why."""
+    """A case to be soft-deleted, and why.
+
+    Attributes:
+        gone_at: The moment at which the vendor is known to have it no more; aware UTC.
+    """
 
     case: Case
     reason: RetirementReason
+    gone_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +139,13 @@ def orphan_candidates(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple
 
 
 def must_hold_unseen(cases: Collection[TrackedCase], snapshot: Snapshot) -> bool:
-    """Whether the listing is so empty that nobody needs to be asked before holding."""
-    return bool(cases) and not snapshot.appointments and not snapshot.quarantined
+    """Whether the listing is so empty that nobody needs to be asked before holding.
+
+    Cases that a later listing has seen do not make an old, empty one suspicious.
+    """
+    if snapshot.appointments or snapshot.quarantined:
+        return False
+    return bool(orphan_candidates(cases, snapshot))
 
 
 def plan_reconciliation(
@@ -159,11 +169,12 @@ def plan_reconciliation(
     follow: list[PimsAppointment] = []
     unconfirmed: list[TrackedCase] = []
     for tracked in candidates:
+        lookup = (lookups or {}).get(tracked.case.pims_id)
         reason = _reason_to_retire(tracked, snapshot, policy, lookups)
         if reason is not None:
-            retire.append(Retirement(case=tracked.case, reason=reason))
+            gone_at = tracked.removed_at or (lookup.asked_at if lookup else snapshot.fetched_at)
+            retire.append(Retirement(case=tracked.case, reason=reason, gone_at=gone_at))
             continue
-        lookup = (lookups or {}).get(tracked.case.pims_id)
         if lookup is None:
             unconfirmed.append(tracked)
         elif moved := _as_the_vendor_says(tracked, lookup):
@@ -200,24 +211,41 @@ def _reason_to_retire(
     policy: DeletionPolicy,
     lookups: Mapping[str, AppointmentLookup] | None,
 ) -> RetirementReason | None:
+    lookup = (lookups or {}).get(tracked.case.pims_id)
+    if lookup is not None:
+        # The vendor's word of today outweighs what was found before.
+        return _reason_in(lookup)
     if tracked.removed_at is not None:
         return RetirementReason.UNKNOWN_TO_VENDOR
-    if lookups is None:
-        since = tracked.missing_since
-        absent_twice = (
-            since is not None
-            and snapshot.fetched_at - since >= policy.absence_interval
-            and not snapshot.hides_identities
-        )
-        return RetirementReason.ABSENT_TWICE if absent_twice else None
-    lookup = lookups.get(tracked.case.pims_id)
-    if lookup is None or lookup.stands:
+    if lookups is not None:
+        return None
+    if tracked.appointment and tracked.appointment.kind is not RecordKind.APPOINTMENT:
+        # A listing holds it, as something else: nothing about it is absent.
+        return RetirementReason.NOT_A_VISIT
+    if _is_absent_twice(tracked, snapshot, policy):
+        return RetirementReason.ABSENT_TWICE
+    return None
+
+
+def _reason_in(lookup: AppointmentLookup) -> RetirementReason | None:
+    if lookup.stands:
         return None
     if not lookup.found:
         return RetirementReason.UNKNOWN_TO_VENDOR
     if lookup.deleted:
         return RetirementReason.DELETED_BY_VENDOR
     return RetirementReason.NOT_A_VISIT
+
+
+def _is_absent_twice(tracked: TrackedCase, snapshot: Snapshot, policy: DeletionPolicy) -> bool:
+    """Whether an earlier listing lacked the visit too; one listing is not two."""
+    since = tracked.missing_since
+    return (
+        since is not None
+        and since < snapshot.fetched_at
+        and snapshot.fetched_at - since >= policy.absence_interval
+        and not snapshot.hides_identities
+    )
 
 
 def _as_the_vendor_says(tracked: TrackedCase, lookup: AppointmentLookup) -> PimsAppointment | None:

@@ -1,0 +1,145 @@
+"""Structured logs: one line per event, on standard error, for people or for machines.
+
+Our own loggers and every library's end in the same handler and look alike. Standard
+output is left to what a command prints. What may be said in a log line is decided by the
+caller; ``redaction`` takes out what must never be said.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import copy_context
+from typing import Literal, ParamSpec, TypeVar
+
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+from structlog.typing import EventDict, Processor
+
+from pims_pipeline.observability.redaction import redact_event
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_CHATTY_LIBRARIES = ("alembic", "asyncio", "httpcore2", "httpx2", "urllib3", "watchfiles")
+"""At INFO these report each step they take, httpx2 with the whole address it asked."""
+
+
+def _redact_foreign(logger: object, method: str, event: EventDict) -> EventDict:
+    """Redact a library's event, whose bookkeeping for the formatter is not text."""
+    # Another handler's formatter leaves its rendering on the record; it says nothing new.
+    event.pop("message", None)
+    bookkeeping = {name: event.pop(name) for name in ("_record", "_from_structlog")}
+    return {**redact_event(logger, method, event), **bookkeeping}
+
+
+def _hand_over(
+    logger: logging.Logger, method: str, event: EventDict
+) -> tuple[tuple[EventDict], dict[str, object]]:
+    """Give our event to the standard library, which would add the raw exception to it."""
+    arguments, options = ProcessorFormatter.wrap_for_formatter(logger, method, event)
+    return arguments, {**options, "exc_info": False}
+
+
+_DESCRIBE: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.StackInfoRenderer(),
+    # Made text here, so that redaction also reads what exceptions say.
+    structlog.processors.format_exc_info,
+)
+_OURS: tuple[Processor, ...] = (
+    structlog.stdlib.filter_by_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    *_DESCRIBE,
+    redact_event,
+    _hand_over,
+)
+_THEIRS: tuple[Processor, ...] = (structlog.stdlib.ExtraAdder(), *_DESCRIBE, _redact_foreign)
+
+
+class _StandardError(logging.StreamHandler):  # type: ignore[type-arg] # generic in stubs only
+    """Writes to what standard error is at that moment: live displays replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def get_logger(name: str) -> BoundLogger:
+    """The logger of a module; pass ``__name__``.
+
+    Safe before ``configure_logging``: it speaks through the standard library's logging,
+    redacted, and never prints to standard output.
+    """
+    logger: BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name), processors=_OURS, wrapper_class=BoundLogger
+    )
+    return logger
+
+
+def configure_logging(level: str, log_format: Literal["console", "json"]) -> None:
+    """Send every log line of this process to standard error, in one form.
+
+    May be called again; the last call wins. Libraries that configure logging themselves
+    (uvicorn's ``log_config``, Alembic's ``fileConfig``) must be told not to.
+
+    Args:
+        level: The least level to show, by its name in capitals.
+        log_format: ``console`` for people, ``json`` for one JSON object per line.
+    """
+    handler = _StandardError()
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=_THEIRS,
+            processors=[
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                ProcessorFormatter.remove_processors_meta,
+                _renderer(log_format),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in [each for each in root.handlers if _writes_to_the_terminal(each)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    for library in _CHATTY_LIBRARIES:
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
+
+
+def bound_context(**fields: str | int) -> AbstractContextManager[None]:
+    """Within this context, every line of this thread also says ``fields``.
+
+    Lines of libraries too. Threads started inside know nothing of it: hand them their
+    work through ``with_context``.
+    """
+    return structlog.contextvars.bound_contextvars(**fields)
+
+
+def with_context(function: Callable[P, R]) -> Callable[P, R]:
+    """``function``, taking the present context along to whichever thread runs it."""
+    context = copy_context()
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # One context cannot be entered by two threads at once; each gets a copy.
+        return context.copy().run(function, *args, **kwargs)
+
+    return run
+
+
+def _renderer(log_format: Literal["console", "json"]) -> Processor:
+    if log_format == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False)
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
+def _writes_to_the_terminal(handler: logging.Handler) -> bool:
+    """Whether ``handler`` is ours or one that ``logging.basicConfig`` made."""
+    return type(handler) in (_StandardError, logging.StreamHandler)

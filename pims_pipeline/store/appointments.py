@@ -1,0 +1,207 @@
+"""The landed diary: what the vendor last said of each visit, and when it was seen.
+
+Moments are those at which listings were *fetched* (before the request was sent), never
+those of writing, so that the order of knowledge holds whatever the order of writing.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from operator import attrgetter, itemgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from pims_pipeline.domain.appointments import Snapshot, appointment_from_payload
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.inbound import KnownRecord, Landing
+from pims_pipeline.store.batches import Columns, execute_batches
+from pims_pipeline.store.cases import load_cases
+
+
+def known_records(
+    connection: Connection, clinic: Clinic, window: DateRange, pims_ids: Collection[str]
+) -> dict[str, KnownRecord]:
+    """What is known of the given identities and of everything landed in the window."""
+    landed = connection.execute(
+        text(
+            """
+            SELECT pims_id, business_date, digest, last_seen_at, missing_since, removed_at
+            FROM pims_appointments
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND (business_date BETWEEN :start AND :end OR pims_id = ANY(:pims_ids))
+            """
+        ),
+        {**_of(clinic), "start": window.start, "end": window.end, "pims_ids": list(pims_ids)},
+    ).all()
+    cases = load_cases(connection, clinic, {*pims_ids, *(row.pims_id for row in landed)})
+    known = {
+        row.pims_id: KnownRecord(
+            pims_id=row.pims_id,
+            business_date=row.business_date,
+            digest=row.digest,
+            last_seen_at=row.last_seen_at,
+            missing_since=row.missing_since,
+            removed_at=row.removed_at,
+            case=cases.get(row.pims_id),
+        )
+        for row in landed
+    }
+    for pims_id, case in cases.items():
+        if pims_id not in known:
+            known[pims_id] = KnownRecord(pims_id=pims_id, case=case)
+    return known
+
+
+_LANDING_COLUMNS: Columns = {
+    "pims_id": ("text", attrgetter("appointment.appointment_id")),
+    "business_date": ("date", attrgetter("appointment.business_date")),
+    "scheduled_start": ("timestamptz", attrgetter("appointment.scheduled_start")),
+    "payload": ("text", attrgetter("payload")),
+    "digest": ("text", attrgetter("digest")),
+}
+
+
+def land(
+    connection: Connection,
+    clinic: Clinic,
+    landings: Iterable[Landing],
+    *,
+    fetched_at: datetime,
+    audit_id: UUID,
+) -> None:
+    """Store records that are new or say something new."""
+    execute_batches(
+        connection,
+        """
+        INSERT INTO pims_appointments AS landed (
+            clinic_id, provider_type, pims_id, business_date, scheduled_start, payload, digest,
+            fetched_at, first_seen_at, last_seen_at, audit_id)
+        SELECT :clinic_id, :provider_type, r.pims_id, r.business_date, r.scheduled_start,
+               CAST(r.payload AS jsonb), r.digest, :fetched_at, :fetched_at, :fetched_at, :audit_id
+        FROM {rows}
+        ON CONFLICT (clinic_id, provider_type, pims_id) DO UPDATE SET
+            business_date = excluded.business_date,
+            scheduled_start = excluded.scheduled_start,
+            payload = excluded.payload,
+            digest = excluded.digest,
+            fetched_at = excluded.fetched_at,
+            last_seen_at = excluded.last_seen_at,
+            missing_since = NULL,
+            removed_at = NULL,
+            audit_id = excluded.audit_id
+        """,
+        _LANDING_COLUMNS,
+        landings,
+        {**_of(clinic), "fetched_at": fetched_at, "audit_id": audit_id},
+    )
+
+
+def mark_seen(
+    connection: Connection, clinic: Clinic, pims_ids: Collection[str], seen_at: datetime
+) -> None:
+    """Note that a listing fetched at ``seen_at`` held these visits."""
+    if not pims_ids:
+        return
+    connection.execute(
+        text(
+            """
+            UPDATE pims_appointments
+            SET last_seen_at = :seen_at, missing_since = NULL, removed_at = NULL
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND pims_id = ANY(:pims_ids) AND last_seen_at < :seen_at
+            """
+        ),
+        {**_of(clinic), "pims_ids": list(pims_ids), "seen_at": seen_at},
+    )
+
+
+def mark_missing(
+    connection: Connection, clinic: Clinic, pims_ids: Collection[str], since: datetime
+) -> None:
+    """Note that a complete listing fetched at ``since`` was the first to lack these visits."""
+    if not pims_ids:
+        return
+    connection.execute(
+        text(
+            """
+            UPDATE pims_appointments SET missing_since = :since
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND pims_id = ANY(:pims_ids) AND missing_since IS NULL AND removed_at IS NULL
+            """
+        ),
+        {**_of(clinic), "pims_ids": list(pims_ids), "since": since},
+    )
+
+
+def mark_removed(connection: Connection, clinic: Clinic, gone: Mapping[str, datetime]) -> None:
+    """Note when the vendor was found to have these visits no more."""
+    execute_batches(
+        connection,
+        """
+        UPDATE pims_appointments AS landed SET removed_at = r.gone_at
+        FROM {rows}
+        WHERE landed.clinic_id = :clinic_id AND landed.provider_type = :provider_type
+          AND landed.pims_id = r.pims_id
+        """,
+        {"pims_id": ("text", itemgetter(0)), "gone_at": ("timestamptz", itemgetter(1))},
+        gone.items(),
+        _of(clinic),
+    )
+
+
+def mark_checked(connection: Connection, clinic: Clinic, checked: Mapping[str, datetime]) -> None:
+    """Note when these visits' medical records were last asked for."""
+    execute_batches(
+        connection,
+        """
+        UPDATE pims_appointments AS landed
+        SET consultation_checked_at = greatest(landed.consultation_checked_at, r.checked_at)
+        FROM {rows}
+        WHERE landed.clinic_id = :clinic_id AND landed.provider_type = :provider_type
+          AND landed.pims_id = r.pims_id
+        """,
+        {"pims_id": ("text", itemgetter(0)), "checked_at": ("timestamptz", itemgetter(1))},
+        checked.items(),
+        _of(clinic),
+    )
+
+
+def stored_snapshot(
+    connection: Connection,
+    clinic: Clinic,
+    window: DateRange,
+    *,
+    fetched_at: datetime | None = None,
+) -> Snapshot:
+    """The window's diary as it was landed: every record not known to be missing or gone.
+
+    Args:
+        connection: In a transaction.
+        clinic: Whose diary.
+        window: Which business dates of it.
+        fetched_at: When the listing that was landed was fetched; by default the latest
+            moment at which any of the records was seen.
+    """
+    rows = connection.execute(
+        text(
+            """
+            SELECT payload, last_seen_at FROM pims_appointments
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND business_date BETWEEN :start AND :end
+              AND missing_since IS NULL AND removed_at IS NULL
+            ORDER BY scheduled_start, pims_id
+            """
+        ),
+        {**_of(clinic), "start": window.start, "end": window.end},
+    ).all()
+    seen = max((row.last_seen_at for row in rows), default=datetime.min.replace(tzinfo=UTC))
+    return Snapshot(
+        window=window,
+        appointments=tuple(appointment_from_payload(row.payload) for row in rows),
+        fetched_at=fetched_at or seen,
+    )
+
+
+def _of(clinic: Clinic) -> dict[str, Any]:
+    return {"clinic_id": clinic.id, "provider_type": clinic.provider_type}

@@ -1,0 +1,101 @@
+"""What people and checks ask of stored cases: lists, and signs that something is wrong.
+
+Reading for the plans, and writing, is done in ``pims_pipeline.store.cases``.
+"""
+
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.store.cases import SOFT_DELETED
+
+
+class ListedCase(NamedTuple):
+    """A case as people see it in a list."""
+
+    id: UUID
+    scheduled_date: date
+    scheduled_start: datetime | None
+    patient_name: str
+    patient_species: str | None
+    client_name: str
+    status: str
+    case_type: str
+    pims_id: str | None
+    soft_deleted: bool
+    enriched: bool
+    updated_at: datetime
+
+
+def list_cases(
+    connection: Connection,
+    clinic: Clinic,
+    *,
+    business_date: date | None = None,
+    limit: int = 200,
+) -> list[ListedCase]:
+    """The clinic's cases, latest visit first, of one business date or of all."""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT c.id, c.scheduled_date, c.scheduled_start, c.patient_name, c.patient_species,
+                   c.client_name, c.status, c.case_type, c.pims_id,
+                   {SOFT_DELETED} AS soft_deleted, c.metadata ? 'consultation' AS enriched,
+                   c.updated_at
+            FROM cases AS c
+            WHERE c.clinic_id = :clinic_id
+              AND (CAST(:day AS date) IS NULL OR c.scheduled_date = :day)
+            ORDER BY c.scheduled_date DESC, c.scheduled_start DESC, c.id
+            LIMIT :limit
+            """  # noqa: S608 - fixed column list
+        ),
+        {"clinic_id": clinic.id, "day": business_date, "limit": limit},
+    )
+    return [ListedCase(*row) for row in rows]
+
+
+def deleted_though_standing(
+    connection: Connection, clinic: Clinic, window: DateRange
+) -> list[UUID]:
+    """Soft-deleted cases whose visit stands in the landed diary; none when all is well."""
+    return _case_ids(
+        connection,
+        clinic,
+        window,
+        f"{SOFT_DELETED} AND a.missing_since IS NULL AND a.removed_at IS NULL "
+        "AND a.payload ->> 'kind' = 'appointment'",
+    )
+
+
+def with_implausible_vitals(
+    connection: Connection, clinic: Clinic, window: DateRange
+) -> list[UUID]:
+    """Cases whose recorded vitals no patient can have."""
+    return _case_ids(
+        connection,
+        clinic,
+        window,
+        "jsonb_array_length(coalesce(c.metadata #> '{consultation,vitals,implausible}', '[]')) > 0",
+    )
+
+
+def _case_ids(
+    connection: Connection, clinic: Clinic, window: DateRange, condition: str
+) -> list[UUID]:
+    return list(
+        connection.execute(
+            text(
+                f"""
+                SELECT c.id FROM cases AS c
+                JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
+                WHERE c.clinic_id = :clinic_id AND c.scheduled_date BETWEEN :start AND :end
+                  AND {condition}
+                ORDER BY c.id
+                """  # noqa: S608 - fixed conditions
+            ),
+            {"clinic_id": clinic.id, "start": window.start, "end": window.end},
+        ).scalars()
+    )

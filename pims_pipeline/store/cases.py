@@ -1,0 +1,273 @@
+"""Cases: reading them for the plans, and writing exactly what a plan says.
+
+A write touches only what the sync owns: the vendor's fields, ``metadata.appointment``,
+``metadata.consultation`` and ``metadata.reconciliation``. Other keys of ``metadata`` and
+a status or type set by people survive it, also when they are changed while a sync runs.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from pims_pipeline.domain.appointments import appointment_from_payload
+from pims_pipeline.domain.canonical import canonical_json
+from pims_pipeline.domain.cases import Case, CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
+from pims_pipeline.domain.inbound import CaseWrite
+from pims_pipeline.domain.reconciliation import Retirement, TrackedCase
+from pims_pipeline.store.batches import Columns, execute_batches
+
+SOFT_DELETED = "coalesce((c.metadata #>> '{reconciliation,softDeleted}') = 'true', false)"
+"""The condition that tells, in any statement that names ``cases AS c``."""
+_CASE_COLUMNS = f"""
+    c.id, c.pims_id, c.patient_name, c.patient_species, c.client_name, c.client_phone,
+    c.scheduled_date, c.scheduled_start, c.scheduled_end, c.status, c.case_type,
+    c.metadata -> 'appointment' AS facts, {SOFT_DELETED} AS soft_deleted"""
+
+
+def _case(row: Row[Any]) -> Case:
+    return Case(
+        id=row.id,
+        pims_id=row.pims_id,
+        patient_name=row.patient_name,
+        patient_species=row.patient_species,
+        client_name=row.client_name,
+        client_phone=row.client_phone,
+        scheduled_date=row.scheduled_date,
+        scheduled_start=row.scheduled_start,
+        scheduled_end=row.scheduled_end,
+        status=CaseStatus(row.status),
+        case_type=CaseType(row.case_type),
+        facts=row.facts or {},
+        soft_deleted=row.soft_deleted,
+    )
+
+
+def load_cases(
+    connection: Connection, clinic: Clinic, pims_ids: Collection[str], *, lock: bool = False
+) -> dict[str, Case]:
+    """The cases of the given vendor identities.
+
+    Args:
+        connection: In a transaction.
+        clinic: Whose cases.
+        pims_ids: Vendor identities; those without a case are left out.
+        lock: Whether nobody else may change them until the transaction ends.
+    """
+    rows = connection.execute(
+        text(
+            f"SELECT {_CASE_COLUMNS} FROM cases AS c "  # noqa: S608 - fixed column list
+            "WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type "
+            "AND c.pims_id = ANY(:pims_ids) ORDER BY c.id" + (" FOR UPDATE" if lock else "")
+        ),
+        {**_of(clinic), "pims_ids": list(pims_ids)},
+    )
+    return {row.pims_id: _case(row) for row in rows}
+
+
+_WRITE_COLUMNS: Columns = {
+    "id": ("uuid", attrgetter("case_id")),
+    "pims_id": ("text", attrgetter("pims_id")),
+    "patient_name": ("text", attrgetter("draft.patient_name")),
+    "patient_species": ("text", attrgetter("draft.patient_species")),
+    "client_name": ("text", attrgetter("draft.client_name")),
+    "client_phone": ("text", attrgetter("draft.client_phone")),
+    "scheduled_date": ("date", attrgetter("draft.scheduled_date")),
+    "scheduled_start": ("timestamptz", attrgetter("draft.scheduled_start")),
+    "scheduled_end": ("timestamptz", attrgetter("draft.scheduled_end")),
+    "status": ("text", attrgetter("status")),
+    "case_type": ("text", attrgetter("case_type")),
+    "facts": ("text", lambda write: json.dumps(write.draft.facts, ensure_ascii=False)),
+    "restored": ("boolean", lambda write: write.kind is EventKind.RESTORED),
+}
+
+
+def write_cases(
+    connection: Connection, clinic: Clinic, writes: Sequence[CaseWrite], now: datetime
+) -> None:
+    """Insert the created cases and bring the others in line with their appointment."""
+    parameters = {**_of(clinic), "now": now}
+    execute_batches(
+        connection,
+        """
+        INSERT INTO cases (
+            id, clinic_id, provider_type, pims_id, patient_name, patient_species, client_name,
+            client_phone, scheduled_date, scheduled_start, scheduled_end, status, case_type,
+            metadata, created_at, updated_at)
+        SELECT r.id, :clinic_id, :provider_type, r.pims_id, r.patient_name, r.patient_species,
+               r.client_name, r.client_phone, r.scheduled_date, r.scheduled_start,
+               r.scheduled_end, r.status, r.case_type,
+               jsonb_build_object('appointment', CAST(r.facts AS jsonb)), :now, :now
+        FROM {rows}
+        """,
+        _WRITE_COLUMNS,
+        (write for write in writes if write.kind is EventKind.CREATED),
+        parameters,
+    )
+    execute_batches(
+        connection,
+        """
+        UPDATE cases AS c SET
+            patient_name = r.patient_name,
+            patient_species = r.patient_species,
+            client_name = r.client_name,
+            client_phone = r.client_phone,
+            scheduled_date = r.scheduled_date,
+            scheduled_start = r.scheduled_start,
+            scheduled_end = r.scheduled_end,
+            status = coalesce(r.status, c.status),
+            case_type = coalesce(r.case_type, c.case_type),
+            metadata = CASE WHEN r.restored THEN c.metadata - 'reconciliation' ELSE c.metadata END
+                       || jsonb_build_object('appointment', CAST(r.facts AS jsonb)),
+            updated_at = :now
+        FROM {rows}
+        WHERE c.id = r.id AND c.clinic_id = :clinic_id AND c.provider_type = :provider_type
+        """,
+        _WRITE_COLUMNS,
+        (write for write in writes if write.kind is not EventKind.CREATED),
+        parameters,
+    )
+
+
+def active_cases(connection: Connection, clinic: Clinic, window: DateRange) -> list[TrackedCase]:
+    """The window's synced cases that are not soft-deleted, with what is known of their visits."""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT {_CASE_COLUMNS}, a.payload, a.last_seen_at, a.missing_since, a.removed_at
+            FROM cases AS c
+            LEFT JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
+            WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
+              AND c.pims_id IS NOT NULL AND c.scheduled_date BETWEEN :start AND :end
+              AND NOT {SOFT_DELETED}
+            ORDER BY c.scheduled_start, c.id
+            """  # noqa: S608 - fixed column list
+        ),
+        {**_of(clinic), "start": window.start, "end": window.end},
+    )
+    return [
+        TrackedCase(
+            case=_case(row),
+            appointment=appointment_from_payload(row.payload) if row.payload else None,
+            last_seen_at=row.last_seen_at,
+            missing_since=row.missing_since,
+            removed_at=row.removed_at,
+        )
+        for row in rows
+    ]
+
+
+def enrichable_cases(
+    connection: Connection,
+    clinic: Clinic,
+    window: DateRange,
+    *,
+    only: Collection[UUID] | None = None,
+    lock: bool = False,
+) -> list[EnrichableCase]:
+    """The window's live cases with what is known of their medical records.
+
+    Args:
+        connection: In a transaction.
+        clinic: Whose cases.
+        window: Their business dates.
+        only: When given, no other cases than these, whatever their date.
+        lock: Whether nobody else may change them until the transaction ends.
+    """
+    which = "c.scheduled_date BETWEEN :start AND :end" if only is None else "c.id = ANY(:only)"
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT c.id, c.patient_species, c.metadata -> 'consultation' AS consultation,
+                   a.payload, a.fetched_at, a.consultation_checked_at,
+                   f.attempts, f.last_failed_at, f.next_retry_at
+            FROM cases AS c
+            JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
+            LEFT JOIN sync_failures AS f
+              ON f.clinic_id = c.clinic_id AND f.provider_type = c.provider_type
+             AND f.phase = 'cases' AND f.record_key = c.pims_id AND f.resolved_at IS NULL
+            WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
+              AND {which} AND NOT {SOFT_DELETED}
+            ORDER BY c.id
+            """  # noqa: S608 - fixed conditions
+            + ("FOR UPDATE OF c" if lock else "")
+        ),
+        {**_of(clinic), "start": window.start, "end": window.end, "only": list(only or ())},
+    )
+    return [
+        EnrichableCase(
+            case_id=row.id,
+            appointment=appointment_from_payload(row.payload),
+            landed_at=row.fetched_at,
+            checked_at=row.consultation_checked_at,
+            consultation=row.consultation,
+            failure=FetchFailure(
+                attempts=row.attempts,
+                last_failed_at=row.last_failed_at,
+                next_retry_at=row.next_retry_at,
+            )
+            if row.attempts
+            else None,
+            patient_species=row.patient_species,
+        )
+        for row in rows
+    ]
+
+
+def write_consultations(
+    connection: Connection, clinic: Clinic, writes: Iterable[ConsultationWrite], now: datetime
+) -> None:
+    """Put medical records on their cases."""
+    execute_batches(
+        connection,
+        """
+        UPDATE cases AS c SET
+            metadata = c.metadata
+                       || jsonb_build_object('consultation', CAST(r.consultation AS jsonb)),
+            patient_species = coalesce(r.patient_species, c.patient_species),
+            updated_at = :now
+        FROM {rows}
+        WHERE c.id = r.id AND c.clinic_id = :clinic_id
+        """,
+        {
+            "id": ("uuid", attrgetter("case.case_id")),
+            "consultation": ("text", lambda write: canonical_json(write.metadata)),
+            "patient_species": ("text", attrgetter("patient_species")),
+        },
+        writes,
+        {"clinic_id": clinic.id, "now": now},
+    )
+
+
+def retire_cases(
+    connection: Connection, clinic: Clinic, retirements: Iterable[Retirement], now: datetime
+) -> None:
+    """Soft-delete cases; their rows stay."""
+    execute_batches(
+        connection,
+        """
+        UPDATE cases AS c SET
+            status = 'reviewed',
+            metadata = c.metadata || jsonb_build_object('reconciliation', jsonb_build_object(
+                'softDeleted', true, 'reason', r.reason, 'deletedAt', CAST(:deleted_at AS text))),
+            updated_at = :now
+        FROM {rows}
+        WHERE c.id = r.id AND c.clinic_id = :clinic_id
+        """,
+        {
+            "id": ("uuid", attrgetter("case.id")),
+            "reason": ("text", attrgetter("reason")),
+        },
+        retirements,
+        {"clinic_id": clinic.id, "now": now, "deleted_at": now.isoformat()},
+    )
+
+
+def _of(clinic: Clinic) -> dict[str, Any]:
+    return {"clinic_id": clinic.id, "provider_type": clinic.provider_type}

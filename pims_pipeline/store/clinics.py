@@ -1,0 +1,177 @@
+"""Clinics and their schedules, as stored. What a clinic means stands in the domain."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from pims_pipeline.domain.clinics import Clinic, checked_slug, zone_named
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.tables import clinic_schedule_configs, clinics
+
+DEFAULT_SCHEDULES: Mapping[SyncType, str] = MappingProxyType(
+    {
+        SyncType.INBOUND: "*/15 * * * *",
+        SyncType.CASES: "0 */2 * * *",
+        SyncType.RECONCILIATION: "0 2 * * *",
+    }
+)
+
+
+class ClinicExists(Exception):
+    """The slug is taken."""
+
+
+class UnknownClinic(Exception):
+    """No clinic has that slug."""
+
+    def __init__(self, slugs: Iterable[str]) -> None:
+        names = ", ".join(repr(slug) for slug in slugs)
+        super().__init__(f"unknown clinic {names}; `pims clinics list` shows the known ones")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """When and how widely a clinic is synced.
+
+    Attributes:
+        sync_schedules: Cron expressions by phase, read in the clinic's own time zone.
+        days_ahead: Business dates after today that a sync covers.
+        lookback_days: Business dates before today that reconciliation covers.
+        parallel_batch_size: Consultations fetched side by side.
+    """
+
+    sync_schedules: Mapping[SyncType, str] = field(default_factory=lambda: DEFAULT_SCHEDULES)
+    days_ahead: int = 7
+    lookback_days: int = 7
+    parallel_batch_size: int = 5
+
+
+_COLUMNS = (
+    clinics.c.id,
+    clinics.c.slug,
+    clinics.c.name,
+    clinics.c.timezone,
+    clinics.c.provider_type,
+    clinics.c.provider_base_url,
+    clinics.c.is_active,
+)
+
+
+def _clinic(row: Row[*tuple[object, ...]]) -> Clinic:
+    return Clinic(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def add_clinic(
+    connection: Connection,
+    *,
+    slug: str,
+    name: str,
+    timezone: str,
+    provider_type: str,
+    provider_base_url: str,
+) -> Clinic:
+    """Register a clinic, active, with the default schedule.
+
+    Raises:
+        ClinicExists: If the slug is taken.
+        ValueError: If ``slug`` cannot be one, or ``timezone`` is no IANA zone.
+    """
+    values = {
+        "slug": checked_slug(slug),
+        "name": name,
+        "timezone": zone_named(timezone).key,
+        "provider_type": provider_type,
+        "provider_base_url": provider_base_url.rstrip("/"),
+    }
+    statement = insert(clinics).values(values).on_conflict_do_nothing(index_elements=["slug"])
+    row = connection.execute(statement.returning(*_COLUMNS)).one_or_none()
+    if row is None:
+        raise ClinicExists(f"a clinic called {slug!r} exists already")
+    clinic = _clinic(row)
+    set_schedule_config(connection, clinic, ScheduleConfig())
+    return clinic
+
+
+def clinic_by_slug(connection: Connection, slug: str) -> Clinic:
+    """The clinic called ``slug``, active or not.
+
+    Raises:
+        UnknownClinic: If there is none.
+    """
+    return clinics_by_slugs(connection, [slug])[slug]
+
+
+def clinics_by_slugs(connection: Connection, slugs: Iterable[str]) -> dict[str, Clinic]:
+    """The clinics called so, active or not, by slug, in the order asked.
+
+    Raises:
+        UnknownClinic: If any is missing; names all that are.
+    """
+    wanted = list(dict.fromkeys(slugs))
+    rows = connection.execute(select(*_COLUMNS).where(clinics.c.slug.in_(wanted)))
+    found = {clinic.slug: clinic for clinic in map(_clinic, rows)}
+    if missing := [slug for slug in wanted if slug not in found]:
+        raise UnknownClinic(missing)
+    return {slug: found[slug] for slug in wanted}
+
+
+def active_clinics(connection: Connection) -> list[Clinic]:
+    """The clinics that are synced, by slug."""
+    rows = connection.execute(select(*_COLUMNS).where(clinics.c.is_active).order_by(clinics.c.slug))
+    return [_clinic(row) for row in rows]
+
+
+def all_clinics(connection: Connection) -> list[Clinic]:
+    """Every clinic, active or not, by slug."""
+    rows = connection.execute(select(*_COLUMNS).order_by(clinics.c.slug))
+    return [_clinic(row) for row in rows]
+
+
+def deactivate_clinic(connection: Connection, slug: str) -> None:
+    """Sync the clinic no more. Everything stored of it stays.
+
+    Raises:
+        UnknownClinic: If there is none.
+    """
+    statement = (
+        update(clinics)
+        .where(clinics.c.slug == slug)
+        .values(is_active=False, updated_at=func.now())
+        .returning(clinics.c.id)
+    )
+    if connection.execute(statement).one_or_none() is None:
+        raise UnknownClinic([slug])
+
+
+def schedule_config(connection: Connection, clinic: Clinic) -> ScheduleConfig:
+    """The clinic's schedule; the defaults where none is stored."""
+    table = clinic_schedule_configs
+    row = connection.execute(select(table).where(table.c.clinic_id == clinic.id)).one_or_none()
+    if row is None:
+        return ScheduleConfig()
+    stored = {SyncType(phase): cron for phase, cron in row.sync_schedules.items()}
+    return ScheduleConfig(
+        sync_schedules={**DEFAULT_SCHEDULES, **stored},
+        days_ahead=row.days_ahead,
+        lookback_days=row.lookback_days,
+        parallel_batch_size=row.parallel_batch_size,
+    )
+
+
+def set_schedule_config(connection: Connection, clinic: Clinic, config: ScheduleConfig) -> None:
+    """Replace the clinic's schedule. Cron expressions are the caller's to check."""
+    values = {
+        "sync_schedules": {str(phase): cron for phase, cron in config.sync_schedules.items()},
+        "days_ahead": config.days_ahead,
+        "lookback_days": config.lookback_days,
+        "parallel_batch_size": config.parallel_batch_size,
+        "updated_at": func.now(),
+    }
+    connection.execute(
+        insert(clinic_schedule_configs)
+        .values(clinic_id=clinic.id, **values)
+        .on_conflict_do_update(index_elements=["clinic_id"], set_=values)
+    )

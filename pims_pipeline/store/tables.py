@@ -1,0 +1,382 @@
+"""Every table of the store, as SQLAlchemy Core metadata.
+
+Only shapes live here: columns, keys, checks, indexes. How the shapes came to be is told by
+the migrations, which alone may create them; what is read and written, by the modules named
+after each noun. Triggers stand in the migrations too, since metadata cannot hold them.
+
+Moments are ``timestamptz``; business dates are ``date``, in the clinic's own zone.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Literal, get_args
+
+from sqlalchemy import (
+    CHAR,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.clinics import SLUG_PATTERN
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+
+CredentialStatus = Literal["unverified", "valid", "invalid", "needs_human"]
+HoldStatus = Literal["open", "approved", "rejected", "superseded"]
+DEFAULT_SCHEDULES = (
+    '{"inbound": "*/15 * * * *", "cases": "0 */2 * * *", "reconciliation": "0 2 * * *"}'
+)
+
+_HOT = {"fillfactor": 80}
+"""Room on each page for the next version of a row, so that an update touches no index."""
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    quoted = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({quoted})", name=column)
+
+
+def _id() -> Column[Any]:
+    return Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()"))
+
+
+def _clinic_id() -> Column[Any]:
+    return Column("clinic_id", Uuid, ForeignKey("clinics.id", ondelete="RESTRICT"), nullable=False)
+
+
+def _audit_id() -> Column[Any]:
+    return Column(
+        "audit_id", Uuid, ForeignKey("case_sync_audits.id", ondelete="RESTRICT"), nullable=False
+    )
+
+
+def _words(name: str, *, nullable: bool = False, default: str | None = None) -> Column[Any]:
+    shown = None if default is None else text(f"'{default}'")
+    return Column(name, Text, nullable=nullable, server_default=shown)
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _made_now(name: str) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=text("now()"))
+
+
+def _day(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, Date, nullable=nullable)
+
+
+def _number(name: str, default: int = 0) -> Column[Any]:
+    return Column(name, Integer, nullable=False, server_default=text(str(default)))
+
+
+def _yes(name: str) -> Column[Any]:
+    return Column(name, Boolean, nullable=False, server_default=text("true"))
+
+
+clinics = Table(
+    "clinics",
+    metadata,
+    _id(),
+    _words("slug"),
+    _words("name"),
+    _words("timezone"),
+    _words("provider_type"),
+    _words("provider_base_url"),
+    _yes("is_active"),
+    _made_now("created_at"),
+    _made_now("updated_at"),
+    UniqueConstraint("slug"),
+    CheckConstraint(f"slug ~ '^{SLUG_PATTERN.pattern}$'", name="slug"),
+)
+
+clinic_schedule_configs = Table(
+    "clinic_schedule_configs",
+    metadata,
+    Column(
+        "clinic_id",
+        Uuid,
+        ForeignKey("clinics.id", ondelete="RESTRICT"),
+        primary_key=True,
+    ),
+    Column(
+        "sync_schedules",
+        JSONB,
+        nullable=False,
+        server_default=text(f"'{DEFAULT_SCHEDULES}'::jsonb"),
+    ),
+    _number("days_ahead", 7),
+    _number("lookback_days", 7),
+    _number("parallel_batch_size", 5),
+    _made_now("updated_at"),
+    CheckConstraint("days_ahead >= 0", name="days_ahead"),
+    CheckConstraint("lookback_days >= 0", name="lookback_days"),
+    CheckConstraint("parallel_batch_size >= 1", name="parallel_batch_size"),
+)
+
+pims_credentials = Table(
+    "pims_credentials",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _words("provider_type"),
+    Column("encrypted_data", LargeBinary, nullable=False),
+    _words("key_id"),
+    _words("status", default="unverified"),
+    _made_now("created_at"),
+    _made_now("updated_at"),
+    UniqueConstraint("clinic_id", "provider_type"),
+    _one_of("status", get_args(CredentialStatus)),
+)
+
+pims_sessions = Table(
+    "pims_sessions",
+    metadata,
+    _clinic_id(),
+    _words("provider_type"),
+    Column("encrypted_data", LargeBinary, nullable=False),
+    _words("key_id"),
+    _moment("expires_at"),
+    _made_now("created_at"),
+    _moment("last_used_at", nullable=True),
+    PrimaryKeyConstraint("clinic_id", "provider_type"),
+)
+
+credential_access_log = Table(
+    "credential_access_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _clinic_id(),
+    _words("provider_type"),
+    _words("purpose"),
+    _words("run_id", nullable=True),
+    _made_now("accessed_at"),
+    Index(None, "clinic_id", "accessed_at"),
+)
+
+clinic_api_keys = Table(
+    "clinic_api_keys",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _words("name"),
+    Column("key_prefix", CHAR(8), nullable=False),
+    Column("key_hash", CHAR(64), nullable=False),
+    Column("permissions", ARRAY(Text), nullable=True),
+    _yes("is_active"),
+    _moment("expires_at", nullable=True),
+    _moment("last_used_at", nullable=True),
+    _made_now("created_at"),
+    UniqueConstraint("key_prefix"),
+    Index(None, "clinic_id"),
+)
+
+case_sync_audits = Table(
+    "case_sync_audits",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _words("sync_type"),
+    _words("status", default=AuditStatus.IN_PROGRESS.value),
+    _day("window_start"),
+    _day("window_end"),
+    _words("run_id"),
+    # The liveness lock of the process that works on it: see store/audits.py.
+    Column("owner", Integer, nullable=False),
+    _moment("fetched_at", nullable=True),
+    _number("items_done"),
+    _number("items_total"),
+    _number("appointments_found"),
+    _number("cases_created"),
+    _number("cases_updated"),
+    _number("cases_unchanged"),
+    _number("cases_restored"),
+    _number("cases_deleted"),
+    _number("cases_enriched"),
+    _number("cases_skipped"),
+    _number("cases_blocked"),
+    _number("cases_errored"),
+    _number("cases_held"),
+    _number("quarantined"),
+    _words("error_message", nullable=True),
+    _made_now("created_at"),
+    _made_now("updated_at"),
+    Column("duration_ms", BigInteger, nullable=True),
+    _one_of("sync_type", SyncType),
+    _one_of("status", AuditStatus),
+    CheckConstraint("window_start <= window_end", name="window"),
+    Index(None, "run_id"),
+    Index(
+        "ix_case_sync_audits_in_progress",
+        "clinic_id",
+        postgresql_where=text("status = 'in_progress'"),
+    ),
+)
+Index(
+    "ix_case_sync_audits_latest",
+    case_sync_audits.c.clinic_id,
+    case_sync_audits.c.sync_type,
+    case_sync_audits.c.created_at.desc(),
+)
+
+pims_appointments = Table(
+    "pims_appointments",
+    metadata,
+    _clinic_id(),
+    _words("provider_type"),
+    _words("pims_id"),
+    _day("business_date"),
+    _moment("scheduled_start"),
+    Column("payload", JSONB, nullable=False),
+    _words("digest"),
+    # When the payload that stands was fetched.
+    _moment("fetched_at"),
+    _moment("first_seen_at"),
+    _moment("last_seen_at"),
+    # When the first complete listing that lacked it was fetched; cleared when it is seen.
+    _moment("missing_since", nullable=True),
+    # When it was confirmed to be gone.
+    _moment("removed_at", nullable=True),
+    # When its medical record was last asked for.
+    _moment("consultation_checked_at", nullable=True),
+    _audit_id(),
+    PrimaryKeyConstraint("clinic_id", "provider_type", "pims_id"),
+    Index(None, "clinic_id", "provider_type", "business_date"),
+    postgresql_with=_HOT,
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _words("provider_type", nullable=True),
+    _words("pims_id", nullable=True),
+    _words("patient_name"),
+    _words("patient_species", nullable=True),
+    _words("client_name"),
+    _words("client_phone", nullable=True),
+    _day("scheduled_date"),
+    _moment("scheduled_start", nullable=True),
+    _moment("scheduled_end", nullable=True),
+    _words("status", default=CaseStatus.DRAFT.value),
+    _words("case_type", default=CaseType.CHECKUP.value),
+    _words("visibility", default="private"),
+    Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _made_now("created_at"),
+    _made_now("updated_at"),
+    # Cases made by people have no pims_id; NULLs never collide.
+    UniqueConstraint("clinic_id", "provider_type", "pims_id"),
+    _one_of("status", CaseStatus),
+    _one_of("case_type", CaseType),
+    CheckConstraint(
+        "pims_id IS NULL OR (provider_type IS NOT NULL "
+        "AND scheduled_start IS NOT NULL AND scheduled_end IS NOT NULL)",
+        name="synced",
+    ),
+    Index(None, "clinic_id", "scheduled_date"),
+    postgresql_with=_HOT,
+)
+
+case_events = Table(
+    "case_events",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    _clinic_id(),
+    # No foreign key: a case's story must be able to outlive the case.
+    Column("case_id", Uuid, nullable=False),
+    _audit_id(),
+    _words("run_id"),
+    _words("partition_key"),
+    _words("kind"),
+    Column("changes", JSONB, nullable=False),
+    _words("source_digest", nullable=True),
+    _moment("occurred_at"),
+    _one_of("kind", EventKind),
+    Index(None, "case_id", "seq"),
+    Index(None, "audit_id"),
+)
+
+sync_failures = Table(
+    "sync_failures",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _words("provider_type"),
+    _words("phase"),
+    # What names the record across listings, also when its identity cannot be read.
+    _words("record_key"),
+    _words("pims_id", nullable=True),
+    _day("business_date", nullable=True),
+    _day("window_start", nullable=True),
+    _day("window_end", nullable=True),
+    _number("attempts", 1),
+    _words("error_class"),
+    _words("error_message"),
+    _moment("first_failed_at"),
+    _moment("last_failed_at"),
+    _moment("next_retry_at", nullable=True),
+    _moment("resolved_at", nullable=True),
+    _one_of("phase", SyncType),
+    CheckConstraint("attempts >= 1", name="attempts"),
+    CheckConstraint(
+        "(window_start IS NULL) = (window_end IS NULL) AND window_start <= window_end",
+        name="window",
+    ),
+    Index(
+        "uq_sync_failures_open",
+        "clinic_id",
+        "provider_type",
+        "phase",
+        "record_key",
+        unique=True,
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+)
+
+reconciliation_holds = Table(
+    "reconciliation_holds",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _day("window_start"),
+    _day("window_end"),
+    _words("reason"),
+    Column("plan", JSONB, nullable=False),
+    _number("cases_active"),
+    _number("cases_orphaned"),
+    _words("status", default="open"),
+    _words("decided_by", nullable=True),
+    _moment("decided_at", nullable=True),
+    _made_now("created_at"),
+    _one_of("status", get_args(HoldStatus)),
+    CheckConstraint("window_start <= window_end", name="window"),
+    Index(None, "clinic_id", "status"),
+)

@@ -1,0 +1,198 @@
+"""Phase 2's shell: fetch the medical records that are due, side by side, and apply them.
+
+One visit's failure becomes a dead letter and never stops the others. What concerns the
+whole clinic (refused credentials, a session that cannot be renewed) ends the phase.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pims_pipeline.domain.cases import CaseEvent, EventKind
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.enrichment import (
+    ConsultationPlan,
+    EnrichableCase,
+    FetchedConsultation,
+    plan_consultations,
+    plan_enrichment,
+)
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.store.appointments import mark_checked
+from pims_pipeline.store.cases import enrichable_cases, write_consultations
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.events import record_events
+from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
+from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.phase import Phase, audited
+from pims_pipeline.sync.session import ProviderSession
+
+DEFAULT_WORKERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """A visit whose medical record could not be fetched."""
+
+    case: EnrichableCase
+    error: VisitFailure
+
+
+def enrich_cases(
+    context: SyncContext,
+    clinic: Clinic,
+    window: DateRange,
+    session: ProviderSession,
+    *,
+    workers: int = DEFAULT_WORKERS,
+) -> PhaseOutcome:
+    """Put the medical records that are due on the window's cases.
+
+    Args:
+        context: The run's store, vault and rules.
+        clinic: Whose cases.
+        window: The business dates of the cases.
+        session: The conversation with the vendor.
+        workers: How many records are fetched side by side.
+
+    Raises:
+        PimsError: If the vendor could not be talked to at all, or every one of several
+            fetches failed: there is no success without data.
+        StoreFailure: If the database refused a statement; nothing is written then.
+    """
+    with audited(context, clinic, SyncType.CASES, window) as phase:
+        with transaction(context.engine) as connection:
+            cases = enrichable_cases(connection, clinic, window)
+        due = [
+            case for case, _ in plan_enrichment(cases, phase.now(), context.enrichment_policy).due
+        ]
+        fetched, failed = _fetch_all(phase, session, due, workers)
+        if len(due) >= context.enrichment_policy.min_fetches_to_fail and len(failed) == len(due):
+            with phase.applying() as connection:
+                _record_failures(connection, phase, failed)
+            raise failed[0].error
+        with phase.applying() as connection:
+            plan = _apply(connection, phase, fetched)
+            _record_failures(connection, phase, failed)
+            return phase.finish(
+                connection,
+                by_date=_counts(due, plan, failed),
+                changed_case_ids=tuple(write.case.case_id for write in plan.writes),
+                implausible_case_ids=tuple(sorted(plan.implausible)),
+            )
+
+
+def _fetch_all(
+    phase: Phase, session: ProviderSession, due: Sequence[EnrichableCase], workers: int
+) -> tuple[list[FetchedConsultation], list[_Failed]]:
+    def fetch(case: EnrichableCase) -> FetchedConsultation:
+        asked_at = phase.now()
+        record = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
+        return FetchedConsultation(case_id=case.case_id, asked_at=asked_at, consultation=record)
+
+    fetched: list[FetchedConsultation] = []
+    failed: list[_Failed] = []
+    phase.progress(0, len(due))
+    for done, (case, answer) in enumerate(side_by_side(fetch, due, workers), start=1):
+        if isinstance(answer, FetchedConsultation):
+            fetched.append(answer)
+        else:
+            failed.append(_Failed(case, answer))
+        phase.progress(done, len(due))
+    return fetched, failed
+
+
+def _apply(
+    connection: Connection, phase: Phase, fetched: Sequence[FetchedConsultation]
+) -> ConsultationPlan:
+    clinic = phase.clinic
+    ids = [answer.case_id for answer in fetched]
+    standing = {
+        case.case_id: case
+        for case in enrichable_cases(connection, clinic, phase.window, only=ids, lock=True)
+    }
+    plan = plan_consultations(standing, fetched)
+    now = phase.now()
+    write_consultations(connection, clinic, plan.writes, now)
+    pims_ids = {case_id: case.appointment.appointment_id for case_id, case in standing.items()}
+    checked = {pims_ids[case_id]: asked_at for case_id, asked_at in plan.checked.items()}
+    mark_checked(connection, clinic, checked)
+    resolve_failures(connection, clinic, SyncType.CASES, set(checked), now)
+    record_events(
+        connection,
+        clinic,
+        _events(plan, now),
+        audit_id=phase.audit_id,
+        run_id=phase.context.run_id,
+    )
+    return plan
+
+
+def _events(plan: ConsultationPlan, now: datetime) -> Iterable[CaseEvent]:
+    return (
+        CaseEvent(
+            case_id=write.case.case_id,
+            kind=EventKind.ENRICHED,
+            business_date=write.case.appointment.business_date,
+            changes=write.changes,
+            source_digest=write.digest,
+            occurred_at=now,
+        )
+        for write in plan.writes
+    )
+
+
+def _record_failures(connection: Connection, phase: Phase, failed: Sequence[_Failed]) -> None:
+    now = phase.now()
+    policy = phase.context.enrichment_policy
+    record_failures(
+        connection,
+        phase.clinic,
+        SyncType.CASES,
+        (
+            FailureInput(
+                record_key=each.case.appointment.appointment_id,
+                pims_id=each.case.appointment.appointment_id,
+                business_date=each.case.appointment.business_date,
+                window=phase.window,
+                error_class=type(each.error).__name__,
+                error_message=str(each.error),
+                next_retry_at=policy.retry_at(
+                    (each.case.failure.attempts if each.case.failure else 0) + 1,
+                    now,
+                    random.random(),  # noqa: S311 - spreads retries, keeps no secret
+                ),
+            )
+            for each in failed
+        ),
+        now,
+    )
+
+
+def _counts(
+    due: Sequence[EnrichableCase], plan: ConsultationPlan, failed: Sequence[_Failed]
+) -> dict[date, Counts]:
+    enriched = {write.case.case_id for write in plan.writes}
+    errored = {each.case.case_id for each in failed}
+
+    def fate(case_id: UUID) -> Counts:
+        if case_id in enriched:
+            return Counts(found=1, enriched=1)
+        if case_id in errored:
+            return Counts(found=1, errored=1)
+        if case_id in plan.absent:
+            return Counts(found=1, skipped=1)
+        if case_id in plan.unchanged:
+            return Counts(found=1, unchanged=1)
+        return Counts(found=1)
+
+    by_date: defaultdict[date, Counts] = defaultdict(Counts)
+    for case in due:
+        by_date[case.appointment.business_date] += fate(case.case_id)
+    return dict(by_date)

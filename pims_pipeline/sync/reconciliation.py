@@ -1,0 +1,217 @@
+"""Phase 3's shell: compare cases with the diary, ask about what is missing, retire orphans.
+
+Nothing is retired on the word of a listing alone; see ``pims_pipeline.domain.reconciliation``
+for the rules. The listing is the one that phase 1 landed earlier in the same run, where
+that one was whole and readable to the last record; otherwise a fresh one.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
+from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.inbound import plan_inbound
+from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
+from pims_pipeline.domain.reconciliation import (
+    ReconciliationPlan,
+    Retirement,
+    TrackedCase,
+    must_hold_unseen,
+    orphan_candidates,
+    plan_reconciliation,
+)
+from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.store.appointments import (
+    known_records,
+    mark_missing,
+    mark_removed,
+    mark_seen,
+    stored_snapshot,
+)
+from pims_pipeline.store.audits import audits_of_run
+from pims_pipeline.store.cases import active_cases, load_cases, retire_cases
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.events import record_events
+from pims_pipeline.store.holds import close_settled_holds, open_hold
+from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.inbound import apply_snapshot, case_identity, whole_listing
+from pims_pipeline.sync.phase import Phase, audited
+from pims_pipeline.sync.session import ProviderSession
+
+LOOKUP_WORKERS = 5
+log = get_logger(__name__)
+
+
+def reconcile_cases(
+    context: SyncContext, clinic: Clinic, window: DateRange, session: ProviderSession
+) -> PhaseOutcome:
+    """Retire the window's cases whose visit is gone at the vendor.
+
+    Raises:
+        PimsError: If the diary could not be had whole, or not one missing visit could be
+            asked about; nothing is retired then.
+        StoreFailure: If the database refused a statement; nothing is written then.
+    """
+    with audited(context, clinic, SyncType.RECONCILIATION, window) as phase:
+        snapshot = _landed_in_this_run(phase) or whole_listing(clinic, window, session)
+        with transaction(context.engine) as connection:
+            tracked = active_cases(connection, clinic, window)
+        lookups = _look_up_missing(phase, session, tracked, snapshot)
+        with phase.applying() as connection:
+            _note_presence(connection, phase, snapshot)
+            plan = plan_reconciliation(
+                active_cases(connection, clinic, window),
+                snapshot,
+                context.deletion_policy,
+                lookups=lookups,
+            )
+            retired = _retire(connection, phase, plan.retire)
+            followed = _follow(connection, phase, plan.follow, lookups or {})
+            return phase.finish(
+                connection,
+                by_date=plan.by_date,
+                fetched_at=snapshot.fetched_at,
+                changed_case_ids=(*retired, *followed),
+                deleted_case_ids=retired,
+                hold_id=_hold(connection, phase, plan),
+                hold_reason=plan.hold.value if plan.hold else None,
+            )
+
+
+def _landed_in_this_run(phase: Phase) -> Snapshot | None:
+    """The diary that phase 1 landed in this run, if it covers the window and hid nothing."""
+    with transaction(phase.context.engine) as connection:
+        for audit in audits_of_run(connection, phase.context.run_id):
+            if (
+                audit.clinic_id == phase.clinic.id
+                and audit.sync_type is SyncType.INBOUND
+                and audit.status is AuditStatus.COMPLETED
+                and audit.window.covers(phase.window)
+                and audit.fetched_at is not None
+                and audit.counts.quarantined == 0
+            ):
+                return stored_snapshot(
+                    connection, phase.clinic, phase.window, fetched_at=audit.fetched_at
+                )
+    return None
+
+
+def _look_up_missing(
+    phase: Phase, session: ProviderSession, tracked: Sequence[TrackedCase], snapshot: Snapshot
+) -> dict[str, AppointmentLookup] | None:
+    """What the vendor says of each missing visit; None when it cannot be asked.
+
+    Raises:
+        TransientError, ContractViolation: If it answered for none of them.
+    """
+    candidates = orphan_candidates(tracked, snapshot)
+    if not candidates or must_hold_unseen(tracked, snapshot):
+        return {}
+    if not session.can_look_up:
+        return None
+    lookups: dict[str, AppointmentLookup] = {}
+    failure: VisitFailure | None = None
+    phase.progress(0, len(candidates))
+    answers = side_by_side(
+        lambda each: session.look_up(each.case.pims_id), candidates, LOOKUP_WORKERS
+    )
+    for done, (each, answer) in enumerate(answers, start=1):
+        if isinstance(answer, AppointmentLookup):
+            lookups[each.case.pims_id] = answer
+        else:
+            failure = answer
+        phase.progress(done, len(candidates))
+    if failure is not None and not lookups:
+        raise failure
+    return lookups
+
+
+def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> None:
+    """Remember what the listing held and what it lacked.
+
+    What its records say is landed by phase 1, and so is the return of a visit whose case
+    was retired: the case and the mark of its visit's removal must go together.
+    """
+    clinic = phase.clinic
+    ids = [appointment.appointment_id for appointment in snapshot.appointments]
+    known = known_records(connection, clinic, snapshot.window, ids)
+    plan = plan_inbound(known, snapshot, identify=case_identity(clinic))
+    returning = {each.pims_id for each in plan.case_writes if each.kind is EventKind.RESTORED}
+    staying = [pims_id for pims_id in plan.sightings if pims_id not in returning]
+    mark_seen(connection, clinic, staying, snapshot.fetched_at)
+    mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
+
+
+def _retire(
+    connection: Connection, phase: Phase, retirements: Sequence[Retirement]
+) -> tuple[UUID, ...]:
+    clinic = phase.clinic
+    now = phase.now()
+    gone = {each.case.pims_id: each.gone_at for each in retirements}
+    # Locked, so that the event tells the status as it stood when it was overwritten.
+    locked = load_cases(connection, clinic, gone, lock=True) if gone else {}
+    retire_cases(connection, clinic, retirements, now)
+    mark_removed(connection, clinic, gone)
+    record_events(
+        connection,
+        clinic,
+        (
+            CaseEvent(
+                case_id=each.case.id,
+                kind=EventKind.SOFT_DELETED,
+                business_date=each.case.scheduled_date,
+                changes={
+                    "status": (locked[each.case.pims_id].status.value, CaseStatus.REVIEWED.value),
+                    "softDeleted": (False, True),
+                    "reason": (None, each.reason.value),
+                },
+                source_digest=None,
+                occurred_at=now,
+            )
+            for each in retirements
+        ),
+        audit_id=phase.audit_id,
+        run_id=phase.context.run_id,
+    )
+    return tuple(each.case.id for each in retirements)
+
+
+def _follow(
+    connection: Connection,
+    phase: Phase,
+    appointments: Sequence[PimsAppointment],
+    lookups: Mapping[str, AppointmentLookup],
+) -> tuple[UUID, ...]:
+    """Apply what single look-ups said, as a listing of one record each."""
+    changed: list[UUID] = []
+    for appointment in appointments:
+        day = appointment.business_date
+        seen = Snapshot(
+            window=DateRange(day, day),
+            appointments=(appointment,),
+            fetched_at=lookups[appointment.appointment_id].asked_at,
+            complete=False,
+        )
+        plan = apply_snapshot(connection, phase, seen)
+        changed.extend(write.case_id for write in plan.case_writes)
+    return tuple(changed)
+
+
+def _hold(connection: Connection, phase: Phase, plan: ReconciliationPlan) -> UUID | None:
+    """Record that the deletion guard struck, or close holds that this look has settled."""
+    if plan.hold is None:
+        close_settled_holds(connection, phase.clinic, phase.window, phase.now())
+        return None
+    log.warning(
+        "deletions_held",
+        clinic=phase.clinic.slug,
+        window=str(phase.window),
+        reason=plan.hold.value,
+        orphans=len(plan.orphans),
+        active=plan.active,
+    )
+    return open_hold(connection, phase.clinic, phase.window, plan, phase.now())

@@ -1,0 +1,104 @@
+"""Proof after the fact: planning again over what is stored must change nothing.
+
+Read-only. Asset checks and commands call these; what they find is a bug or tampering.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.cases import status_of
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
+from pims_pipeline.domain.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.reconciliation import (
+    DeletionPolicy,
+    ReconciliationPlan,
+    plan_reconciliation,
+)
+from pims_pipeline.store.appointments import known_records, stored_snapshot
+from pims_pipeline.store.audits import Audit, audits_of_run
+from pims_pipeline.store.case_views import deleted_though_standing, with_implausible_vitals
+from pims_pipeline.store.cases import active_cases, enrichable_cases
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.failures import Failure, open_failures
+from pims_pipeline.sync.inbound import case_identity
+
+
+def inbound_plan_again(engine: Engine, clinic: Clinic, window: DateRange) -> InboundPlan:
+    """What landing the stored diary once more would change; empty when all is well."""
+    with transaction(engine) as connection:
+        snapshot = stored_snapshot(connection, clinic, window)
+        ids = [appointment.appointment_id for appointment in snapshot.appointments]
+        known = known_records(connection, clinic, window, ids)
+    return plan_inbound(known, snapshot, identify=case_identity(clinic))
+
+
+def enrichment_plan_again(
+    engine: Engine,
+    clinic: Clinic,
+    window: DateRange,
+    *,
+    now: datetime,
+    policy: EnrichmentPolicy,
+) -> EnrichmentPlan:
+    """Whose medical record was due at ``now``; empty right after an enrichment."""
+    with transaction(engine) as connection:
+        cases = enrichable_cases(connection, clinic, window)
+    return plan_enrichment(cases, now, policy)
+
+
+def reconciliation_plan_again(
+    engine: Engine, clinic: Clinic, window: DateRange, *, policy: DeletionPolicy
+) -> ReconciliationPlan:
+    """Which cases would still be retired, by what the store knows to be gone."""
+    with transaction(engine) as connection:
+        return plan_reconciliation(
+            active_cases(connection, clinic, window),
+            stored_snapshot(connection, clinic, window),
+            policy,
+            lookups={},
+        )
+
+
+def live_cases_deleted(engine: Engine, clinic: Clinic, window: DateRange) -> list[UUID]:
+    """Soft-deleted cases whose visit stands in the landed diary; none when all is well."""
+    with transaction(engine) as connection:
+        return deleted_though_standing(connection, clinic, window)
+
+
+def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[UUID]:
+    """Cases whose recorded vitals no patient can have."""
+    with transaction(engine) as connection:
+        return with_implausible_vitals(connection, clinic, window)
+
+
+def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[str]:
+    """The vendor's words in the landed diary that no case status is known for."""
+    with transaction(engine) as connection:
+        snapshot = stored_snapshot(connection, clinic, window)
+    words = {appointment.status for appointment in snapshot.appointments}
+    return sorted(word for word in words if status_of(word) is None)
+
+
+def last_audits(engine: Engine, run_id: str, sync_type: SyncType) -> list[Audit]:
+    """The run's audits of one phase."""
+    with transaction(engine) as connection:
+        audits = audits_of_run(connection, run_id)
+    return [audit for audit in audits if audit.sync_type is sync_type]
+
+
+def phase_failures(
+    engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRange
+) -> list[Failure]:
+    """The phase's unresolved dead letters that lie in the window."""
+    with transaction(engine) as connection:
+        failures = open_failures(connection, clinic, sync_type)
+    return [
+        failure
+        for failure in failures
+        if failure.business_date in window
+        or (failure.business_date is None and failure.window and failure.window.overlaps(window))
+    ]

@@ -1,0 +1,96 @@
+"""A real PostgreSQL for every test that asks: one server, one migrated template, a copy each.
+
+The server is the embedded one, shared by all pytest-xdist workers of a test run.
+"""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+import pytest
+from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it carries no types
+from sqlalchemy import Engine, make_url
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database import create_engine, migrate, transaction
+from pims_pipeline.store.embedded import start_embedded, stop_embedded
+from pims_pipeline.store.vault import Vault
+
+_NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""A test's database need not survive a power cut."""
+
+
+def _on(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def _administer(url: str, statement: LiteralString) -> None:
+    with psycopg.connect(_on(url, "postgres"), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """The test run's server; its database ``pims`` is migrated and serves as template."""
+    base = tmp_path_factory.getbasetemp()
+    home: Path = (base if worker_id == "master" else base.parent) / "pg"
+    url = start_embedded(home, settings=_NO_DURABILITY)
+    migrated = home / "migrated"
+    with InterProcessLock(home / "migrate.lock"):
+        # A template must have no connections while another worker copies it.
+        if not migrated.exists():
+            engine = create_engine(url, pool_size=1)
+            migrate(engine)
+            engine.dispose()
+            migrated.touch()
+    yield url
+    stop_embedded(home)
+
+
+@pytest.fixture
+def database_url(server_url: str) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    name = f"test_{secrets.token_hex(8)}"
+    _administer(server_url, f"CREATE DATABASE {name} TEMPLATE pims")
+    yield _on(server_url, name)
+    _administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_database_url(server_url: str) -> Iterator[str]:
+    """A database without any tables."""
+    name = f"test_{secrets.token_hex(8)}"
+    _administer(server_url, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield _on(server_url, name)
+    _administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on a database of the test's own."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    """A vault with a key made up for this test run."""
+    return Vault(secrets.token_bytes(32))
+
+
+@pytest.fixture
+def clinic(engine: Engine) -> Clinic:
+    """A registered clinic."""
+    with transaction(engine) as connection:
+        return add_clinic(
+            connection,
+            slug="maple-street",
+            name="Maple Street Veterinary",
+            timezone="America/New_York",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )

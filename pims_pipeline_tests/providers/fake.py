@@ -1,0 +1,318 @@
+"""A vendor in memory, and providers that speak to it: the port's test double.
+
+``FakeVendor`` is the truth (a diary, medical records, accounts, faults);
+``FakeProvider`` obeys the same contract suite as the real adapters
+(``test_contract.py``). Nothing here knows a wire format.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pims_pipeline.domain.appointments import (
+    AppointmentLookup,
+    Client,
+    Patient,
+    PimsAppointment,
+    QuarantinedRecord,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
+from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.providers.port import Credentials, SessionExpired, SessionState
+
+Endpoint = Literal["login", "listing", "lookup", "consultation"]
+Clock = Callable[[], datetime]
+
+SESSION_LENGTH = timedelta(hours=8)
+FAKE_CREDENTIALS = Credentials(username="vet@example.test", password="correct horse")
+
+
+@dataclass
+class _Fault:
+    error: BaseException
+    endpoint: str
+    left: int
+
+
+@dataclass
+class FakeVendor:
+    """A pretend vendor; edit its public fields freely between calls.
+
+    Attributes:
+        zone: The clinic's zone.
+        appointments: The diary, by appointment id.
+        consultations: The medical records, by consultation id.
+        quarantined: Unreadable records; one without a business date is in every listing.
+        deleted_ids: Identities a look-up still knows, as deleted.
+        broken_consultations: By consultation id, the error that fetching it always gives.
+        listing_complete: What the next snapshots say of their completeness.
+        on_request: Called before every answer, without any lock held; may block or raise.
+    """
+
+    zone: ZoneInfo
+    clock: Clock = lambda: datetime.now(UTC)
+    credentials: Credentials = FAKE_CREDENTIALS
+    appointments: dict[str, PimsAppointment] = field(default_factory=dict)
+    consultations: dict[str, PimsConsultation] = field(default_factory=dict)
+    quarantined: list[QuarantinedRecord] = field(default_factory=list)
+    deleted_ids: set[str] = field(default_factory=set)
+    broken_consultations: dict[str, BaseException] = field(default_factory=dict)
+    listing_complete: bool = True
+    on_request: Callable[[Endpoint], None] | None = None
+    logins: int = 0
+    listings: int = 0
+    lookups: int = 0
+    consultation_fetches: int = 0
+    listed_windows: list[DateRange] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[_Fault] = []
+        self._sessions: set[str] = set()
+        self._serial = count(1)
+
+    def book(
+        self,
+        appointment_id: str,
+        local_start: datetime,
+        *,
+        minutes: int = 30,
+        status: str = "Confirmed",
+        appointment_type: str | None = "Exam",
+        consultation_id: str | None = None,
+        kind: RecordKind = RecordKind.APPOINTMENT,
+    ) -> PimsAppointment:
+        """Put a visit into the diary at a naive local time; replaces one of the same id."""
+        start = local_to_utc(local_start, self.zone)
+        appointment = PimsAppointment(
+            appointment_id=appointment_id,
+            consultation_id=consultation_id,
+            scheduled_start=start,
+            scheduled_end=start + timedelta(minutes=minutes),
+            business_date=business_date(start, self.zone),
+            status=status,
+            appointment_type=appointment_type,
+            patient=Patient(id=f"p-{appointment_id}", name=f"Patient {appointment_id}"),
+            client=Client(
+                id=f"c-{appointment_id}", name=f"Client {appointment_id}", phone="555-0100"
+            ),
+            provider="Dr. Example",
+            kind=kind,
+        )
+        return self.put(appointment)
+
+    def put(self, appointment: PimsAppointment) -> PimsAppointment:
+        """Put ``appointment`` into the diary as it is."""
+        self.appointments[appointment.appointment_id] = appointment
+        self.deleted_ids.discard(appointment.appointment_id)
+        return appointment
+
+    def move(self, appointment_id: str, local_start: datetime) -> PimsAppointment:
+        """Reschedule a visit to a naive local time, keeping its length."""
+        old = self.appointments[appointment_id]
+        start = local_to_utc(local_start, self.zone)
+        return self.put(
+            replace(
+                old,
+                scheduled_start=start,
+                scheduled_end=start + (old.scheduled_end - old.scheduled_start),
+                business_date=business_date(start, self.zone),
+            )
+        )
+
+    def set_status(self, appointment_id: str, status: str) -> PimsAppointment:
+        """Change what the vendor says of a visit."""
+        return self.put(replace(self.appointments[appointment_id], status=status))
+
+    def delete(self, appointment_id: str, *, leave_trace: bool = False) -> PimsAppointment:
+        """Take a visit out of the diary; with a trace, a look-up says it was deleted."""
+        if leave_trace:
+            self.deleted_ids.add(appointment_id)
+        return self.appointments.pop(appointment_id)
+
+    def record_visit(self, appointment_id: str, *, notes: str = "Well.") -> PimsConsultation:
+        """Finish a visit: its status, and a medical record for it."""
+        consultation_id = f"k-{appointment_id}"
+        appointment = self.put(
+            replace(
+                self.appointments[appointment_id],
+                status="Finalized",
+                consultation_id=consultation_id,
+            )
+        )
+        consultation = PimsConsultation(
+            appointment_id=appointment_id,
+            consultation_id=consultation_id,
+            consultation_date=appointment.business_date,
+            status="Finalized",
+            notes=notes,
+            patient=replace(appointment.patient, species="Canine"),
+        )
+        self.consultations[consultation_id] = consultation
+        return consultation
+
+    def fail_next(
+        self, error: BaseException, endpoint: Endpoint | Literal["any"] = "any", times: int = 1
+    ) -> None:
+        """Answer the next ``times`` requests to ``endpoint`` with ``error``.
+
+        The fake, like a real adapter, has done its own retries by then.
+        """
+        self._faults.append(_Fault(error, endpoint, times))
+
+    def expire_sessions(self) -> None:
+        """Forget every login; the next request on one meets ``SessionExpired``."""
+        self._sessions.clear()
+
+    def answer(self, endpoint: Endpoint, token: str | None) -> None:
+        """Count a request; raise what stands in its way."""
+        if self.on_request is not None:
+            self.on_request(endpoint)
+        with self._lock:
+            self._count(endpoint)
+            fault = next((f for f in self._faults if f.endpoint in ("any", endpoint)), None)
+            if fault is not None:
+                fault.left -= 1
+                if fault.left <= 0:
+                    self._faults.remove(fault)
+                raise fault.error
+            if endpoint != "login" and token not in self._sessions:
+                raise SessionExpired(
+                    f"The pretend vendor was asked for a {endpoint} without a live session; "
+                    "log in again."
+                )
+
+    def new_session(self) -> str:
+        """The token of a fresh login."""
+        with self._lock:
+            token = f"token-{next(self._serial)}"
+            self._sessions.add(token)
+            return token
+
+    def _count(self, endpoint: Endpoint) -> None:
+        match endpoint:
+            case "login":
+                self.logins += 1
+            case "listing":
+                self.listings += 1
+            case "lookup":
+                self.lookups += 1
+            case "consultation":
+                self.consultation_fetches += 1
+
+
+class BareFakeProvider:
+    """The port and no capability beyond it."""
+
+    def __init__(self, vendor: FakeVendor) -> None:
+        self.vendor = vendor
+        self.closed = False
+        self._token: str | None = None
+        self._expires_at: datetime | None = None
+
+    def authenticate(self, credentials: Credentials) -> bool:
+        """See the port."""
+        self.vendor.answer("login", None)
+        if credentials != self.vendor.credentials:
+            return False
+        self._expires_at = self.vendor.clock() + SESSION_LENGTH
+        self._token = self.vendor.new_session()
+        return True
+
+    def fetch_appointments(self, window: DateRange) -> Snapshot:
+        """See the port."""
+        fetched_at = self.vendor.clock()
+        self.vendor.answer("listing", self._token)
+        self.vendor.listed_windows.append(window)
+        return Snapshot(
+            window=window,
+            appointments=tuple(
+                found
+                for found in self.vendor.appointments.values()
+                if found.business_date in window
+            ),
+            quarantined=tuple(
+                record
+                for record in self.vendor.quarantined
+                if record.business_date is None or record.business_date in window
+            ),
+            fetched_at=fetched_at,
+            complete=self.vendor.listing_complete,
+        )
+
+    def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
+        """See the port."""
+        if appointment.consultation_id is None:
+            return None
+        self.vendor.answer("consultation", self._token)
+        if error := self.vendor.broken_consultations.get(appointment.consultation_id):
+            raise error
+        return self.vendor.consultations.get(appointment.consultation_id)
+
+    def close(self) -> None:
+        """See the port."""
+        self.closed = True
+
+
+class _WithPortableSession(BareFakeProvider):
+    def export_session(self) -> SessionState:
+        """See the port."""
+        if self._token is None or self._expires_at is None:
+            raise SessionExpired("There is no session of the pretend vendor to keep; log in first.")
+        return SessionState(
+            data=json.dumps({"token": self._token}).encode(), expires_at=self._expires_at
+        )
+
+    def restore_session(self, state: SessionState) -> None:
+        """See the port."""
+        if state.expires_at <= self.vendor.clock():
+            raise SessionExpired("The kept session of the pretend vendor is past its end.")
+        try:
+            token = json.loads(state.data)["token"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise SessionExpired(
+                "The kept session of the pretend vendor cannot be read; log in again."
+            ) from error
+        self._token, self._expires_at = token, state.expires_at
+
+
+class _WithLookup(BareFakeProvider):
+    def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
+        """See the port."""
+        asked_at = self.vendor.clock()
+        self.vendor.answer("lookup", self._token)
+        deleted = appointment_id in self.vendor.deleted_ids
+        found = self.vendor.appointments.get(appointment_id)
+        if found is None:
+            return AppointmentLookup(
+                appointment_id=appointment_id, asked_at=asked_at, found=deleted, deleted=deleted
+            )
+        return AppointmentLookup(
+            appointment_id=appointment_id,
+            asked_at=asked_at,
+            found=True,
+            kind=found.kind,
+            status=found.status,
+            scheduled_start=found.scheduled_start,
+            scheduled_end=found.scheduled_end,
+            business_date=found.business_date,
+        )
+
+
+class FakeProviderWithoutLookup(_WithPortableSession):
+    """Keeps sessions, cannot be asked for one appointment."""
+
+
+class FakeProviderWithoutSession(_WithLookup):
+    """Can be asked for one appointment, cannot keep sessions."""
+
+
+class FakeProvider(_WithPortableSession, _WithLookup):
+    """The port with every capability."""

@@ -1,0 +1,1 @@
+"""The phases against a real Postgres and a vendor in memory."""

@@ -1,0 +1,145 @@
+"""Phase 2 from medical records to cases."""
+
+from datetime import timedelta
+
+import pytest
+
+from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.providers.port import AuthenticationRejected, TransientError
+from pims_pipeline.sync.verification import enrichment_plan_again
+from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+
+BROKEN = TransientError("asked for a medical record; got 500; try later")
+
+
+def _visits(bench: Bench, count: int) -> None:
+    for number in range(count):
+        bench.vendor.book(str(number), local(DAY, 8, number))
+        bench.vendor.record_visit(str(number), notes=f"S: visit {number}\nP: rest")
+    bench.inbound()
+
+
+def test_a_finished_visit_gets_its_medical_record_and_species(bench: Bench) -> None:
+    _visits(bench, 1)
+    outcome = bench.enrich()
+    case = bench.case("0")
+    assert case.metadata["consultation"]["notes"] == "S: visit 0\nP: rest"
+    assert case.metadata["appointment"]["status"] == "Finalized"
+    assert case.patient_species == "Canine"
+    assert outcome.by_date[DAY] == Counts(found=1, enriched=1)
+    assert bench.events("0") == ["created", "enriched"]
+
+
+def test_enriching_again_asks_for_nothing_and_writes_nothing(bench: Bench) -> None:
+    _visits(bench, 3)
+    bench.enrich()
+    before, asked = bench.everything(), bench.vendor.consultation_fetches
+    outcome = bench.enrich()
+    assert bench.everything() == before
+    assert bench.vendor.consultation_fetches == asked
+    assert outcome.counts == Counts()
+    plan = enrichment_plan_again(
+        bench.engine,
+        bench.clinic,
+        WINDOW,
+        now=bench.clock(),
+        policy=bench.context.enrichment_policy,
+    )
+    assert plan.is_empty
+
+
+def test_a_visit_that_has_not_begun_is_left_in_peace(bench: Bench) -> None:
+    bench.vendor.book("1", local(DAY + timedelta(days=1), 9), consultation_id="k-1")
+    bench.inbound()
+    assert bench.enrich().counts == Counts()
+    assert bench.vendor.consultation_fetches == 0
+
+
+def test_a_visit_without_a_record_is_asked_about_again_later(bench: Bench) -> None:
+    bench.vendor.book("1", local(DAY, 9), consultation_id="k-1")
+    bench.inbound()
+    assert bench.enrich().counts == Counts(found=1, skipped=1)
+    assert bench.enrich().counts == Counts()
+    bench.vendor.record_visit("1")
+    bench.clock.forward(minutes=31)
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+
+
+def test_a_change_of_the_appointment_fetches_the_record_again(bench: Bench) -> None:
+    _visits(bench, 1)
+    bench.enrich()
+    bench.vendor.record_visit("0", notes="S: corrected\nP: rest")
+    bench.vendor.set_status("0", "Paid")
+    bench.inbound()
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+    (event,) = bench.rows(
+        "SELECT * FROM case_events WHERE kind = 'enriched' ORDER BY seq DESC LIMIT 1"
+    )
+    assert event.changes["consultation.notes"] == [
+        "S: visit 0\nP: rest",
+        "S: corrected\nP: rest",
+    ]
+
+
+def test_a_late_correction_is_found_at_the_next_age_and_once(bench: Bench) -> None:
+    _visits(bench, 1)
+    bench.enrich()
+    bench.vendor.record_visit("0", notes="corrected")
+    bench.clock.forward(days=1)
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+    assert bench.enrich().counts == Counts()
+    bench.clock.forward(days=2)
+    before = bench.case("0")
+    assert bench.enrich().counts == Counts(found=1, unchanged=1)
+    assert bench.case("0") == before
+
+
+def test_one_failure_is_a_dead_letter_and_stops_nobody(bench: Bench) -> None:
+    _visits(bench, 4)
+    bench.vendor.broken_consultations["k-2"] = BROKEN
+    outcome = bench.enrich()
+    assert outcome.counts == Counts(found=4, enriched=3, errored=1)
+    (failure,) = bench.rows("SELECT * FROM sync_failures")
+    assert (failure.pims_id, failure.error_class, failure.attempts) == ("2", "TransientError", 1)
+    assert failure.next_retry_at > bench.clock.moment
+    assert bench.enrich().counts == Counts()
+    bench.clock.forward(minutes=10)
+    del bench.vendor.broken_consultations["k-2"]
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+    (failure,) = bench.rows("SELECT * FROM sync_failures")
+    assert failure.resolved_at is not None
+
+
+def test_no_success_when_every_one_of_three_fetches_fails(bench: Bench) -> None:
+    _visits(bench, 3)
+    bench.vendor.fail_next(BROKEN, "consultation", times=3)
+    with pytest.raises(TransientError):
+        bench.enrich()
+    failures = bench.rows("SELECT record_key FROM sync_failures ORDER BY record_key")
+    assert [row.record_key for row in failures] == ["0", "1", "2"]
+    (audit,) = bench.rows("SELECT status FROM case_sync_audits WHERE sync_type = 'cases'")
+    assert audit.status == "failed"
+    bench.clock.forward(minutes=10)
+    assert bench.enrich().counts == Counts(found=3, enriched=3)
+
+
+def test_refused_credentials_end_the_phase_and_cost_no_case_an_attempt(bench: Bench) -> None:
+    _visits(bench, 3)
+    bench.vendor.fail_next(AuthenticationRejected("refused"), "consultation")
+    with pytest.raises(AuthenticationRejected):
+        bench.enrich(workers=1)
+    assert bench.rows("SELECT * FROM sync_failures") == []
+
+
+def test_a_medical_record_survives_the_applications_own_metadata(bench: Bench) -> None:
+    _visits(bench, 1)
+    bench.run('UPDATE cases SET metadata = metadata || \'{"billing": {"total": 3}}\'')
+    bench.enrich()
+    assert bench.case("0").metadata["billing"] == {"total": 3}
+
+
+def test_progress_is_told_while_it_runs(bench: Bench) -> None:
+    _visits(bench, 5)
+    bench.enrich()
+    (audit,) = bench.rows("SELECT * FROM case_sync_audits WHERE sync_type = 'cases'")
+    assert (audit.items_done, audit.items_total) == (5, 5)

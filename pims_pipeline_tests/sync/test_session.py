@@ -1,0 +1,160 @@
+"""When a login happens, and above all when it does not."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from pims_pipeline.providers.port import (
+    AuthenticationRejected,
+    Credentials,
+    HumanNeeded,
+    SessionExpired,
+    TransientError,
+)
+from pims_pipeline.store.credentials import NoCredentials, put_credentials
+from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.session import clinic_session
+from pims_pipeline_tests.providers.fake import FakeProviderWithoutSession
+from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+
+
+def _status(bench: Bench) -> object:
+    (row,) = bench.rows("SELECT status FROM pims_credentials")
+    return row.status
+
+
+def test_one_login_serves_many_runs(bench: Bench) -> None:
+    for number in range(3):
+        bench.in_run(f"run-{number}").inbound()
+    assert bench.vendor.logins == 1
+    assert _status(bench) == "valid"
+
+
+def test_a_session_that_is_not_used_costs_nothing(bench: Bench) -> None:
+    with clinic_session(bench.context, bench.clinic):
+        pass
+    assert bench.vendor.logins == 0
+    assert bench.rows("SELECT * FROM credential_access_log") == []
+
+
+def test_an_expired_session_is_renewed_once(bench: Bench) -> None:
+    bench.inbound()
+    bench.vendor.expire_sessions()
+    bench.inbound()
+    assert bench.vendor.logins == 2
+
+
+def test_a_session_that_expires_at_once_is_not_renewed_forever(bench: Bench) -> None:
+    bench.vendor.fail_next(SessionExpired("expired"), "listing", times=9)
+    with pytest.raises(SessionExpired):
+        bench.inbound()
+    assert bench.vendor.logins == 2
+
+
+def test_many_threads_that_find_the_session_expired_log_in_once(bench: Bench) -> None:
+    for number in range(8):
+        bench.vendor.book(str(number), local(DAY, 8, number))
+        bench.vendor.record_visit(str(number))
+    bench.inbound()
+    bench.vendor.expire_sessions()
+    assert bench.enrich(workers=8).counts.enriched == 8
+    assert bench.vendor.logins == 2
+
+
+def test_two_runs_that_need_a_login_at_once_share_one(bench: Bench) -> None:
+    def listing(number: int) -> int:
+        run = bench.in_run(f"run-{number}")
+        with clinic_session(run.context, run.clinic) as session:
+            return len(session.ask(lambda p: p.fetch_appointments(WINDOW)).appointments)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(listing, range(4))) == [0, 0, 0, 0]
+    assert bench.vendor.logins == 1
+
+
+def test_refused_credentials_are_marked_and_never_tried_again(bench: Bench) -> None:
+    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    for _ in range(3):
+        with pytest.raises(AuthenticationRejected, match="pims credentials set"):
+            bench.inbound()
+    assert bench.vendor.logins == 1
+    assert _status(bench) == "invalid"
+
+
+def test_new_credentials_are_tried(bench: Bench) -> None:
+    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    with pytest.raises(AuthenticationRejected):
+        bench.inbound()
+    _store(bench, bench.vendor.credentials)
+    bench.inbound()
+    assert _status(bench) == "valid"
+
+
+def test_an_account_that_needs_a_human_waits_for_one(bench: Bench) -> None:
+    bench.vendor.fail_next(HumanNeeded("the vendor wants a code"), "login")
+    for _ in range(2):
+        with pytest.raises(HumanNeeded):
+            bench.inbound()
+    assert bench.vendor.logins == 1
+    assert _status(bench) == "needs_human"
+    with clinic_session(bench.context, bench.clinic) as session:
+        session.log_in()
+    assert _status(bench) == "valid"
+    bench.inbound()
+
+
+def test_a_login_page_out_of_reach_leaves_the_credentials_alone(bench: Bench) -> None:
+    bench.vendor.fail_next(TransientError("login page out of reach"), "login")
+    with pytest.raises(TransientError):
+        bench.inbound()
+    assert _status(bench) == "unverified"
+    bench.inbound()
+
+
+def test_credentials_replaced_while_the_old_ones_were_tried_are_not_marked(bench: Bench) -> None:
+    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    bench.vendor.on_request = _once(lambda: _store(bench, bench.vendor.credentials))
+    with pytest.raises(AuthenticationRejected):
+        bench.inbound()
+    assert _status(bench) == "unverified"
+    bench.inbound()
+
+
+def test_a_clinic_without_credentials_is_told_the_command(bench: Bench) -> None:
+    bench.run("DELETE FROM pims_credentials")
+    with pytest.raises(NoCredentials, match="pims credentials set"):
+        bench.inbound()
+
+
+def test_a_provider_that_keeps_no_session_logs_in_each_time(bench: Bench) -> None:
+    bench.context = replace(
+        bench.context, open_provider=lambda _: FakeProviderWithoutSession(bench.vendor)
+    )
+    bench.inbound()
+    bench.inbound()
+    assert bench.vendor.logins == 2
+
+
+def test_every_decryption_is_logged_with_its_run(bench: Bench) -> None:
+    bench.inbound()
+    bench.in_run("run-2").inbound()
+    rows = bench.rows("SELECT run_id, purpose FROM credential_access_log ORDER BY id")
+    assert {row.run_id for row in rows} == {"run-1", "run-2"}
+
+
+def _store(bench: Bench, credentials: Credentials) -> None:
+    with transaction(bench.engine) as connection:
+        put_credentials(connection, bench.context.vault, bench.clinic, credentials.to_mapping())
+
+
+def _once(act: Callable[[], None]) -> Callable[[str], None]:
+    done: list[str] = []
+
+    def on_request(endpoint: str) -> None:
+        if not done:
+            done.append(endpoint)
+            act()
+
+    return on_request
