@@ -1,0 +1,106 @@
+"""How answers leave the simulator: turned away, wrong on purpose, late, or cut off.
+
+Which fault strikes is decided in ``faults``; what a right answer says is decided in
+``vendor`` and ``login``.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from pims_pipeline.simulator.faults import Fault, FaultKind
+from pims_pipeline.simulator.sessions import ExpiredMode
+
+_EXPIRED: dict[FaultKind, ExpiredMode] = {
+    FaultKind.SESSION_EXPIRED_REDIRECT: "redirect",
+    FaultKind.SESSION_EXPIRED_401: "401",
+    FaultKind.SESSION_EXPIRED_HTML: "html",
+}
+_MAINTENANCE = (
+    "<!doctype html><html lang='en'><head><title>Scheduled maintenance</title></head>"
+    "<body><h1>We will be back shortly</h1></body></html>"
+)
+
+
+def expired_mode_of(fault: Fault | None) -> ExpiredMode | None:
+    """How the session ends, if that is what the fault is."""
+    return _EXPIRED.get(fault.kind) if fault else None
+
+
+def turned_away(mode: ExpiredMode, login_page: str) -> Response:
+    """The answer to a request without a live session, in one of the vendor's three ways."""
+    if mode == "401":
+        return JSONResponse({"error": "Unauthenticated."}, status_code=401)
+    if mode == "html":
+        return HTMLResponse(login_page)
+    return RedirectResponse("/login", status_code=302)
+
+
+def wrong_answer(fault: Fault) -> Response | None:
+    """The whole answer a fault puts in place of the right one, if it does that."""
+    match fault.kind:
+        case FaultKind.RATE_LIMITED:
+            wait = None if fault.retry_after is None else f"{fault.retry_after:g}"
+            headers = {} if wait is None else {"Retry-After": wait}
+            return JSONResponse({"error": "Too many requests"}, status_code=429, headers=headers)
+        case FaultKind.SERVER_ERROR:
+            return JSONResponse({"error": "Server Error"}, status_code=500)
+        case FaultKind.HTML:
+            return HTMLResponse(_MAINTENANCE)
+        case FaultKind.NOT_A_LIST:
+            return JSONResponse({"error": "The calendar could not be read."})
+        case _:
+            return None
+
+
+def spoilt(fault: Fault | None, response: Response) -> Response:
+    """The right answer, broken off where the fault says so."""
+    body = bytes(response.body)
+    if fault is None:
+        return response
+    if fault.kind is FaultKind.CUT_OFF:
+        return CutOffResponse(body, media_type=response.media_type)
+    if fault.kind is FaultKind.TRUNCATED_JSON:
+        return Response(body[: len(body) // 2], media_type=response.media_type)
+    return response
+
+
+class CutOffResponse(Response):
+    """Promises its whole body, sends half, and lets the connection drop."""
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - the ASGI signature
+        receive: Receive,  # noqa: ARG002 - as above
+        send: Send,
+    ) -> None:
+        """Send the beginning of an answer and no end."""
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        )  # fmt: skip
+        half = self.body[: len(self.body) // 2]
+        # The body is never completed: the server then closes the connection under the client.
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+async def held_back(request: Request, delays: Sequence[Fault], stopping: asyncio.Event) -> None:
+    """Wait as the faults say, but never longer than the client or the server lives."""
+    for fault in delays:
+        seconds = None if fault.kind is FaultKind.HANG else fault.seconds
+        waits: list[asyncio.Task[object]] = [asyncio.create_task(stopping.wait())]
+        if seconds is None:
+            waits.append(asyncio.create_task(_gone(request)))
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+async def _gone(request: Request) -> None:
+    """Returns once the client has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

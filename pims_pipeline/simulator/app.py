@@ -1,0 +1,65 @@
+"""Puts the simulator's routes together into one ASGI application. No rules live here."""
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from pims_pipeline.simulator import login, pages, vendor
+from pims_pipeline.simulator.clinics import SimulatorConfig
+from pims_pipeline.simulator.control import router as control_router
+from pims_pipeline.simulator.diary import EditRefused, UnknownEntry
+from pims_pipeline.simulator.state import build_simulator
+
+
+def build_app(config: SimulatorConfig) -> FastAPI:
+    """The whole simulator as an ASGI application.
+
+    Raises:
+        ValueError: If two clinics of ``config`` share a company id.
+    """
+    app = FastAPI(title="Neo simulator", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.simulator = build_simulator(config)
+    app.add_route("/login", login.show_login, methods=["GET"])
+    app.add_route("/login", login.take_login, methods=["POST"])
+    app.add_route("/login/code", login.show_code, methods=["GET"])
+    app.add_route("/login/code", login.take_code, methods=["POST"])
+    app.add_route("/login/terms", login.show_terms, methods=["GET"])
+    app.add_route("/login/terms", login.take_terms, methods=["POST"])
+    app.add_route("/logout", login.log_out, methods=["POST"])
+    app.add_route("/appointments/getCalendarEventData", vendor.listing, methods=["GET"])
+    app.add_route("/appointments/getAppointment", vendor.appointment, methods=["GET"])
+    app.add_route(
+        "/consultations/{consultation_id}/page-data", vendor.consultation, methods=["GET"]
+    )
+    app.add_route("/", pages.show_diary, methods=["GET"])
+    app.add_route("/diary/book", pages.take_booking, methods=["POST"])
+    app.add_route("/diary/{entry_id}/{action}", pages.take_edit, methods=["POST"])
+    app.include_router(control_router)
+    app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(UnknownEntry, _unknown)
+    app.add_exception_handler(EditRefused, _refused)
+    return app
+
+
+async def _bad_request(_request: Request, error: Exception) -> Response:
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
+        for problem in problems
+    )
+    return JSONResponse({"error": said}, status_code=400)
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+
+async def _unknown(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=404)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=400)

@@ -1,0 +1,344 @@
+"""``/_control``: edits, faults and the truth, in JSON, for tests and demonstrations.
+
+It asks for no login, and therefore answers callers on this machine only. What an edit means is
+``diary``'s, what a fault does is ``vendor``'s and ``login``'s.
+"""
+
+import ipaddress
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from pims_pipeline.simulator.clinics import ListingShape
+from pims_pipeline.simulator.diary import Booking
+from pims_pipeline.simulator.faults import RECORD_FAULTS, SESSION_FAULTS, Endpoint, Fault, FaultKind
+from pims_pipeline.simulator.generation import Entry
+from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
+from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.wire import DeletedLookup
+
+Scalar = None | bool | int | float | str
+LONGEST_TRUTH_DAYS = 366
+
+
+async def only_this_machine(request: Request) -> None:
+    """Turns away whoever is not on this machine.
+
+    Raises:
+        HTTPException: 403, for a caller from elsewhere.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host in {"", "testclient"}
+    if not local:
+        raise HTTPException(403, "the control interface answers this machine only")
+
+
+router = APIRouter(prefix="/_control", dependencies=[Depends(only_this_machine)])
+Sim = Annotated[Simulator, Depends(simulator_of)]
+
+
+async def desk_of(company_id: str, simulator: Sim) -> Desk:
+    """The clinic named in the path.
+
+    Raises:
+        HTTPException: 404, if no clinic has that company id.
+    """
+    return _desk(simulator, company_id)
+
+
+def _desk(simulator: Simulator, company_id: str) -> Desk:
+    desk = simulator.desks.get(company_id)
+    if desk is None:
+        raise HTTPException(404, f"no simulated clinic has the company id {company_id!r}")
+    return desk
+
+
+DeskOf = Annotated[Desk, Depends(desk_of)]
+
+
+def parse_local(value: object) -> datetime:
+    """``YYYY-MM-DD HH:MM``, with or without seconds, as a naive local time.
+
+    Raises:
+        ValueError: If it is anything else, a time with a zone included.
+    """
+    wanted = "a clinic-local time is wanted as YYYY-MM-DD HH:MM, without a zone"
+    if not isinstance(value, str):
+        raise ValueError(wanted)  # noqa: TRY004 - pydantic reports ValueError, not TypeError
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(wanted) from error
+    if moment.tzinfo is not None or ":" not in value:
+        raise ValueError(wanted)
+    return moment
+
+
+LocalTime = Annotated[datetime, BeforeValidator(parse_local)]
+
+
+class _Body(BaseModel):
+    """A request body: camelCase on the wire, and no field nobody knows."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class BookBody(_Body):
+    """A visit to book."""
+
+    start: LocalTime
+    minutes: int = Field(default=30, ge=1, le=24 * 60)
+    patient_name: str = "Juniper"
+    client_name: str = "Sam Booker"
+    type: str | None = "Consultation"
+    status: str = "not arrived"
+    species: str = "Canine"
+    reason: str | None = None
+
+
+class MoveBody(_Body):
+    """Where to move a record."""
+
+    start: LocalTime
+
+
+class StatusBody(_Body):
+    """Any words as a status."""
+
+    status: str = Field(min_length=1)
+
+
+class FinishBody(_Body):
+    """How to close a visit; without notes, made-up ones stand."""
+
+    notes_html: str | None = None
+
+
+class NotesBody(_Body):
+    """The notes to write."""
+
+    html: str
+
+
+class PatientBody(_Body):
+    """The animal's right name."""
+
+    name: str = Field(min_length=1)
+
+
+class ExpireBody(_Body):
+    """How the ended sessions' bearers are turned away."""
+
+    mode: ExpiredMode = "redirect"
+
+
+class LoginBody(_Body):
+    """What stands between a right password and a session."""
+
+    mode: LoginMode
+
+
+class SettingsBody(_Body):
+    """Changes to how clinics answer; what is left out stays."""
+
+    company_id: str | None = None
+    listing_shape: ListingShape | None = None
+    deleted_lookup: DeletedLookup | None = None
+    expired_mode: ExpiredMode | None = None
+
+
+class FaultBody(_Body):
+    """A fault to set; see ``Fault``."""
+
+    kind: FaultKind
+    endpoint: Endpoint | Literal["any"] = "any"
+    company_id: str | None = None
+    times: int | None = Field(default=1, ge=1)
+    seconds: float = Field(default=0.0, ge=0, le=3600)
+    retry_after: float | None = Field(default=1.0, ge=0)
+    appointment_id: int | None = None
+
+    @model_validator(mode="after")
+    def _names_what_it_needs(self) -> "FaultBody":
+        if self.kind is FaultKind.DROP_RECORD and self.appointment_id is None:
+            raise ValueError("drop_record needs appointmentId")
+        if self.kind is FaultKind.LATENCY and self.seconds == 0:
+            raise ValueError("latency needs seconds")
+        if self.kind in RECORD_FAULTS and self.endpoint not in {"any", "listing"}:
+            raise ValueError(f"{self.kind} strikes the listing only")
+        if self.kind in SESSION_FAULTS and self.endpoint == "login":
+            raise ValueError(f"{self.kind} cannot strike the login")
+        return self
+
+
+def truth(entry: Entry, desk: Desk) -> dict[str, Scalar]:
+    """Everything about one record as it stands, deleted or not."""
+    visit = desk.diary.visit(entry)
+    changed = entry.last_updated_at
+    return {
+        "id": str(entry.id),
+        "kind": entry.kind,
+        "deleted": entry.deleted,
+        "status": entry.status,
+        "start": entry.start.strftime("%Y-%m-%d %H:%M:%S"),
+        "end": entry.end.strftime("%Y-%m-%d %H:%M:%S"),
+        "type": entry.type,
+        "patientName": entry.patient.name if entry.patient else None,
+        "species": entry.patient.species if entry.patient else None,
+        "breed": entry.patient.breed if entry.patient else None,
+        "consultationId": None if entry.consultation_id is None else str(entry.consultation_id),
+        "notes": visit.notes_html if visit else None,
+        "lastUpdatedAt": changed.strftime("%Y-%m-%d %H:%M:%S") if changed else None,
+    }
+
+
+@router.post("/reset")
+async def reset(simulator: Sim) -> dict[str, Scalar]:
+    """Forget edits, faults, sessions, settings and counts."""
+    simulator.reset()
+    return {"ok": True}
+
+
+@router.get("/stats")
+async def stats(simulator: Sim) -> dict[str, dict[str, int]]:
+    """How often each endpoint was asked, and the successful logins of each clinic."""
+    endpoints = ("login_page", "login_post", "listing", "appointment", "consultation")
+    return {
+        "requests": {name: simulator.requests[name] for name in endpoints},
+        "logins": {
+            company_id: simulator.sessions.logins[company_id] for company_id in simulator.desks
+        },
+    }
+
+
+@router.get("/clinics")
+async def clinics(simulator: Sim) -> list[dict[str, Scalar]]:
+    """The simulated clinics."""
+    return [
+        {
+            "companyId": company_id,
+            "name": desk.clinic.name,
+            "timezone": desk.clinic.timezone,
+            "username": desk.clinic.username,
+            "today": desk.diary.today.isoformat(),
+            "listingShape": desk.listing_shape,
+        }
+        for company_id, desk in simulator.desks.items()
+    ]
+
+
+@router.get("/clinics/{company_id}/appointments")
+async def appointments(desk: DeskOf, start: date, end: date) -> list[dict[str, Scalar]]:
+    """The truth about every record from ``start`` to ``end``, both included."""
+    if not 0 <= (end - start).days <= LONGEST_TRUTH_DAYS:
+        raise HTTPException(400, f"end must lie 0 to {LONGEST_TRUTH_DAYS} days after start")
+    return [truth(entry, desk) for day in desk.diary.days(start, end) for entry in day]
+
+
+@router.post("/clinics/{company_id}/appointments")
+async def book(desk: DeskOf, body: BookBody) -> dict[str, Scalar]:
+    """Book a visit."""
+    booking = Booking(**body.model_dump())
+    return truth(desk.diary.book(booking), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/move")
+async def move(desk: DeskOf, entry_id: int, body: MoveBody) -> dict[str, Scalar]:
+    """Move a record to another start."""
+    return truth(desk.diary.move(entry_id, body.start), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/cancel")
+async def cancel(desk: DeskOf, entry_id: int) -> dict[str, Scalar]:
+    """Cancel a record; it stays listed."""
+    return truth(desk.diary.cancel(entry_id), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/delete")
+async def delete(desk: DeskOf, entry_id: int) -> dict[str, Scalar]:
+    """Delete a record; it leaves the listing."""
+    return truth(desk.diary.delete(entry_id), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/restore")
+async def restore(desk: DeskOf, entry_id: int) -> dict[str, Scalar]:
+    """Undo a deletion and a cancellation."""
+    return truth(desk.diary.restore(entry_id), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/status")
+async def set_status(desk: DeskOf, entry_id: int, body: StatusBody) -> dict[str, Scalar]:
+    """Give a record any status."""
+    return truth(desk.diary.set_status(entry_id, body.status), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/finish")
+async def finish(desk: DeskOf, entry_id: int, body: FinishBody | None = None) -> dict[str, Scalar]:
+    """Close a visit."""
+    return truth(desk.diary.finish(entry_id, body.notes_html if body else None), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/notes")
+async def notes(desk: DeskOf, entry_id: int, body: NotesBody) -> dict[str, Scalar]:
+    """Write or correct a visit's notes."""
+    return truth(desk.diary.write_notes(entry_id, body.html), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/patient")
+async def rename_patient(desk: DeskOf, entry_id: int, body: PatientBody) -> dict[str, Scalar]:
+    """Correct the animal's name."""
+    return truth(desk.diary.rename_patient(entry_id, body.name), desk)
+
+
+@router.post("/clinics/{company_id}/sessions/expire")
+async def expire(desk: DeskOf, simulator: Sim, body: ExpireBody | None = None) -> dict[str, Scalar]:
+    """End every session of the clinic."""
+    mode = body.mode if body else "redirect"
+    return {"expired": simulator.sessions.end_all(desk.clinic.company_id, mode)}
+
+
+@router.post("/clinics/{company_id}/login")
+async def login_mode(desk: DeskOf, simulator: Sim, body: LoginBody) -> dict[str, Scalar]:
+    """Choose what a right password leads to; ``normal`` also forgets wrong passwords."""
+    desk.login_mode = body.mode
+    if body.mode == "normal":
+        simulator.sessions.unlock(desk.clinic.company_id)
+    return {"mode": body.mode}
+
+
+@router.post("/settings")
+async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
+    """Change how one clinic, or all of them, answer. ``expiredMode`` is everyone's."""
+    if body.company_id is not None:
+        _desk(simulator, body.company_id)
+    for company_id, desk in simulator.desks.items():
+        if body.company_id in {None, company_id}:
+            desk.listing_shape = body.listing_shape or desk.listing_shape
+            desk.deleted_lookup = body.deleted_lookup or desk.deleted_lookup
+    if body.expired_mode is not None:
+        simulator.sessions.default_expired_mode = body.expired_mode
+    return {"ok": True}
+
+
+@router.post("/faults")
+async def add_fault(simulator: Sim, body: FaultBody) -> dict[str, Scalar]:
+    """Set a fault."""
+    if body.company_id is not None:
+        _desk(simulator, body.company_id)
+    fields = body.model_dump()
+    fields["endpoint"] = None if body.endpoint == "any" else body.endpoint
+    simulator.faults.add(Fault(**fields))
+    return {"faults": len(simulator.faults.faults)}
+
+
+@router.delete("/faults")
+async def clear_faults(simulator: Sim) -> dict[str, Scalar]:
+    """Behave again."""
+    simulator.faults.clear()
+    return {"faults": 0}

@@ -1,0 +1,329 @@
+"""A typed client of the simulator's ``/_control`` interface, for tests and demonstrations.
+
+It speaks HTTP and needs nothing of the server's code, so that a simulator in another process is
+steered the same way.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import TracebackType
+from typing import Literal, Self
+
+import httpx2
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class ControlRefused(Exception):
+    """The simulator refused an edit; the message says why.
+
+    Attributes:
+        status: The HTTP status: 404 for an unknown clinic or record, 400 for a bad request.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class TrueAppointment:
+    """One record of the simulated diary as it really stands. Times are naive clinic-local."""
+
+    id: str
+    kind: Literal["appointment", "block", "roster"]
+    deleted: bool
+    status: str
+    start: datetime
+    end: datetime
+    type: str | None
+    patient_name: str | None
+    species: str | None
+    breed: str | None
+    consultation_id: str | None
+    notes: str | None
+    last_updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicInfo:
+    """A simulated clinic; ``today`` is the date its past and future are told from."""
+
+    company_id: str
+    name: str
+    timezone: str
+    username: str
+    today: date
+    listing_shape: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How often each endpoint was asked, and each clinic's successful logins."""
+
+    requests: Mapping[str, int]
+    logins: Mapping[str, int]
+
+
+class SimulatorControl:
+    """Steers one running simulator. A context manager, or call ``close``."""
+
+    def __init__(self, base_url: str) -> None:
+        # Proxies of the environment do not concern a server on this machine.
+        self._http = httpx2.Client(
+            base_url=f"{base_url.rstrip('/')}/_control", timeout=30, trust_env=False
+        )
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def reset(self) -> None:
+        """Forget edits, faults, sessions, settings and counts."""
+        self._call("POST", "/reset")
+
+    def stats(self) -> Stats:
+        """What has been asked since the start or the last reset."""
+        told = _record(self._call("GET", "/stats"))
+        return Stats(requests=_counts(told["requests"]), logins=_counts(told["logins"]))
+
+    def clinics(self) -> list[ClinicInfo]:
+        """The simulated clinics."""
+        return [
+            ClinicInfo(
+                company_id=_text(told["companyId"]),
+                name=_text(told["name"]),
+                timezone=_text(told["timezone"]),
+                username=_text(told["username"]),
+                today=date.fromisoformat(_text(told["today"])),
+                listing_shape=_text(told["listingShape"]),
+            )
+            for told in _records(self._call("GET", "/clinics"))
+        ]
+
+    def appointments(self, company_id: str, start: date, end: date) -> list[TrueAppointment]:
+        """Every record from ``start`` to ``end``, both included, deleted ones too."""
+        told = self._call(
+            "GET",
+            f"/clinics/{company_id}/appointments",
+            params={"start": start.isoformat(), "end": end.isoformat()},
+        )
+        return [_appointment(record) for record in _records(told)]
+
+    def book(
+        self,
+        company_id: str,
+        start: datetime,
+        *,
+        minutes: int = 30,
+        patient_name: str = "Juniper",
+        client_name: str = "Sam Booker",
+        type: str | None = "Consultation",  # noqa: A002 - the vendor's own word for it
+        status: str = "not arrived",
+        species: str = "Canine",
+    ) -> TrueAppointment:
+        """Book a visit at a naive clinic-local time."""
+        return self._edited(
+            f"/clinics/{company_id}/appointments",
+            {
+                "start": _local(start),
+                "minutes": minutes,
+                "patientName": patient_name,
+                "clientName": client_name,
+                "type": type,
+                "status": status,
+                "species": species,
+            },
+        )
+
+    def move(self, company_id: str, appointment_id: str, start: datetime) -> TrueAppointment:
+        """Move a record to another naive clinic-local start."""
+        return self._edit(company_id, appointment_id, "move", {"start": _local(start)})
+
+    def cancel(self, company_id: str, appointment_id: str) -> TrueAppointment:
+        """Cancel a record; it stays listed."""
+        return self._edit(company_id, appointment_id, "cancel")
+
+    def delete(self, company_id: str, appointment_id: str) -> TrueAppointment:
+        """Delete a record; it leaves the listing."""
+        return self._edit(company_id, appointment_id, "delete")
+
+    def restore(self, company_id: str, appointment_id: str) -> TrueAppointment:
+        """Undo a deletion and a cancellation."""
+        return self._edit(company_id, appointment_id, "restore")
+
+    def set_status(self, company_id: str, appointment_id: str, status: str) -> TrueAppointment:
+        """Give a record any status."""
+        return self._edit(company_id, appointment_id, "status", {"status": status})
+
+    def finish(
+        self, company_id: str, appointment_id: str, notes_html: str | None = None
+    ) -> TrueAppointment:
+        """Close a visit; without notes the simulator writes its own."""
+        return self._edit(company_id, appointment_id, "finish", {"notesHtml": notes_html})
+
+    def write_notes(self, company_id: str, appointment_id: str, html: str) -> TrueAppointment:
+        """Write or correct an opened visit's notes."""
+        return self._edit(company_id, appointment_id, "notes", {"html": html})
+
+    def rename_patient(self, company_id: str, appointment_id: str, name: str) -> TrueAppointment:
+        """Correct the animal's name on that record."""
+        return self._edit(company_id, appointment_id, "patient", {"name": name})
+
+    def add_fault(
+        self,
+        kind: str,
+        *,
+        endpoint: Literal["listing", "appointment", "consultation", "login", "any"] = "any",
+        company_id: str | None = None,
+        times: int | None = 1,
+        seconds: float = 0.0,
+        retry_after: float | None = 1.0,
+        appointment_id: str | None = None,
+    ) -> None:
+        """Set a fault for the next ``times`` requests; ``None`` lasts until cleared."""
+        self._call(
+            "POST",
+            "/faults",
+            body={
+                "kind": kind,
+                "endpoint": endpoint,
+                "companyId": company_id,
+                "times": times,
+                "seconds": seconds,
+                "retryAfter": retry_after,
+                "appointmentId": None if appointment_id is None else int(appointment_id),
+            },
+        )
+
+    def clear_faults(self) -> None:
+        """Behave again."""
+        self._call("DELETE", "/faults")
+
+    def expire_sessions(
+        self, company_id: str, mode: Literal["redirect", "401", "html"] = "redirect"
+    ) -> None:
+        """End the clinic's sessions; their bearers are turned away in ``mode``."""
+        self._call("POST", f"/clinics/{company_id}/sessions/expire", body={"mode": mode})
+
+    def login_mode(
+        self, company_id: str, mode: Literal["normal", "locked", "code", "terms"]
+    ) -> None:
+        """Choose what a right password leads to."""
+        self._call("POST", f"/clinics/{company_id}/login", body={"mode": mode})
+
+    def settings(
+        self,
+        *,
+        company_id: str | None = None,
+        listing_shape: Literal["array", "appointments", "data", "events"] | None = None,
+        deleted_lookup: Literal["flag", "not_found", "null"] | None = None,
+        expired_mode: Literal["redirect", "401", "html"] | None = None,
+    ) -> None:
+        """Change how one clinic, or all, answer; what is left out stays."""
+        self._call(
+            "POST",
+            "/settings",
+            body={
+                "companyId": company_id,
+                "listingShape": listing_shape,
+                "deletedLookup": deleted_lookup,
+                "expiredMode": expired_mode,
+            },
+        )
+
+    def _edit(
+        self,
+        company_id: str,
+        appointment_id: str,
+        action: str,
+        body: Mapping[str, Json] | None = None,
+    ) -> TrueAppointment:
+        return self._edited(f"/clinics/{company_id}/appointments/{appointment_id}/{action}", body)
+
+    def _edited(self, path: str, body: Mapping[str, Json] | None) -> TrueAppointment:
+        return _appointment(_record(self._call("POST", path, body=body)))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Json] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Json:
+        response = self._http.request(method, path, json=body, params=params)
+        if not response.is_success:
+            raise _refusal(response)
+        told: Json = response.json()
+        return told
+
+
+def _refusal(response: httpx2.Response) -> ControlRefused:
+    try:
+        told = response.json()
+    except ValueError:
+        told = {}
+    message = told.get("error") or f"status {response.status_code}"
+    return ControlRefused(f"the simulator refused: {message}", status=response.status_code)
+
+
+def _local(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _record(told: Json) -> Mapping[str, Json]:
+    if not isinstance(told, Mapping):
+        raise TypeError("the simulator's control interface answered with something else")
+    return told
+
+
+def _records(told: Json) -> list[Mapping[str, Json]]:
+    if isinstance(told, str) or not isinstance(told, Sequence):
+        raise TypeError("the simulator's control interface answered with something else")
+    return [_record(record) for record in told]
+
+
+def _text(told: Json) -> str:
+    if not isinstance(told, str):
+        raise TypeError("the simulator's control interface left out a text")
+    return told
+
+
+def _optional(told: Json) -> str | None:
+    return None if told is None else _text(told)
+
+
+def _counts(told: Json) -> dict[str, int]:
+    return {name: count for name, count in _record(told).items() if isinstance(count, int)}
+
+
+def _appointment(told: Mapping[str, Json]) -> TrueAppointment:
+    kind, updated = _text(told["kind"]), _optional(told["lastUpdatedAt"])
+    return TrueAppointment(
+        id=_text(told["id"]),
+        kind="block" if kind == "block" else "roster" if kind == "roster" else "appointment",
+        deleted=told["deleted"] is True,
+        status=_text(told["status"]),
+        start=datetime.fromisoformat(_text(told["start"])),
+        end=datetime.fromisoformat(_text(told["end"])),
+        type=_optional(told["type"]),
+        patient_name=_optional(told["patientName"]),
+        species=_optional(told["species"]),
+        breed=_optional(told["breed"]),
+        consultation_id=_optional(told["consultationId"]),
+        notes=_optional(told["notes"]),
+        last_updated_at=datetime.fromisoformat(updated) if updated else None,
+    )

@@ -1,0 +1,273 @@
+"""One clinic's diary as it stands: the generated days with people's edits laid over them.
+
+The rules of editing live here, and what is looked up by whom does not. Times are naive
+clinic-local throughout. Not safe for several threads: the server's event loop owns it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+
+from pims_pipeline.simulator.clinics import SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.generation import (
+    CONSULTATION_OFFSET,
+    FIRST_BOOKED_ID,
+    OPENED_STATUSES,
+    WRITTEN_STATUSES,
+    Client,
+    Entry,
+    Patient,
+    generate_day,
+    id_date,
+)
+from pims_pipeline.simulator.visits import Visit, make_visit
+
+DAYS_KEPT = 1024
+"""How many generated days are remembered; an older one is simply made again."""
+DEFAULT_MINUTES = 30
+YEARS = range(1900, 2200)
+"""The years a diary has pages for; before and after them it is empty."""
+
+
+class UnknownEntry(LookupError):
+    """No record of the diary has that id."""
+
+
+class EditRefused(ValueError):
+    """The edit makes no sense for that record; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booking:
+    """What a person fills in to book a visit."""
+
+    start: datetime
+    minutes: int = DEFAULT_MINUTES
+    patient_name: str = "Juniper"
+    client_name: str = "Sam Booker"
+    type: str | None = "Consultation"
+    status: str = "not arrived"
+    species: str = "Canine"
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class _Edits:
+    """Edited and booked records by id, and the ids by the day they now stand on."""
+
+    entries: dict[int, Entry] = field(default_factory=dict)
+    by_day: dict[date, set[int]] = field(default_factory=dict)
+    booked: int = 0
+
+
+class Diary:
+    """The truth about one clinic, deleted records included."""
+
+    def __init__(self, config: SimulatorConfig, clinic: SimulatedClinic) -> None:
+        self.clinic = clinic
+        self.today = config.today_of(clinic)
+        self._config = config
+        self._edits = _Edits()
+        self._days: dict[date, tuple[Entry, ...]] = {}
+
+        @lru_cache(maxsize=DAYS_KEPT)
+        def generated(day: date) -> tuple[Entry, ...]:
+            if day.year not in YEARS:
+                return ()
+            return generate_day(
+                config.seed, clinic, day, self.today, config.appointments_per_day
+            )  # fmt: skip
+
+        self._generated = generated
+
+    def reset(self) -> None:
+        """Forget every edit and booking."""
+        self._edits = _Edits()
+        self._days.clear()
+
+    def day(self, day: date) -> tuple[Entry, ...]:
+        """Every record that stands on ``day``, deleted ones included, in order of time.
+
+        The same tuple object is given again until one of the day's records changes.
+        """
+        known = self._days.get(day)
+        if known is None:
+            if len(self._days) >= DAYS_KEPT:
+                self._days.clear()
+            known = self._days[day] = tuple(sorted(self._on(day), key=lambda e: (e.start, e.id)))
+        return known
+
+    def _on(self, day: date) -> Iterator[Entry]:
+        for entry in self._generated(day):
+            if entry.id not in self._edits.entries:
+                yield entry
+        for entry_id in self._edits.by_day.get(day, ()):
+            yield self._edits.entries[entry_id]
+
+    def days(self, start: date, end: date) -> Iterator[tuple[Entry, ...]]:
+        """The days from ``start`` to ``end``, both included."""
+        for offset in range((end - start).days + 1):
+            yield self.day(start + timedelta(days=offset))
+
+    def entry(self, entry_id: int) -> Entry:
+        """The record with that id, wherever it stands now.
+
+        Raises:
+            UnknownEntry: If there is none.
+        """
+        edited = self._edits.entries.get(entry_id)
+        if edited is not None:
+            return edited
+        day = id_date(entry_id)
+        for entry in self._generated(day) if day else ():
+            if entry.id == entry_id:
+                return entry
+        raise UnknownEntry(f"no record has the id {entry_id}")
+
+    def consultation(self, consultation_id: int) -> tuple[Entry, Visit]:
+        """The record a consultation belongs to, and what the consultation says.
+
+        Raises:
+            UnknownEntry: If no visit has that consultation, or nothing is written yet.
+        """
+        entry = self.entry(consultation_id - CONSULTATION_OFFSET)
+        visit = self.visit(entry)
+        if visit is None:
+            raise UnknownEntry(f"consultation {consultation_id} has no page")
+        return entry, visit
+
+    def visit(self, entry: Entry) -> Visit | None:
+        """What the consultation of ``entry`` says, if it is opened and written."""
+        if entry.consultation_id is None or not entry.notes_written:
+            return None
+        return make_visit(
+            self._config.seed, self.clinic.company_id, entry, imperial=self.clinic.imperial
+        )
+
+    def book(self, booking: Booking) -> Entry:
+        """Put a new visit into the diary."""
+        _check_year(booking.start)
+        entry_id = FIRST_BOOKED_ID + self._edits.booked
+        self._edits.booked += 1
+        first, _, last = booking.client_name.partition(" ")
+        entry = Entry(
+            id=entry_id,
+            kind="appointment",
+            start=booking.start,
+            end=booking.start + timedelta(minutes=booking.minutes),
+            status="not arrived",
+            type=booking.type,
+            title=booking.type or "Visit",
+            reason=booking.reason,
+            patient=Patient(entry_id, booking.patient_name, booking.species, "Mixed Breed", 9.5),
+            client=Client(entry_id, first, last or None, None, None, None),
+            provider=None,
+            room=None,
+            last_updated_at=None,
+        )
+        return self._put(_with_status(entry, booking.status))
+
+    def move(self, entry_id: int, start: datetime) -> Entry:
+        """Give a record another start; its length stays."""
+        _check_year(start)
+        entry = self.entry(entry_id)
+        return self._put(replace(entry, start=start, end=start + (entry.end - entry.start)))
+
+    def cancel(self, entry_id: int, reason: str = "Owner cancelled by phone") -> Entry:
+        """Mark a record cancelled; it stays in the listing."""
+        entry = self.entry(entry_id)
+        before = entry.status_before if entry.status == "Cancelled" else entry.status
+        return self._put(
+            replace(entry, status="Cancelled", cancelled_reason=reason, status_before=before)
+        )
+
+    def delete(self, entry_id: int) -> Entry:
+        """Take a record out of the listing; a look-up still tells that it was deleted."""
+        return self._put(replace(self.entry(entry_id), deleted=True))
+
+    def restore(self, entry_id: int) -> Entry:
+        """Undo a deletion and a cancellation: the booking comes back."""
+        entry = self.entry(entry_id)
+        status = entry.status
+        if status == "Cancelled":
+            status = entry.status_before or "Confirmed"
+        return self._put(
+            replace(entry, deleted=False, status=status, cancelled_reason=None, status_before=None)
+        )
+
+    def set_status(self, entry_id: int, status: str) -> Entry:
+        """Give a record any status, also one the vendor was never seen to use."""
+        return self._put(_with_status(self.entry(entry_id), status))
+
+    def finish(self, entry_id: int, notes_html: str | None = None) -> Entry:
+        """Close a visit: its consultation is opened, written and finalized."""
+        entry = _with_status(self._appointment(entry_id), "Finalized")
+        notes = entry.notes_html if notes_html is None else notes_html
+        return self._put(replace(entry, notes_html=notes, notes_written=True))
+
+    def write_notes(self, entry_id: int, notes_html: str) -> Entry:
+        """Write or correct the notes of an opened visit.
+
+        Raises:
+            EditRefused: If the visit has not been opened.
+        """
+        entry = self._appointment(entry_id)
+        if entry.consultation_id is None:
+            raise EditRefused(
+                f"visit {entry_id} has no consultation yet: finish it, or set it In Progress, first"
+            )
+        return self._put(replace(entry, notes_html=notes_html, notes_written=True))
+
+    def rename_patient(self, entry_id: int, name: str) -> Entry:
+        """Correct the animal's name on this record alone."""
+        entry = self._appointment(entry_id)
+        patient = entry.patient or Patient(entry.id, name, "Canine", "Mixed Breed", 9.5)
+        return self._put(replace(entry, patient=replace(patient, name=name), walk_in=False))
+
+    def _appointment(self, entry_id: int) -> Entry:
+        entry = self.entry(entry_id)
+        if entry.kind != "appointment":
+            raise EditRefused(f"record {entry_id} is a {entry.kind}, not a visit")
+        return entry
+
+    def _put(self, entry: Entry) -> Entry:
+        """Lay the edited record over what stood there, with a later time of change."""
+        try:
+            before = self.entry(entry.id)
+        except UnknownEntry:
+            before = None
+        stamped = replace(entry, last_updated_at=self._later_than(before))
+        if before is not None:
+            self._edits.by_day.get(before.start.date(), set()).discard(entry.id)
+            self._days.pop(before.start.date(), None)
+        self._edits.entries[entry.id] = stamped
+        self._edits.by_day.setdefault(stamped.start.date(), set()).add(entry.id)
+        self._days.pop(stamped.start.date(), None)
+        return stamped
+
+    def _later_than(self, before: Entry | None) -> datetime:
+        """The clinic's present local time, but always after the record's last change."""
+        local = self._config.clock().astimezone(self.clinic.zone)
+        now = local.replace(microsecond=0, tzinfo=None)
+        if before is None or before.last_updated_at is None:
+            return now
+        return max(now, before.last_updated_at + timedelta(seconds=1))
+
+
+def _check_year(start: datetime) -> None:
+    if start.year not in YEARS:
+        raise EditRefused(f"the diary has pages for {YEARS.start} to {YEARS.stop - 1} only")
+
+
+def _with_status(entry: Entry, status: str) -> Entry:
+    """``entry`` in another status, its consultation opened where that status implies one."""
+    changed = replace(entry, status=status, status_before=None, cancelled_reason=None)
+    if entry.kind != "appointment" or status not in OPENED_STATUSES:
+        return changed
+    return replace(
+        changed,
+        consultation_id=entry.id + CONSULTATION_OFFSET,
+        arrival=entry.arrival or entry.start,
+        notes_written=entry.notes_written or status in WRITTEN_STATUSES,
+    )

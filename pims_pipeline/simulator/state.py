@@ -1,0 +1,84 @@
+"""Everything one running simulator remembers, in one place.
+
+It is owned by the server's event loop: every route is async and none of them waits while it
+changes something, so no lock is needed.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from pims_pipeline.simulator.clinics import ListingShape, SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.diary import Diary
+from pims_pipeline.simulator.faults import FaultBook
+from pims_pipeline.simulator.sessions import LoginMode, Sessions
+from pims_pipeline.simulator.wire import DeletedLookup, Listings
+
+
+@dataclass(slots=True)
+class Desk:
+    """One clinic of the simulator: its diary and how it behaves just now."""
+
+    clinic: SimulatedClinic
+    diary: Diary
+    listings: Listings
+    listing_shape: ListingShape
+    login_mode: LoginMode = "normal"
+    deleted_lookup: DeletedLookup = "flag"
+
+    def reset(self) -> None:
+        """Back to how it was when the simulator started."""
+        self.diary.reset()
+        self.listing_shape = self.clinic.listing_shape
+        self.login_mode = "normal"
+        self.deleted_lookup = "flag"
+
+
+@dataclass(slots=True)
+class Simulator:
+    """The state behind every route.
+
+    Attributes:
+        requests: How often each endpoint was asked, faults included.
+        stopping: Set when the server shuts down, so that held-back answers let go.
+    """
+
+    config: SimulatorConfig
+    desks: dict[str, Desk]
+    sessions: Sessions
+    faults: FaultBook = field(default_factory=FaultBook)
+    requests: Counter[str] = field(default_factory=Counter)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def reset(self) -> None:
+        """Forget edits, faults, sessions, settings and counts."""
+        for desk in self.desks.values():
+            desk.reset()
+        self.sessions.reset()
+        self.faults.clear()
+        self.requests.clear()
+
+
+def build_simulator(config: SimulatorConfig) -> Simulator:
+    """A fresh simulator.
+
+    Raises:
+        ValueError: If two clinics share a company id.
+    """
+    desks: dict[str, Desk] = {}
+    for clinic in config.clinics:
+        if clinic.company_id in desks:
+            raise ValueError(f"two simulated clinics have the company id {clinic.company_id}")
+        diary = Diary(config, clinic)
+        desks[clinic.company_id] = Desk(clinic, diary, Listings(diary), clinic.listing_shape)
+    return Simulator(config=config, desks=desks, sessions=Sessions(config))
+
+
+async def simulator_of(request: Request) -> Simulator:
+    """The simulator behind the application that ``request`` came to."""
+    simulator = request.app.state.simulator
+    if not isinstance(simulator, Simulator):
+        raise TypeError("the application was not made by build_app")
+    return simulator

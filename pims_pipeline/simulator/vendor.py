@@ -1,0 +1,159 @@
+"""The vendor's three JSON endpoints, as seen after login.
+
+Each counts its request, meets its faults, checks the session, and only then answers. What the
+JSON looks like is ``wire``'s.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+from pims_pipeline.simulator.answers import (
+    expired_mode_of,
+    held_back,
+    spoilt,
+    turned_away,
+    wrong_answer,
+)
+from pims_pipeline.simulator.diary import UnknownEntry
+from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
+from pims_pipeline.simulator.login import SESSION_COOKIE, VISIT_COOKIE, login_page
+from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.wire import appointment_body, consultation_body, listing_body
+
+LONGEST_LISTING_DAYS = 366
+_LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
+_ID = re.compile(r"[0-9]{1,18}")
+
+Answer = Callable[[Request, Desk, Struck], Response]
+
+
+async def listing(request: Request) -> Response:
+    """``GET /appointments/getCalendarEventData``."""
+    return await _vendor_call(request, "listing", _listing)
+
+
+async def appointment(request: Request) -> Response:
+    """``GET /appointments/getAppointment``."""
+    return await _vendor_call(request, "appointment", _appointment)
+
+
+async def consultation(request: Request) -> Response:
+    """``GET /consultations/{consultation_id}/page-data``."""
+    return await _vendor_call(request, "consultation", _consultation)
+
+
+async def _vendor_call(request: Request, endpoint: Endpoint, answer: Answer) -> Response:
+    simulator = await simulator_of(request)
+    simulator.requests[endpoint] += 1
+    token = request.cookies.get(SESSION_COOKIE)
+    session = simulator.sessions.use(token)
+    struck = simulator.faults.strike(endpoint, session.company_id if session else None)
+    await held_back(request, struck.delays, simulator.stopping)
+    expired = expired_mode_of(struck.answer)
+    if expired is not None:
+        simulator.sessions.end(token, expired)
+    wrong = wrong_answer(struck.answer) if struck.answer else None
+    if wrong is not None:
+        return wrong
+    if session is None or session.ended is not None:
+        mode = simulator.sessions.expired_mode(token) if expired is None else expired
+        return turned_away(mode, _login_page_for(request, simulator))
+    return spoilt(struck.answer, answer(request, simulator.desks[session.company_id], struck))
+
+
+def _login_page_for(request: Request, simulator: Simulator) -> str:
+    return login_page(simulator.sessions.login_token(request.cookies.get(VISIT_COOKIE, "")))
+
+
+def _refused(message: str, status: int) -> Response:
+    return JSONResponse({"error": message}, status_code=status)
+
+
+def _listing(request: Request, desk: Desk, struck: Struck) -> Response:
+    start = _local_time(request.query_params.get("start"))
+    end = _local_time(request.query_params.get("end"))
+    if start is None or end is None:
+        return _refused("start and end are required as YYYY-MM-DD HH:MM:SS", 400)
+    if not 0 <= (end - start).days <= LONGEST_LISTING_DAYS:
+        return _refused(f"end must lie 0 to {LONGEST_LISTING_DAYS} days after start", 400)
+    records = desk.listings.between(start, end)
+    for fault in struck.records:
+        records = _spoil_records(fault, records)
+    return Response(listing_body(records, desk.listing_shape), media_type="application/json")
+
+
+def _local_time(text: str | None) -> datetime | None:
+    if text is None or not _LOCAL_TIME.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _spoil_records(fault: Fault, records: list[str]) -> list[str]:
+    match fault.kind:
+        case FaultKind.EMPTY_DIARY:
+            return []
+        case FaultKind.DUPLICATES:
+            return [*records, *records[: max(1, len(records) // 2)]]
+        case FaultKind.RECORD_WITHOUT_ID:
+            return _without(records, "id", "appointment_id")
+        case FaultKind.RECORD_WITHOUT_START:
+            return _without(records, "start")
+        case FaultKind.DROP_RECORD:
+            left_out = fault.appointment_id
+            return [text for text in records if _own_id(text) != left_out]
+        case _:
+            return records
+
+
+def _without(records: list[str], *names: str) -> list[str]:
+    """The records, the first visit among them (or the first of any kind) robbed of fields."""
+    if not records:
+        return records
+    visits = (place for place, text in enumerate(records) if json.loads(text)["patient_name"])
+    place = next(visits, 0)
+    kept = {key: value for key, value in json.loads(records[place]).items() if key not in names}
+    return [*records[:place], json.dumps(kept, ensure_ascii=False), *records[place + 1 :]]
+
+
+def _own_id(text: str) -> int:
+    record = json.loads(text)
+    return int(record.get("appointment_id") or record["id"])
+
+
+def _number(asked: str) -> int:
+    """The id a request names; whatever is not a number belongs to no record."""
+    if not _ID.fullmatch(asked):
+        raise UnknownEntry("no record has that id")
+    return int(asked)
+
+
+def _appointment(request: Request, desk: Desk, _struck: Struck) -> Response:
+    asked = request.query_params.get("id", "")
+    if not asked:
+        return _refused("id is required", 400)
+    try:
+        entry = desk.diary.entry(_number(asked))
+    except UnknownEntry:
+        return _refused("Not found", 404)
+    if entry.deleted and desk.deleted_lookup == "not_found":
+        return _refused("Not found", 404)
+    if entry.deleted and desk.deleted_lookup == "null":
+        return JSONResponse({"appointment": None})
+    return JSONResponse(appointment_body(entry, desk.clinic.company_id))
+
+
+def _consultation(request: Request, desk: Desk, _struck: Struck) -> Response:
+    asked = str(request.path_params["consultation_id"])
+    try:
+        entry, visit = desk.diary.consultation(_number(asked))
+    except UnknownEntry:
+        return _refused("Not found", 404)
+    return JSONResponse(consultation_body(entry, visit, desk.clinic))

@@ -1,0 +1,1 @@
+"""Tests of the simulated vendor: its data, its sessions, its faults, its pages."""

@@ -1,0 +1,34 @@
+"""One simulator for the room's tests, put back to its beginning before each."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from pims_pipeline.simulator.clinics import SimulatorConfig
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.server import SimulatorServer
+
+TODAY = date(2026, 3, 11)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[SimulatorServer]:
+    """A simulator whose today is a fixed Wednesday."""
+    with SimulatorServer(SimulatorConfig(today=TODAY)) as running:
+        yield running
+
+
+@pytest.fixture
+def base_url(server: SimulatorServer, control: SimulatorControl) -> str:
+    """Where the freshly reset simulator answers."""
+    control.clear_faults()
+    return server.base_url
+
+
+@pytest.fixture
+def control(server: SimulatorServer) -> Iterator[SimulatorControl]:
+    """Steers the simulator, reset."""
+    with SimulatorControl(server.base_url) as steering:
+        steering.reset()
+        yield steering
