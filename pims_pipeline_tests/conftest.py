@@ -4,13 +4,16 @@ The server is the embedded one, shared by all pytest-xdist workers of a test run
 """
 
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import LiteralString
 
 import psycopg
 import pytest
 from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it carries no types
+from psycopg import sql
 from sqlalchemy import Engine, make_url
 
 from pims_pipeline.domain.clinics import Clinic
@@ -27,16 +30,17 @@ def _on(url: str, database: str) -> str:
     return make_url(url).set(database=database).render_as_string(hide_password=False)
 
 
-def _administer(url: str, statement: LiteralString) -> None:
+def _administer(url: str, statement: sql.Composed) -> None:
     with psycopg.connect(_on(url, "postgres"), autocommit=True) as connection:
         connection.execute(statement)
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+def server_url(testrun_uid: str) -> Iterator[str]:
     """The test run's server; its database ``pims`` is migrated and serves as template."""
-    base = tmp_path_factory.getbasetemp()
-    home: Path = (base if worker_id == "master" else base.parent) / "pg"
+    # Not under pytest's own directory: the next pytest run to start would close that to
+    # the user a server runs as when root tests.
+    home = Path(tempfile.gettempdir()) / f"pims-tests-{testrun_uid[:12]}"
     url = start_embedded(home, settings=_NO_DURABILITY)
     migrated = home / "migrated"
     with InterProcessLock(home / "migrate.lock"):
@@ -48,24 +52,33 @@ def server_url(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iter
             migrated.touch()
     yield url
     stop_embedded(home)
+    if not (home / "postgres" / "postmaster.pid").exists():
+        shutil.rmtree(home)
+
+
+@contextmanager
+def database_copied_from(template: str, server_url: str) -> Iterator[str]:
+    """The address of a new database that holds what ``template``, now unused, holds."""
+    name = f"test_{secrets.token_hex(8)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _administer(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
+    yield _on(server_url, name)
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+    _administer(server_url, drop.format(sql.Identifier(name)))
 
 
 @pytest.fixture
 def database_url(server_url: str) -> Iterator[str]:
     """A migrated, empty database of the test's own."""
-    name = f"test_{secrets.token_hex(8)}"
-    _administer(server_url, f"CREATE DATABASE {name} TEMPLATE pims")
-    yield _on(server_url, name)
-    _administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with database_copied_from("pims", server_url) as url:
+        yield url
 
 
 @pytest.fixture
 def empty_database_url(server_url: str) -> Iterator[str]:
     """A database without any tables."""
-    name = f"test_{secrets.token_hex(8)}"
-    _administer(server_url, f"CREATE DATABASE {name} TEMPLATE template0")
-    yield _on(server_url, name)
-    _administer(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+    with database_copied_from("template0", server_url) as url:
+        yield url
 
 
 @pytest.fixture

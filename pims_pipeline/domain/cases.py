@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -172,11 +173,13 @@ def _plain(text: str | None) -> str:
     return re.sub(r"[\s_-]+", " ", (text or "").casefold()).strip()
 
 
+@lru_cache(maxsize=1024)
 def status_of(vendor_status: str | None) -> CaseStatus | None:
     """The case status for a vendor's word, or None when the word is not known."""
     return _STATUS_BY_WORD.get(_plain(vendor_status))
 
 
+@lru_cache(maxsize=1024)
 def case_type_of(vendor_type: str | None) -> CaseType:
     """The case type for a clinic's own words.
 

@@ -147,18 +147,24 @@ def day_bounds(window: DateRange, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return local_to_utc(first, zone), local_to_utc(after, zone)
 
 
+_NO_PLACE = re.compile(r"localtime|posixrules|Factory|(?:posix|right)/.*", re.DOTALL)
+"""Files beside the zones that name none: the server's own clock, and clocks that count
+leap seconds."""
+
+
 def zone_named(name: str) -> ZoneInfo:
     """The IANA zone called ``name``.
 
     Raises:
         ValueError: If there is no such zone.
     """
+    problem = f"unknown time zone {name!r}; use an IANA name such as America/New_York"
+    if _NO_PLACE.fullmatch(name):
+        raise ValueError(problem)
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(
-            f"unknown time zone {name!r}; use an IANA name such as America/New_York"
-        ) from error
+        raise ValueError(problem) from error
 
 
 def checked_slug(slug: str) -> str:

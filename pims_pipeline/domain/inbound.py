@@ -4,7 +4,6 @@ Pure. Reading the diary and the store, and writing what is planned here, is done
 ``pims_pipeline.sync.inbound``.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -28,7 +27,7 @@ from pims_pipeline.domain.cases import (
     draft_of,
     status_of,
 )
-from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.domain.outcome import Counts, tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +127,7 @@ def plan_inbound(
         snapshot: The listing.
         identify: Gives the case identity for a vendor identity.
     """
-    fates: defaultdict[date, Counts] = defaultdict(Counts)
+    fates: list[tuple[date, str]] = []
     landings: list[Landing] = []
     sightings: list[str] = []
     writes: list[CaseWrite] = []
@@ -137,7 +136,7 @@ def plan_inbound(
         known = existing.get(appointment.appointment_id) or KnownRecord(
             pims_id=appointment.appointment_id
         )
-        fate = _BLOCKED if appointment.kind is not RecordKind.APPOINTMENT else _UNCHANGED
+        fate = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
         if not known.is_newer_than(snapshot.fetched_at):
             sightings.append(known.pims_id)
             landing = _landing(appointment)
@@ -150,30 +149,24 @@ def plan_inbound(
                 write = _case_write(known, landing, draft, identify)
                 if write is not None:
                     writes.append(write)
-                    fate = _FATES.get(write.kind, _UPDATED)
-        fates[appointment.business_date] += fate
+                    fate = _FATES.get(write.kind, "updated")
+        fates.append((appointment.business_date, fate))
     for record in snapshot.quarantined:
         day = record.business_date
         # A date that was misread must not carry the count out of the window.
-        fates[day if day and day in snapshot.window else snapshot.window.start] += _QUARANTINED
+        seen_on = day if day and day in snapshot.window else snapshot.window.start
+        fates.append((seen_on, "quarantined"))
     return InboundPlan(
         landings=tuple(landings),
         sightings=tuple(sightings),
         missing=tuple(_missing(existing, snapshot)),
         case_writes=tuple(writes),
-        by_date=dict(fates),
+        by_date=tally(fates),
         unknown_statuses=tuple(sorted(unknown)),
     )
 
 
-_UNCHANGED = Counts(found=1, unchanged=1)
-_BLOCKED = Counts(found=1, blocked=1)
-_UPDATED = Counts(found=1, updated=1)
-_QUARANTINED = Counts(found=1, quarantined=1)
-_FATES = {
-    EventKind.CREATED: Counts(found=1, created=1),
-    EventKind.RESTORED: Counts(found=1, restored=1),
-}
+_FATES = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
 
 
 def _landing(appointment: PimsAppointment) -> Landing:
@@ -244,7 +237,9 @@ def _creation(case_id: UUID, landing: Landing, draft: CaseDraft) -> CaseWrite:
         pims_id=landing.appointment.appointment_id,
         kind=EventKind.CREATED,
         draft=draft,
-        changes={name: (None, value) for name, value in _case_values(draft).items()},
+        changes={
+            name: (None, value) for name, value in _case_values(draft).items() if value is not None
+        },
         digest=landing.digest,
         status=draft.status,
         case_type=draft.case_type,
@@ -277,10 +272,10 @@ def _case_values(case: Case | CaseDraft) -> dict[str, Any]:
         "status": case.status.value,
         "case_type": case.case_type.value,
     }
-    for name in FACT_NAMES:
-        values[f"appointment.{name}"] = case.facts.get(name)
+    for name, shown_as in _FACTS.items():
+        values[shown_as] = case.facts.get(name)
     return values
 
 
-FACT_NAMES = ("status", "type", "provider", "room", "reason")
+_FACTS = {name: f"appointment.{name}" for name in ("status", "type", "provider", "room", "reason")}
 """The vendor's words that a case keeps in ``metadata.appointment``."""

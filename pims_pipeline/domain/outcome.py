@@ -1,6 +1,7 @@
 """The receipt of a phase: proof that everything read is accounted for."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
@@ -72,6 +73,14 @@ class Counts:
     def nonzero(self) -> dict[str, int]:
         """The counts that say something, by name."""
         return {each.name: n for each in fields(self) if (n := getattr(self, each.name))}
+
+
+def tally(fates: Iterable[tuple[date, str]]) -> dict[date, Counts]:
+    """The receipt by date of records found, each with its one fate by its count's name."""
+    by_date: dict[date, Counts] = {}
+    for (day, fate), number in Counter(fates).items():
+        by_date[day] = by_date.get(day, Counts()) + Counts(found=number, **{fate: number})
+    return by_date
 
 
 class UnbalancedReceipt(Exception):

@@ -6,7 +6,6 @@ vendor cannot be asked, by a second listing some time later. Reading and writing
 by ``pims_pipeline.sync.reconciliation``.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -20,7 +19,7 @@ from pims_pipeline.domain.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.cases import Case
-from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.domain.outcome import Counts, tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +171,8 @@ def plan_reconciliation(
         lookup = (lookups or {}).get(tracked.case.pims_id)
         reason = _reason_to_retire(tracked, snapshot, policy, lookups)
         if reason is not None:
-            gone_at = tracked.removed_at or (lookup.asked_at if lookup else snapshot.fetched_at)
+            known_at = tracked.removed_at or snapshot.fetched_at
+            gone_at = lookup.asked_at if lookup else known_at
             retire.append(Retirement(case=tracked.case, reason=reason, gone_at=gone_at))
             continue
         if lookup is None:
@@ -283,18 +283,16 @@ def _counts(
 ) -> dict[date, Counts]:
     retired = {each.case.id for each in retire}
     followed = {each.appointment_id for each in follow}
-    by_date: defaultdict[date, Counts] = defaultdict(Counts)
-    for tracked in cases:
-        case = tracked.case
+    # A year's window has many thousand cases, and any number of them may be held.
+    held, unconfirmed = frozenset(held), frozenset(unconfirmed)
+
+    def fate(case: Case) -> str:
         if case.id in retired:
-            fate = Counts(found=1, deleted=1)
-        elif case.id in held:
-            fate = Counts(found=1, held=1)
-        elif case.pims_id in followed:
-            fate = Counts(found=1, updated=1)
-        elif case.id in unconfirmed:
-            fate = Counts(found=1, skipped=1)
-        else:
-            fate = Counts(found=1, unchanged=1)
-        by_date[case.scheduled_date] += fate
-    return dict(by_date)
+            return "deleted"
+        if case.id in held:
+            return "held"
+        if case.pims_id in followed:
+            return "updated"
+        return "skipped" if case.id in unconfirmed else "unchanged"
+
+    return tally((tracked.case.scheduled_date, fate(tracked.case)) for tracked in cases)

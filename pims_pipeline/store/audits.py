@@ -14,6 +14,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -80,17 +81,19 @@ def run_liveness(engine: Engine) -> Iterator[Liveness]:
     except OperationalError as error:
         raise unavailable(engine.url, error) from None
     with connection:
-        # Some hosts end transactions that idle; this one idles by design.
-        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        owner = _free_number()
+        owner = _random_number()
         while not _takes(connection, owner):
-            owner = _free_number()
+            owner = _random_number()
+        # Some hosts end transactions that idle; this one idles by design. It comes last:
+        # a statement without parameters also lets go of the snapshot of the one before,
+        # which would keep every row deleted since from being cleaned up.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield Liveness(owner)
         with suppress(DBAPIError):  # a connection that broke took the lock with it
             connection.rollback()
 
 
-def _free_number() -> int:
+def _random_number() -> int:
     return secrets.randbelow(_LARGEST_INT4) + 1
 
 
@@ -292,7 +295,7 @@ def latest_audits(connection: Connection, clinic_id: UUID) -> list[Audit]:
     return _read(
         connection,
         select(table)
-        .distinct(table.c.sync_type)
+        .ext(distinct_on(table.c.sync_type))
         .where(table.c.clinic_id == clinic_id)
         .order_by(table.c.sync_type, table.c.created_at.desc()),
     )

@@ -41,7 +41,7 @@ def execute_batches(
     prepared = text(statement.format(rows=rows))
     touched = 0
     for chunk in _chunks(items):
-        values = {name: [read(item) for item in chunk] for name, (_, read) in columns.items()}
+        values = {name: _array(map(read, chunk)) for name, (_, read) in columns.items()}
         touched += connection.execute(prepared, {**parameters, **values}).rowcount
     return touched
 
@@ -50,3 +50,22 @@ def _chunks(items: Iterable[Any]) -> Iterator[Sequence[Any]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, ROWS_PER_STATEMENT)):
         yield chunk
+
+
+def _array(values: Iterable[Any]) -> str:
+    """The values as a Postgres array literal.
+
+    Written here because the driver's own dumper runs a regular expression over every
+    byte, which made it the slowest step of a sync.
+    """
+    elements = [
+        "NULL" if value is None else _quoted(value) if isinstance(value, str) else f'"{value}"'
+        for value in values
+    ]
+    return "{" + ",".join(elements) + "}"
+
+
+def _quoted(value: str) -> str:
+    if '"' in value or "\\" in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

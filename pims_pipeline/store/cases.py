@@ -5,7 +5,6 @@ A write touches only what the sync owns: the vendor's fields, ``metadata.appoint
 a status or type set by people survive it, also when they are changed while a sync runs.
 """
 
-import json
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -83,7 +82,7 @@ _WRITE_COLUMNS: Columns = {
     "scheduled_end": ("timestamptz", attrgetter("draft.scheduled_end")),
     "status": ("text", attrgetter("status")),
     "case_type": ("text", attrgetter("case_type")),
-    "facts": ("text", lambda write: json.dumps(write.draft.facts, ensure_ascii=False)),
+    "facts": ("text", lambda write: canonical_json(write.draft.facts)),
     "restored": ("boolean", lambda write: write.kind is EventKind.RESTORED),
 }
 

@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -44,6 +44,7 @@ _DATA = "postgres"
 _KEY_FILE = "encryption.key"
 _KEY_BYTES = 32
 _START_SECONDS = 60
+_JOIN_SECONDS = 10
 _SOCKET_NAME = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 103
 """The system's limit, less its ending; Linux allows a few more than others."""
@@ -139,18 +140,44 @@ class _Server(PostgresServer):
     def ensure_postgres_running(self) -> None:
         """Start the server unless it runs; wait until it accepts connections."""
         self.forget_killed_users()
-        if not self._is_server(self._read_postmaster()):
-            # A pid file left by a killed server; its number may be another program's now.
-            (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
-            start = ("-w", "-t", str(_START_SECONDS), "-D", str(self.pgdata), "-l", str(self.log))
-            pgexec("pg_ctl", (*start, "start"), self.bin_path, user=self.system_user)
         deadline = time.monotonic() + _START_SECONDS
+        if not self._is_server(self._read_postmaster()):
+            self._start(deadline)
         while (found := self._read_postmaster()) is None or found.status != "ready":
             # Its starter was killed, and it is still replaying what a crash left.
             if time.monotonic() > deadline:
                 raise TimeoutError("the server is not ready")
             time.sleep(0.1)
         self._postmaster_info = found
+
+    def _start(self, deadline: float) -> None:
+        found = self._read_postmaster()
+        if found is not None and psutil.pid_exists(found.pid):
+            # Left by a killed server whose number is another program's by now, or still a
+            # zombie's: the new server would take that for the old one, and refuse. Should
+            # orphans of the old one still work on the data, it refuses because of them.
+            (self.pgdata / "postmaster.pid").unlink()
+            (self._socket_directory() / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
+        options = ("-w", "-t", str(_START_SECONDS), "-D", str(self.pgdata), "-l", str(self.log))
+        while True:
+            try:
+                pgexec("pg_ctl", (*options, "start"), self.bin_path, user=self.system_user)
+                return
+            except subprocess.CalledProcessError:
+                # A killed server's own processes need a moment to notice that it is gone.
+                if not self._has_orphans() or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _has_orphans(self) -> bool:
+        """Whether processes of an earlier, killed server still work on the data."""
+        for process in psutil.process_iter(["name"]):
+            try:
+                if "postgres" in process.info["name"] and process.cwd() == str(self.pgdata):
+                    return True
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return False
 
     def _read_postmaster(self) -> PostmasterInfo | None:
         try:
@@ -190,6 +217,11 @@ class _Server(PostgresServer):
         with self._lock:
             self.forget_killed_users()
         self.cleanup()
+        if self._read_postmaster() is None and (directory := self._socket_directory()) != (
+            self.pgdata
+        ):
+            with suppress(OSError):  # another process is starting the server again
+                directory.rmdir()
 
 
 def _is_alive(pid: int) -> bool:
@@ -244,13 +276,11 @@ def start_embedded(
             server = _servers.get(data)
             if server is None:
                 server = _Server(data, version=version, settings={**_SETTINGS, **(settings or {})})
-                atexit.register(server.let_go)
-            server.start()
-            # Registered again so that it runs before the wheel's own farewell.
+            _join(server)
+            # After the wheel's own farewell, so as to run before it.
             atexit.unregister(server.let_go)
             atexit.register(server.let_go)
             _servers[data] = server
-            _ensure_database(server)
             return server.url(DATABASE)
     except (OSError, subprocess.SubprocessError, psycopg.OperationalError) as error:
         raise EmbeddedDatabaseFailed(
@@ -268,6 +298,20 @@ def stop_embedded(home: Path) -> None:
         if server is not None:
             atexit.unregister(server.let_go)
             server.let_go()
+
+
+def _join(server: _Server) -> None:
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while True:
+        server.start()
+        try:
+            _ensure_database(server)
+            return
+        except psycopg.OperationalError:
+            # It was just being stopped or killed when it was found running.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _ensure_database(server: _Server) -> None:

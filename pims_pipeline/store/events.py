@@ -1,12 +1,12 @@
 """The life story of cases: append-only events, each traced to its cause."""
 
-import json
 from collections.abc import Iterable
 from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pims_pipeline.domain.canonical import canonical_json
 from pims_pipeline.domain.cases import CaseEvent
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.batches import execute_batches
@@ -35,7 +35,7 @@ def record_events(
             "case_id": ("uuid", attrgetter("case_id")),
             "partition_key": ("text", lambda event: clinic.partition_key(event.business_date)),
             "kind": ("text", attrgetter("kind")),
-            "changes": ("text", lambda event: json.dumps(event.changes, ensure_ascii=False)),
+            "changes": ("text", lambda event: canonical_json(event.changes)),
             "source_digest": ("text", attrgetter("source_digest")),
             "occurred_at": ("timestamptz", attrgetter("occurred_at")),
         },

@@ -5,7 +5,6 @@ whole clinic (refused credentials, a session that cannot be renewed) ends the ph
 """
 
 import random
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,7 +21,7 @@ from pims_pipeline.domain.enrichment import (
     plan_consultations,
     plan_enrichment,
 )
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.database import transaction
@@ -64,7 +63,6 @@ def enrich_cases(
     Raises:
         PimsError: If the vendor could not be talked to at all, or every one of several
             fetches failed: there is no success without data.
-        StoreFailure: If the database refused a statement; nothing is written then.
     """
     with audited(context, clinic, SyncType.CASES, window) as phase:
         with transaction(context.engine) as connection:
@@ -181,18 +179,11 @@ def _counts(
     enriched = {write.case.case_id for write in plan.writes}
     errored = {each.case.case_id for each in failed}
 
-    def fate(case_id: UUID) -> Counts:
+    def fate(case_id: UUID) -> str:
         if case_id in enriched:
-            return Counts(found=1, enriched=1)
+            return "enriched"
         if case_id in errored:
-            return Counts(found=1, errored=1)
-        if case_id in plan.absent:
-            return Counts(found=1, skipped=1)
-        if case_id in plan.unchanged:
-            return Counts(found=1, unchanged=1)
-        return Counts(found=1)
+            return "errored"
+        return "skipped" if case_id in plan.absent else "unchanged"
 
-    by_date: defaultdict[date, Counts] = defaultdict(Counts)
-    for case in due:
-        by_date[case.appointment.business_date] += fate(case.case_id)
-    return dict(by_date)
+    return tally((case.appointment.business_date, fate(case.case_id)) for case in due)

@@ -30,7 +30,6 @@ def sync_appointments(
 
     Raises:
         PimsError: If the diary could not be had whole; nothing is written then.
-        StoreFailure: If the database refused a statement; nothing is written then.
     """
     with audited(context, clinic, SyncType.INBOUND, window) as phase:
         snapshot = whole_listing(clinic, window, session)

@@ -15,7 +15,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
@@ -28,15 +27,15 @@ from pims_pipeline.store.audits import (
     record_progress,
     start_audit,
 )
-from pims_pipeline.store.database import lock_clinic, transaction
+from pims_pipeline.store.credentials import NoCredentials
+from pims_pipeline.store.database import DatabaseUnavailable, lock_clinic, transaction
+from pims_pipeline.store.vault import Undecryptable
 from pims_pipeline.sync.context import SyncContext
 
 PROGRESS_INTERVAL_S = 0.5
+_SHOWABLE = (PimsError, NoCredentials, Undecryptable, DatabaseUnavailable)
+"""Errors whose messages say what to do, and hold nothing of people."""
 log = get_logger(__name__)
-
-
-class StoreFailure(Exception):
-    """The database refused a statement; told without the values it refused."""
 
 
 @dataclass(slots=True)
@@ -106,11 +105,7 @@ class Phase:
 def audited(
     context: SyncContext, clinic: Clinic, sync_type: SyncType, window: DateRange
 ) -> Iterator[Phase]:
-    """Run a phase under an audit.
-
-    Raises:
-        StoreFailure: If the database refused a statement.
-    """
+    """Run a phase under an audit, which tells of any error that ends it."""
     began = monotonic()
     with transaction(context.engine) as connection:
         interrupt_orphans(connection, clinic.id, context.clock())
@@ -128,11 +123,6 @@ def audited(
     told.info("phase_started", audit_id=str(audit_id))
     try:
         yield phase
-    except DBAPIError as error:
-        # The driver's words may quote the values of the row it refused.
-        message = f"the database refused a statement of {sync_type.value}: {_kind(error)}"
-        _fail(phase, message)
-        raise StoreFailure(message) from None
     except Exception as error:
         _fail(phase, _safe_message(error))
         raise
@@ -151,11 +141,6 @@ def _fail(phase: Phase, message: str) -> None:
 
 
 def _safe_message(error: Exception) -> str:
-    """What may be kept of an error: the port's messages are made to be shown, others not."""
+    """What may be kept of an error: some messages are made to be shown, others not."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, PimsError) else name
-
-
-def _kind(error: DBAPIError) -> str:
-    state = getattr(error.orig, "sqlstate", None)
-    return f"{type(error.orig).__name__} (SQLSTATE {state or 'none'})"
+    return f"{name}: {error}" if isinstance(error, _SHOWABLE) else name

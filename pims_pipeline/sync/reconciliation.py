@@ -54,7 +54,6 @@ def reconcile_cases(
     Raises:
         PimsError: If the diary could not be had whole, or not one missing visit could be
             asked about; nothing is retired then.
-        StoreFailure: If the database refused a statement; nothing is written then.
     """
     with audited(context, clinic, SyncType.RECONCILIATION, window) as phase:
         snapshot = _landed_in_this_run(phase) or whole_listing(clinic, window, session)

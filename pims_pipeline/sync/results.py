@@ -7,7 +7,7 @@ reading audits is the store's, launching runs is the orchestration's.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict, final
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
@@ -43,6 +43,7 @@ class Dates(TypedDict):
     endDate: str
 
 
+@final
 class PhaseResult(TypedDict):
     """What one phase did. ``syncId`` is None when it did not begin."""
 
@@ -56,6 +57,7 @@ class PhaseResult(TypedDict):
     timestamp: str
 
 
+@final
 class FullResult(TypedDict):
     """What all three phases did. ``success`` is False when any of them failed."""
 
@@ -94,7 +96,7 @@ def sync_result(
         window: The business dates that were asked for.
         now: Aware; becomes the result's timestamp.
         deleted_cases: The cases that the run soft-deleted.
-        error: Why the run failed, where its audits cannot tell; without personal data.
+        error: Why the run failed, without personal data; None when it did not.
     """
     phases = {
         phase: phase_result(
@@ -103,12 +105,15 @@ def sync_result(
             window,
             now=now,
             deleted_cases=deleted_cases,
-            error=error,
         )
         for phase in PHASES_OF[scope]
     }
     if scope != "full":
         [result] = phases.values()
+        if error is not None:
+            # Its own words say more than that a date is missing, an audit's more than a run's.
+            result["error"] = _error(audits) or error
+            result["success"] = False
         return result
     named = {_RESULT_NAMES[phase]: result for phase, result in phases.items()}
     full = FullResult(
@@ -133,12 +138,10 @@ def phase_result(
     *,
     now: datetime,
     deleted_cases: Sequence[UUID] = (),
-    error: str | None = None,
 ) -> PhaseResult:
-    """What one phase did for one clinic; see ``sync_result``.
+    """What one phase did for one clinic, by its audits; see ``sync_result``.
 
-    ``error`` is used when no audit of the phase tells of a failure and not all of the
-    window was worked on.
+    It succeeded when every date of the window was worked on to the end.
     """
     counts = sum((audit.counts for audit in audits), Counts())
     done = sum(len(a.window) for a in audits if a.status is AuditStatus.COMPLETED)
@@ -154,7 +157,7 @@ def phase_result(
     if phase is SyncType.RECONCILIATION:
         result["deletedCases"] = [str(case_id) for case_id in deleted_cases]
     if not success:
-        result["error"] = _error(audits) or error or "it did not run for the whole window"
+        result["error"] = _error(audits) or "it did not run for the whole window"
     return result
 
 

@@ -71,7 +71,7 @@ def _create_clinics() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{1,39}$'", name="ck_clinics_slug"),
+        sa.CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{1,39}$'", name=op.f("ck_clinics_slug")),
         sa.PrimaryKeyConstraint("id", name="pk_clinics"),
         sa.UniqueConstraint("slug", name="uq_clinics_slug"),
     )
@@ -96,10 +96,12 @@ def _create_clinics() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
-        sa.CheckConstraint("days_ahead >= 0", name="ck_clinic_schedule_configs_days_ahead"),
-        sa.CheckConstraint("lookback_days >= 0", name="ck_clinic_schedule_configs_lookback_days"),
+        sa.CheckConstraint("days_ahead >= 0", name=op.f("ck_clinic_schedule_configs_days_ahead")),
         sa.CheckConstraint(
-            "parallel_batch_size >= 1", name="ck_clinic_schedule_configs_parallel_batch_size"
+            "lookback_days >= 0", name=op.f("ck_clinic_schedule_configs_lookback_days")
+        ),
+        sa.CheckConstraint(
+            "parallel_batch_size >= 1", name=op.f("ck_clinic_schedule_configs_parallel_batch_size")
         ),
         sa.ForeignKeyConstraint(
             ["clinic_id"],
@@ -162,7 +164,7 @@ def _create_secrets() -> None:
         ),
         sa.CheckConstraint(
             "status IN ('unverified', 'valid', 'invalid', 'needs_human')",
-            name="ck_pims_credentials_status",
+            name=op.f("ck_pims_credentials_status"),
         ),
         sa.ForeignKeyConstraint(
             ["clinic_id"],
@@ -269,13 +271,13 @@ def _create_audits() -> None:
         sa.Column("duration_ms", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "status IN ('in_progress', 'completed', 'failed', 'held', 'interrupted')",
-            name="ck_case_sync_audits_status",
+            name=op.f("ck_case_sync_audits_status"),
         ),
         sa.CheckConstraint(
             "sync_type IN ('inbound', 'cases', 'reconciliation')",
-            name="ck_case_sync_audits_sync_type",
+            name=op.f("ck_case_sync_audits_sync_type"),
         ),
-        sa.CheckConstraint("window_start <= window_end", name="ck_case_sync_audits_window"),
+        sa.CheckConstraint("window_start <= window_end", name=op.f("ck_case_sync_audits_window")),
         sa.ForeignKeyConstraint(
             ["clinic_id"],
             ["clinics.id"],
@@ -317,13 +319,13 @@ def _create_audits() -> None:
         sa.Column("next_retry_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "phase IN ('inbound', 'cases', 'reconciliation')", name="ck_sync_failures_phase"
+            "phase IN ('inbound', 'cases', 'reconciliation')", name=op.f("ck_sync_failures_phase")
         ),
         sa.CheckConstraint(
             "(window_start IS NULL) = (window_end IS NULL) AND window_start <= window_end",
-            name="ck_sync_failures_window",
+            name=op.f("ck_sync_failures_window"),
         ),
-        sa.CheckConstraint("attempts >= 1", name="ck_sync_failures_attempts"),
+        sa.CheckConstraint("attempts >= 1", name=op.f("ck_sync_failures_attempts")),
         sa.ForeignKeyConstraint(
             ["clinic_id"],
             ["clinics.id"],
@@ -417,15 +419,15 @@ def _create_cases() -> None:
         ),
         sa.CheckConstraint(
             "case_type IN ('checkup', 'surgery', 'emergency', 'follow_up')",
-            name="ck_cases_case_type",
+            name=op.f("ck_cases_case_type"),
         ),
         sa.CheckConstraint(
-            "status IN ('draft', 'ongoing', 'completed', 'reviewed')", name="ck_cases_status"
+            "status IN ('draft', 'ongoing', 'completed', 'reviewed')", name=op.f("ck_cases_status")
         ),
         sa.CheckConstraint(
             "pims_id IS NULL OR (provider_type IS NOT NULL "
             "AND scheduled_start IS NOT NULL AND scheduled_end IS NOT NULL)",
-            name="ck_cases_synced",
+            name=op.f("ck_cases_synced"),
         ),
         sa.ForeignKeyConstraint(
             ["clinic_id"], ["clinics.id"], name="fk_cases_clinic_id_clinics", ondelete="RESTRICT"
@@ -454,7 +456,7 @@ def _create_cases() -> None:
         sa.CheckConstraint(
             "kind IN ('created', 'updated', 'rescheduled', 'status_changed', 'enriched', "
             "'soft_deleted', 'restored')",
-            name="ck_case_events_kind",
+            name=op.f("ck_case_events_kind"),
         ),
         sa.ForeignKeyConstraint(
             ["audit_id"],
@@ -493,9 +495,11 @@ def _create_cases() -> None:
         ),
         sa.CheckConstraint(
             "status IN ('open', 'approved', 'rejected', 'superseded')",
-            name="ck_reconciliation_holds_status",
+            name=op.f("ck_reconciliation_holds_status"),
         ),
-        sa.CheckConstraint("window_start <= window_end", name="ck_reconciliation_holds_window"),
+        sa.CheckConstraint(
+            "window_start <= window_end", name=op.f("ck_reconciliation_holds_window")
+        ),
         sa.ForeignKeyConstraint(
             ["clinic_id"],
             ["clinics.id"],

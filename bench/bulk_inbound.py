@@ -1,0 +1,108 @@
+"""50,000 appointments of one clinic landed and upserted: plan and apply, no HTTP.
+
+Prints rows per second of the first sync and of the unchanged second one, and the peak
+resident memory of this process. Run with ``python -m bench.bulk_inbound``.
+"""
+
+import resource
+import sys
+import tempfile
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from time import perf_counter
+
+from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment, Snapshot
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database import create_engine, migrate, transaction
+from pims_pipeline.store.embedded import start_embedded, stop_embedded
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.inbound import apply_snapshot
+from pims_pipeline.sync.phase import audited
+
+ROWS = 50_000
+DAYS = 250
+
+
+def diary(start: date) -> tuple[PimsAppointment, ...]:
+    """A year's visits with fields as long as real ones."""
+    first = datetime(start.year, start.month, start.day, 14, tzinfo=UTC)
+    return tuple(
+        PimsAppointment(
+            appointment_id=str(100_000 + number),
+            consultation_id=str(700_000 + number),
+            scheduled_start=(at := first + timedelta(days=number % DAYS, minutes=number // DAYS)),
+            scheduled_end=at + timedelta(minutes=30),
+            business_date=start + timedelta(days=number % DAYS),
+            status="Finalized",
+            appointment_type="Exam and vaccines",
+            patient=Patient(id=str(number), name=f"Patient {number}"),
+            client=Client(
+                id=str(number),
+                name=f"Client Number {number}",
+                phone="555-0100",
+                email=f"client{number}@example.test",
+            ),
+            provider="Dr. Example",
+            room="Room 2",
+            reason="Annual examination and vaccination",
+            vendor_updated_at=at,
+        )
+        for number in range(ROWS)
+    )
+
+
+def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> float:
+    """Seconds that planning and applying the snapshot took."""
+    began = perf_counter()
+    with (
+        audited(context, clinic, SyncType.INBOUND, snapshot.window) as phase,
+        phase.applying() as connection,
+    ):
+        plan = apply_snapshot(connection, phase, snapshot)
+        phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
+    return perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    start = date(2026, 1, 1)
+    window = DateRange(start, start + timedelta(days=DAYS - 1))
+    with tempfile.TemporaryDirectory(prefix="pims") as home:
+        url = start_embedded(Path(home))
+        engine = create_engine(url)
+        migrate(engine)
+        with transaction(engine) as connection:
+            clinic = add_clinic(
+                connection,
+                slug="bulk",
+                name="Bulk",
+                timezone="America/New_York",
+                provider_type="idexx_neo",
+                provider_base_url="http://localhost",
+            )
+        with run_liveness(engine) as liveness:
+            context = SyncContext(
+                engine=engine,
+                vault=Vault(bytes(32)),
+                open_provider=lambda _: sys.exit("no provider is asked here"),
+                run_id="bench",
+                liveness=liveness,
+            )
+            for label in ("insert", "unchanged", "unchanged again"):
+                snapshot = Snapshot(
+                    window=window, appointments=diary(start), fetched_at=datetime.now(UTC)
+                )
+                seconds = sync(context, clinic, snapshot)
+                print(f"{label}: {seconds:.2f} s, {ROWS / seconds:,.0f} rows/s")
+        engine.dispose()
+        stop_embedded(Path(home))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak resident memory: {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""A clinic's day told at random: the vendor's diary changes, listings arrive late, people edit."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pims_pipeline.domain.appointments import (
+    AppointmentLookup,
+    Patient,
+    PimsAppointment,
+    QuarantinedRecord,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.cases import Case, CaseStatus, draft_of
+from pims_pipeline.domain.inbound import case_changes, status_of_facts
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline_tests.domain.memory import MemoryStore
+from pims_pipeline_tests.domain.strategies import STATUSES, TYPES, WEEK
+
+EIGHT = datetime(2026, 3, 5, 8, tzinfo=UTC)
+NO_LIMIT = DeletionPolicy(min_orphans=100)
+STAFF = PimsAppointment(
+    appointment_id="staff",
+    scheduled_start=EIGHT,
+    scheduled_end=EIGHT + timedelta(hours=9),
+    business_date=EIGHT.date(),
+    kind=RecordKind.ROSTER,
+)
+"""Always in the diary, so that no listing is suspiciously empty."""
+IDS = st.sampled_from("abcd")
+Diary = Mapping[str, PimsAppointment]
+
+
+class ClinicsDay(RuleBasedStateMachine):
+    """A vendor whose every state is remembered, and a store that hears of it late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = EIGHT
+        self.diary: dict[str, PimsAppointment] = {}
+        self.diary_at: dict[datetime, Diary] = {}
+        self.under_way: list[Snapshot] = []
+        self.store = MemoryStore()
+
+    def _tick(self) -> datetime:
+        """A new moment, with the diary as it is then."""
+        self.now += timedelta(minutes=1)
+        self.diary_at[self.now] = dict(self.diary)
+        return self.now
+
+    def _listing(self) -> Snapshot:
+        fetched_at = self._tick()
+        inside = [each for each in self.diary.values() if each.business_date in WEEK]
+        return Snapshot(window=WEEK, appointments=(STAFF, *inside), fetched_at=fetched_at)
+
+    def _look_up_everything(self) -> dict[str, AppointmentLookup]:
+        asked_at = self._tick()
+        return {pims_id: _lookup(pims_id, self.diary, asked_at) for pims_id in "abcd"}
+
+    @rule(
+        pims_id=IDS,
+        day=st.sampled_from([0, 1, 6, 9]),
+        status=st.sampled_from(STATUSES),
+        kind=st.sampled_from([*[RecordKind.APPOINTMENT] * 3, RecordKind.BLOCK]),
+        words=st.sampled_from(TYPES),
+    )
+    def vendor_books_or_changes(
+        self, pims_id: str, day: int, status: str, kind: RecordKind, words: str | None
+    ) -> None:
+        start = EIGHT + timedelta(days=day, hours=2)
+        self.diary[pims_id] = PimsAppointment(
+            appointment_id=pims_id,
+            scheduled_start=start,
+            scheduled_end=start + timedelta(minutes=30),
+            business_date=start.date(),
+            status=status,
+            appointment_type=words,
+            kind=kind,
+            patient=Patient(name=f"patient of {pims_id}"),
+        )
+
+    @rule(pims_id=IDS)
+    def vendor_deletes(self, pims_id: str) -> None:
+        self.diary.pop(pims_id, None)
+
+    @rule()
+    def a_listing_is_asked_for(self) -> None:
+        self.under_way.append(self._listing())
+
+    @rule(pims_id=IDS, named=st.booleans())
+    def a_partly_unreadable_listing_is_asked_for(self, pims_id: str, *, named: bool) -> None:
+        whole = self._listing()
+        readable = [each for each in whole.appointments if each.appointment_id != pims_id]
+        if len(readable) < len(whole.appointments):
+            record = QuarantinedRecord(
+                record_key=pims_id,
+                error_class="ContractViolation",
+                error_message="end: not a time",
+                pims_id=pims_id if named else None,
+            )
+            whole = replace(whole, appointments=tuple(readable), quarantined=(record,))
+        self.under_way.append(whole)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def a_listing_arrives(self, data: st.DataObject) -> None:
+        snapshot = data.draw(st.sampled_from(self.under_way))
+        self.store.receive(snapshot)
+        assert self.store.plan(snapshot).is_empty
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), asks=st.booleans())
+    def the_cases_are_reconciled(self, data: st.DataObject, *, asks: bool) -> None:
+        snapshot = data.draw(st.sampled_from(self.under_way))
+        lookups = self._look_up_everything() if asks else None
+        policy = NO_LIMIT if asks else replace(NO_LIMIT, absence_interval=timedelta(minutes=2))
+        plan = self.store.plan_reconciliation(snapshot, policy, lookups)
+        for retirement in plan.retire:
+            self._check_gone(retirement.case, self.now if asks else snapshot.fetched_at)
+        self.store.apply_reconciliation(plan, WEEK, self.now if asks else snapshot.fetched_at)
+        assert self.store.plan_reconciliation(snapshot, policy, lookups).is_empty
+
+    def _check_gone(self, case: Case, moment: datetime) -> None:
+        """That the vendor really had no such visit in the week at ``moment``."""
+        visit = self.diary_at[moment].get(case.pims_id)
+        gone = (
+            visit is None
+            or visit.kind is not RecordKind.APPOINTMENT
+            or visit.business_date not in WEEK
+            # Without look-up a landed block tells, and it may be younger than the listing.
+            or self.store.landed[case.pims_id].appointment.kind is not RecordKind.APPOINTMENT
+        )
+        assert gone, f"{case.pims_id} stood at {moment}"
+
+    @precondition(lambda self: self.store.cases)
+    @rule(data=st.data(), status=st.sampled_from(CaseStatus))
+    def people_set_a_status(self, data: st.DataObject, status: CaseStatus) -> None:
+        self.store.edit(data.draw(st.sampled_from(sorted(self.store.cases))), status=status)
+
+    @invariant()
+    def every_case_belongs_to_a_landed_visit(self) -> None:
+        for pims_id, case in self.store.cases.items():
+            assert case.id == self.store.identify(pims_id)
+            assert pims_id in self.store.landed
+
+    @invariant()
+    def a_retired_case_is_known_to_be_gone_or_a_block(self) -> None:
+        for pims_id, case in self.store.cases.items():
+            row = self.store.landed[pims_id]
+            if case.soft_deleted and row.removed_at is None:
+                assert row.appointment.kind is not RecordKind.APPOINTMENT
+
+    def teardown(self) -> None:
+        """However the day went, one more full sync makes the cases match the diary."""
+        snapshot = self._listing()
+        self.store.receive(snapshot)
+        lookups = self._look_up_everything()
+        plan = self.store.plan_reconciliation(snapshot, NO_LIMIT, lookups)
+        self.store.apply_reconciliation(plan, WEEK, self.now)
+        live = {each.case.pims_id: each.case for each in self.store.tracked(WEEK)}
+        visits = {
+            each.appointment_id: each
+            for each in snapshot.appointments
+            if each.kind is RecordKind.APPOINTMENT
+        }
+        assert set(live) == set(visits)
+        for pims_id, visit in visits.items():
+            draft = draft_of(visit)
+            people_chose = replace(
+                draft, status=live[pims_id].status, case_type=live[pims_id].case_type
+            )
+            assert not case_changes(live[pims_id], people_chose)
+            assert status_of_facts(live[pims_id].facts) is draft.status
+
+
+def _lookup(pims_id: str, diary: Diary, asked_at: datetime) -> AppointmentLookup:
+    visit = diary.get(pims_id)
+    if visit is None:
+        return AppointmentLookup(appointment_id=pims_id, asked_at=asked_at, found=False)
+    return AppointmentLookup(
+        appointment_id=pims_id,
+        asked_at=asked_at,
+        found=True,
+        kind=visit.kind,
+        status=visit.status,
+        scheduled_start=visit.scheduled_start,
+        scheduled_end=visit.scheduled_end,
+        business_date=visit.business_date,
+    )
+
+
+TestClinicsDay = ClinicsDay.TestCase

@@ -1,0 +1,186 @@
+"""Dead letters open, gather attempts, and close."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, text
+
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.failures import (
+    Failure,
+    FailureInput,
+    open_failures,
+    record_failures,
+    resolve_failures,
+    resolve_unseen,
+)
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=15)
+WEEK = DateRange(date(2026, 3, 1), date(2026, 3, 7))
+
+
+def _failed(key: str, *, day: date | None = None, window: DateRange | None = WEEK) -> FailureInput:
+    return FailureInput(
+        record_key=key,
+        error_class="ValueError",
+        error_message="the start is not a time",
+        business_date=day,
+        window=window,
+    )
+
+
+def _record(
+    engine: Engine,
+    clinic: Clinic,
+    *failures: FailureInput,
+    phase: SyncType = SyncType.INBOUND,
+    now: datetime = NOW,
+) -> None:
+    with transaction(engine) as connection:
+        record_failures(connection, clinic, phase, failures, now)
+
+
+def _open(engine: Engine, clinic: Clinic, phase: SyncType = SyncType.INBOUND) -> list[Failure]:
+    with transaction(engine) as connection:
+        return open_failures(connection, clinic, phase)
+
+
+def _keys(engine: Engine, clinic: Clinic, phase: SyncType = SyncType.INBOUND) -> set[str]:
+    return {failure.record_key for failure in _open(engine, clinic, phase)}
+
+
+def test_a_failure_is_read_back_as_it_was_recorded(engine: Engine, clinic: Clinic) -> None:
+    retry_at = NOW + timedelta(minutes=5)
+    _record(
+        engine,
+        clinic,
+        FailureInput(
+            record_key="A-1",
+            error_class="TransientError",
+            error_message="the vendor answered 503",
+            pims_id="A-1",
+            business_date=date(2026, 3, 2),
+            window=WEEK,
+            next_retry_at=retry_at,
+        ),
+        phase=SyncType.CASES,
+    )
+    [failure] = _open(engine, clinic, SyncType.CASES)
+    assert failure == Failure(
+        id=failure.id,
+        phase=SyncType.CASES,
+        record_key="A-1",
+        pims_id="A-1",
+        business_date=date(2026, 3, 2),
+        window=WEEK,
+        attempts=1,
+        error_class="TransientError",
+        error_message="the vendor answered 503",
+        first_failed_at=NOW,
+        last_failed_at=NOW,
+        next_retry_at=retry_at,
+    )
+    assert _open(engine, clinic, SyncType.INBOUND) == []
+
+
+def test_failing_again_adds_an_attempt_to_the_open_failure(engine: Engine, clinic: Clinic) -> None:
+    _record(engine, clinic, _failed("A-1"))
+    [first] = _open(engine, clinic)
+    again = FailureInput(
+        record_key="A-1",
+        error_class="KeyError",
+        error_message="no patient",
+        next_retry_at=LATER + timedelta(hours=1),
+    )
+    _record(engine, clinic, again, now=LATER)
+    [failure] = _open(engine, clinic)
+    assert failure.id == first.id
+    assert failure.attempts == 2
+    assert (failure.error_class, failure.error_message) == ("KeyError", "no patient")
+    assert (failure.first_failed_at, failure.last_failed_at) == (NOW, LATER)
+    assert failure.next_retry_at == LATER + timedelta(hours=1)
+
+
+def test_a_record_that_one_listing_holds_twice_failed_once(engine: Engine, clinic: Clinic) -> None:
+    _record(engine, clinic, _failed("A-1"), _failed("A-1"))
+    assert [(each.record_key, each.attempts) for each in _open(engine, clinic)] == [("A-1", 1)]
+
+
+def test_recording_nothing_does_nothing(engine: Engine, clinic: Clinic) -> None:
+    _record(engine, clinic)
+    assert _open(engine, clinic) == []
+
+
+def test_a_failure_after_a_success_is_a_new_one(engine: Engine, clinic: Clinic) -> None:
+    _record(engine, clinic, _failed("A-1"), _failed("A-2"))
+    first = {each.record_key: each.id for each in _open(engine, clinic)}
+    with transaction(engine) as connection:
+        resolve_failures(connection, clinic, SyncType.INBOUND, ["A-1"], LATER)
+    assert _keys(engine, clinic) == {"A-2"}
+    _record(engine, clinic, _failed("A-1"), now=LATER)
+    second = {each.record_key: each for each in _open(engine, clinic)}
+    assert second["A-1"].id != first["A-1"]
+    assert second["A-1"].attempts == 1
+    with transaction(engine) as connection:
+        closed = connection.execute(
+            text("SELECT id, resolved_at FROM sync_failures WHERE resolved_at IS NOT NULL")
+        ).all()
+    assert [tuple(row) for row in closed] == [(first["A-1"], LATER)]
+
+
+@pytest.mark.parametrize("keys", [[], ["unknown"]])
+def test_resolving_what_did_not_fail_does_nothing(
+    engine: Engine, clinic: Clinic, keys: list[str]
+) -> None:
+    _record(engine, clinic, _failed("A-1"))
+    with transaction(engine) as connection:
+        resolve_failures(connection, clinic, SyncType.INBOUND, keys, LATER)
+    assert _keys(engine, clinic) == {"A-1"}
+
+
+def test_a_windows_failures_that_did_not_happen_again_are_closed(
+    engine: Engine, clinic: Clinic
+) -> None:
+    wider = DateRange(WEEK.start, date(2026, 3, 8))
+    _record(
+        engine,
+        clinic,
+        _failed("gone"),
+        _failed("still"),
+        _failed("of a wider window", window=wider),
+        _failed("of a wider window, on a day of this one", day=WEEK.end, window=wider),
+        _failed("of a day outside", day=wider.end, window=wider),
+        _failed("of nowhere", window=None),
+    )
+    _record(engine, clinic, _failed("gone"), phase=SyncType.CASES)
+    with transaction(engine) as connection:
+        resolve_unseen(connection, clinic, SyncType.INBOUND, WEEK, {"still"}, LATER)
+    assert _keys(engine, clinic) == {
+        "still",
+        "of a wider window",
+        "of a day outside",
+        "of nowhere",
+    }
+    assert _keys(engine, clinic, SyncType.CASES) == {"gone"}
+
+
+def test_a_clinics_failures_are_its_own(engine: Engine, clinic: Clinic) -> None:
+    with transaction(engine) as connection:
+        oak = add_clinic(
+            connection,
+            slug="oak",
+            name="Oak",
+            timezone="UTC",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+    _record(engine, clinic, _failed("A-1"))
+    _record(engine, oak, _failed("A-1"))
+    with transaction(engine) as connection:
+        resolve_unseen(connection, clinic, SyncType.INBOUND, WEEK, (), LATER)
+    assert _keys(engine, clinic) == set()
+    assert _keys(engine, oak) == {"A-1"}
