@@ -134,7 +134,7 @@ _HEADING = re.compile(
     ^[^\S\n]* (?:
         (subjective|objective|assessment|plan) [^\S\n]* (?: [:.\-–][^\S\n]* | $ )
       | (?! P [^\S\n]* [:)] [^\S\n]* [0-9]+ [^\S\n]* (?:bpm|/min)? [^\S\n]* $ )
-        ([SOAP]) [^\S\n]* (?: [:)][^\S\n]* | $ )
+        ([SOAP]) (?: [^\S\n]* [:)] [^\S\n]* | [^\S\n]+ [\-–] [^\S\n]+ | [^\S\n]* $ )
     )
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,

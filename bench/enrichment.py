@@ -1,0 +1,52 @@
+"""Enrichment of 200 visits from a vendor that takes 200 ms for each answer, 5 workers.
+
+Ideal: 200 × 0.2 s / 5 = 8 s. The politeness limit is set above what that needs.
+Run with ``python bench/enrichment.py``.
+"""
+
+from datetime import timedelta
+from time import perf_counter
+
+from support.world import COMPANY, world
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.sync.enrichment import enrich_cases
+from pims_pipeline.sync.inbound import sync_appointments
+from pims_pipeline.sync.session import clinic_session
+
+LATENCY_S = 0.2
+WORKERS = 5
+VISITS = 200
+
+
+def main() -> None:
+    """Measure and print."""
+    with world(appointments_per_day=40, requests_per_second=1000) as measured:
+        context, clinic = measured.context, measured.clinic
+        # As many days as it takes for 200 visits whose record is asked for over HTTP.
+        for days in range(5, 31):
+            start = measured.today - timedelta(days=days)
+            truth = measured.control.appointments(COMPANY, start, measured.today - timedelta(1))
+            if sum(each.consultation_id is not None for each in truth) >= VISITS:
+                break
+        window = DateRange(start, measured.today - timedelta(days=1))
+        with clinic_session(context, clinic) as session:
+            sync_appointments(context, clinic, window, session)
+        measured.control.add_fault(
+            "latency", endpoint="consultation", seconds=LATENCY_S, times=None
+        )
+        before = measured.control.stats().requests["consultation"]
+        began = perf_counter()
+        with clinic_session(context, clinic) as session:
+            outcome = enrich_cases(context, clinic, window, session, workers=WORKERS)
+        seconds = perf_counter() - began
+        asked = measured.control.stats().requests["consultation"] - before
+        ideal = asked * LATENCY_S / WORKERS
+        print(
+            f"{asked} records over HTTP in {seconds:.2f} s; ideal {ideal:.2f} s; "
+            f"{seconds / ideal:.3f} × ideal; {outcome.counts.nonzero()}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A measured world: embedded database, simulator in a process of its own, one clinic."""
+
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from time import monotonic, sleep
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.port import PimsProvider
+from pims_pipeline.providers.registry import ProviderOptions, build_provider
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.credentials import put_credentials
+from pims_pipeline.store.database import create_engine, migrate, transaction
+from pims_pipeline.store.embedded import start_embedded, stop_embedded
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.context import SyncContext
+
+COMPANY = "1001"
+
+
+@dataclass
+class World:
+    """What a benchmark measures in."""
+
+    context: SyncContext
+    clinic: Clinic
+    control: SimulatorControl
+    today: date
+    providers: list[IdexxNeoProvider] = field(default_factory=list)
+
+    @property
+    def browser_launches(self) -> int:
+        """How many browsers have been launched so far."""
+        return sum(provider.browser_launches for provider in self.providers)
+
+
+@contextmanager
+def world(*, appointments_per_day: int, requests_per_second: float) -> Iterator[World]:
+    """Everything started, nothing synced; all of it is stopped at the end."""
+    with tempfile.TemporaryDirectory(prefix="pims-bench") as home:
+        engine = create_engine(start_embedded(Path(home)))
+        migrate(engine)
+        try:
+            with simulator(appointments_per_day) as url, run_liveness(engine) as liveness:
+                control = SimulatorControl(url)
+                (info,) = (each for each in control.clinics() if each.company_id == COMPANY)
+                vault = Vault(bytes(32))
+                with transaction(engine) as connection:
+                    clinic = add_clinic(
+                        connection,
+                        slug="bench",
+                        name=info.name,
+                        timezone=info.timezone,
+                        provider_type="idexx_neo",
+                        provider_base_url=url,
+                    )
+                    put_credentials(
+                        connection,
+                        vault,
+                        clinic,
+                        {
+                            "company_id": COMPANY,
+                            "username": info.username,
+                            "password": f"demo-{COMPANY}",
+                        },
+                    )
+                options = ProviderOptions(
+                    artifacts_dir=Path(home) / "logins", requests_per_second=requests_per_second
+                )
+                providers: list[IdexxNeoProvider] = []
+
+                def open_provider(clinic: Clinic) -> PimsProvider:
+                    provider = build_provider(clinic, options)
+                    assert isinstance(provider, IdexxNeoProvider)
+                    providers.append(provider)
+                    return provider
+
+                context = SyncContext(
+                    engine=engine,
+                    vault=vault,
+                    open_provider=open_provider,
+                    run_id="bench",
+                    liveness=liveness,
+                )
+                yield World(context, clinic, control, info.today, providers)
+        finally:
+            engine.dispose()
+            stop_embedded(Path(home))
+
+
+@contextmanager
+def simulator(appointments_per_day: int) -> Iterator[str]:
+    """The address of a simulator that shares no interpreter with what is measured."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "from pims_pipeline.cli.main import main; main()",
+            *("simulate", "--port", str(port)),
+            *("--appointments-per-day", str(appointments_per_day)),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = monotonic() + 30
+    while monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            sleep(0.05)
+    sys.exit("the simulator did not start")

@@ -1,0 +1,200 @@
+"""The browser's life: finding it, starting it, and making sure that it ends.
+
+What is done on its pages is ``login``'s. Playwright is imported inside the function that
+starts a browser, because it costs time to import and a warm sync needs none.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pims_pipeline.providers.port import PimsError, TransientError
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page, Playwright
+
+_T = TypeVar("_T")
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ARGUMENTS = (
+    # Nothing but the login page is to be asked for anything.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    # Neither is there in a container, and a login needs neither.
+    "--disable-gpu",
+    "--disable-quic",
+)
+_PATIENCE_WITH_CLOSING = 10.0
+"""Seconds; after them the driver's process is ended, which ends its browsers."""
+
+
+class BrowserUnavailable(PimsError):
+    """There is no Chromium to log in with, or it does not start: the set-up is at fault."""
+
+
+def find_chromium(configured: Path | None) -> Path | None:
+    """The Chromium to start; None means Playwright's own.
+
+    Args:
+        configured: What ``PIMS_CHROMIUM_PATH`` names; wins when given.
+    """
+    if configured is not None:
+        return configured
+    found = next(filter(None, map(shutil.which, _NAMES)), None)
+    return Path(found) if found else None
+
+
+def run_in_own_thread(work: Callable[[], Coroutine[object, object, _T]]) -> _T:
+    """Run ``work`` on a loop of its own in a fresh thread, and wait for it.
+
+    The caller may be any thread, with a running loop or without. When the wait is broken
+    off (Ctrl-C, a run that is being stopped), ``work`` is cancelled and has ended, browser
+    and all, before the interruption goes on.
+    """
+    worker = _Worker(work)
+    worker.start()
+    try:
+        return worker.result.result()
+    except BaseException:
+        worker.cancel()
+        worker.join()
+        raise
+
+
+class _Worker(threading.Thread, Generic[_T]):
+    """A thread with one coroutine to run. Cancelling it when it is done does nothing."""
+
+    def __init__(self, work: Callable[[], Coroutine[object, object, _T]]) -> None:
+        super().__init__(name="idexx-neo-login", daemon=False)
+        self.result: Future[_T] = Future()
+        self._work = work
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._end_task: Callable[[], object] | None = None
+
+    def run(self) -> None:
+        try:
+            outcome = asyncio.run(self._main())
+        except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread whole
+            self.result.set_exception(error)
+        else:
+            self.result.set_result(outcome)
+
+    async def _main(self) -> _T:
+        task = asyncio.ensure_future(self._work())
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            self._end_task = lambda: loop.call_soon_threadsafe(task.cancel)
+            if self._cancelled:
+                task.cancel()
+        try:
+            return await task
+        finally:
+            with self._lock:
+                self._end_task = None
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            if self._end_task is not None:
+                self._end_task()
+
+
+@contextlib.asynccontextmanager
+async def browser_page(
+    executable: Path | None, *, headless: bool, timeout_s: float
+) -> AsyncIterator["Page"]:
+    """A fresh page of a fresh browser, which is closed whatever happens.
+
+    Raises:
+        BrowserUnavailable: If there is no such browser, or it does not start.
+        TransientError: If it did not start in time.
+    """
+    playwright = await _driver()
+    try:
+        browser = await _launched(playwright, executable, headless=headless, timeout_s=timeout_s)
+        try:
+            yield await _first_page(browser)
+        finally:
+            await _closed(browser.close())
+    finally:
+        await _closed(playwright.stop())
+
+
+async def _driver() -> "Playwright":
+    from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - see the module
+
+    starting = asyncio.ensure_future(async_playwright().start())
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # Half a driver cannot be stopped: let it come up, then stop it.
+        driver = await starting
+        await _closed(driver.stop())
+        raise
+    except (Error, OSError) as error:
+        raise BrowserUnavailable(
+            "Playwright's driver, which steers the browser, does not start. Run `make setup` to "
+            "install it afresh."
+        ) from error
+
+
+async def _first_page(browser: "Browser") -> "Page":
+    from playwright.async_api import Error  # noqa: PLC0415 - see the module
+
+    try:
+        return await browser.new_page()
+    except Error as error:
+        raise TransientError(
+            "Chromium broke down before it opened a page. Try again later."
+        ) from error
+
+
+async def _launched(
+    playwright: "Playwright", executable: Path | None, *, headless: bool, timeout_s: float
+) -> "Browser":
+    from playwright.async_api import Error, TimeoutError  # noqa: A004, PLC0415 - see the module
+
+    path = executable or Path(playwright.chromium.executable_path)
+    if not path.is_file():
+        raise BrowserUnavailable(
+            f"No Chromium to log in with: {path} does not exist. Run `make setup`, or set "
+            "PIMS_CHROMIUM_PATH to an installed Chromium or Chrome."
+        )
+    failure: PimsError
+    try:
+        return await playwright.chromium.launch(
+            executable_path=path,
+            headless=headless,
+            args=list(_ARGUMENTS),
+            # Chromium refuses its sandbox to root; everyone else keeps it.
+            chromium_sandbox=os.geteuid() != 0,
+            timeout=timeout_s * 1000,
+        )
+    except TimeoutError:
+        failure = TransientError(
+            f"Chromium at {path} did not start within {timeout_s:.0f} s; the machine may be "
+            "overloaded. Try again later."
+        )
+    except Error:
+        failure = BrowserUnavailable(
+            f"Chromium at {path} does not start. Try `{path} --version`; in a container it may "
+            "lack libraries or the right to a sandbox. Run `make setup`, or set "
+            "PIMS_CHROMIUM_PATH to one that works."
+        )
+    raise failure
+
+
+async def _closed(closing: Coroutine[object, object, None]) -> None:
+    """Wait for an ending; one that fails has been overtaken by the process's own end."""
+    from playwright.async_api import Error  # noqa: PLC0415 - see the module
+
+    with contextlib.suppress(Error, asyncio.TimeoutError):
+        await asyncio.wait_for(closing, _PATIENCE_WITH_CLOSING)

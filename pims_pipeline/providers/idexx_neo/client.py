@@ -1,0 +1,263 @@
+"""HTTP to the vendor with a logged-in session: headers, politeness, retries, verdicts.
+
+Every answer is judged once, here, at the edge: what comes out is a body worth parsing,
+None for a 404, or an error of the port's tree. What a body means is ``parsing``'s.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import Cookie, CookieJar
+from urllib.parse import urlsplit
+
+import httpx2
+import stamina
+
+from pims_pipeline.providers.idexx_neo.politeness import bucket_for
+from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
+from pims_pipeline.providers.port import (
+    ContractViolation,
+    PimsError,
+    SessionExpired,
+    TransientError,
+)
+
+MAX_TRIES = 4
+LONGEST_WAIT = 60.0
+"""Seconds; when the vendor asks for more, the caller should come back later instead."""
+
+_HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
+_WORTH_RETRYING = frozenset({408, 425, 429})
+_CLOSE_TO_THE_END = 8
+"""Characters: half of a literal or of an escape, which is where a cut shows in JSON."""
+
+
+class IdexxNeoClient:
+    """One account's conversation; may be used by several threads at once."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        requests_per_second: float,
+        retry_base_delay: float,
+        connect_timeout: float,
+        read_timeout: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Times are in seconds; ``clock`` gives the present moment, aware UTC."""
+        self._session = session
+        self._base_delay = retry_base_delay
+        self._clock = clock
+        self._bucket = bucket_for(session.account, requests_per_second)
+        jar = CookieJar()
+        for cookie in session.cookies:
+            jar.set_cookie(_jar_cookie(cookie))
+        self._http = httpx2.Client(
+            base_url=session.base_url,
+            headers=_HEADERS,
+            cookies=jar,
+            timeout=httpx2.Timeout(read_timeout, connect=connect_timeout),
+            follow_redirects=False,
+        )
+
+    def get(self, path: str, params: Mapping[str, str], *, what: str) -> bytes | None:
+        """The body of the vendor's answer; None when it answers 404.
+
+        Args:
+            path: Below the base URL, starting with a slash.
+            params: The query.
+            what: What is asked for, in words that may be logged.
+
+        Raises:
+            SessionExpired: If the vendor wants a login.
+            TransientError: If it did not answer soundly in four tries, or asked us to
+                wait longer than a minute.
+            ContractViolation: If it answered with something it never promised.
+        """
+        for attempt in stamina.retry_context(
+            on=_wait_before_retry,
+            attempts=MAX_TRIES,
+            timeout=None,
+            wait_initial=self._base_delay,
+            wait_jitter=self._base_delay,
+            wait_max=LONGEST_WAIT / 2,
+        ):
+            with attempt:
+                return self._ask_once(path, params, what)
+        raise AssertionError("stamina yields at least one attempt")
+
+    def cookies(self) -> tuple[SessionCookie, ...]:
+        """The cookies as the vendor's latest answers left them."""
+        return tuple(
+            SessionCookie(
+                name=cookie.name,
+                value=cookie.value or "",
+                domain=cookie.domain,
+                path=cookie.path,
+                expires=cookie.expires,
+                secure=cookie.secure,
+            )
+            for cookie in self._http.cookies.jar
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def _ask_once(self, path: str, params: Mapping[str, str], what: str) -> bytes | None:
+        self._bucket.take()
+        asked = f"IDEXX Neo at {self._session.base_url} was asked for {what}"
+        failure: PimsError | None
+        try:
+            response = self._http.get(path, params=dict(params))
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            failure = TransientError(f"{asked} and {_manner_of(error)}. Try again later.")
+            raise failure from error
+        failure = self._judged(response, asked)
+        if failure is not None:
+            raise failure
+        return None if response.status_code == httpx2.codes.NOT_FOUND else response.content
+
+    def _judged(self, response: httpx2.Response, asked: str) -> PimsError | None:
+        """What is wrong with the answer; None when it is worth parsing, or a 404."""
+        status = response.status_code
+        if _wants_login(response):
+            return SessionExpired(f"{asked} and wants a login ({status}); log in again.")
+        if status in _WORTH_RETRYING or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
+            return self._transient(response, asked)
+        if status == httpx2.codes.NOT_FOUND:
+            return None
+        if status != httpx2.codes.OK:
+            return ContractViolation(
+                f"{asked} and answered {status}, which it never promised. Check the clinic's "
+                "base URL and what its account may see."
+            )
+        return _judged_body(response, asked)
+
+    def _transient(self, response: httpx2.Response, asked: str) -> TransientError:
+        """A fault that passes; holds the whole account off when the vendor says so."""
+        status = response.status_code
+        wait = _retry_after(response, self._clock())
+        if wait is None:
+            return TransientError(f"{asked} and answered {status}. Try again later.")
+        if wait <= LONGEST_WAIT:
+            self._bucket.hold_off(wait)
+        later = self._clock() + timedelta(seconds=wait)
+        return TransientError(
+            f"{asked} and answered {status}, to wait {wait:.0f} s. "
+            f"Try again after {later:%Y-%m-%d %H:%M:%S} UTC.",
+            retry_after=wait,
+        )
+
+
+def _wait_before_retry(error: Exception) -> bool | float:
+    """Answer stamina's question: False to give up, True to back off, or the seconds to wait."""
+    if not isinstance(error, TransientError):
+        return False
+    if error.retry_after is None:
+        return True
+    return error.retry_after if error.retry_after <= LONGEST_WAIT else False
+
+
+def _judged_body(response: httpx2.Response, asked: str) -> PimsError | None:
+    if _looks_like_html(response):
+        return ContractViolation(
+            f"{asked} and answered with a web page instead of JSON. Nothing was concluded "
+            "from it; see whether the vendor is under maintenance."
+        )
+    if _is_cut_off(response.content):
+        return TransientError(f"{asked} and the answer broke off. Try again later.")
+    return None
+
+
+def _wants_login(response: httpx2.Response) -> bool:
+    """Whether the answer is one of the three that an ended session gets."""
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        return True
+    if response.is_redirect:
+        return "login" in urlsplit(response.headers.get("Location", "")).path.lower().split("/")
+    if response.status_code == httpx2.codes.OK and _looks_like_html(response):
+        page = response.text.lower()
+        # The login form is drawn by script, so its page may hold no form at all.
+        return any(mark in page for mark in ("password", "/login", "log in", "sign in"))
+    return False
+
+
+def _looks_like_html(response: httpx2.Response) -> bool:
+    kind = response.headers.get("Content-Type", "").lower()
+    return "html" in kind or response.content.lstrip()[:1] == b"<"
+
+
+def _is_cut_off(body: bytes) -> bool:
+    """Whether ``body`` is the beginning of a JSON text, and no more than that."""
+    if not body.strip():
+        return True
+    try:
+        text = body.decode().strip()
+    except UnicodeDecodeError as error:
+        return error.end == len(body)
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        unterminated = error.msg.startswith("Unterminated string")
+        at_the_end = error.pos >= len(text) - _CLOSE_TO_THE_END
+        return text[0] in "[{" and (unterminated or at_the_end)
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _retry_after(response: httpx2.Response, now: datetime) -> float | None:
+    """The seconds the vendor asks us to wait, from a number or an HTTP date."""
+    header = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(header)
+    except ValueError:
+        return _seconds_until(header, now)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _seconds_until(http_date: str, now: datetime) -> float | None:
+    try:
+        moment = parsedate_to_datetime(http_date)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return max((aware - now).total_seconds(), 0.0)
+
+
+def _manner_of(error: Exception) -> str:
+    """How the request failed, in words without anything the vendor sent."""
+    if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
+        return "could not be reached"
+    if isinstance(error, httpx2.TimeoutException):
+        return "did not answer in time"
+    if isinstance(error, httpx2.DecodingError | httpx2.RemoteProtocolError):
+        return "the answer broke off"
+    return f"the connection failed ({type(error).__name__})"
+
+
+def _jar_cookie(cookie: SessionCookie) -> Cookie:
+    # The standard jar knows a host without dots ("localhost") under this name only.
+    domain = cookie.domain if "." in cookie.domain else f"{cookie.domain}.local"
+    return Cookie(
+        version=0,
+        name=cookie.name,
+        value=cookie.value,
+        port=None,
+        port_specified=False,
+        domain=domain,
+        domain_specified=domain.startswith("."),
+        domain_initial_dot=domain.startswith("."),
+        path=cookie.path,
+        path_specified=True,
+        secure=cookie.secure,
+        expires=None if cookie.expires is None else int(cookie.expires),
+        discard=cookie.expires is None,
+        comment=None,
+        comment_url=None,
+        rest={},
+    )

@@ -1,0 +1,199 @@
+"""IDEXX Neo behind the provider port: a browser logs in, HTTP does the rest.
+
+This file joins the parts: ``login`` (the browser), ``client`` (HTTP), ``session`` (what
+is kept between processes) and ``parsing`` (what the answers mean).
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, time
+from pathlib import Path
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.providers.idexx_neo.chromium import find_chromium
+from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
+from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.idexx_neo.parsing import (
+    parse_consultation,
+    parse_listing,
+    parse_lookup,
+)
+from pims_pipeline.providers.idexx_neo.session import (
+    Session,
+    account_of,
+    exported,
+    restored,
+    session_end,
+)
+from pims_pipeline.providers.port import (
+    ContractViolation,
+    Credentials,
+    SessionExpired,
+    SessionState,
+)
+
+_LAST_SECOND = time(23, 59, 59)
+
+
+class IdexxNeoProvider:
+    """One clinic's IDEXX Neo; has every capability of the port.
+
+    Attributes:
+        browser_launches: How many logins this object has tried; a warm sync needs none.
+    """
+
+    def __init__(
+        self,
+        *,
+        zone: ZoneInfo,
+        base_url: str,
+        slug: str,
+        artifacts_dir: Path,
+        chromium_path: Path | None = None,
+        headless: bool = True,
+        requests_per_second: float = 10.0,
+        retry_base_delay: float = 0.5,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        login_timeout: float = 30.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Times are in seconds.
+
+        Args:
+            zone: The zone of the clinic's diary.
+            base_url: Where the clinic's Neo answers.
+            slug: The clinic's name in the names of screenshots.
+            artifacts_dir: Where screenshots of failed logins are kept.
+            chromium_path: The browser to use; searched for when None.
+            headless: False shows the browser's window.
+            requests_per_second: The most that this vendor account is asked, by everyone
+                in this process together.
+            retry_base_delay: Before the second try; doubles with each further one.
+            connect_timeout: For the connection.
+            read_timeout: For each part of an answer.
+            login_timeout: For the browser's start, and again for its pages.
+            clock: Gives the present moment, aware UTC.
+        """
+        self.browser_launches = 0
+        self._zone = zone
+        self._base_url = base_url.rstrip("/")
+        self._slug = slug
+        self._artifacts_dir = artifacts_dir
+        self._chromium_path = chromium_path
+        self._headless = headless
+        self._requests_per_second = requests_per_second
+        self._retry_base_delay = retry_base_delay
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._login_timeout = login_timeout
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._client: IdexxNeoClient | None = None
+
+    def authenticate(self, credentials: Credentials) -> bool:
+        """See the port. Also raises ``BrowserUnavailable`` when there is no Chromium."""
+        self.browser_launches += 1
+        logged_in_at = self._clock()
+        cookies = login(
+            self._base_url,
+            credentials,
+            chromium_path=find_chromium(self._chromium_path),
+            headless=self._headless,
+            artifacts_dir=self._artifacts_dir,
+            timeout_s=self._login_timeout,
+            subject=self._slug,
+        )
+        if cookies is None:
+            return False
+        self._begin(
+            Session(
+                account=account_of(self._base_url, credentials),
+                base_url=self._base_url,
+                cookies=cookies,
+                expires_at=session_end(cookies, logged_in_at),
+            )
+        )
+        return True
+
+    def fetch_appointments(self, window: DateRange) -> Snapshot:
+        """See the port."""
+        fetched_at = self._clock()
+        # Whole days: whether the end is inclusive is unknown, and what the vendor adds
+        # beyond the window is filtered out.
+        query = {
+            "start": f"{window.start.isoformat()} 00:00:00",
+            "end": f"{datetime.combine(window.end, _LAST_SECOND):%Y-%m-%d %H:%M:%S}",
+        }
+        what = f"the diary of {window}"
+        body = self._speaking().get("/appointments/getCalendarEventData", query, what=what)
+        if body is None:
+            raise ContractViolation(
+                f"IDEXX Neo at {self._base_url} was asked for {what} and answered 404. Check the "
+                "clinic's base URL; nothing was concluded from it."
+            )
+        return parse_listing(body, window=window, zone=self._zone, fetched_at=fetched_at)
+
+    def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
+        """See the port."""
+        if appointment.consultation_id is None:
+            return None
+        identity = quote(appointment.consultation_id, safe="")
+        path = f"/consultations/{identity}/page-data"
+        body = self._speaking().get(path, {}, what="a consultation")
+        return None if body is None else parse_consultation(body, appointment=appointment)
+
+    def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
+        """See the port."""
+        asked_at = self._clock()
+        query = {"id": appointment_id}
+        body = self._speaking().get("/appointments/getAppointment", query, what="one appointment")
+        if body is None:
+            return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
+        return parse_lookup(body, appointment_id=appointment_id, zone=self._zone, asked_at=asked_at)
+
+    def export_session(self) -> SessionState:
+        """See the port. The vendor may have renewed its cookies since the login."""
+        with self._lock:
+            session, client = self._session, self._client
+        if session is None or client is None:
+            raise SessionExpired(f"There is no session for {self._base_url} to keep; log in first.")
+        return exported(replace(session, cookies=client.cookies()))
+
+    def restore_session(self, state: SessionState) -> None:
+        """See the port."""
+        self._begin(restored(state, base_url=self._base_url, now=self._clock()))
+
+    def close(self) -> None:
+        """See the port. The browser never outlives ``authenticate``."""
+        with self._lock:
+            client, self._client, self._session = self._client, None, None
+        if client is not None:
+            client.close()
+
+    def _begin(self, session: Session) -> None:
+        client = IdexxNeoClient(
+            session,
+            requests_per_second=self._requests_per_second,
+            retry_base_delay=self._retry_base_delay,
+            connect_timeout=self._connect_timeout,
+            read_timeout=self._read_timeout,
+            clock=self._clock,
+        )
+        with self._lock:
+            former, self._client, self._session = self._client, client, session
+        if former is not None:
+            former.close()
+
+    def _speaking(self) -> IdexxNeoClient:
+        with self._lock:
+            client = self._client
+        if client is None:
+            raise SessionExpired(f"There is no session for {self._base_url}; log in first.")
+        return client

@@ -1,0 +1,363 @@
+"""Logging in with a real Chromium.
+
+What may follow a login is tried out in one shared browser, because starting one takes
+a second; a few tests start and end their own, to see that it does end.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import psutil  # type: ignore[import-untyped] # ships no types
+import pytest
+
+from pims_pipeline.providers.idexx_neo.chromium import (
+    BrowserUnavailable,
+    browser_page,
+    find_chromium,
+)
+from pims_pipeline.providers.idexx_neo.login import LoginVisit, login
+from pims_pipeline.providers.idexx_neo.session import SessionCookie
+from pims_pipeline.providers.port import (
+    ContractViolation,
+    Credentials,
+    HumanNeeded,
+    TransientError,
+)
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline_tests.providers.conftest import CLINIC, CREDENTIALS
+from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+_T = TypeVar("_T")
+Cookies = tuple[SessionCookie, ...]
+HTML = "text/html; charset=utf-8"
+
+
+@dataclass
+class SharedBrowser:
+    """Visits login pages one after the other, each without the cookies of the others."""
+
+    browser: "Browser"
+    runner: asyncio.Runner
+    pictures: list[bytes] = field(default_factory=list)
+
+    def visit(
+        self, base_url: str, credentials: Credentials = CREDENTIALS, timeout_s: float = 15
+    ) -> Cookies | None:
+        async def work() -> Cookies | None:
+            context = await self.browser.new_context()
+            try:
+                page = await context.new_page()
+                visit = LoginVisit(page, base_url, timeout_s, self._keep)
+                return await visit.log_in(credentials)
+            finally:
+                await context.close()
+
+        self.pictures.clear()
+        return self.run(work())
+
+    def run(self, work: Coroutine[object, object, _T]) -> _T:
+        return self.runner.run(work)
+
+    def _keep(self, picture: bytes) -> Path:
+        self.pictures.append(picture)
+        return Path("kept.png")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[SharedBrowser]:
+    with asyncio.Runner() as runner:
+        opening = browser_page(find_chromium(None), headless=True, timeout_s=30)
+        page = runner.run(opening.__aenter__())
+        started = page.context.browser
+        assert started is not None
+        yield SharedBrowser(started, runner)
+        runner.run(opening.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def server() -> Iterator[OddServer]:
+    with odd_server() as running:
+        yield running
+
+
+def form(extra: str = "", user_field: str = "name='username'") -> Answer:
+    """A login page with a static form, which a deployment without company ids has."""
+    body = (
+        f"<!doctype html><form method=post action=/login>{extra}<input {user_field}>"
+        "<input type=password name=password><button type=submit>Sign in</button></form>"
+    )
+    return Answer(200, body.encode(), HTML)
+
+
+def test_a_right_login_gives_the_session_cookie(
+    simulator: SimulatorServer, control: SimulatorControl, browser: SharedBrowser
+) -> None:
+    cookies = browser.visit(simulator.base_url)
+    assert cookies is not None
+    assert [cookie.name for cookie in cookies if cookie.proves_login] == ["neo_session"]
+    assert control.stats().logins[CLINIC.company_id] == 1
+    assert browser.pictures == []
+
+
+def test_a_wrong_password_is_refused_and_pictured(
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    browser: SharedBrowser,
+) -> None:
+    assert browser.visit(simulator.base_url, replace(CREDENTIALS, password="wrong")) is None
+    assert [picture[:4] for picture in browser.pictures] == [b"\x89PNG"]
+    assert control.stats().logins[CLINIC.company_id] == 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "what"), [("code", "one-time code"), ("locked", "locked"), ("terms", "terms")]
+)
+def test_a_page_for_people_calls_for_one(
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    browser: SharedBrowser,
+    mode: Literal["code", "locked", "terms"],
+    what: str,
+) -> None:
+    control.login_mode(CLINIC.company_id, mode)
+    with pytest.raises(HumanNeeded, match=what) as raised:
+        browser.visit(simulator.base_url)
+    assert raised.value.__notes__ == ["A screenshot is kept as kept.png."]
+
+
+def test_a_missing_company_id_calls_for_a_person(
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    browser: SharedBrowser,
+) -> None:
+    with pytest.raises(HumanNeeded, match="company id"):
+        browser.visit(simulator.base_url, replace(CREDENTIALS, company_id=None))
+    assert control.stats().requests.get("login_post", 0) == 0
+
+
+@pytest.mark.parametrize("fault", ["server_error", "rate_limited"])
+def test_a_login_page_that_breaks_down_is_transient(
+    simulator: SimulatorServer, control: SimulatorControl, browser: SharedBrowser, fault: str
+) -> None:
+    control.add_fault(fault, endpoint="login")
+    with pytest.raises(TransientError):
+        browser.visit(simulator.base_url)
+
+
+def test_a_hung_login_page_is_transient(
+    simulator: SimulatorServer, control: SimulatorControl, browser: SharedBrowser
+) -> None:
+    control.add_fault("hang", endpoint="login")
+    with pytest.raises(TransientError):
+        browser.visit(simulator.base_url, timeout_s=1)
+
+
+def test_a_page_without_a_login_form_violates_the_contract(
+    simulator: SimulatorServer, control: SimulatorControl, browser: SharedBrowser
+) -> None:
+    control.add_fault("html", endpoint="login")
+    with pytest.raises(ContractViolation, match="no form"):
+        browser.visit(simulator.base_url, timeout_s=1)
+
+
+def test_nobody_at_the_address_is_transient(browser: SharedBrowser) -> None:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with pytest.raises(TransientError, match="ERR_CONNECTION_REFUSED"):
+            browser.visit(f"http://127.0.0.1:{held.getsockname()[1]}")
+
+
+@pytest.mark.parametrize("user_field", ["name='username'", "type=email name=who", "name=email"])
+def test_a_page_without_company_ids_is_filled_in_all_the_same(
+    server: OddServer, browser: SharedBrowser, user_field: str
+) -> None:
+    signed_in = Answer(302, b"", headers={"Location": "/", "Set-Cookie": "PHPSESSION=1; Path=/"})
+    server.answers = [form(user_field=user_field), signed_in, Answer(200, b"the diary", HTML)]
+    cookies = browser.visit(server.base_url, Credentials("vet@example.test", "pw", "1001"))
+    assert cookies is not None
+    assert ("PHPSESSION", "1") in [(cookie.name, cookie.value) for cookie in cookies]
+
+
+def test_a_stale_form_is_not_mistaken_for_a_wrong_password(
+    server: OddServer, browser: SharedBrowser
+) -> None:
+    stale = form("<p class=alert-danger>This form is out of date.</p>")
+    server.answers = [form(), replace(stale, status=403)]
+    with pytest.raises(TransientError, match="403"):
+        browser.visit(server.base_url)
+
+
+def test_a_message_that_stood_there_before_is_not_an_answer(
+    server: OddServer, browser: SharedBrowser
+) -> None:
+    notice = "<p class=alert-danger>You were signed out.</p>"
+    signed_in = Answer(302, b"", headers={"Location": "/", "Set-Cookie": "session=1; Path=/"})
+    server.answers = [form(notice), signed_in, Answer(200, b"the diary", HTML)]
+    assert browser.visit(server.base_url) is not None
+
+
+@pytest.mark.parametrize(
+    "after",
+    [Answer(200, b"<p>Hm.</p>", HTML), Answer(302, b"", headers={"Location": "/no-cookie"})],
+)
+def test_a_login_that_leads_nowhere_violates_the_contract(
+    server: OddServer, browser: SharedBrowser, after: Answer
+) -> None:
+    server.answers = [form(), after, Answer(200, b"<p>Welcome</p>", HTML)]
+    with pytest.raises(ContractViolation, match="neither"):
+        browser.visit(server.base_url, timeout_s=2)
+
+
+def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: SharedBrowser) -> None:
+    """Two failed logins with different words leave the very same picture."""
+    refused_in_place = form(
+        "<p class=error-message></p><script>addEventListener('submit', event => {"
+        "event.preventDefault(); document.querySelector('p').textContent = 'Wrong.'})</script>"
+    )
+    server.answers = [refused_in_place]
+    taken = []
+    for words in (Credentials("ana", "hunter2"), Credentials("somebody else", "x")):
+        assert browser.visit(server.base_url, words) is None
+        taken += browser.pictures
+    assert taken[0] == taken[1]
+
+
+def test_no_error_tells_what_was_typed(server: OddServer, browser: SharedBrowser) -> None:
+    """The password field goes away while it is being filled, which Playwright would quote."""
+    vanishing = form(
+        "<script>addEventListener('focusin', () => document.forms[0].remove(), true)</script>"
+    )
+    server.answers = [vanishing]
+    with pytest.raises((TransientError, ContractViolation)) as raised:
+        browser.visit(server.base_url, Credentials("ana", "hunter2"), timeout_s=2)
+    chain: BaseException | None = raised.value
+    while chain is not None:
+        assert "hunter2" not in str(chain)
+        chain = chain.__cause__ or chain.__context__
+
+
+def browsers_of(process: psutil.Process) -> list[psutil.Process]:
+    return [child for child in process.children(recursive=True) if "chrom" in child.name()]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; an ended one may linger until a container's init takes note."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies | None:
+    return login(
+        base_url,
+        CREDENTIALS,
+        chromium_path=find_chromium(None),
+        headless=True,
+        artifacts_dir=directory,
+        timeout_s=timeout_s,
+        subject="riverbend",
+    )
+
+
+def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_loop(
+    simulator: SimulatorServer, control: SimulatorControl, tmp_path: Path
+) -> None:
+    control.login_mode(CLINIC.company_id, "code")
+    before = set(filter(is_alive, browsers_of(psutil.Process())))
+
+    async def inside_a_loop() -> None:
+        own_login(simulator.base_url, tmp_path / "artifacts")
+
+    with pytest.raises(HumanNeeded):
+        asyncio.run(inside_a_loop())
+    (picture,) = (tmp_path / "artifacts").iterdir()
+    assert picture.name.startswith("login-riverbend-")
+    assert stat.S_IMODE(picture.stat().st_mode) == 0o600
+    assert stat.S_IMODE(picture.parent.stat().st_mode) == 0o700
+    assert set(filter(is_alive, browsers_of(psutil.Process()))) == before
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from pims_pipeline.providers.idexx_neo.chromium import find_chromium
+from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.port import Credentials
+login(sys.argv[1], Credentials("ana", "hunter2", "1"), chromium_path=find_chromium(None),
+      headless=True, artifacts_dir=Path(sys.argv[2]), timeout_s=60)
+"""
+
+
+def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        program = subprocess.Popen(  # noqa: S603 - our own script
+            [sys.executable, "-c", INTERRUPTED, address, str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            silent.settimeout(60)
+            connection, _ = silent.accept()
+            with connection:
+                started = browsers_of(psutil.Process(program.pid))
+                assert started
+                arguments = [word for child in started for word in child.cmdline()]
+                program.send_signal(signal.SIGINT)
+                _, errors = program.communicate(timeout=60)
+        finally:
+            program.kill()
+            program.wait()
+    assert "KeyboardInterrupt" in errors
+    assert "hunter2" not in "".join([errors, *arguments])
+    assert [child for child in started if is_alive(child)] == []
+
+
+def test_a_configured_browser_that_is_not_there_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(BrowserUnavailable, match=r"make setup.*PIMS_CHROMIUM_PATH"):
+        login(
+            "http://127.0.0.1:1",
+            CREDENTIALS,
+            chromium_path=tmp_path / "no-chromium",
+            headless=True,
+            artifacts_dir=tmp_path,
+        )
+
+
+def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
+    pretender = tmp_path / "chromium"
+    pretender.write_text("#!/bin/sh\nexit 1\n")
+    pretender.chmod(0o755)
+    with pytest.raises(BrowserUnavailable, match="does not start"):
+        login(
+            "http://127.0.0.1:1",
+            CREDENTIALS,
+            chromium_path=pretender,
+            headless=True,
+            artifacts_dir=tmp_path,
+        )
+
+
+def test_the_configured_browser_wins_over_those_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    assert find_chromium(None) is None
+    for name in ("google-chrome", "chromium"):
+        (tmp_path / name).touch(mode=0o755)
+    assert find_chromium(None) == tmp_path / "chromium"
+    assert find_chromium(tmp_path / "mine") == tmp_path / "mine"
