@@ -1,0 +1,73 @@
+# Everything a developer or an operator does with a clone. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# The Python that makes the virtual environment: make setup PYTHON=python3.12
+PYTHON ?= python3
+# Test processes side by side.
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
+RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
+
+.PHONY: help setup demo up test check lock bench clean clean-data
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.project $(VENV)/.chromium ## Make .venv, install the locked packages, find a Chromium
+
+demo: setup ## A simulated vendor, three clinics, a day's edits: watch them become cases
+	@$(BIN)/pims demo
+
+up: setup ## Start everything (database, Dagster's pages and daemon); Ctrl-C stops it
+	@$(BIN)/pims up
+
+test: setup ## Run all tests
+	@$(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) --dist worksteal
+
+check: setup ## Lint, format, types, floors, lock and documents
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy deploy/ensure_chromium.py
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
+		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
+
+lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	@UV=$$(command -v uv || echo $(BIN)/uv); test -x "$$UV" || { \
+		echo "make lock needs uv: see CONTRIBUTING.md" >&2; exit 1; }; \
+	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--group dev pyproject.toml -o requirements.lock
+
+bench: setup ## Measure; prints figures, judges nothing
+	@$(RUN_BENCH)
+
+clean: ## Remove caches and .venv, keep data
+	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+clean-data: ## Remove .pims: the embedded database, its key, Dagster's records
+	rm -rf .pims
+
+# A new lock gets a new environment, so that nothing unlocked stays behind. --no-deps: the
+# lock names every package, so there is nothing to resolve.
+$(VENV)/.packages: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, but '$(PYTHON)' is not: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+		echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing the locked packages (about half a minute)"
+	@$(PIP) install --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.project: pyproject.toml $(VENV)/.packages
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.chromium: deploy/ensure_chromium.py $(VENV)/.packages
+	@$(BIN)/python deploy/ensure_chromium.py
+	@touch $@

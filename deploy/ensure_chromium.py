@@ -1,0 +1,120 @@
+"""Makes sure that the vendor logins find a Chromium; part of ``make setup``.
+
+Tries, in this order: ``PIMS_CHROMIUM_PATH``; a Chromium or Chrome on the path; Playwright's
+own, downloading it when it is not there; the system's package manager. Installs system
+packages only as root or where sudo asks for no password. Which browser a login uses is
+decided by the provider, in the same order.
+"""  # noqa: INP001 - a script, not part of a package
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+DOWNLOAD_SECONDS = 240
+INSTALL_SECONDS = 600
+ADVICE = (
+    "No Chromium was found or could be installed: install Chromium or Chrome, or set "
+    "PIMS_CHROMIUM_PATH to one, and try again."
+)
+
+_AS_IS: Mapping[str, str] = {}
+_UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
+_MANAGERS: Mapping[str, Sequence[Sequence[str]]] = {
+    "apt-get": (("update",), ("install", "--yes", "--no-install-recommends", "chromium")),
+    "dnf": (("install", "--assumeyes", "chromium"),),
+    "apk": (("add", "chromium"),),
+}
+
+
+def runs(command: Sequence[str], *, seconds: int, extra: Mapping[str, str] = _AS_IS) -> bool:
+    """Whether ``command`` ended well within ``seconds``; its output is not shown."""
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed commands, found on the user's own path
+            command,
+            env={**os.environ, **extra},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def chosen() -> str | None:
+    """The browser that ``PIMS_CHROMIUM_PATH`` names.
+
+    Raises:
+        SystemExit: If it names none: falling back would hide the mistake.
+    """
+    path = os.environ.get("PIMS_CHROMIUM_PATH")
+    if path and not os.access(path, os.X_OK):
+        sys.exit("PIMS_CHROMIUM_PATH must be the path of an existing Chromium or Chrome program")
+    return path or None
+
+
+def on_path() -> str | None:
+    """The first known browser on the path that can be started."""
+    found = (shutil.which(name) for name in NAMES)
+    # Ubuntu's chromium-browser may be an empty wrapper that only advises to install a snap.
+    return next((path for path in found if path and runs([path, "--version"], seconds=60)), None)
+
+
+def playwrights_own() -> str | None:
+    """The browser that Playwright downloaded, if it did."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - slow, and seldom needed
+
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if Path(path).exists() else None
+
+
+def downloaded() -> str | None:
+    """Playwright's own browser, fetched now; None where it cannot be fetched."""
+    print("Downloading Chromium (a few minutes at most)", flush=True)  # noqa: T201 - a script
+    command = [sys.executable, "-m", "playwright", "install", "chromium"]
+    return playwrights_own() if runs(command, seconds=DOWNLOAD_SECONDS) else None
+
+
+def from_package_manager() -> str | None:
+    """A browser installed by the system's package manager."""
+    if shutil.which("brew"):
+        print("Installing chromium with brew", flush=True)  # noqa: T201 - a script
+        runs(["brew", "install", "--cask", "chromium"], seconds=INSTALL_SECONDS)
+        return on_path()
+    sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
+    if sudo and not runs([*sudo, "true"], seconds=10):
+        return None
+    for manager, steps in _MANAGERS.items():
+        if shutil.which(manager):
+            print(f"Installing chromium with {manager}", flush=True)  # noqa: T201 - a script
+            for step in steps:
+                runs([*sudo, manager, *step], seconds=INSTALL_SECONDS, extra=_UNATTENDED)
+            return on_path()
+    return None
+
+
+WAYS: Sequence[Callable[[], str | None]] = (
+    chosen,
+    on_path,
+    playwrights_own,
+    downloaded,
+    from_package_manager,
+)
+
+
+def main() -> None:
+    """Stop at the first way that leads to a browser; exit 1 when none does."""
+    path = next((path for way in WAYS if (path := way())), None)
+    if path is None:
+        sys.exit(ADVICE)
+    print(f"Chromium: {path}")  # noqa: T201 - a script
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,297 @@
+"""The asset checks: proof, after every materialization, that what was stored is right.
+
+A check looks at the partitions of its run and at the database, never at what an asset
+returned, and names what it found by slug, window and id. Judged are windows of a clinic,
+as the phases work on them.
+
+Blocking checks fail the run. Those of ``appointments`` also keep the later phases of the
+same run from the partitions they found wrong, through the run's ledger; the run's other
+clinics go on (see ``assets``). A warning does neither.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import dagster as dg
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.orchestration.partitions import selected_days
+from pims_pipeline.orchestration.phases import RunLedger
+from pims_pipeline.orchestration.reports import table
+from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.store.audits import Audit, audits_of_run, latest_audits
+from pims_pipeline.store.clinics import all_clinics
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import open_hold_count
+from pims_pipeline.sync.verification import (
+    enrichment_plan_again,
+    implausible_cases,
+    inbound_plan_again,
+    live_cases_deleted,
+    phase_failures,
+    reconciliation_plan_again,
+    unknown_statuses,
+)
+
+MAX_LISTED = 20
+"""How many ids or words a finding lists; it counts them all."""
+
+_MAX_WORD = 60
+_ERRORED_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one window of a clinic.
+
+    Attributes:
+        what: A few words, the same for every window that has it.
+        items: Ids, or words of the vendor's; never of a person.
+        is_warning: Whether it is only worth a look.
+    """
+
+    what: str
+    items: Sequence[object] = field(default=())
+    is_warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A window to be judged, and what it is judged by.
+
+    Attributes:
+        audit: Of the phase over this window, of this run where it is there.
+        in_this_run: Whether the run did the phase at all.
+    """
+
+    engine: Engine
+    rules: Rules
+    clinic: Clinic
+    window: DateRange
+    audit: Audit | None
+    in_this_run: bool
+
+
+Judge = Callable[[Judged], Iterable[Finding]]
+
+
+def appointments_idempotent(judged: Judged) -> Iterator[Finding]:
+    """Landing the stored diary once more would change nothing."""
+    plan = inbound_plan_again(judged.engine, judged.clinic, judged.window)
+    if not plan.is_empty:
+        ids = {*(write.pims_id for write in plan.case_writes), *plan.missing}
+        ids |= {landing.appointment.appointment_id for landing in plan.landings}
+        yield Finding("visits that would be written again", sorted(ids))
+
+
+def snapshot_complete(judged: Judged) -> Iterator[Finding]:
+    """A whole diary was landed, and every record of it could be read."""
+    audit = judged.audit
+    if audit is None or audit.status is not AuditStatus.COMPLETED:
+        yield Finding("no whole diary was landed")
+    failures = phase_failures(judged.engine, judged.clinic, SyncType.INBOUND, judged.window)
+    if failures:
+        yield Finding("records that could not be read", [f.id for f in failures], is_warning=True)
+
+
+def known_statuses(judged: Judged) -> Iterator[Finding]:
+    """Every status of the vendor's has a meaning."""
+    if words := unknown_statuses(judged.engine, judged.clinic, judged.window):
+        shown = [word[:_MAX_WORD] for word in words]
+        yield Finding("statuses without a meaning, taken for drafts", shown, is_warning=True)
+
+
+def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
+    """No medical record that was due when the phase began is still due."""
+    if judged.audit is None or judged.audit.status is not AuditStatus.COMPLETED:
+        return
+    began = judged.audit.created_at
+    plan = enrichment_plan_again(
+        judged.engine,
+        judged.clinic,
+        judged.window,
+        now=began,
+        policy=judged.rules.enrichment,
+    )
+    # A visit that another run landed meanwhile is for the next enrichment.
+    due = [case.case_id for case, _ in plan.due if case.landed_at <= began]
+    if due:
+        yield Finding("cases whose medical record is still due", due)
+
+
+def vitals_plausible(judged: Judged) -> Iterator[Finding]:
+    """No case has vitals that no patient can have."""
+    if cases := implausible_cases(judged.engine, judged.clinic, judged.window):
+        yield Finding("cases with implausible vitals", cases, is_warning=True)
+
+
+def enrichment_errors(judged: Judged) -> Iterator[Finding]:
+    """Medical records can be fetched; single failures, which are tried again, only warn."""
+    failures = phase_failures(judged.engine, judged.clinic, SyncType.CASES, judged.window)
+    if failures:
+        yield Finding(
+            "medical records that could not be fetched", [f.id for f in failures], is_warning=True
+        )
+    counts = judged.audit.counts if judged.audit else None
+    if (
+        counts is not None
+        and counts.errored >= judged.rules.enrichment.min_fetches_to_fail
+        and counts.errored > counts.found * _ERRORED_SHARE
+    ):
+        yield Finding(f"{counts.errored} of {counts.found} medical records could not be fetched")
+
+
+def reconciliation_idempotent(judged: Judged) -> Iterator[Finding]:
+    """Nothing that is known to be gone would still be retired."""
+    plan = reconciliation_plan_again(
+        judged.engine, judged.clinic, judged.window, policy=judged.rules.deletion
+    )
+    # What a hold keeps is the deletion guard's to tell.
+    if not plan.is_empty and not plan.hold:
+        yield Finding("cases that would still be retired", [each.case.id for each in plan.retire])
+
+
+def deletion_guard(judged: Judged) -> Iterator[Finding]:
+    """No deletions wait for a person."""
+    if judged.audit is not None and judged.audit.status is AuditStatus.HELD:
+        yield Finding("deletions are held; see `pims holds list`", [judged.audit.id])
+    elif not judged.in_this_run:
+        with transaction(judged.engine) as connection:
+            held = open_hold_count(connection, judged.clinic)
+        if held:
+            yield Finding("deletions of the clinic are held; see `pims holds list`")
+
+
+def no_live_case_deleted(judged: Judged) -> Iterator[Finding]:
+    """No case is soft-deleted while its visit stands in the diary."""
+    if cases := live_cases_deleted(judged.engine, judged.clinic, judged.window):
+        yield Finding("soft-deleted cases whose visit stands", cases)
+
+
+CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
+    "appointments": (
+        SyncType.INBOUND,
+        [(appointments_idempotent, True), (snapshot_complete, True), (known_statuses, False)],
+    ),
+    "consultations": (
+        SyncType.CASES,
+        [(consultations_idempotent, True), (vitals_plausible, False), (enrichment_errors, True)],
+    ),
+    "reconciliation": (
+        SyncType.RECONCILIATION,
+        [
+            (reconciliation_idempotent, True),
+            (deletion_guard, True),
+            (no_live_case_deleted, True),
+        ],
+    ),
+}
+"""By asset: the phase that makes it, and its checks, each with whether it is blocking."""
+
+
+def build_checks() -> list[dg.AssetChecksDefinition]:
+    """The checks of ``CHECKS``."""
+    return [
+        _check(asset, sync_type, judge, blocking=blocking)
+        for asset, (sync_type, checks) in CHECKS.items()
+        for judge, blocking in checks
+    ]
+
+
+def _check(
+    asset: str, sync_type: SyncType, judge: Judge, *, blocking: bool
+) -> dg.AssetChecksDefinition:
+    name = judge.__name__
+
+    @dg.asset_check(asset=asset, name=name, description=judge.__doc__, blocking=blocking)
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        store: dg.ResourceParam[Engine],
+        rules: dg.ResourceParam[Rules],
+        ledger: dg.ResourceParam[RunLedger],
+    ) -> dg.AssetCheckResult:
+        windows = list(_windows(context, store, rules, sync_type, ledger))
+        findings = [(judged, finding) for judged in windows for finding in judge(judged)]
+        errors = [judged for judged, finding in findings if not finding.is_warning]
+        if sync_type is SyncType.INBOUND and blocking:
+            for judged in errors:
+                ledger.bar(judged.clinic.slug, list(judged.window), f"the check {name} failed")
+        return _result(windows, findings, failed=bool(errors))
+
+    return check
+
+
+def _windows(
+    context: dg.AssetCheckExecutionContext,
+    engine: Engine,
+    rules: Rules,
+    sync_type: SyncType,
+    ledger: RunLedger,
+) -> Iterator[Judged]:
+    """The run's windows whose partitions the phase got to, as far as their clinic is known."""
+    with transaction(engine) as connection:
+        clinics = {clinic.slug: clinic for clinic in all_clinics(connection)}
+        audits = [
+            audit
+            for audit in audits_of_run(connection, context.run.run_id)
+            if audit.sync_type is sync_type
+        ]
+    for slug, days in selected_days(context.partition_keys).items():
+        # An unknown clinic has failed in the asset already.
+        if (clinic := clinics.get(slug)) is None:
+            continue
+        judge = partial(Judged, engine, rules, clinic)
+        looked_at = [
+            day for day in days if sync_type is SyncType.INBOUND or not ledger.reason(slug, day)
+        ]
+        for window in windows_of(looked_at):
+            of_run = [a for a in audits if a.clinic_id == clinic.id and a.window.covers(window)]
+            yield judge(
+                window,
+                of_run[-1] if of_run else _earlier(engine, clinic, sync_type, window, audits),
+                bool(audits),
+            )
+
+
+def _earlier(
+    engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRange, audits: list[Audit]
+) -> Audit | None:
+    """For a check that runs by itself: the phase's last audit, if it was over the window."""
+    if audits:
+        return None
+    with transaction(engine) as connection:
+        latest = latest_audits(connection, clinic.id)
+    return next(
+        (each for each in latest if each.sync_type is sync_type and each.window.covers(window)),
+        None,
+    )
+
+
+def _result(
+    windows: Sequence[Judged], findings: Sequence[tuple[Judged, Finding]], *, failed: bool
+) -> dg.AssetCheckResult:
+    rows = [
+        {
+            "clinic": judged.clinic.slug,
+            "window": str(judged.window),
+            "finding": finding.what,
+            "number": str(len(finding.items)),
+            "items": ", ".join(str(item) for item in finding.items[:MAX_LISTED]),
+        }
+        for judged, finding in findings
+    ]
+    return dg.AssetCheckResult(
+        passed=not findings,
+        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
+        metadata={
+            "windows": len(windows),
+            "partitions": sum(len(judged.window) for judged in windows),
+            "partitions_with_findings": len(
+                {f"{judged.clinic.slug}|{day}" for judged, _ in findings for day in judged.window}
+            ),
+            **({"findings": table(rows)} if rows else {}),
+        },
+    )

@@ -1,0 +1,54 @@
+"""The Dagster instance: its home directory, its environment, and how it is opened.
+
+Its configuration is ``dagster.yaml`` beside this file. The database's address stays out of
+it, in the environment: Dagster passes an instance's configuration on command lines.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dagster import DagsterInstance
+
+_CONFIG = Path(__file__).with_name("dagster.yaml")
+
+
+def dagster_home(home: Path) -> Path:
+    """The instance's directory under ``home``, made and configured if need be."""
+    directory = home.expanduser().absolute() / "dagster"
+    directory.mkdir(parents=True, exist_ok=True)
+    config = directory / _CONFIG.name
+    wanted = _CONFIG.read_text()
+    if not config.exists() or config.read_text() != wanted:
+        config.write_text(wanted)
+    return directory
+
+
+def dagster_environment(home: Path, storage_url: str) -> dict[str, str]:
+    """The variables that every Dagster process of this instance needs.
+
+    Args:
+        home: The program's home directory.
+        storage_url: The address of Dagster's own storage, on psycopg2; a secret.
+    """
+    return {
+        "DAGSTER_HOME": str(dagster_home(home)),
+        "DAGSTER_POSTGRES_URL": storage_url,
+        # A connection per event would cost more than the work: a run of a month for twenty
+        # clinics has six hundred partitions.
+        "DAGSTER_EVENT_BATCH_SIZE": "100",
+    }
+
+
+@contextmanager
+def open_instance(home: Path, storage_url: str) -> Iterator[DagsterInstance]:
+    """The instance, for this process; sets the variables above in its environment.
+
+    Args:
+        home: The program's home directory.
+        storage_url: See ``dagster_environment``.
+    """
+    os.environ.update(dagster_environment(home, storage_url))
+    with DagsterInstance.from_config(os.environ["DAGSTER_HOME"]) as instance:
+        yield instance

@@ -1,0 +1,146 @@
+"""Running a job in this process, on the same instance as the webserver and the daemon.
+
+The run looks and behaves as if it had been launched in the Dagster UI: it names the code
+location and the partitions, so that it can be found and executed again there. Unlike
+``JobDefinition.execute_in_process`` this keeps the job's own executor (see ``assets``).
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+
+# Dagster's command line does the same in ``dagster job execute``; there is no public way to
+# execute a run under an origin that the UI knows.
+from dagster._core.definitions.job_base import RepoBackedJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.orchestration.jobs import JOBS
+from pims_pipeline.orchestration.partitions import (
+    boxes,
+    check_window,
+    range_tags,
+    register_clinics,
+)
+from pims_pipeline.store.audits import Audit, audits_of_run
+from pims_pipeline.store.database import transaction
+
+CODE_LOCATION = "pims_pipeline"
+"""The location's name, as ``workspace.yaml`` gives it."""
+
+DEFINITIONS_MODULE = "pims_pipeline.definitions"
+DEFINITIONS_ATTRIBUTE = "defs"
+
+
+class NotOneBox(ValueError):
+    """The clinics are not neighbours, so no single run covers them alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutcome:
+    """How a run in this process ended.
+
+    Attributes:
+        success: Whether every step succeeded: every phase of every clinic, every blocking
+            check.
+        interrupted: Whether it was told to stop (Ctrl-C, SIGTERM). Dagster then ends the run
+            and does not let the interrupt through.
+        audits: What the run did, in the order it began to.
+    """
+
+    run_id: str
+    success: bool
+    interrupted: bool
+    audits: list[Audit]
+
+
+def run_in_process(
+    definitions: dg.Definitions,
+    job_name: str,
+    *,
+    slugs: Sequence[str],
+    window: DateRange,
+    partition_start: date,
+    instance: DagsterInstance,
+    engine: Engine,
+    run_id: str | None = None,
+    run_config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> JobOutcome:
+    """Run a job over the clinics' partitions of a window, and wait for it.
+
+    Args:
+        definitions: The code location's.
+        job_name: One of ``jobs.JOBS``.
+        slugs: Clinics that are neighbours in the order of registration; see
+            ``partitions.boxes``. Their partitions are made if need be.
+        window: The business dates.
+        partition_start: The first date that has partitions.
+        instance: Where the run is recorded.
+        engine: The database of cases.
+        run_id: A UUID, when the caller wants to know it beforehand.
+        run_config: As in the UI's launchpad.
+        tags: Added to the run's.
+
+    Raises:
+        OutsidePartitions: If dates of the window have no partitions.
+        NotOneBox: If the clinics are not neighbours.
+        KeyError: If there is no such job.
+    """
+    if job_name not in JOBS:
+        raise KeyError(job_name)
+    check_window(partition_start, window, datetime.now(UTC).date())
+    register_clinics(instance, slugs)
+    found = boxes(instance, slugs)
+    if len(found) != 1:
+        raise NotOneBox(f"no single run covers {', '.join(slugs)} alone; sync them one by one")
+    job = RepoBackedJob(job_name, definitions.get_repository_def())
+    run = instance.create_run_for_job(
+        job_def=job.get_definition(),
+        run_id=run_id,
+        run_config=run_config,
+        tags={**job.get_definition().run_tags, **(tags or {}), **range_tags(found[0], window)},
+        remote_job_origin=job_origin(job_name),
+    )
+    result = execute_run(job, run, instance)
+    with transaction(engine) as connection:
+        audits = audits_of_run(connection, run.run_id)
+    return JobOutcome(
+        run_id=run.run_id,
+        success=result.success,
+        interrupted=any(_tells_of_interrupt(event) for event in result.all_events),
+        audits=audits,
+    )
+
+
+def _tells_of_interrupt(event: dg.DagsterEvent) -> bool:
+    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+        return False
+    error = event.job_failure_data.error
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
+
+
+def job_origin(job_name: str) -> RemoteJobOrigin:
+    """The job's place as the webserver knows it from ``workspace.yaml``."""
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        loadable_target_origin=LoadableTargetOrigin(
+            executable_path=sys.executable,
+            module_name=DEFINITIONS_MODULE,
+            attribute=DEFINITIONS_ATTRIBUTE,
+        ),
+        location_name=CODE_LOCATION,
+    )
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(job_name)

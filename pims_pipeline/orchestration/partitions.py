@@ -1,0 +1,125 @@
+"""Clinics × business dates: the partitions of every asset, and what a selection of them means.
+
+Keys read ``clinic|date``. Nothing here enumerates all of them: with hundreds of clinics
+that takes seconds; a selection is always small beside the whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from pims_pipeline.domain.clinics import DateRange
+
+CLINICS = dg.DynamicPartitionsDefinition(name="clinics")
+"""The active clinics' slugs; ``sensors.clinic_partitions`` keeps them so."""
+
+DAYS_AHEAD = 14
+"""How far ahead diaries are synced."""
+
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+# Dagster's day ends in UTC, and the last partition is the last day that has ended: one day
+# more makes today exist, another one the today of clinics east of Greenwich.
+_END_OFFSET = DAYS_AHEAD + 2
+
+
+class OutsidePartitions(ValueError):
+    """A window holds dates that no partition exists for."""
+
+
+def clinic_days(start: date) -> dg.MultiPartitionsDefinition:
+    """Every clinic's every business date from ``start`` to ``DAYS_AHEAD`` days from today."""
+    days = dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=_END_OFFSET)
+    return dg.MultiPartitionsDefinition({"clinic": CLINICS, "date": days})
+
+
+def selected_days(keys: Iterable[str]) -> dict[str, list[date]]:
+    """The selected business dates of each clinic, by slug, in order."""
+    days: defaultdict[str, set[date]] = defaultdict(set)
+    for key in keys:
+        slug, _, day = key.rpartition("|")
+        days[slug].add(date.fromisoformat(day))
+    return {slug: sorted(days[slug]) for slug in sorted(days)}
+
+
+def registered_clinics(instance: DagsterInstance) -> list[str]:
+    """The slugs that have partitions, in the order of their registration."""
+    return list(instance.get_dynamic_partitions(_name()))
+
+
+def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[str]:
+    """Make partitions for clinics that have none; gives the slugs of those."""
+    known = set(registered_clinics(instance))
+    new = [slug for slug in dict.fromkeys(slugs) if slug not in known]
+    if new:
+        instance.add_dynamic_partitions(_name(), new)
+    return new
+
+
+def boxes(instance: DagsterInstance, slugs: Iterable[str]) -> list[tuple[str, str]]:
+    """The first and last clinic of each run that it takes to cover exactly ``slugs``.
+
+    A run covers every clinic that lies between two others in the order of their
+    registration, so clinics that are not neighbours need runs of their own.
+    """
+    wanted = set(slugs)
+    found: list[tuple[str, str]] = []
+    before: str | None = None
+    for slug in registered_clinics(instance):
+        if slug in wanted:
+            first = found.pop()[0] if before in wanted and found else slug
+            found.append((first, slug))
+        before = slug
+    return found
+
+
+def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:
+    """The run tags that select the clinics of a box on the window's business dates."""
+    first, last = box
+    return {RANGE_START_TAG: f"{first}|{window.start}", RANGE_END_TAG: f"{last}|{window.end}"}
+
+
+def check_window(start: date, window: DateRange, today: date) -> None:
+    """Make sure that partitions exist for the window's dates.
+
+    Args:
+        start: The first date that has partitions.
+        window: The dates wanted.
+        today: In UTC.
+
+    Raises:
+        OutsidePartitions: If some lie outside.
+    """
+    last = today + timedelta(days=_END_OFFSET - 1)
+    if not (start <= window.start and window.end <= last):
+        raise OutsidePartitions(
+            f"{window} reaches beyond the dates that can be synced, {start} to {last}; choose "
+            "other dates, or an earlier PIMS_PARTITION_START"
+        )
+
+
+def clinics_between(order: Sequence[str], tags: Mapping[str, str]) -> set[str]:
+    """The clinics that a run with these tags works on.
+
+    Args:
+        order: Every clinic, in the order of registration.
+        tags: The run's; those of a partition key or of a range of keys.
+    """
+    if key := tags.get("dagster/partition"):
+        return {key.rpartition("|")[0]}
+    ends = [tags[tag].rpartition("|")[0] for tag in (RANGE_START_TAG, RANGE_END_TAG) if tag in tags]
+    if not ends or any(slug not in order for slug in ends):
+        return set(ends)
+    places = sorted(order.index(slug) for slug in ends)
+    return set(order[places[0] : places[-1] + 1])
+
+
+def _name() -> str:
+    name = CLINICS.name
+    if name is None:
+        raise TypeError("the clinics' partitions have no name")
+    return name

@@ -1,0 +1,172 @@
+"""One phase over the clinics of a run: side by side, each failing for itself.
+
+Knows no Dagster. What a phase does to one window stands in ``pims_pipeline.sync``.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date
+from threading import Event
+from typing import TypeVar
+
+from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
+from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.orchestration.reports import ClinicReport, WindowFailure
+from pims_pipeline.providers.port import (
+    AuthenticationRejected,
+    HumanNeeded,
+    PimsError,
+    PimsProvider,
+)
+from pims_pipeline.store.clinics import UnknownClinic, clinic_by_slug
+from pims_pipeline.store.credentials import NoCredentials
+from pims_pipeline.store.database import DatabaseUnavailable, transaction
+from pims_pipeline.store.vault import Undecryptable
+from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.session import ProviderSession
+
+PhaseFunction = Callable[[SyncContext, Clinic, DateRange, ProviderSession], PhaseOutcome]
+
+_SHOWABLE = (
+    PimsError,
+    DatabaseUnavailable,
+    NoCredentials,
+    Undecryptable,
+    UnknownClinic,
+)
+"""Errors whose messages are made to be shown to people who may not see patients' data."""
+
+_HOPELESS = (AuthenticationRejected, HumanNeeded, NoCredentials, Undecryptable)
+"""After these, the clinic's other windows would fail in the same way, or lock the account."""
+
+Answer = TypeVar("Answer")
+log = get_logger(__name__)
+
+
+class ClinicInactive(PimsError):
+    """The clinic was deactivated and is synced no more."""
+
+
+class UpstreamFailed(PimsError):
+    """What the phase builds on failed earlier in the same run."""
+
+
+class RunStopped(BaseException):
+    """The run was told to stop; like KeyboardInterrupt, but reaching every thread."""
+
+
+@dataclass(slots=True)
+class RunLedger:
+    """Which partitions the later phases of a run must leave alone, and why.
+
+    Lives as long as the run's process: a run that is started again begins afresh.
+    """
+
+    barred: dict[tuple[str, date], str] = field(default_factory=dict)
+
+    def bar(self, slug: str, days: Sequence[date], why: str) -> None:
+        """Keep later phases from the clinic's days; the first reason stands."""
+        for day in days:
+            self.barred.setdefault((slug, day), why)
+
+    def reason(self, slug: str, day: date) -> str | None:
+        """Why the clinic's day is to be left alone, or None when it is not."""
+        return self.barred.get((slug, day))
+
+
+class StoppableSession(ProviderSession):
+    """A conversation that asks nothing more once the run was told to stop."""
+
+    def __init__(self, context: SyncContext, clinic: Clinic, stop: Event) -> None:
+        super().__init__(context, clinic)
+        self._stop = stop
+
+    def ask(self, question: Callable[[PimsProvider], Answer]) -> Answer:
+        """See ``ProviderSession.ask``. Raises ``RunStopped`` once the run is to stop."""
+        if self._stop.is_set():
+            raise RunStopped
+        return super().ask(question)
+
+
+def side_by_side(
+    selection: Mapping[str, Sequence[date]],
+    work: Callable[[str, Sequence[date], Event], ClinicReport],
+    *,
+    at_once: int,
+) -> Iterator[ClinicReport]:
+    """Each clinic's report, in the order of coming in.
+
+    When the caller is interrupted, the clinics that wait are dropped, and those that are
+    being worked on stop before their next question to the vendor.
+    """
+    stop = Event()
+    pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="clinic")
+    try:
+        futures = [pool.submit(work, slug, days, stop) for slug, days in selection.items()]
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def work_on_clinic(
+    context: SyncContext,
+    slug: str,
+    days: Sequence[date],
+    phase: PhaseFunction,
+    *,
+    stop: Event,
+    ledger: RunLedger,
+) -> ClinicReport:
+    """Run the phase over the clinic's days; whatever goes wrong is in the report."""
+    report = ClinicReport(slug)
+    free = [day for day in days if ledger.reason(slug, day) is None]
+    for window in windows_of(day for day in days if day not in free):
+        why = ledger.reason(slug, window.start)
+        report.failures.append(_failure(window, UpstreamFailed(f"left alone: {why}")))
+    windows = windows_of(free)
+    try:
+        clinic = _active_clinic(context, slug)
+    except Exception as error:  # noqa: BLE001 - becomes this clinic's failure; the others go on
+        report.failures.extend(_failure(window, error) for window in windows)
+        return report
+    with closing(StoppableSession(context, clinic, stop)) as session:
+        for place, window in enumerate(windows):
+            if stop.is_set():
+                raise RunStopped
+            try:
+                report.outcomes.append(phase(context, clinic, window, session))
+            except _HOPELESS as error:
+                report.failures.extend(_failure(each, error) for each in windows[place:])
+                break
+            except Exception as error:  # noqa: BLE001 - as above
+                report.failures.append(_failure(window, error))
+    return report
+
+
+def _active_clinic(context: SyncContext, slug: str) -> Clinic:
+    with transaction(context.engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+    if not clinic.is_active:
+        raise ClinicInactive(f"{slug} was deactivated; it is synced no more")
+    return clinic
+
+
+def _failure(window: DateRange, error: Exception) -> WindowFailure:
+    name = type(error).__name__
+    if isinstance(error, _SHOWABLE):
+        return WindowFailure(window=window, error_class=name, message=str(error))
+    # Its message may hold what it stumbled over; its place in the code cannot.
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{where.name}, line {where.lineno}"
+    log.error("phase_broke", window=str(window), error=name, place=place)
+    return WindowFailure(
+        window=window, error_class=name, message=f"unexpected {name} in {place}; please report it"
+    )

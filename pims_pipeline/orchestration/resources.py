@@ -1,0 +1,109 @@
+"""What assets, checks and sensors are given: the store, the way to vendors, the ledger.
+
+The composition root says where these come from (``Sources``), as functions that are
+called when a run starts. None of it is Dagster configuration: the Dagster UI displays
+that, and here it would hold secrets.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+import dagster as dg
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.orchestration.phases import RunLedger
+from pims_pipeline.orchestration.reports import ReportKeeper
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.context import ProviderFactory, SyncContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where a run gets what it works with; nothing is opened until a run asks.
+
+    Attributes:
+        open_store: Gives the engine for as long as the block runs.
+        open_vault: Gives the vault that decrypts credentials.
+        open_provider: Gives a provider for a clinic that is not logged in yet.
+        clinics_at_once: How many clinics are worked on side by side.
+    """
+
+    open_store: Callable[[], AbstractContextManager[Engine]]
+    open_vault: Callable[[], Vault]
+    open_provider: ProviderFactory
+    clinics_at_once: int = 8
+    enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
+    deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What checks judge by, without a way to any vendor."""
+
+    enrichment: EnrichmentPolicy
+    deletion: DeletionPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class VendorAccess:
+    """The way to the clinics' practice management systems, for one run.
+
+    Attributes:
+        context: What the phases are given; opens providers and logs them in when needed.
+    """
+
+    context: SyncContext
+    clinics_at_once: int
+
+
+def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
+    """The resources by name: ``store``, ``provider``, ``rules``, ``ledger``, ``reports``.
+
+    The in-process executor makes each once per run and lets go of it at the run's end,
+    also when the run is interrupted.
+    """
+
+    @contextmanager
+    def store(_: dg.InitResourceContext) -> Iterator[Engine]:
+        with sources.open_store() as engine:
+            yield engine
+
+    @contextmanager
+    def provider(init: dg.InitResourceContext) -> Iterator[VendorAccess]:
+        engine = init.resources.store
+        if init.run is None:
+            raise dg.DagsterInvariantViolationError("vendors are asked by runs alone")
+        with run_liveness(engine) as liveness:
+            context = SyncContext(
+                engine=engine,
+                vault=sources.open_vault(),
+                open_provider=sources.open_provider,
+                run_id=init.run.run_id,
+                liveness=liveness,
+                enrichment_policy=sources.enrichment_policy,
+                deletion_policy=sources.deletion_policy,
+            )
+            yield VendorAccess(context, sources.clinics_at_once)
+
+    rules = Rules(sources.enrichment_policy, sources.deletion_policy)
+    return {
+        "store": dg.ResourceDefinition(store, description="The database of cases."),
+        "provider": dg.ResourceDefinition(
+            provider,
+            required_resource_keys={"store"},
+            description="Opens a logged-in provider for a clinic; secrets stay in the vault.",
+        ),
+        "rules": dg.ResourceDefinition(
+            lambda _: rules, description="When to ask again, and how much may vanish at once."
+        ),
+        "ledger": dg.ResourceDefinition(
+            lambda _: RunLedger(), description="What later phases of the run must leave alone."
+        ),
+        "reports": dg.IOManagerDefinition.hardcoded_io_manager(
+            ReportKeeper(), description="Fails the step whose report tells of failures."
+        ),
+    }

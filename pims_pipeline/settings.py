@@ -1,0 +1,267 @@
+"""Every environment variable the pipeline reads, checked once at start-up.
+
+Only the composition roots (``definitions`` and ``cli``) call ``load_settings``; lower
+floors receive plain values. Nothing is read from files, and nothing is done here with the
+values: no directory is made, no key is generated, no connection is opened.
+
+Each field's description is what its value must be; it ends up in the error a wrong value
+gives and is explained to people in ``docs/settings.md``.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LogFormat = Literal["console", "json"]
+
+_KEY_BYTES = 32
+_KEY_COMMAND = "openssl rand -base64 32"
+_DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2")
+_DAGSTER_SCHEME = "postgresql+psycopg2"
+"""Under SQLAlchemy 2.1 a bare ``postgresql://`` means psycopg 3, on which Dagster's storage
+fails."""
+
+
+class SettingsError(Exception):
+    """The environment holds wrong values.
+
+    Attributes:
+        problems: One sentence per wrong variable, naming it and what it must be. No
+            variable's value is repeated: a secret pasted into the wrong one stays secret.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def _key_bytes(text: str) -> bytes:
+    """The key that ``text`` spells.
+
+    Raises:
+        ValueError: If it is not base64 of 32 bytes.
+    """
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        # The decoder's own message would name characters of the key.
+        raise ValueError("not base64") from None
+    if len(key) != _KEY_BYTES:
+        raise ValueError("not 32 bytes long")
+    return key
+
+
+def _checked_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value().strip()
+    _key_bytes(text)
+    return SecretStr(text)
+
+
+def _checked_database_url(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value().strip()
+    scheme, separator, rest = text.partition("://")
+    if scheme not in _DATABASE_SCHEMES or not separator or not rest.strip("/"):
+        raise ValueError("not a PostgreSQL address")
+    return SecretStr(text)
+
+
+def _split_at_commas(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _plain_date(value: object) -> object:
+    """Strings as ISO dates only: pydantic would take 20250101 for seconds since 1970."""
+    return date.fromisoformat(value.strip()) if isinstance(value, str) else value
+
+
+def _not_in_the_future(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("in the future")
+    return day
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def default_partition_start(today: date) -> date:
+    """The first of January of the year before ``today``."""
+    return date(today.year - 1, 1, 1)
+
+
+_Key = Annotated[SecretStr, AfterValidator(_checked_key)]
+_DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
+_DATABASE_MEANING = "a PostgreSQL address such as postgresql://user:password@host:5432/database"
+_KEY_MEANING = f"32 random bytes in base64; make one with: {_KEY_COMMAND}"
+
+
+class Settings(BaseSettings):
+    """What the environment says. An empty variable counts as unset."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_by_name=True,
+    )
+
+    database_url: _DatabaseUrl | None = Field(
+        default=None, validation_alias="PIMS_DATABASE_URL", description=_DATABASE_MEANING
+    )
+    dagster_postgres_url: _DatabaseUrl | None = Field(
+        default=None, validation_alias="DAGSTER_POSTGRES_URL", description=_DATABASE_MEANING
+    )
+    encryption_key: _Key | None = Field(
+        default=None, validation_alias="ENCRYPTION_KEY", description=_KEY_MEANING
+    )
+    encryption_keys_retired: Annotated[
+        tuple[_Key, ...], NoDecode, BeforeValidator(_split_at_commas)
+    ] = Field(
+        default=(),
+        validation_alias="ENCRYPTION_KEYS_RETIRED",
+        description="former values of ENCRYPTION_KEY, separated by commas",
+    )
+    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default=Path(".pims"),
+        validate_default=True,
+        validation_alias="PIMS_HOME",
+        description="a directory, which need not exist yet",
+    )
+    partition_start: Annotated[
+        date, BeforeValidator(_plain_date), AfterValidator(_not_in_the_future)
+    ] = Field(
+        default_factory=lambda: default_partition_start(datetime.now(UTC).date()),
+        validation_alias="PIMS_PARTITION_START",
+        description="a date such as 2025-01-01, not in the future",
+    )
+    chromium_path: FilePath | None = Field(
+        default=None,
+        validation_alias="PIMS_CHROMIUM_PATH",
+        description="the path of an existing Chromium or Chrome program",
+    )
+    browser_headless: bool = Field(
+        default=True, validation_alias="PIMS_BROWSER_HEADLESS", description="true or false"
+    )
+    requests_per_second: float = Field(
+        default=10,
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+        validation_alias="PIMS_REQUESTS_PER_SECOND",
+        description="a number above 0 and at most 1000",
+    )
+    clinics_at_once: int = Field(
+        default=8,
+        ge=1,
+        le=64,
+        validation_alias="PIMS_CLINICS_AT_ONCE",
+        description="a whole number from 1 to 64",
+    )
+    deletion_guard_min: int = Field(
+        default=5,
+        ge=0,
+        validation_alias="PIMS_DELETION_GUARD_MIN",
+        description="a whole number, 0 or more",
+    )
+    deletion_guard_percent: float = Field(
+        default=30,
+        ge=0,
+        le=100,
+        allow_inf_nan=False,
+        validation_alias="PIMS_DELETION_GUARD_PERCENT",
+        description="a number from 0 to 100",
+    )
+    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
+        default="INFO",
+        validation_alias="LOG_LEVEL",
+        description="DEBUG, INFO, WARNING, ERROR or CRITICAL",
+    )
+    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+        default="console", validation_alias="LOG_FORMAT", description="console or json"
+    )
+
+    @model_validator(mode="after")
+    def _a_shared_database_needs_a_key(self) -> Self:
+        """A key file beside the data would protect nothing once the database is elsewhere."""
+        if self.database_url is not None and self.encryption_key is None:
+            raise SettingsError(
+                [f"ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is: {_KEY_MEANING}"]
+            )
+        return self
+
+    def encryption_key_bytes(self) -> bytes | None:
+        """The 32 bytes that encrypt, or None when the embedded database keeps its own key."""
+        key = self.encryption_key
+        return None if key is None else _key_bytes(key.get_secret_value())
+
+    def retired_key_bytes(self) -> tuple[bytes, ...]:
+        """The 32 bytes of each key that may still decrypt, in the order given."""
+        return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys_retired)
+
+    def dagster_url(self, database_url: str) -> str:
+        """Where Dagster keeps its runs and events, with the driver its storage works on.
+
+        Args:
+            database_url: The pipeline's database, as set or as the embedded server gave it;
+                used unless ``DAGSTER_POSTGRES_URL`` names another.
+        """
+        url = self.dagster_postgres_url
+        address = (url.get_secret_value() if url else database_url).partition("://")[2]
+        return f"{_DAGSTER_SCHEME}://{address}"
+
+
+def variable_names() -> dict[str, str]:
+    """Each environment variable, by the field of ``Settings`` it fills."""
+    return {
+        name: field.validation_alias
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.validation_alias, str)
+    }
+
+
+def load_settings() -> Settings:
+    """The settings of this process, from its environment.
+
+    Raises:
+        SettingsError: If a variable's value is wrong or one that is needed is missing.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
+    # Raised outside the handler, so that no traceback can reach the values that were refused.
+    raise SettingsError(_problem(variable) for variable in wrong)
+
+
+def _problem(variable: str) -> str:
+    field = next(
+        each for each in Settings.model_fields.values() if each.validation_alias == variable
+    )
+    return f"{variable} must be {field.description}"

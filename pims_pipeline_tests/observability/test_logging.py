@@ -1,0 +1,198 @@
+"""Log lines as they come out: where, in what form, with what context."""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pims_pipeline.observability.logging import (
+    bound_context,
+    configure_logging,
+    get_logger,
+    with_context,
+)
+from pims_pipeline.observability.redaction import REDACTED
+
+
+@pytest.fixture(autouse=True)
+def _logging_left_as_found() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    """What was logged as JSON since the last call; nothing may be on standard output."""
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return [json.loads(line) for line in captured.err.splitlines()]
+
+
+def test_a_json_line_says_what_when_where_and_how_grave(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "json")
+
+    get_logger("pims_pipeline.sync").info("phase finished", found=3)
+
+    [line] = lines(capsys)
+    timestamp = line.pop("timestamp")
+    assert isinstance(timestamp, str)
+    assert timestamp.endswith("Z")
+    assert line == {
+        "event": "phase finished",
+        "found": 3,
+        "level": "info",
+        "logger": "pims_pipeline.sync",
+    }
+
+
+def test_a_library_s_line_looks_like_ours_and_keeps_its_extras(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "json")
+
+    logging.getLogger("some.library").warning(
+        "retrying %s", "ana@clinic.example", extra={"attempt": 2, "password": "hunter2"}
+    )
+
+    [line] = lines(capsys)
+    del line["timestamp"]
+    assert line == {
+        "event": f"retrying {REDACTED}",
+        "level": "warning",
+        "logger": "some.library",
+        "attempt": 2,
+        "password": REDACTED,
+    }
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_an_exception_is_told_without_the_secret_it_quotes(
+    log_format: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("INFO", "json" if log_format == "json" else "console")
+
+    address = "postgresql://pims:hunter2@db/pims"
+    try:
+        int(address)
+    except ValueError:
+        get_logger("ours").exception("database lost")
+        logging.getLogger("theirs").exception("database lost")
+
+    told = capsys.readouterr().err
+    assert "hunter2" not in told
+    assert told.count(f"postgresql://pims:{REDACTED}@db/pims") == 2
+    assert told.count("ValueError") == 2
+
+
+def test_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "console")
+
+    get_logger("ours").info("phase finished", clinic="harbour-vets")
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "phase finished" in captured.err
+    assert "clinic=harbour-vets" in captured.err
+    assert "\x1b[" not in captured.err
+
+
+def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("WARNING", "json")
+
+    get_logger("ours").info("too quiet")
+    get_logger("ours").warning("loud enough")
+
+    assert [line["event"] for line in lines(capsys)] == ["loud enough"]
+
+
+def test_configuring_twice_does_not_write_lines_twice(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "console")
+    configure_logging("INFO", "json")
+
+    get_logger("ours").info("once")
+
+    assert [line["event"] for line in lines(capsys)] == ["once"]
+
+
+def test_libraries_that_report_every_request_are_kept_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "json")
+
+    logging.getLogger("httpx2").info("HTTP Request: GET http://vendor.example/diary?owner=Ana")
+
+    assert lines(capsys) == []
+
+
+def test_warnings_become_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "json")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("this will go", DeprecationWarning, stacklevel=1)
+        logging.captureWarnings(capture=False)
+
+    [line] = lines(capsys)
+    assert line["logger"] == "py.warnings"
+    assert "this will go" in str(line["event"])
+
+
+def test_bound_context_is_said_by_every_line_within_it_and_none_after(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "json")
+
+    with bound_context(clinic="harbour-vets", run_id="r1"):
+        get_logger("ours").info("inside")
+        logging.getLogger("theirs").info("inside")
+    get_logger("ours").info("after")
+
+    said = [(line["event"], line.get("clinic"), line.get("run_id")) for line in lines(capsys)]
+    assert said == [
+        ("inside", "harbour-vets", "r1"),
+        ("inside", "harbour-vets", "r1"),
+        ("after", None, None),
+    ]
+
+
+def test_a_worker_thread_takes_the_context_along_when_told_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "json")
+
+    def work(n: int) -> int:
+        get_logger("ours").info("fetched", n=n)
+        return n
+
+    with bound_context(clinic="harbour-vets"), ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(with_context(work), range(4)))
+
+    assert done == [0, 1, 2, 3]
+    assert {(line["n"], line["clinic"]) for line in lines(capsys)} == {
+        (n, "harbour-vets") for n in range(4)
+    }
+
+
+def test_an_unconfigured_logger_is_redacted_and_spares_standard_output(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = "postgresql://pims:hunter2@db/pims"
+    try:
+        int(address)
+    except ValueError:
+        get_logger("ours").exception("careful", password="hunter2")
+
+    assert "hunter2" not in caplog.text
+    assert "careful" in caplog.text
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,208 @@
+"""The checks: silent on a sound store, loud on one that was tampered with."""
+
+import dagster as dg
+import pytest
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.orchestration import checks
+from pims_pipeline.orchestration.checks import CHECKS, Finding, Judged
+from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.providers.port import TransientError
+from pims_pipeline.sync.verification import last_audits
+from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days, keys
+
+WINDOW = days(-3, 0)
+
+
+def judge(house: House, name: str, run_id: str, window: DateRange = WINDOW) -> list[Finding]:
+    """What a check finds wrong with a window of alder, after a run."""
+    sync_type, judges = next(
+        (each, found)
+        for each, found in CHECKS.values()
+        if name in {judge.__name__ for judge, _ in found}
+    )
+    audits = last_audits(house.engine, run_id, sync_type)
+    judged = Judged(
+        house.engine,
+        Rules(EnrichmentPolicy(), DeletionPolicy()),
+        house.clinics["alder"],
+        window,
+        audits[-1] if audits else None,
+        bool(audits),
+    )
+    (found,) = (each for each, _ in judges if each.__name__ == name)
+    return list(found(judged))
+
+
+@pytest.fixture
+def run_id(house: House) -> str:
+    """A run that synced a few days of alder, one visit having a medical record."""
+    house.book("alder", WINDOW)
+    house.vendors["alder"].record_visit(visit(-2))
+    outcome = house.sync("full_sync", ["alder"], WINDOW)
+    assert outcome.success
+    return outcome.run_id
+
+
+def visit(day: int) -> str:
+    return f"alder-{days(day, day).start}"
+
+
+def test_a_sound_store_gives_no_check_a_reason(house: House, run_id: str) -> None:
+    names = [judge.__name__ for _, judges in CHECKS.values() for judge, _ in judges]
+    assert {name: judge(house, name, run_id) for name in names} == {name: [] for name in names}
+
+
+def test_a_case_that_vanished_would_be_written_again(house: House, run_id: str) -> None:
+    house.run("DELETE FROM cases WHERE pims_id = :id", id=visit(-1))
+    (finding,) = judge(house, "appointments_idempotent", run_id)
+    assert finding.items == [visit(-1)]
+
+
+def test_a_landed_record_that_was_edited_would_be_written_again(house: House, run_id: str) -> None:
+    house.run(
+        'UPDATE pims_appointments SET payload = payload || \'{"room": "9"}\' WHERE pims_id = :id',
+        id=visit(-3),
+    )
+    (finding,) = judge(house, "appointments_idempotent", run_id)
+    assert finding.items == [visit(-3)]
+
+
+def test_a_window_without_a_whole_diary_is_not_complete(house: House, run_id: str) -> None:
+    house.run("UPDATE case_sync_audits SET status = 'failed' WHERE sync_type = 'inbound'")
+    (finding,) = judge(house, "snapshot_complete", run_id)
+    assert not finding.is_warning
+
+
+def test_a_status_without_a_meaning_is_named(house: House) -> None:
+    house.book("alder", WINDOW)
+    house.vendors["alder"].set_status(visit(0), "Gone fishing")
+    outcome = house.sync("inbound_sync", ["alder"], WINDOW)
+    assert outcome.success
+    (finding,) = judge(house, "known_statuses", outcome.run_id)
+    assert finding.items == ["Gone fishing"]
+    evaluation = house.check(outcome.run_id, "appointments", "known_statuses")
+    assert not evaluation.passed
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+
+
+def test_a_visit_that_was_never_asked_about_is_still_due(house: House, run_id: str) -> None:
+    house.run(
+        "UPDATE pims_appointments SET consultation_checked_at = NULL WHERE pims_id = :id",
+        id=visit(-1),
+    )
+    (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    (finding,) = judge(house, "consultations_idempotent", run_id)
+    assert finding.items == [case.id]
+
+
+def test_vitals_that_no_patient_has_are_named(house: House, run_id: str) -> None:
+    house.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,vitals}', "
+        '\'{"implausible": ["weight_kg"]}\') WHERE pims_id = :id',
+        id=visit(-2),
+    )
+    (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-2))
+    (finding,) = judge(house, "vitals_plausible", run_id)
+    assert finding.items == [case.id]
+    assert finding.is_warning
+
+
+def test_one_record_that_cannot_be_fetched_only_warns(house: House) -> None:
+    house.book("alder", WINDOW)
+    for day in (-3, -2):
+        house.vendors["alder"].record_visit(visit(day))
+    house.vendors["alder"].broken_consultations[f"k-{visit(-2)}"] = TransientError("503")
+    outcome = house.sync("full_sync", ["alder"], WINDOW)
+    assert outcome.success
+    (finding,) = judge(house, "enrichment_errors", outcome.run_id)
+    assert finding.is_warning
+
+
+def test_many_records_that_cannot_be_fetched_fail_the_run(house: House) -> None:
+    window = days(-6, 0)
+    house.book("alder", window)
+    for day in range(-6, 0):
+        house.vendors["alder"].record_visit(visit(day))
+    for day in range(-5, 0):
+        house.vendors["alder"].broken_consultations[f"k-{visit(day)}"] = TransientError("503")
+    outcome = house.sync("full_sync", ["alder"], window)
+    assert not outcome.success
+    evaluation = house.check(outcome.run_id, "consultations", "enrichment_errors")
+    assert evaluation.severity is dg.AssetCheckSeverity.ERROR
+    # The partitions are done all the same: what could be had is on its cases.
+    assert house.materialized("consultations") == keys(["alder"], window)
+    assert house.materialized("reconciliation") == keys(["alder"], window)
+
+
+def test_a_case_whose_visit_is_known_to_be_gone_would_still_be_retired(
+    house: House, run_id: str
+) -> None:
+    house.run("UPDATE pims_appointments SET removed_at = now() WHERE pims_id = :id", id=visit(-1))
+    (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    (finding,) = judge(house, "reconciliation_idempotent", run_id)
+    assert finding.items == [case.id]
+
+
+def test_a_live_case_that_was_retired_is_named(house: House, run_id: str) -> None:
+    house.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{reconciliation}', "
+        "'{\"softDeleted\": true}') WHERE pims_id = :id",
+        id=visit(-1),
+    )
+    (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    (finding,) = judge(house, "no_live_case_deleted", run_id)
+    assert finding.items == [case.id]
+
+
+def test_held_deletions_fail_the_run_but_not_its_other_clinics(house: House) -> None:
+    for slug in SLUGS:
+        house.book(slug, WINDOW)
+    assert house.sync("full_sync", SLUGS, WINDOW).success
+    for each in list(house.vendors["alder"].appointments):
+        house.vendors["alder"].delete(each)
+    outcome = house.sync("full_sync", SLUGS, WINDOW)
+    assert not outcome.success
+    evaluation = house.check(outcome.run_id, "reconciliation", "deletion_guard")
+    assert evaluation.severity is dg.AssetCheckSeverity.ERROR
+    shown = evaluation.metadata["findings"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data["clinic"] for record in shown.records] == ["alder"]
+    assert house.failed("reconciliation") == set()
+    told = house.metadata("reconciliation", f"alder|{WINDOW.start}")
+    (hold,) = house.rows("SELECT id FROM reconciliation_holds")
+    assert told["hold_id"] == str(hold.id)
+
+
+def test_what_fails_a_check_of_appointments_stops_that_clinic_alone(house: House) -> None:
+    for slug in SLUGS:
+        house.book(slug, WINDOW)
+    # Whatever is landed for birch is spoilt on its way into the table.
+    house.run(
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.digest := 'spoilt'; RETURN NEW; END $$"
+    )
+    house.run(
+        "CREATE TRIGGER spoil BEFORE INSERT ON pims_appointments FOR EACH ROW "
+        f"WHEN (NEW.clinic_id = '{house.clinics['birch'].id}') EXECUTE FUNCTION spoil()"
+    )
+    outcome = house.sync("full_sync", SLUGS, WINDOW)
+    assert not outcome.success
+    evaluation = house.check(outcome.run_id, "appointments", "appointments_idempotent")
+    shown = evaluation.metadata["findings"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data["clinic"] for record in shown.records] == ["birch"]
+    for asset in ("consultations", "reconciliation"):
+        assert house.materialized(asset) == keys(["alder", "cedar"], WINDOW)
+        assert house.failed(asset) == keys(["birch"], WINDOW)
+    birch = house.clinics["birch"].id
+    assert [a.sync_type for a in outcome.audits if a.clinic_id == birch] == [SyncType.INBOUND]
+
+
+def test_blocking_is_what_does_not_merely_warn() -> None:
+    warnings = {checks.known_statuses, checks.vitals_plausible}
+    judges = [each for _, found in CHECKS.values() for each in found]
+    assert {judge for judge, blocking in judges if not blocking} == warnings

@@ -1,0 +1,83 @@
+"""The instance on PostgreSQL, as every process of the pipeline uses it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # it carries no types
+from dagster import DagsterInstance
+from sqlalchemy import Engine
+
+from pims_pipeline.orchestration.instance import dagster_environment, dagster_home, open_instance
+from pims_pipeline.providers.port import TransientError
+from pims_pipeline.store.database import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, House, days, keys
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def postgres_instance(
+    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagsterInstance]:
+    ensure_dagster_schema(engine)
+    url = dagster_storage_url(database_url)
+    for name in dagster_environment(tmp_path, url):
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+    with open_instance(tmp_path, url) as instance:
+        yield instance
+
+
+def test_a_box_that_partly_fails_is_recorded_in_postgres(
+    house: House, postgres_instance: DagsterInstance, tmp_path: Path
+) -> None:
+    house = replace(house, instance=postgres_instance)
+    window = days(-1, 1)
+    for slug in SLUGS:
+        house.book(slug, window)
+    house.vendors["birch"].fail_next(TransientError("503"), "listing")
+    outcome = house.sync("full_sync", SLUGS, window)
+    assert not outcome.success
+    for asset in ASSETS:
+        assert house.materialized(asset) == keys(["alder", "cedar"], window)
+        assert house.failed(asset) == keys(["birch"], window)
+    assert (tmp_path / "dagster" / "storage").is_dir()
+
+
+def test_an_instance_passed_on_a_command_line_carries_no_address(
+    postgres_instance: DagsterInstance, database_url: str
+) -> None:
+    shown = str(postgres_instance.get_ref().to_dict())
+    assert "DAGSTER_POSTGRES_URL" in shown
+    assert database_url.rpartition("/")[2].partition("?")[0] not in shown
+
+
+def test_a_run_prints_on_standard_error_and_as_much_as_it_is_told(
+    house: House, postgres_instance: DagsterInstance, capfd: pytest.CaptureFixture[str]
+) -> None:
+    house = replace(house, instance=postgres_instance)
+    silence = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    quiet = house.sync("inbound_sync", ["alder"], days(0, 0), run_config=silence)
+    assert quiet.run_id not in capfd.readouterr().err
+    usual = house.sync("inbound_sync", ["alder"], days(0, 0))
+    printed = capfd.readouterr()
+    assert usual.run_id in printed.err
+    assert "DEBUG" not in printed.err
+    assert printed.out == ""
+
+
+def test_the_home_is_configured_anew_only_when_it_differs(tmp_path: Path) -> None:
+    config = dagster_home(tmp_path) / "dagster.yaml"
+    before = config.stat().st_mtime_ns
+    assert dagster_home(tmp_path) == config.parent
+    assert config.stat().st_mtime_ns == before
+    config.write_text("telemetry: {enabled: true}\n")
+    dagster_home(tmp_path)
+    assert config.read_text() == (ROOT / "dagster.yaml").read_text()
+
+
+def test_dagster_reports_to_nobody_and_never_retries_runs() -> None:
+    config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert config["telemetry"] == {"enabled": False}
+    assert config["run_retries"] == {"enabled": False}

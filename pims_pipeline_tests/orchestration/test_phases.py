@@ -1,0 +1,70 @@
+"""Clinics side by side, and how they stop."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import date
+from threading import Event
+
+import pytest
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.orchestration.phases import RunLedger, RunStopped, StoppableSession, side_by_side
+from pims_pipeline.orchestration.reports import ClinicReport
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.context import SyncContext
+from pims_pipeline_tests.orchestration.conftest import House, days
+from pims_pipeline_tests.providers.fake import FakeProvider
+
+DEADLINE_S = 30
+
+
+def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
+    stopped: list[str] = []
+    began = Event()
+
+    def work(slug: str, _: Sequence[date], stop: Event) -> ClinicReport:
+        if slug == "first":
+            return ClinicReport(slug)
+        began.set()
+        assert stop.wait(DEADLINE_S)
+        stopped.append(slug)
+        raise RunStopped
+
+    selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
+        for report in side_by_side(selection, work, at_once=1):
+            assert report.slug == "first"
+            assert began.wait(DEADLINE_S)
+            raise KeyboardInterrupt
+    assert stopped == ["second"]
+
+
+def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
+    house: House, vault: Vault
+) -> None:
+    vendor, clinic = house.vendors["alder"], house.clinics["alder"]
+    stop = Event()
+    with run_liveness(house.engine) as liveness:
+        context = SyncContext(
+            engine=house.engine,
+            vault=vault,
+            open_provider=lambda _: FakeProvider(vendor),
+            run_id="run",
+            liveness=liveness,
+        )
+        with closing(StoppableSession(context, clinic, stop)) as session:
+            session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
+            stop.set()
+            with pytest.raises(RunStopped):
+                session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
+    assert vendor.listings == 1
+
+
+def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:
+    ledger = RunLedger()
+    window = days(0, 1)
+    ledger.bar(clinic.slug, [window.start], "one")
+    ledger.bar(clinic.slug, list(window), "two")
+    assert [ledger.reason(clinic.slug, day) for day in window] == ["one", "two"]
+    assert ledger.reason("another", window.start) is None

@@ -1,0 +1,254 @@
+"""Runs of every shape: what is asked of vendors, what is materialized, what fails."""
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.job_base import RepoBackedJob
+from dagster._core.execution.api import execute_run
+
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.orchestration.partitions import OutsidePartitions, register_clinics
+from pims_pipeline.providers.port import HumanNeeded, TransientError
+from pims_pipeline.store.clinics import deactivate_clinic
+from pims_pipeline.store.database import transaction
+from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, House, days, keys
+
+
+def test_a_single_key_is_synced_through_all_three_phases(house: House) -> None:
+    today = days(0, 0)
+    house.book("birch", days(-1, 1))
+    outcome = house.sync("full_sync", ["birch"], today)
+    assert outcome.success
+    assert [audit.sync_type for audit in outcome.audits] == list(SyncType)
+    assert {audit.run_id for audit in outcome.audits} == {outcome.run_id}
+    for asset in ASSETS:
+        assert house.materialized(asset) == keys(["birch"], today)
+        assert house.failed(asset) == set()
+    assert [row.pims_id for row in house.rows("SELECT pims_id FROM cases")] == [
+        f"birch-{today.start}"
+    ]
+    assert house.vendors["birch"].listed_windows == [today]
+
+
+def test_a_single_key_chosen_in_the_ui_is_synced_like_a_range(house: House) -> None:
+    register_clinics(house.instance, SLUGS)
+    (key,) = keys(["cedar"], days(0, 0))
+    job = RepoBackedJob("full_sync", house.definitions.get_repository_def())
+    tags = job.get_definition().get_tags_for_partition_key(key, selected_asset_keys=None)
+    run = house.instance.create_run_for_job(job_def=job.get_definition(), tags=tags)
+    assert execute_run(job, run, house.instance).success
+    for asset in ASSETS:
+        assert house.materialized(asset) == {key}
+
+
+def test_a_month_of_one_clinic_is_one_run_with_one_listing_and_one_login(house: House) -> None:
+    window = days(-20, 9)
+    house.book("alder", window)
+    outcome = house.sync("full_sync", ["alder"], window)
+    assert outcome.success
+    assert house.materialized("reconciliation") == keys(["alder"], window)
+    assert house.vendors["alder"].listed_windows == [window]
+    assert house.vendors["alder"].logins == 1
+    assert [run.run_id for run in house.instance.get_runs()] == [outcome.run_id]
+
+
+def test_more_than_31_days_are_listed_in_pieces(house: House) -> None:
+    window = days(-39, 0)
+    house.sync("inbound_sync", ["alder"], window)
+    assert house.vendors["alder"].listed_windows == [days(-39, -9), days(-8, 0)]
+    assert house.materialized("appointments") == keys(["alder"], window)
+
+
+def test_a_box_of_clinics_and_dates_is_one_run(house: House) -> None:
+    window = days(-1, 1)
+    for slug in SLUGS:
+        house.book(slug, window)
+    outcome = house.sync("full_sync", SLUGS, window)
+    assert outcome.success
+    for asset in ASSETS:
+        assert house.materialized(asset) == keys(SLUGS, window)
+    assert {slug: vendor.listed_windows for slug, vendor in house.vendors.items()} == {
+        slug: [window] for slug in SLUGS
+    }
+
+
+@pytest.mark.parametrize(
+    ("job", "asset"),
+    [
+        ("inbound_sync", "appointments"),
+        ("case_sync", "consultations"),
+        ("reconciliation_sync", "reconciliation"),
+    ],
+)
+def test_each_phase_runs_alone(house: House, job: str, asset: str) -> None:
+    window = days(-1, 0)
+    assert house.sync(job, ["cedar"], window).success
+    assert {each: house.materialized(each) for each in ASSETS if house.materialized(each)} == {
+        asset: keys(["cedar"], window)
+    }
+
+
+def test_a_failing_clinic_fails_alone_in_all_three_assets(house: House) -> None:
+    window = days(-1, 1)
+    for slug in SLUGS:
+        house.book(slug, window)
+    house.vendors["birch"].fail_next(TransientError("asked birch for its diary; 503"), "listing")
+    outcome = house.sync("full_sync", SLUGS, window)
+    assert not outcome.success
+    run = house.instance.get_run_by_id(outcome.run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    for asset in ASSETS:
+        assert house.materialized(asset) == keys(["alder", "cedar"], window)
+        assert house.failed(asset) == keys(["birch"], window)
+    # Later phases left the clinic alone, so that nothing was concluded from an old diary.
+    birch = house.clinics["birch"].id
+    assert [
+        (audit.sync_type, audit.status) for audit in outcome.audits if audit.clinic_id == birch
+    ] == [(SyncType.INBOUND, AuditStatus.FAILED)]
+
+
+def test_the_failure_names_the_clinic_the_window_and_the_cause(house: House) -> None:
+    window = days(0, 0)
+    house.vendors["birch"].fail_next(TransientError("asked birch for its diary; 503"), "listing")
+    outcome = house.sync("full_sync", SLUGS, window)
+    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    assert failure.user_failure_data is not None
+    assert failure.user_failure_data.description == (
+        f"inbound failed for 1 of 3 clinics: birch, {window}: asked birch for its diary; 503"
+    )
+    shown = failure.user_failure_data.metadata["failed"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data for record in shown.records] == [
+        {
+            "clinic": "birch",
+            "window": str(window),
+            "error": "TransientError",
+            "message": "asked birch for its diary; 503",
+        }
+    ]
+
+
+def test_checks_judge_the_good_clinics_of_a_run_that_partly_failed(house: House) -> None:
+    window = days(0, 0)
+    house.vendors["birch"].fail_next(TransientError("503"), "listing")
+    outcome = house.sync("full_sync", SLUGS, window)
+    assert house.check(outcome.run_id, "appointments", "appointments_idempotent").passed
+    incomplete = house.check(outcome.run_id, "appointments", "snapshot_complete")
+    assert not incomplete.passed
+    shown = incomplete.metadata["findings"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data["clinic"] for record in shown.records] == ["birch"]
+    assert house.check(outcome.run_id, "reconciliation", "no_live_case_deleted").passed
+
+
+def test_a_failed_window_leaves_the_clinic_s_other_windows_alone(house: House) -> None:
+    house.vendors["alder"].fail_next(TransientError("503"), "listing")
+    house.sync("inbound_sync", ["alder"], days(-39, 0))
+    assert house.failed("appointments") == keys(["alder"], days(-39, -9))
+    assert house.materialized("appointments") == keys(["alder"], days(-8, 0))
+
+
+def test_refused_credentials_are_tried_once_in_a_run(house: House) -> None:
+    vendor = house.vendors["alder"]
+    vendor.credentials = type(vendor.credentials)(username="vet", password="changed")
+    window = days(-39, 0)
+    outcome = house.sync("full_sync", ["alder"], window)
+    assert not outcome.success
+    assert vendor.logins == 1
+    assert vendor.listings == 0
+    assert house.failed("reconciliation") == keys(["alder"], window)
+
+
+def test_an_account_that_needs_a_person_is_tried_once_in_a_run(house: House) -> None:
+    vendor = house.vendors["alder"]
+    vendor.fail_next(HumanNeeded("the account of alder is locked"), "login", times=5)
+    assert not house.sync("full_sync", ["alder"], days(-39, 0)).success
+    assert vendor.logins == 1
+
+
+def test_a_deactivated_clinic_fails_with_a_reason_and_alone(house: House) -> None:
+    with transaction(house.engine) as connection:
+        deactivate_clinic(connection, "birch")
+    window = days(0, 0)
+    outcome = house.sync("full_sync", SLUGS, window)
+    assert house.materialized("consultations") == keys(["alder", "cedar"], window)
+    assert house.failed("appointments") == keys(["birch"], window)
+    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    assert failure.user_failure_data is not None
+    assert "birch was deactivated" in str(failure.user_failure_data.description)
+    assert house.vendors["birch"].logins == 0
+
+
+def test_an_unknown_clinic_fails_with_a_reason_and_alone(house: House) -> None:
+    register_clinics(house.instance, [*SLUGS, "nowhere"])
+    window = days(0, 0)
+    outcome = house.sync("full_sync", [*SLUGS, "nowhere"], window)
+    assert house.materialized("reconciliation") == keys(SLUGS, window)
+    assert house.failed("appointments") == keys(["nowhere"], window)
+    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    assert failure.user_failure_data is not None
+    assert "unknown clinic 'nowhere'" in str(failure.user_failure_data.description)
+
+
+def test_a_bug_fails_its_clinic_without_telling_what_it_stumbled_over(house: House) -> None:
+    window = days(0, 0)
+    house.vendors["cedar"].fail_next(KeyError("Rumpelstiltskin"), "listing")
+    outcome = house.sync("inbound_sync", SLUGS, window)
+    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    assert failure.user_failure_data is not None
+    told = str(failure.user_failure_data.description)
+    assert "unexpected KeyError in answer, line" in told
+    assert "Rumpelstiltskin" not in told
+    assert house.materialized("appointments") == keys(["alder", "birch"], window)
+
+
+def test_failed_partitions_are_healed_by_the_next_run(house: House) -> None:
+    window = days(0, 1)
+    house.vendors["birch"].fail_next(TransientError("503"), "listing")
+    house.sync("full_sync", SLUGS, window)
+    assert house.sync("full_sync", ["birch"], window).success
+    for asset in ASSETS:
+        assert house.materialized(asset) == keys(SLUGS, window)
+        assert house.failed(asset) == set()
+
+
+def test_a_wrong_run_configuration_fails_before_any_vendor_is_asked(house: House) -> None:
+    config = {"ops": {"consultations": {"config": {"parallel_batch_size": 0}}}}
+    assert not house.sync("case_sync", ["alder"], days(0, 0), run_config=config).success
+    assert house.vendors["alder"].logins == 0
+
+
+def test_dates_without_partitions_are_refused_before_anything_runs(house: House) -> None:
+    with pytest.raises(OutsidePartitions, match="choose other dates"):
+        house.sync("full_sync", ["alder"], days(-61, 0))
+    assert list(house.instance.get_runs()) == []
+
+
+def test_a_second_run_changes_nothing(house: House) -> None:
+    window = days(-2, 2)
+    house.book("alder", window)
+    house.vendors["alder"].record_visit(f"alder-{days(-1, -1).start}")
+    house.sync("full_sync", ["alder"], window)
+    before = house.rows("SELECT * FROM cases ORDER BY id")
+    again = house.sync("full_sync", ["alder"], window)
+    assert again.success
+    assert house.rows("SELECT * FROM cases ORDER BY id") == before
+    assert house.rows("SELECT * FROM case_events WHERE run_id = :id", id=again.run_id) == []
+
+
+def test_an_interrupted_run_says_so_and_the_next_one_completes(house: House) -> None:
+    window = days(-1, 0)
+    house.book("alder", window)
+    # What Dagster turns Ctrl-C and SIGTERM into.
+    house.vendors["alder"].fail_next(dg.DagsterExecutionInterruptedError(), "listing")
+    outcome = house.sync("full_sync", ["alder"], window)
+    assert outcome.interrupted
+    assert not outcome.success
+    assert house.rows("SELECT id FROM cases") == []
+    again = house.sync("full_sync", ["alder"], window)
+    assert again.success
+    assert not again.interrupted
+    (audit,) = house.rows(
+        "SELECT status FROM case_sync_audits WHERE run_id = :id", id=outcome.run_id
+    )
+    assert audit.status == AuditStatus.INTERRUPTED

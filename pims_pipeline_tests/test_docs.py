@@ -1,0 +1,154 @@
+"""The documents say what the code does: settings, make targets, links, commands."""
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from pims_pipeline.settings import Settings, variable_names
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    path
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+)
+_CODE = re.compile(r"```.*?```|^(?: {4}|\t).*?$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
+
+
+def documented_settings() -> dict[str, str]:
+    """The defaults that docs/settings.md states, by variable."""
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", text, re.MULTILINE))
+
+
+def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
+    assert set(documented_settings()) == set(variable_names().values())
+
+
+def test_the_documented_defaults_are_those_of_the_code() -> None:
+    defaults = {
+        str(field.validation_alias): f"`{str(field.default).removesuffix('.0')}`"
+        for field in Settings.model_fields.values()
+        if isinstance(field.default, str | int | float | Path)
+    }
+    lower_case = {"`True`": "`true`", "`False`": "`false`"}
+    documented = documented_settings()
+
+    assert {name: documented[name] for name in defaults} == {
+        name: lower_case.get(default, default) for name, default in defaults.items()
+    }
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
+    described = re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)
+
+    assert sorted(described) == sorted(targets)
+    assert sorted(" ".join(phony).split()) == sorted(targets)
+
+
+def test_every_make_target_a_document_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    named = {
+        (path.name, target)
+        for path in DOCUMENTS
+        for target in re.findall(
+            r"(?:^ {4}|`)make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+
+    assert {(name, target) for name, target in named if target not in targets} == set()
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as code hosts make them."""
+    headings = re.findall(r"^#+ +(.*?) *#*$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(document: Path) -> Iterator[str]:
+    """The relative links of ``document`` that lead to no file or to no heading."""
+    prose = _CODE.sub("", document.read_text(encoding="utf-8"))
+    for link in _LINK.findall(prose):
+        if re.match(r"[a-z][a-z0-9+.-]*:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        path = document.parent / target if target else document
+        if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
+            yield link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(document: Path) -> None:
+    assert list(broken_links(document)) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(
+        "# One & two\n[a](#one--two) [b](page.md) [c](gone.md) [d](page.md#three) "
+        "[e](https://example.org) `[f](code.md)`\n",
+        encoding="utf-8",
+    )
+
+    assert list(broken_links(document)) == ["gone.md", "page.md#three"]
+
+
+def command_paths(command: click.Command, path: str) -> Iterator[str]:
+    """The commands a person can type, below and including ``command``; groups are not."""
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    for name, child in command.commands.items():
+        if not child.hidden:
+            yield from command_paths(child, f"{path} {name}")
+
+
+def undocumented_commands(group: click.Group, text: str) -> list[str]:
+    """The commands of ``group`` that ``text`` does not name in full."""
+    return [
+        path
+        for path in command_paths(group, "pims")
+        if not re.search(rf"\b{re.escape(path)}(?![\w-])", text)
+    ]
+
+
+def test_a_command_missing_from_the_documents_is_noticed() -> None:
+    @click.group()
+    def main() -> None: ...
+
+    @main.group()
+    def clinics() -> None: ...
+
+    @clinics.command()
+    def add() -> None: ...
+
+    @main.command()
+    def up() -> None: ...
+
+    @main.command("up-to")
+    def up_to() -> None: ...
+
+    assert undocumented_commands(main, "`pims up-to`; `pims clinics`") == [
+        "pims clinics add",
+        "pims up",
+    ]
+    assert undocumented_commands(main, "`pims clinics add SLUG`, `pims up`, `pims up-to`") == []
+
+
+def test_every_command_is_documented() -> None:
+    document = ROOT / "docs" / "cli.md"
+    if document.exists() and importlib.util.find_spec("pims_pipeline.cli.main"):
+        main = importlib.import_module("pims_pipeline.cli.main").main
+        text = document.read_text(encoding="utf-8")
+
+        assert undocumented_commands(main, text) == []

@@ -1,0 +1,184 @@
+"""Written rules, held: about the files of this repository rather than what they do."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "pims_pipeline"
+LOCK = ROOT / "requirements.lock"
+_NOT_OURS = {"node_modules", "build", "dist", "__pycache__"}
+_OUR_HIDDEN = {".ci", ".github", ".editorconfig", ".gitignore", ".importlinter"}
+
+
+def our_files() -> Iterator[Path]:
+    """The files of the repository, without environments, caches and data."""
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        hidden = any(part.startswith(".") and part not in _OUR_HIDDEN for part in parts)
+        if path.is_file() and not hidden and not _NOT_OURS.intersection(parts):
+            yield path
+
+
+FILES = tuple(our_files())
+MODULES = tuple(path for path in FILES if path.suffix == ".py")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def found(pattern: str, files: Sequence[Path]) -> list[str]:
+    """Where ``pattern`` occurs, as ``file:line``; files that are not text hold nothing."""
+    places = []
+    for path in files:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        places += [
+            f"{name(path)}:{number}"
+            for number, line in enumerate(lines, start=1)
+            if re.search(pattern, line)
+        ]
+    return places
+
+
+def imports(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each module that ``path`` imports, with the names taken from it."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield module, tuple(alias.name for alias in node.names)
+
+
+def test_no_file_names_a_place_on_one_s_own_machine() -> None:
+    assert found(r"(?<![\w.*-])/(?:work|root|home|tmp|Users)/", FILES) == []
+
+
+def test_no_file_says_where_packages_come_from() -> None:
+    assert found(r"(?<!no-emit-)index[-]url|find[-]links|trusted[-]host", FILES) == []
+    assert found(r"\w+://|@ ", [LOCK]) == []
+
+
+def test_nothing_is_left_to_be_done_later() -> None:
+    assert found(r"\b(?:TO[D]O|FIX[M]E)\b", MODULES) == []
+
+
+@pytest.mark.parametrize("directory", ["pims_pipeline", "pims_pipeline_tests"])
+def test_importing_a_package_builds_nothing(directory: str) -> None:
+    more_than_a_docstring = [
+        name(path)
+        for path in (ROOT / directory).rglob("__init__.py")
+        if len(tree(path).body) != 1 or ast.get_docstring(tree(path)) is None
+    ]
+
+    assert more_than_a_docstring == []
+
+
+def test_every_module_says_what_lives_there() -> None:
+    assert [name(path) for path in MODULES if not ast.get_docstring(tree(path))] == []
+
+
+def test_annotations_that_dagster_reads_are_not_turned_into_text() -> None:
+    files = [PACKAGE / "definitions.py", *(PACKAGE / "orchestration").rglob("*.py")]
+    turned = [
+        name(path)
+        for path in files
+        if path.exists() and any(module == "__future__" for module, _ in imports(path))
+    ]
+
+    assert turned == []
+
+
+def test_the_domain_needs_the_standard_library_alone() -> None:
+    foreign = {
+        (name(path), module)
+        for path in (PACKAGE / "domain").rglob("*.py")
+        for module, _ in imports(path)
+        if not module.startswith("pims_pipeline.domain")
+        and module.partition(".")[0] not in sys.stdlib_module_names
+    }
+
+    assert foreign == set()
+
+
+def test_outside_the_store_sqlalchemy_only_lends_the_names_of_two_types() -> None:
+    more = {
+        (name(path), module, names)
+        for path in PACKAGE.rglob("*.py")
+        if not path.is_relative_to(PACKAGE / "store")
+        for module, names in imports(path)
+        if module.partition(".")[0] == "sqlalchemy"
+        if module != "sqlalchemy" or not names or not set(names) <= {"Connection", "Engine"}
+    }
+
+    assert more == set()
+
+
+def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
+    """Migrations and pages are loaded from disk, where an import would not miss them."""
+    subprocess.run(  # noqa: S603 - this interpreter, fixed arguments
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    [wheel] = tmp_path.glob("*.whl")
+
+    with zipfile.ZipFile(wheel) as archive:
+        packaged = set(archive.namelist())
+    ours = {name(path) for path in FILES if path.is_relative_to(PACKAGE)}
+    assert ours - packaged == set()
+
+
+def locked_versions() -> dict[str, set[str]]:
+    """The versions that requirements.lock pins, by canonical package name."""
+    pins: dict[str, set[str]] = {}
+    pattern = r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^ ;\\]+)"
+    for package, version in re.findall(pattern, LOCK.read_text(encoding="utf-8"), re.MULTILINE):
+        pins.setdefault(canonicalize_name(package), set()).add(version)
+    return pins
+
+
+def declared() -> list[Requirement]:
+    """What pyproject.toml asks for, to run and to develop."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    return [Requirement(line) for line in wanted]
+
+
+def test_the_lock_fits_what_the_project_asks_for() -> None:
+    pins = locked_versions()
+    unmet = [
+        str(requirement)
+        for requirement in declared()
+        if not any(
+            requirement.specifier.contains(version, prereleases=True)
+            for version in pins.get(canonicalize_name(requirement.name), ())
+        )
+    ]
+
+    assert unmet == [], "run make lock"
+
+
+def test_every_locked_package_carries_its_hashes() -> None:
+    entries = re.split(r"\n(?=[A-Za-z0-9])", LOCK.read_text(encoding="utf-8"))
+    pins = [entry for entry in entries if re.match(r"[\w.\[\]-]+==", entry)]
+
+    assert [pin.split()[0] for pin in pins if "--hash=sha256:" not in pin] == []

@@ -1,0 +1,211 @@
+"""Environment variables: their defaults, their limits, and what a wrong one says."""
+
+import base64
+import traceback
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pims_pipeline.settings import (
+    Settings,
+    SettingsError,
+    default_partition_start,
+    load_settings,
+    variable_names,
+)
+
+KEY = base64.b64encode(bytes(range(32))).decode()
+OLD_KEY = base64.b64encode(bytes(32)).decode()
+DATABASE = "postgresql://pims:hunter2@db.example:6543/pims?sslmode=require"
+
+
+@pytest.fixture(autouse=True)
+def _no_variable_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in variable_names().values():
+        monkeypatch.delenv(variable, raising=False)
+
+
+def problems(**variables: str) -> tuple[str, ...]:
+    """What ``load_settings`` says is wrong when the environment holds ``variables``."""
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in variables.items():
+            patch.setenv(variable, value)
+        with pytest.raises(SettingsError) as caught:
+            load_settings()
+    assert str(caught.value).splitlines() == list(caught.value.problems)
+    return caught.value.problems
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    return load_settings()
+
+
+def test_an_empty_environment_gives_the_embedded_defaults() -> None:
+    settings = load_settings()
+
+    assert settings.database_url is None
+    assert settings.encryption_key_bytes() is None
+    assert settings.retired_key_bytes() == ()
+    assert settings.home == Path.cwd() / ".pims"
+    assert settings.partition_start == default_partition_start(datetime.now(UTC).date())
+    assert settings.chromium_path is None
+    assert settings.browser_headless is True
+    assert settings.requests_per_second == 10
+    assert settings.clinics_at_once == 8
+    assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (5, 30)
+    assert (settings.log_level, settings.log_format) == ("INFO", "console")
+
+
+def test_the_partitions_start_with_last_year() -> None:
+    assert default_partition_start(date(2026, 1, 1)) == date(2025, 1, 1)
+    assert default_partition_start(date(2024, 2, 29)) == date(2023, 1, 1)
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = dict.fromkeys(variable_names().values(), "")
+
+    assert loaded(monkeypatch, **empty) == load_settings()
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    chromium = tmp_path / "chromium"
+    chromium.touch()
+
+    settings = loaded(
+        monkeypatch,
+        PIMS_DATABASE_URL=DATABASE,
+        DAGSTER_POSTGRES_URL="postgres://dagster:secret@db.example/dagster",
+        ENCRYPTION_KEY=KEY,
+        ENCRYPTION_KEYS_RETIRED=f"{OLD_KEY}, {KEY},",
+        PIMS_HOME=str(tmp_path),
+        PIMS_PARTITION_START="2025-03-01",
+        PIMS_CHROMIUM_PATH=str(chromium),
+        PIMS_BROWSER_HEADLESS="false",
+        PIMS_REQUESTS_PER_SECOND="2.5",
+        PIMS_CLINICS_AT_ONCE="3",
+        PIMS_DELETION_GUARD_MIN="0",
+        PIMS_DELETION_GUARD_PERCENT="12.5",
+        LOG_LEVEL="debug",
+        LOG_FORMAT="JSON",
+    )
+
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == DATABASE
+    assert settings.encryption_key_bytes() == bytes(range(32))
+    assert settings.retired_key_bytes() == (bytes(32), bytes(range(32)))
+    assert settings.home == tmp_path
+    assert settings.partition_start == date(2025, 3, 1)
+    assert settings.chromium_path == chromium
+    assert settings.browser_headless is False
+    assert settings.requests_per_second == 2.5
+    assert settings.clinics_at_once == 3
+    assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (0, 12.5)
+    assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
+
+
+def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded(monkeypatch, PIMS_HOME="data/pims").home == Path.cwd() / "data" / "pims"
+
+
+def test_dagster_gets_the_pipeline_s_database_with_the_driver_it_works_on() -> None:
+    url = load_settings().dagster_url("postgresql+psycopg://pims:pw@localhost:5433/pims?a=b")
+
+    assert url == "postgresql+psycopg2://pims:pw@localhost:5433/pims?a=b"
+
+
+def test_dagster_gets_its_own_database_when_one_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = loaded(monkeypatch, DAGSTER_POSTGRES_URL="postgres://dagster:pw@other/dagster")
+
+    url = settings.dagster_url("postgresql://pims:pw@localhost/pims")
+
+    assert url == "postgresql+psycopg2://dagster:pw@other/dagster"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PIMS_DATABASE_URL", "mysql://root:hunter2@db/pims"),
+        ("PIMS_DATABASE_URL", "sqlite:///pims.db"),
+        ("PIMS_DATABASE_URL", "postgresql://"),
+        ("DAGSTER_POSTGRES_URL", "db.example/pims"),
+        ("ENCRYPTION_KEY", "not a key at all"),
+        ("ENCRYPTION_KEY", base64.b64encode(bytes(16)).decode()),
+        ("ENCRYPTION_KEYS_RETIRED", f"{KEY},short"),
+        ("PIMS_PARTITION_START", "yesterday"),
+        ("PIMS_PARTITION_START", "01/02/2025"),
+        ("PIMS_PARTITION_START", (datetime.now(UTC).date() + timedelta(days=2)).isoformat()),
+        ("PIMS_CHROMIUM_PATH", "nowhere/chromium"),
+        ("PIMS_BROWSER_HEADLESS", "perhaps"),
+        ("PIMS_REQUESTS_PER_SECOND", "0"),
+        ("PIMS_REQUESTS_PER_SECOND", "inf"),
+        ("PIMS_CLINICS_AT_ONCE", "0"),
+        ("PIMS_CLINICS_AT_ONCE", "2.5"),
+        ("PIMS_DELETION_GUARD_MIN", "-1"),
+        ("PIMS_DELETION_GUARD_PERCENT", "101"),
+        ("LOG_LEVEL", "chatty"),
+        ("LOG_FORMAT", "yaml"),
+    ],
+)
+def test_a_wrong_value_gives_one_line_that_names_its_variable(variable: str, value: str) -> None:
+    needed = {"ENCRYPTION_KEY": KEY} if variable == "PIMS_DATABASE_URL" else {}
+
+    [problem] = problems(**{variable: value, **needed})
+
+    assert problem.startswith(f"{variable} must be ")
+
+
+def test_every_wrong_variable_gets_its_own_line() -> None:
+    told = problems(PIMS_CLINICS_AT_ONCE="many", LOG_FORMAT="yaml", ENCRYPTION_KEY="x" * 40)
+
+    assert {line.split()[0] for line in told} == {
+        "PIMS_CLINICS_AT_ONCE",
+        "LOG_FORMAT",
+        "ENCRYPTION_KEY",
+    }
+
+
+def test_a_database_of_one_s_own_needs_a_key_and_is_told_how_to_make_one() -> None:
+    [problem] = problems(PIMS_DATABASE_URL=DATABASE)
+
+    assert problem.startswith("ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is")
+    assert "openssl rand -base64 32" in problem
+
+
+@pytest.mark.parametrize("variable", sorted(variable_names().values()))
+def test_no_traceback_repeats_a_wrong_value(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "hunter2")
+    try:
+        load_settings()
+    except SettingsError as error:
+        told = "".join(traceback.format_exception(error))
+        assert "hunter2" not in told
+        assert variable in told
+    else:
+        # Any text names a directory.
+        assert variable == "PIMS_HOME"
+
+
+def test_a_basic_iso_date_is_a_date_and_not_a_number_of_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert loaded(monkeypatch, PIMS_PARTITION_START="20250301").partition_start == date(2025, 3, 1)
+
+
+def test_no_secret_is_printed_with_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = loaded(
+        monkeypatch,
+        PIMS_DATABASE_URL=DATABASE,
+        DAGSTER_POSTGRES_URL=DATABASE,
+        ENCRYPTION_KEY=KEY,
+        ENCRYPTION_KEYS_RETIRED=OLD_KEY,
+    )
+
+    for printed in (repr(settings), str(settings), settings.model_dump_json()):
+        assert "hunter2" not in printed
+        assert KEY not in printed
+        assert OLD_KEY not in printed
