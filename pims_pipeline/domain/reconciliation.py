@@ -67,6 +67,7 @@ class RetirementReason(StrEnum):
     DELETED_BY_VENDOR = "deleted_by_vendor"
     NOT_A_VISIT = "not_a_visit"
     ABSENT_TWICE = "absent_twice"
+    ABSENT_APPROVED = "absent_approved"
 
 
 class HoldReason(StrEnum):
@@ -153,6 +154,7 @@ def plan_reconciliation(
     policy: DeletionPolicy,
     *,
     lookups: Mapping[str, AppointmentLookup] | None,
+    approved: frozenset[UUID] | None = None,
 ) -> ReconciliationPlan:
     """Decide which cases are retired, follow their visit, or stay.
 
@@ -162,6 +164,8 @@ def plan_reconciliation(
         policy: The deletion guard's limits.
         lookups: By vendor identity, what the vendor said of the candidates; a candidate
             that is not in it is unconfirmed. None when the vendor cannot be asked.
+        approved: The cases of a hold that a person approved. The guard does not strike
+            then, and no other case is retired; those approved still have to be missing.
     """
     candidates = orphan_candidates(cases, snapshot) if snapshot.complete else ()
     retire: list[Retirement] = []
@@ -170,16 +174,17 @@ def plan_reconciliation(
     for tracked in candidates:
         lookup = (lookups or {}).get(tracked.case.pims_id)
         reason = _reason_to_retire(tracked, snapshot, policy, lookups)
+        if approved is not None:
+            reason = _reason_if_approved(tracked, reason, approved, can_ask=lookups is not None)
         if reason is not None:
             known_at = tracked.removed_at or snapshot.fetched_at
             gone_at = lookup.asked_at if lookup else known_at
             retire.append(Retirement(case=tracked.case, reason=reason, gone_at=gone_at))
-            continue
-        if lookup is None:
+        elif lookup is None or not lookup.stands:
             unconfirmed.append(tracked)
         elif moved := _as_the_vendor_says(tracked, lookup):
             follow.append(moved)
-    hold = _hold(cases, snapshot, len(retire), policy)
+    hold = _hold(cases, snapshot, len(retire), policy) if approved is None else None
     orphans = tuple(
         [tracked.case.id for tracked in candidates]
         if hold is HoldReason.EMPTY_LISTING
@@ -203,6 +208,25 @@ def plan_reconciliation(
             unconfirmed=waiting,
         ),
     )
+
+
+def _reason_if_approved(
+    tracked: TrackedCase,
+    reason: RetirementReason | None,
+    approved: frozenset[UUID],
+    *,
+    can_ask: bool,
+) -> RetirementReason | None:
+    """The reason under a person's approval, which covers the approved cases alone.
+
+    Where the vendor cannot be asked for one visit, the person's word stands in for the
+    second listing.
+    """
+    if tracked.case.id not in approved:
+        return None
+    if reason is None and not can_ask:
+        return RetirementReason.ABSENT_APPROVED
+    return reason
 
 
 def _reason_to_retire(

@@ -22,7 +22,12 @@ class UnknownCase(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
-    """One entry of a case's life story, with its cause. ``occurred_at`` is aware UTC."""
+    """One entry of a case's life story, with its cause.
+
+    Attributes:
+        occurred_at: Aware UTC.
+        source_digest: Digest of the vendor's record that caused it, if one did.
+    """
 
     seq: int
     kind: str
@@ -30,6 +35,7 @@ class StoredEvent:
     partition_key: str
     run_id: str
     audit_id: UUID
+    source_digest: str | None
     changes: Mapping[str, Any] = field(repr=False)
 
 
@@ -113,6 +119,7 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             partition_key=row.partition_key,
             run_id=row.run_id,
             audit_id=row.audit_id,
+            source_digest=row.source_digest,
             changes=row.changes,
         )
         for row in rows

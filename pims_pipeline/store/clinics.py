@@ -130,6 +130,26 @@ def all_clinics(connection: Connection) -> list[Clinic]:
     return [_clinic(row) for row in rows]
 
 
+def readdress_clinic(connection: Connection, slug: str, provider_base_url: str) -> Clinic:
+    """Note that the clinic's system answers elsewhere from now on; the clinic is synced again.
+
+    Raises:
+        UnknownClinic: If there is none.
+    """
+    statement = (
+        update(clinics)
+        .where(clinics.c.slug == slug)
+        .values(
+            provider_base_url=provider_base_url.rstrip("/"), is_active=True, updated_at=func.now()
+        )
+        .returning(*_COLUMNS)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise UnknownClinic([slug])
+    return _clinic(row)
+
+
 def deactivate_clinic(connection: Connection, slug: str) -> None:
     """Sync the clinic no more. Everything stored of it stays.
 

@@ -1,14 +1,62 @@
-"""Holds: windows whose deletions wait for a person, with the exact plan."""
+"""Holds: windows whose deletions wait for a person, with the exact plan.
+
+What a hold is decided upon, and what approving one does, is the domain's and the sync's.
+"""
 
 import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.reconciliation import ReconciliationPlan
+from pims_pipeline.store.tables import HoldStatus
+
+
+class UnknownHold(Exception):
+    """There is no such hold."""
+
+
+class HoldDecided(Exception):
+    """The hold waits for nobody any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Deletions of a window that the deletion guard kept from being made.
+
+    Attributes:
+        reason: Why the guard struck; a value of ``HoldReason``.
+        case_ids: The cases that would have been retired.
+        retired: Of an approved one, those that were.
+        kept: Of an approved one, those that were not, and why.
+        decided_by: Who approved or rejected it, in their own words.
+        created_at: Aware UTC, as is ``decided_at``.
+    """
+
+    id: UUID
+    clinic_id: UUID
+    clinic_slug: str
+    window: DateRange
+    reason: str
+    case_ids: frozenset[UUID]
+    cases_active: int
+    cases_orphaned: int
+    status: HoldStatus
+    decided_by: str | None
+    decided_at: datetime | None
+    created_at: datetime
+    retired: frozenset[UUID] = frozenset()
+    kept: Mapping[UUID, str] = field(default_factory=dict)
+
+
+_SELECT = (
+    "SELECT h.*, c.slug FROM reconciliation_holds AS h JOIN clinics AS c ON c.id = h.clinic_id"
+)
 
 
 def open_hold(
@@ -18,7 +66,25 @@ def open_hold(
     plan: ReconciliationPlan,
     now: datetime,
 ) -> UUID:
-    """Record a held plan; open holds of overlapping windows are superseded by it."""
+    """Record a held plan and give its hold.
+
+    A hold that already waits with the very same plan stands; other open holds of
+    overlapping windows are superseded.
+    """
+    planned = json.dumps({"caseIds": sorted(str(case_id) for case_id in plan.orphans)})
+    facts = {**_window_of(clinic, window), "reason": plan.hold, "plan": planned, "now": now}
+    standing: UUID | None = connection.execute(
+        text(
+            """
+            SELECT id FROM reconciliation_holds
+            WHERE clinic_id = :clinic_id AND status = 'open' AND reason = :reason
+              AND window_start = :start AND window_end = :end AND plan = CAST(:plan AS jsonb)
+            """
+        ),
+        facts,
+    ).scalar()
+    if standing is not None:
+        return standing
     _supersede(connection, clinic, window, now, "window_start <= :end AND window_end >= :start")
     hold_id: UUID = connection.execute(
         text(
@@ -31,14 +97,7 @@ def open_hold(
             RETURNING id
             """
         ),
-        {
-            **_window_of(clinic, window),
-            "reason": plan.hold,
-            "plan": json.dumps({"caseIds": [str(case_id) for case_id in plan.orphans]}),
-            "active": plan.active,
-            "orphaned": len(plan.orphans),
-            "now": now,
-        },
+        {**facts, "active": plan.active, "orphaned": len(plan.orphans)},
     ).scalar_one()
     return hold_id
 
@@ -62,6 +121,97 @@ def _supersede(
     )
 
 
+def hold_by_id(connection: Connection, hold_id: UUID, *, lock: bool = False) -> Hold:
+    """The hold, decided or not.
+
+    Args:
+        connection: In a transaction.
+        hold_id: Which hold.
+        lock: Whether nobody else may decide it until the transaction ends.
+
+    Raises:
+        UnknownHold: If there is none.
+    """
+    row = connection.execute(
+        text(f"{_SELECT} WHERE h.id = :id" + (" FOR UPDATE OF h" if lock else "")),
+        {"id": hold_id},
+    ).one_or_none()
+    if row is None:
+        raise UnknownHold(f"there is no hold {hold_id}; `pims holds list` shows those there are")
+    return _hold(row)
+
+
+def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
+    """The hold, if it still waits for a person; nobody else may decide it meanwhile.
+
+    Raises:
+        UnknownHold: If there is none.
+        HoldDecided: If it was approved, rejected or superseded.
+    """
+    hold = hold_by_id(connection, hold_id, lock=True)
+    if hold.status != "open":
+        by = f" by {hold.decided_by}" if hold.decided_by else ""
+        raise HoldDecided(
+            f"hold {hold_id} was {hold.status}{by}, so nothing was changed; "
+            "`pims holds list` shows those that wait"
+        )
+    return hold
+
+
+def list_holds(
+    connection: Connection, *, clinic: Clinic | None = None, waiting_only: bool = True
+) -> list[Hold]:
+    """Holds, newest first; of one clinic or all, those that wait or all."""
+    rows = connection.execute(
+        text(
+            f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
+            "AND (h.status = 'open' OR NOT :waiting_only) ORDER BY h.created_at DESC, h.id"
+        ),
+        {"clinic_id": clinic.id if clinic else None, "waiting_only": waiting_only},
+    )
+    return [_hold(row) for row in rows]
+
+
+def approve(
+    connection: Connection,
+    hold: Hold,
+    *,
+    decided_by: str,
+    retired: Collection[UUID],
+    kept: Mapping[UUID, str],
+    now: datetime,
+) -> None:
+    """Record that a hold was approved, and what became of its cases."""
+    applied = {
+        "retired": sorted(str(case_id) for case_id in retired),
+        "kept": {str(case_id): why for case_id, why in kept.items()},
+    }
+    _decide(connection, hold, "approved", by=decided_by, at=now, plan={"applied": applied})
+
+
+def reject(connection: Connection, hold: Hold, *, decided_by: str, now: datetime) -> None:
+    """Record that a hold was rejected: nothing of it is retired."""
+    _decide(connection, hold, "rejected", by=decided_by, at=now, plan={})
+
+
+def _decide(
+    connection: Connection,
+    hold: Hold,
+    status: HoldStatus,
+    *,
+    by: str,
+    at: datetime,
+    plan: Mapping[str, Any],
+) -> None:
+    connection.execute(
+        text(
+            "UPDATE reconciliation_holds SET status = :status, decided_by = :by, "
+            "decided_at = :at, plan = plan || CAST(:plan AS jsonb) WHERE id = :id"
+        ),
+        {"id": hold.id, "status": status, "by": by, "at": at, "plan": json.dumps(plan)},
+    )
+
+
 def open_hold_count(connection: Connection, clinic: Clinic) -> int:
     """How many windows of the clinic wait for a person."""
     count: int = connection.execute(
@@ -72,6 +222,26 @@ def open_hold_count(connection: Connection, clinic: Clinic) -> int:
         {"clinic_id": clinic.id},
     ).scalar_one()
     return count
+
+
+def _hold(row: Row[Any]) -> Hold:
+    applied = row.plan.get("applied", {})
+    return Hold(
+        id=row.id,
+        clinic_id=row.clinic_id,
+        clinic_slug=row.slug,
+        window=DateRange(row.window_start, row.window_end),
+        reason=row.reason,
+        case_ids=frozenset(map(UUID, row.plan["caseIds"])),
+        cases_active=row.cases_active,
+        cases_orphaned=row.cases_orphaned,
+        status=row.status,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+        created_at=row.created_at,
+        retired=frozenset(map(UUID, applied.get("retired", ()))),
+        kept={UUID(case_id): why for case_id, why in applied.get("kept", {}).items()},
+    )
 
 
 def _window_of(clinic: Clinic, window: DateRange) -> dict[str, Any]:

@@ -6,6 +6,7 @@ that one was whole and readable to the last record; otherwise a fresh one.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -35,7 +36,13 @@ from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.cases import active_cases, load_cases, retire_cases
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.events import record_events
-from pims_pipeline.store.holds import close_settled_holds, open_hold
+from pims_pipeline.store.holds import (
+    Hold,
+    approve,
+    close_settled_holds,
+    open_hold,
+    waiting_hold,
+)
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.inbound import apply_snapshot, case_identity, whole_listing
@@ -46,39 +53,86 @@ LOOKUP_WORKERS = 5
 log = get_logger(__name__)
 
 
+class WrongWindow(Exception):
+    """A hold is to be approved over partitions that are not its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person's consent to a held plan; ``decided_by`` is who, in their own words."""
+
+    hold_id: UUID
+    decided_by: str
+
+
 def reconcile_cases(
-    context: SyncContext, clinic: Clinic, window: DateRange, session: ProviderSession
+    context: SyncContext,
+    clinic: Clinic,
+    window: DateRange,
+    session: ProviderSession,
+    *,
+    approval: Approval | None = None,
 ) -> PhaseOutcome:
     """Retire the window's cases whose visit is gone at the vendor.
 
+    Under an approval the diary is read anew, exactly the held cases that are still missing
+    are retired whatever the deletion guard thinks, and the hold records what differed.
+
     Raises:
+        UnknownHold, HoldDecided, WrongWindow: If there is nothing to approve here.
         PimsError: If the diary could not be had whole, or not one missing visit could be
             asked about; nothing is retired then.
     """
     with audited(context, clinic, SyncType.RECONCILIATION, window) as phase:
-        snapshot = _landed_in_this_run(phase) or whole_listing(clinic, window, session)
+        if approval is not None:
+            with transaction(context.engine) as connection:
+                _held_here(connection, phase, approval)
+        landed = None if approval else _landed_in_this_run(phase)
+        snapshot = landed or whole_listing(clinic, window, session)
         with transaction(context.engine) as connection:
             tracked = active_cases(connection, clinic, window)
-        lookups = _look_up_missing(phase, session, tracked, snapshot)
+        lookups = _look_up_missing(phase, session, tracked, snapshot, approved=bool(approval))
         with phase.applying() as connection:
-            _note_presence(connection, phase, snapshot)
-            plan = plan_reconciliation(
-                active_cases(connection, clinic, window),
-                snapshot,
-                context.deletion_policy,
-                lookups=lookups,
-            )
-            retired = _retire(connection, phase, plan.retire)
-            followed = _follow(connection, phase, plan.follow, lookups or {})
-            return phase.finish(
-                connection,
-                by_date=plan.by_date,
-                fetched_at=snapshot.fetched_at,
-                changed_case_ids=(*retired, *followed),
-                deleted_case_ids=retired,
-                hold_id=_hold(connection, phase, plan),
-                hold_reason=plan.hold.value if plan.hold else None,
-            )
+            return _apply(connection, phase, snapshot, lookups, approval)
+
+
+def _apply(
+    connection: Connection,
+    phase: Phase,
+    snapshot: Snapshot,
+    lookups: Mapping[str, AppointmentLookup] | None,
+    approval: Approval | None,
+) -> PhaseOutcome:
+    hold = _held_here(connection, phase, approval) if approval else None
+    _note_presence(connection, phase, snapshot)
+    tracked = active_cases(connection, phase.clinic, phase.window)
+    plan = plan_reconciliation(
+        tracked,
+        snapshot,
+        phase.context.deletion_policy,
+        lookups=lookups,
+        approved=hold.case_ids if hold else None,
+    )
+    retired = _retire(connection, phase, plan.retire)
+    followed = _follow(connection, phase, plan.follow, lookups or {})
+    if approval and hold:
+        approve(
+            connection,
+            hold,
+            decided_by=approval.decided_by,
+            retired=retired,
+            kept=_kept(hold, tracked, plan),
+            now=phase.now(),
+        )
+    return phase.finish(
+        connection,
+        by_date=plan.by_date,
+        fetched_at=snapshot.fetched_at,
+        changed_case_ids=(*retired, *followed),
+        deleted_case_ids=retired,
+        hold_id=None if approval else _hold(connection, phase, plan),
+        hold_reason=plan.hold.value if plan.hold else None,
+    )
 
 
 def _landed_in_this_run(phase: Phase) -> Snapshot | None:
@@ -99,8 +153,47 @@ def _landed_in_this_run(phase: Phase) -> Snapshot | None:
     return None
 
 
+def _held_here(connection: Connection, phase: Phase, approval: Approval) -> Hold:
+    """The hold that is approved, kept from being decided twice.
+
+    Raises:
+        UnknownHold, HoldDecided: If it does not wait.
+        WrongWindow: If it is of another clinic or window than the one worked on.
+    """
+    hold = waiting_hold(connection, approval.hold_id)
+    if hold.clinic_id != phase.clinic.id or hold.window != phase.window:
+        raise WrongWindow(
+            f"hold {hold.id} is of {hold.clinic_slug}, {hold.window}, and this run works on "
+            f"{phase.clinic.slug}, {phase.window}; select exactly its partitions"
+        )
+    return hold
+
+
+def _kept(hold: Hold, tracked: Sequence[TrackedCase], plan: ReconciliationPlan) -> dict[UUID, str]:
+    """Why cases of an approved hold were not retired after all."""
+    active = {each.case.id: each.case.pims_id for each in tracked}
+    followed = {each.appointment_id for each in plan.follow}
+    retired = {each.case.id for each in plan.retire}
+
+    def why(case_id: UUID) -> str:
+        if case_id not in active:
+            return "not active in the window any more"
+        if active[case_id] in followed:
+            return "its visit moved or changed"
+        if case_id in plan.unconfirmed:
+            return "the vendor could not be asked about its visit"
+        return "its visit stands at the vendor"
+
+    return {case_id: why(case_id) for case_id in hold.case_ids - retired}
+
+
 def _look_up_missing(
-    phase: Phase, session: ProviderSession, tracked: Sequence[TrackedCase], snapshot: Snapshot
+    phase: Phase,
+    session: ProviderSession,
+    tracked: Sequence[TrackedCase],
+    snapshot: Snapshot,
+    *,
+    approved: bool,
 ) -> dict[str, AppointmentLookup] | None:
     """What the vendor says of each missing visit; None when it cannot be asked.
 
@@ -108,7 +201,7 @@ def _look_up_missing(
         TransientError, ContractViolation: If it answered for none of them.
     """
     candidates = orphan_candidates(tracked, snapshot)
-    if not candidates or must_hold_unseen(tracked, snapshot):
+    if not candidates or (not approved and must_hold_unseen(tracked, snapshot)):
         return {}
     if not session.can_look_up:
         return None

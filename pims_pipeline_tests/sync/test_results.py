@@ -1,0 +1,154 @@
+"""Results: audits and deletions, summed up in the API's words."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.store.audits import Audit
+from pims_pipeline.sync.results import sync_result, utc_text
+
+BEGAN = datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+NOW = BEGAN + timedelta(minutes=5)
+LONG = DateRange(date(2026, 3, 1), date(2026, 4, 10))
+FIRST, SECOND = LONG.split()
+SHORT = FIRST
+
+
+def audit(  # noqa: PLR0917 - as they are read
+    phase: SyncType,
+    window: DateRange = SHORT,
+    status: AuditStatus = AuditStatus.COMPLETED,
+    counts: Counts | None = None,
+    began: datetime = BEGAN,
+    error: str | None = None,
+) -> Audit:
+    """An audit that took two seconds."""
+    return Audit(
+        id=uuid4(),
+        clinic_id=UUID(int=1),
+        sync_type=phase,
+        status=status,
+        window=window,
+        run_id="run",
+        counts=counts or Counts(),
+        items_done=0,
+        items_total=0,
+        fetched_at=None,
+        error_message=error,
+        created_at=began,
+        updated_at=began + timedelta(seconds=2),
+        duration_ms=2000,
+    )
+
+
+def test_the_windows_of_a_long_sync_are_summed_under_the_first_one_s_id() -> None:
+    counts = Counts(
+        found=21, created=1, updated=2, unchanged=3, restored=4, blocked=5, quarantined=6
+    )
+    first = audit(SyncType.INBOUND, FIRST, counts=counts)
+    second = audit(SyncType.INBOUND, SECOND, counts=counts, began=BEGAN + timedelta(seconds=3))
+
+    assert sync_result("inbound", [first, second], LONG, now=NOW) == {
+        "success": True,
+        "syncId": str(first.id),
+        "stats": {
+            "appointmentsFound": 42,
+            "casesCreated": 2,
+            "casesUpdated": 4,
+            "casesSkipped": 28,
+            "casesRestored": 8,
+            "quarantined": 12,
+        },
+        "dateRange": {"startDate": "2026-03-01", "endDate": "2026-04-10"},
+        "durationMs": 5000,
+        "timestamp": "2026-03-29T01:05:00.000Z",
+    }
+
+
+def test_enrichment_counts_what_needed_nothing_as_skipped() -> None:
+    counts = Counts(found=10, enriched=4, skipped=3, unchanged=2, errored=1)
+    result = sync_result("cases", [audit(SyncType.CASES, counts=counts)], SHORT, now=NOW)
+
+    assert "stats" in result
+    assert result["stats"] == {
+        "casesFound": 10,
+        "casesEnriched": 4,
+        "casesSkipped": 5,
+        "casesErrored": 1,
+    }
+
+
+def test_reconciliation_names_the_deleted_cases() -> None:
+    gone = [uuid4(), uuid4()]
+    phase = audit(SyncType.RECONCILIATION, counts=Counts(found=9, deleted=2, unchanged=7))
+    result = sync_result("reconcile", [phase], SHORT, now=NOW, deleted_cases=gone)
+
+    assert "stats" in result
+    assert result["stats"]["casesChecked"] == 9
+    assert result["stats"]["casesDeleted"] == 2
+    assert result["deletedCases"] == [str(case_id) for case_id in gone]
+
+
+def test_a_failed_phase_tells_why_and_fails_the_whole() -> None:
+    audits = [
+        audit(SyncType.INBOUND),
+        audit(SyncType.CASES, status=AuditStatus.FAILED, error="TransientError: slow"),
+        audit(SyncType.RECONCILIATION),
+    ]
+    result = sync_result("full", audits, SHORT, now=NOW, error="the run failed")
+
+    assert "casesResult" in result
+    assert not result["success"]
+    assert result["inboundResult"]["success"]
+    assert result["reconciliationResult"]["success"]
+    assert not result["casesResult"]["success"]
+    assert result["casesResult"]["error"] == "TransientError: slow"
+
+
+def test_a_window_that_is_missing_is_no_success() -> None:
+    result = sync_result("inbound", [audit(SyncType.INBOUND, FIRST)], LONG, now=NOW)
+
+    assert not result["success"]
+    assert result["error"] == "it did not run for the whole window"
+
+
+def test_a_phase_that_never_began_has_no_id_and_counts_nothing() -> None:
+    failed = audit(SyncType.INBOUND, status=AuditStatus.FAILED, error="HumanNeeded: locked")
+    result = sync_result("full", [failed], SHORT, now=NOW)
+
+    assert "casesResult" in result
+    assert result["casesResult"]["syncId"] is None
+    assert set(result["casesResult"]["stats"].values()) == {0}
+    assert result["casesResult"]["durationMs"] == 0
+
+
+def test_held_deletions_are_no_success() -> None:
+    held = audit(SyncType.RECONCILIATION, status=AuditStatus.HELD, counts=Counts(found=9, held=9))
+    result = sync_result("reconcile", [held], SHORT, now=NOW)
+
+    assert not result["success"]
+    assert "holds back 9 deletions of 2026-03-01..2026-03-31" in result["error"]
+
+
+@pytest.mark.parametrize("scope", ["inbound", "full"])
+def test_a_run_that_failed_otherwise_is_no_success(scope: str) -> None:
+    audits = [audit(phase) for phase in SyncType]
+    result = (
+        sync_result("full", audits, SHORT, now=NOW, error="failed checks: snapshot_complete")
+        if scope == "full"
+        else sync_result(
+            "inbound", audits[:1], SHORT, now=NOW, error="failed checks: snapshot_complete"
+        )
+    )
+
+    assert not result["success"]
+    assert result["error"] == "failed checks: snapshot_complete"
+
+
+def test_the_api_s_moments_are_utc() -> None:
+    local = datetime.fromisoformat("2026-03-29T03:30:00.123456+02:00")
+
+    assert utc_text(local) == "2026-03-29T01:30:00.123Z"
