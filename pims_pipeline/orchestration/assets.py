@@ -22,15 +22,19 @@ would stop every clinic of the run.
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from threading import Event
+from typing import TypeVar
+from uuid import UUID
 
 import dagster as dg
 from pydantic import Field
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.phases import (
     PhaseFunction,
@@ -42,14 +46,16 @@ from pims_pipeline.orchestration.reports import ClinicReport, PhaseReport
 from pims_pipeline.orchestration.resources import VendorAccess
 from pims_pipeline.store.clinics import schedule_config
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import UnknownHold
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases
 from pims_pipeline.sync.inbound import sync_appointments
-from pims_pipeline.sync.reconciliation import reconcile_cases
+from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
 from pims_pipeline.sync.session import ProviderSession
 
 GROUP = "pims"
 OWNERS = ["team:platform"]
+Number = TypeVar("Number", int, float)
 
 VENDOR_DIARY = dg.AssetSpec(
     "vendor_diary",
@@ -82,6 +88,54 @@ class EnrichmentConfig(dg.Config):
         le=32,
         description="Medical records fetched side by side; the clinic's own number when unset.",
     )
+
+
+class ReconciliationConfig(dg.Config):
+    """What may be chosen when cases are reconciled."""
+
+    deletion_guard_min: int | None = Field(
+        default=None,
+        ge=0,
+        description="So many cases may always be retired; the setting of that name when unset.",
+    )
+    deletion_guard_percent: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="Share of a window's active cases that may be retired at once; likewise.",
+    )
+    approve_hold: str | None = Field(
+        default=None,
+        description="The id of a hold to approve. Select exactly the hold's partitions.",
+    )
+    approved_by: str = Field(
+        default="somebody at Dagster's pages", description="Who approves it, for the record."
+    )
+
+    def approval(self) -> Approval | None:
+        """The consent that the config gives, if it does.
+
+        Raises:
+            UnknownHold: If what it names cannot be a hold.
+        """
+        if self.approve_hold is None:
+            return None
+        try:
+            return Approval(UUID(self.approve_hold), self.approved_by)
+        except ValueError:
+            raise UnknownHold("approve_hold is not the id of a hold") from None
+
+    def limits(self, policy: DeletionPolicy) -> DeletionPolicy:
+        """The policy with this run's limits in place of its own."""
+        return replace(
+            policy,
+            min_orphans=_chosen(self.deletion_guard_min, policy.min_orphans),
+            max_percent=_chosen(self.deletion_guard_percent, policy.max_percent),
+        )
+
+
+def _chosen(value: Number | None, default: Number) -> Number:
+    return default if value is None else value
 
 
 def build_assets(
@@ -128,10 +182,12 @@ def build_assets(
     )
     def reconciliation(
         context: dg.AssetExecutionContext,
+        config: ReconciliationConfig,
         provider: dg.ResourceParam[VendorAccess],
         ledger: dg.ResourceParam[RunLedger],
     ) -> PhaseReport:
-        return run_phase(context, provider, ledger, SyncType.RECONCILIATION, reconcile_cases)
+        reconcile = partial(_reconcile, config=config)
+        return run_phase(context, provider, ledger, SyncType.RECONCILIATION, reconcile)
 
     return [appointments, consultations, reconciliation, VENDOR_DIARY, VENDOR_CONSULTATIONS, CASES]
 
@@ -172,6 +228,18 @@ def _enrich(
         with transaction(context.engine) as connection:
             workers = schedule_config(connection, clinic).parallel_batch_size
     return enrich_cases(context, clinic, window, session, workers=workers)
+
+
+def _reconcile(
+    context: SyncContext,
+    clinic: Clinic,
+    window: DateRange,
+    session: ProviderSession,
+    *,
+    config: ReconciliationConfig,
+) -> PhaseOutcome:
+    limited = replace(context, deletion_policy=config.limits(context.deletion_policy))
+    return reconcile_cases(limited, clinic, window, session, approval=config.approval())
 
 
 def run_phase(

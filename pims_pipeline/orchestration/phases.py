@@ -25,8 +25,10 @@ from pims_pipeline.providers.port import (
 from pims_pipeline.store.clinics import UnknownClinic, clinic_by_slug
 from pims_pipeline.store.credentials import NoCredentials
 from pims_pipeline.store.database import DatabaseUnavailable, transaction
+from pims_pipeline.store.holds import HoldDecided, UnknownHold
 from pims_pipeline.store.vault import Undecryptable
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.reconciliation import WrongWindow
 from pims_pipeline.sync.session import ProviderSession
 
 PhaseFunction = Callable[[SyncContext, Clinic, DateRange, ProviderSession], PhaseOutcome]
@@ -37,6 +39,9 @@ _SHOWABLE = (
     NoCredentials,
     Undecryptable,
     UnknownClinic,
+    UnknownHold,
+    HoldDecided,
+    WrongWindow,
 )
 """Errors whose messages are made to be shown to people who may not see patients' data."""
 

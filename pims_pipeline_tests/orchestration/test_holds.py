@@ -1,0 +1,87 @@
+"""Held deletions, and limits of a single run, through Dagster's run configuration."""
+
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline_tests.orchestration.conftest import House, days, keys
+
+WINDOW = days(-5, 2)
+
+
+def _reconciliation(**config: object) -> dict[str, object]:
+    return {"ops": {"reconciliation": {"config": config}}}
+
+
+def _held(house: House) -> str:
+    """All but one of eight visits vanish from the diary of birch."""
+    house.book("birch", WINDOW)
+    assert house.sync("full_sync", ["birch"], WINDOW).success
+    for day in list(WINDOW)[1:]:
+        house.vendors["birch"].delete(f"birch-{day}")
+    outcome = house.sync("reconciliation_sync", ["birch"], WINDOW)
+    assert not outcome.success
+    assert [audit.status for audit in outcome.audits] == [AuditStatus.HELD]
+    assert not house.check(outcome.run_id, "reconciliation", "deletion_guard").passed
+    (hold,) = house.rows("SELECT id FROM reconciliation_holds WHERE status = 'open'")
+    return str(hold.id)
+
+
+def _retired(house: House) -> int:
+    return len(
+        house.rows(
+            "SELECT id FROM cases WHERE metadata #>> '{reconciliation,softDeleted}' = 'true'"
+        )
+    )
+
+
+def test_a_hold_is_approved_through_the_run_config(house: House) -> None:
+    hold = _held(house)
+    outcome = house.sync(
+        "reconciliation_sync",
+        ["birch"],
+        WINDOW,
+        run_config=_reconciliation(approve_hold=hold, approved_by="Sam"),
+    )
+    assert outcome.success
+    assert _retired(house) == 7
+    (row,) = house.rows("SELECT status, decided_by FROM reconciliation_holds")
+    assert (row.status, row.decided_by) == ("approved", "Sam")
+    assert house.materialized("reconciliation") == keys(["birch"], WINDOW)
+
+
+def test_a_hold_of_other_partitions_is_refused_and_stays_open(house: House) -> None:
+    hold = _held(house)
+    outcome = house.sync(
+        "reconciliation_sync",
+        ["birch"],
+        days(-5, 0),
+        run_config=_reconciliation(approve_hold=hold),
+    )
+    assert not outcome.success
+    assert _retired(house) == 0
+    (row,) = house.rows("SELECT status FROM reconciliation_holds")
+    assert row.status == "open"
+
+
+def test_what_is_no_hold_is_refused_in_words(house: House) -> None:
+    house.book("birch", WINDOW)
+    outcome = house.sync(
+        "reconciliation_sync",
+        ["birch"],
+        WINDOW,
+        run_config=_reconciliation(approve_hold="yes please"),
+    )
+    failure = house.step_failure(outcome.run_id, "reconciliation")
+    assert "approve_hold is not the id of a hold" in str(failure)
+
+
+def test_a_run_may_set_its_own_limits(house: House) -> None:
+    _held(house)
+    outcome = house.sync(
+        "reconciliation_sync",
+        ["birch"],
+        WINDOW,
+        run_config=_reconciliation(deletion_guard_min=7),
+    )
+    assert outcome.success
+    assert _retired(house) == 7
+    (row,) = house.rows("SELECT status FROM reconciliation_holds")
+    assert row.status == "superseded"
