@@ -70,7 +70,6 @@ class CaseDraft:
 
     Attributes:
         facts: Goes into ``metadata.appointment``: the vendor's own words.
-        knows_status: False when the vendor's status is not one we know.
     """
 
     patient_name: str
@@ -83,7 +82,6 @@ class CaseDraft:
     status: CaseStatus
     case_type: CaseType
     facts: Mapping[str, str | None]
-    knows_status: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +213,6 @@ def draft_of(appointment: PimsAppointment) -> CaseDraft:
             "room": appointment.room,
             "reason": appointment.reason,
         },
-        knows_status=status is not None,
     )
 
 

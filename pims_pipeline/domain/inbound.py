@@ -21,6 +21,7 @@ from pims_pipeline.domain.cases import (
     Case,
     CaseDraft,
     CaseStatus,
+    CaseType,
     Changes,
     EventKind,
     case_type_of,
@@ -70,6 +71,7 @@ class CaseWrite:
     """A case to be inserted (``created``) or brought in line with its appointment.
 
     Attributes:
+        before: The case as it stands; None when it is created.
         status: None leaves the status as people have set it.
         case_type: None leaves the type as people have set it.
         digest: Of the vendor record that caused the write.
@@ -78,11 +80,20 @@ class CaseWrite:
     case_id: UUID
     pims_id: str
     kind: EventKind
+    before: Case | None
     draft: CaseDraft
-    changes: Changes
     digest: str
     status: CaseStatus | None
-    case_type: str | None
+    case_type: CaseType | None
+
+    @property
+    def changes(self) -> Changes:
+        """Field by field what the write changes; of a created case, all it says."""
+        if self.before is None:
+            said = _case_values(self.draft).items()
+            return {name: (None, value) for name, value in said if value is not None}
+        changes = case_changes(self.before, self.draft)
+        return {**changes, "softDeleted": (True, False)} if self.before.soft_deleted else changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,10 +154,9 @@ def plan_inbound(
             if landing.digest != known.digest:
                 landings.append(landing)
             if appointment.kind is RecordKind.APPOINTMENT:
-                draft = draft_of(appointment)
-                if not draft.knows_status:
+                if status_of(appointment.status) is None:
                     unknown.add(appointment.status)
-                write = _case_write(known, landing, draft, identify)
+                write = _case_write(known, landing, identify)
                 if write is not None:
                     writes.append(write)
                     fate = _FATES.get(write.kind, "updated")
@@ -193,15 +203,15 @@ def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[st
 
 
 def _case_write(
-    known: KnownRecord, landing: Landing, draft: CaseDraft, identify: Callable[[str], UUID]
+    known: KnownRecord, landing: Landing, identify: Callable[[str], UUID]
 ) -> CaseWrite | None:
     case = known.case
     if case is None:
-        return _creation(identify(known.pims_id), landing, draft)
+        return _creation(identify(known.pims_id), landing)
     if not case.soft_deleted and landing.digest == known.digest:
         return None
-    restored = case.soft_deleted
-    says_new_status = restored or draft.status is not status_of_facts(case.facts)
+    draft = draft_of(landing.appointment)
+    says_new_status = case.soft_deleted or draft.status is not status_of_facts(case.facts)
     says_new_type = draft.case_type is not case_type_of(case.facts.get("type"))
     wanted = replace(
         draft,
@@ -209,17 +219,15 @@ def _case_write(
         status=draft.status if says_new_status else case.status,
         case_type=draft.case_type if says_new_type else case.case_type,
     )
-    changes = case_changes(case, wanted)
-    if restored:
-        changes["softDeleted"] = (True, False)
-    if not changes:
+    changed = case_changes(case, wanted)
+    if not changed and not case.soft_deleted:
         return None
     return CaseWrite(
         case_id=case.id,
         pims_id=known.pims_id,
-        kind=EventKind.RESTORED if restored else _kind_of(changes),
+        kind=EventKind.RESTORED if case.soft_deleted else _kind_of(changed),
+        before=case,
         draft=wanted,
-        changes=changes,
         digest=landing.digest,
         status=wanted.status if says_new_status else None,
         case_type=wanted.case_type if says_new_type else None,
@@ -231,22 +239,21 @@ def status_of_facts(facts: Mapping[str, str | None]) -> CaseStatus:
     return status_of(facts.get("status")) or CaseStatus.DRAFT
 
 
-def _creation(case_id: UUID, landing: Landing, draft: CaseDraft) -> CaseWrite:
+def _creation(case_id: UUID, landing: Landing) -> CaseWrite:
+    draft = draft_of(landing.appointment)
     return CaseWrite(
         case_id=case_id,
         pims_id=landing.appointment.appointment_id,
         kind=EventKind.CREATED,
+        before=None,
         draft=draft,
-        changes={
-            name: (None, value) for name, value in _case_values(draft).items() if value is not None
-        },
         digest=landing.digest,
         status=draft.status,
         case_type=draft.case_type,
     )
 
 
-def _kind_of(changes: Mapping[str, Any]) -> EventKind:
+def _kind_of(changes: Changes) -> EventKind:
     if "scheduled_start" in changes or "scheduled_date" in changes:
         return EventKind.RESCHEDULED
     if "status" in changes:

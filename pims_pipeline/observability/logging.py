@@ -101,6 +101,12 @@ def configure_logging(level: str, log_format: Literal["console", "json"]) -> Non
             ],
         )
     )
+    # Libraries that speak structlog themselves (stamina does) print to standard output else.
+    structlog.configure(
+        processors=_OURS,
+        wrapper_class=BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
     root = logging.getLogger()
     for old in [each for each in root.handlers if _writes_to_the_terminal(each)]:
         root.removeHandler(old)

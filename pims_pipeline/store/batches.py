@@ -4,7 +4,8 @@ Arrays need neither temporary tables nor prepared statements, so they work throu
 transaction-mode pooler, and they cost one round trip per few thousand rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -40,16 +41,20 @@ def execute_batches(
     rows = f"unnest({arrays}) AS r({', '.join(columns)})"
     prepared = text(statement.format(rows=rows))
     touched = 0
-    for chunk in _chunks(items):
-        values = {name: _array(map(read, chunk)) for name, (_, read) in columns.items()}
-        touched += connection.execute(prepared, {**parameters, **values}).rowcount
+    batches = _batches(columns, items)
+    # The next batch is made up while the server works on this one.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch") as ahead:
+        coming = ahead.submit(next, batches, None)
+        while (arrays_of := coming.result()) is not None:
+            coming = ahead.submit(next, batches, None)
+            touched += connection.execute(prepared, {**parameters, **arrays_of}).rowcount
     return touched
 
 
-def _chunks(items: Iterable[Any]) -> Iterator[Sequence[Any]]:
+def _batches(columns: Columns, items: Iterable[Any]) -> Iterator[dict[str, str]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, ROWS_PER_STATEMENT)):
-        yield chunk
+        yield {name: _array(map(read, chunk)) for name, (_, read) in columns.items()}
 
 
 def _array(values: Iterable[Any]) -> str:

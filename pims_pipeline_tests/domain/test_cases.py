@@ -171,7 +171,6 @@ def test_a_draft_says_what_the_appointment_says(appointment: PimsAppointment) ->
     }
     assert draft.case_type is case_type_of(appointment.appointment_type)
     known = status_of(appointment.status)
-    assert draft.knows_status == (known is not None)
     assert draft.status is (known or CaseStatus.DRAFT)
 
 

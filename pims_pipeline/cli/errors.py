@@ -1,0 +1,85 @@
+"""What a person reads when a command fails: one line that says what to do, never a traceback.
+
+Imports nothing heavy: ``pims --help`` loads it. Which of our errors may be shown is decided
+here alone; anything else is called a fault of the program.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+
+class Refused(click.ClickException):
+    """The command cannot be done as things stand; exit status 1."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message as one line on standard error."""
+        message = " ".join(self.format_message().split())
+        click.echo(f"Error: {message}", file=file, err=file is None)
+
+
+class Misused(Refused):
+    """What was typed cannot be meant; exit status 2."""
+
+    exit_code = 2
+
+
+@contextmanager
+def typed() -> Iterator[None]:
+    """Within, a ``ValueError`` is about what was typed."""
+    try:
+        yield
+    except ValueError as error:
+        raise Misused(str(error)) from error
+
+
+def misuse(error: click.UsageError) -> Misused:
+    """Click's complaint, which takes four lines, in one."""
+    command = error.ctx.command_path if error.ctx else "pims"
+    message = error.format_message().rstrip(".").replace("\n", "; ")
+    return Misused(f"{message}; see `{command} --help`")
+
+
+def explained(error: Exception) -> click.ClickException:
+    """``error`` for a person.
+
+    Messages of our own errors are made to be shown; others may quote what they stumbled
+    over, so that only their kind is told.
+    """
+    # Known errors come from the modules that raise them: whoever gets one has loaded them.
+    from pims_pipeline.providers.port import PimsError  # noqa: PLC0415 - see above
+    from pims_pipeline.settings import SettingsError  # noqa: PLC0415 - see above
+    from pims_pipeline.store.case_stories import UnknownCase  # noqa: PLC0415 - see above
+    from pims_pipeline.store.clinics import ClinicExists, UnknownClinic  # noqa: PLC0415 - see above
+    from pims_pipeline.store.credentials import NoCredentials  # noqa: PLC0415 - see above
+    from pims_pipeline.store.database import (  # noqa: PLC0415 - see above
+        BadDatabaseUrl,
+        DatabaseNotMigrated,
+        DatabaseUnavailable,
+    )
+    from pims_pipeline.store.embedded import EmbeddedDatabaseFailed  # noqa: PLC0415 - see above
+    from pims_pipeline.store.vault import BadEncryptionKey, Undecryptable  # noqa: PLC0415
+
+    if isinstance(error, SettingsError):
+        return Refused("; ".join(error.problems))
+    if isinstance(error, (UnknownClinic, UnknownCase)):
+        return Misused(str(error))
+    shown = (
+        BadDatabaseUrl,
+        BadEncryptionKey,
+        ClinicExists,
+        DatabaseNotMigrated,
+        DatabaseUnavailable,
+        EmbeddedDatabaseFailed,
+        NoCredentials,
+        PimsError,
+        Undecryptable,
+    )
+    if isinstance(error, shown):
+        return Refused(str(error))
+    return Refused(
+        f"the program failed unexpectedly ({type(error).__name__}); "
+        "run the command again with LOG_LEVEL=DEBUG to see where"
+    )

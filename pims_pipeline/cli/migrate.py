@@ -1,0 +1,35 @@
+"""``pims migrate``."""
+
+import click
+
+from pims_pipeline.cli.options import examples, json_option
+from pims_pipeline.cli.output import print_json
+from pims_pipeline.cli.runtime import Command, open_store
+from pims_pipeline.settings import Settings
+from pims_pipeline.store import database
+
+
+@click.command(
+    cls=Command,
+    epilog=examples(
+        "pims migrate",
+        "PIMS_DATABASE_URL=postgresql://user:password@host:5432/database pims migrate",
+    ),
+)
+@json_option
+@click.pass_obj
+def migrate(settings: Settings, *, as_json: bool) -> None:
+    """Bring the database's tables up to date.
+
+    Safe to run again, and by several processes at once. Without PIMS_DATABASE_URL it is the
+    embedded database that is migrated; it is made if need be.
+    """
+    with open_store(settings, migrated=False) as store:
+        applied = database.migrate(store.engine)
+        database.ensure_dagster_schema(store.engine)
+    if as_json:
+        print_json({"applied": applied})
+    elif applied:
+        click.echo(f"Applied: {', '.join(applied)}.")
+    else:
+        click.echo("The tables are up to date.")

@@ -1,0 +1,141 @@
+"""The progress bar of a sync: what the run's audits say, shown while it goes on.
+
+Only on a terminal. Dagster writes a run's standard error into its logs; so the bar gets the
+terminal for itself, and everything else that is written meanwhile goes to those logs alone.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.store.audits import Audit
+from pims_pipeline.store.database import DatabaseUnavailable
+
+_INTERVAL_SECONDS = 0.3
+log = get_logger(__name__)
+
+ReadAudits = Callable[[], Sequence[Audit]]
+"""Gives the run's audits so far, oldest first."""
+
+
+@contextmanager
+def progress_bar(phases: Sequence[SyncType], windows: int, read: ReadAudits) -> Iterator[None]:
+    """Show how far the phases are, for as long as the block runs; off a terminal, nothing.
+
+    Args:
+        phases: Those of the run.
+        windows: How many audits each will have.
+        read: Called from another thread, a few times a second.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    with _terminal_alone() as terminal:
+        progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<14}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=Console(file=terminal),
+            # Dagster keeps what is written to standard error.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with progress:
+            tasks = {
+                phase: progress.add_task(phase.value, total=None, start=False, state="waiting")
+                for phase in phases
+            }
+            with _repeated(lambda: _show(progress, tasks, read(), windows)):
+                yield
+
+
+@contextmanager
+def _terminal_alone() -> Iterator[TextIO]:
+    """The terminal behind standard error, which meanwhile leads nowhere."""
+    error = sys.stderr.fileno()
+    sys.stderr.flush()
+    with (
+        os.fdopen(os.dup(error), "w", encoding="utf-8") as terminal,
+        open(os.devnull, "wb") as nowhere,  # noqa: PTH123 - a descriptor is wanted
+    ):
+        os.dup2(nowhere.fileno(), error)
+        try:
+            yield terminal
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal.fileno(), error)
+
+
+@contextmanager
+def _repeated(show: Callable[[], None]) -> Iterator[None]:
+    """Call ``show`` again and again in a thread of its own, and once at the end."""
+    done = Event()
+
+    def work() -> None:
+        try:
+            while not done.wait(_INTERVAL_SECONDS):
+                show()
+            show()
+        except DatabaseUnavailable:
+            # The run meets the same trouble, and tells it.
+            log.debug("progress_unknown", exc_info=True)
+
+    thread = Thread(target=work, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _show(
+    progress: Progress, tasks: Mapping[SyncType, TaskID], audits: Sequence[Audit], windows: int
+) -> None:
+    for phase, task in tasks.items():
+        of_phase = [audit for audit in audits if audit.sync_type is phase]
+        if not of_phase:
+            continue
+        if progress.tasks[task].start_time is None:
+            progress.start_task(task)
+        done, total = steps(of_phase, windows)
+        progress.update(task, completed=done, total=total, state=_state(of_phase, windows))
+        if done == total:
+            progress.stop_task(task)
+
+
+def steps(audits: Sequence[Audit], windows: int) -> tuple[int, int]:
+    """How many steps of a phase are done, of how many that are known so far.
+
+    A window is one step, and so is each visit that is asked about.
+    """
+    ended = sum(audit.status is not AuditStatus.IN_PROGRESS for audit in audits)
+    done = ended + sum(audit.items_done for audit in audits)
+    return done, max(windows, len(audits)) + sum(audit.items_total for audit in audits)
+
+
+def _state(audits: Sequence[Audit], windows: int) -> str:
+    for audit in audits:
+        if audit.status not in {AuditStatus.IN_PROGRESS, AuditStatus.COMPLETED}:
+            return audit.status.value
+    completed = sum(audit.status is AuditStatus.COMPLETED for audit in audits)
+    return "done" if completed >= windows else "running"

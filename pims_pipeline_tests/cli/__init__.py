@@ -1,0 +1,1 @@
+"""The ``pims`` commands, run as a person would, on a real database and the simulator."""

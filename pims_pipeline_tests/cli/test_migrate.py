@@ -1,0 +1,65 @@
+"""``pims migrate``, and what the other commands say before it was run."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pims_pipeline.settings import variable_names
+from pims_pipeline_tests.cli.conftest import Pims, complaint, document
+
+
+def test_an_empty_database_gets_its_tables_once(pims: Pims, empty_database_url: str) -> None:
+    first = document(pims("migrate", "--json", PIMS_DATABASE_URL=empty_database_url))
+    again = document(pims("migrate", "--json", PIMS_DATABASE_URL=empty_database_url))
+
+    assert first["applied"][0] == "0001"
+    assert again == {"applied": []}
+    assert pims("status", PIMS_DATABASE_URL=empty_database_url).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["status"],
+        ["clinics", "list"],
+        ["clinics", "deactivate", "riverbend"],
+        ["cases", "list", "--clinic=riverbend"],
+        ["sync", "full", "--clinic=riverbend"],
+        ["credentials", "check", "riverbend"],
+    ],
+    ids=" ".join,
+)
+def test_other_commands_ask_for_it_first(
+    pims: Pims, empty_database_url: str, args: list[str]
+) -> None:
+    done = pims(*args, PIMS_DATABASE_URL=empty_database_url)
+
+    assert done.exit_code == 1
+    assert "run `pims migrate`" in complaint(done)
+
+
+def test_without_a_database_url_an_embedded_one_is_made_with_a_key(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    # A process of its own: the server stops with the last process that uses it.
+    environment = {
+        name: value for name, value in os.environ.items() if name not in variable_names().values()
+    }
+    done = [
+        subprocess.run(  # noqa: S603 - this interpreter, fixed arguments
+            [sys.executable, "-c", "from pims_pipeline.cli.main import main; main()", *args],
+            env={**environment, "PIMS_HOME": str(home), "LOG_LEVEL": "ERROR"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for args in (["status"], ["migrate"], ["clinics", "list"])
+    ]
+
+    assert [each.returncode for each in done] == [1, 0, 0], [each.stderr for each in done]
+    assert "run `pims migrate`" in done[0].stderr
+    assert stat.S_IMODE((home / "encryption.key").stat().st_mode) == 0o600
+    assert not (home / "postgres" / "postmaster.pid").exists()

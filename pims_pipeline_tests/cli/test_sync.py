@@ -1,0 +1,243 @@
+"""``pims sync``: a real run, told in the API's words; and everything it refuses beforehand."""
+
+import base64
+import secrets
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from pims_pipeline.cli.sync import chosen_window, default_window
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.store.clinics import ScheduleConfig
+from pims_pipeline.sync.results import SyncScope
+from pims_pipeline_tests.cli.conftest import (
+    Pims,
+    complaint,
+    document,
+    everything,
+    store_login,
+)
+
+TODAY = date(2026, 3, 10)
+LONG_AGO = date(2025, 1, 1)
+COUNTED = ("casesCreated", "casesUpdated", "casesRestored", "quarantined")
+
+
+def case_rows(engine: Engine) -> list[tuple[Any, ...]]:
+    """All cases, ``updated_at`` and all."""
+    return everything(engine)["cases"]
+
+
+def test_a_second_full_sync_changes_nothing(pims: Pims, ready: str, engine: Engine) -> None:
+    first = document(pims("sync", "full", "--clinic", ready, "--json"))
+    cases = case_rows(engine)
+    second = document(pims("sync", "full", "--clinic", ready, "--json"))
+
+    assert [first["success"], second["success"]] == [True, True]
+    created = first["inboundResult"]["stats"]["casesCreated"]
+    assert created == len(cases) > 0
+    assert {name: second["inboundResult"]["stats"][name] for name in COUNTED} == dict.fromkeys(
+        COUNTED, 0
+    )
+    assert second["reconciliationResult"]["stats"]["casesDeleted"] == 0
+    assert second["reconciliationResult"]["deletedCases"] == []
+    assert case_rows(engine) == cases
+    assert first["syncId"] == first["inboundResult"]["syncId"] != second["syncId"]
+    assert first["dateRange"] == first["casesResult"]["dateRange"]
+
+    [clinic] = document(pims("status", "--json"))["clinics"]
+    latest = {phase: each["latest"]["syncId"] for phase, each in clinic["phases"].items()}
+    assert latest == {
+        "inbound": second["inboundResult"]["syncId"],
+        "cases": second["casesResult"]["syncId"],
+        "reconciliation": second["reconciliationResult"]["syncId"],
+    }
+
+
+def test_a_deleted_visit_is_named_in_the_result_and_told_in_the_case(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    day = control.clinics()[0].today + timedelta(days=1)
+    dates = ("--clinic", ready, f"--from={day}", f"--to={day}")
+    document(pims("sync", "inbound", *dates, "--json"))
+    visit = next(
+        each
+        for each in control.appointments("1001", day, day)
+        if each.kind == "appointment" and not each.deleted
+    )
+    control.delete("1001", visit.id)
+    result = document(pims("sync", "reconcile", *dates, "--json"))
+
+    [deleted] = result["deletedCases"]
+    case = document(pims("cases", "show", deleted, "--json"))
+    assert result["stats"]["casesDeleted"] == 1
+    assert (case["pimsId"], case["status"]) == (visit.id, "reviewed")
+    assert [event["kind"] for event in case["events"]] == ["created", "soft_deleted"]
+    assert case["events"][1]["syncId"] == result["syncId"]
+    listed = document(pims("cases", "list", "--clinic", ready, f"--date={day}", "--json"))
+    assert [each["id"] for each in listed["cases"] if each["softDeleted"]] == [deleted]
+    shown = pims("cases", "show", deleted).stdout
+    assert f"{ready}|{day}" in shown
+    assert "softDeleted" in shown
+
+
+def test_a_refused_password_fails_the_sync_and_is_not_tried_again(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    store_login(pims, ready, "not-it-at-all")
+    done = pims("sync", "full", "--clinic", ready, "--json")
+    asked = control.stats().requests
+    again = pims("sync", "inbound", "--clinic", ready)
+
+    assert (done.exit_code, again.exit_code) == (1, 1)
+    assert f"pims credentials set {ready}" in complaint(done)
+    assert f"pims credentials set {ready}" in complaint(again)
+    assert control.stats().requests == asked
+    assert "not-it-at-all" not in done.output
+
+
+def test_a_failed_sync_prints_its_result_too(
+    pims: Pims, ready: str, control: SimulatorControl, engine: Engine
+) -> None:
+    document(pims("sync", "inbound", "--clinic", ready, "--json"))
+    cases = case_rows(engine)
+    control.add_fault("html", endpoint="listing", times=None)
+    done = pims("sync", "full", "--clinic", ready)
+
+    assert done.exit_code == 1
+    assert f"the sync of {ready} failed: ContractViolation" in complaint(done)
+    assert "inbound         failed" in done.stdout
+    assert case_rows(engine) == cases
+
+
+def test_trying_again_leaves_standard_output_to_the_result(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    control.add_fault("server_error", endpoint="listing", times=1)
+    done = pims("sync", "inbound", "--clinic", ready, "--json", LOG_LEVEL="INFO")
+
+    assert document(done)["success"]
+    assert "stamina.retry_scheduled" in done.stderr
+
+
+def test_with_another_key_the_sync_says_so(pims: Pims, ready: str) -> None:
+    other = base64.b64encode(secrets.token_bytes(32)).decode()
+    done = pims("sync", "inbound", "--clinic", ready, ENCRYPTION_KEY=other)
+
+    assert done.exit_code == 1
+    assert "ENCRYPTION_KEYS_RETIRED" in complaint(done)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--clinic=elsewhere"], "unknown clinic 'elsewhere'"),
+        (["--clinic=riverbend", "--from=yesterday"], "'yesterday' is not a date"),
+        (["--clinic=riverbend", "--from=20260301"], "'20260301' is not a date"),
+        (["--clinic=riverbend", "--to=2026-02-30"], "'2026-02-30' is not a date"),
+        (["--clinic=riverbend", "--from=2026-03-02", "--to=2026-03-01"], "before it starts"),
+        (["--clinic=riverbend", "--from=2025-01-01", "--to=2026-01-02"], "at most 366"),
+        (["--clinic=riverbend", "--from=1999-01-01", "--to=1999-01-02"], "PIMS_PARTITION_START"),
+        (["--clinic=riverbend", "--to=2020-01-01"], "give --from as well"),
+    ],
+    ids=str,
+)
+def test_dates_and_clinics_that_cannot_be_meant_change_nothing(
+    pims: Pims, ready: str, engine: Engine, words: list[str], told: str
+) -> None:
+    assert ready == "riverbend"
+    before = everything(engine)
+    done = pims("sync", "inbound", *words)
+
+    assert done.exit_code == 2
+    assert told in complaint(done)
+    assert everything(engine) == before
+
+
+def test_without_a_login_nothing_is_run(pims: Pims, registered: str, engine: Engine) -> None:
+    before = everything(engine)
+    done = pims("sync", "full", "--clinic", registered)
+
+    assert done.exit_code == 1
+    assert f"pims credentials set {registered}" in complaint(done)
+    assert everything(engine) == before
+
+
+def test_a_deactivated_clinic_is_not_synced(pims: Pims, ready: str, engine: Engine) -> None:
+    pims("clinics", "deactivate", ready)
+    before = everything(engine)
+    done = pims("sync", "full", "--clinic", ready)
+
+    assert done.exit_code == 1
+    assert "was deactivated" in complaint(done)
+    assert everything(engine) == before
+
+
+def test_a_browser_that_does_not_start_fails_the_sync(
+    pims: Pims, ready: str, tmp_path: Path
+) -> None:
+    broken = tmp_path / "chromium"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    done = pims("sync", "inbound", "--clinic", ready, PIMS_CHROMIUM_PATH=str(broken))
+
+    assert done.exit_code == 1
+    assert "PIMS_CHROMIUM_PATH" in complaint(done)
+
+
+@pytest.mark.parametrize(
+    ("scope", "first", "last"),
+    [
+        ("inbound", date(2026, 3, 10), date(2026, 3, 15)),
+        ("cases", date(2026, 3, 7), date(2026, 3, 10)),
+        ("reconcile", date(2026, 3, 7), date(2026, 3, 15)),
+        ("full", date(2026, 3, 7), date(2026, 3, 15)),
+    ],
+)
+def test_each_sync_has_its_default_dates(scope: SyncScope, first: date, last: date) -> None:
+    config = ScheduleConfig(days_ahead=5, lookback_days=3)
+
+    assert default_window(scope, TODAY, config, earliest=LONG_AGO) == DateRange(first, last)
+
+
+def test_defaults_do_not_reach_back_beyond_the_first_partition() -> None:
+    window = default_window("full", TODAY, ScheduleConfig(), earliest=TODAY - timedelta(days=2))
+
+    assert window.start == TODAY - timedelta(days=2)
+
+
+@given(st.dates(date(2026, 1, 1), TODAY + timedelta(days=7)))
+def test_a_full_sync_never_starts_later_than_its_default(first: date) -> None:
+    default = default_window("full", TODAY, ScheduleConfig(), earliest=LONG_AGO)
+    window = chosen_window("full", default, first, None)
+
+    assert window.start == min(first, default.start)
+    assert window.end == default.end
+
+
+@given(st.dates(date(2026, 1, 1), TODAY))
+def test_other_syncs_start_where_they_are_told(first: date) -> None:
+    default = default_window("reconcile", TODAY, ScheduleConfig(), earliest=LONG_AGO)
+
+    assert chosen_window("reconcile", default, first, TODAY) == DateRange(first, TODAY)
+
+
+def test_a_sync_is_stamped_with_the_present(pims: Pims, ready: str) -> None:
+    began = datetime.now(UTC) - timedelta(milliseconds=1)
+    result = document(pims("sync", "cases", "--clinic", ready, "--json"))
+
+    assert began <= datetime.fromisoformat(result["timestamp"]) <= datetime.now(UTC)
+    assert set(result) == {
+        "success",
+        "syncId",
+        "stats",
+        "dateRange",
+        "durationMs",
+        "timestamp",
+    }
