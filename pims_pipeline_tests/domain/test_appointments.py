@@ -1,3 +1,5 @@
+"""Appointments as JSON and back, and the digest that tells two apart."""
+
 import json
 import random
 from dataclasses import fields, replace

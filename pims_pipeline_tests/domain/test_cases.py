@@ -1,3 +1,5 @@
+"""What a vendor's words mean for a case, over the whole tables and any text."""
+
 from itertools import product
 from uuid import UUID
 

@@ -1,3 +1,5 @@
+"""Business dates, windows, and local time to UTC at every clock change."""
+
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache

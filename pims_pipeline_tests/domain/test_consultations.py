@@ -1,3 +1,5 @@
+"""SOAP headings, units, and vital signs no patient can have."""
+
 import json
 import re
 from collections import Counter

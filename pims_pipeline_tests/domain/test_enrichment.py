@@ -1,3 +1,5 @@
+"""Whose medical record is due, when to try again, and what a fetched one changes."""
+
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any

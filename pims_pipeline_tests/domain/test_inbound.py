@@ -1,3 +1,5 @@
+"""What a listing changes, and that planning it again changes nothing."""
+
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import permutations

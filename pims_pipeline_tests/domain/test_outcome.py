@@ -1,3 +1,5 @@
+"""Receipts balance, or are refused."""
+
 from dataclasses import fields
 from datetime import date
 from uuid import UUID

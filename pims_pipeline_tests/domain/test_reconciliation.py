@@ -1,3 +1,5 @@
+"""Which cases may be retired, and the limits of the deletion guard."""
+
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
