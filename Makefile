@@ -22,8 +22,8 @@ setup: $(VENV)/.project $(VENV)/.chromium ## Make .venv, install the locked pack
 demo: setup ## A simulated vendor, three clinics, a day's edits: watch them become cases
 	@$(BIN)/pims demo
 
-up: setup ## Start everything (database, Dagster's pages and daemon); Ctrl-C stops it
-	@$(BIN)/pims up
+up: setup ## Start everything, a pretend vendor too; Ctrl-C stops it
+	@$(BIN)/pims up --demo
 
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) --dist worksteal

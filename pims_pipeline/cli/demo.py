@@ -2,7 +2,7 @@
 
 Everything is real but the vendor: the login in a browser, the database, Dagster's runs. The
 demonstration checks what it shows, and fails where that is not as it should be. What is
-played stands in ``demo_scenario``, how it looks in ``demo_display``.
+played stands in ``demo_scenario``, how it looks in ``demo_display`` and ``demo_results``.
 
 The pretend vendor forgets everything when it ends, the database nothing. So a second
 demonstration begins where a first one's cases stand: its first sync finds the vendor's diary
@@ -10,20 +10,20 @@ as it was before any edit, and catches up like any sync after an outage. Nothing
 deleted for that, and the cases' stories grow. The edits that follow are the same again.
 """
 
+import logging
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 from rich.console import Console
 
-from pims_pipeline.cli.demo_clinics import DemoClinic, register_demo_clinics
+from pims_pipeline.cli.demo_clinics import DemoClinic, borrowed_demo_clinics
 from pims_pipeline.cli.demo_display import (
     ToldChange,
     heading,
@@ -32,14 +32,16 @@ from pims_pipeline.cli.demo_display import (
     show_changes,
     show_table,
     stage,
+    waiting,
 )
+from pims_pipeline.cli.demo_results import Made, show_clock_change, show_what_was_made
 from pims_pipeline.cli.demo_scenario import DAYS, Edit, Period, Story, demo_period
 from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.interrupts import terminate_like_interrupt
+from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
 from pims_pipeline.cli.local_runs import failed_checks, local_definitions
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
-from pims_pipeline.domain.cases import CaseStatus, EventKind, case_id_of
+from pims_pipeline.domain.cases import EventKind, case_id_of
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
 from pims_pipeline.observability.logging import configure_logging
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
     from pims_pipeline.orchestration.launching import JobOutcome
 
 _ALL_CASES = 1_000_000
-_SAMPLES = 3
 _ALL_PHASES = (SyncType.INBOUND, SyncType.CASES, SyncType.RECONCILIATION)
 
 
@@ -76,9 +77,11 @@ def demo(settings: Settings) -> None:
     """
     log_file = settings.home / "logs" / "demo.log"
     began = time.monotonic()
-    with terminate_like_interrupt(), stage(log_file) as console:
+    with interruptible(), stage(log_file) as console:
         # Standard error is the log file by now, and gets no colours.
         configure_logging(settings.log_level, settings.log_format)
+        # An interrupted browser makes it complain, after the log file has been closed.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         with _prepared(settings, console) as demonstration:
             demonstration.play()
         heading(console, f"All as promised, in {time.monotonic() - began:.0f} s.")
@@ -94,8 +97,8 @@ def _prepared(settings: Settings, console: Console) -> Iterator["Demonstration"]
     zones = [each.timezone for each in DEFAULT_CLINICS]
     period = demo_period(zones, datetime.now(UTC).date())
     heading(console, "A day at three veterinary clinics")
-    with ExitStack() as stack:
-        with console.status("Starting the vendor, the database and Dagster"):
+    with ExitStack() as stack, undisturbed_end():
+        with waiting(console, "Starting the vendor, the database and Dagster"):
             demonstration = _started(settings, console, period, stack)
         yield demonstration
 
@@ -106,11 +109,12 @@ def _started(
     server = stack.enter_context(SimulatorServer(SimulatorConfig(today=period.vendor_today)))
     control = stack.enter_context(SimulatorControl(server.base_url))
     say(console, f"A pretend IDEXX Neo answers at {server.base_url}", mark="✔", style="green")
-    store = stack.enter_context(open_store(settings, migrated=False))
+    with uninterrupted():
+        store = stack.enter_context(open_store(settings, migrated=False))
     migrate(store.engine)
     where = "your PostgreSQL" if settings.database_url else "an embedded PostgreSQL"
     say(console, f"Cases are kept in {where}", mark="✔", style="green")
-    clinics = register_demo_clinics(store, server.base_url)
+    clinics = stack.enter_context(borrowed_demo_clinics(store, server.base_url))
     _show_clinics(console, clinics, period)
 
     from pims_pipeline.orchestration.instance import open_instance  # noqa: PLC0415 - costs seconds
@@ -164,12 +168,20 @@ class Demonstration:
                 f"{known} cases are known from before. The pretend vendor has forgotten that "
                 "demonstration's edits, so this sync catches up.",
             )
-        outcome = self._run("full_sync", self.clinics, self.period.window)
-        self._show_what_was_made(outcome.audits)
-        self._show_samples()
+        outcome = self._run("full_sync", self.clinics, self.period.window, "first sync")
+        counts = {(each.clinic_id, each.sync_type): each.counts for each in outcome.audits}
+        made = [
+            Made(each, counts[each.clinic.id, SyncType.INBOUND], self._cases(each))
+            for each in self.clinics
+        ]
+        for each in made:
+            _promise(each.is_whole, f"{each.demo.clinic.slug} has fewer cases than visits")
+        show_what_was_made(self.console, made, self.period)
         for day, zone in self.period.clock_changes.items():
-            demo = next(each for each in self.clinics if each.clinic.timezone == zone)
-            self._show_clock_change(demo, day)
+            clinic = next(each for each in made if each.demo.clinic.timezone == zone)
+            near = day - timedelta(days=1), day + timedelta(days=1)
+            visits = self.control.appointments(clinic.demo.company_id, *near)
+            show_clock_change(self.console, clinic, day, visits)
 
     def _mistake(self, story: Story) -> Edit:
         heading(self.console, "2  A booking is deleted by mistake; its one partition is reconciled")
@@ -177,7 +189,7 @@ class Demonstration:
         self._say_edit(mistake)
         day = mistake.visit.start.date()
         before = self._moments()
-        outcome = self._run("reconciliation_sync", [mistake.demo], DateRange(day, day))
+        outcome = self._run("reconciliation_sync", [mistake.demo], DateRange(day, day), "mistake")
         self._compare([mistake], outcome, before)
         say(self.console, "Its case is kept, marked as deleted.")
         return mistake
@@ -188,7 +200,7 @@ class Demonstration:
         for edit in edits:
             self._say_edit(edit)
         before = self._moments()
-        outcome = self._run("full_sync", self.clinics, self.period.window)
+        outcome = self._run("full_sync", self.clinics, self.period.window, "second sync")
         told = self._compare(edits, outcome, before)
         say(self.console, "Every change, and its cause:")
         self.console.print()
@@ -197,7 +209,7 @@ class Demonstration:
     def _nothing_new(self) -> None:
         heading(self.console, "4  The third sync: nothing happened, so nothing is written")
         before, logins = self._moments(), self.control.stats().logins
-        outcome = self._run("full_sync", self.clinics, self.period.window)
+        outcome = self._run("full_sync", self.clinics, self.period.window, "third sync")
         counts = sum((audit.counts for audit in outcome.audits), Counts())
         names = ("created", "updated", "restored", "deleted", "enriched")
         written = {name: getattr(counts, name) for name in names}
@@ -231,7 +243,9 @@ class Demonstration:
             f"a browser was launched more than once for a clinic ({launches} in all)",
         )
 
-    def _run(self, job: str, clinics: Sequence[DemoClinic], window: DateRange) -> "JobOutcome":
+    def _run(
+        self, job: str, clinics: Sequence[DemoClinic], window: DateRange, act: str
+    ) -> "JobOutcome":
         """A Dagster run, shown while it goes on; every phase of every clinic is completed."""
         from dagster import DagsterExecutionInterruptedError  # noqa: PLC0415 - costs seconds
 
@@ -251,6 +265,7 @@ class Demonstration:
                     instance=self.instance,
                     engine=self.store.engine,
                     run_id=run_id,
+                    tags={"pims/demo": act},
                 )
         except DagsterExecutionInterruptedError as error:
             raise click.Abort from error
@@ -279,9 +294,9 @@ class Demonstration:
         with transaction(self.store.engine) as connection:
             return audits_of_run(connection, run_id)
 
-    def _cases(self, demo: DemoClinic, day: date | None = None) -> list[ListedCase]:
+    def _cases(self, demo: DemoClinic) -> list[ListedCase]:
         with transaction(self.store.engine) as connection:
-            return list_cases(connection, demo.clinic, business_date=day, limit=_ALL_CASES)
+            return list_cases(connection, demo.clinic, limit=_ALL_CASES)
 
     def _moments(self) -> dict[UUID, datetime]:
         """When each case was last changed."""
@@ -314,93 +329,6 @@ class Demonstration:
         visit = edit.visit
         who = f"{visit.patient_name} ({visit.type or 'visit'}, {visit.start:%a %d %b %H:%M})"
         say(self.console, f"{edit.demo.clinic.name}: {who} {edit.what}", mark="•", style="cyan")
-
-    def _show_what_was_made(self, audits: Sequence[Audit]) -> None:
-        rows = []
-        for demo in self.clinics:
-            counts = {a.sync_type: a.counts for a in audits if a.clinic_id == demo.clinic.id}
-            listing = counts[SyncType.INBOUND]
-            stored = self._cases(demo)
-            cases = [case for case in stored if case.scheduled_date in self.period.window]
-            by_status = Counter(case.status for case in cases)
-            _promise(
-                len(cases) >= listing.found - listing.blocked - listing.quarantined > 0,
-                f"{demo.clinic.slug} has fewer cases than visits",
-            )
-            rows.append(
-                [
-                    demo.clinic.slug,
-                    str(listing.found),
-                    str(listing.blocked),
-                    str(listing.quarantined),
-                    str(len(cases)),
-                    *(str(by_status[status.value]) for status in CaseStatus),
-                    str(sum(case.enriched for case in cases)),
-                ]
-            )
-        statuses = [status.value for status in CaseStatus]
-        headings = ["Clinic", "Diary", "Blocks", "Unreadable", "Cases", *statuses, "With record"]
-        show_table(self.console, headings, rows)
-
-    def _show_samples(self) -> None:
-        rows = []
-        for demo in self.clinics:
-            cases = self._cases(demo, self.period.vendor_today)
-            some = cases[:: max(1, len(cases) // _SAMPLES)][:_SAMPLES]
-            rows += [[demo.clinic.slug, *_sample(case, demo)] for case in some]
-        show_table(
-            self.console,
-            ["Some cases", "Local time", "Patient", "Client", "Type", "Status", "Record"],
-            rows,
-        )
-
-    def _show_clock_change(self, demo: DemoClinic, day: date) -> None:
-        """The visits around a clock change, as the vendor wrote them and as they are stored."""
-        near = DateRange(day - timedelta(days=1), day + timedelta(days=1))
-        visits = self.control.appointments(demo.company_id, near.start, near.end)
-        stored = {case.pims_id: case for each in near for case in self._cases(demo, each)}
-        rows = []
-        for visit in visits:
-            case = stored.get(visit.id)
-            if case is None or case.scheduled_start is None or not _told(visit.start, day):
-                continue
-            local = case.scheduled_start.astimezone(demo.clinic.zone)
-            rows.append(
-                [
-                    f"{visit.start:%a %d %b %H:%M}",
-                    f"{case.scheduled_start:%a %d %b %H:%M}Z",
-                    f"{local:%H:%M %Z} ({local:%z})",
-                    case.patient_name,
-                ]
-            )
-        rows = _around(rows, f"{day:%a %d %b}")
-        show_table(
-            self.console,
-            [f"Clock change: {demo.clinic.slug}", "Stored in UTC", "The clinic's clock", "Patient"],
-            rows,
-        )
-
-
-def _told(start: datetime, day: date) -> bool:
-    return abs((start.date() - day).days) <= 1
-
-
-def _around(rows: list[list[str]], marked: str) -> list[list[str]]:
-    """The rows of the marked day, with the one before and the one after."""
-    places = [place for place, row in enumerate(rows) if row[0].startswith(marked)]
-    return rows[max(0, places[0] - 1) : places[-1] + 2] if places else rows
-
-
-def _sample(case: ListedCase, demo: DemoClinic) -> list[str]:
-    start = case.scheduled_start
-    return [
-        f"{start.astimezone(demo.clinic.zone):%a %d %b %H:%M}" if start else "",
-        f"{case.patient_name} ({case.patient_species or 'species unknown'})",
-        case.client_name,
-        case.case_type,
-        "deleted" if case.soft_deleted else case.status,
-        "yes" if case.enriched else "",
-    ]
 
 
 def _case_id(edit: Edit) -> UUID:

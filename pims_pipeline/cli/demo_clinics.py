@@ -1,6 +1,7 @@
 """The pretend vendor's clinics as clinics of ours: their slugs, registered with their logins."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -10,7 +11,7 @@ from pims_pipeline.cli.runtime import Store
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.server import DEFAULT_CLINICS, SimulatedClinic
-from pims_pipeline.store.clinics import ClinicExists, add_clinic, readdress_clinic
+from pims_pipeline.store.clinics import ClinicExists, add_clinic, all_clinics, readdress_clinic
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
 
@@ -31,6 +32,25 @@ class DemoClinic:
     def company_id(self) -> str:
         """What the vendor calls it."""
         return self.simulated.company_id
+
+
+@contextmanager
+def borrowed_demo_clinics(store: Store, base_url: str) -> Iterator[list[DemoClinic]]:
+    """The three clinics, at a simulator that answers at ``base_url`` while the block runs.
+
+    Afterwards they are where they were before, if they were anywhere: another process's
+    simulator may be waiting for them there.
+    """
+    with transaction(store.engine) as connection:
+        known = {clinic.slug: clinic for clinic in all_clinics(connection)}
+    former = [known[slug] for slug in DEMO_SLUGS.values() if slug in known]
+    clinics = register_demo_clinics(store, base_url)
+    try:
+        yield clinics
+    finally:
+        with transaction(store.engine) as connection:
+            for clinic in former:
+                readdress_clinic(connection, clinic.slug, clinic.provider_base_url)
 
 
 def register_demo_clinics(store: Store, base_url: str) -> list[DemoClinic]:

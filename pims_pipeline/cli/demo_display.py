@@ -5,7 +5,7 @@ Shows what it is given. Reading and judging it is done in ``demo``.
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -92,6 +92,26 @@ def _led_to(stream: TextIO, target: int) -> Iterator[None]:
 
 
 @contextmanager
+def waiting(console: Console, text: str) -> Iterator[None]:
+    """Say that something takes its time, for as long as the block runs; on terminals alone."""
+    spinner = Spinner("dots", text, style="cyan")
+    with _alive(console, lambda: spinner, transient=True):
+        yield
+
+
+def _alive(console: Console, draw: Callable[[], RenderableType], *, transient: bool) -> Live:
+    return Live(
+        get_renderable=draw,
+        console=console,
+        transient=transient,
+        refresh_per_second=8,
+        # Both lead to the log file.
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+
+
+@contextmanager
 def run_progress(
     console: Console,
     clinics: Sequence[DemoClinic],
@@ -107,16 +127,11 @@ def run_progress(
         read: Gives the run's audits; called from another thread, a few times a second.
     """
     board = _Board(clinics, phases, read)
-    with Live(
-        get_renderable=board.draw,
-        console=console,
-        refresh_per_second=8,
-        # Dagster keeps what is written to them.
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ):
-        yield
     console.print()
+    with _alive(console, board.draw, transient=False):
+        yield
+    # Off a terminal, the last line of the table is still open.
+    console.print(end="\n" if console.is_terminal else "\n\n")
 
 
 class _Board:
@@ -192,7 +207,9 @@ def show_table(
 
 
 def _table(*headings: str) -> Table:
-    return Table(*headings, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(*headings, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.columns[0].no_wrap = True
+    return table
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +260,27 @@ def fields(changes: Mapping[str, Any], zone: ZoneInfo) -> list[str]:
         changes: Field by field, before and after.
         zone: The clinic's; moments are shown in it.
     """
-    told = [line for name, pair in changes.items() for line in _told(name, pair, zone, changes)]
+    ordered = sorted(changes.items(), key=lambda change: _rank(change[0]))
+    told = [line for name, pair in ordered for line in _told(name, pair, zone, changes)]
     if len(told) <= _MOST_FIELDS:
         return told
     return [*told[: _MOST_FIELDS - 1], f"and {len(told) - _MOST_FIELDS + 1} more"]
+
+
+_TELLING = (
+    "scheduled_start",
+    "status",
+    "appointment.status",
+    "softDeleted",
+    "consultation.soapNotes",
+    "consultation.vitals",
+    "consultation.diagnoses",
+)
+"""The fields that say most, first things first."""
+
+
+def _rank(name: str) -> int:
+    return _TELLING.index(name) if name in _TELLING else len(_TELLING)
 
 
 _IMPLIED = {

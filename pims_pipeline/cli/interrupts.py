@@ -1,15 +1,64 @@
-"""SIGTERM taken for Ctrl-C, so that a command that was told to end cleans up in the same way."""
+"""How commands that start things take Ctrl-C and SIGTERM, so that all of it is stopped.
+
+Both mean the same to them. For a process's main thread only.
+"""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """Within, SIGTERM raises ``KeyboardInterrupt``. Only for a process's main thread."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def interruptible() -> Iterator[None]:
+    """Within, Ctrl-C and SIGTERM raise ``KeyboardInterrupt``."""
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
+    for number, handler in before.items():
+        # A shell makes its background jobs ignore Ctrl-C; that stands.
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Within, interrupts wait for the block's end: what is half started cannot be stopped.
+
+    Raises:
+        KeyboardInterrupt: At the end, if there was one; also in place of what went wrong.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+        came.append(number)
+
+    before = {number: signal.getsignal(number) for number in _NUMBERS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def undisturbed_end() -> Iterator[None]:
+    """After the block, Ctrl-C and SIGTERM are ignored until the end of ``interruptible``.
+
+    An impatient second one must not leave half of what was started running.
+    """
+    try:
+        yield
+    finally:
+        for number in _NUMBERS:
+            signal.signal(number, signal.SIG_IGN)

@@ -1,14 +1,162 @@
 """Dagster runs in this process: over the store that is open, and why one failed."""
 
+import uuid
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pims_pipeline.cli.runtime import Store, provider_options
+from sqlalchemy import Connection
+
+from pims_pipeline.cli.errors import Refused
+from pims_pipeline.cli.progress import progress_bar
+from pims_pipeline.cli.runtime import Store, dagster_storage, provider_options
+from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.providers.registry import build_provider
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.audits import Audit, audits_of_run
+from pims_pipeline.store.credentials import credential_status
+from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.results import PHASES_OF, SyncScope
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
+
+_JOBS: Mapping[SyncScope, str] = MappingProxyType(
+    {
+        "inbound": "inbound_sync",
+        "cases": "case_sync",
+        "reconcile": "reconciliation_sync",
+        "full": "full_sync",
+    }
+)
+
+_STOPPED = "it was stopped; the next sync does what was left"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """How a run in this process ended.
+
+    Attributes:
+        audits: What it did, in the order it began to.
+        problem: Why it failed, where its audits do not say; None when it succeeded.
+    """
+
+    run_id: str
+    audits: Sequence[Audit]
+    problem: str | None
+
+
+def check_syncable(connection: Connection, clinic: Clinic) -> None:
+    """Make sure that the clinic is synced and has a login.
+
+    Raises:
+        Refused: If not.
+    """
+    if not clinic.is_active:
+        raise Refused(f"clinic {clinic.slug!r} was deactivated; it is synced no more")
+    if credential_status(connection, clinic) is None:
+        raise Refused(
+            f"no login is stored for clinic {clinic.slug!r}; enter it with `pims credentials set "
+            f"{clinic.slug} --company-id … --username … --password-stdin`"
+        )
+
+
+def check_partitions(start: date, window: DateRange) -> None:
+    """Make sure that the window's dates can be synced; ``start`` is the first that can.
+
+    Raises:
+        ValueError: If some cannot.
+    """
+    from pims_pipeline.orchestration.partitions import (  # noqa: PLC0415 - costs seconds
+        check_window,
+    )
+
+    check_window(start, window, datetime.now(UTC).date())
+
+
+def run_locally(
+    store: Store,
+    scope: SyncScope,
+    clinic: Clinic,
+    window: DateRange,
+    *,
+    config: Mapping[str, Mapping[str, object]] | None = None,
+) -> LocalRun:
+    """Do the run that Dagster would do, here, with a progress bar on a terminal.
+
+    Args:
+        store: Where everything is.
+        scope: Which phases.
+        clinic: Whose partitions; see ``check_syncable``.
+        window: The business dates; see ``check_partitions``.
+        config: The run's own choices, by asset.
+
+    Raises:
+        Refused: If the run was stopped before it began its work.
+    """
+    from dagster import DagsterExecutionInterruptedError  # noqa: PLC0415 - costs seconds
+
+    from pims_pipeline.orchestration.instance import open_instance  # noqa: PLC0415 - as above
+    from pims_pipeline.orchestration.launching import run_in_process  # noqa: PLC0415 - as above
+
+    run_id = str(uuid.uuid4())
+    windows = len(list(window.split()))
+    definitions = local_definitions(store)
+    with open_instance(store.settings.home, dagster_storage(store)) as instance:
+        try:
+            with progress_bar(PHASES_OF[scope], windows, lambda: _audits(store, run_id)):
+                outcome = run_in_process(
+                    definitions,
+                    _JOBS[scope],
+                    slugs=[clinic.slug],
+                    window=window,
+                    partition_start=store.settings.partition_start,
+                    instance=instance,
+                    engine=store.engine,
+                    run_id=run_id,
+                    run_config=_run_config(store.settings, config or {}),
+                )
+        except DagsterExecutionInterruptedError as error:
+            raise Refused(_STOPPED) from error
+        problem = None if outcome.success else _problem(instance, run_id)
+    return LocalRun(run_id, outcome.audits, problem)
+
+
+def _audits(store: Store, run_id: str) -> Sequence[Audit]:
+    with transaction(store.engine) as connection:
+        return audits_of_run(connection, run_id)
+
+
+def _run_config(
+    settings: Settings, config: Mapping[str, Mapping[str, object]]
+) -> dict[str, object]:
+    """Dagster's event lines are for its pages; a terminal gets them when it debugs."""
+    level = "DEBUG" if settings.log_level == "DEBUG" else "CRITICAL"
+    return {
+        "loggers": {"console": {"config": {"log_level": level}}},
+        "ops": {asset: {"config": dict(chosen)} for asset, chosen in config.items() if chosen},
+    }
+
+
+def _problem(instance: "DagsterInstance", run_id: str) -> str:
+    """Why the run failed, where its audits do not say."""
+    from dagster import (  # noqa: PLC0415 - costs seconds
+        DagsterEventType,
+        DagsterExecutionInterruptedError,
+    )
+
+    for end in instance.all_logs(run_id, of_type=DagsterEventType.RUN_FAILURE):
+        error = end.dagster_event.job_failure_data.error if end.dagster_event else None
+        if error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__:
+            return _STOPPED
+    if checks := failed_checks(instance, run_id):
+        return f"failed checks: {', '.join(checks)}; run {run_id} in Dagster's pages tells more"
+    return f"run {run_id} failed; Dagster's pages (`pims up`) or LOG_LEVEL=DEBUG tell more"
 
 
 def local_definitions(store: Store) -> "Definitions":

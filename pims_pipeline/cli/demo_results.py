@@ -1,0 +1,114 @@
+"""What the demonstration's first sync made, as tables: counts, samples, clock changes.
+
+Reads nothing: cases and visits are handed in.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from rich.console import Console
+
+from pims_pipeline.cli.demo_clinics import DemoClinic
+from pims_pipeline.cli.demo_display import say, show_table
+from pims_pipeline.cli.demo_scenario import Period
+from pims_pipeline.domain.cases import CaseStatus
+from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.simulator.control_client import TrueAppointment
+from pims_pipeline.store.case_views import ListedCase
+
+_SAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is stored of a clinic after its first sync.
+
+    Attributes:
+        listing: What became of the diary's records.
+        cases: All of the clinic's.
+    """
+
+    demo: DemoClinic
+    listing: Counts
+    cases: Sequence[ListedCase]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every visit of the diary has its case."""
+        visits = self.listing.found - self.listing.blocked - self.listing.quarantined
+        return 0 < visits <= len(self.cases)
+
+
+def show_what_was_made(console: Console, made: Sequence[Made], period: Period) -> None:
+    """What each clinic's records became, and some of the cases of the vendor's today."""
+    show_table(
+        console,
+        ["Clinic", "Diary", "Blocks", "Unreadable", "Cases", "Their status", "Enriched"],
+        [list(_counted(each, period)) for each in made],
+    )
+    headings = ["Local", "Patient", "Client", "Type", "Status", ""]
+    show_table(
+        console,
+        [f"Some cases of {period.vendor_today:%a %d %b}", *headings],
+        [list(_sample(each, case)) for each in made for case in _some(each, period.vendor_today)],
+    )
+
+
+def _counted(made: Made, period: Period) -> Iterator[str]:
+    cases = [case for case in made.cases if case.scheduled_date in period.window]
+    by_status = Counter(case.status for case in cases)
+    yield made.demo.clinic.slug
+    yield from map(str, (made.listing.found, made.listing.blocked, made.listing.quarantined))
+    yield str(len(cases))
+    yield ", ".join(f"{by_status[status]} {status}" for status in CaseStatus)
+    yield str(sum(case.enriched for case in cases))
+
+
+def _some(made: Made, day: date) -> Sequence[ListedCase]:
+    """A few cases of the day, spread over it, earliest first."""
+    cases = [case for case in reversed(made.cases) if case.scheduled_date == day]
+    return cases[:: max(1, len(cases) // _SAMPLES)][:_SAMPLES]
+
+
+def _sample(made: Made, case: ListedCase) -> Iterator[str]:
+    clinic, start = made.demo.clinic, case.scheduled_start
+    yield clinic.slug
+    yield f"{start.astimezone(clinic.zone):%H:%M}" if start else ""
+    species = f" ({case.patient_species})" if case.patient_species else ""
+    yield f"{case.patient_name}{species}"
+    yield case.client_name
+    yield case.case_type
+    yield "deleted" if case.soft_deleted else case.status
+    yield "enriched" if case.enriched else ""
+
+
+def show_clock_change(
+    console: Console, made: Made, day: date, visits: Sequence[TrueAppointment]
+) -> None:
+    """The visits around a clock change, as the vendor wrote them and as they are stored.
+
+    Args:
+        console: Where.
+        made: The clinic.
+        day: When its clocks change.
+        visits: The vendor's records of that day and its neighbours, in order of time.
+    """
+    stored = {case.pims_id: case for case in made.cases}
+    rows = []
+    for visit in visits:
+        case = stored.get(visit.id)
+        if case is not None and case.scheduled_start is not None:
+            local = case.scheduled_start.astimezone(made.demo.clinic.zone)
+            wrote, utc = f"{visit.start:%a %d %b %H:%M}", f"{case.scheduled_start:%a %d %b %H:%M}Z"
+            rows.append([wrote, utc, f"{local:%H:%M %Z} ({local:%z})", case.patient_name])
+    say(console, f"{made.demo.clinic.slug}: the clocks change on {day:%a %d %b}.")
+    headings = ["The vendor wrote", "Stored in UTC", "The clinic's clock", "Patient"]
+    show_table(console, headings, _around(rows, f"{day:%a %d %b}"))
+
+
+def _around(rows: list[list[str]], marked: str) -> list[list[str]]:
+    """The rows of the marked day, with the one before and the one after."""
+    places = [place for place, row in enumerate(rows) if row[0].startswith(marked)]
+    return rows[max(0, places[0] - 1) : places[-1] + 2] if places else rows

@@ -1,0 +1,172 @@
+"""``pims up`` as a person runs it: what answers, and what is left when it ends."""
+
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil  # type: ignore[import-untyped]  # it carries no types
+import pytest
+
+from pims_pipeline.cli.demo_clinics import DEMO_SLUGS
+from pims_pipeline.cli.errors import Refused
+from pims_pipeline.cli.up_services import Service
+from pims_pipeline_tests.cli.processes import (
+    PATIENCE_SECONDS,
+    command_line,
+    database_runs,
+    descendants,
+    environment,
+    interrupted,
+    is_alive,
+    own_home,
+    started,
+    told_until,
+    until,
+)
+
+SURFACE = """
+{
+  assetNodes { assetKey { path } isPartitioned isMaterializable }
+  assetNodeOrError(assetKey: {path: ["appointments"]}) {
+    ... on AssetNode { partitionKeysByDimension { name partitionKeys } }
+  }
+  repositoriesOrError {
+    ... on RepositoryConnection { nodes { location { name } jobs { name } } }
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """One home for the commands of this module."""
+    with own_home() as home:
+        yield home
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free: int = probe.getsockname()[1]
+    return free
+
+
+def asked(port: int, query: str) -> Any:
+    """The answer of Dagster's GraphQL."""
+    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        response = client.post(f"http://127.0.0.1:{port}/graphql", json={"query": query})
+    return response.raise_for_status().json()["data"]
+
+
+def dagster_process(parent: Any, module: str) -> psutil.Process:
+    """The child that runs the module."""
+    return next(each for each in descendants(parent) if module in command_line(each))
+
+
+def test_everything_is_up_until_ctrl_c(home: Path, port: int) -> None:
+    with started(home, "up", "--demo", f"--port={port}") as process:
+        out = told_until(process, "Ctrl-C stops everything.")
+        surface = asked(port, SURFACE)
+        daemon = dagster_process(process, "dagster._daemon")
+        secrets = [word for each in descendants(process) for word in command_line(each)]
+        status, _, err, alive = interrupted(process)
+
+    [location] = surface["repositoriesOrError"]["nodes"]
+    assets = {
+        each["assetKey"]["path"][0] for each in surface["assetNodes"] if each["isMaterializable"]
+    }
+    dimensions = {
+        each["name"]: each["partitionKeys"]
+        for each in surface["assetNodeOrError"]["partitionKeysByDimension"]
+    }
+    assert location["location"]["name"] == "pims_pipeline"
+    assert "full_sync" in {job["name"] for job in location["jobs"]}
+    assert assets == {"appointments", "consultations", "reconciliation"}
+    assert set(dimensions["clinic"]) == set(DEMO_SLUGS.values())
+    assert not any("postgresql" in word for word in secrets)
+    assert (status, alive) == (0, [])
+    assert not is_alive(daemon)
+    assert not database_runs(home)
+    for told in (f"http://127.0.0.1:{port}", "company id 1002", "dagster-daemon.log"):
+        assert told in out
+    assert err.endswith("Stopped.\n")
+
+
+def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
+    home: Path, port: int
+) -> None:
+    with started(home, "up", f"--port={port}") as process:
+        told_until(process, "Ctrl-C stops everything.")
+        family = descendants(process)
+        dagster_process(process, "dagster._daemon").kill()
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    log = home / "logs" / "dagster-daemon.log"
+    lines = err.splitlines()
+    assert process.returncode == 1
+    assert lines[-1].startswith("Error: dagster-daemon ended by itself (status -9)")
+    assert lines[-1].endswith(str(log))
+    assert "Instance is configured with the following daemons" in err
+    assert [each for each in family if is_alive(each)] == []
+    assert not database_runs(home)
+
+
+def test_a_port_in_use_is_told_in_one_line_before_anything_is_started() -> None:
+    with own_home() as home, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with started(home, "up", "--demo", f"--port={port}") as process:
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+        assert (process.returncode, out) == (1, "")
+        [line] = err.splitlines()
+        assert f"port {port} on 127.0.0.1 cannot be used (address already in use)" in line
+        assert not home.exists()
+
+
+def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None:
+    with started(home, "up", "--host=nowhere.invalid", f"--port={port}") as process:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (process.returncode, out) == (1, "")
+    assert err.splitlines() == ["Error: --host nowhere.invalid is no address of this machine"]
+
+
+ORPHAN = "import time; time.sleep(600)  # the orphan of a test"
+LEAVES_AN_ORPHAN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {ORPHAN!r}])"
+
+
+def test_what_a_service_leaves_behind_is_stopped_too(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    command = [sys.executable, "-c", LEAVES_AN_ORPHAN]
+    with Service("leaver", command, environment(tmp_path), log) as service:
+        ended = ending(service)
+        orphans = [each for each in psutil.process_iter() if ORPHAN in command_line(each)]
+
+    assert "leaver ended by itself (status 0)" in ended
+    assert len(orphans) == 1
+    assert [each for each in orphans if is_alive(each)] == []
+
+
+def ending(service: Service) -> str:
+    """What a service says of its end, once it has come to it."""
+    with pytest.raises(Refused) as told:
+        service.wait_for("http://127.0.0.1:9/", [service])
+    return str(told.value)
+
+
+def test_sigterm_is_taken_for_ctrl_c(home: Path, port: int) -> None:
+    with started(home, "up", f"--port={port}") as process:
+        until(lambda: bool(descendants(process)), process)
+        status, _, err, alive = interrupted(process, signal.SIGTERM)
+
+    assert (status, alive) == (0, [])
+    assert err.endswith("Stopped.\n")
+    assert not database_runs(home)
