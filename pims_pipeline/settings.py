@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +33,8 @@ LogFormat = Literal["console", "json"]
 _KEY_BYTES = 32
 _KEY_COMMAND = "openssl rand -base64 32"
 _DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2")
+_DAGSTER_PAGES = "http://127.0.0.1:3000"
+"""Where ``pims up`` serves them unless told otherwise."""
 _DAGSTER_SCHEME = "postgresql+psycopg2"
 """Under SQLAlchemy 2.1 a bare ``postgresql://`` means psycopg 3, on which Dagster's storage
 fails."""
@@ -80,6 +83,14 @@ def _checked_database_url(url: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _checked_web_address(url: str) -> str:
+    parts = urlsplit(url.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("not a web address")
+    parts.port  # noqa: B018 - raises ValueError when it is no port
+    return url.strip()
+
+
 def _split_at_commas(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -115,6 +126,7 @@ def default_partition_start(today: date) -> date:
 
 
 _Key = Annotated[SecretStr, AfterValidator(_checked_key)]
+_WebAddress = Annotated[str, AfterValidator(_checked_web_address)]
 _DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
 _DATABASE_MEANING = "a PostgreSQL address such as postgresql://user:password@host:5432/database"
 _KEY_MEANING = f"32 random bytes in base64; make one with: {_KEY_COMMAND}"
@@ -137,6 +149,11 @@ class Settings(BaseSettings):
     )
     dagster_postgres_url: _DatabaseUrl | None = Field(
         default=None, validation_alias="DAGSTER_POSTGRES_URL", description=_DATABASE_MEANING
+    )
+    dagster_graphql_url: _WebAddress | None = Field(
+        default=None,
+        validation_alias="DAGSTER_GRAPHQL_URL",
+        description="a web address such as http://127.0.0.1:3000/graphql",
     )
     encryption_key: _Key | None = Field(
         default=None, validation_alias="ENCRYPTION_KEY", description=_KEY_MEANING
@@ -224,6 +241,15 @@ class Settings(BaseSettings):
     def retired_key_bytes(self) -> tuple[bytes, ...]:
         """The 32 bytes of each key that may still decrypt, in the order given."""
         return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys_retired)
+
+    def dagster_pages(self) -> str:
+        """Where Dagster's pages are, without a slash at the end; no user or password in it."""
+        if self.dagster_graphql_url is None:
+            return _DAGSTER_PAGES
+        parts = urlsplit(self.dagster_graphql_url)
+        path = parts.path.rstrip("/").removesuffix("/graphql")
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{path}"
 
     def dagster_url(self, database_url: str) -> str:
         """Where Dagster keeps its runs and events, with the driver its storage works on.

@@ -78,6 +78,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         monkeypatch,
         PIMS_DATABASE_URL=DATABASE,
         DAGSTER_POSTGRES_URL="postgres://dagster:secret@db.example/dagster",
+        DAGSTER_GRAPHQL_URL="https://dagster.example/graphql",
         ENCRYPTION_KEY=KEY,
         ENCRYPTION_KEYS_RETIRED=f"{OLD_KEY}, {KEY},",
         PIMS_HOME=str(tmp_path),
@@ -96,6 +97,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert settings.database_url.get_secret_value() == DATABASE
     assert settings.encryption_key_bytes() == bytes(range(32))
     assert settings.retired_key_bytes() == (bytes(32), bytes(range(32)))
+    assert settings.dagster_graphql_url == "https://dagster.example/graphql"
     assert settings.home == tmp_path
     assert settings.partition_start == date(2025, 3, 1)
     assert settings.chromium_path == chromium
@@ -108,6 +110,22 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loaded(monkeypatch, PIMS_HOME="data/pims").home == Path.cwd() / "data" / "pims"
+
+
+@pytest.mark.parametrize(
+    ("address", "pages"),
+    [
+        ("", "http://127.0.0.1:3000"),
+        ("http://localhost:3001/graphql", "http://localhost:3001"),
+        ("https://dagster.example/pims/graphql/", "https://dagster.example/pims"),
+        ("https://dagster.example/", "https://dagster.example"),
+        ("https://user:hunter2@dagster.example/graphql", "https://dagster.example"),
+    ],
+)
+def test_dagster_s_pages_are_beside_its_graphql(
+    monkeypatch: pytest.MonkeyPatch, address: str, pages: str
+) -> None:
+    assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_pages() == pages
 
 
 def test_dagster_gets_the_pipeline_s_database_with_the_driver_it_works_on() -> None:
@@ -133,6 +151,10 @@ def test_dagster_gets_its_own_database_when_one_is_named(
         ("PIMS_DATABASE_URL", "sqlite:///pims.db"),
         ("PIMS_DATABASE_URL", "postgresql://"),
         ("DAGSTER_POSTGRES_URL", "db.example/pims"),
+        ("DAGSTER_GRAPHQL_URL", "dagster.example"),
+        ("DAGSTER_GRAPHQL_URL", "ftp://dagster.example"),
+        ("DAGSTER_GRAPHQL_URL", "http://"),
+        ("DAGSTER_GRAPHQL_URL", "http://dagster.example:many"),
         ("ENCRYPTION_KEY", "not a key at all"),
         ("ENCRYPTION_KEY", base64.b64encode(bytes(16)).decode()),
         ("ENCRYPTION_KEYS_RETIRED", f"{KEY},short"),

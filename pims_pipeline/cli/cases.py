@@ -1,6 +1,5 @@
 """``pims cases``: looking at cases, and at what happened to each."""
 
-from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -8,14 +7,17 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from pims_pipeline.cli.errors import Misused
 from pims_pipeline.cli.options import BusinessDate, clinic_option, examples, json_option
 from pims_pipeline.cli.output import print_json, print_table
 from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.cli.stories import told_story
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.case_stories import CaseStory, case_story
+from pims_pipeline.store.case_stories import case_of_visit, case_story
 from pims_pipeline.store.case_views import ListedCase, list_cases
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.provenance import provenance_result
 from pims_pipeline.sync.results import utc_text
 
 
@@ -106,82 +108,42 @@ def _listed(case: ListedCase) -> dict[str, Any]:
 @cases.command(
     epilog=examples(
         "pims cases show 0b6f4bd2-3f5c-5c27-9d6e-6f0f6f1f2a10",
-        "pims cases show 0b6f4bd2-3f5c-5c27-9d6e-6f0f6f1f2a10 --json",
+        "pims cases show --pims-id 48213 --clinic riverbend --json",
     )
 )
-@click.argument("case_id", metavar="ID", type=click.UUID)
+@click.argument("case_id", metavar="[ID]", type=click.UUID, required=False)
+@click.option("--pims-id", metavar="X", help="The visit's identity at the vendor, in place of ID.")
+@click.option("--clinic", "slug", metavar="SLUG", help="Which clinic's; goes with --pims-id.")
 @json_option
 @click.pass_obj
-def show(settings: Settings, *, case_id: UUID, as_json: bool) -> None:
+def show(
+    settings: Settings,
+    *,
+    case_id: UUID | None,
+    pims_id: str | None,
+    slug: str | None,
+    as_json: bool,
+) -> None:
     """Show a case and everything that happened to it, oldest first, each with its cause.
 
-    Times are the clinic's own; in JSON they are UTC.
+    Times are the clinic's own and UTC; in JSON the plain ones are UTC.
     """
+    _check_words(case_id, pims_id, slug)
     with open_store(settings) as store, transaction(store.engine) as connection:
+        if case_id is None:
+            clinic = clinic_by_slug(connection, slug or "")
+            case_id = case_of_visit(connection, clinic, pims_id or "")
         story = case_story(connection, case_id)
+    told = provenance_result(story, dagster_pages=settings.dagster_pages())
     if as_json:
-        print_json(_document(story))
+        print_json(told)
         return
-    for line in _summary(story):
+    for line in told_story(told):
         click.echo(line)
-    click.echo()
-    zone = ZoneInfo(story.timezone)
-    print_table(
-        ["When", "What", "Changed", "Partition", "Run", "Sync"],
-        (
-            (
-                _local(event.occurred_at, zone, "%Y-%m-%d %H:%M:%S"),
-                event.kind,
-                ", ".join(event.changes),
-                event.partition_key,
-                event.run_id,
-                str(event.audit_id),
-            )
-            for event in story.events
-        ),
-        empty="Nothing is recorded of it: people made it, or it stems from before the records.",
-    )
 
 
-def _summary(story: CaseStory) -> Iterator[str]:
-    zone = ZoneInfo(story.timezone)
-    species = f" ({story.patient_species})" if story.patient_species else ""
-    when = _local(story.scheduled_start, zone, "%H:%M")
-    yield f"{story.patient_name}{species}, {story.client_name}"
-    yield f"{story.scheduled_date} {when} {story.timezone}, {story.case_type}, {story.status}"
-    origin = f"{story.provider_type} {story.pims_id}" if story.pims_id else "made by people"
-    yield f"{story.clinic}, {origin}"
-
-
-def _document(story: CaseStory) -> dict[str, Any]:
-    return {
-        "id": str(story.id),
-        "clinic": story.clinic,
-        "providerType": story.provider_type,
-        "pimsId": story.pims_id,
-        "patientName": story.patient_name,
-        "patientSpecies": story.patient_species,
-        "clientName": story.client_name,
-        "clientPhone": story.client_phone,
-        "scheduledDate": story.scheduled_date.isoformat(),
-        "scheduledStart": _text(story.scheduled_start),
-        "scheduledEnd": _text(story.scheduled_end),
-        "status": story.status,
-        "caseType": story.case_type,
-        "visibility": story.visibility,
-        "metadata": story.metadata,
-        "createdAt": utc_text(story.created_at),
-        "updatedAt": utc_text(story.updated_at),
-        "events": [
-            {
-                "seq": event.seq,
-                "kind": event.kind,
-                "occurredAt": utc_text(event.occurred_at),
-                "partitionKey": event.partition_key,
-                "runId": event.run_id,
-                "syncId": str(event.audit_id),
-                "changes": event.changes,
-            }
-            for event in story.events
-        ],
-    }
+def _check_words(case_id: UUID | None, pims_id: str | None, slug: str | None) -> None:
+    if case_id is None and (pims_id is None or slug is None):
+        raise Misused("give the case's ID, or both --pims-id and --clinic")
+    if case_id is not None and (pims_id is not None or slug is not None):
+        raise Misused("give either the case's ID or --pims-id and --clinic, not both")

@@ -60,6 +60,11 @@ def explained(error: Exception) -> click.ClickException:
         DatabaseUnavailable,
     )
     from pims_pipeline.store.embedded import EmbeddedDatabaseFailed  # noqa: PLC0415 - see above
+    from pims_pipeline.store.failures import (  # noqa: PLC0415 - see above
+        FailureResolved,
+        UnknownFailure,
+    )
+    from pims_pipeline.store.holds import HoldDecided, UnknownHold  # noqa: PLC0415 - see above
     from pims_pipeline.store.vault import BadEncryptionKey, Undecryptable  # noqa: PLC0415
 
     if isinstance(error, SettingsError):
@@ -73,9 +78,13 @@ def explained(error: Exception) -> click.ClickException:
         DatabaseNotMigrated,
         DatabaseUnavailable,
         EmbeddedDatabaseFailed,
+        FailureResolved,
+        HoldDecided,
         NoCredentials,
         PimsError,
         Undecryptable,
+        UnknownFailure,
+        UnknownHold,
     )
     if isinstance(error, shown):
         return Refused(str(error))

@@ -25,7 +25,7 @@ COMMANDS = {
     "demo": Entry(
         "demo", "demo", "Play a day at three made-up clinics, and show how their cases follow it."
     ),
-    "up": Entry("up", "up", "Start everything: database, Dagster's pages and daemon."),
+    "up": Entry("up", "up", "Start everything: the database, Dagster's pages and its daemon."),
     "migrate": Entry("migrate", "migrate", "Bring the database's tables up to date."),
     "simulate": Entry("simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."),
     "clinics": Entry("clinics", "clinics", "Register clinics and choose when they are synced."),
@@ -34,6 +34,12 @@ COMMANDS = {
     ),
     "sync": Entry("sync", "sync", "Sync a clinic now, in this process."),
     "cases": Entry("cases", "cases", "Look at cases and at what happened to them."),
+    "holds": Entry("holds", "holds", "Decide on deletions that the deletion guard holds back."),
+    "failures": Entry(
+        "failures",
+        "failures",
+        "Look at records that could not be read or fetched, and try them again.",
+    ),
     "status": Entry("status", "status", "Show how each clinic stands."),
 }
 

@@ -4,27 +4,31 @@ What a sync is answered with stands in ``pims_pipeline.sync.results``, how its p
 shown in ``progress``.
 """
 
-import uuid
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import click
 
 from pims_pipeline.cli.errors import Misused, Refused, typed
-from pims_pipeline.cli.local_runs import failed_checks, local_definitions
-from pims_pipeline.cli.options import BusinessDate, clinic_option, examples, json_option
+from pims_pipeline.cli.local_runs import check_partitions, check_syncable, run_locally
+from pims_pipeline.cli.options import (
+    BusinessDate,
+    Function,
+    clinic_option,
+    examples,
+    json_option,
+)
 from pims_pipeline.cli.output import print_json, print_table
-from pims_pipeline.cli.progress import progress_bar
-from pims_pipeline.cli.runtime import Group, Store, dagster_storage, open_store
+from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.case_stories import cases_deleted_by
 from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_slug, schedule_config
-from pims_pipeline.store.credentials import credential_status
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import (
     PHASES_OF,
@@ -34,19 +38,39 @@ from pims_pipeline.sync.results import (
     sync_result,
 )
 
-if TYPE_CHECKING:
-    from dagster import DagsterInstance
+_ALL_PERCENT = 100
+AnyResult = PhaseResult | FullResult
 
-_JOBS: Mapping[SyncScope, str] = MappingProxyType(
-    {
-        "inbound": "inbound_sync",
-        "cases": "case_sync",
-        "reconcile": "reconciliation_sync",
-        "full": "full_sync",
-    }
-)
 
-_STOPPED = "it was stopped; the next sync does what was left"
+def _percent(context: click.Context, option: click.Parameter, value: float | None) -> float | None:  # noqa: ARG001 - click's signature
+    # Click's own range takes what is no number.
+    if value is not None and not (math.isfinite(value) and 0 <= value <= _ALL_PERCENT):
+        raise Misused("--max-percent is a share of the window's cases: a number from 0 to 100")
+    return value
+
+
+def limit_options(command: Function) -> Function:
+    """The options that set the deletion guard's thresholds for one run."""
+    percent: Callable[[Function], Function] = click.option(
+        "--max-percent",
+        type=float,
+        callback=_percent,
+        metavar="P",
+        help="Share of the window's cases that may be retired at once, 0 to 100; "
+        "PIMS_DELETION_GUARD_PERCENT unless given.",
+    )
+    orphans: Callable[[Function], Function] = click.option(
+        "--max-orphans",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="So many may always be retired; PIMS_DELETION_GUARD_MIN unless given.",
+    )
+    return orphans(percent(command))
+
+
+def _limits(max_orphans: int | None, max_percent: float | None) -> dict[str, object]:
+    chosen = {"deletion_guard_min": max_orphans, "deletion_guard_percent": max_percent}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 @click.group(cls=Group)
@@ -65,6 +89,7 @@ class Request(NamedTuple):
     first: date | None
     last: date | None
     as_json: bool
+    limits: Mapping[str, object] = MappingProxyType({})
 
 
 def default_window(
@@ -78,7 +103,11 @@ def default_window(
         config: How far the clinic's syncs look back and ahead.
         earliest: The first date that can be synced.
     """
-    back = max(today - timedelta(days=config.lookback_days), earliest)
+    days_back = config.lookback_days
+    if scope == "cases":
+        # Medical records are corrected for weeks, and asked for again as long.
+        days_back = max(days_back, EnrichmentPolicy().days_back)
+    back = max(today - timedelta(days=days_back), earliest)
     ahead = today + timedelta(days=config.days_ahead)
     match scope:
         case "inbound":
@@ -134,7 +163,12 @@ def inbound(
     )
 )
 @clinic_option
-@click.option("--from", "first", type=BusinessDate(), help="First date; lookback-days ago.")
+@click.option(
+    "--from",
+    "first",
+    type=BusinessDate(),
+    help=f"First date; lookback-days ago, or {EnrichmentPolicy().days_back} if that is more.",
+)
 @click.option("--to", "last", type=BusinessDate(), help="Last date; today unless given.")
 @json_option
 @click.pass_obj
@@ -149,18 +183,28 @@ def cases(
     epilog=examples(
         "pims sync reconcile --clinic riverbend",
         "pims sync reconcile --clinic riverbend --from 2026-03-29 --to 2026-03-29 --json",
+        "pims sync reconcile --clinic riverbend --max-orphans 2 --max-percent 10",
     )
 )
 @clinic_option
 @click.option("--from", "first", type=BusinessDate(), help="First date; lookback-days ago.")
 @click.option("--to", "last", type=BusinessDate(), help="Last date; days-ahead from today.")
+@limit_options
 @json_option
 @click.pass_obj
 def reconcile(
-    settings: Settings, *, slug: str, first: date | None, last: date | None, as_json: bool
+    settings: Settings,
+    *,
+    slug: str,
+    first: date | None,
+    last: date | None,
+    max_orphans: int | None,
+    max_percent: float | None,
+    as_json: bool,
 ) -> None:
     """Retire cases whose visit is gone from the diary; nothing is physically deleted."""
-    _sync(settings, Request("reconcile", slug, first, last, as_json))
+    limits = _limits(max_orphans, max_percent)
+    _sync(settings, Request("reconcile", slug, first, last, as_json, limits))
 
 
 @sync.command(
@@ -174,19 +218,28 @@ def reconcile(
     "--from", "first", type=BusinessDate(), help="First date; never later than lookback-days ago."
 )
 @click.option("--to", "last", type=BusinessDate(), help="Last date; days-ahead from today.")
+@limit_options
 @json_option
 @click.pass_obj
 def full(
-    settings: Settings, *, slug: str, first: date | None, last: date | None, as_json: bool
+    settings: Settings,
+    *,
+    slug: str,
+    first: date | None,
+    last: date | None,
+    max_orphans: int | None,
+    max_percent: float | None,
+    as_json: bool,
 ) -> None:
     """Do all three phases over the same dates, in one run."""
-    _sync(settings, Request("full", slug, first, last, as_json))
+    limits = _limits(max_orphans, max_percent)
+    _sync(settings, Request("full", slug, first, last, as_json, limits))
 
 
 def _sync(settings: Settings, request: Request) -> None:
     with open_store(settings) as store:
         clinic, window = _prepared(store, request)
-        result = _run(store, request.scope, clinic, window)
+        result = _run(store, request, clinic, window)
     if request.as_json:
         print_json(result)
     else:
@@ -200,110 +253,44 @@ def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
     with transaction(store.engine) as connection:
         clinic = clinic_by_slug(connection, request.slug)
         config = schedule_config(connection, clinic)
-        login = credential_status(connection, clinic)
-    if not clinic.is_active:
-        raise Refused(f"clinic {clinic.slug!r} was deactivated; it is synced no more")
-    if login is None:
-        raise Refused(
-            f"no login is stored for clinic {clinic.slug!r}; enter it with `pims credentials set "
-            f"{clinic.slug} --company-id … --username … --password-stdin`"
-        )
+        check_syncable(connection, clinic)
     today = business_date(datetime.now(UTC), clinic.zone)
     start = store.settings.partition_start
     with typed():
         default = default_window(request.scope, today, config, earliest=start)
         window = chosen_window(request.scope, default, request.first, request.last)
-    _check_partitions(start, window)
+        check_partitions(start, window)
     return clinic, window
 
 
-def _check_partitions(start: date, window: DateRange) -> None:
-    from pims_pipeline.orchestration.partitions import (  # noqa: PLC0415 - costs seconds
-        OutsidePartitions,
-        check_window,
+def _run(store: Store, request: Request, clinic: Clinic, window: DateRange) -> AnyResult:
+    run = run_locally(
+        store,
+        request.scope,
+        clinic,
+        window,
+        config={"reconciliation": request.limits} if request.limits else None,
     )
-
-    try:
-        check_window(start, window, datetime.now(UTC).date())
-    except OutsidePartitions as error:
-        raise Misused(str(error)) from error
-
-
-def _run(
-    store: Store, scope: SyncScope, clinic: Clinic, window: DateRange
-) -> PhaseResult | FullResult:
-    from dagster import DagsterExecutionInterruptedError  # noqa: PLC0415 - costs seconds
-
-    from pims_pipeline.orchestration.instance import open_instance  # noqa: PLC0415 - as above
-    from pims_pipeline.orchestration.launching import run_in_process  # noqa: PLC0415 - as above
-
-    run_id = str(uuid.uuid4())
-    windows = len(list(window.split()))
-    definitions = local_definitions(store)
-    with open_instance(store.settings.home, dagster_storage(store)) as instance:
-        try:
-            with progress_bar(PHASES_OF[scope], windows, lambda: _audits(store, run_id)):
-                outcome = run_in_process(
-                    definitions,
-                    _JOBS[scope],
-                    slugs=[clinic.slug],
-                    window=window,
-                    partition_start=store.settings.partition_start,
-                    instance=instance,
-                    engine=store.engine,
-                    run_id=run_id,
-                    run_config=_run_config(store.settings),
-                )
-        except DagsterExecutionInterruptedError as error:
-            raise Refused(_STOPPED) from error
-        problem = None if outcome.success else _problem(instance, run_id)
     with transaction(store.engine) as connection:
-        deleted = cases_deleted_by(connection, [audit.id for audit in outcome.audits])
+        deleted = cases_deleted_by(connection, [audit.id for audit in run.audits])
     return sync_result(
-        scope,
-        outcome.audits,
+        request.scope,
+        run.audits,
         window,
         now=datetime.now(UTC),
         deleted_cases=deleted,
-        error=problem,
+        error=run.problem,
     )
 
 
-def _audits(store: Store, run_id: str) -> Sequence[Audit]:
-    with transaction(store.engine) as connection:
-        return audits_of_run(connection, run_id)
-
-
-def _run_config(settings: Settings) -> dict[str, object]:
-    """Dagster's event lines are for its pages; a terminal gets them when it debugs."""
-    level = "DEBUG" if settings.log_level == "DEBUG" else "CRITICAL"
-    return {"loggers": {"console": {"config": {"log_level": level}}}}
-
-
-def _problem(instance: "DagsterInstance", run_id: str) -> str:
-    """Why the run failed, where its audits do not say."""
-    from dagster import (  # noqa: PLC0415 - costs seconds
-        DagsterEventType,
-        DagsterExecutionInterruptedError,
-    )
-
-    for end in instance.all_logs(run_id, of_type=DagsterEventType.RUN_FAILURE):
-        error = end.dagster_event.job_failure_data.error if end.dagster_event else None
-        if error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__:
-            return _STOPPED
-    if checks := failed_checks(instance, run_id):
-        return f"failed checks: {', '.join(checks)}; run {run_id} in Dagster's pages tells more"
-    return f"run {run_id} failed; Dagster's pages (`pims up`) or LOG_LEVEL=DEBUG tell more"
-
-
-def _why(result: PhaseResult | FullResult) -> str:
+def _why(result: AnyResult) -> str:
     phases = _phases(result)
     reasons = [phase["error"] for phase in phases.values() if "error" in phase]
     # Phases that did not run for want of the first one's diary have nothing to say.
     return reasons[0] if reasons else result.get("error", "")
 
 
-def _phases(result: PhaseResult | FullResult) -> dict[SyncType | None, PhaseResult]:
+def _phases(result: AnyResult) -> dict[SyncType | None, PhaseResult]:
     if "inboundResult" in result:
         return {
             SyncType.INBOUND: result["inboundResult"],
@@ -313,7 +300,7 @@ def _phases(result: PhaseResult | FullResult) -> dict[SyncType | None, PhaseResu
     return {None: result}
 
 
-def _print_result(scope: SyncScope, result: PhaseResult | FullResult) -> None:
+def _print_result(scope: SyncScope, result: AnyResult) -> None:
     dates = result["dateRange"]
     click.echo(f"{dates['startDate']} to {dates['endDate']}")
     print_table(

@@ -37,6 +37,15 @@ class EnrichmentPolicy:
     max_attempts: int = 8
     min_fetches_to_fail: int = 3
 
+    @property
+    def days_back(self) -> int:
+        """How many business dates back a visit may lie whose record is still asked for again.
+
+        One more than the oldest re-check age: a visit of the evening reaches that age in the
+        evening, and may be looked at on the day after.
+        """
+        return max(self.recheck_ages, default=timedelta()).days + 1
+
     def retry_at(self, attempts: int, now: datetime, jitter: float) -> datetime | None:
         """When to try again after ``attempts`` failures, or None when they were too many.
 

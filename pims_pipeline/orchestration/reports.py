@@ -17,6 +17,8 @@ from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
 MAX_LISTED_IDS = 100
 """How many ids a partition's metadata lists; the audit names them all."""
 
+PROVENANCE = "`pims cases show ID` tells what happened to a case, when, and why"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowFailure:
@@ -105,6 +107,7 @@ def _metadata(outcome: PhaseOutcome, day: date) -> dict[str, dg.MetadataValue]:
     quiet = counts.unchanged + counts.blocked + counts.skipped
     if outcome.changed_case_ids and counts.found > quiet:
         told["window_changed_case_ids"] = _ids(outcome.changed_case_ids)
+        told["provenance"] = dg.MetadataValue.text(PROVENANCE)
     if outcome.deleted_case_ids and counts.deleted:
         told["window_deleted_case_ids"] = _ids(outcome.deleted_case_ids)
     if outcome.hold_id:

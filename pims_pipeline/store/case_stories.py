@@ -1,23 +1,47 @@
 """A case as people ask for it: how it stands, and everything that happened to it.
 
 Read-only. Events are written in ``pims_pipeline.store.events``, cases in
-``pims_pipeline.store.cases``.
+``pims_pipeline.store.cases``; how a story is told stands in ``pims_pipeline.sync.provenance``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select, text
 
 from pims_pipeline.domain.cases import EventKind
-from pims_pipeline.store.tables import case_events, cases, clinics
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.cases import SOFT_DELETED
+from pims_pipeline.store.tables import (
+    case_events,
+    case_sync_audits,
+    cases,
+    clinics,
+    credential_access_log,
+    pims_appointments,
+)
 
 
 class UnknownCase(Exception):
     """No case has that id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialAccess:
+    """One decryption of a clinic's credentials or session, by a run.
+
+    Attributes:
+        purpose: A word or two, such as ``login``.
+        accessed_at: Aware UTC.
+    """
+
+    run_id: str
+    purpose: str
+    accessed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +50,21 @@ class StoredEvent:
 
     Attributes:
         occurred_at: Aware UTC.
+        phase: The phase that did it.
         source_digest: Digest of the vendor's record that caused it, if one did.
+        vendor_updated_at: When the vendor had last changed that record, aware UTC; None
+            unless it is the record that is landed now, and says so.
     """
 
     seq: int
-    kind: str
+    kind: EventKind
     occurred_at: datetime
     partition_key: str
     run_id: str
     audit_id: UUID
+    phase: SyncType
     source_digest: str | None
+    vendor_updated_at: datetime | None
     changes: Mapping[str, Any] = field(repr=False)
 
 
@@ -46,6 +75,7 @@ class CaseStory:
     Attributes:
         timezone: The clinic's zone; the moments are aware UTC.
         metadata: What the syncs and the application keep of the case.
+        accesses: To the clinic's secrets, by the runs of the events; oldest first.
     """
 
     id: UUID
@@ -67,6 +97,7 @@ class CaseStory:
     created_at: datetime
     updated_at: datetime
     events: tuple[StoredEvent, ...]
+    accesses: tuple[CredentialAccess, ...] = ()
 
 
 def case_story(connection: Connection, case_id: UUID) -> CaseStory:
@@ -84,6 +115,7 @@ def case_story(connection: Connection, case_id: UUID) -> CaseStory:
         raise UnknownCase(
             f"no case has the id {case_id}; `pims cases list --clinic …` shows the ids"
         )
+    events = _events(connection, case_id)
     return CaseStory(
         id=row.id,
         clinic=row.slug,
@@ -103,27 +135,113 @@ def case_story(connection: Connection, case_id: UUID) -> CaseStory:
         metadata=row.metadata,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        events=_events(connection, case_id),
+        events=events,
+        accesses=_accesses(connection, row.clinic_id, {event.run_id for event in events}),
     )
 
 
 def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
+    landed = pims_appointments
     rows = connection.execute(
-        select(case_events).where(case_events.c.case_id == case_id).order_by(case_events.c.seq)
+        select(
+            case_events,
+            case_sync_audits.c.sync_type,
+            landed.c.payload["vendorUpdatedAt"].astext.label("vendor_updated_at"),
+        )
+        .join(case_sync_audits, case_sync_audits.c.id == case_events.c.audit_id)
+        .outerjoin(cases, cases.c.id == case_events.c.case_id)
+        .outerjoin(
+            landed,
+            and_(
+                landed.c.clinic_id == cases.c.clinic_id,
+                landed.c.provider_type == cases.c.provider_type,
+                landed.c.pims_id == cases.c.pims_id,
+                landed.c.digest == case_events.c.source_digest,
+            ),
+        )
+        .where(case_events.c.case_id == case_id)
+        .order_by(case_events.c.seq)
     )
     return tuple(
         StoredEvent(
             seq=row.seq,
-            kind=row.kind,
+            kind=EventKind(row.kind),
             occurred_at=row.occurred_at,
             partition_key=row.partition_key,
             run_id=row.run_id,
             audit_id=row.audit_id,
+            phase=SyncType(row.sync_type),
             source_digest=row.source_digest,
+            vendor_updated_at=_moment(row.vendor_updated_at),
             changes=row.changes,
         )
         for row in rows
     )
+
+
+def _moment(said: str | None) -> datetime | None:
+    return datetime.fromisoformat(said) if said else None
+
+
+def _accesses(
+    connection: Connection, clinic_id: UUID, run_ids: Collection[str]
+) -> tuple[CredentialAccess, ...]:
+    log = credential_access_log
+    rows = connection.execute(
+        select(log.c.run_id, log.c.purpose, log.c.accessed_at)
+        .where(log.c.clinic_id == clinic_id, log.c.run_id.in_(run_ids))
+        .order_by(log.c.id)
+    )
+    return tuple(
+        CredentialAccess(run_id=row.run_id, purpose=row.purpose, accessed_at=row.accessed_at)
+        for row in rows
+    )
+
+
+def case_of_visit(connection: Connection, clinic: Clinic, pims_id: str) -> UUID:
+    """The id of the case that the clinic's visit with that identity made.
+
+    Raises:
+        UnknownCase: If it made none.
+    """
+    found: UUID | None = connection.scalar(
+        select(cases.c.id).where(
+            cases.c.clinic_id == clinic.id,
+            cases.c.provider_type == clinic.provider_type,
+            cases.c.pims_id == pims_id,
+        )
+    )
+    if found is None:
+        raise UnknownCase(
+            f"no case of {clinic.slug} has the vendor identity {pims_id!r}; "
+            f"`pims cases list --clinic {clinic.slug} --json` shows them"
+        )
+    return found
+
+
+class CaseState(NamedTuple):
+    """How a case stands, without anything about people."""
+
+    id: UUID
+    pims_id: str | None
+    scheduled_date: date
+    status: str
+    soft_deleted: bool
+
+
+def case_states(connection: Connection, case_ids: Collection[UUID]) -> dict[UUID, CaseState]:
+    """How these cases stand, by id, in the order of their visits; unknown ids are left out."""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT c.id, c.pims_id, c.scheduled_date, c.status, {SOFT_DELETED} AS soft_deleted
+            FROM cases AS c WHERE c.id = ANY(:ids)
+            ORDER BY c.scheduled_date, c.scheduled_start, c.id
+            """  # noqa: S608 - fixed column list
+        ),
+        {"ids": list(case_ids)},
+    )
+    return {row.id: CaseState(*row) for row in rows}
 
 
 def cases_deleted_by(connection: Connection, audit_ids: list[UUID]) -> list[UUID]:

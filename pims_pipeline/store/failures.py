@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import SyncType
-from pims_pipeline.store.tables import sync_failures
+from pims_pipeline.store.tables import cases, clinics, sync_failures
+
+
+class UnknownFailure(Exception):
+    """There is no such failure."""
+
+
+class FailureResolved(Exception):
+    """The failure needs no retry any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +49,11 @@ class FailureInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """An open failure. Moments are aware UTC; see ``FailureInput`` for the rest."""
+    """A failure. Moments are aware UTC; see ``FailureInput`` for the rest.
+
+    Attributes:
+        resolved_at: None while it is open.
+    """
 
     id: UUID
     phase: SyncType
@@ -55,6 +67,37 @@ class Failure:
     first_failed_at: datetime
     last_failed_at: datetime
     next_retry_at: datetime | None
+    resolved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicFailure:
+    """A failure with where it belongs, as people look at it.
+
+    Attributes:
+        case_id: The case of the record's visit, if there is one.
+        case_date: The business date on which that case now stands.
+    """
+
+    clinic_slug: str
+    failure: Failure
+    case_id: UUID | None
+    case_date: date | None
+
+    @property
+    def dates(self) -> DateRange | None:
+        """The dates that a retry has to cover; None when they are not known.
+
+        A medical record is asked for where its case now stands. A record that could not
+        be read is in the window it was found in, also when its date was misread.
+        """
+        failure = self.failure
+        day, window = failure.business_date, failure.window
+        if failure.phase is SyncType.CASES:
+            day = self.case_date or day
+        elif window is not None and day not in window:
+            day = None
+        return DateRange(day, day) if day else window
 
 
 def _open(clinic: Clinic, phase: SyncType) -> ColumnElement[bool]:
@@ -181,6 +224,88 @@ def open_failures(connection: Connection, clinic: Clinic, phase: SyncType) -> li
     return [_failure(row) for row in rows]
 
 
+def list_failures(
+    connection: Connection, *, clinic: Clinic | None = None, open_only: bool = True
+) -> list[ClinicFailure]:
+    """Failures, the latest to fail first; of one clinic or all, open or also resolved."""
+    table = sync_failures
+    query = _listed().order_by(table.c.last_failed_at.desc(), table.c.id)
+    if clinic is not None:
+        query = query.where(table.c.clinic_id == clinic.id)
+    if open_only:
+        query = query.where(table.c.resolved_at.is_(None))
+    return [_clinic_failure(row) for row in connection.execute(query)]
+
+
+def failure_by_id(connection: Connection, failure_id: UUID, *, lock: bool = False) -> ClinicFailure:
+    """The failure, open or resolved.
+
+    Args:
+        connection: In a transaction.
+        failure_id: Which failure.
+        lock: Whether nobody else may change it until the transaction ends.
+
+    Raises:
+        UnknownFailure: If there is none.
+    """
+    query = _listed().where(sync_failures.c.id == failure_id)
+    if lock:
+        query = query.with_for_update(of=sync_failures)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UnknownFailure(
+            f"there is no failure {failure_id}; `pims failures list` shows those there are"
+        )
+    return _clinic_failure(row)
+
+
+def make_due(connection: Connection, failure_id: UUID, now: datetime) -> ClinicFailure:
+    """Let an open failure be tried again from ``now`` (aware) on, also a dead one.
+
+    Returns:
+        The failure as it stood before.
+
+    Raises:
+        UnknownFailure: If there is none.
+        FailureResolved: If it is resolved.
+    """
+    known = failure_by_id(connection, failure_id, lock=True)
+    if known.failure.resolved_at is not None:
+        raise FailureResolved(
+            f"failure {failure_id} was resolved on {known.failure.resolved_at:%Y-%m-%d %H:%M} UTC, "
+            "so there is nothing to try again"
+        )
+    connection.execute(
+        update(sync_failures).where(sync_failures.c.id == failure_id).values(next_retry_at=now)
+    )
+    return known
+
+
+def _listed() -> Select[*tuple[object, ...]]:
+    table = sync_failures
+    return (
+        select(
+            table,
+            clinics.c.slug,
+            cases.c.id.label("case_id"),
+            cases.c.scheduled_date.label("case_date"),
+        )
+        .join(clinics, clinics.c.id == table.c.clinic_id)
+        .outerjoin(
+            cases,
+            and_(
+                cases.c.clinic_id == table.c.clinic_id,
+                cases.c.provider_type == table.c.provider_type,
+                cases.c.pims_id == table.c.pims_id,
+            ),
+        )
+    )
+
+
+def _clinic_failure(row: Row[*tuple[object, ...]]) -> ClinicFailure:
+    return ClinicFailure(row.slug, _failure(row), row.case_id, row.case_date)
+
+
 def _failure(row: Row[*tuple[object, ...]]) -> Failure:
     window = DateRange(row.window_start, row.window_end) if row.window_start else None
     return Failure(
@@ -196,4 +321,5 @@ def _failure(row: Row[*tuple[object, ...]]) -> Failure:
         first_failed_at=row.first_failed_at,
         last_failed_at=row.last_failed_at,
         next_retry_at=row.next_retry_at,
+        resolved_at=row.resolved_at,
     )

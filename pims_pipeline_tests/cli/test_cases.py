@@ -1,9 +1,12 @@
 """``pims cases`` and ``pims status`` over what is stored; their stories come from syncs."""
 
+from datetime import datetime, timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document
 
 
@@ -24,8 +27,24 @@ def test_a_clinic_without_cases_says_so(pims: Pims, registered: str) -> None:
         (["list", "--clinic=riverbend", "--limit=0"], "--limit"),
         (["show", "7"], "'7' is not a valid UUID"),
         (["show", str(uuid4())], "no case has the id"),
+        (["show"], "--pims-id and --clinic"),
+        (["show", "--pims-id=7"], "both --pims-id and --clinic"),
+        (["show", str(uuid4()), "--pims-id=7", "--clinic=riverbend"], "not both"),
+        (["show", "--pims-id=7", "--clinic=elsewhere"], "unknown clinic 'elsewhere'"),
+        (["show", "--pims-id=7", "--clinic=riverbend"], "no case of riverbend has"),
     ],
-    ids=["clinic", "date", "limit", "no id", "unknown id"],
+    ids=[
+        "clinic",
+        "date",
+        "limit",
+        "no id",
+        "unknown id",
+        "nothing",
+        "half",
+        "both",
+        "other clinic",
+        "unknown visit",
+    ],
 )
 def test_what_cannot_be_found_is_told(
     pims: Pims, registered: str, words: list[str], told: str
@@ -35,6 +54,58 @@ def test_what_cannot_be_found_is_told(
 
     assert done.exit_code == 2
     assert told in complaint(done)
+
+
+def test_a_case_tells_what_changed_it_when_and_on_whose_word(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    day = control.clinics()[0].today + timedelta(days=1)
+    dates = ("--clinic", ready, f"--from={day}", f"--to={day}")
+    first = document(pims("sync", "inbound", *dates, "--json"))
+    visit = next(
+        each
+        for each in control.appointments("1001", day, day)
+        if each.kind == "appointment" and not each.deleted
+    )
+    moved = visit.start + timedelta(minutes=7)
+    control.move("1001", visit.id, moved)
+    second = document(pims("sync", "inbound", *dates, "--json"))
+
+    words = ("cases", "show", f"--pims-id={visit.id}", "--clinic", ready)
+    told = document(pims(*words, "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x/graphql"))
+    assert told == document(
+        pims("cases", "show", told["id"], "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x")
+    )
+    created, rescheduled = told["events"]
+    assert [created["kind"], rescheduled["kind"]] == ["created", "rescheduled"]
+    assert [created["syncId"], rescheduled["syncId"]] == [first["syncId"], second["syncId"]]
+    assert {each["phase"] for each in told["events"]} == {"inbound"}
+    assert {each["partitionKey"] for each in told["events"]} == {f"{ready}|{day}"}
+    assert created["runUrl"] == f"https://dagster.example/x/runs/{created['runId']}"
+    zone = ZoneInfo(told["timezone"])
+    before, after = rescheduled["changes"]["scheduled_start"]
+    assert [datetime.fromisoformat(each).astimezone(zone) for each in (before, after)] == [
+        visit.start.replace(tzinfo=zone),
+        moved.replace(tzinfo=zone),
+    ]
+    occurred = datetime.fromisoformat(rescheduled["occurredAt"])
+    assert datetime.fromisoformat(rescheduled["occurredAtLocal"]) == occurred
+
+    # Only of the record that is landed now is it known when the vendor changed it.
+    assert created["source"]["vendorUpdatedAt"] is None
+    [truth] = [each for each in control.appointments("1001", day, day) if each.id == visit.id]
+    assert truth.last_updated_at is not None
+    said = datetime.fromisoformat(rescheduled["source"]["vendorUpdatedAt"]).astimezone(zone)
+    assert said.replace(tzinfo=None) == truth.last_updated_at
+    # The first run logged in; the second took up its session.
+    assert [each["purpose"] for each in created["credentialAccesses"]] == ["login"]
+    assert [each["purpose"] for each in rescheduled["credentialAccesses"]] == ["sync"]
+
+    text = pims(*words).stdout
+    assert f"http://127.0.0.1:3000/runs/{rescheduled['runId']}" in text
+    assert f'scheduled_start: "{before}" → "{after}"' in text
+    assert rescheduled["source"]["digest"][:12] in text
+    assert f"for login at {created['credentialAccesses'][0]['accessedAt']}" in text
 
 
 def test_a_clinic_that_was_never_synced_says_so(pims: Pims, registered: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.cli.sync import chosen_window, default_window
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.sync.results import SyncScope
@@ -195,7 +196,7 @@ def test_a_browser_that_does_not_start_fails_the_sync(
     ("scope", "first", "last"),
     [
         ("inbound", date(2026, 3, 10), date(2026, 3, 15)),
-        ("cases", date(2026, 3, 7), date(2026, 3, 10)),
+        ("cases", date(2026, 1, 23), date(2026, 3, 10)),
         ("reconcile", date(2026, 3, 7), date(2026, 3, 15)),
         ("full", date(2026, 3, 7), date(2026, 3, 15)),
     ],
@@ -206,8 +207,17 @@ def test_each_sync_has_its_default_dates(scope: SyncScope, first: date, last: da
     assert default_window(scope, TODAY, config, earliest=LONG_AGO) == DateRange(first, last)
 
 
-def test_defaults_do_not_reach_back_beyond_the_first_partition() -> None:
-    window = default_window("full", TODAY, ScheduleConfig(), earliest=TODAY - timedelta(days=2))
+def test_records_are_looked_at_for_as_long_as_they_are_corrected() -> None:
+    oldest = max(EnrichmentPolicy().recheck_ages).days
+    for lookback_days, expected in ((oldest - 1, oldest + 1), (oldest + 30, oldest + 30)):
+        config = ScheduleConfig(lookback_days=lookback_days)
+        window = default_window("cases", TODAY, config, earliest=LONG_AGO)
+        assert window == DateRange(TODAY - timedelta(days=expected), TODAY)
+
+
+@pytest.mark.parametrize("scope", ["cases", "reconcile", "full"])
+def test_defaults_do_not_reach_back_beyond_the_first_partition(scope: SyncScope) -> None:
+    window = default_window(scope, TODAY, ScheduleConfig(), earliest=TODAY - timedelta(days=2))
 
     assert window.start == TODAY - timedelta(days=2)
 

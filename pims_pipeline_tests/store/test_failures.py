@@ -1,22 +1,31 @@
 """Dead letters open, gather attempts, and close."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import (
+    ClinicFailure,
     Failure,
     FailureInput,
+    FailureResolved,
+    UnknownFailure,
+    failure_by_id,
+    list_failures,
+    make_due,
     open_failures,
     record_failures,
     resolve_failures,
     resolve_unseen,
 )
+from pims_pipeline.store.tables import cases
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=15)
@@ -184,3 +193,122 @@ def test_a_clinics_failures_are_its_own(engine: Engine, clinic: Clinic) -> None:
         resolve_unseen(connection, clinic, SyncType.INBOUND, WEEK, (), LATER)
     assert _keys(engine, clinic) == set()
     assert _keys(engine, oak) == {"A-1"}
+
+
+def _listed(engine: Engine, *, open_only: bool = True) -> list[ClinicFailure]:
+    with transaction(engine) as connection:
+        return list_failures(connection, open_only=open_only)
+
+
+def test_failures_of_all_clinics_are_listed_the_latest_first(
+    engine: Engine, clinic: Clinic
+) -> None:
+    with transaction(engine) as connection:
+        oak = add_clinic(
+            connection,
+            slug="oak",
+            name="Oak",
+            timezone="UTC",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+    _record(engine, clinic, _failed("A-1"), _failed("gone"))
+    _record(engine, oak, _failed("B-1"), now=LATER)
+    with transaction(engine) as connection:
+        resolve_failures(connection, clinic, SyncType.INBOUND, ["gone"], LATER)
+        of_oak = list_failures(connection, clinic=oak)
+    assert [(each.clinic_slug, each.failure.record_key) for each in _listed(engine)] == [
+        ("oak", "B-1"),
+        (clinic.slug, "A-1"),
+    ]
+    assert [each.failure.record_key for each in of_oak] == ["B-1"]
+    every = {each.failure.record_key: each for each in _listed(engine, open_only=False)}
+    assert {key: each.failure.resolved_at for key, each in every.items()} == {
+        "A-1": None,
+        "B-1": None,
+        "gone": LATER,
+    }
+
+
+def test_a_failure_is_told_with_its_case_as_it_stands(engine: Engine, clinic: Clinic) -> None:
+    moved_to = date(2026, 3, 20)
+    case_id = uuid4()
+    with transaction(engine) as connection:
+        connection.execute(
+            insert(cases).values(
+                id=case_id,
+                clinic_id=clinic.id,
+                provider_type=clinic.provider_type,
+                pims_id="A-1",
+                patient_name="Rex",
+                client_name="Ann",
+                scheduled_date=moved_to,
+                scheduled_start=NOW,
+                scheduled_end=NOW,
+            )
+        )
+    failed = replace(_failed("A-1", day=WEEK.start), pims_id="A-1")
+    _record(engine, clinic, failed, phase=SyncType.CASES)
+    [known] = _listed(engine)
+    assert (known.case_id, known.case_date) == (case_id, moved_to)
+    # Its medical record is asked for where the case stands now.
+    assert known.dates == DateRange(moved_to, moved_to)
+    with transaction(engine) as connection:
+        assert failure_by_id(connection, known.failure.id) == known
+
+
+@pytest.mark.parametrize(
+    ("day", "window", "dates"),
+    [
+        (WEEK.end, WEEK, DateRange(WEEK.end, WEEK.end)),
+        (None, WEEK, WEEK),
+        (date(2126, 3, 2), WEEK, WEEK),
+        (WEEK.end, None, DateRange(WEEK.end, WEEK.end)),
+        (None, None, None),
+    ],
+    ids=["dated", "undated", "misdated", "without a window", "nowhere"],
+)
+def test_an_unreadable_record_is_looked_for_where_it_was_found(
+    engine: Engine,
+    clinic: Clinic,
+    day: date | None,
+    window: DateRange | None,
+    dates: DateRange | None,
+) -> None:
+    _record(engine, clinic, _failed("A-1", day=day, window=window))
+    [known] = _listed(engine)
+    assert known.dates == dates
+
+
+def test_a_dead_failure_is_made_due(engine: Engine, clinic: Clinic) -> None:
+    _record(engine, clinic, _failed("A-1"), _failed("A-2"), phase=SyncType.CASES)
+    first = next(each for each in _listed(engine) if each.failure.record_key == "A-1")
+    assert first.failure.next_retry_at is None
+    with transaction(engine) as connection:
+        assert make_due(connection, first.failure.id, LATER) == first
+    assert {each.failure.record_key: each.failure.next_retry_at for each in _listed(engine)} == {
+        "A-1": LATER,
+        "A-2": None,
+    }
+
+
+def test_a_resolved_failure_is_not_made_due(engine: Engine, clinic: Clinic) -> None:
+    _record(engine, clinic, _failed("A-1"))
+    with transaction(engine) as connection:
+        resolve_failures(connection, clinic, SyncType.INBOUND, ["A-1"], LATER)
+    [known] = _listed(engine, open_only=False)
+    with (
+        pytest.raises(FailureResolved, match="resolved on 2026-03-02 09:45 UTC"),
+        transaction(engine) as connection,
+    ):
+        make_due(connection, known.failure.id, LATER)
+    assert _listed(engine, open_only=False) == [known]
+
+
+def test_an_unknown_failure_is_told_where_to_look(engine: Engine) -> None:
+    for ask in (failure_by_id, lambda connection, each: make_due(connection, each, NOW)):
+        with (
+            pytest.raises(UnknownFailure, match="pims failures list"),
+            transaction(engine) as connection,
+        ):
+            ask(connection, uuid4())

@@ -24,6 +24,7 @@ from pims_pipeline.store.database import (
 from pims_pipeline.store.embedded import start_embedded, stop_embedded
 from pims_pipeline.store.tables import cases, credential_access_log, metadata
 
+REVISIONS = ["0001", "0002"]
 _SHAPES = """
     SELECT 'column', attrelid::regclass::text, attname::text,
            format_type(atttypid, atttypmod) || ' ' || attnotnull || ' ' || attidentity::text
@@ -76,7 +77,7 @@ def test_an_empty_postgres_of_each_version_is_migrated_and_checks_clean(
 ) -> None:
     engine = create_engine(start_embedded(tmp_path / "home", postgres_version=version))
     try:
-        assert migrate(engine) == ["0001"]
+        assert migrate(engine) == REVISIONS
         assert migrate(engine) == []
         check_migrated(engine)
         _check(engine)
@@ -126,7 +127,7 @@ def test_processes_that_migrate_at_once_apply_each_revision_once(empty_engine: E
     for thread in threads:
         thread.join()
     empty_engine.dispose()
-    assert sorted(applied) == [[], [], [], ["0001"]]
+    assert sorted(applied) == [[], [], [], REVISIONS]
 
 
 def test_an_unmigrated_database_is_named_so_with_what_to_do(empty_engine: Engine) -> None:
@@ -134,7 +135,7 @@ def test_an_unmigrated_database_is_named_so_with_what_to_do(empty_engine: Engine
         check_migrated(empty_engine)
     empty_engine.dispose()
     assert str(caught.value) == (
-        "the database stands at no revision and this program needs 0001; run `pims migrate`"
+        "the database stands at no revision and this program needs 0002; run `pims migrate`"
     )
 
 

@@ -1,0 +1,231 @@
+"""``pims failures``: dead letters, and trying one of them again now.
+
+When a failure is tried again by itself is decided by the phases.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import click
+
+from pims_pipeline.cli.errors import Refused
+from pims_pipeline.cli.local_runs import LocalRun, check_partitions, check_syncable, run_locally
+from pims_pipeline.cli.options import examples, json_option
+from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.failures import (
+    ClinicFailure,
+    Failure,
+    failure_by_id,
+    list_failures,
+    make_due,
+)
+from pims_pipeline.sync.results import PHASES_OF, SyncScope, sync_result, utc_text
+
+_SCOPES: dict[SyncType, SyncScope] = {
+    phases[0]: scope for scope, phases in PHASES_OF.items() if len(phases) == 1
+}
+_SHORT_KEY = 24
+
+Outcome = Literal["resolved", "failed", "untried"]
+
+
+@click.group(cls=Group)
+def failures() -> None:
+    """Look at records that could not be read or fetched, and try them again.
+
+    Medical records are tried again by themselves, eight times, at growing intervals; a diary's
+    record is read again with every sync of its date.
+    """
+
+
+@failures.command(
+    "list",
+    epilog=examples("pims failures list", "pims failures list --clinic riverbend --all --json"),
+)
+@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
+@click.option("--all", "everything", is_flag=True, help="Also those that are resolved.")
+@json_option
+@click.pass_obj
+def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
+    """List the failures that are open, the latest to fail first."""
+    now = datetime.now(UTC)
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        clinic = clinic_by_slug(connection, slug) if slug else None
+        found = list_failures(connection, clinic=clinic, open_only=not everything)
+    if as_json:
+        print_json({"failures": [_document(each) for each in found]})
+        return
+    print_table(
+        ["Clinic", "Phase", "Record", "Date", "Error", "Tried", "Last", "Status", "Id"],
+        (
+            (
+                each.clinic_slug,
+                each.failure.phase.value,
+                each.failure.record_key[:_SHORT_KEY],
+                _days(each.dates),
+                each.failure.error_class,
+                str(each.failure.attempts),
+                age(each.failure.last_failed_at, now),
+                _status(each.failure),
+                str(each.failure.id),
+            )
+            for each in found
+        ),
+        empty="Nothing has failed." if everything else "No failure is open.",
+    )
+
+
+@failures.command(epilog=examples("pims failures show 2b1c64f0-0d5e-4b55-8a43-1f2f7c7d9e10"))
+@click.argument("failure_id", metavar="ID", type=click.UUID)
+@json_option
+@click.pass_obj
+def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
+    """Show a failure: what failed, how often, why, and when it is tried again."""
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        known = failure_by_id(connection, failure_id)
+    if as_json:
+        print_json(_document(known))
+        return
+    for line in _lines(known):
+        click.echo(line)
+
+
+@failures.command(epilog=examples("pims failures retry 2b1c64f0-0d5e-4b55-8a43-1f2f7c7d9e10"))
+@click.argument("failure_id", metavar="ID", type=click.UUID)
+@json_option
+@click.pass_obj
+def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
+    """Try a failure again now, also one that was given up.
+
+    Its phase is run for its clinic and date; what else is due there is done as well.
+    """
+    with open_store(settings) as store:
+        with transaction(store.engine) as connection:
+            before = make_due(connection, failure_id, datetime.now(UTC))
+            clinic = clinic_by_slug(connection, before.clinic_slug)
+            # A refusal rolls back that it was made due.
+            check_syncable(connection, clinic)
+            window = _dates(before, settings)
+        run = run_locally(store, _SCOPES[before.failure.phase], clinic, window)
+        with transaction(store.engine) as connection:
+            after = failure_by_id(connection, failure_id)
+    outcome = _outcome(before.failure, after.failure)
+    if as_json:
+        sync_id = str(run.audits[0].id) if run.audits else None
+        facts = {"outcome": outcome, "syncId": sync_id, "runId": run.run_id}
+        print_json({**_document(after), **facts})
+    elif outcome == "resolved":
+        click.echo(f"failure {failure_id} is resolved")
+    if outcome == "failed":
+        raise Refused(f"it failed again, {after.failure.error_class}: {_message(after.failure)}")
+    if outcome == "untried":
+        raise Refused(f"it was not tried again: {_why_untried(after, run, window)}")
+
+
+def _dates(known: ClinicFailure, settings: Settings) -> DateRange:
+    """The dates to run the phase for.
+
+    Raises:
+        Refused: If they are not known, or cannot be synced.
+    """
+    if known.dates is None:
+        raise Refused(
+            f"failure {known.failure.id} belongs to no known date; sync the dates it may be on "
+            f"with `pims sync {_SCOPES[known.failure.phase]} --clinic {known.clinic_slug}`"
+        )
+    try:
+        check_partitions(settings.partition_start, known.dates)
+    except ValueError as error:
+        raise Refused(str(error)) from error
+    return known.dates
+
+
+def _outcome(before: Failure, after: Failure) -> Outcome:
+    if after.resolved_at is not None:
+        return "resolved"
+    return "failed" if after.attempts > before.attempts else "untried"
+
+
+def _why_untried(known: ClinicFailure, run: LocalRun, window: DateRange) -> str:
+    scope = _SCOPES[known.failure.phase]
+    result = sync_result(scope, run.audits, window, now=datetime.now(UTC), error=run.problem)
+    said = result.get("error")
+    if said is not None:
+        return said
+    case = f"; `pims cases show {known.case_id}` tells how its case stands" if known.case_id else ""
+    return f"its visit is not among those of {window} whose record is asked for{case}"
+
+
+def _status(failure: Failure) -> Literal["open", "dead", "resolved"]:
+    """How it stands; dead is a medical record that is no longer asked for by itself."""
+    if failure.resolved_at is not None:
+        return "resolved"
+    dead = failure.phase is SyncType.CASES and failure.next_retry_at is None
+    return "dead" if dead else "open"
+
+
+def _days(window: DateRange | None) -> str:
+    if window is None:
+        return ""
+    return str(window.start) if len(window) == 1 else str(window)
+
+
+def _message(failure: Failure) -> str:
+    return " ".join(failure.error_message.split())
+
+
+def _lines(known: ClinicFailure) -> Iterator[str]:
+    failure = known.failure
+    record = failure.pims_id or failure.record_key
+    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {_status(failure)}"
+    yield f"{failure.error_class}: {_message(failure)}"
+    if known.dates:
+        yield f"on {_days(known.dates)}"
+    if known.case_id:
+        yield f"case {known.case_id}"
+    times = "once" if failure.attempts == 1 else f"{failure.attempts} times"
+    yield (
+        f"tried {times}, first {utc_text(failure.first_failed_at)}, "
+        f"last {utc_text(failure.last_failed_at)}"
+    )
+    if failure.resolved_at:
+        yield f"resolved {utc_text(failure.resolved_at)}"
+    elif failure.next_retry_at:
+        yield f"tried again from {utc_text(failure.next_retry_at)} on"
+    elif failure.phase is SyncType.CASES:
+        yield f"given up; `pims failures retry {failure.id}` tries it again"
+    else:
+        yield "read again with the next sync of its date"
+
+
+def _document(known: ClinicFailure) -> dict[str, Any]:
+    failure = known.failure
+    window = failure.window
+    return {
+        "id": str(failure.id),
+        "clinic": known.clinic_slug,
+        "phase": failure.phase.value,
+        "recordKey": failure.record_key,
+        "pimsId": failure.pims_id,
+        "caseId": str(known.case_id) if known.case_id else None,
+        "businessDate": failure.business_date.isoformat() if failure.business_date else None,
+        "dateRange": {"startDate": window.start.isoformat(), "endDate": window.end.isoformat()}
+        if window
+        else None,
+        "status": _status(failure),
+        "attempts": failure.attempts,
+        "errorClass": failure.error_class,
+        "errorMessage": failure.error_message,
+        "firstFailedAt": utc_text(failure.first_failed_at),
+        "lastFailedAt": utc_text(failure.last_failed_at),
+        "nextRetryAt": utc_text(failure.next_retry_at) if failure.next_retry_at else None,
+        "resolvedAt": utc_text(failure.resolved_at) if failure.resolved_at else None,
+    }

@@ -1,0 +1,309 @@
+"""``pims holds``: deletions that the deletion guard holds back, for a person to decide.
+
+Approving is a Dagster run, done here; what it does stands in ``pims_pipeline.sync``.
+"""
+
+import getpass
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import click
+from sqlalchemy import Connection
+
+from pims_pipeline.cli.errors import Misused, Refused
+from pims_pipeline.cli.local_runs import LocalRun, check_partitions, check_syncable, run_locally
+from pims_pipeline.cli.options import Function, examples, json_option
+from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.runtime import Group, Store, open_store
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.case_stories import CaseState, case_states
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import (
+    Hold,
+    hold_by_id,
+    list_holds,
+    reject,
+    waiting_hold,
+)
+from pims_pipeline.sync.results import sync_result, utc_text
+
+
+@click.group(cls=Group)
+def holds() -> None:
+    """Decide on deletions that the deletion guard holds back.
+
+    Too many visits were missing from a diary at once, or all of them; nothing of such a window
+    is retired until a person approves it, or a later look finds the visits again.
+    """
+
+
+def _decider(context: click.Context, option: click.Parameter, name: str | None) -> str:  # noqa: ARG001 - click's signature
+    if name is None:
+        return _system_user()
+    if not name.strip():
+        raise Misused("--by is empty; say who decides, or leave it out")
+    return name.strip()
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # Containers run under numbers that nobody has given a name.
+        return f"user {os.getuid()}"
+
+
+_hold_argument = click.argument("hold_id", metavar="ID", type=click.UUID)
+
+
+def _by_option(command: Function) -> Function:
+    return click.option(
+        "--by",
+        "decided_by",
+        metavar="NAME",
+        callback=_decider,
+        help="Who decides, for the record; this machine's user unless given.",
+    )(command)
+
+
+@holds.command(
+    "list",
+    epilog=examples("pims holds list", "pims holds list --clinic riverbend --all --json"),
+)
+@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
+@click.option("--all", "everything", is_flag=True, help="Also those that are decided.")
+@json_option
+@click.pass_obj
+def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
+    """List the holds that wait for a person, newest first."""
+    now = datetime.now(UTC)
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        clinic = clinic_by_slug(connection, slug) if slug else None
+        found = list_holds(connection, clinic=clinic, waiting_only=not everything)
+    if as_json:
+        print_json({"holds": [_facts(each) for each in found]})
+        return
+    print_table(
+        ["Clinic", "Window", "Cases", "Reason", "Status", "Since", "Id"],
+        (
+            (
+                each.clinic_slug,
+                str(each.window),
+                f"{each.cases_orphaned} of {each.cases_active}",
+                each.reason,
+                each.status,
+                age(each.created_at, now),
+                str(each.id),
+            )
+            for each in found
+        ),
+        empty="No deletions are held." if everything else "No deletions wait for a person.",
+    )
+
+
+@holds.command(
+    epilog=examples("pims holds show 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10"),
+)
+@_hold_argument
+@json_option
+@click.pass_obj
+def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
+    """Show a hold with its cases as they stand now and, once approved, what became of each."""
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        hold = hold_by_id(connection, hold_id)
+        states = case_states(connection, hold.case_ids)
+    if as_json:
+        print_json(_document(hold, states))
+    else:
+        _print_hold(hold, states)
+
+
+@holds.command(
+    epilog=examples(
+        "pims holds approve 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10",
+        'pims holds approve 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10 --by "Sam Rivers" --json',
+    ),
+)
+@_hold_argument
+@_by_option
+@json_option
+@click.pass_obj
+def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool) -> None:
+    """Retire the cases of a hold, as far as their visits are still missing.
+
+    The diary is read anew first. What it shows again, or elsewhere, is kept, and told.
+    """
+    with open_store(settings) as store:
+        with transaction(store.engine) as connection:
+            hold, clinic = _waiting(connection, hold_id)
+            check_syncable(connection, clinic)
+        try:
+            check_partitions(settings.partition_start, hold.window)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        run = _approved(store, hold, clinic, decided_by)
+        with transaction(store.engine) as connection:
+            hold = hold_by_id(connection, hold_id)
+            states = case_states(connection, hold.case_ids)
+    if as_json:
+        [audit] = run.audits
+        print_json({**_document(hold, states), "syncId": str(audit.id), "runId": run.run_id})
+    else:
+        _print_hold(hold, states)
+    if run.problem is not None:
+        raise Refused(f"the hold is approved, but its run failed: {run.problem}")
+
+
+def _approved(store: Store, hold: Hold, clinic: Clinic, decided_by: str) -> LocalRun:
+    """The run that approved the hold.
+
+    Raises:
+        Refused: If the run did not: the hold then waits on.
+        HoldDecided: If it waits no more, because somebody was faster.
+    """
+    choice = {"approve_hold": str(hold.id), "approved_by": decided_by}
+    run = run_locally(store, "reconcile", clinic, hold.window, config={"reconciliation": choice})
+    # The approval is written with the audit's end, so the one tells of the other.
+    if [audit.status for audit in run.audits] == [AuditStatus.COMPLETED]:
+        return run
+    with transaction(store.engine) as connection:
+        waiting_hold(connection, hold.id)
+    now = datetime.now(UTC)
+    result = sync_result("reconcile", run.audits, hold.window, now=now, error=run.problem)
+    raise Refused(f"hold {hold.id} still waits, and nothing was changed: {result.get('error')}")
+
+
+@holds.command(
+    "reject",
+    epilog=examples("pims holds reject 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10 --by Sam"),
+)
+@_hold_argument
+@_by_option
+@json_option
+@click.pass_obj
+def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool) -> None:
+    """Retire nothing of a hold.
+
+    Visits that are still missing are held again by the next reconciliation.
+    """
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        hold, _ = _waiting(connection, hold_id)
+        reject(connection, hold, decided_by=decided_by, now=datetime.now(UTC))
+        hold = hold_by_id(connection, hold_id)
+        states = case_states(connection, hold.case_ids)
+    if as_json:
+        print_json(_document(hold, states))
+    else:
+        click.echo(f"hold {hold_id} is rejected; nothing of {hold.clinic_slug} was retired")
+
+
+def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
+    """The hold, which waits, and its clinic, which is active.
+
+    Raises:
+        UnknownHold, HoldDecided: If it does not wait.
+        Refused: If the clinic was deactivated.
+    """
+    hold = waiting_hold(connection, hold_id)
+    clinic = clinic_by_slug(connection, hold.clinic_slug)
+    if not clinic.is_active:
+        raise Refused(
+            f"clinic {clinic.slug!r} was deactivated, so hold {hold_id} can no longer be decided; "
+            "nothing was changed"
+        )
+    return hold, clinic
+
+
+def _print_hold(hold: Hold, states: Mapping[UUID, CaseState]) -> None:
+    for line in _summary(hold):
+        click.echo(line)
+    click.echo()
+    print_table(
+        ["Case", "Date", "Status", "Vendor's id", "What became of it"],
+        (
+            (
+                str(case_id),
+                state.scheduled_date.isoformat() if state else "",
+                _standing(state),
+                (state.pims_id if state else None) or "",
+                _fate(hold, case_id),
+            )
+            for case_id, state in _each(hold, states)
+        ),
+        empty="It names no case.",
+    )
+
+
+def _summary(hold: Hold) -> Iterator[str]:
+    by = f" by {hold.decided_by}" if hold.decided_by else ""
+    when = f" on {utc_text(hold.decided_at)}" if hold.decided_at else ""
+    yield f"{hold.clinic_slug}, {hold.window}: {hold.status}{by}{when}"
+    yield (
+        f"{hold.cases_orphaned} of {hold.cases_active} active cases were to be retired "
+        f"({hold.reason}); held since {utc_text(hold.created_at)}"
+    )
+    if hold.status == "approved":
+        yield f"{len(hold.retired)} were retired, {len(hold.kept)} kept"
+
+
+def _each(hold: Hold, states: Mapping[UUID, CaseState]) -> Iterator[tuple[UUID, CaseState | None]]:
+    """The hold's cases by the date they stand on, those that are gone at the end."""
+    yield from states.items()
+    for case_id in sorted(hold.case_ids - states.keys()):
+        yield case_id, None
+
+
+def _standing(state: CaseState | None) -> str:
+    if state is None:
+        return "gone"
+    return f"{state.status}, retired" if state.soft_deleted else state.status
+
+
+def _fate(hold: Hold, case_id: UUID) -> str:
+    if case_id in hold.retired:
+        return "retired"
+    return f"kept: {hold.kept[case_id]}" if case_id in hold.kept else ""
+
+
+def _document(hold: Hold, states: Mapping[UUID, CaseState]) -> dict[str, Any]:
+    return {
+        **_facts(hold),
+        "cases": [_case(hold, case_id, state) for case_id, state in _each(hold, states)],
+    }
+
+
+def _case(hold: Hold, case_id: UUID, state: CaseState | None) -> dict[str, Any]:
+    outcome = "retired" if case_id in hold.retired else "kept" if case_id in hold.kept else None
+    return {
+        "id": str(case_id),
+        "pimsId": state.pims_id if state else None,
+        "scheduledDate": state.scheduled_date.isoformat() if state else None,
+        "status": state.status if state else None,
+        "softDeleted": state.soft_deleted if state else None,
+        "outcome": outcome,
+        "keptBecause": hold.kept.get(case_id),
+    }
+
+
+def _facts(hold: Hold) -> dict[str, Any]:
+    return {
+        "id": str(hold.id),
+        "clinic": hold.clinic_slug,
+        "dateRange": {
+            "startDate": hold.window.start.isoformat(),
+            "endDate": hold.window.end.isoformat(),
+        },
+        "reason": hold.reason,
+        "casesActive": hold.cases_active,
+        "casesOrphaned": hold.cases_orphaned,
+        "status": hold.status,
+        "decidedBy": hold.decided_by,
+        "decidedAt": utc_text(hold.decided_at) if hold.decided_at else None,
+        "createdAt": utc_text(hold.created_at),
+    }

@@ -1,0 +1,228 @@
+"""``pims failures``: dead letters on the terminal, and trying one again."""
+
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, update
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.failures import (
+    FailureInput,
+    open_failures,
+    record_failures,
+    resolve_failures,
+)
+from pims_pipeline.store.tables import sync_failures
+from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+DAY = date(2026, 3, 2)
+THAT_DAY = DateRange(DAY, DAY)
+
+
+def stored_failure(
+    engine: Engine,
+    slug: str,
+    phase: SyncType = SyncType.CASES,
+    *,
+    key: str = "A-1",
+    window: DateRange | None = THAT_DAY,
+    resolved: bool = False,
+) -> str:
+    """A failure that no run has met, but that stands in the database."""
+    failed = FailureInput(
+        record_key=key,
+        pims_id=key,
+        error_class="TransientError",
+        error_message="the vendor answered 503",
+        window=window,
+    )
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        record_failures(connection, clinic, phase, [failed], NOW)
+        [found] = [
+            each for each in open_failures(connection, clinic, phase) if each.record_key == key
+        ]
+        if resolved:
+            resolve_failures(connection, clinic, phase, [key], NOW)
+    return str(found.id)
+
+
+def listed(pims: Pims, *words: str) -> list[dict[str, object]]:
+    found = document(pims("failures", "list", *words, "--json"))["failures"]
+    assert isinstance(found, list)
+    return found
+
+
+@pytest.fixture
+def unfetched(pims: Pims, ready: str, control: SimulatorControl) -> list[dict[str, object]]:
+    """Yesterday's medical records, none of which could be fetched."""
+    day = control.clinics()[0].today - timedelta(days=1)
+    dates = ("--clinic", ready, f"--from={day}", f"--to={day}")
+    document(pims("sync", "inbound", *dates, "--json"))
+    control.add_fault("html", endpoint="consultation", times=None)
+    failed = pims("sync", "cases", *dates)
+    assert failed.exit_code == 1, failed.output
+    control.clear_faults()
+    found = listed(pims, "--clinic", ready)
+    assert len(found) > 2
+    return found
+
+
+def test_failures_are_listed_with_where_they_belong(
+    pims: Pims, ready: str, unfetched: list[dict[str, object]]
+) -> None:
+    cases = document(pims("cases", "list", "--clinic", ready, "--json"))["cases"]
+    case_ids = {case["pimsId"]: case["id"] for case in cases}
+    for each in unfetched:
+        assert each["clinic"] == ready
+        assert (each["phase"], each["status"], each["attempts"]) == ("cases", "open", 1)
+        assert each["errorClass"] == "ContractViolation"
+        assert each["caseId"] == case_ids[each["pimsId"]]
+        assert each["nextRetryAt"] is not None
+    shown = pims("failures", "show", str(unfetched[0]["id"])).stdout
+    assert f"case {unfetched[0]['caseId']}" in shown
+    assert str(unfetched[0]["errorClass"]) in pims("failures", "list").stdout
+
+
+def test_a_retry_fetches_the_record_and_resolves_the_failure(
+    pims: Pims, unfetched: list[dict[str, object]]
+) -> None:
+    failure = unfetched[0]
+    done = document(pims("failures", "retry", str(failure["id"]), "--json"))
+
+    assert (done["outcome"], done["status"]) == ("resolved", "resolved")
+    left = {each["id"] for each in listed(pims)}
+    assert left == {each["id"] for each in unfetched} - {failure["id"]}
+    resolved = {each["id"] for each in listed(pims, "--all") if each["status"] == "resolved"}
+    assert resolved == {failure["id"]}
+
+
+def test_a_dead_failure_can_be_tried_again_and_says_how_it_failed(
+    pims: Pims, engine: Engine, control: SimulatorControl, unfetched: list[dict[str, object]]
+) -> None:
+    failure_id = str(unfetched[0]["id"])
+    with transaction(engine) as connection:
+        connection.execute(
+            update(sync_failures)
+            .where(sync_failures.c.id == UUID(failure_id))
+            .values(attempts=8, next_retry_at=None)
+        )
+    assert document(pims("failures", "show", failure_id, "--json"))["status"] == "dead"
+    control.add_fault("html", endpoint="consultation", times=None)
+    done = pims("failures", "retry", failure_id)
+
+    assert done.exit_code == 1
+    assert "it failed again, ContractViolation: " in complaint(done)
+    after = document(pims("failures", "show", failure_id, "--json"))
+    assert (after["attempts"], after["status"]) == (9, "dead")
+
+
+def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    control.add_fault("record_without_start", endpoint="listing", times=2)
+    pims("sync", "inbound", "--clinic", ready)
+    [failure] = listed(pims)
+    assert (failure["phase"], failure["businessDate"], failure["status"]) == (
+        "inbound",
+        None,
+        "open",
+    )
+    again = pims("failures", "retry", str(failure["id"]))
+    assert again.exit_code == 1
+    assert "it failed again" in complaint(again)
+
+    done = pims("failures", "retry", str(failure["id"]))
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"failure {failure['id']} is resolved\n"
+    assert listed(pims) == []
+
+
+def test_a_failure_whose_visit_is_no_longer_asked_about_says_so(
+    pims: Pims, engine: Engine, ready: str
+) -> None:
+    failure_id = stored_failure(engine, ready)
+    done = pims("failures", "retry", failure_id)
+
+    assert done.exit_code == 1
+    assert "it was not tried again: its visit is not among those" in complaint(done)
+
+
+def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
+    pims: Pims, engine: Engine, ready: str, control: SimulatorControl
+) -> None:
+    day = control.clinics()[0].today
+    failure_id = stored_failure(engine, ready, SyncType.INBOUND, window=DateRange(day, day))
+    control.add_fault("html", endpoint="listing", times=None)
+    done = pims("failures", "retry", failure_id)
+
+    assert done.exit_code == 1
+    assert "it was not tried again: ContractViolation" in complaint(done)
+    assert [each["id"] for each in listed(pims)] == [failure_id]
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ("resolved", "was resolved on 2026-03-02 09:30 UTC"),
+        ("deactivated", "was deactivated"),
+        ("undated", "belongs to no known date"),
+        ("out of reach", "PIMS_PARTITION_START"),
+    ],
+)
+def test_what_cannot_be_tried_again_is_left_as_it_is(
+    pims: Pims, engine: Engine, ready: str, case: str, told: str
+) -> None:
+    long_ago = date(1999, 1, 1)
+    windows = {"undated": None, "out of reach": DateRange(long_ago, long_ago)}
+    failure_id = stored_failure(
+        engine, ready, window=windows.get(case, THAT_DAY), resolved=case == "resolved"
+    )
+    if case == "deactivated":
+        assert pims("clinics", "deactivate", ready).exit_code == 0
+    before = everything(engine)
+    done = pims("failures", "retry", failure_id)
+
+    assert done.exit_code == 1
+    assert told in complaint(done)
+    assert everything(engine) == before
+
+
+def test_without_a_login_nothing_is_tried_again(
+    pims: Pims, engine: Engine, registered: str
+) -> None:
+    failure_id = stored_failure(engine, registered)
+    before = everything(engine)
+    done = pims("failures", "retry", failure_id)
+
+    assert done.exit_code == 1
+    assert f"pims credentials set {registered}" in complaint(done)
+    assert everything(engine) == before
+
+
+@pytest.mark.parametrize("verb", ["show", "retry"])
+@pytest.mark.parametrize(
+    ("failure_id", "status", "told"),
+    [(str(uuid4()), 1, "there is no failure"), ("7", 2, "'7' is not a valid UUID")],
+    ids=["unknown", "malformed"],
+)
+def test_what_is_no_failure_is_told_in_one_line(
+    pims: Pims, verb: str, failure_id: str, status: int, told: str
+) -> None:
+    done = pims("failures", verb, failure_id)
+
+    assert done.exit_code == status
+    assert told in complaint(done)
+
+
+def test_the_list_says_when_nothing_has_failed(pims: Pims, registered: str) -> None:
+    assert pims("failures", "list", "--clinic", registered).stderr == "No failure is open.\n"
+    assert pims("failures", "list", "--all").stderr == "Nothing has failed.\n"
+    unknown = pims("failures", "list", "--clinic=elsewhere")
+    assert (unknown.exit_code, "unknown clinic" in complaint(unknown)) == (2, True)

@@ -1,0 +1,274 @@
+"""A case's story: its events with their causes, from the tables they are scattered over."""
+
+from datetime import UTC, date, datetime
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, insert, update
+
+from pims_pipeline.domain.cases import CaseEvent, EventKind
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.audits import start_audit
+from pims_pipeline.store.case_stories import (
+    CaseState,
+    CaseStory,
+    CredentialAccess,
+    UnknownCase,
+    case_of_visit,
+    case_states,
+    case_story,
+)
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.events import record_events
+from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
+from pims_pipeline.sync.provenance import provenance_result
+
+NOW = datetime(2026, 3, 29, 4, 30, tzinfo=UTC)
+CHANGED = datetime(2026, 3, 28, 20, 15, tzinfo=UTC)
+DAY = date(2026, 3, 29)
+
+
+def stored_case(engine: Engine, clinic: Clinic, pims_id: str, **facts: object) -> UUID:
+    case_id = uuid4()
+    with transaction(engine) as connection:
+        connection.execute(
+            insert(cases).values(
+                {
+                    "id": case_id,
+                    "clinic_id": clinic.id,
+                    "provider_type": clinic.provider_type,
+                    "pims_id": pims_id,
+                    "patient_name": "Rex",
+                    "client_name": "Ann",
+                    "scheduled_date": DAY,
+                    "scheduled_start": NOW,
+                    "scheduled_end": NOW,
+                    **facts,
+                }
+            )
+        )
+    return case_id
+
+
+def landed(engine: Engine, clinic: Clinic, pims_id: str, digest: str) -> None:
+    with transaction(engine) as connection:
+        connection.execute(
+            insert(pims_appointments).values(
+                clinic_id=clinic.id,
+                provider_type=clinic.provider_type,
+                pims_id=pims_id,
+                business_date=DAY,
+                scheduled_start=NOW,
+                payload={"vendorUpdatedAt": CHANGED.isoformat()},
+                digest=digest,
+                fetched_at=NOW,
+                first_seen_at=NOW,
+                last_seen_at=NOW,
+                audit_id=started(engine, clinic, SyncType.INBOUND, "run-0"),
+            )
+        )
+
+
+def started(engine: Engine, clinic: Clinic, phase: SyncType, run_id: str) -> UUID:
+    with transaction(engine) as connection:
+        return start_audit(
+            connection,
+            clinic=clinic,
+            sync_type=phase,
+            window=DateRange(DAY, DAY),
+            run_id=run_id,
+            owner=1,
+            now=NOW,
+        )
+
+
+def happened(
+    engine: Engine,
+    clinic: Clinic,
+    case_id: UUID,
+    kind: EventKind,
+    digest: str | None,
+    *,
+    phase: SyncType,
+    run_id: str,
+) -> UUID:
+    """Record an event; gives the id of its audit."""
+    audit_id = started(engine, clinic, phase, run_id)
+    event = CaseEvent(
+        case_id=case_id,
+        kind=kind,
+        business_date=DAY,
+        changes={"status": ("draft", "reviewed")},
+        source_digest=digest,
+        occurred_at=NOW,
+    )
+    with transaction(engine) as connection:
+        record_events(connection, clinic, [event], audit_id=audit_id, run_id=run_id)
+    return audit_id
+
+
+def decrypted(engine: Engine, clinic: Clinic, run_id: str | None, purpose: str) -> None:
+    with transaction(engine) as connection:
+        connection.execute(
+            insert(credential_access_log).values(
+                clinic_id=clinic.id,
+                provider_type=clinic.provider_type,
+                purpose=purpose,
+                run_id=run_id,
+                accessed_at=NOW,
+            )
+        )
+
+
+def story_of(engine: Engine, case_id: UUID) -> CaseStory:
+    with transaction(engine) as connection:
+        return case_story(connection, case_id)
+
+
+@pytest.fixture
+def other(engine: Engine) -> Clinic:
+    """Another clinic, of the same vendor."""
+    with transaction(engine) as connection:
+        return add_clinic(
+            connection,
+            slug="oak",
+            name="Oak",
+            timezone="UTC",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+
+
+def test_the_vendors_time_is_told_of_the_record_that_is_landed_now(
+    engine: Engine, clinic: Clinic, other: Clinic
+) -> None:
+    case_id = stored_case(engine, clinic, "7")
+    landed(engine, clinic, "7", "new")
+    # The same visit identity, and the same words, at another clinic.
+    landed(engine, other, "7", "old")
+    for kind, digest, phase in (
+        (EventKind.CREATED, "old", SyncType.INBOUND),
+        (EventKind.UPDATED, "new", SyncType.INBOUND),
+        (EventKind.ENRICHED, "record", SyncType.CASES),
+        (EventKind.SOFT_DELETED, None, SyncType.RECONCILIATION),
+    ):
+        happened(engine, clinic, case_id, kind, digest, phase=phase, run_id="run-1")
+    assert [
+        (event.kind, event.phase, event.vendor_updated_at)
+        for event in story_of(engine, case_id).events
+    ] == [
+        (EventKind.CREATED, SyncType.INBOUND, None),
+        (EventKind.UPDATED, SyncType.INBOUND, CHANGED),
+        (EventKind.ENRICHED, SyncType.CASES, None),
+        (EventKind.SOFT_DELETED, SyncType.RECONCILIATION, None),
+    ]
+
+
+def test_accesses_are_those_of_the_clinic_by_the_runs_of_the_case(
+    engine: Engine, clinic: Clinic, other: Clinic
+) -> None:
+    case_id = stored_case(engine, clinic, "7")
+    for run_id in ("run-1", "run-3"):
+        happened(
+            engine,
+            clinic,
+            case_id,
+            EventKind.UPDATED,
+            None,
+            phase=SyncType.INBOUND,
+            run_id=run_id,
+        )
+    decrypted(engine, clinic, "run-1", "login")
+    decrypted(engine, other, "run-1", "login")
+    decrypted(engine, clinic, "run-2", "sync")
+    decrypted(engine, clinic, None, "rotate")
+    decrypted(engine, clinic, "run-3", "sync")
+    assert story_of(engine, case_id).accesses == (
+        CredentialAccess(run_id="run-1", purpose="login", accessed_at=NOW),
+        CredentialAccess(run_id="run-3", purpose="sync", accessed_at=NOW),
+    )
+
+
+def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic) -> None:
+    case_id = stored_case(engine, clinic, "7")
+    landed(engine, clinic, "7", "new")
+    audit_id = happened(
+        engine,
+        clinic,
+        case_id,
+        EventKind.UPDATED,
+        "new",
+        phase=SyncType.INBOUND,
+        run_id="run-1",
+    )
+    decrypted(engine, clinic, "run-1", "login")
+    story = story_of(engine, case_id)
+    told = provenance_result(story, dagster_pages="https://dagster.example/")
+    assert told["id"] == str(case_id)
+    assert told["events"] == [
+        {
+            "seq": story.events[0].seq,
+            "kind": "updated",
+            "occurredAt": "2026-03-29T04:30:00.000Z",
+            "occurredAtLocal": "2026-03-29T00:30:00.000-04:00",
+            "phase": "inbound",
+            "syncId": str(audit_id),
+            "runId": "run-1",
+            "runUrl": "https://dagster.example/runs/run-1",
+            "partitionKey": "maple-street|2026-03-29",
+            "source": {
+                "record": "appointment",
+                "digest": "new",
+                "vendorUpdatedAt": "2026-03-28T20:15:00.000Z",
+            },
+            "changes": {"status": ["draft", "reviewed"]},
+            "credentialAccesses": [{"purpose": "login", "accessedAt": "2026-03-29T04:30:00.000Z"}],
+        }
+    ]
+
+
+def test_a_medical_record_and_a_missing_visit_are_told_apart(
+    engine: Engine, clinic: Clinic
+) -> None:
+    case_id = stored_case(engine, clinic, "7")
+    for kind, digest in ((EventKind.ENRICHED, "record"), (EventKind.SOFT_DELETED, None)):
+        happened(engine, clinic, case_id, kind, digest, phase=SyncType.CASES, run_id="run-1")
+    told = provenance_result(story_of(engine, case_id), dagster_pages="http://127.0.0.1:3000")
+    assert [event["source"] for event in told["events"]] == [
+        {"record": "consultation", "digest": "record", "vendorUpdatedAt": None},
+        None,
+    ]
+
+
+def test_a_case_is_found_by_its_visit_within_its_clinic(
+    engine: Engine, clinic: Clinic, other: Clinic
+) -> None:
+    case_id = stored_case(engine, clinic, "7")
+    elsewhere = stored_case(engine, other, "7")
+    with transaction(engine) as connection:
+        assert case_of_visit(connection, clinic, "7") == case_id
+        assert case_of_visit(connection, other, "7") == elsewhere
+        with pytest.raises(UnknownCase, match="no case of oak has the vendor identity '8'"):
+            case_of_visit(connection, other, "8")
+
+
+def test_the_states_of_cases_name_nobody(engine: Engine, clinic: Clinic) -> None:
+    standing, gone = stored_case(engine, clinic, "7"), stored_case(engine, clinic, "8")
+    with transaction(engine) as connection:
+        connection.execute(
+            update(cases)
+            .where(cases.c.id == gone)
+            .values(status="reviewed", metadata={"reconciliation": {"softDeleted": True}})
+        )
+        states = case_states(connection, {standing, gone, uuid4()})
+    assert states == {
+        standing: CaseState(standing, "7", DAY, "draft", soft_deleted=False),
+        gone: CaseState(gone, "8", DAY, "reviewed", soft_deleted=True),
+    }
+
+
+def test_a_story_has_no_repr_of_people(engine: Engine, clinic: Clinic) -> None:
+    case_id = stored_case(engine, clinic, "7", patient_name="Bartholomew")
+    assert "Bartholomew" not in repr(story_of(engine, case_id))
