@@ -1,7 +1,7 @@
 """What a person reads when a command fails: one line that says what to do, never a traceback.
 
-Imports nothing heavy: ``pims --help`` loads it. Which of our errors may be shown is decided
-here alone; anything else is called a fault of the program.
+Imports nothing heavy: ``pims --help`` loads it. Errors that are not ``Explained`` are called a
+fault of the program.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 import click
+
+from pims_pipeline.domain.errors import Explained
 
 
 class Refused(click.ClickException):
@@ -49,44 +51,15 @@ def explained(error: Exception) -> click.ClickException:
     over, so that only their kind is told.
     """
     # Known errors come from the modules that raise them: whoever gets one has loaded them.
-    from pims_pipeline.providers.port import PimsError  # noqa: PLC0415 - see above
     from pims_pipeline.settings import SettingsError  # noqa: PLC0415 - see above
     from pims_pipeline.store.case_stories import UnknownCase  # noqa: PLC0415 - see above
-    from pims_pipeline.store.clinics import ClinicExists, UnknownClinic  # noqa: PLC0415 - see above
-    from pims_pipeline.store.credentials import NoCredentials  # noqa: PLC0415 - see above
-    from pims_pipeline.store.database import (  # noqa: PLC0415 - see above
-        BadDatabaseUrl,
-        DatabaseNotMigrated,
-        DatabaseUnavailable,
-    )
-    from pims_pipeline.store.embedded import EmbeddedDatabaseFailed  # noqa: PLC0415 - see above
-    from pims_pipeline.store.failures import (  # noqa: PLC0415 - see above
-        FailureResolved,
-        UnknownFailure,
-    )
-    from pims_pipeline.store.holds import HoldDecided, UnknownHold  # noqa: PLC0415 - see above
-    from pims_pipeline.store.vault import BadEncryptionKey, Undecryptable  # noqa: PLC0415
+    from pims_pipeline.store.clinics import UnknownClinic  # noqa: PLC0415 - see above
 
     if isinstance(error, SettingsError):
         return Refused("; ".join(error.problems))
     if isinstance(error, (UnknownClinic, UnknownCase)):
         return Misused(str(error))
-    shown = (
-        BadDatabaseUrl,
-        BadEncryptionKey,
-        ClinicExists,
-        DatabaseNotMigrated,
-        DatabaseUnavailable,
-        EmbeddedDatabaseFailed,
-        FailureResolved,
-        HoldDecided,
-        NoCredentials,
-        PimsError,
-        Undecryptable,
-        UnknownFailure,
-        UnknownHold,
-    )
-    if isinstance(error, shown):
+    if isinstance(error, Explained):
         return Refused(str(error))
     return Refused(
         f"the program failed unexpectedly ({type(error).__name__}); "

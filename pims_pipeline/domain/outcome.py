@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.errors import Explained
 
 
 class SyncType(StrEnum):
@@ -83,7 +84,7 @@ def tally(fates: Iterable[tuple[date, str]]) -> dict[date, Counts]:
     return by_date
 
 
-class UnbalancedReceipt(Exception):
+class UnbalancedReceipt(Explained):
     """A phase cannot say what became of everything it read: a bug, never bad luck."""
 
 

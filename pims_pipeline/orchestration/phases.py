@@ -13,6 +13,7 @@ from threading import Event
 from typing import TypeVar
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.reports import ClinicReport, WindowFailure
@@ -22,28 +23,14 @@ from pims_pipeline.providers.port import (
     PimsError,
     PimsProvider,
 )
-from pims_pipeline.store.clinics import UnknownClinic, clinic_by_slug
+from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.credentials import NoCredentials
-from pims_pipeline.store.database import DatabaseUnavailable, transaction
-from pims_pipeline.store.holds import HoldDecided, UnknownHold
+from pims_pipeline.store.database import transaction
 from pims_pipeline.store.vault import Undecryptable
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.reconciliation import WrongWindow
 from pims_pipeline.sync.session import ProviderSession
 
 PhaseFunction = Callable[[SyncContext, Clinic, DateRange, ProviderSession], PhaseOutcome]
-
-_SHOWABLE = (
-    PimsError,
-    DatabaseUnavailable,
-    NoCredentials,
-    Undecryptable,
-    UnknownClinic,
-    UnknownHold,
-    HoldDecided,
-    WrongWindow,
-)
-"""Errors whose messages are made to be shown to people who may not see patients' data."""
 
 _HOPELESS = (AuthenticationRejected, HumanNeeded, NoCredentials, Undecryptable)
 """After these, the clinic's other windows would fail in the same way, or lock the account."""
@@ -166,7 +153,7 @@ def _active_clinic(context: SyncContext, slug: str) -> Clinic:
 
 def _failure(window: DateRange, error: Exception) -> WindowFailure:
     name = type(error).__name__
-    if isinstance(error, _SHOWABLE):
+    if isinstance(error, Explained):
         return WindowFailure(window=window, error_class=name, message=str(error))
     # Its message may hold what it stumbled over; its place in the code cannot.
     where = traceback.extract_tb(error.__traceback__)[-1]

@@ -20,9 +20,10 @@ from typing import Protocol, runtime_checkable
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.errors import Explained
 
 
-class PimsError(Exception):
+class PimsError(Explained):
     """Anything that went wrong between us and a practice management system."""
 
 

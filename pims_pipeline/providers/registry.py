@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.providers.port import PimsProvider
 
 
-class UnknownProvider(ValueError):
+class UnknownProvider(Explained, ValueError):
     """A clinic names a provider type that there is no adapter for."""
 
     def __init__(self, provider_type: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, select, text
 
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.cases import SOFT_DELETED
 from pims_pipeline.store.tables import (
@@ -26,7 +27,7 @@ from pims_pipeline.store.tables import (
 )
 
 
-class UnknownCase(Exception):
+class UnknownCase(Explained):
     """No case has that id."""
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.domain.clinics import Clinic, checked_slug, zone_named
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
 
@@ -20,11 +21,11 @@ DEFAULT_SCHEDULES: Mapping[SyncType, str] = MappingProxyType(
 )
 
 
-class ClinicExists(Exception):
+class ClinicExists(Explained):
     """The slug is taken."""
 
 
-class UnknownClinic(Exception):
+class UnknownClinic(Explained):
     """No clinic has that slug."""
 
     def __init__(self, slugs: Iterable[str]) -> None:

@@ -23,6 +23,8 @@ from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from pims_pipeline.domain.errors import Explained
+
 VERSION_TABLE = "pims_alembic_version"
 DAGSTER_SCHEMA = "dagster"
 
@@ -36,15 +38,15 @@ _POSTGRES_NAMES = frozenset({"postgres", "postgresql"})
 _DATA_EXCEPTION = "22"
 
 
-class BadDatabaseUrl(ValueError):
+class BadDatabaseUrl(Explained, ValueError):
     """The text is not a PostgreSQL address. It is never shown: it may hold a password."""
 
 
-class DatabaseUnavailable(Exception):
+class DatabaseUnavailable(Explained):
     """The database does not answer, or not us."""
 
 
-class DatabaseNotMigrated(Exception):
+class DatabaseNotMigrated(Explained):
     """The tables are not the ones that this version of the program works with."""
 
 

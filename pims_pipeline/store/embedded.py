@@ -29,6 +29,8 @@ from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it car
 from psycopg import sql
 from sqlalchemy import URL
 
+from pims_pipeline.domain.errors import Explained
+
 with warnings.catch_warnings():
     # Importing it asks for the user's runtime directory, and warns where there is none.
     warnings.simplefilter("ignore")
@@ -74,7 +76,7 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
 """What a local database wants otherwise than the defaults. Durability is left alone."""
 
 
-class EmbeddedDatabaseFailed(Exception):
+class EmbeddedDatabaseFailed(Explained):
     """The embedded server does not start, or its files cannot be used."""
 
 

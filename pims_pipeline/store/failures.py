@@ -14,15 +14,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.tables import cases, clinics, sync_failures
 
 
-class UnknownFailure(Exception):
+class UnknownFailure(Explained):
     """There is no such failure."""
 
 
-class FailureResolved(Exception):
+class FailureResolved(Explained):
     """The failure needs no retry any more."""
 
 

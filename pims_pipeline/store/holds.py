@@ -13,15 +13,16 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.reconciliation import ReconciliationPlan
 from pims_pipeline.store.tables import HoldStatus
 
 
-class UnknownHold(Exception):
+class UnknownHold(Explained):
     """There is no such hold."""
 
 
-class HoldDecided(Exception):
+class HoldDecided(Explained):
     """The hold waits for nobody any more."""
 
 

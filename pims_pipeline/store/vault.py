@@ -17,6 +17,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from pims_pipeline.domain.errors import Explained
+
 KEY_BYTES = 32
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 8
@@ -25,11 +27,11 @@ _TAG_BYTES = 16
 _HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
 
 
-class BadEncryptionKey(ValueError):
+class BadEncryptionKey(Explained, ValueError):
     """A key is not 32 bytes in base64. The message never shows it."""
 
 
-class Undecryptable(Exception):
+class Undecryptable(Explained):
     """An envelope is damaged, forged, or belongs to another row."""
 
 

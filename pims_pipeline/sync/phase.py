@@ -17,9 +17,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.providers.port import PimsError
 from pims_pipeline.store.audits import (
     fail_audit,
     finish_audit,
@@ -27,14 +27,10 @@ from pims_pipeline.store.audits import (
     record_progress,
     start_audit,
 )
-from pims_pipeline.store.credentials import NoCredentials
-from pims_pipeline.store.database import DatabaseUnavailable, lock_clinic, transaction
-from pims_pipeline.store.vault import Undecryptable
+from pims_pipeline.store.database import lock_clinic, transaction
 from pims_pipeline.sync.context import SyncContext
 
 PROGRESS_INTERVAL_S = 0.5
-_SHOWABLE = (PimsError, NoCredentials, Undecryptable, DatabaseUnavailable)
-"""Errors whose messages say what to do, and hold nothing of people."""
 log = get_logger(__name__)
 
 
@@ -141,6 +137,6 @@ def _fail(phase: Phase, message: str) -> None:
 
 
 def _safe_message(error: Exception) -> str:
-    """What may be kept of an error: some messages are made to be shown, others not."""
+    """What may be kept of an error; see ``Explained``."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, _SHOWABLE) else name
+    return f"{name}: {error}" if isinstance(error, Explained) else name

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.inbound import plan_inbound
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
 from pims_pipeline.domain.reconciliation import (
@@ -53,7 +54,7 @@ LOOKUP_WORKERS = 5
 log = get_logger(__name__)
 
 
-class WrongWindow(Exception):
+class WrongWindow(Explained):
     """A hold is to be approved over partitions that are not its own."""
 
 
