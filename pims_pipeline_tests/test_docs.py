@@ -108,7 +108,11 @@ def command_paths(command: click.Command, path: str) -> Iterator[str]:
     if not isinstance(command, click.Group):
         yield path
         return
-    for name, child in command.commands.items():
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        # Asked by name, because a group may load its commands only then.
+        child = command.get_command(context, name)
+        assert child is not None
         if not child.hidden:
             yield from command_paths(child, f"{path} {name}")
 

@@ -7,7 +7,8 @@ import click
 from pims_pipeline.cli.errors import Misused
 from pims_pipeline.cli.options import examples, json_option, slug_argument
 from pims_pipeline.cli.output import print_json
-from pims_pipeline.cli.runtime import Group, open_store, provider_options
+from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.providers.registry import build_provider

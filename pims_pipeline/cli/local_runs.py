@@ -12,10 +12,8 @@ from sqlalchemy import Connection
 
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.progress import progress_bar
-from pims_pipeline.cli.runtime import Store, dagster_storage, provider_options
+from pims_pipeline.cli.runtime import Store, dagster_storage
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.reconciliation import DeletionPolicy
-from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.credentials import credential_status
@@ -161,21 +159,13 @@ def _problem(instance: "DagsterInstance", run_id: str) -> str:
 
 def local_definitions(store: Store) -> "Definitions":
     """The code location over a store that is open already."""
-    from pims_pipeline.orchestration.location import code_location  # noqa: PLC0415 - costs seconds
-    from pims_pipeline.orchestration.resources import Sources  # noqa: PLC0415 - as above
+    from pims_pipeline.definitions import build_definitions  # noqa: PLC0415 - costs seconds
 
-    settings, options = store.settings, provider_options(store.settings)
-    sources = Sources(
+    return build_definitions(
+        store.settings,
         open_store=lambda: nullcontext(store.engine),
-        open_vault=lambda: store.vault,
-        open_provider=lambda clinic: build_provider(clinic, options),
-        clinics_at_once=settings.clinics_at_once,
-        deletion_policy=DeletionPolicy(
-            min_orphans=settings.deletion_guard_min,
-            max_percent=settings.deletion_guard_percent,
-        ),
+        vault=lambda: store.vault,
     )
-    return code_location(sources, partition_start=settings.partition_start)
 
 
 def failed_checks(instance: "DagsterInstance", run_id: str) -> list[str]:

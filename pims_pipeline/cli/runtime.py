@@ -11,16 +11,15 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
+from pims_pipeline.cli.interrupts import uninterrupted
+from pims_pipeline.composition import database_url, open_engine, open_vault
 from pims_pipeline.observability.logging import configure_logging
-from pims_pipeline.providers.registry import ProviderOptions
 from pims_pipeline.settings import Settings, load_settings
 from pims_pipeline.store.database import (
-    check_migrated,
-    create_engine,
     dagster_storage_url,
     ensure_dagster_schema,
 )
-from pims_pipeline.store.embedded import encryption_key, start_embedded, stop_embedded
+from pims_pipeline.store.embedded import stop_embedded
 from pims_pipeline.store.vault import Vault
 
 
@@ -75,36 +74,21 @@ def open_store(settings: Settings, *, migrated: bool = True) -> Iterator[Store]:
         DatabaseNotMigrated: If its tables are not this program's.
         EmbeddedDatabaseFailed: If the embedded one does not start.
     """
-    if settings.database_url is not None:
-        with _opened(settings, settings.database_url.get_secret_value(), migrated) as store:
-            yield store
-        return
-    url = start_embedded(settings.home)
-    try:
-        with _opened(settings, url, migrated) as store:
-            yield store
-    finally:
-        stop_embedded(settings.home)
+    with _own_database(settings) as url, open_engine(settings, url, migrated=migrated) as engine:
+        yield Store(settings, url, engine, open_vault(settings))
 
 
 @contextmanager
-def _opened(settings: Settings, url: str, migrated: bool) -> Iterator[Store]:  # noqa: FBT001 - private
-    engine = create_engine(url)
+def _own_database(settings: Settings) -> Iterator[str]:
+    """The database's address; an embedded one stops with its last user."""
     try:
-        if migrated:
-            check_migrated(engine)
-        yield Store(settings, url, engine, _vault(settings))
+        # An interrupt in the middle of starting a server would leave it running.
+        with uninterrupted():
+            url = database_url(settings)
+        yield url
     finally:
-        engine.dispose()
-
-
-def _vault(settings: Settings) -> Vault:
-    key = settings.encryption_key_bytes()
-    retired = settings.retired_key_bytes()
-    if key is not None:
-        return Vault(key, retired)
-    # Settings refuse a database elsewhere without a key, so this one is embedded.
-    return Vault.from_base64(encryption_key(settings.home))
+        if settings.database_url is None:
+            stop_embedded(settings.home)
 
 
 def dagster_storage(store: Store) -> str:
@@ -117,13 +101,3 @@ def dagster_storage(store: Store) -> str:
         return settings.dagster_url(store.database_url)
     ensure_dagster_schema(store.engine)
     return dagster_storage_url(store.database_url)
-
-
-def provider_options(settings: Settings) -> ProviderOptions:
-    """How adapters go about their work."""
-    return ProviderOptions(
-        artifacts_dir=settings.home / "logins",
-        chromium_path=settings.chromium_path,
-        headless=settings.browser_headless,
-        requests_per_second=settings.requests_per_second,
-    )

@@ -219,6 +219,8 @@ class _Server(PostgresServer):
         with self._lock:
             self.forget_killed_users()
         self.cleanup()
+        # The wheel's own farewell would find nothing to do, and leave its lock file behind.
+        atexit.unregister(self._cleanup)
         if self._read_postmaster() is None and (directory := self._socket_directory()) != (
             self.pgdata
         ):

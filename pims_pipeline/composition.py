@@ -1,0 +1,78 @@
+"""Settings → what both composition roots build from them: database, vault, adapters, rules.
+
+Shared by the terminal (``cli``) and the code location (``definitions``), so that both work
+with the same things. Loads no Dagster: most commands do without it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.providers.registry import ProviderOptions
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.database import check_migrated, create_engine
+from pims_pipeline.store.embedded import encryption_key, start_embedded
+from pims_pipeline.store.vault import Vault
+
+
+def database_url(settings: Settings) -> str:
+    """The address of the database of cases; a secret. Starts the embedded one if it is that.
+
+    Raises:
+        EmbeddedDatabaseFailed: If it does not start.
+    """
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return start_embedded(settings.home)
+
+
+@contextmanager
+def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Iterator[Engine]:
+    """An engine on the database of cases, for as long as the block runs.
+
+    Args:
+        settings: The process's.
+        url: As ``database_url`` gives it.
+        migrated: Whether its tables must be up to date.
+
+    Raises:
+        DatabaseUnavailable: If it cannot be reached.
+        DatabaseNotMigrated: If its tables are not this program's.
+    """
+    # Every clinic at work may hold the lock of its login while it reads its credentials.
+    engine = create_engine(url, pool_size=settings.clinics_at_once + 4)
+    try:
+        if migrated:
+            check_migrated(engine)
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def open_vault(settings: Settings) -> Vault:
+    """The vault: with the keys of the environment, or the embedded database's own."""
+    key = settings.encryption_key_bytes()
+    if key is None:
+        # Settings refuse a database elsewhere without a key, so this one is embedded.
+        return Vault.from_base64(encryption_key(settings.home))
+    return Vault(key, settings.retired_key_bytes())
+
+
+def provider_options(settings: Settings) -> ProviderOptions:
+    """How adapters go about their work."""
+    return ProviderOptions(
+        artifacts_dir=settings.home / "logins",
+        chromium_path=settings.chromium_path,
+        headless=settings.browser_headless,
+        requests_per_second=settings.requests_per_second,
+    )
+
+
+def deletion_policy(settings: Settings) -> DeletionPolicy:
+    """The deletion guard's limits."""
+    return DeletionPolicy(
+        min_orphans=settings.deletion_guard_min,
+        max_percent=settings.deletion_guard_percent,
+    )
