@@ -6,13 +6,15 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # Test processes side by side.
 WORKERS ?= 2
+# How many times as many programs make soak plays.
+TIMES ?= 20
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
-.PHONY: help setup demo up test check lock bench clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +34,7 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy deploy/ensure_chromium.py
+	$(BIN)/mypy deploy/ensure_chromium.py deploy/mutants.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
@@ -45,6 +47,17 @@ lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 
 bench: setup ## Measure; prints figures, judges nothing
 	@$(RUN_BENCH)
+
+soak: setup ## Many more made-up lives of a clinic than make test plays (TIMES=20)
+	@PIMS_SOAK=$(TIMES) $(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) \
+		--dist worksteal --timeout 0 pims_pipeline_tests/reliability/test_clinic_life.py
+
+reliability: setup ## Write the fault tables of docs/reliability.md anew
+	@PIMS_WRITE_FAULT_TABLE=1 $(BIN)/python -m pytest -q \
+		pims_pipeline_tests/reliability/test_faults.py
+
+mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
+	@$(BIN)/python deploy/mutants.py
 
 clean: ## Remove caches and .venv, keep data
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist

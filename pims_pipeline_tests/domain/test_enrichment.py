@@ -257,6 +257,22 @@ def test_an_answer_for_a_case_that_is_gone_changes_nothing() -> None:
     assert plan.unchanged == {CASE_ID}
 
 
+def test_an_answer_for_a_case_that_is_gone_hides_none_after_it() -> None:
+    gone = replace(answer(), case_id=UUID(int=99))
+    plan = plan_consultations({CASE_ID: case()}, [gone, answer()])
+    assert [write.case.case_id for write in plan.writes] == [CASE_ID]
+
+
+def test_a_case_without_a_record_hides_none_after_it() -> None:
+    without = replace(case(), case_id=UUID(int=99))
+    plan = plan_consultations(
+        {CASE_ID: case(), without.case_id: without},
+        [replace(answer(None), case_id=without.case_id), answer()],
+    )
+    assert plan.absent == {without.case_id}
+    assert [write.case.case_id for write in plan.writes] == [CASE_ID]
+
+
 FELINE = replace(RECORD, patient=Patient(name="Mishka", species="Feline"))
 
 

@@ -1,22 +1,30 @@
-"""A process killed at any statement leaves a state that the next run completes."""
+"""A process killed at any statement leaves a state that the next run completes.
+
+Where to kill is found by counting what the engine is given, so that no statement is missed;
+each kill reports where it struck.
+"""
 
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
+from itertools import count, product
+from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext
 
 import pytest
-from sqlalchemy import Engine, event, make_url
+from sqlalchemy import Engine, event
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.database import CLINIC_LOCK, create_engine, transaction
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline_tests.conftest import database_copied_from
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.sync.conftest import DAY, NOW, Bench, Clock, local
 
@@ -40,7 +48,58 @@ def _second_day(vendor: FakeVendor) -> None:
     vendor.set_status("0", "Paid")
 
 
-def _full_sync(engine: Engine, clinic: Clinic, vendor: FakeVendor, run: int) -> Bench:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a kill struck.
+
+    Attributes:
+        applying: Whether in the transaction that writes what the phase decided.
+        audited: Whether the phase's audit had been committed.
+    """
+
+    phase: SyncType
+    applying: bool
+    audited: bool
+
+
+@dataclass
+class _Strike:
+    """Counts statements and commits, and kills its process before one of them."""
+
+    fatal: int
+    report: Pipe
+    phase: SyncType = SyncType.INBOUND
+    applying: bool = False
+    commits: int = 0
+    _seen: "count[int]" = field(default_factory=lambda: count(1))
+
+    def begin(self, phase: SyncType) -> None:
+        self.phase, self.commits = phase, 0
+
+    def on_statement(self, *given: object) -> None:
+        self._kill_if_due()
+        _, _, statement, parameters = given[:4]
+        if "pg_advisory_xact_lock" in str(statement) and isinstance(parameters, Mapping):
+            self.applying |= parameters["kind"] == CLINIC_LOCK
+
+    def on_commit(self, *_: object) -> None:
+        self._kill_if_due()
+        self.commits += 1
+        self.applying = False
+
+    def _kill_if_due(self) -> None:
+        if next(self._seen) == self.fatal:
+            self.report.send(Place(self.phase, self.applying, self.commits > 0))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _full_sync(
+    engine: Engine,
+    clinic: Clinic,
+    vendor: FakeVendor,
+    run: int,
+    begins: Callable[[SyncType], None] = lambda _: None,
+) -> Bench:
     clock = Clock(NOW + timedelta(hours=run))
     with run_liveness(engine) as liveness:
         context = SyncContext(
@@ -53,39 +112,39 @@ def _full_sync(engine: Engine, clinic: Clinic, vendor: FakeVendor, run: int) -> 
         )
         vendor.clock = clock
         bench = Bench(engine, clinic, vendor, clock, context)
-        bench.inbound()
-        bench.enrich()
-        bench.reconcile()
+        phases = (bench.inbound, bench.enrich, bench.reconcile)
+        for phase, work in zip(SyncType, phases, strict=True):
+            begins(phase)
+            work()
     return bench
 
 
-def _sync_until_killed(url: str, clinic: Clinic, statements: int) -> None:
+def _sync_until_killed(url: str, clinic: Clinic, fatal: int, report: Pipe) -> None:
     """Runs in a process of its own; kills itself before its n-th statement or commit."""
     engine = create_engine(url)
-    seen = count(1)
-
-    def strike(*_: object) -> None:
-        if next(seen) == statements:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(engine, "before_cursor_execute", strike)
-    event.listen(engine, "commit", strike)
+    strike = _Strike(fatal, report)
+    event.listen(engine, "before_cursor_execute", strike.on_statement)
+    event.listen(engine, "commit", strike.on_commit)
     vendor = FakeVendor(clinic.zone)
     _second_day(vendor)
-    _full_sync(engine, clinic, vendor, 2)
+    _full_sync(engine, clinic, vendor, 2, strike.begin)
 
 
 def _outcome(bench: Bench) -> dict[str, object]:
     """What the cases and their stories say, without identities of runs and moments."""
+    ours = bench.clinic.id
     return {
         "cases": bench.rows(
             "SELECT pims_id, patient_name, patient_species, scheduled_start, status, "
             "metadata #>> '{consultation,notes}', metadata #>> '{reconciliation,reason}' "
-            "FROM cases ORDER BY pims_id"
+            "FROM cases WHERE clinic_id = :ours ORDER BY pims_id",
+            ours=ours,
         ),
         "stories": bench.rows(
             "SELECT c.pims_id, e.kind, count(*) FROM case_events e "
-            "JOIN cases c ON c.id = e.case_id GROUP BY 1, 2 ORDER BY 1, 2"
+            "JOIN cases c ON c.id = e.case_id WHERE c.clinic_id = :ours "
+            "GROUP BY 1, 2 ORDER BY 1, 2",
+            ours=ours,
         ),
     }
 
@@ -98,53 +157,79 @@ def forks() -> ForkServerContext:
     return context
 
 
-@pytest.fixture
-def after_first_day(engine: Engine, clinic: Clinic, database_url: str) -> str:
-    """The name of a database to be copied, synced with the first day's diary."""
-    vendor = FakeVendor(clinic.zone)
-    _first_day(vendor)
+def _clinic_after_first_day(engine: Engine, name: int) -> Clinic:
+    """One more clinic, synced with the first day's diary."""
     with transaction(engine) as connection:
+        clinic = add_clinic(
+            connection,
+            slug=f"clinic-{name}",
+            name="Maple Street Veterinary",
+            timezone="America/New_York",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+        vendor = FakeVendor(clinic.zone)
         put_credentials(connection, Vault(bytes(32)), clinic, vendor.credentials.to_mapping())
+    _first_day(vendor)
     _full_sync(engine, clinic, vendor, 1)
-    engine.dispose()
-    return make_url(database_url).database or ""
+    return clinic
 
 
-def _second_run(url: str, clinic: Clinic, run: int) -> Bench:
-    engine = create_engine(url)
+def _second_run(engine: Engine, clinic: Clinic, run: int) -> Bench:
     vendor = FakeVendor(clinic.zone)
     _second_day(vendor)
-    bench = _full_sync(engine, clinic, vendor, run)
-    engine.dispose()
-    return bench
+    return _full_sync(engine, clinic, vendor, run)
 
 
+def _killed(forks: ForkServerContext, url: str, clinic: Clinic, fatal: int) -> Place | None:
+    """Where a run was killed; None when it ended before the kill."""
+    here, there = forks.Pipe(duplex=False)
+    with here:
+        process = forks.Process(target=_sync_until_killed, args=(url, clinic, fatal, there))
+        process.start()
+        there.close()
+        process.join()
+        if process.exitcode == 0:
+            return None
+        assert process.exitcode == -signal.SIGKILL
+        place = here.recv()
+        assert isinstance(place, Place)
+        return place
+
+
+def _audits_of(bench: Bench, run_id: str) -> list[tuple[object, object]]:
+    rows = bench.rows(
+        "SELECT sync_type, status FROM case_sync_audits "
+        "WHERE clinic_id = :ours AND run_id = :run_id ORDER BY created_at",
+        ours=bench.clinic.id,
+        run_id=run_id,
+    )
+    return [(row.sync_type, row.status) for row in rows]
+
+
+def _audits_left(place: Place) -> list[tuple[object, object]]:
+    """What the audits of a run killed there must read once another has begun each phase."""
+    before = list(SyncType)[: list(SyncType).index(place.phase)]
+    own = [(place.phase.value, "interrupted")] if place.audited else []
+    return [*((phase.value, "completed") for phase in before), *own]
+
+
+@pytest.mark.parametrize("half", [1, 2])
 def test_a_sync_killed_before_any_statement_is_completed_by_the_next(
-    after_first_day: str, server_url: str, clinic: Clinic, forks: ForkServerContext
+    engine: Engine, database_url: str, forks: ForkServerContext, half: int
 ) -> None:
-    with database_copied_from(after_first_day, server_url) as url:
-        undisturbed = _second_run(url, clinic, 2)
-        expected = _outcome(undisturbed)
-        undisturbed.engine.dispose()
-    killed_at = []
-    for statements in range(1, MOST_STATEMENTS):
-        with database_copied_from(after_first_day, server_url) as url:
-            process = forks.Process(target=_sync_until_killed, args=(url, clinic, statements))
-            process.start()
-            process.join()
-            if process.exitcode == 0:
-                break
-            assert process.exitcode == -signal.SIGKILL
-            killed_at.append(statements)
-            bench = _second_run(url, clinic, 3)
-            assert _outcome(bench) == expected, f"killed before statement {statements}"
-            left = bench.rows("SELECT status, run_id FROM case_sync_audits ORDER BY created_at")
-            assert [row.run_id for row in left if row.status == "in_progress"] == []
-            assert [row.status for row in left if row.run_id == "run-3"] == ["completed"] * 3
-            assert {row.status for row in left if row.run_id == "run-2"} <= {
-                "completed",
-                "interrupted",
-            }
-            bench.engine.dispose()
-    assert killed_at == list(range(1, statements))
-    assert len(killed_at) > 60
+    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
+    struck: list[Place] = []
+    for fatal in range(half, MOST_STATEMENTS, 2):
+        clinic = _clinic_after_first_day(engine, fatal)
+        place = _killed(forks, database_url, clinic, fatal)
+        if place is None:
+            break
+        struck.append(place)
+        bench = _second_run(engine, clinic, 3)
+        assert _outcome(bench) == expected, f"killed before statement {fatal}, {place}"
+        assert _audits_of(bench, "run-2") == _audits_left(place)
+        assert _audits_of(bench, "run-3") == [(phase.value, "completed") for phase in SyncType]
+    assert len(struck) > 30
+    hit = {(place.phase, place.applying) for place in struck}
+    assert hit == set(product(SyncType, (False, True)))

@@ -1,0 +1,1 @@
+"""The whole pipeline against a vendor that misbehaves: real HTTP, real PostgreSQL, an oracle."""

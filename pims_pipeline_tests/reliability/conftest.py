@@ -1,0 +1,40 @@
+"""The house that the room's tests live in: one database and one simulator a process."""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import httpcore2
+import pytest
+
+from pims_pipeline.simulator.clinics import SimulatorConfig
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.database import create_engine
+from pims_pipeline.store.vault import Vault
+from pims_pipeline_tests.conftest import database_copied_from
+from pims_pipeline_tests.reliability.world import Clock, House
+
+
+@pytest.fixture(scope="session")
+def standing_house(
+    server_url: str, vault: Vault, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    clock = Clock()
+    config = SimulatorConfig(appointments_per_day=0, clock=clock)
+    artifacts: Path = tmp_path_factory.mktemp("artifacts")
+    with database_copied_from("pims", server_url) as url, SimulatorServer(config) as server:
+        engine = create_engine(url)
+        with SimulatorControl(server.base_url) as control, run_liveness(engine) as liveness:
+            yield House(engine, vault, control, server.base_url, clock, liveness, artifacts)
+        engine.dispose()
+
+
+@pytest.fixture
+def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house; look-ups go one at a time, so that a program happens the same way again."""
+    monkeypatch.setattr("pims_pipeline.sync.reconciliation.LOOKUP_WORKERS", 1)
+    # Every client reads the certificates of the world anew, which takes longer than a phase.
+    monkeypatch.setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
+    return standing_house

@@ -1,0 +1,235 @@
+"""What must be true of a world, after every step and once all is quiet again.
+
+It judges by the vendor's true history and by what people did, never by what the pipeline
+says it saw. How a world comes about is ``world``'s.
+"""
+
+from collections import Counter
+from datetime import UTC
+from typing import Any
+from uuid import UUID
+
+from pims_pipeline.domain.cases import CaseStatus, case_id_of, case_type_of
+from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
+from pims_pipeline.domain.inbound import status_of_facts
+from pims_pipeline_tests.reliability.world import PeoplesEdit, Truth, World
+
+_SYNCED_KEYS = {"appointment", "consultation", "reconciliation"}
+_TOLD_BY_ITS_STORY = (
+    "status", "case_type", "patient_name", "patient_species", "client_name", "scheduled_date",
+    "scheduled_start",
+)  # fmt: skip
+
+
+def check(world: World) -> None:
+    """What holds after every step, whatever went wrong in it."""
+    cases = world.cases()
+    knowledge_only_grows(world)
+    _no_visit_that_stood_was_retired(world)
+    _no_case_is_lost_or_doubled(world, cases)
+    _receipts_balance_and_no_success_is_empty(world)
+    _peoples_edits_stand(world, cases)
+    _stories_explain_the_cases(world, cases)
+
+
+def knowledge_only_grows(world: World) -> None:
+    """No landed record has given way to an older one, and its case says the same as it."""
+    now = world.house.clock()
+    for row in world.rows(
+        "SELECT pims_id, payload ->> 'vendorUpdatedAt' AS changed, payload ->> 'status' AS status, "
+        "c.metadata #>> '{appointment,status}' AS case_status, a.scheduled_start, "
+        "c.scheduled_start AS case_start, c.metadata ? 'reconciliation' AS retired "
+        "FROM pims_appointments a LEFT JOIN cases c USING (clinic_id, provider_type, pims_id) "
+        "WHERE clinic_id = :clinic_id AND payload ->> 'kind' = 'appointment'"
+    ):
+        if not row.retired:
+            assert (row.case_status, row.case_start) == (row.status, row.scheduled_start)
+        version = world.version_of(row.pims_id, row.changed)
+        assert version >= world.landed.get(row.pims_id, 0), f"{row.pims_id} was overwritten"
+        world.landed[row.pims_id] = version
+        gone_since = world.known_gone.pop(row.pims_id, None)
+        if row.retired:
+            world.known_gone[row.pims_id] = now
+        elif gone_since is not None:
+            truths = world.truths(row.pims_id, gone_since, now)
+            assert any(truth.stands for truth in truths), f"{row.pims_id} rose from the dead"
+
+
+def _no_visit_that_stood_was_retired(world: World) -> None:
+    """At some moment between a retiring phase's start and its end the visit was gone."""
+    for event in world.rows(
+        "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
+        "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
+        "WHERE e.clinic_id = :clinic_id AND e.kind = 'soft_deleted'"
+    ):
+        truths = world.truths(event.pims_id, event.began, event.ended)
+        assert not all(truth.stands for truth in truths), f"visit {event.pims_id} always stood"
+
+
+def _no_case_is_lost_or_doubled(world: World, cases: dict[str, Any]) -> None:
+    landed = world.rows(
+        "SELECT pims_id FROM pims_appointments "
+        "WHERE clinic_id = :clinic_id AND payload ->> 'kind' = 'appointment'"
+    )
+    assert {row.pims_id for row in landed} == set(cases)
+    assert set(cases) <= set(world.history)
+    for pims_id, case in cases.items():
+        assert case.id == case_id_of(world.clinic.id, "idexx_neo", pims_id)
+    created = Counter(
+        row.case_id
+        for row in world.rows(
+            "SELECT case_id FROM case_events WHERE clinic_id = :clinic_id AND kind = 'created'"
+        )
+    )
+    assert created == Counter(case.id for case in cases.values())
+
+
+def _receipts_balance_and_no_success_is_empty(world: World) -> None:
+    listings = [at for at, endpoint in world.answers if endpoint == "listing"]
+    began: dict[str, Any] = {}
+    for audit in world.rows(
+        "SELECT *, cases_created + cases_updated + cases_unchanged + cases_restored "
+        "+ cases_deleted + cases_enriched + cases_skipped + cases_errored + cases_held "
+        "+ quarantined AS fates FROM case_sync_audits WHERE clinic_id = :clinic_id "
+        "ORDER BY created_at"
+    ):
+        first = began.setdefault(audit.run_id, audit.created_at)
+        assert audit.appointments_found == audit.fates
+        if audit.status not in {"completed", "held"}:
+            continue
+        if audit.sync_type == "cases":
+            assert audit.cases_errored < max(3, audit.appointments_found)
+        else:
+            # Its own listing, or the one that inbound landed earlier in the same run.
+            since = first if audit.sync_type == "reconciliation" else audit.created_at
+            assert any(since <= at <= audit.updated_at for at in listings), "nothing was verified"
+    unexplained = world.rows(
+        "SELECT e.seq FROM case_events e JOIN case_sync_audits a ON a.id = e.audit_id "
+        "WHERE e.clinic_id = :clinic_id AND a.status <> 'completed'"
+    )
+    assert unexplained == [], "a phase that did not succeed changed cases"
+
+
+def _peoples_edits_stand(world: World, cases: dict[str, Any]) -> None:
+    for case in cases.values():
+        own = {key: value for key, value in case.metadata.items() if key not in _SYNCED_KEYS}
+        assert own == world.foreign.get(case.id, {})
+    last: dict[tuple[UUID, str], PeoplesEdit] = {(e.case_id, e.column): e for e in world.edits}
+    for edit in last.values():
+        if edit.active and _nothing_else_was_meant_since(world, edit):
+            assert getattr(cases[edit.pims_id], edit.column) == edit.value
+
+
+def _nothing_else_was_meant_since(world: World, edit: PeoplesEdit) -> bool:
+    truths = world.truths(edit.pims_id, edit.since, world.house.clock())
+    meanings = {edit.meaning, *(truth.meaning for truth in truths)}
+    same = edit.column == "case_type" or len(meanings) == 1
+    return same and all(truth.stands for truth in truths)
+
+
+def _stories_explain_the_cases(world: World, cases: dict[str, Any]) -> None:
+    """Replaying a case's events and people's edits gives the case, without a gap."""
+    told: dict[UUID, dict[str, Any]] = {case.id: {} for case in cases.values()}
+    edits = {(e.case_id, e.after_seq, e.column): e.value for e in world.edits}
+    last_seq = dict.fromkeys(told, 0)
+
+    def people_edit(case_id: UUID) -> None:
+        for column in ("status", "case_type"):
+            if value := edits.get((case_id, last_seq[case_id], column)):
+                told[case_id][column] = value
+
+    for event in world.rows(
+        "SELECT seq, case_id, kind, changes FROM case_events WHERE clinic_id = :clinic_id "
+        "ORDER BY seq"
+    ):
+        people_edit(event.case_id)
+        for name, (before, after) in event.changes.items():
+            if name != "reason":
+                standing = told[event.case_id].get(name)
+                assert before == standing or (name == "softDeleted" and not before), (
+                    f"{event.kind} changed {name} from {before!r}; it was {standing!r}"
+                )
+            told[event.case_id][name] = after
+        last_seq[event.case_id] = event.seq
+    for case in cases.values():
+        people_edit(case.id)
+        for name in _TOLD_BY_ITS_STORY:
+            assert told[case.id].get(name) == _as_told(getattr(case, name)), name
+        notes = case.metadata.get("consultation", {}).get("notes")
+        assert told[case.id].get("consultation.notes") == notes
+        assert bool(told[case.id].get("softDeleted")) == case.retired
+
+
+def _as_told(value: Any) -> Any:
+    if hasattr(value, "astimezone"):
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def nobody_works(world: World) -> None:
+    """No audit claims to be in progress when no process is."""
+    left = world.rows(
+        "SELECT sync_type FROM case_sync_audits "
+        "WHERE clinic_id = :clinic_id AND status = 'in_progress'"
+    )
+    assert left == []
+
+
+def nothing_gone_is_left(world: World, window: DateRange) -> None:
+    """After a reconciliation that could ask about all: no active case without its visit."""
+    for pims_id, case in world.cases().items():
+        if not case.retired and case.scheduled_date in window:
+            truth = world.visits[pims_id]
+            assert truth.stands, f"the case of {pims_id} should have been retired"
+            start = local_to_utc(truth.visit.start, world.clinic.zone)
+            assert business_date(start, world.clinic.zone) in window, f"{pims_id} moved away"
+
+
+def cases_equal_the_truth(world: World) -> None:
+    """After an undisturbed full sync the cases say what the vendor says."""
+    cases = world.cases()
+    visits = world.visits
+    standing = {pims_id for pims_id, truth in visits.items() if truth.stands}
+    assert {pims_id for pims_id, case in cases.items() if not case.retired} == standing
+    assert all(cases[pims_id].status == "reviewed" or _edited(world, cases[pims_id].id)
+               for pims_id in set(cases) - standing)  # fmt: skip
+    dead = {
+        row.pims_id
+        for row in world.rows(
+            "SELECT pims_id FROM sync_failures WHERE clinic_id = :clinic_id "
+            "AND phase = 'cases' AND resolved_at IS NULL AND next_retry_at IS NULL"
+        )
+    }
+    for pims_id in standing:
+        _case_equals(world, cases[pims_id], visits[pims_id])
+        if pims_id not in dead:
+            _consultation_equals(world, cases[pims_id], visits[pims_id])
+
+
+def _edited(world: World, case_id: UUID) -> bool:
+    return any(edit.case_id == case_id for edit in world.edits)
+
+
+def _case_equals(world: World, case: Any, truth: Truth) -> None:
+    zone, visit = world.clinic.zone, truth.visit
+    start = local_to_utc(visit.start, zone)
+    assert case.scheduled_start == start
+    assert case.scheduled_end == max(start, local_to_utc(visit.end, zone))
+    assert case.scheduled_date == business_date(start, zone)
+    assert case.patient_name == visit.patient_name
+    assert case.metadata["appointment"]["status"] == visit.status
+    chosen = {e.value for e in world.edits if e.case_id == case.id}
+    assert CaseStatus(case.status) is status_of_facts({"status": visit.status}) or (
+        case.status in chosen
+    )
+    assert case.case_type == case_type_of(visit.type) or case.case_type in chosen
+
+
+def _consultation_equals(world: World, case: Any, truth: Truth) -> None:
+    visit = truth.visit
+    if visit.notes is None or case.scheduled_start > world.house.clock():
+        return
+    consultation = case.metadata["consultation"]
+    assert consultation["consultationId"] == visit.consultation_id
+    if visit.notes.startswith("<p>note "):
+        assert consultation["notes"].startswith(visit.notes[3:-4])

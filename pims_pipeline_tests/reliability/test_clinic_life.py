@@ -1,0 +1,368 @@
+"""A clinic's life told at random, and an oracle that watches every step of it.
+
+Every program is a new clinic in the same database, with the same simulator wiped clean.
+CI plays 200 programs, a run by hand a quarter of them, so that it stays short;
+``PIMS_SOAK=20`` plays 20 × 200 (``make soak``).
+"""
+
+import os
+from datetime import date, timedelta
+from typing import Literal
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
+from pims_pipeline.providers.port import PimsError
+from pims_pipeline.simulator.faults import RECORD_FAULTS, FaultKind
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import reject, waiting_hold
+from pims_pipeline_tests.reliability import oracle
+from pims_pipeline_tests.reliability.world import FULL, House, World, simulated
+
+SHARDS = 10
+PROGRAMS = 200 * int(os.environ.get("PIMS_SOAK", "1"))
+if not {"CI", "PIMS_SOAK"} & os.environ.keys():
+    PROGRAMS //= 4
+SETTINGS = settings(
+    max_examples=PROGRAMS // SHARDS,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+PLACES = st.sampled_from(
+    [
+        ("1001", date(2026, 3, 8)),  # clocks go forward in New York
+        ("1001", date(2026, 11, 1)),  # and back
+        ("1002", date(2026, 3, 29)),
+        ("1003", date(2026, 10, 4)),
+        ("1003", date(2026, 6, 10)),
+    ]
+)
+DAYS = st.integers(-3, 3)
+HOURS = st.sampled_from([(2, 30), (0, 0), (8, 0), (11, 30), (16, 0), (23, 59)])
+WORDS_SEEN = ("not arrived", "Confirmed", "In Progress", "Ready to Pay", "No Show")
+WORDS = st.sampled_from([*WORDS_SEEN, "Lost in Space"])
+WHICH = st.integers(0, 20)
+"""A visit, counted from the first booked, round and round."""
+PHASES: st.SearchStrategy[tuple[SyncType, ...]] = st.sampled_from(
+    [(phase,) for phase in SyncType] + [FULL] * 2
+)
+Happening = tuple[str, str, int]
+"""What happens, how (a value or an edit's name), and to which visit."""
+
+
+def _of(what: str, *how: str) -> st.SearchStrategy[Happening]:
+    return st.tuples(st.just(what), st.sampled_from(how), WHICH)
+
+
+PEOPLES_EDITS: st.SearchStrategy[Happening] = st.one_of(
+    _of("status", "draft", "ongoing", "completed", "reviewed"),
+    _of("case_type", "checkup", "surgery", "emergency", "follow_up"),
+    _of("note", "a", "b"),
+)
+VENDORS_EDITS = _of("vendor", "delete", "restore", "cancel", "finish")
+HAPPENINGS = st.one_of(VENDORS_EDITS, VENDORS_EDITS, PEOPLES_EDITS)
+Endpoint = Literal["listing", "appointment", "consultation", "any"]
+ENDPOINTS: st.SearchStrategy[Endpoint] = st.sampled_from(
+    ["listing", "appointment", "consultation", "any"]
+)
+ALWAYS_WRONG = st.sampled_from(
+    [FaultKind.SERVER_ERROR, FaultKind.HTML, FaultKind.NOT_A_LIST, FaultKind.TRUNCATED_JSON,
+     FaultKind.CUT_OFF, FaultKind.RATE_LIMITED, FaultKind.SESSION_EXPIRED_HTML]
+)  # fmt: skip
+FAULTS = st.sampled_from([kind for kind in FaultKind if kind is not FaultKind.HANG])
+
+
+class ClinicLife(RuleBasedStateMachine):
+    """One program: a clinic from its first booking to the quiet after the last step."""
+
+    house: House
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes = 0
+        self.races = 0
+
+    @initialize(place=PLACES, visits=st.integers(0, 9))
+    def begin(self, place: tuple[str, date], visits: int) -> None:
+        company, today = place
+        self.world = World.begin(self.house, simulated(company), today)
+        for number in range(visits):
+            self.world.book(self.world.local(number % 3 - 1, 8 + number), WORDS_SEEN[number % 4])
+        self._sync(FULL)
+
+    def _step(self) -> None:
+        self.world.step_began = self.house.clock()
+
+    def _visit(self, which: int) -> str:
+        known = sorted(self.world.history)
+        return known[which % len(known)]
+
+    def _sync(self, phases: tuple[SyncType, ...], window: DateRange | None = None) -> None:
+        self._step()
+        outcomes = self.world.sync(*phases, window=window)
+        oracle.nobody_works(self.world)
+        oracle.check(self.world)
+        found = outcomes.get(SyncType.RECONCILIATION)
+        if isinstance(found, PhaseOutcome) and found.hold_id is None and not found.counts.skipped:
+            oracle.nothing_gone_is_left(self.world, found.window)
+
+    # The vendor
+
+    @rule(day=DAYS, at=HOURS, count=st.integers(1, 6), status=WORDS)
+    def visits_are_booked(self, day: int, at: tuple[int, int], count: int, status: str) -> None:
+        for number in range(count):
+            start = self.world.local(day, *at) + timedelta(minutes=15 * number)
+            self.world.book(start, status)
+
+    @precondition(lambda self: self.world.history)
+    @rule(which=WHICH, day=st.sampled_from([-10, -2, 0, 1, 3, 9]), at=HOURS)
+    def a_visit_is_moved(self, which: int, day: int, at: tuple[int, int]) -> None:
+        self.world.vendor("move", self._visit(which), self.world.local(day, *at))
+
+    @precondition(lambda self: self.world.history)
+    @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))
+    def a_visit_is_called_off_or_on(self, which: int, action: str) -> None:
+        self.world.vendor(action, self._visit(which))
+
+    @precondition(lambda self: len(self.world.history) > 5)
+    @rule(first=WHICH, many=st.integers(4, 30), action=st.sampled_from(["delete", "restore"]))
+    def many_visits_are_deleted_or_restored(self, first: int, many: int, action: str) -> None:
+        for which in range(min(many, len(self.world.history))):
+            self.world.vendor(action, self._visit(first + which))
+
+    @precondition(lambda self: self.world.history)
+    @rule(which=WHICH, status=WORDS)
+    def a_visit_moves_on(self, which: int, status: str) -> None:
+        self.world.vendor("set_status", self._visit(which), status)
+
+    @precondition(lambda self: self.world.history)
+    @rule(which=WHICH, finish=st.booleans())
+    def a_visit_is_finished_or_its_notes_corrected(self, which: int, *, finish: bool) -> None:
+        self.notes += 1
+        pims_id = self._visit(which)
+        opened = self.world.visits[pims_id].visit.consultation_id is not None
+        action = "write_notes" if opened and not finish else "finish"
+        self.world.vendor(action, pims_id, f"<p>note {self.notes};</p>")
+
+    @precondition(lambda self: self.world.history)
+    @rule(which=st.lists(WHICH, min_size=1, max_size=2))
+    def a_patient_is_renamed_or_two_are_merged(self, which: list[int]) -> None:
+        for each in which:
+            self.world.vendor("rename_patient", self._visit(each), "Señor Whiskers")
+
+    @rule(kind=FAULTS, endpoint=ENDPOINTS, times=st.integers(1, 6), which=WHICH)
+    def the_vendor_will_misbehave(
+        self, kind: FaultKind, endpoint: Endpoint, times: int, which: int
+    ) -> None:
+        hidden = self._visit(which) if self.world.history else "1"
+        self.house.control.add_fault(
+            kind,
+            endpoint="listing" if kind in RECORD_FAULTS else endpoint,
+            times=times,
+            seconds=0.002,
+            retry_after=0.001,
+            appointment_id=hidden,
+        )
+
+    @rule(
+        mode=st.sampled_from(["redirect", "401", "html"]),
+        lookup=st.sampled_from(["flag", "not_found", "null"]),
+        shape=st.sampled_from(["array", "appointments", "data", "events"]),
+        expire=st.booleans(),
+    )
+    def the_vendor_changes_its_ways(
+        self,
+        mode: Literal["redirect", "401", "html"],
+        lookup: Literal["flag", "not_found", "null"],
+        shape: Literal["array", "appointments", "data", "events"],
+        *,
+        expire: bool,
+    ) -> None:
+        self.house.control.settings(deleted_lookup=lookup, listing_shape=shape, expired_mode=mode)
+        if expire:
+            self.house.control.expire_sessions(self.world.company.company_id, mode)
+
+    # People
+
+    @precondition(lambda self: self.world.history)
+    @rule(edit=PEOPLES_EDITS)
+    def people_edit_a_case(self, edit: Happening) -> None:
+        self._step()
+        self._happens(edit)
+        oracle.check(self.world)
+
+    @precondition(lambda self: self.world.holds())
+    @rule(yes=st.booleans())
+    def a_hold_is_decided(self, *, yes: bool) -> None:
+        self._step()
+        hold = self.world.holds()[0]
+        if yes:
+            self.world.approve(hold.id, DateRange(hold.window_start, hold.window_end))
+        else:
+            with transaction(self.house.engine) as connection:
+                now = self.house.clock()
+                reject(connection, waiting_hold(connection, hold.id), decided_by="Sam", now=now)
+        oracle.check(self.world)
+
+    @rule(by=st.sampled_from([timedelta(minutes=7), timedelta(minutes=35), timedelta(days=1)]))
+    def time_passes(self, by: timedelta) -> None:
+        self.house.clock.forward(by)
+
+    # The pipeline
+
+    @rule(phases=PHASES)
+    def the_week_is_synced(self, phases: tuple[SyncType, ...]) -> None:
+        self._sync(phases)
+
+    @rule(phases=PHASES, first=DAYS, length=st.integers(0, 3))
+    def a_part_of_it_is_synced(self, phases: tuple[SyncType, ...], first: int, length: int) -> None:
+        start = self.world.today + timedelta(days=first)
+        self._sync(phases, DateRange(start, start + timedelta(days=length)))
+
+    @rule(statement=st.integers(1, 70))
+    def a_sync_is_killed(self, statement: int) -> None:
+        self._step()
+        self.world.killed_sync(*FULL, statement=statement)
+        oracle.check(self.world)
+
+    @rule(
+        phases=PHASES,
+        call=st.sampled_from([0, 0, 0, 1, 2]),
+        happenings=st.lists(HAPPENINGS, min_size=1, max_size=3),
+        other=st.sampled_from([FULL, FULL, (SyncType.INBOUND,), (SyncType.RECONCILIATION,), None]),
+    )
+    def things_happen_while_a_sync_runs(
+        self,
+        phases: tuple[SyncType, ...],
+        call: int,
+        happenings: list[Happening],
+        other: tuple[SyncType, ...] | None,
+    ) -> None:
+        """After the vendor's n-th answer, and before it is used: edits, and another sync."""
+        left = [call]
+
+        def meanwhile(_: str) -> None:
+            left[0] -= 1
+            if left[0] == -1:
+                for happening in happenings:
+                    self._happens(happening)
+                if other is not None:
+                    self.world.sync(*other, fresh=True)
+                    oracle.knowledge_only_grows(self.world)
+
+        self._step()
+        self.world.meanwhile = meanwhile
+        self.world.sync(*phases)
+        self.world.meanwhile = None
+        oracle.nobody_works(self.world)
+        oracle.check(self.world)
+
+    @precondition(lambda self: self.world.history)
+    @rule(
+        edit=PEOPLES_EDITS,
+        before=st.one_of(st.none(), VENDORS_EDITS),
+        phase=st.sampled_from(SyncType),
+        statement=st.integers(1, 22),
+    )
+    def people_edit_a_case_between_two_statements(
+        self, edit: Happening, before: Happening | None, phase: SyncType, statement: int
+    ) -> None:
+        if before is not None:
+            # Of the very visit whose case people edit: so the sync has something to write.
+            self._happens((*before[:2], edit[2]))
+        left = [statement]
+
+        def strike() -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                self._happens(edit)
+
+        self._step()
+        self.house.on_statement = strike
+        try:
+            self.world.sync(phase)
+        finally:
+            self.house.on_statement = None
+        oracle.check(self.world)
+
+    def _happens(self, happening: Happening) -> None:
+        what, how, which = happening
+        if not self.world.history:
+            return
+        if what == "vendor":
+            self.world.vendor(how, self._visit(which))
+        elif what == "note":
+            self.world.people_note(self._visit(which), how, self.notes)
+        else:
+            self.world.people_set(self._visit(which), what, how)
+
+    @precondition(lambda self: self.races < 2)  # they are slow
+    @rule()
+    def two_syncs_run_at_once(self) -> None:
+        self.races += 1
+        self._step()
+        self.world.two_syncs_at_once()
+        oracle.nobody_works(self.world)
+        oracle.check(self.world)
+
+    @rule(kind=ALWAYS_WRONG, phase=st.sampled_from([SyncType.INBOUND, SyncType.RECONCILIATION]))
+    def the_diary_cannot_be_had(self, kind: FaultKind, phase: SyncType) -> None:
+        """No phase that needs a listing reports success without one."""
+        self._step()
+        self.house.control.add_fault(kind, endpoint="listing", times=None, retry_after=0.001)
+        result = self.world.sync(phase)[phase]
+        self.house.control.clear_faults()
+        assert isinstance(result, PimsError)
+        oracle.check(self.world)
+
+    def teardown(self) -> None:
+        """However it went, one undisturbed full sync makes the cases equal the diary."""
+        if hasattr(self, "world"):
+            settle(self.world)
+            self.world.end()
+
+
+def settle(world: World) -> None:
+    """Sync the whole diary undisturbed, twice: the cases equal it, and then nothing changes."""
+    world.house.clock.forward(timedelta(days=1, minutes=1))
+    world.step_began = world.house.clock()
+    with world.undisturbed():
+        _succeeded(world)
+        for hold in world.holds():
+            world.approve(hold.id, DateRange(hold.window_start, hold.window_end))
+        oracle.check(world)
+        oracle.nobody_works(world)
+        oracle.cases_equal_the_truth(world)
+        before = world.everything()
+        assert _succeeded(world) == {AuditStatus.COMPLETED}
+        assert world.everything() == before
+
+
+def _succeeded(world: World) -> set[AuditStatus]:
+    outcomes = world.sync(*FULL, window=world.wide)
+    assert set(outcomes) == set(FULL)
+    for outcome in outcomes.values():
+        assert isinstance(outcome, PhaseOutcome), outcome
+    return {outcome.status for outcome in outcomes.values() if isinstance(outcome, PhaseOutcome)}
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_nothing_that_befalls_a_clinic_costs_it_a_case(house: House, shard: int) -> None:  # noqa: ARG001 - shares the programs out
+    class HereLife(ClinicLife):
+        pass
+
+    HereLife.house = house
+    run_state_machine_as_test(HereLife, settings=SETTINGS)
