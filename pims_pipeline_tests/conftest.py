@@ -5,6 +5,7 @@ The server is the embedded one, shared by all pytest-xdist workers of a test run
 
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,16 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import create_engine, migrate, transaction
 from pims_pipeline.store.embedded import start_embedded, stop_embedded
 from pims_pipeline.store.vault import Vault
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C count: whoever starts the tests in the background makes them ignore it.
+
+    Processes that tests start, and interrupt, would inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 _NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """A test's database need not survive a power cut."""
