@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from pims_pipeline.domain.appointments import QuarantinedRecord, RecordKind
 from pims_pipeline.domain.clinics import DateRange
@@ -60,11 +61,11 @@ def test_a_moved_visit_moves_its_case_and_tells_both_times(bench: Bench) -> None
     bench.inbound()
     assert bench.case("1").scheduled_date == tomorrow
     assert bench.events("1") == ["created", "rescheduled"]
-    (event,) = bench.rows("SELECT * FROM case_events WHERE kind = 'rescheduled'")
-    assert event.changes["scheduled_date"] == [DAY.isoformat(), tomorrow.isoformat()]
-    assert event.run_id == "run-1"
-    assert event.partition_key == f"{bench.clinic.slug}|{tomorrow}"
-    assert event.source_digest is not None
+    (told,) = bench.rows("SELECT * FROM case_events WHERE kind = 'rescheduled'")
+    assert told.changes["scheduled_date"] == [DAY.isoformat(), tomorrow.isoformat()]
+    assert told.run_id == "run-1"
+    assert told.partition_key == f"{bench.clinic.slug}|{tomorrow}"
+    assert told.source_digest is not None
 
 
 def test_a_visit_moved_in_from_outside_the_window_keeps_its_case(bench: Bench) -> None:
@@ -99,6 +100,24 @@ def test_a_status_set_by_people_while_the_sync_runs_is_not_trampled(bench: Bench
     bench.inbound()
     assert bench.case("1").status == "completed"
     assert bench.events("1") == ["created", "rescheduled"]
+
+
+def test_an_edit_between_reading_and_writing_is_planned_for_as_it_stands(bench: Bench) -> None:
+    bench.vendor.book("1", local(DAY, 9), status="Confirmed")
+    bench.inbound()
+    bench.vendor.set_status("1", "In Progress")
+    edits: list[str] = []
+
+    def edit(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FOR UPDATE" in statement and not edits:
+            edits.append(statement)
+            bench.run("UPDATE cases SET status = 'completed'")
+
+    event.listen(bench.engine, "before_cursor_execute", edit)
+    bench.inbound()
+    assert len(edits) == 1
+    (told,) = bench.rows("SELECT changes FROM case_events WHERE kind = 'status_changed'")
+    assert told.changes["status"] == ["completed", "ongoing"]
 
 
 def test_blocks_and_rosters_are_landed_and_make_no_case(bench: Bench) -> None:
