@@ -10,6 +10,7 @@ gives and is explained to people in ``docs/settings.md``.
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -91,6 +92,25 @@ def _checked_web_address(url: str) -> str:
     return url.strip()
 
 
+def _checked_network(text: str) -> str:
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+def _checked_origin(text: str) -> str:
+    origin = _checked_web_address(text)
+    parts = urlsplit(origin)
+    if parts.path.strip("/") or "@" in parts.netloc:
+        raise ValueError("not a web origin")
+    return origin.rstrip("/")
+
+
+def _checked_token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value().strip()
+    if not text or not text.isascii() or any(character.isspace() for character in text):
+        raise ValueError("not a token")
+    return SecretStr(text)
+
+
 def _split_at_commas(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -128,6 +148,8 @@ def default_partition_start(today: date) -> date:
 _Key = Annotated[SecretStr, AfterValidator(_checked_key)]
 _WebAddress = Annotated[str, AfterValidator(_checked_web_address)]
 _DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
+_Token = Annotated[SecretStr, AfterValidator(_checked_token)]
+_TOKEN_MEANING = "a token, without spaces"  # noqa: S105 - tells of tokens, is none
 _DATABASE_MEANING = "a PostgreSQL address such as postgresql://user:password@host:5432/database"
 _KEY_MEANING = f"32 random bytes in base64; make one with: {_KEY_COMMAND}"
 
@@ -154,6 +176,37 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="DAGSTER_GRAPHQL_URL",
         description="a web address such as http://127.0.0.1:3000/graphql",
+    )
+    api_database_url: _DatabaseUrl | None = Field(
+        default=None, validation_alias="PIMS_API_DATABASE_URL", description=_DATABASE_MEANING
+    )
+    api_requests_per_minute: int = Field(
+        default=60,
+        ge=1,
+        le=1_000_000,
+        validation_alias="PIMS_API_REQUESTS_PER_MINUTE",
+        description="a whole number from 1 to 1000000",
+    )
+    metrics_token: _Token | None = Field(
+        default=None, validation_alias="PIMS_METRICS_TOKEN", description=_TOKEN_MEANING
+    )
+    trusted_proxies: Annotated[
+        tuple[Annotated[str, AfterValidator(_checked_network)], ...],
+        NoDecode,
+        BeforeValidator(_split_at_commas),
+    ] = Field(
+        default=(),
+        validation_alias="PIMS_TRUSTED_PROXIES",
+        description="addresses or networks such as 10.0.0.0/8, separated by commas",
+    )
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_checked_origin)], ...],
+        NoDecode,
+        BeforeValidator(_split_at_commas),
+    ] = Field(
+        default=(),
+        validation_alias="PIMS_CORS_ORIGINS",
+        description="web origins such as https://app.example, separated by commas",
     )
     encryption_key: _Key | None = Field(
         default=None, validation_alias="ENCRYPTION_KEY", description=_KEY_MEANING
@@ -201,6 +254,20 @@ class Settings(BaseSettings):
         validation_alias="PIMS_CLINICS_AT_ONCE",
         description="a whole number from 1 to 64",
     )
+    clinics_per_run: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        validation_alias="PIMS_CLINICS_PER_RUN",
+        description="a whole number from 1 to 1000",
+    )
+    retention_days: int = Field(
+        default=400,
+        ge=60,
+        le=36_500,
+        validation_alias="PIMS_RETENTION_DAYS",
+        description="a whole number from 60 to 36500",
+    )
     deletion_guard_min: int = Field(
         default=5,
         ge=0,
@@ -214,6 +281,29 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         validation_alias="PIMS_DELETION_GUARD_PERCENT",
         description="a number from 0 to 100",
+    )
+    slack_bot_token: _Token | None = Field(
+        default=None, validation_alias="SLACK_BOT_TOKEN", description=_TOKEN_MEANING
+    )
+    slack_channel: str | None = Field(
+        default=None,
+        min_length=1,
+        validation_alias="SLACK_CHANNEL",
+        description="the id of a channel such as C0123456789",
+    )
+    axiom_token: _Token | None = Field(
+        default=None, validation_alias="AXIOM_TOKEN", description=_TOKEN_MEANING
+    )
+    axiom_dataset: str | None = Field(
+        default=None,
+        min_length=1,
+        validation_alias="AXIOM_DATASET",
+        description="the name of a dataset",
+    )
+    axiom_url: _WebAddress | None = Field(
+        default=None,
+        validation_alias="AXIOM_URL",
+        description="a web address such as https://api.axiom.co",
     )
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
         default="INFO",
@@ -231,6 +321,26 @@ class Settings(BaseSettings):
             raise SettingsError(
                 [f"ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is: {_KEY_MEANING}"]
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_service_needs_both_its_variables(self) -> Self:
+        """Half a configuration would send nothing, and nobody would notice."""
+        pairs = (
+            ("SLACK_BOT_TOKEN", self.slack_bot_token, "SLACK_CHANNEL", self.slack_channel),
+            ("AXIOM_TOKEN", self.axiom_token, "AXIOM_DATASET", self.axiom_dataset),
+        )
+        problems = [
+            f"{missing} must be set when {present} is"
+            for one, first, other, second in pairs
+            for present, missing, halved in (
+                (one, other, first is not None and second is None),
+                (other, one, second is not None and first is None),
+            )
+            if halved
+        ]
+        if problems:
+            raise SettingsError(problems)
         return self
 
     def encryption_key_bytes(self) -> bytes | None:

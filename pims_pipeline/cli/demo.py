@@ -250,7 +250,7 @@ class Demonstration:
         from dagster import DagsterExecutionInterruptedError  # noqa: PLC0415 - costs seconds
 
         from pims_pipeline.orchestration.launching import run_in_process  # noqa: PLC0415 - as above
-        from pims_pipeline.orchestration.partitions import OutsidePartitions  # noqa: PLC0415
+        from pims_pipeline.sync.windows import OutsidePartitions  # noqa: PLC0415
 
         run_id = str(uuid.uuid4())
         phases = _ALL_PHASES if job == "full_sync" else (SyncType.RECONCILIATION,)

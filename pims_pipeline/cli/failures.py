@@ -11,7 +11,7 @@ from uuid import UUID
 import click
 
 from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.local_runs import LocalRun, check_partitions, check_syncable, run_locally
+from pims_pipeline.cli.local_runs import LocalRun, check_syncable, run_locally
 from pims_pipeline.cli.options import examples, json_option
 from pims_pipeline.cli.output import age, print_json, print_table
 from pims_pipeline.cli.runtime import Group, open_store
@@ -28,6 +28,7 @@ from pims_pipeline.store.failures import (
     make_due,
 )
 from pims_pipeline.sync.results import PHASES_OF, SyncScope, sync_result, utc_text
+from pims_pipeline.sync.windows import check_window
 
 _SCOPES: dict[SyncType, SyncScope] = {
     phases[0]: scope for scope, phases in PHASES_OF.items() if len(phases) == 1
@@ -142,7 +143,7 @@ def _dates(known: ClinicFailure, settings: Settings) -> DateRange:
             f"with `pims sync {_SCOPES[known.failure.phase]} --clinic {known.clinic_slug}`"
         )
     try:
-        check_partitions(settings.partition_start, known.dates)
+        check_window(settings.partition_start, known.dates, datetime.now(UTC).date())
     except ValueError as error:
         raise Refused(str(error)) from error
     return known.dates

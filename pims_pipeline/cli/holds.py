@@ -14,7 +14,7 @@ import click
 from sqlalchemy import Connection
 
 from pims_pipeline.cli.errors import Misused, Refused
-from pims_pipeline.cli.local_runs import LocalRun, check_partitions, check_syncable, run_locally
+from pims_pipeline.cli.local_runs import LocalRun, check_syncable, run_locally
 from pims_pipeline.cli.options import Function, examples, json_option
 from pims_pipeline.cli.output import age, print_json, print_table
 from pims_pipeline.cli.runtime import Group, Store, open_store
@@ -32,6 +32,7 @@ from pims_pipeline.store.holds import (
     waiting_hold,
 )
 from pims_pipeline.sync.results import sync_result, utc_text
+from pims_pipeline.sync.windows import check_window
 
 
 @click.group(cls=Group)
@@ -144,7 +145,7 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
             hold, clinic = _waiting(connection, hold_id)
             check_syncable(connection, clinic)
         try:
-            check_partitions(settings.partition_start, hold.window)
+            check_window(settings.partition_start, hold.window, datetime.now(UTC).date())
         except ValueError as error:
             raise Refused(str(error)) from error
         run = _approved(store, hold, clinic, decided_by)

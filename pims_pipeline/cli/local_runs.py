@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -64,19 +63,6 @@ def check_syncable(connection: Connection, clinic: Clinic) -> None:
         )
 
 
-def check_partitions(start: date, window: DateRange) -> None:
-    """Make sure that the window's dates can be synced; ``start`` is the first that can.
-
-    Raises:
-        ValueError: If some cannot.
-    """
-    from pims_pipeline.orchestration.partitions import (  # noqa: PLC0415 - costs seconds
-        check_window,
-    )
-
-    check_window(start, window, datetime.now(UTC).date())
-
-
 def run_locally(
     store: Store,
     scope: SyncScope,
@@ -91,7 +77,7 @@ def run_locally(
         store: Where everything is.
         scope: Which phases.
         clinic: Whose partitions; see ``check_syncable``.
-        window: The business dates; see ``check_partitions``.
+        window: The business dates; see ``windows.check_window``.
         config: The run's own choices, by asset.
 
     Raises:

@@ -26,12 +26,14 @@ COMMANDS = {
         "demo", "demo", "Play a day at three made-up clinics, and show how their cases follow it."
     ),
     "up": Entry("up", "up", "Start everything: the database, Dagster's pages and its daemon."),
+    "serve": Entry("serve", "serve", "Serve the REST API."),
     "migrate": Entry("migrate", "migrate", "Bring the database's tables up to date."),
     "simulate": Entry("simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."),
     "clinics": Entry("clinics", "clinics", "Register clinics and choose when they are synced."),
     "credentials": Entry(
         "credentials", "credentials", "Store clinics' logins, encrypted, and check them."
     ),
+    "keys": Entry("keys", "keys", "Make and revoke keys to the REST API."),
     "sync": Entry("sync", "sync", "Sync a clinic now, in this process."),
     "cases": Entry("cases", "cases", "Look at cases and at what happened to them."),
     "holds": Entry("holds", "holds", "Decide on deletions that the deletion guard holds back."),

@@ -6,14 +6,14 @@ shown in ``progress``.
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import NamedTuple
 
 import click
 
 from pims_pipeline.cli.errors import Misused, Refused, typed
-from pims_pipeline.cli.local_runs import check_partitions, check_syncable, run_locally
+from pims_pipeline.cli.local_runs import check_syncable, run_locally
 from pims_pipeline.cli.options import (
     BusinessDate,
     Function,
@@ -28,7 +28,7 @@ from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import cases_deleted_by
-from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_slug, schedule_config
+from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import (
     PHASES_OF,
@@ -37,6 +37,7 @@ from pims_pipeline.sync.results import (
     SyncScope,
     sync_result,
 )
+from pims_pipeline.sync.windows import check_window, chosen_window, default_window
 
 _ALL_PERCENT = 100
 AnyResult = PhaseResult | FullResult
@@ -90,52 +91,6 @@ class Request(NamedTuple):
     last: date | None
     as_json: bool
     limits: Mapping[str, object] = MappingProxyType({})
-
-
-def default_window(
-    scope: SyncScope, today: date, config: ScheduleConfig, *, earliest: date
-) -> DateRange:
-    """The business dates that a sync covers when none are given.
-
-    Args:
-        scope: What is synced.
-        today: The clinic's.
-        config: How far the clinic's syncs look back and ahead.
-        earliest: The first date that can be synced.
-    """
-    days_back = config.lookback_days
-    if scope == "cases":
-        # Medical records are corrected for weeks, and asked for again as long.
-        days_back = max(days_back, EnrichmentPolicy().days_back)
-    back = max(today - timedelta(days=days_back), earliest)
-    ahead = today + timedelta(days=config.days_ahead)
-    match scope:
-        case "inbound":
-            return DateRange(today, ahead)
-        case "cases":
-            return DateRange(back, today)
-        case "reconcile" | "full":
-            return DateRange(back, ahead)
-
-
-def chosen_window(
-    scope: SyncScope, default: DateRange, first: date | None, last: date | None
-) -> DateRange:
-    """The business dates to sync, given what was typed.
-
-    A full sync never starts later than its default, so that its reconciliation looks back.
-
-    Raises:
-        ValueError: If the range is turned round or too long.
-    """
-    start = first or default.start
-    if scope == "full":
-        start = min(start, default.start)
-    end = last or default.end
-    if end < start and (first is None or last is None):
-        missing = "--from" if first is None else "--to"
-        raise ValueError(f"the default range is {default}; give {missing} as well")
-    return DateRange(start, end)
 
 
 @sync.command(
@@ -254,12 +209,13 @@ def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
         clinic = clinic_by_slug(connection, request.slug)
         config = schedule_config(connection, clinic)
         check_syncable(connection, clinic)
-    today = business_date(datetime.now(UTC), clinic.zone)
+    now = datetime.now(UTC)
+    today = business_date(now, clinic.zone)
     start = store.settings.partition_start
     with typed():
         default = default_window(request.scope, today, config, earliest=start)
         window = chosen_window(request.scope, default, request.first, request.last)
-        check_partitions(start, window)
+        check_window(start, window, now.date())
     return clinic, window
 
 

@@ -16,6 +16,8 @@ MAX_REQUEST_DAYS = 366
 """The longest range of business dates that one request may name."""
 MAX_FETCH_DAYS = 31
 """The longest window asked of a vendor in one listing request."""
+DAYS_AHEAD = 90
+"""How far ahead diaries can be synced, in every clinic's own calendar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,12 @@ def local_to_utc(local: datetime, zone: ZoneInfo) -> datetime:
 def business_date(moment: datetime, zone: ZoneInfo) -> date:
     """The calendar date that clocks in ``zone`` show at ``moment`` (aware)."""
     return moment.astimezone(zone).date()
+
+
+def last_syncable_date(today: date) -> date:
+    """The last business date that can be synced; ``today`` is UTC's."""
+    # It is tomorrow already for clinics far enough east of Greenwich.
+    return today + timedelta(days=DAYS_AHEAD + 1)
 
 
 def day_bounds(window: DateRange, zone: ZoneInfo) -> tuple[datetime, datetime]:

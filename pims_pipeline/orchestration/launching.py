@@ -31,12 +31,12 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import (
     boxes,
-    check_window,
     range_tags,
     register_clinics,
 )
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.windows import check_window
 
 CODE_LOCATION = "pims_pipeline"
 """The location's name, as ``workspace.yaml`` gives it."""

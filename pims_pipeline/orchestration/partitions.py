@@ -6,18 +6,15 @@ that takes seconds; a selection is always small beside the whole.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 from dagster import DagsterInstance
 
-from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.clinics import DAYS_AHEAD, DateRange
 
 CLINICS = dg.DynamicPartitionsDefinition(name="clinics")
 """The active clinics' slugs; ``sensors.clinic_partitions`` keeps them so."""
-
-DAYS_AHEAD = 14
-"""How far ahead diaries are synced."""
 
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
@@ -25,10 +22,6 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 # Dagster's day ends in UTC, and the last partition is the last day that has ended: one day
 # more makes today exist, another one the today of clinics east of Greenwich.
 _END_OFFSET = DAYS_AHEAD + 2
-
-
-class OutsidePartitions(ValueError):
-    """A window holds dates that no partition exists for."""
 
 
 def clinic_days(start: date) -> dg.MultiPartitionsDefinition:
@@ -81,25 +74,6 @@ def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:
     """The run tags that select the clinics of a box on the window's business dates."""
     first, last = box
     return {RANGE_START_TAG: f"{first}|{window.start}", RANGE_END_TAG: f"{last}|{window.end}"}
-
-
-def check_window(start: date, window: DateRange, today: date) -> None:
-    """Make sure that partitions exist for the window's dates.
-
-    Args:
-        start: The first date that has partitions.
-        window: The dates wanted.
-        today: In UTC.
-
-    Raises:
-        OutsidePartitions: If some lie outside.
-    """
-    last = today + timedelta(days=_END_OFFSET - 1)
-    if not (start <= window.start and window.end <= last):
-        raise OutsidePartitions(
-            f"{window} reaches beyond the dates that can be synced, {start} to {last}; choose "
-            "other dates, or an earlier PIMS_PARTITION_START"
-        )
 
 
 def clinics_between(order: Sequence[str], tags: Mapping[str, str]) -> set[str]:

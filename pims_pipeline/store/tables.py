@@ -33,12 +33,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import SLUG_PATTERN
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
 
 CredentialStatus = Literal["unverified", "valid", "invalid", "needs_human"]
 HoldStatus = Literal["open", "approved", "rejected", "superseded"]
+RequestScope = Literal["inbound", "cases", "reconcile", "full"]
+RequestStatus = Literal["launching", "launched"]
 DEFAULT_SCHEDULES = (
     '{"inbound": "*/15 * * * *", "cases": "0 */2 * * *", "reconciliation": "0 2 * * *"}'
 )
@@ -113,6 +116,9 @@ clinics = Table(
     _yes("is_active"),
     _made_now("created_at"),
     _made_now("updated_at"),
+    # Set by a trigger when the zone changes or the clinic is activated anew: no tick of its
+    # schedules before this counts.
+    _made_now("scheduled_since"),
     UniqueConstraint("slug"),
     CheckConstraint(f"slug ~ '^{SLUG_PATTERN.pattern}$'", name="slug"),
 )
@@ -136,6 +142,10 @@ clinic_schedule_configs = Table(
     _number("lookback_days", 7),
     _number("parallel_batch_size", 5),
     _made_now("updated_at"),
+    # By phase, when its cron expression was last changed; kept by a trigger, so that edits by
+    # hand count too. No tick before this counts.
+    Column("schedules_changed_at", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    CheckConstraint("jsonb_typeof(sync_schedules) = 'object'", name="sync_schedules"),
     CheckConstraint("days_ahead >= 0", name="days_ahead"),
     CheckConstraint("lookback_days >= 0", name="lookback_days"),
     CheckConstraint("parallel_batch_size >= 1", name="parallel_batch_size"),
@@ -233,6 +243,7 @@ case_sync_audits = Table(
     _one_of("status", AuditStatus),
     CheckConstraint("window_start <= window_end", name="window"),
     Index(None, "run_id"),
+    Index(None, "updated_at"),
     Index(
         "ix_case_sync_audits_in_progress",
         "clinic_id",
@@ -379,4 +390,96 @@ reconciliation_holds = Table(
     _one_of("status", get_args(HoldStatus)),
     CheckConstraint("window_start <= window_end", name="window"),
     Index(None, "clinic_id", "status"),
+)
+
+sync_requests = Table(
+    "sync_requests",
+    metadata,
+    # The syncId; the first audit of the run it starts has the same id.
+    _id(),
+    _clinic_id(),
+    Column(
+        "api_key_id", Uuid, ForeignKey("clinic_api_keys.id", ondelete="RESTRICT"), nullable=False
+    ),
+    _words("scope"),
+    _day("window_start"),
+    _day("window_end"),
+    Column("options", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _words("status", default="launching"),
+    _words("run_id", nullable=True),
+    _made_now("created_at"),
+    _moment("launched_at", nullable=True),
+    _one_of("scope", get_args(RequestScope)),
+    _one_of("status", get_args(RequestStatus)),
+    CheckConstraint("(status = 'launched') = (run_id IS NOT NULL)", name="run"),
+    CheckConstraint("window_start <= window_end", name="window"),
+    Index(None, "run_id"),
+)
+Index(
+    "ix_sync_requests_newest",
+    sync_requests.c.clinic_id,
+    sync_requests.c.created_at.desc(),
+    sync_requests.c.id.desc(),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _clinic_id(),
+    _words("key"),
+    # SHA-256 of method, path and body.
+    Column("request_hash", CHAR(64), nullable=False),
+    Column("sync_id", Uuid, ForeignKey("sync_requests.id", ondelete="CASCADE"), nullable=False),
+    _made_now("created_at"),
+    _moment("expires_at"),
+    PrimaryKeyConstraint("clinic_id", "key"),
+    CheckConstraint("length(key) BETWEEN 1 AND 255", name="key"),
+    Index(None, "expires_at"),
+    Index(None, "sync_id"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _id(),
+    _clinic_id(),
+    _words("kind"),
+    # What of the clinic it is about: a phase, the id of a hold or a record; empty for all of it.
+    _words("subject", default=""),
+    # Ids and counts alone.
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    _moment("opened_at"),
+    _moment("ended_at", nullable=True),
+    # When people were told; until then the alert waits to be sent.
+    _moment("opening_sent_at", nullable=True),
+    _moment("ending_sent_at", nullable=True),
+    _one_of("kind", AlertKind),
+    CheckConstraint("ended_at >= opened_at", name="ended_at"),
+    Index(
+        "uq_alerts_open",
+        "clinic_id",
+        "kind",
+        "subject",
+        unique=True,
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(
+        "ix_alerts_unsent",
+        "opened_at",
+        postgresql_where=text(
+            "opening_sent_at IS NULL OR (ended_at IS NOT NULL AND ending_sent_at IS NULL)"
+        ),
+    ),
+)
+
+schedule_skips = Table(
+    "schedule_skips",
+    metadata,
+    _clinic_id(),
+    _words("sync_type"),
+    # Ticks at which a run of the phase was still going.
+    _number("skipped"),
+    _moment("last_skipped_at"),
+    PrimaryKeyConstraint("clinic_id", "sync_type"),
+    _one_of("sync_type", SyncType),
 )

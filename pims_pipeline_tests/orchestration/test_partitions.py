@@ -6,12 +6,9 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
-from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.clinics import DAYS_AHEAD, DateRange
 from pims_pipeline.orchestration.partitions import (
-    DAYS_AHEAD,
-    OutsidePartitions,
     boxes,
-    check_window,
     clinic_days,
     clinics_between,
     range_tags,
@@ -19,6 +16,7 @@ from pims_pipeline.orchestration.partitions import (
     registered_clinics,
     selected_days,
 )
+from pims_pipeline.sync.windows import OutsidePartitions, check_window
 from pims_pipeline_tests.orchestration.conftest import START, TODAY, days
 
 
@@ -36,7 +34,7 @@ def test_keys_are_grouped_by_clinic_and_in_order() -> None:
     }
 
 
-def test_dates_exist_from_the_start_to_two_weeks_ahead_in_every_zone() -> None:
+def test_dates_exist_from_the_start_to_as_far_ahead_as_diaries_are_synced_in_every_zone() -> None:
     found = date_keys()
     easternmost = (datetime.now(UTC) + timedelta(hours=14)).date()
     assert found[0] == START.isoformat()

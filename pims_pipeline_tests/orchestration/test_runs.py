@@ -6,10 +6,11 @@ from dagster._core.definitions.job_base import RepoBackedJob
 from dagster._core.execution.api import execute_run
 
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
-from pims_pipeline.orchestration.partitions import OutsidePartitions, register_clinics
+from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.providers.port import HumanNeeded, TransientError
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.windows import OutsidePartitions
 from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, House, days, keys
 
 

@@ -288,7 +288,8 @@ def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_lo
     assert picture.name.startswith("login-riverbend-")
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     assert stat.S_IMODE(picture.parent.stat().st_mode) == 0o700
-    assert set(filter(is_alive, browsers_of(psutil.Process()))) == before
+    # The shared browser of other tests may end processes of its own meanwhile.
+    assert set(filter(is_alive, browsers_of(psutil.Process()))) <= before
 
 
 INTERRUPTED = """

@@ -1,0 +1,80 @@
+"""Which business dates a sync covers: by default, as asked for, and at all.
+
+Shared by everything that starts syncs: the command line, the API, the schedules.
+"""
+
+from datetime import date, timedelta
+
+from pims_pipeline.domain.clinics import DateRange, last_syncable_date
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.store.clinics import ScheduleConfig
+from pims_pipeline.sync.results import SyncScope
+
+
+class OutsidePartitions(ValueError):
+    """A window holds dates that cannot be synced: no partition exists for them."""
+
+
+def default_window(
+    scope: SyncScope, today: date, config: ScheduleConfig, *, earliest: date
+) -> DateRange:
+    """The business dates that a sync covers when none are given.
+
+    Args:
+        scope: What is synced.
+        today: The clinic's.
+        config: How far the clinic's syncs look back and ahead.
+        earliest: The first date that can be synced.
+    """
+    days_back = config.lookback_days
+    if scope == "cases":
+        # Medical records are corrected for weeks, and asked for again as long.
+        days_back = max(days_back, EnrichmentPolicy().days_back)
+    back = max(today - timedelta(days=days_back), earliest)
+    ahead = today + timedelta(days=config.days_ahead)
+    match scope:
+        case "inbound":
+            return DateRange(today, ahead)
+        case "cases":
+            return DateRange(back, today)
+        case "reconcile" | "full":
+            return DateRange(back, ahead)
+
+
+def chosen_window(
+    scope: SyncScope, default: DateRange, first: date | None, last: date | None
+) -> DateRange:
+    """The business dates to sync, given what was asked for.
+
+    A full sync never starts later than its default, so that its reconciliation looks back.
+
+    Raises:
+        ValueError: If the range is turned round or too long.
+    """
+    start = first or default.start
+    if scope == "full":
+        start = min(start, default.start)
+    end = last or default.end
+    if end < start and (first is None or last is None):
+        missing = "first" if first is None else "last"
+        raise ValueError(f"the default range is {default}; give the {missing} date as well")
+    return DateRange(start, end)
+
+
+def check_window(start: date, window: DateRange, today: date) -> None:
+    """Make sure that the window's dates can be synced.
+
+    Args:
+        start: The first date that has partitions.
+        window: The dates wanted.
+        today: In UTC.
+
+    Raises:
+        OutsidePartitions: If some cannot.
+    """
+    last = last_syncable_date(today)
+    if not (start <= window.start and window.end <= last):
+        raise OutsidePartitions(
+            f"{window} reaches beyond the dates that can be synced, {start} to {last}; choose "
+            "other dates, or an earlier PIMS_PARTITION_START"
+        )
