@@ -32,6 +32,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LogFormat = Literal["console", "json"]
 
 _KEY_BYTES = 32
+_SHORTEST_TOKEN = 16
 _KEY_COMMAND = "openssl rand -base64 32"
 _DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2")
 _DAGSTER_PAGES = "http://127.0.0.1:3000"
@@ -104,11 +105,18 @@ def _checked_origin(text: str) -> str:
     return origin.rstrip("/")
 
 
-def _checked_token(token: SecretStr) -> SecretStr:
-    text = token.get_secret_value().strip()
-    if not text or not text.isascii() or any(character.isspace() for character in text):
-        raise ValueError("not a token")
-    return SecretStr(text)
+def _token(*prefixes: str) -> AfterValidator:
+    """The check of a token: one word, which begins with one of ``prefixes``."""
+
+    def checked(token: SecretStr) -> SecretStr:
+        text = token.get_secret_value().strip()
+        if len(text) < _SHORTEST_TOKEN or not text.isascii() or len(text.split()) != 1:
+            raise ValueError("not a token")
+        if prefixes and not text.startswith(prefixes):
+            raise ValueError("not a token of that service")
+        return SecretStr(text)
+
+    return AfterValidator(checked)
 
 
 def _split_at_commas(value: object) -> object:
@@ -148,8 +156,6 @@ def default_partition_start(today: date) -> date:
 _Key = Annotated[SecretStr, AfterValidator(_checked_key)]
 _WebAddress = Annotated[str, AfterValidator(_checked_web_address)]
 _DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
-_Token = Annotated[SecretStr, AfterValidator(_checked_token)]
-_TOKEN_MEANING = "a token, without spaces"  # noqa: S105 - tells of tokens, is none
 _DATABASE_MEANING = "a PostgreSQL address such as postgresql://user:password@host:5432/database"
 _KEY_MEANING = f"32 random bytes in base64; make one with: {_KEY_COMMAND}"
 
@@ -187,8 +193,10 @@ class Settings(BaseSettings):
         validation_alias="PIMS_API_REQUESTS_PER_MINUTE",
         description="a whole number from 1 to 1000000",
     )
-    metrics_token: _Token | None = Field(
-        default=None, validation_alias="PIMS_METRICS_TOKEN", description=_TOKEN_MEANING
+    metrics_token: Annotated[SecretStr, _token()] | None = Field(
+        default=None,
+        validation_alias="PIMS_METRICS_TOKEN",
+        description="a word of 16 characters or more; make one with: openssl rand -hex 24",
     )
     trusted_proxies: Annotated[
         tuple[Annotated[str, AfterValidator(_checked_network)], ...],
@@ -282,8 +290,10 @@ class Settings(BaseSettings):
         validation_alias="PIMS_DELETION_GUARD_PERCENT",
         description="a number from 0 to 100",
     )
-    slack_bot_token: _Token | None = Field(
-        default=None, validation_alias="SLACK_BOT_TOKEN", description=_TOKEN_MEANING
+    slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = Field(
+        default=None,
+        validation_alias="SLACK_BOT_TOKEN",
+        description="a bot's token, which begins with xoxb-",
     )
     slack_channel: str | None = Field(
         default=None,
@@ -291,8 +301,10 @@ class Settings(BaseSettings):
         validation_alias="SLACK_CHANNEL",
         description="the id of a channel such as C0123456789",
     )
-    axiom_token: _Token | None = Field(
-        default=None, validation_alias="AXIOM_TOKEN", description=_TOKEN_MEANING
+    axiom_token: Annotated[SecretStr, _token("xaat-")] | None = Field(
+        default=None,
+        validation_alias="AXIOM_TOKEN",
+        description="an API token of Axiom, which begins with xaat-",
     )
     axiom_dataset: str | None = Field(
         default=None,

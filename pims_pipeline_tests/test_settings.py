@@ -16,6 +16,9 @@ from pims_pipeline.settings import (
 )
 
 KEY = base64.b64encode(bytes(range(32))).decode()
+METRICS_TOKEN = "metrics-hunter2-0123456789"
+SLACK_TOKEN = "xoxb-hunter2-0123456789"
+AXIOM_TOKEN = "xaat-hunter2-0123456789"
 OLD_KEY = base64.b64encode(bytes(32)).decode()
 DATABASE = "postgresql://pims:hunter2@db.example:6543/pims?sslmode=require"
 
@@ -56,6 +59,12 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
     assert settings.requests_per_second == 10
     assert settings.clinics_at_once == 8
     assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (5, 30)
+    assert (settings.api_database_url, settings.metrics_token) == (None, None)
+    assert settings.api_requests_per_minute == 60
+    assert (settings.trusted_proxies, settings.cors_origins) == ((), ())
+    assert (settings.clinics_per_run, settings.retention_days) == (50, 400)
+    assert (settings.slack_bot_token, settings.slack_channel) == (None, None)
+    assert (settings.axiom_token, settings.axiom_dataset, settings.axiom_url) == (None, None, None)
     assert (settings.log_level, settings.log_format) == ("INFO", "console")
 
 
@@ -89,6 +98,18 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         PIMS_CLINICS_AT_ONCE="3",
         PIMS_DELETION_GUARD_MIN="0",
         PIMS_DELETION_GUARD_PERCENT="12.5",
+        PIMS_API_DATABASE_URL="postgresql://pims_api:secret@db.example/pims",
+        PIMS_API_REQUESTS_PER_MINUTE="600",
+        PIMS_METRICS_TOKEN=METRICS_TOKEN,
+        PIMS_TRUSTED_PROXIES="10.1.2.3/8, ::1",
+        PIMS_CORS_ORIGINS="https://app.example/,http://localhost:5173",
+        PIMS_CLINICS_PER_RUN="20",
+        PIMS_RETENTION_DAYS="90",
+        SLACK_BOT_TOKEN=SLACK_TOKEN,
+        SLACK_CHANNEL="C0123456789",
+        AXIOM_TOKEN=AXIOM_TOKEN,
+        AXIOM_DATASET="pims",
+        AXIOM_URL="https://axiom.example",
         LOG_LEVEL="debug",
         LOG_FORMAT="JSON",
     )
@@ -105,6 +126,20 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert settings.requests_per_second == 2.5
     assert settings.clinics_at_once == 3
     assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (0, 12.5)
+    assert settings.api_database_url is not None
+    assert settings.api_database_url.get_secret_value().endswith("@db.example/pims")
+    assert settings.api_requests_per_minute == 600
+    assert settings.metrics_token is not None
+    assert settings.metrics_token.get_secret_value() == METRICS_TOKEN
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
+    assert settings.cors_origins == ("https://app.example", "http://localhost:5173")
+    assert (settings.clinics_per_run, settings.retention_days) == (20, 90)
+    assert settings.slack_bot_token is not None
+    assert settings.slack_bot_token.get_secret_value() == SLACK_TOKEN
+    assert settings.slack_channel == "C0123456789"
+    assert settings.axiom_token is not None
+    assert settings.axiom_token.get_secret_value() == AXIOM_TOKEN
+    assert (settings.axiom_dataset, settings.axiom_url) == ("pims", "https://axiom.example")
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
 
 
@@ -169,6 +204,18 @@ def test_dagster_gets_its_own_database_when_one_is_named(
         ("PIMS_CLINICS_AT_ONCE", "2.5"),
         ("PIMS_DELETION_GUARD_MIN", "-1"),
         ("PIMS_DELETION_GUARD_PERCENT", "101"),
+        ("PIMS_API_DATABASE_URL", "mysql://root:hunter2@db/pims"),
+        ("PIMS_API_REQUESTS_PER_MINUTE", "0"),
+        ("PIMS_METRICS_TOKEN", "short"),
+        ("PIMS_METRICS_TOKEN", "two words are not one token"),
+        ("PIMS_TRUSTED_PROXIES", "10.0.0.1,everyone"),
+        ("PIMS_CORS_ORIGINS", "*"),
+        ("PIMS_CORS_ORIGINS", "https://app.example/path"),
+        ("PIMS_CLINICS_PER_RUN", "0"),
+        ("PIMS_RETENTION_DAYS", "59"),
+        ("SLACK_BOT_TOKEN", "xoxp-0123456789-0123456789"),
+        ("AXIOM_TOKEN", "xapt-0123456789-0123456789"),
+        ("AXIOM_URL", "axiom.example"),
         ("LOG_LEVEL", "chatty"),
         ("LOG_FORMAT", "yaml"),
     ],
@@ -198,6 +245,21 @@ def test_a_database_of_one_s_own_needs_a_key_and_is_told_how_to_make_one() -> No
     assert "openssl rand -base64 32" in problem
 
 
+@pytest.mark.parametrize(
+    ("present", "value", "missing"),
+    [
+        ("SLACK_BOT_TOKEN", SLACK_TOKEN, "SLACK_CHANNEL"),
+        ("SLACK_CHANNEL", "C0123456789", "SLACK_BOT_TOKEN"),
+        ("AXIOM_TOKEN", AXIOM_TOKEN, "AXIOM_DATASET"),
+        ("AXIOM_DATASET", "pims", "AXIOM_TOKEN"),
+    ],
+)
+def test_a_service_with_half_its_variables_is_refused(
+    present: str, value: str, missing: str
+) -> None:
+    assert problems(**{present: value}) == (f"{missing} must be set when {present} is",)
+
+
 @pytest.mark.parametrize("variable", sorted(variable_names().values()))
 def test_no_traceback_repeats_a_wrong_value(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "hunter2")
@@ -225,6 +287,12 @@ def test_no_secret_is_printed_with_the_settings(monkeypatch: pytest.MonkeyPatch)
         DAGSTER_POSTGRES_URL=DATABASE,
         ENCRYPTION_KEY=KEY,
         ENCRYPTION_KEYS_RETIRED=OLD_KEY,
+        PIMS_API_DATABASE_URL=DATABASE,
+        PIMS_METRICS_TOKEN=METRICS_TOKEN,
+        SLACK_BOT_TOKEN=SLACK_TOKEN,
+        SLACK_CHANNEL="C0123456789",
+        AXIOM_TOKEN=AXIOM_TOKEN,
+        AXIOM_DATASET="pims",
     )
 
     for printed in (repr(settings), str(settings), settings.model_dump_json()):

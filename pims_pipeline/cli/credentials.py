@@ -1,12 +1,17 @@
-"""``pims credentials``: storing clinics' logins and finding out whether they work."""
+"""``pims credentials``: storing clinics' logins, trying them, changing the key they lie under."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pims_pipeline.cli.errors import Misused
+from pims_pipeline.cli.errors import Misused, Refused
 from pims_pipeline.cli.options import examples, json_option, slug_argument
-from pims_pipeline.cli.output import print_json
+from pims_pipeline.cli.output import print_json, print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.clinics import Clinic
@@ -17,16 +22,20 @@ from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.credentials import credential_status, put_credentials
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
+from pims_pipeline.store.rotation import rotate as rotate_secrets
+from pims_pipeline.store.tables import pims_sessions
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import clinic_session
 
-_RUN_ID = "pims credentials check"
+_CHECK = "pims credentials check"
+_ROTATION = "pims credentials rotate"
 """What the access log names in place of a run."""
 
 
 @click.group(cls=Group)
 def credentials() -> None:
-    """Store clinics' logins, encrypted, and check them."""
+    """Store clinics' logins, encrypted, check them, and change the key that encrypts them."""
 
 
 @credentials.command(
@@ -113,7 +122,7 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
                 engine=store.engine,
                 vault=store.vault,
                 open_provider=lambda each: build_provider(each, options),
-                run_id=_RUN_ID,
+                run_id=_CHECK,
                 liveness=liveness,
             )
             _log_in(context, clinic)
@@ -128,3 +137,119 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
 def _log_in(context: SyncContext, clinic: Clinic) -> None:
     with clinic_session(context, clinic) as session:
         session.log_in()
+
+
+@credentials.command(
+    epilog=examples(
+        'ENCRYPTION_KEY="$NEW" ENCRYPTION_KEYS_RETIRED="$OLD" pims credentials rotate',
+        "pims credentials rotate --json",
+    )
+)
+@json_option
+@click.pass_obj
+def rotate(settings: Settings, *, as_json: bool) -> None:
+    """Re-encrypt all logins and sessions with the current ENCRYPTION_KEY.
+
+    Those of former keys are decrypted with ENCRYPTION_KEYS_RETIRED, which can be emptied
+    afterwards. Syncs may go on meanwhile. Interrupted, it goes on where it was when it is run
+    again. Sessions that have expired, or whose key is gone, are dropped: the next sync logs in.
+    """
+    with open_store(settings) as store, _progress_shown() as show:
+        done = rotate_secrets(store.engine, store.vault, run_id=_ROTATION, show_progress=show)
+        key_id = store.vault.key_id
+    if as_json:
+        print_json(_rotation_document(key_id, done))
+    else:
+        _print_rotation(settings, key_id, done)
+    if done.stuck:
+        raise Refused(
+            f"{_counted(len(done.stuck), 'row')} cannot be decrypted and stayed as before: enter "
+            "those logins again, or give their key back, and run `pims credentials rotate` again; "
+            "the runbook tells more under Undecryptable"
+        )
+    if done.left:
+        raise Refused(
+            f"{_counted(done.left, 'row')} came in with another key meanwhile: give every process "
+            "the new ENCRYPTION_KEY, then run `pims credentials rotate` again"
+        )
+
+
+@contextmanager
+def _progress_shown() -> Iterator[ShowProgress]:
+    """Shows how far it is, on standard error: as a bar on a terminal, else in counts."""
+    if not sys.stderr.isatty():
+        yield _count_shown
+        return
+    columns = (TextColumn("re-encrypting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _count_shown(done: int, total: int) -> None:
+    # A few rows are done at once, and the result tells of the end.
+    if total > BATCH_ROWS and done < total:
+        click.echo(f"{done} of {total} rows done", err=True)
+
+
+def _print_rotation(settings: Settings, key_id: str, done: Rotation) -> None:
+    worked = done.credentials or done.sessions or done.sessions_dropped
+    if worked or not done.is_complete:
+        click.echo(
+            f"Re-encrypted with key {key_id}: {_counted(done.credentials, 'login')}, "
+            f"{_counted(done.sessions, 'session')}. "
+            f"Dropped: {_counted(done.sessions_dropped, 'session')}."
+        )
+    else:
+        click.echo(f"Nothing to do: all logins and sessions are encrypted with key {key_id}.")
+    if done.stuck:
+        print_table(
+            ["Clinic", "Table", "Why", "What to do"],
+            ((each.clinic_slug, each.table, _why(each), _remedy(each)) for each in done.stuck),
+            empty="",
+        )
+    elif done.is_complete and settings.encryption_keys_retired:
+        click.echo(
+            "Nothing is left under another key: once every process runs with this one, "
+            "ENCRYPTION_KEYS_RETIRED can be emptied."
+        )
+    elif done.is_complete and settings.encryption_key is None:
+        click.echo(
+            f"It lies in {settings.home / 'encryption.key'}. For another, set ENCRYPTION_KEY to a "
+            "new one and ENCRYPTION_KEYS_RETIRED to what the file holds, and run this again."
+        )
+
+
+def _why(row: StuckRow) -> str:
+    return "its key is gone" if row.key_gone else "damaged, or of another row"
+
+
+def _remedy(row: StuckRow) -> str:
+    if row.table == pims_sessions.name:
+        return f"pims credentials check {row.clinic_slug}"
+    anew = f"pims credentials set {row.clinic_slug}"
+    return f"its key in ENCRYPTION_KEYS_RETIRED, or {anew}" if row.key_gone else anew
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _rotation_document(key_id: str, done: Rotation) -> dict[str, Any]:
+    return {
+        "keyId": key_id,
+        "credentials": done.credentials,
+        "sessions": done.sessions,
+        "sessionsDropped": done.sessions_dropped,
+        "complete": done.is_complete,
+        "left": done.left,
+        "failures": [
+            {
+                "clinic": each.clinic_slug,
+                "table": each.table,
+                "provider": each.provider_type,
+                "reason": "key_gone" if each.key_gone else "damaged",
+            }
+            for each in done.stuck
+        ],
+    }

@@ -1,9 +1,24 @@
 """What people are alerted to, and when an alert starts and ends.
 
-How they are told stands in ``observability/alerts.py``.
+An alert is open for exactly as long as its condition holds, so nothing has to be remembered
+but which alerts are open. How they are told stands in ``observability/alerts.py``.
 """
 
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from uuid import UUID
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import SyncType
+
+FAILING_AFTER = 3
+"""So many runs of a phase in a row must have failed."""
+
+OVERDUE_GRACE = timedelta(minutes=10)
+"""How long after a tick a phase may take to be queued, run and succeed."""
 
 
 class AlertKind(StrEnum):
@@ -16,3 +31,194 @@ class AlertKind(StrEnum):
     HOLD = "hold"
     DEAD_LETTER = "dead_letter"
     BAD_SCHEDULE = "bad_schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertKey:
+    """What tells one open alert from another.
+
+    Attributes:
+        subject: What of the clinic it is about: a phase, the id of a hold or of a record;
+            empty for all of it.
+    """
+
+    clinic_id: UUID
+    kind: AlertKind
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something wrong that holds now.
+
+    Attributes:
+        details: Ids, counts and moments alone; a ``phase`` where it is about one.
+    """
+
+    key: AlertKey
+    details: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPlan:
+    """Alerts to open and to end."""
+
+    to_open: tuple[Condition, ...]
+    to_end: tuple[AlertKey, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is as it should be told."""
+        return not (self.to_open or self.to_end)
+
+
+class ScheduleState(StrEnum):
+    """Whether a phase runs by itself."""
+
+    ON = "on"
+    OFF = "off"
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """How a run that is over left a phase of a clinic.
+
+    Attributes:
+        succeeded: Whether every window ended well. One that the deletion guard held did:
+            the phase worked, and the hold is an alert of its own.
+        error_class: The name of an error's class, where a window failed with one.
+    """
+
+    run_id: str
+    succeeded: bool
+    error_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFacts:
+    """How a phase of a clinic stands.
+
+    Attributes:
+        last_success: When its newest success began; aware.
+        due_by: The second tick since then, or since the schedule began to count; aware, None
+            when there will be none.
+        ends: How its newest runs ended, the newest first.
+    """
+
+    schedule: ScheduleState
+    last_success: datetime | None = None
+    due_by: datetime | None = None
+    ends: Sequence[RunEnd] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingHold:
+    """A window whose deletions wait for a person."""
+
+    id: UUID
+    window: DateRange
+    cases_active: int
+    cases_orphaned: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record that only a person, or a change at the vendor, can bring to life again."""
+
+    id: UUID
+    phase: SyncType
+    attempts: int
+    error_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicFacts:
+    """How an active clinic stands, as far as people are alerted to it."""
+
+    clinic_id: UUID
+    phases: Mapping[SyncType, PhaseFacts] = field(default_factory=dict)
+    credentials_rejected: bool = False
+    human_needed: bool = False
+    holds: Sequence[WaitingHold] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+
+
+def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKey]) -> AlertPlan:
+    """Decide which alerts open and which end.
+
+    Args:
+        conditions: All that hold now, of every active clinic. A clinic that is synced no
+            more has none, so its alerts end.
+        open_alerts: Those that have been opened and have not ended.
+    """
+    holding: dict[AlertKey, Condition] = {}
+    for condition in conditions:
+        holding.setdefault(condition.key, condition)
+    return AlertPlan(
+        to_open=tuple(each for key, each in holding.items() if key not in open_alerts),
+        to_end=tuple(dict.fromkeys(key for key in open_alerts if key not in holding)),
+    )
+
+
+def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
+    """What is wrong with an active clinic at ``now`` (aware)."""
+    for phase, state in facts.phases.items():
+        yield from _phase_conditions(facts.clinic_id, phase, state, now)
+    if facts.credentials_rejected:
+        yield Condition(AlertKey(facts.clinic_id, AlertKind.CREDENTIALS_REJECTED))
+    if facts.human_needed:
+        yield Condition(AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED))
+    for hold in facts.holds:
+        yield Condition(
+            AlertKey(facts.clinic_id, AlertKind.HOLD, str(hold.id)),
+            {
+                "window": str(hold.window),
+                "cases_active": hold.cases_active,
+                "cases_orphaned": hold.cases_orphaned,
+            },
+        )
+    for letter in facts.dead_letters:
+        yield Condition(
+            AlertKey(facts.clinic_id, AlertKind.DEAD_LETTER, str(letter.id)),
+            {
+                "phase": letter.phase.value,
+                "attempts": letter.attempts,
+                "error_class": letter.error_class,
+            },
+        )
+
+
+def _phase_conditions(
+    clinic_id: UUID, phase: SyncType, state: PhaseFacts, now: datetime
+) -> Iterator[Condition]:
+    """What is wrong with a phase; one that is off is nobody's concern."""
+
+    def condition(kind: AlertKind, **details: str | int) -> Condition:
+        return Condition(AlertKey(clinic_id, kind, phase.value), {"phase": phase.value, **details})
+
+    if state.schedule is ScheduleState.OFF:
+        return
+    if state.schedule is ScheduleState.MALFORMED:
+        yield condition(AlertKind.BAD_SCHEDULE)
+    if is_failing(state.ends):
+        newest = state.ends[0]
+        told = {"error_class": newest.error_class} if newest.error_class else {}
+        yield condition(AlertKind.FAILING, run_id=newest.run_id, **told)
+    if is_overdue(state, now):
+        success = state.last_success
+        told = {"last_success": success.isoformat(timespec="seconds")} if success else {}
+        yield condition(AlertKind.OVERDUE, **told)
+
+
+def is_failing(ends: Sequence[RunEnd]) -> bool:
+    """Whether a phase has failed too often in a row; ``ends`` has the newest first."""
+    latest = ends[:FAILING_AFTER]
+    return len(latest) == FAILING_AFTER and not any(end.succeeded for end in latest)
+
+
+def is_overdue(state: PhaseFacts, now: datetime) -> bool:
+    """Whether two ticks of a phase have passed without a success, and the grace too."""
+    if state.schedule is not ScheduleState.ON or state.due_by is None:
+        return False
+    return now >= state.due_by + OVERDUE_GRACE

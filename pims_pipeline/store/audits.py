@@ -7,14 +7,14 @@ therefore left behind. Receipts and counts themselves are the domain's.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import Connection, Engine, Row, Select, func, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -130,6 +130,35 @@ def interrupt_orphans(connection: Connection, clinic_id: UUID, now: datetime) ->
     return list(marked)
 
 
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """What a run's audits tell of its process.
+
+    Attributes:
+        is_held: Whether the process is there and holds its lock.
+        last_moved: Aware UTC; when one of the audits last moved.
+    """
+
+    is_held: bool
+    last_moved: datetime
+
+
+def signs_of_life(connection: Connection, run_ids: Iterable[str]) -> dict[str, SignOfLife]:
+    """By run, whether its process is still there; nothing of runs that have no audits yet."""
+    table = case_sync_audits
+    rows = connection.execute(
+        select(table.c.run_id, table.c.owner, func.max(table.c.updated_at))
+        .where(table.c.run_id.in_(list(run_ids)))
+        .group_by(table.c.run_id, table.c.owner)
+    ).all()
+    found: dict[str, SignOfLife] = {}
+    for run_id, owner, moved in rows:
+        held = not _takes(connection, owner)
+        before = found.get(run_id, SignOfLife(is_held=False, last_moved=moved))
+        found[run_id] = SignOfLife(before.is_held or held, max(before.last_moved, moved))
+    return found
+
+
 def start_audit(
     connection: Connection,
     *,
@@ -139,25 +168,38 @@ def start_audit(
     run_id: str,
     owner: int,
     now: datetime,
+    wanted_id: UUID | None = None,
 ) -> UUID:
     """Record that a phase over a window begins; gives the audit's id.
 
-    ``owner`` is ``Liveness.owner`` of this process.
+    Args:
+        connection: In a transaction.
+        clinic: Whose window it is.
+        sync_type: The phase.
+        window: The business dates.
+        run_id: The Dagster run that does it.
+        owner: ``Liveness.owner`` of this process.
+        now: Aware UTC.
+        wanted_id: The audit's id, unless another audit has it already: a run that is
+            executed again carries the tags of the first one.
     """
-    audit_id: UUID = connection.execute(
-        insert(case_sync_audits)
-        .values(
-            clinic_id=clinic.id,
-            sync_type=sync_type,
-            window_start=window.start,
-            window_end=window.end,
-            run_id=run_id,
-            owner=owner,
-            created_at=now,
-            updated_at=now,
-        )
-        .returning(case_sync_audits.c.id)
-    ).scalar_one()
+    statement = insert(case_sync_audits).values(
+        id=wanted_id or uuid4(),
+        clinic_id=clinic.id,
+        sync_type=sync_type,
+        window_start=window.start,
+        window_end=window.end,
+        run_id=run_id,
+        owner=owner,
+        created_at=now,
+        updated_at=now,
+    )
+    audit_id: UUID | None = connection.scalar(
+        statement.on_conflict_do_nothing(index_elements=["id"]).returning(case_sync_audits.c.id)
+    )
+    if audit_id is None:
+        audit_id = uuid4()
+        connection.execute(statement.values(id=audit_id))
     return audit_id
 
 
@@ -238,7 +280,8 @@ def _columns_of(counts: Counts) -> dict[str, int]:
     }
 
 
-def _audit(row: Row[*tuple[object, ...]]) -> Audit:
+def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
+    """The audit that a row of its table holds, which may hold other columns too."""
     return Audit(
         id=row.id,
         clinic_id=row.clinic_id,
@@ -271,7 +314,7 @@ def _audit(row: Row[*tuple[object, ...]]) -> Audit:
 
 
 def _read(connection: Connection, query: Select[*tuple[object, ...]]) -> list[Audit]:
-    return [_audit(row) for row in connection.execute(query)]
+    return [audit_of(row) for row in connection.execute(query)]
 
 
 def audit_by_id(connection: Connection, audit_id: UUID) -> Audit | None:

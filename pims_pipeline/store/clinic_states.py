@@ -1,21 +1,28 @@
-"""How each clinic stands: its phases, its login, and what waits for a person. Read-only."""
+"""How each clinic stands: its phases, its login, and what waits for a person. Read-only.
 
+One statement a table, whatever the number of clinics.
+"""
+
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
-from pims_pipeline.store.audits import Audit, latest_audits
-from pims_pipeline.store.credentials import credential_status
-from pims_pipeline.store.holds import open_hold_count
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.audits import Audit, audit_of
+from pims_pipeline.store.clinics import all_clinics
+from pims_pipeline.store.schedules import ClinicSchedule, Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
     CredentialStatus,
-    case_sync_audits,
+    pims_credentials,
     pims_sessions,
+    reconciliation_holds,
     sync_failures,
 )
 
@@ -34,69 +41,155 @@ class SessionState:
     last_used_at: datetime | None = None
 
 
+NO_SESSION = SessionState(status="none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseState:
+    """How a phase of a clinic stands, whatever windows it was over. Moments are aware UTC.
+
+    Attributes:
+        last_success: When it last ended well.
+        last_worked: When its newest audit began that ended well or was held; the measure of
+            lateness, since a hold is no fault of the phase.
+        latest: Its newest audit.
+        skips: Ticks that found a run of it still going.
+    """
+
+    last_success: datetime | None = None
+    last_worked: datetime | None = None
+    latest: Audit | None = None
+    skips: Skips | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicState:
     """How one clinic stands.
 
     Attributes:
-        last_success: When each phase last ended well, whatever its window; aware UTC.
-        latest: Each phase's newest audit.
+        schedule: None when the clinic is not active.
         open_holds: Windows whose deletions wait for a person.
         dead_letters: Records that failed and have not succeeded since.
     """
 
     clinic: Clinic
-    last_success: Mapping[SyncType, datetime]
-    latest: Mapping[SyncType, Audit]
+    schedule: ClinicSchedule | None
+    phases: Mapping[SyncType, PhaseState]
     credentials: CredentialStatus | None
     session: SessionState
     open_holds: int
     dead_letters: int
 
 
-def clinic_state(connection: Connection, clinic: Clinic, now: datetime) -> ClinicState:
-    """How the clinic stands at ``now`` (aware)."""
-    return ClinicState(
-        clinic=clinic,
-        last_success=_last_success(connection, clinic),
-        latest={audit.sync_type: audit for audit in latest_audits(connection, clinic.id)},
-        credentials=credential_status(connection, clinic),
-        session=_session(connection, clinic, now),
-        open_holds=open_hold_count(connection, clinic),
-        dead_letters=_dead_letters(connection, clinic),
-    )
-
-
-def _last_success(connection: Connection, clinic: Clinic) -> dict[SyncType, datetime]:
-    table = case_sync_audits
-    rows = connection.execute(
-        select(table.c.sync_type, func.max(table.c.updated_at))
-        .where(table.c.clinic_id == clinic.id, table.c.status == AuditStatus.COMPLETED)
-        .group_by(table.c.sync_type)
-    )
-    return {SyncType(sync_type): ended for sync_type, ended in rows}
-
-
-def _session(connection: Connection, clinic: Clinic, now: datetime) -> SessionState:
-    table = pims_sessions
-    row = connection.execute(
-        select(table.c.expires_at, table.c.last_used_at).where(
-            table.c.clinic_id == clinic.id, table.c.provider_type == clinic.provider_type
+def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
+    """How every clinic stands at ``now`` (aware), by slug."""
+    schedules = {each.clinic.id: each for each in active_schedules(connection)}
+    phases = phase_states(connection)
+    credentials = _credentials(connection)
+    sessions = _sessions(connection, now)
+    holds = _counts(connection, reconciliation_holds, reconciliation_holds.c.status == "open")
+    failures = _counts(connection, sync_failures, sync_failures.c.resolved_at.is_(None))
+    return [
+        ClinicState(
+            clinic=clinic,
+            schedule=schedules.get(clinic.id),
+            phases={phase: phases[clinic.id, phase] for phase in SyncType},
+            credentials=credentials.get((clinic.id, clinic.provider_type)),
+            session=sessions.get((clinic.id, clinic.provider_type), NO_SESSION),
+            open_holds=holds.get(clinic.id, 0),
+            dead_letters=failures.get(clinic.id, 0),
         )
-    ).one_or_none()
-    if row is None:
-        return SessionState(status="none")
-    return SessionState(
-        status="stored" if row.expires_at > now else "expired",
-        expires_at=row.expires_at,
-        last_used_at=row.last_used_at,
+        for clinic in all_clinics(connection)
+    ]
+
+
+def phase_states(connection: Connection) -> Mapping[tuple[UUID, SyncType], PhaseState]:
+    """How each phase of each clinic stands; one that never ran has an empty state."""
+    skips = skipped_ticks(connection)
+    latest = {(each.clinic_id, each.sync_type): each for each in _newest_audits(connection)}
+    states: defaultdict[tuple[UUID, SyncType], PhaseState] = defaultdict(PhaseState)
+    for clinic_id, phase, last_success, last_worked in _successes(connection):
+        states[clinic_id, SyncType(phase)] = PhaseState(
+            last_success=last_success,
+            last_worked=last_worked,
+            latest=latest.get((clinic_id, SyncType(phase))),
+            skips=skips.get(clinic_id, {}).get(SyncType(phase)),
+        )
+    return states
+
+
+_OF_EACH_PHASE = "FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p(phase)"
+_PHASES = {"phases": [phase.value for phase in SyncType]}
+
+
+def _newest_audits(connection: Connection) -> list[Audit]:
+    """Of each clinic and phase that ever ran."""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT newest.* {_OF_EACH_PHASE}
+            CROSS JOIN LATERAL (
+                SELECT a.* FROM case_sync_audits AS a
+                WHERE a.clinic_id = c.id AND a.sync_type = p.phase
+                ORDER BY a.created_at DESC LIMIT 1) AS newest
+            """  # noqa: S608 - fixed text
+        ),
+        _PHASES,
     )
+    return [audit_of(row) for row in rows]
 
 
-def _dead_letters(connection: Connection, clinic: Clinic) -> int:
-    count: int = connection.execute(
-        select(func.count())
-        .select_from(sync_failures)
-        .where(sync_failures.c.clinic_id == clinic.id, sync_failures.c.resolved_at.is_(None))
-    ).scalar_one()
-    return count
+def _successes(
+    connection: Connection,
+) -> list[tuple[UUID, str, datetime | None, datetime | None]]:
+    """Of each clinic and phase: see ``PhaseState``.
+
+    Each is the first entry of an index, however many audits there are.
+    """
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT c.id, p.phase, success.updated_at, worked.created_at {_OF_EACH_PHASE}
+            LEFT JOIN LATERAL (
+                SELECT a.updated_at FROM case_sync_audits AS a
+                WHERE a.clinic_id = c.id AND a.sync_type = p.phase AND a.status = 'completed'
+                ORDER BY a.updated_at DESC LIMIT 1) AS success ON true
+            LEFT JOIN LATERAL (
+                SELECT a.created_at FROM case_sync_audits AS a
+                WHERE a.clinic_id = c.id AND a.sync_type = p.phase
+                  AND a.status IN ('completed', 'held')
+                ORDER BY a.created_at DESC LIMIT 1) AS worked ON true
+            """  # noqa: S608 - fixed text
+        ),
+        _PHASES,
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def _credentials(connection: Connection) -> dict[tuple[UUID, str], CredentialStatus]:
+    table = pims_credentials
+    rows = connection.execute(select(table.c.clinic_id, table.c.provider_type, table.c.status))
+    return {(row.clinic_id, row.provider_type): row.status for row in rows}
+
+
+def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], SessionState]:
+    table = pims_sessions
+    rows = connection.execute(
+        select(table.c.clinic_id, table.c.provider_type, table.c.expires_at, table.c.last_used_at)
+    )
+    return {
+        (row.clinic_id, row.provider_type): SessionState(
+            status="stored" if row.expires_at > now else "expired",
+            expires_at=row.expires_at,
+            last_used_at=row.last_used_at,
+        )
+        for row in rows
+    }
+
+
+def _counts(connection: Connection, table: Table, which: ColumnElement[bool]) -> dict[UUID, int]:
+    """How many such rows each clinic has; those that have none are left out."""
+    rows = connection.execute(
+        select(table.c.clinic_id, func.count()).where(which).group_by(table.c.clinic_id)
+    )
+    return dict(row.tuple() for row in rows)

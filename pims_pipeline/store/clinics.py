@@ -1,13 +1,21 @@
 """Clinics and their schedules, as stored. What a clinic means stands in the domain."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from pims_pipeline.domain.clinics import Clinic, checked_slug, zone_named
+from pims_pipeline.domain.clinics import (
+    DAYS_AHEAD,
+    MAX_REQUEST_DAYS,
+    Clinic,
+    checked_slug,
+    zone_named,
+)
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
@@ -19,6 +27,12 @@ DEFAULT_SCHEDULES: Mapping[SyncType, str] = MappingProxyType(
         SyncType.RECONCILIATION: "0 2 * * *",
     }
 )
+
+OFF = "off"
+"""In place of a cron expression: the phase never runs by itself."""
+
+MAX_BATCH = 32
+"""The most medical records that are fetched side by side."""
 
 
 class ClinicExists(Explained):
@@ -38,7 +52,8 @@ class ScheduleConfig:
     """When and how widely a clinic is synced.
 
     Attributes:
-        sync_schedules: Cron expressions by phase, read in the clinic's own time zone.
+        sync_schedules: By phase a cron expression, read in the clinic's own time zone, or
+            ``OFF``. As stored: whether it can be read is for ``sync/timetable.py`` to say.
         days_ahead: Business dates after today that a sync covers.
         lookback_days: Business dates before today that reconciliation covers.
         parallel_batch_size: Consultations fetched side by side.
@@ -94,6 +109,18 @@ def add_clinic(
     clinic = _clinic(row)
     set_schedule_config(connection, clinic, ScheduleConfig())
     return clinic
+
+
+def clinic_by_id(connection: Connection, clinic_id: UUID) -> Clinic:
+    """The clinic with that id, active or not.
+
+    Raises:
+        UnknownClinic: If there is none.
+    """
+    row = connection.execute(select(*_COLUMNS).where(clinics.c.id == clinic_id)).one_or_none()
+    if row is None:
+        raise UnknownClinic([str(clinic_id)])
+    return _clinic(row)
 
 
 def clinic_by_slug(connection: Connection, slug: str) -> Clinic:
@@ -171,15 +198,32 @@ def schedule_config(connection: Connection, clinic: Clinic) -> ScheduleConfig:
     """The clinic's schedule; the defaults where none is stored."""
     table = clinic_schedule_configs
     row = connection.execute(select(table).where(table.c.clinic_id == clinic.id)).one_or_none()
+    return stored_config(row)
+
+
+def stored_config(row: Row[*tuple[object, ...]] | None) -> ScheduleConfig:
+    """What a row of ``clinic_schedule_configs`` says, however it came to say it.
+
+    People edit such rows by hand. What is no cron expression is handed on as it is; numbers
+    are brought into the range that syncs can do.
+    """
     if row is None:
         return ScheduleConfig()
-    stored = {SyncType(phase): cron for phase, cron in row.sync_schedules.items()}
     return ScheduleConfig(
-        sync_schedules={**DEFAULT_SCHEDULES, **stored},
-        days_ahead=row.days_ahead,
-        lookback_days=row.lookback_days,
-        parallel_batch_size=row.parallel_batch_size,
+        sync_schedules={
+            phase: _cron_text(row.sync_schedules[phase]) if phase in row.sync_schedules else cron
+            for phase, cron in DEFAULT_SCHEDULES.items()
+        },
+        days_ahead=min(row.days_ahead, DAYS_AHEAD),
+        lookback_days=min(row.lookback_days, MAX_REQUEST_DAYS - 1),
+        parallel_batch_size=min(row.parallel_batch_size, MAX_BATCH),
     )
+
+
+def _cron_text(stored: object) -> str:
+    if stored is None:
+        return OFF
+    return stored if isinstance(stored, str) else json.dumps(stored)
 
 
 def set_schedule_config(connection: Connection, clinic: Clinic, config: ScheduleConfig) -> None:

@@ -7,6 +7,7 @@ Everything here works through a pooler in transaction mode: no session state, no
 statements, and only advisory locks that end with their transaction.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,15 @@ from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    OperationalError,
+    TimeoutError,  # noqa: A004 - the pool's; the builtin is not used here
+)
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from pims_pipeline.domain.errors import Explained
 
@@ -32,8 +41,11 @@ CLINIC_LOCK = 1
 LOGIN_LOCK = 2
 LIVENESS_LOCK = 3
 MIGRATION_LOCK = 4
+ALERTS_LOCK = 5
 
 _CONNECT_TIMEOUT_SECONDS = 10
+_POOL_TIMEOUT_SECONDS = 30
+_RESTS_SINCE = "pims.rests_since"
 _POSTGRES_NAMES = frozenset({"postgres", "postgresql"})
 _DATA_EXCEPTION = "22"
 
@@ -64,12 +76,14 @@ def _parsed(url: str, driver: str) -> URL:
     return parsed.set(drivername=f"postgresql+{driver}")
 
 
-def create_engine(url: str, *, pool_size: int = 10) -> Engine:
+def create_engine(url: str, *, pool_size: int = 10, trusted_seconds: float = 0) -> Engine:
     """An engine that speaks psycopg 3. Connects to nothing yet.
 
     Args:
         url: ``postgres://``, ``postgresql://`` or ``postgresql+psycopg://``.
         pool_size: Connections kept open; as many again may be opened under load.
+        trusted_seconds: How long after its last use a connection is taken to be alive, and is
+            used without asking it. If it is not, that use fails as ``DatabaseUnavailable``.
 
     Raises:
         BadDatabaseUrl: If ``url`` is none of these.
@@ -78,7 +92,8 @@ def create_engine(url: str, *, pool_size: int = 10) -> Engine:
         _parsed(url, "psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
+        pool_pre_ping=trusted_seconds == 0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
         # Statements fail with rows of people in hand; parameters must not reach the logs.
         hide_parameters=True,
         connect_args={
@@ -92,7 +107,31 @@ def create_engine(url: str, *, pool_size: int = 10) -> Engine:
         },
     )
     event.listen(engine, "handle_error", _leave_rows_out)
+    if trusted_seconds:
+        _ping_after_rest(engine, trusted_seconds)
     return engine
+
+
+def _ping_after_rest(engine: Engine, seconds: float) -> None:
+    """Ask a connection whether it is alive only if it was not used for ``seconds``."""
+
+    def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[_RESTS_SINCE] = time.monotonic()
+
+    def check(
+        connection: DBAPIConnection, record: ConnectionPoolEntry, _lent: PoolProxiedConnection
+    ) -> None:
+        since = record.info.get(_RESTS_SINCE)
+        if since is None or time.monotonic() < since + seconds:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            # The pool then opens another.
+            raise DisconnectionError from error
+
+    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkout", check)
 
 
 def _leave_rows_out(context: ExceptionContext) -> None:
@@ -119,12 +158,36 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     Raises:
         DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
     """
+    with _connected(engine) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def single_statements(engine: Engine) -> Iterator[Connection]:
+    """A connection on which each statement is a transaction of its own.
+
+    For one look at the database by many clients: it spares two of three ways there.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+    """
+    with _connected(engine) as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except OperationalError as error:
         raise unavailable(engine.url, error) from None
+    except TimeoutError as error:
+        raise DatabaseUnavailable(
+            f"no connection to database {engine.url.database!r} became free within "
+            f"{_POOL_TIMEOUT_SECONDS} seconds; try again, or serve fewer at a time"
+        ) from error
     try:
-        with connection, connection.begin():
+        with connection:
             yield connection
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -143,7 +206,8 @@ def unavailable(url: URL, error: DBAPIError) -> DatabaseUnavailable:
         reason = reason.replace(password, "***")
     return DatabaseUnavailable(
         f"cannot reach database {url.database!r} at {where} ({reason}); start it, "
-        "or mend PIMS_DATABASE_URL (unset, an embedded database is used)"
+        "or mend PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an embedded "
+        "database is used)"
     )
 
 

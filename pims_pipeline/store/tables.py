@@ -249,6 +249,13 @@ case_sync_audits = Table(
         "clinic_id",
         postgresql_where=text("status = 'in_progress'"),
     ),
+    Index(
+        "ix_case_sync_audits_completed",
+        "clinic_id",
+        "sync_type",
+        "updated_at",
+        postgresql_where=text("status = 'completed'"),
+    ),
 )
 Index(
     "ix_case_sync_audits_latest",

@@ -87,11 +87,16 @@ class Vault:
         """Names the key that new envelopes are made with."""
         return self._current
 
+    @property
+    def header(self) -> bytes:
+        """What every envelope made now begins with: version and key id."""
+        return _VERSION + self._current.encode()
+
     def encrypt(
         self, plaintext: bytes, *, table: str, clinic_id: UUID, provider_type: str
     ) -> Envelope:
         """``plaintext`` for one row alone, under the current key."""
-        header = _VERSION + self._current.encode()
+        header = self.header
         nonce = secrets.token_bytes(_NONCE_BYTES)
         bound_to = _associated(header, table, clinic_id, provider_type)
         sealed = self._ciphers[self._current].encrypt(nonce, plaintext, bound_to)
@@ -121,6 +126,21 @@ class Vault:
             )
         except InvalidTag:
             raise Undecryptable(f"{row} was changed, or belongs to another row") from None
+
+    def reencrypt(
+        self, envelope: bytes, *, table: str, clinic_id: UUID, provider_type: str
+    ) -> Envelope:
+        """What ``envelope`` holds for this very row, under the current key.
+
+        Raises:
+            KeyGone, Undecryptable: As ``decrypt`` does.
+        """
+        plaintext = self.decrypt(
+            envelope, table=table, clinic_id=clinic_id, provider_type=provider_type
+        )
+        return self.encrypt(
+            plaintext, table=table, clinic_id=clinic_id, provider_type=provider_type
+        )
 
 
 def _associated(header: bytes, table: str, clinic_id: UUID, provider_type: str) -> bytes:

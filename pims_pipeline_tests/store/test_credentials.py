@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, select, text
+from sqlalchemy import Connection, Engine, select, text, update
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
@@ -16,7 +16,12 @@ from pims_pipeline.store.credentials import (
 )
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.sessions import drop_session, put_session, read_session
-from pims_pipeline.store.tables import credential_access_log, pims_credentials, pims_sessions
+from pims_pipeline.store.tables import (
+    credential_access_log,
+    metadata,
+    pims_credentials,
+    pims_sessions,
+)
 from pims_pipeline.store.vault import KeyGone, Undecryptable, Vault
 
 FIELDS = {"company_id": "4711", "username": "ann", "password": "hunter2 ☂"}
@@ -151,6 +156,44 @@ def test_a_row_copied_from_another_clinic_does_not_decrypt(
         read = read_credentials if table == "pims_credentials" else read_session
         with pytest.raises(Undecryptable, match="belongs to another row"):
             read(connection, vault, clinic, purpose="login", run_id=None)
+        assert _accesses(connection) == []
+
+
+@pytest.mark.parametrize("theirs", ["another table", "another provider"])
+@pytest.mark.parametrize("table", ["pims_credentials", "pims_sessions"])
+def test_an_envelope_of_another_table_or_provider_does_not_decrypt(
+    engine: Engine, vault: Vault, clinic: Clinic, table: str, theirs: str
+) -> None:
+    other = "pims_sessions" if table == "pims_credentials" else "pims_credentials"
+    envelope = vault.encrypt(
+        b'{"password": "hunter2"}',
+        table=other if theirs == "another table" else table,
+        clinic_id=clinic.id,
+        provider_type="other" if theirs == "another provider" else clinic.provider_type,
+    )
+    read = read_credentials if table == "pims_credentials" else read_session
+    with transaction(engine) as connection:
+        put_credentials(connection, vault, clinic, FIELDS)
+        put_session(connection, vault, clinic, SESSION, _later())
+        connection.execute(update(metadata.tables[table]).values(encrypted_data=envelope.data))
+        with pytest.raises(Undecryptable, match="belongs to another row") as caught:
+            read(connection, vault, clinic, purpose="login", run_id=None)
+        assert "hunter2" not in repr(caught.value)
+        assert _accesses(connection) == []
+
+
+def test_a_login_of_which_any_byte_was_changed_is_neither_used_nor_logged_as_read(
+    engine: Engine, vault: Vault, clinic: Clinic
+) -> None:
+    with transaction(engine) as connection:
+        put_credentials(connection, vault, clinic, FIELDS)
+        envelope = connection.scalars(select(pims_credentials.c.encrypted_data)).one()
+        for position, byte in enumerate(envelope):
+            forged = envelope[:position] + bytes([byte ^ 0x80]) + envelope[position + 1 :]
+            connection.execute(update(pims_credentials).values(encrypted_data=forged))
+            with pytest.raises(Undecryptable) as caught:
+                read_credentials(connection, vault, clinic, purpose="login", run_id=None)
+            assert "hunter2" not in repr(caught.value)
         assert _accesses(connection) == []
 
 

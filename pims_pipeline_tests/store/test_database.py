@@ -22,6 +22,7 @@ from pims_pipeline.store.database import (
     ensure_dagster_schema,
     lock_clinic,
     lock_login,
+    single_statements,
     transaction,
 )
 
@@ -95,6 +96,55 @@ def test_a_database_that_goes_away_in_a_transaction_is_unavailable(
     other.dispose()
     with transaction(engine) as connection:
         assert connection.scalar(text("SELECT 1")) == 1
+
+
+def lose_idle_connection(engine: Engine, server_url: str) -> None:
+    """Have the server end the one connection that lies in the engine's pool."""
+    with transaction(engine) as connection:
+        backend = connection.scalar(text("SELECT pg_backend_pid()"))
+    other = create_engine(server_url)
+    with transaction(other) as killer:
+        killer.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": backend})
+    other.dispose()
+
+
+@pytest.mark.parametrize("trusted_seconds", [0, 1e-9])
+def test_a_connection_that_rested_too_long_is_replaced_if_it_is_dead(
+    database_url: str, server_url: str, trusted_seconds: float
+) -> None:
+    engine = create_engine(database_url, trusted_seconds=trusted_seconds)
+    lose_idle_connection(engine, server_url)
+
+    with transaction(engine) as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
+
+
+def test_a_trusted_connection_that_is_dead_fails_once(database_url: str, server_url: str) -> None:
+    engine = create_engine(database_url, trusted_seconds=3600)
+    lose_idle_connection(engine, server_url)
+
+    with pytest.raises(DatabaseUnavailable), transaction(engine) as connection:
+        connection.execute(text("SELECT 1"))
+    with transaction(engine) as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    engine.dispose()
+
+
+def test_waiting_for_a_connection_comes_to_an_end(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(database_url, pool_size=1)
+    monkeypatch.setattr(engine.pool, "_timeout", 0)
+
+    with (
+        transaction(engine),
+        transaction(engine),
+        pytest.raises(DatabaseUnavailable, match=r"no connection to database .* became free"),
+        transaction(engine),
+    ):
+        pass
+    engine.dispose()
 
 
 def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
@@ -233,3 +283,26 @@ def test_dagster_keeps_its_tables_in_a_schema_of_their_own(
             ("dagster", "alembic_version"),
             ("public", "cases"),
         }
+
+
+def _make_and_fail(connection: Connection, table: str) -> None:
+    connection.execute(text(f"CREATE TABLE {table} ()"))
+    connection.execute(text("SELECT 1 / 0"))
+
+
+def test_single_statements_stand_one_by_one_and_leave_no_trace_on_the_connection(
+    engine: Engine,
+) -> None:
+    with pytest.raises(DBAPIError), single_statements(engine) as connection:
+        _make_and_fail(connection, "kept")
+    with pytest.raises(DBAPIError), transaction(engine) as connection:
+        _make_and_fail(connection, "rolled_back")
+    with transaction(engine) as connection:
+        found = connection.execute(text("SELECT to_regclass('kept'), to_regclass('rolled_back')"))
+        assert found.one() == ("kept", None)
+
+
+def test_single_statements_say_so_when_the_database_does_not_answer() -> None:
+    engine = create_engine(f"postgresql://nobody@127.0.0.1:{_closed_port()}/pims")
+    with pytest.raises(DatabaseUnavailable), single_statements(engine):
+        pytest.fail("there is no connection")

@@ -1,10 +1,13 @@
-"""What the service's role may do, and that the logs can only be added to, whoever asks."""
+"""What each role may do to each table, and that the logs can only be added to, whoever asks.
+
+Which rows a role sees is told by the tests of row-level security.
+"""
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,7 +19,7 @@ from pims_pipeline.domain.cases import CaseEvent, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.audits import start_audit
-from pims_pipeline.store.clinics import all_clinics, clinic_by_slug, deactivate_clinic
+from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.credentials import put_credentials, read_credentials
 from pims_pipeline.store.database import (
     _alembic_config,
@@ -25,16 +28,18 @@ from pims_pipeline.store.database import (
     migrate,
     transaction,
 )
-from pims_pipeline.store.embedded import start_embedded, stop_embedded
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tenancy import WrongApiRole, check_api_role, clinic_transaction
 from pims_pipeline.store.vault import Vault
+from pims_pipeline_tests.store.revisions import REVISIONS
+from pims_pipeline_tests.store.servers import own_server
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
 LOGS = ("case_events", "credential_access_log")
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-TABLES = [*metadata.tables, "pims_alembic_version"]
+ROLES = ("pims_service", "pims_api")
 CHANGES = [
     "UPDATE {} SET run_id = 'another'",
     "DELETE FROM {}",
@@ -51,27 +56,67 @@ def _as_role(url: str, role: str, database: str | None = None) -> Engine:
     return create_engine(parsed.render_as_string(hide_password=False))
 
 
-def _rights(engine: Engine) -> dict[str, set[str]]:
-    """What the service's role may do to each of our tables."""
+Rights = Mapping[str, Mapping[str, AbstractSet[str]]]
+"""What each role may do to each table."""
+
+
+def _rights(engine: Engine) -> Rights:
     with engine.connect() as connection:
-        return {
-            table: {
-                right
-                for right in RIGHTS
-                if connection.scalar(
-                    text("SELECT has_table_privilege('pims_service', :table, :right)"),
-                    {"table": table, "right": right},
-                )
-            }
-            for table in TABLES
+        tables = [*metadata.tables, "pims_alembic_version"]
+        there = connection.scalars(
+            text("SELECT relname FROM pg_class WHERE relname = ANY (:tables)"), {"tables": tables}
+        ).all()
+        held = connection.execute(
+            text(
+                """
+                SELECT role, relname, privilege
+                FROM pg_class, unnest(CAST(:roles AS text[])) AS role,
+                    unnest(CAST(:rights AS text[])) AS privilege
+                WHERE relname = ANY (:tables)
+                    AND has_table_privilege(role, pg_class.oid, privilege)
+                """
+            ),
+            {"roles": list(ROLES), "rights": list(RIGHTS), "tables": tables},
+        ).all()
+    return {
+        role: {
+            table: {right for who, what, right in held if (who, what) == (role, table)}
+            for table in there
         }
+        for role in ROLES
+    }
 
 
-EXPECTED = {
-    **{table: set(RIGHTS) - {"TRUNCATE"} for table in metadata.tables},
-    **{log: {"SELECT", "INSERT"} for log in LOGS},
-    "pims_alembic_version": {"SELECT"},
+_NOTHING: AbstractSet[str] = frozenset()
+_CHANGED = frozenset(RIGHTS) - {"TRUNCATE"}
+_ADDED = frozenset({"SELECT", "INSERT"})
+EXPECTED: Rights = {
+    "pims_service": {
+        **dict.fromkeys(metadata.tables, _CHANGED),
+        **dict.fromkeys(LOGS, _ADDED),
+        "pims_alembic_version": {"SELECT"},
+    },
+    "pims_api": {
+        "alerts": _NOTHING,
+        "case_events": {"SELECT"},
+        "case_sync_audits": {"SELECT"},
+        "cases": {"SELECT"},
+        "clinic_api_keys": _NOTHING,
+        "clinic_schedule_configs": {"SELECT"},
+        "clinics": {"SELECT"},
+        "credential_access_log": {"SELECT"},
+        "idempotency_keys": _CHANGED,
+        "pims_alembic_version": {"SELECT"},
+        "pims_appointments": {"SELECT"},
+        "pims_credentials": _NOTHING,
+        "pims_sessions": _NOTHING,
+        "reconciliation_holds": {"SELECT"},
+        "schedule_skips": _NOTHING,
+        "sync_failures": {"SELECT"},
+        "sync_requests": _CHANGED,
+    },
 }
+MADE_IN_0003 = {"alerts", "idempotency_keys", "schedule_skips", "sync_requests"}
 
 
 @pytest.fixture
@@ -112,7 +157,7 @@ def _runs(engine: Engine, log: str) -> list[str]:
         return list(connection.scalars(select(metadata.tables[log].c.run_id)))
 
 
-def test_the_service_may_change_every_table_but_only_add_to_the_logs(engine: Engine) -> None:
+def test_each_role_has_its_rights_and_no_others(engine: Engine) -> None:
     assert _rights(engine) == EXPECTED
 
 
@@ -158,18 +203,21 @@ def test_the_owner_is_refused_a_change_of_a_log(
 
 def test_granting_again_takes_back_what_was_given_by_hand(engine: Engine) -> None:
     with transaction(engine) as connection:
-        connection.execute(text("GRANT ALL ON case_events, credential_access_log TO pims_service"))
-    assert _rights(engine) != EXPECTED
+        connection.execute(
+            text("GRANT ALL ON ALL TABLES IN SCHEMA public TO pims_service, pims_api")
+        )
+    everything = dict.fromkeys(EXPECTED["pims_api"], frozenset(RIGHTS))
+    assert _rights(engine) == dict.fromkeys(ROLES, everything)
     with transaction(engine) as connection:
-        connection.execute(text("SELECT pims_grant_service()"))
+        connection.execute(text("SELECT pims_grant_service(), pims_grant_api()"))
     assert _rights(engine) == EXPECTED
 
 
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[str]:
+def fresh_server() -> Iterator[str]:
     """The address of a server that knows no role of ours yet."""
-    yield start_embedded(tmp_path / "home")
-    stop_embedded(tmp_path / "home")
+    with own_server() as url:
+        yield url
 
 
 def _administer(url: str, *statements: str) -> None:
@@ -180,54 +228,106 @@ def _administer(url: str, *statements: str) -> None:
     engine.dispose()
 
 
-def test_without_the_right_to_create_roles_the_tables_are_made_and_the_remedy_is_told(
-    own_server: str, caplog: pytest.LogCaptureFixture
+def _login(url: str, role: str, database: str) -> str:
+    """The address of a database for one who logs in as ``role``."""
+    parsed = make_url(url).set(username=role, database=database)
+    return parsed.render_as_string(hide_password=False)
+
+
+def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
+    fresh_server: str, vault: Vault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _administer(own_server, "CREATE ROLE plain", "CREATE DATABASE plain OWNER plain")
-    plain = _as_role(own_server, "plain", "plain")
-    assert migrate(plain) == ["0001", "0002"]
+    _administer(fresh_server, "CREATE ROLE plain LOGIN", "CREATE DATABASE plain OWNER plain")
+    plain = create_engine(_login(fresh_server, "plain", "plain"))
+    assert migrate(plain) == REVISIONS
     check_migrated(plain)
     assert "service_role_missing" in caplog.text
     assert "CREATE ROLE pims_service NOLOGIN; SELECT pims_grant_service();" in caplog.text
+    assert "api_role_missing" in caplog.text
+    assert "CREATE ROLE pims_api NOLOGIN; SELECT pims_grant_api();" in caplog.text
 
-    _administer(own_server, "CREATE ROLE pims_service NOLOGIN")
     with transaction(plain) as connection:
-        connection.execute(text("SELECT pims_grant_service()"))
+        clinic = add_clinic(
+            connection,
+            slug="oak-lane",
+            name="Oak Lane",
+            timezone="Europe/London",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+    _told(plain, clinic, vault)
+    assert [_runs(plain, log) for log in LOGS] == [["run-1"], ["run-1"]]
+    with pytest.raises(WrongApiRole, match="'plain': that role owns tables"):
+        check_api_role(plain)
+
+    _administer(fresh_server, *(f"CREATE ROLE {role} NOLOGIN" for role in ROLES))
+    with transaction(plain) as connection:
+        connection.execute(text("SELECT pims_grant_service(), pims_grant_api()"))
     assert _rights(plain) == EXPECTED
+    _administer(fresh_server, "CREATE ROLE client LOGIN IN ROLE pims_api")
+    client = create_engine(_login(fresh_server, "client", "plain"))
+    check_api_role(client)
+    with clinic_transaction(client, clinic.id) as connection:
+        assert [each.slug for each in all_clinics(connection)] == [clinic.slug]
+    client.dispose()
     plain.dispose()
 
 
-def test_downgrading_takes_the_rights_and_leaves_the_role_to_others(own_server: str) -> None:
-    engine = create_engine(own_server)
-    migrate(engine)
-    assert _rights(engine) == EXPECTED
+def _downgrade(engine: Engine, revision: str) -> None:
     config = _alembic_config()
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0001")
-    assert _rights(engine) == {table: set() for table in TABLES}
+        command.downgrade(config, revision)
+
+
+def test_downgrading_takes_the_rights_and_leaves_the_roles_to_others(fresh_server: str) -> None:
+    engine = create_engine(fresh_server)
+    migrate(engine)
+    assert _rights(engine) == EXPECTED
+    nothing = dict.fromkeys(EXPECTED["pims_api"], _NOTHING)
+
+    def rights_again() -> Rights:
+        with transaction(engine) as connection:
+            connection.execute(text("SELECT pims_grant_service()"))
+        return _rights(engine)
+
+    _downgrade(engine, "0003")
+    assert _rights(engine) == rights_again() == {**EXPECTED, "pims_api": nothing}
+    _downgrade(engine, "0002")
+    assert _rights(engine) == rights_again()
+    assert _rights(engine)["pims_service"] == {
+        table: rights
+        for table, rights in EXPECTED["pims_service"].items()
+        if table not in MADE_IN_0003
+    }
+    _downgrade(engine, "0001")
+    assert not any(rights for tables in _rights(engine).values() for rights in tables.values())
     with engine.connect() as connection:
-        assert connection.scalar(text("SELECT to_regrole('pims_service') IS NOT NULL"))
-    assert migrate(engine) == ["0002"]
+        for role in ROLES:
+            assert connection.scalar(text("SELECT to_regrole(:role) IS NOT NULL"), {"role": role})
+    assert migrate(engine) == REVISIONS[1:]
     assert _rights(engine) == EXPECTED
     engine.dispose()
 
 
-def test_two_databases_of_one_server_may_create_the_role_at_once(own_server: str) -> None:
-    _administer(own_server, "CREATE DATABASE other")
-    first = create_engine(own_server)
+@pytest.mark.parametrize("role", ROLES)
+def test_two_databases_of_one_server_may_create_a_role_at_once(
+    fresh_server: str, role: str
+) -> None:
+    _administer(fresh_server, "CREATE DATABASE other")
+    first = create_engine(fresh_server)
     other = create_engine(
-        make_url(own_server).set(database="other").render_as_string(hide_password=False)
+        make_url(fresh_server).set(database="other").render_as_string(hide_password=False)
     )
     applied: list[str] = []
     second = threading.Thread(target=lambda: applied.extend(migrate(other)))
     with transaction(first) as connection:
         # As far as the first database's migration is before it commits.
-        connection.execute(text("CREATE ROLE pims_service NOLOGIN"))
+        connection.execute(text(f"CREATE ROLE {role} NOLOGIN"))
         second.start()
         wait_until(lambda: _waits_for_another(first))
     second.join()
-    assert applied == ["0001", "0002"]
+    assert applied == REVISIONS
     assert _rights(other) == EXPECTED
     first.dispose()
     other.dispose()

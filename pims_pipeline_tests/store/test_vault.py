@@ -2,7 +2,10 @@
 
 import base64
 import secrets
-from uuid import UUID, uuid4
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +15,26 @@ CLINIC = UUID("11111111-1111-4111-8111-111111111111")
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
 SECRET = b'{"password": "hunter2"}'
+HEADER_BYTES = 1 + 8 + 12
+TAG_BYTES = 16
+
+
+class Place(NamedTuple):
+    """The row that an envelope belongs to."""
+
+    table: str
+    clinic_id: UUID
+    provider_type: str
+
+
+PLACES = [
+    Place(*place)
+    for place in product(
+        ("pims_credentials", "pims_sessions"),
+        (CLINIC, UUID("22222222-2222-4222-8222-222222222222")),
+        ("idexx_neo", "other"),
+    )
+]
 
 
 def _encrypted(vault: Vault) -> bytes:
@@ -49,41 +72,109 @@ def test_the_same_secret_never_gives_the_same_envelope_twice() -> None:
     assert len({_encrypted(vault) for _ in range(100)}) == 100
 
 
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and all that it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _assert_refused(vault: Vault, envelope: bytes, place: Place = PLACES[0]) -> Undecryptable:
+    """It does not decrypt, and no word of why shows the secret or a key."""
+    with pytest.raises(Undecryptable) as caught:
+        vault.decrypt(envelope, **place._asdict())
+    told = "".join(f"{each!s}{each!r}{each.args!r}" for each in _chain(caught.value))
+    assert "hunter2" not in told
+    assert "password" not in told
+    for key in (KEY, OTHER_KEY):
+        for spelled in (key.hex(), base64.b64encode(key).decode(), repr(key)[2:-1]):
+            assert spelled not in told
+    assert str(place.clinic_id) in str(caught.value)
+    assert place.table in str(caught.value)
+    return caught.value
+
+
 def test_a_change_of_any_bit_of_any_byte_is_noticed() -> None:
-    vault, envelope = Vault(KEY), _encrypted(Vault(KEY))
+    vault, envelope = Vault(KEY, [OTHER_KEY]), _encrypted(Vault(KEY))
     for position in range(len(envelope)):
         for bit in range(8):
             forged = bytearray(envelope)
             forged[position] ^= 1 << bit
-            with pytest.raises(Undecryptable):
-                _decrypted(vault, bytes(forged))
+            _assert_refused(vault, bytes(forged))
 
 
-def test_a_cut_off_or_lengthened_envelope_is_noticed() -> None:
+def test_an_envelope_cut_off_anywhere_is_noticed() -> None:
     vault, envelope = Vault(KEY), _encrypted(Vault(KEY))
     for length in range(len(envelope)):
-        with pytest.raises(Undecryptable):
-            _decrypted(vault, envelope[:length])
-    with pytest.raises(Undecryptable):
-        _decrypted(vault, envelope + b"\0")
+        _assert_refused(vault, envelope[:length])
+        _assert_refused(vault, envelope[len(envelope) - length :])
+
+
+def test_a_lengthened_envelope_is_noticed() -> None:
+    vault, envelope = Vault(KEY), _encrypted(Vault(KEY))
+    for length in range(1, 2 * TAG_BYTES + 1):
+        for padding in (bytes(length), envelope[:length], envelope[-length:]):
+            _assert_refused(vault, envelope + padding)
+            _assert_refused(vault, padding + envelope)
+            for place in (1, HEADER_BYTES, len(envelope) - TAG_BYTES):
+                _assert_refused(vault, envelope[:place] + padding + envelope[place:])
+
+
+def test_parts_of_two_envelopes_of_one_row_make_no_third() -> None:
+    vault = Vault(KEY)
+    one, other = _encrypted(vault), _encrypted(vault)
+    for cut in (HEADER_BYTES, len(one) - TAG_BYTES, *range(HEADER_BYTES - 12 + 1, len(one))):
+        _assert_refused(vault, one[:cut] + other[cut:])
 
 
 @pytest.mark.parametrize(
-    ("table", "clinic_id", "provider_type"),
-    [
-        ("pims_sessions", CLINIC, "idexx_neo"),
-        ("pims_credentials", uuid4(), "idexx_neo"),
-        ("pims_credentials", CLINIC, "other"),
-    ],
+    "made_for",
+    PLACES,
+    ids=lambda place: f"{place.table}-{str(place.clinic_id)[0]}-{place.provider_type}",
 )
-def test_an_envelope_copied_to_another_row_does_not_decrypt(
-    table: str, clinic_id: UUID, provider_type: str
-) -> None:
+def test_an_envelope_copied_to_another_row_does_not_decrypt(made_for: Place) -> None:
     vault = Vault(KEY)
-    with pytest.raises(Undecryptable):
-        vault.decrypt(
-            _encrypted(vault), table=table, clinic_id=clinic_id, provider_type=provider_type
-        )
+    envelope = vault.encrypt(SECRET, **made_for._asdict()).data
+    for found_in in set(PLACES) - {made_for}:
+        told = _assert_refused(vault, envelope, found_in)
+        assert not isinstance(told, KeyGone)
+    assert vault.decrypt(envelope, **made_for._asdict()) == SECRET
+
+
+def test_no_other_version_is_taken_for_ours() -> None:
+    vault, envelope = Vault(KEY), _encrypted(Vault(KEY))
+    for version in set(range(256)) - {1}:
+        _assert_refused(vault, bytes([version]) + envelope[1:])
+
+
+@pytest.mark.parametrize(
+    "key_id", [b"00000000", bytes(8), b"\xff" * 8, "ключ".encode(), key_id_of(KEY).upper().encode()]
+)
+def test_a_key_id_nobody_knows_is_a_key_that_is_gone(key_id: bytes) -> None:
+    envelope = _encrypted(Vault(KEY))
+    told = _assert_refused(Vault(KEY, [OTHER_KEY]), envelope[:1] + key_id + envelope[9:])
+
+    assert isinstance(told, KeyGone)
+
+
+def test_what_is_re_encrypted_says_the_same_under_the_current_key() -> None:
+    old, rotating = _encrypted(Vault(OTHER_KEY)), Vault(KEY, [OTHER_KEY])
+    new = rotating.reencrypt(old, **PLACES[0]._asdict())
+
+    assert new.key_id == key_id_of(KEY)
+    assert new.data.startswith(rotating.header)
+    assert not old.startswith(rotating.header)
+    assert _decrypted(Vault(KEY), new.data) == SECRET
+
+
+def test_a_forged_envelope_is_never_re_encrypted() -> None:
+    old, rotating = _encrypted(Vault(OTHER_KEY)), Vault(KEY, [OTHER_KEY])
+    for forged in (old[:-1], bytes([2]) + old[1:], old[:30] + bytes([old[30] ^ 1]) + old[31:]):
+        with pytest.raises(Undecryptable):
+            rotating.reencrypt(forged, **PLACES[0]._asdict())
+    for place in PLACES[1:]:
+        with pytest.raises(Undecryptable):
+            rotating.reencrypt(old, **place._asdict())
 
 
 def test_an_envelope_renamed_to_another_known_key_does_not_decrypt() -> None:

@@ -1,0 +1,267 @@
+"""``pims keys``: making, listing and revoking keys to the REST API.
+
+How a key is built, kept and checked stands in the domain, the store and the API.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+
+import click
+
+from pims_pipeline.cli.errors import Misused, Refused, typed
+from pims_pipeline.cli.options import BusinessDate, examples, json_option, slug_argument
+from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
+from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.api_keys import ApiKey, create_api_key, list_api_keys, revoke_api_key
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.results import utc_text
+
+_UNNAMED = "unnamed"
+_LONGEST_NAME = 100
+_LONGEST_LIFE = timedelta(days=36_500)
+_PREFIX = re.compile(r"[0-9A-Za-z]{8}")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+State = Literal["active", "revoked", "expired"]
+
+
+@click.group(cls=Group)
+def keys() -> None:
+    """Make and revoke keys to the REST API.
+
+    A key is for one clinic. Only its hash is stored.
+    """
+
+
+class Expiry(click.ParamType[date | timedelta]):
+    """A date such as 2026-12-31, or a time from now such as 90d."""
+
+    name = "date|duration"
+    _DURATION = re.compile(r"([0-9]{1,4})([hdw])")
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date | timedelta:
+        """What ``value`` spells; complains of anything else."""
+        if isinstance(value, date | timedelta):
+            return value
+        if found := self._DURATION.fullmatch(value):
+            return int(found[1]) * _UNITS[found[2]]
+        try:
+            return BusinessDate().convert(value, None, None)
+        except click.BadParameter:
+            self.fail(
+                f"{value!r} is neither a date such as 2026-12-31 nor a number of hours, days or "
+                "weeks such as 12h, 90d or 4w",
+                param,
+                ctx,
+            )
+
+
+def _permissions(
+    context: click.Context,  # noqa: ARG001 - click's signature
+    option: click.Parameter,  # noqa: ARG001 - click's signature
+    text: str | None,
+) -> tuple[str, ...]:
+    if text is None:
+        return ()
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    if not wanted:
+        # To the store, none are all.
+        raise Misused("--permissions is empty; leave it out for a key that may do everything")
+    with typed():
+        return checked_permissions(wanted)
+
+
+def _named(context: click.Context, option: click.Parameter, name: str) -> str:  # noqa: ARG001 - click's signature
+    name = name.strip()
+    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise Misused(f"--name must be one line of 1 to {_LONGEST_NAME} characters")
+    return name
+
+
+@keys.command(
+    epilog=examples(
+        'pims keys create riverbend --name "Front desk" --permissions read --expires 90d',
+        "pims keys create riverbend --permissions sync:inbound,read --expires 2026-12-31 --json",
+    )
+)
+@slug_argument
+@click.option(
+    "--name",
+    default=_UNNAMED,
+    callback=_named,
+    help="Who uses it, or for what; told by `pims keys list`.",
+)
+@click.option(
+    "--permissions",
+    metavar="LIST",
+    callback=_permissions,
+    help="What it may do, separated by commas: sync:inbound, sync:cases, sync:reconcile, read. "
+    'Everything ("*") unless given.',
+)
+@click.option(
+    "--expires",
+    type=Expiry(),
+    help="From when it is refused: a date, by the clinic's clock, or hours, days or weeks from now "
+    "such as 12h, 90d, 4w. Never unless given.",
+)
+@json_option
+@click.pass_obj
+def create(
+    settings: Settings,
+    *,
+    slug: str,
+    name: str,
+    permissions: tuple[str, ...],
+    expires: date | timedelta | None,
+    as_json: bool,
+) -> None:
+    """Make a key for a clinic, and show it, this once.
+
+    Standard output holds the key and nothing else. Whoever has it can do with the clinic's data
+    what its permissions allow; nothing can show it again.
+    """
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        if not clinic.is_active:
+            raise Refused(f"clinic {slug!r} was deactivated; no key was made")
+        expires_at = None if expires is None else _moment(clinic, expires, datetime.now(UTC))
+        made = create_api_key(
+            connection, clinic, name=name, permissions=permissions, expires_at=expires_at
+        )
+        [key] = [each for each in list_api_keys(connection, clinic) if each.id == made.id]
+    if as_json:
+        print_json({"key": made.text, **_document(key, datetime.now(UTC))})
+        return
+    until = f"expires on {_minute(expires_at)}" if expires_at else "never expires"
+    click.echo(
+        f"This is shown once; keep it where secrets are kept. Key {made.prefix} of {slug} has the "
+        f"permissions {_allowed(key)} and {until}.",
+        err=True,
+    )
+    click.echo(made.text)
+
+
+def _moment(clinic: Clinic, expires: date | timedelta, now: datetime) -> datetime:
+    """The first moment at which the key is refused.
+
+    Raises:
+        Misused: If it is not in the future, or absurdly far in it.
+    """
+    today = business_date(now, clinic.zone)
+    lasts = expires if isinstance(expires, timedelta) else expires - today
+    if lasts <= timedelta():
+        raise Misused(
+            f"--expires does not lie in the future: at {clinic.slug} it is {today.isoformat()}"
+        )
+    if lasts > _LONGEST_LIFE:
+        raise Misused("--expires lies too far ahead; leave it out for a key that never expires")
+    if isinstance(expires, timedelta):
+        return now + expires
+    return local_to_utc(datetime.combine(expires, time.min), clinic.zone)
+
+
+@keys.command(
+    "list",
+    epilog=examples("pims keys list", "pims keys list --clinic riverbend --json"),
+)
+@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
+@json_option
+@click.pass_obj
+def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
+    """List keys, revoked and expired ones too: by clinic, oldest first.
+
+    The key itself is never shown again; its first eight characters, the prefix, name it.
+    """
+    now = datetime.now(UTC)
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        clinic = clinic_by_slug(connection, slug) if slug else None
+        found = list_api_keys(connection, clinic)
+    if as_json:
+        print_json({"keys": [_document(each, now) for each in found]})
+        return
+    print_table(
+        ["Prefix", "Clinic", "Name", "Permissions", "State", "Expires", "Last used"],
+        (
+            (
+                each.prefix,
+                each.clinic,
+                each.name,
+                _allowed(each),
+                _state(each, now),
+                _minute(each.expires_at) if each.expires_at else "never",
+                age(each.last_used_at, now),
+            )
+            for each in found
+        ),
+        empty="There is no key; `pims keys create --help` tells how to make one.",
+    )
+
+
+def _prefix(context: click.Context, argument: click.Parameter, text: str) -> str:  # noqa: ARG001 - click's signature
+    """The prefix that ``text`` is, or begins with if it is a whole key.
+
+    Somebody who pastes a whole key has shown it to everyone who can list processes: all the more
+    reason to revoke it at once. What is neither may still be part of a key, and is not repeated.
+    """
+    if _PREFIX.fullmatch(text):
+        return text
+    prefix = prefix_of(text)
+    if prefix is None:
+        raise Misused(
+            "that is no prefix of a key: give the eight letters and digits that `pims keys list` "
+            "shows, never the key itself"
+        )
+    return prefix
+
+
+@keys.command(epilog=examples("pims keys revoke 3fA9c1d0"))
+@click.argument("prefix", metavar="PREFIX", callback=_prefix)
+@json_option
+@click.pass_obj
+def revoke(settings: Settings, *, prefix: str, as_json: bool) -> None:
+    """Have a key refused from now on. It cannot be undone; make another key instead.
+
+    PREFIX is the key's first eight characters.
+    """
+    with open_store(settings) as store, transaction(store.engine) as connection:
+        revoke_api_key(connection, prefix)
+        [key] = [each for each in list_api_keys(connection) if each.prefix == prefix]
+    if as_json:
+        print_json(_document(key, datetime.now(UTC)))
+    else:
+        click.echo(f"Key {prefix} of {key.clinic} is revoked.")
+
+
+def _state(key: ApiKey, now: datetime) -> State:
+    if not key.is_active:
+        return "revoked"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+
+
+def _allowed(key: ApiKey) -> str:
+    return ",".join(key.permissions or (ALL_PERMISSIONS,))
+
+
+def _minute(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _document(key: ApiKey, now: datetime) -> dict[str, Any]:
+    return {
+        "id": str(key.id),
+        "prefix": key.prefix,
+        "clinic": key.clinic,
+        "name": key.name,
+        "permissions": list(key.permissions or (ALL_PERMISSIONS,)),
+        "state": _state(key, now),
+        "createdAt": utc_text(key.created_at),
+        "expiresAt": utc_text(key.expires_at) if key.expires_at else None,
+        "lastUsedAt": utc_text(key.last_used_at) if key.last_used_at else None,
+    }

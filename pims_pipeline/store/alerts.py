@@ -1,0 +1,315 @@
+"""Alerts as stored, which are also what waits to be told; and the facts they follow from.
+
+What is an alert is decided in ``domain/alerts.py``; an alert's row says when it started and
+ended, and when people were told of either.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from pims_pipeline.domain.alerts import (
+    FAILING_AFTER,
+    AlertKey,
+    AlertKind,
+    Condition,
+    DeadLetter,
+    RunEnd,
+    WaitingHold,
+)
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.database import ALERTS_LOCK
+from pims_pipeline.store.tables import (
+    CredentialStatus,
+    alerts,
+    clinics,
+    pims_credentials,
+    reconciliation_holds,
+    sync_failures,
+)
+
+ClinicPhase = tuple[UUID, SyncType]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """An alert, open or ended. Moments are aware UTC.
+
+    Attributes:
+        details: Ids, counts and moments.
+        opening_sent_at: When people were told that it started, as for ``ending_sent_at``.
+    """
+
+    id: UUID
+    key: AlertKey
+    clinic_slug: str
+    details: Mapping[str, str | int]
+    opened_at: datetime
+    ended_at: datetime | None
+    opening_sent_at: datetime | None
+    ending_sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseHistory:
+    """How a phase of a clinic went lately.
+
+    Attributes:
+        last_success: When the newest audit began that was completed or held; aware UTC.
+        ends: How the newest runs ended, the newest first; left out where none failed.
+    """
+
+    last_success: datetime | None
+    ends: Sequence[RunEnd]
+
+
+def lock_alerts(connection: Connection, *, wait: bool) -> bool:
+    """Keep other processes from working on alerts until the transaction ends.
+
+    Returns:
+        False if another one does and ``wait`` is False.
+    """
+    # Telling people takes its time; some hosts end transactions that idle so long.
+    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    taken = connection.scalar(text(f"SELECT {function}(:kind, 0)"), {"kind": ALERTS_LOCK})
+    return wait or bool(taken)
+
+
+def open_alerts(connection: Connection) -> list[AlertKey]:
+    """The alerts that have not ended, oldest first."""
+    rows = connection.execute(
+        select(alerts.c.clinic_id, alerts.c.kind, alerts.c.subject)
+        .where(alerts.c.ended_at.is_(None))
+        .order_by(alerts.c.opened_at, alerts.c.id)
+    )
+    return [AlertKey(row.clinic_id, AlertKind(row.kind), row.subject) for row in rows]
+
+
+def begin_alerts(connection: Connection, conditions: Iterable[Condition], now: datetime) -> None:
+    """Open an alert for each condition; one that is open stands as it is."""
+    rows = [
+        {
+            "clinic_id": condition.key.clinic_id,
+            "kind": condition.key.kind,
+            "subject": condition.key.subject,
+            "details": dict(condition.details),
+            "opened_at": now,
+        }
+        for condition in conditions
+    ]
+    if rows:
+        connection.execute(insert(alerts).on_conflict_do_nothing(), rows)
+
+
+def end_alerts(connection: Connection, keys: Collection[AlertKey], now: datetime) -> None:
+    """End the open alerts with these keys."""
+    if not keys:
+        return
+    key = tuple_(alerts.c.clinic_id, alerts.c.kind, alerts.c.subject)
+    connection.execute(
+        update(alerts)
+        .where(
+            alerts.c.ended_at.is_(None),
+            key.in_([(each.clinic_id, each.kind.value, each.subject) for each in keys]),
+        )
+        # A clock that was put back must not make it end before it began.
+        .values(ended_at=func.greatest(alerts.c.opened_at, now))
+    )
+
+
+def untold_alerts(connection: Connection, limit: int) -> list[Alert]:
+    """Alerts of which people have yet to be told something, the longest waiting first.
+
+    Those that began to wait at the same moment come by what there is to tell.
+    """
+    is_untold = alerts.c.opening_sent_at.is_(None)
+    rows = connection.execute(
+        select(alerts, clinics.c.slug)
+        .join(clinics, clinics.c.id == alerts.c.clinic_id)
+        .where(
+            or_(is_untold, and_(alerts.c.ended_at.is_not(None), alerts.c.ending_sent_at.is_(None)))
+        )
+        .order_by(
+            case((is_untold, alerts.c.opened_at), else_=alerts.c.ended_at),
+            is_untold,
+            alerts.c.kind,
+            alerts.c.details["phase"].astext.nulls_first(),
+            clinics.c.slug,
+            alerts.c.subject,
+        )
+        .limit(limit)
+    )
+    return [_alert(row) for row in rows]
+
+
+def mark_told(connection: Connection, told: Sequence[Alert], now: datetime) -> None:
+    """Record that people were told what these alerts, as given, had to tell."""
+    started = [alert.id for alert in told if alert.opening_sent_at is None]
+    ended = [alert.id for alert in told if alert.ended_at is not None]
+    for ids, column in ((started, "opening_sent_at"), (ended, "ending_sent_at")):
+        if ids:
+            connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values({column: now}))
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(
+        id=row.id,
+        key=AlertKey(row.clinic_id, AlertKind(row.kind), row.subject),
+        clinic_slug=row.slug,
+        details=row.details,
+        opened_at=row.opened_at,
+        ended_at=row.ended_at,
+        opening_sent_at=row.opening_sent_at,
+        ending_sent_at=row.ending_sent_at,
+    )
+
+
+def phase_histories(connection: Connection) -> dict[ClinicPhase, PhaseHistory]:
+    """How each phase of each active clinic went lately; absent where it never ran."""
+    found = defaultdict[ClinicPhase, list[Row[Any]]](list)
+    limits = {"newest": _NEWEST, "depth": _DEPTH, "count": FAILING_AFTER}
+    for row in connection.execute(text(_ENDS), {"phases": _NAMES, **limits}):
+        found[row.clinic_id, SyncType(row.sync_type)].append(row)
+    successes = connection.execute(text(_SUCCESSES), {"phases": _NAMES})
+    last = {(row.clinic_id, SyncType(row.sync_type)): row.began for row in successes}
+    return {
+        key: PhaseHistory(last.get(key), [_run_end(row) for row in found[key]])
+        for key in {*found, *last}
+    }
+
+
+_NAMES = [phase.value for phase in SyncType]
+_NEWEST = 12
+"""Audits of a phase that are looked at first: those of a request's longest window."""
+
+_DEPTH = 40
+"""And those looked at where one of these failed: of several runs with several windows each."""
+
+_ENDS = """
+    WITH suspects AS (
+        SELECT c.id AS clinic_id, p.sync_type
+        FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (sync_type)
+        WHERE c.is_active AND EXISTS (
+            SELECT FROM (
+                SELECT status FROM case_sync_audits
+                WHERE clinic_id = c.id AND sync_type = p.sync_type
+                ORDER BY created_at DESC LIMIT :newest
+            ) AS a
+            WHERE a.status IN ('failed', 'interrupted')
+        )
+    ), ends AS (
+        SELECT s.clinic_id, s.sync_type, a.run_id,
+               bool_or(a.status IN ('failed', 'interrupted')) AS failed,
+               (array_agg(split_part(a.error_message, ':', 1) ORDER BY a.created_at DESC)
+                   FILTER (WHERE a.status = 'failed'))[1] AS error_class,
+               row_number() OVER (
+                   PARTITION BY s.clinic_id, s.sync_type ORDER BY max(a.created_at) DESC
+               ) AS place
+        FROM suspects AS s CROSS JOIN LATERAL (
+            SELECT run_id, status, error_message, created_at FROM case_sync_audits
+            WHERE clinic_id = s.clinic_id AND sync_type = s.sync_type
+            ORDER BY created_at DESC LIMIT :depth
+        ) AS a
+        GROUP BY s.clinic_id, s.sync_type, a.run_id
+        HAVING NOT bool_or(a.status = 'in_progress')
+    )
+    SELECT clinic_id, sync_type, run_id, failed, error_class
+    FROM ends WHERE place <= :count ORDER BY place
+"""
+
+_SUCCESSES = """
+    SELECT c.id AS clinic_id, p.sync_type, a.began
+    FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (sync_type)
+    CROSS JOIN LATERAL (
+        SELECT created_at AS began
+        FROM case_sync_audits
+        WHERE clinic_id = c.id AND sync_type = p.sync_type AND status IN ('completed', 'held')
+        ORDER BY created_at DESC LIMIT 1
+    ) AS a
+    WHERE c.is_active
+"""
+
+
+def _run_end(row: Row[Any]) -> RunEnd:
+    name = row.error_class
+    # Messages begin with the name of the error's class; anything else is not for alerts.
+    is_name = isinstance(name, str) and name.isidentifier()
+    return RunEnd(
+        run_id=row.run_id, succeeded=not row.failed, error_class=name if is_name else None
+    )
+
+
+def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
+    """The active clinics whose stored credentials cannot be used, and what they are."""
+    rows = connection.execute(
+        select(clinics.c.id, pims_credentials.c.status)
+        .join(
+            pims_credentials,
+            and_(
+                pims_credentials.c.clinic_id == clinics.c.id,
+                pims_credentials.c.provider_type == clinics.c.provider_type,
+            ),
+        )
+        .where(clinics.c.is_active, pims_credentials.c.status.in_(["invalid", "needs_human"]))
+    )
+    return {row.id: row.status for row in rows}
+
+
+def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
+    """The open holds of each active clinic, oldest first."""
+    table = reconciliation_holds
+    found = defaultdict[UUID, list[WaitingHold]](list)
+    rows = connection.execute(
+        select(table)
+        .join(clinics, clinics.c.id == table.c.clinic_id)
+        .where(clinics.c.is_active, table.c.status == "open")
+        .order_by(table.c.created_at, table.c.id)
+    )
+    for row in rows:
+        hold = WaitingHold(
+            id=row.id,
+            window=DateRange(row.window_start, row.window_end),
+            cases_active=row.cases_active,
+            cases_orphaned=row.cases_orphaned,
+        )
+        found[row.clinic_id].append(hold)
+    return found
+
+
+def dead_letters(connection: Connection, max_attempts: int) -> dict[UUID, list[DeadLetter]]:
+    """The records of each active clinic that are not tried again by themselves, oldest first.
+
+    Args:
+        connection: In a transaction.
+        max_attempts: Failed fetches of a medical record after which it is one, until it has
+            been fetched: also while a person has it tried again.
+    """
+    table = sync_failures
+    found = defaultdict[UUID, list[DeadLetter]](list)
+    rows = connection.execute(
+        select(table.c.id, table.c.clinic_id, table.c.phase, table.c.attempts, table.c.error_class)
+        .join(clinics, clinics.c.id == table.c.clinic_id)
+        .where(
+            clinics.c.is_active,
+            table.c.resolved_at.is_(None),
+            or_(table.c.next_retry_at.is_(None), table.c.attempts >= max_attempts),
+        )
+        .order_by(table.c.first_failed_at, table.c.id)
+    )
+    for row in rows:
+        letter = DeadLetter(
+            id=row.id,
+            phase=SyncType(row.phase),
+            attempts=row.attempts,
+            error_class=row.error_class,
+        )
+        found[row.clinic_id].append(letter)
+    return found

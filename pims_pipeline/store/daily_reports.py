@@ -1,0 +1,150 @@
+"""What a day was like, for the report of it: counts by clinic, never people. Read-only."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from sqlalchemy import Connection, text
+
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.cases import SOFT_DELETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseDay:
+    """How a phase of a clinic went, by the audits that moved last on the day.
+
+    Attributes:
+        syncs: Audits; the next five are parts of it.
+        seconds: Of all that ended, together.
+        longest_seconds: Of the one that took longest.
+        deleted: Cases retired.
+        errored: Medical records that could not be fetched.
+        quarantined: Records of the diary that could not be read.
+    """
+
+    clinic: str
+    phase: SyncType
+    syncs: int
+    completed: int
+    failed: int
+    held: int
+    interrupted: int
+    in_progress: int
+    seconds: float
+    longest_seconds: float
+    created: int
+    updated: int
+    restored: int
+    deleted: int
+    enriched: int
+    errored: int
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicDay:
+    """The day's cases of a clinic, and what waited for a person when the day ended.
+
+    Attributes:
+        draft: Cases of the business date that stand so now, as for the other statuses.
+        retired: Those that are soft-deleted, whatever their status.
+        holds_opened: Windows that were held on the day.
+        holds_open: Those that waited when it ended.
+        letters_new: Records that failed on the day for the first time.
+        letters_open: Those that were unresolved when it ended.
+    """
+
+    clinic: str
+    draft: int
+    ongoing: int
+    completed: int
+    reviewed: int
+    retired: int
+    holds_opened: int
+    holds_open: int
+    letters_new: int
+    letters_open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a day was like.
+
+    Attributes:
+        phases: By clinic and phase, of those that did anything.
+        clinics: By clinic, of those that are active or of which there is something to tell.
+    """
+
+    date: date
+    phases: list[PhaseDay]
+    clinics: list[ClinicDay]
+
+
+def report_of(connection: Connection, day: date) -> Day:
+    """What happened on ``day``, which is UTC's for syncs and each clinic's own for cases."""
+    start = datetime.combine(day, time.min, UTC)
+    moments = {"day": day, "start": start, "end": start + timedelta(days=1)}
+    return Day(
+        date=day,
+        phases=[
+            PhaseDay(**{**row._mapping, "phase": SyncType(row.phase)})  # noqa: SLF001 - public
+            for row in connection.execute(text(_PHASES), moments)
+        ],
+        clinics=[
+            ClinicDay(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+            for row in connection.execute(text(_CLINICS), moments)
+        ],
+    )
+
+
+_PHASES = """
+    SELECT c.slug AS clinic, a.sync_type AS phase, count(*) AS syncs,
+           count(*) FILTER (WHERE a.status = 'completed') AS completed,
+           count(*) FILTER (WHERE a.status = 'failed') AS failed,
+           count(*) FILTER (WHERE a.status = 'held') AS held,
+           count(*) FILTER (WHERE a.status = 'interrupted') AS interrupted,
+           count(*) FILTER (WHERE a.status = 'in_progress') AS in_progress,
+           CAST(coalesce(sum(a.duration_ms), 0) / 1000.0 AS float) AS seconds,
+           CAST(coalesce(max(a.duration_ms), 0) / 1000.0 AS float) AS longest_seconds,
+           sum(a.cases_created) AS created, sum(a.cases_updated) AS updated,
+           sum(a.cases_restored) AS restored, sum(a.cases_deleted) AS deleted,
+           sum(a.cases_enriched) AS enriched, sum(a.cases_errored) AS errored,
+           sum(a.quarantined) AS quarantined
+    FROM case_sync_audits AS a JOIN clinics AS c ON c.id = a.clinic_id
+    WHERE a.updated_at >= :start AND a.updated_at < :end
+    GROUP BY c.slug, a.sync_type
+    ORDER BY c.slug, array_position(ARRAY['inbound', 'cases', 'reconciliation'], a.sync_type)
+"""
+
+_CLINICS = f"""
+    SELECT clinic.slug AS clinic, k.*, h.*, f.*
+    FROM clinics AS clinic
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE NOT deleted AND status = 'draft') AS draft,
+               count(*) FILTER (WHERE NOT deleted AND status = 'ongoing') AS ongoing,
+               count(*) FILTER (WHERE NOT deleted AND status = 'completed') AS completed,
+               count(*) FILTER (WHERE NOT deleted AND status = 'reviewed') AS reviewed,
+               count(*) FILTER (WHERE deleted) AS retired
+        FROM (
+            SELECT c.status, {SOFT_DELETED} AS deleted
+            FROM cases AS c
+            WHERE c.clinic_id = clinic.id AND c.scheduled_date = :day
+        ) AS of_the_day
+    ) AS k
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE created_at >= :start) AS holds_opened,
+               count(*) FILTER (WHERE decided_at IS NULL OR decided_at >= :end) AS holds_open
+        FROM reconciliation_holds
+        WHERE clinic_id = clinic.id AND created_at < :end
+    ) AS h
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE first_failed_at >= :start) AS letters_new,
+               count(*) FILTER (WHERE resolved_at IS NULL OR resolved_at >= :end) AS letters_open
+        FROM sync_failures
+        WHERE clinic_id = clinic.id AND first_failed_at < :end
+    ) AS f
+    WHERE clinic.is_active
+       OR k.draft + k.ongoing + k.completed + k.reviewed + k.retired > 0
+       OR h.holds_opened + h.holds_open + f.letters_new + f.letters_open > 0
+    ORDER BY clinic.slug
+"""  # noqa: S608 - a fixed condition

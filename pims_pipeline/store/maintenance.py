@@ -1,0 +1,165 @@
+"""What is swept up once a day: what expired, and what is older than it has to be kept.
+
+Everything here deletes, a batch at a time where there may be much, so that no lock is held
+for long. Audits, case events and the log of decryptions are never deleted. Which landed
+records may go is decided in ``pims_pipeline.sync.retention``.
+"""
+
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Column, Connection, Table, delete, select, text
+
+from pims_pipeline.domain.appointments import PimsAppointment, appointment_from_payload
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.store.tables import (
+    alerts,
+    case_sync_audits,
+    idempotency_keys,
+    pims_sessions,
+    sync_failures,
+    sync_requests,
+)
+
+BATCH = 2_000
+"""Rows deleted by one statement."""
+
+
+class LandedBefore(NamedTuple):
+    """A landed record that is old enough to go."""
+
+    business_date: date
+    pims_id: str
+    appointment: PimsAppointment
+
+
+def clinics_with_unfinished_audits(connection: Connection) -> list[UUID]:
+    """The clinics, active or not, of which an audit is in progress, or was left so."""
+    table = case_sync_audits
+    return list(
+        connection.scalars(
+            select(table.c.clinic_id)
+            .where(table.c.status == AuditStatus.IN_PROGRESS)
+            .distinct()
+            .order_by(table.c.clinic_id)
+        )
+    )
+
+
+def drop_expired_sessions(connection: Connection, now: datetime) -> int:
+    """Delete the vendor sessions that ended by ``now`` (aware); gives their number."""
+    return connection.execute(
+        delete(pims_sessions).where(pims_sessions.c.expires_at <= now)
+    ).rowcount
+
+
+def drop_expired_idempotency_keys(connection: Connection, now: datetime) -> int:
+    """Delete a batch of the idempotency keys that ended by ``now`` (aware)."""
+    return _delete_batch(
+        connection, idempotency_keys, idempotency_keys.c.expires_at, idempotency_keys.c.sync_id, now
+    )
+
+
+def prune_resolved_failures(connection: Connection, before: datetime) -> int:
+    """Delete a batch of the failures that were resolved before then (aware)."""
+    return _delete_batch(
+        connection, sync_failures, sync_failures.c.resolved_at, sync_failures.c.id, before
+    )
+
+
+def prune_ended_alerts(connection: Connection, before: datetime) -> int:
+    """Delete a batch of the alerts that ended before then (aware)."""
+    return _delete_batch(connection, alerts, alerts.c.ended_at, alerts.c.id, before)
+
+
+def prune_sync_requests(connection: Connection, before: datetime) -> int:
+    """Delete a batch of the API's requests made before then (aware); their audits stay."""
+    return _delete_batch(
+        connection, sync_requests, sync_requests.c.created_at, sync_requests.c.id, before
+    )
+
+
+def _delete_batch(
+    connection: Connection,
+    table: Table,
+    moment: Column[datetime],
+    key: Column[UUID],
+    before: datetime,
+) -> int:
+    """Delete up to ``BATCH`` rows whose ``moment`` lies before then; gives their number."""
+    old = select(key).where(moment < before).limit(BATCH)
+    return connection.execute(delete(table).where(moment < before, key.in_(old))).rowcount
+
+
+def landed_before(
+    connection: Connection,
+    clinic: Clinic,
+    day: date,
+    seen_before: datetime,
+    *,
+    after: tuple[date, str] | None,
+    limit: int,
+) -> list[LandedBefore]:
+    """The clinic's landed records of dates before ``day``, by date, a batch at a time.
+
+    Those that a listing has held since ``seen_before`` (aware), and those with an open
+    failure, are left out: somebody is still concerned with them.
+
+    Args:
+        connection: In a transaction.
+        clinic: Whose records.
+        day: The first business date that is kept.
+        seen_before: See above.
+        after: Date and vendor identity of the last record of the batch before.
+        limit: How many at most.
+    """
+    last_day, last_id = after or (date.min, "")
+    rows = connection.execute(
+        text(
+            """
+            SELECT a.business_date, a.pims_id, a.payload FROM pims_appointments AS a
+            WHERE a.clinic_id = :clinic_id AND a.provider_type = :provider_type
+              AND a.business_date < :day AND a.last_seen_at < :seen_before
+              AND (a.business_date, a.pims_id) > (:last_day, :last_id)
+              AND NOT EXISTS (
+                SELECT FROM sync_failures AS f
+                WHERE f.clinic_id = a.clinic_id AND f.provider_type = a.provider_type
+                  AND f.pims_id = a.pims_id AND f.resolved_at IS NULL)
+            ORDER BY a.business_date, a.pims_id
+            LIMIT :limit
+            """
+        ),
+        {
+            "clinic_id": clinic.id,
+            "provider_type": clinic.provider_type,
+            "day": day,
+            "seen_before": seen_before,
+            "last_day": last_day,
+            "last_id": last_id,
+            "limit": limit,
+        },
+    )
+    return [
+        LandedBefore(row.business_date, row.pims_id, appointment_from_payload(row.payload))
+        for row in rows
+    ]
+
+
+def delete_landed(connection: Connection, clinic: Clinic, pims_ids: Collection[str]) -> int:
+    """Delete landed records of the clinic; gives their number."""
+    if not pims_ids:
+        return 0
+    return connection.execute(
+        text(
+            "DELETE FROM pims_appointments WHERE clinic_id = :clinic_id "
+            "AND provider_type = :provider_type AND pims_id = ANY(:pims_ids)"
+        ),
+        {
+            "clinic_id": clinic.id,
+            "provider_type": clinic.provider_type,
+            "pims_ids": list(pims_ids),
+        },
+    ).rowcount

@@ -1,0 +1,106 @@
+"""What Prometheus is told of all clinics, as the API's role may read it: slugs, counts, ages.
+
+Each reading is a function of the database's that only that role may call (migration 0005): its
+own rights reach one clinic at a time. Names and labels stand in ``observability/metrics.py``.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from pims_pipeline.domain.alerts import AlertKind
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.observability.metrics import ClinicReading
+
+ENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        phase.value: tuple(
+            status.value
+            for status in AuditStatus
+            if status is not AuditStatus.IN_PROGRESS
+            and (status is not AuditStatus.HELD or phase is SyncType.RECONCILIATION)
+        )
+        for phase in SyncType
+    }
+)
+"""The statuses with which each phase can end."""
+
+_OVERLAP = timedelta(minutes=10)
+"""How much later than its ``updated_at`` says an audit's end may come to be seen: transactions
+commit late, and the machines that write have clocks of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSync:
+    """A phase over one window that ended; ``seconds`` are None if it was interrupted."""
+
+    slug: str
+    phase: SyncType
+    status: AuditStatus
+    seconds: float | None
+
+
+class EndedSyncs:
+    """The syncs that end from some moment on, each given once. Not for two threads at once."""
+
+    def __init__(self, since: datetime) -> None:
+        """Those that ended before ``since`` (aware) are never given."""
+        self._since = since
+        self._given: dict[UUID, datetime] = {}
+
+    def new(self, connection: Connection, now: datetime) -> list[EndedSync]:
+        """Those not given yet, as of ``now`` (aware); they count as given from then on.
+
+        Reads no further back than ten minutes before the newest end known at the last look.
+        """
+        rows = connection.execute(
+            text("SELECT * FROM pims_metrics_syncs(:since)"), {"since": self._since}
+        ).all()
+        new = [
+            EndedSync(
+                slug=row.slug,
+                phase=SyncType(row.sync_type),
+                status=AuditStatus(row.status),
+                seconds=None if row.duration_ms is None else row.duration_ms / 1000,
+            )
+            for row in rows
+            if row.id not in self._given
+        ]
+        # Neither an idle time nor a clock that is ahead may move this past ends still to come.
+        newest = max((row.updated_at for row in rows), default=self._since)
+        self._since = max(self._since, min(newest, now) - _OVERLAP)
+        self._given = {row.id: row.updated_at for row in rows if row.updated_at >= self._since}
+        return new
+
+
+def clinic_readings(connection: Connection) -> list[ClinicReading]:
+    """How the active clinics stand, by slug."""
+    ages: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    skipped: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for row in connection.execute(text("SELECT * FROM pims_metrics_phases()")):
+        skipped[row.slug][row.sync_type] = row.ticks_skipped
+        if row.last_success_age is not None:
+            # The clock that wrote it may be ahead of the database's.
+            ages[row.slug][row.sync_type] = max(0.0, row.last_success_age)
+    return [
+        ClinicReading(
+            slug=row.slug,
+            last_success_age=ages[row.slug],
+            open_holds=row.open_holds,
+            dead_letters=row.dead_letters,
+            session_is_valid=row.session_is_valid,
+            ticks_skipped=skipped[row.slug],
+        )
+        for row in connection.execute(text("SELECT * FROM pims_metrics_clinics()"))
+    ]
+
+
+def open_alerts(connection: Connection) -> dict[str, int]:
+    """How many alerts of each kind have not ended, over all clinics."""
+    found = connection.execute(text("SELECT kind, open FROM pims_metrics_alerts()"))
+    return {**{kind.value: 0 for kind in AlertKind}, **{row.kind: row.open for row in found}}

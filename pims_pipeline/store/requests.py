@@ -1,0 +1,215 @@
+"""What clients of the API asked to be synced, and the keys by which they ask again.
+
+A request is recorded before its run is launched, and told of the run afterwards: what a
+process that died in between leaves behind can be found, by the run's tag. What its run did
+stands in the audits; both together are read in ``syncs``.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.dialects import postgresql
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.errors import Explained
+from pims_pipeline.store.tables import (
+    RequestScope,
+    RequestStatus,
+    idempotency_keys,
+    sync_requests,
+)
+
+KEY_LASTS = timedelta(hours=24)
+"""How long an idempotency key is remembered."""
+
+
+class KeyReused(Explained):
+    """The idempotency key belongs to another request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """A sync that was asked for.
+
+    Attributes:
+        id: The ``syncId``.
+        scope: Which phases.
+        window: The business dates.
+        options: What else was chosen, by the API's names.
+        status: ``launching`` until its run is known.
+        run_id: The Dagster run; None while it is not known.
+        created_at: Aware UTC; when it was asked for.
+        launched_at: Aware UTC; when its run was known to be started.
+    """
+
+    id: UUID
+    clinic_id: UUID
+    api_key_id: UUID
+    scope: RequestScope
+    window: DateRange
+    options: Mapping[str, int] = field(default_factory=dict)
+    status: RequestStatus = "launching"
+    run_id: str | None = None
+    created_at: datetime
+    launched_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """A client's name for a request, by which it may be sent again.
+
+    Attributes:
+        key: As the client chose it; kept as ``key_hash``, for it may be anything.
+        request_hash: SHA-256, in hexadecimal, of what makes two requests the same.
+    """
+
+    key: str
+    request_hash: str
+
+    @property
+    def key_hash(self) -> str:
+        """SHA-256 of the name, in hexadecimal."""
+        return hashlib.sha256(self.key.encode()).hexdigest()
+
+
+class Recorded(NamedTuple):
+    """The request that counts, and whether it is the one that was to be recorded."""
+
+    request: SyncRequest
+    is_new: bool
+
+
+def record_request(
+    connection: Connection, request: SyncRequest, key: IdempotencyKey | None = None
+) -> Recorded:
+    """Record that the sync is being launched, unless its key was used in the last 24 hours.
+
+    Of any number of transactions that do so at once with one key, one records its request:
+    the others wait for it to commit and are given that request.
+
+    Raises:
+        KeyReused: If the key was used for a request with another hash.
+    """
+    if key is None:
+        _insert(connection, request)
+        return Recorded(request, is_new=True)
+    while True:
+        known = _request_of_key(connection, request, key)
+        if known is not None:
+            return Recorded(known, is_new=False)
+        _insert(connection, request)
+        if _claim(connection, request, key):
+            return Recorded(request, is_new=True)
+        # Another transaction was faster, and has committed: it can be read now.
+        remove_unlaunched(connection, request.id)
+
+
+def _insert(connection: Connection, request: SyncRequest) -> None:
+    connection.execute(
+        insert(sync_requests).values(
+            id=request.id,
+            clinic_id=request.clinic_id,
+            api_key_id=request.api_key_id,
+            scope=request.scope,
+            window_start=request.window.start,
+            window_end=request.window.end,
+            options=dict(request.options),
+            created_at=request.created_at,
+        )
+    )
+
+
+def _request_of_key(
+    connection: Connection, request: SyncRequest, key: IdempotencyKey
+) -> SyncRequest | None:
+    table = idempotency_keys
+    row = connection.execute(
+        select(sync_requests, table.c.request_hash)
+        .join(table, table.c.sync_id == sync_requests.c.id)
+        .where(
+            table.c.clinic_id == request.clinic_id,
+            table.c.key == key.key_hash,
+            table.c.expires_at > request.created_at,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.request_hash != key.request_hash:
+        raise KeyReused("Idempotency-Key was used with another request")
+    return _request(row)
+
+
+def _claim(connection: Connection, request: SyncRequest, key: IdempotencyKey) -> bool:
+    """Whether the key, new or expired, now stands for the request."""
+    table = idempotency_keys
+    values = {
+        "request_hash": key.request_hash,
+        "sync_id": request.id,
+        "created_at": request.created_at,
+        "expires_at": request.created_at + KEY_LASTS,
+    }
+    claimed = connection.execute(
+        postgresql.insert(table)
+        .values(clinic_id=request.clinic_id, key=key.key_hash, **values)
+        .on_conflict_do_update(
+            index_elements=["clinic_id", "key"],
+            set_=values,
+            where=table.c.expires_at <= request.created_at,
+        )
+        .returning(table.c.key)
+    )
+    return claimed.one_or_none() is not None
+
+
+def record_launch(
+    connection: Connection, sync_id: UUID, run_id: str, now: datetime
+) -> SyncRequest | None:
+    """Record which run was started for the request; gives it as it stands then.
+
+    The first run that is recorded stays. None when the request was removed meanwhile.
+    """
+    row = connection.execute(
+        update(sync_requests)
+        .where(sync_requests.c.id == sync_id, sync_requests.c.status == "launching")
+        .values(status="launched", run_id=run_id, launched_at=now)
+        .returning(sync_requests)
+    ).one_or_none()
+    return _request(row) if row is not None else find_request(connection, sync_id)
+
+
+def find_request(connection: Connection, sync_id: UUID) -> SyncRequest | None:
+    """The request with that id, if there is one."""
+    row = connection.execute(
+        select(sync_requests).where(sync_requests.c.id == sync_id)
+    ).one_or_none()
+    return None if row is None else _request(row)
+
+
+def remove_unlaunched(connection: Connection, sync_id: UUID) -> bool:
+    """Forget a request whose run was not started, and its key; whether there was one."""
+    removed = connection.execute(
+        delete(sync_requests)
+        .where(sync_requests.c.id == sync_id, sync_requests.c.status == "launching")
+        .returning(sync_requests.c.id)
+    )
+    return removed.one_or_none() is not None
+
+
+def _request(row: Row[*tuple[object, ...]]) -> SyncRequest:
+    return SyncRequest(
+        id=row.id,
+        clinic_id=row.clinic_id,
+        api_key_id=row.api_key_id,
+        scope=row.scope,
+        window=DateRange(row.window_start, row.window_end),
+        options=row.options,
+        status=row.status,
+        run_id=row.run_id,
+        created_at=row.created_at,
+        launched_at=row.launched_at,
+    )

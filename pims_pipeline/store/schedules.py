@@ -1,0 +1,165 @@
+"""The active clinics' schedules, with what makes past ticks void; and the ticks skipped.
+
+What is due by them is decided in ``sync/timetable.py``. A single clinic's schedule is read and
+written in ``clinics``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.dialects.postgresql import insert
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.clinics import ScheduleConfig, stored_config
+from pims_pipeline.store.tables import clinic_schedule_configs, clinics, schedule_skips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicSchedule:
+    """When an active clinic is synced, and since when that holds. All moments in UTC.
+
+    Attributes:
+        scheduled_since: When the clinic was registered, activated anew or moved to another
+            time zone.
+        changed_at: When each phase's schedule was last changed, where that is known.
+        skipped_until: The last tick of each phase that was skipped and counted.
+    """
+
+    clinic: Clinic
+    config: ScheduleConfig
+    scheduled_since: datetime
+    changed_at: Mapping[SyncType, datetime] = field(default_factory=dict)
+    skipped_until: Mapping[SyncType, datetime] = field(default_factory=dict)
+
+    def counts_since(self, phase: SyncType) -> datetime:
+        """Since when the phase's schedule is in force as it stands."""
+        return max(self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
+
+    def void_until(self, phase: SyncType, now: datetime) -> datetime:
+        """The moment up to which ticks of the phase never count, looked at from ``now``."""
+        moments = [self.counts_since(phase)]
+        skipped = self.skipped_until.get(phase)
+        # One that is yet to come was noted by a clock that went wrong.
+        if skipped is not None and skipped <= now:
+            moments.append(skipped)
+        return max(moments)
+
+
+class Skips(NamedTuple):
+    """Ticks at which a run of the phase was still going.
+
+    Attributes:
+        number: How many.
+        last: When the last one was due, in UTC.
+    """
+
+    number: int
+    last: datetime
+
+
+class SkippedTick(NamedTuple):
+    """A tick at which a run of the phase was still going."""
+
+    clinic_id: UUID
+    phase: SyncType
+    tick: datetime
+
+
+_CLINIC = (
+    clinics.c.id,
+    clinics.c.slug,
+    clinics.c.name,
+    clinics.c.timezone,
+    clinics.c.provider_type,
+    clinics.c.provider_base_url,
+    clinics.c.is_active,
+)
+_CONFIG = (
+    clinic_schedule_configs.c.clinic_id,
+    clinic_schedule_configs.c.sync_schedules,
+    clinic_schedule_configs.c.schedules_changed_at,
+    clinic_schedule_configs.c.days_ahead,
+    clinic_schedule_configs.c.lookback_days,
+    clinic_schedule_configs.c.parallel_batch_size,
+)
+
+
+def active_schedules(connection: Connection) -> list[ClinicSchedule]:
+    """The schedules of the active clinics, by slug; the defaults where none is stored."""
+    rows = connection.execute(
+        select(*_CLINIC, clinics.c.scheduled_since, *_CONFIG)
+        .outerjoin_from(clinics, clinic_schedule_configs)
+        .where(clinics.c.is_active)
+        .order_by(clinics.c.slug)
+    ).all()
+    skips = skipped_ticks(connection)
+    return [_schedule(row, skips.get(row.id, {})) for row in rows]
+
+
+def skipped_ticks(connection: Connection) -> dict[UUID, dict[SyncType, Skips]]:
+    """What was skipped so far, by clinic and phase; nothing of those that skipped nothing."""
+    found: dict[UUID, dict[SyncType, Skips]] = {}
+    for row in connection.execute(select(schedule_skips)):
+        skips = Skips(row.skipped, row.last_skipped_at)
+        found.setdefault(row.clinic_id, {})[SyncType(row.sync_type)] = skips
+    return found
+
+
+def record_skips(connection: Connection, ticks: Iterable[SkippedTick]) -> None:
+    """Count skipped ticks; one that is recorded again right away counts once."""
+    values = [
+        {"clinic_id": clinic_id, "sync_type": phase, "skipped": 1, "last_skipped_at": tick}
+        for clinic_id, phase, tick in ticks
+    ]
+    if not values:
+        return
+    statement = insert(schedule_skips)
+    statement = statement.on_conflict_do_update(
+        index_elements=["clinic_id", "sync_type"],
+        set_={
+            "skipped": schedule_skips.c.skipped + 1,
+            "last_skipped_at": statement.excluded.last_skipped_at,
+        },
+        where=schedule_skips.c.last_skipped_at != statement.excluded.last_skipped_at,
+    )
+    connection.execute(statement, values)
+
+
+def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[SyncType, Skips]) -> ClinicSchedule:
+    has_config = row.clinic_id is not None
+    return ClinicSchedule(
+        clinic=Clinic(
+            id=row.id,
+            slug=row.slug,
+            name=row.name,
+            timezone=row.timezone,
+            provider_type=row.provider_type,
+            provider_base_url=row.provider_base_url,
+            is_active=row.is_active,
+        ),
+        config=stored_config(row if has_config else None),
+        scheduled_since=row.scheduled_since,
+        changed_at=_moments(row.schedules_changed_at) if has_config else {},
+        skipped_until={phase: each.last for phase, each in skips.items()},
+    )
+
+
+def _moments(stored: object) -> dict[SyncType, datetime]:
+    """What the trigger noted. Where somebody wrote something else, nothing is known."""
+    if not isinstance(stored, dict):
+        return {}
+    read = {phase: _moment(stored.get(phase)) for phase in SyncType}
+    return {phase: moment for phase, moment in read.items() if moment is not None}
+
+
+def _moment(stored: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(stored))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else None

@@ -1,0 +1,107 @@
+"""What the columns of the main tables mean, for people who browse them.
+
+Types come from ``tables``; a column without a description fails when it is asked for, so
+that the two stay together.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sqlalchemy.dialects import postgresql
+
+from pims_pipeline.store.tables import metadata
+
+
+class TableColumn(NamedTuple):
+    """A column as people browse it.
+
+    Attributes:
+        type: PostgreSQL's name for it.
+        unique: Whether it identifies a row by itself.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+    unique: bool
+    description: str
+
+
+_CLINIC = "The clinic it belongs to"
+_AUDIT = "The audit (phase over a window) that wrote it"
+
+DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "pims_appointments": {
+            "clinic_id": _CLINIC,
+            "provider_type": "Which vendor's system it comes from",
+            "pims_id": "The vendor's id of the appointment",
+            "business_date": "Its date in the clinic's own time zone",
+            "scheduled_start": "When it begins",
+            "payload": "The record as it was read; holds personal data",
+            "digest": "Fingerprint of the payload; an unchanged one causes no write",
+            "fetched_at": "When the listing was asked for that the payload is from",
+            "first_seen_at": "When it was first seen",
+            "last_seen_at": "The latest listing that held it",
+            "missing_since": "The first complete listing of its date without it",
+            "removed_at": "When the vendor was found to have it no more",
+            "consultation_checked_at": "When its medical record was last asked for",
+            "audit_id": _AUDIT,
+        },
+        "cases": {
+            "id": "The case; follows from clinic, vendor and the vendor's id",
+            "clinic_id": _CLINIC,
+            "provider_type": "Which vendor's system it comes from; null for a person's own case",
+            "pims_id": "The vendor's id of the visit; null for a person's own case",
+            "patient_name": "The patient; personal data",
+            "patient_species": "The patient's species",
+            "client_name": "The owner; personal data",
+            "client_phone": "The owner's phone; personal data",
+            "scheduled_date": "The visit's date in the clinic's own time zone",
+            "scheduled_start": "When the visit begins",
+            "scheduled_end": "When the visit ends",
+            "status": "draft, ongoing, completed or reviewed",
+            "case_type": "checkup, surgery, emergency or follow_up",
+            "visibility": "private unless somebody changes it",
+            "metadata": "appointment, consultation and reconciliation are the pipeline's; "
+            "other keys the application's",
+            "created_at": "When the case was made",
+            "updated_at": "When the case last changed",
+        },
+        "case_events": {
+            "seq": "The order in which things happened",
+            "clinic_id": _CLINIC,
+            "case_id": "The case it happened to",
+            "audit_id": _AUDIT,
+            "run_id": "The Dagster run that did it",
+            "partition_key": "The partition, clinic|date, that it was done for",
+            "kind": "created, updated, rescheduled, status_changed, enriched, soft_deleted "
+            "or restored",
+            "changes": "Field by field, before and after; holds personal data",
+            "source_digest": "Fingerprint of the vendor's record that caused it",
+            "occurred_at": "When it was written",
+        },
+    }
+)
+"""By table and column: what it means. Moments are in UTC."""
+
+
+def table_columns(table: str) -> list[TableColumn]:
+    """The columns of a table in their order.
+
+    Raises:
+        KeyError: If the table, or one of its columns, is not described.
+    """
+    described, dialect = DESCRIBED[table], postgresql.dialect()  # type: ignore[no-untyped-call]
+    key = metadata.tables[table].primary_key.columns
+    return [
+        TableColumn(
+            name=column.name,
+            type=column.type.compile(dialect).lower(),
+            nullable=bool(column.nullable),
+            unique=len(key) == 1 and column.name in key,
+            description=described[column.name],
+        )
+        for column in metadata.tables[table].columns
+    ]

@@ -1,0 +1,193 @@
+"""One clinic at a time: the API's way to the database, and what its role may not be.
+
+The database itself keeps clinics apart, by row-level security on the role ``pims_api``: see the
+migration that makes it. Here a transaction says whose rows it wants, and a connection that could
+see more is refused. The pipeline and the terminal work on all clinics, as the owner does.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy
+from sqlalchemy import URL, Connection, Engine, text
+
+from pims_pipeline.domain.errors import Explained
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.tables import metadata
+
+API_ROLE = "pims_api"
+SECRET_TABLES = ("pims_credentials", "pims_sessions", "clinic_api_keys")
+LOGIN_STATEMENT = f"CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE {API_ROLE}"
+"""What makes a login for the API, where there is a server with logins of its own."""
+
+
+_GRANT_ANEW = "take back what was given by hand (as the owner: SELECT pims_grant_api())"
+_SECURE_ANEW = "turn it on (as the owner: SELECT pims_secure_tables())"
+
+
+class WrongApiRole(Explained):
+    """The API's connection may do more than the API should, or less than it must."""
+
+
+@contextmanager
+def clinic_transaction(engine: Engine, clinic_id: UUID) -> Iterator[Connection]:
+    """A transaction, as ``transaction()`` gives it, in which the API sees one clinic's rows.
+
+    Only the API's role is held to it; the setting ends with the transaction. Goes on with the
+    one that ``begun_transaction`` began for the clinic, if nobody has yet.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+    """
+    begun = _BEGUN.get()
+    if begun is not None and begun.engine is engine and begun.clinic_id == clinic_id:
+        begun.clinic_id = None
+        with begun.stack.pop_all():
+            yield begun.connection
+        return
+    with transaction(engine) as connection:
+        # A command of its own takes no parameters; UUID() makes sure that it is one.
+        connection.exec_driver_sql(f"SET LOCAL pims.clinic_id = '{UUID(bytes=clinic_id.bytes)}'")
+        yield connection
+
+
+@dataclass
+class Begun:
+    """A transaction that waits to be gone on with.
+
+    Attributes:
+        stack: Ends it.
+        clinic_id: Whose rows it sees, once that is set and it may be gone on with.
+    """
+
+    engine: Engine
+    connection: Connection
+    stack: ExitStack
+    clinic_id: UUID | None = None
+
+
+_BEGUN: ContextVar[Begun | None] = ContextVar("pims_begun_transaction", default=None)
+
+
+@contextmanager
+def begun_transaction(engine: Engine) -> Iterator[Begun]:
+    """A transaction for finding out whose rows are wanted, and then for reading them.
+
+    Whoever found out, and had the database set ``pims.clinic_id``, says so by ``clinic_id``.
+    Then the block's first ``clinic_transaction`` of that clinic goes on with this one, and ends
+    it; otherwise it ends with the block. That spares a request half of its ways to the database.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+    """
+    with ExitStack() as stack:
+        begun = Begun(engine, stack.enter_context(transaction(engine)), stack)
+        token = _BEGUN.set(begun)
+        try:
+            yield begun
+        finally:
+            _BEGUN.reset(token)
+
+
+def api_url(url: str) -> str:
+    """The address at which the API's role itself logs in, without a password.
+
+    For servers that trust whoever reaches them, as the embedded one does.
+    """
+    owners = sqlalchemy.make_url(url)
+    apis = URL.create(
+        "postgresql",
+        username=API_ROLE,
+        host=owners.host,
+        port=owners.port,
+        database=owners.database,
+        query=owners.query,
+    )
+    # SQLAlchemy writes a space as "+", which libpq's own tools take for a plus.
+    return apis.render_as_string(hide_password=False).replace("+", "%20")
+
+
+def let_api_log_in(engine: Engine) -> str:
+    """Let the API's role log in on the embedded server, whose owner ``engine`` connects as.
+
+    Does nothing the second time. Processes that do so at once queue.
+
+    Returns:
+        The address to connect to as that role.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    may_log_in = text("SELECT rolcanlogin FROM pg_roles WHERE rolname = :role")
+    with transaction(engine) as connection:
+        if not connection.scalar(may_log_in, {"role": API_ROLE}):
+            # Roles belong to the whole server, and advisory locks to one database of it.
+            connection.execute(text("LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE"))
+            connection.execute(text(f"ALTER ROLE {API_ROLE} LOGIN"))
+    return api_url(engine.url.render_as_string(hide_password=False))
+
+
+_STANDING = text(
+    """
+    SELECT
+        session_user AS name,
+        bool_or(role.rolsuper) AS is_superuser,
+        bool_or(role.rolbypassrls) AS bypasses_security,
+        bool_or(EXISTS (
+            SELECT FROM pg_class WHERE relowner = role.oid AND pg_class.oid = ANY (ours)
+        )) AS owns_tables,
+        bool_or(EXISTS (
+            SELECT FROM unnest(secrets) AS secret
+            WHERE has_any_column_privilege(role.oid, secret, 'SELECT, INSERT, UPDATE')
+                OR has_table_privilege(role.oid, secret, 'DELETE, TRUNCATE')
+        )) AS reaches_secrets,
+        EXISTS (
+            SELECT FROM unnest(ours) AS one_of_ours WHERE NOT row_security_active(one_of_ours)
+        ) AS lacks_security,
+        NOT EXISTS (
+            SELECT FROM pg_roles
+            WHERE rolname = :api AND pg_has_role(current_user, pg_roles.oid, 'USAGE')
+        ) AS lacks_rights
+    FROM pg_roles AS role, (
+        SELECT CAST(:ours AS regclass[]), CAST(:secrets AS regclass[])
+    ) AS tables (ours, secrets)
+    -- What the connection may become, by SET ROLE or RESET ROLE, counts as well.
+    WHERE pg_has_role(session_user, role.oid, 'MEMBER')
+        OR pg_has_role(current_user, role.oid, 'MEMBER')
+    GROUP BY ours
+    """
+)
+
+
+def check_api_role(engine: Engine) -> None:
+    """Make sure that the API's connection is held to one clinic, and reaches no secrets.
+
+    The tables must be up to date.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+        WrongApiRole: If the connection's role, or one that it may become, is a superuser,
+            bypasses row-level security, owns a table or reaches a table of secrets; if a table
+            is without row-level security; or if the role lacks the rights of ``pims_api``.
+    """
+    tables = {"ours": list(metadata.tables), "secrets": list(SECRET_TABLES)}
+    with transaction(engine) as connection:
+        found = connection.execute(_STANDING, {"api": API_ROLE, **tables}).one()
+    another = f"give it a login of its own ({LOGIN_STATEMENT})"
+    reasons = (
+        (found.is_superuser, "is, or may become, a superuser", another),
+        (found.bypasses_security, "bypasses row-level security, or may come to", another),
+        (found.owns_tables, "owns tables, or may become their owner", another),
+        (found.reaches_secrets, "reaches stored secrets", f"{another}, or {_GRANT_ANEW}"),
+        (found.lacks_rights, f"has not the rights of {API_ROLE}", another),
+        (found.lacks_security, "finds tables without row-level security", _SECURE_ANEW),
+    )
+    for holds, reason, remedy in reasons:
+        if holds:
+            raise WrongApiRole(
+                f"the API may not work as {found.name!r}: that role {reason}; {remedy}; "
+                "PIMS_API_DATABASE_URL says what the API connects as"
+            )

@@ -1,0 +1,128 @@
+"""A row of a clinic in every table, for tests of who sees and changes whose.
+
+Short of what the program itself would write: just what the tables demand.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, insert
+
+from pims_pipeline.domain.api_keys import hash_of
+from pims_pipeline.store.tables import metadata
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+DAY = date(2026, 3, 2)
+
+TenantRows = Mapping[str, Mapping[str, Any]]
+"""A row for each table."""
+
+
+def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
+    """A row of the clinic for each table, those first that others refer to."""
+    audit, key, request = uuid4(), uuid4(), uuid4()
+    window = {"window_start": DAY, "window_end": DAY}
+    vendors = {"clinic_id": clinic_id, "provider_type": "idexx_neo"}
+    secret = {**vendors, "encrypted_data": b"secret", "key_id": "k"}
+    return {
+        "clinics": {
+            "id": clinic_id,
+            "slug": slug,
+            "name": slug,
+            "timezone": "UTC",
+            "provider_type": "idexx_neo",
+            "provider_base_url": "https://pims.example",
+        },
+        "clinic_schedule_configs": {"clinic_id": clinic_id},
+        "clinic_api_keys": {
+            "id": key,
+            "clinic_id": clinic_id,
+            "name": "a client's",
+            "key_prefix": key.hex[:8],
+            "key_hash": hash_of(key.hex),
+        },
+        "pims_credentials": secret,
+        "pims_sessions": {**secret, "expires_at": NOW},
+        "credential_access_log": {**vendors, "purpose": "login"},
+        "case_sync_audits": {
+            **window,
+            "id": audit,
+            "clinic_id": clinic_id,
+            "sync_type": "inbound",
+            "run_id": "run-1",
+            "owner": 1,
+        },
+        "pims_appointments": {
+            **vendors,
+            "pims_id": "1",
+            "business_date": DAY,
+            "scheduled_start": NOW,
+            "payload": {},
+            "digest": "d",
+            "fetched_at": NOW,
+            "first_seen_at": NOW,
+            "last_seen_at": NOW,
+            "audit_id": audit,
+        },
+        "cases": {
+            "clinic_id": clinic_id,
+            "patient_name": "Rex",
+            "client_name": "Ann",
+            "scheduled_date": DAY,
+        },
+        "case_events": {
+            "clinic_id": clinic_id,
+            "case_id": uuid4(),
+            "audit_id": audit,
+            "run_id": "run-1",
+            "partition_key": f"{slug}|{DAY}",
+            "kind": "created",
+            "changes": {},
+            "occurred_at": NOW,
+        },
+        "sync_failures": {
+            **vendors,
+            "phase": "inbound",
+            "record_key": "1",
+            "error_class": "ContractViolation",
+            "error_message": "unreadable",
+            "first_failed_at": NOW,
+            "last_failed_at": NOW,
+        },
+        "reconciliation_holds": {**window, "clinic_id": clinic_id, "reason": "many", "plan": {}},
+        "sync_requests": {
+            **window,
+            "id": request,
+            "clinic_id": clinic_id,
+            "api_key_id": key,
+            "scope": "inbound",
+        },
+        "idempotency_keys": {
+            "clinic_id": clinic_id,
+            "key": "once",
+            "request_hash": hash_of("body"),
+            "sync_id": request,
+            "expires_at": NOW,
+        },
+        "alerts": {"clinic_id": clinic_id, "kind": "hold", "opened_at": NOW},
+        "schedule_skips": {"clinic_id": clinic_id, "sync_type": "cases", "last_skipped_at": NOW},
+    }
+
+
+def another_row(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A second row of the same clinic that collides with no first one."""
+    changed: dict[str, dict[str, Any]] = {
+        "sync_requests": {"id": uuid4()},
+        "idempotency_keys": {"key": "twice"},
+    }
+    return {**row, **changed.get(table, {})}
+
+
+def add_tenant(connection: Connection, slug: str) -> TenantRows:
+    """Add a clinic that has a row in every table."""
+    rows = tenant_rows(uuid4(), slug)
+    for table, row in rows.items():
+        connection.execute(insert(metadata.tables[table]).values(row))
+    return rows

@@ -1,0 +1,417 @@
+"""Alerts begin, end and wait to be told; and the facts that they follow from."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from pims_pipeline.domain.alerts import AlertKey, AlertKind, Condition, RunEnd
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.store.alerts import (
+    Alert,
+    begin_alerts,
+    credential_troubles,
+    dead_letters,
+    end_alerts,
+    lock_alerts,
+    mark_told,
+    open_alerts,
+    phase_histories,
+    untold_alerts,
+    waiting_holds,
+)
+from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_liveness, start_audit
+from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
+from pims_pipeline.store.credentials import mark_credentials, put_credentials
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
+from pims_pipeline.store.tables import CredentialStatus
+from pims_pipeline.store.vault import Vault
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+WEEK = DateRange(date(2026, 3, 1), date(2026, 3, 7))
+
+
+@pytest.fixture
+def other(engine: Engine) -> Clinic:
+    with transaction(engine) as connection:
+        return add_clinic(
+            connection,
+            slug="oak-lane",
+            name="Oak Lane",
+            timezone="Europe/Berlin",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+
+
+def overdue(clinic: Clinic, phase: str = "inbound") -> Condition:
+    return Condition(AlertKey(clinic.id, AlertKind.OVERDUE, phase), {"phase": phase})
+
+
+def begin(engine: Engine, *conditions: Condition, now: datetime = NOW) -> None:
+    with transaction(engine) as connection:
+        begin_alerts(connection, conditions, now)
+
+
+def end(engine: Engine, *conditions: Condition, now: datetime = NOW + MINUTE) -> None:
+    with transaction(engine) as connection:
+        end_alerts(connection, [each.key for each in conditions], now)
+
+
+def untold(engine: Engine) -> list[Alert]:
+    with transaction(engine) as connection:
+        return untold_alerts(connection, 100)
+
+
+def tell(engine: Engine, *told: Alert, now: datetime = NOW + 2 * MINUTE) -> None:
+    with transaction(engine) as connection:
+        mark_told(connection, told, now)
+
+
+def deactivate(engine: Engine, clinic: Clinic) -> None:
+    with transaction(engine) as connection:
+        deactivate_clinic(connection, clinic.slug)
+
+
+def test_an_open_alert_is_not_opened_again(engine: Engine, clinic: Clinic) -> None:
+    begin(engine, overdue(clinic))
+    begin(engine, overdue(clinic), now=NOW + MINUTE)
+
+    [alert] = untold(engine)
+    assert alert.opened_at == NOW
+    assert alert.clinic_slug == clinic.slug
+    assert alert.details == {"phase": "inbound"}
+
+
+def test_what_ended_and_happens_again_is_another_alert(engine: Engine, clinic: Clinic) -> None:
+    begin(engine, overdue(clinic))
+    end(engine, overdue(clinic))
+    begin(engine, overdue(clinic), now=NOW + 2 * MINUTE)
+
+    first, second = untold(engine)
+    assert (first.ended_at, second.ended_at) == (NOW + MINUTE, None)
+    with transaction(engine) as connection:
+        assert open_alerts(connection) == [overdue(clinic).key]
+
+
+def test_only_what_was_named_ends(engine: Engine, clinic: Clinic, other: Clinic) -> None:
+    both = overdue(clinic), overdue(other)
+    begin(engine, *both)
+    end(engine, overdue(clinic))
+
+    with transaction(engine) as connection:
+        assert open_alerts(connection) == [overdue(other).key]
+
+
+def test_a_clock_that_was_put_back_ends_no_alert_before_it_began(
+    engine: Engine, clinic: Clinic
+) -> None:
+    begin(engine, overdue(clinic))
+    end(engine, overdue(clinic), now=NOW - MINUTE)
+
+    assert [alert.ended_at for alert in untold(engine)] == [NOW]
+
+
+def test_what_was_told_waits_no_more_until_it_ends(engine: Engine, clinic: Clinic) -> None:
+    begin(engine, overdue(clinic))
+    tell(engine, *untold(engine))
+    assert untold(engine) == []
+
+    end(engine, overdue(clinic), now=NOW + 3 * MINUTE)
+    [alert] = untold(engine)
+    assert (alert.opening_sent_at, alert.ending_sent_at) == (NOW + 2 * MINUTE, None)
+    tell(engine, alert)
+    assert untold(engine) == []
+
+
+def test_an_end_that_came_while_the_start_was_told_is_still_to_be_told(
+    engine: Engine, clinic: Clinic
+) -> None:
+    begin(engine, overdue(clinic))
+    started = untold(engine)
+    end(engine, overdue(clinic))
+    tell(engine, *started)
+
+    [alert] = untold(engine)
+    assert alert.opening_sent_at is not None
+    assert alert.ending_sent_at is None
+
+
+def test_what_began_and_ended_unsaid_is_told_once(engine: Engine, clinic: Clinic) -> None:
+    begin(engine, overdue(clinic))
+    end(engine, overdue(clinic))
+    tell(engine, *untold(engine))
+
+    assert untold(engine) == []
+
+
+def test_the_longest_waiting_comes_first_and_an_end_waits_since_it_came(
+    engine: Engine, clinic: Clinic, other: Clinic
+) -> None:
+    begin(engine, overdue(clinic))
+    tell(engine, *untold(engine))
+    begin(engine, overdue(other), now=NOW + MINUTE)
+    end(engine, overdue(clinic), now=NOW + 2 * MINUTE)
+    begin(engine, overdue(other, "cases"), now=NOW + 3 * MINUTE)
+
+    assert [(alert.clinic_slug, alert.key.subject) for alert in untold(engine)] == [
+        ("oak-lane", "inbound"),
+        ("maple-street", "inbound"),
+        ("oak-lane", "cases"),
+    ]
+
+
+def test_what_began_at_one_moment_comes_by_kind_and_phase(
+    engine: Engine, clinic: Clinic, other: Clinic
+) -> None:
+    rejected = Condition(AlertKey(other.id, AlertKind.CREDENTIALS_REJECTED))
+    begin(
+        engine,
+        overdue(other, "inbound"),
+        overdue(other, "cases"),
+        rejected,
+        overdue(clinic, "inbound"),
+        overdue(clinic, "cases"),
+    )
+
+    assert [(a.key.kind.value, a.key.subject, a.clinic_slug) for a in untold(engine)] == [
+        ("credentials_rejected", "", "oak-lane"),
+        ("overdue", "cases", "maple-street"),
+        ("overdue", "cases", "oak-lane"),
+        ("overdue", "inbound", "maple-street"),
+        ("overdue", "inbound", "oak-lane"),
+    ]
+
+
+def test_one_process_at_a_time_works_on_alerts(engine: Engine) -> None:
+    with transaction(engine) as one:
+        assert lock_alerts(one, wait=True)
+        with transaction(engine) as another:
+            assert not lock_alerts(another, wait=False)
+    with transaction(engine) as another:
+        assert lock_alerts(another, wait=False)
+
+
+class Runs:
+    """Audits, one after the other, a minute each."""
+
+    def __init__(self, engine: Engine, clinic: Clinic, liveness: Liveness) -> None:
+        self.engine, self.clinic, self.liveness = engine, clinic, liveness
+        self.now = NOW
+
+    def audit(self, run_id: str, status: AuditStatus, message: str = "Oh: no") -> datetime:
+        self.now += MINUTE
+        with transaction(self.engine) as connection:
+            audit_id = start_audit(
+                connection,
+                clinic=self.clinic,
+                sync_type=SyncType.CASES,
+                window=WEEK,
+                run_id=run_id,
+                owner=self.liveness.owner,
+                now=self.now,
+            )
+            self._finish(connection, audit_id, status, message)
+        return self.now
+
+    def _finish(
+        self, connection: Connection, audit_id: UUID, status: AuditStatus, message: str
+    ) -> None:
+        if status is AuditStatus.FAILED:
+            fail_audit(connection, audit_id, message, self.now)
+        elif status is not AuditStatus.IN_PROGRESS:
+            finish_audit(
+                connection,
+                audit_id,
+                status=status,
+                counts=Counts(),
+                fetched_at=None,
+                now=self.now,
+            )
+
+    def ends(self) -> list[RunEnd]:
+        with transaction(self.engine) as connection:
+            history = phase_histories(connection).get((self.clinic.id, SyncType.CASES))
+        return list(history.ends) if history else []
+
+    def last_success(self) -> datetime | None:
+        with transaction(self.engine) as connection:
+            history = phase_histories(connection).get((self.clinic.id, SyncType.CASES))
+        return history.last_success if history else None
+
+
+@pytest.fixture
+def runs(engine: Engine, clinic: Clinic) -> Iterator[Runs]:
+    with run_liveness(engine) as liveness:
+        yield Runs(engine, clinic, liveness)
+
+
+def failed(run_id: str, error_class: str | None = "Oh") -> RunEnd:
+    return RunEnd(run_id=run_id, succeeded=False, error_class=error_class)
+
+
+def test_a_phase_that_never_ran_has_no_history(runs: Runs) -> None:
+    assert runs.ends() == []
+    assert runs.last_success() is None
+
+
+def test_the_three_newest_runs_are_told_newest_first(runs: Runs) -> None:
+    for number in range(4):
+        runs.audit(f"run-{number}", AuditStatus.FAILED)
+
+    assert runs.ends() == [failed("run-3"), failed("run-2"), failed("run-1")]
+
+
+def test_a_run_failed_when_one_of_its_windows_did(runs: Runs) -> None:
+    runs.audit("run-1", AuditStatus.FAILED, "TransientError: try later")
+    success = runs.audit("run-1", AuditStatus.COMPLETED)
+
+    assert runs.ends() == [failed("run-1", "TransientError")]
+    assert runs.last_success() == success
+
+
+def test_a_run_that_is_still_going_counts_for_nothing_yet(runs: Runs) -> None:
+    runs.audit("run-1", AuditStatus.FAILED)
+    runs.audit("run-2", AuditStatus.FAILED)
+    runs.audit("run-2", AuditStatus.IN_PROGRESS)
+
+    assert runs.ends() == [failed("run-1")]
+
+
+def test_an_interrupted_run_failed_and_a_held_one_did_not(runs: Runs) -> None:
+    runs.audit("run-1", AuditStatus.INTERRUPTED)
+    held = runs.audit("run-2", AuditStatus.HELD)
+
+    assert runs.ends() == [RunEnd(run_id="run-2", succeeded=True), failed("run-1", None)]
+    assert runs.last_success() == held
+
+
+def test_a_message_that_begins_with_no_error_s_name_is_not_told(runs: Runs) -> None:
+    runs.audit("run-1", AuditStatus.FAILED, "Ana Rex called 555-0199")
+
+    assert runs.ends() == [failed("run-1", None)]
+
+
+def test_a_clinic_that_is_synced_no_more_has_no_facts(
+    runs: Runs, engine: Engine, clinic: Clinic, vault: Vault
+) -> None:
+    runs.audit("run-1", AuditStatus.FAILED)
+    bury(engine, clinic, "gone")
+    refuse(engine, clinic, vault, "invalid")
+    hold(engine, clinic)
+    deactivate(engine, clinic)
+
+    with transaction(engine) as connection:
+        assert phase_histories(connection) == {}
+        assert dead_letters(connection, 8) == {}
+        assert credential_troubles(connection) == {}
+        assert waiting_holds(connection) == {}
+
+
+def refuse(engine: Engine, clinic: Clinic, vault: Vault, status: CredentialStatus) -> None:
+    with transaction(engine) as connection:
+        put_credentials(connection, vault, clinic, {"username": "vet"})
+        mark_credentials(connection, clinic, status)
+
+
+@pytest.mark.parametrize("status", ["invalid", "needs_human"])
+def test_credentials_that_cannot_be_used_are_told(
+    status: CredentialStatus, engine: Engine, clinic: Clinic, other: Clinic, vault: Vault
+) -> None:
+    refuse(engine, clinic, vault, status)
+    refuse(engine, other, vault, "valid")
+
+    with transaction(engine) as connection:
+        assert credential_troubles(connection) == {clinic.id: status}
+
+
+def test_credentials_of_a_system_the_clinic_left_are_not_told(
+    engine: Engine, clinic: Clinic, vault: Vault
+) -> None:
+    refuse(engine, replace(clinic, provider_type="former"), vault, "invalid")
+
+    with transaction(engine) as connection:
+        assert credential_troubles(connection) == {}
+
+
+def hold(engine: Engine, clinic: Clinic, status: str = "open") -> UUID:
+    with transaction(engine) as connection:
+        hold_id: UUID = connection.execute(
+            text(
+                "INSERT INTO reconciliation_holds (clinic_id, window_start, window_end, reason, "
+                "plan, cases_active, cases_orphaned, status) VALUES (:clinic, '2026-03-01', "
+                "'2026-03-07', 'too_many', '{\"caseIds\": []}', 30, 12, :status) RETURNING id"
+            ),
+            {"clinic": clinic.id, "status": status},
+        ).scalar_one()
+    return hold_id
+
+
+def test_open_holds_are_told_and_decided_ones_are_not(engine: Engine, clinic: Clinic) -> None:
+    waiting = hold(engine, clinic)
+    hold(engine, clinic, "approved")
+
+    with transaction(engine) as connection:
+        [told] = waiting_holds(connection)[clinic.id]
+    assert (told.id, told.window, told.cases_active, told.cases_orphaned) == (
+        waiting,
+        WEEK,
+        30,
+        12,
+    )
+
+
+def bury(
+    engine: Engine,
+    clinic: Clinic,
+    key: str,
+    *,
+    retry_at: datetime | None = None,
+    phase: SyncType = SyncType.CASES,
+) -> None:
+    failure = FailureInput(
+        record_key=key, error_class="Oh", error_message="no", next_retry_at=retry_at
+    )
+    with transaction(engine) as connection:
+        record_failures(connection, clinic, phase, [failure], NOW)
+
+
+def buried(engine: Engine, clinic: Clinic) -> list[tuple[SyncType, int]]:
+    with transaction(engine) as connection:
+        letters = dead_letters(connection, 3).get(clinic.id, [])
+    return [(letter.phase, letter.attempts) for letter in letters]
+
+
+def test_a_record_is_dead_when_nothing_tries_it_again(engine: Engine, clinic: Clinic) -> None:
+    bury(engine, clinic, "retried", retry_at=NOW + MINUTE)
+    assert buried(engine, clinic) == []
+
+    bury(engine, clinic, "given up")
+    bury(engine, clinic, "unreadable", phase=SyncType.INBOUND)
+    assert sorted(buried(engine, clinic)) == [(SyncType.CASES, 1), (SyncType.INBOUND, 1)]
+
+
+def test_a_dead_record_that_a_person_has_tried_again_is_dead_until_it_was_fetched(
+    engine: Engine, clinic: Clinic
+) -> None:
+    for _ in range(3):
+        bury(engine, clinic, "stubborn", retry_at=NOW)
+    assert buried(engine, clinic) == [(SyncType.CASES, 3)]
+
+    with transaction(engine) as connection:
+        resolve_failures(connection, clinic, SyncType.CASES, ["stubborn"], NOW)
+    assert buried(engine, clinic) == []
+
+
+def test_no_alert_is_ended_of_a_clinic_that_has_none(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        end_alerts(connection, [AlertKey(uuid4(), AlertKind.HOLD)], NOW)
+        end_alerts(connection, [], NOW)
+        begin_alerts(connection, [], NOW)
+        assert open_alerts(connection) == []

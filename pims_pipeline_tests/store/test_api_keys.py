@@ -1,0 +1,179 @@
+"""API keys in the store: made, listed and revoked by people, found by the API's role."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, func, select, update
+
+from pims_pipeline.domain.api_keys import hash_of, new_key, prefix_of
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.store import api_keys
+from pims_pipeline.store.api_keys import (
+    NewApiKey,
+    UnknownApiKey,
+    create_api_key,
+    find_api_key,
+    list_api_keys,
+    note_api_key_use,
+    revoke_api_key,
+)
+from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
+from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.tables import clinic_api_keys
+from pims_pipeline.store.tenancy import let_api_log_in
+
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def api(engine: Engine) -> Iterator[Engine]:
+    """An engine that connects as the API does."""
+    api = create_engine(let_api_log_in(engine), pool_size=1)
+    yield api
+    api.dispose()
+
+
+@pytest.fixture
+def key(engine: Engine, clinic: Clinic) -> NewApiKey:
+    """A key of the clinic."""
+    with transaction(engine) as connection:
+        return create_api_key(
+            connection, clinic, name="front desk", permissions=["read"], expires_at=NEW_YEAR
+        )
+
+
+def test_a_new_key_is_found_by_its_prefix_and_only_its_hash_is_kept(
+    engine: Engine, api: Engine, clinic: Clinic, key: NewApiKey
+) -> None:
+    assert prefix_of(key.text) == key.prefix
+    with transaction(api) as connection:
+        found = find_api_key(connection, key.prefix)
+    assert found is not None
+    assert (found.id, found.clinic_id, found.clinic_is_active) == (key.id, clinic.id, True)
+    assert found.key_hash == hash_of(key.text)
+    assert (found.permissions, found.is_active) == (("read",), True)
+    assert (found.expires_at, found.last_used_at) == (NEW_YEAR, None)
+    with transaction(engine) as connection:
+        stored = [str(value) for value in connection.execute(select(clinic_api_keys)).one()]
+    assert [value for value in stored if key.text.partition("_")[2] in value] == []
+
+
+def test_a_secret_shows_in_no_repr(api: Engine, key: NewApiKey) -> None:
+    assert key.text not in repr(key)
+    with transaction(api) as connection:
+        assert hash_of(key.text) not in repr(find_api_key(connection, key.prefix))
+
+
+def test_another_prefix_finds_nothing(api: Engine, key: NewApiKey) -> None:
+    near = (key.prefix[:-1], f"{key.prefix}0", f"{key.prefix} ", key.text)
+    with transaction(api) as connection:
+        for prefix in ("", "00000000", "%", "________", *near):
+            assert find_api_key(connection, prefix) is None
+
+
+def test_a_key_without_permissions_is_stored_as_one_for_everything(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    with transaction(engine) as connection:
+        key = create_api_key(connection, clinic, name="all")
+    with transaction(api) as connection:
+        found = find_api_key(connection, key.prefix)
+    assert found is not None
+    assert (found.permissions, found.expires_at) == (None, None)
+
+
+def test_permissions_and_moments_that_cannot_be_are_refused(engine: Engine, clinic: Clinic) -> None:
+    naive = NEW_YEAR.replace(tzinfo=None)
+    with transaction(engine) as connection:
+        with pytest.raises(ValueError, match="unknown permission 'write'"):
+            create_api_key(connection, clinic, name="all", permissions=["write"])
+        with pytest.raises(ValueError, match="no time zone"):
+            create_api_key(connection, clinic, name="all", expires_at=naive)
+        assert list_api_keys(connection) == []
+
+
+def test_a_prefix_that_is_taken_is_not_given_again(
+    engine: Engine, clinic: Clinic, key: NewApiKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another = new_key()
+    drawn = iter([f"{key.prefix}_{'0' * 49}", another])
+    monkeypatch.setattr(api_keys, "new_key", lambda: next(drawn))
+    with transaction(engine) as connection:
+        assert create_api_key(connection, clinic, name="second").text == another
+        kept = [each.prefix for each in list_api_keys(connection)]
+    assert kept == [key.prefix, another[:8]]
+
+
+def test_keys_are_listed_by_clinic_the_oldest_first_and_revoked_ones_too(
+    engine: Engine, clinic: Clinic, key: NewApiKey
+) -> None:
+    with transaction(engine) as connection:
+        elm = add_clinic(
+            connection,
+            slug="elm",
+            name="Elm",
+            timezone="UTC",
+            provider_type="idexx_neo",
+            provider_base_url="https://elm.example",
+        )
+        elms = create_api_key(connection, elm, name="elm's")
+    with transaction(engine) as connection:
+        second = create_api_key(connection, clinic, name="second")
+        revoke_api_key(connection, key.prefix)
+        every, of_one = list_api_keys(connection), list_api_keys(connection, clinic)
+    assert [(each.clinic, each.prefix) for each in every] == [
+        ("elm", elms.prefix),
+        ("maple-street", key.prefix),
+        ("maple-street", second.prefix),
+    ]
+    assert of_one == every[1:]
+    assert [(each.name, each.permissions, each.is_active) for each in of_one] == [
+        ("front desk", ("read",), False),
+        ("second", (), True),
+    ]
+
+
+def test_a_revoked_key_and_a_key_of_a_deactivated_clinic_are_found_as_such(
+    engine: Engine, api: Engine, clinic: Clinic, key: NewApiKey
+) -> None:
+    with transaction(engine) as connection:
+        revoke_api_key(connection, key.prefix)
+        revoke_api_key(connection, key.prefix)
+        deactivate_clinic(connection, clinic.slug)
+    with transaction(api) as connection:
+        found = find_api_key(connection, key.prefix)
+    assert found is not None
+    assert (found.is_active, found.clinic_is_active) == (False, False)
+
+
+def test_revoking_an_unknown_key_says_where_the_known_ones_are(engine: Engine) -> None:
+    with (
+        pytest.raises(UnknownApiKey, match="unknown API key '00000000'; `pims keys list`"),
+        transaction(engine) as connection,
+    ):
+        revoke_api_key(connection, "00000000")
+
+
+def test_the_api_notes_that_a_key_was_used(api: Engine, key: NewApiKey) -> None:
+    with transaction(api) as connection:
+        note_api_key_use(connection, key.id)
+        now = connection.scalar(select(func.now()))
+    with transaction(api) as connection:
+        found = find_api_key(connection, key.prefix)
+    assert found is not None
+    assert found.last_used_at == now
+
+
+@pytest.mark.parametrize(("seconds_ago", "is_noted"), [(59, False), (60, True), (-5, False)])
+def test_use_is_noted_at_most_once_a_minute(
+    engine: Engine, key: NewApiKey, *, seconds_ago: int, is_noted: bool
+) -> None:
+    # Time stands still in a transaction.
+    with transaction(engine) as connection:
+        now = connection.scalars(select(func.now())).one()
+        former = now - timedelta(seconds=seconds_ago)
+        connection.execute(update(clinic_api_keys).values(last_used_at=former))
+        note_api_key_use(connection, key.id)
+        used = connection.scalars(select(clinic_api_keys.c.last_used_at)).one()
+    assert used == (now if is_noted else former)
