@@ -14,6 +14,7 @@ from contextvars import copy_context
 from typing import Literal, ParamSpec, TypeVar
 
 import structlog
+from structlog.processors import JSONRenderer
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
@@ -60,6 +61,14 @@ _OURS: tuple[Processor, ...] = (
 _THEIRS: tuple[Processor, ...] = (structlog.stdlib.ExtraAdder(), *_DESCRIBE, _redact_foreign)
 
 
+class Sink(logging.Handler):
+    """A second place for log lines, which lasts until it is ended."""
+
+    def end(self) -> None:
+        """Let go of everything; what is logged later is lost."""
+        raise NotImplementedError
+
+
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg] # generic in stubs only
     """Writes to what standard error is at that moment: live displays replace it."""
 
@@ -80,27 +89,22 @@ def get_logger(name: str) -> BoundLogger:
     return logger
 
 
-def configure_logging(level: str, log_format: Literal["console", "json"]) -> None:
+def configure_logging(
+    level: str, log_format: Literal["console", "json"], *, sink: Sink | None = None
+) -> None:
     """Send every log line of this process to standard error, in one form.
 
-    May be called again; the last call wins. Libraries that configure logging themselves
-    (uvicorn's ``log_config``, Alembic's ``fileConfig``) must be told not to.
+    May be called again; the last call wins, and ends the sink of the one before. Libraries
+    that configure logging themselves (uvicorn's ``log_config``, Alembic's ``fileConfig``) must
+    be told not to.
 
     Args:
         level: The least level to show, by its name in capitals.
         log_format: ``console`` for people, ``json`` for one JSON object per line.
+        sink: Is given every line too, as a JSON object whose ``_time`` is its moment.
     """
     handler = _StandardError()
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=_THEIRS,
-            processors=[
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                ProcessorFormatter.remove_processors_meta,
-                _renderer(log_format),
-            ],
-        )
-    )
+    handler.setFormatter(_formatter("timestamp", _renderer(log_format)))
     # Libraries that speak structlog themselves (stamina does) print to standard output else.
     structlog.configure(
         processors=_OURS,
@@ -110,11 +114,30 @@ def configure_logging(level: str, log_format: Literal["console", "json"]) -> Non
     root = logging.getLogger()
     for old in [each for each in root.handlers if _writes_to_the_terminal(each)]:
         root.removeHandler(old)
+    for former in [each for each in root.handlers if isinstance(each, Sink)]:
+        root.removeHandler(former)
+        if former is not sink:
+            former.end()
     root.addHandler(handler)
+    if sink is not None:
+        # What is no number in JSON would spoil the batch it is sent in.
+        sink.setFormatter(_formatter("_time", JSONRenderer(ensure_ascii=False, allow_nan=False)))
+        root.addHandler(sink)
     root.setLevel(level)
     logging.captureWarnings(capture=True)
     for library in _CHATTY_LIBRARIES:
         logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
+
+
+def _formatter(time_key: str, renderer: Processor) -> ProcessorFormatter:
+    return ProcessorFormatter(
+        foreign_pre_chain=_THEIRS,
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key=time_key),
+            ProcessorFormatter.remove_processors_meta,
+            renderer,
+        ],
+    )
 
 
 def bound_context(**fields: str | int) -> AbstractContextManager[None]:
@@ -139,7 +162,7 @@ def with_context(function: Callable[P, R]) -> Callable[P, R]:
 
 def _renderer(log_format: Literal["console", "json"]) -> Processor:
     if log_format == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=False)
+        return JSONRenderer(ensure_ascii=False)
     return structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ,
         exception_formatter=structlog.dev.plain_traceback,

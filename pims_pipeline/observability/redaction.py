@@ -5,6 +5,7 @@ Code that logs is expected to name ids and counts only; this catches what slips 
 shapes of text, not the pipeline, and it decides nothing about what is logged.
 """
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -44,6 +45,7 @@ _SECRET_WORDS = frozenset(
 _SECRET_NAMES = frozenset(
     {
         "api_key",
+        "apikey",
         "client",
         "client_name",
         "encryption_key",
@@ -56,14 +58,21 @@ _SECRET_NAMES = frozenset(
         "patient_name",
         "private_key",
         "secret_key",
+        "session_id",
+        "session_key",
+        "sessionid",
+        "sid",
         "username",
+        "x_api_key",
     }
 )
 """A field is withheld when its whole name is one of these; ``partition_key`` is not."""
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
 
-_URL_PASSWORD = re.compile(r"(?P<kept>[A-Za-z][\w+.-]*://[^\s:/@]*:)\S+(?=@)")
+# What looks behind it is what keeps a pattern from beginning anew at each letter of a long
+# word: that would take minutes for a long line.
+_URL_PASSWORD = re.compile(r"(?P<kept>(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s:/@]*:)\S{1,1000}(?=@)")
 _HEADER = re.compile(
     r"(?P<kept>\b(?:(?:proxy-)?authorization|(?:set-)?cookie)[\"']?\s*[:=]\s*).+", re.IGNORECASE
 )
@@ -73,8 +82,43 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(?P<kept>\bbearer\s+)[\w.~+/=-]+", re.IGNORECASE)
-_EMAIL = re.compile(r"(?P<kept>)[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
-_PATTERNS = (_URL_PASSWORD, _HEADER, _ASSIGNMENT, _BEARER, _EMAIL)
+_EMAIL = re.compile(r"(?P<kept>)(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
+
+# Secrets that are known by their own shape, whatever stands before them.
+_SESSION_COOKIE = re.compile(
+    r"(?P<kept>(?<![\w.-])[\w.-]*(?:session(?:_?id)?|\bsid)[\"']?(?:=|\s*:\s*(?=[\"'])))"
+    r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)",
+    re.IGNORECASE,
+)
+_API_KEY = re.compile(r"(?P<kept>(?<![^\W_])[0-9A-Za-z]{8}_)[0-9A-Za-z]{49}(?![0-9A-Za-z])")
+"""One of ours; what names it stays."""
+
+_SERVICE_TOKEN = re.compile(r"(?P<kept>\b(?:xox[a-z]|xapp|xaat|xapt)-)[\w.-]+")
+"""Slack's and Axiom's."""
+
+_JSON_WEB_TOKEN = re.compile(r"(?P<kept>)(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_KEY_OF_32_BYTES = re.compile(
+    r"(?P<kept>)(?<![\w+/-])(?=[^=]{0,42}[A-Z])[A-Za-z0-9+/_-]{43}=(?![\w+/=])"
+)
+"""In base64, as encryption keys are; digests and ids are written in hexadecimal."""
+
+_PATTERNS = (
+    _URL_PASSWORD,
+    _HEADER,
+    _ASSIGNMENT,
+    _BEARER,
+    _EMAIL,
+    _SESSION_COOKIE,
+    _API_KEY,
+    _SERVICE_TOKEN,
+    _JSON_WEB_TOKEN,
+    _KEY_OF_32_BYTES,
+)
+
+_KEPT = rf"\g<kept>{REDACTED}"
+_WORD_LENGTH = 64
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What an id looks like, which nothing else does."""
 
 _DATE_OR_PHONE = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})"  # looks much like a phone number, and is needed
@@ -99,20 +143,35 @@ def redact_text(text: str, *, phones: bool = True) -> str:
         text: Anything that is about to be logged.
         phones: False for an identity, whose digits may look like a phone number's.
     """
+    if _UUID.fullmatch(text):
+        return text
+    return _cleaned_word(text, phones) if len(text) <= _WORD_LENGTH else _cleaned(text, phones)
+
+
+def _cleaned(text: str, phones: bool) -> str:  # noqa: FBT001 - caching knows positions alone
     for pattern in _PATTERNS:
-        text = pattern.sub(rf"\g<kept>{REDACTED}", text)
+        text = pattern.sub(_KEPT, text)
     return _DATE_OR_PHONE.sub(_clean_phone, text) if phones else text
 
 
+# Most words of a log line were in the last ones too: events, loggers, routes, ids. Reading
+# them anew would cost more than all else that is done for a line.
+_cleaned_word = functools.lru_cache(maxsize=2048)(_cleaned)
+
+
 def _clean_field(name: str, value: object) -> object:
-    snake = _WORD_START.sub("_", name).lower()
-    if value is not None and not isinstance(value, bool) and _is_secret(snake):
+    is_secret, phones = _field_kind(name)
+    if value is not None and not isinstance(value, bool) and is_secret:
         return REDACTED
-    return _clean(value, phones=not _IDENTITY.search(snake))
+    return _clean(value, phones=phones)
 
 
-def _is_secret(name: str) -> bool:
-    return name in _SECRET_NAMES or not _SECRET_WORDS.isdisjoint(name.split("_"))
+@functools.lru_cache(maxsize=1024)
+def _field_kind(name: str) -> tuple[bool, bool]:
+    """Whether a field of this name is withheld, and whether phone numbers are looked for in it."""
+    snake = _WORD_START.sub("_", name).lower()
+    is_secret = snake in _SECRET_NAMES or not _SECRET_WORDS.isdisjoint(snake.split("_"))
+    return is_secret, not _IDENTITY.search(snake)
 
 
 def _clean(value: object, *, phones: bool = True) -> object:

@@ -7,6 +7,8 @@ of the run and their threads. Holds no state of a clinic.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
+from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -26,6 +28,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class SyncIdOnce:
+    """The ``syncId`` that a client was told, for the first audit of its run; any thread's."""
+
+    def __init__(self, sync_id: UUID | None = None) -> None:
+        self._lock = Lock()
+        self._sync_id = sync_id
+
+    def take(self) -> UUID | None:
+        """The id, the first time that it is asked for; None from then on."""
+        with self._lock:
+            taken, self._sync_id = self._sync_id, None
+        return taken
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncContext:
     """See the module.
@@ -33,6 +49,7 @@ class SyncContext:
     Attributes:
         run_id: The Dagster run that everything done here is traced to.
         liveness: Proof to other processes that this run is still going.
+        sync_id: What the run's first audit is to be called.
         clock: Gives the present moment, aware UTC; tests replace it.
     """
 
@@ -41,6 +58,7 @@ class SyncContext:
     open_provider: ProviderFactory
     run_id: str
     liveness: Liveness
+    sync_id: SyncIdOnce = field(default_factory=SyncIdOnce)
     clock: Callable[[], datetime] = utc_now
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)

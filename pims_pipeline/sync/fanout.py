@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
+from pims_pipeline.observability.logging import with_context
 from pims_pipeline.providers.port import ContractViolation, TransientError
 
 Visit = TypeVar("Visit")
@@ -28,9 +29,10 @@ def side_by_side(
         except (TransientError, ContractViolation) as error:
             return error
 
+    work = with_context(attempt)
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="visit")
     try:
-        futures = {pool.submit(attempt, visit): visit for visit in visits}
+        futures = {pool.submit(work, visit): visit for visit in visits}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
-from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.observability.logging import bound_context, get_logger
 from pims_pipeline.store.audits import (
     fail_audit,
     finish_audit,
@@ -113,27 +113,29 @@ def audited(
             run_id=context.run_id,
             owner=context.liveness.owner,
             now=context.clock(),
+            wanted_id=context.sync_id.take(),
         )
     phase = Phase(context, clinic, sync_type, window, audit_id, began)
-    told = log.bind(clinic=clinic.slug, phase=sync_type.value, window=str(window))
-    told.info("phase_started", audit_id=str(audit_id))
-    try:
-        yield phase
-    except Exception as error:
-        _fail(phase, _safe_message(error))
-        raise
-    told.info("phase_finished", audit_id=str(audit_id))
+    with bound_context(
+        clinic=clinic.slug,
+        phase=sync_type.value,
+        window=str(window),
+        run_id=context.run_id,
+        sync_id=str(audit_id),
+    ):
+        log.info("phase_started")
+        try:
+            yield phase
+        except Exception as error:
+            _fail(phase, error)
+            raise
+        log.info("phase_finished")
 
 
-def _fail(phase: Phase, message: str) -> None:
-    log.warning(
-        "phase_failed",
-        clinic=phase.clinic.slug,
-        phase=phase.sync_type.value,
-        audit_id=str(phase.audit_id),
-    )
+def _fail(phase: Phase, error: Exception) -> None:
+    log.warning("phase_failed", error_class=type(error).__name__)
     with transaction(phase.context.engine) as connection:
-        fail_audit(connection, phase.audit_id, message, phase.now())
+        fail_audit(connection, phase.audit_id, _safe_message(error), phase.now())
 
 
 def _safe_message(error: Exception) -> str:

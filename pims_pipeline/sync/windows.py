@@ -5,7 +5,7 @@ Shared by everything that starts syncs: the command line, the API, the schedules
 
 from datetime import date, timedelta
 
-from pims_pipeline.domain.clinics import DateRange, last_syncable_date
+from pims_pipeline.domain.clinics import MAX_REQUEST_DAYS, DateRange, last_syncable_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.sync.results import SyncScope
@@ -30,8 +30,10 @@ def default_window(
     if scope == "cases":
         # Medical records are corrected for weeks, and asked for again as long.
         days_back = max(days_back, EnrichmentPolicy().days_back)
-    back = max(today - timedelta(days=days_back), earliest)
     ahead = today + timedelta(days=config.days_ahead)
+    # No request may name more dates, and both numbers at their largest would.
+    furthest = ahead - timedelta(days=MAX_REQUEST_DAYS - 1)
+    back = max(today - timedelta(days=days_back), earliest, furthest)
     match scope:
         case "inbound":
             return DateRange(today, ahead)

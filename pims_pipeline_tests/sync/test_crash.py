@@ -4,7 +4,6 @@ Where to kill is found by counting what the engine is given, so that no statemen
 each kill reports where it struck.
 """
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -147,14 +146,6 @@ def _outcome(bench: Bench) -> dict[str, object]:
             ours=ours,
         ),
     }
-
-
-@pytest.fixture(scope="module")
-def forks() -> ForkServerContext:
-    """Processes that start with everything imported."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
 
 
 def _clinic_after_first_day(engine: Engine, name: int) -> Clinic:

@@ -60,3 +60,10 @@ def test_other_syncs_start_where_they_are_told(first: date) -> None:
     default = default_window("reconcile", TODAY, ScheduleConfig(), earliest=LONG_AGO)
 
     assert chosen_window("reconcile", default, first, TODAY) == DateRange(first, TODAY)
+
+
+def test_the_widest_configuration_stays_within_what_a_request_may_name() -> None:
+    config = ScheduleConfig(days_ahead=90, lookback_days=365)
+    window = default_window("reconcile", TODAY, config, earliest=LONG_AGO)
+    assert window.end == TODAY + timedelta(days=90)
+    assert len(window) == 366

@@ -1,0 +1,218 @@
+"""What Prometheus is told: names, labels and buckets, in a registry of each app's own.
+
+Values come from whoever asks for a reading; nothing is fetched here. Labels are slugs, phases,
+statuses, kinds and route templates: no personal data, and as many as there are clinics at most.
+"""
+
+import threading
+from collections import Counter as Tally
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+UNMATCHED = "unmatched"
+"""The route of requests that none of ours answers: paths are the client's invention."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SYNC_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
+"""From a warm sync of a day to a first one of months."""
+
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+"""Up to the longest that a client may ask the API to wait."""
+
+
+class RequestMetrics:
+    """How often each route of the API was asked, how it answered, and how long that took."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._count = Counter(
+            "pims_api_requests",
+            "Requests to the API, by route template, method and status.",
+            ("route", "method", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "pims_api_request_duration_seconds",
+            "How long the API took to answer.",
+            ("route", "method"),
+            buckets=_REQUEST_SECONDS,
+            registry=registry,
+        )
+
+    def observe(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """Count a request that was answered.
+
+        Args:
+            route: The template, such as ``/api/sync/{sync_id}``, never the path that was asked
+                for; None when no route of ours has it.
+            method: As the client wrote it; an unheard-of one counts as ``other``.
+            status: Of the answer.
+            seconds: From the request's arrival to the end of the answer.
+        """
+        template = route or UNMATCHED
+        known = method if method in _METHODS else "other"
+        self._count.labels(template, known, str(status)).inc()
+        self._seconds.labels(template, known).observe(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClinicReading:
+    """How an active clinic stands.
+
+    Attributes:
+        last_success_age: By phase, seconds since it last ended well; lacks those that never did.
+        open_holds: Windows whose deletions wait for a person.
+        dead_letters: Records that failed and have not succeeded since.
+        session_is_valid: Whether a login can be spared.
+        ticks_skipped: By phase, ticks of its schedule at which it was still going, ever.
+    """
+
+    slug: str
+    last_success_age: Mapping[str, float]
+    open_holds: int
+    dead_letters: int
+    session_is_valid: bool
+    ticks_skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was found out for one scrape. None is what could not be.
+
+    Attributes:
+        clinics: The active ones.
+        open_alerts: By kind, over all clinics.
+        runs: Dagster's, by state.
+    """
+
+    clinics: Sequence[ClinicReading] | None
+    open_alerts: Mapping[str, int] | None
+    runs: Mapping[str, int] | None
+
+
+class SyncMetrics(Collector):
+    """The syncs that ended since the app started, and how the clinics stood at the last reading.
+
+    Args:
+        ends: By phase, the statuses with which it can end: counters that begin at zero, since
+            one that appears with its first failure has not risen by it.
+    """
+
+    def __init__(self, registry: CollectorRegistry, *, ends: Mapping[str, Sequence[str]]) -> None:
+        self._ends = ends
+        self._lock = threading.Lock()
+        self._ended: Tally[tuple[str, str, str]] = Tally()
+        self._reading = Reading(clinics=None, open_alerts=None, runs=None)
+        self._seconds = Histogram(
+            "pims_sync_duration_seconds",
+            "How long a phase over one window took.",
+            ("phase",),
+            buckets=_SYNC_SECONDS,
+            registry=registry,
+        )
+        for phase in ends:
+            self._seconds.labels(phase)
+        registry.register(self)
+
+    def count(self, slug: str, phase: str, status: str, seconds: float | None) -> None:
+        """Count a phase over one window that ended; ``seconds`` are None if nobody knows them."""
+        with self._lock:
+            self._ended[slug, phase, status] += 1
+        if seconds is not None:
+            self._seconds.labels(phase).observe(seconds)
+
+    def show(self, reading: Reading) -> None:
+        """Tell this from now on, in place of what was told before."""
+        self._reading = reading
+        with self._lock:
+            for clinic in reading.clinics or ():
+                for phase, statuses in self._ends.items():
+                    self._ended.update({(clinic.slug, phase, status): 0 for status in statuses})
+
+    def collect(self) -> Iterator[Metric]:
+        """What stands now, as Prometheus's client asks for it."""
+        yield self._syncs()
+        yield from self._of_clinics(self._reading.clinics)
+        yield _gauge_by(
+            "pims_open_alerts", "Alerts that have not ended.", "kind", self._reading.open_alerts
+        )
+        yield _gauge_by("pims_dagster_runs", "Unfinished runs.", "state", self._reading.runs)
+        yield _gauge_by(
+            "pims_scrape_success",
+            "Whether the source answered this scrape; what it lacks is absent if it did not.",
+            "source",
+            {
+                "database": int(self._reading.clinics is not None),
+                "dagster": int(self._reading.runs is not None),
+            },
+        )
+
+    def _syncs(self) -> Metric:
+        family = CounterMetricFamily(
+            "pims_syncs",
+            "Phases over one window that ended since the API started.",
+            labels=("clinic", "phase", "status"),
+        )
+        with self._lock:
+            ended = dict(self._ended)
+        for labels, number in ended.items():
+            family.add_metric(labels, number)
+        return family
+
+    def _of_clinics(self, clinics: Sequence[ClinicReading] | None) -> Iterator[Metric]:
+        age = GaugeMetricFamily(
+            "pims_last_success_age_seconds",
+            "Time since the phase last ended well.",
+            labels=("clinic", "phase"),
+        )
+        skipped = CounterMetricFamily(
+            "pims_schedule_ticks_skipped",
+            "Ticks at which the phase was still going.",
+            labels=("clinic", "phase"),
+        )
+        for clinic in clinics or ():
+            for phase in self._ends:
+                if phase in clinic.last_success_age:
+                    age.add_metric((clinic.slug, phase), clinic.last_success_age[phase])
+                skipped.add_metric((clinic.slug, phase), clinic.ticks_skipped.get(phase, 0))
+        yield age
+        yield skipped
+        for name, documentation, attribute in (
+            ("pims_open_holds", "Windows whose deletions wait for a person.", "open_holds"),
+            ("pims_dead_letters", "Records that failed and still do.", "dead_letters"),
+            ("pims_session_valid", "Whether a login can be spared.", "session_is_valid"),
+        ):
+            values = {each.slug: int(getattr(each, attribute)) for each in clinics or ()}
+            yield _gauge_by(name, documentation, "clinic", values)
+
+
+def _gauge_by(
+    name: str, documentation: str, label: str, values: Mapping[str, int] | None
+) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=(label,))
+    for value, number in (values or {}).items():
+        family.add_metric((value,), number)
+    return family
+
+
+class Metrics:
+    """All metrics of one app."""
+
+    def __init__(self, *, ends: Mapping[str, Sequence[str]]) -> None:
+        """``ends`` is for ``SyncMetrics``."""
+        self._registry = CollectorRegistry()
+        self._rendering = threading.Lock()
+        self.requests = RequestMetrics(self._registry)
+        self.syncs = SyncMetrics(self._registry, ends=ends)
+        ProcessCollector(registry=self._registry)
+
+    def render(self, reading: Reading) -> bytes:
+        """The text of a scrape that found ``reading``; its type is ``CONTENT_TYPE``."""
+        with self._rendering:
+            self.syncs.show(reading)
+            return generate_latest(self._registry)

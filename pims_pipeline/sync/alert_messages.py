@@ -1,0 +1,126 @@
+"""The words people are told alerts in: what is wrong, where to look, the command that helps.
+
+Pure. A clinic is named by its slug; everything else is an id, a count or a moment.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from urllib.parse import quote
+
+from pims_pipeline.domain.alerts import AlertKind
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.observability.alerts import Entry, Message, News
+from pims_pipeline.store.alerts import Alert
+from pims_pipeline.sync.run_tags import EACH_CLINIC_TAG
+
+ASSETS: Mapping[str, str] = MappingProxyType(
+    {
+        SyncType.INBOUND: "appointments",
+        SyncType.CASES: "consultations",
+        SyncType.RECONCILIATION: "reconciliation",
+    }
+)
+CHECKS: Mapping[AlertKind, Mapping[str, str]] = MappingProxyType(
+    {
+        AlertKind.OVERDUE: {asset: f"{asset}_fresh" for asset in ASSETS.values()},
+        AlertKind.HOLD: {"reconciliation": "deletion_guard"},
+        AlertKind.DEAD_LETTER: {
+            "appointments": "snapshot_complete",
+            "consultations": "enrichment_errors",
+        },
+    }
+)
+_MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
+    {
+        AlertKind.FAILING: "The last three runs failed; each tick tries again.",
+        AlertKind.OVERDUE: "Two scheduled ticks have passed without a success.",
+        AlertKind.CREDENTIALS_REJECTED: (
+            "The vendor refused the stored credentials; nothing is synced until they are replaced."
+        ),
+        AlertKind.HUMAN_NEEDED: (
+            "The vendor's login asks for a person; nothing is synced until one has been there."
+        ),
+        AlertKind.HOLD: (
+            "Too many visits are missing from the diary at once; deletions wait for a decision."
+        ),
+        AlertKind.DEAD_LETTER: (
+            "A record cannot be read or fetched, and is not tried again by itself."
+        ),
+        AlertKind.BAD_SCHEDULE: (
+            "The cron expression cannot be read; the phase never runs by itself."
+        ),
+    }
+)
+
+
+def news_of(alert: Alert) -> News:
+    """What there is to tell of an alert."""
+    if alert.ended_at is None:
+        return "started"
+    return "passed" if alert.opening_sent_at is None else "ended"
+
+
+def message_of(alerts: Sequence[Alert], dagster_pages: str) -> Message:
+    """What is told of alerts of one kind and phase with the same news.
+
+    Args:
+        alerts: One or more.
+        dagster_pages: Where Dagster's pages are, without a slash at the end.
+    """
+    first = alerts[0]
+    phase = first.details.get("phase")
+    return Message(
+        news=news_of(first),
+        kind=first.key.kind.value,
+        phase=None if phase is None else str(phase),
+        meaning=_MEANINGS[first.key.kind],
+        entries=[_entry(alert, dagster_pages) for alert in alerts],
+    )
+
+
+def _entry(alert: Alert, pages: str) -> Entry:
+    details = {name: told for name, told in alert.details.items() if name != "phase"}
+    if alert.key.kind is AlertKind.HOLD:
+        details["hold_id"] = alert.key.subject
+    elif alert.key.kind is AlertKind.DEAD_LETTER:
+        details["failure_id"] = alert.key.subject
+    details["since"] = alert.opened_at.isoformat(timespec="seconds")
+    if alert.ended_at is not None:
+        details["until"] = alert.ended_at.isoformat(timespec="seconds")
+    return Entry(
+        alert_id=str(alert.id),
+        clinic=alert.clinic_slug,
+        details=details,
+        links=_links(alert, pages),
+        command=_command(alert),
+    )
+
+
+def _links(alert: Alert, pages: str) -> dict[str, str]:
+    tag = quote(f"tag:{EACH_CLINIC_TAG}{alert.clinic_slug}=yes", safe="")
+    links = {"runs": f"{pages}/runs?q%5B0%5D={tag}"}
+    if run_id := alert.details.get("run_id"):
+        links = {"run": f"{pages}/runs/{quote(str(run_id), safe='')}"}
+    phase = str(alert.details.get("phase", SyncType.RECONCILIATION.value))
+    asset = ASSETS[phase]
+    if check := CHECKS.get(alert.key.kind, {}).get(asset):
+        links["check"] = f"{pages}/assets/{asset}?view=checks&checkDetail={check}"
+    return links
+
+
+def _command(alert: Alert) -> str:
+    slug, subject = alert.clinic_slug, alert.key.subject
+    match alert.key.kind:
+        case AlertKind.FAILING | AlertKind.OVERDUE:
+            noun = "reconcile" if subject == SyncType.RECONCILIATION else subject
+            return f"pims sync {noun} --clinic {slug}"
+        case AlertKind.CREDENTIALS_REJECTED:
+            return f"pims credentials set {slug} --company-id … --username … --password-stdin"
+        case AlertKind.HUMAN_NEEDED:
+            return f"pims credentials check {slug}"
+        case AlertKind.HOLD:
+            return f"pims holds show {subject}"
+        case AlertKind.DEAD_LETTER:
+            return f"pims failures show {subject}"
+        case AlertKind.BAD_SCHEDULE:
+            return f'pims clinics schedule {slug} --{subject} "CRON"'

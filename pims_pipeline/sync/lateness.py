@@ -1,0 +1,73 @@
+"""When a phase is due next, and whether it is late: the one place where that is decided.
+
+A phase of a clinic is late when two of its ticks have passed without a success, and the time
+has passed too that the second one may take (``domain.alerts``). Alerts, the freshness checks
+in Dagster's pages and ``pims status`` all ask here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from pims_pipeline.domain.alerts import PhaseFacts, ScheduleState, is_overdue
+from pims_pipeline.domain.clinics import zone_named
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.schedules import ClinicSchedule
+from pims_pipeline.sync.timetable import Cron, next_ticks, parse_schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Punctuality:
+    """How a phase stands by its schedule. Moments are aware UTC.
+
+    Attributes:
+        schedule: Whether the phase runs by itself.
+        next_due: Its next tick; None when it has none.
+        due_by: The second tick since its last success, or since the schedule began to count;
+            None when there is none.
+        is_late: See the module.
+    """
+
+    schedule: ScheduleState
+    next_due: datetime | None = None
+    due_by: datetime | None = None
+    is_late: bool = False
+
+
+def punctuality(
+    schedule: ClinicSchedule, phase: SyncType, last_success: datetime | None, now: datetime
+) -> Punctuality:
+    """How a phase of an active clinic stands by its schedule.
+
+    Args:
+        schedule: The clinic's.
+        phase: Which phase.
+        last_success: When its newest success began, one that ended in a hold included; None
+            when it never succeeded.
+        now: The present moment; all moments are aware.
+    """
+    try:
+        cron = parse_schedule(schedule.config.sync_schedules[phase])
+        zone = zone_named(schedule.clinic.timezone)
+    except ValueError:
+        return Punctuality(schedule=ScheduleState.MALFORMED)
+    if cron is None:
+        return Punctuality(schedule=ScheduleState.OFF)
+    since = schedule.counts_since(phase)
+    if last_success is not None:
+        since = max(since, last_success)
+    due_by = next(iter(next_ticks(cron, zone, since, 2)[1:]), None)
+    facts = PhaseFacts(schedule=ScheduleState.ON, last_success=last_success, due_by=due_by)
+    return Punctuality(
+        schedule=facts.schedule,
+        next_due=_next_tick(cron, zone, now),
+        due_by=due_by,
+        is_late=is_overdue(facts, now),
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _next_tick(cron: Cron, zone: ZoneInfo, now: datetime) -> datetime | None:
+    """Most clinics share a few schedules, and all are looked at from the same moment."""
+    return next(iter(next_ticks(cron, zone, now, 1)), None)

@@ -1,0 +1,57 @@
+"""Logging left as it was found, and services that are only played."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from pims_pipeline.observability.logging import Sink
+from pims_pipeline.observability.slack import SlackNotifier
+from pims_pipeline_tests.observability.stand_ins import Axiom, Slack, serving
+
+
+@pytest.fixture(autouse=True)
+def _logging_left_as_found() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(capture=False)
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.end() if isinstance(handler, Sink) else handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests behind one reaches this machine without it."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    stand_in = Slack(token="xoxb-made-up-0123456789")
+    with serving(stand_in):
+        yield stand_in
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """The seconds that a notifier would have waited."""
+    return []
+
+
+@pytest.fixture
+def notifier(slack: Slack, waits: list[float]) -> SlackNotifier:
+    address = f"{slack.address}api/"
+    return SlackNotifier(slack.token, slack.channel, base_url=address, wait=waits.append)
+
+
+@pytest.fixture
+def axiom() -> Iterator[Axiom]:
+    stand_in = Axiom(token="xaat-made-up-0123456789")
+    with serving(stand_in):
+        yield stand_in

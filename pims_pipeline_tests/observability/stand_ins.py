@@ -1,0 +1,186 @@
+"""Loopback servers that speak what Slack's and Axiom's documentation says of one call each.
+
+They share no code with the pipeline, refuse what the services refuse, and play the faults
+that a test lines up, in order.
+"""
+
+import gzip
+import json
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Condition, Thread
+from typing import Any, NamedTuple
+
+
+class Answer(NamedTuple):
+    """What a server says. ``body`` is sent as JSON unless it is text already."""
+
+    status: int
+    body: Mapping[str, Any] | str
+    headers: Mapping[str, str] = {}
+
+
+HANG_UP = Answer(0, "")
+"""In place of an answer the connection is closed."""
+
+
+@dataclass
+class StandIn:
+    """What a server was asked, and how it is to fail.
+
+    Attributes:
+        faults: Answers given instead of its own, the first one next.
+        address: Where it listens, with a slash at the end.
+    """
+
+    token: str
+    address: str = ""
+    faults: deque[Answer] = field(default_factory=deque)
+    asked: list[str] = field(default_factory=list)
+    changed: Condition = field(default_factory=Condition)
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        raise NotImplementedError
+
+    def own_or_fault(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        with self.changed:
+            self.asked.append(path)
+            answer = self.faults.popleft() if self.faults else self.answer(path, headers, body)
+            self.changed.notify_all()
+            return answer
+
+    def wait_for(self, number: int) -> None:
+        """Wait until it has been asked so many times."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.asked) >= number, timeout=20)
+
+
+@dataclass
+class Slack(StandIn):
+    """``chat.postMessage``: https://docs.slack.dev/reference/methods/chat.postMessage."""
+
+    channel: str = "C0123456789"
+    posted: list[dict[str, Any]] = field(default_factory=list)
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        if path != "/api/chat.postMessage":
+            return self.refused("unknown_method")
+        if headers["Authorization"] != f"Bearer {self.token}":
+            return self.refused("invalid_auth")
+        if headers["Content-Type"] != "application/json;charset=utf-8":
+            return self.refused("invalid_post_type")
+        message = json.loads(body)
+        if error := self.fault_of(message):
+            return self.refused(error)
+        self.posted.append(message)
+        said = {"ok": True, "channel": self.channel, "ts": "1503435956.000247", "message": {}}
+        return Answer(200, said)
+
+    def fault_of(self, message: Mapping[str, Any]) -> str | None:
+        if message.get("channel") != self.channel:
+            return "channel_not_found"
+        if not message.get("text") or len(message["text"]) > 40_000:
+            return "no_text"
+        blocks = message.get("blocks", [])
+        acceptable = len(blocks) <= 50 and all(self.is_section(block) for block in blocks)
+        return None if acceptable else "invalid_blocks"
+
+    @staticmethod
+    def is_section(block: Mapping[str, Any]) -> bool:
+        text = block["text"]
+        kind = (block["type"], text["type"])
+        return kind == ("section", "mrkdwn") and 1 <= len(text["text"]) <= 3_000
+
+    @staticmethod
+    def refused(error: str) -> Answer:
+        """Slack says no with status 200."""
+        return Answer(200, {"ok": False, "error": error})
+
+    @staticmethod
+    def rate_limited(seconds: int) -> Answer:
+        said = {"ok": False, "error": "ratelimited"}
+        return Answer(429, said, {"Retry-After": str(seconds)})
+
+    @property
+    def texts(self) -> list[str]:
+        return [message["text"] for message in self.posted]
+
+    def shown(self) -> str:
+        """Everything that the channel was shown."""
+        return json.dumps(self.posted, ensure_ascii=False)
+
+
+@dataclass
+class Axiom(StandIn):
+    """``ingest``: https://axiom.co/docs/restapi/endpoints/ingestIntoDataset."""
+
+    dataset: str = "pims"
+    batches: list[list[dict[str, Any]]] = field(default_factory=list)
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        if headers["Authorization"] != f"Bearer {self.token}":
+            return Answer(403, {"message": "forbidden"})
+        if path not in {f"/v1/datasets/{self.dataset}/ingest", f"/v1/ingest/{self.dataset}"}:
+            return Answer(404, {"message": "dataset not found"})
+        if headers["Content-Type"] != "application/x-ndjson":
+            return Answer(415, {"message": "unsupported content type"})
+        text = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+        events = [json.loads(line) for line in text.decode().splitlines()]
+        self.batches.append(events)
+        said = {
+            "ingested": len(events),
+            "failed": 0,
+            "failures": [],
+            "processedBytes": len(text),
+            "blocksCreated": 0,
+            "walLength": len(events),
+        }
+        return Answer(200, said)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for batch in self.batches for event in batch]
+
+    @property
+    def said(self) -> list[str]:
+        return [event["event"] for event in self.events]
+
+
+@contextmanager
+def serving(stand_in: StandIn) -> Iterator[None]:
+    """The stand-in on a port of its own, for as long as the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = stand_in.own_or_fault(self.path, dict(self.headers), body)
+            if answer == HANG_UP:
+                self.close_connection = True
+                return
+            said = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
+            self.send_response(answer.status)
+            self.send_header("Content-Type", "application/json; charset=utf-8")
+            self.send_header("Content-Length", str(len(said.encode())))
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing on standard error."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        stand_in.address = f"http://127.0.0.1:{server.server_port}/"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,221 @@
+"""Telling people: what a message says, and what becomes of one that is not taken."""
+
+import json
+import logging
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from pims_pipeline.composition import alerting
+from pims_pipeline.observability.alerts import Entry, LogNotifier, Message, News, NotTold
+from pims_pipeline.observability.logging import configure_logging
+from pims_pipeline.observability.slack import MAX_LISTED, SlackNotifier
+from pims_pipeline.settings import Settings
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Slack
+
+ENTRY = Entry(
+    alert_id="7a0c",
+    clinic="maple-street",
+    details={"run_id": "run-1", "error_class": "TransientError"},
+    links={"run": "http://127.0.0.1:3000/runs/run-1"},
+    command="pims sync inbound --clinic maple-street",
+)
+MESSAGE = Message(
+    news="started",
+    kind="failing",
+    phase="inbound",
+    meaning="The last three runs failed; each tick tries again.",
+    entries=[ENTRY],
+)
+
+
+def sections(slack: Slack) -> list[str]:
+    """The sections of the one message that was posted."""
+    [message] = slack.posted
+    return [block["text"]["text"] for block in message["blocks"]]
+
+
+def test_a_message_names_kind_phase_clinic_page_and_the_command_that_helps(
+    notifier: SlackNotifier, slack: Slack
+) -> None:
+    notifier.tell(MESSAGE)
+
+    assert slack.texts == [":red_circle: failing, inbound: maple-street"]
+    title, alert, advice = sections(slack)
+    assert title == f":red_circle: *failing, inbound: maple-street*\n{MESSAGE.meaning}"
+    assert alert.split(" · ") == [
+        "• *maple-street*",
+        "run id run-1",
+        "error class TransientError",
+        "<http://127.0.0.1:3000/runs/run-1|run>",
+        "`pims sync inbound --clinic maple-street`",
+    ]
+    assert advice == "What it means and what to do: `docs/runbook.md`, section `failing`"
+    assert slack.posted[0]["unfurl_links"] is False
+
+
+@pytest.mark.parametrize(
+    ("news", "title"),
+    [
+        ("ended", ":large_green_circle: over: failing, inbound: maple-street"),
+        ("passed", ":white_circle: was, and is over: failing, inbound: maple-street"),
+    ],
+)
+def test_what_is_over_is_told_without_advice(
+    news: News, title: str, notifier: SlackNotifier, slack: Slack
+) -> None:
+    notifier.tell(replace(MESSAGE, news=news))
+
+    assert slack.texts == [title]
+    assert "pims sync" not in slack.shown()
+
+
+def test_many_alerts_share_a_message_that_counts_those_it_does_not_list(
+    notifier: SlackNotifier, slack: Slack
+) -> None:
+    clinics = [f"clinic-{n:03}" for n in range(200)]
+
+    notifier.tell(replace(MESSAGE, entries=[replace(ENTRY, clinic=slug) for slug in clinics]))
+
+    assert slack.texts == [":red_circle: failing, inbound: 200 clinics"]
+    assert [slug for slug in clinics if slug in slack.shown()] == clinics[:MAX_LISTED]
+    assert "and 180 more" in slack.shown()
+
+
+@given(
+    number=st.integers(1, 60),
+    words=st.text(st.characters(codec="utf-8"), max_size=5_000),
+)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_message_is_longer_than_slack_takes(
+    number: int, words: str, notifier: SlackNotifier, slack: Slack
+) -> None:
+    entry = replace(ENTRY, details={"said": words}, command=words)
+
+    notifier.tell(replace(MESSAGE, entries=[entry] * number))
+
+    assert slack.posted
+
+
+def test_slack_s_own_characters_are_text(notifier: SlackNotifier, slack: Slack) -> None:
+    notifier.tell(replace(MESSAGE, meaning="<!channel> & all"))
+
+    assert "&lt;!channel&gt; &amp; all" in sections(slack)[0]
+
+
+def test_a_short_rest_that_slack_asks_for_is_taken_and_the_message_sent_then(
+    notifier: SlackNotifier, slack: Slack, waits: list[float]
+) -> None:
+    slack.faults.append(slack.rate_limited(2))
+
+    notifier.tell(MESSAGE)
+
+    assert waits == [2]
+    assert len(slack.asked) == 2
+    assert len(slack.posted) == 1
+
+
+def test_a_rest_that_is_asked_for_again_is_the_caller_s_to_keep(
+    notifier: SlackNotifier, slack: Slack, waits: list[float]
+) -> None:
+    slack.faults.extend([slack.rate_limited(2), slack.rate_limited(3)])
+
+    with pytest.raises(NotTold) as trouble:
+        notifier.tell(MESSAGE)
+
+    assert trouble.value.retry_after == 3
+    assert waits == [2]
+    assert slack.posted == []
+
+
+def test_nobody_waits_for_a_long_rest(
+    notifier: SlackNotifier, slack: Slack, waits: list[float]
+) -> None:
+    slack.faults.append(slack.rate_limited(120))
+
+    with pytest.raises(NotTold, match="120 s of rest") as trouble:
+        notifier.tell(MESSAGE)
+
+    assert trouble.value.retry_after == 120
+    assert waits == []
+    assert len(slack.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Slack.refused("channel_not_found"), r"did not take the message \(channel_not_found\)"),
+        (Slack.refused("Ana Rex 555-0199"), r"did not take the message \(status 200\)"),
+        (Answer(500, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 500\)"),
+        (Answer(200, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 200\)"),
+        (Answer(200, '{"ok": tr Ana Rex 555-0199'), r"cannot be reached \(JSONDecodeError\)"),
+        (HANG_UP, r"cannot be reached \(RemoteDisconnected\)"),
+    ],
+)
+def test_a_message_that_is_not_taken_is_said_so_without_slack_s_words(
+    fault: Answer, said: str, notifier: SlackNotifier, slack: Slack
+) -> None:
+    slack.faults.append(fault)
+
+    with pytest.raises(NotTold, match=said) as trouble:
+        notifier.tell(MESSAGE)
+
+    assert "Ana" not in str(trouble.value)
+    assert trouble.value.retry_after is None
+    assert len(slack.asked) == 1
+    notifier.tell(MESSAGE)
+    assert len(slack.posted) == 1
+
+
+def test_a_slack_that_is_not_there_is_said_so() -> None:
+    notifier = SlackNotifier("xoxb-made-up", "C1", base_url="http://127.0.0.1:9/api/")
+
+    with pytest.raises(NotTold, match="cannot be reached"):
+        notifier.tell(MESSAGE)
+
+
+def test_a_wrong_token_is_told_by_slack_s_code_and_never_shown(
+    slack: Slack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("DEBUG", "json")
+    notifier = SlackNotifier("xoxb-the-wrong-one", slack.channel, base_url=f"{slack.address}api/")
+
+    with pytest.raises(NotTold, match="invalid_auth") as trouble:
+        notifier.tell(MESSAGE)
+
+    assert "the-wrong-one" not in f"{trouble.value!r} {notifier!r} {capsys.readouterr().err}"
+
+
+def test_without_slack_each_alert_is_a_warning_when_it_starts_and_a_line_when_it_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("INFO", "json")
+    both = replace(MESSAGE, entries=[ENTRY, replace(ENTRY, clinic="oak-lane", alert_id="7a0d")])
+
+    LogNotifier().tell(both)
+    LogNotifier().tell(replace(MESSAGE, news="ended"))
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = [(line["level"], line["event"], line["clinic"], line["phase"]) for line in lines]
+    assert told == [
+        ("warning", "alert_started", "maple-street", "inbound"),
+        ("warning", "alert_started", "oak-lane", "inbound"),
+        ("info", "alert_ended", "maple-street", "inbound"),
+    ]
+    assert lines[0]["help"] == "pims sync inbound --clinic maple-street"
+    assert lines[0]["kind"] == "failing"
+    assert logging.getLogger().level == logging.INFO
+
+
+def test_people_are_told_in_slack_where_that_is_set_up_and_in_the_log_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("SLACK_BOT_TOKEN", "SLACK_CHANNEL"):
+        monkeypatch.delenv(variable, raising=False)
+    settings = Settings(slack_bot_token=SecretStr("xoxb-made-up-0123456789"), slack_channel="C1")
+
+    assert repr(alerting(settings).notifier) == "SlackNotifier('C1')"
+    assert isinstance(alerting(Settings()).notifier, LogNotifier)

@@ -1,0 +1,322 @@
+"""Log lines on their way to Axiom: in batches, bounded, redacted, and never in anyone's way."""
+
+import json
+import logging
+import logging.config
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from threading import Event
+
+import pytest
+
+from pims_pipeline.observability.axiom import (
+    Addresses,
+    AxiomSink,
+    Ingest,
+    NotIngested,
+    axiom_addresses,
+    axiom_ingest,
+)
+from pims_pipeline.observability.logging import bound_context, configure_logging, get_logger
+from pims_pipeline.observability.redaction import REDACTED
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Axiom
+
+
+class Hurried(AxiomSink):
+    """Notes how long it would have waited, and does not."""
+
+    def __init__(self, axiom: Axiom, **options: float) -> None:
+        self.rests: list[float] = []
+        super().__init__(
+            partial(axiom_ingest, axiom.token, axiom.dataset, axiom.address),
+            **{"batch_seconds": 0.0, **options},  # type: ignore[arg-type]  # a test's few keywords
+        )
+
+    def _rest(self, seconds: float) -> None:
+        self.rests.append(seconds)
+
+
+def test_lines_arrive_in_one_batch_with_their_moment_and_context(axiom: Axiom) -> None:
+    sink = Hurried(axiom, batch_lines=3, batch_seconds=60)
+    configure_logging("INFO", "console", sink=sink)
+
+    with bound_context(clinic="maple-street", run_id="run-1"):
+        get_logger("ours").info("fetched", found=3)
+        logging.getLogger("theirs").warning("careful")
+    get_logger("ours").info("after")
+    axiom.wait_for(1)
+
+    [batch] = axiom.batches
+    assert all(event.pop("_time").endswith("Z") for event in batch)
+    context = {"clinic": "maple-street", "run_id": "run-1"}
+    assert batch == [
+        {"event": "fetched", "found": 3, "logger": "ours", "level": "info", **context},
+        {"event": "careful", "logger": "theirs", "level": "warning", **context},
+        {"event": "after", "logger": "ours", "level": "info"},
+    ]
+
+
+def test_nothing_arrives_that_must_not_be_said(axiom: Axiom) -> None:
+    sink = Hurried(axiom)
+    configure_logging("DEBUG", "console", sink=sink)
+
+    get_logger("ours").info("asked with xoxb-12-34-AbCd", password="hunter2", phone="555-0199")
+    try:
+        int("postgresql://pims:hunter2@db/pims")
+    except ValueError:
+        logging.getLogger("theirs").exception("lost %s", "ana@clinic.example")
+    sink.end()
+
+    said = json.dumps(axiom.events)
+    assert "hunter2" not in said
+    assert "555-0199" not in said
+    assert "ana@" not in said
+    assert "AbCd" not in said
+    assert f"postgresql://pims:{REDACTED}@db/pims" in said
+
+
+def test_an_outage_holds_lines_back_and_loses_none(
+    axiom: Axiom, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = Hurried(axiom)
+    axiom.faults.extend([HANG_UP, Answer(503, "down"), Answer(500, {"message": "oh"})])
+    configure_logging("INFO", "json", sink=sink)
+
+    get_logger("ours").info("before")
+    axiom.wait_for(4)
+    get_logger("ours").info("after")
+    sink.end()
+
+    assert axiom.said == ["before", "after"]
+    assert sink.rests == [1, 2, 4]
+    assert sink.dropped == 0
+    told = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert sorted(told) == ["after", "axiom_takes_lines_again", "axiom_takes_no_lines", "before"]
+
+
+def test_the_rest_that_axiom_asks_for_is_kept(axiom: Axiom) -> None:
+    sink = Hurried(axiom)
+    axiom.faults.append(Answer(429, {"message": "rate limit"}, {"Retry-After": "17"}))
+    configure_logging("INFO", "console", sink=sink)
+
+    get_logger("ours").info("patient")
+    axiom.wait_for(2)
+    sink.end()
+
+    assert sink.rests == [17]
+    assert axiom.said == ["patient"]
+
+
+def test_what_axiom_will_never_take_is_dropped_counted_and_told_later(
+    axiom: Axiom, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = Hurried(axiom)
+    axiom.faults.append(Answer(403, {"message": "forbidden"}))
+    configure_logging("INFO", "json", sink=sink)
+
+    get_logger("ours").info("lost")
+    axiom.wait_for(1)
+    get_logger("ours").info("kept")
+    sink.end()
+
+    assert sink.rests == []
+    assert sink.dropped == 1
+    assert axiom.said == ["kept", "axiom_lines_dropped"]
+    assert axiom.events[-1]["count"] == 1
+    assert '"reason": "status 403"' in capsys.readouterr().err
+
+
+class Gate:
+    """An ingest that does not come back before it is told to, with or without a failure."""
+
+    def __init__(self) -> None:
+        self.entered, self.opened = Event(), Event()
+        self.taken: list[str] = []
+        self.error: Exception | None = None
+
+    def __call__(self, lines: Sequence[str]) -> int:
+        self.entered.set()
+        assert self.opened.wait(20)
+        if self.error is not None:
+            raise self.error
+        self.taken += [json.loads(line)["event"] for line in lines]
+        return 0
+
+
+def gated(gate: Ingest, **options: float) -> AxiomSink:
+    options = {"batch_seconds": 0.0, **options}
+    return AxiomSink(lambda: gate, **options)  # type: ignore[arg-type]  # a test's few keywords
+
+
+def test_a_full_queue_drops_and_counts_and_nobody_waits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gate = Gate()
+    sink = gated(gate, max_lines=3, batch_lines=1)
+    configure_logging("INFO", "json", sink=sink)
+
+    for n in range(10):
+        get_logger("ours").info(f"line {n}")
+    assert sink.dropped == 7
+    gate.opened.set()
+    sink.end()
+
+    assert gate.taken == ["line 0", "line 1", "line 2", "axiom_lines_dropped"]
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    dropped = [line["count"] for line in told if line["event"] == "axiom_lines_dropped"]
+    assert dropped == [7]
+
+
+def test_closing_gives_up_on_an_axiom_that_does_not_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    gate = Gate()
+    sink = gated(gate, exit_seconds=0.05)
+    configure_logging("INFO", "json", sink=sink)
+
+    get_logger("ours").info("stuck")
+    assert gate.entered.wait(20)
+    get_logger("ours").info("behind it")
+    sink.end()
+    gate.opened.set()
+
+    assert sink.dropped == 2
+    assert '"count": 2' in capsys.readouterr().err
+
+
+def test_closing_ends_a_rest_and_tries_once_more() -> None:
+    gate = Gate()
+    gate.error = NotIngested("status 503", is_passing=True, retry_after=60)
+    gate.opened.set()
+    sink = gated(gate, exit_seconds=20)
+    configure_logging("INFO", "json", sink=sink)
+
+    get_logger("ours").info("in vain")
+    assert gate.entered.wait(20)
+    sink.end()
+
+    assert sink.dropped == 1
+
+
+def test_an_ingest_that_breaks_in_a_way_nobody_foresaw_stops_no_lines(axiom: Axiom) -> None:
+    sink = Hurried(axiom)
+    axiom.faults.append(Answer(200, '["not", "a", "status"]'))
+    configure_logging("INFO", "json", sink=sink)
+
+    get_logger("ours").info("odd")
+    axiom.wait_for(1)
+    get_logger("ours").info("kept")
+    sink.end()
+
+    assert axiom.said[0] == "kept"
+    assert sink.dropped == 1
+
+
+def test_a_line_that_is_no_json_spoils_no_batch(axiom: Axiom) -> None:
+    sink = Hurried(axiom)
+    configure_logging("INFO", "json", sink=sink)
+
+    get_logger("ours").info("odd", share=float("nan"))
+    get_logger("ours").info("too long", text="x" * 300_000)
+    get_logger("ours").info("kept")
+    sink.end()
+
+    assert axiom.said[0] == "kept"
+    assert sink.dropped == 2
+
+
+def test_the_sink_s_own_client_is_not_heard_in_it(axiom: Axiom) -> None:
+    sink = Hurried(axiom)
+    configure_logging("DEBUG", "json", sink=sink)
+    logging.getLogger("urllib3").setLevel(logging.DEBUG)
+
+    get_logger("ours").info("only this")
+    axiom.wait_for(1)
+    sink.end()
+
+    assert axiom.said == ["only this"]
+
+
+def test_configuring_again_ends_the_sink_of_before(axiom: Axiom) -> None:
+    first, second = Hurried(axiom), Hurried(axiom)
+    configure_logging("INFO", "json", sink=first)
+    get_logger("ours").info("one")
+
+    configure_logging("INFO", "json", sink=second)
+    get_logger("ours").info("two")
+    second.end()
+
+    assert axiom.said == ["one", "two"]
+    assert logging.getLogger().handlers.count(first) == 0
+
+
+def test_logging_set_up_by_somebody_else_costs_no_line(axiom: Axiom) -> None:
+    """Dagster does that at the beginning of a run: it closes every handler there is."""
+    sink = Hurried(axiom)
+    configure_logging("INFO", "json", sink=sink)
+    get_logger("ours").info("before")
+    logging.config.dictConfig({"version": 1, "disable_existing_loggers": False})
+    get_logger("ours").info("after")
+    sink.end()
+
+    assert axiom.said == ["before", "after"]
+    assert sink.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "addresses"),
+    [
+        (None, Addresses("https://api.axiom.co", None)),
+        ("https://api.eu.axiom.co", Addresses("https://api.eu.axiom.co", None)),
+        (
+            "https://eu-central-1.aws.edge.axiom.co",
+            Addresses("https://api.axiom.co", "https://eu-central-1.aws.edge.axiom.co"),
+        ),
+    ],
+)
+def test_an_edge_deployment_is_told_from_axiom_s_own_address(
+    url: str | None, addresses: Addresses
+) -> None:
+    assert axiom_addresses(url) == addresses
+
+
+def test_lines_of_a_process_and_of_its_fork_arrive_though_both_end_at_once(axiom: Axiom) -> None:
+    script = """
+        import os, sys
+        from pims_pipeline.composition import set_up_logging
+        from pims_pipeline.observability.logging import get_logger
+        from pims_pipeline.settings import load_settings
+
+        set_up_logging(load_settings())
+        log = get_logger("ours")
+        log.info("parent", before=True)
+        child = os.fork()
+        if child == 0:
+            log.info("child")
+            sys.exit()
+        assert os.waitpid(child, 0)[1] == 0
+        log.info("parent", before=False)
+    """
+    done = subprocess.run(  # noqa: S603 - our own interpreter and words
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env={
+            **os.environ,
+            "AXIOM_TOKEN": axiom.token,
+            "AXIOM_DATASET": axiom.dataset,
+            "AXIOM_URL": axiom.address,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert sorted((event["event"], event.get("before")) for event in axiom.events) == [
+        ("child", None),
+        ("parent", False),
+        ("parent", True),
+    ]

@@ -1,0 +1,70 @@
+"""When a phase is late: two ticks without a success, counted from what counts."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from pims_pipeline.domain.alerts import OVERDUE_GRACE, ScheduleState
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.store.clinics import DEFAULT_SCHEDULES, ScheduleConfig
+from pims_pipeline.store.schedules import ClinicSchedule
+from pims_pipeline.sync.lateness import Punctuality, punctuality
+
+NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+PHASE = SyncType.INBOUND
+
+
+def schedule(
+    cron: str = "0 * * * *", zone: str = "UTC", changed: datetime = NOON
+) -> ClinicSchedule:
+    return ClinicSchedule(
+        clinic=Clinic(
+            id=UUID(int=1),
+            slug="alder",
+            name="Alder",
+            timezone=zone,
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+            is_active=True,
+        ),
+        config=ScheduleConfig(sync_schedules={**DEFAULT_SCHEDULES, PHASE: cron}),
+        scheduled_since=NOON - 99 * HOUR,
+        changed_at={PHASE: changed},
+    )
+
+
+def test_it_is_late_when_the_second_tick_has_had_its_time() -> None:
+    due_by = NOON + 2 * HOUR
+    last = due_by + OVERDUE_GRACE
+    stands = [punctuality(schedule(), PHASE, NOON, at) for at in (last - MINUTE, last)]
+    assert [each.is_late for each in stands] == [False, True]
+    assert {each.due_by for each in stands} == {due_by}
+    assert stands[1].next_due == NOON + 3 * HOUR
+
+
+def test_a_success_moves_what_is_due_and_a_tick_at_its_very_beginning_is_its_own() -> None:
+    stands = punctuality(schedule(), PHASE, NOON + 5 * HOUR, NOON + 5 * HOUR)
+    assert stands.due_by == NOON + 7 * HOUR
+
+
+def test_what_never_succeeded_is_late_from_when_its_schedule_began_to_count() -> None:
+    at = NOON + 3 * HOUR
+    assert punctuality(schedule(), PHASE, None, at).is_late
+    assert not punctuality(schedule(changed=at), PHASE, NOON - 50 * HOUR, at).is_late
+
+
+@pytest.mark.parametrize(
+    ("odd", "state"),
+    [
+        (schedule("off"), ScheduleState.OFF),
+        (schedule("soon"), ScheduleState.MALFORMED),
+        (schedule(zone="Nowhere/Land"), ScheduleState.MALFORMED),
+    ],
+)
+def test_without_a_timetable_nothing_is_due_or_late(
+    odd: ClinicSchedule, state: ScheduleState
+) -> None:
+    assert punctuality(odd, PHASE, None, NOON + 99 * HOUR) == Punctuality(schedule=state)
