@@ -6,15 +6,41 @@ with the same things. Loads no Dagster: most commands do without it.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.observability.alerts import LogNotifier, Notifier
+from pims_pipeline.observability.axiom import AxiomSink, axiom_ingest
+from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.registry import ProviderOptions
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
 from pims_pipeline.store.embedded import encryption_key, start_embedded
 from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.alerting import Alerting
+
+
+def set_up_logging(settings: Settings) -> None:
+    """Send this process's log lines to standard error, and to Axiom where that is set up."""
+    sink = None
+    if settings.axiom_token is not None and settings.axiom_dataset is not None:
+        token = settings.axiom_token.get_secret_value()
+        sink = AxiomSink(partial(axiom_ingest, token, settings.axiom_dataset, settings.axiom_url))
+    configure_logging(settings.log_level, settings.log_format, sink=sink)
+
+
+def alerting(settings: Settings) -> Alerting:
+    """How people are told of alerts: in Slack where that is set up, in the log elsewhere."""
+    notifier: Notifier = LogNotifier()
+    if settings.slack_bot_token is not None and settings.slack_channel is not None:
+        # A tenth of a second, which only those pay who use it.
+        from pims_pipeline.observability.slack import SlackNotifier  # noqa: PLC0415 - see above
+
+        token = settings.slack_bot_token.get_secret_value()
+        notifier = SlackNotifier(token, settings.slack_channel)
+    return Alerting(notifier=notifier, dagster_pages=settings.dagster_pages())
 
 
 def database_url(settings: Settings) -> str:
@@ -56,7 +82,8 @@ def open_vault(settings: Settings) -> Vault:
     key = settings.encryption_key_bytes()
     if key is None:
         # Settings refuse a database elsewhere without a key, so this one is embedded.
-        return Vault.from_base64(encryption_key(settings.home))
+        retired = [key.get_secret_value() for key in settings.encryption_keys_retired]
+        return Vault.from_base64(encryption_key(settings.home), retired)
     return Vault(key, settings.retired_key_bytes())
 
 

@@ -13,13 +13,14 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.composition import (
+    alerting,
     database_url,
     deletion_policy,
     open_engine,
     open_vault,
     provider_options,
+    set_up_logging,
 )
-from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.providers.registry import build_provider
@@ -35,7 +36,7 @@ def defs() -> dg.Definitions:
         SettingsError: If a variable is wrong; names it.
     """
     settings = load_settings()
-    configure_logging(settings.log_level, settings.log_format)
+    set_up_logging(settings)
     # Dagster has handlers of its own; ours would say everything a second time.
     logging.getLogger("dagster").propagate = False
     return build_definitions(settings)
@@ -57,7 +58,10 @@ def build_definitions(
         open_vault=vault or partial(open_vault, settings),
         open_provider=lambda clinic: build_provider(clinic, options),
         clinics_at_once=settings.clinics_at_once,
+        clinics_per_run=settings.clinics_per_run,
+        retention_days=settings.retention_days,
         deletion_policy=deletion_policy(settings),
+        alerting=alerting(settings),
     )
     return code_location(sources, partition_start=settings.partition_start)
 

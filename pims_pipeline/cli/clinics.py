@@ -1,7 +1,9 @@
 """``pims clinics``: registering clinics and choosing when they are synced."""
 
 import ipaddress
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,11 +13,12 @@ from pims_pipeline.cli.errors import Misused, typed
 from pims_pipeline.cli.options import examples, json_option, slug_argument
 from pims_pipeline.cli.output import print_json, print_table
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.domain.clinics import Clinic, checked_slug, zone_named
+from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import (
+    MAX_BATCH,
     ScheduleConfig,
     add_clinic,
     all_clinics,
@@ -25,6 +28,11 @@ from pims_pipeline.store.clinics import (
     set_schedule_config,
 )
 from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.results import utc_text
+from pims_pipeline.sync.timetable import BadCron, next_ticks, parse_schedule, timetable
+
+_NEXT = 5
+"""How many times ahead are shown."""
 
 
 @click.group(cls=Group)
@@ -178,8 +186,10 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
 
 @clinics.command(
     epilog=examples(
+        "pims clinics schedule riverbend",
         'pims clinics schedule riverbend --inbound "*/10 7-19 * * *"',
         'pims clinics schedule riverbend --reconciliation "30 1 * * *" --lookback-days 14',
+        "pims clinics schedule riverbend --cases off",
     )
 )
 @slug_argument
@@ -187,14 +197,14 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
 @click.option("--cases", metavar="CRON", help="When medical records are fetched.")
 @click.option("--reconciliation", metavar="CRON", help="When deleted visits are looked for.")
 @click.option(
-    "--days-ahead", type=click.IntRange(0, 14), help="Days after today that a sync covers."
+    "--days-ahead", type=click.IntRange(0, DAYS_AHEAD), help="Days after today that a sync covers."
 )
 @click.option(
     "--lookback-days", type=click.IntRange(0, 365), help="Days before today that a sync covers."
 )
 @click.option(
     "--parallel-batch-size",
-    type=click.IntRange(1, 32),
+    type=click.IntRange(1, MAX_BATCH),
     help="Medical records fetched side by side.",
 )
 @json_option
@@ -211,54 +221,105 @@ def schedule(
     parallel_batch_size: int | None,
     as_json: bool,
 ) -> None:
-    """Choose when a clinic is synced, and how widely.
+    """Choose when a clinic is synced, and how widely; show the next times.
 
-    CRON expressions are read in the clinic's own time zone. What is not given stays.
+    CRON is minute, hour, day of the month, month and day of the week, read by the clinic's own
+    clocks; `off` keeps a phase from being synced by itself. What is not given stays. A time that
+    a clock change skips comes when the clocks have jumped; one that it repeats comes once.
     """
-    crons = {
-        phase: cron
-        for phase, cron in (
-            (SyncType.INBOUND, inbound),
-            (SyncType.CASES, cases),
-            (SyncType.RECONCILIATION, reconciliation),
-        )
-        if cron is not None
+    crons = _checked_crons(
+        {
+            SyncType.INBOUND: inbound,
+            SyncType.CASES: cases,
+            SyncType.RECONCILIATION: reconciliation,
+        }
+    )
+    given = {
+        "days_ahead": days_ahead,
+        "lookback_days": lookback_days,
+        "parallel_batch_size": parallel_batch_size,
     }
-    numbers = {
-        name: number
-        for name, number in (
-            ("days_ahead", days_ahead),
-            ("lookback_days", lookback_days),
-            ("parallel_batch_size", parallel_batch_size),
-        )
-        if number is not None
-    }
-    if not crons and not numbers:
-        raise Misused(f"nothing to change; see `pims clinics schedule {slug} --help`")
-    for phase, cron in crons.items():
-        _check_cron(phase, cron)
+    numbers = {name: number for name, number in given.items() if number is not None}
     with open_store(settings) as store, transaction(store.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
         config = schedule_config(connection, clinic)
-        config = replace(config, **numbers, sync_schedules={**config.sync_schedules, **crons})
-        set_schedule_config(connection, clinic, config)
-    if as_json:
-        print_json(_document(clinic, config))
-    else:
-        click.echo(f"{slug} is synced as chosen from now on; `pims clinics list` shows how.")
+        if crons or numbers:
+            config = replace(config, **numbers, sync_schedules={**config.sync_schedules, **crons})
+            set_schedule_config(connection, clinic, config)
+    _print_schedule(clinic, config, datetime.now(UTC), as_json=as_json)
 
 
-def _check_cron(phase: SyncType, cron: str) -> None:
-    """Refuse what Dagster's scheduler would refuse later."""
-    import dagster as dg  # noqa: PLC0415 - costs seconds
+def _checked_crons(crons: Mapping[SyncType, str | None]) -> dict[SyncType, str]:
+    """The expressions that were given, if each can be read."""
+    given = {phase: cron.strip() for phase, cron in crons.items() if cron is not None}
+    problems = []
+    for phase, cron in given.items():
+        try:
+            parse_schedule(cron)
+        except BadCron as error:
+            problems.append(f"--{phase}: {error}")
+    if problems:
+        raise Misused("; ".join(problems))
+    return given
 
+
+@dataclass(frozen=True, slots=True)
+class _Upcoming:
+    """A phase's next times in UTC; or why there are none."""
+
+    ticks: Sequence[datetime] = ()
+    problem: str | None = None
+
+
+def _upcoming(clinic: Clinic, cron: str, now: datetime) -> _Upcoming:
     try:
-        dg.ScheduleDefinition(job_name="any", cron_schedule=cron)
-    except dg.DagsterInvalidDefinitionError as error:
-        raise Misused(
-            f"--{phase}: {cron!r} is not a cron expression; write minute, hour, day of the month, "
-            'month and day of the week, such as "*/15 * * * *"'
-        ) from error
+        read = timetable(clinic, cron)
+    except ValueError as error:
+        return _Upcoming(problem=str(error))
+    if read is None or not clinic.is_active:
+        return _Upcoming()
+    return _Upcoming(next_ticks(read.cron, read.zone, now, _NEXT))
+
+
+def _print_schedule(
+    clinic: Clinic, config: ScheduleConfig, now: datetime, *, as_json: bool
+) -> None:
+    upcoming = {
+        phase: _upcoming(clinic, cron, now) for phase, cron in config.sync_schedules.items()
+    }
+    if as_json:
+        document = _document(clinic, config)
+        document["nextTicks"] = {
+            str(phase): [utc_text(tick) for tick in each.ticks] for phase, each in upcoming.items()
+        }
+        document["problems"] = {
+            str(phase): each.problem for phase, each in upcoming.items() if each.problem
+        }
+        print_json(document)
+        return
+    print_table(
+        ["Phase", "Schedule", f"Next, by clocks in {clinic.timezone}", "UTC"],
+        (row for phase, each in upcoming.items() for row in _rows(clinic, config, phase, each)),
+        empty="",
+    )
+    click.echo(
+        f"A sync covers today and {config.days_ahead} days ahead; reconciliation also "
+        f"{config.lookback_days} days back."
+    )
+    if not clinic.is_active:
+        click.echo(f"{clinic.slug} was deactivated; it is not synced.", err=True)
+
+
+def _rows(
+    clinic: Clinic, config: ScheduleConfig, phase: SyncType, upcoming: _Upcoming
+) -> Iterator[tuple[str, str, str, str]]:
+    names = (str(phase), config.sync_schedules[phase])
+    if not upcoming.ticks:
+        yield (*names, upcoming.problem or "never", "")
+    for tick in upcoming.ticks:
+        local = tick.astimezone(clinic.zone)
+        yield (*names, f"{local:%a %Y-%m-%d %H:%M %z}", f"{tick:%Y-%m-%d %H:%M}")
+        names = ("", "")
 
 
 @clinics.command(

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -18,18 +17,10 @@ from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.credentials import credential_status
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import PHASES_OF, SyncScope
+from pims_pipeline.sync.run_tags import JOB_OF
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
-
-_JOBS: Mapping[SyncScope, str] = MappingProxyType(
-    {
-        "inbound": "inbound_sync",
-        "cases": "case_sync",
-        "reconcile": "reconciliation_sync",
-        "full": "full_sync",
-    }
-)
 
 _STOPPED = "it was stopped; the next sync does what was left"
 
@@ -96,7 +87,7 @@ def run_locally(
             with progress_bar(PHASES_OF[scope], windows, lambda: _audits(store, run_id)):
                 outcome = run_in_process(
                     definitions,
-                    _JOBS[scope],
+                    JOB_OF[scope],
                     slugs=[clinic.slug],
                     window=window,
                     partition_start=store.settings.partition_start,

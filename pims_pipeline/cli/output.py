@@ -4,7 +4,6 @@ Results go to standard output, everything else to standard error.
 """
 
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -25,16 +24,26 @@ def print_json(document: Mapping[str, Any]) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """Print a table on standard output, or on standard error that it would be empty."""
-    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
+    table = table_of(headings, rows)
     if not table.row_count:
         click.echo(empty, err=True)
         return
-    on_terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if on_terminal else _WIDE
+    results_console().print(table)
+
+
+def results_console() -> Console:
+    """Standard output as wide as it is; wide enough for everything where it is no terminal."""
+    width = None if sys.stdout.isatty() else _WIDE
     # Names hold brackets at times; they are no markup.
-    Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False).print(table)
+    return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+
+
+def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """The table as the terminal shows it."""
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def age(moment: datetime | None, now: datetime) -> str:

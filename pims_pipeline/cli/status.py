@@ -1,53 +1,134 @@
-"""``pims status``: how each clinic stands."""
+"""``pims status``: how each clinic stands, once or refreshed until it is stopped."""
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+from sqlalchemy import Engine
 
+from pims_pipeline.cli.interrupts import interruptible
 from pims_pipeline.cli.options import examples, json_option
-from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.output import age, print_json, print_table, results_console, table_of
 from pims_pipeline.cli.runtime import Command, open_store
+from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinic_states import ClinicState, clinic_state
-from pims_pipeline.store.clinics import all_clinics
+from pims_pipeline.store.clinic_states import ClinicState, clinic_states
+from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
+
+_HEADINGS = ["Clinic", *map(str, SyncType), "Login", "Session", "Holds", "Dead letters", "Skipped"]
+_NONE = "No clinic is registered; `pims clinics add --help` tells how."
+_DEFAULT_SECONDS = 5
+_NOT_ACTIVE = Punctuality(schedule=ScheduleState.OFF)
 
 
 @click.command(
     cls=Command,
     epilog=examples(
         "pims status",
+        "pims status --watch",
+        "pims status --watch 30 --clinic riverbend",
         "pims status --json",
     ),
 )
+@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
+@click.option(
+    "--watch",
+    "seconds",
+    type=click.FloatRange(min=0.5),
+    is_flag=False,
+    flag_value=_DEFAULT_SECONDS,
+    metavar="[SECONDS]",
+    help=f"Refresh every so many seconds ({_DEFAULT_SECONDS} unless given) until Ctrl-C.",
+)
 @json_option
 @click.pass_obj
-def status(settings: Settings, *, as_json: bool) -> None:
+def status(settings: Settings, *, slug: str | None, seconds: float | None, as_json: bool) -> None:
     """Show how each clinic stands.
 
-    For each phase, when it last succeeded (and how it ended since, if it did not); whether the
-    login works and a session is at hand; the windows whose deletions wait for a person, and the
-    records that could not be read or fetched.
+    For each phase, when it last succeeded (and how it ended since, if it did not), when it is due
+    next, and whether it is late: two of its times passed without a success. Then whether the login
+    works and a session is at hand; the windows whose deletions wait for a person, the records that
+    could not be read or fetched, and the times at which a sync was still going.
     """
-    now = datetime.now(UTC)
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        states = [clinic_state(connection, each, now) for each in all_clinics(connection)]
+    if seconds is not None and as_json:
+        raise click.UsageError(
+            "--watch is for people and --json for programs, which can ask again as they like; "
+            "give one of them"
+        )
+    with open_store(settings) as store:
+
+        def look() -> tuple[list[ClinicState], datetime]:
+            return _states(store.engine, slug)
+
+        if seconds is not None:
+            _watch(look, seconds)
+            return
+        states, now = look()
     if as_json:
         clinics = [_document(state, now) for state in states]
         print_json({"clinics": clinics, "timestamp": utc_text(now)})
         return
-    print_table(
-        ["Clinic", *map(str, SyncType), "Login", "Session", "Holds", "Dead letters"],
-        (_row(state, now) for state in states),
-        empty="No clinic is registered; `pims clinics add --help` tells how.",
-    )
+    print_table(_HEADINGS, (_row(state, now) for state in states), empty=_NONE)
+
+
+def _states(engine: Engine, slug: str | None) -> tuple[list[ClinicState], datetime]:
+    """How things stand now, of one clinic or of all.
+
+    Raises:
+        UnknownClinic: If there is no such clinic.
+    """
+    now = datetime.now(UTC)
+    with transaction(engine) as connection:
+        states = clinic_states(connection, now)
+    if slug is None:
+        return states, now
+    chosen = [state for state in states if state.clinic.slug == slug]
+    if not chosen:
+        raise UnknownClinic([slug])
+    return chosen, now
+
+
+def _watch(look: Callable[[], tuple[list[ClinicState], datetime]], seconds: float) -> None:
+    """Show the table anew until Ctrl-C, which is how this ends well.
+
+    In place on a terminal; elsewhere one table after the other.
+    """
+    console = results_console()
+    pause = Event()
+    with (
+        suppress(KeyboardInterrupt),
+        interruptible(),
+        Live(console=console, auto_refresh=False) as live,
+    ):
+        while True:
+            picture = _picture(*look())
+            if console.is_terminal:
+                live.update(picture, refresh=True)
+            else:
+                console.print(picture)
+            pause.wait(seconds)
+
+
+def _picture(states: Sequence[ClinicState], now: datetime) -> RenderableType:
+    when = Text(f"{now.astimezone():%H:%M:%S}, Ctrl-C ends", style="dim")
+    if not states:
+        return Group(Text(_NONE), when)
+    return Group(table_of(_HEADINGS, (_row(state, now) for state in states)), when)
 
 
 def _row(state: ClinicState, now: datetime) -> list[str]:
     clinic = state.clinic
+    skipped = sum(each.skips.number for each in state.phases.values() if each.skips)
     return [
         clinic.slug if clinic.is_active else f"{clinic.slug} (inactive)",
         *(_phase_text(state, phase, now) for phase in SyncType),
@@ -55,15 +136,35 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
         state.session.status,
         str(state.open_holds),
         str(state.dead_letters),
+        str(skipped),
     ]
 
 
+def _punctuality(state: ClinicState, phase: SyncType, now: datetime) -> Punctuality:
+    if state.schedule is None:
+        return _NOT_ACTIVE
+    return punctuality(state.schedule, phase, state.phases[phase].last_worked, now)
+
+
 def _phase_text(state: ClinicState, phase: SyncType, now: datetime) -> str:
-    text = age(state.last_success.get(phase), now)
-    latest = state.latest.get(phase)
-    if latest is None or latest.status is AuditStatus.COMPLETED:
-        return text
-    return f"{text} ({latest.status.value})"
+    stands, known = _punctuality(state, phase, now), state.phases[phase]
+    text = age(known.last_success, now)
+    if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
+        text = f"{text} ({known.latest.status.value})"
+    if stands.is_late:
+        text = f"{text}, LATE"
+    return f"{text}, {_due_text(state, stands, now)}" if state.clinic.is_active else text
+
+
+def _due_text(state: ClinicState, stands: Punctuality, now: datetime) -> str:
+    """When the phase is due next, by the clinic's own clock."""
+    if stands.schedule is ScheduleState.MALFORMED:
+        return "bad schedule"
+    if stands.next_due is None:
+        return "off"
+    local, today = (each.astimezone(state.clinic.zone) for each in (stands.next_due, now))
+    shown = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%d %b %H:%M}"
+    return f"next {shown}"
 
 
 def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
@@ -77,8 +178,8 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
         "credentials": state.credentials,
         "session": {
             "status": session.status,
-            "expiresAt": utc_text(session.expires_at) if session.expires_at else None,
-            "lastUsedAt": utc_text(session.last_used_at) if session.last_used_at else None,
+            "expiresAt": _text(session.expires_at),
+            "lastUsedAt": _text(session.last_used_at),
         },
         "openHolds": state.open_holds,
         "deadLetters": state.dead_letters,
@@ -86,11 +187,15 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
 
 
 def _phase(state: ClinicState, phase: SyncType, now: datetime) -> dict[str, Any]:
-    success = state.last_success.get(phase)
-    latest = state.latest.get(phase)
+    stands, known = _punctuality(state, phase, now), state.phases[phase]
+    success, latest = known.last_success, known.latest
     return {
-        "lastSuccessAt": utc_text(success) if success else None,
+        "lastSuccessAt": _text(success),
         "ageSeconds": max(0, round((now - success).total_seconds())) if success else None,
+        "nextDueAt": _text(stands.next_due),
+        "schedule": stands.schedule.value,
+        "isLate": stands.is_late,
+        "ticksSkipped": known.skips.number if known.skips else 0,
         "latest": {
             "syncId": str(latest.id),
             "status": latest.status.value,
@@ -100,3 +205,7 @@ def _phase(state: ClinicState, phase: SyncType, now: datetime) -> dict[str, Any]
         if latest
         else None,
     }
+
+
+def _text(moment: datetime | None) -> str | None:
+    return utc_text(moment) if moment else None

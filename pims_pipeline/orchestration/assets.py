@@ -21,7 +21,7 @@ would stop every clinic of the run.
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -35,6 +35,16 @@ from pydantic import Field
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
 from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.observability.logging import bound_context
+from pims_pipeline.orchestration.catalog import (
+    ARCHITECTURE,
+    OWNERS,
+    RUNBOOK,
+    SYNC,
+    documents,
+    kept,
+    written,
+)
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.phases import (
     PhaseFunction,
@@ -44,6 +54,7 @@ from pims_pipeline.orchestration.phases import (
 )
 from pims_pipeline.orchestration.reports import ClinicReport, PhaseReport
 from pims_pipeline.orchestration.resources import VendorAccess
+from pims_pipeline.orchestration.scheduling import phases_of
 from pims_pipeline.store.clinics import schedule_config
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import UnknownHold
@@ -51,32 +62,92 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases
 from pims_pipeline.sync.inbound import sync_appointments
 from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
+from pims_pipeline.sync.run_tags import PHASE_TAG, clinic_tags, clinics_tagged
 from pims_pipeline.sync.session import ProviderSession
 
-GROUP = "pims"
-OWNERS = ["team:platform"]
 Number = TypeVar("Number", int, float)
+
+MAX_TAGGED = 100
+"""Clinics of a run that was started by hand up to which it is tagged with each of them."""
+
+VENDOR_POOL = "vendors"
+"""Every step that asks vendors is in it: ``dagster.yaml`` limits the runs that have such."""
 
 VENDOR_DIARY = dg.AssetSpec(
     "vendor_diary",
-    description="The clinics' diaries, as kept in their practice management systems.",
-    group_name=GROUP,
+    description="The clinics' diaries, as kept in their practice management systems. "
+    "Asked for in listings of at most 31 days; nothing is ever written there.",
+    group_name=SYNC,
     kinds={"api"},
+    metadata=documents(f"{RUNBOOK}#errors-from-the-vendor"),
 )
 VENDOR_CONSULTATIONS = dg.AssetSpec(
     "vendor_consultations",
-    description="The medical records, as kept in the clinics' practice management systems.",
-    group_name=GROUP,
+    description="The medical records, as kept in the clinics' practice management systems. "
+    "Asked for one by one, a visit's when it is due.",
+    group_name=SYNC,
     kinds={"api"},
+    metadata=documents(f"{RUNBOOK}#errors-from-the-vendor"),
 )
 CASES = dg.AssetSpec(
     "cases",
     deps=["appointments", "consultations", "reconciliation"],
-    description="The table of cases that applications read and people work with.",
-    group_name=GROUP,
+    description="The table of cases that applications read and people work with. "
+    "What people change on a case stands: see docs/decisions/0006-people-edits-stand.md. "
+    "`pims cases show ID` tells a case's whole story.",
+    group_name=SYNC,
     owners=OWNERS,
     kinds={"postgres", "table"},
+    metadata={**kept("cases"), **documents(f"{RUNBOOK}#a-case-looks-wrong")},
 )
+CASE_EVENTS = dg.AssetSpec(
+    "case_events",
+    deps=["appointments", "consultations", "reconciliation"],
+    description="Every change of every case: before, after, and the audit, run and partition "
+    "that made it. Only ever added to.",
+    group_name=SYNC,
+    owners=OWNERS,
+    kinds={"postgres", "table"},
+    metadata={**kept("case_events"), **documents(f"{ARCHITECTURE}#tables")},
+)
+
+_APPOINTMENTS = """\
+The vendor's diary, landed, and the cases it makes, moves and restores.
+
+**From** one listing of the clinic's diary per window of at most 31 days, each record compared with
+what was landed before.
+
+**A partition** is one business date of one clinic, in its own time zone; it is materialized when a
+whole listing that covers it was landed and applied.
+
+**When it fails**, nothing of the window was written, and later phases of the run leave the clinic's
+dates alone; other clinics are not affected. The failed step names clinic, window and error: look
+the error up in docs/runbook.md, "Errors from the vendor". The next scheduled sync tries again."""
+
+_CONSULTATIONS = """\
+The medical records of past visits, put on their cases as `metadata.consultation`.
+
+**From** one question to the vendor for each visit whose record is due: never had, changed since, or
+old enough to be looked at again.
+
+**A partition** is one business date of one clinic, in its own time zone; it is materialized when
+every record that was due has been asked for.
+
+**When it fails**, no record could be had for the whole window. Single records that cannot be had do
+not fail it: they become dead letters and are tried again. Look the error up in docs/runbook.md,
+"Errors from the vendor"; dead letters under "Dead letters"."""
+
+_RECONCILIATION = """\
+Cases whose visit is gone at the vendor, retired (soft-deleted); or held for a person to decide.
+
+**From** a complete listing, and one look-up at the vendor for each visit missing from it.
+
+**A partition** is one business date of one clinic, in its own time zone; it is materialized when
+its cases were compared with the diary, also when their retirement is held.
+
+**When it fails**, nothing was retired: look the error up in docs/runbook.md, "Errors from the
+vendor". When the check `deletion_guard` fails, too much vanished at once: see "deletion_guard"
+there, and `pims holds list`."""
 
 
 class EnrichmentConfig(dg.Config):
@@ -147,7 +218,8 @@ def build_assets(
         partitions,
         SyncType.INBOUND,
         deps=[VENDOR_DIARY],
-        description="The vendor's diary, landed, and the cases it makes, moves and restores.",
+        description=_APPOINTMENTS,
+        writes=("pims_appointments", "cases", "case_events", "sync_failures"),
     )
     def appointments(
         context: dg.AssetExecutionContext,
@@ -163,7 +235,8 @@ def build_assets(
         partitions,
         SyncType.CASES,
         deps=[appointments, VENDOR_CONSULTATIONS],
-        description="The medical records of past visits, put on their cases.",
+        description=_CONSULTATIONS,
+        writes=("cases", "case_events", "sync_failures"),
     )
     def consultations(
         context: dg.AssetExecutionContext,
@@ -178,7 +251,8 @@ def build_assets(
         partitions,
         SyncType.RECONCILIATION,
         deps=[appointments],
-        description="Cases whose visit is gone at the vendor, retired; or held for a person.",
+        description=_RECONCILIATION,
+        writes=("cases", "case_events", "reconciliation_holds"),
     )
     def reconciliation(
         context: dg.AssetExecutionContext,
@@ -189,7 +263,8 @@ def build_assets(
         reconcile = partial(_reconcile, config=config)
         return run_phase(context, provider, ledger, SyncType.RECONCILIATION, reconcile)
 
-    return [appointments, consultations, reconciliation, VENDOR_DIARY, VENDOR_CONSULTATIONS, CASES]
+    external = [VENDOR_DIARY, VENDOR_CONSULTATIONS, CASES, CASE_EVENTS]
+    return [appointments, consultations, reconciliation, *external]
 
 
 def _asset(
@@ -198,6 +273,7 @@ def _asset(
     *,
     deps: Sequence[dg.AssetSpec | dg.AssetsDefinition],
     description: str,
+    writes: Sequence[str],
 ) -> Callable[[Callable[..., PhaseReport]], dg.AssetsDefinition]:
     """The decorator of the three assets, with what they have in common."""
     with warnings.catch_warnings():
@@ -209,10 +285,15 @@ def _asset(
             partitions_def=partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),
             io_manager_key="reports",
-            group_name=GROUP,
+            pool=VENDOR_POOL,
+            group_name=SYNC,
             owners=OWNERS,
             kinds={"python", "postgres"},
-            tags={"pims/phase": phase.value},
+            tags={PHASE_TAG: phase.value},
+            metadata={
+                **written(*writes),
+                **documents(f"{RUNBOOK}#errors-from-the-vendor", f"{ARCHITECTURE}#one-clinics-day"),
+            },
         )
 
 
@@ -254,9 +335,12 @@ def run_phase(
     Threads do the work; everything is told to Dagster from this one.
     """
     selection = selected_days(context.partition_keys)
+    _tag(context, selection, sync_type)
 
     def work(slug: str, days: Sequence[date], stop: Event) -> ClinicReport:
-        return work_on_clinic(provider.context, slug, days, phase, stop=stop, ledger=ledger)
+        run = provider.context
+        with bound_context(clinic=slug, phase=sync_type.value, run_id=run.run_id):
+            return work_on_clinic(run, slug, days, phase, stop=stop, ledger=ledger)
 
     reports = []
     for clinic in side_by_side(selection, work, at_once=provider.clinics_at_once):
@@ -274,6 +358,21 @@ def run_phase(
         for key, metadata in report.partitions():
             context.add_asset_metadata(metadata, partition_key=key)
     return report
+
+
+def _tag(context: dg.AssetExecutionContext, slugs: Collection[str], sync_type: SyncType) -> None:
+    """Let a run that somebody started by hand be found by clinic and phase too."""
+    run = context.run
+    phases = [phase for phase in SyncType if phase in phases_of(run)]
+    if phases[:1] != [sync_type]:
+        return
+    tags: dict[str, str] = {}
+    if len(slugs) <= MAX_TAGGED and not clinics_tagged(run.tags):
+        tags |= clinic_tags(slugs)
+    if PHASE_TAG not in run.tags and len(phases) in {1, len(SyncType)}:
+        tags[PHASE_TAG] = "full" if len(phases) > 1 else sync_type.value
+    if tags:
+        context.instance.add_run_tags(run.run_id, tags)
 
 
 def _lines(clinic: ClinicReport) -> Iterator[str]:

@@ -11,13 +11,13 @@ clinics go on (see ``assets``). A warning does neither.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import table
@@ -191,6 +191,14 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
 }
 """By asset: the phase that makes it, and its checks, each with whether it is blocking."""
 
+DAILY_CHECKS: list[tuple[SyncType, Judge]] = [
+    (SyncType.INBOUND, appointments_idempotent),
+    (SyncType.CASES, consultations_idempotent),
+    (SyncType.RECONCILIATION, reconciliation_idempotent),
+    (SyncType.RECONCILIATION, no_live_case_deleted),
+]
+"""What is judged once more every day: see ``maintenance``. None of it asks a vendor."""
+
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
     """The checks of ``CHECKS``."""
@@ -206,7 +214,13 @@ def _check(
 ) -> dg.AssetChecksDefinition:
     name = judge.__name__
 
-    @dg.asset_check(asset=asset, name=name, description=judge.__doc__, blocking=blocking)
+    @dg.asset_check(
+        asset=asset,
+        name=name,
+        description=f"{judge.__doc__} {what_to_do(name)}",
+        blocking=blocking,
+        metadata=documents(f"{RUNBOOK}#{name}"),
+    )
     def check(
         context: dg.AssetCheckExecutionContext,
         store: dg.ResourceParam[Engine],
@@ -243,25 +257,28 @@ def _windows(
         # An unknown clinic has failed in the asset already.
         if (clinic := clinics.get(slug)) is None:
             continue
-        judge = partial(Judged, engine, rules, clinic)
         looked_at = [
             day for day in days if sync_type is SyncType.INBOUND or not ledger.reason(slug, day)
         ]
         for window in windows_of(looked_at):
+            if not audits:
+                yield judge_alone(engine, rules, clinic, sync_type, window)
+                continue
             of_run = [a for a in audits if a.clinic_id == clinic.id and a.window.covers(window)]
-            yield judge(
-                window,
-                of_run[-1] if of_run else _earlier(engine, clinic, sync_type, window, audits),
-                bool(audits),
-            )
+            audit = of_run[-1] if of_run else None
+            yield Judged(engine, rules, clinic, window, audit, in_this_run=True)
 
 
-def _earlier(
-    engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRange, audits: list[Audit]
-) -> Audit | None:
-    """For a check that runs by itself: the phase's last audit, if it was over the window."""
-    if audits:
-        return None
+def judge_alone(
+    engine: Engine, rules: Rules, clinic: Clinic, sync_type: SyncType, window: DateRange
+) -> Judged:
+    """The window as a check judges it that runs by itself, without the phase."""
+    audit = _latest(engine, clinic, sync_type, window)
+    return Judged(engine, rules, clinic, window, audit, in_this_run=False)
+
+
+def _latest(engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRange) -> Audit | None:
+    """The phase's last audit, if it was over the window."""
     with transaction(engine) as connection:
         latest = latest_audits(connection, clinic.id)
     return next(
@@ -287,10 +304,16 @@ def _result(
         passed=not findings,
         severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
         metadata={
-            "windows": len(windows),
-            "partitions": sum(len(judged.window) for judged in windows),
-            "partitions_with_findings": len(
-                {f"{judged.clinic.slug}|{day}" for judged, _ in findings for day in judged.window}
+            "windows": dg.MetadataValue.int(len(windows)),
+            "partitions": dg.MetadataValue.int(sum(len(judged.window) for judged in windows)),
+            "partitions_with_findings": dg.MetadataValue.int(
+                len(
+                    {
+                        f"{judged.clinic.slug}|{day}"
+                        for judged, _ in findings
+                        for day in judged.window
+                    }
+                )
             ),
             **({"findings": table(rows)} if rows else {}),
         },

@@ -36,6 +36,7 @@ from pims_pipeline.orchestration.partitions import (
 )
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.run_tags import clinic_tags
 from pims_pipeline.sync.windows import check_window
 
 CODE_LOCATION = "pims_pipeline"
@@ -112,7 +113,12 @@ def run_in_process(
         job_def=job.get_definition(),
         run_id=run_id,
         run_config=run_config,
-        tags={**job.get_definition().run_tags, **(tags or {}), **range_tags(found[0], window)},
+        tags={
+            **job.get_definition().run_tags,
+            **clinic_tags(slugs),
+            **(tags or {}),
+            **range_tags(found[0], window),
+        },
         remote_job_origin=job_origin(job_name),
     )
     result = execute_run(job, run, instance)

@@ -8,12 +8,17 @@ from datetime import date
 
 import dagster as dg
 
+from pims_pipeline.orchestration.alerting import alerting
 from pims_pipeline.orchestration.assets import build_assets
 from pims_pipeline.orchestration.checks import build_checks
+from pims_pipeline.orchestration.daily_report import build_daily_report
+from pims_pipeline.orchestration.freshness import build_freshness_checks, build_freshness_sensor
 from pims_pipeline.orchestration.jobs import EXECUTOR, build_jobs
+from pims_pipeline.orchestration.maintenance import build_maintenance
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.resources import Sources, build_resources
-from pims_pipeline.orchestration.sensors import clinic_partitions
+from pims_pipeline.orchestration.schedules import build_clockwork
+from pims_pipeline.orchestration.sensors import build_scheduled_syncs, clinic_partitions
 
 
 def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
@@ -23,11 +28,21 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
         sources: What runs work with.
         partition_start: The first business date that has partitions.
     """
+    jobs = build_jobs()
+    scheduled_syncs = build_scheduled_syncs(
+        jobs, partition_start=partition_start, clinics_per_run=sources.clinics_per_run
+    )
+    clockwork = build_clockwork(partition_start)
     return dg.Definitions(
-        assets=build_assets(clinic_days(partition_start)),
-        asset_checks=build_checks(),
-        jobs=build_jobs(),
-        sensors=[clinic_partitions],
+        assets=[
+            *build_assets(clinic_days(partition_start)),
+            build_maintenance(),
+            build_daily_report(partition_start),
+        ],
+        asset_checks=[*build_checks(), *build_freshness_checks()],
+        jobs=[*jobs, *clockwork.jobs],
+        schedules=clockwork.schedules,
+        sensors=[clinic_partitions, scheduled_syncs, alerting, build_freshness_sensor()],
         resources=build_resources(sources),
         executor=EXECUTOR,
     )

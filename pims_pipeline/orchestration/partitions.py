@@ -11,7 +11,7 @@ from datetime import date
 import dagster as dg
 from dagster import DagsterInstance
 
-from pims_pipeline.domain.clinics import DAYS_AHEAD, DateRange
+from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, DateRange
 
 CLINICS = dg.DynamicPartitionsDefinition(name="clinics")
 """The active clinics' slugs; ``sensors.clinic_partitions`` keeps them so."""
@@ -44,8 +44,16 @@ def registered_clinics(instance: DagsterInstance) -> list[str]:
     return list(instance.get_dynamic_partitions(_name()))
 
 
+def in_order_of_registration(clinics: Iterable[Clinic]) -> list[str]:
+    """The slugs, so that clinics which are often due together become neighbours.
+
+    Those of one time zone have the same day, and schedules that mean the same moment.
+    """
+    return [each.slug for each in sorted(clinics, key=lambda each: (each.timezone, each.slug))]
+
+
 def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[str]:
-    """Make partitions for clinics that have none; gives the slugs of those."""
+    """Make partitions for clinics that have none, in this order; gives the slugs of those."""
     known = set(registered_clinics(instance))
     new = [slug for slug in dict.fromkeys(slugs) if slug not in known]
     if new:
@@ -53,21 +61,32 @@ def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[st
     return new
 
 
-def boxes(instance: DagsterInstance, slugs: Iterable[str]) -> list[tuple[str, str]]:
-    """The first and last clinic of each run that it takes to cover exactly ``slugs``.
+def neighbours(
+    order: Iterable[str], slugs: Iterable[str], *, at_most: int | None = None
+) -> list[list[str]]:
+    """The fewest rows of clinics without a stranger in between that hold exactly ``slugs``.
 
     A run covers every clinic that lies between two others in the order of their
     registration, so clinics that are not neighbours need runs of their own.
+
+    Args:
+        order: Every clinic, in the order of registration; what is not in it is left out.
+        slugs: The clinics wanted.
+        at_most: How many may be in a row.
     """
     wanted = set(slugs)
-    found: list[tuple[str, str]] = []
-    before: str | None = None
-    for slug in registered_clinics(instance):
+    rows: list[list[str]] = [[]]
+    for slug in order:
+        if slug not in wanted or len(rows[-1]) == at_most:
+            rows.append([])
         if slug in wanted:
-            first = found.pop()[0] if before in wanted and found else slug
-            found.append((first, slug))
-        before = slug
-    return found
+            rows[-1].append(slug)
+    return [row for row in rows if row]
+
+
+def boxes(instance: DagsterInstance, slugs: Iterable[str]) -> list[tuple[str, str]]:
+    """The first and last clinic of each run that it takes to cover exactly ``slugs``."""
+    return [(row[0], row[-1]) for row in neighbours(registered_clinics(instance), slugs)]
 
 
 def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:

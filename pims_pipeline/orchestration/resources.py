@@ -18,7 +18,9 @@ from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.context import ProviderFactory, SyncContext
+from pims_pipeline.sync.alerting import Alerting
+from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
+from pims_pipeline.sync.run_tags import sync_id_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +32,29 @@ class Sources:
         open_vault: Gives the vault that decrypts credentials.
         open_provider: Gives a provider for a clinic that is not logged in yet.
         clinics_at_once: How many clinics are worked on side by side.
+        clinics_per_run: How many clinics a scheduled run may have.
+        retention_days: How long is kept what nobody asks for any more.
+        alerting: How people are told of alerts.
     """
 
     open_store: Callable[[], AbstractContextManager[Engine]]
     open_vault: Callable[[], Vault]
     open_provider: ProviderFactory
     clinics_at_once: int = 8
+    clinics_per_run: int = 50
+    retention_days: int = 400
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
+    alerting: Alerting = field(default_factory=Alerting)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What checks judge by, without a way to any vendor."""
+    """What checks and the maintenance go by, without a way to any vendor."""
 
     enrichment: EnrichmentPolicy
     deletion: DeletionPolicy
+    retention_days: int = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class VendorAccess:
 
 
 def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
-    """The resources by name: ``store``, ``provider``, ``rules``, ``ledger``, ``reports``.
+    """The resources of runs and sensors, by the names that those ask for.
 
     The in-process executor makes each once per run and lets go of it at the run's end,
     also when the run is interrupted.
@@ -84,12 +93,13 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                 open_provider=sources.open_provider,
                 run_id=init.run.run_id,
                 liveness=liveness,
+                sync_id=SyncIdOnce(sync_id_of(init.run.tags)),
                 enrichment_policy=sources.enrichment_policy,
                 deletion_policy=sources.deletion_policy,
             )
             yield VendorAccess(context, sources.clinics_at_once)
 
-    rules = Rules(sources.enrichment_policy, sources.deletion_policy)
+    rules = Rules(sources.enrichment_policy, sources.deletion_policy, sources.retention_days)
     return {
         "store": dg.ResourceDefinition(store, description="The database of cases."),
         "provider": dg.ResourceDefinition(
@@ -98,7 +108,10 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             description="Opens a logged-in provider for a clinic; secrets stay in the vault.",
         ),
         "rules": dg.ResourceDefinition(
-            lambda _: rules, description="When to ask again, and how much may vanish at once."
+            lambda _: rules, description="When to ask again, how much may vanish, what is kept."
+        ),
+        "alerts": dg.ResourceDefinition(
+            lambda _: sources.alerting, description="How people are told of alerts."
         ),
         "ledger": dg.ResourceDefinition(
             lambda _: RunLedger(), description="What later phases of the run must leave alone."

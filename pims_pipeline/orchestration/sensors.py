@@ -1,30 +1,51 @@
-"""The sensor that keeps the clinics' partitions in step with the registered clinics.
+"""The sensors: clinics' partitions as clinics are registered, and runs as schedules say.
 
-Deciding is pure; reading and asking Dagster stands around it. A read that fails raises: it
-is not the news that there are no clinics.
+Deciding is pure (here, in ``scheduling`` and in ``sync/timetable.py``); reading and asking
+Dagster stands around it. A read that fails raises: it is not the news that there are no
+clinics, or that nothing is due.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 import dagster as dg
 from dagster import DagsterInstance
 
-# Dagster has no public name for a backfill's status.
+# What define_asset_job gives has no public name.
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+# Nor has a backfill's status.
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from sqlalchemy import Engine
 
-from pims_pipeline.orchestration.partitions import CLINICS, clinics_between, registered_clinics
+from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.orchestration.partitions import (
+    CLINICS,
+    clinics_between,
+    in_order_of_registration,
+    register_clinics,
+    registered_clinics,
+)
+from pims_pipeline.orchestration.scheduling import (
+    UNFINISHED,
+    end_abandoned_runs,
+    moment_told,
+    places_decided,
+    places_going,
+    run_requests,
+    sort_out,
+)
 from pims_pipeline.store.clinics import active_clinics
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.schedules import SkippedTick, active_schedules, record_skips
+from pims_pipeline.sync.timetable import Decision, DueTick, decide
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+DECIDING_SECONDS = 30
+"""How often schedules are looked at; a tick waits no longer."""
+
+log = get_logger(__name__)
 
 UNFINISHED_BACKFILLS = [
     BulkActionStatus.REQUESTED,
@@ -74,7 +95,7 @@ def clinic_partitions(
 ) -> dg.SensorResult | dg.SkipReason:
     """One look at both sides."""
     with transaction(store) as connection:
-        active = [clinic.slug for clinic in active_clinics(connection)]
+        active = in_order_of_registration(active_clinics(connection))
     known = registered_clinics(context.instance)
     if set(active) == set(known):
         return dg.SkipReason("every active clinic has its partitions, and no other has")
@@ -89,3 +110,115 @@ def _requests(
         yield CLINICS.build_add_request(changes.add)
     if changes.remove:
         yield CLINICS.build_delete_request(changes.remove)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheduler:
+    """Looks at the schedules once, with what it needs for that.
+
+    Attributes:
+        partition_start: The first business date that has partitions.
+        clinics_per_run: How many clinics a run may have.
+    """
+
+    engine: Engine
+    instance: DagsterInstance
+    partition_start: date
+    clinics_per_run: int
+
+    def look(self, cursor: str | None, now: datetime) -> dg.SensorResult:
+        """The runs that are due at ``now``, and the cursor to go on from.
+
+        Args:
+            cursor: Up to when everything has been dealt with; what is no moment counts as
+                the very first look.
+            now: Aware.
+        """
+        since = moment_told(cursor)
+        with transaction(self.engine) as connection:
+            schedules = active_schedules(connection)
+        decision = decide(schedules, since, now)
+        if decision.started_over or (cursor and since is None):
+            log.warning("schedules_start_over", cursor=cursor, now=now.isoformat())
+        for run_id in end_abandoned_runs(self.instance, self.engine, now):
+            log.warning("abandoned_run_ended", run_id=run_id)
+        requests = self._requests(decision, since, now) if decision.due and since else []
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else "nothing is due that could be started",
+            cursor=decision.until.isoformat(),
+        )
+
+    def _requests(self, decision: Decision, since: datetime, now: datetime) -> list[dg.RunRequest]:
+        # Clinics that another sensor has not come to yet; their ticks are not to be lost.
+        register_clinics(
+            self.instance,
+            in_order_of_registration({each.schedule.clinic for each in decision.due}),
+        )
+        order = registered_clinics(self.instance)
+        found = sort_out(
+            decision.due,
+            going=places_going(self.instance, order),
+            decided=places_decided(self.instance, since, now, order),
+        )
+        self._count(found.skip)
+        return run_requests(
+            self.instance,
+            found.launch,
+            now=now,
+            partition_start=self.partition_start,
+            clinics_per_run=self.clinics_per_run,
+        )
+
+    def _count(self, skipped: Sequence[DueTick]) -> None:
+        with transaction(self.engine) as connection:
+            record_skips(
+                connection,
+                [SkippedTick(each.schedule.clinic.id, each.phase, each.tick) for each in skipped],
+            )
+        for each in skipped:
+            log.warning(
+                "tick_skipped",
+                clinic=each.slug,
+                phase=each.phase,
+                tick=each.tick.isoformat(),
+                reason="a run of the phase is still going",
+            )
+
+
+def build_scheduled_syncs(
+    jobs: Sequence[UnresolvedAssetJobDefinition],
+    *,
+    partition_start: date,
+    clinics_per_run: int,
+) -> dg.SensorDefinition:
+    """The sensor that starts what clinics' schedules say.
+
+    Args:
+        jobs: Those it may start.
+        partition_start: The first business date that has partitions.
+        clinics_per_run: How many clinics a run may have.
+    """
+
+    @dg.sensor(
+        name="scheduled_syncs",
+        jobs=jobs,
+        minimum_interval_seconds=DECIDING_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Starts the syncs that are due by each clinic's own schedule, in its own time zone. "
+            "Its cursor is the moment up to which every tick has been dealt with."
+        ),
+    )
+    def scheduled_syncs(
+        context: dg.SensorEvaluationContext, store: dg.ResourceParam[Engine]
+    ) -> dg.SensorResult:
+        scheduler = Scheduler(
+            engine=store,
+            instance=context.instance,
+            partition_start=partition_start,
+            clinics_per_run=clinics_per_run,
+        )
+        return scheduler.look(context.cursor, datetime.now(UTC))
+
+    return scheduled_syncs

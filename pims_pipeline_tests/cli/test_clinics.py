@@ -1,8 +1,12 @@
 """``pims clinics``: what is registered stays as it was typed, and nonsense is refused."""
 
-import pytest
-from sqlalchemy import Engine
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
+import pytest
+from sqlalchemy import Engine, text
+
+from pims_pipeline.store.database import transaction
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
 
 ADD = {
@@ -104,8 +108,13 @@ def test_a_schedule_changes_what_is_given_and_keeps_the_rest(pims: Pims, registe
         (["riverbend", "--inbound", "often"], "--inbound: 'often' is not a cron expression"),
         (["riverbend", "--cases", "61 * * * *"], "--cases: '61 * * * *' is not a cron"),
         (["riverbend", "--reconciliation", ""], "--reconciliation: '' is not a cron"),
-        (["riverbend", "--days-ahead", "15"], "--days-ahead"),
-        (["riverbend"], "nothing to change"),
+        (["riverbend", "--cases", "0 0 30 2 *"], "its day of month is none, or never comes"),
+        (["riverbend", "--cases", "@daily"], "of five fields"),
+        (
+            ["riverbend", "--inbound", "0 * * * *", "--cases", "x", "--reconciliation", "y"],
+            "; --reconciliation: 'y' is not",
+        ),
+        (["riverbend", "--days-ahead", "91"], "--days-ahead"),
         (["elsewhere", "--inbound", "0 * * * *"], "unknown clinic 'elsewhere'"),
     ],
     ids=str,
@@ -120,6 +129,65 @@ def test_a_wrong_schedule_is_refused_and_changes_nothing(
     assert done.exit_code == 2
     assert told in complaint(done)
     assert everything(engine) == before
+
+
+def test_a_schedule_is_shown_with_its_next_five_times(pims: Pims, registered: str) -> None:
+    pims("clinics", "schedule", registered, "--inbound= 30  2 * * * ", "--cases=off")
+    shown = document(pims("clinics", "schedule", registered, "--json"))
+
+    assert shown["syncSchedules"] == {
+        "inbound": "30  2 * * *",
+        "cases": "off",
+        "reconciliation": "0 2 * * *",
+    }
+    assert shown["problems"] == {}
+    assert shown["nextTicks"]["cases"] == []
+    ticks = [datetime.fromisoformat(tick) for tick in shown["nextTicks"]["inbound"]]
+    zone = ZoneInfo("America/New_York")
+    assert len(set(ticks)) == 5
+    # On the day that skips the hour, it comes when the clocks have jumped.
+    assert {f"{tick.astimezone(zone):%H:%M}" for tick in ticks} <= {"02:30", "03:00"}
+    (listed,) = document(pims("clinics", "list", "--json"))["clinics"]
+    assert shown == {**listed, "nextTicks": shown["nextTicks"], "problems": {}}
+
+    told = pims("clinics", "schedule", registered).stdout
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    expected = [
+        f"{tick.astimezone(zone):%a %Y-%m-%d %H:%M %z} {tick:%Y-%m-%d %H:%M}" for tick in ticks
+    ]
+    assert lines[1:7] == [f"inbound 30 2 * * * {expected[0]}", *expected[1:], "cases off never"]
+
+
+def test_what_was_written_by_hand_and_cannot_be_read_is_told(
+    pims: Pims, registered: str, engine: Engine
+) -> None:
+    with transaction(engine) as connection:
+        connection.execute(
+            text("UPDATE clinic_schedule_configs SET sync_schedules = :stored"),
+            {"stored": '{"inbound": 15, "cases": null}'},
+        )
+    shown = document(pims("clinics", "schedule", registered, "--json"))
+
+    assert shown["syncSchedules"] | {"reconciliation": ""} == {
+        "inbound": "15",
+        "cases": "off",
+        "reconciliation": "",
+    }
+    assert "'15' is not a cron expression" in shown["problems"]["inbound"]
+    assert "'15' is not a cron expression" in pims("clinics", "schedule", registered).stdout
+    assert "15" in pims("clinics", "list").stdout
+
+
+def test_a_deactivated_clinic_has_no_next_times(pims: Pims, registered: str) -> None:
+    pims("clinics", "deactivate", registered)
+    shown = pims("clinics", "schedule", registered)
+
+    assert (shown.exit_code, "deactivated" in shown.stderr) == (0, True)
+    assert document(pims("clinics", "schedule", registered, "--json"))["nextTicks"] == {
+        "inbound": [],
+        "cases": [],
+        "reconciliation": [],
+    }
 
 
 def test_a_deactivated_clinic_is_listed_as_such(pims: Pims, registered: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -12,13 +13,18 @@ from dagster._core.storage.partition_status_cache import get_and_update_asset_st
 from sqlalchemy import Engine, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.orchestration.launching import JobOutcome, run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database import (
+    dagster_storage_url,
+    ensure_dagster_schema,
+    transaction,
+)
 from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
@@ -165,6 +171,18 @@ def sources(engine: Engine, vault: Vault, vendors: dict[str, FakeVendor]) -> Sou
 @pytest.fixture
 def instance() -> Iterator[DagsterInstance]:
     with DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def postgres_instance(
+    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DagsterInstance]:
+    ensure_dagster_schema(engine)
+    url = dagster_storage_url(database_url)
+    for name in dagster_environment(tmp_path, url):
+        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+    with open_instance(tmp_path, url) as instance:
         yield instance
 
 

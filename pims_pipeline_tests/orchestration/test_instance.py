@@ -1,32 +1,17 @@
 """The instance on PostgreSQL, as every process of the pipeline uses it."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # it carries no types
 from dagster import DagsterInstance
-from sqlalchemy import Engine
 
-from pims_pipeline.orchestration.instance import dagster_environment, dagster_home, open_instance
+from pims_pipeline.orchestration.instance import dagster_home
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.store.database import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, House, days, keys
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def postgres_instance(
-    engine: Engine, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[DagsterInstance]:
-    ensure_dagster_schema(engine)
-    url = dagster_storage_url(database_url)
-    for name in dagster_environment(tmp_path, url):
-        monkeypatch.setenv(name, "")  # so that it is put back afterwards
-    with open_instance(tmp_path, url) as instance:
-        yield instance
 
 
 def test_a_box_that_partly_fails_is_recorded_in_postgres(

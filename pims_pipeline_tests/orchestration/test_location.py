@@ -64,15 +64,35 @@ def test_the_workspace_names_the_location_that_runs_in_this_process_name() -> No
 
 def test_every_job_runs_in_its_own_process_and_is_never_retried(house: House) -> None:
     repository = house.definitions.get_repository_def()
-    jobs = [repository.get_job(name) for name in JOBS]
+    jobs = [repository.get_job(name) for name in (*JOBS, "nightly_maintenance", "nightly_report")]
     assert {job.executor_def.name for job in jobs} == {"in_process"}
     assert {job.run_tags["dagster/max_retries"] for job in jobs} == {"0"}
 
 
 def test_a_backfill_of_any_asset_is_a_single_run(house: House) -> None:
     graph = house.definitions.resolve_asset_graph()
-    policies = {graph.get(dg.AssetKey(asset)).backfill_policy for asset in ASSETS}
+    assets = (*ASSETS, "daily_report")
+    policies = {graph.get(dg.AssetKey(asset)).backfill_policy for asset in assets}
     assert policies == {dg.BackfillPolicy.single_run()}
+
+
+def test_everything_that_runs_by_itself_does_so_from_the_start(house: House) -> None:
+    repository = house.definitions.get_repository_def()
+    starting = {each.name: each.default_status.value for each in repository.schedule_defs}
+    starting |= {each.name: each.default_status.value for each in repository.sensor_defs}
+    assert {"freshness", "nightly_maintenance", "nightly_report"} <= set(starting)
+    assert set(starting.values()) == {"RUNNING"}
+
+
+def test_loading_the_location_loads_neither_pandas_nor_matplotlib() -> None:
+    loaded = (
+        "import sys, pims_pipeline.definitions; "
+        "print(sorted({'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    told = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", loaded], capture_output=True, text=True, timeout=200, check=True
+    )
+    assert told.stdout.strip() == "[]"
 
 
 def test_resources_show_no_configuration(house: House) -> None:

@@ -2,13 +2,20 @@
 
 import dagster as dg
 
+from pims_pipeline.orchestration.jobs import JOBS
+from pims_pipeline.orchestration.partitions import register_clinics
+from pims_pipeline.store.tables import metadata
 from pims_pipeline_tests.orchestration.conftest import (
     ASSETS,
     SECRET_PATIENT,
     SECRET_PHONE,
+    SLUGS,
     House,
     days,
 )
+from pims_pipeline_tests.test_docs import ROOT, anchors
+
+NIGHTLY = ("nightly_maintenance", "nightly_report")
 
 
 def test_a_partition_tells_its_counts_and_the_audit_behind_them(house: House) -> None:
@@ -74,12 +81,102 @@ def test_case_events_carry_the_run_and_the_partition(house: House) -> None:
 def test_the_graph_tells_where_cases_come_from_and_go(house: House) -> None:
     graph = house.definitions.resolve_asset_graph()
     parents = {
-        asset: {key.to_user_string() for key in graph.get(dg.AssetKey(asset)).parent_keys}
-        for asset in (*ASSETS, "cases")
+        key.to_user_string(): {each.to_user_string() for each in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
     }
     assert parents == {
+        "vendor_diary": set(),
+        "vendor_consultations": set(),
         "appointments": {"vendor_diary"},
         "consultations": {"appointments", "vendor_consultations"},
         "reconciliation": {"appointments"},
         "cases": set(ASSETS),
+        "case_events": set(ASSETS),
+        "daily_report": set(ASSETS),
+        "maintenance": set(),
     }
+    groups = {key.to_user_string(): graph.get(key).group_name for key in graph.get_all_asset_keys()}
+    assert {name for name, group in groups.items() if group == "operations"} == {
+        "daily_report",
+        "maintenance",
+    }
+    assert set(groups.values()) == {"operations", "pims"}
+
+
+def test_every_asset_check_job_schedule_and_sensor_is_described(house: House) -> None:
+    repository = house.definitions.get_repository_def()
+    graph = house.definitions.resolve_asset_graph()
+    described = {
+        **{key.to_user_string(): graph.get(key).description for key in graph.get_all_asset_keys()},
+        **{key.name: graph.get_check_spec(key).description for key in graph.asset_check_keys},
+        **{name: repository.get_job(name).description for name in (*JOBS, *NIGHTLY)},
+        **{each.name: each.description for each in repository.schedule_defs},
+        **{each.name: each.description for each in repository.sensor_defs},
+    }
+    assert [name for name, description in described.items() if not description] == []
+
+
+def test_the_documents_that_are_named_have_the_headings_that_are_named(house: House) -> None:
+    graph = house.definitions.resolve_asset_graph()
+    told = [
+        *(graph.get(key).metadata["documents"] for key in graph.get_all_asset_keys()),
+        *(graph.get_check_spec(key).metadata["documents"] for key in graph.asset_check_keys),
+    ]
+    places = {place for each in told for place in str(each.value).split(", ")}
+    missing = {
+        place
+        for place in places
+        if place.partition("#")[2] not in anchors(ROOT / place.partition("#")[0])
+    }
+    assert missing == set()
+
+
+def test_assets_show_the_columns_of_the_tables_they_write(house: House) -> None:
+    graph = house.definitions.resolve_asset_graph()
+    for asset, table in (("appointments", "pims_appointments"), ("consultations", "cases")):
+        told = graph.get(dg.AssetKey(asset)).metadata
+        assert str(told["writes"].value).split(", ")[0] == table
+        shown = told["dagster/column_schema"]
+        assert isinstance(shown, dg.TableSchema)
+        assert [column.name for column in shown.columns] == metadata.tables[table].columns.keys()
+        assert all(column.description for column in shown.columns)
+
+
+def test_a_run_started_by_hand_is_found_by_clinic_and_phase(house: House) -> None:
+    outcome = house.sync("case_sync", ["birch", "cedar"], days(0, 0))
+
+    def found(**tags: str) -> list[str]:
+        filters = dg.RunsFilter(tags={name.replace("__", "/"): tag for name, tag in tags.items()})
+        return [run.run_id for run in house.instance.get_runs(filters=filters)]
+
+    assert found(pims__phase="cases") == [outcome.run_id]
+    assert found(**{"pims/clinic.birch": "yes"}) == [outcome.run_id]
+    assert found(**{"pims/clinic.alder": "yes"}) == []
+
+
+def test_assets_selected_by_hand_are_a_phase_too(house: House) -> None:
+    register_clinics(house.instance, SLUGS)
+    house.book("alder", days(0, 0))
+    key = f"alder|{days(0, 0).start}"
+    job = house.definitions.resolve_implicit_global_asset_job_def()
+    run = job.execute_in_process(
+        instance=house.instance,
+        partition_key=key,
+        asset_selection=[dg.AssetKey("appointments")],
+    )
+    assert run.success
+    stored = house.instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    assert (stored.tags["pims/phase"], stored.tags["pims/clinic"]) == ("inbound", "alder")
+
+
+def test_numbers_are_told_as_numbers_so_that_they_are_plotted(house: House) -> None:
+    house.book("alder", days(0, 0))
+    house.sync("inbound_sync", ["alder"], days(0, 0))
+    found = house.instance.fetch_materializations(dg.AssetKey("appointments"), limit=1)
+    told = found.records[0].asset_materialization
+    assert told is not None
+    numbers = {
+        name for name, value in told.metadata.items() if isinstance(value, dg.IntMetadataValue)
+    }
+    assert numbers == {"found", "created", "duration_ms"}

@@ -1,16 +1,19 @@
 """Partition keys, selections and boxes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
-from pims_pipeline.domain.clinics import DAYS_AHEAD, DateRange
+from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, DateRange
 from pims_pipeline.orchestration.partitions import (
     boxes,
     clinic_days,
     clinics_between,
+    in_order_of_registration,
+    neighbours,
     range_tags,
     register_clinics,
     registered_clinics,
@@ -60,6 +63,31 @@ def test_neighbours_share_a_box_and_others_do_not(instance: DagsterInstance) -> 
     assert boxes(instance, ["b", "a"]) == [("a", "b")]
     assert boxes(instance, ["a", "b", "d"]) == [("a", "b"), ("d", "d")]
     assert boxes(instance, ["d"]) == [("d", "d")]
+
+
+def test_rows_of_neighbours_are_as_few_as_their_length_allows() -> None:
+    order = ["a", "b", "c", "d", "e", "f"]
+    assert neighbours(order, ["f", "a", "b", "c", "e"], at_most=2) == [
+        ["a", "b"],
+        ["c"],
+        ["e", "f"],
+    ]
+    assert neighbours(order, order, at_most=6) == [order]
+    assert neighbours(order, ["a", "unknown"]) == [["a"]]
+    assert neighbours(order, []) == []
+
+
+def test_clinics_of_one_zone_are_registered_beside_each_other(
+    clinics: dict[str, Clinic],
+) -> None:
+    alder, birch, cedar = clinics.values()
+    elm = replace(alder, slug="elm")
+    assert in_order_of_registration([elm, cedar, birch, alder]) == [
+        "alder",
+        "elm",
+        "birch",
+        "cedar",
+    ]
 
 
 def test_a_run_s_clinics_are_told_by_its_tags() -> None:

@@ -1,0 +1,298 @@
+"""From due ticks to runs: as few and wide as possible, and never two of a phase at a clinic.
+
+What is due is decided in ``sync/timetable.py``; the sensor that asks stands in ``sensors``.
+Nothing here looks at a clock: moments are arguments.
+
+Kill-safety. A sensor's cursor and the runs it asks for are stored together by Dagster, which
+submits the runs of an evaluation that was cut short. An evaluation that was cut short before
+that is done again, and decides the same; skips it had counted already are known by their
+tick. One whose runs could be submitted only in part is given up by Dagster in the end, and
+done again too: then the runs that were launched are known by the moment of their decision.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterInstance
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.orchestration.jobs import JOBS
+from pims_pipeline.orchestration.partitions import (
+    clinics_between,
+    neighbours,
+    range_tags,
+    registered_clinics,
+)
+from pims_pipeline.store.audits import signs_of_life
+from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.results import SyncScope
+from pims_pipeline.sync.run_tags import (
+    JOB_OF,
+    ORIGIN_TAG,
+    PHASE_OF,
+    PHASE_TAG,
+    clinic_tags,
+    clinics_tagged,
+)
+from pims_pipeline.sync.timetable import DueTick
+from pims_pipeline.sync.windows import default_window
+
+SCHEDULE = "schedule"
+"""The value of ``ORIGIN_TAG`` on runs that start by themselves."""
+
+TICK_TAG = "pims/tick"
+"""When the newest tick that a scheduled run stands for was due."""
+
+DECIDED_TAG = "pims/decided"
+"""When it was decided that a scheduled run is due."""
+
+PRIORITY_TAG = "dagster/priority"
+PRIORITY = "-1"
+"""Behind everything that somebody asked for, which has 0."""
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+_SCOPES: Mapping[SyncType, SyncScope] = {
+    SyncType.INBOUND: "inbound",
+    SyncType.CASES: "cases",
+    SyncType.RECONCILIATION: "reconcile",
+}
+_PHASE_OF_ASSET = {
+    "appointments": SyncType.INBOUND,
+    "consultations": SyncType.CASES,
+    "reconciliation": SyncType.RECONCILIATION,
+}
+# What Dagster calls the job of assets that somebody selected.
+_ANY_ASSETS = "__ASSET_JOB"
+_PAGE = 50
+
+QUIET = timedelta(minutes=5)
+"""How long a run may give no sign of life: its start, or the end of its clinics' work."""
+
+Place = tuple[SyncType, str]
+"""A phase and a clinic's slug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Due ticks, by what becomes of them.
+
+    Attributes:
+        launch: To be launched.
+        skip: A run of the phase is still going at the clinic.
+    """
+
+    launch: list[DueTick]
+    skip: list[DueTick]
+
+
+def sort_out(
+    due: Iterable[DueTick], going: set[Place], decided: Mapping[Place, datetime]
+) -> Sorted:
+    """Decide what becomes of each due tick.
+
+    Args:
+        due: What is due.
+        going: Where runs are unfinished.
+        decided: Where scheduled runs were launched, and up to which moment they stand for
+            whatever was due. Ticks up to then are dealt with: neither launched nor skipped.
+    """
+    launch: list[DueTick] = []
+    skip: list[DueTick] = []
+    for each in due:
+        place = (each.phase, each.slug)
+        if place in decided and each.tick <= decided[place]:
+            continue
+        (skip if place in going else launch).append(each)
+    return Sorted(launch, skip)
+
+
+def phases_of(run: dg.DagsterRun) -> set[SyncType]:
+    """The phases that a run does; none, if it syncs no clinic."""
+    if run.asset_selection is not None:
+        names = {key.to_user_string() for key in run.asset_selection}
+    elif run.job_name in JOBS:
+        names = set(JOBS[run.job_name][1])
+    elif run.job_name == _ANY_ASSETS:
+        names = set(_PHASE_OF_ASSET)
+    else:
+        names = set()
+    return {phase for name, phase in _PHASE_OF_ASSET.items() if name in names}
+
+
+def places_of(run: dg.DagsterRun, order: Sequence[str]) -> set[Place]:
+    """Where a run works.
+
+    Args:
+        run: Any.
+        order: Every clinic that has partitions, in the order of registration.
+    """
+    slugs = clinics_tagged(run.tags) or clinics_between(order, run.tags)
+    return {(phase, slug) for phase in phases_of(run) for slug in slugs}
+
+
+def places_going(instance: DagsterInstance, order: Sequence[str]) -> set[Place]:
+    """Where runs are unfinished, whoever started them."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))
+    return {place for run in runs for place in places_of(run, order)}
+
+
+def places_decided(
+    instance: DagsterInstance, since: datetime, now: datetime, order: Sequence[str]
+) -> dict[Place, datetime]:
+    """Where scheduled runs were decided on after ``since``, and when, finished or not."""
+    found: dict[Place, datetime] = {}
+    for decided, run in _scheduled_runs(instance, since, now):
+        for place in places_of(run, order):
+            found[place] = max(found.get(place, decided), decided)
+    return found
+
+
+def _scheduled_runs(
+    instance: DagsterInstance, since: datetime, now: datetime
+) -> Iterator[tuple[datetime, dg.DagsterRun]]:
+    """The runs decided on after ``since``. Newest first, so that few are looked at.
+
+    Not asked for by the time of their creation, which another clock tells.
+    """
+    cursor: str | None = None
+    while True:
+        page = instance.get_runs(
+            filters=dg.RunsFilter(tags={ORIGIN_TAG: SCHEDULE}), cursor=cursor, limit=_PAGE
+        )
+        later = [
+            (decided, run)
+            for run in page
+            # One that is yet to come was noted by a clock that went wrong.
+            if (decided := moment_told(run.tags.get(DECIDED_TAG))) and since < decided <= now
+        ]
+        yield from later
+        if len(page) < _PAGE or not later:
+            return
+        cursor = page[-1].run_id
+
+
+def moment_told(text: str | None) -> datetime | None:
+    """The moment (aware) that a tag or a cursor tells, if it tells one."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def end_abandoned_runs(instance: DagsterInstance, engine: Engine, now: datetime) -> list[str]:
+    """Mark the runs as failed whose process died without saying so; gives their ids.
+
+    Dagster notices that only of processes it started and still watches. A run that goes on
+    for ever would keep its place in the queue, and its clinics from being synced.
+
+    Only runs that sync clinics are looked at: these hold a lock while they are going (see
+    ``store/audits.py``). One that does not, or has begun nothing yet, is believed to be going
+    for as long as ``QUIET`` after it last moved.
+    """
+    started = instance.get_run_records(
+        filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
+    )
+    runs = {each.dagster_run.run_id: each for each in started if phases_of(each.dagster_run)}
+    if not runs:
+        return []
+    with transaction(engine) as connection:
+        signs = signs_of_life(connection, runs)
+    ended = []
+    for run_id, record in runs.items():
+        sign = signs.get(run_id)
+        moved = sign.last_moved if sign else _start_of(record)
+        if (sign and sign.is_held) or now - moved < QUIET:
+            continue
+        instance.report_run_failed(
+            record.dagster_run, "the process that did it ended before it was done"
+        )
+        ended.append(run_id)
+    return ended
+
+
+def _start_of(record: dg.RunRecord) -> datetime:
+    if record.start_time is None:
+        return record.create_timestamp
+    return datetime.fromtimestamp(record.start_time, UTC)
+
+
+def run_requests(
+    instance: DagsterInstance,
+    due: Iterable[DueTick],
+    *,
+    now: datetime,
+    partition_start: date,
+    clinics_per_run: int,
+) -> list[dg.RunRequest]:
+    """The fewest runs that do what is due, and nothing else.
+
+    A run has one phase, one window, and clinics that are neighbours in the order of their
+    registration.
+
+    Args:
+        instance: Knows the order; every clinic must have partitions.
+        due: At most one tick of each clinic and phase.
+        now: When it was decided.
+        partition_start: The first date that has partitions.
+        clinics_per_run: How many clinics a run may have.
+    """
+    groups: defaultdict[tuple[SyncType, DateRange], dict[str, DueTick]] = defaultdict(dict)
+    for each in due:
+        groups[each.phase, _window(each, now, partition_start)][each.slug] = each
+    order = registered_clinics(instance)
+    return [
+        _request([group[slug] for slug in slugs], window, now)
+        for (_, window), group in groups.items()
+        for slugs in neighbours(order, group, at_most=clinics_per_run)
+    ]
+
+
+def _request(due: Sequence[DueTick], window: DateRange, now: datetime) -> dg.RunRequest:
+    """The run that does this, of one phase, at clinics that are neighbours."""
+    phase = due[0].phase
+    scope = _SCOPES[phase]
+    slugs = [each.slug for each in due]
+    newest = max(each.tick for each in due).isoformat()
+    return dg.RunRequest(
+        job_name=JOB_OF[scope],
+        run_key=f"{phase} {newest} {window} {_digest(due)}",
+        tags={
+            **range_tags((slugs[0], slugs[-1]), window),
+            ORIGIN_TAG: SCHEDULE,
+            PHASE_TAG: PHASE_OF[scope],
+            TICK_TAG: newest,
+            DECIDED_TAG: now.isoformat(),
+            PRIORITY_TAG: PRIORITY,
+            **clinic_tags(slugs),
+        },
+    )
+
+
+def _digest(due: Iterable[DueTick]) -> str:
+    """The same for the same clinics and ticks, and for no others."""
+    told = "\n".join(sorted(f"{each.slug} {each.tick.isoformat()}" for each in due))
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _window(due: DueTick, now: datetime, partition_start: date) -> DateRange:
+    """The business dates that the clinic's phase covers today, as far as they have partitions."""
+    today = max(business_date(now, due.schedule.clinic.zone), partition_start)
+    window = default_window(
+        _SCOPES[due.phase], today, due.schedule.config, earliest=partition_start
+    )
+    last = last_syncable_date(now.astimezone(UTC).date())
+    return DateRange(window.start, min(window.end, last))

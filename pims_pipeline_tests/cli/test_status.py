@@ -1,0 +1,154 @@
+"""``pims status``: last successes, what is due, what is late; once, for one clinic, or watched."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from pims_pipeline.store.database import transaction
+from pims_pipeline_tests.cli.conftest import KEY, Pims, complaint, document
+from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
+
+HOURLY = '{"inbound": "0 * * * *", "cases": "off", "reconciliation": "whenever"}'
+
+
+def run(engine: Engine, statement: str, **values: object) -> None:
+    with transaction(engine) as connection:
+        connection.execute(text(statement), values)
+
+
+@pytest.fixture
+def scheduled(registered: str, engine: Engine) -> str:
+    """A clinic whose inbound sync is due every hour and last succeeded four hours ago."""
+    run(engine, "UPDATE clinic_schedule_configs SET sync_schedules = CAST(:s AS jsonb)", s=HOURLY)
+    run(engine, "UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
+    run(engine, "UPDATE clinics SET scheduled_since = now() - interval '9 days'")
+    for status, hours in (("completed", 4), ("failed", 2)):
+        run(
+            engine,
+            "INSERT INTO case_sync_audits (clinic_id, sync_type, status, window_start, "
+            "window_end, run_id, owner, error_message, created_at, updated_at) "
+            "SELECT id, 'inbound', :status, current_date, current_date, 'r', 1, "
+            "'TransientError: 503', :at, :at FROM clinics",
+            status=status,
+            at=datetime.now(UTC) - timedelta(hours=hours),
+        )
+    run(engine, "INSERT INTO schedule_skips SELECT id, 'inbound', 3, now() FROM clinics")
+    return registered
+
+
+def test_programs_are_told_all_of_each_phase(pims: Pims, scheduled: str) -> None:
+    [clinic] = document(pims("status", "--json"))["clinics"]
+    assert clinic["slug"] == scheduled
+    inbound = clinic["phases"]["inbound"]
+    assert 4 * 3600 <= inbound["ageSeconds"] < 4 * 3600 + 60
+    assert (inbound["schedule"], inbound["isLate"], inbound["ticksSkipped"]) == ("on", True, 3)
+    due = datetime.fromisoformat(inbound["nextDueAt"])
+    assert timedelta() < due - datetime.now(UTC) <= timedelta(hours=1)
+    assert (inbound["latest"]["status"], inbound["latest"]["error"]) == (
+        "failed",
+        "TransientError: 503",
+    )
+    off = {"schedule": "off", "nextDueAt": None, "isLate": False, "lastSuccessAt": None}
+    assert off.items() <= clinic["phases"]["cases"].items()
+    assert clinic["phases"]["reconciliation"]["schedule"] == "malformed"
+
+
+def test_people_see_it_on_one_line(pims: Pims, scheduled: str) -> None:
+    [_, line] = pims("status").stdout.splitlines()
+    columns = re.split(r"  +", line.strip())
+    assert columns[:1] + columns[2:] == [
+        scheduled,
+        "never, off",
+        "never, bad schedule",
+        *("none", "none", "0", "0", "3"),
+    ]
+    assert re.fullmatch(r"4 h ago \(failed\), LATE, next (\d\d \w+ )?\d\d:00", columns[1])
+
+
+def test_an_inactive_clinic_is_due_for_nothing(pims: Pims, scheduled: str) -> None:
+    assert pims("clinics", "deactivate", scheduled).exit_code == 0
+    [_, line] = pims("status").stdout.splitlines()
+    assert f"{scheduled} (inactive)  4 h ago (failed)  never  never" in line
+
+
+def test_one_clinic_alone(pims: Pims, scheduled: str, engine: Engine) -> None:
+    run(
+        engine,
+        "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url) "
+        "SELECT 'another', name, timezone, provider_type, provider_base_url FROM clinics",
+    )
+    both = document(pims("status", "--json"))["clinics"]
+    assert [clinic["slug"] for clinic in both] == ["another", scheduled]
+    [clinic] = document(pims("status", "--json", "--clinic", "another"))["clinics"]
+    assert clinic["slug"] == "another"
+    assert "unknown clinic 'nowhere'" in complaint(pims("status", "--clinic", "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--watch", "--json"], "--watch is for people and --json for programs"),
+        (["--watch", "0"], "is not in the range"),
+        (["--watch", "soon"], "is not a valid float"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(pims: Pims, options: list[str], told: str) -> None:
+    done = pims("status", *options)
+    assert done.exit_code == 2
+    assert told in complaint(done)
+
+
+@pytest.mark.usefixtures("scheduled")
+def test_watching_refreshes_in_place_until_it_is_stopped(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(  # noqa: S603 - this interpreter, the test's own arguments
+        [
+            sys.executable,
+            "-c",
+            "from pims_pipeline.cli.main import main; main()",
+            *("status", "--watch", "0.5"),
+        ],
+        env=environment(
+            tmp_path / "home",
+            PIMS_DATABASE_URL=database_url,
+            ENCRYPTION_KEY=KEY,
+            COLUMNS="150",
+            TERM="xterm",
+        ),
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    try:
+        shown = _read_until(terminal, "4 h ago")
+        run(engine, "UPDATE case_sync_audits SET updated_at = now(), status = 'completed'")
+        shown += _read_until(terminal, "just now")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 0, shown
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    # It went up to where it had begun, and nothing broke on the way out.
+    assert "\x1b[1A" in shown
+    assert "Traceback" not in shown
+
+
+def _read_until(terminal: int, wanted: str) -> str:
+    """What is printed on the terminal, until it holds that."""
+    shown, deadline = "", time.monotonic() + PATIENCE_SECONDS
+    while wanted not in shown:
+        assert time.monotonic() < deadline, shown
+        shown += os.read(terminal, 4096).decode()
+    return shown

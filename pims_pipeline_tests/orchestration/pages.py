@@ -1,0 +1,105 @@
+"""Dagster's pages as a person works with them, in a real browser.
+
+Knows where the pages keep what a person looks for; what is to be seen there, the tests say.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
+
+from pims_pipeline.providers.idexx_neo.chromium import find_chromium
+
+PATIENCE_MS = 120_000
+ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
+"""Pictures of what the tests saw; not a part of the repository."""
+
+_SIZE = ViewportSize(width=1440, height=860)
+
+
+class Pages:
+    """The pages at one address.
+
+    Args:
+        page: A tab of the browser.
+        address: Where the pages begin.
+    """
+
+    def __init__(self, page: Page, address: str) -> None:
+        self._page = page
+        self._address = address
+
+    def photograph(self, name: str) -> None:
+        """Keep a picture of what is to be seen now."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        self._page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+    def open_lineage(self) -> None:
+        """Show how a clinic's day flows, and what is made of what."""
+        # The page of all groups shows none of their assets until they are opened.
+        self._page.goto(f"{self._address}/locations/pims_pipeline/asset-groups/pims")
+
+    def shows(self, text: str) -> None:
+        """Wait until a text is to be seen."""
+        self._page.get_by_text(text, exact=True).locator("visible=true").first.wait_for()
+
+    def shows_among(self, *texts: str) -> None:
+        """Wait until each of the texts is to be seen, alone or within others."""
+        for text in texts:
+            self._page.get_by_text(text).locator("visible=true").first.wait_for()
+
+    def settles(self) -> None:
+        """Wait until nothing of what is to be seen is still being fetched."""
+        self._page.get_by_text("Materialized").first.wait_for()
+        self._page.wait_for_function("!document.body.innerText.includes('Loading')")
+
+    def open_partitions(self, asset: str, key: str | None = None) -> None:
+        """Show the partitions of an asset; with ``key``, what became of that one."""
+        selected = "" if key is None else f"&partition={key.replace('|', '%7C')}"
+        self._page.goto(f"{self._address}/assets/{asset}?view=partitions{selected}")
+
+    def partitions_come_to(self, status: Literal["Materialized", "Failed"], number: int) -> None:
+        """Wait until so many of the asset's partitions have that status."""
+        self._page.get_by_text(f"{status} ({number})").wait_for()
+
+    def materialize_one(self, asset: str, clinic: str, day: str) -> None:
+        """Launch a run for one partition, from the asset's page."""
+        self._page.goto(f"{self._address}/assets/{asset}")
+        dialog = self._launchpad("Materialize")
+        dialog.get_by_text("Select a partition or create one").first.click()
+        self._page.get_by_text(clinic, exact=True).locator("visible=true").first.click()
+        self._page.keyboard.press("Escape")
+        self._launch(dialog, day, "Launch 1 run")
+
+    def backfill_everything(self, first: str, last: str) -> None:
+        """Launch a backfill of all assets and clinics over the dates, from the lineage."""
+        self.open_lineage()
+        dialog = self._launchpad("Materialize all")
+        dialog.get_by_role("button", name="All", exact=True).first.click()
+        self._launch(dialog, f"[{first}...{last}]", "Launch")
+
+    def _launchpad(self, button: str) -> Locator:
+        self._page.get_by_role("button", name=button).first.click()
+        return self._page.get_by_role("dialog")
+
+    def _launch(self, dialog: Locator, dates: str, button: str) -> None:
+        field = dialog.get_by_placeholder("ex:")
+        field.fill(dates)
+        field.press("Enter")
+        dialog.get_by_role("button", name=button).click()
+        dialog.wait_for(state="hidden")
+
+
+@contextmanager
+def browsed(address: str) -> Iterator[Pages]:
+    """The pages in a headless Chromium, which ends with the block."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(None), args=["--no-sandbox"]
+        )
+        with browser:
+            page = browser.new_page(viewport=_SIZE)
+            page.set_default_timeout(PATIENCE_MS)
+            yield Pages(page, address)

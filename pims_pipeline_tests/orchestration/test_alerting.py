@@ -1,0 +1,169 @@
+"""The sensor of alerts: what its tick says, when it fails, and when it leaves people alone."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from pims_pipeline.domain.alerts import OVERDUE_GRACE
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.observability.alerts import Message, NotTold
+from pims_pipeline.orchestration.alerting import AlertsNotTold, alerting
+from pims_pipeline.orchestration.location import code_location
+from pims_pipeline.orchestration.resources import Rules, Sources
+from pims_pipeline.providers.port import Credentials
+from pims_pipeline.sync.alert_messages import CHECKS
+from pims_pipeline.sync.alerting import Alerting
+from pims_pipeline_tests.orchestration.conftest import START, House, days
+
+
+@dataclass
+class Recorder:
+    """Takes every message, unless it is told to take none."""
+
+    taken: list[Message] = field(default_factory=list)
+    trouble: NotTold | None = None
+
+    def tell(self, message: Message) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.taken.append(message)
+
+    @property
+    def titles(self) -> list[str]:
+        return [message.title for message in self.taken]
+
+
+@dataclass
+class Sensor:
+    """The sensor, its cursor, and who is told."""
+
+    house: House
+    recorder: Recorder = field(default_factory=Recorder)
+    cursor: str | None = None
+
+    def tick(self) -> str:
+        """What one tick says; the cursor is kept as the daemon keeps it."""
+        context = dg.build_sensor_context(
+            instance=self.house.instance,
+            cursor=self.cursor,
+            resources={
+                "store": self.house.engine,
+                "rules": Rules(EnrichmentPolicy(), DeletionPolicy()),
+                "alerts": Alerting(notifier=self.recorder),
+            },
+        )
+        result = alerting(context)
+        self.cursor = context.cursor
+        assert isinstance(result, dg.SkipReason)
+        return str(result.skip_message)
+
+
+@pytest.fixture
+def sensor(house: House) -> Sensor:
+    # Only alder's diary is scheduled, since now.
+    house.run(
+        "UPDATE clinic_schedule_configs SET sync_schedules = "
+        """'{"inbound": "off", "cases": "off", "reconciliation": "off"}'"""
+    )
+    house.run(
+        "UPDATE clinic_schedule_configs SET sync_schedules = sync_schedules || "
+        """'{"inbound": "*/15 * * * *"}' WHERE clinic_id = :id""",
+        id=house.clinics["alder"].id,
+    )
+    return Sensor(house)
+
+
+def grow_overdue(house: House) -> None:
+    """As if alder's diary had been scheduled for an hour."""
+    since = datetime.now(UTC) - timedelta(minutes=45) - OVERDUE_GRACE
+    house.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
+    house.run("UPDATE clinics SET scheduled_since = :since", since=since)
+
+
+def test_the_location_has_the_sensor_and_it_runs_by_itself(house: House) -> None:
+    found = house.definitions.get_repository_def().get_sensor_def("alerting")
+
+    assert found.default_status is dg.DefaultSensorStatus.RUNNING
+    assert found.minimum_interval_seconds == 60
+
+
+def test_a_clinic_s_password_that_is_refused_is_told_once_and_others_have_no_alert(
+    house: House, sensor: Sensor
+) -> None:
+    house.vendors["alder"].credentials = Credentials(username="vet", password="another one")
+    for _ in range(3):
+        house.sync("inbound_sync", ["alder", "birch"], days(0, 1))
+
+    said = [sensor.tick(), sensor.tick()]
+
+    assert said == [
+        "2 alerts opened, 0 ended, 2 messages sent",
+        "0 alerts opened, 0 ended, 0 messages sent",
+    ]
+    assert sensor.recorder.titles == ["credentials_rejected: alder", "failing, inbound: alder"]
+    [failing] = [message for message in sensor.recorder.taken if message.kind == "failing"]
+    newest, *_ = house.instance.get_runs(limit=1)
+    assert failing.entries[0].details["run_id"] == newest.run_id
+
+
+def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
+    house: House, sensor: Sensor
+) -> None:
+    grow_overdue(house)
+    sensor.recorder.trouble = NotTold("Slack did not take the message (invalid_auth)")
+
+    for _ in range(2):
+        with pytest.raises(AlertsNotTold, match=r"the others wait: .*invalid_auth"):
+            sensor.tick()
+    sensor.recorder.trouble = None
+
+    assert sensor.tick() == "0 alerts opened, 0 ended, 1 messages sent"
+    assert sensor.recorder.titles == ["overdue, inbound: alder"]
+
+
+def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(house: House, sensor: Sensor) -> None:
+    grow_overdue(house)
+    sensor.recorder.trouble = NotTold("Slack asks for 90 s of rest", retry_after=90)
+    assert "90 s of rest" in sensor.tick()
+    assert sensor.cursor is not None
+    sensor.recorder.trouble = None
+
+    house.run("UPDATE pims_credentials SET status = 'needs_human'")
+    assert sensor.tick().startswith("3 alerts opened, 0 ended; nobody told before ")
+    assert sensor.recorder.taken == []
+
+    sensor.cursor = (datetime.fromisoformat(sensor.cursor) - timedelta(minutes=2)).isoformat()
+    assert sensor.tick() == "0 alerts opened, 0 ended, 2 messages sent"
+    assert sensor.recorder.titles == ["overdue, inbound: alder", "human_needed: 3 clinics"]
+
+
+def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(house: House, sensor: Sensor) -> None:
+    grow_overdue(house)
+    sensor.cursor = (datetime.now(UTC) + timedelta(days=300)).isoformat()
+
+    assert sensor.tick() == "1 alerts opened, 0 ended, 1 messages sent"
+
+
+def test_every_check_that_an_alert_leads_to_exists(house: House) -> None:
+    named = {(asset, check) for each in CHECKS.values() for asset, check in each.items()}
+    graph = house.definitions.resolve_asset_graph()
+    known = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
+
+    assert named - known == set()
+
+
+def test_people_are_told_as_the_sources_say(sources: Sources) -> None:
+    recorder = Recorder()
+    definitions = code_location(
+        replace(sources, alerting=Alerting(notifier=recorder)), partition_start=START
+    )
+
+    with dg.build_init_resource_context() as context:
+        resource = definitions.get_repository_def().get_top_level_resources()["alerts"]
+        given = resource.resource_fn(context)  # type: ignore[call-arg]  # it may take none
+
+    assert isinstance(given, Alerting)
+    assert given.notifier is recorder

@@ -1,0 +1,180 @@
+"""The report of a day: its numbers are the store's, its picture small, its people nobody."""
+
+import base64
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.orchestration.daily_report import MAX_ROWS, markdown, report_metadata
+from pims_pipeline.providers.port import TransientError
+from pims_pipeline.store.daily_reports import ClinicDay, Day, PhaseDay, report_of
+from pims_pipeline.store.database import transaction
+from pims_pipeline_tests.orchestration.conftest import SLUGS, START, TODAY, House, days
+
+QUIET = ClinicDay(
+    clinic="alder",
+    draft=0,
+    ongoing=0,
+    completed=0,
+    reviewed=0,
+    retired=0,
+    holds_opened=0,
+    holds_open=0,
+    letters_new=0,
+    letters_open=0,
+)
+SYNCED = PhaseDay(
+    clinic="alder",
+    phase=SyncType.INBOUND,
+    syncs=4,
+    completed=4,
+    failed=0,
+    held=0,
+    interrupted=0,
+    in_progress=0,
+    seconds=2.0,
+    longest_seconds=0.75,
+    created=3,
+    updated=0,
+    restored=0,
+    deleted=0,
+    enriched=0,
+    errored=0,
+    quarantined=0,
+)
+
+
+def pictures(report: str) -> list[bytes]:
+    return [
+        base64.b64decode(data)
+        for data in re.findall(r"!\[[^\]]*\]\(data:image/png;base64,([^)]*)\)", report)
+    ]
+
+
+def of_today(house: House) -> Day:
+    with transaction(house.engine) as connection:
+        return report_of(connection, datetime.now(UTC).date())
+
+
+def test_a_day_with_syncs_is_told_by_clinic_and_phase(house: House) -> None:
+    today = days(0, 0)
+    for slug in SLUGS:
+        house.book(slug, today)
+    house.vendors["birch"].fail_next(TransientError("503"), "listing")
+    house.sync("full_sync", SLUGS, today)
+    house.vendors["alder"].delete(f"alder-{today.start}")
+    house.vendors["alder"].book("another", datetime.combine(TODAY, datetime.min.time()))
+    house.sync("full_sync", ["alder"], today)
+    day = of_today(house)
+    ended = {(each.clinic, each.phase.value): (each.completed, each.failed) for each in day.phases}
+    assert ended == {
+        ("alder", "inbound"): (2, 0),
+        ("alder", "cases"): (2, 0),
+        ("alder", "reconciliation"): (2, 0),
+        ("birch", "inbound"): (0, 1),
+        ("cedar", "inbound"): (1, 0),
+        ("cedar", "cases"): (1, 0),
+        ("cedar", "reconciliation"): (1, 0),
+    }
+    alder, birch, _ = day.clinics
+    assert (alder.draft, alder.retired) == (1, 1)
+    assert birch == replace(QUIET, clinic="birch")
+
+    job = house.definitions.resolve_job_def("nightly_report")
+    assert job.execute_in_process(instance=house.instance, partition_key=str(TODAY)).success
+    told = house.metadata("daily_report", str(TODAY))
+    assert (told["syncs"], told["completed"], told["failed"]) == (10, 9, 1)
+    assert (told["retired"], told["clinics"], told["clinics_synced"]) == (1, 3, 3)
+    report = str(told["report"])
+    (picture,) = pictures(report)
+    assert picture.startswith(b"\x89PNG")
+    assert len(report) < 100_000
+    # The vendor's fake names its people so.
+    assert "Patient" not in report
+    assert "Client" not in report
+
+
+def test_a_day_without_anything_says_so(house: House) -> None:
+    with transaction(house.engine) as connection:
+        day = report_of(connection, START)
+    report = markdown(day)
+    assert "Nothing was synced." in report
+    assert "No clinic has cases on this date, and nothing waits for a person." in report
+    assert pictures(report) == []
+    assert report_metadata(day)["syncs"] == dg.MetadataValue.int(0)
+
+
+def test_holds_and_dead_letters_are_told_as_they_stood_when_the_day_ended(house: House) -> None:
+    clinic, noon = house.clinics["alder"].id, datetime(2026, 3, 9, 12, tzinfo=UTC)
+    for opened, decided in ((noon, noon + timedelta(days=1)), (noon, noon)):
+        house.run(
+            "INSERT INTO reconciliation_holds (clinic_id, window_start, window_end, reason, plan, "
+            "status, decided_at, created_at) VALUES (:id, '2026-03-09', '2026-03-09', "
+            "'empty_listing', '{}', 'rejected', :decided, :opened)",
+            id=clinic,
+            opened=opened,
+            decided=decided,
+        )
+    for key, resolved in (("a", noon), ("b", None)):
+        house.run(
+            "INSERT INTO sync_failures (clinic_id, provider_type, phase, record_key, error_class, "
+            "error_message, first_failed_at, last_failed_at, resolved_at) "
+            "VALUES (:id, 'p', 'cases', :key, 'E', 'm', :at, :at, :resolved)",
+            id=clinic,
+            key=key,
+            at=noon,
+            resolved=resolved,
+        )
+    on_the_day, after = (_waiting(house, noon + timedelta(days=n)) for n in (0, 1))
+    assert on_the_day == {"holds": (2, 1), "letters": (2, 1)}
+    assert after == {"holds": (0, 0), "letters": (0, 1)}
+
+
+def _waiting(house: House, moment: datetime) -> dict[str, tuple[int, int]]:
+    with transaction(house.engine) as connection:
+        alder = report_of(connection, moment.date()).clinics[0]
+    return {
+        "holds": (alder.holds_opened, alder.holds_open),
+        "letters": (alder.letters_new, alder.letters_open),
+    }
+
+
+def test_a_long_table_leaves_out_what_went_well() -> None:
+    slugs = [f"clinic-{number:03}" for number in range(MAX_ROWS + 5)]
+    phases = [replace(SYNCED, clinic=slug) for slug in slugs]
+    phases[-1] = replace(phases[-1], failed=2, completed=2)
+    report = markdown(Day(TODAY, phases, [replace(QUIET, clinic=slug, draft=1) for slug in slugs]))
+    assert "| clinic-064 | inbound |" in report
+    assert "clinic-063 | inbound" not in report
+    assert report.count("5 rows with less to look at are left out.") == 2
+    assert len(report) < 100_000
+
+
+def test_the_report_is_made_shortly_after_midnight_of_the_day_that_ended(house: House) -> None:
+    schedule = house.definitions.resolve_schedule_def("nightly_report")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    midnight = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(minutes=10)
+
+    def asked(at: datetime) -> tuple[list[str | None], str | None]:
+        context = dg.build_schedule_context(
+            instance=house.instance,
+            scheduled_execution_time=at,
+            repository_def=house.definitions.get_repository_def(),
+        )
+        found = schedule.evaluate_tick(context)
+        return [each.partition_key for each in found.run_requests or []], found.skip_message
+
+    assert asked(midnight) == ([str(TODAY - timedelta(days=1))], None)
+    too_early = datetime.combine(START, datetime.min.time(), UTC) + timedelta(minutes=10)
+    assert asked(too_early) == ([], f"reports begin on {START}")
+
+
+def test_there_are_reports_up_to_today(house: House) -> None:
+    graph = house.definitions.resolve_asset_graph()
+    partitions = graph.get(dg.AssetKey("daily_report")).partitions_def
+    assert partitions is not None
+    keys = partitions.get_partition_keys()
+    assert (keys[0], keys[-1]) == (str(START), str(TODAY))

@@ -1,0 +1,149 @@
+"""A clinic that is late turns its asset's check, without a run, and back."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from pims_pipeline.domain.alerts import OVERDUE_GRACE
+from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.orchestration.freshness import (
+    FRESH_CHECKS,
+    TELL_EVERY,
+    Told,
+    build_freshness_checks,
+    build_freshness_sensor,
+    freshness,
+    metadata_of,
+)
+from pims_pipeline_tests.orchestration.conftest import House
+
+# A Monday's noon in UTC; crons below are read by the clinics' own clocks, all on the hour.
+NOON = datetime(2076, 3, 9, 12, tzinfo=UTC)
+HOURLY = '{"inbound": "0 * * * *", "cases": "off", "reconciliation": "off"}'
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def hourly(house: House) -> House:
+    """Clinics whose inbound sync is due every hour, and succeeded at noon."""
+    house.run("UPDATE clinic_schedule_configs SET sync_schedules = CAST(:s AS jsonb)", s=HOURLY)
+    house.run("UPDATE clinics SET scheduled_since = '2076-03-01'")
+    for slug in house.clinics:
+        succeed(house, slug, NOON)
+    return house
+
+
+def succeed(house: House, slug: str, at: datetime, status: str = "completed") -> None:
+    house.run(
+        "INSERT INTO case_sync_audits (clinic_id, sync_type, status, window_start, window_end, "
+        "run_id, owner, created_at, updated_at) "
+        "VALUES (:id, 'inbound', :status, '2076-03-09', '2076-03-09', 'r', 1, :at, :at)",
+        id=house.clinics[slug].id,
+        status=status,
+        at=at,
+    )
+
+
+def late(house: House, at: datetime) -> dict[SyncType, list[str]]:
+    return {each.phase: each.slugs for each in freshness(house.engine, at) if each.late}
+
+
+def look(house: House, at: datetime, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(
+        instance=house.instance, resources={"store": house.engine}, cursor=cursor
+    )
+    found = build_freshness_sensor(lambda: at)(context)
+    assert isinstance(found, dg.SensorResult | dg.SkipReason)
+    return found
+
+
+def test_a_clinic_is_late_once_its_second_tick_has_had_its_time(hourly: House) -> None:
+    second = NOON + timedelta(hours=2)
+    succeed(hourly, "alder", second - MINUTE)
+    succeed(hourly, "birch", second - MINUTE, status="held")
+    succeed(hourly, "cedar", second - MINUTE, status="failed")
+    assert late(hourly, second + OVERDUE_GRACE - MINUTE) == {}
+    assert late(hourly, second + OVERDUE_GRACE) == {SyncType.INBOUND: ["cedar"]}
+
+
+def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(hourly: House) -> None:
+    hourly.run("UPDATE clinics SET is_active = false WHERE slug = 'alder'")
+    hourly.run(
+        'UPDATE clinic_schedule_configs SET sync_schedules = \'{"inbound": "soon", '
+        '"cases": "off", "reconciliation": "off"}\' WHERE clinic_id = :id',
+        id=hourly.clinics["birch"].id,
+    )
+    (inbound, *_) = freshness(hourly.engine, NOON)
+    assert (inbound.clinics, inbound.slugs) == (2, ["birch"])
+    shown = metadata_of(inbound, NOON)["late_clinics"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert shown.records[0].data["next due"] == "its schedule cannot be read"
+
+
+def test_the_check_warns_and_lists_who_is_late_since_when(hourly: House) -> None:
+    at = NOON + timedelta(hours=3, minutes=5)
+    succeed(hourly, "birch", at)
+    succeed(hourly, "cedar", at)
+    (check,) = (
+        each
+        for each in build_freshness_checks(lambda: at)
+        if FRESH_CHECKS[SyncType.INBOUND] in each.check_keys
+    )
+    result = check(store=hourly.engine)
+    assert isinstance(result, dg.AssetCheckResult)
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    shown = result.metadata["late_clinics"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data for record in shown.records] == [
+        {
+            "clinic": "alder",
+            "last success": "2076-03-09 12:00 UTC",
+            "age": "3:05:00",
+            "next due": "2076-03-09 16:00 UTC",
+        }
+    ]
+
+
+def test_a_look_tells_the_pages_of_every_asset_without_a_run(hourly: House) -> None:
+    first = look(hourly, NOON + 3 * timedelta(hours=1))
+    assert isinstance(first, dg.SensorResult)
+    assert not first.run_requests
+    for told in first.asset_events:
+        hourly.instance.report_runless_asset_event(told)
+    keys = list(FRESH_CHECKS.values())
+    summaries = hourly.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    passed = {
+        key.name: record.event.dagster_event.asset_check_evaluation_data.passed
+        for key, record in summaries.items()
+        if record.event and record.event.dagster_event
+    }
+    assert passed == {
+        "appointments_fresh": False,
+        "consultations_fresh": True,
+        "reconciliation_fresh": True,
+    }
+
+
+def test_the_pages_are_told_again_when_that_changes_or_gets_old(hourly: House) -> None:
+    at = NOON + MINUTE
+    first = look(hourly, at)
+    assert isinstance(first, dg.SensorResult)
+    assert isinstance(look(hourly, at + MINUTE, first.cursor), dg.SkipReason)
+    assert isinstance(look(hourly, at + TELL_EVERY, first.cursor), dg.SensorResult)
+    # The clock was put back.
+    assert isinstance(look(hourly, at - MINUTE, first.cursor), dg.SensorResult)
+    became_late = look(hourly, at + timedelta(hours=3), Told(at + timedelta(hours=3), {}).text())
+    assert isinstance(became_late, dg.SensorResult)
+
+
+@pytest.mark.parametrize("cursor", [None, "", "nonsense", "[]", '{"at": 1}', '{"at": "x"}'])
+def test_a_cursor_that_says_nothing_is_the_first_look(cursor: str | None) -> None:
+    assert Told.read(cursor) is None
+
+
+def test_the_syncs_own_jobs_leave_freshness_to_the_sensor(house: House) -> None:
+    for name in ("inbound_sync", "case_sync", "reconciliation_sync", "full_sync"):
+        layer = house.definitions.resolve_job_def(name).asset_layer
+        assert layer.executable_asset_keys
+        assert not set(FRESH_CHECKS.values()) & set(layer.asset_graph.asset_check_keys)

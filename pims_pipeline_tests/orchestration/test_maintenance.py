@@ -1,0 +1,162 @@
+"""The nightly maintenance: every part is done, findings show, what failed is named."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.orchestration import maintenance
+from pims_pipeline.orchestration.maintenance import YESTERDAY_CHECK, Sweep
+from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
+
+NOW = datetime.now(UTC)
+# Yesterday and a day more, in every zone.
+AROUND_YESTERDAY = days(-2, 0)
+OLD = NOW - timedelta(days=500)
+
+
+def swept(house: House, *, retention_days: int = 400) -> Sweep:
+    sweep = Sweep(
+        house.engine, Rules(EnrichmentPolicy(), DeletionPolicy(), retention_days), datetime.now(UTC)
+    )
+    sweep.do()
+    return sweep
+
+
+def run_maintenance(house: House) -> dg.ExecuteInProcessResult:
+    job = house.definitions.resolve_job_def("nightly_maintenance")
+    return job.execute_in_process(instance=house.instance, raise_on_error=False)
+
+
+def evaluation(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    (found,) = result.get_asset_check_evaluations()
+    return found
+
+
+def leave_audit(house: House, slug: str) -> None:
+    """What a process leaves behind that was killed; its lock is nobody's."""
+    house.run(
+        "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, run_id, "
+        "owner) VALUES (:id, 'inbound', '2026-03-01', '2026-03-02', 'gone', 77)",
+        id=house.clinics[slug].id,
+    )
+
+
+def test_audits_of_dead_processes_are_interrupted_and_those_of_living_ones_are_not(
+    house: House,
+) -> None:
+    leave_audit(house, "alder")
+    leave_audit(house, "cedar")
+    house.run("UPDATE clinics SET is_active = false WHERE slug = 'cedar'")
+    with house.engine.begin() as living:
+        living.exec_driver_sql("SELECT pg_advisory_xact_lock(3, 88)")
+        house.run(
+            "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, "
+            "run_id, owner) SELECT id, 'inbound', '2026-03-01', '2026-03-02', 'going', 88 "
+            "FROM clinics WHERE slug = 'birch'"
+        )
+        sweep = swept(house)
+    assert sweep.counts["audits_interrupted"] == 2
+    assert sweep.failures == []
+    rows = house.rows("SELECT run_id, status FROM case_sync_audits ORDER BY run_id, status")
+    assert [f"{row.run_id}: {row.status}" for row in rows] == [
+        "going: in_progress",
+        "gone: interrupted",
+        "gone: interrupted",
+    ]
+
+
+def test_what_is_older_than_the_setting_goes_and_audits_and_events_stay(house: House) -> None:
+    house.book("alder", AROUND_YESTERDAY)
+    assert house.sync("inbound_sync", ["alder"], AROUND_YESTERDAY).success
+    house.run(
+        "UPDATE pims_appointments SET business_date = business_date - 500, last_seen_at = :old",
+        old=OLD,
+    )
+    house.run("UPDATE case_sync_audits SET created_at = :old, updated_at = :old", old=OLD)
+    told = house.rows("SELECT * FROM case_events"), house.rows("SELECT * FROM case_sync_audits")
+    assert swept(house, retention_days=501).counts["landed_records_pruned"] == 0
+    assert swept(house, retention_days=400).counts["landed_records_pruned"] == 3
+    assert house.rows("SELECT pims_id FROM pims_appointments") == []
+    assert (
+        house.rows("SELECT * FROM case_events"),
+        house.rows("SELECT * FROM case_sync_audits"),
+    ) == told
+
+
+def test_the_run_tells_what_was_done_as_numbers(house: House) -> None:
+    leave_audit(house, "birch")
+    result = run_maintenance(house)
+    assert result.success
+    (materialization,) = result.asset_materializations_for_node("maintenance")
+    told = materialization.metadata
+    assert told["audits_interrupted"] == dg.MetadataValue.int(1)
+    assert told["clinics_checked"] == dg.MetadataValue.int(3)
+    assert set(told) >= {
+        "sessions_dropped",
+        "idempotency_keys_dropped",
+        "failures_pruned",
+        "alerts_pruned",
+        "requests_pruned",
+        "landed_records_pruned",
+    }
+    assert evaluation(result).passed
+
+
+def test_a_yesterday_that_was_tampered_with_fails_the_check_for_that_clinic(house: House) -> None:
+    for slug in SLUGS:
+        house.book(slug, AROUND_YESTERDAY)
+    assert house.sync("full_sync", SLUGS, AROUND_YESTERDAY).success
+    house.run("DELETE FROM cases WHERE clinic_id = :id", id=house.clinics["birch"].id)
+    asked = {slug: vendor.listings for slug, vendor in house.vendors.items()}
+    result = run_maintenance(house)
+    # It is found, not failed: the maintenance did what it had to.
+    assert result.success
+    check = evaluation(result)
+    assert (check.check_name, check.passed) == (YESTERDAY_CHECK, False)
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    shown = check.metadata["findings"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [(record.data["check"], record.data["clinic"]) for record in shown.records] == [
+        ("appointments_idempotent", "birch")
+    ]
+    assert {slug: vendor.listings for slug, vendor in house.vendors.items()} == asked
+
+
+def test_a_part_that_fails_is_named_and_the_others_are_done(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> int:
+        raise KeyError("Rumpelstiltskin")
+
+    leave_audit(house, "alder")
+    monkeypatch.setattr(maintenance, "drop_expired_sessions", breaks)
+    monkeypatch.setattr(maintenance, "forget_old_records", lambda *_, **__: breaks())
+    result = run_maintenance(house)
+    assert not result.success
+    (materialization,) = result.asset_materializations_for_node("maintenance")
+    assert materialization.metadata["audits_interrupted"] == dg.MetadataValue.int(1)
+    assert evaluation(result).passed
+    failure = result.failure_data_for_node("maintenance")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    shown = failure.user_failure_data.metadata["failed"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [(record.data["part"], record.data["clinic"]) for record in shown.records] == [
+        ("sessions", ""),
+        *(("landed records", slug) for slug in SLUGS),
+    ]
+    told = str(failure.user_failure_data.description)
+    assert "unexpected KeyError" in told
+    assert "Rumpelstiltskin" not in told
+
+
+def test_it_runs_every_night_by_itself_and_is_never_retried(house: House) -> None:
+    schedule = house.definitions.resolve_schedule_def("nightly_maintenance")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("40 3 * * *", "UTC")
+    tags = house.definitions.resolve_job_def("nightly_maintenance").run_tags
+    assert tags["dagster/max_retries"] == "0"

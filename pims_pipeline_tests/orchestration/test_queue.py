@@ -1,0 +1,86 @@
+"""What ``dagster.yaml`` lets out of the queue: Dagster's own daemon decides here."""
+
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+from dagster import DagsterInstance
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+    QueuedRunCoordinatorDaemon,
+)
+
+from pims_pipeline.orchestration.launching import job_origin
+from pims_pipeline.orchestration.partitions import range_tags, register_clinics
+from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
+
+SCHEDULED = {"pims/origin": "schedule", "dagster/priority": "-1"}
+BACKFILL = {"dagster/backfill": "week"}
+BY_HAND: dict[str, str] = {}
+QUEUED = dg.DagsterRunStatus.QUEUED
+STARTED = dg.DagsterRunStatus.STARTED
+
+
+@pytest.fixture
+def queue(house: House, postgres_instance: DagsterInstance) -> House:
+    register_clinics(postgres_instance, SLUGS)
+    return replace(house, instance=postgres_instance)
+
+
+def add(
+    queue: House,
+    *tags: dict[str, str],
+    job: str = "inbound_sync",
+    status: dg.DagsterRunStatus = QUEUED,
+) -> list[str]:
+    """Runs with these tags, in this order; gives their ids."""
+    box = range_tags(("alder", "alder"), days(0, 0)) if job == "inbound_sync" else {}
+    return [
+        queue.instance.create_run_for_job(
+            job_def=queue.definitions.get_repository_def().get_job(job),
+            tags={**box, **each},
+            status=status,
+            remote_job_origin=job_origin(job),
+        ).run_id
+        for each in tags
+    ]
+
+
+def let_out(queue: House) -> list[str]:
+    """The ids of the runs that leave the queue now, in order."""
+    daemon = QueuedRunCoordinatorDaemon(interval_seconds=5)
+    config = queue.instance.get_concurrency_config()
+    found = daemon._get_runs_to_dequeue(queue.instance, config, fixed_iteration_time=None)
+    return [run.run_id for run in found]
+
+
+def test_what_somebody_asked_for_goes_first_and_one_place_is_for_runs_without_vendors(
+    queue: House,
+) -> None:
+    scheduled = add(queue, SCHEDULED, SCHEDULED, SCHEDULED)
+    backfill = add(queue, BACKFILL, BACKFILL)
+    by_hand = add(queue, BY_HAND)
+    maintenance = add(queue, BY_HAND, job="nightly_maintenance")
+    assert let_out(queue) == [backfill[0], *by_hand, *maintenance, *scheduled[:2]]
+
+
+def test_however_much_is_scheduled_and_backfilled_a_run_by_hand_gets_through(
+    queue: House,
+) -> None:
+    add(queue, SCHEDULED, SCHEDULED, BACKFILL, status=STARTED)
+    add(queue, *[SCHEDULED] * 5, *[BACKFILL] * 5)
+    assert let_out(queue) == []
+    by_hand = add(queue, BY_HAND, BY_HAND)
+    assert let_out(queue) == by_hand[:1]
+
+
+def test_no_more_runs_ask_vendors_at_once_than_the_pool_has_places(queue: House) -> None:
+    add(queue, *[BY_HAND] * 4, status=STARTED)
+    add(queue, BY_HAND)
+    maintenance = add(queue, BY_HAND, job="nightly_maintenance")
+    let_out(queue)  # Dagster makes the pool when it first sees a run that is in it.
+    assert let_out(queue) == maintenance
+
+
+def test_a_run_on_the_command_line_waits_for_nobody(queue: House) -> None:
+    add(queue, *[BY_HAND] * 6, status=STARTED)
+    assert queue.sync("inbound_sync", ["birch"], days(0, 0)).success
