@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
-.PHONY: help setup demo up test check lock bench soak reliability mutants clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants collection clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +34,7 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy deploy/ensure_chromium.py deploy/mutants.py
+	$(BIN)/mypy deploy/collection.py deploy/ensure_chromium.py deploy/mutants.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
@@ -58,6 +58,9 @@ reliability: setup ## Write the fault tables of docs/reliability.md anew
 
 mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
 	@$(BIN)/python deploy/mutants.py
+
+collection: setup ## Write the API's Postman collection anew, from its OpenAPI document
+	@$(BIN)/python deploy/collection.py
 
 clean: ## Remove caches and .venv, keep data
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist

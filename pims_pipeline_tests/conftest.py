@@ -3,12 +3,14 @@
 The server is the embedded one, shared by all pytest-xdist workers of a test run.
 """
 
+import multiprocessing
 import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import psycopg
@@ -105,6 +107,19 @@ def engine(database_url: str) -> Iterator[Engine]:
 def vault() -> Vault:
     """A vault with a key made up for this test run."""
     return Vault(secrets.token_bytes(32))
+
+
+@pytest.fixture(scope="session")
+def forks() -> ForkServerContext:
+    """Processes to be killed, which start with everything imported.
+
+    One server forks all of a pytest process's; what it has not imported, each imports anew.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["pims_pipeline_tests.store.test_rotation", "pims_pipeline_tests.sync.test_crash"]
+    )
+    return context
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The pretend vendor's clinics as clinics of ours: their slugs, registered with their logins."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -11,7 +11,14 @@ from pims_pipeline.cli.runtime import Store
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.server import DEFAULT_CLINICS, SimulatedClinic
-from pims_pipeline.store.clinics import ClinicExists, add_clinic, all_clinics, readdress_clinic
+from pims_pipeline.store.api_keys import UnknownApiKey, replace_api_key, revoke_api_key
+from pims_pipeline.store.clinics import (
+    ClinicExists,
+    add_clinic,
+    all_clinics,
+    clinic_by_slug,
+    readdress_clinic,
+)
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
 
@@ -19,6 +26,8 @@ DEMO_SLUGS: Mapping[str, str] = MappingProxyType(
     {"1001": "demo-riverbend", "1002": "demo-thistle-lane", "1003": "demo-banksia-bay"}
 )
 """The slugs of the pretend vendor's default clinics, by company id."""
+
+_KEY_NAME = "pims up --demo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +90,20 @@ def _registered(
     login = Credentials(simulated.username, simulated.password, simulated.company_id)
     put_credentials(connection, store.vault, clinic, login.to_mapping())
     return DemoClinic(clinic, simulated)
+
+
+@contextmanager
+def demo_api_key(store: Store, slug: str) -> Iterator[str]:
+    """The text of a key to the REST API for a demo clinic, revoked at the end.
+
+    One that a killed process left is replaced by the next.
+    """
+    with transaction(store.engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        key = replace_api_key(connection, clinic, name=_KEY_NAME)
+    try:
+        yield key.text
+    finally:
+        # Another process may have replaced it meanwhile.
+        with suppress(UnknownApiKey), transaction(store.engine) as connection:
+            revoke_api_key(connection, key.prefix)

@@ -4,6 +4,7 @@ Imports nothing heavy: ``pims --help`` loads it. Errors that are not ``Explained
 fault of the program.
 """
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -65,3 +66,17 @@ def explained(error: Exception) -> click.ClickException:
         f"the program failed unexpectedly ({type(error).__name__}); "
         "run the command again with LOG_LEVEL=DEBUG to see where"
     )
+
+
+def place_of(error: BaseException) -> str:
+    """Where ``error`` and what led to it arose, without words that may quote what they met."""
+    told: list[str] = []
+    each: BaseException | None = error
+    while each is not None:
+        words = f": {each}" if isinstance(each, Explained) else ""
+        told.append(
+            "Traceback (most recent call last):\n"
+            f"{''.join(traceback.format_tb(each.__traceback__))}{type(each).__name__}{words}"
+        )
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    return "\n\nwhich came of:\n\n".join(told)

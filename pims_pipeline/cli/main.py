@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from pims_pipeline.cli.errors import explained, misuse
+from pims_pipeline.cli.errors import explained, misuse, place_of
 
 
 class Entry(NamedTuple):
@@ -25,7 +25,9 @@ COMMANDS = {
     "demo": Entry(
         "demo", "demo", "Play a day at three made-up clinics, and show how their cases follow it."
     ),
-    "up": Entry("up", "up", "Start everything: the database, Dagster's pages and its daemon."),
+    "up": Entry(
+        "up", "up", "Start everything: the database, Dagster's pages, its daemon, the API."
+    ),
     "serve": Entry("serve", "serve", "Serve the REST API."),
     "migrate": Entry("migrate", "migrate", "Bring the database's tables up to date."),
     "simulate": Entry("simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."),
@@ -93,7 +95,7 @@ class LazyGroup(click.Group):
                 get_logger,
             )
 
-            get_logger(__name__).debug("command_failed", exc_info=True)
+            get_logger(__name__).debug("command_failed", exception=place_of(error))
             raise explained(error) from error
 
 

@@ -12,8 +12,7 @@ import click
 from sqlalchemy import Engine
 
 from pims_pipeline.cli.interrupts import uninterrupted
-from pims_pipeline.composition import database_url, open_engine, open_vault
-from pims_pipeline.observability.logging import configure_logging
+from pims_pipeline.composition import database_url, open_engine, open_vault, set_up_logging
 from pims_pipeline.settings import Settings, load_settings
 from pims_pipeline.store.database import (
     dagster_storage_url,
@@ -21,6 +20,9 @@ from pims_pipeline.store.database import (
 )
 from pims_pipeline.store.embedded import stop_embedded
 from pims_pipeline.store.vault import Vault
+
+API_PORT = 8000
+"""Where the REST API answers unless told otherwise."""
 
 
 class Command(click.Command):
@@ -33,7 +35,7 @@ class Command(click.Command):
             SettingsError: If the environment holds a wrong value.
         """
         settings = load_settings()
-        configure_logging(settings.log_level, settings.log_format)
+        set_up_logging(settings)
         ctx.obj = settings
         return super().invoke(ctx)
 
@@ -74,12 +76,12 @@ def open_store(settings: Settings, *, migrated: bool = True) -> Iterator[Store]:
         DatabaseNotMigrated: If its tables are not this program's.
         EmbeddedDatabaseFailed: If the embedded one does not start.
     """
-    with _own_database(settings) as url, open_engine(settings, url, migrated=migrated) as engine:
+    with own_database(settings) as url, open_engine(settings, url, migrated=migrated) as engine:
         yield Store(settings, url, engine, open_vault(settings))
 
 
 @contextmanager
-def _own_database(settings: Settings) -> Iterator[str]:
+def own_database(settings: Settings) -> Iterator[str]:
     """The database's address; an embedded one stops with its last user."""
     try:
         # An interrupt in the middle of starting a server would leave it running.

@@ -1,5 +1,6 @@
 """``pims up`` as a person runs it: what answers, and what is left when it ends."""
 
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import pytest
 from pims_pipeline.cli.demo_clinics import DEMO_SLUGS
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.up_services import Service
+from pims_pipeline_tests.cli.conftest import Pims, complaint
 from pims_pipeline_tests.cli.processes import (
     PATIENCE_SECONDS,
     command_line,
@@ -48,13 +50,24 @@ def home() -> Iterator[Path]:
         yield home
 
 
-@pytest.fixture
-def port() -> int:
+def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free: int = probe.getsockname()[1]
     return free
+
+
+@pytest.fixture
+def port() -> int:
+    """Where Dagster's pages may answer."""
+    return free_port()
+
+
+@pytest.fixture
+def api_port() -> int:
+    """Where the API may answer."""
+    return free_port()
 
 
 def asked(port: int, query: str) -> Any:
@@ -64,15 +77,26 @@ def asked(port: int, query: str) -> Any:
     return response.raise_for_status().json()["data"]
 
 
+def answers_of_the_api(port: int, told: str) -> tuple[Any, Any]:
+    """What the API answers to the key that was told, and whether it is ready."""
+    found = re.search(r"curl -X POST -H 'X-API-Key: (\w+)' .* (http://\S+)/api/sync/inbound", told)
+    assert found is not None
+    assert found[2] == f"http://127.0.0.1:{port}"
+    with httpx2.Client(base_url=found[2], trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        syncs = client.get("/api/sync", headers={"X-API-Key": found[1]})
+        return syncs.json(), client.get("/ready").json()
+
+
 def dagster_process(parent: Any, module: str) -> psutil.Process:
     """The child that runs the module."""
     return next(each for each in descendants(parent) if module in command_line(each))
 
 
-def test_everything_is_up_until_ctrl_c(home: Path, port: int) -> None:
-    with started(home, "up", "--demo", f"--port={port}") as process:
+def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> None:
+    with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
         out = told_until(process, "Ctrl-C stops everything.")
         surface = asked(port, SURFACE)
+        syncs, ready = answers_of_the_api(api_port, out)
         daemon = dagster_process(process, "dagster._daemon")
         secrets = [word for each in descendants(process) for word in command_line(each)]
         status, _, err, alive = interrupted(process)
@@ -87,9 +111,21 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int) -> None:
     }
     assert location["location"]["name"] == "pims_pipeline"
     assert "full_sync" in {job["name"] for job in location["jobs"]}
-    assert assets == {"appointments", "consultations", "reconciliation"}
+    assert assets == {
+        "appointments",
+        "consultations",
+        "reconciliation",
+        "maintenance",
+        "daily_report",
+    }
     assert set(dimensions["clinic"]) == set(DEMO_SLUGS.values())
     assert not any("postgresql" in word for word in secrets)
+    assert syncs["success"] is True
+    assert {name: check["status"] for name, check in ready["checks"].items()} == {
+        "database": "ok",
+        "migrations": "ok",
+        "dagster": "ok",
+    }
     assert (status, alive) == (0, [])
     assert not is_alive(daemon)
     assert not database_runs(home)
@@ -99,9 +135,9 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int) -> None:
 
 
 def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
-    home: Path, port: int
+    home: Path, port: int, api_port: int
 ) -> None:
-    with started(home, "up", f"--port={port}") as process:
+    with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
         told_until(process, "Ctrl-C stops everything.")
         family = descendants(process)
         dagster_process(process, "dagster._daemon").kill()
@@ -117,18 +153,43 @@ def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
     assert not database_runs(home)
 
 
-def test_a_port_in_use_is_told_in_one_line_before_anything_is_started() -> None:
+@pytest.mark.parametrize("option", ["--port", "--api-port"])
+def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
+    option: str, port: int
+) -> None:
+    other = "--api-port" if option == "--port" else "--port"
     with own_home() as home, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        port = listener.getsockname()[1]
-        with started(home, "up", "--demo", f"--port={port}") as process:
+        taken = listener.getsockname()[1]
+        with started(home, "up", "--demo", f"{option}={taken}", f"{other}={port}") as process:
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
         assert (process.returncode, out) == (1, "")
         [line] = err.splitlines()
-        assert f"port {port} on 127.0.0.1 cannot be used (address already in use)" in line
+        assert f"port {taken} on 127.0.0.1 cannot be used (address already in use)" in line
+        assert line.endswith(f"or choose another with {option}")
         assert not home.exists()
+
+
+def test_pages_and_api_cannot_share_a_port(pims: Pims, port: int) -> None:
+    told = pims("up", f"--port={port}", f"--api-port={port}")
+
+    assert (told.exit_code, complaint(told)) == (2, "Error: --port and --api-port are the same")
+
+
+def test_the_embedded_database_is_served_as_the_api_s_role(home: Path, api_port: int) -> None:
+    with started(home, "migrate") as migrating:
+        assert migrating.wait(PATIENCE_SECONDS) == 0
+    with started(home, "serve", f"--port={api_port}") as process:
+        told_until(process, "Ctrl-C stops it.")
+        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+            checks = client.get(f"http://127.0.0.1:{api_port}/ready").json()["checks"]
+        status, *_ = interrupted(process)
+
+    assert (checks["database"], checks["migrations"]) == ({"status": "ok"}, {"status": "ok"})
+    assert status == 0
+    assert not database_runs(home)
 
 
 def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None:
@@ -162,8 +223,8 @@ def ending(service: Service) -> str:
     return str(told.value)
 
 
-def test_sigterm_is_taken_for_ctrl_c(home: Path, port: int) -> None:
-    with started(home, "up", f"--port={port}") as process:
+def test_sigterm_is_taken_for_ctrl_c(home: Path, port: int, api_port: int) -> None:
+    with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
         until(lambda: bool(descendants(process)), process)
         status, _, err, alive = interrupted(process, signal.SIGTERM)
 

@@ -1,0 +1,59 @@
+"""What every route works with, handed to the application when it is made.
+
+Plain values and open things only: who opens and closes them, and where their settings come
+from, is the composition root's.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from pims_pipeline.api.dagster import DagsterClient
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """The API's surroundings.
+
+    Attributes:
+        engine: Connects as the API's role, which sees one clinic at a time.
+        dagster: Starts runs and asks about them.
+        dagster_pages: Where people find Dagster's pages, without a slash at the end.
+        partition_start: The first business date that can be synced.
+        requests_per_minute: How many calls a key may make.
+        metrics_token: What ``/metrics`` asks for as a bearer token; None for nothing.
+        cors_origins: Web origins whose pages may call the API.
+        trusted_proxies: Addresses and networks whose ``X-Forwarded-*`` headers count.
+        stopping: Set when the process has been told to end: who waits, returns.
+        clock: The present moment, aware.
+    """
+
+    engine: Engine = field(repr=False)
+    dagster: DagsterClient
+    dagster_pages: str
+    partition_start: date
+    requests_per_minute: int
+    metrics_token: str | None = field(default=None, repr=False)
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    stopping: threading.Event = field(default_factory=threading.Event, repr=False)
+    clock: Callable[[], datetime] = field(default=_now, repr=False)
+
+
+# A coroutine, so that no thread is borrowed to look at an attribute.
+async def api_context(request: Request) -> ApiContext:
+    """The context of the application that answers ``request``."""
+    context: ApiContext = request.app.state.context
+    return context
+
+
+Context = Annotated[ApiContext, Depends(api_context)]

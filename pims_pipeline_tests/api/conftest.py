@@ -1,0 +1,125 @@
+"""The API over a real database, as its own role, with keys and a clock of the test's."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from pims_pipeline.api.app import create_app
+from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.store.api_keys import create_api_key
+from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline_tests.api.fake_dagster import FakeDagster
+from pims_pipeline_tests.api.world import World
+
+
+@dataclass
+class Clock:
+    """A clock that stands still unless told to go on."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        """Let so much time pass."""
+        self.now += timedelta(**duration)
+
+
+class MakeKey(Protocol):
+    """Makes a key of a clinic, and gives its text."""
+
+    def __call__(
+        self,
+        *permissions: str,
+        clinic: Clinic | None = None,
+        expires_at: datetime | None = None,
+    ) -> str: ...
+
+
+@pytest.fixture
+def api_engine(engine: Engine) -> Iterator[Engine]:
+    """Connects to the test's database as the API does."""
+    api_engine = create_engine(let_api_log_in(engine))
+    yield api_engine
+    api_engine.dispose()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The application's clock; begins at the present."""
+    return Clock(datetime.now(UTC))
+
+
+@pytest.fixture
+def dagster() -> Iterator[DagsterClient]:
+    """A Dagster that does not answer."""
+    with DagsterClient("http://127.0.0.1:9") as dagster:
+        yield dagster
+
+
+@pytest.fixture
+def context(api_engine: Engine, dagster: DagsterClient, clock: Clock) -> ApiContext:
+    """What the application works with."""
+    return ApiContext(
+        engine=api_engine,
+        dagster=dagster,
+        dagster_pages="http://dagster.example",
+        partition_start=date(2025, 1, 1),
+        requests_per_minute=1000,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def app(context: ApiContext) -> FastAPI:
+    """The application."""
+    return create_app(context)
+
+
+@pytest.fixture
+def api(app: FastAPI) -> TestClient:
+    """Asks the application."""
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def make_key(engine: Engine, clinic: Clinic) -> MakeKey:
+    """Makes keys of the clinic, or of another."""
+    owner = clinic
+
+    def make(
+        *permissions: str,
+        clinic: Clinic | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        with transaction(engine) as connection:
+            return create_api_key(
+                connection,
+                clinic or owner,
+                name="a test's",
+                permissions=permissions,
+                expires_at=expires_at,
+            ).text
+
+    return make
+
+
+@pytest.fixture
+def world(
+    engine: Engine, clinic: Clinic, context: ApiContext, make_key: MakeKey
+) -> Iterator[World]:
+    """The API beside a Dagster that starts runs, and does nothing in them."""
+    with FakeDagster() as fake, DagsterClient(fake.url) as dagster:
+        beside = replace(context, dagster=dagster)
+        api = TestClient(create_app(beside), raise_server_exceptions=False)
+        yield World(engine, clinic, beside, fake, api, make_key())

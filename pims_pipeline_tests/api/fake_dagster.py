@@ -1,0 +1,192 @@
+"""A Dagster webserver of the tests': it speaks the GraphQL that we ask, and does no work.
+
+Runs change their state when a test says so. Its moods are the ways in which a launch goes
+wrong; that it speaks like the real one is held by ``test_live``.
+"""
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+SECRET = "postgresql://vet:hunter2@db/pims"
+
+
+class Mood(Enum):
+    """How a launch is taken."""
+
+    WELL = "it is done and answered"
+    REFUSES = "the job is not known"
+    REFUSES_ONCE = "the job is not known, and then it is"
+    BREAKS = "it breaks before the run is made"
+    BREAKS_AFTER = "it breaks once the run is made"
+    HANGS_UP = "the connection ends once the run is made"
+    HANGS_UP_BEFORE = "the connection ends before the run is made"
+    STRANGER = "what answers is not Dagster at all"
+
+
+@dataclass
+class FakeRun:
+    """A run, as Dagster keeps it."""
+
+    job: str
+    tags: Mapping[str, str]
+    config: Mapping[str, Any]
+    id: str = field(default_factory=lambda: str(uuid4()))
+    status: str = "QUEUED"
+    failed_steps: tuple[str, ...] = ()
+
+
+class FakeDagster:
+    """The webserver, on a port of its own. A context manager.
+
+    Attributes:
+        runs: By id, oldest first.
+        partitions: The clinics that have partitions.
+        asked: The operations that were asked for.
+        gate: Launches wait until it is set.
+    """
+
+    def __init__(self) -> None:
+        self.runs: dict[str, FakeRun] = {}
+        self.partitions: set[str] = set()
+        self.mood = Mood.WELL
+        self.asked: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.launching = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                outer._answer(self, self.path, json.loads(body))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        self.gate.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def run(self) -> FakeRun:
+        """The one run there is."""
+        [run] = self.runs.values()
+        return run
+
+    def make_run(self, job: str = "inbound_sync", **tags: str) -> FakeRun:
+        run = FakeRun(job, tags, {})
+        self.runs[run.id] = run
+        return run
+
+    def _answer(self, to: BaseHTTPRequestHandler, path: str, asked: dict[str, Any]) -> None:
+        operation = asked["query"].split("(")[0].split()[-1]
+        self.asked.append(operation)
+        if path != "/graphql" or self.mood is Mood.STRANGER:
+            _send(to, 200, b"<title>Sign in</title>")
+            return
+        if operation != "Launch":
+            data = getattr(self, f"_{operation.lower()}")(asked["variables"])
+            _send(to, 200, json.dumps({"data": data}).encode())
+            return
+        self.launching.set()
+        self.gate.wait(30)
+        if self.mood in {Mood.WELL, Mood.BREAKS_AFTER, Mood.HANGS_UP}:
+            launched = self._launch(asked["variables"])
+        else:
+            launched = {"__typename": "PipelineNotFoundError", "message": SECRET}
+        match self.mood:
+            case Mood.REFUSES_ONCE:
+                self.mood = Mood.WELL
+            case Mood.HANGS_UP | Mood.HANGS_UP_BEFORE:
+                to.close_connection = True
+                return
+            case Mood.BREAKS:
+                _send(to, 500, SECRET.encode())
+                return
+            case Mood.BREAKS_AFTER:
+                launched = {"__typename": "PythonError", "message": SECRET}
+        data = {"addDynamicPartition": {"__typename": "-"}, "launchRun": launched}
+        _send(to, 200, json.dumps({"data": data}).encode())
+
+    def _launch(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["partitions"] == "clinics"
+        self.partitions.add(asked["slug"])
+        params = asked["run"]
+        tags = {tag["key"]: tag["value"] for tag in params["executionMetadata"]["tags"]}
+        run = FakeRun(params["selector"]["jobName"], tags, params["runConfigData"])
+        self.runs[run.id] = run
+        return {"__typename": "LaunchRunSuccess", "run": {"runId": run.id}}
+
+    def _find(self, asked: dict[str, Any]) -> dict[str, Any]:
+        found = self._matching(asked["filter"])
+        return {"runsOrError": {"results": [{"runId": r.id, "status": r.status} for r in found]}}
+
+    def _steps(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "runsOrError": {
+                "results": [
+                    {
+                        "runId": run.id,
+                        "status": run.status,
+                        "stepStats": [
+                            {"stepKey": "fine", "status": "SUCCESS"},
+                            *({"stepKey": key, "status": "FAILURE"} for key in run.failed_steps),
+                        ],
+                    }
+                    for run in self._matching(asked["filter"])
+                ]
+            }
+        }
+
+    def _count(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: {"count": sum(run.status in each["statuses"] for run in self.runs.values())}
+            for name, each in asked.items()
+        }
+
+    def _check(self, asked: dict[str, Any]) -> dict[str, Any]:
+        kind = "PythonError" if self.mood is Mood.REFUSES else "RepositoryLocation"
+        assert asked["location"] == "pims_pipeline"
+        return {"workspaceLocationEntryOrError": {"locationOrLoadError": {"__typename": kind}}}
+
+    def _matching(self, wanted: dict[str, Any]) -> list[FakeRun]:
+        tags = {tag["key"]: tag["value"] for tag in wanted.get("tags", [])}
+        return [
+            run
+            for run in reversed(self.runs.values())
+            if run.id in wanted.get("runIds", [run.id]) and tags.items() <= run.tags.items()
+        ]
+
+
+def _send(to: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    to.send_response(status)
+    to.send_header("content-length", str(len(body)))
+    to.end_headers()
+    to.wfile.write(body)

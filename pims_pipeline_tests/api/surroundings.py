@@ -1,0 +1,61 @@
+"""An application apart from any database, beside a Dagster that answers as it is told."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+from fastapi import FastAPI
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.dagster import DagsterClient, RunCounts
+
+NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
+LOOPBACK = ("127.0.0.1", 50_000)
+
+
+class ToldDagster(DagsterClient):
+    """Answers with what it was told to."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.error: Exception | None = None
+        self.wait: Callable[[], object] | None = None
+        self.counts = RunCounts(queued=0, running=0)
+        self.asked = 0
+
+    def check(self) -> None:
+        self._answer()
+
+    def run_counts(self) -> RunCounts:
+        self._answer()
+        return self.counts
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.wait is not None:
+            self.wait()
+        if self.error is not None:
+            raise self.error
+
+
+def context_of(
+    engine: Engine, dagster: DagsterClient, *, metrics_token: str | None = None
+) -> ApiContext:
+    """What an application needs; its clock stands still."""
+    return ApiContext(
+        engine=engine,
+        dagster=dagster,
+        dagster_pages="http://127.0.0.1:3000",
+        partition_start=date(2025, 1, 1),
+        requests_per_minute=60,
+        metrics_token=metrics_token,
+        stopping=threading.Event(),
+        clock=lambda: NOW,
+    )
+
+
+def client_of(app: FastAPI, address: tuple[str, int] = LOOPBACK) -> TestClient:
+    """A client that calls from ``address``; an error of the server is its answer."""
+    return TestClient(app, client=address, raise_server_exceptions=False)

@@ -1,0 +1,168 @@
+"""The wire's names, held: clients of the service before this one read these bodies.
+
+Each name is written out here once more, so that renaming one in the code fails a test. The
+OpenAPI document's shapes and examples are held to what is really answered.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+from pydantic import BaseModel, TypeAdapter
+
+from pims_pipeline.api import examples, schemas
+from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline_tests.api.fake_dagster import FakeRun
+from pims_pipeline_tests.api.world import World
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+PHASE = {"success", "syncId", "stats", "dateRange", "durationMs", "timestamp"}
+STATS = {
+    "inbound": {
+        "appointmentsFound",
+        "casesCreated",
+        "casesUpdated",
+        "casesSkipped",
+        "casesRestored",
+        "quarantined",
+    },
+    "cases": {"casesFound", "casesEnriched", "casesSkipped", "casesErrored"},
+    "reconcile": {"casesChecked", "casesDeleted", "casesUpdated", "casesHeld"},
+}
+RESULTS = {
+    "inbound": PHASE,
+    "cases": PHASE,
+    "reconcile": PHASE | {"deletedCases"},
+    "full": PHASE - {"stats"} | {"inboundResult", "casesResult", "reconciliationResult"},
+}
+SYNC = {"syncId", "syncType", "status", "dateRange", "links", "createdAt"}
+MODELS: Mapping[str, type[BaseModel]] = {
+    "inbound": schemas.InboundResult,
+    "cases": schemas.CasesResult,
+    "reconcile": schemas.ReconciliationResult,
+    "full": schemas.FullResult,
+}
+
+
+def check_result(scope: str, result: Any) -> None:
+    """Every name, and every kind of value, of a result."""
+    assert result.keys() - {"error"} == RESULTS[scope]
+    assert isinstance(result["success"], bool)
+    assert ("error" in result) is not result["success"]
+    assert result["dateRange"].keys() == {"startDate", "endDate"}
+    assert all(DATE.fullmatch(day) for day in result["dateRange"].values())
+    assert isinstance(result["durationMs"], int)
+    assert MOMENT.fullmatch(result["timestamp"])
+    if scope == "full":
+        check_result("inbound", result["inboundResult"])
+        check_result("cases", result["casesResult"])
+        check_result("reconcile", result["reconciliationResult"])
+    else:
+        assert result["stats"].keys() == STATS[scope]
+        assert all(type(count) is int for count in result["stats"].values())
+    MODELS[scope].model_validate(result)
+
+
+def check_status(scope: str, told: Any, *more: str) -> None:
+    """Every name of what is told of a sync."""
+    assert told.keys() == SYNC | {"success", "timestamp"} | set(more)
+    assert told["links"].keys() == {"self", "run"}
+    assert told["dateRange"].keys() == {"startDate", "endDate"}
+    assert MOMENT.fullmatch(told["createdAt"])
+    assert MOMENT.fullmatch(told["timestamp"])
+    if "result" in told:
+        check_result(scope, told["result"])
+    schemas.SyncStatus.model_validate(told)
+
+
+FIRST_PHASES = {"cases": SyncType.CASES, "reconcile": SyncType.RECONCILIATION}
+
+
+def check_accepted(response: httpx2.Response, run: FakeRun) -> None:
+    """Every name of the answer to a POST."""
+    accepted = response.json()
+    assert response.status_code == 202
+    assert response.headers["Content-Type"] == "application/json"
+    assert accepted.keys() == {"success", "syncId", "status", "links", "timestamp"}
+    assert (accepted["success"], accepted["status"]) == (True, "queued")
+    assert accepted["links"] == {
+        "self": f"/api/sync/{accepted['syncId']}",
+        "run": f"http://dagster.example/runs/{run.id}",
+    }
+    assert response.headers["Location"] == accepted["links"]["self"]
+    assert MOMENT.fullmatch(accepted["timestamp"])
+    schemas.Accepted.model_validate(accepted)
+
+
+def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(world: World) -> None:
+    for scope in RESULTS:
+        response = world.post(scope)
+        *_, run = world.fake.runs.values()
+        check_accepted(response, run)
+        sync_id = response.json()["syncId"]
+
+        check_status(scope, world.told(sync_id))
+        audit_id = world.begin(run, FIRST_PHASES.get(scope, SyncType.INBOUND))
+        running = world.told(sync_id)
+        check_status(scope, running, "progress")
+        assert running["progress"].keys() == {"phase", "itemsDone", "itemsTotal"}
+        world.end(audit_id, Counts(), AuditStatus.COMPLETED)
+        world.complete(run)
+        check_status(scope, world.told(sync_id), "result")
+
+    page = world.get("/api/sync").json()
+    assert page.keys() == {"success", "syncs", "nextCursor", "timestamp"}
+    assert [each.keys() for each in page["syncs"]] == [SYNC] * len(RESULTS)
+    schemas.SyncList.model_validate(page)
+
+
+def test_a_failed_sync_has_the_same_names_and_a_reason(world: World) -> None:
+    for scope in RESULTS:
+        sync_id, run = world.started(scope)
+        run.status = "FAILURE"
+        check_status(scope, world.told(sync_id), "result", "error")
+
+    listed = world.get("/api/sync").json()["syncs"]
+    assert [each.keys() for each in listed] == [SYNC | {"error"}] * len(RESULTS)
+
+
+def test_errors_are_an_envelope_of_three_names(world: World) -> None:
+    world.post("inbound", headers={"Idempotency-Key": "k"})
+    errors = {
+        400: world.post("inbound", {"daysAhead": 99}),
+        401: world.get("/api/sync", key="x"),
+        404: world.get(f"/api/cases/{examples.ACCEPTED['syncId']}/provenance"),
+        422: world.post("cases", headers={"Idempotency-Key": "k"}),
+    }
+    world.fake.stop()
+    errors[503] = world.post("inbound")
+
+    assert {status: answer.status_code for status, answer in errors.items()} == {
+        status: status for status in errors
+    }
+    for answer in errors.values():
+        body = answer.json()
+        assert body.keys() == {"success", "error", "timestamp"}
+        assert body["success"] is False
+        assert MOMENT.fullmatch(body["timestamp"])
+
+
+def test_the_examples_are_what_could_be_answered() -> None:
+    schemas.Accepted.model_validate(examples.ACCEPTED)
+    check_result("inbound", examples.INBOUND)
+    check_result("full", examples.FULL)
+    schemas.SyncList.model_validate(examples.LIST)
+    schemas.Provenance.model_validate(examples.PROVENANCE)
+    check_status("inbound", examples.STATUS["running"], "progress")
+    check_status("inbound", examples.STATUS["completed"], "result")
+    check_status("inbound", examples.STATUS["failed"], "result", "error")
+
+
+def test_the_shapes_tell_every_result_apart() -> None:
+    any_result: TypeAdapter[Any] = TypeAdapter(schemas.AnyResult)
+
+    assert isinstance(any_result.validate_python(examples.INBOUND), schemas.InboundResult)
+    assert isinstance(any_result.validate_python(examples.FULL), schemas.FullResult)

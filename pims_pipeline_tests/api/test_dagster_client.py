@@ -1,0 +1,220 @@
+"""The client of Dagster's GraphQL: what it asks, and what it makes of every kind of answer."""
+
+from collections.abc import Iterator
+from datetime import date
+from uuid import UUID, uuid4
+
+import pytest
+
+from pims_pipeline.api import dagster as module
+from pims_pipeline.api.dagster import (
+    CLINICS,
+    LOCATION,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    DagsterClient,
+    DagsterRefused,
+    DagsterUnreachable,
+    NoAnswer,
+    RunCounts,
+    RunState,
+)
+from pims_pipeline.api.runs import SILENCE_SECONDS, RunWatch
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.orchestration import launching, partitions
+from pims_pipeline.orchestration.jobs import JOBS
+from pims_pipeline.sync.run_tags import JOB_OF, SYNC_ID_TAG
+from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
+
+WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))
+SYNC_ID = UUID("7c1d0a52-5f0e-4f7e-9f43-0f2f7a3f6f10")
+
+
+@pytest.fixture
+def server() -> Iterator[FakeDagster]:
+    with FakeDagster() as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: FakeDagster) -> Iterator[DagsterClient]:
+    with DagsterClient(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose launch was not answered is looked for once."""
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 0.01)
+
+
+def launch(client: DagsterClient) -> str:
+    return client.launch(
+        "cases",
+        "maple-street",
+        WINDOW,
+        tags={SYNC_ID_TAG: str(SYNC_ID)},
+        config={"ops": {"consultations": {"config": {"parallel_batch_size": 3}}}},
+    )
+
+
+def test_a_launch_is_of_the_job_over_the_clinic_s_partitions(
+    server: FakeDagster, client: DagsterClient
+) -> None:
+    assert launch(client) == server.run.id
+    assert server.run.job == "case_sync"
+    assert server.run.config["ops"]["consultations"]["config"] == {"parallel_batch_size": 3}
+    assert server.partitions == {"maple-street"}
+    assert server.run.tags == {
+        "pims/sync_id": str(SYNC_ID),
+        "dagster/asset_partition_range_start": "maple-street|2026-03-09",
+        "dagster/asset_partition_range_end": "maple-street|2026-03-16",
+    }
+
+
+def test_its_names_are_those_of_the_orchestration() -> None:
+    assert launching.CODE_LOCATION == LOCATION
+    assert partitions.CLINICS.name == CLINICS
+    assert (partitions.RANGE_START_TAG, partitions.RANGE_END_TAG) == (
+        RANGE_START_TAG,
+        RANGE_END_TAG,
+    )
+    assert set(JOB_OF.values()) <= JOBS.keys()
+
+
+@pytest.mark.parametrize("mood", [Mood.BREAKS_AFTER, Mood.HANGS_UP])
+def test_a_run_whose_launch_was_not_answered_is_found_by_its_tag(
+    server: FakeDagster, client: DagsterClient, mood: Mood
+) -> None:
+    server.mood = mood
+
+    assert launch(client) == server.run.id
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("mood", [Mood.BREAKS, Mood.HANGS_UP_BEFORE, Mood.STRANGER])
+def test_a_launch_without_answer_or_run_may_yet_have_been_done(
+    server: FakeDagster, client: DagsterClient, mood: Mood
+) -> None:
+    server.mood = mood
+
+    with pytest.raises(NoAnswer) as raised:
+        launch(client)
+    assert SECRET not in str(raised.value)
+
+
+def test_a_refusal_names_its_kind_and_quotes_nothing(
+    server: FakeDagster, client: DagsterClient
+) -> None:
+    server.mood = Mood.REFUSES
+
+    with pytest.raises(DagsterRefused) as raised:
+        launch(client)
+    assert "PipelineNotFoundError" in str(raised.value)
+    assert SECRET not in str(raised.value)
+
+
+def test_where_nobody_listens_nothing_was_started() -> None:
+    with (
+        DagsterClient("http://vet:hunter2@127.0.0.1:9") as client,
+        pytest.raises(DagsterUnreachable) as raised,
+    ):
+        launch(client)
+    assert not isinstance(raised.value, NoAnswer)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_an_address_that_is_not_dagster_s_is_told(server: FakeDagster) -> None:
+    with DagsterClient(f"{server.url}/elsewhere") as client, pytest.raises(NoAnswer):
+        client.check()
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/graphql"])
+def test_the_address_may_be_that_of_the_pages_or_of_their_graphql(
+    server: FakeDagster, ending: str
+) -> None:
+    with DagsterClient(server.url + ending) as client:
+        client.check()
+
+    assert server.asked == ["Check"]
+
+
+def test_a_code_location_that_does_not_load_is_told(
+    server: FakeDagster, client: DagsterClient
+) -> None:
+    server.mood = Mood.REFUSES
+
+    with pytest.raises(DagsterRefused, match="has not loaded the code location"):
+        client.check()
+
+
+def test_a_run_executed_again_does_not_take_the_first_one_s_place(
+    server: FakeDagster, client: DagsterClient
+) -> None:
+    first = server.make_run(**{SYNC_ID_TAG: str(SYNC_ID)})
+    server.make_run(**{SYNC_ID_TAG: str(SYNC_ID)})
+
+    assert client.run_of_sync(SYNC_ID) == first.id
+    assert client.run_of_sync(uuid4()) is None
+
+
+def test_every_word_of_dagster_s_is_understood(server: FakeDagster, client: DagsterClient) -> None:
+    words = {
+        "NOT_STARTED": RunState.CREATED,
+        "QUEUED": RunState.QUEUED,
+        "STARTING": RunState.RUNNING,
+        "STARTED": RunState.RUNNING,
+        "CANCELING": RunState.RUNNING,
+        "A_WORD_OF_THE_FUTURE": RunState.RUNNING,
+        "SUCCESS": RunState.SUCCEEDED,
+        "FAILURE": RunState.FAILED,
+        "CANCELED": RunState.CANCELED,
+    }
+    wanted = {"never-heard-of": RunState.GONE}
+    for word, state in words.items():
+        run = server.make_run()
+        run.status = word
+        wanted[run.id] = state
+
+    assert client.run_states(list(wanted)) == wanted
+
+
+def test_waiting_and_running_runs_are_counted(server: FakeDagster, client: DagsterClient) -> None:
+    for status in ("QUEUED", "NOT_STARTED", "STARTED", "STARTING", "CANCELING", "SUCCESS"):
+        server.make_run().status = status
+
+    assert client.run_counts() == RunCounts(queued=2, running=3)
+
+
+def test_what_is_final_is_asked_for_once(server: FakeDagster, client: DagsterClient) -> None:
+    watch = RunWatch(client)
+    ended, going = server.make_run(), server.make_run()
+    ended.status, ended.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
+    wanted = {ended.id: RunState.FAILED, going.id: RunState.QUEUED}
+
+    assert watch.states([ended.id, going.id]) == wanted
+    server.asked.clear()
+    assert watch.states([ended.id]) == {ended.id: RunState.FAILED}
+    assert server.asked == []
+    assert watch.states([ended.id, going.id]) == wanted
+    assert server.asked == ["Find"]
+    assert watch.failed_steps(ended.id) == ["appointments_snapshot_complete"]
+    assert watch.failed_steps(ended.id) == ["appointments_snapshot_complete"]
+    assert server.asked == ["Find", "Steps"]
+
+
+def test_a_silent_dagster_is_left_alone_for_a_while(
+    server: FakeDagster, client: DagsterClient
+) -> None:
+    now = 100.0
+    watch = RunWatch(client, clock=lambda: now)
+    run = server.make_run()
+    server.mood = Mood.STRANGER
+
+    assert watch.states([run.id]) == {}
+    server.mood = Mood.WELL
+    assert watch.states([run.id]) == {}
+    assert watch.run_of_sync(SYNC_ID) is None
+    assert server.asked == ["Find"]
+    now += SILENCE_SECONDS
+    assert watch.states([run.id]) == {run.id: RunState.QUEUED}

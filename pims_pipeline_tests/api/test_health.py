@@ -1,0 +1,138 @@
+"""The process tells that it lives, and whether what it needs works."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from pims_pipeline.api.app import create_app
+from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
+from pims_pipeline.store.database import _alembic_config, create_engine, transaction
+from pims_pipeline_tests.api.surroundings import (
+    ToldDagster,
+    client_of,
+    context_of,
+)
+
+OK = {"status": "ok"}
+CHECKS = {"database": OK, "migrations": OK, "dagster": OK}
+ALL_WELL = {"ready": True, "checks": CHECKS}
+
+
+@pytest.fixture
+def dagster() -> Iterator[ToldDagster]:
+    with ToldDagster() as told:
+        yield told
+
+
+@pytest.fixture
+def context(api_engine: Engine, dagster: ToldDagster) -> ApiContext:
+    return context_of(api_engine, dagster)
+
+
+@pytest.fixture
+def client(context: ApiContext) -> TestClient:
+    return client_of(create_app(context))
+
+
+def failed(detail: str) -> dict[str, str]:
+    return {"status": "failed", "detail": detail}
+
+
+def test_the_process_lives_whatever_else_does_not(dagster: ToldDagster) -> None:
+    dagster.error = DagsterUnreachable("no")
+    gone = create_engine("postgresql://nobody@127.0.0.1:9/nothing")
+    answer = client_of(create_app(context_of(gone, dagster))).get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_all_checks_pass_when_all_is_well(client: TestClient) -> None:
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()) == (200, ALL_WELL)
+
+
+def test_a_database_that_does_not_answer_is_told_without_its_host(dagster: ToldDagster) -> None:
+    gone = create_engine("postgresql://nobody:hidden@127.0.0.1:9/nothing")
+    answer = client_of(create_app(context_of(gone, dagster))).get("/ready")
+    down = failed("the database does not answer")
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"ready": False, "checks": {"database": down, "migrations": down, "dagster": OK}},
+    )
+
+
+def test_a_login_with_other_rights_fails_the_check_of_the_database(
+    engine: Engine, dagster: ToldDagster
+) -> None:
+    answer = client_of(create_app(context_of(engine, dagster))).get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {
+        "database": failed("the API's login has other rights than it should; see the log"),
+        "migrations": OK,
+        "dagster": OK,
+    }
+
+
+def test_tables_of_an_older_program_fail_the_check_of_the_migrations(
+    engine: Engine, client: TestClient
+) -> None:
+    config = _alembic_config()
+    with transaction(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "-1")
+    answer = client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["migrations"] == failed(
+        "the tables are not this program's; run `pims migrate`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (DagsterUnreachable("at dagster.internal:3000"), "Dagster does not answer"),
+        (DagsterRefused("PythonError"), "Dagster has not loaded the pipeline"),
+        (TimeoutError(), "no answer within 3 seconds"),
+        (ValueError("at dagster.internal:3000"), "it fails; see the log"),
+    ],
+)
+def test_dagster_s_state_is_told_in_fixed_words(
+    client: TestClient, dagster: ToldDagster, error: Exception, detail: str
+) -> None:
+    dagster.error = error
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"ready": False, "checks": {"database": OK, "migrations": OK, "dagster": failed(detail)}},
+    )
+
+
+def test_a_process_that_was_told_to_end_is_not_ready(
+    client: TestClient, context: ApiContext
+) -> None:
+    context.stopping.set()
+    answer = client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "checks": {**CHECKS, "process": failed("the process is ending")},
+    }
+
+
+def test_probes_need_no_key_and_are_not_limited(client: TestClient) -> None:
+    assert {client.get("/health").status_code for _ in range(200)} == {200}
+    assert client.get("/ready", headers={"X-API-Key": "nonsense"}).status_code == 200
+
+
+def test_each_probe_is_documented_with_an_example(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    examples = {
+        (path, status): answer["content"]["application/json"]["example"]
+        for path in ("/health", "/ready")
+        for status, answer in paths[path]["get"]["responses"].items()
+    }
+    assert examples.keys() == {("/health", "200"), ("/ready", "200"), ("/ready", "503")}
+    assert examples["/ready", "200"] == ALL_WELL

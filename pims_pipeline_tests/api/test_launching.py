@@ -1,0 +1,344 @@
+"""From a POST to a run: which, over which dates; and what is left when it does not start."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import QueuePool
+
+from pims_pipeline.api import dagster as module
+from pims_pipeline.api.launching import LOOK_FOR_RUN
+from pims_pipeline.api.standing import LAUNCH_PATIENCE
+from pims_pipeline.sync.run_tags import SYNC_ID_TAG
+from pims_pipeline_tests.api.conftest import Clock
+from pims_pipeline_tests.api.fake_dagster import SECRET, Mood
+from pims_pipeline_tests.api.world import World
+
+# Still the 9th on Maple Street.
+NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(NOW)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose launch was not answered is looked for once."""
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 0)
+
+
+STARTS: list[tuple[str, object, str, str, str, int | None]] = [
+    ("inbound", None, "inbound", "2026-03-09", "2026-03-16", None),
+    ("cases", {}, "cases", "2026-01-22", "2026-03-09", 5),
+    ("reconcile", {}, "reconciliation", "2026-03-02", "2026-03-16", None),
+    ("full", None, "full", "2026-03-02", "2026-03-16", 5),
+    ("reconciliation", {"lookbackDays": 90}, "reconciliation", "2025-12-09", "2026-03-16", None),
+    (
+        "full",
+        {"startDate": "2026-03-08", "lookbackDays": 3, "daysAhead": 0, "parallelBatchSize": 20},
+        "full",
+        "2026-03-06",
+        "2026-03-09",
+        20,
+    ),
+    ("inbound", {"daysAhead": 90}, "inbound", "2026-03-09", "2026-06-07", None),
+    (
+        "inbound",
+        {"startDate": "2026-01-01", "endDate": None, "daysAhead": 1},
+        "inbound",
+        "2026-01-01",
+        "2026-03-10",
+        None,
+    ),
+    (
+        "cases",
+        {"startDate": "2025-03-10", "endDate": "2026-03-10", "parallelBatchSize": 1},
+        "cases",
+        "2025-03-10",
+        "2026-03-10",
+        1,
+    ),
+]
+"""Path, body; and of the run the phase, the first and last date, the batch size."""
+
+JOBS = {
+    "inbound": "inbound_sync",
+    "cases": "case_sync",
+    "reconciliation": "reconciliation_sync",
+    "full": "full_sync",
+}
+
+
+def test_each_endpoint_starts_its_job_over_its_dates(world: World) -> None:
+    [(key_id,)] = world.rows("SELECT id FROM clinic_api_keys")
+    for path, body, phase, first, last, batch in STARTS:
+        sync_id, run = world.started(path, body)
+
+        options = {} if batch is None else {"parallel_batch_size": batch}
+        config = {"ops": {"consultations": {"config": options}}} if options else {}
+        assert (run.job, run.config) == (JOBS[phase], config), path
+        assert run.tags == {
+            "pims/origin": "api",
+            "pims/phase": phase,
+            "pims/clinic": "maple-street",
+            "pims/clinic.maple-street": "yes",
+            "pims/key_id": str(key_id),
+            "pims/sync_id": str(sync_id),
+            "dagster/asset_partition_range_start": f"maple-street|{first}",
+            "dagster/asset_partition_range_end": f"maple-street|{last}",
+        }
+        [row] = world.rows(
+            "SELECT status, run_id, launched_at FROM sync_requests WHERE id = :id", id=sync_id
+        )
+        assert (row.status, row.run_id, row.launched_at) == ("launched", run.id, NOW)
+
+
+BAD_BODIES = [
+    ("inbound", {"startDate": "2026-3-9"}, "startDate: must be a date such as 2026-03-09"),
+    ("inbound", {"startDate": "20260309"}, "startDate: must be a date such as 2026-03-09"),
+    ("inbound", {"startDate": "2026-W10-1"}, "startDate: must be a date such as 2026-03-09"),
+    ("inbound", {"startDate": "2026-02-30"}, "startDate: must be a date such as 2026-03-09"),
+    ("inbound", {"endDate": "2026-03-09T00:00:00"}, "endDate: must be a date such as 2026-03-09"),
+    ("inbound", {"endDate": 1773014400}, "endDate: must be a date such as 2026-03-09"),
+    ("inbound", {"endDate": ""}, "endDate: must be a date such as 2026-03-09"),
+    (
+        "inbound",
+        {"startDate": "2026-03-10", "endDate": "2026-03-09"},
+        "endDate: must not be earlier than startDate",
+    ),
+    (
+        "cases",
+        {"startDate": "2025-03-09", "endDate": "2026-03-10"},
+        "endDate: the range 2025-03-09..2026-03-10 has 367 days; at most 366 are allowed",
+    ),
+    (
+        "full",
+        {"startDate": "2025-03-09"},
+        "startDate: the range 2025-03-09..2026-03-16 has 373 days; at most 366 are allowed",
+    ),
+    ("inbound", {"startDate": "2024-12-31"}, "startDate: must be a date from 2025-01-01 to "),
+    ("inbound", {"endDate": "2026-06-10"}, "endDate: must be a date from 2025-01-01 to 2026-06-09"),
+    (
+        "inbound",
+        {"startDate": "2026-03-17"},
+        "endDate: must be given when startDate is later than 2026-03-16",
+    ),
+    (
+        "full",
+        {"endDate": "2026-03-01"},
+        "startDate: must be given when endDate is earlier than 2026-03-02",
+    ),
+    ("inbound", {"daysAhead": -1}, "daysAhead: Input should be greater than or equal to 0"),
+    ("inbound", {"daysAhead": 91}, "daysAhead: Input should be less than or equal to 90"),
+    ("inbound", {"daysAhead": "7"}, "daysAhead: Input should be a valid integer"),
+    ("inbound", {"daysAhead": 7.5}, "daysAhead: Input should be a valid integer"),
+    ("inbound", {"daysAhead": True}, "daysAhead: Input should be a valid integer"),
+    ("inbound", {"daysAhead": None}, "daysAhead: Input should be a valid integer"),
+    ("cases", {"parallelBatchSize": 0}, "parallelBatchSize: Input should be greater than"),
+    ("cases", {"parallelBatchSize": 21}, "parallelBatchSize: Input should be less than"),
+    ("reconcile", {"lookbackDays": 0}, "lookbackDays: Input should be greater than"),
+    ("reconcile", {"lookbackDays": 91}, "lookbackDays: Input should be less than"),
+    ("inbound", {"daysAhed": 7}, "Unknown field: daysAhed"),
+    ("inbound", {"lookbackDays": 7}, "Unknown field: lookbackDays"),
+    ("reconcile", {"startDate": "2026-03-09"}, "Unknown field: startDate"),
+    ("inbound", {"start_date": "2026-03-09"}, "Unknown field: start_date"),
+    ("full", {"a": 1, "b": 2, "daysAhead": 99}, "Unknown fields: a, b"),
+    ("full", [], "The body must be a JSON object"),
+    ("full", "{}", "The body must be a JSON object"),
+]
+
+
+def test_a_wrong_body_is_refused_by_the_name_of_its_field(world: World) -> None:
+    answers = {}
+    for path, body, words in BAD_BODIES:
+        response = world.post(path, body)
+        answers[path, str(body), words] = (response.status_code, response.json().get("error", ""))
+
+    odd = {
+        request: answer
+        for request, answer in answers.items()
+        if answer[0] != 400 or request[2] not in answer[1]
+    }
+    assert odd == {}
+    assert world.fake.runs == {}
+    assert world.rows("SELECT FROM sync_requests") == []
+
+
+def nothing_recorded(world: World) -> bool:
+    left = ("sync_requests", "idempotency_keys")
+    return not any(world.rows(f"SELECT FROM {table}") for table in left)
+
+
+def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(world: World) -> None:
+    sent = {"Idempotency-Key": "k", "Prefer": "wait=60"}
+    world.fake.mood = Mood.REFUSES
+    refused = world.post("inbound", headers=sent)
+    assert nothing_recorded(world)
+    world.fake.stop()
+    unreachable = world.post("inbound", headers=sent)
+    assert nothing_recorded(world)
+
+    for response in (refused, unreachable):
+        assert response.status_code == 503
+        assert response.headers["Retry-After"] == "5"
+        assert response.json()["error"] == "Dagster cannot start the sync now; try again later"
+        assert SECRET not in response.text
+
+
+def test_a_run_that_was_started_without_an_answer_is_the_sync_s(world: World) -> None:
+    for world.fake.mood in (Mood.BREAKS_AFTER, Mood.HANGS_UP):
+        sync_id, run = world.started()
+        assert world.told(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
+
+
+def test_a_launch_that_nobody_knows_of_is_told_as_such_and_adopted_when_its_run_turns_up(
+    world: World, clock: Clock
+) -> None:
+    world.fake.mood = Mood.HANGS_UP_BEFORE
+    response = world.post("inbound", headers={"Idempotency-Key": "k"})
+    assert response.status_code == 503
+    assert "It is not known whether" in response.json()["error"]
+    [(sync_id,)] = world.rows("SELECT id FROM sync_requests WHERE status = 'launching'")
+    assert world.told(sync_id)["links"]["run"] is None
+
+    run = world.fake.make_run(**{SYNC_ID_TAG: str(sync_id)})
+    assert world.told(sync_id)["links"]["run"] is None
+    clock.now += LOOK_FOR_RUN
+    told = world.told(sync_id)
+
+    assert told["links"]["run"] == f"http://dagster.example/runs/{run.id}"
+    assert told["status"] == "queued"
+    [row] = world.rows("SELECT status, run_id FROM sync_requests")
+    assert (row.status, row.run_id) == ("launched", run.id)
+
+
+def test_a_launch_without_a_run_has_failed_when_nobody_can_be_at_it(
+    world: World, clock: Clock
+) -> None:
+    world.fake.mood = Mood.BREAKS
+    world.post("inbound")
+    [(sync_id,)] = world.rows("SELECT id FROM sync_requests")
+
+    assert world.told(sync_id)["status"] == "queued"
+    clock.now += LAUNCH_PATIENCE + timedelta(seconds=1)
+
+    assert world.told(sync_id)["status"] == "failed"
+    [listed] = world.get("/api/sync").json()["syncs"]
+    assert (listed["syncId"], listed["status"]) == (str(sync_id), "failed")
+
+
+def during(world: World, response: Callable[[], Any], look: Callable[[], object]) -> Any:
+    """The response of a POST whose launch waited until one had looked."""
+    world.fake.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(response)
+        assert world.fake.launching.wait(30)
+        look()
+        world.fake.gate.set()
+        return future.result(30)
+
+
+def test_the_request_is_recorded_before_its_run_is_launched_and_holds_no_connection_meanwhile(
+    world: World,
+) -> None:
+    pool = world.context.engine.pool
+    assert isinstance(pool, QueuePool)
+    seen: list[object] = []
+
+    def look() -> None:
+        seen.append(pool.checkedout())
+        seen.extend(tuple(row) for row in world.rows("SELECT status, run_id FROM sync_requests"))
+
+    response = during(world, lambda: world.post("inbound"), look)
+
+    assert seen == [0, ("launching", None)]
+    assert response.status_code == 202
+
+
+def test_a_sync_is_queued_while_it_is_being_launched(world: World) -> None:
+    told: list[Any] = []
+
+    def look() -> None:
+        [(sync_id,)] = world.rows("SELECT id FROM sync_requests")
+        told.append(world.told(sync_id))
+
+    during(world, lambda: world.post("inbound"), look)
+
+    assert [(each["status"], each["links"]["run"]) for each in told] == [("queued", None)]
+
+
+def test_who_waits_holds_no_connection_and_is_given_the_result(world: World) -> None:
+    pool = world.context.engine.pool
+    assert isinstance(pool, QueuePool)
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(world.post, "full", None, {"Prefer": "wait=100"})
+        assert world.fake.launching.wait(30)
+        polled = _until_polled(world)
+        world.complete(world.fake.run)
+        response = future.result(30)
+
+    assert polled
+    assert response.status_code == 200
+    assert response.headers["Preference-Applied"] == "wait=100"
+    body = response.json()
+    assert body["success"] is True
+    assert set(body) >= {"inboundResult", "casesResult", "reconciliationResult"}
+    assert world.told(body["syncId"])["result"] == body
+
+
+def _until_polled(world: World) -> bool:
+    """Whether the one who waits has asked how the run stands, and lies in wait again."""
+    tried = threading.Event()
+    for _ in range(300):
+        if world.fake.asked.count("Find") >= 2:
+            return True
+        tried.wait(0.05)
+    return False
+
+
+def test_who_waits_in_vain_is_answered_as_if_it_had_not_waited(world: World) -> None:
+    response = world.post("inbound", headers={"Prefer": "wait=1"})
+
+    assert response.status_code == 202
+    assert response.headers["Preference-Applied"] == "wait=1"
+    assert response.json()["status"] == "queued"
+
+
+def test_a_failed_sync_is_a_result_too(world: World) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(world.post, "inbound", None, {"Prefer": "wait=100"})
+        assert _until_polled(world)
+        audit_id = world.begin(world.fake.run)
+        world.fail(audit_id, "HumanNeeded: the vendor asks for a code")
+        world.fake.run.status = "FAILURE"
+        response = future.result(30)
+
+    assert response.status_code == 200
+    body = response.json()
+    assert (body["success"], body["error"]) == (False, "HumanNeeded: the vendor asks for a code")
+
+
+def test_nobody_waits_on_once_the_process_is_to_end(world: World) -> None:
+    world.context.stopping.set()
+
+    response = world.post("inbound", headers={"Prefer": "wait=100"})
+
+    assert response.status_code == 202
+
+
+def test_without_room_to_wait_the_answer_comes_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = world.api.app.state.desk  # type: ignore[attr-defined]  # Starlette's own place
+    monkeypatch.setattr(desk.watcher._room, "_places", threading.BoundedSemaphore(1))
+    with desk.watcher._room.place():
+        response = world.post("inbound", headers={"Prefer": "wait=100"})
+
+    assert response.status_code == 202
+    assert "Preference-Applied" not in response.headers
+    assert world.post("inbound", headers={"Prefer": "wait=1"}).headers["Preference-Applied"]

@@ -1,0 +1,125 @@
+"""The API beside the real Dagster and the pretend vendor, as ``pims up`` starts them all.
+
+One start for the whole module; everything that can do without is tested beside a Dagster of the
+tests' own.
+"""
+
+import re
+import socket
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from pims_pipeline.api import schemas
+from pims_pipeline.api.dagster import DagsterClient, RunState
+from pims_pipeline_tests.cli.processes import (
+    PATIENCE_SECONDS,
+    interrupted,
+    own_home,
+    started,
+    told_until,
+)
+
+CANCEL = """
+mutation Cancel($run: String!) {
+  terminateRun(runId: $run, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename }
+}
+"""
+
+
+class Live(NamedTuple):
+    """Everything, running."""
+
+    api: httpx2.Client
+    dagster: DagsterClient
+    pages: str
+
+    def cancel(self, run_id: str) -> None:
+        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+            asked = {"query": CANCEL, "variables": {"run": run_id}}
+            client.post(f"{self.pages}/graphql", json=asked).raise_for_status()
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    pages_port, api_port = free_ports(2)
+    pages, address = f"http://127.0.0.1:{pages_port}", f"http://127.0.0.1:{api_port}"
+    ports = (f"--port={pages_port}", f"--api-port={api_port}")
+    with own_home() as home, started(home, "up", "--demo", *ports) as process:
+        told = told_until(process, "Ctrl-C stops everything.")
+        found = re.search(r"X-API-Key: (\w+)", told)
+        assert found is not None, told
+        with (
+            httpx2.Client(
+                base_url=address,
+                headers={"X-API-Key": found[1]},
+                timeout=PATIENCE_SECONDS,
+                trust_env=False,
+            ) as api,
+            DagsterClient(pages) as dagster,
+        ):
+            yield Live(api, dagster, pages)
+        status, *_, alive = interrupted(process)
+        assert (status, alive) == (0, [])
+
+
+def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
+    sent = {"Idempotency-Key": "morning", "Prefer": "wait=110"}
+    body = {"lookbackDays": 1, "daysAhead": 1, "parallelBatchSize": 3}
+
+    response = live.api.post("/api/sync/full", json=body, headers=sent)
+
+    assert response.status_code == 200, response.text
+    result: Any = response.json()
+    schemas.FullResult.model_validate(result)
+    assert result["success"], result
+    assert result["inboundResult"]["syncId"] == result["syncId"]
+    assert result["inboundResult"]["stats"]["casesCreated"] > 0
+    again = live.api.post("/api/sync/full", json=body, headers=sent)
+    assert (again.status_code, again.content) == (200, response.content)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+    told = live.api.get(f"/api/sync/{result['syncId']}").json()
+    run_id = told["links"]["run"].removeprefix(f"{live.pages}/runs/")
+    assert (told["status"], told["result"]) == ("completed", result)
+    assert live.dagster.run_of_sync(UUID(result["syncId"])) == run_id
+    assert live.dagster.run_states([run_id]) == {run_id: RunState.SUCCEEDED}
+    assert live.dagster.failed_steps(run_id) == []
+
+
+def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
+    response = live.api.post("/api/sync/inbound")
+    assert response.status_code == 202, response.text
+    links = response.json()["links"]
+    run_id = links["run"].rpartition("/")[2]
+    counted = live.dagster.run_counts()
+    live.cancel(run_id)
+
+    told = live.api.get(links["self"]).json()
+
+    assert counted.queued + counted.running >= 1
+    assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
+    assert (told["status"], told["error"]) == ("failed", "the run was canceled")
+
+
+def test_the_real_dagster_answers_everything_else_that_is_asked(live: Live) -> None:
+    live.dagster.check()
+    unknown = str(uuid4())
+
+    assert live.dagster.run_states([unknown]) == {unknown: RunState.GONE}
+    assert live.dagster.run_of_sync(UUID(unknown)) is None
+    assert live.dagster.failed_steps(unknown) == []

@@ -1,0 +1,82 @@
+"""``Prefer: wait`` as clients write it, and the cursors of the list."""
+
+import base64
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pims_pipeline.api.preferences import BadCursor, cursor_of, place_of, preferred_wait
+from pims_pipeline.store.syncs import Place
+
+PLACE = Place(datetime(2026, 3, 9, 14, 0, 0, 123456, tzinfo=UTC), UUID(int=7))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([], None),
+        (["wait=10"], 10),
+        (["WAIT = 10"], 10),
+        (['wait="10"'], 10),
+        (["respond-async, wait=10; strict"], 10),
+        (["respond-async", "wait=10"], 10),
+        (["wait=10, wait=20"], 10),
+        (["wait=120"], 120),
+        (["wait=9999"], 120),
+        (["wait=0"], None),
+        (["wait"], None),
+        (["wait="], None),
+        (["wait=-1"], None),
+        (["wait=1.5"], None),
+        (["wait=ten"], None),
+        (["wait=٣"], None),
+        (["wait=" + "9" * 5000], None),
+        (['note="a, wait=10"'], None),
+        (["await=10"], None),
+    ],
+)
+def test_only_a_well_formed_wait_is_honoured(headers: list[str], seconds: int | None) -> None:
+    assert preferred_wait(headers) == seconds
+
+
+@given(st.lists(st.text()))
+def test_no_header_is_too_strange(headers: list[str]) -> None:
+    seconds = preferred_wait(headers)
+
+    assert seconds is None or 1 <= seconds <= 120
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
+def test_a_cursor_names_its_place_to_the_microsecond(moment: datetime, sync_id: UUID) -> None:
+    place = Place(moment, sync_id)
+
+    assert place_of(cursor_of(place)) == place
+
+
+def _written(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "",
+        "x",
+        "not a cursor",
+        cursor_of(PLACE)[:-1],
+        cursor_of(PLACE) + "=",
+        cursor_of(PLACE) + "A",
+        _written("2026-03-09T14:00:00|" + "0" * 32),
+        _written("0001-01-01T00:00:00+23:00|" + "0" * 32),
+        _written("2026-03-09|" + "0" * 32),
+        _written("2026-03-09T14:00:00+00:00|7"),
+        _written("2026-03-09T14:00:00+00:00"),
+        _written("\udcff".encode("utf-8", "surrogateescape").decode("latin-1")),
+    ],
+)
+def test_what_is_no_cursor_of_ours_is_refused(cursor: str) -> None:
+    with pytest.raises(BadCursor):
+        place_of(cursor)

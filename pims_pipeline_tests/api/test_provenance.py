@@ -1,0 +1,107 @@
+"""``GET /api/cases/{id}/provenance``: the story of a case, to its own clinic alone."""
+
+from collections.abc import Mapping
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, text
+
+from pims_pipeline.api import schemas
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.store.case_stories import case_story
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.provenance import provenance_result
+from pims_pipeline_tests.api.conftest import MakeKey
+from pims_pipeline_tests.api.world import World
+
+
+@pytest.fixture
+def case_id(world: World) -> UUID:
+    """A case that a sync created."""
+    _, run = world.started()
+    audit_id = world.begin(run)
+    case_id = uuid4()
+    values: Mapping[str, object] = {
+        "case": case_id,
+        "clinic": world.clinic.id,
+        "audit": audit_id,
+        "run": run.id,
+    }
+    with transaction(world.engine) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO cases (id, clinic_id, provider_type, pims_id, patient_name, "
+                "client_name, scheduled_date, scheduled_start, scheduled_end) VALUES (:case, "
+                ":clinic, 'idexx_neo', '7', 'Biscuit', 'Sam', '2026-03-09', now(), now())"
+            ),
+            values,
+        )
+        connection.execute(
+            text(
+                "INSERT INTO case_events (clinic_id, case_id, audit_id, run_id, partition_key, "
+                "kind, changes, source_digest, occurred_at) VALUES (:clinic, :case, :audit, :run, "
+                "'maple-street|2026-03-09', 'created', '{\"status\": [null, \"draft\"]}', 'd', "
+                "now())"
+            ),
+            values,
+        )
+        connection.execute(
+            text(
+                "INSERT INTO credential_access_log (clinic_id, provider_type, purpose, run_id) "
+                "VALUES (:clinic, 'idexx_neo', 'login', :run)"
+            ),
+            values,
+        )
+    world.end(audit_id, Counts(found=1, created=1), AuditStatus.COMPLETED)
+    return case_id
+
+
+def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> None:
+    with transaction(world.engine) as connection:
+        story = case_story(connection, case_id)
+
+    response = world.get(f"/api/cases/{case_id}/provenance")
+
+    assert response.status_code == 200
+    assert response.json() == provenance_result(story, dagster_pages="http://dagster.example")
+    schemas.Provenance.model_validate(response.json())
+
+
+def test_an_event_leads_to_the_sync_that_did_it(world: World, case_id: UUID) -> None:
+    [told] = world.get(f"/api/cases/{case_id}/provenance").json()["events"]
+
+    assert told["changes"] == {"status": [None, "draft"]}
+    assert [each["purpose"] for each in told["credentialAccesses"]] == ["login"]
+    assert world.told(told["syncId"])["links"]["run"] == told["runUrl"]
+
+
+def test_only_its_own_clinic_is_told(
+    world: World, case_id: UUID, engine: Engine, make_key: MakeKey
+) -> None:
+    with transaction(engine) as connection:
+        other: Clinic = add_clinic(
+            connection,
+            slug="elsewhere",
+            name="Elsewhere Veterinary",
+            timezone="UTC",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+    answers = [
+        world.get(f"/api/cases/{case_id}/provenance", key=make_key(clinic=other)),
+        world.get(f"/api/cases/{uuid4()}/provenance"),
+    ]
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]) == (404, "Case not found")
+
+
+def test_it_takes_the_permission_to_read(world: World, case_id: UUID, make_key: MakeKey) -> None:
+    key = make_key("sync:inbound")
+
+    answer = world.get(f"/api/cases/{case_id}/provenance", key=key)
+
+    assert (answer.status_code, answer.json()["error"]) == (403, "Permission denied: read")
+    assert world.get("/api/cases/7/provenance").json()["error"] == "id: must be a UUID"

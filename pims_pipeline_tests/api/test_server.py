@@ -1,0 +1,160 @@
+"""The API over real HTTP: how it listens, what it sends, and how it ends."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+
+import httpx2
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from pims_pipeline.api.app import create_app
+from pims_pipeline.api.context import ApiContext, Context
+from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.server import ApiServer, CannotListen, listen, url_of
+from pims_pipeline.store.database import create_engine
+from pims_pipeline_tests.api.conftest import Clock
+
+PATIENCE_SECONDS = 30
+
+
+class Doors:
+    """Lets a test know of requests under way, and lets them go on."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+
+@pytest.fixture
+def context(dagster: DagsterClient, clock: Clock) -> ApiContext:
+    """What the application works with; nothing here asks its database."""
+    return ApiContext(
+        engine=create_engine("postgresql://127.0.0.1:9/pims"),
+        dagster=dagster,
+        dagster_pages="http://dagster.example",
+        partition_start=date(2025, 1, 1),
+        requests_per_minute=60,
+        clock=clock,
+    )
+
+
+@pytest.fixture
+def doors() -> Iterator[Doors]:
+    """Open at the end, whatever happened."""
+    doors = Doors()
+    yield doors
+    doors.opened.set()
+
+
+@pytest.fixture
+def app(context: ApiContext, doors: Doors) -> FastAPI:
+    """The application, with routes that take their time."""
+    app = create_app(context)
+    router = APIRouter()
+
+    @router.get("/test/work")
+    def work() -> dict[str, bool]:
+        doors.entered.release()
+        return {"done": doors.opened.wait(PATIENCE_SECONDS)}
+
+    @router.get("/test/wait")
+    def wait(context: Context) -> dict[str, bool]:
+        doors.entered.release()
+        return {"stopping": context.stopping.wait(PATIENCE_SECONDS)}
+
+    app.include_router(router)
+    return app
+
+
+def client(server: ApiServer) -> httpx2.Client:
+    return httpx2.Client(base_url=server.base_url, trust_env=False, timeout=PATIENCE_SECONDS)
+
+
+def test_requests_under_way_finish_and_those_that_wait_are_let_go(
+    app: FastAPI, doors: Doors
+) -> None:
+    with ApiServer(app) as server, client(server) as http, ThreadPoolExecutor(2) as threads:
+        working = threads.submit(http.get, "/test/work")
+        waiting = threads.submit(http.get, "/test/wait")
+        for _ in range(2):
+            assert doors.entered.acquire(timeout=PATIENCE_SECONDS)
+        server.tell_to_stop()
+
+        # It says so while the other request still works.
+        assert waiting.result(PATIENCE_SECONDS).json() == {"stopping": True}
+        assert not working.done()
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(f"{server.base_url}/health", trust_env=False)
+        doors.opened.set()
+        assert working.result(PATIENCE_SECONDS).json() == {"done": True}
+
+
+def test_over_the_wire_nothing_says_what_serves_it(app: FastAPI) -> None:
+    with ApiServer(app) as server, client(server) as http:
+        for path in ("/health", "/nowhere"):
+            headers = http.get(path).headers
+            assert "Server" not in headers
+            assert headers["X-Request-Id"]
+        assert http.head("/health").status_code == 200
+
+
+def test_a_body_that_is_sent_in_pieces_is_cut_off(app: FastAPI) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"daysAhead": 3, "padding": "'
+        for _ in range(100):
+            yield b"x" * 4096
+
+    with ApiServer(app) as server, client(server) as http:
+        response = http.post("/api/sync/inbound", content=pieces())
+        after = http.get("/health")
+
+    # The key comes first: a stranger's body is not read at all.
+    assert (response.status_code, after.status_code) == (401, 200)
+
+
+def send_a_header_without_end(connection: socket.socket) -> None:
+    """Gives up after 64 MiB."""
+    connection.sendall(b"GET /health HTTP/1.1\r\nX-API-Key: ")
+    for _ in range(1000):
+        connection.sendall(b"k" * 65_536)
+
+
+def test_headers_without_end_are_refused(app: FastAPI) -> None:
+    with ApiServer(app) as server, client(server) as http:
+        url = httpx2.URL(server.base_url)
+        with (
+            socket.create_connection((url.host, url.port), PATIENCE_SECONDS) as endless,
+            pytest.raises(OSError, match=r"Broken pipe|reset"),
+        ):
+            send_a_header_without_end(endless)
+        long = http.get("/api/sync", headers={"X-API-Key": "k" * 60_000})
+
+    assert long.json()["error"] == "Invalid API key"
+
+
+def test_a_port_in_use_is_told_before_anything_is_served(app: FastAPI) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(CannotListen) as told:
+            ApiServer(app, port=port)
+
+    assert f"port {port} on 127.0.0.1 cannot be used (address already in use)" in str(told.value)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(CannotListen) as told:
+        listen("nowhere.invalid", 0)
+
+    assert str(told.value) == "--host nowhere.invalid is no address of this machine"
+
+
+def test_the_address_is_one_that_a_browser_here_can_open() -> None:
+    with listen("0.0.0.0", 0) as everywhere, listen("::1", 0) as here:  # noqa: S104 - nobody comes
+        assert url_of(everywhere) == f"http://127.0.0.1:{everywhere.getsockname()[1]}"
+        assert url_of(here) == f"http://[::1]:{here.getsockname()[1]}"

@@ -1,0 +1,287 @@
+"""How a sync stands, by its audits and Dagster's word."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from pims_pipeline.api.dagster import RunState
+from pims_pipeline.api.standing import (
+    AUDIT_PATIENCE,
+    LAUNCH_PATIENCE,
+    START_PATIENCE,
+    Progress,
+    Standing,
+    needs_run_state,
+    standing_of,
+)
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.store.audits import Audit
+from pims_pipeline.store.syncs import StoredSync
+from pims_pipeline.store.tables import RequestScope
+
+ASKED = datetime(2026, 3, 9, 14, tzinfo=UTC)
+BEGAN = ASKED + timedelta(seconds=8)
+MOVED = ASKED + timedelta(seconds=10)
+NOW = ASKED + timedelta(seconds=11)
+WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))
+SYNC_ID = UUID(int=1)
+
+
+def audit(
+    phase: SyncType = SyncType.INBOUND,
+    status: AuditStatus = AuditStatus.COMPLETED,
+    *,
+    window: DateRange = WINDOW,
+    counts: Counts | None = None,
+    items: tuple[int, int] = (0, 0),
+    error: str | None = None,
+) -> Audit:
+    return Audit(
+        id=uuid4(),
+        clinic_id=UUID(int=2),
+        sync_type=phase,
+        status=status,
+        window=window,
+        run_id="run",
+        counts=counts or Counts(),
+        items_done=items[0],
+        items_total=items[1],
+        fetched_at=None,
+        error_message=error,
+        created_at=BEGAN,
+        updated_at=MOVED,
+        duration_ms=2000,
+    )
+
+
+def sync(
+    *audits: Audit,
+    scope: RequestScope = "inbound",
+    run_id: str | None = "run",
+    is_request: bool = True,
+) -> StoredSync:
+    return StoredSync(
+        id=SYNC_ID,
+        scope=scope,
+        window=WINDOW,
+        is_request=is_request,
+        run_id=run_id,
+        created_at=ASKED,
+        audits=audits,
+    )
+
+
+def stands(
+    stored: StoredSync,
+    run: RunState | None = None,
+    *,
+    now: datetime = NOW,
+    steps: tuple[str, ...] = (),
+) -> Standing:
+    return standing_of(stored, run, now=now, failed_steps=steps)
+
+
+def result(standing: Standing) -> Any:
+    assert standing.result is not None
+    return standing.result
+
+
+@pytest.mark.parametrize(
+    ("run", "status"),
+    [
+        (None, "queued"),
+        (RunState.CREATED, "queued"),
+        (RunState.QUEUED, "queued"),
+        (RunState.RUNNING, "running"),
+    ],
+)
+def test_before_its_first_audit_it_stands_as_its_run_does(
+    run: RunState | None, status: str
+) -> None:
+    standing = stands(sync(), run)
+
+    assert (standing.status, standing.has_ended, standing.at) == (status, False, NOW)
+
+
+@pytest.mark.parametrize(
+    ("run", "steps", "words"),
+    [
+        (RunState.CANCELED, (), "the run was canceled"),
+        (RunState.FAILED, (), "the run failed; Dagster's pages tell more"),
+        (RunState.FAILED, ("appointments",), "the run failed at appointments; "),
+        (RunState.GONE, (), "Dagster does not know the run any more"),
+        (RunState.SUCCEEDED, (), "it did not run for the whole window"),
+    ],
+)
+def test_a_run_that_ended_before_its_first_audit_failed(
+    run: RunState, steps: tuple[str, ...], words: str
+) -> None:
+    standing = stands(sync(), run, steps=steps)
+
+    assert standing.status == "failed"
+    assert standing.error is not None
+    assert standing.error.startswith(words)
+    assert result(standing)["error"] == standing.error
+    assert result(standing)["syncId"] == str(SYNC_ID)
+
+
+def test_a_run_that_dagster_made_and_never_started_has_failed() -> None:
+    waits = stands(sync(), RunState.CREATED, now=ASKED + START_PATIENCE)
+    late = stands(sync(), RunState.CREATED, now=ASKED + START_PATIENCE + timedelta.resolution)
+
+    assert (waits.status, late.status) == ("queued", "failed")
+
+
+def test_what_was_never_launched_has_failed_once_nobody_can_be_launching_it() -> None:
+    waits = stands(sync(run_id=None), now=ASKED + LAUNCH_PATIENCE)
+    late = stands(sync(run_id=None), now=ASKED + LAUNCH_PATIENCE + timedelta.resolution)
+
+    assert (waits.status, late.status) == ("queued", "failed")
+    assert late.error == "it was not started: Dagster could not be reached"
+
+
+@pytest.mark.parametrize("run", [None, RunState.RUNNING])
+def test_while_an_audit_is_in_progress_it_runs_and_tells_how_far(run: RunState | None) -> None:
+    done = audit(items=(9, 9))
+    first_half, second_half = WINDOW.split(4)
+    going = [
+        audit(SyncType.CASES, window=first_half, items=(5, 5)),
+        audit(SyncType.CASES, AuditStatus.IN_PROGRESS, window=second_half, items=(2, 8)),
+    ]
+    standing = stands(sync(done, *going, scope="full"), run)
+
+    assert standing.status == "running"
+    assert standing.progress == Progress(SyncType.CASES, 7, 13)
+    assert standing.result is None
+
+
+def test_between_two_phases_it_runs() -> None:
+    standing = stands(sync(audit(items=(9, 9)), scope="full"), RunState.RUNNING)
+
+    assert (standing.status, standing.progress) == ("running", Progress(SyncType.INBOUND, 9, 9))
+
+
+def test_after_its_last_audit_its_checks_still_run() -> None:
+    assert stands(sync(audit()), RunState.RUNNING).status == "running"
+    assert stands(sync(audit()), RunState.SUCCEEDED).status == "completed"
+
+
+def test_what_is_told_of_an_ended_sync_does_not_change_any_more() -> None:
+    told = stands(sync(audit()), RunState.SUCCEEDED)
+    later = stands(sync(audit()), RunState.SUCCEEDED, now=NOW + timedelta(days=9))
+
+    assert told.at == MOVED
+    assert result(told)["timestamp"] == "2026-03-09T14:00:10.000Z"
+    assert (later.at, later.result) == (told.at, told.result)
+
+
+def test_a_failed_check_fails_the_sync_whose_audits_are_all_complete() -> None:
+    standing = stands(sync(audit()), RunState.FAILED, steps=("appointments_snapshot_complete",))
+
+    assert standing.status == "failed"
+    assert result(standing)["success"] is False
+    assert "appointments_snapshot_complete" in (standing.error or "")
+
+
+def test_an_audit_s_own_reason_says_more_than_the_run_s() -> None:
+    failed = audit(status=AuditStatus.FAILED, error="HumanNeeded: the vendor asks for a code")
+    for scope in ("inbound", "full"):
+        standing = stands(sync(failed, scope=scope), RunState.FAILED, steps=("appointments",))
+        assert (standing.status, standing.error) == ("failed", failed.error_message)
+
+
+def test_held_deletions_are_told_as_such() -> None:
+    held = audit(SyncType.RECONCILIATION, AuditStatus.HELD, counts=Counts(found=9, held=9))
+    done = [audit(), audit(SyncType.CASES)]
+    steps = ("reconciliation_deletion_guard",)
+
+    alone = stands(sync(held, scope="reconcile"), RunState.FAILED, steps=steps)
+    full = stands(sync(*done, held, scope="full"), RunState.FAILED, steps=steps)
+
+    assert (alone.status, full.status) == ("held", "held")
+    assert "holds back 9 deletions" in (alone.error or "")
+    assert full.error == alone.error
+
+
+def test_a_failed_phase_is_worse_than_a_held_one() -> None:
+    held = audit(SyncType.RECONCILIATION, AuditStatus.HELD)
+    failed = audit(SyncType.CASES, AuditStatus.FAILED, error="TransientError: slow")
+
+    assert stands(sync(audit(), failed, held, scope="full"), RunState.FAILED).status == "failed"
+
+
+@pytest.mark.parametrize("run", [RunState.FAILED, RunState.CANCELED, RunState.GONE])
+def test_an_audit_whose_run_has_ended_was_broken_off(run: RunState) -> None:
+    standing = stands(sync(audit(status=AuditStatus.IN_PROGRESS)), run)
+
+    assert standing.status == "failed"
+    assert standing.error == "the process that did it ended before it was done"
+
+
+def test_an_interrupted_audit_has_failed_with_its_reason() -> None:
+    broken_off = audit(status=AuditStatus.INTERRUPTED, error="it ended before it was done")
+
+    assert stands(sync(broken_off), RunState.FAILED).error == "it ended before it was done"
+    assert stands(sync(broken_off)).status == "failed"
+
+
+class TestWithoutDagster:
+    """What is known is told while Dagster is silent."""
+
+    def test_a_sync_is_complete_when_all_its_audits_are(self) -> None:
+        phases = [audit(phase) for phase in SyncType]
+        assert stands(sync(*phases, scope="full")).status == "completed"
+        assert stands(sync(*phases), RunState.GONE).status == "completed"
+
+    def test_phases_that_have_not_begun_may_yet_begin(self) -> None:
+        assert stands(sync(audit(), scope="full")).status == "running"
+        assert stands(sync(audit(), scope="full"), now=NOW + timedelta(days=1)).status == "running"
+
+    def test_after_a_failed_phase_the_others_are_not_waited_for_long(self) -> None:
+        failed = audit(status=AuditStatus.FAILED, error="TransientError: slow")
+        soon, late = MOVED + AUDIT_PATIENCE, MOVED + AUDIT_PATIENCE + timedelta.resolution
+
+        assert stands(sync(failed, scope="full"), now=soon).status == "running"
+        standing = stands(sync(failed, scope="full"), now=late)
+        assert (standing.status, standing.error) == ("failed", "TransientError: slow")
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (AuditStatus.IN_PROGRESS, "running"),
+        (AuditStatus.COMPLETED, "completed"),
+        (AuditStatus.FAILED, "failed"),
+        (AuditStatus.INTERRUPTED, "failed"),
+        (AuditStatus.HELD, "held"),
+    ],
+)
+def test_a_sync_that_nobody_asked_for_stands_as_its_audit_does(
+    status: AuditStatus, told: str
+) -> None:
+    alone = sync(audit(SyncType.RECONCILIATION, status), scope="reconcile", is_request=False)
+
+    assert stands(alone).status == told
+
+
+def test_the_failure_of_a_run_with_many_clinics_is_not_each_one_s() -> None:
+    alone = sync(audit(), is_request=False)
+
+    assert stands(alone, RunState.FAILED, steps=("appointments",)).status == "completed"
+
+
+def test_dagster_is_asked_only_when_the_audits_do_not_tell() -> None:
+    going = audit(status=AuditStatus.IN_PROGRESS)
+    stale = MOVED + AUDIT_PATIENCE + timedelta.resolution
+    done = sync(audit(), is_request=False)
+
+    assert needs_run_state(sync(), NOW)
+    assert needs_run_state(sync(audit()), NOW)
+    assert not needs_run_state(sync(run_id=None), NOW)
+    assert not needs_run_state(sync(going), NOW)
+    assert needs_run_state(sync(going), stale)
+    assert needs_run_state(sync(going, is_request=False), stale)
+    assert not needs_run_state(done, stale)

@@ -1,0 +1,239 @@
+"""``GET /api/sync``: one sync by its id, and the newest; what is told of whom."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, event
+
+from pims_pipeline.api.standing import AUDIT_PATIENCE
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database import transaction
+from pims_pipeline_tests.api.conftest import Clock, MakeKey
+from pims_pipeline_tests.api.world import World
+
+
+@pytest.fixture
+def other(engine: Engine) -> Clinic:
+    """Another clinic."""
+    with transaction(engine) as connection:
+        return add_clinic(
+            connection,
+            slug="elsewhere",
+            name="Elsewhere Veterinary",
+            timezone="Europe/Berlin",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+
+
+@pytest.fixture
+def statements(world: World) -> Iterator[list[str]]:
+    """What the API asked the database."""
+    asked: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        asked.append(arguments[2])
+
+    event.listen(world.context.engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(world.context.engine, "before_cursor_execute", note)
+
+
+def test_a_sync_is_told_of_from_its_start_to_its_end(world: World, clock: Clock) -> None:
+    sync_id, run = world.started("full")
+    queued = world.told(sync_id)
+    inbound = world.begin(run)
+    world.progress(inbound, 3, 40)
+    running = world.told(sync_id)
+    clock.advance(seconds=5)
+    world.end(inbound, Counts(found=40, created=40), AuditStatus.COMPLETED)
+    for phase in (SyncType.CASES, SyncType.RECONCILIATION):
+        world.end(world.begin(run, phase), Counts(), AuditStatus.COMPLETED)
+    checking = world.told(sync_id)
+    run.status = "SUCCESS"
+    completed = world.told(sync_id)
+
+    assert inbound == sync_id
+    assert [each["status"] for each in (queued, running, checking, completed)] == [
+        "queued",
+        "running",
+        "running",
+        "completed",
+    ]
+    assert running["progress"] == {"phase": "inbound", "itemsDone": 3, "itemsTotal": 40}
+    assert completed["syncType"] == "full"
+    assert completed["result"]["inboundResult"]["stats"]["casesCreated"] == 40
+    assert completed["result"]["syncId"] == completed["syncId"] == str(sync_id)
+    assert completed["links"] == {
+        "self": f"/api/sync/{sync_id}",
+        "run": f"http://dagster.example/runs/{run.id}",
+    }
+
+
+def test_a_finished_sync_is_told_of_in_the_same_bytes_by_one_query_and_without_dagster(
+    world: World, clock: Clock, statements: list[str]
+) -> None:
+    sync_id, run = world.started("reconcile")
+    world.complete(run)
+    first = world.get(f"/api/sync/{sync_id}")
+    world.fake.stop()
+    clock.advance(days=3)
+    world.get("/api/sync")
+    statements.clear()
+
+    again = world.get(f"/api/sync/{sync_id}")
+
+    assert (again.content, again.json()["status"]) == (first.content, "completed")
+    ours = [words for words in statements if "pims_" not in words.split("(")[0]]
+    assert [words.split()[0] for words in ours if "pims.clinic_id" not in words] == ["SELECT"]
+
+
+def test_a_run_that_ends_before_its_first_audit_has_failed(world: World) -> None:
+    for status, words in (("FAILURE", "the run failed"), ("CANCELED", "the run was canceled")):
+        sync_id, run = world.started()
+        run.status = status
+        told = world.told(sync_id)
+
+        assert (told["status"], told["success"]) == ("failed", False)
+        assert told["error"].startswith(words)
+        assert told["result"]["error"] == told["error"]
+
+
+def test_a_failed_check_is_named(world: World) -> None:
+    sync_id, run = world.started()
+    world.complete(run)
+    run.status, run.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
+
+    told = world.told(sync_id)
+
+    assert told["status"] == "failed"
+    assert "appointments_snapshot_complete" in told["error"]
+
+
+def test_held_deletions_are_held(world: World) -> None:
+    sync_id, run = world.started("reconcile")
+    audit_id = world.begin(run, SyncType.RECONCILIATION)
+    world.end(audit_id, Counts(found=20, unchanged=11, held=9), AuditStatus.HELD)
+    run.status = "FAILURE"
+
+    told = world.told(sync_id)
+
+    assert (told["status"], told["success"]) == ("held", False)
+    assert "holds back 9 deletions" in told["error"]
+    assert told["result"]["stats"]["casesHeld"] == 9
+
+
+def test_what_is_known_is_told_while_dagster_is_silent(world: World) -> None:
+    waiting, _ = world.started()
+    done, run = world.started()
+    world.complete(run)
+    world.fake.stop()
+
+    assert world.told(waiting)["status"] == "queued"
+    assert world.told(done)["status"] == "completed"
+    assert len(world.get("/api/sync").json()["syncs"]) == 2
+
+
+def test_a_run_that_was_killed_is_found_out(world: World, clock: Clock) -> None:
+    sync_id, run = world.started()
+    world.begin(run)
+    run.status = "FAILURE"
+    assert world.told(sync_id)["status"] == "running"
+
+    clock.now += AUDIT_PATIENCE + timedelta(seconds=1)
+    told = world.told(sync_id)
+
+    assert told["status"] == "failed"
+    assert told["error"] == "the process that did it ended before it was done"
+
+
+def test_what_a_schedule_did_is_a_sync_too(world: World) -> None:
+    run = world.fake.make_run(
+        **{
+            "dagster/asset_partition_range_start": "maple-street|2026-03-09",
+            "dagster/asset_partition_range_end": "maple-street|2026-03-10",
+        }
+    )
+    audit_id = world.begin(run, SyncType.CASES)
+    world.end(audit_id, Counts(found=2, enriched=2), AuditStatus.COMPLETED)
+
+    told = world.told(audit_id)
+
+    assert (told["syncType"], told["status"]) == ("cases", "completed")
+    assert told["dateRange"] == {"startDate": "2026-03-09", "endDate": "2026-03-10"}
+    assert told["result"]["stats"]["casesEnriched"] == 2
+    assert [each["syncId"] for each in world.get("/api/sync").json()["syncs"]] == [str(audit_id)]
+
+
+def test_nobody_is_told_of_another_clinic_s_syncs(
+    world: World, other: Clinic, make_key: MakeKey
+) -> None:
+    sync_id, run = world.started("full")
+    world.begin(run)
+    scheduled = world.begin(world.fake.make_run(**_range(run.tags)), SyncType.CASES)
+    theirs = make_key(clinic=other)
+
+    for each in (sync_id, scheduled, uuid4()):
+        response = world.get(f"/api/sync/{each}", key=theirs)
+        assert (response.status_code, response.json()["error"]) == (404, "Sync not found")
+    assert world.get("/api/sync", key=theirs).json()["syncs"] == []
+    assert {each["syncId"] for each in world.get("/api/sync").json()["syncs"]} == {
+        str(sync_id),
+        str(scheduled),
+    }
+
+
+def _range(tags: Any) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if name.startswith("dagster/")}
+
+
+def test_ids_limits_and_cursors_that_cannot_be_are_refused(world: World) -> None:
+    refused = {
+        "/7": "syncId: must be a UUID",
+        "/" + "0" * 31: "syncId: must be a UUID",
+        "?limit=0": "limit: ",
+        "?limit=101": "limit: ",
+        "?limit=ten": "limit: ",
+        "?cursor=": "cursor: must be a nextCursor that this API gave",
+        "?cursor=bm8": "cursor: must be a nextCursor that this API gave",
+        "?cursor=" + "A" * 201: "cursor: ",
+    }
+    answers = {path: world.get(f"/api/sync{path}") for path in refused}
+
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
+        refused, 400
+    )
+    for path, words in refused.items():
+        assert answers[path].json()["error"].startswith(words)
+
+
+def test_pages_go_from_new_to_old_and_end(world: World, clock: Clock) -> None:
+    wanted: list[UUID] = []
+    for _ in range(5):
+        clock.advance(seconds=1)
+        wanted.insert(0, world.started()[0])
+    [*_, newest] = world.fake.runs.values()
+    newest.status = "STARTED"
+    seen: list[str] = []
+    statuses: list[str] = []
+    address = "/api/sync?limit=2"
+    while True:
+        page = world.get(address).json()
+        seen += [each["syncId"] for each in page["syncs"]]
+        statuses += [each["status"] for each in page["syncs"]]
+        # What comes meanwhile is newer, and changes nothing of what is older.
+        clock.advance(seconds=1)
+        world.started()
+        if page["nextCursor"] is None:
+            break
+        address = f"/api/sync?limit=2&cursor={page['nextCursor']}"
+
+    assert seen == [str(sync_id) for sync_id in wanted]
+    assert statuses == ["running", "queued", "queued", "queued", "queued"]
+    assert len(world.get("/api/sync").json()["syncs"]) == 8
+    assert len(world.get("/api/sync?limit=100").json()["syncs"]) == 8

@@ -1,0 +1,80 @@
+"""``pims serve`` as a person runs it: what it needs, what it refuses, and how it ends."""
+
+import re
+import signal
+import socket
+from pathlib import Path
+from subprocess import Popen
+
+import httpx2
+import pytest
+from sqlalchemy import Engine
+
+from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline_tests.cli.conftest import Pims, complaint
+from pims_pipeline_tests.cli.processes import (
+    PATIENCE_SECONDS,
+    interrupted,
+    started,
+    told_until,
+)
+
+
+def address(process: "Popen[str]") -> str:
+    """Where it says that it answers."""
+    told = told_until(process, "Ctrl-C stops it.")
+    found = re.search(r"answers at (http://\S+)", told)
+    assert found is not None
+    assert f"{found[1]}/docs" in told
+    return found[1]
+
+
+def checks(url: str) -> dict[str, str]:
+    """What is well, by its own word."""
+    answer = httpx2.get(f"{url}/ready", trust_env=False, timeout=PATIENCE_SECONDS).json()
+    return {name: check["status"] for name, check in answer["checks"].items()}
+
+
+def test_it_needs_no_more_than_its_own_login(engine: Engine, tmp_path: Path) -> None:
+    login = let_api_log_in(engine)
+
+    with started(tmp_path, "serve", "--port=0", PIMS_API_DATABASE_URL=login) as process:
+        found = checks(address(process))
+        status, _, err, alive = interrupted(process, signal.SIGTERM)
+
+    assert found == {"database": "ok", "migrations": "ok", "dagster": "failed"}
+    assert (status, alive) == (0, [])
+    assert err.endswith("Stopped.\n")
+    # No embedded database was started, and no key was made.
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_elsewhere_needs_a_login_for_the_api(pims: Pims) -> None:
+    told = complaint(pims("serve", "--port=0"))
+
+    assert "PIMS_API_DATABASE_URL must be set when PIMS_DATABASE_URL is" in told
+    assert "CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE pims_api" in told
+
+
+def test_the_owner_s_login_is_refused(pims: Pims, database_url: str) -> None:
+    told = complaint(pims("serve", "--port=0", PIMS_API_DATABASE_URL=database_url))
+
+    assert "PIMS_API_DATABASE_URL says what the API connects as" in told
+
+
+def test_tables_must_be_up_to_date(pims: Pims, empty_database_url: str) -> None:
+    told = complaint(pims("serve", "--port=0", PIMS_API_DATABASE_URL=empty_database_url))
+
+    assert "run `pims migrate`" in told
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
+def test_where_it_cannot_listen_it_says_so(pims: Pims, host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told = complaint(pims("serve", f"--host={host}", f"--port={port}"))
+
+    in_use = f"Error: port {port} on 127.0.0.1 cannot be used (address already in use): "
+    assert told.startswith((in_use, "Error: --host nowhere.invalid is no address of this machine"))
