@@ -33,7 +33,9 @@ COMMANDS = {
     "simulate": Entry("simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."),
     "clinics": Entry("clinics", "clinics", "Register clinics and choose when they are synced."),
     "credentials": Entry(
-        "credentials", "credentials", "Store clinics' logins, encrypted, and check them."
+        "credentials",
+        "credentials",
+        "Store clinics' logins, encrypted, check them, and change the key that encrypts them.",
     ),
     "keys": Entry("keys", "keys", "Make and revoke keys to the REST API."),
     "sync": Entry("sync", "sync", "Sync a clinic now, in this process."),

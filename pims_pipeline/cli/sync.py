@@ -214,7 +214,9 @@ def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
     start = store.settings.partition_start
     with typed():
         default = default_window(request.scope, today, config, earliest=start)
-        window = chosen_window(request.scope, default, request.first, request.last)
+        window = chosen_window(
+            request.scope, default, request.first, request.last, names=("--from", "--to")
+        )
         check_window(start, window, now.date())
     return clinic, window
 

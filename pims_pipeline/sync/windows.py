@@ -44,11 +44,23 @@ def default_window(
 
 
 def chosen_window(
-    scope: SyncScope, default: DateRange, first: date | None, last: date | None
+    scope: SyncScope,
+    default: DateRange,
+    first: date | None,
+    last: date | None,
+    *,
+    names: tuple[str, str] = ("the first date", "the last date"),
 ) -> DateRange:
     """The business dates to sync, given what was asked for.
 
     A full sync never starts later than its default, so that its reconciliation looks back.
+
+    Args:
+        scope: What is synced.
+        default: See ``default_window``.
+        first: The first date asked for, if one was.
+        last: The last one, likewise.
+        names: What whoever asks calls the two.
 
     Raises:
         ValueError: If the range is turned round or too long.
@@ -58,8 +70,8 @@ def chosen_window(
         start = min(start, default.start)
     end = last or default.end
     if end < start and (first is None or last is None):
-        missing = "first" if first is None else "last"
-        raise ValueError(f"the default range is {default}; give the {missing} date as well")
+        missing = names[0] if first is None else names[1]
+        raise ValueError(f"the default range is {default}; give {missing} as well")
     return DateRange(start, end)
 
 

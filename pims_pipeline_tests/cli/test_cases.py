@@ -110,8 +110,17 @@ def test_a_case_tells_what_changed_it_when_and_on_whose_word(
 
 def test_a_clinic_that_was_never_synced_says_so(pims: Pims, registered: str) -> None:
     status = document(pims("status", "--json"))
-    never = {"lastSuccessAt": None, "ageSeconds": None, "latest": None}
+    never = {
+        "lastSuccessAt": None,
+        "ageSeconds": None,
+        "schedule": "on",
+        "isLate": False,
+        "ticksSkipped": 0,
+        "latest": None,
+    }
 
+    for phase in status["clinics"][0]["phases"].values():
+        assert phase.pop("nextDueAt") > status["timestamp"]
     assert status["clinics"] == [
         {
             "slug": registered,

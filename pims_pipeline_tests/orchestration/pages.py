@@ -52,7 +52,7 @@ class Pages:
 
     def settles(self) -> None:
         """Wait until nothing of what is to be seen is still being fetched."""
-        self._page.get_by_text("Materialized").first.wait_for()
+        self._page.get_by_text("Passed").first.wait_for()
         self._page.wait_for_function("!document.body.innerText.includes('Loading')")
 
     def open_partitions(self, asset: str, key: str | None = None) -> None:

@@ -64,6 +64,8 @@ def pages(home: Path) -> Iterator[Pages]:
             yield pages
 
 
+# It waits for servers to start and for runs, on machines that are busy with other tests too.
+@pytest.mark.timeout(600)
 def test_a_person_follows_the_lineage_materializes_a_day_and_backfills_a_week(
     pages: Pages, simulator: SimulatorServer
 ) -> None:
