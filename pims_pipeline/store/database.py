@@ -1,7 +1,8 @@
 """The way to the database: engine, transactions, locks, migrations, Dagster's schema.
 
-``transaction()`` is the only place in the project that commits. What is read and written
-stands in the modules named after each noun.
+``transaction()`` is the only place in the project that commits; ``single_statements()`` is for
+looks of one statement, where there is nothing to keep together. What is read and written stands
+in the modules named after each noun.
 
 Everything here works through a pooler in transaction mode: no session state, no prepared
 statements, and only advisory locks that end with their transaction.

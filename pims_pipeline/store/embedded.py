@@ -68,7 +68,9 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_connections": "200",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        # The log must not quote statements or rows: they hold people's data.
+        # The log must not quote statements or rows: they hold people's data. Nor values, which
+        # some errors name in their first sentence: whoever sent the statement is told of it.
+        "log_min_messages": "log",
         "log_error_verbosity": "terse",
         "log_min_error_statement": "panic",
     }
