@@ -192,4 +192,4 @@ def _counts(connection: Connection, table: Table, which: ColumnElement[bool]) ->
     rows = connection.execute(
         select(table.c.clinic_id, func.count()).where(which).group_by(table.c.clinic_id)
     )
-    return dict(row.tuple() for row in rows)
+    return dict(rows.all())

@@ -218,7 +218,7 @@ def test_a_login_that_leads_nowhere_violates_the_contract(
 ) -> None:
     server.answers = [form(), after, Answer(200, b"<p>Welcome</p>", HTML)]
     with pytest.raises(ContractViolation, match="neither"):
-        browser.visit(server.base_url, timeout_s=2)
+        browser.visit(server.base_url, timeout_s=6)
 
 
 def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: SharedBrowser) -> None:
@@ -242,7 +242,7 @@ def test_no_error_tells_what_was_typed(server: OddServer, browser: SharedBrowser
     )
     server.answers = [vanishing]
     with pytest.raises((TransientError, ContractViolation)) as raised:
-        browser.visit(server.base_url, Credentials("ana", "hunter2"), timeout_s=2)
+        browser.visit(server.base_url, Credentials("ana", "hunter2"), timeout_s=6)
     chain: BaseException | None = raised.value
     while chain is not None:
         assert "hunter2" not in str(chain)
