@@ -162,7 +162,7 @@ def test_a_hung_login_page_is_transient(
 ) -> None:
     control.add_fault("hang", endpoint="login")
     with pytest.raises(TransientError):
-        browser.visit(simulator.base_url, timeout_s=6)
+        browser.visit(simulator.base_url, timeout_s=1)
 
 
 def test_a_page_without_a_login_form_violates_the_contract(
