@@ -1,8 +1,18 @@
 """Vendor HTML as text that keeps its lines."""
 
-import pytest
+import time
 
-from pims_pipeline.providers.idexx_neo.markup import plain_text
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pims_pipeline.providers.idexx_neo.markup import (
+    CUT_MARK,
+    MAX_MARKUP,
+    MAX_TEXT,
+    plain_text,
+    was_cut,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +52,51 @@ def test_markup_without_words_is_nothing(markup: str) -> None:
 
 def test_deep_nesting_is_read_to_its_bottom() -> None:
     assert plain_text("<div>" * 5_000 + "kept") == "kept"
+
+
+def test_markup_nested_beyond_reason_keeps_its_words_and_lines() -> None:
+    deep = "<div>" * 200_000
+    assert plain_text(f"<p>one</p>{deep}two<script>gone</script>{'</div>' * 200_000}three") == (
+        "one\n\ntwo\n\nthree"
+    )
+
+
+def test_a_picture_inside_the_notes_takes_no_words_away() -> None:
+    picture = f"<img src='data:image/png;base64,{'A' * MAX_MARKUP}'>"
+    assert plain_text(f"<p>before</p>{picture}<p>after</p>") == "before\nafter"
+
+
+@pytest.mark.parametrize("markup", ["word " * MAX_TEXT, "<p>word</p>" * MAX_TEXT])
+def test_a_text_that_is_too_long_is_cut_off_and_says_so(markup: str) -> None:
+    text = plain_text(markup)
+    assert text is not None
+    assert was_cut(text)
+    assert len(text) <= MAX_TEXT + len(CUT_MARK) + 1
+    assert text.startswith("word")
+
+
+def test_a_text_that_fits_is_not_cut() -> None:
+    text = plain_text("<p>" + "x" * MAX_TEXT + "</p>")
+    assert text == "x" * MAX_TEXT
+    assert not was_cut(text)
+
+
+_PIECES = """
+<div>|<b a=1>|<b a=2>|<i>|<p>|</p>|</b>|</div>|<table>|<td>|<li>|<script>|<svg>|<template>|<!--|
+<a href='|<p title="|<|&|&amp;|&#|<select>|<font>|<ul>|<br>|<pre>| |x|>|<plaintext>|<![CDATA[
+""".split("|")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(_PIECES), min_size=1, max_size=5).map("".join))
+@example("<div>")
+@example("<td>x")
+@example("<b a=1><b a=2><p>")
+@example("<a \"<b '")
+def test_reading_takes_time_in_line_with_the_length(pattern: str) -> None:
+    # CPU time, which other programs do not lengthen; a parser that is quadratic in the depth
+    # takes minutes for the same.
+    markup = pattern * (600_000 // len(pattern))
+    began = time.process_time()
+    plain_text(markup)
+    assert time.process_time() - began < 20

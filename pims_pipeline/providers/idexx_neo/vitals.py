@@ -1,22 +1,25 @@
 """Vital signs in the vendor's two shapes. Pure.
 
 A measurement that is not a number ("QNS", ">40", a range) is never guessed at: it is
-handed back in words, which ``parsing`` keeps at the end of the consultation's notes.
+handed back in words, which ``parsing`` keeps at the end of the consultation's notes. Zero is
+how the vendor's forms say that nothing was measured. How people write numbers and units is
+known to ``measurements``.
 """
 
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pims_pipeline.domain.consultations import Vital, Vitals, celsius, kilograms
-from pims_pipeline.providers.idexx_neo.fields import (
-    UnreadableField,
-    as_mapping,
-    as_text,
-    is_number,
+from pims_pipeline.providers.idexx_neo.fields import is_number, storable
+from pims_pipeline.providers.idexx_neo.measurements import (
+    Quantity,
+    bracketed_unit,
+    quantities,
+    temperature_unit,
+    weight_unit,
 )
 
+GROUP = "vitalSignGroup"
 _FIELD_OF_NAME = {
     "temperature": "temperature_c",
     "temp": "temperature_c",
@@ -41,25 +44,24 @@ _OBJECT_FIELDS = {
     "pulse": "pulseUnit",
     "respiration": "respirationUnit",
 }
-_TEMPERATURE_UNIT = re.compile(r"(?:deg(?:ree)?s?|[°º˚])?\s*(f|c)?(?:ahrenheit|elsius)?")
-_WEIGHT_UNITS = {
-    "": None,
-    **dict.fromkeys(("kg", "kgs", "kilo", "kilos", "kilogram", "kilograms"), "kg"),
-    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), "lb"),
-    **dict.fromkeys(("g", "gm", "gms", "gram", "grams"), "g"),
-    **dict.fromkeys(("oz", "ounce", "ounces"), "oz"),
-}
-_NUMBER_AND_UNIT = re.compile(r"([+-]?\d{1,9}(?:,\d{3})*(?:[.,]\d{1,20})?)\s*([^\d\s][^\d]{0,19})?")
-_AMBIGUOUS_COMMA = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
-_BRACKETED = re.compile(r"[(\[]([^)\]]*)[)\]]?")
+_SAME_MEASUREMENT = 0.02
+"""How far a value and its repetition in another unit may lie apart: both are rounded."""
+_PARTS_OF_A_WEIGHT = (["lb", "oz"], ["kg", "g"])
 
 
 @dataclass(frozen=True, slots=True)
 class VitalsReading:
-    """What could be read: the numbers, and what was said in words instead."""
+    """What could be read.
+
+    Attributes:
+        vitals: The numbers; None when there are none.
+        in_words: What was written in words instead.
+        oddities: Paths and values of fields that are of no shape the vendor promises.
+    """
 
     vitals: Vitals | None
     in_words: tuple[str, ...] = ()
+    oddities: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,92 +76,106 @@ def read_vitals(group: object) -> VitalsReading:
 
     The first number for a vital sign counts; later ones, and signs we keep no number
     for, are handed back in words.
-
-    Raises:
-        UnreadableField: If the group has neither shape.
     """
     numbers: dict[str, Vital] = {}
     words: list[str] = []
-    for measurement in _measurements(group):
+    oddities: list[tuple[str, object]] = []
+    for measurement in _measurements(group, oddities):
+        value = measurement.value
+        if not isinstance(value, str) and not is_number(value):
+            continue
+        written = storable(str(value))
+        found = quantities(written)
+        if not written or (found and not any(each.number for each in found)):
+            continue
         field = _FIELD_OF_NAME.get(_plain(measurement.name))
-        vital = _vital(field, measurement) if field else None
-        if field and vital and field not in numbers:
-            numbers[field] = vital
-        elif said := _in_words(measurement):
-            words.append(said)
-    return VitalsReading(Vitals(**numbers) if numbers else None, tuple(words))
+        number = _converted(field, found, measurement.unit) if field else None
+        if field and number is not None and field not in numbers:
+            unit = found[0].unit or measurement.unit
+            numbers[field] = Vital(number, written, unit)
+        else:
+            unit_word = f" {measurement.unit}" if measurement.unit else ""
+            words.append(f"{measurement.name}: {written}{unit_word}")
+    return VitalsReading(Vitals(**numbers) if numbers else None, tuple(words), tuple(oddities))
 
 
-def _measurements(group: object) -> Iterator[_Measurement]:
-    field = "vitalSignGroup"
-    if group is None:
-        return
-    if isinstance(group, Mapping):
+def _measurements(group: object, oddities: list[tuple[str, object]]) -> Iterator[_Measurement]:
+    if isinstance(group, Mapping) and not _is_list_with_gaps(group):
         for name, unit_name in _OBJECT_FIELDS.items():
-            yield _Measurement(name, group.get(name), as_text(group.get(unit_name), unit_name))
-    elif isinstance(group, list):
-        for item in group:
-            entry = as_mapping(item, field)
-            name = as_text(entry.get("name"), f"{field}.name") or "unnamed"
-            unit = as_text(entry.get("unit"), f"{field}.unit")
-            if unit is None and (bracketed := _BRACKETED.search(name)):
-                unit = bracketed[1].strip() or None
-            yield _Measurement(name, entry.get("value"), unit)
-    else:
-        raise UnreadableField(field, "is neither an object nor a list")
+            value = _checked(group.get(name), f"{GROUP}.{name}", oddities)
+            unit = _word(group.get(unit_name), f"{GROUP}.{unit_name}", oddities)
+            yield _Measurement(name, value, unit)
+        return
+    entries = list(group.values()) if isinstance(group, Mapping) else group
+    if not isinstance(entries, list):
+        if entries not in (None, "", False, 0):
+            oddities.append((GROUP, entries))
+        return
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            oddities.append((f"{GROUP}[]", entry))
+            continue
+        name = _word(entry.get("name"), f"{GROUP}[].name", oddities) or "unnamed"
+        unit = _word(entry.get("unit"), f"{GROUP}[].unit", oddities) or bracketed_unit(name)
+        value = _checked(entry.get("value"), f"{GROUP}[].value", oddities)
+        yield _Measurement(name, value, unit)
+
+
+def _is_list_with_gaps(group: Mapping[str, object]) -> bool:
+    """Whether the object is how the vendor's backend writes a list that lost entries."""
+    return bool(group) and all(str(key).isdecimal() for key in group)
+
+
+def _checked(value: object, path: str, oddities: list[tuple[str, object]]) -> object:
+    """``value``; a shape that neither measures nor says "none" is noted."""
+    is_none = value is None or value is False or value == []
+    if not is_none and not isinstance(value, str) and not is_number(value):
+        oddities.append((path, value))
+    return value
+
+
+def _word(value: object, path: str, oddities: list[tuple[str, object]]) -> str | None:
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        value = value["name"]
+    if isinstance(value, str):
+        return storable(value) or None
+    _checked(value, path, oddities)
+    return str(value) if is_number(value) and value != 0 else None
 
 
 def _plain(name: str) -> str:
-    return " ".join(_BRACKETED.sub("", name).replace("_", " ").replace(".", "").lower().split())
+    bare = name.partition("(")[0].partition("[")[0]
+    return " ".join(bare.replace("_", " ").replace(".", "").lower().split())
 
 
-def _in_words(measurement: _Measurement) -> str | None:
-    """The measurement as a person would write it; None when nothing was measured."""
-    value = measurement.value
-    if isinstance(value, bool) or (not is_number(value) and not isinstance(value, str)):
-        return None
-    said = as_text(value, "value")
-    unit = f" {measurement.unit}" if measurement.unit else ""
-    return f"{measurement.name}: {said}{unit}" if said else None
+def _converted(field: str, found: tuple[Quantity, ...], unit: str | None) -> float | None:
+    """The measurement in the field's own unit; None where its meaning is not certain.
 
-
-def _vital(field: str, measurement: _Measurement) -> Vital | None:
-    value = measurement.value
-    if not is_number(value) and not isinstance(value, str):
-        return None
-    raw = as_text(value, field) or ""
-    number, written_unit = _number_and_unit(raw)
-    if number is None:
-        return None
-    unit = written_unit or measurement.unit
-    converted = _converted(field, number, unit)
-    return None if converted is None else Vital(converted, raw, unit)
-
-
-def _number_and_unit(raw: str) -> tuple[float | None, str | None]:
-    """``12.3 lb``, ``101,4`` or ``1,200.5`` as a number and the unit beside it.
-
-    ``1,200`` may be a thousand or one and a fifth; it is not guessed at. The number is
-    None when there is none, or none that a float can hold.
+    A value may be repeated in another unit: ``12.5 lb (5.67 kg)``. The first one counts when
+    the two agree.
     """
-    match = _NUMBER_AND_UNIT.fullmatch(raw)
-    if match is None or _AMBIGUOUS_COMMA.fullmatch(match[1]):
-        return None, None
-    digits = match[1]
-    digits = digits.replace(",", "") if "." in digits else digits.replace(",", ".")
-    try:
-        number = float(digits)
-    except ValueError:
-        return None, None
-    return (number if math.isfinite(number) else None), (match[2] or "").strip() or None
+    values = [_in_field_unit(field, each, unit) for each in found]
+    first = values[0] if values else None
+    if first is None or len(values) == 1:
+        return first
+    second = values[1]
+    if second is None or not all(each.unit for each in found):
+        return None
+    if found[1].is_repetition:
+        agree = abs(first - second) <= _SAME_MEASUREMENT * max(abs(first), abs(second))
+        return first if agree else None
+    parts = [weight_unit(each.unit) for each in found]
+    return (
+        round(first + second, 3) if field == "weight_kg" and parts in _PARTS_OF_A_WEIGHT else None
+    )
 
 
-def _converted(field: str, number: float, unit: str | None) -> float | None:
-    """The number in the field's own unit; None when the unit is not one of its units."""
-    word = (unit or "").strip().lower().rstrip(".")
+def _in_field_unit(field: str, quantity: Quantity, unit: str | None) -> float | None:
+    """A quantity in the field's own unit; None when its unit is not one of the field's."""
     if field == "temperature_c":
-        known = _TEMPERATURE_UNIT.fullmatch(word)
-        return celsius(number, known[1]) if known else None
+        word = temperature_unit(quantity.unit or unit)
+        return None if word is None else celsius(quantity.number, word or None)
     if field == "weight_kg":
-        return kilograms(number, _WEIGHT_UNITS[word]) if word in _WEIGHT_UNITS else None
-    return number
+        word = weight_unit(quantity.unit or unit)
+        return None if word is None else kilograms(quantity.number, word or None)
+    return quantity.number
