@@ -81,22 +81,21 @@ def test_a_text_that_fits_is_not_cut() -> None:
     assert not was_cut(text)
 
 
-_PIECES = """
-<div>|<b a=1>|<b a=2>|<i>|<p>|</p>|</b>|</div>|<table>|<td>|<li>|<script>|<svg>|<template>|<!--|
-<a href='|<p title="|<|&|&amp;|&#|<select>|<font>|<ul>|<br>|<pre>| |x|>|<plaintext>|<![CDATA[
-""".split("|")
+_NAMES = ["div", "b a=1", "b a=2", "p", "/p", "/div", "table", "td", "li", "script", "svg", "pre"]
+_SIGNS = ["<", ">", "&", "&amp;", "&#", " ", "x", "<!--", "<![CDATA[", "<a href='", '<p title="']
+_PIECES = [f"<{name}>" for name in _NAMES] + _SIGNS
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.sampled_from(_PIECES), min_size=1, max_size=5).map("".join))
 @example("<div>")
 @example("<td>x")
 @example("<b a=1><b a=2><p>")
 @example("<a \"<b '")
 def test_reading_takes_time_in_line_with_the_length(pattern: str) -> None:
-    # CPU time, which other programs do not lengthen; a parser that is quadratic in the depth
-    # takes minutes for the same.
-    markup = pattern * (600_000 // len(pattern))
+    # CPU time, which other programs do not lengthen. It takes a tenth of the budget; for a
+    # parser that is quadratic in the depth, the nested blocks take several times as much.
+    markup = pattern * (250_000 // len(pattern))
     began = time.process_time()
     plain_text(markup)
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < 4

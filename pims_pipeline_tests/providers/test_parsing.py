@@ -460,7 +460,6 @@ def test_discharge_and_reason_are_text() -> None:
         b'{"consultation": {}}',
         b'{"consultation": {"id": 56}}',
         b'{"consultation": {"id": 55, "date": "Bella"}}',
-        b'{"consultation": {"id": 55}, "vitalSignGroup": "Bella"}',
         b'{"consultation": {"id": 55}, "consultationLines": {"Bella": 1}}',
         b'{"consultation": {"id": 55}, "diagnoses": [["Bella"]]}',
     ],
