@@ -9,9 +9,10 @@ import click
 
 from pims_pipeline.cli.errors import Misused
 from pims_pipeline.cli.options import BusinessDate, clinic_option, examples, json_option
-from pims_pipeline.cli.output import print_json, print_table
+from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.stories import told_story
+from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import case_of_visit, case_story
 from pims_pipeline.store.case_views import ListedCase, list_cases
@@ -139,7 +140,7 @@ def show(
         print_json(told)
         return
     for line in told_story(told):
-        click.echo(line)
+        say(line)
 
 
 def _check_words(case_id: UUID | None, pims_id: str | None, slug: str | None) -> None:

@@ -11,8 +11,9 @@ import click
 
 from pims_pipeline.cli.errors import Misused, typed
 from pims_pipeline.cli.options import examples, json_option, slug_argument
-from pims_pipeline.cli.output import print_json, print_table
+from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.providers.registry import PROVIDER_TYPES
@@ -51,9 +52,7 @@ def _zone(context: click.Context, option: click.Parameter, name: str) -> str:  #
 
 
 def _named(context: click.Context, option: click.Parameter, name: str) -> str:  # noqa: ARG001 - click's signature
-    if not name.strip():
-        raise Misused("--name is empty; give the clinic's name as people know it")
-    return name.strip()
+    return plain_name(name, "--name")
 
 
 def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:  # noqa: ARG001 - click's signature
@@ -141,7 +140,7 @@ def add(
     if as_json:
         print_json(_document(clinic, config))
     else:
-        click.echo(
+        say(
             f"{slug} is registered. Next: pims credentials set {slug} "
             "--company-id … --username … --password-stdin"
         )
@@ -302,12 +301,12 @@ def _print_schedule(
         (row for phase, each in upcoming.items() for row in _rows(clinic, config, phase, each)),
         empty="",
     )
-    click.echo(
+    say(
         f"A sync covers today and {config.days_ahead} days ahead; reconciliation also "
         f"{config.lookback_days} days back."
     )
     if not clinic.is_active:
-        click.echo(f"{clinic.slug} was deactivated; it is not synced.", err=True)
+        say(f"{clinic.slug} was deactivated; it is not synced.", err=True)
 
 
 def _rows(
@@ -339,7 +338,7 @@ def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
     if as_json:
         print_json(_document(clinic, config))
     else:
-        click.echo(f"{slug} is synced no more; its cases stay.")
+        say(f"{slug} is synced no more; its cases stay.")
 
 
 def _document(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:

@@ -6,13 +6,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pims_pipeline.cli.errors import Misused, Refused
+from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.options import examples, json_option, slug_argument
-from pims_pipeline.cli.output import print_json, print_table
+from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.cli.terminal import (
+    ask_secret,
+    console_on,
+    piped_secret,
+    plain_name,
+    print_json,
+    say,
+)
 from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.port import Credentials
@@ -70,6 +77,8 @@ def set_credentials(
     It is encrypted at rest, and a stored session is forgotten. The password is never taken from
     the command line, where other users could see it.
     """
+    username = plain_name(username, "--username")
+    company_id = plain_name(company_id, "--company-id")
     with open_store(settings) as store:
         with transaction(store.engine) as connection:
             clinic = clinic_by_slug(connection, slug)
@@ -79,24 +88,12 @@ def set_credentials(
     if as_json:
         print_json({"clinic": slug, "status": "unverified"})
     else:
-        click.echo(f"The login of {slug} is stored. Try it: pims credentials check {slug}")
+        say(f"The login of {slug} is stored. Try it: pims credentials check {slug}")
 
 
 def _password(*, from_stdin: bool) -> str:
     """The password, from standard input or from a person at a terminal."""
-    if from_stdin:
-        # The newline is that of the command that wrote it; spaces may be part of it.
-        password = sys.stdin.read().removesuffix("\n").removesuffix("\r")
-        if not password:
-            raise Misused("standard input was empty; pipe the password into the command")
-        return password
-    if not sys.stdin.isatty():
-        raise Misused(
-            "nobody is there to type the password; pipe it into the command and give "
-            "--password-stdin"
-        )
-    entered: str = click.prompt("Password", hide_input=True, err=True)
-    return entered
+    return piped_secret("password") if from_stdin else ask_secret("Password")
 
 
 @credentials.command(
@@ -131,7 +128,7 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
     if as_json:
         print_json({"clinic": slug, "status": status})
     else:
-        click.echo(f"The login of {slug} works.")
+        say(f"The login of {slug} works.")
 
 
 def _log_in(context: SyncContext, clinic: Clinic) -> None:
@@ -181,7 +178,7 @@ def _progress_shown() -> Iterator[ShowProgress]:
         yield _count_shown
         return
     columns = (TextColumn("re-encrypting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console_on(sys.stderr)) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -189,19 +186,19 @@ def _progress_shown() -> Iterator[ShowProgress]:
 def _count_shown(done: int, total: int) -> None:
     # A few rows are done at once, and the result tells of the end.
     if total > BATCH_ROWS and done < total:
-        click.echo(f"{done} of {total} rows done", err=True)
+        say(f"{done} of {total} rows done", err=True)
 
 
 def _print_rotation(settings: Settings, key_id: str, done: Rotation) -> None:
     worked = done.credentials or done.sessions or done.sessions_dropped
     if worked or not done.is_complete:
-        click.echo(
+        say(
             f"Re-encrypted with key {key_id}: {_counted(done.credentials, 'login')}, "
             f"{_counted(done.sessions, 'session')}. "
             f"Dropped: {_counted(done.sessions_dropped, 'session')}."
         )
     else:
-        click.echo(f"Nothing to do: all logins and sessions are encrypted with key {key_id}.")
+        say(f"Nothing to do: all logins and sessions are encrypted with key {key_id}.")
     if done.stuck:
         print_table(
             ["Clinic", "Table", "Why", "What to do"],
@@ -209,12 +206,12 @@ def _print_rotation(settings: Settings, key_id: str, done: Rotation) -> None:
             empty="",
         )
     elif done.is_complete and settings.encryption_keys_retired:
-        click.echo(
+        say(
             "Nothing is left under another key: once every process runs with this one, "
             "ENCRYPTION_KEYS_RETIRED can be emptied."
         )
     elif done.is_complete and settings.encryption_key is None:
-        click.echo(
+        say(
             f"It lies in {settings.home / 'encryption.key'}. For another, set ENCRYPTION_KEY to a "
             "new one and ENCRYPTION_KEYS_RETIRED to what the file holds, and run this again."
         )

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -25,8 +24,10 @@ from rich.text import Text
 
 from pims_pipeline.cli.demo_clinics import DemoClinic
 from pims_pipeline.cli.progress import ReadAudits
+from pims_pipeline.cli.terminal import console_on, duplicate
 from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.observability.printable import printable
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.case_stories import CaseStory, StoredEvent
 from pims_pipeline.store.database import DatabaseUnavailable
@@ -64,16 +65,11 @@ def stage(log_file: Path) -> Iterator[Console]:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         file = stack.enter_context(log_file.open("ab"))
-        terminal = stack.enter_context(_duplicate(sys.stdout))
+        terminal = stack.enter_context(duplicate(sys.stdout))
         for stream in (sys.stdout, sys.stderr):
             stack.enter_context(_led_to(stream, file.fileno()))
         size = None if terminal.isatty() else _PLAIN_WIDTH
-        yield Console(file=terminal, width=size, highlight=False, emoji=False)
-
-
-def _duplicate(stream: TextIO) -> TextIO:
-    stream.flush()
-    return os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8")
+        yield console_on(terminal, width=size)
 
 
 @contextmanager
@@ -201,7 +197,7 @@ def show_table(
     """A table, indented; names that hold brackets are no markup."""
     table = _table(*headings)
     for row in rows:
-        table.add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in row))
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
     console.print()
 
@@ -234,7 +230,7 @@ def show_changes(console: Console, changes: Sequence[ToldChange]) -> None:
     )
     for change in changes:
         story, event = change.story, change.event
-        done = Text.assemble(story.patient_name, (f"\n{change.cause}", "dim"))
+        done = Text.assemble(printable(story.patient_name), (f"\n{change.cause}", "dim"))
         lines = "".join(f"\n{line}" for line in fields(event.changes, ZoneInfo(story.timezone)))
         made = Text.assemble((event.kind.replace("_", " "), "bold"), lines)
         table.add_row(done, made, Text("\n".join(_cause(change)), style="dim", no_wrap=True))
@@ -323,7 +319,7 @@ def _value(value: Any, zone: ZoneInfo) -> str:
         return ", ".join(str(key) for key, each in value.items() if each) or "none"
     if isinstance(value, (list, tuple)):
         return f"{len(value)} of them" if value else "none"
-    text = " ".join(str(value).split())
+    text = printable(" ".join(str(value).split()))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -4,6 +4,7 @@ Imports nothing heavy: ``pims --help`` loads it. Errors that are not ``Explained
 fault of the program.
 """
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import IO, Any
 import click
 
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.observability.printable import printable
 
 
 class Refused(click.ClickException):
@@ -20,7 +22,9 @@ class Refused(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message as one line on standard error."""
         message = " ".join(self.format_message().split())
-        click.echo(f"Error: {message}", file=file, err=file is None)
+        stream = file or sys.stderr
+        stream.write(f"Error: {printable(message)}\n")
+        stream.flush()
 
 
 class Misused(Refused):

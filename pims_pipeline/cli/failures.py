@@ -13,8 +13,9 @@ import click
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.local_runs import LocalRun, check_syncable, run_locally
 from pims_pipeline.cli.options import examples, json_option
-from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.settings import Settings
@@ -96,7 +97,7 @@ def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
         print_json(_document(known))
         return
     for line in _lines(known):
-        click.echo(line)
+        say(line)
 
 
 @failures.command(epilog=examples("pims failures retry 2b1c64f0-0d5e-4b55-8a43-1f2f7c7d9e10"))
@@ -124,7 +125,7 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
         facts = {"outcome": outcome, "syncId": sync_id, "runId": run.run_id}
         print_json({**_document(after), **facts})
     elif outcome == "resolved":
-        click.echo(f"failure {failure_id} is resolved")
+        say(f"failure {failure_id} is resolved")
     if outcome == "failed":
         raise Refused(f"it failed again, {after.failure.error_class}: {_message(after.failure)}")
     if outcome == "untried":

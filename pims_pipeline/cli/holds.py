@@ -13,11 +13,12 @@ from uuid import UUID
 import click
 from sqlalchemy import Connection
 
-from pims_pipeline.cli.errors import Misused, Refused
+from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.local_runs import LocalRun, check_syncable, run_locally
 from pims_pipeline.cli.options import Function, examples, json_option
-from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, Store, open_store
+from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.settings import Settings
@@ -47,9 +48,7 @@ def holds() -> None:
 def _decider(context: click.Context, option: click.Parameter, name: str | None) -> str:  # noqa: ARG001 - click's signature
     if name is None:
         return _system_user()
-    if not name.strip():
-        raise Misused("--by is empty; say who decides, or leave it out")
-    return name.strip()
+    return plain_name(name, "--by")
 
 
 def _system_user() -> str:
@@ -201,7 +200,7 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
     if as_json:
         print_json(_document(hold, states))
     else:
-        click.echo(f"hold {hold_id} is rejected; nothing of {hold.clinic_slug} was retired")
+        say(f"hold {hold_id} is rejected; nothing of {hold.clinic_slug} was retired")
 
 
 def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
@@ -223,8 +222,8 @@ def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
 
 def _print_hold(hold: Hold, states: Mapping[UUID, CaseState]) -> None:
     for line in _summary(hold):
-        click.echo(line)
-    click.echo()
+        say(line)
+    say()
     print_table(
         ["Case", "Date", "Status", "Vendor's id", "What became of it"],
         (

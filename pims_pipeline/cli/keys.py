@@ -11,8 +11,9 @@ import click
 
 from pims_pipeline.cli.errors import Misused, Refused, typed
 from pims_pipeline.cli.options import BusinessDate, examples, json_option, slug_argument
-from pims_pipeline.cli.output import age, print_json, print_table
+from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
 from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
 from pims_pipeline.settings import Settings
@@ -79,10 +80,7 @@ def _permissions(
 
 
 def _named(context: click.Context, option: click.Parameter, name: str) -> str:  # noqa: ARG001 - click's signature
-    name = name.strip()
-    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise Misused(f"--name must be one line of 1 to {_LONGEST_NAME} characters")
-    return name
+    return plain_name(name, "--name", longest=_LONGEST_NAME)
 
 
 @keys.command(
@@ -140,12 +138,12 @@ def create(
         print_json({"key": made.text, **_document(key, datetime.now(UTC))})
         return
     until = f"expires on {_minute(expires_at)}" if expires_at else "never expires"
-    click.echo(
+    say(
         f"This is shown once; keep it where secrets are kept. Key {made.prefix} of {slug} has the "
         f"permissions {_allowed(key)} and {until}.",
         err=True,
     )
-    click.echo(made.text)
+    say(made.text)
 
 
 def _moment(clinic: Clinic, expires: date | timedelta, now: datetime) -> datetime:
@@ -236,7 +234,7 @@ def revoke(settings: Settings, *, prefix: str, as_json: bool) -> None:
     if as_json:
         print_json(_document(key, datetime.now(UTC)))
     else:
-        click.echo(f"Key {prefix} of {key.clinic} is revoked.")
+        say(f"Key {prefix} of {key.clinic} is revoked.")
 
 
 def _state(key: ApiKey, now: datetime) -> State:

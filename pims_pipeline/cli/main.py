@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import click
 
 from pims_pipeline.cli.errors import explained, misuse, place_of
+from pims_pipeline.cli.terminal import prepare_streams
 
 
 class Entry(NamedTuple):
@@ -74,7 +75,8 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """See click; complaints take one line."""
+        """See click; complaints take one line, and any text can be printed from here on."""
+        prepare_streams()
         try:
             return super().make_context(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError:

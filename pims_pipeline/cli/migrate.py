@@ -3,8 +3,8 @@
 import click
 
 from pims_pipeline.cli.options import examples, json_option
-from pims_pipeline.cli.output import print_json
 from pims_pipeline.cli.runtime import Command, open_store
+from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.settings import Settings
 from pims_pipeline.store import database
 
@@ -30,6 +30,6 @@ def migrate(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         print_json({"applied": applied})
     elif applied:
-        click.echo(f"Applied: {', '.join(applied)}.")
+        say(f"Applied: {', '.join(applied)}.")
     else:
-        click.echo("The tables are up to date.")
+        say("The tables are up to date.")

@@ -1,48 +1,32 @@
-"""How results are printed: tables for people, one JSON document for programs.
+"""How results are printed: tables for people.
 
-Results go to standard output, everything else to standard error.
+Results go to standard output, everything else to standard error. The streams themselves, and
+JSON documents, are ``terminal``'s.
 """
 
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
-import click
-from rich.console import Console
 from rich.table import Table
 
-_WIDE = 1000
-"""Columns, where nobody reads along: programs must get whole values."""
-
-
-def print_json(document: Mapping[str, Any]) -> None:
-    """Print one JSON document on standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+from pims_pipeline.cli.terminal import results_console, say
+from pims_pipeline.observability.printable import printable
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """Print a table on standard output, or on standard error that it would be empty."""
     table = table_of(headings, rows)
     if not table.row_count:
-        click.echo(empty, err=True)
+        say(empty, err=True)
         return
     results_console().print(table)
 
 
-def results_console() -> Console:
-    """Standard output as wide as it is; wide enough for everything where it is no terminal."""
-    width = None if sys.stdout.isatty() else _WIDE
-    # Names hold brackets at times; they are no markup.
-    return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-
-
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """The table as the terminal shows it."""
+    """The table as the terminal shows it; cells may hold any text."""
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(printable(cell) for cell in row))
     return table
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TextIO
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from pims_pipeline.cli.terminal import console_on, duplicate
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.audits import Audit
@@ -54,7 +54,7 @@ def progress_bar(phases: Sequence[SyncType], windows: int, read: ReadAudits) -> 
             MofNCompleteColumn(),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
-            console=Console(file=terminal),
+            console=console_on(terminal),
             # Dagster keeps what is written to standard error.
             redirect_stdout=False,
             redirect_stderr=False,
@@ -74,7 +74,7 @@ def _terminal_alone() -> Iterator[TextIO]:
     error = sys.stderr.fileno()
     sys.stderr.flush()
     with (
-        os.fdopen(os.dup(error), "w", encoding="utf-8") as terminal,
+        duplicate(sys.stderr) as terminal,
         open(os.devnull, "wb") as nowhere,  # noqa: PTH123 - a descriptor is wanted
     ):
         os.dup2(nowhere.fileno(), error)

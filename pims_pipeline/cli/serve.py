@@ -19,6 +19,7 @@ from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.interrupts import interruptible
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import API_PORT, Command, own_database
+from pims_pipeline.cli.terminal import say
 from pims_pipeline.composition import open_engine
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
@@ -58,9 +59,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
         try:
             with api_database(settings) as url, open_api(settings, url) as context:
                 address = url_of(listener)
-                serve_app(create_app(context), listener, lambda: click.echo(_welcome(address)))
+                serve_app(create_app(context), listener, lambda: say(_welcome(address)))
         except KeyboardInterrupt:
-            click.echo("\nStopped.", err=True)
+            say("\nStopped.", err=True)
 
 
 @contextmanager

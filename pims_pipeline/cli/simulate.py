@@ -8,6 +8,7 @@ import click
 from pims_pipeline.cli.errors import Misused, Refused
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command
+from pims_pipeline.cli.terminal import say
 from pims_pipeline.simulator.server import PortInUse, SimulatorConfig, serve
 
 
@@ -71,7 +72,7 @@ def simulate(port: int, host: str, seed: int, appointments_per_day: int | None) 
     config = SimulatorConfig(seed=seed, appointments_per_day=appointments_per_day)
 
     def ready(url: str) -> None:
-        click.echo(_welcome(config, url))
+        say(_welcome(config, url))
 
     try:
         serve(config, host, port, on_ready=ready)

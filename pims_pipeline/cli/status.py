@@ -14,8 +14,9 @@ from sqlalchemy import Engine
 
 from pims_pipeline.cli.interrupts import interruptible
 from pims_pipeline.cli.options import examples, json_option
-from pims_pipeline.cli.output import age, print_json, print_table, results_console, table_of
+from pims_pipeline.cli.output import age, print_table, table_of
 from pims_pipeline.cli.runtime import Command, open_store
+from pims_pipeline.cli.terminal import print_json, results_console
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
 from pims_pipeline.settings import Settings

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from pims_pipeline.observability.printable import printable
 from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent, Source
 
 LONGEST_VALUE = 120
 """Characters of a value that a terminal shows; JSON holds all of it."""
 
 _SHORT_DIGEST = 12
-_JOINERS = "\u200c\u200d"
-"""Without them, some scripts' words and some emoji fall apart."""
 
 
 def told_story(told: Provenance) -> Iterator[str]:
@@ -28,11 +27,11 @@ def told_story(told: Provenance) -> Iterator[str]:
 
 def _summary(told: Provenance) -> Iterator[str]:
     species = f" ({told['patientSpecies']})" if told["patientSpecies"] else ""
-    yield _printable(f"{told['patientName']}{species}, {told['clientName']}")
+    yield printable(f"{told['patientName']}{species}, {told['clientName']}")
     when = _local_time(told)
     yield f"{told['scheduledDate']} {when}, {told['caseType']}, {told['status']}{_mark(told)}"
     origin = f"{told['providerType']} {told['pimsId']}" if told["pimsId"] else "made by people"
-    yield _printable(f"{told['clinic']}, {origin}, case {told['id']}")
+    yield printable(f"{told['clinic']}, {origin}, case {told['id']}")
 
 
 def _local_time(told: Provenance) -> str:
@@ -75,7 +74,7 @@ def _value(value: object) -> str:
     """As JSON, which lets no control character reach the terminal; shortened."""
     if value is None:
         return "nothing"
-    said = _printable(json.dumps(value, ensure_ascii=False))
+    said = printable(json.dumps(value, ensure_ascii=False))
     if len(said) <= LONGEST_VALUE:
         return said
     return f"{said[:LONGEST_VALUE]}… ({len(said)} characters)"
@@ -85,8 +84,3 @@ def _source(source: Source) -> str:
     changed = source["vendorUpdatedAt"]
     when = f"last changed there at {changed}" if changed else "time of its last change unknown"
     return f"the vendor's {source['record']} {source['digest'][:_SHORT_DIGEST]}, {when}"
-
-
-def _printable(said: str) -> str:
-    """Without control characters: a vendor's text must not steer the terminal."""
-    return "".join(char if char.isprintable() or char in _JOINERS else " " for char in said)

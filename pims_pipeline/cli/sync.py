@@ -21,8 +21,9 @@ from pims_pipeline.cli.options import (
     examples,
     json_option,
 )
-from pims_pipeline.cli.output import print_json, print_table
+from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, Store, open_store
+from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.outcome import SyncType
@@ -260,7 +261,7 @@ def _phases(result: AnyResult) -> dict[SyncType | None, PhaseResult]:
 
 def _print_result(scope: SyncScope, result: AnyResult) -> None:
     dates = result["dateRange"]
-    click.echo(f"{dates['startDate']} to {dates['endDate']}")
+    say(f"{dates['startDate']} to {dates['endDate']}")
     print_table(
         ["Phase", "Result", "What was done"],
         (

@@ -21,6 +21,7 @@ from pims_pipeline.cli.errors import Misused, Refused
 from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import API_PORT, Command, Store, dagster_storage, open_store
+from pims_pipeline.cli.terminal import say
 from pims_pipeline.cli.up_services import Service, watch
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.server import PortInUse, SimulatorServer
@@ -117,13 +118,13 @@ def up(settings: Settings, *, demo: bool, port: int, api_port: int, host: str) -
                 services = _start(stack, settings, address, api, demo=demo)
                 watch(services)
         except KeyboardInterrupt:
-            click.echo("\nStopped.", err=True)
+            say("\nStopped.", err=True)
 
 
 def _start(
     stack: ExitStack, settings: Settings, address: Address, api: Address, *, demo: bool
 ) -> Sequence[Service]:
-    click.echo("Starting the database, Dagster's pages, its daemon and the API …", err=True)
+    say("Starting the database, Dagster's pages, its daemon and the API …", err=True)
     simulator = stack.enter_context(_simulator()) if demo else None
     with uninterrupted():
         store = stack.enter_context(open_store(settings, migrated=False))
@@ -147,7 +148,7 @@ def _start(
         *(f"  {service.log}" for service in services),
         "Ctrl-C stops everything.",
     ]
-    click.echo("\n".join(lines))
+    say("\n".join(lines))
     return services
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import click
 import httpx2
 import psutil  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.cli.errors import Refused
+from pims_pipeline.cli.terminal import say
 
 _START_SECONDS = 120
 _INTERVAL_SECONDS = 0.3
@@ -77,7 +77,7 @@ class Service:
             return
         lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         for line in lines:
-            click.echo(line, err=True)
+            say(line, err=True)
         raise Refused(
             f"{self.name} ended by itself (status {self._process.returncode}); the end of its "
             f"log stands above, all of it in {self.log}"

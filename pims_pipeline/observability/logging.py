@@ -8,7 +8,7 @@ caller; ``redaction`` takes out what must never be said.
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import copy_context
 from typing import Literal, ParamSpec, TypeVar
@@ -18,6 +18,7 @@ from structlog.processors import JSONRenderer
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
+from pims_pipeline.observability.printable import printable
 from pims_pipeline.observability.redaction import redact_event
 
 P = ParamSpec("P")
@@ -135,6 +136,7 @@ def _formatter(time_key: str, renderer: Processor) -> ProcessorFormatter:
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True, key=time_key),
             ProcessorFormatter.remove_processors_meta,
+            _make_printable,
             renderer,
         ],
     )
@@ -158,6 +160,21 @@ def with_context(function: Callable[P, R]) -> Callable[P, R]:
         return context.copy().run(function, *args, **kwargs)
 
     return run
+
+
+def _make_printable(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Let no text of a line steer the terminal that shows it; line breaks of tracebacks stay."""
+    return {name: _printable_value(value) for name, value in event.items()}
+
+
+def _printable_value(value: object) -> object:
+    if isinstance(value, str):
+        return "\n".join(printable(line) for line in value.split("\n"))
+    if isinstance(value, Mapping):
+        return {key: _printable_value(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable_value(each) for each in value]
+    return value
 
 
 def _renderer(log_format: Literal["console", "json"]) -> Processor:

@@ -27,7 +27,9 @@ PASSWORD = "demo-1001"
 class Pims(Protocol):
     """Runs a command; keyword arguments are environment variables, None unsets one."""
 
-    def __call__(self, *args: str, typed: str | None = None, **env: str | None) -> Result: ...
+    def __call__(
+        self, *args: str, typed: str | bytes | None = None, **env: str | None
+    ) -> Result: ...
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def pims(database_url: str, tmp_path: Path) -> Iterator[Pims]:
         "LOG_LEVEL": "ERROR",
     }
 
-    def run(*args: str, typed: str | None = None, **env: str | None) -> Result:
+    def run(*args: str, typed: str | bytes | None = None, **env: str | None) -> Result:
         return CliRunner().invoke(main, args, input=typed, env={**settings, **env})
 
     before = dict(os.environ)

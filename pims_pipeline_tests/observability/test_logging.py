@@ -4,6 +4,7 @@ import json
 import logging
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import pytest
 
@@ -13,6 +14,7 @@ from pims_pipeline.observability.logging import (
     get_logger,
     with_context,
 )
+from pims_pipeline.observability.printable import is_steering
 from pims_pipeline.observability.redaction import REDACTED
 
 
@@ -185,3 +187,18 @@ def test_an_unconfigured_logger_is_redacted_and_spares_standard_output(
     assert "hunter2" not in caplog.text
     assert "careful" in caplog.text
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_no_text_in_a_line_steers_the_terminal_that_shows_it(
+    log_format: Literal["console", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("INFO", log_format)
+
+    get_logger("pims_pipeline").warning(
+        "odd\x1b[2J", title="a\x9b31m\u202eb\rc", names=["\x9b0", {"key": "\u202e"}]
+    )
+
+    said = capsys.readouterr().err
+    assert not any(is_steering(each) for each in said.rstrip("\n"))
+    assert "a\\" in said
