@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.observability.alerts import LogNotifier, Notifier
 from pims_pipeline.observability.axiom import AxiomSink, axiom_ingest
+from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.registry import ProviderOptions
 from pims_pipeline.settings import Settings
@@ -40,7 +41,12 @@ def alerting(settings: Settings) -> Alerting:
 
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(token, settings.slack_channel)
-    return Alerting(notifier=notifier, dagster_pages=settings.dagster_pages())
+    url = settings.heartbeat_url
+    return Alerting(
+        notifier=notifier,
+        dagster_pages=settings.dagster_pages(),
+        heartbeat=None if url is None else Heartbeat(url.get_secret_value()),
+    )
 
 
 def database_url(settings: Settings) -> str:

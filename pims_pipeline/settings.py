@@ -93,6 +93,16 @@ def _checked_web_address(url: str) -> str:
     return url.strip()
 
 
+def _checked_secret_address(url: SecretStr) -> SecretStr:
+    """A web address whose path or query is a secret."""
+    text = url.get_secret_value().strip()
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("not a web address")
+    parts.port  # noqa: B018 - raises ValueError when it is no port
+    return SecretStr(text)
+
+
 def _checked_network(text: str) -> str:
     return str(ipaddress.ip_network(text, strict=False))
 
@@ -300,6 +310,11 @@ class Settings(BaseSettings):
         min_length=1,
         validation_alias="SLACK_CHANNEL",
         description="the id of a channel such as C0123456789",
+    )
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_checked_secret_address)] | None = Field(
+        default=None,
+        validation_alias="PIMS_HEARTBEAT_URL",
+        description="a web address such as https://health.example/ping/0123, without a user name",
     )
     axiom_token: Annotated[SecretStr, _token("xaat-")] | None = Field(
         default=None,

@@ -12,7 +12,6 @@ state means to a client of the API in ``standing``.
 import ipaddress
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,6 +21,12 @@ from uuid import UUID
 import httpx2
 from pydantic import BaseModel, Field
 
+from pims_pipeline.api.dagster_state import (
+    ALERTS_SENSOR,
+    STATE_QUERY,
+    DagsterState,
+    StateResponse,
+)
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.sync.results import SyncScope
@@ -93,14 +98,6 @@ _STATES = {
 """By Dagster's word; every other one is of a run that goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunCounts:
-    """How many runs wait, and how many go on."""
-
-    queued: int
-    running: int
-
-
 class _Named(BaseModel):
     """An answer, by the name of its type. Messages stay unread: they may quote anything."""
 
@@ -138,15 +135,6 @@ class _Runs(BaseModel):
     runs: _Results = Field(alias="runsOrError")
 
 
-class _Count(BaseModel):
-    count: int
-
-
-class _Counts(BaseModel):
-    queued: _Count
-    running: _Count
-
-
 class _Entry(BaseModel):
     content: _Named | None = Field(default=None, alias="locationOrLoadError")
 
@@ -182,13 +170,6 @@ query Steps($filter: RunsFilter!) {
   runsOrError(filter: $filter) {
     ... on Runs { results { runId status stepStats { stepKey status } } }
   }
-}
-"""
-
-_COUNT = """
-query Count($queued: RunsFilter!, $running: RunsFilter!) {
-  queued: runsOrError(filter: $queued) { ... on Runs { count } }
-  running: runsOrError(filter: $running) { ... on Runs { count } }
 }
 """
 
@@ -328,11 +309,14 @@ class DagsterClient:
         runs = self._ask(_STEPS, {"filter": wanted}, _Runs).runs.results
         return [step.key for run in runs for step in run.steps if step.status == "FAILURE"]
 
-    def run_counts(self) -> RunCounts:
-        """How many runs wait, and how many go on; of every clinic and origin."""
-        asked: Json = {"queued": {"statuses": _WAITING}, "running": {"statuses": _WITH_WORKER}}
-        counts = self._ask(_COUNT, asked, _Counts)
-        return RunCounts(queued=counts.queued.count, running=counts.running.count)
+    def state(self) -> DagsterState:
+        """Its runs, of every clinic and origin, and when its daemon was last at work."""
+        asked: Json = {
+            "queued": {"statuses": _WAITING},
+            "running": {"statuses": _WITH_WORKER},
+            "alerts": {**_REPOSITORY, "sensorName": ALERTS_SENSOR},
+        }
+        return self._ask(STATE_QUERY, asked, StateResponse).state()
 
     def check(self) -> None:
         """Make sure that runs can be launched: Dagster answers and knows our code."""

@@ -8,13 +8,14 @@ import asyncio
 import hmac
 import ipaddress
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import RunCounts
+from pims_pipeline.api.dagster_state import DagsterState
 from pims_pipeline.api.errors import ApiError, ErrorBody
 from pims_pipeline.api.probes import Answer, Probe
 from pims_pipeline.observability.metrics import (
@@ -50,7 +51,7 @@ class Scrapes:
         self._ended = EndedSyncs(context.clock())
         # One question at a time, so that two scrapes at once count no sync twice.
         self._store = Probe("metrics of the database", self._read_store, seconds=_STORE_SECONDS)
-        self._dagster = Probe("metrics of Dagster", context.dagster.run_counts)
+        self._dagster = Probe("metrics of Dagster", context.dagster.state)
 
     @property
     def requests(self) -> RequestMetrics:
@@ -62,8 +63,14 @@ class Scrapes:
         dagster = _answer(self._dagster)
         asked = asyncio.create_task(dagster)
         clinics, alerts = await _answer(self._store) or (None, None)
-        runs = await asked
-        reading = Reading(clinics=clinics, open_alerts=alerts, runs=_by_state(runs))
+        state = await asked
+        now = self._context.clock()
+        reading = Reading(
+            clinics=clinics,
+            open_alerts=alerts,
+            runs=_by_state(state),
+            daemon_ages={} if state is None else _ages(state, now),
+        )
         return await run_in_threadpool(self._metrics.render, reading)
 
     def _read_store(self) -> tuple[Sequence[ClinicReading], Mapping[str, int]]:
@@ -81,8 +88,19 @@ async def _answer(probe: Probe[Answer]) -> Answer | None:
         return None
 
 
-def _by_state(runs: RunCounts | None) -> dict[str, int] | None:
-    return None if runs is None else {"queued": runs.queued, "running": runs.running}
+def _by_state(state: DagsterState | None) -> dict[str, int] | None:
+    return None if state is None else {"queued": state.queued, "running": state.running}
+
+
+def _ages(state: DagsterState, now: datetime) -> dict[str, float]:
+    """Seconds since the daemon's heartbeat, and since alerts were last evaluated."""
+    moments = {"heartbeat": state.daemon_seen_at, "alerts": state.alerts_evaluated_at}
+    # The clock of the daemon's machine may be ahead.
+    return {
+        name: max(0.0, now.timestamp() - moment)
+        for name, moment in moments.items()
+        if moment is not None
+    }
 
 
 def _check_reader(request: Request, token: str | None) -> None:

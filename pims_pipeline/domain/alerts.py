@@ -1,11 +1,12 @@
 """What people are alerted to, and when an alert starts and ends.
 
 An alert is open for exactly as long as its condition holds, so nothing has to be remembered
-but which alerts are open. How they are told stands in ``observability/alerts.py``.
+but which alerts are open. One cause is one alert: a condition that follows from another one
+opens none of its own. How alerts are delivered is in ``observability/alerts.py``.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -13,6 +14,9 @@ from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import SyncType
+
+LOGIN_ERRORS = frozenset({"AuthenticationRejected", "HumanNeeded"})
+"""Errors that change the status of the credentials, which has an alert of its own."""
 
 FAILING_AFTER = 3
 """So many runs of a phase in a row must have failed."""
@@ -53,10 +57,12 @@ class Condition:
 
     Attributes:
         details: Ids, counts and moments alone; a ``phase`` where it is about one.
+        cause: The condition that this one follows from; None when it stands for itself.
     """
 
     key: AlertKey
     details: Mapping[str, str | int] = field(default_factory=lambda: MappingProxyType({}))
+    cause: AlertKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,9 @@ class ClinicFacts:
 def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKey]) -> AlertPlan:
     """Decide which alerts open and which end.
 
+    A condition with a cause opens no alert, but an alert that is open already stays until its
+    condition ends.
+
     Args:
         conditions: All that hold now, of every active clinic. A clinic that is synced no
             more has none, so its alerts end.
@@ -156,19 +165,28 @@ def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKe
     for condition in conditions:
         holding.setdefault(condition.key, condition)
     return AlertPlan(
-        to_open=tuple(each for key, each in holding.items() if key not in open_alerts),
+        to_open=tuple(
+            each for key, each in holding.items() if each.cause is None and key not in open_alerts
+        ),
         to_end=tuple(dict.fromkeys(key for key in open_alerts if key not in holding)),
     )
 
 
 def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
     """What is wrong with an active clinic at ``now`` (aware)."""
+    cause = _login_trouble(facts)
+    failing: dict[str | None, AlertKey] = {}
     for phase, state in facts.phases.items():
-        yield from _phase_conditions(facts.clinic_id, phase, state, now)
-    if facts.credentials_rejected:
-        yield Condition(AlertKey(facts.clinic_id, AlertKind.CREDENTIALS_REJECTED))
-    if facts.human_needed:
-        yield Condition(AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED))
+        for condition in _phase_conditions(facts.clinic_id, phase, state, now, cause):
+            if condition.key.kind is AlertKind.FAILING and condition.cause is None:
+                error = state.ends[0].error_class
+                # The same error in several phases is one trouble of the vendor's.
+                first = failing.setdefault(error, condition.key)
+                yield condition if first == condition.key else replace(condition, cause=first)
+            else:
+                yield condition
+    if cause is not None:
+        yield Condition(cause)
     for hold in facts.holds:
         yield Condition(
             AlertKey(facts.clinic_id, AlertKind.HOLD, str(hold.id)),
@@ -189,26 +207,38 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
         )
 
 
+def _login_trouble(facts: ClinicFacts) -> AlertKey | None:
+    """The alert to the clinic's login, while nothing can be synced because of it."""
+    if facts.credentials_rejected:
+        return AlertKey(facts.clinic_id, AlertKind.CREDENTIALS_REJECTED)
+    if facts.human_needed:
+        return AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED)
+    return None
+
+
 def _phase_conditions(
-    clinic_id: UUID, phase: SyncType, state: PhaseFacts, now: datetime
+    clinic_id: UUID, phase: SyncType, state: PhaseFacts, now: datetime, cause: AlertKey | None
 ) -> Iterator[Condition]:
     """What is wrong with a phase; one that is off is nobody's concern."""
 
-    def condition(kind: AlertKind, **details: str | int) -> Condition:
-        return Condition(AlertKey(clinic_id, kind, phase.value), {"phase": phase.value, **details})
+    def condition(kind: AlertKind, cause: AlertKey | None, **details: str | int) -> Condition:
+        key = AlertKey(clinic_id, kind, phase.value)
+        return Condition(key, {"phase": phase.value, **details}, cause)
 
     if state.schedule is ScheduleState.OFF:
         return
     if state.schedule is ScheduleState.MALFORMED:
-        yield condition(AlertKind.BAD_SCHEDULE)
-    if is_failing(state.ends):
+        yield condition(AlertKind.BAD_SCHEDULE, None)
+    failing = is_failing(state.ends) and state.ends[0].error_class not in LOGIN_ERRORS
+    if failing:
         newest = state.ends[0]
         told = {"error_class": newest.error_class} if newest.error_class else {}
-        yield condition(AlertKind.FAILING, run_id=newest.run_id, **told)
+        yield condition(AlertKind.FAILING, cause, run_id=newest.run_id, **told)
     if is_overdue(state, now):
         success = state.last_success
         told = {"last_success": success.isoformat(timespec="seconds")} if success else {}
-        yield condition(AlertKind.OVERDUE, **told)
+        failed = AlertKey(clinic_id, AlertKind.FAILING, phase.value) if failing else None
+        yield condition(AlertKind.OVERDUE, cause or failed, **told)
 
 
 def is_failing(ends: Sequence[RunEnd]) -> bool:

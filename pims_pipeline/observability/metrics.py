@@ -7,7 +7,7 @@ statuses, kinds and route templates: no personal data, and as many as there are 
 import threading
 from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
@@ -88,11 +88,14 @@ class Reading:
         clinics: The active ones.
         open_alerts: By kind, over all clinics.
         runs: Dagster's, by state.
+        daemon_ages: Seconds since Dagster's daemon sent its ``heartbeat``, and since its
+            sensor last evaluated ``alerts``; lacks what never happened.
     """
 
     clinics: Sequence[ClinicReading] | None
     open_alerts: Mapping[str, int] | None
     runs: Mapping[str, int] | None
+    daemon_ages: Mapping[str, float] = field(default_factory=dict)
 
 
 class SyncMetrics(Collector):
@@ -143,6 +146,12 @@ class SyncMetrics(Collector):
         )
         yield _gauge_by("pims_dagster_runs", "Unfinished runs.", "state", self._reading.runs)
         yield _gauge_by(
+            "pims_daemon_age_seconds",
+            "Time since Dagster's daemon was last seen at work.",
+            "what",
+            self._reading.daemon_ages,
+        )
+        yield _gauge_by(
             "pims_scrape_success",
             "Whether the source answered this scrape; what it lacks is absent if it did not.",
             "source",
@@ -192,7 +201,7 @@ class SyncMetrics(Collector):
 
 
 def _gauge_by(
-    name: str, documentation: str, label: str, values: Mapping[str, int] | None
+    name: str, documentation: str, label: str, values: Mapping[str, float] | None
 ) -> Metric:
     family = GaugeMetricFamily(name, documentation, labels=(label,))
     for value, number in (values or {}).items():

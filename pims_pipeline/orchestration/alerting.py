@@ -63,6 +63,8 @@ def look(
     delivery = deliver(engine, alerting)
     words = f"{words}, {delivery.messages} messages sent"
     if delivery.trouble is None:
+        if alerting.heartbeat is not None and not alerting.heartbeat.beat():
+            words = f"{words}; the heartbeat address could not be called"
         return Look(words=words)
     if delivery.retry_after is None:
         return Look(words=words, trouble=delivery.trouble)

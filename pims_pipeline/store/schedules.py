@@ -10,13 +10,18 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.clinics import ScheduleConfig, stored_config
-from pims_pipeline.store.tables import clinic_schedule_configs, clinics, schedule_skips
+from pims_pipeline.store.tables import (
+    clinic_schedule_configs,
+    clinics,
+    pims_credentials,
+    schedule_skips,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,7 @@ class ClinicSchedule:
             time zone.
         changed_at: When each phase's schedule was last changed, where that is known.
         skipped_until: The last tick of each phase that was skipped and counted.
+        login_stored_at: When the clinic's credentials were stored, if there are any.
     """
 
     clinic: Clinic
@@ -35,10 +41,16 @@ class ClinicSchedule:
     scheduled_since: datetime
     changed_at: Mapping[SyncType, datetime] = field(default_factory=dict)
     skipped_until: Mapping[SyncType, datetime] = field(default_factory=dict)
+    login_stored_at: datetime | None = None
 
     def counts_since(self, phase: SyncType) -> datetime:
         """Since when the phase's schedule is in force as it stands."""
         return max(self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
+
+    def judged_since(self, phase: SyncType) -> datetime:
+        """Since when the phase could have succeeded by its schedule: a new login starts afresh."""
+        since = self.counts_since(phase)
+        return since if self.login_stored_at is None else max(since, self.login_stored_at)
 
     def void_until(self, phase: SyncType, now: datetime) -> datetime:
         """The moment up to which ticks of the phase never count, looked at from ``now``."""
@@ -92,8 +104,20 @@ _CONFIG = (
 def active_schedules(connection: Connection) -> list[ClinicSchedule]:
     """The schedules of the active clinics, by slug; the defaults where none is stored."""
     rows = connection.execute(
-        select(*_CLINIC, clinics.c.scheduled_since, *_CONFIG)
+        select(
+            *_CLINIC,
+            clinics.c.scheduled_since,
+            *_CONFIG,
+            pims_credentials.c.updated_at.label("login_stored_at"),
+        )
         .outerjoin_from(clinics, clinic_schedule_configs)
+        .outerjoin(
+            pims_credentials,
+            and_(
+                pims_credentials.c.clinic_id == clinics.c.id,
+                pims_credentials.c.provider_type == clinics.c.provider_type,
+            ),
+        )
         .where(clinics.c.is_active)
         .order_by(clinics.c.slug)
     ).all()
@@ -146,6 +170,7 @@ def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[SyncType, Skips]) ->
         scheduled_since=row.scheduled_since,
         changed_at=_moments(row.schedules_changed_at) if has_config else {},
         skipped_until={phase: each.last for phase, each in skips.items()},
+        login_stored_at=row.login_stored_at,
     )
 
 

@@ -25,6 +25,7 @@ from pims_pipeline.domain.alerts import (
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.observability.alerts import LogNotifier, Notifier, NotTold
+from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
     Alert,
     PhaseHistory,
@@ -55,11 +56,14 @@ class Alerting:
     Attributes:
         dagster_pages: Where Dagster's pages are, without a slash at the end.
         seconds: For how long messages may be sent at a time; the last one may take longer.
+        heartbeat: Is called after each look that succeeded, so that somebody outside notices
+            when there are none; None where nobody watches.
     """
 
     notifier: Notifier = field(default_factory=LogNotifier)
     dagster_pages: str = "http://127.0.0.1:3000"
     seconds: float = 20.0
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def punctuality(
         return Punctuality(schedule=ScheduleState.MALFORMED)
     if cron is None:
         return Punctuality(schedule=ScheduleState.OFF)
-    since = schedule.counts_since(phase)
+    since = schedule.judged_since(phase)
     if last_success is not None:
         since = max(since, last_success)
     due_by = next(iter(next_ticks(cron, zone, since, 2)[1:]), None)

@@ -55,6 +55,7 @@ class FakeDagster:
     def __init__(self) -> None:
         self.runs: dict[str, FakeRun] = {}
         self.partitions: set[str] = set()
+        self.location_is_loaded = True
         self.mood = Mood.WELL
         self.asked: list[str] = []
         self.gate = threading.Event()
@@ -165,10 +166,18 @@ class FakeDagster:
             }
         }
 
-    def _count(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _state(self, asked: dict[str, Any]) -> dict[str, Any]:
+        assert asked["alerts"]["sensorName"] == "alerting"
+        ticks = {"sensorState": {"ticks": [{"timestamp": 1_770_000_030.0}]}}
+        daemon = {"daemonStatus": {"lastHeartbeatTime": 1_770_000_000.5}}
         return {
-            name: {"count": sum(run.status in each["statuses"] for run in self.runs.values())}
-            for name, each in asked.items()
+            "instance": {"daemonHealth": daemon},
+            "alerts": ticks if self.location_is_loaded else {},
+            **{
+                name: {"count": sum(each.status in statuses for each in self.runs.values())}
+                for name in ("queued", "running")
+                if (statuses := asked[name]["statuses"])
+            },
         }
 
     def _check(self, asked: dict[str, Any]) -> dict[str, Any]:

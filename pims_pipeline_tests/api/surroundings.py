@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient, RunCounts
+from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_state import DagsterState
 
 NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
 LOOPBACK = ("127.0.0.1", 50_000)
@@ -22,13 +23,13 @@ class ToldDagster(DagsterClient):
         super().__init__("http://127.0.0.1:9")
         self.error: Exception | None = None
         self.wait: Callable[[], object] | None = None
-        self.counts = RunCounts(queued=0, running=0)
+        self.counts = DagsterState(queued=0, running=0)
         self.asked = 0
 
     def check(self) -> None:
         self._answer()
 
-    def run_counts(self) -> RunCounts:
+    def state(self) -> DagsterState:
         self._answer()
         return self.counts
 

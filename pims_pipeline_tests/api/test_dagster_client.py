@@ -16,9 +16,9 @@ from pims_pipeline.api.dagster import (
     DagsterRefused,
     DagsterUnreachable,
     NoAnswer,
-    RunCounts,
     RunState,
 )
+from pims_pipeline.api.dagster_state import DagsterState
 from pims_pipeline.api.runs import SILENCE_SECONDS, RunWatch
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.orchestration import launching, partitions
@@ -183,7 +183,11 @@ def test_waiting_and_running_runs_are_counted(server: FakeDagster, client: Dagst
     for status in ("QUEUED", "NOT_STARTED", "STARTED", "STARTING", "CANCELING", "SUCCESS"):
         server.make_run().status = status
 
-    assert client.run_counts() == RunCounts(queued=2, running=3)
+    assert client.state() == DagsterState(
+        queued=2, running=3, daemon_seen_at=1_770_000_000.5, alerts_evaluated_at=1_770_000_030.0
+    )
+    server.location_is_loaded = False
+    assert client.state().alerts_evaluated_at is None
 
 
 def test_what_is_final_is_asked_for_once(server: FakeDagster, client: DagsterClient) -> None:

@@ -106,12 +106,13 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
     assert response.status_code == 202, response.text
     links = response.json()["links"]
     run_id = links["run"].rpartition("/")[2]
-    counted = live.dagster.run_counts()
+    counted = live.dagster.state()
     live.cancel(run_id)
 
     told = live.api.get(links["self"]).json()
 
     assert counted.queued + counted.running >= 1
+    assert counted.daemon_seen_at is not None
     assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
     assert (told["status"], told["error"]) == ("failed", "the run was canceled")
 

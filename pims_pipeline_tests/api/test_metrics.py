@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
-from pims_pipeline.api.dagster import DagsterUnreachable, RunCounts
+from pims_pipeline.api.dagster import DagsterUnreachable
+from pims_pipeline.api.dagster_state import DagsterState
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
 from pims_pipeline.store.audits import finish_audit, start_audit
@@ -27,13 +28,15 @@ from pims_pipeline_tests.api.surroundings import (
 API_PAGE = Path(__file__).parent.parent.parent / "docs" / "api.md"
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = ("192.0.2.7", 50_000)
-LABELS = {"clinic", "phase", "status", "kind", "state", "source", "route", "method", "le"}
+LABELS = {"clinic", "phase", "status", "kind", "state", "source", "route", "method", "le", "what"}
 
 
 @pytest.fixture
 def dagster() -> Iterator[ToldDagster]:
     with ToldDagster() as told:
-        told.counts = RunCounts(queued=2, running=1)
+        told.counts = DagsterState(
+            queued=2, running=1, daemon_seen_at=NOW.timestamp() - 90, alerts_evaluated_at=2e12
+        )
         yield told
 
 
@@ -93,6 +96,8 @@ def test_a_scrape_tells_of_all_clinics_with_the_rights_of_one(
     assert found["pims_last_success_age_seconds", clinic.slug, "inbound"] > 0
     assert found["pims_dagster_runs", "queued"] == 2
     assert found["pims_dagster_runs", "running"] == 1
+    assert found["pims_daemon_age_seconds", "heartbeat"] == 90
+    assert found["pims_daemon_age_seconds", "alerts"] == 0
     assert found["pims_scrape_success", "database"] == 1
     assert found["pims_scrape_success", "dagster"] == 1
 
@@ -102,7 +107,7 @@ def test_without_dagster_its_runs_are_absent_and_the_rest_is_there(
 ) -> None:
     dagster.error = DagsterUnreachable("at dagster.internal:3000")
     found = scrape(client)
-    assert not any(name == "pims_dagster_runs" for name, *_ in found)
+    assert not any(name in {"pims_dagster_runs", "pims_daemon_age_seconds"} for name, *_ in found)
     assert found["pims_scrape_success", "dagster"] == 0
     assert found["pims_open_holds", clinic.slug] == 0
 

@@ -184,3 +184,61 @@ def test_each_hold_and_each_dead_letter_is_an_alert_of_its_own() -> None:
         "cases_orphaned": 12,
     }
     assert conditions[1].details == {"phase": "cases", "attempts": 8, "error_class": "E"}
+
+
+LATE = NOW - timedelta(days=30)
+REFUSED = RunEnd(run_id="run-5", succeeded=False, error_class="AuthenticationRejected")
+
+
+def opened(**facts: object) -> list[AlertKey]:
+    """The alerts that open, from none."""
+    return [each.key for each in plan_alerts(found(**facts), []).to_open]  # type: ignore[arg-type]  # a test's few keywords
+
+
+@pytest.mark.parametrize("ends", [[FAILED] * 3, [REFUSED] * 3, []])
+@pytest.mark.parametrize(
+    ("fact", "kind"),
+    [
+        ("credentials_rejected", AlertKind.CREDENTIALS_REJECTED),
+        ("human_needed", AlertKind.HUMAN_NEEDED),
+    ],
+)
+def test_a_login_that_cannot_go_on_is_one_alert_whatever_follows_from_it(
+    fact: str, kind: AlertKind, ends: Sequence[RunEnd]
+) -> None:
+    phase = running(ends=ends, due_by=LATE)
+    assert opened(phase=phase, **{fact: True}) == [AlertKey(CLINIC, kind)]
+
+
+def test_a_replaced_login_whose_failures_are_still_the_newest_is_no_failing_phase() -> None:
+    assert opened(phase=running(ends=[REFUSED] * 3)) == []
+
+
+def test_a_failing_phase_that_is_overdue_as_well_is_one_alert() -> None:
+    assert opened(phase=running(ends=[FAILED] * 3, due_by=LATE)) == [
+        AlertKey(CLINIC, AlertKind.FAILING, "inbound")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "alerts"), [("TransientError", ["inbound"]), ("Other", ["inbound", "cases"])]
+)
+def test_the_same_error_in_several_phases_is_one_alert(error: str, alerts: list[str]) -> None:
+    other = RunEnd(run_id="run-6", succeeded=False, error_class=error)
+    phases = {
+        SyncType.INBOUND: running(ends=[FAILED] * 3),
+        SyncType.CASES: running(ends=[other] * 3),
+    }
+    facts = ClinicFacts(clinic_id=CLINIC, phases=phases)
+    plan = plan_alerts(conditions_of(facts, NOW), [])
+    assert [each.key for each in plan.to_open] == [
+        AlertKey(CLINIC, AlertKind.FAILING, phase) for phase in alerts
+    ]
+
+
+def test_an_alert_that_is_open_does_not_end_because_its_cause_is_found() -> None:
+    overdue = AlertKey(CLINIC, AlertKind.OVERDUE, "inbound")
+    phase = running(ends=[FAILED] * 3, due_by=LATE)
+    plan = plan_alerts(found(phase), [overdue])
+    assert plan.to_end == ()
+    assert [each.key.kind for each in plan.to_open] == [AlertKind.FAILING]

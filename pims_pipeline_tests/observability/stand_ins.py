@@ -156,8 +156,11 @@ def serving(stand_in: StandIn) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self.do_POST()
+
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer = stand_in.own_or_fault(self.path, dict(self.headers), body)
             if answer == HANG_UP:
                 self.close_connection = True

@@ -1,5 +1,6 @@
 """The sensor of alerts: what its tick says, when it fails, and when it leaves people alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,12 +11,14 @@ from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.observability.alerts import Message, NotTold
+from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.alerting import AlertsNotTold, alerting
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.sync.alert_messages import CHECKS
 from pims_pipeline.sync.alerting import Alerting
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, StandIn, serving
 from pims_pipeline_tests.orchestration.conftest import START, House, days
 
 
@@ -43,6 +46,7 @@ class Sensor:
     house: House
     recorder: Recorder = field(default_factory=Recorder)
     cursor: str | None = None
+    heartbeat: Heartbeat | None = None
 
     def tick(self) -> str:
         """What one tick says; the cursor is kept as the daemon keeps it."""
@@ -52,7 +56,7 @@ class Sensor:
             resources={
                 "store": self.house.engine,
                 "rules": Rules(EnrichmentPolicy(), DeletionPolicy()),
-                "alerts": Alerting(notifier=self.recorder),
+                "alerts": Alerting(notifier=self.recorder, heartbeat=self.heartbeat),
             },
         )
         result = alerting(context)
@@ -81,6 +85,7 @@ def grow_overdue(house: House) -> None:
     since = datetime.now(UTC) - timedelta(minutes=45) - OVERDUE_GRACE
     house.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
     house.run("UPDATE clinics SET scheduled_since = :since", since=since)
+    house.run("UPDATE pims_credentials SET updated_at = :since", since=since)
 
 
 def test_the_location_has_the_sensor_and_it_runs_by_itself(house: House) -> None:
@@ -100,13 +105,10 @@ def test_a_clinic_s_password_that_is_refused_is_told_once_and_others_have_no_ale
     said = [sensor.tick(), sensor.tick()]
 
     assert said == [
-        "2 alerts opened, 0 ended, 2 messages sent",
+        "1 alerts opened, 0 ended, 1 messages sent",
         "0 alerts opened, 0 ended, 0 messages sent",
     ]
-    assert sensor.recorder.titles == ["credentials_rejected: alder", "failing, inbound: alder"]
-    [failing] = [message for message in sensor.recorder.taken if message.kind == "failing"]
-    newest, *_ = house.instance.get_runs(limit=1)
-    assert failing.entries[0].details["run_id"] == newest.run_id
+    assert sensor.recorder.titles == ["credentials_rejected: alder"]
 
 
 def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
@@ -138,6 +140,45 @@ def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(house: House, senso
     sensor.cursor = (datetime.fromisoformat(sensor.cursor) - timedelta(minutes=2)).isoformat()
     assert sensor.tick() == "0 alerts opened, 0 ended, 2 messages sent"
     assert sensor.recorder.titles == ["overdue, inbound: alder", "human_needed: 3 clinics"]
+
+
+@dataclass
+class Watcher(StandIn):
+    """A service that raises the alarm when it is not called."""
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:  # noqa: ARG002 - the base's signature
+        return Answer(200, "OK")
+
+
+def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
+    house: House, sensor: Sensor
+) -> None:
+    grow_overdue(house)
+    with serving(watcher := Watcher(token="")):
+        sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
+        sensor.recorder.trouble = NotTold("Slack did not take the message (invalid_auth)")
+        with pytest.raises(AlertsNotTold):
+            sensor.tick()
+        assert watcher.asked == []
+
+        sensor.recorder.trouble = None
+        sensor.tick()
+        assert watcher.asked == ["/ping/0123"]
+
+
+@pytest.mark.parametrize(
+    "fault", [HANG_UP, Answer(500, "down"), Answer(302, "", {"Location": "/"})]
+)
+def test_a_heartbeat_that_fails_stops_no_alert_and_shows_no_address(
+    sensor: Sensor, fault: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(watcher := Watcher(token="")):
+        watcher.faults.append(fault)
+        sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
+        said = sensor.tick()
+    assert said.endswith("the heartbeat address could not be called")
+    assert "heartbeat_failed" in caplog.text
+    assert "0123" not in said + caplog.text + repr(sensor.heartbeat)
 
 
 def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(house: House, sensor: Sensor) -> None:

@@ -1,0 +1,90 @@
+"""What Dagster reports of its runs, its daemon and its sensor of alerts, for ``/metrics``.
+
+The question and the shape of the response. Sending it is ``dagster``'s.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, Field
+
+ALERTS_SENSOR = "alerting"
+"""The sensor that opens and ends alerts."""
+
+STATE_QUERY = """
+query State($queued: RunsFilter!, $running: RunsFilter!, $alerts: SensorSelector!) {
+  queued: runsOrError(filter: $queued) { ... on Runs { count } }
+  running: runsOrError(filter: $running) { ... on Runs { count } }
+  instance { daemonHealth { daemonStatus(daemonType: "SENSOR") { lastHeartbeatTime } } }
+  alerts: sensorOrError(sensorSelector: $alerts) {
+    ... on Sensor {
+      sensorState { ticks(limit: 1, statuses: [SUCCESS, SKIPPED]) { timestamp } }
+    }
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagsterState:
+    """How Dagster is doing. Moments are seconds since 1970, UTC.
+
+    Attributes:
+        queued: How many runs wait.
+        running: How many runs are under way.
+        daemon_seen_at: When the daemon that runs sensors last sent its heartbeat; None if it
+            never did.
+        alerts_evaluated_at: When the sensor of alerts last succeeded; None if it never did.
+    """
+
+    queued: int
+    running: int
+    daemon_seen_at: float | None = None
+    alerts_evaluated_at: float | None = None
+
+
+class _Count(BaseModel):
+    count: int
+
+
+class _DaemonStatus(BaseModel):
+    last_heartbeat: float | None = Field(default=None, alias="lastHeartbeatTime")
+
+
+class _DaemonHealth(BaseModel):
+    status: _DaemonStatus = Field(alias="daemonStatus")
+
+
+class _Instance(BaseModel):
+    health: _DaemonHealth = Field(alias="daemonHealth")
+
+
+class _Tick(BaseModel):
+    timestamp: float
+
+
+class _SensorState(BaseModel):
+    ticks: list[_Tick] = []
+
+
+class _Sensor(BaseModel):
+    # Absent while the code location is not loaded.
+    state: _SensorState = Field(default=_SensorState(), alias="sensorState")
+
+
+class StateResponse(BaseModel):
+    """The response to ``STATE_QUERY``."""
+
+    queued: _Count
+    running: _Count
+    instance: _Instance
+    alerts: _Sensor
+
+    def state(self) -> DagsterState:
+        """As the rest of the API reads it."""
+        ticks = self.alerts.state.ticks
+        return DagsterState(
+            queued=self.queued.count,
+            running=self.running.count,
+            daemon_seen_at=self.instance.health.status.last_heartbeat,
+            alerts_evaluated_at=ticks[0].timestamp if ticks else None,
+        )
