@@ -80,13 +80,22 @@ def run_liveness(engine: Engine, terms: LeaseTerms = RUN_LEASE) -> Iterator[Live
         yield Liveness(owner)
 
 
-def interrupt_orphans(connection: Connection, clinic_id: UUID, now: datetime) -> list[UUID]:
+def interrupt_orphans(
+    connection: Connection, clinic_id: UUID, now: datetime, *, but: int | None = None
+) -> list[UUID]:
     """Mark the clinic's audits whose process died as interrupted.
+
+    Args:
+        connection: In a transaction.
+        clinic_id: Whose audits.
+        now: Aware UTC.
+        but: The owner that asks, which is alive, however late it renews its lease.
 
     Returns:
         Their ids.
     """
-    return _interrupt(connection, case_sync_audits.c.clinic_id == clinic_id, now)
+    of = case_sync_audits.c.clinic_id == clinic_id
+    return _interrupt(connection, and_(of, case_sync_audits.c.owner.is_distinct_from(but)), now)
 
 
 def interrupt_runs(connection: Connection, run_ids: Iterable[str], now: datetime) -> list[UUID]:

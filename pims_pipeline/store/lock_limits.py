@@ -77,8 +77,8 @@ def _what_and_holder(
     found = _RELATION.search(context or "")
     if found is None:
         return "a table", None
-    holder = _holder(connection, _RELATION_HOLDER, relation=found[1])
-    return f"table {_table(connection, found[1])}", holder
+    table = _table(connection, found[1])
+    return f"table {table}", _holder(connection, _RELATION_HOLDER, relation=table)
 
 
 def _holder(connection: Connection, query: str, **of: object) -> Row[int, str] | None:

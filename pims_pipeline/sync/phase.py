@@ -28,10 +28,10 @@ from pims_pipeline.store.audits import (
     record_progress,
     start_audit,
 )
-from pims_pipeline.store.database import DatabaseUnavailable, lock_clinic, transaction
+from pims_pipeline.store.database import lock_clinic, transaction
 from pims_pipeline.store.leases import check_run_lease, lease_lost
 from pims_pipeline.store.lock_limits import LockTimeout
-from pims_pipeline.store.retries import in_transaction
+from pims_pipeline.store.retries import in_transaction, passes
 from pims_pipeline.sync.context import SyncContext
 
 PROGRESS_INTERVAL_S = 0.5
@@ -63,7 +63,9 @@ class Phase:
         try:
             with transaction(self.context.engine) as connection:
                 record_progress(connection, self.audit_id, done, total, self.now())
-        except (DatabaseUnavailable, LockTimeout) as error:
+        except Exception as error:
+            if not (passes(error) or isinstance(error, LockTimeout)):
+                raise
             # The work itself can do without; the next step writes, or fails for itself.
             log.warning("progress_not_recorded", error_class=type(error).__name__)
 
@@ -139,7 +141,7 @@ def audited(
 
     def start(connection: Connection) -> UUID:
         check_run_lease(connection, context.liveness.owner)
-        interrupt_orphans(connection, clinic.id, context.clock())
+        interrupt_orphans(connection, clinic.id, context.clock(), but=context.liveness.owner)
         return start_audit(
             connection,
             clinic=clinic,
