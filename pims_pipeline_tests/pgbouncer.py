@@ -63,12 +63,15 @@ def pgbouncer(database_url: str, *, size: int) -> Iterator[str]:
         )
         # It refuses to run as root, and the server's socket is open to its own user alone.
         owner = Path(host).stat()
-        if os.geteuid() == 0:
-            for path in (directory, config):
-                os.chown(path, owner.st_uid, owner.st_gid)
-        user = {"user": owner.st_uid, "group": owner.st_gid} if os.geteuid() == 0 else {}
+        is_root = os.geteuid() == 0
+        for path in (directory, config) if is_root else ():
+            os.chown(path, owner.st_uid, owner.st_gid)
         with subprocess.Popen(  # noqa: S603 - the pooler, with a file of ours
-            [program, "--quiet", str(config)], stdin=subprocess.DEVNULL, cwd="/", **user
+            [program, "--quiet", str(config)],
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            user=owner.st_uid if is_root else None,
+            group=owner.st_gid if is_root else None,
         ) as process:
             try:
                 _wait_for(process, port, directory / "log")

@@ -1,6 +1,7 @@
 """The watch over connections notices what the program nests, and nothing else."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
@@ -20,10 +21,15 @@ def hold(engine, meanwhile):
 """
 
 
-def _programs(name: str) -> object:
+@pytest.fixture(autouse=True)
+def _one_connection_each() -> None:
+    """The watch that is kept over every test would fail those of this module."""
+
+
+def _programs(name: str) -> Any:
     """A function as if it stood in a module of the program."""
     place = Path(pims_pipeline.__file__).parent / "sync" / "made_up.py"
-    found = {"transaction": transaction}
+    found: dict[str, Any] = {"transaction": transaction}
     exec(compile(_NESTS, str(place), "exec"), found)  # noqa: S102 - a text of ours
     return found[name]
 
@@ -31,7 +37,6 @@ def _programs(name: str) -> object:
 def test_a_second_connection_of_the_program_is_refused(engine: Engine) -> None:
     nest = _programs("nest")
     with one_connection_each() as nested, pytest.raises(Nested):
-        assert callable(nest)
         nest(engine)
     assert len(nested) == 1
     assert "made_up.py" in nested[0]
@@ -47,6 +52,5 @@ def test_a_test_may_look_while_the_program_holds_one(engine: Engine) -> None:
             connection.execute(text("SELECT 1"))
 
     with one_connection_each() as nested:
-        assert callable(hold)
         hold(engine, look)
     assert nested == []

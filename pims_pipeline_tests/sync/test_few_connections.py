@@ -5,7 +5,7 @@ Every login waits until all clinics' are under way: none may hold a connection m
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from threading import Barrier
 
@@ -86,12 +86,10 @@ class Town:
                     "JOIN clinics AS c ON c.id = a.clinic_id ORDER BY slug, a.created_at"
                 )
             ).all()
-        return {
-            clinic.slug: [
-                f"{row.sync_type} {row.status}" for row in rows if row.slug == clinic.slug
-            ]
-            for clinic in self.clinics
-        }
+        ends: dict[str, list[str]] = {clinic.slug: [] for clinic in self.clinics}
+        for row in rows:
+            ends[row.slug].append(f"{row.sync_type} {row.status}")
+        return ends
 
     def all_completed(self) -> Mapping[str, Sequence[str]]:
         done = [f"{phase} {AuditStatus.COMPLETED}" for phase in SyncType]
@@ -103,11 +101,11 @@ def town(engine: Engine, vault: Vault) -> Town:
     return Town(engine, vault)
 
 
-Way = Callable[[str], "contextmanager[str]"]
+Sync = Callable[[Clinic], None]
 
 
 @contextmanager
-def _one_run(url: str, town: Town, pool_size: int) -> Iterator[list[Callable[[Clinic], None]]]:
+def _one_run(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
     """Every clinic in one run, of one process."""
     with ExitStack() as stack:
         engine = create_engine(url, pool_size=pool_size)
@@ -117,10 +115,10 @@ def _one_run(url: str, town: Town, pool_size: int) -> Iterator[list[Callable[[Cl
 
 
 @contextmanager
-def _own_runs(url: str, town: Town, pool_size: int) -> Iterator[list[Callable[[Clinic], None]]]:
+def _own_runs(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
     """Each clinic in a run of its own, as in processes of their own."""
     with ExitStack() as stack:
-        syncs: list[Callable[[Clinic], None]] = []
+        syncs: list[Sync] = []
         for _ in range(CLINICS):
             engine = create_engine(url, pool_size=pool_size)
             stack.callback(engine.dispose)
@@ -129,11 +127,10 @@ def _own_runs(url: str, town: Town, pool_size: int) -> Iterator[list[Callable[[C
         yield syncs
 
 
-def _all_at_once(syncs: Sequence[Callable[[Clinic], None]], clinics: Sequence[Clinic]) -> None:
+def _all_at_once(syncs: Sequence[Sync], clinics: Sequence[Clinic]) -> None:
     with ThreadPoolExecutor(CLINICS) as threads:
-        futures = [
-            threads.submit(sync, clinic) for sync, clinic in zip(syncs, clinics, strict=True)
-        ]
+        pairs = zip(syncs, clinics, strict=True)
+        futures = [threads.submit(sync, clinic) for sync, clinic in pairs]
         for future in futures:
             future.result(timeout=SECONDS)
 
@@ -152,10 +149,10 @@ def test_one_run_logs_in_and_syncs_any_number_of_clinics_with_a_pool_of(
 def test_clinics_log_in_and_sync_at_once_through_a_pooler_that_has(
     town: Town,
     database_url: str,
-    runs: Callable[[str, Town, int], "contextmanager[list[Callable[[Clinic], None]]]"],
+    runs: Callable[[str, Town, int], AbstractContextManager[list[Sync]]],
     size: int,
 ) -> None:
-    with pgbouncer(database_url, size=size) as url, runs(url, town, 10) as syncs:  # type: ignore[attr-defined]  # a context manager
+    with pgbouncer(database_url, size=size) as url, runs(url, town, 10) as syncs:
         _all_at_once(syncs, town.clinics)
     assert town.statuses() == town.all_completed()
 
@@ -169,7 +166,7 @@ def test_runs_of_one_clinic_share_a_login_through_a_pooler_that_has_one_connecti
         _all_at_once(syncs, [clinic] * CLINICS)
     assert town.vendors[clinic.slug].logins == 1
     assert sorted(town.statuses()[clinic.slug]) == sorted(
-        CLINICS * town.all_completed()[clinic.slug]
+        [*town.all_completed()[clinic.slug]] * CLINICS
     )
 
 
