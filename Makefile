@@ -11,6 +11,7 @@ TIMES ?= 20
 
 VENV := .venv
 BIN := $(VENV)/bin
+READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
@@ -19,12 +20,12 @@ RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/.project $(VENV)/.chromium ## Make .venv, install the locked packages, find a Chromium
+setup: $(READY) $(VENV)/.pgbouncer ## Make .venv, install the locked packages, find a Chromium, a PgBouncer
 
-demo: setup ## A simulated vendor, three clinics, a day's edits: watch them become cases
+demo: $(READY) ## A simulated vendor, three clinics, a day's edits: watch them become cases
 	@$(BIN)/pims demo
 
-up: setup ## Start everything, a pretend vendor too; Ctrl-C stops it
+up: $(READY) ## Start everything, a pretend vendor too; Ctrl-C stops it
 	@$(BIN)/pims up --demo
 
 test: setup ## Run all tests
@@ -34,7 +35,8 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy deploy/collection.py deploy/ensure_chromium.py deploy/mutants.py
+	$(BIN)/mypy deploy/collection.py deploy/ensure_chromium.py deploy/ensure_pgbouncer.py \
+		deploy/mutants.py deploy/system_packages.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
@@ -84,6 +86,10 @@ $(VENV)/.project: pyproject.toml $(VENV)/.packages
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.chromium: deploy/ensure_chromium.py $(VENV)/.packages
+$(VENV)/.chromium: deploy/ensure_chromium.py deploy/system_packages.py $(VENV)/.packages
 	@$(BIN)/python deploy/ensure_chromium.py
 	@touch $@
+
+# Marks it itself, when there is one: without, it is looked for again the next time.
+$(VENV)/.pgbouncer: deploy/ensure_pgbouncer.py deploy/system_packages.py $(VENV)/.packages
+	@$(BIN)/python deploy/ensure_pgbouncer.py $@

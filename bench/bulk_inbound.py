@@ -11,9 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
+from sqlalchemy import Connection
+
 from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import create_engine, migrate, transaction
@@ -58,12 +60,13 @@ def diary(start: date) -> tuple[PimsAppointment, ...]:
 def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> float:
     """Seconds that planning and applying the snapshot took."""
     began = perf_counter()
-    with (
-        audited(context, clinic, SyncType.INBOUND, snapshot.window) as phase,
-        phase.applying() as connection,
-    ):
-        plan = apply_snapshot(connection, phase, snapshot)
-        phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
+    with audited(context, clinic, SyncType.INBOUND, snapshot.window) as phase:
+
+        def apply(connection: Connection) -> PhaseOutcome:
+            plan = apply_snapshot(connection, phase, snapshot)
+            return phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
+
+        phase.apply(apply)
     return perf_counter() - began
 
 

@@ -8,42 +8,18 @@ decided by the provider, in the same order.
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from system_packages import install, runs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 DOWNLOAD_SECONDS = 240
-INSTALL_SECONDS = 600
 ADVICE = (
     "No Chromium was found or could be installed: install Chromium or Chrome, or set "
     "PIMS_CHROMIUM_PATH to one, and try again."
 )
-
-_AS_IS: Mapping[str, str] = {}
-_UNATTENDED = {"DEBIAN_FRONTEND": "noninteractive"}
-_MANAGERS: Mapping[str, Sequence[Sequence[str]]] = {
-    "apt-get": (("update",), ("install", "--yes", "--no-install-recommends", "chromium")),
-    "dnf": (("install", "--assumeyes", "chromium"),),
-    "apk": (("add", "chromium"),),
-}
-
-
-def runs(command: Sequence[str], *, seconds: int, extra: Mapping[str, str] = _AS_IS) -> bool:
-    """Whether ``command`` ended well within ``seconds``; its output is not shown."""
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed commands, found on the user's own path
-            command,
-            env={**os.environ, **extra},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=seconds,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
 
 
 def chosen() -> str | None:
@@ -83,20 +59,8 @@ def downloaded() -> str | None:
 
 def from_package_manager() -> str | None:
     """A browser installed by the system's package manager."""
-    if shutil.which("brew"):
-        print("Installing chromium with brew", flush=True)  # noqa: T201 - a script
-        runs(["brew", "install", "--cask", "chromium"], seconds=INSTALL_SECONDS)
-        return on_path()
-    sudo = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-    if sudo and not runs([*sudo, "true"], seconds=10):
-        return None
-    for manager, steps in _MANAGERS.items():
-        if shutil.which(manager):
-            print(f"Installing chromium with {manager}", flush=True)  # noqa: T201 - a script
-            for step in steps:
-                runs([*sudo, manager, *step], seconds=INSTALL_SECONDS, extra=_UNATTENDED)
-            return on_path()
-    return None
+    install("chromium", brew=["--cask", "chromium"])
+    return on_path()
 
 
 WAYS: Sequence[Callable[[], str | None]] = (

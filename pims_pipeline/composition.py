@@ -22,6 +22,8 @@ from pims_pipeline.store.embedded import encryption_key, start_embedded
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
 
+_POOL_TIMEOUT_SECONDS = 120.0
+
 
 def set_up_logging(settings: Settings) -> None:
     """Send this process's log lines to standard error, and to Axiom where that is set up."""
@@ -73,8 +75,13 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
         DatabaseUnavailable: If it cannot be reached.
         DatabaseNotMigrated: If its tables are not this program's.
     """
-    # Every clinic at work may hold the lock of its login while it reads its credentials.
-    engine = create_engine(url, pool_size=settings.clinics_at_once + 4)
+    engine = create_engine(
+        url,
+        pool_size=settings.database_pool_size,
+        # Clinics wait for one another's transactions here, and those for locks.
+        pool_timeout_seconds=_POOL_TIMEOUT_SECONDS,
+        lock_seconds=settings.lock_timeout_seconds,
+    )
     try:
         if migrated:
             check_migrated(engine)

@@ -185,6 +185,21 @@ class Settings(BaseSettings):
     database_url: _DatabaseUrl | None = Field(
         default=None, validation_alias="PIMS_DATABASE_URL", description=_DATABASE_MEANING
     )
+    database_pool_size: int = Field(
+        default=10,
+        ge=1,
+        le=100,
+        validation_alias="PIMS_DATABASE_POOL_SIZE",
+        description="a whole number from 1 to 100",
+    )
+    lock_timeout_seconds: float = Field(
+        default=10,
+        ge=1,
+        le=600,
+        allow_inf_nan=False,
+        validation_alias="PIMS_LOCK_TIMEOUT_SECONDS",
+        description="a number from 1 to 600",
+    )
     dagster_postgres_url: _DatabaseUrl | None = Field(
         default=None, validation_alias="DAGSTER_POSTGRES_URL", description=_DATABASE_MEANING
     )

@@ -25,6 +25,7 @@ from pims_pipeline.store.database import create_engine, migrate, transaction
 from pims_pipeline.store.embedded import start_embedded, stop_embedded
 from pims_pipeline.store.tables import metadata
 from pims_pipeline.store.vault import Vault
+from pims_pipeline_tests.one_connection import one_connection_each
 
 
 def pytest_configure() -> None:
@@ -34,6 +35,14 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _one_connection_each() -> Iterator[None]:
+    """Whatever a test tries, the program takes one connection a thread."""
+    with one_connection_each() as nested:
+        yield
+    assert nested == []
 
 
 _NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

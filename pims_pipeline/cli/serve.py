@@ -25,8 +25,6 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
 from pims_pipeline.store.tenancy import LOGIN_STATEMENT, check_api_role, let_api_log_in
 
-_CONNECTIONS = 10
-"""Kept open to the database; under load as many again."""
 _TRUSTED_SECONDS = 5
 """A connection used just before is used again without asking whether it is alive."""
 
@@ -100,7 +98,12 @@ def open_api(settings: Settings, url: str) -> Iterator[ApiContext]:
     """
     token = settings.metrics_token
     pages = settings.dagster_pages()
-    engine = create_engine(url, pool_size=_CONNECTIONS, trusted_seconds=_TRUSTED_SECONDS)
+    engine = create_engine(
+        url,
+        pool_size=settings.database_pool_size,
+        lock_seconds=settings.lock_timeout_seconds,
+        trusted_seconds=_TRUSTED_SECONDS,
+    )
     with closing(DagsterClient(settings.dagster_graphql_url or pages)) as dagster:
         try:
             check_migrated(engine)

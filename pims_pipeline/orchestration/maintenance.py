@@ -31,6 +31,7 @@ from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.leases import drop_old_leases
 from pims_pipeline.store.maintenance import (
     clinics_with_unfinished_audits,
     drop_expired_idempotency_keys,
@@ -83,6 +84,7 @@ class Sweep:
         """Do every part, whatever becomes of the others."""
         self._try("audits", "", self._interrupt_audits)
         self._try("sessions", "", self._drop_sessions)
+        self._try("leases", "", self._drop_leases)
         self._try("idempotency keys", "", self._drop_idempotency_keys)
         for name, prune in _PRUNED.items():
             self._try(name, "", partial(self._prune, name, prune))
@@ -107,6 +109,10 @@ class Sweep:
     def _drop_sessions(self) -> None:
         with transaction(self.engine) as connection:
             self.counts["sessions_dropped"] = drop_expired_sessions(connection, self.now)
+
+    def _drop_leases(self) -> None:
+        with transaction(self.engine) as connection:
+            self.counts["leases_dropped"] = drop_old_leases(connection)
 
     def _drop_idempotency_keys(self) -> None:
         self._in_batches("idempotency_keys_dropped", drop_expired_idempotency_keys, self.now)

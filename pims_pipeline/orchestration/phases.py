@@ -83,6 +83,11 @@ class StoppableSession(ProviderSession):
             raise RunStopped
         return super().ask(question)
 
+    def pause(self, seconds: float) -> None:
+        """See ``ProviderSession.pause``. Raises ``RunStopped`` once the run is to stop."""
+        if self._stop.wait(seconds):
+            raise RunStopped
+
 
 def side_by_side(
     selection: Mapping[str, Sequence[date]],

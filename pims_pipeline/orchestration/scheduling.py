@@ -29,8 +29,9 @@ from pims_pipeline.orchestration.partitions import (
     range_tags,
     registered_clinics,
 )
-from pims_pipeline.store.audits import signs_of_life
+from pims_pipeline.store.audits import interrupt_runs, signs_of_life
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.results import SyncScope
 from pims_pipeline.sync.run_tags import (
     JOB_OF,
@@ -199,9 +200,10 @@ def end_abandoned_runs(instance: DagsterInstance, engine: Engine, now: datetime)
     Dagster notices that only of processes it started and still watches. A run that goes on
     for ever would keep its place in the queue, and its clinics from being synced.
 
-    Only runs that sync clinics are looked at: these hold a lock while they are going (see
-    ``store/audits.py``). One that does not, or has begun nothing yet, is believed to be going
-    for as long as ``QUIET`` after it last moved.
+    Only runs that sync clinics are looked at: these renew a lease while they are going (see
+    ``store/leases.py``). One that does not, or has begun nothing yet, is believed to be going
+    for as long as ``QUIET`` after it last moved. Their audits are marked as interrupted first,
+    so that a process which wakes up after all writes nothing in the name of a failed run.
     """
     started = instance.get_run_records(
         filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
@@ -217,10 +219,13 @@ def end_abandoned_runs(instance: DagsterInstance, engine: Engine, now: datetime)
         moved = sign.last_moved if sign else _start_of(record)
         if (sign and sign.is_held) or now - moved < QUIET:
             continue
-        instance.report_run_failed(
-            record.dagster_run, "the process that did it ended before it was done"
-        )
         ended.append(run_id)
+    if ended:
+        in_transaction(engine, lambda connection: interrupt_runs(connection, ended, now))
+    for run_id in ended:
+        instance.report_run_failed(
+            runs[run_id].dagster_run, "the process that did it ended before it was done"
+        )
     return ended
 
 

@@ -1,28 +1,31 @@
 """Audits: what each phase did to each window; and how a killed run is told from a slow one.
 
-A process that works on audits holds a *liveness* lock in the database: an advisory lock
-with a random number, which its audits carry as ``owner``. PostgreSQL lets go of the lock
-when the process dies, however it dies; an audit in progress whose lock can be taken was
-therefore left behind. Receipts and counts themselves are the domain's.
+A process that works on audits holds a lease (``leases.py``), whose number its audits carry as
+``owner``. An audit in progress whose owner's lease has expired was left behind, and is marked
+``interrupted``. From then on it stays so: a process that wakes up late finds it ended, and
+writes nothing. Receipts and counts themselves are the domain's.
 """
 
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select, text, update
+from sqlalchemy import Connection, Engine, Row, Select, and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
-from pims_pipeline.store.database import LIVENESS_LOCK, unavailable
-from pims_pipeline.store.tables import case_sync_audits
-
-_LARGEST_INT4 = 2**31 - 1
+from pims_pipeline.store.leases import (
+    RUN_LEASE,
+    LeaseTerms,
+    end_expired_runs,
+    lease_lost,
+    run_lease,
+)
+from pims_pipeline.store.tables import case_sync_audits, run_leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Liveness:
     """Proof to other processes that this one is still going.
 
     Attributes:
-        owner: The number of the lock that is held; positive.
+        owner: The number of its lease; positive.
     """
 
     owner: int
@@ -67,54 +70,44 @@ class Audit:
 
 
 @contextmanager
-def run_liveness(engine: Engine) -> Iterator[Liveness]:
+def run_liveness(engine: Engine, terms: LeaseTerms = RUN_LEASE) -> Iterator[Liveness]:
     """Show other processes that this one is going, for as long as the block runs.
-
-    Keeps one connection, with a transaction that reads and writes nothing: only so does
-    the lock hold through a pooler in transaction mode.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
     """
-    try:
-        connection = engine.connect()
-    except OperationalError as error:
-        raise unavailable(engine.url, error) from None
-    with connection:
-        owner = _random_number()
-        while not _takes(connection, owner):
-            owner = _random_number()
-        # Some hosts end transactions that idle; this one idles by design. It comes last:
-        # a statement without parameters also lets go of the snapshot of the one before,
-        # which would keep every row deleted since from being cleaned up.
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    with run_lease(engine, terms) as owner:
         yield Liveness(owner)
-        with suppress(DBAPIError):  # a connection that broke took the lock with it
-            connection.rollback()
 
 
-def _random_number() -> int:
-    return secrets.randbelow(_LARGEST_INT4) + 1
-
-
-def _takes(connection: Connection, owner: int) -> bool:
-    taken = connection.scalar(
-        text("SELECT pg_try_advisory_xact_lock(:kind, :owner)"),
-        {"kind": LIVENESS_LOCK, "owner": owner},
-    )
-    return bool(taken)
-
-
-def interrupt_orphans(connection: Connection, clinic_id: UUID, now: datetime) -> list[UUID]:
+def interrupt_orphans(
+    connection: Connection, clinic_id: UUID, now: datetime, *, but: int | None = None
+) -> list[UUID]:
     """Mark the clinic's audits whose process died as interrupted.
+
+    Args:
+        connection: In a transaction.
+        clinic_id: Whose audits.
+        now: Aware UTC.
+        but: The owner that asks, which is alive, however late it renews its lease.
 
     Returns:
         Their ids.
     """
+    of = case_sync_audits.c.clinic_id == clinic_id
+    return _interrupt(connection, and_(of, case_sync_audits.c.owner.is_distinct_from(but)), now)
+
+
+def interrupt_runs(connection: Connection, run_ids: Iterable[str], now: datetime) -> list[UUID]:
+    """Mark the audits of these runs whose process died as interrupted; gives their ids."""
+    return _interrupt(connection, case_sync_audits.c.run_id.in_(list(run_ids)), now)
+
+
+def _interrupt(connection: Connection, of: ColumnElement[bool], now: datetime) -> list[UUID]:
     table = case_sync_audits
-    in_progress = (table.c.clinic_id == clinic_id, table.c.status == AuditStatus.IN_PROGRESS)
-    owners = connection.scalars(select(table.c.owner).where(*in_progress).distinct()).all()
-    dead = [owner for owner in owners if _takes(connection, owner)]
+    in_progress = (of, table.c.status == AuditStatus.IN_PROGRESS)
+    owners = connection.scalars(select(table.c.owner).where(*in_progress, ~_is_alive()).distinct())
+    dead = end_expired_runs(connection, owners.all())
     if not dead:
         return []
     marked = connection.scalars(
@@ -130,12 +123,24 @@ def interrupt_orphans(connection: Connection, clinic_id: UUID, now: datetime) ->
     return list(marked)
 
 
+def _is_alive() -> ColumnElement[bool]:
+    """Whether the audit's owner has a lease that has not expired."""
+    return (
+        exists()
+        .where(
+            run_leases.c.owner == case_sync_audits.c.owner,
+            run_leases.c.expires_at > func.clock_timestamp(),
+        )
+        .correlate(case_sync_audits)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SignOfLife:
     """What a run's audits tell of its process.
 
     Attributes:
-        is_held: Whether the process is there and holds its lock.
+        is_held: Whether the process is there and renews its lease.
         last_moved: Aware UTC; when one of the audits last moved.
     """
 
@@ -147,16 +152,15 @@ def signs_of_life(connection: Connection, run_ids: Iterable[str]) -> dict[str, S
     """By run, whether its process is still there; nothing of runs that have no audits yet."""
     table = case_sync_audits
     rows = connection.execute(
-        select(table.c.run_id, table.c.owner, func.max(table.c.updated_at))
+        select(
+            table.c.run_id,
+            func.bool_or(_is_alive()).label("is_held"),
+            func.max(table.c.updated_at).label("last_moved"),
+        )
         .where(table.c.run_id.in_(list(run_ids)))
-        .group_by(table.c.run_id, table.c.owner)
-    ).all()
-    found: dict[str, SignOfLife] = {}
-    for run_id, owner, moved in rows:
-        held = not _takes(connection, owner)
-        before = found.get(run_id, SignOfLife(is_held=False, last_moved=moved))
-        found[run_id] = SignOfLife(before.is_held or held, max(before.last_moved, moved))
-    return found
+        .group_by(table.c.run_id)
+    )
+    return {row.run_id: SignOfLife(row.is_held, row.last_moved) for row in rows}
 
 
 def start_audit(
@@ -181,10 +185,12 @@ def start_audit(
         owner: ``Liveness.owner`` of this process.
         now: Aware UTC.
         wanted_id: The audit's id, unless another audit has it already: a run that is
-            executed again carries the tags of the first one.
+            executed again carries the tags of the first one. One of this very owner is this
+            audit: it was committed, and the connection was lost before that was known.
     """
+    wanted_id = wanted_id or uuid4()
     statement = insert(case_sync_audits).values(
-        id=wanted_id or uuid4(),
+        id=wanted_id,
         clinic_id=clinic.id,
         sync_type=sync_type,
         window_start=window.start,
@@ -198,6 +204,11 @@ def start_audit(
         statement.on_conflict_do_nothing(index_elements=["id"]).returning(case_sync_audits.c.id)
     )
     if audit_id is None:
+        table = case_sync_audits
+        audit_id = connection.scalar(
+            select(table.c.id).where(_is_in_progress(wanted_id), table.c.owner == owner)
+        )
+    if audit_id is None:
         audit_id = uuid4()
         connection.execute(statement.values(id=audit_id))
     return audit_id
@@ -209,7 +220,7 @@ def record_progress(
     """Record how far the phase has come."""
     connection.execute(
         update(case_sync_audits)
-        .where(case_sync_audits.c.id == audit_id)
+        .where(_is_in_progress(audit_id))
         .values(items_done=done, items_total=total, updated_at=now)
     )
 
@@ -228,10 +239,13 @@ def finish_audit(
 
     ``fetched_at`` is when the listing it worked on was asked for, if it had one. The
     ``error_message`` must carry no personal data.
+
+    Raises:
+        LeaseLost: If it has been marked as interrupted, or otherwise ended before.
     """
-    connection.execute(
+    ended = connection.execute(
         update(case_sync_audits)
-        .where(case_sync_audits.c.id == audit_id)
+        .where(_is_in_progress(audit_id))
         .values(
             status=status,
             fetched_at=fetched_at,
@@ -241,13 +255,30 @@ def finish_audit(
             **_columns_of(counts),
         )
     )
+    if not ended.rowcount:
+        raise lease_lost()
+
+
+def _is_in_progress(audit_id: UUID) -> ColumnElement[bool]:
+    table = case_sync_audits
+    return and_(table.c.id == audit_id, table.c.status == AuditStatus.IN_PROGRESS)
+
+
+def audit_status(connection: Connection, audit_id: UUID) -> AuditStatus:
+    """How the audit stands."""
+    table = case_sync_audits
+    found = connection.execute(select(table.c.status).where(table.c.id == audit_id)).scalar_one()
+    return AuditStatus(found)
 
 
 def fail_audit(connection: Connection, audit_id: UUID, message: str, now: datetime) -> None:
-    """Record that the phase failed; ``message`` must carry no personal data."""
+    """Record that the phase failed, unless it ended before.
+
+    ``message`` must carry no personal data.
+    """
     connection.execute(
         update(case_sync_audits)
-        .where(case_sync_audits.c.id == audit_id)
+        .where(_is_in_progress(audit_id))
         .values(
             status=AuditStatus.FAILED,
             error_message=message,

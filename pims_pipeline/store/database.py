@@ -9,7 +9,7 @@ statements, and only advisory locks that end with their transaction.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,21 +31,35 @@ from sqlalchemy.exc import (
     OperationalError,
     TimeoutError,  # noqa: A004 - the pool's; the builtin is not used here
 )
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.store.lock_limits import (
+    DEFAULT_LOCK_SECONDS,
+    LOCK_OPTION,
+    is_lock_timeout,
+    limit_lock_waits,
+    lock_timeout,
+)
 
 VERSION_TABLE = "pims_alembic_version"
 DAGSTER_SCHEMA = "dagster"
 
 CLINIC_LOCK = 1
-LOGIN_LOCK = 2
-LIVENESS_LOCK = 3
 MIGRATION_LOCK = 4
 ALERTS_LOCK = 5
+_LOCKED: Mapping[int, str] = {
+    CLINIC_LOCK: "writing to this clinic",
+    MIGRATION_LOCK: "making the tables",
+    ALERTS_LOCK: "working on alerts",
+}
+"""What each kind of advisory lock protects."""
+
+MIGRATION_LOCK_SECONDS = 300.0
+"""Another process may be migrating, which takes its time."""
 
 _CONNECT_TIMEOUT_SECONDS = 10
-_POOL_TIMEOUT_SECONDS = 30
+_POOL_TIMEOUT_SECONDS = 30.0
 _RESTS_SINCE = "pims.rests_since"
 _POSTGRES_NAMES = frozenset({"postgres", "postgresql"})
 _DATA_EXCEPTION = "22"
@@ -77,12 +91,25 @@ def _parsed(url: str, driver: str) -> URL:
     return parsed.set(drivername=f"postgresql+{driver}")
 
 
-def create_engine(url: str, *, pool_size: int = 10, trusted_seconds: float = 0) -> Engine:
+class PoolExhausted(DatabaseUnavailable):
+    """No connection of this process became free in time."""
+
+
+def create_engine(
+    url: str,
+    *,
+    pool_size: int = 10,
+    pool_timeout_seconds: float = _POOL_TIMEOUT_SECONDS,
+    lock_seconds: float = DEFAULT_LOCK_SECONDS,
+    trusted_seconds: float = 0,
+) -> Engine:
     """An engine that speaks psycopg 3. Connects to nothing yet.
 
     Args:
         url: ``postgres://``, ``postgresql://`` or ``postgresql+psycopg://``.
-        pool_size: Connections kept open; as many again may be opened under load.
+        pool_size: The most connections at a time; whoever needs one more waits.
+        pool_timeout_seconds: How long a thread waits for a connection to become free.
+        lock_seconds: How long a transaction waits for another session's lock.
         trusted_seconds: How long after its last use a connection is taken to be alive, and is
             used without asking it. If it is not, that use fails as ``DatabaseUnavailable``.
 
@@ -92,15 +119,16 @@ def create_engine(url: str, *, pool_size: int = 10, trusted_seconds: float = 0) 
     engine = sqlalchemy.create_engine(
         _parsed(url, "psycopg"),
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=0,
         pool_pre_ping=trusted_seconds == 0,
-        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        pool_timeout=pool_timeout_seconds,
+        execution_options={LOCK_OPTION: lock_seconds},
         # Statements fail with rows of people in hand; parameters must not reach the logs.
         hide_parameters=True,
         connect_args={
             "prepare_threshold": None,
             "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-            # A network that forgets idle connections must not end a run's liveness.
+            # A network that forgets idle connections must not leave a statement waiting.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -153,14 +181,31 @@ def _leave_rows_out(context: ExceptionContext) -> None:
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
+def transaction(engine: Engine, *, lock_seconds: float | None = None) -> Iterator[Connection]:
     """A connection in a transaction that commits at the end, or rolls back on any error.
+
+    A thread that is in one never opens another: with few connections, threads that hold one
+    and wait for a second would wait for each other.
+
+    Args:
+        engine: On the database of cases.
+        lock_seconds: How long to wait for another session's lock; the engine's own limit
+            unless given.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+        LockTimeout: If another session holds a lock for too long.
     """
-    with _connected(engine) as connection, connection.begin():
-        yield connection
+    seconds = lock_seconds or engine.get_execution_options()[LOCK_OPTION]
+    with _connected(engine) as connection:
+        try:
+            with connection.begin():
+                limit_lock_waits(connection, seconds)
+                yield connection
+        except DBAPIError as error:
+            if is_lock_timeout(error):
+                raise lock_timeout(connection, error, seconds, _LOCKED) from None
+            raise
 
 
 @contextmanager
@@ -183,9 +228,10 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     except OperationalError as error:
         raise unavailable(engine.url, error) from None
     except TimeoutError as error:
-        raise DatabaseUnavailable(
-            f"no connection to database {engine.url.database!r} became free within "
-            f"{_POOL_TIMEOUT_SECONDS} seconds; try again, or serve fewer at a time"
+        waited = engine.pool.timeout() if isinstance(engine.pool, QueuePool) else 0
+        raise PoolExhausted(
+            f"no connection to database {engine.url.database!r} became free within {waited:g} "
+            "seconds; try again, do fewer things at a time, or raise PIMS_DATABASE_POOL_SIZE"
         ) from error
     try:
         with connection:
@@ -214,26 +260,11 @@ def unavailable(url: URL, error: DBAPIError) -> DatabaseUnavailable:
 
 def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
     """Wait until no other transaction writes the clinic's windows; hold that till the end."""
-    _lock(connection, CLINIC_LOCK, clinic_id)
-
-
-def lock_login(connection: Connection, clinic_id: UUID) -> None:
-    """Wait until no other transaction logs in for the clinic; hold that till the end."""
-    _allow_idling(connection)
-    _lock(connection, LOGIN_LOCK, clinic_id)
-
-
-def _allow_idling(connection: Connection) -> None:
-    # A login takes its time in a browser; some hosts end transactions that idle so long.
-    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-
-
-def _lock(connection: Connection, kind: int, clinic_id: UUID) -> None:
     # The ids are random, so four of their bytes tell clinics apart; two that share them
     # would merely wait for each other.
     key = int.from_bytes(clinic_id.bytes[:4], signed=True)
     connection.execute(
-        text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": kind, "key": key}
+        text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": CLINIC_LOCK, "key": key}
     )
 
 
@@ -268,7 +299,7 @@ def migrate(engine: Engine) -> list[str]:
         applied.extend(revision for revision in step.up_revision_ids)
 
     config = _alembic_config()
-    with transaction(engine) as connection:
+    with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
         config.attributes.update(connection=connection, on_version_apply=note)
         command.upgrade(config, "head")
@@ -324,7 +355,7 @@ def ensure_dagster_schema(engine: Engine) -> None:
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
     """
-    with transaction(engine) as connection:
+    with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
         # IF NOT EXISTS alone still collides when two processes create it at once.
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))

@@ -57,7 +57,7 @@ def put_session(
         "encrypted_data": envelope.data,
         "key_id": envelope.key_id,
         "expires_at": expires_at,
-        # now() is when the transaction began, perhaps long before it got the login lock.
+        # now() is when the transaction began, perhaps before it got the row's lock.
         "created_at": func.clock_timestamp(),
         "last_used_at": None,
     }

@@ -218,7 +218,7 @@ case_sync_audits = Table(
     _day("window_start"),
     _day("window_end"),
     _words("run_id"),
-    # The liveness lock of the process that works on it: see store/audits.py.
+    # The lease of the process that works on it: see store/leases.py.
     Column("owner", Integer, nullable=False),
     _moment("fetched_at", nullable=True),
     _number("items_done"),
@@ -489,4 +489,25 @@ schedule_skips = Table(
     _moment("last_skipped_at"),
     PrimaryKeyConstraint("clinic_id", "sync_type"),
     _one_of("sync_type", SyncType),
+)
+
+run_leases = Table(
+    "run_leases",
+    metadata,
+    # The owner that the run's audits name.
+    Column("owner", Integer, primary_key=True, autoincrement=False),
+    _made_now("renewed_at"),
+    _moment("expires_at"),
+)
+
+login_leases = Table(
+    "login_leases",
+    metadata,
+    _clinic_id(),
+    _words("provider_type"),
+    # The conversation that logs in.
+    Column("holder", Uuid, nullable=False),
+    _made_now("renewed_at"),
+    _moment("expires_at"),
+    PrimaryKeyConstraint("clinic_id", "provider_type"),
 )

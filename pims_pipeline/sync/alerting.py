@@ -47,6 +47,8 @@ from pims_pipeline.sync.context import utc_now
 from pims_pipeline.sync.lateness import punctuality
 
 _AT_A_TIME = 500
+_LOCK_SECONDS = 60.0
+"""Another process may be sending a message, which takes its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class Delivery:
 def evaluate(engine: Engine, now: datetime, policy: EnrichmentPolicy | None = None) -> AlertPlan:
     """Open and end alerts as things stand at ``now`` (aware); gives what was changed."""
     max_attempts = (policy or EnrichmentPolicy()).max_attempts
-    with transaction(engine) as connection:
+    with transaction(engine, lock_seconds=_LOCK_SECONDS) as connection:
         lock_alerts(connection, wait=True)
         clinics = clinic_facts(connection, now, max_attempts=max_attempts)
         conditions = [condition for facts in clinics for condition in conditions_of(facts, now)]

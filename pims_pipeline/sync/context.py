@@ -17,6 +17,7 @@ from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.store.audits import Liveness
+from pims_pipeline.store.leases import LOGIN_LEASE, LeaseTerms
 from pims_pipeline.store.vault import Vault
 
 ProviderFactory = Callable[[Clinic], PimsProvider]
@@ -51,6 +52,8 @@ class SyncContext:
         liveness: Proof to other processes that this run is still going.
         sync_id: What the run's first audit is to be called.
         clock: Gives the present moment, aware UTC; tests replace it.
+        login_terms: How long a login that was killed keeps others from logging in.
+        login_wait_seconds: How long to wait while another process logs in.
     """
 
     engine: Engine
@@ -62,3 +65,5 @@ class SyncContext:
     clock: Callable[[], datetime] = utc_now
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
+    login_terms: LeaseTerms = LOGIN_LEASE
+    login_wait_seconds: float = 180

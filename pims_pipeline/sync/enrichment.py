@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -24,9 +25,9 @@ from pims_pipeline.domain.enrichment import (
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
-from pims_pipeline.store.database import transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
+from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.phase import Phase, audited
@@ -65,25 +66,39 @@ def enrich_cases(
             fetches failed: there is no success without data.
     """
     with audited(context, clinic, SyncType.CASES, window) as phase:
-        with transaction(context.engine) as connection:
-            cases = enrichable_cases(connection, clinic, window)
+        cases = in_transaction(
+            context.engine, partial(enrichable_cases, clinic=clinic, window=window)
+        )
         due = [
             case for case, _ in plan_enrichment(cases, phase.now(), context.enrichment_policy).due
         ]
         fetched, failed = _fetch_all(phase, session, due, workers)
         if len(due) >= context.enrichment_policy.min_fetches_to_fail and len(failed) == len(due):
-            with phase.applying() as connection:
-                _record_failures(connection, phase, failed)
+            phase.apply(partial(_fail, phase=phase, failed=failed))
             raise failed[0].error
-        with phase.applying() as connection:
-            plan = _apply(connection, phase, fetched)
-            _record_failures(connection, phase, failed)
-            return phase.finish(
-                connection,
-                by_date=_counts(due, plan, failed),
-                changed_case_ids=tuple(write.case.case_id for write in plan.writes),
-                implausible_case_ids=tuple(sorted(plan.implausible)),
-            )
+        return phase.apply(partial(_finish, phase=phase, due=due, fetched=fetched, failed=failed))
+
+
+def _fail(connection: Connection, phase: Phase, failed: Sequence[_Failed]) -> None:
+    _record_failures(connection, phase, failed)
+    phase.fail(connection, failed[0].error)
+
+
+def _finish(
+    connection: Connection,
+    phase: Phase,
+    due: Sequence[EnrichableCase],
+    fetched: Sequence[FetchedConsultation],
+    failed: Sequence[_Failed],
+) -> PhaseOutcome:
+    plan = _apply(connection, phase, fetched)
+    _record_failures(connection, phase, failed)
+    return phase.finish(
+        connection,
+        by_date=_counts(due, plan, failed),
+        changed_case_ids=tuple(write.case.case_id for write in plan.writes),
+        implausible_case_ids=tuple(sorted(plan.implausible)),
+    )
 
 
 def _fetch_all(

@@ -33,16 +33,19 @@ def sync_appointments(
     """
     with audited(context, clinic, SyncType.INBOUND, window) as phase:
         snapshot = whole_listing(clinic, window, session)
-        with phase.applying() as connection:
-            plan = apply_snapshot(connection, phase, snapshot)
-            record_quarantine(connection, phase, snapshot)
-            return phase.finish(
-                connection,
-                by_date=plan.by_date,
-                fetched_at=snapshot.fetched_at,
-                changed_case_ids=tuple(write.case_id for write in plan.case_writes),
-                unknown_statuses=plan.unknown_statuses,
-            )
+        return phase.apply(partial(_apply, phase=phase, snapshot=snapshot))
+
+
+def _apply(connection: Connection, phase: Phase, snapshot: Snapshot) -> PhaseOutcome:
+    plan = apply_snapshot(connection, phase, snapshot)
+    record_quarantine(connection, phase, snapshot)
+    return phase.finish(
+        connection,
+        by_date=plan.by_date,
+        fetched_at=snapshot.fetched_at,
+        changed_case_ids=tuple(write.case_id for write in plan.case_writes),
+        unknown_statuses=plan.unknown_statuses,
+    )
 
 
 def whole_listing(clinic: Clinic, window: DateRange, session: ProviderSession) -> Snapshot:

@@ -2,25 +2,26 @@
 
 The audit is opened in a transaction of its own, completed in the transaction that applies
 the work, and marked failed in another. A process that is killed or told to stop leaves it
-``in_progress``; the clinic's next phase marks it ``interrupted``, because its owner's
-liveness lock is free.
+``in_progress``; the clinic's next phase marks it ``interrupted``, once its owner's lease has
+expired. A process that wakes up after that finds it so, and writes nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from time import monotonic
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome, SyncType
 from pims_pipeline.observability.logging import bound_context, get_logger
 from pims_pipeline.store.audits import (
+    audit_status,
     fail_audit,
     finish_audit,
     interrupt_orphans,
@@ -28,9 +29,13 @@ from pims_pipeline.store.audits import (
     start_audit,
 )
 from pims_pipeline.store.database import lock_clinic, transaction
+from pims_pipeline.store.leases import check_run_lease, lease_lost
+from pims_pipeline.store.lock_limits import LockTimeout
+from pims_pipeline.store.retries import in_transaction, passes
 from pims_pipeline.sync.context import SyncContext
 
 PROGRESS_INTERVAL_S = 0.5
+Ended = TypeVar("Ended")
 log = get_logger(__name__)
 
 
@@ -55,15 +60,43 @@ class Phase:
         if done not in {0, total} and monotonic() - self._progress_at < PROGRESS_INTERVAL_S:
             return
         self._progress_at = monotonic()
-        with transaction(self.context.engine) as connection:
-            record_progress(connection, self.audit_id, done, total, self.now())
+        try:
+            with transaction(self.context.engine) as connection:
+                record_progress(connection, self.audit_id, done, total, self.now())
+        except Exception as error:
+            if not (passes(error) or isinstance(error, LockTimeout)):
+                raise
+            # The work itself can do without; the next step writes, or fails for itself.
+            log.warning("progress_not_recorded", error_class=type(error).__name__)
 
-    @contextmanager
-    def applying(self) -> Iterator[Connection]:
-        """The one transaction that writes what the phase decided; other writers wait."""
-        with transaction(self.context.engine) as connection:
+    def apply(self, work: Callable[[Connection], Ended]) -> Ended:
+        """The one transaction that writes what the phase decided; other writers wait.
+
+        Args:
+            work: Plans from fresh rows, writes, and ends the audit. It is called again when
+                the database ended the transaction: see ``in_transaction``.
+
+        Raises:
+            LeaseLost: If the audit was marked as interrupted; nothing is written then.
+        """
+        before: list[Ended] = []
+
+        def attempt(connection: Connection) -> Ended:
             lock_clinic(connection, self.clinic.id)
-            yield connection
+            status = audit_status(connection, self.audit_id)
+            if status is AuditStatus.INTERRUPTED:
+                raise lease_lost()
+            if before and status is not AuditStatus.IN_PROGRESS:
+                # The connection was lost during the commit, which was done all the same.
+                return before[-1]
+            before.append(work(connection))
+            return before[-1]
+
+        return in_transaction(self.context.engine, attempt)
+
+    def fail(self, connection: Connection, error: Exception) -> None:
+        """End the audit in the applying transaction, with the error that will be raised."""
+        fail_audit(connection, self.audit_id, _safe_message(error), self.now())
 
     def finish(
         self,
@@ -103,9 +136,13 @@ def audited(
 ) -> Iterator[Phase]:
     """Run a phase under an audit, which tells of any error that ends it."""
     began = monotonic()
-    with transaction(context.engine) as connection:
-        interrupt_orphans(connection, clinic.id, context.clock())
-        audit_id = start_audit(
+    # Chosen once, so that a transaction done once more begins no second audit.
+    wanted_id = context.sync_id.take() or uuid4()
+
+    def start(connection: Connection) -> UUID:
+        check_run_lease(connection, context.liveness.owner)
+        interrupt_orphans(connection, clinic.id, context.clock(), but=context.liveness.owner)
+        return start_audit(
             connection,
             clinic=clinic,
             sync_type=sync_type,
@@ -113,8 +150,10 @@ def audited(
             run_id=context.run_id,
             owner=context.liveness.owner,
             now=context.clock(),
-            wanted_id=context.sync_id.take(),
+            wanted_id=wanted_id,
         )
+
+    audit_id = in_transaction(context.engine, start)
     phase = Phase(context, clinic, sync_type, window, audit_id, began)
     with bound_context(
         clinic=clinic.slug,
@@ -134,8 +173,7 @@ def audited(
 
 def _fail(phase: Phase, error: Exception) -> None:
     log.warning("phase_failed", error_class=type(error).__name__)
-    with transaction(phase.context.engine) as connection:
-        fail_audit(connection, phase.audit_id, _safe_message(error), phase.now())
+    in_transaction(phase.context.engine, lambda connection: phase.fail(connection, error))
 
 
 def _safe_message(error: Exception) -> str:

@@ -7,6 +7,7 @@ that one was whole and readable to the last record; otherwise a fresh one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -35,7 +36,6 @@ from pims_pipeline.store.appointments import (
 )
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.cases import active_cases, load_cases, retire_cases
-from pims_pipeline.store.database import transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.holds import (
     Hold,
@@ -44,6 +44,7 @@ from pims_pipeline.store.holds import (
     open_hold,
     waiting_hold,
 )
+from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.inbound import apply_snapshot, case_identity, whole_listing
@@ -86,15 +87,16 @@ def reconcile_cases(
     """
     with audited(context, clinic, SyncType.RECONCILIATION, window) as phase:
         if approval is not None:
-            with transaction(context.engine) as connection:
-                _held_here(connection, phase, approval)
+            in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)
         snapshot = landed or whole_listing(clinic, window, session)
-        with transaction(context.engine) as connection:
-            tracked = active_cases(connection, clinic, window)
+        tracked = in_transaction(
+            context.engine, partial(active_cases, clinic=clinic, window=window)
+        )
         lookups = _look_up_missing(phase, session, tracked, snapshot, approved=bool(approval))
-        with phase.applying() as connection:
-            return _apply(connection, phase, snapshot, lookups, approval)
+        return phase.apply(
+            partial(_apply, phase=phase, snapshot=snapshot, lookups=lookups, approval=approval)
+        )
 
 
 def _apply(
@@ -138,19 +140,22 @@ def _apply(
 
 def _landed_in_this_run(phase: Phase) -> Snapshot | None:
     """The diary that phase 1 landed in this run, if it covers the window and hid nothing."""
-    with transaction(phase.context.engine) as connection:
-        for audit in audits_of_run(connection, phase.context.run_id):
-            if (
-                audit.clinic_id == phase.clinic.id
-                and audit.sync_type is SyncType.INBOUND
-                and audit.status is AuditStatus.COMPLETED
-                and audit.window.covers(phase.window)
-                and audit.fetched_at is not None
-                and audit.counts.quarantined == 0
-            ):
-                return stored_snapshot(
-                    connection, phase.clinic, phase.window, fetched_at=audit.fetched_at
-                )
+    return in_transaction(phase.context.engine, partial(_landed_snapshot, phase=phase))
+
+
+def _landed_snapshot(connection: Connection, phase: Phase) -> Snapshot | None:
+    for audit in audits_of_run(connection, phase.context.run_id):
+        if (
+            audit.clinic_id == phase.clinic.id
+            and audit.sync_type is SyncType.INBOUND
+            and audit.status is AuditStatus.COMPLETED
+            and audit.window.covers(phase.window)
+            and audit.fetched_at is not None
+            and audit.counts.quarantined == 0
+        ):
+            return stored_snapshot(
+                connection, phase.clinic, phase.window, fetched_at=audit.fetched_at
+            )
     return None
 
 

@@ -9,17 +9,18 @@ leaves its cases alike. The others stay, and are few.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.appointments import PimsAppointment, Snapshot
 from pims_pipeline.domain.cases import Case, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.inbound import KnownRecord, plan_inbound
 from pims_pipeline.store.cases import load_cases
-from pims_pipeline.store.database import lock_clinic, transaction
-from pims_pipeline.store.maintenance import delete_landed, landed_before
+from pims_pipeline.store.database import lock_clinic
+from pims_pipeline.store.maintenance import LandedBefore, delete_landed, landed_before
+from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.inbound import case_identity
 
 BATCH = 1_000
@@ -50,20 +51,22 @@ def forget_old_records(engine: Engine, clinic: Clinic, *, days: int, now: dateti
     seen_before = now - timedelta(days=days)
     first_kept = business_date(seen_before, clinic.zone)
     deleted = kept = 0
-    after = None
+    after: tuple[date, str] | None = None
+
+    def forget(connection: Connection) -> tuple[Sequence[LandedBefore], int]:
+        # A listing that is being applied counts on the records that it has read.
+        lock_clinic(connection, clinic.id)
+        old = landed_before(connection, clinic, first_kept, seen_before, after=after, limit=BATCH)
+        cases = load_cases(connection, clinic, [each.pims_id for each in old])
+        free = _forgettable(clinic, [each.appointment for each in old], cases, now)
+        return old, delete_landed(connection, clinic, free)
+
     while True:
-        with transaction(engine) as connection:
-            # A listing that is being applied counts on the records that it has read.
-            lock_clinic(connection, clinic.id)
-            old = landed_before(
-                connection, clinic, first_kept, seen_before, after=after, limit=BATCH
-            )
-            if not old:
-                return Forgotten(deleted, kept)
-            cases = load_cases(connection, clinic, [each.pims_id for each in old])
-            free = _forgettable(clinic, [each.appointment for each in old], cases, now)
-            deleted += delete_landed(connection, clinic, free)
-            kept += len(old) - len(free)
+        old, gone = in_transaction(engine, forget)
+        if not old:
+            return Forgotten(deleted, kept)
+        deleted += gone
+        kept += len(old) - gone
         after = (old[-1].business_date, old[-1].pims_id)
 
 

@@ -1,16 +1,23 @@
 """A clinic's conversation with its PIMS: stored session first, login only when needed.
 
-The login is single-flight per clinic, across threads (a lock) and processes (an advisory
-lock): whoever comes second finds the session that the first one stored. Credentials that
+The login is single-flight per clinic, across threads (a lock) and processes (a lease in the
+database): whoever comes second finds the session that the first one stored. No transaction is
+open while the browser works. A login that was killed frees itself when its lease expires; one
+that outlived its lease stores nothing over what a newer one stored. Credentials that
 the vendor refused, or that need a person, are never tried again until they are replaced
 or checked by a person. What a login looks like is the adapter's affair.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from threading import Lock
+from time import monotonic, sleep
 from typing import TypeVar
+
+from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import AppointmentLookup
 from pims_pipeline.domain.clinics import Clinic
@@ -24,15 +31,22 @@ from pims_pipeline.providers.port import (
     PortableSession,
     SessionExpired,
     SessionState,
+    TransientError,
 )
 from pims_pipeline.store.credentials import StoredCredentials, mark_credentials, read_credentials
-from pims_pipeline.store.database import lock_login, transaction
+from pims_pipeline.store.leases import LoginLease, login_lease
+from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.store.sessions import drop_session, put_session, read_session
 from pims_pipeline.store.tables import CredentialStatus
 from pims_pipeline.sync.context import SyncContext
 
 Answer = TypeVar("Answer")
+_LOOK_EVERY_SECONDS = (0.1, 0.4)
 log = get_logger(__name__)
+
+
+class LoginBusy(TransientError):
+    """Another process has been logging in to the clinic for too long."""
 
 
 @contextmanager
@@ -132,14 +146,16 @@ class ProviderSession:
         """Whether a stored session that this conversation has not tried yet was taken up."""
         if not isinstance(provider, PortableSession):
             return False
-        with transaction(self._context.engine) as connection:
-            stored = read_session(
-                connection,
-                self._context.vault,
-                self._clinic,
+        stored = in_transaction(
+            self._context.engine,
+            partial(
+                read_session,
+                vault=self._context.vault,
+                clinic=self._clinic,
                 purpose="sync",
                 run_id=self._context.run_id,
-            )
+            ),
+        )
         tried = self._session_made_at
         if stored is None or (tried is not None and stored.created_at <= tried):
             return False
@@ -151,25 +167,49 @@ class ProviderSession:
         return True
 
     def _log_in(self, provider: PimsProvider, *, anyway: bool = False) -> None:
-        with transaction(self._context.engine) as lock:
-            lock_login(lock, self._clinic.id)
+        context = self._context
+        with login_lease(
+            context.engine, self._clinic, context.login_terms, wait=self._turns()
+        ) as lease:
             if not anyway and self._restored(provider):
                 return
             credentials = self._credentials(anyway=anyway)
             log.info("logging_in", clinic=self._clinic.slug)
-            self._authenticate(provider, credentials)
+            self._authenticate(provider, credentials, lease)
             log.info("logged_in", clinic=self._clinic.slug)
+
+    def _turns(self) -> Callable[[], None]:
+        """Waits a moment for another conversation's login, until that takes too long."""
+        seconds = self._context.login_wait_seconds
+        deadline = monotonic() + seconds
+
+        def wait() -> None:
+            if monotonic() > deadline:
+                raise LoginBusy(
+                    f"another process has been logging in to {self._clinic.slug} for more than "
+                    f"{seconds:g} seconds; see what it waits for, and try again"
+                )
+            # Those that wait together do not look together.
+            self.pause(random.uniform(*_LOOK_EVERY_SECONDS))  # noqa: S311 - keeps no secret
+
+        return wait
+
+    def pause(self, seconds: float) -> None:
+        """Let so much time pass; whoever can be stopped stops here."""
+        sleep(seconds)
 
     def _credentials(self, *, anyway: bool) -> StoredCredentials:
         slug = self._clinic.slug
-        with transaction(self._context.engine) as connection:
-            stored = read_credentials(
-                connection,
-                self._context.vault,
-                self._clinic,
+        stored = in_transaction(
+            self._context.engine,
+            partial(
+                read_credentials,
+                vault=self._context.vault,
+                clinic=self._clinic,
                 purpose="login",
                 run_id=self._context.run_id,
-            )
+            ),
+        )
         if stored.status == "invalid" and not anyway:
             raise AuthenticationRejected(
                 f"the vendor refused the stored credentials of {slug}; they are not tried again: "
@@ -182,33 +222,44 @@ class ProviderSession:
             )
         return stored
 
-    def _authenticate(self, provider: PimsProvider, stored: StoredCredentials) -> None:
+    def _authenticate(
+        self, provider: PimsProvider, stored: StoredCredentials, lease: LoginLease
+    ) -> None:
         slug = self._clinic.slug
         try:
             accepted = provider.authenticate(Credentials.from_mapping(stored.fields))
         except HumanNeeded:
-            self._remember(stored, "needs_human")
+            self._remember(stored, "needs_human", lease)
             raise
         if not accepted:
-            self._remember(stored, "invalid")
+            self._remember(stored, "invalid", lease)
             raise AuthenticationRejected(
                 f"the vendor refused the credentials of {slug}; "
                 f"store new ones with `pims credentials set {slug}`"
             )
-        self._remember(stored, "valid", provider)
+        state = provider.export_session() if isinstance(provider, PortableSession) else None
+        self._remember(stored, "valid", lease, state)
 
     def _remember(
         self,
         stored: StoredCredentials,
         status: CredentialStatus,
-        provider: PimsProvider | None = None,
+        lease: LoginLease,
+        state: SessionState | None = None,
     ) -> None:
-        with transaction(self._context.engine) as connection:
+        """Keep what came of the login, unless another process has logged in since."""
+
+        def write(connection: Connection) -> datetime | None:
+            if not lease.is_held(connection):
+                log.warning("login_outlived_its_lease", clinic=self._clinic.slug)
+                return None
             mark_credentials(connection, self._clinic, status, read_at=stored.updated_at)
-            if provider is None:
+            if status != "valid":
                 drop_session(connection, self._clinic)
-            elif isinstance(provider, PortableSession):
-                state = provider.export_session()
-                self._session_made_at = put_session(
-                    connection, self._context.vault, self._clinic, state.data, state.expires_at
-                )
+            if state is None:
+                return None
+            return put_session(
+                connection, self._context.vault, self._clinic, state.data, state.expires_at
+            )
+
+        self._session_made_at = in_transaction(self._context.engine, write) or self._session_made_at

@@ -10,6 +10,7 @@ from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration import maintenance
 from pims_pipeline.orchestration.maintenance import YESTERDAY_CHECK, Sweep
 from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.store.audits import run_liveness
 from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
 
 NOW = datetime.now(UTC)
@@ -51,12 +52,11 @@ def test_audits_of_dead_processes_are_interrupted_and_those_of_living_ones_are_n
     leave_audit(house, "alder")
     leave_audit(house, "cedar")
     house.run("UPDATE clinics SET is_active = false WHERE slug = 'cedar'")
-    with house.engine.begin() as living:
-        living.exec_driver_sql("SELECT pg_advisory_xact_lock(3, 88)")
+    with run_liveness(house.engine) as living:
         house.run(
-            "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, "
-            "run_id, owner) SELECT id, 'inbound', '2026-03-01', '2026-03-02', 'going', 88 "
-            "FROM clinics WHERE slug = 'birch'"
+            "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, "  # noqa: S608 - a number of ours
+            "run_id, owner) SELECT id, 'inbound', '2026-03-01', '2026-03-02', 'going', "
+            f"{living.owner} FROM clinics WHERE slug = 'birch'"
         )
         sweep = swept(house)
     assert sweep.counts["audits_interrupted"] == 2
@@ -97,6 +97,7 @@ def test_the_run_tells_what_was_done_as_numbers(house: House) -> None:
     assert told["clinics_checked"] == dg.MetadataValue.int(3)
     assert set(told) >= {
         "sessions_dropped",
+        "leases_dropped",
         "idempotency_keys_dropped",
         "failures_pruned",
         "alerts_pruned",

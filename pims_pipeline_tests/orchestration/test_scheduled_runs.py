@@ -28,7 +28,7 @@ from pims_pipeline.orchestration.partitions import (
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.orchestration.scheduling import QUIET
 from pims_pipeline.orchestration.sensors import Scheduler
-from pims_pipeline.store.audits import run_liveness, start_audit
+from pims_pipeline.store.audits import audits_of_run, run_liveness, start_audit
 from pims_pipeline.store.clinics import (
     ScheduleConfig,
     add_clinic,
@@ -469,9 +469,12 @@ def test_a_run_whose_process_died_is_ended_and_blocks_nothing_any_more(
     assert shape(clockwork.look(NOON)) == [("inbound_sync", list(SLUGS))]
     assert status_of(clockwork, run_id) is dg.DagsterRunStatus.FAILURE
     assert told(logged) == [{"event": "abandoned_run_ended", "run_id": run_id}]
+    # A process that wakes up after all writes nothing in the name of a failed run.
+    with transaction(clockwork.house.engine) as connection:
+        assert [each.status for each in audits_of_run(connection, run_id)] == ["interrupted"]
 
 
-def test_a_run_that_moved_lately_or_holds_its_lock_is_left_alone(clockwork: Clockwork) -> None:
+def test_a_run_that_moved_lately_or_renews_its_lease_is_left_alone(clockwork: Clockwork) -> None:
     lately = begun(clockwork, owner=4711, at=NOON - QUIET + MINUTE)
     with run_liveness(clockwork.house.engine) as liveness:
         slow = begun(clockwork, owner=liveness.owner, at=NOON - timedelta(days=1))

@@ -3,6 +3,7 @@
 Short of what the program itself would write: just what the tables demand.
 """
 
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -108,6 +109,8 @@ def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         },
         "alerts": {"clinic_id": clinic_id, "kind": "hold", "opened_at": NOW},
         "schedule_skips": {"clinic_id": clinic_id, "sync_type": "cases", "last_skipped_at": NOW},
+        "run_leases": {"owner": secrets.randbelow(2**31), "expires_at": NOW},
+        "login_leases": {**vendors, "holder": uuid4(), "expires_at": NOW},
     }
 
 

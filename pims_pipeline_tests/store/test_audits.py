@@ -1,13 +1,8 @@
 """Audits, and telling a killed run from one that is still going."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
-import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -24,7 +19,7 @@ from pims_pipeline.store.audits import (
     run_liveness,
     start_audit,
 )
-from pims_pipeline.store.database import DatabaseUnavailable, create_engine, transaction
+from pims_pipeline.store.database import transaction
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 1), date(2026, 3, 7))
@@ -198,73 +193,3 @@ def test_audits_that_ended_are_never_interrupted(engine: Engine, clinic: Clinic)
         fail_audit(connection, audit_id, "no", NOW)
     assert _interrupt(engine, clinic) == []
     assert _audit(engine, audit_id).status is AuditStatus.FAILED
-
-
-_HOLDER = """
-import sys
-from pims_pipeline.store.audits import run_liveness
-from pims_pipeline.store.database import create_engine
-with run_liveness(create_engine(sys.argv[1])) as liveness:
-    print(liveness.owner, flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextmanager
-def _other_process(database_url: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    with subprocess.Popen(  # noqa: S603 - this very interpreter, with a text of ours
-        [sys.executable, "-c", _HOLDER, database_url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process, int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def test_a_killed_processes_audits_are_interrupted_and_a_living_ones_are_not(
-    engine: Engine, database_url: str, clinic: Clinic
-) -> None:
-    with _other_process(database_url) as (process, owner), run_liveness(engine) as ours:
-        theirs = _start(engine, clinic, owner=owner)
-        mine = _start(engine, clinic, owner=ours.owner)
-        assert _interrupt(engine, clinic) == []
-        process.kill()
-        process.wait(timeout=30)
-        with transaction(engine) as connection:
-            # The server needs a moment to see the connection's end; this waits for just that.
-            connection.execute(text("SET LOCAL lock_timeout = '30s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(3, :owner)"), {"owner": owner})
-        assert _interrupt(engine, clinic) == [theirs]
-        assert _audit(engine, mine).status is AuditStatus.IN_PROGRESS
-
-
-def test_liveness_holds_no_snapshot_that_would_keep_old_rows(engine: Engine) -> None:
-    with run_liveness(engine), transaction(engine) as connection:
-        held = connection.execute(
-            text(
-                "SELECT backend_xmin, backend_xid FROM pg_stat_activity "
-                "WHERE state = 'idle in transaction' AND datname = current_database()"
-            )
-        ).all()
-    assert [tuple(row) for row in held] == [(None, None)]
-
-
-def test_liveness_ends_quietly_when_its_connection_broke(engine: Engine) -> None:
-    with run_liveness(engine) as liveness, transaction(engine) as connection:
-        connection.execute(
-            text(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks "
-                "WHERE locktype = 'advisory' AND classid = 3 AND objid::bigint = :owner"
-            ),
-            {"owner": liveness.owner},
-        )
-
-
-def test_liveness_needs_a_database_that_answers() -> None:
-    engine = create_engine("postgresql://vet@127.0.0.1:1/pims")
-    with pytest.raises(DatabaseUnavailable), run_liveness(engine):
-        pass

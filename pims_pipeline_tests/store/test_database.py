@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -21,7 +20,6 @@ from pims_pipeline.store.database import (
     dagster_storage_url,
     ensure_dagster_schema,
     lock_clinic,
-    lock_login,
     single_statements,
     transaction,
 )
@@ -139,7 +137,6 @@ def test_waiting_for_a_connection_comes_to_an_end(
 
     with (
         transaction(engine),
-        transaction(engine),
         pytest.raises(DatabaseUnavailable, match=r"no connection to database .* became free"),
         transaction(engine),
     ):
@@ -198,10 +195,7 @@ def test_a_unique_violation_still_names_its_constraint(engine: Engine, clinic: C
         )
 
 
-@pytest.mark.parametrize("lock", [lock_clinic, lock_login])
-def test_a_clinics_lock_makes_the_second_wait_until_the_first_is_done(
-    engine: Engine, lock: Callable[[Connection, UUID], None]
-) -> None:
+def test_a_clinics_lock_makes_the_second_wait_until_the_first_is_done(engine: Engine) -> None:
     order: list[str] = []
     begun = threading.Event()
 
@@ -209,12 +203,12 @@ def test_a_clinics_lock_makes_the_second_wait_until_the_first_is_done(
         with transaction(engine) as connection:
             connection.execute(text("SELECT 1"))
             begun.set()
-            lock(connection, CLINIC_A)
+            lock_clinic(connection, CLINIC_A)
             order.append("second")
 
     thread = threading.Thread(target=second)
     with transaction(engine) as connection:
-        lock(connection, CLINIC_A)
+        lock_clinic(connection, CLINIC_A)
         thread.start()
         begun.wait(timeout=30)
         order.append("first")
@@ -222,12 +216,11 @@ def test_a_clinics_lock_makes_the_second_wait_until_the_first_is_done(
     assert order == ["first", "second"]
 
 
-def test_clinics_and_purposes_do_not_wait_for_each_other(engine: Engine) -> None:
+def test_clinics_do_not_wait_for_each_other(engine: Engine) -> None:
     with transaction(engine) as first, transaction(engine) as second:
         second.execute(text("SET LOCAL lock_timeout = '5s'"))
         lock_clinic(first, CLINIC_A)
         lock_clinic(second, CLINIC_B)
-        lock_login(second, CLINIC_A)
 
 
 def test_nothing_is_left_in_a_session_that_a_pooler_would_hand_to_others(engine: Engine) -> None:

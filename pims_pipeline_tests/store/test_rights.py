@@ -106,16 +106,19 @@ EXPECTED: Rights = {
         "clinics": {"SELECT"},
         "credential_access_log": {"SELECT"},
         "idempotency_keys": _CHANGED,
+        "login_leases": _NOTHING,
         "pims_alembic_version": {"SELECT"},
         "pims_appointments": {"SELECT"},
         "pims_credentials": _NOTHING,
         "pims_sessions": _NOTHING,
         "reconciliation_holds": {"SELECT"},
+        "run_leases": _NOTHING,
         "schedule_skips": _NOTHING,
         "sync_failures": {"SELECT"},
         "sync_requests": _CHANGED,
     },
 }
+MADE_IN_0008 = {"login_leases", "run_leases"}
 MADE_IN_0003 = {"alerts", "idempotency_keys", "schedule_skips", "sync_requests"}
 
 
@@ -291,15 +294,18 @@ def test_downgrading_takes_the_rights_and_leaves_the_roles_to_others(fresh_serve
             connection.execute(text("SELECT pims_grant_service()"))
         return _rights(engine)
 
+    def but_for(rights: Mapping[str, AbstractSet[str]], made: set[str]) -> dict[str, object]:
+        return {table: held for table, held in rights.items() if table not in made}
+
     _downgrade(engine, "0003")
-    assert _rights(engine) == rights_again() == {**EXPECTED, "pims_api": nothing}
+    service = but_for(EXPECTED["pims_service"], MADE_IN_0008)
+    expected = {"pims_service": service, "pims_api": but_for(nothing, MADE_IN_0008)}
+    assert _rights(engine) == rights_again() == expected
     _downgrade(engine, "0002")
     assert _rights(engine) == rights_again()
-    assert _rights(engine)["pims_service"] == {
-        table: rights
-        for table, rights in EXPECTED["pims_service"].items()
-        if table not in MADE_IN_0003
-    }
+    assert _rights(engine)["pims_service"] == but_for(
+        EXPECTED["pims_service"], MADE_IN_0003 | MADE_IN_0008
+    )
     _downgrade(engine, "0001")
     assert not any(rights for tables in _rights(engine).values() for rights in tables.values())
     with engine.connect() as connection:

@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
+from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
     Credentials,
@@ -15,7 +17,8 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.store.credentials import NoCredentials, put_credentials
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.session import clinic_session
+from pims_pipeline.store.leases import LeaseTerms, login_lease
+from pims_pipeline.sync.session import LoginBusy, clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutSession
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
@@ -142,6 +145,81 @@ def test_every_decryption_is_logged_with_its_run(bench: Bench) -> None:
     bench.in_run("run-2").inbound()
     rows = bench.rows("SELECT run_id, purpose FROM credential_access_log ORDER BY id")
     assert {row.run_id for row in rows} == {"run-1", "run-2"}
+
+
+def test_no_connection_is_held_while_the_login_is_under_way(bench: Bench) -> None:
+    held: list[int] = []
+    pool = bench.engine.pool
+    assert isinstance(pool, QueuePool)
+    bench.vendor.on_request = lambda _: held.append(pool.checkedout())
+    bench.inbound()
+    assert held == [0, 0]
+
+
+def _while_logging_in(bench: Bench, act: Callable[[], None]) -> Bench:
+    """A bench whose login takes longer than its lease, and during it ``act`` is done."""
+    terms = LeaseTerms(lasts=3600, renewed_every=3600)
+
+    def outlive() -> None:
+        bench.run("UPDATE login_leases SET expires_at = clock_timestamp()")
+        act()
+
+    bench.vendor.on_request = _once(outlive)
+    return replace(bench, context=replace(bench.context, login_terms=terms))
+
+
+def _stored(bench: Bench) -> object:
+    (row,) = bench.rows("SELECT created_at, encrypted_data FROM pims_sessions")
+    return row
+
+
+def test_a_login_that_outlived_its_lease_leaves_the_session_of_a_newer_one(bench: Bench) -> None:
+    newer: list[object] = []
+
+    def log_in_elsewhere() -> None:
+        bench.in_run("run-2").inbound()
+        newer.append(_stored(bench))
+
+    slow = _while_logging_in(bench, log_in_elsewhere)
+    slow.inbound()
+    assert bench.vendor.logins == 2
+    assert newer == [_stored(bench)]
+
+
+def test_a_refusal_that_outlived_its_lease_drops_no_newer_session(bench: Bench) -> None:
+    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    newer: list[object] = []
+
+    def replace_and_log_in() -> None:
+        _store(bench, bench.vendor.credentials)
+        bench.in_run("run-2").inbound()
+        newer.append(_stored(bench))
+
+    with pytest.raises(AuthenticationRejected):
+        _while_logging_in(bench, replace_and_log_in).inbound()
+    assert newer == [_stored(bench)]
+    assert _status(bench) == "valid"
+
+
+def test_waiting_for_anothers_login_comes_to_an_end(bench: Bench, clinic: Clinic) -> None:
+    hasty = replace(bench, context=replace(bench.context, login_wait_seconds=0))
+    terms = LeaseTerms(lasts=3600, renewed_every=3600)
+    with (
+        login_lease(bench.engine, clinic, terms, wait=lambda: None),
+        pytest.raises(LoginBusy, match=f"logging in to {clinic.slug} for more than 0 seconds"),
+    ):
+        hasty.inbound()
+    assert bench.vendor.logins == 0
+    hasty.inbound()
+
+
+def test_a_login_that_was_killed_is_followed_by_the_next_when_its_lease_expires(
+    bench: Bench, clinic: Clinic
+) -> None:
+    dead = LeaseTerms(lasts=0.5, renewed_every=3600)
+    with login_lease(bench.engine, clinic, dead, wait=lambda: None):
+        bench.inbound()
+    assert bench.vendor.logins == 1
 
 
 def _store(bench: Bench, credentials: Credentials) -> None:

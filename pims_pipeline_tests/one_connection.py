@@ -1,0 +1,73 @@
+"""Holds that no thread of ours takes a second connection while it holds one.
+
+With few connections, threads that hold one and wait for a second wait for each other for ever.
+Tests may nest as they like: only what the program itself does counts.
+"""
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import psycopg
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
+
+import pims_pipeline
+
+_PROGRAM = f"{Path(pims_pipeline.__file__).parent}{os.sep}"
+_TESTS = f"{Path(__file__).parent}{os.sep}"
+_WAY_TO_THE_DATABASE = tuple(
+    f"{_PROGRAM}store{os.sep}{name}.py" for name in ("database", "tenancy", "retries")
+)
+
+
+class Nested(BaseException):
+    """A thread of the program took a second connection."""
+
+
+def _is_the_programs() -> bool:
+    """Whether the program wants the connection, and not a test."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(_TESTS) and path != __file__:
+            return False
+        if path.startswith(_PROGRAM) and path not in _WAY_TO_THE_DATABASE:
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextmanager
+def one_connection_each() -> Iterator[list[str]]:
+    """Refuse second connections while the block runs; gives where they were asked for."""
+    held: dict[int, list[int]] = {}
+    nested: list[str] = []
+
+    def take(connection: object, record: object, _: object) -> None:
+        if not isinstance(connection, psycopg.Connection) or not _is_the_programs():
+            return
+        mine = held.setdefault(threading.get_ident(), [])
+        if mine:
+            nested.append("".join(traceback.format_stack(limit=40)))
+            raise Nested
+        mine.append(id(record))
+
+    def give_back(_: object, record: object) -> None:
+        # A connection that broke in a thread that ended is given back by another.
+        for mine in held.values():
+            if id(record) in mine:
+                mine.remove(id(record))
+
+    event.listen(Pool, "checkout", take)
+    event.listen(Pool, "checkin", give_back)
+    try:
+        yield nested
+    finally:
+        event.remove(Pool, "checkout", take)
+        event.remove(Pool, "checkin", give_back)

@@ -1,0 +1,180 @@
+"""Many clinics on few connections: a small pool, or a pooler that has few for everybody.
+
+Every login waits until all clinics' are under way: none may hold a connection meanwhile.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from threading import Barrier
+
+import pytest
+from sqlalchemy import Engine, text
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.store.audits import Liveness, run_liveness
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.credentials import put_credentials
+from pims_pipeline.store.database import check_migrated, create_engine, migrate, transaction
+from pims_pipeline.store.leases import LeaseTerms
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.context import SyncContext
+from pims_pipeline_tests.pgbouncer import pgbouncer
+from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
+from pims_pipeline_tests.store.revisions import REVISIONS
+from pims_pipeline_tests.sync.conftest import DAY, NOW, Bench, Clock, local
+
+CLINICS = 6
+SECONDS = 120
+OFTEN = LeaseTerms(lasts=60, renewed_every=0.05)
+
+
+class Town:
+    """Some clinics, each with a vendor of its own, whose logins wait for one another."""
+
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self.engine = engine
+        self.vault = vault
+        self.vendors: dict[str, FakeVendor] = {}
+        self.clinics: list[Clinic] = []
+        self._together = Barrier(CLINICS)
+        with transaction(engine) as connection:
+            for number in range(CLINICS):
+                clinic = add_clinic(
+                    connection,
+                    slug=f"clinic-{number}",
+                    name="Maple Street Veterinary",
+                    timezone="America/New_York",
+                    provider_type="idexx_neo",
+                    provider_base_url="https://pims.example",
+                )
+                vendor = FakeVendor(clinic.zone, clock=Clock(NOW))
+                vendor.book("1", local(DAY, 8))
+                vendor.record_visit("1")
+                vendor.on_request = self._wait_for_all
+                put_credentials(connection, vault, clinic, vendor.credentials.to_mapping())
+                self.clinics.append(clinic)
+                self.vendors[clinic.slug] = vendor
+
+    def _wait_for_all(self, endpoint: str) -> None:
+        if endpoint == "login":
+            self._together.wait(timeout=SECONDS)
+
+    def sync(self, engine: Engine, liveness: Liveness, clinic: Clinic) -> None:
+        clock = Clock(NOW)
+        context = SyncContext(
+            engine=engine,
+            vault=self.vault,
+            open_provider=lambda asked: FakeProvider(self.vendors[asked.slug]),
+            run_id=f"run-{liveness.owner}",
+            liveness=liveness,
+            clock=clock,
+        )
+        bench = Bench(engine, clinic, self.vendors[clinic.slug], clock, context)
+        bench.inbound()
+        bench.enrich()
+        bench.reconcile()
+
+    def statuses(self) -> Mapping[str, Sequence[str]]:
+        """How the audits of each clinic ended, in the order of the phases."""
+        with transaction(self.engine) as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT slug, sync_type, status FROM case_sync_audits AS a "
+                    "JOIN clinics AS c ON c.id = a.clinic_id ORDER BY slug, a.created_at"
+                )
+            ).all()
+        ends: dict[str, list[str]] = {clinic.slug: [] for clinic in self.clinics}
+        for row in rows:
+            ends[row.slug].append(f"{row.sync_type} {row.status}")
+        return ends
+
+    def all_completed(self) -> Mapping[str, Sequence[str]]:
+        done = [f"{phase} {AuditStatus.COMPLETED}" for phase in SyncType]
+        return {clinic.slug: done for clinic in self.clinics}
+
+
+@pytest.fixture
+def town(engine: Engine, vault: Vault) -> Town:
+    return Town(engine, vault)
+
+
+Sync = Callable[[Clinic], None]
+
+
+@contextmanager
+def _one_run(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
+    """Every clinic in one run, of one process."""
+    with ExitStack() as stack:
+        engine = create_engine(url, pool_size=pool_size)
+        stack.callback(engine.dispose)
+        liveness = stack.enter_context(run_liveness(engine, OFTEN))
+        yield [partial(town.sync, engine, liveness)] * CLINICS
+
+
+@contextmanager
+def _own_runs(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
+    """Each clinic in a run of its own, as in processes of their own."""
+    with ExitStack() as stack:
+        syncs: list[Sync] = []
+        for _ in range(CLINICS):
+            engine = create_engine(url, pool_size=pool_size)
+            stack.callback(engine.dispose)
+            liveness = stack.enter_context(run_liveness(engine, OFTEN))
+            syncs.append(partial(town.sync, engine, liveness))
+        yield syncs
+
+
+def _all_at_once(syncs: Sequence[Sync], clinics: Sequence[Clinic]) -> None:
+    with ThreadPoolExecutor(CLINICS) as threads:
+        pairs = zip(syncs, clinics, strict=True)
+        futures = [threads.submit(sync, clinic) for sync, clinic in pairs]
+        for future in futures:
+            future.result(timeout=SECONDS)
+
+
+@pytest.mark.parametrize("pool_size", [1, 2])
+def test_one_run_logs_in_and_syncs_any_number_of_clinics_with_a_pool_of(
+    town: Town, database_url: str, pool_size: int
+) -> None:
+    with _one_run(database_url, town, pool_size) as syncs:
+        _all_at_once(syncs, town.clinics)
+    assert town.statuses() == town.all_completed()
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("runs", [_one_run, _own_runs], ids=["one run", "six runs"])
+def test_clinics_log_in_and_sync_at_once_through_a_pooler_that_has(
+    town: Town,
+    database_url: str,
+    runs: Callable[[str, Town, int], AbstractContextManager[list[Sync]]],
+    size: int,
+) -> None:
+    with pgbouncer(database_url, size=size) as url, runs(url, town, 10) as syncs:
+        _all_at_once(syncs, town.clinics)
+    assert town.statuses() == town.all_completed()
+
+
+def test_runs_of_one_clinic_share_a_login_through_a_pooler_that_has_one_connection(
+    town: Town, database_url: str
+) -> None:
+    clinic = town.clinics[0]
+    town.vendors[clinic.slug].on_request = lambda _: None
+    with pgbouncer(database_url, size=1) as url, _own_runs(url, town, 10) as syncs:
+        _all_at_once(syncs, [clinic] * CLINICS)
+    assert town.vendors[clinic.slug].logins == 1
+    assert sorted(town.statuses()[clinic.slug]) == sorted(
+        [*town.all_completed()[clinic.slug]] * CLINICS
+    )
+
+
+def test_the_tables_are_made_through_a_pooler_that_has_one_connection(
+    empty_database_url: str,
+) -> None:
+    with pgbouncer(empty_database_url, size=1) as url:
+        engine = create_engine(url)
+        assert migrate(engine) == REVISIONS
+        check_migrated(engine)
+        engine.dispose()

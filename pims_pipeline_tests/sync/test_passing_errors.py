@@ -1,0 +1,235 @@
+"""Errors of the database that pass do not fail a sync, nor count anything twice."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+import stamina
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import PoolProxiedConnection
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.providers.port import TransientError
+from pims_pipeline.store.audits import interrupt_orphans
+from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.leases import LeaseLost
+from pims_pipeline.store.lock_limits import LockTimeout
+from pims_pipeline_tests.providers.fake import FakeVendor
+from pims_pipeline_tests.store.test_lock_limits import held
+from pims_pipeline_tests.store.test_rights import wait_until
+from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.test_crash import (
+    _clinic_after_first_day,
+    _full_sync,
+    _outcome,
+    _second_day,
+    _second_run,
+)
+
+
+@pytest.fixture
+def _without_waiting() -> Iterator[None]:
+    # Every statement of a transaction may fail once.
+    with stamina.set_testing(True, attempts=60):
+        yield
+
+
+def _statuses(bench: Bench) -> list[tuple[object, object]]:
+    rows = bench.rows("SELECT sync_type, status FROM case_sync_audits ORDER BY created_at")
+    return [(row.sync_type, row.status) for row in rows]
+
+
+ALL_COMPLETED = [(phase.value, AuditStatus.COMPLETED.value) for phase in SyncType]
+
+
+class _Troubled:
+    """An engine each of whose statements fails the first time that it is executed."""
+
+    def __init__(self, url: str, trouble: str) -> None:
+        self.engine = create_engine(url)
+        self.struck: set[str] = set()
+        self._url = url
+        self._trouble = trouble
+        event.listen(self.engine, "before_cursor_execute", self._strike)
+
+    def _strike(self, *given: object) -> None:
+        _, cursor, statement = given[:3]
+        assert isinstance(cursor, psycopg.Cursor)
+        assert isinstance(statement, str)
+        if statement in self.struck or threading.current_thread().name == "lease":
+            return
+        self.struck.add(statement)
+        if self._trouble == "lost":
+            with psycopg.connect(self._url, autocommit=True) as other:
+                pid = cursor.connection.info.backend_pid
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        else:
+            raises = f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{self._trouble}'; END $$"
+            cursor.execute(raises.encode())
+
+
+@pytest.mark.usefixtures("_without_waiting")
+@pytest.mark.parametrize("trouble", ["40001", "40P01", "lost"])
+def test_a_sync_each_of_whose_statements_fails_once_does_what_it_would_have_done(
+    engine: Engine, database_url: str, trouble: str
+) -> None:
+    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
+    clinic = _clinic_after_first_day(engine, 1)
+    troubled = _Troubled(database_url, trouble)
+    vendor = FakeVendor(clinic.zone)
+    _second_day(vendor)
+    bench = replace(_full_sync(troubled.engine, clinic, vendor, 2), engine=engine)
+    troubled.engine.dispose()
+    assert any("INSERT INTO case_events" in each for each in troubled.struck)
+    assert any("UPDATE case_sync_audits" in each for each in troubled.struck)
+    assert _outcome(bench) == expected
+    rows = bench.rows(
+        "SELECT sync_type, status FROM case_sync_audits WHERE run_id = 'run-2' ORDER BY created_at"
+    )
+    assert [(row.sync_type, row.status) for row in rows] == ALL_COMPLETED
+
+
+def _lose(connection: PoolProxiedConnection) -> None:
+    """What a client sees whose connection broke before the server's word reached it."""
+    assert connection.dbapi_connection is not None
+    connection.dbapi_connection.close()
+    raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.usefixtures("_without_waiting")
+def test_a_sync_that_never_hears_of_its_commits_counts_nothing_twice(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
+    clinic = _clinic_after_first_day(engine, 1)
+    deaf = create_engine(database_url)
+    commit, lost = deaf.dialect.do_commit, 0
+
+    def commit_and_lose(connection: PoolProxiedConnection) -> None:
+        nonlocal lost
+        commit(connection)
+        lost += 1
+        # Every other time: the transaction done once more is heard of.
+        if lost % 2:
+            _lose(connection)
+
+    monkeypatch.setattr(deaf.dialect, "do_commit", commit_and_lose)
+    vendor = FakeVendor(clinic.zone)
+    _second_day(vendor)
+    bench = replace(_full_sync(deaf, clinic, vendor, 2), engine=engine)
+    monkeypatch.undo()
+    deaf.dispose()
+    assert lost > 10
+    assert _outcome(bench) == expected
+    rows = bench.rows(
+        "SELECT sync_type, status FROM case_sync_audits WHERE run_id = 'run-2' ORDER BY created_at"
+    )
+    assert [(row.sync_type, row.status) for row in rows] == ALL_COMPLETED
+
+
+@pytest.mark.usefixtures("_without_waiting")
+def test_failed_fetches_are_counted_once_though_the_commit_was_not_heard_of(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        bench.vendor.book(str(number), local(DAY, 8 + number))
+        bench.vendor.record_visit(str(number))
+    bench.inbound()
+    bench.vendor.fail_next(TransientError("away"), "consultation", times=9)
+    commit = bench.engine.dialect.do_commit
+    lost: list[object] = []
+
+    def commit_and_lose(connection: PoolProxiedConnection) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*) FROM sync_failures")
+        failures = cursor.fetchone()
+        commit(connection)
+        if failures != (0,) and not lost:
+            lost.append(failures)
+            _lose(connection)
+
+    monkeypatch.setattr(bench.engine.dialect, "do_commit", commit_and_lose)
+    with pytest.raises(TransientError):
+        bench.enrich()
+    monkeypatch.undo()
+    assert lost == [(3,)]
+    assert {row.attempts for row in bench.rows("SELECT attempts FROM sync_failures")} == {1}
+    assert _statuses(bench)[-1] == (SyncType.CASES.value, AuditStatus.FAILED.value)
+
+
+def test_a_sync_that_crosses_the_applications_updates_is_completed(
+    bench: Bench, database_url: str
+) -> None:
+    bench.vendor.book("a", local(DAY, 8))
+    bench.vendor.book("b", local(DAY, 9))
+    bench.inbound()
+    bench.vendor.move("a", local(DAY, 10))
+    bench.vendor.move("b", local(DAY, 11))
+    crossing = "UPDATE cases SET updated_at = updated_at WHERE pims_id = '{}'"
+    later = bench.rows("SELECT pims_id FROM cases ORDER BY pims_id DESC")[0].pims_id
+    sync = threading.Thread(target=bench.inbound)
+    with psycopg.connect(database_url) as application:
+        # It is the sync that gives way: the application does not look for deadlocks.
+        application.execute("SET deadlock_timeout = '60s'")
+        application.execute(crossing.format(later).encode())
+        sync.start()
+        wait_until(lambda: _waits(bench))
+        application.execute(crossing.format("a" if later == "b" else "b").encode())
+        application.commit()
+    sync.join(timeout=60)
+    assert _statuses(bench)[-1] == (SyncType.INBOUND.value, AuditStatus.COMPLETED.value)
+    assert bench.events("a") == bench.events("b") == ["created", "rescheduled"]
+
+
+def _waits(bench: Bench) -> bool:
+    waiting = bench.rows(
+        "SELECT 1 FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return bool(waiting)
+
+
+def test_somebodys_open_transaction_fails_its_day_alone_and_says_whose_it_is(
+    bench: Bench, database_url: str
+) -> None:
+    tomorrow = DAY + timedelta(days=1)
+    bench.vendor.book("held", local(DAY, 8))
+    bench.vendor.book("free", local(tomorrow, 8))
+    bench.inbound()
+    bench.vendor.set_status("held", "Paid")
+    bench.vendor.set_status("free", "Paid")
+    hasty = create_engine(database_url, lock_seconds=0.2)
+    impatient = replace(bench, context=replace(bench.context, engine=hasty))
+    statement = "UPDATE cases SET updated_at = updated_at WHERE pims_id = 'held'"
+    with held(database_url, statement) as pid:
+        with pytest.raises(LockTimeout, match=rf"table cases .* session {pid} \(front desk\)"):
+            impatient.inbound(DateRange(DAY, DAY))
+        impatient.inbound(DateRange(tomorrow, tomorrow))
+    hasty.dispose()
+    rows = bench.rows("SELECT status, error_message FROM case_sync_audits ORDER BY created_at")
+    assert [row.status for row in rows] == ["completed", "failed", "completed"]
+    assert str(rows[1].error_message).startswith("LockTimeout: table cases is locked by session")
+    assert [bench.events(each)[-1] for each in ("held", "free")] == ["created", "status_changed"]
+    bench.inbound()
+    assert bench.events("held")[-1] == "status_changed"
+
+
+def test_a_run_that_was_taken_for_dead_writes_nothing_more(bench: Bench) -> None:
+    bench.vendor.book("a", local(DAY, 8))
+
+    def take_for_dead(_: str) -> None:
+        bench.run("UPDATE run_leases SET expires_at = clock_timestamp()")
+        with transaction(bench.engine) as connection:
+            interrupt_orphans(connection, bench.clinic.id, bench.clock())
+
+    bench.vendor.on_request = take_for_dead
+    with pytest.raises(LeaseLost):
+        bench.inbound(WINDOW)
+    with pytest.raises(LeaseLost):
+        bench.enrich(WINDOW)
+    assert bench.rows("SELECT * FROM cases") == []
+    assert _statuses(bench) == [(SyncType.INBOUND.value, AuditStatus.INTERRUPTED.value)]
