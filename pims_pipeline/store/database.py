@@ -1,8 +1,7 @@
 """The way to the database: engine, transactions, locks, migrations, Dagster's schema.
 
-``transaction()`` is the only place in the project that commits; ``single_statements()`` is for
-looks of one statement, where there is nothing to keep together. What is read and written stands
-in the modules named after each noun.
+``transaction()`` is the only place in the project that commits. What is read and written stands
+in the modules named after each noun; what a refusal of the database is called, in ``conditions``.
 
 Everything here works through a pooler in transaction mode: no session state, no prepared
 statements, and only advisory locks that end with their transaction.
@@ -11,6 +10,7 @@ statements, and only advisory locks that end with their transaction.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,6 @@ from sqlalchemy import URL, Connection, Engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     DisconnectionError,
     OperationalError,
@@ -33,7 +32,20 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from pims_pipeline.domain.addresses import DatabaseAddress, parse_database_address
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.store.conditions import (
+    OLD_SERVER,
+    WRONG_ENCODING,
+    Condition,
+    condition_of,
+    sentence,
+)
+from pims_pipeline.store.session_settings import (
+    STATEMENT_SECONDS,
+    begin_statement,
+    startup_options,
+)
 
 VERSION_TABLE = "pims_alembic_version"
 DAGSTER_SCHEMA = "dagster"
@@ -47,70 +59,115 @@ ALERTS_LOCK = 5
 _CONNECT_TIMEOUT_SECONDS = 10
 _POOL_TIMEOUT_SECONDS = 30
 _RESTS_SINCE = "pims.rests_since"
-_POSTGRES_NAMES = frozenset({"postgres", "postgresql"})
+_OLDEST_SERVER = 150_000
 _DATA_EXCEPTION = "22"
-
-
-class BadDatabaseUrl(Explained, ValueError):
-    """The text is not a PostgreSQL address. It is never shown: it may hold a password."""
 
 
 class DatabaseUnavailable(Explained):
     """The database does not answer, or not us."""
 
 
+class DatabaseRefused(DatabaseUnavailable):
+    """The database is there, and refuses for a reason that has a name.
+
+    Attributes:
+        what: The reason alone, without names of hosts, roles or tables: for anybody.
+    """
+
+    def __init__(self, condition: Condition, error: object = None, *, where: str = "") -> None:
+        """Say what ``condition`` is, with the code and words of the driver's ``error``."""
+        self.what = condition.what
+        super().__init__(where + sentence(condition, error))
+
+
 class DatabaseNotMigrated(Explained):
     """The tables are not the ones that this version of the program works with."""
 
 
-def _parsed(url: str, driver: str) -> URL:
-    refusal = BadDatabaseUrl(
-        "the database URL is not one of PostgreSQL; "
-        "write postgresql://user:password@host:5432/database"
-    )
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (ArgumentError, ValueError):
-        raise refusal from None
-    if parsed.drivername.partition("+")[0] not in _POSTGRES_NAMES:
-        raise refusal
-    return parsed.set(drivername=f"postgresql+{driver}")
-
-
-def create_engine(url: str, *, pool_size: int = 10, trusted_seconds: float = 0) -> Engine:
+def create_engine(
+    url: str,
+    *,
+    pool_size: int = 10,
+    trusted_seconds: float = 0,
+    statement_seconds: float = STATEMENT_SECONDS,
+) -> Engine:
     """An engine that speaks psycopg 3. Connects to nothing yet.
+
+    Each transaction begins with the settings of ``session_settings``, whatever the role's are.
 
     Args:
         url: ``postgres://``, ``postgresql://`` or ``postgresql+psycopg://``.
         pool_size: Connections kept open; as many again may be opened under load.
         trusted_seconds: How long after its last use a connection is taken to be alive, and is
             used without asking it. If it is not, that use fails as ``DatabaseUnavailable``.
+        statement_seconds: The longest that a statement may take.
 
     Raises:
-        BadDatabaseUrl: If ``url`` is none of these.
+        BadDatabaseUrl: If ``url`` is none of these, or can be read in more than one way.
     """
+    address = parse_database_address(url)
     engine = sqlalchemy.create_engine(
-        _parsed(url, "psycopg"),
+        address.as_text("postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=trusted_seconds == 0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         # Statements fail with rows of people in hand; parameters must not reach the logs.
         hide_parameters=True,
-        connect_args={
-            "prepare_threshold": None,
-            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-            # A network that forgets idle connections must not end a run's liveness.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "application_name": "pims_pipeline",
-        },
+        connect_args=_connect_args(address),
     )
     event.listen(engine, "handle_error", _leave_rows_out)
+    event.listen(engine, "connect", _check_server, insert=True)
+
+    event.listen(engine, "begin", partial(_begin, address.schema, statement_seconds))
     if trusted_seconds:
         _ping_after_rest(engine, trusted_seconds)
     return engine
+
+
+def _connect_args(address: DatabaseAddress) -> dict[str, Any]:
+    """What each connection is opened with; what the address says goes first."""
+    ours = {
+        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        # A network that forgets idle connections must not end a run's liveness.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "application_name": "pims_pipeline",
+    }
+    chosen = {name: value for name, value in ours.items() if name not in address.parameters}
+    # Transactions are begun by ``begin``, not by the driver, so that BEGIN carries settings.
+    return {**chosen, "prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
+
+
+def _begin(schema: str, statement_seconds: float, connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    raw = connection.connection.dbapi_connection
+    if isinstance(raw, psycopg.Connection) and not raw.autocommit:
+        # Whoever worked without transactions left it so.
+        raw.autocommit = True
+    connection.exec_driver_sql(begin_statement(schema, statement_seconds, _server_version(raw)))
+
+
+def _server_version(connection: object) -> int:
+    """As libpq gives it, such as 150004; known without asking the server."""
+    return connection.info.server_version if isinstance(connection, psycopg.Connection) else 0
+
+
+def _check_server(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """Refuse a server that is too old, or keeps its text in no encoding or another."""
+    if not isinstance(connection, psycopg.Connection):
+        return
+    encoding = connection.info.parameter_status("server_encoding")
+    problem = None
+    if _server_version(connection) < _OLDEST_SERVER:
+        problem = OLD_SERVER
+    elif encoding is not None and encoding != "UTF8":
+        problem = WRONG_ENCODING
+    if problem is not None:
+        connection.close()
+        raise DatabaseRefused(problem)
 
 
 def _ping_after_rest(engine: Engine, seconds: float) -> None:
@@ -164,19 +221,6 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def single_statements(engine: Engine) -> Iterator[Connection]:
-    """A connection on which each statement is a transaction of its own.
-
-    For one look at the database by many clients: it spares two of three ways there.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
-    """
-    with _connected(engine) as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
-
-
-@contextmanager
 def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
@@ -191,25 +235,50 @@ def _connected(engine: Engine) -> Iterator[Connection]:
         with connection:
             yield connection
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise unavailable(engine.url, error) from None
-        raise
+        named = _named(engine.url, error)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _named(url: URL, error: DBAPIError) -> DatabaseUnavailable | None:
+    """What to raise in place of an error of an open connection, if it is a known condition."""
+    condition = condition_of(error.orig)
+    if condition is not None:
+        return DatabaseRefused(condition, error.orig)
+    if error.connection_invalidated:
+        return DatabaseUnavailable(
+            f"lost the connection to database {url.database!r} at {_place(url)} "
+            f"({_reason(url, error)}); check that it is up, then run this again"
+        )
+    return None
 
 
 def unavailable(url: URL, error: DBAPIError) -> DatabaseUnavailable:
-    """What to raise when ``error`` says that the database does not answer; no password."""
+    """What to raise when a connection cannot be opened; without a password."""
+    condition = condition_of(error.orig)
+    if condition is not None:
+        where = f"cannot use database {url.database!r} at {_place(url)}: "
+        return DatabaseRefused(condition, error.orig, where=where)
+    return DatabaseUnavailable(
+        f"cannot reach database {url.database!r} at {_place(url)} ({_reason(url, error)}); start "
+        "it, or correct PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an "
+        "embedded database is used)"
+    )
+
+
+def _place(url: URL) -> str:
     host = url.host or url.query.get("host") or "the default socket"
-    where = f"{host}:{url.port}" if url.port else f"{host}"
+    hosts = host if isinstance(host, str) else ", ".join(host)
+    return f"{hosts}:{url.port}" if url.port else hosts
+
+
+def _reason(url: URL, error: DBAPIError) -> str:
+    """The first line of what the driver says."""
     lines = [line.strip() for line in str(error.orig or "").splitlines() if line.strip()]
     reason = lines[0].removesuffix(".") if lines else type(error.orig).__name__
     password = url.password
-    if isinstance(password, str) and password:
-        reason = reason.replace(password, "***")
-    return DatabaseUnavailable(
-        f"cannot reach database {url.database!r} at {where} ({reason}); start it, "
-        "or mend PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an embedded "
-        "database is used)"
-    )
+    return reason.replace(password, "***") if isinstance(password, str) and password else reason
 
 
 def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
@@ -269,6 +338,8 @@ def migrate(engine: Engine) -> list[str]:
 
     config = _alembic_config()
     with transaction(engine) as connection:
+        # A large table takes its time.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
         config.attributes.update(connection=connection, on_version_apply=note)
         command.upgrade(config, "head")
@@ -305,17 +376,8 @@ def dagster_storage_url(url: str) -> str:
     Raises:
         BadDatabaseUrl: If ``url`` is not PostgreSQL's.
     """
-    parsed = _parsed(url, "psycopg2")
-    given = parsed.query.get("options", ())
-    options = [given] if isinstance(given, str) else list(given)
-    options.append(f"-csearch_path={DAGSTER_SCHEMA}")
-    changed = parsed.update_query_dict({"options": " ".join(options)})
-    # SQLAlchemy writes a space as "+", which libpq's own tools take for a plus.
-    return (
-        changed.render_as_string(hide_password=False)
-        .replace("+", "%20")
-        .replace("%20psycopg2", "+psycopg2", 1)
-    )
+    address = parse_database_address(url)
+    return address.as_text("postgresql+psycopg2", options=startup_options(DAGSTER_SCHEMA))
 
 
 def ensure_dagster_schema(engine: Engine) -> None:
