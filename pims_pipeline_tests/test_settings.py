@@ -164,9 +164,11 @@ def test_dagster_s_pages_are_beside_its_graphql(
 
 
 def test_dagster_gets_the_pipeline_s_database_with_the_driver_it_works_on() -> None:
-    url = load_settings().dagster_url("postgresql+psycopg://pims:pw@localhost:5433/pims?a=b")
+    url = load_settings().dagster_url(
+        "postgresql+psycopg://pims:pw@localhost:5433/pims?sslmode=disable"
+    )
 
-    assert url == "postgresql+psycopg2://pims:pw@localhost:5433/pims?a=b"
+    assert url == "postgresql+psycopg2://pims:pw@localhost:5433/pims?sslmode=disable"
 
 
 def test_dagster_gets_its_own_database_when_one_is_named(

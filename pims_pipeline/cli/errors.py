@@ -4,6 +4,7 @@ Imports nothing heavy: ``pims --help`` loads it. Errors that are not ``Explained
 fault of the program.
 """
 
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,10 +63,22 @@ def explained(error: Exception) -> click.ClickException:
         return Misused(str(error))
     if isinstance(error, Explained):
         return Refused(str(error))
+    if (reason := _refusal(error)) is not None:
+        return Refused(reason)
     return Refused(
         f"the program failed unexpectedly ({type(error).__name__}); "
         "run the command again with LOG_LEVEL=DEBUG to see where"
     )
+
+
+def _refusal(error: Exception) -> str | None:
+    """What the database refused for, where Dagster asked it and not we."""
+    # Whoever gets a driver's error has loaded SQLAlchemy.
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from pims_pipeline.store.conditions import explain  # noqa: PLC0415 - see above
+
+    return explain(error)
 
 
 def place_of(error: BaseException) -> str:

@@ -8,9 +8,8 @@ statements, and only advisory locks that end with their transaction.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -30,9 +29,9 @@ from sqlalchemy.exc import (
     OperationalError,
     TimeoutError,  # noqa: A004 - the pool's; the builtin is not used here
 )
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
-from pims_pipeline.domain.addresses import DatabaseAddress, parse_database_address
+from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.store.conditions import (
     OLD_SERVER,
@@ -58,6 +57,8 @@ ALERTS_LOCK = 5
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _POOL_TIMEOUT_SECONDS = 30
+_SCHEMA = "pims_schema"
+_SECONDS = "pims_statement_seconds"
 _RESTS_SINCE = "pims.rests_since"
 _OLDEST_SERVER = 150_000
 _DATA_EXCEPTION = "22"
@@ -106,27 +107,25 @@ def create_engine(
         BadDatabaseUrl: If ``url`` is none of these, or can be read in more than one way.
     """
     address = parse_database_address(url)
-    engine = sqlalchemy.create_engine(
-        address.as_text("postgresql+psycopg"),
+    engine = _engine(
+        sqlalchemy.make_url(address.as_text("postgresql+psycopg")),
+        {_SCHEMA: address.schema, _SECONDS: statement_seconds},
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=trusted_seconds == 0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
-        # Statements fail with rows of people in hand; parameters must not reach the logs.
-        hide_parameters=True,
-        connect_args=_connect_args(address),
     )
-    event.listen(engine, "handle_error", _leave_rows_out)
-    event.listen(engine, "connect", _check_server, insert=True)
-
-    event.listen(engine, "begin", partial(_begin, address.schema, statement_seconds))
     if trusted_seconds:
         _ping_after_rest(engine, trusted_seconds)
     return engine
 
 
-def _connect_args(address: DatabaseAddress) -> dict[str, Any]:
-    """What each connection is opened with; what the address says goes first."""
+def without_pool(engine: Engine) -> Engine:
+    """An engine like ``engine`` that opens a connection for each use, and closes it after that."""
+    return _engine(engine.url, engine.get_execution_options(), poolclass=NullPool)
+
+
+def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
     ours = {
         "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
         # A network that forgets idle connections must not end a run's liveness.
@@ -135,19 +134,34 @@ def _connect_args(address: DatabaseAddress) -> dict[str, Any]:
         "keepalives_count": 3,
         "application_name": "pims_pipeline",
     }
-    chosen = {name: value for name, value in ours.items() if name not in address.parameters}
-    # Transactions are begun by ``begin``, not by the driver, so that BEGIN carries settings.
-    return {**chosen, "prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
+    # What the address says goes first.
+    arguments = {name: value for name, value in ours.items() if name not in url.query}
+    # Transactions are begun by ``_begin``, not by the driver, so that BEGIN carries settings.
+    arguments |= {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
+    engine = sqlalchemy.create_engine(
+        url,
+        # Statements fail with rows of people in hand; parameters must not reach the logs.
+        hide_parameters=True,
+        connect_args=arguments,
+        execution_options=dict(options),
+        **pool,
+    )
+    event.listen(engine, "handle_error", _leave_rows_out)
+    event.listen(engine, "connect", _check_server, insert=True)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
-def _begin(schema: str, statement_seconds: float, connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
         return
     raw = connection.connection.dbapi_connection
     if isinstance(raw, psycopg.Connection) and not raw.autocommit:
         # Whoever worked without transactions left it so.
         raw.autocommit = True
-    connection.exec_driver_sql(begin_statement(schema, statement_seconds, _server_version(raw)))
+    statement = begin_statement(options[_SCHEMA], options[_SECONDS], _server_version(raw))
+    connection.exec_driver_sql(statement)
 
 
 def _server_version(connection: object) -> int:

@@ -69,7 +69,7 @@ def test_without_clinics_the_list_says_how_to_add_one(pims: Pims) -> None:
         ("maple-street", {"provider": "paper"}, "'paper' is not"),
         ("maple-street", {"name": "  "}, "--name is empty"),
         ("maple-street", {"base_url": "clinic.example"}, "not an address"),
-        ("maple-street", {"base_url": "https://clinic.example:port"}, "Port"),
+        ("maple-street", {"base_url": "https://clinic.example:port"}, "not an address"),
         ("maple-street", {"base_url": "http://clinic.example"}, "use https://"),
         ("maple-street", {"base_url": "https://me:secret@clinic.example"}, "leave them out"),
         ("taken", {}, "a clinic called 'taken' exists already"),

@@ -22,8 +22,8 @@ from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.credentials import put_credentials, read_credentials
 from pims_pipeline.store.database import (
-    _alembic_config,
     DatabaseRefused,
+    _alembic_config,
     check_migrated,
     create_engine,
     migrate,
