@@ -47,14 +47,15 @@ def begin_statement(schema: str, statement_seconds: float, server_version: int) 
         server_version: As libpq gives it, such as 150004.
     """
     settings = {
-        **_PINNED,
+        # Timeouts first: what they were set to may be over soon.
         **(_SINCE_17 if server_version >= _VERSION_17 else {}),
         "statement_timeout": f"{round(statement_seconds * 1000)}ms",
+        **_PINNED,
     }
     pinned = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in settings.items())
     return (
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
-        f'; SET LOCAL search_path = "{schema}", pg_temp{pinned}'
+        f'{pinned}; SET LOCAL search_path = "{schema}", pg_temp'
     )
 
 
