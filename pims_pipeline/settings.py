@@ -30,7 +30,12 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pims_pipeline.domain.addresses import EXAMPLE, BadDatabaseUrl, parse_database_address
+from pims_pipeline.domain.addresses import (
+    DEFAULT_SCHEMA,
+    EXAMPLE,
+    BadDatabaseUrl,
+    parse_database_address,
+)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LogFormat = Literal["console", "json"]
@@ -396,7 +401,9 @@ class Settings(BaseSettings):
         """
         url = self.dagster_postgres_url
         address = parse_database_address(url.get_secret_value() if url else database_url)
-        return address.as_text(_DAGSTER_SCHEME)
+        elsewhere = address.schema != DEFAULT_SCHEMA
+        options = (f"-csearch_path={address.schema}",) if elsewhere else ()
+        return address.as_text(_DAGSTER_SCHEME, options=options)
 
     def __repr__(self) -> str:
         """Which variables are set, without their values: any may hold a secret by mistake."""

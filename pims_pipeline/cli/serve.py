@@ -26,6 +26,8 @@ from pims_pipeline.store.tenancy import LOGIN_STATEMENT, check_api_role, let_api
 
 _CONNECTIONS = 10
 """Kept open to the database; under load as many again."""
+_STATEMENT_SECONDS = 30
+"""The longest that a client's question may keep the database busy."""
 _TRUSTED_SECONDS = 5
 """A connection used just before is used again without asking whether it is alive."""
 
@@ -99,7 +101,12 @@ def open_api(settings: Settings, url: str) -> Iterator[ApiContext]:
     """
     token = settings.metrics_token
     pages = settings.dagster_pages()
-    engine = create_engine(url, pool_size=_CONNECTIONS, trusted_seconds=_TRUSTED_SECONDS)
+    engine = create_engine(
+        url,
+        pool_size=_CONNECTIONS,
+        trusted_seconds=_TRUSTED_SECONDS,
+        statement_seconds=_STATEMENT_SECONDS,
+    )
     with closing(DagsterClient(settings.dagster_graphql_url or pages)) as dagster:
         try:
             check_migrated(engine)

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import psycopg
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+_DATA_EXCEPTION = "22"
 _UP_AND_AGAIN = "wait until it is up, then run this again"
 
 
@@ -247,3 +252,20 @@ def explain(error: BaseException) -> str | None:
                 return f"{whose}{sentence(condition, driver)}"
         each = each.__cause__ or each.__context__
     return None
+
+
+def leave_rows_out(context: ExceptionContext) -> None:
+    """Reword a server's error without its DETAIL and CONTEXT, which quote the failing row."""
+    shown, original = context.sqlalchemy_exception, context.original_exception
+    if not isinstance(shown, DBAPIError) or not isinstance(original, psycopg.Error):
+        return
+    said = original.diag
+    if said.sqlstate is None:
+        return
+    # A data exception quotes the value in its very first sentence.
+    quotes = said.sqlstate.startswith(_DATA_EXCEPTION)
+    sentence = "unacceptable value" if quotes else said.message_primary
+    place = ".".join(filter(None, (said.table_name, said.column_name, said.constraint_name)))
+    words = f"{sentence} [{said.sqlstate}{f' {place}' if place else ''}]"
+    original.args = (words,)
+    shown.args = (f"({type(original).__name__}) {words}",)

@@ -21,7 +21,6 @@ from alembic.config import Config
 from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, event, text
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
     DBAPIError,
@@ -38,6 +37,7 @@ from pims_pipeline.store.conditions import (
     WRONG_ENCODING,
     Condition,
     condition_of,
+    leave_rows_out,
     sentence,
 )
 from pims_pipeline.store.session_settings import (
@@ -61,7 +61,6 @@ _SCHEMA = "pims_schema"
 _SECONDS = "pims_statement_seconds"
 _RESTS_SINCE = "pims.rests_since"
 _OLDEST_SERVER = 150_000
-_DATA_EXCEPTION = "22"
 
 
 class DatabaseUnavailable(Explained):
@@ -146,7 +145,7 @@ def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
         execution_options=dict(options),
         **pool,
     )
-    event.listen(engine, "handle_error", _leave_rows_out)
+    event.listen(engine, "handle_error", leave_rows_out)
     event.listen(engine, "connect", _check_server, insert=True)
     event.listen(engine, "begin", _begin)
     return engine
@@ -156,7 +155,7 @@ def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("isolation_level") == "AUTOCOMMIT":
         return
-    raw = connection.connection.dbapi_connection
+    raw = connection.connection.driver_connection
     if isinstance(raw, psycopg.Connection) and not raw.autocommit:
         # Whoever worked without transactions left it so.
         raw.autocommit = True
@@ -164,13 +163,14 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(statement)
 
 
-def _server_version(connection: object) -> int:
+def _server_version(connection: Any) -> int:
     """As libpq gives it, such as 150004; known without asking the server."""
     return connection.info.server_version if isinstance(connection, psycopg.Connection) else 0
 
 
-def _check_server(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
     """Refuse a server that is too old, or keeps its text in no encoding or another."""
+    connection = record.driver_connection
     if not isinstance(connection, psycopg.Connection):
         return
     encoding = connection.info.parameter_status("server_encoding")
@@ -180,7 +180,7 @@ def _check_server(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> 
     elif encoding is not None and encoding != "UTF8":
         problem = WRONG_ENCODING
     if problem is not None:
-        connection.close()
+        opened.close()
         raise DatabaseRefused(problem)
 
 
@@ -204,23 +204,6 @@ def _ping_after_rest(engine: Engine, seconds: float) -> None:
 
     event.listen(engine, "checkin", note)
     event.listen(engine, "checkout", check)
-
-
-def _leave_rows_out(context: ExceptionContext) -> None:
-    """Reword a server's error without its DETAIL and CONTEXT, which quote the failing row."""
-    shown, original = context.sqlalchemy_exception, context.original_exception
-    if not isinstance(shown, DBAPIError) or not isinstance(original, psycopg.Error):
-        return
-    said = original.diag
-    if said.sqlstate is None:
-        return
-    # A data exception quotes the value in its very first sentence.
-    quotes = said.sqlstate.startswith(_DATA_EXCEPTION)
-    sentence = "unacceptable value" if quotes else said.message_primary
-    place = ".".join(filter(None, (said.table_name, said.column_name, said.constraint_name)))
-    words = f"{sentence} [{said.sqlstate}{f' {place}' if place else ''}]"
-    original.args = (words,)
-    shown.args = (f"({type(original).__name__}) {words}",)
 
 
 @contextmanager

@@ -161,7 +161,9 @@ def test_a_search_path_that_the_apis_role_gave_itself_breaks_nothing(
     name = str(engine.url.database)
     itself = sql.SQL("ALTER ROLE pims_api IN DATABASE {} ").format(sql.Identifier(name))
     with transaction(api_engine) as connection:
-        connection.execute(text(f'ALTER ROLE pims_api IN DATABASE "{name}" SET search_path = nowhere'))
+        connection.execute(
+            text(f'ALTER ROLE pims_api IN DATABASE "{name}" SET search_path = nowhere')
+        )
     api_engine.dispose()
     try:
         assert client.get("/ready").json() == ALL_WELL

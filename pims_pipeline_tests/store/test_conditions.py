@@ -129,12 +129,12 @@ def _refusal(url: str) -> str:
 def _statement(url: str, statement: str, undo: str) -> Iterator[None]:
     name = make_url(url).database
     assert name is not None
-    for_database = sql.SQL(statement).format(sql.Identifier(name))  # type: ignore[arg-type]  # the tests' own
+    for_database = sql.SQL(statement).format(sql.Identifier(name))
     _administer(url, for_database)
     try:
         yield
     finally:
-        _administer(url, sql.SQL(undo).format(sql.Identifier(name)))  # type: ignore[arg-type]  # as above
+        _administer(url, sql.SQL(undo).format(sql.Identifier(name)))
 
 
 def test_a_database_that_is_not_there_is_named(server_url: str) -> None:
