@@ -203,3 +203,23 @@ def test_an_unknown_clinic_cannot_be_deactivated(pims: Pims) -> None:
 
     assert done.exit_code == 2
     assert "unknown clinic 'elsewhere'; `pims clinics list`" in complaint(done)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://me:S3/cr3t@clinic.example",
+        "https://me:S3cr3t@h0rse@clinic.example",
+        "https://me:S3cr3t[@clinic.example",
+        "https://me:S3?cr3t@clinic.example",
+    ],
+)
+def test_no_piece_of_a_password_in_an_address_is_repeated(
+    pims: Pims, engine: Engine, base_url: str
+) -> None:
+    before = everything(engine)
+    done = pims(*add("maple-street", base_url=base_url))
+
+    assert done.exit_code == 2
+    assert not any(piece in done.output for piece in ("S3", "cr3t", "h0rse"))
+    assert everything(engine) == before
