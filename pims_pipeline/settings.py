@@ -11,6 +11,7 @@ gives and is explained to people in ``docs/settings.md``.
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,7 +27,15 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pims_pipeline.domain.addresses import (
+    DEFAULT_SCHEMA,
+    EXAMPLE,
+    BadDatabaseUrl,
+    parse_database_address,
+)
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LogFormat = Literal["console", "json"]
@@ -34,9 +43,9 @@ LogFormat = Literal["console", "json"]
 _KEY_BYTES = 32
 _SHORTEST_TOKEN = 16
 _KEY_COMMAND = "openssl rand -base64 32"
-_DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2")
 _DAGSTER_PAGES = "http://127.0.0.1:3000"
 """Where ``pims up`` serves them unless told otherwise."""
+_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?")
 _DAGSTER_SCHEME = "postgresql+psycopg2"
 """Under SQLAlchemy 2.1 a bare ``postgresql://`` means psycopg 3, on which Dagster's storage
 fails."""
@@ -79,18 +88,27 @@ def _checked_key(key: SecretStr) -> SecretStr:
 
 def _checked_database_url(url: SecretStr) -> SecretStr:
     text = url.get_secret_value().strip()
-    scheme, separator, rest = text.partition("://")
-    if scheme not in _DATABASE_SCHEMES or not separator or not rest.strip("/"):
-        raise ValueError("not a PostgreSQL address")
+    parse_database_address(text)
     return SecretStr(text)
 
 
 def _checked_web_address(url: str) -> str:
-    parts = urlsplit(url.strip())
+    url = url.strip()
+    parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("not a web address")
     parts.port  # noqa: B018 - raises ValueError when it is no port
-    return url.strip()
+    user, _, place = parts.netloc.rpartition("@")
+    # Whatever else has an "@" begins with a user or password that was not percent-encoded.
+    if "@" in user or "@" in parts.path or not _PLACE.fullmatch(place):
+        raise ValueError("not a web address")
+    return url
+
+
+def _checked_public_address(url: str) -> str:
+    if "@" in url:
+        raise ValueError("not a web address without a user")
+    return _checked_web_address(url)
 
 
 def _checked_secret_address(url: SecretStr) -> SecretStr:
@@ -165,8 +183,9 @@ def default_partition_start(today: date) -> date:
 
 _Key = Annotated[SecretStr, AfterValidator(_checked_key)]
 _WebAddress = Annotated[str, AfterValidator(_checked_web_address)]
+_PublicAddress = Annotated[str, AfterValidator(_checked_public_address)]
 _DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
-_DATABASE_MEANING = "a PostgreSQL address such as postgresql://user:password@host:5432/database"
+_DATABASE_MEANING = f"a PostgreSQL address such as {EXAMPLE}"
 _KEY_MEANING = f"32 random bytes in base64; make one with: {_KEY_COMMAND}"
 
 
@@ -342,7 +361,7 @@ class Settings(BaseSettings):
         validation_alias="AXIOM_DATASET",
         description="the name of a dataset",
     )
-    axiom_url: _WebAddress | None = Field(
+    axiom_url: _PublicAddress | None = Field(
         default=None,
         validation_alias="AXIOM_URL",
         description="a web address such as https://api.axiom.co",
@@ -411,8 +430,17 @@ class Settings(BaseSettings):
                 used unless ``DAGSTER_POSTGRES_URL`` names another.
         """
         url = self.dagster_postgres_url
-        address = (url.get_secret_value() if url else database_url).partition("://")[2]
-        return f"{_DAGSTER_SCHEME}://{address}"
+        address = parse_database_address(url.get_secret_value() if url else database_url)
+        elsewhere = address.schema != DEFAULT_SCHEMA
+        options = (f"-csearch_path={address.schema}",) if elsewhere else ()
+        return address.as_text(_DAGSTER_SCHEME, options=options)
+
+    def __repr__(self) -> str:
+        """Which variables are set, without their values: any may hold a secret by mistake."""
+        names = variable_names()
+        return f"Settings({', '.join(names[each] for each in sorted(self.model_fields_set))})"
+
+    __str__ = __repr__
 
 
 def variable_names() -> dict[str, str]:
@@ -433,13 +461,19 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
+        wrong = {str(each["loc"][0]): _said(each) for each in error.errors(include_input=False)}
     # Raised outside the handler, so that no traceback can reach the values that were refused.
-    raise SettingsError(_problem(variable) for variable in wrong)
+    raise SettingsError(_problem(variable, said) for variable, said in wrong.items())
 
 
-def _problem(variable: str) -> str:
+def _said(error: ErrorDetails) -> str | None:
+    """What is wrong with the value, where that is known and does not repeat it."""
+    cause = error.get("ctx", {}).get("error")
+    return cause.problem if isinstance(cause, BadDatabaseUrl) else None
+
+
+def _problem(variable: str, said: str | None) -> str:
     field = next(
         each for each in Settings.model_fields.values() if each.validation_alias == variable
     )
-    return f"{variable} must be {field.description}"
+    return f"{variable} must be {field.description}{f'; it {said}' if said else ''}"

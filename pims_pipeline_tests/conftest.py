@@ -165,6 +165,10 @@ _SHAPE = """
 """Everything of a database but its rows."""
 
 
+_LOGS = frozenset({"case_events", "credential_access_log"})
+"""Tables that refuse to be emptied."""
+
+
 def _shape(connection: "psycopg.Connection[tuple[str, ...]]") -> str:
     row = connection.execute(_SHAPE).fetchone()
     assert row is not None
@@ -175,10 +179,14 @@ def _empty(connection: "psycopg.Connection[tuple[str, ...]]") -> None:
     """Remove every row, those of the append-only logs too, and count from one again."""
     for table in metadata.sorted_tables:
         name = sql.Identifier(table.name)
-        # Triggers and foreign keys have no say, nor has the order.
-        connection.execute(
-            sql.SQL("SET session_replication_role = replica; DELETE FROM {}").format(name)
-        )
+        # Other triggers and foreign keys have no say, nor has the order.
+        delete = sql.SQL("SET session_replication_role = replica; DELETE FROM {}").format(name)
+        if table.name in _LOGS:
+            switch = sql.SQL("ALTER TABLE {} {} TRIGGER append_only")
+            off = switch.format(name, sql.SQL("DISABLE"))
+            on = switch.format(name, sql.SQL("ENABLE ALWAYS"))
+            delete = sql.SQL("; ").join((off, delete, on))
+        connection.execute(delete)
         for column in table.columns:
             if column.identity is not None:
                 restart = "ALTER TABLE {} ALTER COLUMN {} RESTART"

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from pims_pipeline.settings import (
     Settings,
@@ -164,9 +165,11 @@ def test_dagster_s_pages_are_beside_its_graphql(
 
 
 def test_dagster_gets_the_pipeline_s_database_with_the_driver_it_works_on() -> None:
-    url = load_settings().dagster_url("postgresql+psycopg://pims:pw@localhost:5433/pims?a=b")
+    url = load_settings().dagster_url(
+        "postgresql+psycopg://pims:pw@localhost:5433/pims?sslmode=disable"
+    )
 
-    assert url == "postgresql+psycopg2://pims:pw@localhost:5433/pims?a=b"
+    assert url == "postgresql+psycopg2://pims:pw@localhost:5433/pims?sslmode=disable"
 
 
 def test_dagster_gets_its_own_database_when_one_is_named(
@@ -177,6 +180,53 @@ def test_dagster_gets_its_own_database_when_one_is_named(
     url = settings.dagster_url("postgresql://pims:pw@localhost/pims")
 
     assert url == "postgresql+psycopg2://dagster:pw@other/dagster"
+
+
+def test_dagster_s_own_database_keeps_the_schema_and_options_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = "postgres://dagster:pw@other/dagster?options=-csearch_path%3Druns%20-cjit%3Doff"
+    settings = loaded(monkeypatch, DAGSTER_POSTGRES_URL=given)
+
+    url = make_url(settings.dagster_url("postgresql://pims:pw@localhost/pims"))
+
+    assert url.query == {"options": "-cjit=off -csearch_path=runs"}
+
+
+def test_an_address_that_other_programs_wrote_is_refused_with_what_to_write() -> None:
+    [problem] = problems(PIMS_DATABASE_URL=f"{DATABASE}&connection_limit=1", ENCRYPTION_KEY=KEY)
+
+    assert problem.startswith("PIMS_DATABASE_URL must be a PostgreSQL address such as ")
+    assert "it has the parameter connection_limit; remove it" in problem
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DAGSTER_GRAPHQL_URL", "https://me:hunter/2@dagster.example/graphql"),
+        ("DAGSTER_GRAPHQL_URL", "https://me:hunter@2@dagster.example/graphql"),
+        ("AXIOM_URL", "https://me:hunter2@axiom.example"),
+        ("PIMS_CORS_ORIGINS", "https://me:hunter2@app.example"),
+    ],
+)
+def test_a_web_address_that_may_show_a_password_is_refused(variable: str, value: str) -> None:
+    [problem] = problems(**{variable: value})
+
+    assert problem.startswith(f"{variable} must be ")
+    assert "hunter" not in problem
+
+
+def test_the_settings_are_printed_as_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = loaded(
+        monkeypatch,
+        DAGSTER_GRAPHQL_URL="https://me:hunter2@dagster.example",
+        SLACK_BOT_TOKEN=SLACK_TOKEN,
+        SLACK_CHANNEL="hunter2-in-the-wrong-place",
+    )
+
+    assert repr(settings) == ("Settings(DAGSTER_GRAPHQL_URL, SLACK_BOT_TOKEN, SLACK_CHANNEL)")
+    assert str(settings) == repr(settings)
 
 
 @pytest.mark.parametrize(

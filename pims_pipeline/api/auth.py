@@ -41,7 +41,7 @@ from pims_pipeline.api.errors import (
 from pims_pipeline.api.limits import Limits
 from pims_pipeline.domain.api_keys import hash_of, permits, prefix_of
 from pims_pipeline.store.api_keys import StoredApiKey, find_api_key, note_api_key_use
-from pims_pipeline.store.database import single_statements
+from pims_pipeline.store.database import transaction
 from pims_pipeline.store.tenancy import begun_transaction
 
 HEADER = "X-API-Key"
@@ -102,7 +102,7 @@ class Guard(SecurityBase):
     def admit(self, request: Request) -> Caller:
         """The caller of ``request``; asks the database in this thread."""
         attempt = _attempt(request)
-        with single_statements(attempt.context.engine) as connection:
+        with transaction(attempt.context.engine) as connection:
             return self._let_in(attempt, connection, find_api_key(connection, attempt.prefix))
 
     @contextmanager

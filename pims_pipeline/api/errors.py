@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.redaction import redact_text
-from pims_pipeline.store.database import DatabaseUnavailable
+from pims_pipeline.store.database import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.sync.results import utc_text
 
 MISSING_KEY: Final = "Missing X-API-Key header"
@@ -115,11 +115,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
-    # Its words name the host, which is no business of clients.
+    # Its words name the host, which is no business of clients; the condition alone does not.
     _log.warning("database_unavailable", reason=str(error))
+    words = DATABASE_UNAVAILABLE
+    if isinstance(error, DatabaseRefused):
+        words = f"The database is not available: {error.what}; try again later"
     return error_response(
         503,
-        DATABASE_UNAVAILABLE,
+        words,
         now=_now(request),
         headers={"Retry-After": str(DATABASE_RETRY_SECONDS)},
     )

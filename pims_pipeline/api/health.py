@@ -18,8 +18,10 @@ from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
 from pims_pipeline.api.probes import PROBE_SECONDS, Probe
 from pims_pipeline.store.database import (
     DatabaseNotMigrated,
+    DatabaseRefused,
     DatabaseUnavailable,
     check_migrated,
+    without_pool,
 )
 from pims_pipeline.store.tenancy import WrongApiRole, check_api_role
 
@@ -64,7 +66,8 @@ class Readiness:
         """Check nothing yet."""
         self._stopping = context.stopping
         self._probes = {
-            "database": Probe("database", partial(check_api_role, context.engine)),
+            # A connection opened now: those of the pool may work long after new ones are refused.
+            "database": Probe("database", partial(check_api_role, without_pool(context.engine))),
             "migrations": Probe("migrations", partial(check_migrated, context.engine)),
             "dagster": Probe("dagster", context.dagster.check),
         }
@@ -87,6 +90,8 @@ async def _check(probe: Probe[None]) -> Check:
 
 
 def _detail(error: Exception) -> str:
+    if isinstance(error, DatabaseRefused):
+        return error.what
     return next((detail for kind, detail in _DETAILS.items() if isinstance(error, kind)), _UNKNOWN)
 
 

@@ -57,14 +57,16 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
 
 def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:  # noqa: ARG001 - click's signature
     """``url``, if passwords may be sent there."""
-    parts = None
-    with typed():
+    try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is no port
+    except ValueError:
+        # Its words quote what stands at the port's place, perhaps a piece of a password.
+        raise Misused("--base-url is not an address such as https://clinic.example") from None
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise Misused("--base-url is not an address such as https://clinic.example")
-    if parts.username or parts.password:
+    if "@" in url:
         raise Misused(
             "--base-url holds a user or password; leave them out, and enter them with "
             "`pims credentials set`"

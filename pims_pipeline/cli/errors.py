@@ -66,10 +66,22 @@ def explained(error: Exception) -> click.ClickException:
         return Misused(str(error))
     if isinstance(error, Explained):
         return Refused(str(error))
+    if (reason := _refusal(error)) is not None:
+        return Refused(reason)
     return Refused(
         f"the program failed unexpectedly ({type(error).__name__}); "
         "run the command again with LOG_LEVEL=DEBUG to see where"
     )
+
+
+def _refusal(error: Exception) -> str | None:
+    """What the database refused for, where Dagster asked it and not we."""
+    # Whoever gets a driver's error has loaded SQLAlchemy.
+    if "sqlalchemy" not in sys.modules:
+        return None
+    from pims_pipeline.store.conditions import explain  # noqa: PLC0415 - see above
+
+    return explain(error)
 
 
 def place_of(error: BaseException) -> str:

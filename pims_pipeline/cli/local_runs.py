@@ -15,13 +15,22 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.credentials import credential_status
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database import (
+    DatabaseNotMigrated,
+    DatabaseRefused,
+    DatabaseUnavailable,
+    transaction,
+)
 from pims_pipeline.sync.results import PHASES_OF, SyncScope
 from pims_pipeline.sync.run_tags import JOB_OF
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
 
+_EXPLAINED = frozenset(
+    each.__name__ for each in (DatabaseUnavailable, DatabaseRefused, DatabaseNotMigrated)
+)
+"""Errors that speak for themselves, by the names that Dagster keeps of them."""
 _STOPPED = "it was stopped; the next sync does what was left"
 
 
@@ -129,9 +138,33 @@ def _problem(instance: "DagsterInstance", run_id: str) -> str:
         error = end.dagster_event.job_failure_data.error if end.dagster_event else None
         if error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__:
             return _STOPPED
+    if (reason := _reason(instance, run_id)) is not None:
+        return reason
     if checks := failed_checks(instance, run_id):
         return f"failed checks: {', '.join(checks)}; run {run_id} in Dagster's pages tells more"
     return f"run {run_id} failed; Dagster's pages (`pims up`) or LOG_LEVEL=DEBUG tell more"
+
+
+def _reason(instance: "DagsterInstance", run_id: str) -> str | None:
+    """What the first failed step says by itself: a phase's report, or that of our own errors.
+
+    A phase that cannot write has no audit, and a check that cannot read has a name alone.
+    """
+    from dagster import DagsterEventType  # noqa: PLC0415 - costs seconds
+
+    for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
+        event = entry.dagster_event
+        if event is None:
+            continue
+        failure = event.step_failure_data
+        if failure.user_failure_data is not None and failure.user_failure_data.description:
+            return failure.user_failure_data.description
+        error = failure.error
+        while error is not None:
+            if error.cls_name in _EXPLAINED:
+                return error.message.partition(": ")[2].strip()
+            error = error.cause
+    return None
 
 
 def local_definitions(store: Store) -> "Definitions":

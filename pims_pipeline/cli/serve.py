@@ -25,6 +25,8 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
 from pims_pipeline.store.tenancy import LOGIN_STATEMENT, check_api_role, let_api_log_in
 
+_STATEMENT_SECONDS = 30
+"""The longest that a client's question may keep the database busy."""
 _TRUSTED_SECONDS = 5
 """A connection used just before is used again without asking whether it is alive."""
 
@@ -103,6 +105,7 @@ def open_api(settings: Settings, url: str) -> Iterator[ApiContext]:
         pool_size=settings.database_pool_size,
         lock_seconds=settings.lock_timeout_seconds,
         trusted_seconds=_TRUSTED_SECONDS,
+        statement_seconds=_STATEMENT_SECONDS,
     )
     with closing(DagsterClient(settings.dagster_graphql_url or pages)) as dagster:
         try:

@@ -1,8 +1,7 @@
 """The way to the database: engine, transactions, locks, migrations, Dagster's schema.
 
-``transaction()`` is the only place in the project that commits; ``single_statements()`` is for
-looks of one statement, where there is nothing to keep together. What is read and written stands
-in the modules named after each noun.
+``transaction()`` is the only place in the project that commits. What is read and written stands
+in the modules named after each noun; what a refusal of the database is called, in ``conditions``.
 
 Everything here works through a pooler in transaction mode: no session state, no prepared
 statements, and only advisory locks that end with their transaction.
@@ -22,24 +21,35 @@ from alembic.config import Config
 from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, event, text
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     DisconnectionError,
     OperationalError,
     TimeoutError,  # noqa: A004 - the pool's; the builtin is not used here
 )
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
+from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.store.conditions import (
+    OLD_SERVER,
+    WRONG_ENCODING,
+    Condition,
+    condition_of,
+    leave_rows_out,
+    sentence,
+)
 from pims_pipeline.store.lock_limits import (
     DEFAULT_LOCK_SECONDS,
     LOCK_OPTION,
     is_lock_timeout,
-    limit_lock_waits,
     lock_timeout,
+)
+from pims_pipeline.store.session_settings import (
+    STATEMENT_SECONDS,
+    begin_statement,
+    startup_options,
 )
 
 VERSION_TABLE = "pims_alembic_version"
@@ -60,35 +70,33 @@ MIGRATION_LOCK_SECONDS = 300.0
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _POOL_TIMEOUT_SECONDS = 30.0
+_SCHEMA = "pims_schema"
+_SECONDS = "pims_statement_seconds"
 _RESTS_SINCE = "pims.rests_since"
-_POSTGRES_NAMES = frozenset({"postgres", "postgresql"})
-_DATA_EXCEPTION = "22"
-
-
-class BadDatabaseUrl(Explained, ValueError):
-    """The text is not a PostgreSQL address. It is never shown: it may hold a password."""
+_OLDEST_SERVER = 150_000
 
 
 class DatabaseUnavailable(Explained):
     """The database does not answer, or not us."""
 
 
+class DatabaseRefused(DatabaseUnavailable):
+    """The database is there, and refuses for a reason that has a name.
+
+    Attributes:
+        what: The reason alone, without names of hosts, roles or tables: for anybody.
+        passes: Whether the same transaction may well succeed a moment later.
+    """
+
+    def __init__(self, condition: Condition, error: object = None, *, where: str = "") -> None:
+        """Say what ``condition`` is, with the code and words of the driver's ``error``."""
+        self.what = condition.what
+        self.passes = condition.passes
+        super().__init__(where + sentence(condition, error))
+
+
 class DatabaseNotMigrated(Explained):
     """The tables are not the ones that this version of the program works with."""
-
-
-def _parsed(url: str, driver: str) -> URL:
-    refusal = BadDatabaseUrl(
-        "the database URL is not one of PostgreSQL; "
-        "write postgresql://user:password@host:5432/database"
-    )
-    try:
-        parsed = sqlalchemy.make_url(url)
-    except (ArgumentError, ValueError):
-        raise refusal from None
-    if parsed.drivername.partition("+")[0] not in _POSTGRES_NAMES:
-        raise refusal
-    return parsed.set(drivername=f"postgresql+{driver}")
 
 
 class PoolExhausted(DatabaseUnavailable):
@@ -102,8 +110,11 @@ def create_engine(
     pool_timeout_seconds: float = _POOL_TIMEOUT_SECONDS,
     lock_seconds: float = DEFAULT_LOCK_SECONDS,
     trusted_seconds: float = 0,
+    statement_seconds: float = STATEMENT_SECONDS,
 ) -> Engine:
     """An engine that speaks psycopg 3. Connects to nothing yet.
+
+    Each transaction begins with the settings of ``session_settings``, whatever the role's are.
 
     Args:
         url: ``postgres://``, ``postgresql://`` or ``postgresql+psycopg://``.
@@ -112,33 +123,93 @@ def create_engine(
         lock_seconds: How long a transaction waits for another session's lock.
         trusted_seconds: How long after its last use a connection is taken to be alive, and is
             used without asking it. If it is not, that use fails as ``DatabaseUnavailable``.
+        statement_seconds: The longest that a statement may take.
 
     Raises:
-        BadDatabaseUrl: If ``url`` is none of these.
+        BadDatabaseUrl: If ``url`` is none of these, or can be read in more than one way.
     """
-    engine = sqlalchemy.create_engine(
-        _parsed(url, "psycopg"),
+    address = parse_database_address(url)
+    engine = _engine(
+        sqlalchemy.make_url(address.as_text("postgresql+psycopg")),
+        {_SCHEMA: address.schema, _SECONDS: statement_seconds, LOCK_OPTION: lock_seconds},
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=trusted_seconds == 0,
         pool_timeout=pool_timeout_seconds,
-        execution_options={LOCK_OPTION: lock_seconds},
-        # Statements fail with rows of people in hand; parameters must not reach the logs.
-        hide_parameters=True,
-        connect_args={
-            "prepare_threshold": None,
-            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-            # A network that forgets idle connections must not leave a statement waiting.
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "application_name": "pims_pipeline",
-        },
     )
-    event.listen(engine, "handle_error", _leave_rows_out)
     if trusted_seconds:
         _ping_after_rest(engine, trusted_seconds)
     return engine
+
+
+def without_pool(engine: Engine) -> Engine:
+    """An engine like ``engine`` that opens a connection for each use, and closes it after that."""
+    return _engine(engine.url, engine.get_execution_options(), poolclass=NullPool)
+
+
+def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
+    ours = {
+        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+        # A network that forgets idle connections must not leave a statement waiting.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "application_name": "pims_pipeline",
+    }
+    # What the address says goes first.
+    arguments = {name: value for name, value in ours.items() if name not in url.query}
+    # Transactions are begun by ``_begin``, not by the driver, so that BEGIN carries settings.
+    arguments |= {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
+    engine = sqlalchemy.create_engine(
+        url,
+        # Statements fail with rows of people in hand; parameters must not reach the logs.
+        hide_parameters=True,
+        connect_args=arguments,
+        execution_options=dict(options),
+        **pool,
+    )
+    event.listen(engine, "handle_error", leave_rows_out)
+    event.listen(engine, "connect", _check_server, insert=True)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
+        return
+    raw = connection.connection.driver_connection
+    if isinstance(raw, psycopg.Connection) and not raw.autocommit:
+        # Whoever worked without transactions left it so.
+        raw.autocommit = True
+    statement = begin_statement(
+        options[_SCHEMA],
+        statement_seconds=options[_SECONDS],
+        lock_seconds=options[LOCK_OPTION],
+        server_version=_server_version(raw),
+    )
+    connection.exec_driver_sql(statement)
+
+
+def _server_version(connection: Any) -> int:
+    """As libpq gives it, such as 150004; known without asking the server."""
+    return connection.info.server_version if isinstance(connection, psycopg.Connection) else 0
+
+
+def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    """Refuse a server that is too old, or keeps its text in no encoding or another."""
+    connection = record.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        return
+    encoding = connection.info.parameter_status("server_encoding")
+    problem = None
+    if _server_version(connection) < _OLDEST_SERVER:
+        problem = OLD_SERVER
+    elif encoding is not None and encoding != "UTF8":
+        problem = WRONG_ENCODING
+    if problem is not None:
+        opened.close()
+        raise DatabaseRefused(problem)
 
 
 def _ping_after_rest(engine: Engine, seconds: float) -> None:
@@ -163,23 +234,6 @@ def _ping_after_rest(engine: Engine, seconds: float) -> None:
     event.listen(engine, "checkout", check)
 
 
-def _leave_rows_out(context: ExceptionContext) -> None:
-    """Reword a server's error without its DETAIL and CONTEXT, which quote the failing row."""
-    shown, original = context.sqlalchemy_exception, context.original_exception
-    if not isinstance(shown, DBAPIError) or not isinstance(original, psycopg.Error):
-        return
-    said = original.diag
-    if said.sqlstate is None:
-        return
-    # A data exception quotes the value in its very first sentence.
-    quotes = said.sqlstate.startswith(_DATA_EXCEPTION)
-    sentence = "unacceptable value" if quotes else said.message_primary
-    place = ".".join(filter(None, (said.table_name, said.column_name, said.constraint_name)))
-    words = f"{sentence} [{said.sqlstate}{f' {place}' if place else ''}]"
-    original.args = (words,)
-    shown.args = (f"({type(original).__name__}) {words}",)
-
-
 @contextmanager
 def transaction(engine: Engine, *, lock_seconds: float | None = None) -> Iterator[Connection]:
     """A connection in a transaction that commits at the end, or rolls back on any error.
@@ -198,27 +252,14 @@ def transaction(engine: Engine, *, lock_seconds: float | None = None) -> Iterato
     """
     seconds = lock_seconds or engine.get_execution_options()[LOCK_OPTION]
     with _connected(engine) as connection:
+        connection.execution_options(**{LOCK_OPTION: seconds})
         try:
             with connection.begin():
-                limit_lock_waits(connection, seconds)
                 yield connection
         except DBAPIError as error:
             if is_lock_timeout(error):
                 raise lock_timeout(connection, error, seconds, _LOCKED) from None
             raise
-
-
-@contextmanager
-def single_statements(engine: Engine) -> Iterator[Connection]:
-    """A connection on which each statement is a transaction of its own.
-
-    For one look at the database by many clients: it spares two of three ways there.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
-    """
-    with _connected(engine) as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
@@ -237,25 +278,50 @@ def _connected(engine: Engine) -> Iterator[Connection]:
         with connection:
             yield connection
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise unavailable(engine.url, error) from None
-        raise
+        named = _named(engine.url, error)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _named(url: URL, error: DBAPIError) -> DatabaseUnavailable | None:
+    """What to raise in place of an error of an open connection, if it is a known condition."""
+    condition = condition_of(error.orig)
+    if condition is not None:
+        return DatabaseRefused(condition, error.orig)
+    if error.connection_invalidated:
+        return DatabaseUnavailable(
+            f"lost the connection to database {url.database!r} at {_place(url)} "
+            f"({_reason(url, error)}); check that it is up, then run this again"
+        )
+    return None
 
 
 def unavailable(url: URL, error: DBAPIError) -> DatabaseUnavailable:
-    """What to raise when ``error`` says that the database does not answer; no password."""
+    """What to raise when a connection cannot be opened; without a password."""
+    condition = condition_of(error.orig)
+    if condition is not None:
+        where = f"cannot use database {url.database!r} at {_place(url)}: "
+        return DatabaseRefused(condition, error.orig, where=where)
+    return DatabaseUnavailable(
+        f"cannot reach database {url.database!r} at {_place(url)} ({_reason(url, error)}); start "
+        "it, or correct PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an "
+        "embedded database is used)"
+    )
+
+
+def _place(url: URL) -> str:
     host = url.host or url.query.get("host") or "the default socket"
-    where = f"{host}:{url.port}" if url.port else f"{host}"
+    hosts = host if isinstance(host, str) else ", ".join(host)
+    return f"{hosts}:{url.port}" if url.port else hosts
+
+
+def _reason(url: URL, error: DBAPIError) -> str:
+    """The first line of what the driver says."""
     lines = [line.strip() for line in str(error.orig or "").splitlines() if line.strip()]
     reason = lines[0].removesuffix(".") if lines else type(error.orig).__name__
     password = url.password
-    if isinstance(password, str) and password:
-        reason = reason.replace(password, "***")
-    return DatabaseUnavailable(
-        f"cannot reach database {url.database!r} at {where} ({reason}); start it, "
-        "or mend PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an embedded "
-        "database is used)"
-    )
+    return reason.replace(password, "***") if isinstance(password, str) and password else reason
 
 
 def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
@@ -300,6 +366,8 @@ def migrate(engine: Engine) -> list[str]:
 
     config = _alembic_config()
     with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
+        # A large table takes its time.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
         config.attributes.update(connection=connection, on_version_apply=note)
         command.upgrade(config, "head")
@@ -336,17 +404,8 @@ def dagster_storage_url(url: str) -> str:
     Raises:
         BadDatabaseUrl: If ``url`` is not PostgreSQL's.
     """
-    parsed = _parsed(url, "psycopg2")
-    given = parsed.query.get("options", ())
-    options = [given] if isinstance(given, str) else list(given)
-    options.append(f"-csearch_path={DAGSTER_SCHEMA}")
-    changed = parsed.update_query_dict({"options": " ".join(options)})
-    # SQLAlchemy writes a space as "+", which libpq's own tools take for a plus.
-    return (
-        changed.render_as_string(hide_password=False)
-        .replace("+", "%20")
-        .replace("%20psycopg2", "+psycopg2", 1)
-    )
+    address = parse_database_address(url)
+    return address.as_text("postgresql+psycopg2", options=startup_options(DAGSTER_SCHEMA))
 
 
 def ensure_dagster_schema(engine: Engine) -> None:

@@ -28,12 +28,6 @@ class LockTimeout(Explained):
     """Another session holds a lock for longer than we wait for it; nothing was written."""
 
 
-def limit_lock_waits(connection: Connection, seconds: float) -> None:
-    """From now to the transaction's end, wait for no lock longer than ``seconds``."""
-    milliseconds = max(1, round(seconds * 1000))
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
-
-
 def is_lock_timeout(error: DBAPIError) -> bool:
     """Whether a statement was ended because its wait for a lock reached the limit."""
     original = error.orig

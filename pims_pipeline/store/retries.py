@@ -14,16 +14,19 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.store.database import DatabaseUnavailable, PoolExhausted, transaction
+from pims_pipeline.store.database import (
+    DatabaseRefused,
+    DatabaseUnavailable,
+    PoolExhausted,
+    transaction,
+)
 
 TRIES = 6
 MOST_SECONDS = 30.0
 """No further try begins after that long."""
 
 _LOSES = {"40001": "serialization failure", "40P01": "deadlock"}
-_GOING_AWAY = "57P"
 _NO_CONNECTION = "08"
-_TOO_MANY = "53300"
 
 Done = TypeVar("Done")
 
@@ -74,11 +77,13 @@ def passes(error: Exception) -> bool:
     if isinstance(error, PoolExhausted):
         # We waited for a connection of our own; that was long enough.
         return False
+    if isinstance(error, DatabaseRefused):
+        return error.passes
     code = _code(error)
     if code is None:
         # A connection that cannot be opened, or breaks, seldom comes with a code.
         return isinstance(error, DatabaseUnavailable)
-    return code in {*_LOSES, _TOO_MANY} or code.startswith((_GOING_AWAY, _NO_CONNECTION))
+    return code in _LOSES or code.startswith(_NO_CONNECTION)
 
 
 def _code(error: BaseException | None) -> str | None:

@@ -8,12 +8,12 @@ see more is refused. The pipeline and the terminal work on all clinics, as the o
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
-import sqlalchemy
-from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy import Connection, Engine, text
 
+from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.tables import metadata
@@ -97,17 +97,8 @@ def api_url(url: str) -> str:
 
     For servers that trust whoever reaches them, as the embedded one does.
     """
-    owners = sqlalchemy.make_url(url)
-    apis = URL.create(
-        "postgresql",
-        username=API_ROLE,
-        host=owners.host,
-        port=owners.port,
-        database=owners.database,
-        query=owners.query,
-    )
-    # SQLAlchemy writes a space as "+", which libpq's own tools take for a plus.
-    return apis.render_as_string(hide_password=False).replace("+", "%20")
+    owners = parse_database_address(url)
+    return replace(owners, user=API_ROLE, password=None).as_text("postgresql")
 
 
 def let_api_log_in(engine: Engine) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine
+from psycopg import sql
+from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
@@ -16,6 +17,7 @@ from pims_pipeline_tests.api.surroundings import (
     client_of,
     context_of,
 )
+from pims_pipeline_tests.conftest import _administer
 
 OK = {"status": "ok"}
 CHECKS = {"database": OK, "migrations": OK, "dagster": OK}
@@ -136,3 +138,36 @@ def test_each_probe_is_documented_with_an_example(client: TestClient) -> None:
     }
     assert examples.keys() == {("/health", "200"), ("/ready", "200"), ("/ready", "503")}
     assert examples["/ready", "200"] == ALL_WELL
+
+
+def test_readiness_is_asked_on_a_connection_that_is_opened_for_it(
+    engine: Engine, context: ApiContext, client: TestClient, database_url: str
+) -> None:
+    # Connections that are open already go on working; only new ones are refused.
+    assert client.get("/ready").json() == ALL_WELL
+    name = sql.Identifier(str(engine.url.database))
+    _administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))
+    try:
+        checks = client_of(create_app(context)).get("/ready").json()["checks"]
+    finally:
+        _administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(name))
+    full = failed("the database has no connection left")
+    assert checks == {"database": full, "migrations": OK, "dagster": OK}
+
+
+def test_a_search_path_that_the_apis_role_gave_itself_breaks_nothing(
+    api_engine: Engine, client: TestClient, engine: Engine, database_url: str
+) -> None:
+    name = str(engine.url.database)
+    itself = sql.SQL("ALTER ROLE pims_api IN DATABASE {} ").format(sql.Identifier(name))
+    with transaction(api_engine) as connection:
+        connection.execute(
+            text(f'ALTER ROLE pims_api IN DATABASE "{name}" SET search_path = nowhere')
+        )
+    api_engine.dispose()
+    try:
+        assert client.get("/ready").json() == ALL_WELL
+        with transaction(api_engine) as connection:
+            assert connection.scalar(text("SELECT count(*) FROM cases")) == 0
+    finally:
+        _administer(database_url, itself + sql.SQL("RESET ALL"))

@@ -69,7 +69,7 @@ def test_without_clinics_the_list_says_how_to_add_one(pims: Pims) -> None:
         ("maple-street", {"provider": "paper"}, "'paper' is not"),
         ("maple-street", {"name": "  "}, "--name is empty"),
         ("maple-street", {"base_url": "clinic.example"}, "not an address"),
-        ("maple-street", {"base_url": "https://clinic.example:port"}, "Port"),
+        ("maple-street", {"base_url": "https://clinic.example:port"}, "not an address"),
         ("maple-street", {"base_url": "http://clinic.example"}, "use https://"),
         ("maple-street", {"base_url": "https://me:secret@clinic.example"}, "leave them out"),
         ("taken", {}, "a clinic called 'taken' exists already"),
@@ -203,3 +203,23 @@ def test_an_unknown_clinic_cannot_be_deactivated(pims: Pims) -> None:
 
     assert done.exit_code == 2
     assert "unknown clinic 'elsewhere'; `pims clinics list`" in complaint(done)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://me:S3/cr3t@clinic.example",
+        "https://me:S3cr3t@h0rse@clinic.example",
+        "https://me:S3cr3t[@clinic.example",
+        "https://me:S3?cr3t@clinic.example",
+    ],
+)
+def test_no_piece_of_a_password_in_an_address_is_repeated(
+    pims: Pims, engine: Engine, base_url: str
+) -> None:
+    before = everything(engine)
+    done = pims(*add("maple-street", base_url=base_url))
+
+    assert done.exit_code == 2
+    assert not any(piece in done.output for piece in ("S3", "cr3t", "h0rse"))
+    assert everything(engine) == before

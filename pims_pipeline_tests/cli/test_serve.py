@@ -78,3 +78,12 @@ def test_where_it_cannot_listen_it_says_so(pims: Pims, host: str) -> None:
 
     in_use = f"Error: port {port} on 127.0.0.1 cannot be used (address already in use): "
     assert told.startswith((in_use, "Error: --host nowhere.invalid is no address of this machine"))
+
+
+def test_it_offers_no_workers_because_each_would_count_for_itself(pims: Pims) -> None:
+    done = pims("serve", "--workers=2")
+
+    assert done.exit_code == 2
+    assert "--workers" in complaint(done)
+    api = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    assert "run one process" in " ".join(api.split())

@@ -9,18 +9,17 @@ from uuid import UUID
 
 import pytest
 from dagster import DagsterInstance
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from pims_pipeline.domain.addresses import BadDatabaseUrl
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.database import (
-    BadDatabaseUrl,
     DatabaseUnavailable,
     create_engine,
     dagster_storage_url,
     ensure_dagster_schema,
     lock_clinic,
-    single_statements,
     transaction,
 )
 
@@ -249,7 +248,8 @@ def test_dagsters_url_keeps_what_the_given_one_says() -> None:
         6543,
         "pims",
     )
-    assert url.query == {"sslmode": "require", "options": "-cjit=off -csearch_path=dagster"}
+    assert url.query["sslmode"] == "require"
+    assert str(url.query["options"]).startswith("-cjit=off -csearch_path=dagster -cDateStyle=ISO")
 
 
 def test_dagster_keeps_its_tables_in_a_schema_of_their_own(
@@ -276,26 +276,3 @@ def test_dagster_keeps_its_tables_in_a_schema_of_their_own(
             ("dagster", "alembic_version"),
             ("public", "cases"),
         }
-
-
-def _make_and_fail(connection: Connection, table: str) -> None:
-    connection.execute(text(f"CREATE TABLE {table} ()"))
-    connection.execute(text("SELECT 1 / 0"))
-
-
-def test_single_statements_stand_one_by_one_and_leave_no_trace_on_the_connection(
-    engine: Engine,
-) -> None:
-    with pytest.raises(DBAPIError), single_statements(engine) as connection:
-        _make_and_fail(connection, "kept")
-    with pytest.raises(DBAPIError), transaction(engine) as connection:
-        _make_and_fail(connection, "rolled_back")
-    with transaction(engine) as connection:
-        found = connection.execute(text("SELECT to_regclass('kept'), to_regclass('rolled_back')"))
-        assert found.one() == ("kept", None)
-
-
-def test_single_statements_say_so_when_the_database_does_not_answer() -> None:
-    engine = create_engine(f"postgresql://nobody@127.0.0.1:{_closed_port()}/pims")
-    with pytest.raises(DatabaseUnavailable), single_statements(engine):
-        pytest.fail("there is no connection")

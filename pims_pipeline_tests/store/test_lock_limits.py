@@ -34,7 +34,7 @@ def test_the_limit_is_set_in_every_transaction_and_ends_with_it(hasty: Engine) -
         assert connection.scalar(text("SHOW lock_timeout")) == "100ms"
     with transaction(hasty, lock_seconds=2.5) as connection:
         assert connection.scalar(text("SHOW lock_timeout")) == "2500ms"
-    with hasty.connect() as connection:
+    with hasty.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         assert connection.scalar(text("SHOW lock_timeout")) == "0"
 
 

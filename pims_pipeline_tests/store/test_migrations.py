@@ -152,6 +152,17 @@ def test_what_a_log_once_said_cannot_be_changed(engine: Engine, table: str, chan
         connection.execute(text(change.format(table)))
 
 
+@pytest.mark.parametrize("table", ["case_events", "credential_access_log"])
+def test_a_session_that_replays_another_server_may_not_change_a_log_either(
+    engine: Engine, table: str
+) -> None:
+    with transaction(engine) as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        with pytest.raises(DBAPIError, match=f"{table} is append-only"):
+            connection.execute(delete(metadata.tables[table]))
+        connection.rollback()
+
+
 def test_a_refused_change_leaves_the_logs_row_as_it_was(engine: Engine, clinic: Clinic) -> None:
     with transaction(engine) as connection:
         connection.execute(

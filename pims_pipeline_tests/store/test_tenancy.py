@@ -74,10 +74,12 @@ def test_the_embedded_databases_own_login_of_the_api_is_accepted(
 
 
 def test_the_apis_address_is_the_owners_with_another_user_and_no_password() -> None:
-    owners = "postgres://owner:secret@localhost:5433/pims?host=/some/where%20else"
+    owners = "postgres://owner:secret@localhost:5433/pims?sslrootcert=/some/where%20else"
     assert api_url(owners) == (
-        "postgresql://pims_api@localhost:5433/pims?host=%2Fsome%2Fwhere%20else"
+        "postgresql://pims_api@localhost:5433/pims?sslrootcert=/some/where%20else"
     )
+    sockets = "postgres://owner:secret@/pims?host=/some/where%20else"
+    assert api_url(sockets) == "postgresql://pims_api@/pims?host=/some/where%20else"
 
 
 def test_a_login_that_has_the_apis_rights_is_accepted(

@@ -1,0 +1,275 @@
+"""What the database says when it refuses, in plain words: what is wrong, and what to do.
+
+Recognized by SQLSTATE, never by the words of a message, which depend on the server's language.
+With one exception: libpq gives no SQLSTATE for a connection that is refused at its start. There
+the phrases of an English server, of PgBouncer and of Supabase's pooler are looked for, and what
+is not recognized is quoted, since nothing but names stands in it.
+
+A new condition is a line of ``_CONDITIONS``, and an entry in docs/runbook.md. What passes by itself
+(deadlocks, serialization, lock timeouts) is not here: it is tried again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import psycopg
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+
+_DATA_EXCEPTION = "22"
+_UP_AND_AGAIN = "wait until it is up, then run this again"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that the database refuses for.
+
+    Attributes:
+        what: A sentence without its full stop, without names of hosts, roles or tables.
+        remedy: What to do about it, for those who run the database.
+        quotes: Whether the server's own sentence names nothing but roles and tables, and helps.
+        passes: Whether the same transaction may well succeed a moment later.
+    """
+
+    what: str
+    remedy: str
+    quotes: bool = False
+    passes: bool = False
+
+
+_DISK_FULL = Condition("the database's disk is full", "free space there, then run this again")
+_READ_ONLY = Condition(
+    "the database is read-only (a standby, or set so)",
+    "connect to the primary, or make it writable, then run this again",
+)
+_CONNECTIONS = Condition(
+    "the database has no connection left",
+    "close other clients or raise its limit (max_connections, or the role's or database's "
+    "CONNECTION LIMIT); PIMS_DATABASE_POOL_SIZE lowers what this process opens",
+    passes=True,
+)
+_MEMORY = Condition(
+    "the database is out of memory", "give it more, or lower work_mem, then run this again"
+)
+_LIMIT = Condition(
+    "a limit set in the database is exceeded",
+    "raise the limit that the server's log names (such as temp_file_limit), then run this again",
+)
+_RESTART = Condition("the database is being shut down or restarted", _UP_AND_AGAIN, passes=True)
+_STARTING = Condition("the database is starting or stopping", _UP_AND_AGAIN, passes=True)
+_CANCELLED = Condition(
+    "the database cancelled a statement: it took too long, or somebody cancelled it",
+    "run this again; if it recurs, look for what keeps the database busy (pg_stat_activity)",
+)
+_IDLE = Condition(
+    "the database ended a transaction that waited for too long", "run this again, on less at once"
+)
+_PRIVILEGE = Condition(
+    "the database login lacks a right",
+    "as the owner of the tables run SELECT pims_grant_service(), for the API's login "
+    "SELECT pims_grant_api()",
+    quotes=True,
+)
+_NOT_MIGRATED = Condition(
+    "a table or column is missing",
+    "run `pims migrate`; if the tables are in another schema than public, write ?schema=NAME at "
+    "the end of the address",
+    quotes=True,
+)
+_PASSWORD = Condition(
+    "the database refused the user or the password", "correct them in the address"
+)
+_LOGIN = Condition(
+    "the database does not let this login in",
+    "check the user in the address, pg_hba.conf, and whether sslmode=require is needed",
+)
+_NO_LOGIN = Condition(
+    "the database role in the address is not permitted to log in",
+    "write a login's name there, or run ALTER ROLE … LOGIN",
+)
+_NO_ROLE = Condition(
+    "the database knows no such user", "create it, or correct the user in the address"
+)
+_NO_DATABASE = Condition(
+    "there is no such database", "create it, or correct its name in the address"
+)
+_ENCODING = Condition(
+    "the database cannot hold a character",
+    "use a database with ENCODING 'UTF8' (CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8')",
+)
+_FILES = Condition("the database cannot read or write its files", "look at its disk and at its log")
+_DAMAGED = Condition(
+    "the database reports damaged data", "restore it from a backup, or ask who runs it"
+)
+_POOLER = Condition(
+    "the connection pooler refused the connection",
+    "check that the address names a user and database the pooler knows, and look at its log",
+    quotes=True,
+)
+_POOLER_BUSY = Condition(
+    "the connection pooler has no connection free",
+    "enlarge its pool, or lower PIMS_CLINICS_AT_ONCE, then run this again",
+    passes=True,
+)
+_POOLER_STARTUP = Condition(
+    "the connection pooler does not take the address's options",
+    "remove options from the address; for Dagster set DAGSTER_POSTGRES_URL to a direct connection",
+)
+OLD_SERVER = Condition(
+    "the database server is older than PostgreSQL 15", "use PostgreSQL 15 or newer"
+)
+WRONG_ENCODING = Condition("the database does not keep its text in UTF-8", _ENCODING.remedy)
+
+_CONDITIONS: Mapping[str, Condition] = MappingProxyType(
+    {
+        "08P01": _POOLER,
+        "22P05": _ENCODING,
+        "25006": _READ_ONLY,
+        "25P03": _IDLE,
+        "25P04": _IDLE,
+        "28000": _LOGIN,
+        "28P01": _PASSWORD,
+        "3D000": _NO_DATABASE,
+        "3F000": _NOT_MIGRATED,
+        "42501": _PRIVILEGE,
+        "42703": _NOT_MIGRATED,
+        "42883": _NOT_MIGRATED,
+        "42P01": _NOT_MIGRATED,
+        "53000": _LIMIT,
+        "53100": _DISK_FULL,
+        "53200": _MEMORY,
+        "53300": _CONNECTIONS,
+        "53400": _LIMIT,
+        "57014": _CANCELLED,
+        "57P01": _RESTART,
+        "57P02": _RESTART,
+        "57P03": _STARTING,
+        "57P04": _NO_DATABASE,
+        "57P05": _IDLE,
+        "58030": _FILES,
+        "XX001": _DAMAGED,
+        "XX002": _DAMAGED,
+    }
+)
+
+# First match wins: the more special phrase stands first.
+_PHRASES: tuple[tuple[str, Condition], ...] = (
+    ("unsupported startup parameter", _POOLER_STARTUP),
+    ("query_wait_timeout", _POOLER_BUSY),
+    ("max_client_conn", _POOLER_BUSY),
+    ("max clients", _POOLER_BUSY),
+    ("tenant or user not found", _POOLER),
+    ("no such user", _POOLER),
+    ("no such database", _POOLER),
+    ("server login has been failing", _POOLER),
+    ("pgbouncer cannot connect", _POOLER),
+    ("client_login_timeout", _POOLER),
+    ("password authentication failed", _PASSWORD),
+    ("sasl authentication failed", _PASSWORD),
+    ("no password supplied", _PASSWORD),
+    ("no pg_hba.conf entry", _LOGIN),
+    ("is not permitted to log in", _NO_LOGIN),
+    ("too many clients already", _CONNECTIONS),
+    ("remaining connection slots", _CONNECTIONS),
+    ("too many connections for", _CONNECTIONS),
+    ("the database system is", _STARTING),
+    ("terminating connection due to administrator command", _RESTART),
+    ("session is read-only", _READ_ONLY),
+    ("server is in hot standby mode", _READ_ONLY),
+    ("cannot set transaction read-write mode", _READ_ONLY),
+)
+_NO_SUCH_DATABASE = ('database "', "does not exist")
+_NO_SUCH_ROLE = ('role "', "does not exist")
+
+
+def condition_of(error: object) -> Condition | None:
+    """What the server refused for, as far as it is known.
+
+    Args:
+        error: A driver's: psycopg's or psycopg2's.
+    """
+    state = sqlstate_of(error)
+    if state is None:
+        return _by_phrase(str(error))
+    condition = _CONDITIONS.get(state)
+    if condition is _POOLER:
+        # Its one code for everything; it speaks English alone.
+        return _by_phrase(quoted(error) or "") or condition
+    # Our append-only logs, row-level security and applications' triggers refuse what is asked of
+    # them, with the same code as a missing right.
+    if condition is _PRIVILEGE and _source(error) in {"exec_stmt_raise", "ExecWithCheckOptions"}:
+        return None
+    return condition
+
+
+def sqlstate_of(error: object) -> str | None:
+    """The error's five characters; None where the connection failed before there were any."""
+    state: str | None = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    return state
+
+
+def quoted(error: object) -> str | None:
+    """The server's sentence, if it can hold no row's values and no words of an application's."""
+    said: Any = getattr(error, "diag", None)
+    if said is None or _source(error) == "exec_stmt_raise":
+        return None
+    sentence: str | None = said.message_primary
+    return sentence
+
+
+def _source(error: object) -> str | None:
+    source: str | None = getattr(getattr(error, "diag", None), "source_function", None)
+    return source
+
+
+def _by_phrase(text: str) -> Condition | None:
+    words = text.lower()
+    found = next((condition for phrase, condition in _PHRASES if phrase in words), None)
+    if found is not None:
+        return found
+    if all(part in words for part in _NO_SUCH_DATABASE):
+        return _NO_DATABASE
+    return _NO_ROLE if all(part in words for part in _NO_SUCH_ROLE) else None
+
+
+def sentence(condition: Condition, error: object = None) -> str:
+    """One line for those who run the pipeline: what is wrong, its code, what to do."""
+    details = [quoted(error) if condition.quotes else None, sqlstate_of(error)]
+    shown = ", ".join(filter(None, details))
+    return f"{condition.what}{f' ({shown})' if shown else ''}; {condition.remedy}"
+
+
+def explain(error: BaseException) -> str | None:
+    """The condition behind an error that came up from a driver, whoever used it.
+
+    For what is not ours to catch where it arises: Dagster's own storage.
+    """
+    each: BaseException | None = error
+    while each is not None:
+        driver = getattr(each, "orig", None) or each
+        if type(driver).__module__.partition(".")[0] in {"psycopg", "psycopg2"}:
+            condition = condition_of(driver)
+            if condition is not None:
+                whose = "Dagster's storage: " if "psycopg2" in type(driver).__module__ else ""
+                return f"{whose}{sentence(condition, driver)}"
+        each = each.__cause__ or each.__context__
+    return None
+
+
+def leave_rows_out(context: ExceptionContext) -> None:
+    """Reword a server's error without its DETAIL and CONTEXT, which quote the failing row."""
+    shown, original = context.sqlalchemy_exception, context.original_exception
+    if not isinstance(shown, DBAPIError) or not isinstance(original, psycopg.Error):
+        return
+    said = original.diag
+    if said.sqlstate is None:
+        return
+    # A data exception quotes the value in its very first sentence.
+    quotes = said.sqlstate.startswith(_DATA_EXCEPTION)
+    sentence = "unacceptable value" if quotes else said.message_primary
+    place = ".".join(filter(None, (said.table_name, said.column_name, said.constraint_name)))
+    words = f"{sentence} [{said.sqlstate}{f' {place}' if place else ''}]"
+    original.args = (words,)
+    shown.args = (f"({type(original).__name__}) {words}",)

@@ -1,0 +1,79 @@
+"""What a session must be like for our statements: set with every transaction's beginning.
+
+A role or a database may have settings of its own (``ALTER ROLE … SET``), sensible for others and
+fatal for us: a date style, a search path, reading alone. They are set for the transaction, because
+a pooler in transaction mode hands its connections to others, and may refuse settings at the
+connection's start. They travel with BEGIN, so that they cost no way to the database.
+
+A new setting that our statements depend on belongs in ``_PINNED``. What is an administrator's
+choice (memory, planner, logs) is left alone.
+"""
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+
+STATEMENT_SECONDS = 300
+"""How long one statement may take unless an engine is told otherwise."""
+IDLE_SECONDS = 300
+"""How long a transaction may wait for its program before the server ends it."""
+
+_PINNED: Mapping[str, str] = MappingProxyType(
+    {
+        "DateStyle": "ISO, MDY",
+        "TimeZone": "UTC",
+        "IntervalStyle": "postgres",
+        "bytea_output": "hex",
+        "extra_float_digits": "1",
+        "standard_conforming_strings": "on",
+        "array_nulls": "on",
+        "transform_null_equals": "off",
+        "row_security": "on",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    }
+)
+_SINCE_17: Mapping[str, str] = MappingProxyType({"transaction_timeout": "0"})
+_VERSION_17 = 170_000
+
+
+@functools.lru_cache
+def begin_statement(
+    schema: str, *, statement_seconds: float, lock_seconds: float, server_version: int
+) -> str:
+    """Begins a transaction that may write, and sets what our statements depend on.
+
+    Args:
+        schema: Where our tables are; temporary tables are looked for last, so that none can take
+            the place of ours.
+        statement_seconds: The longest that a statement may take; 0 for any time.
+        lock_seconds: The longest that a statement may wait for another session's lock.
+        server_version: As libpq gives it, such as 150004.
+    """
+    settings = {
+        # Timeouts first: what they were set to may be over soon.
+        **(_SINCE_17 if server_version >= _VERSION_17 else {}),
+        "statement_timeout": f"{round(statement_seconds * 1000)}ms",
+        "lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms",
+        **_PINNED,
+    }
+    pinned = "".join(f"; SET LOCAL {name} = '{value}'" for name, value in settings.items())
+    return (
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+        f'{pinned}; SET LOCAL search_path = "{schema}", pg_temp'
+    )
+
+
+def startup_options(schema: str) -> tuple[str, ...]:
+    """The same for Dagster's storage, which begins its transactions itself: as a server's options.
+
+    Its columns hold times without a zone, in UTC.
+    """
+    settings = {
+        "search_path": schema,
+        "DateStyle": "ISO",
+        "TimeZone": "UTC",
+        "default_transaction_read_only": "off",
+        "default_transaction_isolation": r"read\ committed",
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+    }
+    return tuple(f"-c{name}={value}" for name, value in settings.items())

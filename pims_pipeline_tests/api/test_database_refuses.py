@@ -1,0 +1,23 @@
+"""A database that refuses is named to clients, in words that name no host, role or table."""
+
+from uuid import uuid4
+
+from sqlalchemy import Engine, text
+from starlette.testclient import TestClient
+
+from pims_pipeline.store.database import transaction
+from pims_pipeline_tests.api.conftest import MakeKey
+
+
+def test_a_client_is_told_what_the_database_refuses_for_and_when_to_come_back(
+    api: TestClient, engine: Engine, make_key: MakeKey
+) -> None:
+    key = make_key("read")
+    with transaction(engine) as connection:
+        connection.execute(text("REVOKE SELECT ON cases FROM pims_api"))
+    response = api.get(f"/api/cases/{uuid4()}/provenance", headers={"X-API-Key": key})
+    assert response.status_code == 503
+    assert response.json()["error"] == (
+        "The database is not available: the database login lacks a right; try again later"
+    )
+    assert response.headers["Retry-After"] == "5"

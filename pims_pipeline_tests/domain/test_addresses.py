@@ -1,0 +1,147 @@
+"""Addresses of databases: which are understood, and which are refused with what to write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pims_pipeline.domain.addresses import (
+    UNCLEAR,
+    BadDatabaseUrl,
+    DatabaseAddress,
+    parse_database_address,
+)
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://user:S3cr3t@h0rse@host/db",
+        "postgresql://user:p@ss/w0rd#1@host/db",
+        "postgresql://user:pa/ss@host/db",
+        "postgresql://user:pa?ss@host/db",
+        "postgresql://user:pa?a=b@host/db",
+        "postgresql://user:pa#ss@host/db",
+        "postgresql://user:pa ss@host/db",
+        "postgresql://user:100%@host/db",
+        "postgresql://user:%ff@host/db",
+        "postgresql://user:%00@host/db",
+        "postgresql://user:secret/db",
+        "postgresql://user:secret@host:port/db",
+        "postgresql://user:secret@host:99999/db",
+        "postgresql://user:secret@ho$t/db",
+        "postgresql://user:secret@[::1/db",
+        "postgresql://user:secret@host/db/more",
+        "postgresql://user:secret@host/db?secret",
+        "postgresql://user:secret@host/db?sslmode=require&secret",
+        "postgresql://user:secret@host/db#secret",
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_is_repeated(
+    address: str,
+) -> None:
+    with pytest.raises(BadDatabaseUrl) as caught:
+        parse_database_address(address)
+    assert caught.value.problem == UNCLEAR
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("jdbc:postgresql://host/db?user=me&password=secret", "is written for JDBC; write postg"),
+        ("mysql://host/db", "is not one of PostgreSQL; write postgresql://"),
+        ("secret", "is not one of PostgreSQL; write postgresql://"),
+        ("postgresql://", "names neither a host nor a database"),
+        ("postgresql://host/db?host=/socket", "names hosts twice"),
+        ("postgresql://host/db?connection_limit=1", "connection_limit; remove it; PIMS_CLINICS_AT"),
+        ("postgresql://host/db?pool_timeout=1", "pool_timeout; remove it"),
+        ("postgresql://host/db?ssl=true", "ssl; write sslmode=require"),
+        ("postgresql://host/db?sslmode=no-verify", "unknown sslmode; write one of disable, allow"),
+        ("postgresql://host/db?password=secret", "password; write it before the host"),
+        ("postgresql://host/db?sslpassword=secret", "sslpassword; remove it"),
+        ("postgresql://host/db?schema=a.b", "no schema's name in its parameter schema"),
+        ("postgresql://host/db?client_encoding=latin1", "another client_encoding than utf8"),
+        ("postgresql://host/db?sslmode=allow&sslmode=prefer", "the parameter sslmode twice"),
+        ("postgresql://host/db?flavour=secret", "flavour, which is not one of PostgreSQL"),
+        ("postgresql://host/db?target_session_attrs=read-only", "write primary"),
+    ],
+)
+def test_what_means_nothing_here_is_refused_by_name_with_what_to_write(
+    address: str, words: str
+) -> None:
+    with pytest.raises(BadDatabaseUrl) as caught:
+        parse_database_address(address)
+    assert words in caught.value.problem
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "schema", "parameters"),
+    [
+        ("postgres://host/db?pgbouncer=true&statement_cache_size=0", "public", {}),
+        ("postgresql://host/db?prepareThreshold=0&supa=base-pooler.x", "public", {}),
+        ("postgresql://host/db?schema=pims", "pims", {}),
+        ("postgresql://host/db?currentSchema=pims", "pims", {}),
+        ("postgresql://host/db?options=-csearch_path%3Dpims,public", "pims", {}),
+        ("postgresql://host/db?options=-c%20search_path=pims", "pims", {}),
+        (
+            "postgresql://host/db?options=-cjit%3Doff%20--search_path=pims%20-cwork_mem=8MB",
+            "pims",
+            {"options": "-cjit=off -cwork_mem=8MB"},
+        ),
+        ("postgresql://host/db?client_encoding=UTF8", "public", {}),
+        (
+            "postgresql://host/db?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+            "public",
+            {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"},
+        ),
+    ],
+)
+def test_what_other_programs_write_is_understood(
+    address: str, schema: str, parameters: dict[str, str]
+) -> None:
+    parsed = parse_database_address(address)
+    assert (parsed.schema, dict(parsed.parameters)) == (schema, parameters)
+
+
+@pytest.mark.parametrize(
+    ("place", "hosts"),
+    [
+        ("db.example:6543", (("db.example", 6543),)),
+        ("[::1]:5433", (("::1", 5433),)),
+        ("first,second", (("first", None), ("second", None))),
+        ("first,second:5433", (("first", 5432), ("second", 5433))),
+    ],
+)
+def test_one_or_several_hosts_are_understood(
+    place: str, hosts: tuple[tuple[str, int | None], ...]
+) -> None:
+    parsed = parse_database_address(f"postgresql://me@{place}/db")
+    assert parsed.hosts == hosts
+    assert parse_database_address(parsed.as_text("postgresql")) == parsed
+
+
+def test_a_socket_is_understood() -> None:
+    parsed = parse_database_address("postgresql://me@/db?host=/some/where%20else")
+    assert parsed.hosts == (("/some/where else", None),)
+    assert parse_database_address(parsed.as_text("postgresql")) == parsed
+
+
+@given(user=WORDS, password=WORDS, database=WORDS)
+def test_what_is_encoded_is_read_as_it_was_meant_whatever_it_holds(
+    user: str, password: str, database: str
+) -> None:
+    address = DatabaseAddress(
+        user=user,
+        password=password,
+        hosts=(("db.example", 5432),),
+        database=database,
+        schema="public",
+        parameters={},
+    )
+    assert parse_database_address(address.as_text("postgresql")) == address
+    assert password not in repr(address) or password in repr(
+        (user, database, address.hosts, "DatabaseAddress(hosts=, parameters={}, public schema)")
+    )
