@@ -5,7 +5,6 @@ goes wrong with them. All that was said is looked through afterwards (``canary``
 stand in ``canary_practice``, what their vendor does wrong in ``canary_vendor``.
 """
 
-import asyncio
 import base64
 import html
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from pims_pipeline.observability.alerts import LogNotifier, Message
 from pims_pipeline.observability.slack import SlackNotifier
 from pims_pipeline.providers.idexx_neo.chromium import browser_page, find_chromium
+from pims_pipeline.providers.idexx_neo.environment import bare_runner
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
 from pims_pipeline.sync.context import utc_now
@@ -273,7 +273,7 @@ def login_pages(typed: str) -> Mapping[str, list[Answer]]:
 
 @contextmanager
 def browser() -> Iterator[SharedBrowser]:
-    with asyncio.Runner() as runner:
+    with bare_runner() as runner:
         opening = browser_page(find_chromium(None), headless=True, timeout_s=60)
         page = runner.run(opening.__aenter__())
         started = page.context.browser
