@@ -11,22 +11,19 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal
 
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
 from pims_pipeline.providers.idexx_neo.chromium import (
     BrowserUnavailable,
-    browser_page,
     find_chromium,
 )
-from pims_pipeline.providers.idexx_neo.environment import bare_runner
-from pims_pipeline.providers.idexx_neo.login import Accepts, LoginVisit, login
-from pims_pipeline.providers.idexx_neo.session import SessionCookie
+from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
@@ -37,59 +34,15 @@ from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.conftest import CLINIC, CREDENTIALS
 from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
+from pims_pipeline_tests.providers.shared_browser import Cookies, SharedBrowser, shared_browser
 
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
-
-_T = TypeVar("_T")
-Cookies = tuple[SessionCookie, ...]
 HTML = "text/html; charset=utf-8"
-
-
-@dataclass
-class SharedBrowser:
-    """Visits login pages one after the other, each without the cookies of the others."""
-
-    browser: "Browser"
-    runner: asyncio.Runner
-    pictures: list[bytes] = field(default_factory=list)
-
-    def visit(
-        self,
-        base_url: str,
-        credentials: Credentials = CREDENTIALS,
-        timeout_s: float = 15,
-        accepts: Accepts = lambda cookies: any(cookie.proves_login for cookie in cookies),
-    ) -> Cookies | None:
-        async def work() -> Cookies | None:
-            context = await self.browser.new_context()
-            try:
-                page = await context.new_page()
-                visit = LoginVisit(page, base_url, timeout_s, self._keep, accepts, quiet_s=0.5)
-                return await visit.log_in(credentials)
-            finally:
-                await context.close()
-
-        self.pictures.clear()
-        return self.run(work())
-
-    def run(self, work: Coroutine[object, object, _T]) -> _T:
-        return self.runner.run(work)
-
-    def _keep(self, picture: bytes) -> Path:
-        self.pictures.append(picture)
-        return Path("kept.png")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[SharedBrowser]:
-    with bare_runner() as runner:
-        opening = browser_page(find_chromium(None), headless=True, timeout_s=30)
-        page = runner.run(opening.__aenter__())
-        started = page.context.browser
-        assert started is not None
-        yield SharedBrowser(started, runner)
-        runner.run(opening.__aexit__(None, None, None))
+    with shared_browser() as started:
+        yield started
 
 
 @pytest.fixture
@@ -305,8 +258,8 @@ from pathlib import Path
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.port import Credentials
-login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda _: True,
-      chromium_path=find_chromium(None), headless=True, artifacts_dir=Path(sys.argv[2]), timeout_s=60)
+login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda _: True, headless=True,
+      chromium_path=find_chromium(None), artifacts_dir=Path(sys.argv[2]), timeout_s=60)
 """
 
 
