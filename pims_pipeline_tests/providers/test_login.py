@@ -13,11 +13,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pims_pipeline.providers.idexx_neo.chromium import (
     BrowserUnavailable,
@@ -194,6 +199,116 @@ def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: Shar
     assert taken[0] == taken[1]
 
 
+PRIVATE = (
+    b"<!doctype html><title>Dr. %(name)s</title><h1>Good morning, %(name)s</h1>"
+    b"<p id=t>%(name)s, born 1 May %(year)s, 12 Mill Lane</p><input value='%(name)s'>"
+    b"<select><option>%(name)s</select><textarea>%(name)s</textarea>"
+    b'<img src=\'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg"><text>%(name)s'
+    b"</text></svg>'><svg><text y=20>%(name)s</text></svg><a title='%(name)s'>Please wait</a>"
+    b"<div id=inner></div><script>inner.attachShadow({mode: 'open'}).innerHTML = "
+    b"'<b>%(name)s</b>'; setInterval(() => t.textContent = '%(name)s', 5)</script>"
+)
+
+
+def test_a_picture_of_a_page_after_the_login_shows_nobodys_data(
+    server: OddServer, browser: SharedBrowser
+) -> None:
+    """Whoever's page it is, the picture is the same; the policy forbids the page new styles."""
+    policy = {"Content-Security-Policy": "style-src 'none'"}
+    taken = []
+    for name, year in ((b"Ana Okafor", b"1990"), (b"Jo Li", b"77")):
+        page = PRIVATE % {b"name": name, b"year": year}
+        server.answers = [form(), Answer(200, page, HTML, policy)]
+        with pytest.raises(HumanNeeded) as raised:
+            browser.visit(server.base_url, timeout_s=20)
+        assert "Okafor" not in str(raised.value)
+        taken += browser.pictures
+    assert taken[0] == taken[1]
+
+
+BESIDE = "<script>addEventListener('submit', event => {{ event.preventDefault(); {} }})</script>"
+SEND = (
+    "fetch('/api', {{method: 'POST', body: JSON.stringify("
+    "{{p: document.forms[0].password.value}})}}).then(() => {})"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (SEND.format("document.querySelector('p').textContent = 'Nope.'"), None),
+        (SEND.format("alert('Your password is incorrect.')"), None),
+        (
+            SEND.format("document.querySelector('p').textContent = 'Your subscription has ended'"),
+            HumanNeeded,
+        ),
+        (
+            SEND.format("document.querySelector('p').textContent = 'Please try again later'"),
+            TransientError,
+        ),
+        (
+            SEND.format("document.querySelector('p').textContent = 'Your password has expired'"),
+            HumanNeeded,
+        ),
+        ("document.querySelector('p').textContent = 'Wrong password'", ContractViolation),
+        ("alert('Wrong password')", ContractViolation),
+        ("", ContractViolation),
+    ],
+)
+def test_credentials_are_refused_only_by_an_answer_to_them(
+    server: OddServer, browser: SharedBrowser, script: str, outcome: type[Exception] | None
+) -> None:
+    server.answers = [form("<p class=alert-danger></p>" + BESIDE.format(script)), Answer(401)]
+    if outcome is None:
+        assert browser.visit(server.base_url) is None
+    else:
+        with pytest.raises(outcome):
+            browser.visit(server.base_url)
+
+
+def test_a_session_that_answers_counts_whatever_the_page_still_shows(
+    server: OddServer, browser: SharedBrowser
+) -> None:
+    """The form stays, and the cookie has any name; an error beside it is of something else."""
+    stays = BESIDE.format(SEND.format("document.cookie = 'x=1; path=/'"))
+    server.answers = [form(stays), Answer(200)]
+    cookies = browser.visit(server.base_url, accepts=bool)
+    assert [(cookie.name, cookie.value) for cookie in cookies or ()] == [("x", "1")]
+
+
+def test_a_certificate_that_the_browser_does_not_trust_gets_no_credentials(
+    browser: SharedBrowser, tmp_path: Path
+) -> None:
+    with odd_server(certificate=self_signed(tmp_path)) as server:
+        with pytest.raises(ContractViolation, match=r"certificate.*ERR_CERT_AUTHORITY_INVALID"):
+            browser.visit(server.base_url)
+        assert server.paths == []
+
+
+def self_signed(directory: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    path = directory / "server.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
+
+
 def test_no_error_tells_what_was_typed(server: OddServer, browser: SharedBrowser) -> None:
     """The password field goes away while it is being filled, which Playwright would quote."""
     vanishing = form(
@@ -252,6 +367,14 @@ def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_lo
     assert set(filter(is_alive, browsers_of(psutil.Process()))) <= before
 
 
+SECRETS = {
+    name: f"hunter2-{name}"
+    for name in (
+        *("ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PIMS_DATABASE_URL", "DAGSTER_POSTGRES_URL"),
+        *("PIMS_API_DATABASE_URL", "SLACK_BOT_TOKEN", "AXIOM_TOKEN", "PIMS_METRICS_TOKEN"),
+        *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "NOBODY_KNOWS_THIS_ONE"),
+    )
+}
 INTERRUPTED = """
 import sys
 from pathlib import Path
@@ -270,6 +393,7 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
             [sys.executable, "-c", INTERRUPTED, address, str(tmp_path)],
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **SECRETS, "HTTPS_PROXY": "http://ana:hunter2@proxy.test:8080"},
         )
         try:
             silent.settimeout(60)
@@ -278,6 +402,10 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
                 started = browsers_of(psutil.Process(program.pid))
                 assert started
                 arguments = [word for child in started for word in child.cmdline()]
+                helpers = psutil.Process(program.pid).children(recursive=True)
+                told = {child.pid: child.environ() for child in helpers}
+                names = {child.name() for child in helpers}
+                dumps = {child.rlimit(psutil.RLIMIT_CORE) for child in helpers}
                 program.send_signal(signal.SIGINT)
                 _, errors = program.communicate(timeout=60)
         finally:
@@ -285,6 +413,12 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
             program.wait()
     assert "KeyboardInterrupt" in errors
     assert "hunter2" not in "".join([errors, *arguments])
+    # Playwright's driver, the browser, and everything that it starts.
+    assert {"node", "chromium"} <= {name.partition("-")[0] for name in names}
+    assert [name for each in told.values() for name in each if name in SECRETS] == []
+    assert "hunter2" not in str(list(told.values()))
+    assert {each.get("HTTPS_PROXY") for each in told.values()} == {None, "http://proxy.test:8080"}
+    assert dumps == {(0, 0)}
     assert [child for child in started if is_alive(child)] == []
 
 

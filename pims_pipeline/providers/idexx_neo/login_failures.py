@@ -107,11 +107,14 @@ class LoginFailures:
     def of_first_page(self, answer: "Response | None") -> PimsError | None:
         """What the status of the login page says is wrong, before anything was sent."""
         if answer is not None and answer.status == 401:  # noqa: PLR2004 - HTTP's word for it
-            return ContractViolation(
-                f"The login page of {self.base_url} answered 401: it asks the browser itself for a "
-                "password, which no clinic's does. Check the clinic's base URL."
-            )
+            return self._asks_the_browser()
         return self.of_page(answer)
+
+    def _asks_the_browser(self) -> ContractViolation:
+        return ContractViolation(
+            f"The login page of {self.base_url} answered 401: it asks the browser itself for a "
+            "password, which no clinic's does. Check the clinic's base URL."
+        )
 
     def of_page(self, answer: "Response | None") -> PimsError | None:
         """What a page's status says is wrong; a refused login has a status of its own kind."""
@@ -137,6 +140,8 @@ class LoginFailures:
 
     def unreachable(self, kind: str) -> PimsError:
         """A page did not come; ``kind`` is Chromium's name for why."""
+        if kind == "ERR_INVALID_AUTH_CREDENTIALS":
+            return self._asks_the_browser()
         if _CERTIFICATE.match(kind):
             return ContractViolation(
                 f"The browser does not trust the certificate of {self.base_url} ({kind}), and sent "

@@ -23,6 +23,7 @@ _STYLE = """
     color: transparent !important; -webkit-text-fill-color: transparent !important;
     text-shadow: none !important;
   }
+  select { width: 8em !important }
   ::placeholder { color: transparent !important; -webkit-text-fill-color: transparent !important }
   *, ::before, ::after { background-image: none !important }
   ::before, ::after { content: none !important }
