@@ -26,8 +26,10 @@ from cryptography.x509.oid import NameOID
 
 from pims_pipeline.providers.idexx_neo.chromium import (
     BrowserUnavailable,
+    browser_page,
     find_chromium,
 )
+from pims_pipeline.providers.idexx_neo.environment import browser_environment
 from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.port import (
     ContractViolation,
@@ -447,6 +449,62 @@ def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
             headless=True,
             artifacts_dir=tmp_path,
         )
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, True), (1000, False)])
+def test_only_root_or_who_says_so_goes_without_a_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, user: int, allowed: bool
+) -> None:
+    pretender = tmp_path / "chromium"
+    pretender.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\necho "No usable sandbox!" >&2\n')
+    pretender.chmod(0o755)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    with pytest.raises(BrowserUnavailable, match="PIMS_BROWSER_SANDBOX=false"):
+        login(
+            "http://127.0.0.1:1",
+            CREDENTIALS,
+            accepts=lambda _: True,
+            chromium_path=pretender,
+            headless=True,
+            artifacts_dir=tmp_path,
+            sandbox=allowed,
+        )
+    without = "--no-sandbox" in (tmp_path / "said").read_text().split()
+    assert without == (user == 0 or not allowed)
+
+
+def test_a_browser_starts_on_no_loop_that_would_hand_on_secrets(tmp_path: Path) -> None:
+    async def start() -> None:
+        async with browser_page(tmp_path / "any", headless=True, timeout_s=1):
+            raise AssertionError("it started")
+
+    with pytest.raises(TypeError, match="bare_runner"):
+        asyncio.run(start())
+
+
+def test_a_window_finds_its_display_and_a_proxy_loses_its_password(tmp_path: Path) -> None:
+    (tmp_path / ".Xauthority").touch()
+    ours = {
+        "HOME": str(tmp_path),
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "DISPLAY": ":0",
+        "https_proxy": "ana:hunter2@proxy.test:8080",
+        "NO_PROXY": "localhost",
+        "DATABASE_URL": "postgresql://hunter2@db",
+    }
+    scratch = Path("/scratch")
+    told = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "https_proxy": "proxy.test:8080",
+        "NO_PROXY": "localhost",
+        "HOME": "/scratch",
+        "TMPDIR": "/scratch",
+    }
+    window = {"DISPLAY": ":0", "XAUTHORITY": str(tmp_path / ".Xauthority")}
+    assert browser_environment(ours, scratch, headless=True) == told
+    assert browser_environment(ours, scratch, headless=False) == {**told, **window}
 
 
 def test_the_configured_browser_wins_over_those_on_the_path(
