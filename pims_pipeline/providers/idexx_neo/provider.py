@@ -34,6 +34,7 @@ from pims_pipeline.providers.idexx_neo.session import (
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
+    PimsError,
     SessionExpired,
     SessionState,
 )
@@ -175,6 +176,28 @@ class IdexxNeoProvider:
         body = self._ask_for_calendar(self._speaking(), window)
         return self._read_calendar(body, window, fetched_at)
 
+    def _ask(self, path: str, query: dict[str, str], *, what: str) -> bytes | None:
+        """The body of the vendor's answer; see ``IdexxNeoClient.get``.
+
+        Where this question alone is turned away, another login would not help, and every
+        sync would log in for nothing: so the session is tried before it is called expired.
+        """
+        client = self._speaking()
+        try:
+            return client.get(path, query, what=what)
+        except SessionExpired as error:
+            expired = error
+        try:
+            alive = self._answers(client)
+        except PimsError:
+            alive = False
+        if not alive:
+            raise expired
+        raise ContractViolation(
+            f"IDEXX Neo at {self._base_url} was asked for {what} and wants a login, although it "
+            "accepts the session for the calendar. Check what the clinic's account may see."
+        )
+
     def _ask_for_calendar(self, client: IdexxNeoClient, window: DateRange) -> bytes | None:
         # Whole days: whether the end is inclusive is unknown, and what the vendor adds
         # beyond the window is filtered out.
@@ -201,14 +224,14 @@ class IdexxNeoProvider:
             return None
         identity = quote(appointment.consultation_id, safe="")
         path = f"/consultations/{identity}/page-data"
-        body = self._speaking().get(path, {}, what="a consultation")
+        body = self._ask(path, {}, what="a consultation")
         return None if body is None else parse_consultation(body, appointment=appointment)
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = self._clock()
         query = {"id": appointment_id}
-        body = self._speaking().get("/appointments/getAppointment", query, what="one appointment")
+        body = self._ask("/appointments/getAppointment", query, what="one appointment")
         if body is None:
             return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
         return parse_lookup(body, appointment_id=appointment_id, zone=self._zone, asked_at=asked_at)
