@@ -21,6 +21,11 @@ _T = TypeVar("_T")
 Cookies = tuple[SessionCookie, ...]
 
 
+def has_session_cookie(cookies: Cookies) -> bool:
+    """Whether one of the cookies is named like a session; for vendors that answer nothing."""
+    return any(cookie.proves_login for cookie in cookies)
+
+
 @dataclass
 class SharedBrowser:
     """Visits login pages one after the other, each without the cookies of the others."""
@@ -34,13 +39,13 @@ class SharedBrowser:
         base_url: str,
         credentials: Credentials = CREDENTIALS,
         timeout_s: float = 15,
-        accepts: Accepts = lambda cookies: any(cookie.proves_login for cookie in cookies),
+        accepts: Accepts = has_session_cookie,
     ) -> Cookies | None:
         async def work() -> Cookies | None:
             context = await self.browser.new_context()
             try:
                 page = await context.new_page()
-                visit = LoginVisit(page, base_url, timeout_s, self._keep, accepts, quiet_s=0.5)
+                visit = LoginVisit(page, base_url, timeout_s, self._keep, accepts, quiet_s=0.8)
                 return await visit.log_in(credentials)
             finally:
                 await context.close()

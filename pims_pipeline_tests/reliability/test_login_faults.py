@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import pytest
 
@@ -36,7 +37,7 @@ class Meeting:
     page: str = "plain"
     mode: str = "normal"
     fault: str | None = None
-    endpoint: str = "login"
+    endpoint: Literal["login", "listing"] = "login"
     form_only: bool = False
     password: str = COMPANY.password
 
