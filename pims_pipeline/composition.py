@@ -106,6 +106,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
         artifacts_dir=settings.home / "logins",
         chromium_path=settings.chromium_path,
         headless=settings.browser_headless,
+        browser_sandbox=settings.browser_sandbox,
         requests_per_second=settings.requests_per_second,
     )
 

@@ -291,6 +291,9 @@ class Settings(BaseSettings):
     browser_headless: bool = Field(
         default=True, validation_alias="PIMS_BROWSER_HEADLESS", description="true or false"
     )
+    browser_sandbox: bool = Field(
+        default=True, validation_alias="PIMS_BROWSER_SANDBOX", description="true or false"
+    )
     requests_per_second: float = Field(
         default=10,
         gt=0,

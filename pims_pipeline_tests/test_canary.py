@@ -5,11 +5,9 @@ goes wrong with them. All that was said is looked through afterwards (``canary``
 stand in ``canary_practice``, what their vendor does wrong in ``canary_vendor``.
 """
 
-import asyncio
 import base64
 import html
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
@@ -21,7 +19,6 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.observability.alerts import LogNotifier, Message
 from pims_pipeline.observability.slack import SlackNotifier
-from pims_pipeline.providers.idexx_neo.chromium import browser_page, find_chromium
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
 from pims_pipeline.sync.context import utc_now
@@ -45,7 +42,7 @@ from pims_pipeline_tests.canary_vendor import (
 )
 from pims_pipeline_tests.observability.stand_ins import Axiom, Slack, serving
 from pims_pipeline_tests.providers.odd_server import Answer, odd_server
-from pims_pipeline_tests.providers.test_login import SharedBrowser
+from pims_pipeline_tests.providers.shared_browser import shared_browser
 
 NOWHERE: frozenset[str] = frozenset()
 ONCE = frozenset({"printed by pims keys create"})
@@ -271,17 +268,6 @@ def login_pages(typed: str) -> Mapping[str, list[Answer]]:
     }
 
 
-@contextmanager
-def browser() -> Iterator[SharedBrowser]:
-    with asyncio.Runner() as runner:
-        opening = browser_page(find_chromium(None), headless=True, timeout_s=60)
-        page = runner.run(opening.__aenter__())
-        started = page.context.browser
-        assert started is not None
-        yield SharedBrowser(started, runner)
-        runner.run(opening.__aexit__(None, None, None))
-
-
 def test_whatever_a_login_page_does_with_a_password_it_is_not_told() -> None:
     evidence = Evidence()
     password, username = canary("password", 'p"ä {} <%41>'), canary("username", "{}@vets")
@@ -291,7 +277,7 @@ def test_whatever_a_login_page_does_with_a_password_it_is_not_told() -> None:
     with (
         evidence.logging("log"),
         evidence.watching_processes("processes"),
-        browser() as visitor,
+        shared_browser() as visitor,
         odd_server() as vendor,
     ):
         for name, answers in pages.items():

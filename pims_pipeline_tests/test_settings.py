@@ -57,6 +57,7 @@ def test_an_empty_environment_gives_the_embedded_defaults() -> None:
     assert settings.partition_start == default_partition_start(datetime.now(UTC).date())
     assert settings.chromium_path is None
     assert settings.browser_headless is True
+    assert settings.browser_sandbox is True
     assert settings.requests_per_second == 10
     assert settings.clinics_at_once == 8
     assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (5, 30)
@@ -95,6 +96,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         PIMS_PARTITION_START="2025-03-01",
         PIMS_CHROMIUM_PATH=str(chromium),
         PIMS_BROWSER_HEADLESS="false",
+        PIMS_BROWSER_SANDBOX="false",
         PIMS_REQUESTS_PER_SECOND="2.5",
         PIMS_CLINICS_AT_ONCE="3",
         PIMS_DELETION_GUARD_MIN="0",
@@ -124,6 +126,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert settings.partition_start == date(2025, 3, 1)
     assert settings.chromium_path == chromium
     assert settings.browser_headless is False
+    assert settings.browser_sandbox is False
     assert settings.requests_per_second == 2.5
     assert settings.clinics_at_once == 3
     assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (0, 12.5)
@@ -248,6 +251,7 @@ def test_the_settings_are_printed_as_names_alone(monkeypatch: pytest.MonkeyPatch
         ("PIMS_PARTITION_START", (datetime.now(UTC).date() + timedelta(days=2)).isoformat()),
         ("PIMS_CHROMIUM_PATH", "nowhere/chromium"),
         ("PIMS_BROWSER_HEADLESS", "perhaps"),
+        ("PIMS_BROWSER_SANDBOX", "maybe"),
         ("PIMS_REQUESTS_PER_SECOND", "0"),
         ("PIMS_REQUESTS_PER_SECOND", "inf"),
         ("PIMS_CLINICS_AT_ONCE", "0"),

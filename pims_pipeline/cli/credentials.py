@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from pims_pipeline.cli.terminal import (
 )
 from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.audits import run_liveness
@@ -107,9 +108,11 @@ def _password(*, from_stdin: bool) -> str:
 def check(settings: Settings, *, slug: str, as_json: bool) -> None:
     """Log in with a clinic's stored login, now, in a real browser.
 
-    Also after the vendor refused it or asked for a person: what comes of it is remembered, and
-    the session is kept for the next sync. A refused password is tried once, never again by itself.
+    The login works when the vendor answers a question with its session. Run it also after the
+    vendor refused the login or asked for a person: the outcome is remembered, and the session is
+    kept for the next sync. A login is tried once, never again by itself.
     """
+    failure: PimsError | None = None
     with open_store(settings) as store:
         with transaction(store.engine) as connection:
             clinic = clinic_by_slug(connection, slug)
@@ -122,18 +125,43 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
                 run_id=_CHECK,
                 liveness=liveness,
             )
-            _log_in(context, clinic)
+            try:
+                _log_in(context, clinic)
+            except PimsError as error:
+                failure = error
         with transaction(store.engine) as connection:
             status = credential_status(connection, clinic)
     if as_json:
-        print_json({"clinic": slug, "status": status})
-    else:
+        outcome = {} if failure is None else {"error": type(failure).__name__}
+        print_json({"clinic": slug, "status": status, **outcome})
+    elif failure is None:
         say(f"The login of {slug} works.")
+    if failure is not None:
+        raise Refused(_what_failed(failure, slug, status, options.artifacts_dir)) from failure
 
 
 def _log_in(context: SyncContext, clinic: Clinic) -> None:
     with clinic_session(context, clinic) as session:
         session.log_in()
+
+
+def _what_failed(failure: PimsError, slug: str, status: str | None, pictures: Path) -> str:
+    """Why the login does not work, what that means for syncs, and where to look."""
+    meaning = {
+        "invalid": f"Syncs of {slug} do not log in until new credentials are stored.",
+        "needs_human": f"Syncs of {slug} do not log in until this command has succeeded.",
+    }.get(
+        status or "",
+        "This says nothing about the credentials, and the next sync tries again.",
+    )
+    look = f" {note} It is in {pictures}." if (note := _picture_note(failure)) else ""
+    end = "" if str(failure).endswith(".") else "."
+    return f"{failure}{end} {meaning}{look}"
+
+
+def _picture_note(failure: PimsError) -> str | None:
+    notes: list[str] = getattr(failure, "__notes__", [])
+    return next((note for note in notes if note.startswith("A screenshot")), None)
 
 
 @credentials.command(

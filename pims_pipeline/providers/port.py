@@ -4,7 +4,7 @@
     ├── TransientError          worth another try: time-out, 5xx, 429 (with retry_after)
     ├── SessionExpired          log in again, once
     ├── AuthenticationRejected  the credentials are wrong: never tried again
-    ├── HumanNeeded             a code, a locked account, terms to accept
+    ├── HumanNeeded             a code, a locked account, a page not known
     └── ContractViolation       the answer is not what the vendor promises
 
 Every message says what was asked, of whom, what came back and what to do. None carries
@@ -48,7 +48,7 @@ class AuthenticationRejected(PimsError):
 
 
 class HumanNeeded(PimsError):
-    """Only a person can go on: a one-time code, a locked account, terms to accept."""
+    """Only a person can go on: a one-time code, a locked account, a page that is not known."""
 
 
 class ContractViolation(PimsError):
@@ -105,13 +105,15 @@ class PimsProvider(Protocol):
         """Log in.
 
         Returns:
-            True when the vendor accepted; this object's session is then a fresh one.
-            False when the vendor refused the credentials.
+            True when the vendor answers a question within the new session, which is this
+            object's then. False when the vendor refused the credentials that it was sent.
 
         Raises:
-            HumanNeeded: If the vendor wants a code, locked the account, or asks for consent.
+            HumanNeeded: If something that only a person can answer is between the credentials
+                and such a session: a code, a location to choose, a page that is not known.
             TransientError: If the login page or the browser could not be reached or driven.
-            ContractViolation: If the page is not the login page the adapter knows.
+            ContractViolation: If the page is not the login page the adapter knows, or the
+                credentials could not be sent.
         """
         ...
 

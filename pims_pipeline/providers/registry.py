@@ -28,6 +28,7 @@ class ProviderOptions:
         artifacts_dir: Where what helps to explain a failed login is kept.
         chromium_path: The browser that logs in; searched for when None.
         headless: False shows the browser's window.
+        browser_sandbox: False starts the browser without its sandbox; root never has it.
         requests_per_second: The most that one vendor account is asked.
         retry_base_delay: Before the second try; doubles with each further one.
     """
@@ -35,6 +36,7 @@ class ProviderOptions:
     artifacts_dir: Path
     chromium_path: Path | None = None
     headless: bool = True
+    browser_sandbox: bool = True
     requests_per_second: float = 10.0
     retry_base_delay: float = 0.5
     connect_timeout: float = 5.0
@@ -66,6 +68,7 @@ def _idexx_neo(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
         artifacts_dir=options.artifacts_dir,
         chromium_path=options.chromium_path,
         headless=options.headless,
+        browser_sandbox=options.browser_sandbox,
         requests_per_second=options.requests_per_second,
         retry_base_delay=options.retry_base_delay,
         connect_timeout=options.connect_timeout,

@@ -4,7 +4,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from pims_pipeline.simulator import login, pages, vendor
+from pims_pipeline.simulator import login, login_steps, pages, vendor
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control import router as control_router
 from pims_pipeline.simulator.diary import EditRefused, UnknownEntry
@@ -25,6 +25,10 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route("/login/code", login.take_code, methods=["POST"])
     app.add_route("/login/terms", login.show_terms, methods=["GET"])
     app.add_route("/login/terms", login.take_terms, methods=["POST"])
+    app.add_route("/login/form", login.show_inner_form, methods=["GET"])
+    app.add_route("/sso", login.show_sign_on, methods=["GET"])
+    app.add_route("/welcome/{step}", login_steps.show_step, methods=["GET"])
+    app.add_route("/welcome/{step}", login_steps.pass_step, methods=["POST"])
     app.add_route("/logout", login.log_out, methods=["POST"])
     app.add_route("/appointments/getCalendarEventData", vendor.listing, methods=["GET"])
     app.add_route("/appointments/getAppointment", vendor.appointment, methods=["GET"])

@@ -16,6 +16,7 @@ from pims_pipeline.simulator.clinics import ListingShape
 from pims_pipeline.simulator.diary import Booking
 from pims_pipeline.simulator.faults import RECORD_FAULTS, SESSION_FAULTS, Endpoint, Fault, FaultKind
 from pims_pipeline.simulator.generation import Entry
+from pims_pipeline.simulator.login_pages import LoginPage
 from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 from pims_pipeline.simulator.wire import DeletedLookup
@@ -151,6 +152,7 @@ class SettingsBody(_Body):
     listing_shape: ListingShape | None = None
     deleted_lookup: DeletedLookup | None = None
     expired_mode: ExpiredMode | None = None
+    login_page: LoginPage | None = None
 
 
 class FaultBody(_Body):
@@ -314,7 +316,10 @@ async def login_mode(desk: DeskOf, simulator: Sim, body: LoginBody) -> dict[str,
 
 @router.post("/settings")
 async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
-    """Change how one clinic, or all of them, answer. ``expiredMode`` is everyone's."""
+    """Change how one clinic, or all of them, answer.
+
+    ``expiredMode`` and ``loginPage`` are everyone's.
+    """
     if body.company_id is not None:
         _desk(simulator, body.company_id)
     for company_id, desk in simulator.desks.items():
@@ -323,6 +328,7 @@ async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
             desk.deleted_lookup = body.deleted_lookup or desk.deleted_lookup
     if body.expired_mode is not None:
         simulator.sessions.default_expired_mode = body.expired_mode
+    simulator.login_page = body.login_page or simulator.login_page
     return {"ok": True}
 
 

@@ -218,10 +218,8 @@ class SimulatorControl:
         """End the clinic's sessions; their bearers are turned away in ``mode``."""
         self._call("POST", f"/clinics/{company_id}/sessions/expire", body={"mode": mode})
 
-    def login_mode(
-        self, company_id: str, mode: Literal["normal", "locked", "code", "terms"]
-    ) -> None:
-        """Choose what a right password leads to."""
+    def login_mode(self, company_id: str, mode: str) -> None:
+        """Choose what a right password leads to, by a name from docs/simulator.md."""
         self._call("POST", f"/clinics/{company_id}/login", body={"mode": mode})
 
     def settings(
@@ -231,6 +229,7 @@ class SimulatorControl:
         listing_shape: Literal["array", "appointments", "data", "events"] | None = None,
         deleted_lookup: Literal["flag", "not_found", "null"] | None = None,
         expired_mode: Literal["redirect", "401", "html"] | None = None,
+        login_page: str | None = None,
     ) -> None:
         """Change how one clinic, or all, answer; what is left out stays."""
         self._call(
@@ -241,6 +240,7 @@ class SimulatorControl:
                 "listingShape": listing_shape,
                 "deletedLookup": deleted_lookup,
                 "expiredMode": expired_mode,
+                "loginPage": login_page,
             },
         )
 

@@ -1,6 +1,7 @@
-"""Logging in: the page drawn by script, the answer to its form, and the further pages.
+"""Logging in: the answer to the form, and the code and terms pages after it.
 
-Who is logged in is kept in ``sessions``. A right password leads to a session cookie and away
+Who is logged in is kept in ``sessions``, what the page looks like in ``login_pages``, and the
+pages in front of a session in ``login_steps``. A right password leads to a session cookie and away
 from ``/login``, unless the clinic's login mode puts a code, terms or a lock in between.
 """
 
@@ -13,59 +14,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.answers import held_back, spoilt, wrong_answer
 from pims_pipeline.simulator.faults import Fault
-from pims_pipeline.simulator.sessions import SIMULATED_CODE
+from pims_pipeline.simulator.login_pages import form_page, login_page, page
+from pims_pipeline.simulator.sessions import HELD_MODES, SIMULATED_CODE
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 
 SESSION_COOKIE = "neo_session"
 VISIT_COOKIE = "neo_visit"
 """Ties the hidden form token to a browser before anyone is logged in."""
-
-_STYLE = """
-:root { color-scheme: light; font-family: system-ui, sans-serif; }
-body { background: #eef3f5; color: #16303b; margin: 0; display: grid; place-items: center;
-  min-height: 100vh; }
-main { background: #fff; padding: 2rem 2.5rem; border-radius: .75rem; width: 20rem;
-  box-shadow: 0 2px 16px #0b2a3622; }
-h1 { font-size: 1.25rem; margin: 0 0 1rem; }
-label { display: block; margin: .75rem 0 .25rem; font-weight: 600; }
-input { box-sizing: border-box; width: 100%; padding: .5rem; font: inherit;
-  border: 1px solid #6d8793; border-radius: .375rem; }
-input[type=checkbox] { width: auto; }
-button { margin-top: 1.25rem; width: 100%; padding: .6rem; font: inherit; font-weight: 600;
-  color: #fff; background: #0b6075; border: 0; border-radius: .375rem; cursor: pointer; }
-:focus-visible { outline: 3px solid #e0a100; outline-offset: 2px; }
-.error-message { color: #8c1c13; background: #fdecea; padding: .5rem .75rem;
-  border-radius: .375rem; }
-"""
-
-_DRAW_FORM = """
-const root = document.getElementById('login-root');
-const field = (name, label, type, autocomplete) => {
-  const tag = document.createElement('label');
-  tag.htmlFor = 'login-' + name;
-  tag.textContent = label;
-  const input = document.createElement('input');
-  Object.assign(input, {id: 'login-' + name, name, type, autocomplete, required: true});
-  return [tag, input];
-};
-const draw = () => {
-  const form = document.createElement('form');
-  form.method = 'post';
-  form.action = '/login';
-  form.append(
-    ...field('company_id', 'Company ID', 'text', 'organization'),
-    ...field('username', 'User name', 'text', 'username'),
-    ...field('password', 'Password', 'password', 'current-password'));
-  const token = document.createElement('input');
-  Object.assign(token, {type: 'hidden', name: 'csrf_token', value: root.dataset.token});
-  const submit = document.createElement('button');
-  Object.assign(submit, {type: 'submit', textContent: 'Sign in'});
-  form.append(token, submit);
-  root.replaceChildren(form);
-};
-window.addEventListener('load', () => setTimeout(draw, 120));
-"""
-
 
 _CODE_FIELDS = (
     '<label for="code">The code sent to your phone</label><input id="code" name="code" '
@@ -77,25 +32,6 @@ _TERMS_FIELDS = (
     "name='accept_terms' value='1' required> I accept the terms</label>"
     '<button type="submit">Accept and continue</button>'
 )
-
-
-def login_page(token: str, error: str | None = None) -> str:
-    """The login page; its form appears only once its script has run."""
-    message = f'<p class="error-message" role="alert">{html.escape(error)}</p>' if error else ""
-    return _page(
-        "Sign in",
-        f'{message}<div id="login-root" data-token="{html.escape(token)}">'
-        f"<noscript>Signing in needs JavaScript.</noscript></div><script>{_DRAW_FORM}</script>",
-    )
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title} - Neo simulator'
-        '</title><meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,">'
-        f"<style>{_STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"
-    )
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -110,7 +46,8 @@ async def show_login(request: Request) -> Response:
     simulator.requests["login_page"] += 1
     struck = simulator.faults.strike("login", None)
     await held_back(request, struck.delays, simulator.stopping)
-    return _with_fault(struck.answer, fresh_login_page(request, simulator))
+    shown = _no_page(request, simulator) or fresh_login_page(request, simulator)
+    return _with_fault(struck.answer, shown)
 
 
 def fresh_login_page(
@@ -118,10 +55,40 @@ def fresh_login_page(
 ) -> Response:
     """The login page with a token for this browser's visit."""
     visit = request.cookies.get(VISIT_COOKIE) or secrets.token_urlsafe(16)
-    page = login_page(simulator.sessions.login_token(visit), error)
-    response = HTMLResponse(page, status_code=status)
+    drawn = login_page(simulator.sessions.login_token(visit), error, simulator.login_page)
+    response = HTMLResponse(drawn, status_code=status)
     response.set_cookie(VISIT_COOKIE, visit, httponly=True, samesite="lax")
+    if simulator.login_page == "guest":
+        response.set_cookie(SESSION_COOKIE, secrets.token_urlsafe(32), httponly=True)
     return response
+
+
+async def show_inner_form(request: Request) -> Response:
+    """``GET /login/form``: the form of a login page that shows it in an inner page."""
+    simulator = await simulator_of(request)
+    visit = request.cookies.get(VISIT_COOKIE, "")
+    return HTMLResponse(form_page(simulator.sessions.login_token(visit), None, "inner_page"))
+
+
+def _no_page(request: Request, simulator: Simulator) -> Response | None:
+    """What is answered in place of a login page, where its shape is none at all."""
+    match simulator.login_page:
+        case "elsewhere":
+            other = "localhost" if request.url.hostname != "localhost" else "127.0.0.1"
+            return RedirectResponse(str(request.url.replace(hostname=other, path="/sso")))
+        case "file":
+            headers = {"Content-Disposition": "attachment; filename=login.bin"}
+            return Response(b"\0", media_type="application/octet-stream", headers=headers)
+        case "basic_auth":
+            headers = {"WWW-Authenticate": 'Basic realm="Neo"'}
+            return HTMLResponse("Unauthorized", status_code=401, headers=headers)
+        case _:
+            return None
+
+
+async def show_sign_on(_request: Request) -> Response:
+    """``GET /sso``: another site's login page, which asks for a password as well."""
+    return HTMLResponse(form_page("", None, "plain"))
 
 
 async def take_login(request: Request) -> Response:
@@ -175,14 +142,20 @@ def _is_right(desk: Desk, username: str, password: str) -> bool:
 
 def _logged_in(simulator: Simulator, desk: Desk) -> Response:
     session = simulator.sessions.open(desk.clinic)
-    response = RedirectResponse("/", status_code=302)
+    where = "/"
+    if desk.login_mode in HELD_MODES:
+        session.held_at = desk.login_mode
+        where = f"/welcome/{desk.login_mode}"
+    if desk.login_mode == "dead_session":
+        session.held_at = desk.login_mode
+    response = RedirectResponse(where, status_code=302)
     response.set_cookie(SESSION_COOKIE, session.token, httponly=True, samesite="lax")
     return response
 
 
 def _locked_page() -> Response:
     body = "<p role='alert'>This account is locked. Please ask your administrator.</p>"
-    return HTMLResponse(_page("Account locked", body), status_code=200)
+    return HTMLResponse(page("Account locked", body), status_code=200)
 
 
 async def show_code(request: Request) -> Response:
@@ -208,7 +181,7 @@ async def _step_page(request: Request, step: str, error: str | None = None) -> R
     else:
         title, fields = "Terms of service", _TERMS_FIELDS
     form = f'{message}<form method="post" action="/login/{step}">{hidden}{fields}</form>'
-    return HTMLResponse(_page(title, form))
+    return HTMLResponse(page(title, form))
 
 
 async def take_code(request: Request) -> Response:

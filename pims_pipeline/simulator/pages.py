@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pims_pipeline.simulator.diary import Booking, Diary, EditRefused, UnknownEntry
 from pims_pipeline.simulator.generation import Entry
 from pims_pipeline.simulator.login import SESSION_COOKIE, read_form
-from pims_pipeline.simulator.sessions import Session
+from pims_pipeline.simulator.sessions import HELD_MODES, Session
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 
 _CSP = (
@@ -85,6 +85,8 @@ async def show_diary(request: Request) -> Response:
     session = _session(request, simulator)
     if session is None:
         return RedirectResponse("/login", status_code=302)
+    if session.held_at in HELD_MODES:
+        return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
     desk = simulator.desks[session.company_id]
     day = _date(request.query_params.get("date")) or desk.diary.today
     return _diary_page(desk, session, day)

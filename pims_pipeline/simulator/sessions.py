@@ -14,8 +14,24 @@ from pims_pipeline.simulator.clinics import SimulatedClinic, SimulatorConfig
 
 ExpiredMode = Literal["redirect", "401", "html"]
 """How a request without a live session is answered."""
-LoginMode = Literal["normal", "locked", "code", "terms"]
-"""What stands between a right password and a session."""
+LoginMode = Literal[
+    "normal",
+    "locked",
+    "code",
+    "terms",
+    "location",
+    "password_expired",
+    "device",
+    "news",
+    "robot",
+    "closed",
+    "dead_session",
+]
+"""What stands between a right password and a session that answers questions."""
+HELD_MODES: frozenset[LoginMode] = frozenset(
+    {"location", "password_expired", "device", "news", "robot", "closed"}
+)
+"""Modes that give a session at once, and a page to pass before it answers anything."""
 
 WRONG_ATTEMPTS_ALLOWED = 5
 """The so-many-th wrong password locks the account."""
@@ -25,7 +41,12 @@ SIMULATED_CODE = "246810"
 
 @dataclass(slots=True)
 class Session:
-    """One login. ``form_token`` guards the people's page against forged forms."""
+    """One login.
+
+    Attributes:
+        form_token: Guards the people's page against forged forms.
+        held_at: The page to pass before anything is answered; None when there is none.
+    """
 
     token: str = field(repr=False)
     company_id: str
@@ -33,6 +54,7 @@ class Session:
     used_at: datetime
     form_token: str = field(repr=False)
     ended: ExpiredMode | None = None
+    held_at: LoginMode | None = None
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from fastapi import Request
 from pims_pipeline.simulator.clinics import ListingShape, SimulatedClinic, SimulatorConfig
 from pims_pipeline.simulator.diary import Diary
 from pims_pipeline.simulator.faults import FaultBook
+from pims_pipeline.simulator.login_pages import LoginPage
 from pims_pipeline.simulator.sessions import LoginMode, Sessions
 from pims_pipeline.simulator.wire import DeletedLookup, Listings
 
@@ -41,6 +42,7 @@ class Simulator:
     """The state behind every route.
 
     Attributes:
+        login_page: What the login page is like, for everyone.
         requests: How often each endpoint was asked, faults included.
         stopping: Set when the server shuts down, so that held-back answers let go.
     """
@@ -49,6 +51,7 @@ class Simulator:
     desks: dict[str, Desk]
     sessions: Sessions
     faults: FaultBook = field(default_factory=FaultBook)
+    login_page: LoginPage = "plain"
     requests: Counter[str] = field(default_factory=Counter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,6 +61,7 @@ class Simulator:
             desk.reset()
         self.sessions.reset()
         self.faults.clear()
+        self.login_page = "plain"
         self.requests.clear()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.answers import (
     expired_mode_of,
@@ -21,7 +21,8 @@ from pims_pipeline.simulator.answers import (
 )
 from pims_pipeline.simulator.diary import UnknownEntry
 from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
-from pims_pipeline.simulator.login import SESSION_COOKIE, VISIT_COOKIE, login_page
+from pims_pipeline.simulator.login import SESSION_COOKIE, VISIT_COOKIE
+from pims_pipeline.simulator.login_pages import login_page
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 from pims_pipeline.simulator.wire import appointment_body, consultation_body, listing_body
 
@@ -63,6 +64,12 @@ async def _vendor_call(request: Request, endpoint: Endpoint, answer: Answer) -> 
     if session is None or session.ended is not None:
         mode = simulator.sessions.expired_mode(token) if expired is None else expired
         return turned_away(mode, _login_page_for(request, simulator))
+    if session.held_at == "dead_session":
+        return turned_away(
+            simulator.sessions.default_expired_mode, _login_page_for(request, simulator)
+        )
+    if session.held_at is not None:
+        return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
     return spoilt(struck.answer, answer(request, simulator.desks[session.company_id], struck))
 
 

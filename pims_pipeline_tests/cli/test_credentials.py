@@ -1,6 +1,7 @@
 """``pims credentials``: the password is never seen, its check is a real login, keys change."""
 
 import base64
+import json
 import os
 import pty
 import secrets
@@ -160,6 +161,37 @@ def test_a_locked_account_is_told_to_need_a_person(
     assert done.exit_code == 1
     assert "locked" in complaint(done)
     assert clinic["credentials"] == "needs_human"
+
+
+def test_a_page_to_choose_a_location_is_told_with_what_to_do_and_where_to_look(
+    pims: Pims, ready: str, control: SimulatorControl, tmp_path: Path
+) -> None:
+    control.login_mode("1001", "location")
+    done = pims("credentials", "check", ready)
+
+    assert done.exit_code == 1
+    told = " ".join(complaint(done).split())
+    assert "asks to choose a location" in told
+    assert "do not log in until this command has succeeded" in told
+    [picture] = (tmp_path / "home" / "logins").iterdir()
+    assert picture.name in told
+    control.login_mode("1001", "normal")
+    assert pims("credentials", "check", ready).stdout == f"The login of {ready} works.\n"
+
+
+def test_another_site_at_the_address_leaves_the_credentials_as_they_were(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    control.settings(login_page="other_site")
+    done = pims("credentials", "check", ready, "--json")
+
+    assert done.exit_code == 1
+    assert json.loads(done.stdout) == {
+        "clinic": ready,
+        "status": "unverified",
+        "error": "ContractViolation",
+    }
+    assert "check the clinic's base URL" in " ".join(done.stderr.split())
 
 
 def test_without_a_login_the_check_says_how_to_enter_one(pims: Pims, registered: str) -> None:

@@ -1,9 +1,11 @@
 """A server that gives the answers a test writes down, for what no simulator plays."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 
@@ -32,8 +34,8 @@ class OddServer:
 
 
 @contextmanager
-def odd_server() -> Iterator[OddServer]:
-    """An ``OddServer`` on a free loopback port."""
+def odd_server(certificate: Path | None = None) -> Iterator[OddServer]:
+    """An ``OddServer`` on a free loopback port, encrypted where a certificate is given."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -62,7 +64,13 @@ def odd_server() -> Iterator[OddServer]:
             """Quiet: what was asked is noted in ``paths``."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = OddServer(f"http://127.0.0.1:{server.server_port}")
+    scheme = "http"
+    if certificate is not None:
+        encrypted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        encrypted.load_cert_chain(certificate)
+        server.socket = encrypted.wrap_socket(server.socket, server_side=True)
+        scheme = "https"
+    told = OddServer(f"{scheme}://127.0.0.1:{server.server_port}")
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -18,6 +18,7 @@ from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
+    HumanNeeded,
     LooksUpAppointments,
     PimsProvider,
     PortableSession,
@@ -59,6 +60,7 @@ class Harness(Protocol):
     def delete(self, appointment_id: str) -> None: ...
     def finish(self, appointment_id: str, notes: str) -> None: ...
     def expire_sessions(self) -> None: ...
+    def ask_for_a_person(self) -> None: ...
     def break_down(self, endpoint: str) -> None: ...
     def break_promise(self, endpoint: str) -> None: ...
     def requests(self, endpoint: str) -> int: ...
@@ -100,6 +102,9 @@ class FakeHarness:
 
     def expire_sessions(self) -> None:
         self.vendor.expire_sessions()
+
+    def ask_for_a_person(self) -> None:
+        self.vendor.fail_next(HumanNeeded("choose a location"), "login")
 
     def break_down(self, endpoint: str) -> None:
         self.vendor.fail_next(TransientError("down"), endpoint)  # type: ignore[arg-type] # a name from ENDPOINTS
@@ -158,6 +163,9 @@ class SimulatorHarness:
 
     def expire_sessions(self) -> None:
         self._control.expire_sessions(self._company)
+
+    def ask_for_a_person(self) -> None:
+        self._control.login_mode(self._company, "location")
 
     def break_down(self, endpoint: str) -> None:
         self._fault("server_error", endpoint)
@@ -226,6 +234,17 @@ def test_a_right_password_logs_in_and_a_wrong_one_is_refused(
     identity = harness.book(at(9))
     assert identity in listed(provider)
     assert not list(tmp_path.glob("*.png")), "pictures belong into the artifacts directory"
+
+
+def test_a_login_that_only_a_person_can_finish_leaves_no_session(harness: Harness) -> None:
+    provider = harness.provider()
+    harness.ask_for_a_person()
+    with pytest.raises(HumanNeeded):
+        provider.authenticate(harness.credentials)
+    with pytest.raises(SessionExpired):
+        provider.fetch_appointments(WINDOW)
+    with pytest.raises(SessionExpired):
+        provider.export_session()
 
 
 def test_a_booked_visit_is_listed_in_utc_on_its_local_date(harness: Harness) -> None:

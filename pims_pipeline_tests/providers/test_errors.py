@@ -1,7 +1,9 @@
 """Every error of the tree, reached by a fault of the simulator at every endpoint."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+import httpx2
 import pytest
 
 from pims_pipeline.domain.appointments import PimsAppointment
@@ -11,6 +13,7 @@ from pims_pipeline.providers.port import (
     ContractViolation,
     PimsError,
     SessionExpired,
+    SessionState,
     TransientError,
 )
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -21,6 +24,7 @@ from pims_pipeline_tests.providers.conftest import (
     OpenProvider,
     session_without_browser,
 )
+from pims_pipeline_tests.providers.odd_server import Answer, odd_server
 
 Endpoint = Literal["listing", "appointment", "consultation"]
 ENDPOINTS: tuple[Endpoint, ...] = ("listing", "appointment", "consultation")
@@ -238,6 +242,27 @@ def test_every_made_up_medical_record_can_be_read(
         assert consultation.patient is not None
         assert consultation.patient.species == true[visit.appointment_id].species
         assert "</" not in (consultation.notes or "")
+
+
+@pytest.mark.parametrize("endpoint", ["appointment", "consultation"])
+@pytest.mark.parametrize("calendar", [200, 401])
+def test_a_question_that_alone_wants_a_login_does_not_call_the_session_expired(
+    open_provider: OpenProvider,
+    simulator: SimulatorServer,
+    visit: PimsAppointment,
+    endpoint: Endpoint,
+    calendar: int,
+) -> None:
+    """Otherwise every sync would log in for an account that may not see everything."""
+    state = session_without_browser(simulator.base_url).data.decode()
+    with odd_server() as server:
+        server.answers = [Answer(401), Answer(calendar)]
+        provider = open_provider(base_url=server.base_url)
+        data = state.replace(simulator.base_url, server.base_url).encode()
+        provider.restore_session(SessionState(data, datetime.now(UTC) + timedelta(hours=1)))
+        error = refused(provider, endpoint, visit)
+    assert type(error) is (ContractViolation if calendar == httpx2.codes.OK else SessionExpired)
+    assert server.paths[1].startswith("/appointments/getCalendarEventData")
 
 
 def test_a_warm_provider_launches_no_browser_and_shares_its_accounts_pace(

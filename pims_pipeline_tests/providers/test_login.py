@@ -11,21 +11,26 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal
 
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from pims_pipeline.providers.idexx_neo.chromium import (
     BrowserUnavailable,
     browser_page,
     find_chromium,
 )
-from pims_pipeline.providers.idexx_neo.login import LoginVisit, login
-from pims_pipeline.providers.idexx_neo.session import SessionCookie
+from pims_pipeline.providers.idexx_neo.environment import browser_environment
+from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
@@ -36,55 +41,15 @@ from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.conftest import CLINIC, CREDENTIALS
 from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
+from pims_pipeline_tests.providers.shared_browser import Cookies, SharedBrowser, shared_browser
 
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
-
-_T = TypeVar("_T")
-Cookies = tuple[SessionCookie, ...]
 HTML = "text/html; charset=utf-8"
-
-
-@dataclass
-class SharedBrowser:
-    """Visits login pages one after the other, each without the cookies of the others."""
-
-    browser: "Browser"
-    runner: asyncio.Runner
-    pictures: list[bytes] = field(default_factory=list)
-
-    def visit(
-        self, base_url: str, credentials: Credentials = CREDENTIALS, timeout_s: float = 15
-    ) -> Cookies | None:
-        async def work() -> Cookies | None:
-            context = await self.browser.new_context()
-            try:
-                page = await context.new_page()
-                visit = LoginVisit(page, base_url, timeout_s, self._keep)
-                return await visit.log_in(credentials)
-            finally:
-                await context.close()
-
-        self.pictures.clear()
-        return self.run(work())
-
-    def run(self, work: Coroutine[object, object, _T]) -> _T:
-        return self.runner.run(work)
-
-    def _keep(self, picture: bytes) -> Path:
-        self.pictures.append(picture)
-        return Path("kept.png")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[SharedBrowser]:
-    with asyncio.Runner() as runner:
-        opening = browser_page(find_chromium(None), headless=True, timeout_s=30)
-        page = runner.run(opening.__aenter__())
-        started = page.context.browser
-        assert started is not None
-        yield SharedBrowser(started, runner)
-        runner.run(opening.__aexit__(None, None, None))
+    with shared_browser() as started:
+        yield started
 
 
 @pytest.fixture
@@ -213,12 +178,12 @@ def test_a_message_that_stood_there_before_is_not_an_answer(
     "after",
     [Answer(200, b"<p>Hm.</p>", HTML), Answer(302, b"", headers={"Location": "/no-cookie"})],
 )
-def test_a_login_that_leads_nowhere_violates_the_contract(
+def test_a_login_that_leads_nowhere_calls_for_a_person(
     server: OddServer, browser: SharedBrowser, after: Answer
 ) -> None:
     server.answers = [form(), after, Answer(200, b"<p>Welcome</p>", HTML)]
-    with pytest.raises(ContractViolation, match="neither"):
-        browser.visit(server.base_url, timeout_s=6)
+    with pytest.raises(HumanNeeded, match="not known"):
+        browser.visit(server.base_url)
 
 
 def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: SharedBrowser) -> None:
@@ -230,9 +195,120 @@ def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: Shar
     server.answers = [refused_in_place]
     taken = []
     for words in (Credentials("ana", "hunter2"), Credentials("somebody else", "x")):
-        assert browser.visit(server.base_url, words) is None
+        with pytest.raises(ContractViolation, match="not sent"):
+            browser.visit(server.base_url, words)
         taken += browser.pictures
     assert taken[0] == taken[1]
+
+
+PRIVATE = (
+    b"<!doctype html><title>Dr. %(name)s</title><h1>Good morning, %(name)s</h1>"
+    b"<p id=t>%(name)s, born 1 May %(year)s, 12 Mill Lane</p><input value='%(name)s'>"
+    b"<select><option>%(name)s</select><textarea>%(name)s</textarea>"
+    b'<img src=\'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg"><text>%(name)s'
+    b"</text></svg>'><svg><text y=20>%(name)s</text></svg><a title='%(name)s'>Please wait</a>"
+    b"<div id=inner></div><script>inner.attachShadow({mode: 'open'}).innerHTML = "
+    b"'<b>%(name)s</b>'; setInterval(() => t.textContent = '%(name)s', 5)</script>"
+)
+
+
+def test_a_picture_of_a_page_after_the_login_shows_nobodys_data(
+    server: OddServer, browser: SharedBrowser
+) -> None:
+    """Whoever's page it is, the picture is the same; the policy forbids the page new styles."""
+    policy = {"Content-Security-Policy": "style-src 'none'"}
+    taken = []
+    for name, year in ((b"Ana Okafor", b"1990"), (b"Jo Li", b"77")):
+        page = PRIVATE % {b"name": name, b"year": year}
+        server.answers = [form(), Answer(200, page, HTML, policy)]
+        with pytest.raises(HumanNeeded) as raised:
+            browser.visit(server.base_url, timeout_s=20)
+        assert "Okafor" not in str(raised.value)
+        taken += browser.pictures
+    assert taken[0] == taken[1]
+
+
+BESIDE = "<script>addEventListener('submit', event => {{ event.preventDefault(); {} }})</script>"
+SEND = (
+    "fetch('/api', {{method: 'POST', body: JSON.stringify("
+    "{{p: document.forms[0].password.value}})}}).then(() => {})"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        (SEND.format("document.querySelector('p').textContent = 'Nope.'"), None),
+        (SEND.format("alert('Your password is incorrect.')"), None),
+        (
+            SEND.format("document.querySelector('p').textContent = 'Your subscription has ended'"),
+            HumanNeeded,
+        ),
+        (
+            SEND.format("document.querySelector('p').textContent = 'Please try again later'"),
+            TransientError,
+        ),
+        (
+            SEND.format("document.querySelector('p').textContent = 'Your password has expired'"),
+            HumanNeeded,
+        ),
+        ("document.querySelector('p').textContent = 'Wrong password'", ContractViolation),
+        ("alert('Wrong password')", ContractViolation),
+        ("", ContractViolation),
+    ],
+)
+def test_credentials_are_refused_only_by_an_answer_to_them(
+    server: OddServer, browser: SharedBrowser, script: str, outcome: type[Exception] | None
+) -> None:
+    server.answers = [form("<p class=alert-danger></p>" + BESIDE.format(script)), Answer(401)]
+    if outcome is None:
+        assert browser.visit(server.base_url) is None
+    else:
+        with pytest.raises(outcome):
+            browser.visit(server.base_url)
+
+
+def test_a_session_that_answers_counts_whatever_the_page_still_shows(
+    server: OddServer, browser: SharedBrowser
+) -> None:
+    """The form stays, and the cookie has any name; an error beside it is of something else."""
+    stays = BESIDE.format(SEND.format("document.cookie = 'x=1; path=/'"))
+    server.answers = [form(stays), Answer(200)]
+    cookies = browser.visit(server.base_url, accepts=bool)
+    assert [(cookie.name, cookie.value) for cookie in cookies or ()] == [("x", "1")]
+
+
+def test_a_certificate_that_the_browser_does_not_trust_gets_no_credentials(
+    browser: SharedBrowser, tmp_path: Path
+) -> None:
+    with odd_server(certificate=self_signed(tmp_path)) as server:
+        with pytest.raises(ContractViolation, match=r"certificate.*ERR_CERT_AUTHORITY_INVALID"):
+            browser.visit(server.base_url)
+        assert server.paths == []
+
+
+def self_signed(directory: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody vouches for, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    path = directory / "server.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(pem)
+    )
+    return path
 
 
 def test_no_error_tells_what_was_typed(server: OddServer, browser: SharedBrowser) -> None:
@@ -265,6 +341,7 @@ def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies 
     return login(
         base_url,
         CREDENTIALS,
+        accepts=lambda _: False,
         chromium_path=find_chromium(None),
         headless=True,
         artifacts_dir=directory,
@@ -292,14 +369,22 @@ def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_lo
     assert set(filter(is_alive, browsers_of(psutil.Process()))) <= before
 
 
+SECRETS = {
+    name: f"hunter2-{name}"
+    for name in (
+        *("ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PIMS_DATABASE_URL", "DAGSTER_POSTGRES_URL"),
+        *("PIMS_API_DATABASE_URL", "SLACK_BOT_TOKEN", "AXIOM_TOKEN", "PIMS_METRICS_TOKEN"),
+        *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "NOBODY_KNOWS_THIS_ONE"),
+    )
+}
 INTERRUPTED = """
 import sys
 from pathlib import Path
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.port import Credentials
-login(sys.argv[1], Credentials("ana", "hunter2", "1"), chromium_path=find_chromium(None),
-      headless=True, artifacts_dir=Path(sys.argv[2]), timeout_s=60)
+login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda _: True, headless=True,
+      chromium_path=find_chromium(None), artifacts_dir=Path(sys.argv[2]), timeout_s=60)
 """
 
 
@@ -310,6 +395,7 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
             [sys.executable, "-c", INTERRUPTED, address, str(tmp_path)],
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **SECRETS, "HTTPS_PROXY": "http://ana:hunter2@proxy.test:8080"},
         )
         try:
             silent.settimeout(60)
@@ -318,6 +404,10 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
                 started = browsers_of(psutil.Process(program.pid))
                 assert started
                 arguments = [word for child in started for word in child.cmdline()]
+                helpers = psutil.Process(program.pid).children(recursive=True)
+                told = {child.pid: child.environ() for child in helpers}
+                names = {child.name() for child in helpers}
+                dumps = {child.rlimit(psutil.RLIMIT_CORE) for child in helpers}
                 program.send_signal(signal.SIGINT)
                 _, errors = program.communicate(timeout=60)
         finally:
@@ -325,6 +415,12 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
             program.wait()
     assert "KeyboardInterrupt" in errors
     assert "hunter2" not in "".join([errors, *arguments])
+    # Playwright's driver, the browser, and everything that it starts.
+    assert {"node", "chromium"} <= {name.partition("-")[0] for name in names}
+    assert [name for each in told.values() for name in each if name in SECRETS] == []
+    assert "hunter2" not in str(list(told.values()))
+    assert {each.get("HTTPS_PROXY") for each in told.values()} == {None, "http://proxy.test:8080"}
+    assert dumps == {(0, 0)}
     assert [child for child in started if is_alive(child)] == []
 
 
@@ -333,6 +429,7 @@ def test_a_configured_browser_that_is_not_there_names_the_remedy(tmp_path: Path)
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
+            accepts=lambda _: True,
             chromium_path=tmp_path / "no-chromium",
             headless=True,
             artifacts_dir=tmp_path,
@@ -347,10 +444,67 @@ def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
+            accepts=lambda _: True,
             chromium_path=pretender,
             headless=True,
             artifacts_dir=tmp_path,
         )
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, True), (1000, False)])
+def test_only_root_or_who_says_so_goes_without_a_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, user: int, allowed: bool
+) -> None:
+    pretender = tmp_path / "chromium"
+    pretender.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\necho "No usable sandbox!" >&2\n')
+    pretender.chmod(0o755)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    with pytest.raises(BrowserUnavailable, match="PIMS_BROWSER_SANDBOX=false"):
+        login(
+            "http://127.0.0.1:1",
+            CREDENTIALS,
+            accepts=lambda _: True,
+            chromium_path=pretender,
+            headless=True,
+            artifacts_dir=tmp_path,
+            sandbox=allowed,
+        )
+    without = "--no-sandbox" in (tmp_path / "said").read_text().split()
+    assert without == (user == 0 or not allowed)
+
+
+def test_a_browser_starts_on_no_loop_that_would_hand_on_secrets(tmp_path: Path) -> None:
+    async def start() -> None:
+        async with browser_page(tmp_path / "any", headless=True, timeout_s=1):
+            raise AssertionError("it started")
+
+    with pytest.raises(TypeError, match="bare_runner"):
+        asyncio.run(start())
+
+
+def test_a_window_finds_its_display_and_a_proxy_loses_its_password(tmp_path: Path) -> None:
+    (tmp_path / ".Xauthority").touch()
+    ours = {
+        "HOME": str(tmp_path),
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "DISPLAY": ":0",
+        "https_proxy": "ana:hunter2@proxy.test:8080",
+        "NO_PROXY": "localhost",
+        "DATABASE_URL": "postgresql://hunter2@db",
+    }
+    scratch = Path("/scratch")
+    told = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "https_proxy": "proxy.test:8080",
+        "NO_PROXY": "localhost",
+        "HOME": "/scratch",
+        "TMPDIR": "/scratch",
+    }
+    window = {"DISPLAY": ":0", "XAUTHORITY": str(tmp_path / ".Xauthority")}
+    assert browser_environment(ours, scratch, headless=True) == told
+    assert browser_environment(ours, scratch, headless=False) == {**told, **window}
 
 
 def test_the_configured_browser_wins_over_those_on_the_path(

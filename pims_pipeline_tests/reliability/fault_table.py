@@ -29,9 +29,9 @@ def rows_of(table: str) -> dict[str, list[str]]:
     return {row[0]: row[1:] for row in cells}
 
 
-def write(table: str, rows: Rows) -> None:
+def write(table: str, rows: Rows, columns: Sequence[str] = COLUMNS) -> None:
     """Put the rows in place of the table's former ones."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *([name, *cells] for name, cells in rows.items())]
+    lines = [columns, ["---"] * len(columns), *([name, *cells] for name, cells in rows.items())]
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     page = _between(table).sub(lambda found: found[1] + text + found[2], PAGE.read_text("utf-8"))
     PAGE.write_text(page, encoding="utf-8")

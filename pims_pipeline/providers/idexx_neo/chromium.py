@@ -14,6 +14,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from pims_pipeline.providers.idexx_neo.environment import (
+    BareLoop,
+    bare_runner,
+    browser_environment,
+)
 from pims_pipeline.providers.port import PimsError, TransientError
 
 if TYPE_CHECKING:
@@ -31,6 +36,8 @@ _ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
 )
+_NO_SANDBOX = ("No usable sandbox", "SUID sandbox helper", "namespace sandbox")
+"""Chromium's own words, one of which it ends with when it cannot have its sandbox."""
 _PATIENCE_WITH_CLOSING = 10.0
 """Seconds; after them the driver's process is ended, which ends its browsers."""
 
@@ -81,7 +88,8 @@ class _Worker(threading.Thread, Generic[_T]):
 
     def run(self) -> None:
         try:
-            outcome = asyncio.run(self._main())
+            with bare_runner() as runner:
+                outcome = runner.run(self._main())
         except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread whole
             self.result.set_exception(error)
         else:
@@ -107,11 +115,30 @@ class _Worker(threading.Thread, Generic[_T]):
                 self._end_task()
 
 
+def uses_sandbox(*, user_id: int, allowed: bool) -> bool:
+    """Whether Chromium shuts its pages into its sandbox, which it refuses to root.
+
+    Args:
+        user_id: The effective one of this process.
+        allowed: False where ``PIMS_BROWSER_SANDBOX`` is off.
+    """
+    return allowed and user_id != 0
+
+
 @contextlib.asynccontextmanager
 async def browser_page(
-    executable: Path | None, *, headless: bool, timeout_s: float
+    executable: Path | None, *, headless: bool, timeout_s: float, sandbox: bool = True
 ) -> AsyncIterator["Page"]:
     """A fresh page of a fresh browser, which is closed whatever happens.
+
+    It runs on a loop of ``bare_runner`` only, so that nothing it starts gets this process's
+    environment.
+
+    Args:
+        executable: None means Playwright's own.
+        headless: False shows the window.
+        timeout_s: For the browser's start.
+        sandbox: False starts it without Chromium's sandbox; root never has it.
 
     Raises:
         BrowserUnavailable: If there is no such browser, or it does not start.
@@ -119,7 +146,9 @@ async def browser_page(
     """
     playwright = await _driver()
     try:
-        browser = await _launched(playwright, executable, headless=headless, timeout_s=timeout_s)
+        browser = await _launched(
+            playwright, executable, headless=headless, timeout_s=timeout_s, sandbox=sandbox
+        )
         try:
             yield await _first_page(browser)
         finally:
@@ -131,6 +160,7 @@ async def browser_page(
 async def _driver() -> "Playwright":
     from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - see the module
 
+    _bare_loop()
     starting = asyncio.ensure_future(async_playwright().start())
     try:
         return await asyncio.shield(starting)
@@ -146,11 +176,19 @@ async def _driver() -> "Playwright":
         ) from error
 
 
+def _bare_loop() -> BareLoop:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, BareLoop):
+        raise TypeError("a browser starts on a loop of bare_runner only")
+    return loop
+
+
 async def _first_page(browser: "Browser") -> "Page":
     from playwright.async_api import Error  # noqa: PLC0415 - see the module
 
     try:
-        return await browser.new_page()
+        # The messages we know are English, and no login is a file.
+        return await browser.new_page(accept_downloads=False, locale="en-US")
     except Error as error:
         raise TransientError(
             "Chromium broke down before it opened a page. Try again later."
@@ -158,7 +196,12 @@ async def _first_page(browser: "Browser") -> "Page":
 
 
 async def _launched(
-    playwright: "Playwright", executable: Path | None, *, headless: bool, timeout_s: float
+    playwright: "Playwright",
+    executable: Path | None,
+    *,
+    headless: bool,
+    timeout_s: float,
+    sandbox: bool,
 ) -> "Browser":
     from playwright.async_api import Error, TimeoutError  # noqa: A004, PLC0415 - see the module
 
@@ -174,8 +217,8 @@ async def _launched(
             executable_path=path,
             headless=headless,
             args=list(_ARGUMENTS),
-            # Chromium refuses its sandbox to root; everyone else keeps it.
-            chromium_sandbox=os.geteuid() != 0,
+            env=browser_environment(os.environ, _bare_loop().scratch, headless=headless),
+            chromium_sandbox=uses_sandbox(user_id=os.geteuid(), allowed=sandbox),
             timeout=timeout_s * 1000,
         )
     except TimeoutError:
@@ -183,13 +226,23 @@ async def _launched(
             f"Chromium at {path} did not start within {timeout_s:.0f} s; the machine may be "
             "overloaded. Try again later."
         )
-    except Error:
-        failure = BrowserUnavailable(
-            f"Chromium at {path} does not start. Try `{path} --version`; in a container it may "
-            "lack libraries or the right to a sandbox. Run `make setup`, or set "
-            "PIMS_CHROMIUM_PATH to one that works."
-        )
+    except Error as error:
+        failure = _start_failure(path, str(error))
     raise failure
+
+
+def _start_failure(path: Path, words: str) -> BrowserUnavailable:
+    """Why Chromium does not start; ``words`` are its own, which are not repeated."""
+    if any(sign in words for sign in _NO_SANDBOX):
+        return BrowserUnavailable(
+            f"Chromium at {path} cannot have its sandbox here. Allow unprivileged user "
+            "namespaces (in a container: a seccomp profile that lets Chromium create them), or "
+            "set PIMS_BROWSER_SANDBOX=false to log in without a sandbox."
+        )
+    return BrowserUnavailable(
+        f"Chromium at {path} does not start. Try `{path} --version`; in a container it may lack "
+        "libraries. Run `make setup`, or set PIMS_CHROMIUM_PATH to one that works."
+    )
 
 
 async def _closed(closing: Coroutine[object, object, None]) -> None:

@@ -6,6 +6,7 @@ None for a 404, or an error of the port's tree. What a body means is ``parsing``
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx2
 import stamina
 
+from pims_pipeline.providers.idexx_neo.page_look import PASSING
 from pims_pipeline.providers.idexx_neo.politeness import bucket_for
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
 from pims_pipeline.providers.port import (
@@ -30,12 +32,17 @@ LONGEST_WAIT = 60.0
 
 _HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 _WORTH_RETRYING = frozenset({408, 425, 429})
+_HEADING = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 _CLOSE_TO_THE_END = 8
 """Characters: half of a literal or of an escape, which is where a cut shows in JSON."""
 
 
 class IdexxNeoClient:
-    """One account's conversation; may be used by several threads at once."""
+    """One account's conversation; may be used by several threads at once.
+
+    Attributes:
+        saw_maintenance: Whether a response was a page that says that the vendor is not at work.
+    """
 
     def __init__(
         self,
@@ -48,6 +55,7 @@ class IdexxNeoClient:
         clock: Callable[[], datetime],
     ) -> None:
         """Times are in seconds; ``clock`` gives the present moment, aware UTC."""
+        self.saw_maintenance = False
         self._session = session
         self._base_delay = retry_base_delay
         self._clock = clock
@@ -135,6 +143,9 @@ class IdexxNeoClient:
                 f"{asked} and answered {status}, which it never promised. Check the clinic's "
                 "base URL and what its account may see."
             )
+        if _looks_like_html(response):
+            headings = " ".join(_HEADING.findall(response.text[:20_000]))
+            self.saw_maintenance |= PASSING.search(headings) is not None
         return _judged_body(response, asked)
 
     def _transient(self, response: httpx2.Response, asked: str) -> TransientError:

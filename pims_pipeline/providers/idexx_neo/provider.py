@@ -17,7 +17,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
-from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.idexx_neo.login import Accepts, login
 from pims_pipeline.providers.idexx_neo.parsing import (
     parse_consultation,
     parse_listing,
@@ -25,6 +25,7 @@ from pims_pipeline.providers.idexx_neo.parsing import (
 )
 from pims_pipeline.providers.idexx_neo.session import (
     Session,
+    SessionCookie,
     account_of,
     exported,
     restored,
@@ -33,6 +34,7 @@ from pims_pipeline.providers.idexx_neo.session import (
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
+    PimsError,
     SessionExpired,
     SessionState,
 )
@@ -56,6 +58,7 @@ class IdexxNeoProvider:
         artifacts_dir: Path,
         chromium_path: Path | None = None,
         headless: bool = True,
+        browser_sandbox: bool = True,
         requests_per_second: float = 10.0,
         retry_base_delay: float = 0.5,
         connect_timeout: float = 5.0,
@@ -72,6 +75,7 @@ class IdexxNeoProvider:
             artifacts_dir: Where screenshots of failed logins are kept.
             chromium_path: The browser to use; searched for when None.
             headless: False shows the browser's window.
+            browser_sandbox: False starts the browser without its sandbox.
             requests_per_second: The most that this vendor account is asked, by everyone
                 in this process together.
             retry_base_delay: Before the second try; doubles with each further one.
@@ -87,6 +91,7 @@ class IdexxNeoProvider:
         self._artifacts_dir = artifacts_dir
         self._chromium_path = chromium_path
         self._headless = headless
+        self._browser_sandbox = browser_sandbox
         self._requests_per_second = requests_per_second
         self._retry_base_delay = retry_base_delay
         self._connect_timeout = connect_timeout
@@ -98,45 +103,118 @@ class IdexxNeoProvider:
         self._client: IdexxNeoClient | None = None
 
     def authenticate(self, credentials: Credentials) -> bool:
-        """See the port. Also raises ``BrowserUnavailable`` when there is no Chromium."""
+        """See the port. Also raises ``BrowserUnavailable`` when there is no Chromium.
+
+        Only a session that a first question accepts counts as one: the calendar of today is
+        fetched with the browser's cookies, once where the login works.
+        """
         self.browser_launches += 1
         logged_in_at = self._clock()
-        cookies = login(
+
+        def accepts(cookies: tuple[SessionCookie, ...]) -> bool:
+            return self._took_up(
+                Session(
+                    account=account_of(self._base_url, credentials),
+                    base_url=self._base_url,
+                    cookies=cookies,
+                    expires_at=session_end(cookies, logged_in_at),
+                )
+            )
+
+        return self._browse(credentials, accepts) is not None
+
+    def _browse(
+        self, credentials: Credentials, accepts: Accepts
+    ) -> tuple[SessionCookie, ...] | None:
+        """Let a browser log in; see ``login``."""
+        return login(
             self._base_url,
             credentials,
+            accepts=accepts,
             chromium_path=find_chromium(self._chromium_path),
             headless=self._headless,
+            sandbox=self._browser_sandbox,
             artifacts_dir=self._artifacts_dir,
             timeout_s=self._login_timeout,
             subject=self._slug,
         )
-        if cookies is None:
+
+    def _took_up(self, session: Session) -> bool:
+        """Whether the vendor answers a first question within ``session``; it is ours then.
+
+        Raises:
+            TransientError, ContractViolation: If nothing can be concluded from the answer: it
+                is no calendar, or says that the vendor is under maintenance.
+        """
+        client = self._client_for(session)
+        taken = False
+        try:
+            if self._answers(client):
+                self._begin(session, client)
+                taken = True
+        finally:
+            if not taken:
+                client.close()
+        return taken
+
+    def _answers(self, client: IdexxNeoClient) -> bool:
+        today = self._clock().astimezone(self._zone).date()
+        window = DateRange(today, today)
+        try:
+            body = self._ask_for_calendar(client, window)
+        except (SessionExpired, ContractViolation):
+            # Also a page to choose a location, or a way to one.
+            if client.saw_maintenance:
+                raise
             return False
-        self._begin(
-            Session(
-                account=account_of(self._base_url, credentials),
-                base_url=self._base_url,
-                cookies=cookies,
-                expires_at=session_end(cookies, logged_in_at),
-            )
-        )
+        self._read_calendar(body, window, self._clock())
         return True
 
     def fetch_appointments(self, window: DateRange) -> Snapshot:
         """See the port."""
         fetched_at = self._clock()
+        body = self._ask_for_calendar(self._speaking(), window)
+        return self._read_calendar(body, window, fetched_at)
+
+    def _ask(self, path: str, query: dict[str, str], *, what: str) -> bytes | None:
+        """The body of the vendor's answer; see ``IdexxNeoClient.get``.
+
+        Where this question alone is turned away, another login would not help, and every
+        sync would log in for nothing: so the session is tried before it is called expired.
+        """
+        client = self._speaking()
+        try:
+            return client.get(path, query, what=what)
+        except SessionExpired as error:
+            expired = error
+        try:
+            alive = self._answers(client)
+        except PimsError:
+            alive = False
+        if not alive:
+            raise expired
+        raise ContractViolation(
+            f"IDEXX Neo at {self._base_url} was asked for {what} and wants a login, although it "
+            "accepts the session for the calendar. Check what the clinic's account may see."
+        )
+
+    def _ask_for_calendar(self, client: IdexxNeoClient, window: DateRange) -> bytes | None:
         # Whole days: whether the end is inclusive is unknown, and what the vendor adds
         # beyond the window is filtered out.
         query = {
             "start": f"{window.start.isoformat()} 00:00:00",
             "end": f"{datetime.combine(window.end, _LAST_SECOND):%Y-%m-%d %H:%M:%S}",
         }
-        what = f"the diary of {window}"
-        body = self._speaking().get("/appointments/getCalendarEventData", query, what=what)
+        path = "/appointments/getCalendarEventData"
+        return client.get(path, query, what=f"the calendar of {window}")
+
+    def _read_calendar(
+        self, body: bytes | None, window: DateRange, fetched_at: datetime
+    ) -> Snapshot:
         if body is None:
             raise ContractViolation(
-                f"IDEXX Neo at {self._base_url} was asked for {what} and answered 404. Check the "
-                "clinic's base URL; nothing was concluded from it."
+                f"IDEXX Neo at {self._base_url} was asked for the calendar of {window} and "
+                "answered 404. Check the clinic's base URL; nothing was concluded from it."
             )
         return parse_listing(body, window=window, zone=self._zone, fetched_at=fetched_at)
 
@@ -146,14 +224,14 @@ class IdexxNeoProvider:
             return None
         identity = quote(appointment.consultation_id, safe="")
         path = f"/consultations/{identity}/page-data"
-        body = self._speaking().get(path, {}, what="a consultation")
+        body = self._ask(path, {}, what="a consultation")
         return None if body is None else parse_consultation(body, appointment=appointment)
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = self._clock()
         query = {"id": appointment_id}
-        body = self._speaking().get("/appointments/getAppointment", query, what="one appointment")
+        body = self._ask("/appointments/getAppointment", query, what="one appointment")
         if body is None:
             return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
         return parse_lookup(body, appointment_id=appointment_id, zone=self._zone, asked_at=asked_at)
@@ -168,7 +246,8 @@ class IdexxNeoProvider:
 
     def restore_session(self, state: SessionState) -> None:
         """See the port."""
-        self._begin(restored(state, base_url=self._base_url, now=self._clock()))
+        session = restored(state, base_url=self._base_url, now=self._clock())
+        self._begin(session, self._client_for(session))
 
     def close(self) -> None:
         """See the port. The browser never outlives ``authenticate``."""
@@ -177,8 +256,8 @@ class IdexxNeoProvider:
         if client is not None:
             client.close()
 
-    def _begin(self, session: Session) -> None:
-        client = IdexxNeoClient(
+    def _client_for(self, session: Session) -> IdexxNeoClient:
+        return IdexxNeoClient(
             session,
             requests_per_second=self._requests_per_second,
             retry_base_delay=self._retry_base_delay,
@@ -186,6 +265,8 @@ class IdexxNeoProvider:
             read_timeout=self._read_timeout,
             clock=self._clock,
         )
+
+    def _begin(self, session: Session, client: IdexxNeoClient) -> None:
         with self._lock:
             former, self._client, self._session = self._client, client, session
         if former is not None:

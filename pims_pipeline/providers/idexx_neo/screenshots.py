@@ -1,17 +1,78 @@
-"""Pictures of failed logins, for the person who must find out why. Files only."""
+"""Pictures of failed logins, for the person who must find out why: masked, then kept as files.
+
+A page after a login may show anybody's data. So the page's scripts are stopped, every word
+but those of ``page_words`` is painted over, and fields and images are emptied, before the
+picture is taken. A page that cannot be masked is not pictured.
+"""
 
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pims_pipeline.providers.idexx_neo.page_words import WORDS
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 MOST_KEPT = 20
+_TIMEOUT_MS = 2_000.0
+_EVERY_FIELD = "input, textarea, select"
+_STYLE = """
+  input, textarea, select, option, [contenteditable] {
+    color: transparent !important; -webkit-text-fill-color: transparent !important;
+    text-shadow: none !important;
+  }
+  select { width: 8em !important }
+  ::placeholder { color: transparent !important; -webkit-text-fill-color: transparent !important }
+  *, ::before, ::after { background-image: none !important }
+  ::before, ::after { content: none !important }
+  img, picture, video, canvas, object, embed, svg image { visibility: hidden !important }
+  li::marker { content: none !important }
+"""
+_MASK = r"""
+([words, style]) => {
+  const known = new Set(words);
+  const roots = [document];
+  for (let i = 0; i < roots.length; i++)
+    for (const each of roots[i].querySelectorAll('*'))
+      if (each.shadowRoot) roots.push(each.shadowRoot);
+  const shown = word => known.has(word.toLowerCase().replace('’', "'"));
+  for (const root of roots) {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const above = node.parentElement && node.parentElement.localName;
+      if (above === 'style' || above === 'script' || !node.data.trim()) continue;
+      node.data = node.data.replace(/[^\s.,:;!?()…-]+/g, word => shown(word) ? word : '■■■');
+    }
+    // Unlike an element of the page, it applies whatever the page's own policy forbids.
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(style);
+    root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
+  }
+}
+"""
+
+
+async def masked_picture(page: "Page") -> bytes:
+    """A PNG of ``page`` without typed text, images, or words that are not known to be harmless.
+
+    Raises:
+        playwright.async_api.Error: If the page cannot be pictured.
+    """
+    # A script that draws the page again would undo the mask.
+    session = await page.context.new_cdp_session(page)
+    await session.send("Emulation.setScriptExecutionDisabled", {"value": True})
+    for frame in page.frames:
+        await frame.evaluate(_MASK, [sorted(WORDS), _STYLE])
+    return await page.screenshot(mask=[page.locator(_EVERY_FIELD)], timeout=_TIMEOUT_MS)
 
 
 def keep_screenshot(picture: bytes, *, directory: Path, subject: str, taken_at: datetime) -> Path:
     """Write ``picture`` for its owner's eyes only; the oldest beyond 20 go.
 
     Args:
-        picture: A PNG on which form fields are masked.
+        picture: As ``masked_picture`` gives it.
         directory: Made if it is missing.
         subject: A clinic's slug or a host name, for the file's name.
         taken_at: Aware; goes into the file's name, in UTC.
