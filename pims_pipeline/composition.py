@@ -94,6 +94,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
         chromium_path=settings.chromium_path,
         headless=settings.browser_headless,
         requests_per_second=settings.requests_per_second,
+        request_timeout=settings.request_timeout_seconds,
     )
 
 

@@ -1,9 +1,9 @@
 """What every phase does around its work: an audit that tells the truth however it ends.
 
 The audit is opened in a transaction of its own, completed in the transaction that applies
-the work, and marked failed in another. A process that is killed or told to stop leaves it
-``in_progress``; the clinic's next phase marks it ``interrupted``, because its owner's
-liveness lock is free.
+the work, and marked failed, or interrupted when the run was told to stop, in another. A
+process that is killed leaves it ``in_progress``; the clinic's next phase marks it
+``interrupted``, because its owner's liveness lock is free.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,11 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
 from pims_pipeline.observability.logging import bound_context, get_logger
+from pims_pipeline.providers.stop_signal import RunStopped
 from pims_pipeline.store.audits import (
     fail_audit,
     finish_audit,
+    interrupt_audit,
     interrupt_orphans,
     record_progress,
     start_audit,
@@ -129,6 +131,9 @@ def audited(
         except Exception as error:
             _fail(phase, error)
             raise
+        except RunStopped:
+            _interrupt(phase)
+            raise
         log.info("phase_finished")
 
 
@@ -136,6 +141,14 @@ def _fail(phase: Phase, error: Exception) -> None:
     log.warning("phase_failed", error_class=type(error).__name__)
     with transaction(phase.context.engine) as connection:
         fail_audit(connection, phase.audit_id, _safe_message(error), phase.now())
+
+
+def _interrupt(phase: Phase) -> None:
+    log.warning("phase_stopped")
+    with transaction(phase.context.engine) as connection:
+        interrupt_audit(
+            connection, phase.audit_id, "the run was stopped before it was done", phase.now()
+        )
 
 
 def _safe_message(error: Exception) -> str:

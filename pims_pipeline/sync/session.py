@@ -62,7 +62,9 @@ class ProviderSession:
         Raises:
             PimsError: As the question raises it, or the login.
             NoCredentials: If the clinic has none.
+            RunStopped: If the run was told to stop.
         """
+        self._context.stop.check()
         provider, logins = self._ready()
         try:
             return question(provider)
@@ -108,6 +110,7 @@ class ProviderSession:
     def _opened(self) -> PimsProvider:
         if self._provider is None:
             self._provider = self._context.open_provider(self._clinic)
+            self._provider.watch(self._context.stop)
         return self._provider
 
     def _ready(self) -> tuple[PimsProvider, int]:

@@ -1,18 +1,19 @@
 """Clinics side by side, and how they stop."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import date
 from threading import Event
 
 import pytest
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.orchestration.phases import RunLedger, RunStopped, StoppableSession, side_by_side
+from pims_pipeline.orchestration.phases import RunLedger, side_by_side
 from pims_pipeline.orchestration.reports import ClinicReport
+from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.orchestration.conftest import House, days
 from pims_pipeline_tests.providers.fake import FakeProvider
 
@@ -22,18 +23,22 @@ DEADLINE_S = 30
 def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
     stopped: list[str] = []
     began = Event()
+    stop = StopSignal()
 
-    def work(slug: str, _: Sequence[date], stop: Event) -> ClinicReport:
+    def work(slug: str, _: Sequence[date]) -> ClinicReport:
         if slug == "first":
             return ClinicReport(slug)
         began.set()
-        assert stop.wait(DEADLINE_S)
-        stopped.append(slug)
-        raise RunStopped
+        try:
+            stop.wait(DEADLINE_S)
+        except RunStopped:
+            stopped.append(slug)
+            raise
+        return ClinicReport(slug)
 
     selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
-        for report in side_by_side(selection, work, at_once=1):
+        for report in side_by_side(selection, work, at_once=1, stop=stop):
             assert report.slug == "first"
             assert began.wait(DEADLINE_S)
             raise KeyboardInterrupt
@@ -44,7 +49,7 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
     house: House, vault: Vault
 ) -> None:
     vendor, clinic = house.vendors["alder"], house.clinics["alder"]
-    stop = Event()
+    stop = StopSignal()
     with run_liveness(house.engine) as liveness:
         context = SyncContext(
             engine=house.engine,
@@ -52,10 +57,11 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
             open_provider=lambda _: FakeProvider(vendor),
             run_id="run",
             liveness=liveness,
+            stop=stop,
         )
-        with closing(StoppableSession(context, clinic, stop)) as session:
+        with clinic_session(context, clinic) as session:
             session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
-            stop.set()
+            stop.stop()
             with pytest.raises(RunStopped):
                 session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
     assert vendor.listings == 1

@@ -26,6 +26,7 @@ from pims_pipeline.providers.port import (
     PimsError,
     TransientError,
 )
+from pims_pipeline.providers.stop_signal import StopSignal
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page, Response
@@ -62,6 +63,7 @@ def login(
     artifacts_dir: Path,
     timeout_s: float = 30.0,
     subject: str | None = None,
+    stop: StopSignal | None = None,
 ) -> tuple[SessionCookie, ...] | None:
     """The cookies of a fresh login, or None when the vendor refused the credentials.
 
@@ -76,6 +78,7 @@ def login(
         artifacts_dir: Where the screenshot goes.
         timeout_s: For starting the browser, and again for everything on its pages.
         subject: Whose login it is, for the screenshot's name; the host when None.
+        stop: Ends the login when it says so; nothing does when None.
 
     Raises:
         HumanNeeded: If the vendor asks for a code, locked the account, wants its terms
@@ -95,7 +98,7 @@ def login(
         async with browser_page(chromium_path, headless=headless, timeout_s=timeout_s) as page:
             return await LoginVisit(page, base_url, timeout_s, save).log_in(credentials)
 
-    return run_in_own_thread(work)
+    return run_in_own_thread(work, stop or StopSignal())
 
 
 @dataclass
