@@ -184,6 +184,8 @@ class FakeVendor:
     def answer(self, endpoint: Endpoint, token: str | None, stop: StopSignal) -> None:
         """Count a request; raise what stands in its way."""
         if endpoint in self.hanging:
+            with self._lock:
+                self._count(endpoint)
             stop.wait(self.request_timeout)
             raise TransientError(f"The pretend vendor gave no response for a {endpoint} in time.")
         if self.on_request is not None:

@@ -5,11 +5,11 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import httpx2
 import pytest
@@ -34,10 +34,10 @@ from pims_pipeline_tests.providers.stalling_server import (
     silence,
     stalling_server,
 )
+from pims_pipeline_tests.providers.stopping import DEADLINE_S, ended_by_stop
 
-DEADLINE_S = 30
-"""For what ends in a moment; the limits that must not be waited for are longer."""
 LONG = 600.0
+"""Seconds, of the limits that must not be waited for."""
 
 
 @pytest.fixture(autouse=True)
@@ -131,27 +131,6 @@ def write_certificate(key_path: Path, certificate_path: Path) -> None:
     key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def ends_at_once(
-    work: Callable[[], object], stop: StopSignal, once: Callable[[], object]
-) -> BaseException:
-    """What ended ``work`` in its own thread when the run stopped, which must have happened."""
-    outcome: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            outcome.append(error)
-
-    thread = Thread(target=run)
-    thread.start()
-    once()
-    stop.stop()
-    thread.join(DEADLINE_S)
-    assert not thread.is_alive()
-    return outcome[0]
-
-
 @pytest.mark.parametrize("scheme", ["http:", "https:"])
 @pytest.mark.parametrize("manner", STALLS, ids=lambda manner: manner.__name__)
 def test_a_run_that_stops_ends_a_request_wherever_it_is(manner: Manner, scheme: str) -> None:
@@ -160,7 +139,7 @@ def test_a_run_that_stops_ends_a_request_wherever_it_is(manner: Manner, scheme: 
         stalling_server(manner) as server,
         client_of(server.base_url.replace("http:", scheme), stop) as client,
     ):
-        ended = ends_at_once(lambda: fetch(client), stop, lambda: server.met.wait(DEADLINE_S))
+        ended = ended_by_stop(lambda: fetch(client), stop, server.met.is_set)
     # A server that answers a handshake in plain text breaks it off by itself.
     assert isinstance(ended, RunStopped | TransientError if scheme == "https:" else RunStopped)
 
@@ -178,7 +157,7 @@ def test_a_run_that_stops_does_not_wait_for_a_host_to_be_looked_up(
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     stop = StopSignal()
     with client_of("http://vendor.example.test", stop) as client:
-        ended = ends_at_once(lambda: fetch(client), stop, lambda: looking.wait(DEADLINE_S))
+        ended = ended_by_stop(lambda: fetch(client), stop, looking.is_set)
     found.set()
     assert isinstance(ended, RunStopped)
 
@@ -188,16 +167,12 @@ def test_a_run_that_stops_does_not_wait_for_the_next_try(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_TRIES", 4)
-    stop, asked = StopSignal(), Event()
+    stop = StopSignal()
     answer = Answer(status, headers={"Retry-After": "50"} if status == 429 else {})
     with odd_server() as server, client_of(server.base_url, stop, retry_base_delay=60) as client:
         server.answers = [answer]
 
-        def wait_for_a_request() -> None:
-            while not server.paths:
-                assert not asked.wait(0.01)
-
-        ended = ends_at_once(lambda: fetch(client), stop, wait_for_a_request)
+        ended = ended_by_stop(lambda: fetch(client), stop, lambda: bool(server.paths))
         assert len(server.paths) == 1
     assert isinstance(ended, RunStopped)
 
@@ -209,7 +184,7 @@ def test_a_run_that_stops_does_not_wait_for_its_turn_at_the_account() -> None:
         client_of(server.base_url, stop, requests_per_second=0.001) as client,
     ):
         assert fetch(client) == b"[]"
-        ended = ends_at_once(lambda: fetch(client), stop, lambda: None)
+        ended = ended_by_stop(lambda: fetch(client), stop, lambda: True)
         assert len(server.paths) == 1
     assert isinstance(ended, RunStopped)
 
