@@ -274,10 +274,10 @@ class Settings(BaseSettings):
     run_timeout_seconds: float = Field(
         default=7200,
         ge=1,
-        le=604_800,
+        le=86_400,
         allow_inf_nan=False,
         validation_alias="PIMS_RUN_TIMEOUT_SECONDS",
-        description="a number from 1 to 604800",
+        description="a number from 1 to 86400",
     )
     clinics_at_once: int = Field(
         default=8,

@@ -17,6 +17,9 @@ from pims_pipeline.domain.outcome import SyncType
 FAILING_AFTER = 3
 """So many runs of a phase in a row must have failed."""
 
+SKIPPED_IN_A_ROW = 3
+"""So many scheduled ticks of a phase in a row must have been skipped."""
+
 OVERDUE_GRACE = timedelta(minutes=10)
 """How long after a tick a phase may take to be queued, run and succeed."""
 
@@ -31,6 +34,7 @@ class AlertKind(StrEnum):
     HOLD = "hold"
     DEAD_LETTER = "dead_letter"
     BAD_SCHEDULE = "bad_schedule"
+    TICKS_SKIPPED = "ticks_skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,15 @@ class PhaseFacts:
         due_by: The second tick since then, or since the schedule began to count; aware, None
             when there will be none.
         ends: How its newest runs ended, the newest first.
+        skipped_in_a_row: Ticks skipped since the phase last ran by schedule: a run of it was
+            still going or queued, for whatever reason.
     """
 
     schedule: ScheduleState
     last_success: datetime | None = None
     due_by: datetime | None = None
     ends: Sequence[RunEnd] = ()
+    skipped_in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +216,8 @@ def _phase_conditions(
         success = state.last_success
         told = {"last_success": success.isoformat(timespec="seconds")} if success else {}
         yield condition(AlertKind.OVERDUE, **told)
+    if state.skipped_in_a_row >= SKIPPED_IN_A_ROW:
+        yield condition(AlertKind.TICKS_SKIPPED, ticks=state.skipped_in_a_row)
 
 
 def is_failing(ends: Sequence[RunEnd]) -> bool:

@@ -147,7 +147,10 @@ def _interrupt(phase: Phase) -> None:
     log.warning("phase_stopped")
     with transaction(phase.context.engine) as connection:
         interrupt_audit(
-            connection, phase.audit_id, "the run was stopped before it was done", phase.now()
+            connection,
+            phase.audit_id,
+            "it was stopped; the next sync does what was left",
+            phase.now(),
         )
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from datetime import date
 from threading import Event
+from uuid import uuid4
 
 import pytest
 
-from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.orchestration.phases import RunLedger, side_by_side
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.orchestration.phases import RunLedger, side_by_side, work_on_clinic
 from pims_pipeline.orchestration.reports import ClinicReport
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.store.audits import run_liveness
@@ -65,6 +67,36 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
             with pytest.raises(RunStopped):
                 session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
     assert vendor.listings == 1
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])
+def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
+    house: House, vault: Vault, seconds: float, done: int
+) -> None:
+    now = 0.0
+
+    def phase(context: SyncContext, _: Clinic, window: DateRange, __: object) -> PhaseOutcome:
+        nonlocal now
+        now += seconds
+        context.stop.check()
+        return PhaseOutcome(
+            sync_type=SyncType.INBOUND, window=window, audit_id=uuid4(), by_date={}, duration_ms=0
+        )
+
+    with run_liveness(house.engine) as liveness:
+        context = SyncContext(
+            engine=house.engine,
+            vault=vault,
+            open_provider=lambda _: FakeProvider(house.vendors["alder"]),
+            run_id="run",
+            liveness=liveness,
+            stop=StopSignal(seconds=10, explanation="too slow", clock=lambda: now),
+        )
+        report = work_on_clinic(context, "alder", list(days(-50, 0)), phase, ledger=RunLedger())
+    assert len(report.outcomes) == done
+    assert {failure.error_class for failure in report.failures} == (
+        set() if done else {"TimeLimitReached"}
+    )
 
 
 def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:
