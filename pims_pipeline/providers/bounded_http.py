@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
@@ -74,16 +74,16 @@ def _request() -> _Request | None:
 
 
 @contextmanager
-def _requesting(stop: StopSignal, seconds: float) -> Iterator[None]:
-    _current.request = _Request(stop, seconds, time.monotonic() + seconds)
+def _requesting(stop: StopSignal, seconds: float) -> Iterator[_Request]:
+    request = _current.request = _Request(stop, seconds, time.monotonic() + seconds)
     try:
-        yield
+        yield request
     finally:
         _current.request = None
 
 
 def watch_network(client: httpx2.Client) -> None:
-    """Let the client's connections obey ``get``, those through a proxy included."""
+    """Let the client's connections obey ``send``, those through a proxy included."""
     # The library's client takes no network backend; its connection pools, which are public in
     # httpcore2, do. A transport of our own would lose the proxies of the environment.
     transports = [client._transport, *client._mounts.values()]  # noqa: SLF001 - as above
@@ -99,17 +99,28 @@ def get(
     *,
     stop: StopSignal,
     seconds: float,
-    max_bytes: int = MAX_BODY_BYTES,
 ) -> httpx2.Response:
-    """The whole response to a GET, its body read and decoded.
+    """The whole response to a GET of ``path``, below the client's base URL; see ``send``."""
+    request = client.build_request("GET", path, params=dict(params))
+    return send(client, request, stop=stop, seconds=seconds)
+
+
+def send(
+    client: httpx2.Client,
+    request: httpx2.Request,
+    *,
+    stop: StopSignal,
+    seconds: float,
+    max_bytes: int | None = None,
+) -> httpx2.Response:
+    """The whole response to a request, its body read and decoded.
 
     Args:
         client: Prepared by ``watch_network``.
-        path: Below the client's base URL.
-        params: The query.
+        request: Built by the client.
         stop: Ends the request when it says so.
         seconds: The limit of the whole request.
-        max_bytes: The limit of the body, decoded.
+        max_bytes: The limit of the body, decoded; ``MAX_BODY_BYTES`` when None.
 
     Raises:
         RequestTimedOut: If it is not complete in time.
@@ -117,14 +128,17 @@ def get(
         httpx2.TransportError, httpx2.DecodingError: As the client raises them.
         RunStopped, TimeLimitReached: If ``stop`` says so.
     """
-    with _requesting(stop, seconds), client.stream("GET", path, params=dict(params)) as response:
+    limit = MAX_BODY_BYTES if max_bytes is None else max_bytes
+    with (
+        _requesting(stop, seconds) as limits,
+        closing(client.send(request, stream=True)) as response,
+    ):
         body = bytearray()
         for chunk in response.iter_bytes(_CHUNK_BYTES):
             body += chunk
-            if len(body) > max_bytes:
+            if len(body) > limit:
                 raise ResponseTooLarge
-            if (request := _request()) is not None:
-                request.check()
+            limits.check()
     # The body is decoded already, so nothing may say that it is still encoded.
     encoded = {"content-encoding", "content-length", "transfer-encoding"}
     return httpx2.Response(

@@ -63,7 +63,7 @@ class Skips(NamedTuple):
 
     number: int
     last: datetime
-    in_a_row: int = 0
+    in_a_row: int
 
 
 class SkippedTick(NamedTuple):

@@ -105,7 +105,7 @@ def test_a_silence_within_a_request_has_a_limit_of_its_own() -> None:
 def test_a_body_without_an_end_is_not_read_beyond_its_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_http.get, "__kwdefaults__", {"max_bytes": 2**20})
+    monkeypatch.setattr(bounded_http, "MAX_BODY_BYTES", 2**20)
     with (
         stalling_server(flood) as server,
         client_of(server.base_url) as client,
