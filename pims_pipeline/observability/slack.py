@@ -113,9 +113,11 @@ class SlackNotifier:
 
         def work() -> None:
             try:
-                posting.set_result(self._post(message))
+                self._post(message)
             except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread
                 posting.set_exception(error)
+            else:
+                posting.set_result(None)
 
         # A daemon: a response that drips must keep neither the caller nor the process.
         Thread(target=work, name="slack", daemon=True).start()

@@ -19,6 +19,7 @@ from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.cancelling import cancellable
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
@@ -105,7 +106,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
         engine = init.resources.store
         if init.run is None:
             raise dg.DagsterInvariantViolationError("vendors are asked by runs alone")
-        with run_liveness(engine) as liveness:
+        with run_liveness(engine) as liveness, cancellable(engine) as cancel:
             context = SyncContext(
                 engine=engine,
                 vault=sources.open_vault(),
@@ -119,6 +120,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                         f"the run was stopped after {sources.run_timeout:g} s, the time that a run "
                         "may take (PIMS_RUN_TIMEOUT_SECONDS); sync fewer clinics or dates at once"
                     ),
+                    on_stop=cancel,
                 ),
                 enrichment_policy=sources.enrichment_policy,
                 deletion_policy=sources.deletion_policy,

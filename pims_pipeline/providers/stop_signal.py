@@ -44,6 +44,7 @@ class StopSignal:
         *,
         seconds: float = math.inf,
         explanation: str = "",
+        on_stop: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start the time limit.
@@ -52,10 +53,12 @@ class StopSignal:
             seconds: The time limit, counted from now.
             explanation: What the error says when the time is up: what took how long, and
                 which setting allows more. No personal data.
+            on_stop: Called once by ``stop``, to end waits that cannot watch.
             clock: Gives monotonic seconds.
         """
         self._seconds = seconds
         self._explanation = explanation
+        self._on_stop = on_stop
         self._clock = clock
         self._deadline = clock() + seconds
         self._parent: StopSignal | None = None
@@ -74,6 +77,9 @@ class StopSignal:
     def stop(self) -> None:
         """End every wait with ``RunStopped``, now and from now on."""
         self._stopped.set()
+        on_stop, self._on_stop = self._on_stop, None
+        if on_stop is not None:
+            on_stop()
 
     @property
     def is_stopped(self) -> bool:

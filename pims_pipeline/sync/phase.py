@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
@@ -129,6 +130,10 @@ def audited(
         try:
             yield phase
         except Exception as error:
+            if context.stop.is_stopped:
+                # Whatever it was, the stop ended it: a statement under way fails then.
+                _interrupt(phase)
+                raise RunStopped from error
             _fail(phase, error)
             raise
         except RunStopped:
@@ -145,6 +150,14 @@ def _fail(phase: Phase, error: Exception) -> None:
 
 def _interrupt(phase: Phase) -> None:
     log.warning("phase_stopped")
+    try:
+        _mark_interrupted(phase)
+    except DBAPIError:
+        # The stop ends statements under way, and may have met this one.
+        _mark_interrupted(phase)
+
+
+def _mark_interrupted(phase: Phase) -> None:
     with transaction(phase.context.engine) as connection:
         interrupt_audit(
             connection,

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -69,14 +69,35 @@ def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
     assert audits == [AuditStatus.INTERRUPTED]
 
 
+def test_a_stopped_sync_does_not_wait_for_a_lock_of_somebody_elses(
+    logged_in: str, engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    words = ("sync", "inbound", "--clinic", logged_in)
+    address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
+    with engine.connect() as watcher, engine.connect() as other, other.begin():
+        other.execute(text("LOCK TABLE cases IN SHARE MODE"))
+        # Each look is a transaction of its own, or it would see the same again.
+        looks = watcher.execution_options(isolation_level="AUTOCOMMIT")
+        with started(tmp_path / "home", *words, **address, **PATIENT) as process:
+            until(lambda: bool(looks.scalar(waiting)), process)
+            status, _, _, alive = interrupted(process)
+
+    assert (status, alive) == (1, [])
+    with transaction(engine) as connection:
+        audits = connection.scalars(select(case_sync_audits.c.status)).all()
+    assert audits == [AuditStatus.INTERRUPTED]
+
+
 def test_a_stopped_sync_ends_in_the_middle_of_a_login(
     ready: str, engine: Engine, database_url: str, control: SimulatorControl, tmp_path: Path
 ) -> None:
     control.add_fault("drip", endpoint="login", times=None)
+    before = control.stats().requests.get("login_page", 0)
     words = ("sync", "inbound", "--clinic", ready)
     address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
     with started(tmp_path / "home", *words, **address, **PATIENT) as process:
-        until(lambda: control.stats().requests.get("login_page", 0) > 0, process)
+        until(lambda: control.stats().requests.get("login_page", 0) > before, process)
         status, _, _, alive = interrupted(process)
 
     assert (status, alive) == (1, [])
