@@ -355,9 +355,10 @@ class DagsterClient:
         variables: Json,
         shape: type[_Answer],
         *,
-        seconds: float = _ASK_SECONDS,
+        seconds: float | None = None,
     ) -> _Answer:
         """The answer's data, in that shape."""
+        seconds = _ASK_SECONDS if seconds is None else seconds
         request = self._http.build_request(
             "POST",
             self._url,

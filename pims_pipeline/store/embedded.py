@@ -90,7 +90,10 @@ class _Lock(InterProcessLock):  # type: ignore[misc] # the package carries no ty
 
     def __enter__(self) -> Self:
         if not self.acquire(timeout=_LOCK_SECONDS):
-            raise TimeoutError(f"another process has held {self.path!r} for {_LOCK_SECONDS} s")
+            raise EmbeddedDatabaseFailed(
+                "another process has been starting or stopping the embedded PostgreSQL for "
+                f"{_LOCK_SECONDS:g} s; end it if it is stuck, and try again"
+            )
         return self
 
 

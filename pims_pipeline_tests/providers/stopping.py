@@ -10,9 +10,9 @@ DEADLINE_S = 30
 """For what ends in a moment; whatever it waits for takes far longer."""
 
 
-def eventually(condition: Callable[[], bool]) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = DEADLINE_S) -> None:
     """Wait until it is so."""
-    deadline, pause = time.monotonic() + DEADLINE_S, Event()
+    deadline, pause = time.monotonic() + seconds, Event()
     while not condition():
         assert time.monotonic() < deadline, "it does not come to that"
         pause.wait(0.02)
