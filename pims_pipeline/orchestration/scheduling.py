@@ -217,22 +217,24 @@ def end_abandoned_runs(
         return []
     with transaction(engine) as connection:
         signs = signs_of_life(connection, runs)
-    ended = []
+    dead: list[str] = []
+    stuck: list[str] = []
     for run_id, record in runs.items():
         sign = signs.get(run_id)
         moved = sign.last_moved if sign else _start_of(record)
-        if sign and sign.is_held:
-            if now - moved < stuck_after + QUIET:
-                continue
-            why = "it did not move for longer than a run may take, and was terminated"
-            _terminate(instance, run_id)
-        elif now - moved < QUIET:
-            continue
-        else:
-            why = "the process that did it ended before it was done"
-        instance.report_run_failed(record.dagster_run, why)
-        ended.append(run_id)
-    return ended
+        is_held = sign is not None and sign.is_held
+        if now - moved >= (stuck_after + QUIET if is_held else QUIET):
+            (stuck if is_held else dead).append(run_id)
+    for run_id in stuck:
+        _terminate(instance, run_id)
+    for run_id in (*dead, *stuck):
+        instance.report_run_failed(
+            runs[run_id].dagster_run,
+            "it did not move for longer than a run may take, and was terminated"
+            if run_id in stuck
+            else "the process that did it ended before it was done",
+        )
+    return [*dead, *stuck]
 
 
 def _terminate(instance: DagsterInstance, run_id: str) -> None:
