@@ -108,6 +108,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
         headless=settings.browser_headless,
         browser_sandbox=settings.browser_sandbox,
         requests_per_second=settings.requests_per_second,
+        request_timeout=settings.request_timeout_seconds,
     )
 
 

@@ -59,6 +59,8 @@ def build_definitions(
         open_provider=lambda clinic: build_provider(clinic, options),
         clinics_at_once=settings.clinics_at_once,
         clinics_per_run=settings.clinics_per_run,
+        clinic_timeout=settings.clinic_timeout_seconds,
+        run_timeout=settings.run_timeout_seconds,
         retention_days=settings.retention_days,
         deletion_policy=deletion_policy(settings),
         alerting=alerting(settings),

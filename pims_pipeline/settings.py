@@ -302,6 +302,30 @@ class Settings(BaseSettings):
         validation_alias="PIMS_REQUESTS_PER_SECOND",
         description="a number above 0 and at most 1000",
     )
+    request_timeout_seconds: float = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        allow_inf_nan=False,
+        validation_alias="PIMS_REQUEST_TIMEOUT_SECONDS",
+        description="a number from 1 to 3600",
+    )
+    clinic_timeout_seconds: float = Field(
+        default=900,
+        ge=1,
+        le=86_400,
+        allow_inf_nan=False,
+        validation_alias="PIMS_CLINIC_TIMEOUT_SECONDS",
+        description="a number from 1 to 86400",
+    )
+    run_timeout_seconds: float = Field(
+        default=7200,
+        ge=1,
+        le=86_400,
+        allow_inf_nan=False,
+        validation_alias="PIMS_RUN_TIMEOUT_SECONDS",
+        description="a number from 1 to 86400",
+    )
     clinics_at_once: int = Field(
         default=8,
         ge=1,

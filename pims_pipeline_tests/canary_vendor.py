@@ -27,7 +27,7 @@ from pims_pipeline.providers.idexx_neo.parsing import (
 )
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.simulator.faults import RECORD_FAULTS, FaultKind
+from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline.simulator.state import build_simulator
 from pims_pipeline.simulator.wire import (
     Json,
@@ -47,6 +47,7 @@ STRIKES: Mapping[str, tuple[str, Endpoint]] = {
     if kind is not FaultKind.LATENCY
 }
 """Each fault and where it strikes, by the slug of the clinic that it is to strike."""
+_STALLED = tuple(kind.replace("_", "-") for kind in STALLS)
 HARMLESS = {"duplicates-listing", "drop-record-listing"}
 """Those whose fault is made good."""
 BROKEN = "broken"
@@ -73,6 +74,7 @@ class Witnessed(IdexxNeoProvider):
             requests_per_second=100_000.0,
             retry_base_delay=0.001,
             read_timeout=0.2 if clinic.slug.startswith(FaultKind.HANG) else PATIENCE_SECONDS,
+            request_timeout=0.2 if clinic.slug.startswith(_STALLED) else PATIENCE_SECONDS,
         )
         self._house = house
         self._company = house.companies[clinic.slug]

@@ -29,6 +29,13 @@ from pims_pipeline.api.dagster_state import (
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.providers.bounded_http import (
+    RequestTimedOut,
+    ResponseTooLarge,
+    send,
+    watch_network,
+)
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.results import SyncScope
 from pims_pipeline.sync.run_tags import JOB_OF, SYNC_ID_TAG
 
@@ -204,6 +211,7 @@ class DagsterClient:
             # Proxies of the environment do not concern a server on this machine.
             trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
         )
+        watch_network(self._http)
 
     def __enter__(self) -> Self:
         return self
@@ -331,21 +339,24 @@ class DagsterClient:
         variables: Json,
         shape: type[_Answer],
         *,
-        seconds: float = _ASK_SECONDS,
+        seconds: float | None = None,
     ) -> _Answer:
         """The answer's data, in that shape."""
+        seconds = _ASK_SECONDS if seconds is None else seconds
+        request = self._http.build_request(
+            "POST",
+            self._url,
+            json={"query": query, "variables": variables},
+            timeout=httpx2.Timeout(seconds, connect=_CONNECT_SECONDS),
+        )
         try:
-            response = self._http.post(
-                self._url,
-                json={"query": query, "variables": variables},
-                timeout=httpx2.Timeout(seconds, connect=_CONNECT_SECONDS),
-            )
+            response = send(self._http, request, stop=StopSignal(), seconds=seconds)
         except _NOTHING_SENT as error:
             raise DagsterUnreachable(
                 f"Dagster cannot be reached ({type(error).__name__}); start it with `pims up`, "
                 "or mend DAGSTER_GRAPHQL_URL"
             ) from None
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, RequestTimedOut, ResponseTooLarge) as error:
             raise NoAnswer(f"Dagster did not answer ({type(error).__name__})") from None
         if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
             raise NoAnswer(f"Dagster did not answer (status {response.status_code})")

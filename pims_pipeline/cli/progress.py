@@ -28,6 +28,7 @@ from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.database import DatabaseUnavailable
 
 _INTERVAL_SECONDS = 0.3
+_END_SECONDS = 5.0
 log = get_logger(__name__)
 
 ReadAudits = Callable[[], Sequence[Audit]]
@@ -105,7 +106,8 @@ def _repeated(show: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         done.set()
-        thread.join()
+        # A look that the database holds up must not hold up the command.
+        thread.join(_END_SECONDS)
 
 
 def _show(

@@ -117,7 +117,9 @@ class Service:
             family = {*alive, *_family(process.pid)}
             if not family:
                 break
-        process.wait()
+        # One that the system cannot end has been sent all there is.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOPPING[-1][1])
 
 
 def _family(leader: int) -> set[psutil.Process]:

@@ -21,6 +21,9 @@ LOGIN_ERRORS = frozenset({"AuthenticationRejected", "HumanNeeded"})
 FAILING_AFTER = 3
 """So many runs of a phase in a row must have failed."""
 
+SKIPPED_IN_A_ROW = 3
+"""So many scheduled ticks of a phase in a row must have been skipped."""
+
 OVERDUE_GRACE = timedelta(minutes=10)
 """How long after a tick a phase may take to be queued, run and succeed."""
 
@@ -35,6 +38,7 @@ class AlertKind(StrEnum):
     HOLD = "hold"
     DEAD_LETTER = "dead_letter"
     BAD_SCHEDULE = "bad_schedule"
+    TICKS_SKIPPED = "ticks_skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +114,15 @@ class PhaseFacts:
         due_by: The second tick since then, or since the schedule began to count; aware, None
             when there will be none.
         ends: How its newest runs ended, the newest first.
+        skipped_in_a_row: Ticks skipped since the phase last ran by schedule: a run of it was
+            still going or queued, for whatever reason.
     """
 
     schedule: ScheduleState
     last_success: datetime | None = None
     due_by: datetime | None = None
     ends: Sequence[RunEnd] = ()
+    skipped_in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,11 +241,15 @@ def _phase_conditions(
         newest = state.ends[0]
         told = {"error_class": newest.error_class} if newest.error_class else {}
         yield condition(AlertKind.FAILING, cause, run_id=newest.run_id, **told)
+    skips = state.skipped_in_a_row >= SKIPPED_IN_A_ROW
     if is_overdue(state, now):
         success = state.last_success
         told = {"last_success": success.isoformat(timespec="seconds")} if success else {}
         failed = AlertKey(clinic_id, AlertKind.FAILING, phase.value) if failing else None
-        yield condition(AlertKind.OVERDUE, cause or failed, **told)
+        skipped = AlertKey(clinic_id, AlertKind.TICKS_SKIPPED, phase.value) if skips else None
+        yield condition(AlertKind.OVERDUE, cause or failed or skipped, **told)
+    if skips:
+        yield condition(AlertKind.TICKS_SKIPPED, None, ticks=state.skipped_in_a_row)
 
 
 def is_failing(ends: Sequence[RunEnd]) -> bool:

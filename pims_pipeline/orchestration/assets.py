@@ -25,7 +25,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
-from threading import Event
 from typing import TypeVar
 from uuid import UUID
 
@@ -337,13 +336,15 @@ def run_phase(
     selection = selected_days(context.partition_keys)
     _tag(context, selection, sync_type)
 
-    def work(slug: str, days: Sequence[date], stop: Event) -> ClinicReport:
-        run = provider.context
+    run = provider.context
+
+    def work(slug: str, days: Sequence[date]) -> ClinicReport:
+        limited = replace(run, stop=provider.clinic_signal(slug, sync_type))
         with bound_context(clinic=slug, phase=sync_type.value, run_id=run.run_id):
-            return work_on_clinic(run, slug, days, phase, stop=stop, ledger=ledger)
+            return work_on_clinic(limited, slug, days, phase, ledger=ledger)
 
     reports = []
-    for clinic in side_by_side(selection, work, at_once=provider.clinics_at_once):
+    for clinic in side_by_side(selection, work, at_once=provider.clinics_at_once, stop=run.stop):
         reports.append(clinic)
         for line in _lines(clinic):
             context.log.info(line)

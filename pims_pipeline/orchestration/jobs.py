@@ -44,8 +44,19 @@ NO_RETRIES = {
 }
 
 
-def build_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """The jobs of ``JOBS``, over the partitions of their assets."""
+MAX_RUNTIME_TAG = "dagster/max_runtime"
+"""Seconds after which Dagster's daemon ends a run."""
+
+MAX_RUNTIME_GRACE = 600
+"""Seconds more than a run's own limit, at which it ends by itself and in order."""
+
+
+def build_jobs(run_timeout: float) -> list[UnresolvedAssetJobDefinition]:
+    """The jobs of ``JOBS``, over the partitions of their assets.
+
+    ``run_timeout`` is in seconds; ``dagster.yaml`` has a limit for runs without a job of ours.
+    """
+    max_runtime = str(round(run_timeout) + MAX_RUNTIME_GRACE)
     phases = {JOB_OF[scope]: phase for scope, phase in PHASE_OF.items()}
     # A sensor evaluates those, for all clinics at once.
     checks_apart = dg.AssetSelection.checks(*FRESH_CHECKS.values())
@@ -55,7 +66,7 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
             selection=dg.AssetSelection.assets(*assets) - checks_apart,
             description=description,
             executor_def=EXECUTOR,
-            tags={**NO_RETRIES, PHASE_TAG: phases[name]},
+            tags={**NO_RETRIES, PHASE_TAG: phases[name], MAX_RUNTIME_TAG: max_runtime},
         )
         for name, (description, assets) in JOBS.items()
     ]

@@ -28,9 +28,12 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
         sources: What runs work with.
         partition_start: The first business date that has partitions.
     """
-    jobs = build_jobs()
+    jobs = build_jobs(sources.run_timeout)
     scheduled_syncs = build_scheduled_syncs(
-        jobs, partition_start=partition_start, clinics_per_run=sources.clinics_per_run
+        jobs,
+        partition_start=partition_start,
+        clinics_per_run=sources.clinics_per_run,
+        run_timeout=sources.run_timeout,
     )
     clockwork = build_clockwork(partition_start)
     return dg.Definitions(

@@ -6,11 +6,8 @@ Knows no Dagster. What a phase does to one window stands in ``pims_pipeline.sync
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
-from threading import Event
-from typing import TypeVar
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
 from pims_pipeline.domain.errors import Explained
@@ -21,21 +18,28 @@ from pims_pipeline.providers.port import (
     AuthenticationRejected,
     HumanNeeded,
     PimsError,
-    PimsProvider,
+    TimeLimitReached,
 )
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.credentials import NoCredentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.vault import Undecryptable
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.session import ProviderSession
+from pims_pipeline.sync.session import ProviderSession, clinic_session
 
 PhaseFunction = Callable[[SyncContext, Clinic, DateRange, ProviderSession], PhaseOutcome]
 
-_HOPELESS = (AuthenticationRejected, HumanNeeded, NoCredentials, Undecryptable)
-"""After these, the clinic's other windows would fail in the same way, or lock the account."""
+_HOPELESS = (
+    AuthenticationRejected,
+    HumanNeeded,
+    NoCredentials,
+    TimeLimitReached,
+    Undecryptable,
+)
+"""After these, the clinic's other windows would fail in the same way, lock the account, or keep
+other clinics waiting."""
 
-Answer = TypeVar("Answer")
 log = get_logger(__name__)
 
 
@@ -45,10 +49,6 @@ class ClinicInactive(PimsError):
 
 class UpstreamFailed(PimsError):
     """What the phase builds on failed earlier in the same run."""
-
-
-class RunStopped(BaseException):
-    """The run was told to stop; like KeyboardInterrupt, but reaching every thread."""
 
 
 @dataclass(slots=True)
@@ -70,44 +70,25 @@ class RunLedger:
         return self.barred.get((slug, day))
 
 
-class StoppableSession(ProviderSession):
-    """A conversation that asks nothing more once the run was told to stop."""
-
-    def __init__(self, context: SyncContext, clinic: Clinic, stop: Event) -> None:
-        super().__init__(context, clinic)
-        self._stop = stop
-
-    def ask(self, question: Callable[[PimsProvider], Answer]) -> Answer:
-        """See ``ProviderSession.ask``. Raises ``RunStopped`` once the run is to stop."""
-        if self._stop.is_set():
-            raise RunStopped
-        return super().ask(question)
-
-    def pause(self, seconds: float) -> None:
-        """See ``ProviderSession.pause``. Raises ``RunStopped`` once the run is to stop."""
-        if self._stop.wait(seconds):
-            raise RunStopped
-
-
 def side_by_side(
     selection: Mapping[str, Sequence[date]],
-    work: Callable[[str, Sequence[date], Event], ClinicReport],
+    work: Callable[[str, Sequence[date]], ClinicReport],
     *,
     at_once: int,
+    stop: StopSignal,
 ) -> Iterator[ClinicReport]:
     """Each clinic's report, in the order of coming in.
 
-    When the caller is interrupted, the clinics that wait are dropped, and those that are
-    being worked on stop before their next question to the vendor.
+    When the caller is interrupted, the clinics that wait are dropped, and those at work are
+    told to stop by ``stop``, which each of their waits watches.
     """
-    stop = Event()
     pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="clinic")
     try:
-        futures = [pool.submit(work, slug, days, stop) for slug, days in selection.items()]
+        futures = [pool.submit(work, slug, days) for slug, days in selection.items()]
         for future in as_completed(futures):
             yield future.result()
     except BaseException:
-        stop.set()
+        stop.stop()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -119,10 +100,13 @@ def work_on_clinic(
     days: Sequence[date],
     phase: PhaseFunction,
     *,
-    stop: Event,
     ledger: RunLedger,
 ) -> ClinicReport:
-    """Run the phase over the clinic's days; whatever goes wrong is in the report."""
+    """Run the phase over the clinic's days; whatever goes wrong is in the report.
+
+    ``context.stop`` is the clinic's own signal; its time limit counts for each window anew,
+    so that a long range goes on while it moves.
+    """
     report = ClinicReport(slug)
     free = [day for day in days if ledger.reason(slug, day) is None]
     for window in windows_of(day for day in days if day not in free):
@@ -134,11 +118,11 @@ def work_on_clinic(
     except Exception as error:  # noqa: BLE001 - becomes this clinic's failure; the others go on
         report.failures.extend(_failure(window, error) for window in windows)
         return report
-    with closing(StoppableSession(context, clinic, stop)) as session:
+    with clinic_session(context, clinic) as session:
         for place, window in enumerate(windows):
-            if stop.is_set():
-                raise RunStopped
+            context.stop.restart()
             try:
+                context.stop.check()
                 report.outcomes.append(phase(context, clinic, window, session))
             except _HOPELESS as error:
                 report.failures.extend(_failure(each, error) for each in windows[place:])

@@ -13,10 +13,13 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.cancelling import cancellable
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
@@ -33,6 +36,8 @@ class Sources:
         open_provider: Gives a provider for a clinic that is not logged in yet.
         clinics_at_once: How many clinics are worked on side by side.
         clinics_per_run: How many clinics a scheduled run may have.
+        clinic_timeout: Seconds that a phase may take at one clinic, for each window.
+        run_timeout: Seconds that a run may take.
         retention_days: How long is kept what nobody asks for any more.
         alerting: How people are told of alerts.
     """
@@ -42,6 +47,8 @@ class Sources:
     open_provider: ProviderFactory
     clinics_at_once: int = 8
     clinics_per_run: int = 50
+    clinic_timeout: float = 900.0
+    run_timeout: float = 7200.0
     retention_days: int = 400
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
@@ -63,10 +70,23 @@ class VendorAccess:
 
     Attributes:
         context: What the phases are given; opens providers and logs them in when needed.
+        clinic_timeout: Seconds that a phase may take at one clinic, for each window.
     """
 
     context: SyncContext
     clinics_at_once: int
+    clinic_timeout: float
+
+    def clinic_signal(self, slug: str, phase: SyncType) -> StopSignal:
+        """The signal that a phase at one clinic watches: the run's, with the clinic's limit."""
+        return self.context.stop.child(
+            seconds=self.clinic_timeout,
+            explanation=(
+                f"the phase {phase} of {slug} was stopped after {self.clinic_timeout:g} s, all "
+                "that a window may take (PIMS_CLINIC_TIMEOUT_SECONDS); the next sync goes on. If "
+                "it happens again, see whether the vendor is slow"
+            ),
+        )
 
 
 def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
@@ -86,7 +106,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
         engine = init.resources.store
         if init.run is None:
             raise dg.DagsterInvariantViolationError("vendors are asked by runs alone")
-        with run_liveness(engine) as liveness:
+        with run_liveness(engine) as liveness, cancellable(engine) as cancel:
             context = SyncContext(
                 engine=engine,
                 vault=sources.open_vault(),
@@ -94,10 +114,18 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                 run_id=init.run.run_id,
                 liveness=liveness,
                 sync_id=SyncIdOnce(sync_id_of(init.run.tags)),
+                stop=StopSignal(
+                    seconds=sources.run_timeout,
+                    explanation=(
+                        f"the run was stopped after {sources.run_timeout:g} s, the time that a run "
+                        "may take (PIMS_RUN_TIMEOUT_SECONDS); sync fewer clinics or dates at once"
+                    ),
+                    on_stop=cancel,
+                ),
                 enrichment_policy=sources.enrichment_policy,
                 deletion_policy=sources.deletion_policy,
             )
-            yield VendorAccess(context, sources.clinics_at_once)
+            yield VendorAccess(context, sources.clinics_at_once, sources.clinic_timeout)
 
     rules = Rules(sources.enrichment_policy, sources.deletion_policy, sources.retention_days)
     return {

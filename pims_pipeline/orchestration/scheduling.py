@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import (
     clinics_between,
@@ -64,6 +65,8 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+log = get_logger(__name__)
 
 _SCOPES: Mapping[SyncType, SyncScope] = {
     SyncType.INBOUND: "inbound",
@@ -194,16 +197,20 @@ def moment_told(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def end_abandoned_runs(instance: DagsterInstance, engine: Engine, now: datetime) -> list[str]:
-    """Mark the runs as failed whose process died without saying so; gives their ids.
+def end_abandoned_runs(
+    instance: DagsterInstance, engine: Engine, now: datetime, *, stuck_after: timedelta
+) -> list[str]:
+    """End the runs whose process died without saying so, or is stuck; gives their ids.
 
     Dagster notices that only of processes it started and still watches. A run that goes on
     for ever would keep its place in the queue, and its clinics from being synced.
 
     Only runs that sync clinics are looked at: these renew a lease while they are going (see
     ``store/leases.py``). One that does not, or has begun nothing yet, is believed to be going
-    for as long as ``QUIET`` after it last moved. Their audits are marked as interrupted first,
-    so that a process which wakes up after all writes nothing in the name of a failed run.
+    for as long as ``QUIET`` after it last moved. One that does, but has not moved for
+    ``stuck_after`` and ``QUIET``, is terminated: a run's own time limit should have ended it.
+    Audits are marked as interrupted before their run is, so that a process which wakes up after
+    all writes nothing in the name of a failed run.
     """
     started = instance.get_run_records(
         filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
@@ -213,20 +220,37 @@ def end_abandoned_runs(instance: DagsterInstance, engine: Engine, now: datetime)
         return []
     with transaction(engine) as connection:
         signs = signs_of_life(connection, runs)
-    ended = []
+    dead: list[str] = []
+    stuck: list[str] = []
     for run_id, record in runs.items():
         sign = signs.get(run_id)
         moved = sign.last_moved if sign else _start_of(record)
-        if (sign and sign.is_held) or now - moved < QUIET:
-            continue
-        ended.append(run_id)
+        is_held = sign is not None and sign.is_held
+        if now - moved >= (stuck_after + QUIET if is_held else QUIET):
+            (stuck if is_held else dead).append(run_id)
+    for run_id in stuck:
+        _terminate(instance, run_id)
+    ended = [*dead, *stuck]
     if ended:
         in_transaction(engine, lambda connection: interrupt_runs(connection, ended, now))
     for run_id in ended:
         instance.report_run_failed(
-            runs[run_id].dagster_run, "the process that did it ended before it was done"
+            runs[run_id].dagster_run,
+            "it did not move for longer than a run may take, and was terminated"
+            if run_id in stuck
+            else "the process that did it ended before it was done",
         )
     return ended
+
+
+def _terminate(instance: DagsterInstance, run_id: str) -> None:
+    """Have a run's process end. One that Dagster did not launch, it cannot reach."""
+    try:
+        reached = instance.run_launcher.terminate(run_id)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run is marked all the same
+        log.warning("stuck_run_not_terminated", run_id=run_id, error=type(error).__name__)
+    else:
+        log.warning("stuck_run_terminated", run_id=run_id, reached=reached)
 
 
 def _start_of(record: dg.RunRecord) -> datetime:

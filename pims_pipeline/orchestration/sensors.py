@@ -7,7 +7,7 @@ clinics, or that nothing is due.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
@@ -30,6 +30,7 @@ from pims_pipeline.orchestration.partitions import (
 )
 from pims_pipeline.orchestration.scheduling import (
     UNFINISHED,
+    Sorted,
     end_abandoned_runs,
     moment_told,
     places_decided,
@@ -39,8 +40,13 @@ from pims_pipeline.orchestration.scheduling import (
 )
 from pims_pipeline.store.clinics import active_clinics
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.schedules import SkippedTick, active_schedules, record_skips
-from pims_pipeline.sync.timetable import Decision, DueTick, decide
+from pims_pipeline.store.schedules import (
+    SkippedTick,
+    active_schedules,
+    end_skips,
+    record_skips,
+)
+from pims_pipeline.sync.timetable import Decision, decide
 
 DECIDING_SECONDS = 30
 """How often schedules are looked at; a tick waits no longer."""
@@ -119,12 +125,14 @@ class Scheduler:
     Attributes:
         partition_start: The first business date that has partitions.
         clinics_per_run: How many clinics a run may have.
+        stuck_after: How long a run may take; one that does not move for longer is ended.
     """
 
     engine: Engine
     instance: DagsterInstance
     partition_start: date
     clinics_per_run: int
+    stuck_after: timedelta = timedelta(hours=2)
 
     def look(self, cursor: str | None, now: datetime) -> dg.SensorResult:
         """The runs that are due at ``now``, and the cursor to go on from.
@@ -140,7 +148,9 @@ class Scheduler:
         decision = decide(schedules, since, now)
         if decision.started_over or (cursor and since is None):
             log.warning("schedules_start_over", cursor=cursor, now=now.isoformat())
-        for run_id in end_abandoned_runs(self.instance, self.engine, now):
+        for run_id in end_abandoned_runs(
+            self.instance, self.engine, now, stuck_after=self.stuck_after
+        ):
             log.warning("abandoned_run_ended", run_id=run_id)
         requests = self._requests(decision, since, now) if decision.due and since else []
         return dg.SensorResult(
@@ -161,7 +171,7 @@ class Scheduler:
             going=places_going(self.instance, order),
             decided=places_decided(self.instance, since, now, order),
         )
-        self._count(found.skip)
+        self._count(found)
         return run_requests(
             self.instance,
             found.launch,
@@ -170,13 +180,17 @@ class Scheduler:
             clinics_per_run=self.clinics_per_run,
         )
 
-    def _count(self, skipped: Sequence[DueTick]) -> None:
+    def _count(self, found: Sorted) -> None:
         with transaction(self.engine) as connection:
             record_skips(
                 connection,
-                [SkippedTick(each.schedule.clinic.id, each.phase, each.tick) for each in skipped],
+                [
+                    SkippedTick(each.schedule.clinic.id, each.phase, each.tick)
+                    for each in found.skip
+                ],
             )
-        for each in skipped:
+            end_skips(connection, {(each.schedule.clinic.id, each.phase) for each in found.launch})
+        for each in found.skip:
             log.warning(
                 "tick_skipped",
                 clinic=each.slug,
@@ -191,6 +205,7 @@ def build_scheduled_syncs(
     *,
     partition_start: date,
     clinics_per_run: int,
+    run_timeout: float,
 ) -> dg.SensorDefinition:
     """The sensor that starts what clinics' schedules say.
 
@@ -198,6 +213,7 @@ def build_scheduled_syncs(
         jobs: Those it may start.
         partition_start: The first business date that has partitions.
         clinics_per_run: How many clinics a run may have.
+        run_timeout: Seconds that a run may take.
     """
 
     @dg.sensor(
@@ -218,6 +234,7 @@ def build_scheduled_syncs(
             instance=context.instance,
             partition_start=partition_start,
             clinics_per_run=clinics_per_run,
+            stuck_after=timedelta(seconds=run_timeout),
         )
         return scheduler.look(context.cursor, datetime.now(UTC))
 

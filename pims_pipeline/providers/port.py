@@ -5,7 +5,8 @@
     ├── SessionExpired          log in again, once
     ├── AuthenticationRejected  the credentials are wrong: never tried again
     ├── HumanNeeded             a code, a locked account, a page not known
-    └── ContractViolation       the answer is not what the vendor promises
+    ├── ContractViolation       the answer is not what the vendor promises
+    └── TimeLimitReached        the clinic's or the run's time is up: ends the phase
 
 Every message says what was asked, of whom, what came back and what to do. None carries
 personal data or secrets: messages reach logs, alerts and the Dagster UI. No vendor's
@@ -15,12 +16,15 @@ words or wire formats live here; those are the adapters'.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.errors import Explained
+
+if TYPE_CHECKING:
+    from pims_pipeline.providers.stop_signal import StopSignal
 
 
 class PimsError(Explained):
@@ -53,6 +57,10 @@ class HumanNeeded(PimsError):
 
 class ContractViolation(PimsError):
     """The vendor's answer is not what it promises; nothing may be concluded from it."""
+
+
+class TimeLimitReached(PimsError):
+    """The time that a clinic or a run may take is up; nothing more is requested for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,13 @@ class PimsProvider(Protocol):
 
     Methods may be called from several threads at once, except ``close``. Each retries
     transient faults by itself and raises from the error tree above when it gives up.
+    Each wait of a method, for whatever reason, watches the signal given to ``watch``: the
+    method ends within seconds with what ``StopSignal.check`` raises.
     """
+
+    def watch(self, stop: "StopSignal") -> None:
+        """End every wait when ``stop`` says so. Called once, before any other method."""
+        ...
 
     def authenticate(self, credentials: Credentials) -> bool:
         """Log in.

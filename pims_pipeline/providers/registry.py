@@ -31,6 +31,10 @@ class ProviderOptions:
         browser_sandbox: False starts the browser without its sandbox; root never has it.
         requests_per_second: The most that one vendor account is asked.
         retry_base_delay: Before the second try; doubles with each further one.
+        connect_timeout: For a connection.
+        read_timeout: For each silence of the vendor's within a request.
+        request_timeout: For each whole request, from the connection to the last byte.
+        login_timeout: For the browser's start, and again for everything on its pages.
     """
 
     artifacts_dir: Path
@@ -41,6 +45,7 @@ class ProviderOptions:
     retry_base_delay: float = 0.5
     connect_timeout: float = 5.0
     read_timeout: float = 30.0
+    request_timeout: float = 60.0
     login_timeout: float = 30.0
 
 
@@ -73,6 +78,7 @@ def _idexx_neo(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
         retry_base_delay=options.retry_base_delay,
         connect_timeout=options.connect_timeout,
         read_timeout=options.read_timeout,
+        request_timeout=options.request_timeout,
         login_timeout=options.login_timeout,
     )
 

@@ -1,17 +1,18 @@
-"""How answers leave the simulator: turned away, wrong on purpose, late, or cut off.
+"""How answers leave the simulator: turned away, wrong on purpose, late, stalled, or cut off.
 
 Which fault strikes is decided in ``faults``; what a right answer says is decided in
 ``vendor`` and ``login``.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from pims_pipeline.simulator.faults import Fault, FaultKind
+from pims_pipeline.simulator.faults import STALLS, Fault, FaultKind
 from pims_pipeline.simulator.sessions import ExpiredMode
 
 _EXPIRED: dict[FaultKind, ExpiredMode] = {
@@ -23,6 +24,9 @@ _MAINTENANCE = (
     "<!doctype html><html lang='en'><head><title>Scheduled maintenance</title></head>"
     "<body><h1>We will be back shortly</h1></body></html>"
 )
+_DRIP_SECONDS = 4.0
+_ENDLESS_SECONDS = 0.05
+_ENDLESS_PIECE = b" " * 4096
 
 
 def expired_mode_of(fault: Fault | None) -> ExpiredMode | None:
@@ -65,6 +69,8 @@ def spoilt(fault: Fault | None, response: Response) -> Response:
         return CutOffResponse(body, media_type=response.media_type)
     if fault.kind is FaultKind.TRUNCATED_JSON:
         return Response(body[: len(body) // 2], media_type=response.media_type)
+    if fault.kind in STALLS:
+        return StallingResponse(fault, body, response.media_type)
     return response
 
 
@@ -86,13 +92,54 @@ class CutOffResponse(Response):
         await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
+class StallingResponse(Response):
+    """Begins and does not end before the client or the server does."""
+
+    def __init__(self, fault: Fault, body: bytes, media_type: str | None) -> None:
+        super().__init__(body, media_type=media_type)
+        self._kind = fault.kind
+        self._pause: float | None = fault.seconds or _DRIP_SECONDS
+        if self._kind is FaultKind.HANG_AFTER_HEADERS:
+            self._pause = None
+        elif self._kind is FaultKind.ENDLESS:
+            self._pause = _ENDLESS_SECONDS
+            del self.headers["content-length"]
+
+    def _pieces(self) -> Iterator[bytes]:
+        match self._kind:
+            case FaultKind.DRIP:
+                return (bytes([byte]) for byte in self.body)
+            case FaultKind.ENDLESS:
+                return repeat(_ENDLESS_PIECE)
+            case _:
+                return iter([b""])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the headers, then piece by piece, with pauses."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        stopping: asyncio.Event = scope["app"].state.simulator.stopping
+        ends = [asyncio.create_task(_gone(receive)), asyncio.create_task(stopping.wait())]
+        try:
+            for piece in self._pieces():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                ended, _ = await asyncio.wait(
+                    ends, timeout=self._pause, return_when=asyncio.FIRST_COMPLETED
+                )
+                if ended:
+                    return
+        finally:
+            for end in ends:
+                end.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def held_back(request: Request, delays: Sequence[Fault], stopping: asyncio.Event) -> None:
     """Wait as the faults say, but never longer than the client or the server lives."""
     for fault in delays:
         seconds = None if fault.kind is FaultKind.HANG else fault.seconds
         waits: list[asyncio.Task[object]] = [asyncio.create_task(stopping.wait())]
         if seconds is None:
-            waits.append(asyncio.create_task(_gone(request)))
+            waits.append(asyncio.create_task(_gone(request.receive)))
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -100,7 +147,8 @@ async def held_back(request: Request, delays: Sequence[Fault], stopping: asyncio
                 wait.cancel()
 
 
-async def _gone(request: Request) -> None:
+async def _gone(receive: Receive) -> object:
     """Returns once the client has hung up."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass
+    return None

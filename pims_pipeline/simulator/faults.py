@@ -25,6 +25,9 @@ class FaultKind(StrEnum):
     NOT_A_LIST = "not_a_list"
     LATENCY = "latency"
     HANG = "hang"
+    DRIP = "drip"
+    HANG_AFTER_HEADERS = "hang_after_headers"
+    ENDLESS = "endless"
     EMPTY_DIARY = "empty_diary"
     DUPLICATES = "duplicates"
     RECORD_WITHOUT_ID = "record_without_id"
@@ -34,6 +37,8 @@ class FaultKind(StrEnum):
 
 DELAYS = frozenset({FaultKind.LATENCY, FaultKind.HANG})
 """Faults that hold the answer back, whatever it then is."""
+STALLS = frozenset({FaultKind.DRIP, FaultKind.HANG_AFTER_HEADERS, FaultKind.ENDLESS})
+"""Faults whose response begins and does not end in any time that a client should wait."""
 SESSION_FAULTS = frozenset(
     {
         FaultKind.SESSION_EXPIRED_REDIRECT,
@@ -62,7 +67,7 @@ class Fault:
         endpoint: Where it strikes; ``None`` is anywhere it can.
         company_id: Whose requests it strikes; ``None`` is everyone's.
         times: How many requests it strikes; ``None`` goes on until cleared.
-        seconds: How long a latency lasts.
+        seconds: How long a latency lasts; for a drip, the pause after each byte (4 when 0).
         retry_after: Seconds a 429 names; ``None`` leaves the header out.
         appointment_id: The record a partial listing leaves out.
     """

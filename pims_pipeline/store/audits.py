@@ -288,6 +288,18 @@ def fail_audit(connection: Connection, audit_id: UUID, message: str, now: dateti
     )
 
 
+def interrupt_audit(connection: Connection, audit_id: UUID, message: str, now: datetime) -> None:
+    """Record that the phase was stopped before it was done; nothing of its work is written."""
+    connection.execute(
+        update(case_sync_audits)
+        .where(
+            case_sync_audits.c.id == audit_id,
+            case_sync_audits.c.status == AuditStatus.IN_PROGRESS,
+        )
+        .values(status=AuditStatus.INTERRUPTED, error_message=message, updated_at=now)
+    )
+
+
 def _milliseconds_until(now: datetime) -> object:
     elapsed = func.extract("epoch", now - case_sync_audits.c.created_at)
     return func.greatest(0, func.round(elapsed * 1000))

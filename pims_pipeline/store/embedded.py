@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
 
 import psutil  # type: ignore[import-untyped]  # it carries no types
 import psycopg
@@ -47,6 +48,8 @@ _KEY_FILE = "encryption.key"
 _KEY_BYTES = 32
 _START_SECONDS = 60
 _JOIN_SECONDS = 10
+_LOCK_SECONDS = 180
+_CONNECT_SECONDS = 10
 _SOCKET_NAME = ".s.PGSQL.5432"
 _LONGEST_SOCKET_PATH = 103
 """The system's limit, less its ending; Linux allows a few more than others."""
@@ -78,6 +81,22 @@ _SETTINGS: Mapping[str, str] = MappingProxyType(
 """What a local database wants otherwise than the defaults. Durability is left alone."""
 
 
+class _Lock(InterProcessLock):  # type: ignore[misc] # the package carries no types
+    """A lock between processes that is not waited for without an end.
+
+    Whoever holds it starts or stops the server, which has limits of its own; so a longer wait
+    means a process that is suspended.
+    """
+
+    def __enter__(self) -> Self:
+        if not self.acquire(timeout=_LOCK_SECONDS):
+            raise EmbeddedDatabaseFailed(
+                "another process has been starting or stopping the embedded PostgreSQL for "
+                f"{_LOCK_SECONDS:g} s; end it if it is stuck, and try again"
+            )
+        return self
+
+
 class EmbeddedDatabaseFailed(Explained):
     """The embedded server does not start, or its files cannot be used."""
 
@@ -94,7 +113,7 @@ class _Server(PostgresServer):
 
     def __init__(self, pgdata: Path, *, version: int, settings: Mapping[str, str]) -> None:
         super().__init__(pgdata, cleanup_mode="stop", postgres_version=version)
-        self._lock = InterProcessLock(pgdata.with_name(f"{_DATA}.lock"))
+        self._lock = _Lock(pgdata.with_name(f"{_DATA}.lock"))
         self._initializing = pgdata.with_name(f"{_DATA}.initializing")
         self._settings = settings
 
@@ -247,7 +266,7 @@ def _alone(home: Path) -> Iterator[None]:
     """One thread of one process at a time, machine-wide."""
     home.mkdir(parents=True, exist_ok=True)
     # A process's file locks do not keep its own threads apart.
-    with _threads, InterProcessLock(home / "start.lock"):
+    with _threads, _Lock(home / "start.lock"):
         yield
 
 
@@ -321,7 +340,8 @@ def _join(server: _Server) -> None:
 
 
 def _ensure_database(server: _Server) -> None:
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+    address = server.url("postgres")
+    with psycopg.connect(address, autocommit=True, connect_timeout=_CONNECT_SECONDS) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
         if found.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

@@ -4,13 +4,13 @@ What is due by them is decided in ``sync/timetable.py``. A single clinic's sched
 written in ``clinics``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, and_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.domain.clinics import Clinic
@@ -33,6 +33,7 @@ class ClinicSchedule:
             time zone.
         changed_at: When each phase's schedule was last changed, where that is known.
         skipped_until: The last tick of each phase that was skipped and counted.
+        skipped_in_a_row: Ticks of each phase that were skipped since it last ran by schedule.
         login_stored_at: When the clinic's credentials were stored, if there are any.
     """
 
@@ -42,6 +43,7 @@ class ClinicSchedule:
     changed_at: Mapping[SyncType, datetime] = field(default_factory=dict)
     skipped_until: Mapping[SyncType, datetime] = field(default_factory=dict)
     login_stored_at: datetime | None = None
+    skipped_in_a_row: Mapping[SyncType, int] = field(default_factory=dict)
 
     def counts_since(self, phase: SyncType) -> datetime:
         """Since when the phase's schedule is in force as it stands."""
@@ -68,10 +70,12 @@ class Skips(NamedTuple):
     Attributes:
         number: How many.
         last: When the last one was due, in UTC.
+        in_a_row: How many since the phase last ran by schedule.
     """
 
     number: int
     last: datetime
+    in_a_row: int
 
 
 class SkippedTick(NamedTuple):
@@ -129,7 +133,7 @@ def skipped_ticks(connection: Connection) -> dict[UUID, dict[SyncType, Skips]]:
     """What was skipped so far, by clinic and phase; nothing of those that skipped nothing."""
     found: dict[UUID, dict[SyncType, Skips]] = {}
     for row in connection.execute(select(schedule_skips)):
-        skips = Skips(row.skipped, row.last_skipped_at)
+        skips = Skips(row.skipped, row.last_skipped_at, row.in_a_row)
         found.setdefault(row.clinic_id, {})[SyncType(row.sync_type)] = skips
     return found
 
@@ -137,7 +141,13 @@ def skipped_ticks(connection: Connection) -> dict[UUID, dict[SyncType, Skips]]:
 def record_skips(connection: Connection, ticks: Iterable[SkippedTick]) -> None:
     """Count skipped ticks; one that is recorded again right away counts once."""
     values = [
-        {"clinic_id": clinic_id, "sync_type": phase, "skipped": 1, "last_skipped_at": tick}
+        {
+            "clinic_id": clinic_id,
+            "sync_type": phase,
+            "skipped": 1,
+            "in_a_row": 1,
+            "last_skipped_at": tick,
+        }
         for clinic_id, phase, tick in ticks
     ]
     if not values:
@@ -147,11 +157,24 @@ def record_skips(connection: Connection, ticks: Iterable[SkippedTick]) -> None:
         index_elements=["clinic_id", "sync_type"],
         set_={
             "skipped": schedule_skips.c.skipped + 1,
+            "in_a_row": schedule_skips.c.in_a_row + 1,
             "last_skipped_at": statement.excluded.last_skipped_at,
         },
         where=schedule_skips.c.last_skipped_at != statement.excluded.last_skipped_at,
     )
     connection.execute(statement, values)
+
+
+def end_skips(connection: Connection, phases: Collection[tuple[UUID, SyncType]]) -> None:
+    """Record that these phases of clinics run by schedule again."""
+    if not phases:
+        return
+    key = tuple_(schedule_skips.c.clinic_id, schedule_skips.c.sync_type)
+    connection.execute(
+        update(schedule_skips)
+        .where(schedule_skips.c.in_a_row > 0, key.in_([(each, phase) for each, phase in phases]))
+        .values(in_a_row=0)
+    )
 
 
 def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[SyncType, Skips]) -> ClinicSchedule:
@@ -171,6 +194,7 @@ def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[SyncType, Skips]) ->
         changed_at=_moments(row.schedules_changed_at) if has_config else {},
         skipped_until={phase: each.last for phase, each in skips.items()},
         login_stored_at=row.login_stored_at,
+        skipped_in_a_row={phase: each.in_a_row for phase, each in skips.items()},
     )
 
 

@@ -486,6 +486,8 @@ schedule_skips = Table(
     _words("sync_type"),
     # Ticks at which a run of the phase was still going.
     _number("skipped"),
+    # Those of them since the phase last ran by schedule.
+    _number("in_a_row"),
     _moment("last_skipped_at"),
     PrimaryKeyConstraint("clinic_id", "sync_type"),
     _one_of("sync_type", SyncType),

@@ -49,6 +49,10 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
         AlertKind.BAD_SCHEDULE: (
             "The cron expression cannot be read; the phase never runs by itself."
         ),
+        AlertKind.TICKS_SKIPPED: (
+            "Three scheduled ticks in a row were skipped, because a run of the phase is still "
+            "going or queued."
+        ),
     }
 )
 
@@ -114,13 +118,14 @@ def _command(alert: Alert) -> str:
         case AlertKind.FAILING | AlertKind.OVERDUE:
             noun = "reconcile" if subject == SyncType.RECONCILIATION else subject
             return f"pims sync {noun} --clinic {slug}"
+        case AlertKind.TICKS_SKIPPED:
+            return "pims status"
         case AlertKind.CREDENTIALS_REJECTED:
             return f"pims credentials set {slug} --company-id … --username … --password-stdin"
         case AlertKind.HUMAN_NEEDED:
             return f"pims credentials check {slug}"
-        case AlertKind.HOLD:
-            return f"pims holds show {subject}"
-        case AlertKind.DEAD_LETTER:
-            return f"pims failures show {subject}"
+        case AlertKind.HOLD | AlertKind.DEAD_LETTER:
+            noun = "holds" if alert.key.kind is AlertKind.HOLD else "failures"
+            return f"pims {noun} show {subject}"
         case AlertKind.BAD_SCHEDULE:
             return f'pims clinics schedule {slug} --{subject} "CRON"'

@@ -177,4 +177,5 @@ def _phase_facts(
         last_success=last_success,
         due_by=stands.due_by,
         ends=history.ends if history else (),
+        skipped_in_a_row=schedule.skipped_in_a_row.get(phase, 0),
     )

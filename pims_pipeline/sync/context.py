@@ -16,6 +16,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.providers.port import PimsProvider
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness
 from pims_pipeline.store.leases import LOGIN_LEASE, LeaseTerms
 from pims_pipeline.store.vault import Vault
@@ -51,6 +52,7 @@ class SyncContext:
         run_id: The Dagster run that everything done here is traced to.
         liveness: Proof to other processes that this run is still going.
         sync_id: What the run's first audit is to be called.
+        stop: Watched by every wait; the run's own, or a clinic's within a run.
         clock: Gives the present moment, aware UTC; tests replace it.
         login_terms: How long a login that was killed keeps others from logging in.
         login_wait_seconds: How long to wait while another process logs in.
@@ -62,6 +64,7 @@ class SyncContext:
     run_id: str
     liveness: Liveness
     sync_id: SyncIdOnce = field(default_factory=SyncIdOnce)
+    stop: StopSignal = field(default_factory=StopSignal)
     clock: Callable[[], datetime] = utc_now
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)

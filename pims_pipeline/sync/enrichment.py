@@ -6,7 +6,7 @@ whole clinic (refused credentials, a session that cannot be renewed) ends the ph
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -23,6 +23,7 @@ from pims_pipeline.domain.enrichment import (
     plan_enrichment,
 )
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
+from pims_pipeline.providers.port import TimeLimitReached
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.events import record_events
@@ -42,6 +43,14 @@ class _Failed:
 
     case: EnrichableCase
     error: VisitFailure
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetches:
+    """What became of the fetches so far."""
+
+    fetched: list[FetchedConsultation] = field(default_factory=list)
+    failed: list[_Failed] = field(default_factory=list)
 
 
 def enrich_cases(
@@ -64,6 +73,7 @@ def enrich_cases(
     Raises:
         PimsError: If the vendor could not be talked to at all, or every one of several
             fetches failed: there is no success without data.
+        TimeLimitReached: If the time was up; what was fetched until then is on the cases.
     """
     with audited(context, clinic, SyncType.CASES, window) as phase:
         cases = in_transaction(
@@ -72,11 +82,30 @@ def enrich_cases(
         due = [
             case for case, _ in plan_enrichment(cases, phase.now(), context.enrichment_policy).due
         ]
-        fetched, failed = _fetch_all(phase, session, due, workers)
+        fetches = _Fetches()
+        fetched, failed = fetches.fetched, fetches.failed
+        try:
+            _fetch_all(phase, session, due, workers, fetches)
+        except TimeLimitReached as error:
+            # What came in time is kept, or a slow vendor's clinic would never be done.
+            phase.apply(partial(_keep, phase=phase, fetched=fetched, failed=failed, error=error))
+            raise
         if len(due) >= context.enrichment_policy.min_fetches_to_fail and len(failed) == len(due):
             phase.apply(partial(_fail, phase=phase, failed=failed))
             raise failed[0].error
         return phase.apply(partial(_finish, phase=phase, due=due, fetched=fetched, failed=failed))
+
+
+def _keep(
+    connection: Connection,
+    phase: Phase,
+    fetched: Sequence[FetchedConsultation],
+    failed: Sequence[_Failed],
+    error: TimeLimitReached,
+) -> None:
+    _apply(connection, phase, fetched)
+    _record_failures(connection, phase, failed)
+    phase.fail(connection, error)
 
 
 def _fail(connection: Connection, phase: Phase, failed: Sequence[_Failed]) -> None:
@@ -102,23 +131,26 @@ def _finish(
 
 
 def _fetch_all(
-    phase: Phase, session: ProviderSession, due: Sequence[EnrichableCase], workers: int
-) -> tuple[list[FetchedConsultation], list[_Failed]]:
+    phase: Phase,
+    session: ProviderSession,
+    due: Sequence[EnrichableCase],
+    workers: int,
+    into: _Fetches,
+) -> None:
+    """Fetch what is due; ``into`` holds what came so far also when this raises."""
+
     def fetch(case: EnrichableCase) -> FetchedConsultation:
         asked_at = phase.now()
         record = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
         return FetchedConsultation(case_id=case.case_id, asked_at=asked_at, consultation=record)
 
-    fetched: list[FetchedConsultation] = []
-    failed: list[_Failed] = []
     phase.progress(0, len(due))
     for done, (case, answer) in enumerate(side_by_side(fetch, due, workers), start=1):
         if isinstance(answer, FetchedConsultation):
-            fetched.append(answer)
+            into.fetched.append(answer)
         else:
-            failed.append(_Failed(case, answer))
+            into.failed.append(_Failed(case, answer))
         phase.progress(done, len(due))
-    return fetched, failed
 
 
 def _apply(

@@ -20,7 +20,8 @@ def side_by_side(
 
     Raises:
         PimsError: What concerns the whole clinic (refused credentials, a session that
-            cannot be renewed); nothing more is asked then.
+            cannot be renewed, a time limit); nothing more is asked then.
+        RunStopped: If the run was told to stop.
     """
 
     def attempt(visit: Visit) -> Answer | VisitFailure:

@@ -1,9 +1,10 @@
 """What every phase does around its work: an audit that tells the truth however it ends.
 
 The audit is opened in a transaction of its own, completed in the transaction that applies
-the work, and marked failed in another. A process that is killed or told to stop leaves it
-``in_progress``; the clinic's next phase marks it ``interrupted``, once its owner's lease has
-expired. A process that wakes up after that finds it so, and writes nothing.
+the work, and marked failed, or interrupted when the run was told to stop, in another. A
+process that is killed leaves it ``in_progress``; the clinic's next phase marks it
+``interrupted``, once its owner's lease has expired. A process that wakes up after that finds
+it so, and writes nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,20 +16,23 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome, SyncType
 from pims_pipeline.observability.logging import bound_context, get_logger
+from pims_pipeline.providers.stop_signal import RunStopped
 from pims_pipeline.store.audits import (
     audit_status,
     fail_audit,
     finish_audit,
+    interrupt_audit,
     interrupt_orphans,
     record_progress,
     start_audit,
 )
-from pims_pipeline.store.database import lock_clinic, transaction
+from pims_pipeline.store.database import DatabaseUnavailable, lock_clinic, transaction
 from pims_pipeline.store.leases import check_run_lease, lease_lost
 from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.store.retries import in_transaction, passes
@@ -166,7 +170,14 @@ def audited(
         try:
             yield phase
         except Exception as error:
+            if context.stop.is_stopped:
+                # Whatever it was, the stop ended it: a statement under way fails then.
+                _interrupt(phase)
+                raise RunStopped from error
             _fail(phase, error)
+            raise
+        except RunStopped:
+            _interrupt(phase)
             raise
         log.info("phase_finished")
 
@@ -174,6 +185,25 @@ def audited(
 def _fail(phase: Phase, error: Exception) -> None:
     log.warning("phase_failed", error_class=type(error).__name__)
     in_transaction(phase.context.engine, lambda connection: phase.fail(connection, error))
+
+
+def _interrupt(phase: Phase) -> None:
+    log.warning("phase_stopped")
+    try:
+        _mark_interrupted(phase)
+    except (DBAPIError, DatabaseUnavailable):
+        # The stop ends statements under way, and may have met this one.
+        _mark_interrupted(phase)
+
+
+def _mark_interrupted(phase: Phase) -> None:
+    with transaction(phase.context.engine) as connection:
+        interrupt_audit(
+            connection,
+            phase.audit_id,
+            "it was stopped; the next sync does what was left",
+            phase.now(),
+        )
 
 
 def _safe_message(error: Exception) -> str:

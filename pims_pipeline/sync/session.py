@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from time import monotonic, sleep
+from time import monotonic
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -76,7 +76,9 @@ class ProviderSession:
         Raises:
             PimsError: As the question raises it, or the login.
             NoCredentials: If the clinic has none.
+            RunStopped: If the run was told to stop.
         """
+        self._context.stop.check()
         provider, logins = self._ready()
         try:
             return question(provider)
@@ -122,6 +124,7 @@ class ProviderSession:
     def _opened(self) -> PimsProvider:
         if self._provider is None:
             self._provider = self._context.open_provider(self._clinic)
+            self._provider.watch(self._context.stop)
         return self._provider
 
     def _ready(self) -> tuple[PimsProvider, int]:
@@ -190,13 +193,9 @@ class ProviderSession:
                     f"{seconds:g} seconds; see what it waits for, and try again"
                 )
             # Those that wait together do not look together.
-            self.pause(random.uniform(*_LOOK_EVERY_SECONDS))  # noqa: S311 - keeps no secret
+            self._context.stop.wait(random.uniform(*_LOOK_EVERY_SECONDS))  # noqa: S311 - keeps no secret
 
         return wait
-
-    def pause(self, seconds: float) -> None:
-        """Let so much time pass; whoever can be stopped stops here."""
-        sleep(seconds)
 
     def _credentials(self, *, anyway: bool) -> StoredCredentials:
         slug = self._clinic.slug

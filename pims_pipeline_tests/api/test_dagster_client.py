@@ -25,6 +25,7 @@ from pims_pipeline.orchestration import launching, partitions
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.sync.run_tags import JOB_OF, SYNC_ID_TAG
 from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
+from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
 WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))
 SYNC_ID = UUID("7c1d0a52-5f0e-4f7e-9f43-0f2f7a3f6f10")
@@ -46,6 +47,16 @@ def client(server: FakeDagster) -> Iterator[DagsterClient]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run whose launch was not answered is looked for once."""
     monkeypatch.setattr(module, "SEARCH_SECONDS", 0.01)
+
+
+def test_a_response_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ASK_SECONDS", 0.3)
+    with (
+        stalling_server(dripping_body) as server,
+        DagsterClient(server.base_url) as client,
+        pytest.raises(NoAnswer, match="RequestTimedOut"),
+    ):
+        client.check()
 
 
 def launch(client: DagsterClient) -> str:

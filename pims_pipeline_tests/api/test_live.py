@@ -15,6 +15,7 @@ import pytest
 
 from pims_pipeline.api import schemas
 from pims_pipeline.api.dagster import DagsterClient, RunState
+from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline_tests.cli.processes import (
     PATIENCE_SECONDS,
     interrupted,
@@ -22,10 +23,11 @@ from pims_pipeline_tests.cli.processes import (
     started,
     told_until,
 )
+from pims_pipeline_tests.providers.stopping import eventually
 
 CANCEL = """
-mutation Cancel($run: String!) {
-  terminateRun(runId: $run, terminatePolicy: MARK_AS_CANCELED_IMMEDIATELY) { __typename }
+mutation Cancel($run: String!, $policy: TerminateRunPolicy!) {
+  terminateRun(runId: $run, terminatePolicy: $policy) { __typename }
 }
 """
 
@@ -36,10 +38,11 @@ class Live(NamedTuple):
     api: httpx2.Client
     dagster: DagsterClient
     pages: str
+    vendor: str
 
-    def cancel(self, run_id: str) -> None:
+    def cancel(self, run_id: str, policy: str = "MARK_AS_CANCELED_IMMEDIATELY") -> None:
         with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
-            asked = {"query": CANCEL, "variables": {"run": run_id}}
+            asked = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
             client.post(f"{self.pages}/graphql", json=asked).raise_for_status()
 
 
@@ -62,7 +65,9 @@ def live() -> Iterator[Live]:
     with own_home() as home, started(home, "up", "--demo", *ports) as process:
         told = told_until(process, "Ctrl-C stops everything.")
         found = re.search(r"X-API-Key: (\w+)", told)
+        vendor = re.search(r"Pretend IDEXX Neo: (\S+)", told)
         assert found is not None, told
+        assert vendor is not None, told
         with (
             httpx2.Client(
                 base_url=address,
@@ -72,7 +77,7 @@ def live() -> Iterator[Live]:
             ) as api,
             DagsterClient(pages) as dagster,
         ):
-            yield Live(api, dagster, pages)
+            yield Live(api, dagster, pages, vendor[1])
         status, *_, alive = interrupted(process)
         assert (status, alive) == (0, [])
 
@@ -115,6 +120,28 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
     assert counted.daemon_seen_at is not None
     assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
     assert (told["status"], told["error"]) == ("failed", "the run was canceled")
+
+
+def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live: Live) -> None:
+    with SimulatorControl(live.vendor) as control:
+        before = control.stats().requests.get("listing", 0)
+        control.add_fault("drip", endpoint="listing", company_id="1001", times=None)
+        response = live.api.post("/api/sync/inbound", json={"daysAhead": 30})
+        assert response.status_code == 202, response.text
+        links = response.json()["links"]
+        run_id = links["run"].rpartition("/")[2]
+        eventually(lambda: control.stats().requests.get("listing", 0) > before, PATIENCE_SECONDS)
+
+        live.cancel(run_id, "SAFE_TERMINATE")
+        eventually(lambda: live.dagster.run_states([run_id])[run_id].is_final, PATIENCE_SECONDS)
+        control.clear_faults()
+
+    told = live.api.get(links["self"]).json()
+    assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
+    assert (told["status"], told["error"]) == (
+        "failed",
+        "it was stopped; the next sync does what was left",
+    )
 
 
 def test_the_real_dagster_answers_everything_else_that_is_asked(live: Live) -> None:

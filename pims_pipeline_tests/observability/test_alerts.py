@@ -15,6 +15,7 @@ from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.observability.slack import MAX_LISTED, SlackNotifier
 from pims_pipeline.settings import Settings
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Slack
+from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
 ENTRY = Entry(
     alert_id="7a0c",
@@ -55,6 +56,13 @@ def test_a_message_names_kind_phase_clinic_page_and_the_command_that_helps(
     ]
     assert advice == "What it means and what to do: `docs/runbook.md`, section `failing`"
     assert slack.posted[0]["unfurl_links"] is False
+
+
+def test_a_response_that_drips_is_given_up() -> None:
+    with stalling_server(dripping_body) as server:
+        notifier = SlackNotifier("xoxb-1", "C1", base_url=f"{server.base_url}/", total_seconds=0.3)
+        with pytest.raises(NotTold, match=r"longer than 0\.3 s"):
+            notifier.tell(MESSAGE)
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
 """Clinics side by side, and how they stop."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from datetime import date
 from threading import Event
+from uuid import uuid4
 
 import pytest
 
-from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.orchestration.phases import RunLedger, RunStopped, StoppableSession, side_by_side
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.orchestration.phases import RunLedger, side_by_side, work_on_clinic
 from pims_pipeline.orchestration.reports import ClinicReport
+from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.orchestration.conftest import House, days
 from pims_pipeline_tests.providers.fake import FakeProvider
 
@@ -22,18 +25,22 @@ DEADLINE_S = 30
 def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
     stopped: list[str] = []
     began = Event()
+    stop = StopSignal()
 
-    def work(slug: str, _: Sequence[date], stop: Event) -> ClinicReport:
+    def work(slug: str, _: Sequence[date]) -> ClinicReport:
         if slug == "first":
             return ClinicReport(slug)
         began.set()
-        assert stop.wait(DEADLINE_S)
-        stopped.append(slug)
-        raise RunStopped
+        try:
+            stop.wait(DEADLINE_S)
+        except RunStopped:
+            stopped.append(slug)
+            raise
+        return ClinicReport(slug)
 
     selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
-        for report in side_by_side(selection, work, at_once=1):
+        for report in side_by_side(selection, work, at_once=1, stop=stop):
             assert report.slug == "first"
             assert began.wait(DEADLINE_S)
             raise KeyboardInterrupt
@@ -44,7 +51,7 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
     house: House, vault: Vault
 ) -> None:
     vendor, clinic = house.vendors["alder"], house.clinics["alder"]
-    stop = Event()
+    stop = StopSignal()
     with run_liveness(house.engine) as liveness:
         context = SyncContext(
             engine=house.engine,
@@ -52,13 +59,44 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
             open_provider=lambda _: FakeProvider(vendor),
             run_id="run",
             liveness=liveness,
+            stop=stop,
         )
-        with closing(StoppableSession(context, clinic, stop)) as session:
+        with clinic_session(context, clinic) as session:
             session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
-            stop.set()
+            stop.stop()
             with pytest.raises(RunStopped):
                 session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
     assert vendor.listings == 1
+
+
+@pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])
+def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
+    house: House, vault: Vault, seconds: float, done: int
+) -> None:
+    now = 0.0
+
+    def phase(context: SyncContext, _: Clinic, window: DateRange, __: object) -> PhaseOutcome:
+        nonlocal now
+        now += seconds
+        context.stop.check()
+        return PhaseOutcome(
+            sync_type=SyncType.INBOUND, window=window, audit_id=uuid4(), by_date={}, duration_ms=0
+        )
+
+    with run_liveness(house.engine) as liveness:
+        context = SyncContext(
+            engine=house.engine,
+            vault=vault,
+            open_provider=lambda _: FakeProvider(house.vendors["alder"]),
+            run_id="run",
+            liveness=liveness,
+            stop=StopSignal(seconds=10, explanation="too slow", clock=lambda: now),
+        )
+        report = work_on_clinic(context, "alder", list(days(-50, 0)), phase, ledger=RunLedger())
+    assert len(report.outcomes) == done
+    assert {failure.error_class for failure in report.failures} == (
+        set() if done else {"TimeLimitReached"}
+    )
 
 
 def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:

@@ -1,17 +1,21 @@
 """Runs of every shape: what is asked of vendors, what is materialized, what fails."""
 
+from dataclasses import replace
+
 import dagster as dg
 import pytest
 from dagster._core.definitions.job_base import RepoBackedJob
 from dagster._core.execution.api import execute_run
 
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import register_clinics
+from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.providers.port import HumanNeeded, TransientError
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.windows import OutsidePartitions
-from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, House, days, keys
+from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, START, House, days, keys
 
 
 def test_a_single_key_is_synced_through_all_three_phases(house: House) -> None:
@@ -235,6 +239,52 @@ def test_a_second_run_changes_nothing(house: House) -> None:
     assert again.success
     assert house.rows("SELECT * FROM cases ORDER BY id") == before
     assert house.rows("SELECT * FROM case_events WHERE run_id = :id", id=again.run_id) == []
+
+
+def test_a_clinic_whose_vendor_stalls_fails_alone_and_frees_its_place(
+    house: House, sources: Sources
+) -> None:
+    window = days(-1, 0)
+    for slug in SLUGS:
+        house.book(slug, window)
+    house.vendors["alder"].hanging.add("listing")
+    limited = replace(sources, clinics_at_once=1, clinic_timeout=3.0)
+    house = replace(house, definitions=code_location(limited, partition_start=START))
+    outcome = house.sync("full_sync", SLUGS, window)
+
+    assert not outcome.success
+    for asset in ASSETS:
+        assert house.materialized(asset) == keys(["birch", "cedar"], window)
+        assert house.failed(asset) == keys(["alder"], window)
+    (failed,) = (audit for audit in outcome.audits if audit.status is AuditStatus.FAILED)
+    assert failed.clinic_id == house.clinics["alder"].id
+    assert failed.error_message is not None
+    assert failed.error_message.startswith("TimeLimitReached: the phase inbound of alder")
+    assert "PIMS_CLINIC_TIMEOUT_SECONDS" in failed.error_message
+
+
+def test_a_run_whose_time_is_up_ends_and_names_the_clinics_it_did_not_come_to(
+    house: House, sources: Sources
+) -> None:
+    window = days(0, 0)
+    house.vendors["birch"].hanging.add("listing")
+    limited = replace(sources, clinics_at_once=1, run_timeout=3.0)
+    house = replace(house, definitions=code_location(limited, partition_start=START))
+    outcome = house.sync("inbound_sync", SLUGS, window)
+
+    assert not outcome.success
+    assert house.materialized("appointments") == keys(["alder"], window)
+    assert house.failed("appointments") == keys(["birch", "cedar"], window)
+    (failed,) = (audit for audit in outcome.audits if audit.status is AuditStatus.FAILED)
+    assert failed.clinic_id == house.clinics["birch"].id
+    assert "PIMS_RUN_TIMEOUT_SECONDS" in (failed.error_message or "")
+
+
+def test_dagster_ends_a_run_that_does_not_end_by_itself(house: House) -> None:
+    outcome = house.sync("inbound_sync", ["alder"], days(0, 0))
+    run = house.instance.get_run_by_id(outcome.run_id)
+    assert run is not None
+    assert run.tags["dagster/max_runtime"] == str(7200 + 600)
 
 
 def test_an_interrupted_run_says_so_and_the_next_one_completes(house: House) -> None:

@@ -38,6 +38,7 @@ from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import skipped_ticks
 from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.alerting import evaluate
 from pims_pipeline.sync.run_tags import clinics_tagged
 from pims_pipeline_tests.orchestration.conftest import SLUGS, START, TODAY, House, days
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
@@ -68,6 +69,7 @@ class Clockwork:
             instance=self.house.instance,
             partition_start=self.partition_start,
             clinics_per_run=self.cap,
+            stuck_after=timedelta(hours=2),
         )
         result = scheduler.look(self.cursor, now)
         if keep:
@@ -365,6 +367,63 @@ def test_a_run_that_waits_in_the_queue_blocks_the_next_tick(clockwork: Clockwork
     }
 
 
+def alerts_of_skips(house: House, now: datetime) -> dict[str, object]:
+    """The clinics with an open alert on skipped ticks, and how many it opened at."""
+    evaluate(house.engine, now)
+    rows = house.rows(
+        "SELECT slug, details FROM alerts JOIN clinics ON clinics.id = clinic_id "
+        "WHERE kind = 'ticks_skipped' AND ended_at IS NULL"
+    )
+    return {row.slug: row.details for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("job", "tags", "status"),
+    [
+        ("full_sync", range_tags(("birch", "birch"), days(0, 0)), dg.DagsterRunStatus.STARTED),
+        ("inbound_sync", range_tags(("birch", "birch"), days(0, 0)), dg.DagsterRunStatus.QUEUED),
+        (
+            "inbound_sync",
+            {"dagster/backfill": "b", **range_tags(("birch", "birch"), days(-3, 0))},
+            dg.DagsterRunStatus.STARTED,
+        ),
+    ],
+    ids=["a run that goes on", "a queue that is stuck", "a backfill"],
+)
+def test_three_ticks_skipped_in_a_row_are_alerted_to_until_one_runs_again(
+    clockwork: Clockwork, job: str, tags: dict[str, str], status: dg.DagsterRunStatus
+) -> None:
+    house, hour = clockwork.house, timedelta(hours=1)
+    run = make_run(house, job, tags, status)
+    for tick in range(2):
+        clockwork.look(NOON + tick * hour)
+    assert alerts_of_skips(house, NOON + 2 * hour) == {}
+
+    clockwork.look(NOON + 2 * hour)
+    expected = {"birch": {"phase": "inbound", "ticks": 3}}
+    assert alerts_of_skips(house, NOON + 2 * hour) == expected
+    clockwork.look(NOON + 3 * hour)
+    assert alerts_of_skips(house, NOON + 3 * hour) == expected
+
+    house.instance.report_run_canceled(run)
+    assert "birch" in {
+        slug for _, slugs in shape(clockwork.look(NOON + 4 * hour)) for slug in slugs
+    }
+    assert alerts_of_skips(house, NOON + 4 * hour) == {}
+
+
+def test_skipped_ticks_with_one_that_ran_in_between_are_no_alert(clockwork: Clockwork) -> None:
+    house, hour = clockwork.house, timedelta(hours=1)
+    for tick in (0, 1, 3, 4):
+        run = make_run(house, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
+        clockwork.look(NOON + tick * hour)
+        house.instance.report_run_canceled(run)
+        if tick == 1:
+            clockwork.look(NOON + 2 * hour)
+    assert skips(house) == {("birch", SyncType.INBOUND): (4, NOON + 4 * hour)}
+    assert alerts_of_skips(house, NOON + 4 * hour) == {}
+
+
 def test_an_evaluation_whose_cursor_was_lost_decides_the_same_again(clockwork: Clockwork) -> None:
     make_run(clockwork.house, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
     lost = clockwork.look(NOON, keep=False)
@@ -477,10 +536,41 @@ def test_a_run_whose_process_died_is_ended_and_blocks_nothing_any_more(
 def test_a_run_that_moved_lately_or_renews_its_lease_is_left_alone(clockwork: Clockwork) -> None:
     lately = begun(clockwork, owner=4711, at=NOON - QUIET + MINUTE)
     with run_liveness(clockwork.house.engine) as liveness:
-        slow = begun(clockwork, owner=liveness.owner, at=NOON - timedelta(days=1))
+        slow = begun(clockwork, owner=liveness.owner, at=NOON - timedelta(hours=2))
         assert shape(clockwork.look(NOON)) == [("inbound_sync", ["birch", "cedar"])]
     for run_id in (lately, slow):
         assert status_of(clockwork, run_id) is dg.DagsterRunStatus.STARTED
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_run_that_holds_its_lock_but_is_stuck_is_terminated_and_blocks_nothing_any_more(
+    clockwork: Clockwork,
+    logged: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    reachable: bool,
+) -> None:
+    terminated: list[str] = []
+
+    def terminate(run_id: str) -> bool:
+        terminated.append(run_id)
+        if not reachable:
+            raise dg.DagsterInvariantViolationError("its code server is gone")
+        return True
+
+    monkeypatch.setattr(clockwork.house.instance.run_launcher, "terminate", terminate)
+    with run_liveness(clockwork.house.engine) as liveness:
+        at = NOON - timedelta(hours=2) - QUIET
+        run_id = begun(clockwork, owner=liveness.owner, at=at)
+        assert shape(clockwork.look(NOON)) == [("inbound_sync", list(SLUGS))]
+    assert status_of(clockwork, run_id) is dg.DagsterRunStatus.FAILURE
+    assert terminated == [run_id]
+    said = {"reached": True} if reachable else {"error": "DagsterInvariantViolationError"}
+    event = "stuck_run_terminated" if reachable else "stuck_run_not_terminated"
+    assert told(logged) == [
+        {"event": event, "run_id": run_id, **said},
+        {"event": "abandoned_run_ended", "run_id": run_id},
+    ]
 
 
 def test_a_run_that_syncs_nothing_is_never_ended(clockwork: Clockwork) -> None:

@@ -25,7 +25,13 @@ from pims_pipeline.domain.appointments import (
 )
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.consultations import PimsConsultation
-from pims_pipeline.providers.port import Credentials, SessionExpired, SessionState
+from pims_pipeline.providers.port import (
+    Credentials,
+    SessionExpired,
+    SessionState,
+    TransientError,
+)
+from pims_pipeline.providers.stop_signal import StopSignal
 
 Endpoint = Literal["login", "listing", "lookup", "consultation"]
 Clock = Callable[[], datetime]
@@ -54,6 +60,8 @@ class FakeVendor:
         broken_consultations: By consultation id, the error that fetching it always gives.
         listing_complete: What the next snapshots say of their completeness.
         on_request: Called before every answer, without any lock held; may block or raise.
+        hanging: Endpoints that give no response; a request fails after ``request_timeout``.
+        request_timeout: Seconds.
     """
 
     zone: ZoneInfo
@@ -66,6 +74,8 @@ class FakeVendor:
     broken_consultations: dict[str, BaseException] = field(default_factory=dict)
     listing_complete: bool = True
     on_request: Callable[[Endpoint], None] | None = None
+    hanging: set[Endpoint] = field(default_factory=set)
+    request_timeout: float = 60.0
     logins: int = 0
     listings: int = 0
     lookups: int = 0
@@ -171,8 +181,13 @@ class FakeVendor:
         """Forget every login; the next request on one meets ``SessionExpired``."""
         self._sessions.clear()
 
-    def answer(self, endpoint: Endpoint, token: str | None) -> None:
+    def answer(self, endpoint: Endpoint, token: str | None, stop: StopSignal) -> None:
         """Count a request; raise what stands in its way."""
+        if endpoint in self.hanging:
+            with self._lock:
+                self._count(endpoint)
+            stop.wait(self.request_timeout)
+            raise TransientError(f"The pretend vendor gave no response for a {endpoint} in time.")
         if self.on_request is not None:
             self.on_request(endpoint)
         with self._lock:
@@ -216,10 +231,15 @@ class BareFakeProvider:
         self.closed = False
         self._token: str | None = None
         self._expires_at: datetime | None = None
+        self._stop = StopSignal()
+
+    def watch(self, stop: StopSignal) -> None:
+        """See the port."""
+        self._stop = stop
 
     def authenticate(self, credentials: Credentials) -> bool:
         """See the port."""
-        self.vendor.answer("login", None)
+        self.vendor.answer("login", None, self._stop)
         if credentials != self.vendor.credentials:
             return False
         self._expires_at = self.vendor.clock() + SESSION_LENGTH
@@ -229,7 +249,7 @@ class BareFakeProvider:
     def fetch_appointments(self, window: DateRange) -> Snapshot:
         """See the port."""
         fetched_at = self.vendor.clock()
-        self.vendor.answer("listing", self._token)
+        self.vendor.answer("listing", self._token, self._stop)
         self.vendor.listed_windows.append(window)
         return Snapshot(
             window=window,
@@ -251,7 +271,7 @@ class BareFakeProvider:
         """See the port."""
         if appointment.consultation_id is None:
             return None
-        self.vendor.answer("consultation", self._token)
+        self.vendor.answer("consultation", self._token, self._stop)
         if error := self.vendor.broken_consultations.get(appointment.consultation_id):
             raise error
         return self.vendor.consultations.get(appointment.consultation_id)
@@ -287,7 +307,7 @@ class _WithLookup(BareFakeProvider):
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = self.vendor.clock()
-        self.vendor.answer("lookup", self._token)
+        self.vendor.answer("lookup", self._token, self._stop)
         deleted = appointment_id in self.vendor.deleted_ids
         found = self.vendor.appointments.get(appointment_id)
         if found is None:

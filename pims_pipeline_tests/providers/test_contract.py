@@ -24,8 +24,10 @@ from pims_pipeline.providers.port import (
     PortableSession,
     SessionExpired,
     SessionState,
+    TimeLimitReached,
     TransientError,
 )
+from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.conftest import (
@@ -35,6 +37,7 @@ from pims_pipeline_tests.providers.conftest import (
     session_without_browser,
 )
 from pims_pipeline_tests.providers.fake import FAKE_CREDENTIALS, FakeProvider, FakeVendor
+from pims_pipeline_tests.providers.stopping import ended_by_stop
 
 DAY = date(2026, 3, 4)
 WINDOW = DateRange(DAY - timedelta(days=2), DAY + timedelta(days=2))
@@ -52,7 +55,7 @@ class Harness(Protocol):
     credentials: Credentials
 
     def provider(self) -> FullProvider: ...
-    def warm_provider(self) -> FullProvider: ...
+    def warm_provider(self, stop: StopSignal | None = None) -> FullProvider: ...
     def book(self, start: datetime) -> str: ...
     def block(self) -> str: ...
     def move(self, appointment_id: str, start: datetime) -> None: ...
@@ -63,6 +66,7 @@ class Harness(Protocol):
     def ask_for_a_person(self) -> None: ...
     def break_down(self, endpoint: str) -> None: ...
     def break_promise(self, endpoint: str) -> None: ...
+    def stall(self, endpoint: str, request_timeout: float = 600.0) -> None: ...
     def requests(self, endpoint: str) -> int: ...
 
 
@@ -76,8 +80,9 @@ class FakeHarness:
     def provider(self) -> FakeProvider:
         return FakeProvider(self.vendor)
 
-    def warm_provider(self) -> FakeProvider:
+    def warm_provider(self, stop: StopSignal | None = None) -> FakeProvider:
         provider = self.provider()
+        provider.watch(stop or StopSignal())
         provider.authenticate(self.credentials)
         return provider
 
@@ -112,8 +117,13 @@ class FakeHarness:
     def break_promise(self, endpoint: str) -> None:
         self.vendor.fail_next(ContractViolation("odd"), endpoint)  # type: ignore[arg-type] # a name from ENDPOINTS
 
+    def stall(self, endpoint: str, request_timeout: float = 600.0) -> None:
+        self.vendor.request_timeout = request_timeout
+        self.vendor.hanging.add(endpoint)  # type: ignore[arg-type] # a name from ENDPOINTS
+
     def requests(self, endpoint: str) -> int:
         counts = {
+            "login": self.vendor.logins,
             "listing": self.vendor.listings,
             "lookup": self.vendor.lookups,
             "consultation": self.vendor.consultation_fetches,
@@ -133,12 +143,16 @@ class SimulatorHarness:
         self._control = control
         self._open = open_provider
         self._company = CLINIC.company_id
+        self._request_timeout = 60.0
 
     def provider(self) -> IdexxNeoProvider:
-        return self._open()
+        return self._open(
+            request_timeout=self._request_timeout, read_timeout=600.0, login_timeout=600.0
+        )
 
-    def warm_provider(self) -> IdexxNeoProvider:
+    def warm_provider(self, stop: StopSignal | None = None) -> IdexxNeoProvider:
         provider = self.provider()
+        provider.watch(stop or StopSignal())
         provider.restore_session(session_without_browser(self._base_url))
         return provider
 
@@ -173,11 +187,16 @@ class SimulatorHarness:
     def break_promise(self, endpoint: str) -> None:
         self._fault("html", endpoint)
 
-    def requests(self, endpoint: str) -> int:
-        return self._control.stats().requests.get(self._name(endpoint), 0)
+    def stall(self, endpoint: str, request_timeout: float = 600.0) -> None:
+        self._request_timeout = request_timeout
+        self._fault("drip", endpoint, times=None)
 
-    def _fault(self, kind: str, endpoint: str) -> None:
-        self._control.add_fault(kind, endpoint=self._name(endpoint), times=4)  # type: ignore[arg-type] # a name from ENDPOINTS
+    def requests(self, endpoint: str) -> int:
+        name = "login_page" if endpoint == "login" else self._name(endpoint)
+        return self._control.stats().requests.get(name, 0)
+
+    def _fault(self, kind: str, endpoint: str, times: int | None = 4) -> None:
+        self._control.add_fault(kind, endpoint=self._name(endpoint), times=times)  # type: ignore[arg-type] # a name from ENDPOINTS
 
     @staticmethod
     def _name(endpoint: str) -> str:
@@ -435,6 +454,61 @@ def test_a_broken_promise_is_never_an_empty_answer(harness: Harness, endpoint: s
     harness.break_promise(endpoint)
     with pytest.raises(ContractViolation):
         ask(provider, endpoint, visit)
+
+
+VISIT = PimsAppointment(
+    appointment_id="1",
+    consultation_id="1",
+    scheduled_start=datetime(2026, 3, 4, 9, tzinfo=UTC),
+    scheduled_end=datetime(2026, 3, 4, 10, tzinfo=UTC),
+    business_date=DAY,
+)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_request_that_stalls_ends_with_its_time_limit_as_a_transient_error(
+    harness: Harness, endpoint: str
+) -> None:
+    harness.stall(endpoint, request_timeout=0.2)
+    with pytest.raises(TransientError):
+        ask(harness.warm_provider(), endpoint, VISIT)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_request_that_stalls_ends_when_the_clinics_time_is_up(
+    harness: Harness, endpoint: str
+) -> None:
+    harness.stall(endpoint)
+    clinic = StopSignal(seconds=1, explanation="the clinic's time is up")
+    with pytest.raises(TimeLimitReached, match="the clinic's time is up"):
+        ask(harness.warm_provider(clinic), endpoint, VISIT)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_a_request_that_stalls_ends_when_the_run_stops(harness: Harness, endpoint: str) -> None:
+    harness.stall(endpoint)
+    stop = StopSignal()
+    provider = harness.warm_provider(stop)
+    before = harness.requests(endpoint)
+    ended = ended_by_stop(
+        lambda: ask(provider, endpoint, VISIT),
+        stop,
+        lambda: harness.requests(endpoint) > before,
+    )
+    assert isinstance(ended, RunStopped)
+
+
+def test_a_login_that_stalls_ends_when_the_run_stops(harness: Harness) -> None:
+    harness.stall("login")
+    stop = StopSignal()
+    provider = harness.provider()
+    provider.watch(stop)
+    ended = ended_by_stop(
+        lambda: provider.authenticate(harness.credentials),
+        stop,
+        lambda: harness.requests("login") > 0,
+    )
+    assert isinstance(ended, RunStopped)
 
 
 def test_several_threads_share_one_provider(harness: Harness) -> None:

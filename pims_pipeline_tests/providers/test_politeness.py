@@ -24,36 +24,36 @@ class SleepingClock:
 
 def test_the_first_request_goes_at_once_and_the_others_are_spaced() -> None:
     clock = SleepingClock()
-    bucket = TokenBucket(10, clock=clock, sleep=clock.sleep)
+    bucket = TokenBucket(10, clock=clock)
     for _ in range(4):
-        bucket.take()
+        bucket.take(clock.sleep)
     assert clock.naps == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_an_idle_time_saves_up_no_burst() -> None:
     clock = SleepingClock()
-    bucket = TokenBucket(10, clock=clock, sleep=clock.sleep)
+    bucket = TokenBucket(10, clock=clock)
     clock.now += 60
-    bucket.take()
-    bucket.take()
+    bucket.take(clock.sleep)
+    bucket.take(clock.sleep)
     assert clock.naps == pytest.approx([0.1])
 
 
 def test_no_second_sees_more_requests_than_the_rate_from_any_number_of_threads() -> None:
     clock = SleepingClock()
-    bucket = TokenBucket(10, clock=clock, sleep=clock.sleep)
+    bucket = TokenBucket(10, clock=clock)
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: bucket.take(), range(50)))
+        list(threads.map(lambda _: bucket.take(clock.sleep), range(50)))
     moments = sorted([0.0, *clock.naps])
     assert moments == pytest.approx([index / 10 for index in range(50)])
 
 
 def test_holding_off_delays_everybody() -> None:
     clock = SleepingClock()
-    bucket = TokenBucket(10, clock=clock, sleep=clock.sleep)
+    bucket = TokenBucket(10, clock=clock)
     bucket.hold_off(5)
-    bucket.take()
-    bucket.take()
+    bucket.take(clock.sleep)
+    bucket.take(clock.sleep)
     assert clock.naps == pytest.approx([5, 5.1])
 
 

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
 from pims_pipeline.providers.port import PimsError
-from pims_pipeline.simulator.faults import RECORD_FAULTS, FaultKind
+from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline_tests.reliability import oracle
@@ -82,7 +82,7 @@ ALWAYS_WRONG = st.sampled_from(
     [FaultKind.SERVER_ERROR, FaultKind.HTML, FaultKind.NOT_A_LIST, FaultKind.TRUNCATED_JSON,
      FaultKind.CUT_OFF, FaultKind.RATE_LIMITED, FaultKind.SESSION_EXPIRED_HTML]
 )  # fmt: skip
-FAULTS = st.sampled_from([kind for kind in FaultKind if kind is not FaultKind.HANG])
+FAULTS = st.sampled_from([kind for kind in FaultKind if kind not in {FaultKind.HANG, *STALLS}])
 
 
 class ClinicLife(RuleBasedStateMachine):

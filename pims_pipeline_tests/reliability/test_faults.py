@@ -14,7 +14,7 @@ import pytest
 
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
 from pims_pipeline.providers.port import PimsError
-from pims_pipeline.simulator.faults import RECORD_FAULTS, FaultKind
+from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
 from pims_pipeline_tests.reliability.test_clinic_life import settle
@@ -72,6 +72,9 @@ def _strike(world: World, fault: str, endpoint: Endpoint, times: int | None) -> 
     if kind is FaultKind.HANG:
         world.end()
         world.read_timeout = HASTY
+    elif kind in STALLS:
+        world.end()
+        world.request_timeout = HASTY
     world.house.control.add_fault(
         kind.value,
         endpoint=endpoint,

@@ -107,6 +107,7 @@ class BrowserlessNeo(IdexxNeoProvider):
             retry_base_delay=0.001,
             connect_timeout=PATIENT,
             read_timeout=world.read_timeout,
+            request_timeout=world.request_timeout,
             clock=world.house.clock,
         )
         self._world = world
@@ -189,7 +190,8 @@ class World:
         questions: How often the adapter was asked for what; each may take several requests.
         answers: When the vendor soundly answered what, and in which run.
         meanwhile: Called after each of the vendor's answers, before it is used.
-        read_timeout: In seconds; what the adapter grants the vendor.
+        read_timeout: In seconds; how long the vendor may be silent.
+        request_timeout: In seconds; how long a whole request may take.
         step_began: When the latest thing began to happen that a sync is part of.
     """
 
@@ -208,6 +210,7 @@ class World:
     answers: list[tuple[datetime, str]] = field(default_factory=list)
     meanwhile: Meanwhile | None = None
     read_timeout: float = HASTY
+    request_timeout: float = PATIENT
     step_began: datetime = FOREVER
     runs: Iterator[int] = field(default_factory=lambda: count(1))
     _session: ProviderSession | None = None

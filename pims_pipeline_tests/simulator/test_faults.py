@@ -11,6 +11,7 @@ import pytest
 
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import ControlRefused, SimulatorControl
+from pims_pipeline.simulator.faults import STALLS
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.simulator.conftest import TODAY
 from pims_pipeline_tests.simulator.visitor import (
@@ -213,7 +214,8 @@ def test_a_hung_request_holds_up_nobody_else(
         assert ask_listing(other, TODAY).status_code == 200
 
 
-def test_a_hung_request_does_not_keep_the_server_from_stopping() -> None:
+@pytest.mark.parametrize("kind", ["hang", *sorted(STALLS)])
+def test_a_response_that_stalls_does_not_keep_the_server_from_stopping(kind: str) -> None:
     server = SimulatorServer(SimulatorConfig(today=TODAY)).start()
     outcome: list[str] = []
 
@@ -224,7 +226,7 @@ def test_a_hung_request_does_not_keep_the_server_from_stopping() -> None:
             outcome.append(type(error).__name__)
 
     with logged_in(server.base_url) as client, SimulatorControl(server.base_url) as control:
-        control.add_fault("hang", endpoint="listing")
+        control.add_fault(kind, endpoint="listing")
         asking = threading.Thread(target=ask, args=(client,))
         asking.start()
         wait_until(lambda: control.stats().requests["listing"] == 1)

@@ -84,7 +84,7 @@ def test_each_phase_tells_its_newest_audit_and_its_last_success(
     # A hold is no success, and no reason to call the phase late.
     assert reconciliation.last_success == NOW - timedelta(hours=8.5)
     assert reconciliation.last_worked == NOW - timedelta(hours=2)
-    assert state.phases[SyncType.CASES] == PhaseState(skips=Skips(4, NOW))
+    assert state.phases[SyncType.CASES] == PhaseState(skips=Skips(4, NOW, in_a_row=0))
 
 
 def test_many_clinics_take_no_more_statements_than_one(engine: Engine, clinic: Clinic) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pims_pipeline.store import embedded
 from pims_pipeline.store.embedded import (
     EmbeddedDatabaseFailed,
     encryption_key,
@@ -209,3 +210,28 @@ def test_all_who_ask_for_the_key_at_once_get_the_same(home: Path) -> None:
     for thread in threads:
         thread.join()
     assert keys == [encryption_key(home)] * 8
+
+
+HOLDING = """
+import sys
+from fasteners import InterProcessLock
+with InterProcessLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_that_a_stuck_process_holds_is_not_waited_for_without_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_LOCK_SECONDS", 0.2)
+    with subprocess.Popen(  # noqa: S603 - this interpreter, the test's own arguments
+        [sys.executable, "-c", HOLDING, str(tmp_path / "start.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(EmbeddedDatabaseFailed, match=r"for 0\.2 s"):
+            encryption_key(tmp_path)
+        holder.communicate(timeout=60)

@@ -148,8 +148,8 @@ def test_a_skipped_tick_counts_once_however_often_it_is_recorded(
         record_skips(connection, [first._replace(tick=TICK + HOUR)])
         assert skipped_ticks(connection) == {
             clinic.id: {
-                SyncType.INBOUND: Skips(2, TICK + HOUR),
-                SyncType.CASES: Skips(1, TICK),
+                SyncType.INBOUND: Skips(2, TICK + HOUR, in_a_row=2),
+                SyncType.CASES: Skips(1, TICK, in_a_row=1),
             }
         }
     (schedule,) = read(engine)

@@ -1,11 +1,17 @@
 """Phase 2 from medical records to cases."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from pims_pipeline.domain.outcome import Counts
-from pims_pipeline.providers.port import AuthenticationRejected, TransientError
+from pims_pipeline.providers.port import (
+    AuthenticationRejected,
+    TimeLimitReached,
+    TransientError,
+)
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.verification import enrichment_plan_again
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
@@ -143,3 +149,32 @@ def test_progress_is_told_while_it_runs(bench: Bench) -> None:
     bench.enrich()
     (audit,) = bench.rows("SELECT * FROM case_sync_audits WHERE sync_type = 'cases'")
     assert (audit.items_done, audit.items_total) == (5, 5)
+
+
+def test_what_was_fetched_before_the_time_is_up_is_kept_and_the_rest_is_left_for_later(
+    bench: Bench,
+) -> None:
+    _visits(bench, 4)
+    now, asked = 0.0, 0
+    stop = StopSignal(seconds=10, explanation="too slow", clock=lambda: now)
+
+    def slow_from_the_third_on(endpoint: str) -> None:
+        nonlocal asked, now
+        asked += endpoint == "consultation"
+        if asked > 2:
+            now = 11.0
+            stop.wait(60)
+
+    bench.vendor.on_request = slow_from_the_third_on
+    slow = replace(bench, context=replace(bench.context, stop=stop))
+    with pytest.raises(TimeLimitReached, match="too slow"):
+        slow.enrich(workers=1)
+
+    assert [bench.events(str(number))[1:] for number in range(4)].count(["enriched"]) == 2
+    assert bench.rows("SELECT * FROM sync_failures") == []
+    (audit,) = bench.rows("SELECT * FROM case_sync_audits WHERE sync_type = 'cases'")
+    assert (audit.status, audit.error_message) == ("failed", "TimeLimitReached: too slow")
+
+    bench.vendor.on_request = None
+    assert bench.enrich().counts == Counts(found=2, enriched=2)
+    assert bench.vendor.consultation_fetches == 4

@@ -20,6 +20,7 @@ from pims_pipeline.providers.idexx_neo.environment import (
     browser_environment,
 )
 from pims_pipeline.providers.port import PimsError, TransientError
+from pims_pipeline.providers.stop_signal import StopSignal
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Playwright
@@ -58,17 +59,17 @@ def find_chromium(configured: Path | None) -> Path | None:
     return Path(found) if found else None
 
 
-def run_in_own_thread(work: Callable[[], Coroutine[object, object, _T]]) -> _T:
+def run_in_own_thread(work: Callable[[], Coroutine[object, object, _T]], stop: StopSignal) -> _T:
     """Run ``work`` on a loop of its own in a fresh thread, and wait for it.
 
     The caller may be any thread, with a running loop or without. When the wait is broken
-    off (Ctrl-C, a run that is being stopped), ``work`` is cancelled and has ended, browser
+    off (Ctrl-C, or because ``stop`` says so), ``work`` is cancelled and has ended, browser
     and all, before the interruption goes on.
     """
     worker = _Worker(work)
     worker.start()
     try:
-        return worker.result.result()
+        return stop.result_of(worker.result)
     except BaseException:
         worker.cancel()
         worker.join()

@@ -6,6 +6,7 @@ None for a 404, or an error of the port's tree. What a body means is ``parsing``
 
 import json
 import math
+import random
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,13 @@ from urllib.parse import urlsplit
 import httpx2
 import stamina
 
+from pims_pipeline.providers.bounded_http import (
+    MAX_BODY_BYTES,
+    RequestTimedOut,
+    ResponseTooLarge,
+    get,
+    watch_network,
+)
 from pims_pipeline.providers.idexx_neo.page_look import PASSING
 from pims_pipeline.providers.idexx_neo.politeness import bucket_for
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
@@ -25,6 +33,7 @@ from pims_pipeline.providers.port import (
     SessionExpired,
     TransientError,
 )
+from pims_pipeline.providers.stop_signal import StopSignal
 
 MAX_TRIES = 4
 LONGEST_WAIT = 60.0
@@ -53,11 +62,26 @@ class IdexxNeoClient:
         connect_timeout: float,
         read_timeout: float,
         clock: Callable[[], datetime],
+        request_timeout: float = 60.0,
+        stop: StopSignal | None = None,
     ) -> None:
-        """Times are in seconds; ``clock`` gives the present moment, aware UTC."""
+        """Times are in seconds; ``clock`` gives the present moment, aware UTC.
+
+        Args:
+            session: The account that is logged in.
+            requests_per_second: The most that the account is asked.
+            retry_base_delay: Before the second try; doubles with each further one.
+            connect_timeout: For the connection.
+            read_timeout: For each silence of the vendor's.
+            clock: See above.
+            request_timeout: For each whole request.
+            stop: Ends every wait, those before and between requests included.
+        """
         self.saw_maintenance = False
         self._session = session
         self._base_delay = retry_base_delay
+        self._request_timeout = request_timeout
+        self._stop = stop or StopSignal()
         self._clock = clock
         self._bucket = bucket_for(session.account, requests_per_second)
         jar = CookieJar()
@@ -70,6 +94,7 @@ class IdexxNeoClient:
             timeout=httpx2.Timeout(read_timeout, connect=connect_timeout),
             follow_redirects=False,
         )
+        watch_network(self._http)
 
     def get(self, path: str, params: Mapping[str, str], *, what: str) -> bytes | None:
         """The body of the vendor's answer; None when it answers 404.
@@ -84,18 +109,34 @@ class IdexxNeoClient:
             TransientError: If it did not answer soundly in four tries, or asked us to
                 wait longer than a minute.
             ContractViolation: If it answered with something it never promised.
+            RunStopped, TimeLimitReached: If the stop signal says so.
         """
+        failure: TransientError | None = None
+        # The library would sleep between tries, deaf to the stop signal; so it only counts.
         for attempt in stamina.retry_context(
-            on=_wait_before_retry,
+            on=_is_worth_a_retry,
             attempts=MAX_TRIES,
             timeout=None,
-            wait_initial=self._base_delay,
-            wait_jitter=self._base_delay,
-            wait_max=LONGEST_WAIT / 2,
+            wait_initial=0,
+            wait_jitter=0,
+            wait_max=0,
         ):
             with attempt:
-                return self._ask_once(path, params, what)
+                if failure is not None:
+                    self._stop.wait(self._pause(attempt.num, failure))
+                try:
+                    return self._ask_once(path, params, what)
+                except TransientError as error:
+                    failure = error
+                    raise
         raise AssertionError("stamina yields at least one attempt")
+
+    def _pause(self, attempt: int, failure: TransientError) -> float:
+        """Seconds before an attempt, counted from 1: what the vendor asked for, or a backoff."""
+        if failure.retry_after is not None:
+            return failure.retry_after
+        spread = random.uniform(0, self._base_delay)  # noqa: S311 - spreads retries, keeps no secret
+        return min(self._base_delay * 2.0 ** (attempt - 2) + spread, LONGEST_WAIT / 2)
 
     def cookies(self) -> tuple[SessionCookie, ...]:
         """The cookies as the vendor's latest answers left them."""
@@ -116,11 +157,21 @@ class IdexxNeoClient:
         self._http.close()
 
     def _ask_once(self, path: str, params: Mapping[str, str], what: str) -> bytes | None:
-        self._bucket.take()
+        self._bucket.take(self._stop.wait)
         asked = f"IDEXX Neo at {self._session.base_url} was asked for {what}"
         failure: PimsError | None
         try:
-            response = self._http.get(path, params=dict(params))
+            response = get(self._http, path, params, stop=self._stop, seconds=self._request_timeout)
+        except RequestTimedOut as error:
+            raise TransientError(
+                f"{asked} and the response was not complete within {error.seconds:g} s "
+                "(PIMS_REQUEST_TIMEOUT_SECONDS). Try again later."
+            ) from error
+        except ResponseTooLarge as error:
+            raise ContractViolation(
+                f"{asked} and the response is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing "
+                "was concluded from it; ask the vendor what its server sends."
+            ) from error
         except (httpx2.TransportError, httpx2.DecodingError) as error:
             failure = TransientError(f"{asked} and {_manner_of(error)}. Try again later.")
             raise failure from error
@@ -164,13 +215,8 @@ class IdexxNeoClient:
         )
 
 
-def _wait_before_retry(error: Exception) -> bool | float:
-    """Answer stamina's question: False to give up, True to back off, or the seconds to wait."""
-    if not isinstance(error, TransientError):
-        return False
-    if error.retry_after is None:
-        return True
-    return error.retry_after if error.retry_after <= LONGEST_WAIT else False
+def _is_worth_a_retry(error: Exception) -> bool:
+    return isinstance(error, TransientError) and (error.retry_after or 0) <= LONGEST_WAIT
 
 
 def _judged_body(response: httpx2.Response, asked: str) -> PimsError | None:

@@ -38,6 +38,7 @@ from pims_pipeline.providers.idexx_neo.page_look import CAPTCHA, CODE, Look, is_
 from pims_pipeline.providers.idexx_neo.screenshots import keep_screenshot, masked_picture
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.port import ContractViolation, Credentials, PimsError
+from pims_pipeline.providers.stop_signal import StopSignal
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -66,6 +67,7 @@ def login(
     timeout_s: float = 30.0,
     subject: str | None = None,
     sandbox: bool = True,
+    stop: StopSignal | None = None,
 ) -> tuple[SessionCookie, ...] | None:
     """The cookies of a fresh login, or None when the vendor refused the credentials.
 
@@ -83,6 +85,7 @@ def login(
         timeout_s: For starting the browser, and again for everything on its pages.
         subject: Whose login it is, for the screenshot's name; the host when None.
         sandbox: False starts the browser without its sandbox; root never has it.
+        stop: Ends the login when it says so; nothing does when None.
 
     Raises:
         HumanNeeded: If a page or message after the login is one for a person, known or not,
@@ -105,7 +108,7 @@ def login(
             visit = LoginVisit(page, base_url, timeout_s, save, accepts)
             return await visit.log_in(credentials)
 
-    return run_in_own_thread(work)
+    return run_in_own_thread(work, stop or StopSignal())
 
 
 @dataclass

@@ -24,14 +24,12 @@ class TokenBucket:
         rate: float,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """``rate`` is in requests a second; ``clock`` gives monotonic seconds."""
         if rate <= 0:
             raise ValueError(f"a rate of {rate} requests a second lets nobody through")
         self._rate = rate
         self._clock = clock
-        self._sleep = sleep
         self._lock = threading.Lock()
         self._next_free = clock()
 
@@ -45,14 +43,18 @@ class TokenBucket:
         with self._lock:
             self._rate = min(self._rate, rate)
 
-    def take(self) -> None:
-        """Wait for a token."""
+    def take(self, wait: Callable[[float], None]) -> None:
+        """Wait for a token.
+
+        Args:
+            wait: Waits so many seconds, or raises when the caller may not wait so long.
+        """
         with self._lock:
             now = self._clock()
             moment = max(now, self._next_free)
             self._next_free = moment + 1 / self._rate
         if moment > now:
-            self._sleep(moment - now)
+            wait(moment - now)
 
     def hold_off(self, seconds: float) -> None:
         """Give no further token for ``seconds``: the vendor asked the account to wait."""

@@ -38,6 +38,7 @@ from pims_pipeline.providers.port import (
     SessionExpired,
     SessionState,
 )
+from pims_pipeline.providers.stop_signal import StopSignal
 
 _LAST_SECOND = time(23, 59, 59)
 
@@ -63,6 +64,7 @@ class IdexxNeoProvider:
         retry_base_delay: float = 0.5,
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
+        request_timeout: float = 60.0,
         login_timeout: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -80,7 +82,8 @@ class IdexxNeoProvider:
                 in this process together.
             retry_base_delay: Before the second try; doubles with each further one.
             connect_timeout: For the connection.
-            read_timeout: For each part of an answer.
+            read_timeout: For each silence of the vendor's within a request.
+            request_timeout: For each whole request, from the connection to the last byte.
             login_timeout: For the browser's start, and again for its pages.
             clock: Gives the present moment, aware UTC.
         """
@@ -96,11 +99,17 @@ class IdexxNeoProvider:
         self._retry_base_delay = retry_base_delay
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
+        self._request_timeout = request_timeout
         self._login_timeout = login_timeout
+        self._stop = StopSignal()
         self._clock = clock
         self._lock = threading.Lock()
         self._session: Session | None = None
         self._client: IdexxNeoClient | None = None
+
+    def watch(self, stop: StopSignal) -> None:
+        """See the port."""
+        self._stop = stop
 
     def authenticate(self, credentials: Credentials) -> bool:
         """See the port. Also raises ``BrowserUnavailable`` when there is no Chromium.
@@ -137,6 +146,7 @@ class IdexxNeoProvider:
             artifacts_dir=self._artifacts_dir,
             timeout_s=self._login_timeout,
             subject=self._slug,
+            stop=self._stop,
         )
 
     def _took_up(self, session: Session) -> bool:
@@ -263,6 +273,8 @@ class IdexxNeoProvider:
             retry_base_delay=self._retry_base_delay,
             connect_timeout=self._connect_timeout,
             read_timeout=self._read_timeout,
+            request_timeout=self._request_timeout,
+            stop=self._stop,
             clock=self._clock,
         )
 

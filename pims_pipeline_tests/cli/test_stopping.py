@@ -1,0 +1,106 @@
+"""Ctrl-C and SIGTERM end a sync wherever it waits, as a real process and over real HTTP.
+
+The limits that would end the wait by themselves are an hour and more.
+"""
+
+import signal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select, text
+
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.sessions import put_session
+from pims_pipeline.store.tables import case_sync_audits
+from pims_pipeline.store.vault import Vault
+from pims_pipeline_tests.cli.conftest import KEY
+from pims_pipeline_tests.cli.processes import interrupted, started, until
+from pims_pipeline_tests.providers.conftest import session_without_browser
+
+PATIENT = {
+    "PIMS_REQUEST_TIMEOUT_SECONDS": "3600",
+    "PIMS_CLINIC_TIMEOUT_SECONDS": "86400",
+}
+
+
+@pytest.fixture
+def logged_in(ready: str, engine: Engine, simulator: SimulatorServer) -> str:
+    """The slug of a clinic whose session is stored, so that its sync needs no browser."""
+    state = session_without_browser(simulator.base_url)
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, ready)
+        put_session(connection, Vault.from_base64(KEY), clinic, state.data, state.expires_at)
+    return ready
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(signal.SIGINT, "drip"), (signal.SIGTERM, "rate_limited")],
+    ids=["Ctrl-C in a response that drips", "SIGTERM in a wait that the vendor asked for"],
+)
+def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
+    logged_in: str,
+    engine: Engine,
+    database_url: str,
+    control: SimulatorControl,
+    tmp_path: Path,
+    *,
+    number: signal.Signals,
+    kind: str,
+) -> None:
+    control.add_fault(kind, endpoint="listing", times=None, retry_after=59)
+    before = control.stats().requests.get("listing", 0)
+    words = ("sync", "inbound", "--clinic", logged_in)
+    address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
+    with started(tmp_path / "home", *words, **address, **PATIENT) as process:
+        until(lambda: control.stats().requests.get("listing", 0) > before, process)
+        status, _, err, alive = interrupted(process, number)
+
+    assert (status, alive) == (1, [])
+    assert err.splitlines()[-1] == (
+        f"Error: the sync of {logged_in} failed: it was stopped; the next sync does what was left"
+    )
+    with transaction(engine) as connection:
+        audits = connection.scalars(select(case_sync_audits.c.status)).all()
+    assert audits == [AuditStatus.INTERRUPTED]
+
+
+def test_a_stopped_sync_does_not_wait_for_a_lock_of_somebody_elses(
+    logged_in: str, engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    words = ("sync", "inbound", "--clinic", logged_in)
+    address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
+    with engine.connect() as watcher, engine.connect() as other, other.begin():
+        other.execute(text("LOCK TABLE cases IN SHARE MODE"))
+        # Each look is a transaction of its own, or it would see the same again.
+        looks = watcher.execution_options(isolation_level="AUTOCOMMIT")
+        with started(tmp_path / "home", *words, **address, **PATIENT) as process:
+            until(lambda: bool(looks.scalar(waiting)), process)
+            status, _, _, alive = interrupted(process)
+
+    assert (status, alive) == (1, [])
+    with transaction(engine) as connection:
+        audits = connection.scalars(select(case_sync_audits.c.status)).all()
+    assert audits == [AuditStatus.INTERRUPTED]
+
+
+def test_a_stopped_sync_ends_in_the_middle_of_a_login(
+    ready: str, engine: Engine, database_url: str, control: SimulatorControl, tmp_path: Path
+) -> None:
+    control.add_fault("drip", endpoint="login", times=None)
+    before = control.stats().requests.get("login_page", 0)
+    words = ("sync", "inbound", "--clinic", ready)
+    address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
+    with started(tmp_path / "home", *words, **address, **PATIENT) as process:
+        until(lambda: control.stats().requests.get("login_page", 0) > before, process)
+        status, _, _, alive = interrupted(process)
+
+    assert (status, alive) == (1, [])
+    with transaction(engine) as connection:
+        audits = connection.scalars(select(case_sync_audits.c.status)).all()
+    assert audits == [AuditStatus.INTERRUPTED]

@@ -1,0 +1,136 @@
+"""Every wait in the program has an end: its call sites, read from the source.
+
+What waits without a limit of its own stands in ``ALLOWED`` with the reason why it ends all the
+same. docs/decisions/0022-no-wait-without-an-end.md has the limits of the others.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "pims_pipeline"
+
+LIMITS = {"timeout", "connect_timeout", "timeout_s", "seconds"}
+WAITS_WITHOUT_ARGUMENTS = {"join", "wait", "result", "exception", "communicate", "acquire"}
+"""Methods that wait for ever when they are called without any argument."""
+WAITS_WITHOUT_A_LIMIT = {
+    "as_completed",
+    "check_call",
+    "check_output",
+    "create_connection",
+    "urlopen",
+    "wait_for",
+    "subprocess.run",
+    "subprocess.call",
+    "psycopg.connect",
+    "httpx2.Client",
+    "httpx2.AsyncClient",
+    "httpx2.request",
+    "httpx2.get",
+    "httpx2.post",
+    "httpx2.stream",
+    "requests.request",
+    "requests.get",
+    "requests.post",
+    "requests.Session",
+    "InterProcessLock",
+}
+"""Functions and methods that wait for ever, or too long, without one of ``LIMITS``."""
+
+ALLOWED = {
+    ("orchestration/phases.py", "side_by_side", "as_completed"): (
+        "each clinic's work ends with its time limit, the run's, or the stop signal"
+    ),
+    ("sync/fanout.py", "side_by_side", "as_completed"): (
+        "each question watches the stop signal, and each request has its own limit"
+    ),
+    ("orchestration/phases.py", "side_by_side", "result"): "as_completed gave it: it is done",
+    ("sync/fanout.py", "side_by_side", "result"): "as_completed gave it: it is done",
+    ("store/batches.py", "execute_batches", "result"): "its batch is made up in memory",
+    ("providers/bounded_http.py", "_close_stream", "exception"): "called when it is done",
+    ("providers/idexx_neo/chromium.py", "run_in_own_thread", "join"): (
+        "the work was cancelled; closing the browser has limits of its own"
+    ),
+    ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
+        "a daemon thread's rest until there is a line to send; closing wakes it"
+    ),
+    ("simulator/answers.py", "held_back", "wait"): (
+        "a task that is raced against the client and, for a latency, the clock"
+    ),
+    ("simulator/answers.py", "StallingResponse.__call__", "wait"): (
+        "a task that is raced against the client and the pause"
+    ),
+}
+
+
+def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Each call of a module, with the name of what it stands in."""
+
+    def walk(node: ast.AST, place: tuple[str, ...]) -> Iterator[tuple[str, ast.Call]]:
+        for child in ast.iter_child_nodes(node):
+            inner = place
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                inner = (*place, child.name)
+            if isinstance(child, ast.Call):
+                yield ".".join(place), child
+            yield from walk(child, inner)
+
+    yield from walk(ast.parse(path.read_text(encoding="utf-8")), ())
+
+
+def unlimited(call: ast.Call) -> str | None:
+    """The name of what is called, if it may wait for ever."""
+    dotted = ast.unparse(call.func)
+    name = dotted.rpartition(".")[2]
+    if any(keyword.arg in LIMITS for keyword in call.keywords):
+        return None
+    if name in WAITS_WITHOUT_ARGUMENTS and not call.args and not call.keywords:
+        return name
+    if not {name, dotted} & WAITS_WITHOUT_A_LIMIT:
+        return None
+    # The limit comes second where it may be given by its place.
+    by_place = name in {"create_connection", "wait_for"} and len(call.args) > 1
+    return None if by_place else name
+
+
+def waits_without_an_end() -> set[tuple[str, str, str]]:
+    return {
+        (str(path.relative_to(PACKAGE)), place, name)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for place, call in calls(path)
+        if (name := unlimited(call)) is not None
+    }
+
+
+def test_every_wait_has_a_limit_or_a_reason_to_end() -> None:
+    assert waits_without_an_end() == ALLOWED.keys()
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("thread.join()", "join"),
+        ("thread.join(5)", None),
+        ("', '.join(words)", None),
+        ("future.result()", "result"),
+        ("event.wait()", "wait"),
+        ("event.wait(timeout=1)", None),
+        ("process.communicate()", "communicate"),
+        ("subprocess.run(words)", "run"),
+        ("subprocess.run(words, timeout=3)", None),
+        ("httpx2.Client(base_url=url)", "Client"),
+        ("httpx2.Client(timeout=5)", None),
+        ("asyncio.wait_for(work, 3)", None),
+        ("condition.wait_for(ready)", "wait_for"),
+        ("lock.acquire(blocking=False)", None),
+        ("lock.acquire()", "acquire"),
+        ("psycopg.connect(url)", "connect"),
+    ],
+)
+def test_a_wait_is_known_by_its_call(source: str, found: str | None) -> None:
+    (statement,) = ast.parse(source).body
+    assert isinstance(statement, ast.Expr)
+    assert isinstance(statement.value, ast.Call)
+    assert unlimited(statement.value) == found
