@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -43,6 +43,7 @@ LogFormat = Literal["console", "json"]
 _KEY_BYTES = 32
 _SHORTEST_TOKEN = 16
 _KEY_COMMAND = "openssl rand -base64 32"
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _DAGSTER_PAGES = "http://127.0.0.1:3000"
 """Where ``pims up`` serves them unless told otherwise."""
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?")
@@ -131,6 +132,12 @@ def _checked_origin(text: str) -> str:
     if parts.path.strip("/") or "@" in parts.netloc:
         raise ValueError("not a web origin")
     return origin.rstrip("/")
+
+
+def _checked_host(text: str) -> str:
+    if _HOST.fullmatch(text.lower()) is None:
+        raise ValueError("not the name of a host")
+    return text.lower()
 
 
 def _token(*prefixes: str) -> AfterValidator:
@@ -259,6 +266,15 @@ class Settings(BaseSettings):
         default=(),
         validation_alias="PIMS_CORS_ORIGINS",
         description="web origins such as https://app.example, separated by commas",
+    )
+    allowed_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(_checked_host)], ...],
+        NoDecode,
+        BeforeValidator(_split_at_commas),
+    ] = Field(
+        default=(),
+        validation_alias="PIMS_ALLOWED_HOSTS",
+        description="names of hosts such as pims.example or pims.example:8443, separated by commas",
     )
     encryption_key: _Key | None = Field(
         default=None, validation_alias="ENCRYPTION_KEY", description=_KEY_MEANING
@@ -477,6 +493,17 @@ def variable_names() -> dict[str, str]:
         for name, field in Settings.model_fields.items()
         if isinstance(field.validation_alias, str)
     }
+
+
+def secret_variable_names() -> frozenset[str]:
+    """The environment variables that hold secrets, or may: an address can hold a password."""
+    names = variable_names()
+    secret = {name for name, field in Settings.model_fields.items() if _is_secret(field.annotation)}
+    return frozenset({names[name] for name in secret} | {"DAGSTER_GRAPHQL_URL"})
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(_is_secret(each) for each in get_args(annotation))
 
 
 def load_settings() -> Settings:

@@ -26,6 +26,7 @@ from pims_pipeline.api.middleware import (
     RequestMiddleware,
 )
 from pims_pipeline.api.syncs import SyncDesk
+from pims_pipeline.api.visitors import OwnVisitors
 
 _TITLE = "PIMS pipeline"
 _DESCRIPTION = """\
@@ -93,6 +94,13 @@ def _add_middleware(app: FastAPI, context: ApiContext) -> None:
                 "Retry-After",
             ),
             max_age=_CORS_SECONDS,
+        )
+    if context.own_addresses is not None:
+        app.add_middleware(
+            OwnVisitors,
+            own=context.own_addresses,
+            cors_origins=context.cors_origins,
+            clock=context.clock,
         )
     scrapes: Scrapes = app.state.scrapes
     app.add_middleware(RequestMiddleware, observe=scrapes.requests.observe)

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.local_trust.origins import OwnAddresses
 
 
 def _now() -> datetime:
@@ -32,6 +33,8 @@ class ApiContext:
         requests_per_minute: How many calls a key may make.
         metrics_token: What ``/metrics`` asks for as a bearer token; None for nothing.
         cors_origins: Web origins whose pages may call the API.
+        own_addresses: The names under which it may be reached; None if a proxy in front, or
+            nobody, sees to that.
         trusted_proxies: Addresses and networks whose ``X-Forwarded-*`` headers count.
         stopping: Set when the process has been told to end: who waits, returns.
         clock: The present moment, aware.
@@ -44,6 +47,7 @@ class ApiContext:
     requests_per_minute: int
     metrics_token: str | None = field(default=None, repr=False)
     cors_origins: tuple[str, ...] = ()
+    own_addresses: OwnAddresses | None = None
     trusted_proxies: tuple[str, ...] = ()
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     clock: Callable[[], datetime] = field(default=_now, repr=False)

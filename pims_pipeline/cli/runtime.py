@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.cli.interrupts import uninterrupted
 from pims_pipeline.composition import database_url, open_engine, open_vault, set_up_logging
+from pims_pipeline.local_trust.private_files import close_to_others, keep_files_private
 from pims_pipeline.settings import Settings, load_settings
 from pims_pipeline.store.database import (
     dagster_storage_url,
@@ -33,8 +34,11 @@ class Command(click.Command):
 
         Raises:
             SettingsError: If the environment holds a wrong value.
+            HomeNotPrivate: If the home directory is another user's.
         """
+        keep_files_private()
         settings = load_settings()
+        close_to_others(settings.home)
         set_up_logging(settings)
         ctx.obj = settings
         return super().invoke(ctx)

@@ -21,6 +21,7 @@ from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import API_PORT, Command, own_database
 from pims_pipeline.cli.terminal import say
 from pims_pipeline.composition import open_engine
+from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
 from pims_pipeline.store.tenancy import LOGIN_STATEMENT, check_api_role, let_api_log_in
@@ -57,11 +58,24 @@ def serve(settings: Settings, host: str, port: int) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with listen(host, port) as listener, interruptible():
         try:
-            with api_database(settings) as url, open_api(settings, url) as context:
+            own = api_addresses(settings, *listener.getsockname()[:2])
+            with api_database(settings) as url, open_api(settings, url, own) as context:
                 address = url_of(listener)
                 serve_app(create_app(context), listener, lambda: say(_welcome(address)))
         except KeyboardInterrupt:
             say("\nStopped.", err=True)
+
+
+def api_addresses(settings: Settings, host: str, port: int) -> OwnAddresses | None:
+    """The names under which the API answers; None if it answers under any.
+
+    On loopback it knows its names. Elsewhere it knows those of PIMS_ALLOWED_HOSTS alone, and
+    without them takes the word of whatever led the request here. A bare address will do in
+    any case: orchestrators probe by address.
+    """
+    if not is_loopback(host) and not settings.allowed_hosts:
+        return None
+    return own_addresses(host, port, settings.allowed_hosts, any_address=True)
 
 
 @contextmanager
@@ -86,12 +100,15 @@ def api_database(settings: Settings) -> Iterator[str]:
 
 
 @contextmanager
-def open_api(settings: Settings, url: str) -> Iterator[ApiContext]:
+def open_api(
+    settings: Settings, url: str, own_addresses: OwnAddresses | None = None
+) -> Iterator[ApiContext]:
     """What the API works with, for as long as the block runs.
 
     Args:
         settings: The process's.
         url: The address of the database of cases for the API's role; a secret.
+        own_addresses: See ``ApiContext``.
 
     Raises:
         DatabaseUnavailable: If it cannot be reached.
@@ -119,6 +136,7 @@ def open_api(settings: Settings, url: str) -> Iterator[ApiContext]:
                 requests_per_minute=settings.api_requests_per_minute,
                 metrics_token=None if token is None else token.get_secret_value(),
                 cors_origins=settings.cors_origins,
+                own_addresses=own_addresses,
                 trusted_proxies=settings.trusted_proxies,
             )
         finally:

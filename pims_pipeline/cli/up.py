@@ -9,10 +9,12 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import click
 
@@ -22,27 +24,26 @@ from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninter
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import API_PORT, Command, Store, dagster_storage, open_store
 from pims_pipeline.cli.terminal import say
+from pims_pipeline.cli.up_environment import (
+    api_environment,
+    code_server_environment,
+    dagster_service_environment,
+    plain_environment,
+)
 from pims_pipeline.cli.up_services import Service, watch
+from pims_pipeline.cli.up_webserver import webserver_command
+from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
-from pims_pipeline.simulator.server import PortInUse, SimulatorServer
+from pims_pipeline.simulator.clinics import DEFAULT_CLINICS
 from pims_pipeline.store.clinics import active_clinics
 from pims_pipeline.store.database import migrate, transaction
 from pims_pipeline.store.tenancy import let_api_log_in
 
+_LOOPBACK = "127.0.0.1"
 _SIMULATOR_PORT = 8400
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 _DEMO_SLUG = DEMO_SLUGS["1001"]
 _PIMS = "from pims_pipeline.cli.main import main; main()"
-_NOT_FOR_THE_API = frozenset(
-    {
-        "PIMS_DATABASE_URL",
-        "DAGSTER_POSTGRES_URL",
-        "ENCRYPTION_KEY",
-        "ENCRYPTION_KEYS_RETIRED",
-        "SLACK_BOT_TOKEN",
-        "SLACK_CHANNEL",
-    }
-)
 _WITHOUT_API = (
     "The REST API is not served: PIMS_API_DATABASE_URL does not name its login; "
     "`pims serve` tells how to make one."
@@ -124,26 +125,23 @@ def up(settings: Settings, *, demo: bool, port: int, api_port: int, host: str) -
 def _start(
     stack: ExitStack, settings: Settings, address: Address, api: Address, *, demo: bool
 ) -> Sequence[Service]:
-    say("Starting the database, Dagster's pages, its daemon and the API …", err=True)
-    simulator = stack.enter_context(_simulator()) if demo else None
+    say("Starting the database, the Dagster UI, its daemon and the API …", err=True)
+    vendor = _vendor(settings) if demo else None
+    services = [] if vendor is None else [stack.enter_context(vendor.service)]
     with uninterrupted():
         store = stack.enter_context(open_store(settings, migrated=False))
     migrate(store.engine)
-    if simulator is not None:
-        register_demo_clinics(store, simulator.base_url)
-    services = [stack.enter_context(each) for each in _services(store, address, api)]
-    pages, *others = services
-    pages.wait_for(f"{address.url}/server_info", services)
-    serves_api = len(others) > 1
+    if vendor is not None:
+        vendor.service.wait_for(f"{vendor.address.url}/login", services)
+        register_demo_clinics(store, vendor.address.url)
+    serves_api = _start_services(stack, store, address, api, services)
     key = None
-    if serves_api:
-        others[-1].wait_for(f"{api.url}/health", services)
-        if simulator is not None:
-            key = stack.enter_context(demo_api_key(store, _DEMO_SLUG))
+    if serves_api and vendor is not None:
+        key = stack.enter_context(demo_api_key(store, _DEMO_SLUG))
     lines = [
         *_about_pages(address),
         *(_about_api(api, key) if serves_api else (_WITHOUT_API,)),
-        *([] if simulator is None else _about_vendor(simulator)),
+        *([] if vendor is None else _about_vendor(vendor.address)),
         "Logs:",
         *(f"  {service.log}" for service in services),
         "Ctrl-C stops everything.",
@@ -152,32 +150,79 @@ def _start(
     return services
 
 
-def _services(store: Store, address: Address, api: Address) -> list[Service]:
-    """Dagster's pages, its daemon, and the API where its login is known; none is started."""
-    environment = _environment(store, address)
-    workspace = str(_workspace(Path(environment["DAGSTER_HOME"])))
-    where = ("-h", address.host, "-p", str(address.port))
-    logs = store.settings.home / "logs"
+def _start_services(
+    stack: ExitStack, store: Store, address: Address, api: Address, services: list[Service]
+) -> bool:
+    """Add Dagster's processes, and the API where its login is known; all of them answer.
 
-    def service(name: str, told: Mapping[str, str], *words: str) -> Service:
-        return Service(name, [sys.executable, *words], told, logs / f"{name}.log")
+    Returns:
+        Whether the API is served.
+    """
+    from pims_pipeline.orchestration.ui_server import (  # noqa: PLC0415 - costs seconds
+        code_server_answers,
+        code_server_command,
+        write_workspace,
+    )
 
-    services = [
-        service(
-            "dagster-webserver", environment, "-m", "dagster_webserver", *where, "-w", workspace
-        ),
-        service("dagster-daemon", environment, "-m", "dagster._daemon", "run", "-w", workspace),
-    ]
-    told = _api_environment(store, address, environment)
-    if told is not None:
+    settings, given = store.settings, os.environ
+    dagster = _dagster_environment(store)
+    # Beside nothing else, in a directory of this process alone: a socket's path must be short.
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-up-"))
+    code_socket = Path(directory) / "code.sock"
+    workspace = write_workspace(Path(dagster["DAGSTER_HOME"]), code_socket)
+
+    def start(name: str, environment: Mapping[str, str], command: Sequence[str]) -> Service:
+        service = _service(settings, name, command, environment)
+        services.append(stack.enter_context(service))
+        return service
+
+    told = code_server_environment(given, dagster, _told(settings, address))
+    code = start("dagster-code-server", told, code_server_command(code_socket))
+    api_told = _api_environment(store, address)
+    serving = None
+    if api_told is not None:
         words = ("-c", _PIMS, "serve", f"--host={api.host}", f"--port={api.port}")
-        services.append(service("pims-serve", told, *words))
-    return services
+        serving = start("pims-serve", api_told, [sys.executable, *words])
+    code.wait_until(lambda: code_server_answers(code_socket), "its socket", services)
+    told = {**dagster_service_environment(given, dagster), **_UNBUFFERED}
+    names = _names(settings)
+    command = webserver_command(address.host, address.port, workspace, names)
+    pages = start("dagster-webserver", told, command)
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
+    start("dagster-daemon", told, daemon)
+    pages.wait_for(f"{address.url}/server_info", services)
+    if serving is not None:
+        serving.wait_for(f"{api.url}/health", services)
+    return serving is not None
 
 
-def _api_environment(
-    store: Store, address: Address, environment: Mapping[str, str]
-) -> dict[str, str] | None:
+def _service(
+    settings: Settings, name: str, command: Sequence[str], environment: Mapping[str, str]
+) -> Service:
+    return Service(name, command, environment, settings.home / "logs" / f"{name}.log")
+
+
+def _names(settings: Settings) -> list[str]:
+    """Under which names people reach the Dagster UI, beside this machine's own."""
+    names = list(settings.allowed_hosts)
+    if settings.dagster_graphql_url is not None:
+        parts = urlsplit(settings.dagster_graphql_url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        host = parts.hostname or ""
+        names.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    return names
+
+
+def _told(settings: Settings, address: Address) -> dict[str, str]:
+    """What the code server is told beside its settings."""
+    # What runs write to people links to this UI, unless it is known under a better name.
+    links = address.graphql_url
+    if settings.dagster_graphql_url is not None:
+        links = f"{settings.dagster_pages()}/graphql"
+    return {"PIMS_HOME": str(settings.home), "DAGSTER_GRAPHQL_URL": links, **_UNBUFFERED}
+
+
+def _api_environment(store: Store, address: Address) -> dict[str, str] | None:
     """What the API's process is told: its own login, and no secret that it does not need.
 
     None if nobody said as whom it should connect to a database elsewhere.
@@ -189,8 +234,13 @@ def _api_environment(
         url = let_api_log_in(store.engine)
     else:
         return None
-    kept = {name: value for name, value in environment.items() if name not in _NOT_FOR_THE_API}
-    return {**kept, "PIMS_API_DATABASE_URL": url, "DAGSTER_GRAPHQL_URL": address.graphql_url}
+    more = {
+        "PIMS_HOME": str(settings.home),
+        "PIMS_API_DATABASE_URL": url,
+        "DAGSTER_GRAPHQL_URL": address.graphql_url,
+        **_UNBUFFERED,
+    }
+    return api_environment(os.environ, more)
 
 
 def _check_free(address: Address, option: str) -> None:
@@ -214,19 +264,32 @@ def _check_free(address: Address, option: str) -> None:
             ) from error
 
 
-@contextmanager
-def _simulator() -> Iterator[SimulatorServer]:
-    """The pretend vendor, on its usual port if that is free."""
+class Vendor(NamedTuple):
+    """The simulated vendor, a process without any secret of ours."""
+
+    address: Address
+    service: Service
+
+
+def _vendor(settings: Settings) -> Vendor:
+    """The simulator, on its usual port if that is free; not started yet."""
     with ExitStack() as stack:
+        probe = stack.enter_context(socket.socket())
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            server = stack.enter_context(SimulatorServer(port=_SIMULATOR_PORT))
-        except PortInUse:
-            server = stack.enter_context(SimulatorServer())
-        yield server
+            probe.bind((_LOOPBACK, _SIMULATOR_PORT))
+            probe.listen()
+        except OSError:
+            probe = stack.enter_context(socket.socket())
+            probe.bind((_LOOPBACK, 0))
+        address = Address(_LOOPBACK, probe.getsockname()[1])
+    command = [sys.executable, "-c", _PIMS, "simulate", f"--port={address.port}"]
+    environment = {**plain_environment(os.environ), **_UNBUFFERED}
+    return Vendor(address, _service(settings, "pims-simulate", command, environment))
 
 
-def _environment(store: Store, address: Address) -> dict[str, str]:
-    """What Dagster's processes are told; secrets travel in it alone.
+def _dagster_environment(store: Store) -> dict[str, str]:
+    """See ``dagster_environment``.
 
     Dagster's own tables are made here, and the clinics' partitions, by one process before
     several use them.
@@ -245,35 +308,13 @@ def _environment(store: Store, address: Address) -> dict[str, str]:
         clinics = active_clinics(connection)
     with open_instance(home, storage) as instance:
         register_clinics(instance, in_order_of_registration(clinics))
-    told = {"PIMS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    # What they write to people links to these pages, unless others are known under a better name.
-    links = {"DAGSTER_GRAPHQL_URL": address.graphql_url}
-    return {**links, **os.environ, **dagster_environment(home, storage), **told}
-
-
-def _workspace(directory: Path) -> Path:
-    """The file that tells Dagster's processes of our code location."""
-    from pims_pipeline.orchestration.launching import (  # noqa: PLC0415 - costs seconds
-        CODE_LOCATION,
-        DEFINITIONS_ATTRIBUTE,
-        DEFINITIONS_MODULE,
-    )
-
-    file = directory / "workspace.yaml"
-    file.write_text(
-        "load_from:\n"
-        "  - python_module:\n"
-        f"      module_name: {DEFINITIONS_MODULE}\n"
-        f"      attribute: {DEFINITIONS_ATTRIBUTE}\n"
-        f"      location_name: {CODE_LOCATION}\n"
-    )
-    return file
+    return dagster_environment(home, storage)
 
 
 def _about_pages(address: Address) -> list[str]:
-    lines = ["", f"Dagster's pages: {address.url}"]
-    if address.host not in _LOOPBACK:
-        lines.append("  They ask for no password, and the network can reach them.")
+    lines = ["", f"Dagster UI: {address.url}"]
+    if not is_loopback(address.host):
+        lines.append("  It asks for no password, and the network can reach it.")
     return lines
 
 
@@ -287,13 +328,13 @@ def _about_api(api: Address, key: str | None) -> list[str]:
     return lines
 
 
-def _about_vendor(simulator: SimulatorServer) -> list[str]:
+def _about_vendor(vendor: Address) -> list[str]:
     return [
-        f"Pretend IDEXX Neo: {simulator.base_url}",
+        f"Pretend IDEXX Neo: {vendor.url}",
         *(
             f"  {DEMO_SLUGS[each.company_id]}: company id {each.company_id}, "
             f"user {each.username}, password {each.password}"
-            for each in simulator.config.clinics
+            for each in DEFAULT_CLINICS
         ),
         _TRY,
     ]

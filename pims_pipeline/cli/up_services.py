@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +18,12 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.terminal import say
+from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
 
 _START_SECONDS = 120
 _INTERVAL_SECONDS = 0.3
 _TAIL_LINES = 15
+_LOG_MODE = 0o600
 _STOPPING: Sequence[tuple[signal.Signals, float]] = (
     (signal.SIGINT, 10),
     (signal.SIGTERM, 5),
@@ -47,8 +49,10 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.log.parent)
         with self.log.open("wb") as log:
+            # One of an earlier start may be open to others.
+            self.log.chmod(_LOG_MODE)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
                 self._command,
                 env=self._environment,
@@ -56,6 +60,7 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=PRIVATE_UMASK,
             )
         return self
 
@@ -89,19 +94,38 @@ class Service:
         Raises:
             Refused: If one ended, or nothing answers in time.
         """
-        deadline = time.monotonic() + _START_SECONDS
+
+        def answers() -> bool:
+            try:
+                return client.get(url).is_success
+            except httpx2.TransportError:
+                return False
+
         # Proxies of the environment do not concern a server on this machine.
         with httpx2.Client(timeout=5, trust_env=False) as client:
-            while time.monotonic() < deadline:
-                for service in services:
-                    service.check()
-                try:
-                    if client.get(url).is_success:
-                        return
-                except httpx2.TransportError:
-                    pass
-                time.sleep(_INTERVAL_SECONDS)
-        raise Refused(f"{self.name} does not answer at {url}; its log is {self.log}")
+            self.wait_until(answers, url, services)
+
+    def wait_until(
+        self, answers: Callable[[], bool], where: str, services: Sequence["Service"]
+    ) -> None:
+        """Wait until it answers, and none of ``services`` has ended.
+
+        Args:
+            answers: Whether it does.
+            where: For the message.
+            services: Those that must go on meanwhile.
+
+        Raises:
+            Refused: If one ended, or it does not answer in time.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            for service in services:
+                service.check()
+            if answers():
+                return
+            time.sleep(_INTERVAL_SECONDS)
+        raise Refused(f"{self.name} does not answer at {where}; its log is {self.log}")
 
     def stop(self) -> None:
         """End the process and everything it started; returns once they are gone."""

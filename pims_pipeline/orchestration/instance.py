@@ -11,13 +11,16 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
+from pims_pipeline.local_trust.private_files import make_private
+
 _CONFIG = Path(__file__).with_name("dagster.yaml")
 
 
 def dagster_home(home: Path) -> Path:
     """The instance's directory under ``home``, made and configured if need be."""
     directory = home.expanduser().absolute() / "dagster"
-    directory.mkdir(parents=True, exist_ok=True)
+    make_private(directory.parent)
+    make_private(directory)
     config = directory / _CONFIG.name
     wanted = _CONFIG.read_text()
     if not config.exists() or config.read_text() != wanted:

@@ -5,6 +5,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from pims_pipeline.simulator import login, login_steps, pages, vendor
+from pims_pipeline.simulator.callers import OwnCallers
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control import router as control_router
 from pims_pipeline.simulator.diary import EditRefused, UnknownEntry
@@ -43,6 +44,7 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(UnknownEntry, _unknown)
     app.add_exception_handler(EditRefused, _refused)
+    app.add_middleware(OwnCallers)
     return app
 
 

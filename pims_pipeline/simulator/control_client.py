@@ -72,7 +72,11 @@ class SimulatorControl:
     def __init__(self, base_url: str) -> None:
         # Proxies of the environment do not concern a server on this machine.
         self._http = httpx2.Client(
-            base_url=f"{base_url.rstrip('/')}/_control", timeout=30, trust_env=False
+            base_url=f"{base_url.rstrip('/')}/_control",
+            timeout=30,
+            trust_env=False,
+            # Also where there is nothing to send: foreign web pages cannot say so.
+            headers={"Content-Type": "application/json"},
         )
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped]  # it carries no types
 import psycopg
@@ -31,6 +31,12 @@ from psycopg import sql
 from sqlalchemy import URL
 
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
+from pims_pipeline.store.server_process import (
+    STOP_SECONDS,
+    end_servers_of,
+    server_environment,
+)
 
 with warnings.catch_warnings():
     # Importing it asks for the user's runtime directory, and warns where there is none.
@@ -123,11 +129,43 @@ class _Server(PostgresServer):
             # No server ever ran on it: the mark goes before the first start.
             shutil.rmtree(self.pgdata)
         self.pgdata.mkdir(mode=0o700, exist_ok=True)
+        if self.system_user is not None:
+            # Knows users and groups, which not every system has.
+            from pims_pipeline.store.server_access import (  # noqa: PLC0415 - see above
+                give_server,
+            )
+
+            give_server(self.system_user, self.pgdata, self.bin_path.parent)
         if not (self.pgdata / "PG_VERSION").exists():
+            end_servers_of(self.pgdata)
             self._initializing.touch()
-        super().ensure_pgdata_inited()
+            self._run("initdb", "--auth=trust", "--encoding=utf8", "-U", self.postgres_user)
         self._write_settings()
         self._initializing.unlink(missing_ok=True)
+
+    def _run(self, program: str, *words: str) -> None:
+        """Run a program of the server's on the data, as its user, without our environment."""
+        identity: dict[str, Any] = {}
+        if self.system_user is not None:
+            # Only the number of the user would change otherwise, and root's groups would stay.
+            group = self.pgdata.stat().st_gid
+            identity = {"user": self.system_user, "group": group, "extra_groups": []}
+        words = ("-D", str(self.pgdata), *words)
+        environment = server_environment()
+        pgexec(program, words, self.bin_path, env=environment, umask=PRIVATE_UMASK, **identity)
+
+    def _stop(self) -> None:
+        """Stop the server; kill it if it does not stop."""
+        found = self._read_postmaster()
+        if found is None or found.process is None or not self._is_server(found):
+            return
+        try:
+            self._run("pg_ctl", "-w", "stop")
+        except subprocess.CalledProcessError:
+            found.process.terminate()
+            _, alive = psutil.wait_procs([found.process], timeout=STOP_SECONDS)
+            for process in alive:
+                process.kill()
 
     def _write_settings(self) -> None:
         socket = f'"{self._socket_directory()}"'
@@ -135,8 +173,10 @@ class _Server(PostgresServer):
         quoted = {name: value.replace("'", "''") for name, value in settings.items()}
         ours = self.pgdata / "pims.conf"
         ours.write_text("".join(f"{name} = '{value}'\n" for name, value in quoted.items()))
-        # The server's user reads it; the directory keeps everyone else out.
-        ours.chmod(0o644)
+        ours.chmod(0o600)
+        if os.geteuid() == 0:
+            owner = self.pgdata.stat()
+            os.chown(ours, owner.st_uid, owner.st_gid)
         include = "include_if_exists = 'pims.conf'\n"
         main = self.pgdata / "postgresql.conf"
         if include not in main.read_text():
@@ -181,10 +221,10 @@ class _Server(PostgresServer):
             # orphans of the old one still work on the data, it refuses because of them.
             (self.pgdata / "postmaster.pid").unlink()
             (self._socket_directory() / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
-        options = ("-w", "-t", str(_START_SECONDS), "-D", str(self.pgdata), "-l", str(self.log))
+        options = ("-w", "-t", str(_START_SECONDS), "-l", str(self.log))
         while True:
             try:
-                pgexec("pg_ctl", (*options, "start"), self.bin_path, user=self.system_user)
+                self._run("pg_ctl", *options, "start")
                 return
             except subprocess.CalledProcessError:
                 # A killed server's own processes need a moment to notice that it is gone.
@@ -264,7 +304,7 @@ _threads = threading.Lock()
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """One thread of one process at a time, machine-wide."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     # A process's file locks do not keep its own threads apart.
     with _threads, _Lock(home / "start.lock"):
         yield
@@ -278,8 +318,8 @@ def start_embedded(
     The server stops when the last process that called this ends or calls
     ``stop_embedded``. A process that was killed counts as ended.
 
-    As root the server runs as the system user ``pgserver`` (made if need be), and the
-    directories above ``home`` are opened for traversal.
+    As root the server runs as the system user ``pgserver`` (made if need be): its group may
+    pass through ``home``, everybody through the directories above.
 
     Args:
         home: The program's home directory; made if need be.

@@ -1,0 +1,124 @@
+"""What each process of ``pims up`` is given of the environment: an allow-list per process.
+
+A process that holds no secret cannot lose it: the simulator reads what anybody sends it, the
+webserver is code of others, a database server's environment is open to its own user. So each
+gets the variables that it needs by name, and a new secret reaches nobody until it is listed
+here. Secrets travel in the environment alone, never on command lines.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from pims_pipeline.settings import secret_variable_names, variable_names
+
+_SYSTEM = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "TEMP", "TMP"),
+        *("VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT"),
+    }
+)
+_SYSTEM_PREFIXES = ("LC_", "LD_", "PYTHON")
+"""What any program needs to start: paths, language, zone, Python's own."""
+
+_NETWORK = frozenset(
+    name
+    for plain in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+    for name in (plain, plain.lower())
+)
+"""The way out. A proxy's address may hold a password."""
+
+_SCREEN = frozenset({"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR"})
+"""For PIMS_BROWSER_HEADLESS=false."""
+
+_LIBPQ_PREFIX = "PG"
+"""Of PostgreSQL's client: certificates, timeouts, the password file, also PGPASSWORD."""
+
+_DAGSTER = frozenset({"DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "DAGSTER_EVENT_BATCH_SIZE"})
+
+_GOES_WITH = MappingProxyType({"SLACK_BOT_TOKEN": "SLACK_CHANNEL", "AXIOM_TOKEN": "AXIOM_DATASET"})
+
+ALLOWED_SECRETS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "dagster-code-server": frozenset(
+            {
+                "PIMS_DATABASE_URL",
+                "DAGSTER_POSTGRES_URL",
+                "ENCRYPTION_KEY",
+                "ENCRYPTION_KEYS_RETIRED",
+                "SLACK_BOT_TOKEN",
+                "AXIOM_TOKEN",
+            }
+        ),
+        "dagster-webserver": frozenset({"DAGSTER_POSTGRES_URL"}),
+        "dagster-daemon": frozenset({"DAGSTER_POSTGRES_URL"}),
+        "pims-serve": frozenset({"PIMS_API_DATABASE_URL", "PIMS_METRICS_TOKEN", "AXIOM_TOKEN"}),
+        "pims-simulate": frozenset(),
+        "postgres": frozenset(),
+    }
+)
+"""The secret settings that each process may know. Runs are the code server's children."""
+
+
+def plain_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """What a program needs that works with no secret, such as the simulator."""
+    return {name: value for name, value in given.items() if _is_of_system(name)}
+
+
+def dagster_service_environment(
+    given: Mapping[str, str], dagster: Mapping[str, str]
+) -> dict[str, str]:
+    """The webserver's and the daemon's: Dagster's own storage, and nothing of the vault.
+
+    Args:
+        given: This process's environment.
+        dagster: See ``dagster_environment``.
+    """
+    return {**plain_environment(given), **_libpq(given), **_only(_DAGSTER, dagster)}
+
+
+def code_server_environment(
+    given: Mapping[str, str], dagster: Mapping[str, str], more: Mapping[str, str]
+) -> dict[str, str]:
+    """The code server's, and so each run's: they decrypt logins, ask vendors, write to Slack.
+
+    Args:
+        given: This process's environment.
+        dagster: See ``dagster_environment``.
+        more: What this process decides.
+    """
+    kept = _settings(given, ALLOWED_SECRETS["dagster-code-server"])
+    browser = {name: value for name, value in given.items() if name.startswith("PLAYWRIGHT_")}
+    network = _only(_NETWORK | _SCREEN, given)
+    service = dagster_service_environment(given, dagster)
+    return {**service, **network, **browser, **kept, **_only(_DAGSTER, dagster), **more}
+
+
+def api_environment(given: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """The API's: its own login to the database, and its own limits.
+
+    Args:
+        given: This process's environment.
+        more: What this process decides.
+    """
+    kept = _settings(given, ALLOWED_SECRETS["pims-serve"])
+    libpq = {name: value for name, value in _libpq(given).items() if name != "PGPASSWORD"}
+    return {**plain_environment(given), **_only(_NETWORK, given), **libpq, **kept, **more}
+
+
+def _settings(given: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
+    withheld = secret_variable_names() - set(secrets)
+    # Half a pair would be refused as an oversight.
+    halves = {_GOES_WITH[name] for name in withheld if name in _GOES_WITH}
+    return _only(set(variable_names().values()) - withheld - halves, given)
+
+
+def _libpq(given: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name.startswith(_LIBPQ_PREFIX)}
+
+
+def _only(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _is_of_system(name: str) -> bool:
+    return name in _SYSTEM or name.startswith(_SYSTEM_PREFIXES)

@@ -1,0 +1,35 @@
+"""The embedded server's processes: what they are given, and those that nobody wants any more.
+
+How the server is started and shared stands in ``embedded``.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]  # it carries no types
+
+STOP_SECONDS = 2
+"""How long a process is given to end before it is killed."""
+_ENVIRONMENT = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"})
+
+
+def server_environment() -> dict[str, str]:
+    """What the server is given: no secret, and nothing that would change how it starts."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _ENVIRONMENT or name.startswith("LC_")
+    }
+    return {"PATH": os.defpath, **kept}
+
+
+def end_servers_of(data: Path) -> None:
+    """End servers of a data directory that was deleted while they ran: they would spoil it."""
+    for process in psutil.process_iter(["name", "cmdline"]):
+        if process.info["name"] != "postgres" or str(data) not in (process.info["cmdline"] or ()):
+            continue
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+            for left in psutil.wait_procs([process], timeout=STOP_SECONDS)[1]:
+                left.kill()

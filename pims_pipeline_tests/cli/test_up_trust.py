@@ -1,0 +1,279 @@
+"""What ``pims up`` opens to this machine: to web pages, to other processes, to other users.
+
+One start of everything for all of it: starting costs more than looking.
+"""
+
+import base64
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import httpx2
+import psutil  # type: ignore[import-untyped]  # it carries no types
+import pytest
+
+from pims_pipeline.cli.up_environment import (
+    ALLOWED_SECRETS,
+    api_environment,
+    code_server_environment,
+    dagster_service_environment,
+    plain_environment,
+)
+from pims_pipeline.settings import secret_variable_names
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline_tests.cli.foreign_pages import (
+    REBOUND,
+    browser_tab,
+    command_dagster,
+    command_simulator,
+    foreign_server,
+    mutation,
+    read_as_rebound,
+)
+from pims_pipeline_tests.cli.processes import (
+    PATIENCE_SECONDS,
+    command_line,
+    descendants,
+    own_home,
+    started,
+    told_until,
+    until,
+)
+from pims_pipeline_tests.cli.test_up import free_port
+
+GIVEN = {
+    "ENCRYPTION_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+    "ENCRYPTION_KEYS_RETIRED": base64.b64encode(secrets.token_bytes(32)).decode(),
+    "PIMS_METRICS_TOKEN": secrets.token_hex(24),
+    "SOMEBODY_S_SECRET": secrets.token_hex(24),
+}
+"""Secrets in the shell of whoever starts it; the last is no business of ours."""
+ALLOWED = {
+    "dagster-code-server": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED"},
+    "dagster-webserver": set(),
+    "dagster-daemon": set(),
+    "pims-serve": {"PIMS_METRICS_TOKEN"},
+    "pims-simulate": set(),
+    "postgres": set(),
+}
+KINDS = {
+    "api grpc": "dagster-code-server",
+    "up_webserver": "dagster-webserver",
+    "dagster._daemon": "dagster-daemon",
+    "main() serve": "pims-serve",
+    "main() simulate": "pims-simulate",
+    "postgres": "postgres",
+}
+BROWSER = re.compile(r"chrom|playwright")
+CONCURRENCY = "{ instance { concurrencyLimits { concurrencyKey } } }"
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running ``pims up --demo``."""
+
+    process: "Popen[str]"
+    home: Path
+    port: int
+    api_port: int
+    told: str
+
+    @property
+    def simulator(self) -> str:
+        """Host and port of the simulator."""
+        found = re.search(r"Pretend IDEXX Neo: http://(\S+)", self.told)
+        assert found is not None
+        return found[1]
+
+    def database(self) -> list[psutil.Process]:
+        """The embedded server's processes, which belong to nobody."""
+        pid = int((self.home / "postgres" / "postmaster.pid").read_text().split()[0])
+        server = psutil.Process(pid)
+        return [server, *server.children()]
+
+    def ask(self, query: str) -> Any:
+        """What Dagster's GraphQL responds to a program."""
+        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+            url = f"http://127.0.0.1:{self.port}/graphql"
+            return client.post(url, json={"query": query}).raise_for_status().json()["data"]
+
+    def limits(self) -> set[str]:
+        """What the mutations of the tests have left."""
+        found = self.ask(CONCURRENCY)["instance"]["concurrencyLimits"]
+        return {each["concurrencyKey"] for each in found}
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """Everything, started in a shell with a umask of 000 and secrets in its environment.
+
+    Its home is one that an earlier version left open to others.
+    """
+    with own_home() as home:
+        home.mkdir()
+        home.chmod(0o777)
+        port, api_port = free_port(), free_port()
+        before = os.umask(0)
+        try:
+            words = ("up", "--demo", f"--port={port}", f"--api-port={api_port}")
+            running = started(home, *words, **GIVEN)
+            with running as process:
+                os.umask(before)
+                told = told_until(process, "Ctrl-C stops everything.")
+                yield Up(process, home, port, api_port, told)
+        finally:
+            os.umask(before)
+
+
+def kind(process: psutil.Process) -> str:
+    """What a process of it is."""
+    words = " ".join(command_line(process))
+    return next((kind for part, kind in KINDS.items() if part in words), words)
+
+
+def known_secrets(process: psutil.Process) -> set[str]:
+    """Which of the secrets are in a process's environment, under whatever name."""
+    values = "\n".join(process.environ().values())
+    return {name for name, secret in GIVEN.items() if secret in values}
+
+
+def test_no_foreign_page_commands_dagster(up: Up) -> None:
+    with foreign_server() as port, browser_tab() as page:
+        came = [
+            command_dagster(page, f"http://{name}:{port}", f"127.0.0.1:{up.port}")
+            for name in ("127.0.0.1", "localhost", REBOUND)
+        ]
+        shown = read_as_rebound(page, up.port, "/")
+    up.ask(mutation("ours"))
+
+    assert up.limits() == {"ours"}
+    assert [each[-3:] for each in came] == [["refused"] * 3] * 3
+    assert shown[0] == 421
+    assert "PIMS_ALLOWED_HOSTS" in shown[1]
+
+
+def test_no_foreign_page_commands_the_simulator_or_reads_the_api(up: Up) -> None:
+    with SimulatorControl(f"http://{up.simulator}") as control:
+        control.reset()
+        httpx2.get(f"http://{up.simulator}/login", trust_env=False)
+        with foreign_server() as port, browser_tab() as page:
+            came = [
+                command_simulator(page, f"http://{name}:{port}", up.simulator)
+                for name in ("127.0.0.1", "localhost", REBOUND)
+            ]
+            simulator_port = int(up.simulator.rpartition(":")[2])
+            told = [
+                read_as_rebound(page, simulator_port, "/_control/stats"),
+                read_as_rebound(page, up.api_port, "/metrics"),
+                read_as_rebound(page, up.api_port, "/docs"),
+            ]
+        left = control.stats().requests["login_page"]
+        control.reset()
+        reset = control.stats().requests["login_page"]
+
+    assert (left, reset) == (1, 0)
+    assert [each[-1] for each in came] == ["refused"] * 3
+    assert [status for status, _ in told] == [421, 421, 421]
+
+
+def test_dagster_s_own_ui_works_behind_the_guard(up: Up) -> None:
+    with browser_tab() as page:
+        with page.expect_websocket(lambda each: each.url.endswith("/graphql")) as opened:
+            page.goto(f"http://localhost:{up.port}/locations/pims_pipeline/asset-groups/pims")
+        opened.value.wait_for_event("framereceived")
+        page.get_by_text("consultations", exact=True).locator("visible=true").first.wait_for()
+
+
+def test_each_process_knows_the_secrets_that_it_needs_and_no_others(up: Up) -> None:
+    key = re.search(r"X-API-Key: (\w+)", up.told)
+    assert key is not None
+    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        client.post(
+            f"http://127.0.0.1:{up.api_port}/api/sync/inbound", headers={"X-API-Key": key[1]}
+        ).raise_for_status()
+    found: dict[tuple[int, float], tuple[str, set[str]]] = {}
+    words: set[str] = set()
+
+    def run_has_begun() -> bool:
+        for each in [*descendants(up.process), *up.database()]:
+            try:
+                words.update(each.cmdline())
+                if not BROWSER.search(" ".join(each.cmdline())):
+                    found[each.pid, each.create_time()] = (run_or_kind(each), known_secrets(each))
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return any(kind == "run" for kind, _ in found.values())
+
+    until(run_has_begun, up.process)
+    allowed: Mapping[str, set[str]] = {**ALLOWED, "run": ALLOWED["dagster-code-server"]}
+
+    assert {kind for kind, _ in found.values()} == allowed.keys()
+    assert [each for each in found.values() if not each[1] <= allowed[each[0]]] == []
+    assert [word for word in words if any(secret in word for secret in GIVEN.values())] == []
+
+
+def run_or_kind(process: psutil.Process) -> str:
+    """What a process is; those that the code server starts belong to runs."""
+    parents = [command_line(each) for each in process.parents()]
+    if any("grpc" in words for words in parents):
+        return "run"
+    return kind(process)
+
+
+def test_nobody_else_may_read_or_write_what_it_keeps(up: Up) -> None:
+    open_to_others = {
+        str(path.relative_to(up.home)): stat.filemode(path.lstat().st_mode)
+        for path in up.home.rglob("*")
+        if not path.is_symlink()
+        and path.lstat().st_mode & 0o077
+        # The database server's own, in a directory of its own.
+        and not path.is_socket()
+    }
+
+    assert open_to_others == {}
+    # Where root starts it, the server runs as another user, who passes through.
+    assert stat.S_IMODE(up.home.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
+
+
+EVERYTHING = {
+    **{name: f"secret of {name}" for name in secret_variable_names()},
+    **dict.fromkeys(("PATH", "LC_ALL", "PYTHONPATH", "SLACK_CHANNEL", "PIMS_HOME"), "x"),
+    **dict.fromkeys(("HTTPS_PROXY", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY"), "x"),
+}
+DAGSTER = {"DAGSTER_HOME": "x", "DAGSTER_POSTGRES_URL": "secret of DAGSTER_POSTGRES_URL"}
+
+
+@pytest.mark.parametrize(
+    ("name", "environment"),
+    [
+        ("pims-simulate", plain_environment(EVERYTHING)),
+        ("dagster-webserver", dagster_service_environment(EVERYTHING, DAGSTER)),
+        ("dagster-daemon", dagster_service_environment(EVERYTHING, DAGSTER)),
+        ("dagster-code-server", code_server_environment(EVERYTHING, DAGSTER, {})),
+        ("pims-serve", api_environment(EVERYTHING, {})),
+    ],
+)
+def test_a_secret_setting_reaches_the_processes_that_are_listed_for_it(
+    name: str, environment: Mapping[str, str]
+) -> None:
+    known = {each for each in secret_variable_names() if each in environment}
+
+    assert known == ALLOWED_SECRETS[name]
+    assert {"PATH", "LC_ALL", "PYTHONPATH"} <= environment.keys()
+    assert "AWS_SECRET_ACCESS_KEY" not in environment
+
+
+def test_every_secret_setting_but_that_of_the_links_has_a_process_that_needs_it() -> None:
+    needed = frozenset[str]().union(*ALLOWED_SECRETS.values())
+
+    assert secret_variable_names() - needed == {"DAGSTER_GRAPHQL_URL"}
+
+
+def test_the_api_knows_neither_the_owner_s_password_nor_half_of_a_pair() -> None:
+    assert not {"PGPASSWORD", "SLACK_CHANNEL"} & api_environment(EVERYTHING, {}).keys()

@@ -1,0 +1,1 @@
+"""Tests of the rules that keep other users and foreign web pages away."""
