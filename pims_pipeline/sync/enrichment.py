@@ -21,6 +21,7 @@ from pims_pipeline.domain.enrichment import (
     plan_consultations,
     plan_enrichment,
 )
+from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
@@ -83,6 +84,12 @@ def enrich_cases(
                 by_date=_counts(due, plan, failed),
                 changed_case_ids=tuple(write.case.case_id for write in plan.writes),
                 implausible_case_ids=tuple(sorted(plan.implausible)),
+                oddities=combined(
+                    odd
+                    for each in fetched
+                    if each.consultation
+                    for odd in each.consultation.oddities
+                ),
             )
 
 

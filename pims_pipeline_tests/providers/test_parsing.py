@@ -364,7 +364,9 @@ def consultation(
         "consultation": {"id": 55, "status": "Finalized", **(consultation_fields or {})},
         **parts,
     }
-    return parse_consultation(json.dumps(body), appointment=VISIT)
+    found = parse_consultation(json.dumps(body), appointment=VISIT)
+    assert found is not None
+    return found
 
 
 def test_a_bare_record_is_a_consultation() -> None:

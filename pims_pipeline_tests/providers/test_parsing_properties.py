@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.providers.idexx_neo.fields import storable
+from pims_pipeline.providers.idexx_neo.listing import sort_records
 from pims_pipeline.providers.idexx_neo.markup import plain_text
 from pims_pipeline.providers.idexx_neo.parsing import (
     parse_consultation,
     parse_listing,
     parse_lookup,
-    sort_records,
 )
 from pims_pipeline.providers.idexx_neo.vitals import read_vitals
 from pims_pipeline.providers.port import ContractViolation
@@ -129,6 +129,7 @@ def test_a_consultation_is_read_or_violates_the_contract(answer: object) -> None
         found = parse_consultation(json.dumps(answer), appointment=VISIT)
     except ContractViolation:
         return
+    assert found is not None
     assert found.consultation_id == "55"
     (found.notes or "").encode()
 
