@@ -20,8 +20,8 @@ class FieldOddity:
     Attributes:
         path: Endpoint and field names, ``[]`` for any place of a list, such as
             ``consultation.consultationLines[].quantity``.
-        json_type: ``object``, ``array``, ``string``, ``number``, ``boolean``, ``null``,
-            or ``missing`` where a field that is needed was not sent at all.
+        json_type: ``object``, ``array``, ``string``, ``number``, ``boolean``, or ``null``,
+            also where a field that is needed was not sent at all.
         count: How often.
     """
 

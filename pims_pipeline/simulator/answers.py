@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.types import Receive, Scope, Send
 
 from pims_pipeline.simulator.faults import Fault, FaultKind
+from pims_pipeline.simulator.oddities import oddly_put
 from pims_pipeline.simulator.sessions import ExpiredMode
 
 _EXPIRED: dict[FaultKind, ExpiredMode] = {
@@ -57,7 +58,7 @@ def wrong_answer(fault: Fault) -> Response | None:
 
 
 def spoilt(fault: Fault | None, response: Response) -> Response:
-    """The right answer, broken off where the fault says so."""
+    """The right answer, broken off or put oddly where the fault says so."""
     body = bytes(response.body)
     if fault is None:
         return response
@@ -65,7 +66,7 @@ def spoilt(fault: Fault | None, response: Response) -> Response:
         return CutOffResponse(body, media_type=response.media_type)
     if fault.kind is FaultKind.TRUNCATED_JSON:
         return Response(body[: len(body) // 2], media_type=response.media_type)
-    return response
+    return oddly_put(fault.kind, response)
 
 
 class CutOffResponse(Response):
