@@ -201,8 +201,10 @@ def _recognized(appointment: PimsAppointment, seen: _Seen, zone: ZoneInfo) -> Pi
     named = occurrence_identity(identity, appointment.scheduled_start, zone)
     known = {one.pims_id: one for one in seen.known[identity]}
     bare = known.get(identity)
-    is_the_bare_one = bare is not None and bare.starts_at == appointment.scheduled_start
-    return _occurrence(appointment, identity if is_the_bare_one and named not in known else named)
+    if bare and bare.starts_at == appointment.scheduled_start and named not in known:
+        # Landed before the others came; it says of itself what it said then.
+        return replace(appointment, appointment_id=identity, series_id=None)
+    return _occurrence(appointment, named)
 
 
 def _occurrence(appointment: PimsAppointment, called: str) -> PimsAppointment:

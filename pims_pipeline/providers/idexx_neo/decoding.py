@@ -60,7 +60,7 @@ def text_of(body: bytes, charset: str | None = None) -> str:
     if encoding not in _UTF_8:
         try:
             return body.decode(encoding)
-        except ValueError:
+        except (LookupError, ValueError):
             # Not what was declared: what follows reads most of what vendors really send.
             pass
     detected = json.detect_encoding(body)
