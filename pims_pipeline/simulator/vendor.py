@@ -29,6 +29,11 @@ LONGEST_LISTING_DAYS = 366
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
 _ID = re.compile(r"[0-9]{1,18}")
 
+_DECIDING = {
+    FaultKind.RECORD_WITHOUT_ID: ("id", "appointment_id"),
+    FaultKind.RECORD_WITHOUT_START: ("start",),
+}
+
 Answer = Callable[[Request, Desk, Struck], Response]
 
 
@@ -102,10 +107,8 @@ def _spoil_records(fault: Fault, records: list[str]) -> list[str]:
             return []
         case FaultKind.DUPLICATES:
             return [*records, *records[: max(1, len(records) // 2)]]
-        case FaultKind.RECORD_WITHOUT_ID:
-            return _without(records, "id", "appointment_id")
-        case FaultKind.RECORD_WITHOUT_START:
-            return _without(records, "start")
+        case FaultKind.RECORD_WITHOUT_ID | FaultKind.RECORD_WITHOUT_START:
+            return _without(records, *_DECIDING[fault.kind])
         case FaultKind.DROP_RECORD:
             left_out = fault.appointment_id
             return [text for text in records if _own_id(text) != left_out]
