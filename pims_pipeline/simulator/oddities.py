@@ -91,10 +91,11 @@ def _odd_lookup(record: Json) -> Json:
 def _odd_page(page: dict[str, Json]) -> Json:
     consultation = page["consultation"]
     own: dict[str, Json] = {"date": _NO_DATE, "status": [], "reason": False}
-    return page | {
+    odd: dict[str, Json] = {
         "consultation": (consultation | own) if isinstance(consultation, dict) else consultation,
         "client": [],
         "consultationLines": {"0": {"productService": "Exam", "quantity": {}}, "2": "Meloxicam"},
         "vitalSignGroup": "",
         "diagnoses": {"1": [], "4": {"name": "Otitis", "code": []}},
     }
+    return page | odd
