@@ -61,6 +61,7 @@ class Harness(Protocol):
     def expire_sessions(self) -> None: ...
     def break_down(self, endpoint: str) -> None: ...
     def break_promise(self, endpoint: str) -> None: ...
+    def answer_oddly(self, how: str) -> None: ...
     def requests(self, endpoint: str) -> int: ...
 
 
@@ -106,6 +107,9 @@ class FakeHarness:
 
     def break_promise(self, endpoint: str) -> None:
         self.vendor.fail_next(ContractViolation("odd"), endpoint)  # type: ignore[arg-type] # a name from ENDPOINTS
+
+    def answer_oddly(self, how: str) -> None:
+        """A vendor without a wire has nothing odd on it."""
 
     def requests(self, endpoint: str) -> int:
         counts = {
@@ -164,6 +168,9 @@ class SimulatorHarness:
 
     def break_promise(self, endpoint: str) -> None:
         self._fault("html", endpoint)
+
+    def answer_oddly(self, how: str) -> None:
+        self._control.add_fault(how, times=None)
 
     def requests(self, endpoint: str) -> int:
         return self._control.stats().requests.get(self._name(endpoint), 0)
@@ -416,6 +423,27 @@ def test_a_broken_promise_is_never_an_empty_answer(harness: Harness, endpoint: s
     harness.break_promise(endpoint)
     with pytest.raises(ContractViolation):
         ask(provider, endpoint, visit)
+
+
+@pytest.mark.parametrize(
+    "how", ["zero_ids", "odd_bytes", "json_as_html", "odd_descriptions", "duplicates"]
+)
+def test_what_is_put_oddly_costs_no_appointment_and_no_consultation(
+    harness: Harness, how: str
+) -> None:
+    provider = harness.warm_provider()
+    visit = finished_visit(harness, provider)
+    before = {name: each.scheduled_start for name, each in listed(provider).items()}
+    harness.answer_oddly(how)
+    snapshot = provider.fetch_appointments(WINDOW)
+    after = {each.appointment_id: each.scheduled_start for each in snapshot.appointments}
+    assert after == before
+    keys = [record.record_key for record in snapshot.quarantined]
+    assert len(set(keys)) == len(keys)
+    consultation = provider.fetch_consultation(visit)
+    assert consultation is not None
+    assert "Well again." in (consultation.notes or "")
+    assert provider.lookup_appointment(visit.appointment_id).stands
 
 
 def test_several_threads_share_one_provider(harness: Harness) -> None:
