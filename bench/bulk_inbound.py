@@ -23,6 +23,7 @@ from pims_pipeline.store.embedded import start_embedded, stop_embedded
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.inbound import apply_snapshot
+from pims_pipeline.sync.listing import known_of
 from pims_pipeline.sync.phase import audited
 
 ROWS = 50_000
@@ -63,7 +64,8 @@ def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> float:
     with audited(context, clinic, SyncType.INBOUND, snapshot.window) as phase:
 
         def apply(connection: Connection) -> PhaseOutcome:
-            plan = apply_snapshot(connection, phase, snapshot)
+            known = known_of(connection, clinic, snapshot)
+            plan = apply_snapshot(connection, phase, snapshot, known)
             return phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
 
         phase.apply(apply)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.oddities import Oddities
 
 
 class RecordKind(StrEnum):
@@ -48,6 +49,8 @@ class PimsAppointment:
     Attributes:
         appointment_id: The vendor's identity of the visit; unique within a clinic.
         consultation_id: The vendor's identity of the medical record, once one is open.
+        series_id: The identity that the vendor gave to several appointments at once, of
+            which this is one; None when the vendor's identity is this appointment's alone.
         scheduled_start: Aware UTC.
         scheduled_end: Aware UTC.
         business_date: The date of ``scheduled_start`` in the clinic's zone.
@@ -71,6 +74,12 @@ class PimsAppointment:
     notes: str | None = None
     kind: RecordKind = RecordKind.APPOINTMENT
     vendor_updated_at: datetime | None = None
+    series_id: str | None = None
+
+    @property
+    def vendor_identity(self) -> str:
+        """The identity by which the vendor knows it, alone or with others of its series."""
+        return self.series_id or self.appointment_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +108,9 @@ class Snapshot:
     Attributes:
         appointments: The readable records whose business date lies in the window, each
             identity once.
+        elsewhere: Vendor identities and starts of records outside the window that were
+            listed beside it; they show which identities are a series.
+        oddities: Descriptive fields that could not be read.
         fetched_at: Aware UTC, taken before the request was sent: the listing cannot
             know anything that happened at the vendor before this moment too late.
         complete: Whether the listing provably holds the whole window. Nothing may be
@@ -110,6 +122,8 @@ class Snapshot:
     fetched_at: datetime
     quarantined: tuple[QuarantinedRecord, ...] = ()
     complete: bool = True
+    elsewhere: tuple[tuple[str, datetime], ...] = ()
+    oddities: Oddities = ()
 
     @property
     def hides_identities(self) -> bool:
@@ -122,6 +136,8 @@ class AppointmentLookup:
     """What the vendor says of one appointment when asked by its identity.
 
     Attributes:
+        appointment_id: As it was asked for. One of a series shares what the vendor says
+            with the others: ``scheduled_start`` tells of which it speaks.
         found: False when the vendor does not know the identity (any more).
         deleted: True when the vendor says that the record was deleted.
         asked_at: Aware UTC, taken before the request was sent.
@@ -136,6 +152,7 @@ class AppointmentLookup:
     scheduled_start: datetime | None = None
     scheduled_end: datetime | None = None
     business_date: date | None = None
+    oddities: Oddities = ()
 
     @property
     def stands(self) -> bool:
@@ -146,7 +163,10 @@ class AppointmentLookup:
 def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:
     """The appointment as JSON-ready values, keys in camelCase, moments in ISO 8601."""
     updated = appointment.vendor_updated_at
+    # Named for one of a series alone, so that every other record keeps its digest.
+    series = {"seriesId": appointment.series_id} if appointment.series_id else {}
     return {
+        **series,
         "appointmentId": appointment.appointment_id,
         "consultationId": appointment.consultation_id,
         "scheduledStart": appointment.scheduled_start.isoformat(),
@@ -199,4 +219,5 @@ def appointment_from_payload(payload: Mapping[str, Any]) -> PimsAppointment:
         notes=payload["notes"],
         kind=RecordKind(payload["kind"]),
         vendor_updated_at=datetime.fromisoformat(updated) if updated else None,
+        series_id=payload.get("seriesId"),
     )

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from pims_pipeline.domain.appointments import Patient, patient_payload
+from pims_pipeline.domain.oddities import Oddities
 
 PLAUSIBLE_RANGES: Mapping[str, tuple[float, float]] = {
     "temperature_c": (32.0, 43.0),
@@ -74,6 +75,7 @@ class PimsConsultation:
         soap_notes: Set when the notes carry SOAP headings.
         notes: The notes as plain text, whole.
         patient: As the medical record names it; carries the species a diary lacks.
+        oddities: Descriptive fields that could not be read; no part of the payload.
     """
 
     appointment_id: str
@@ -89,6 +91,7 @@ class PimsConsultation:
     discharge_instructions: str | None = None
     reason: str | None = None
     patient: Patient | None = None
+    oddities: Oddities = ()
 
 
 def celsius(value: float, unit: str | None) -> float:

@@ -36,6 +36,7 @@ class KnownRecord:
     """What the store knows of one vendor identity before the listing is applied.
 
     Attributes:
+        series_id: The vendor's identity, where it gave one to several appointments.
         digest: Of the landed payload; None when the visit was never landed.
         last_seen_at: When the latest listing that held it was fetched.
         missing_since: When the first complete listing without it was fetched.
@@ -44,12 +45,31 @@ class KnownRecord:
     """
 
     pims_id: str
+    series_id: str | None = None
     business_date: date | None = None
+    scheduled_start: datetime | None = None
     digest: str | None = None
     last_seen_at: datetime | None = None
     missing_since: datetime | None = None
     removed_at: datetime | None = None
     case: Case | None = None
+
+    @property
+    def vendor_identity(self) -> str:
+        """The identity by which the vendor knows it, alone or with others of its series."""
+        return self.series_id or self.pims_id
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """When it begins, as landed or as its case says; aware UTC."""
+        if self.scheduled_start is not None or self.case is None:
+            return self.scheduled_start
+        return self.case.scheduled_start
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether a listing or a look-up has found it to be gone from its date."""
+        return self.missing_since is not None or self.removed_at is not None
 
     def is_newer_than(self, moment: datetime) -> bool:
         """Whether something is known of it that a listing fetched at ``moment`` cannot know."""
@@ -189,11 +209,13 @@ def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[st
     if not snapshot.complete or snapshot.hides_identities:
         return []
     present = {appointment.appointment_id for appointment in snapshot.appointments}
-    present |= {record.pims_id for record in snapshot.quarantined if record.pims_id}
+    # An unreadable record of a series may be any of its occurrences.
+    unreadable = {record.pims_id for record in snapshot.quarantined if record.pims_id}
     return sorted(
         known.pims_id
         for known in existing.values()
         if known.pims_id not in present
+        and known.vendor_identity not in unreadable
         and known.digest is not None
         and known.business_date in snapshot.window
         and known.missing_since is None

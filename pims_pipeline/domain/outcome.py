@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.oddities import Oddities
 
 
 class SyncType(StrEnum):
@@ -99,6 +100,7 @@ class PhaseOutcome:
         deleted_case_ids: Cases retired, a part of the above.
         unknown_statuses: The vendor's words that no case status is known for.
         implausible_case_ids: Cases whose vitals no patient can have.
+        oddities: Descriptive fields of the vendor's that could not be read.
         hold_id: The hold that stopped deletions, if the deletion guard struck.
         hold_reason: Why it struck.
 
@@ -115,6 +117,7 @@ class PhaseOutcome:
     deleted_case_ids: tuple[UUID, ...] = ()
     unknown_statuses: tuple[str, ...] = ()
     implausible_case_ids: tuple[UUID, ...] = ()
+    oddities: Oddities = ()
     hold_id: UUID | None = None
     hold_reason: str | None = None
     counts: Counts = field(init=False)

@@ -59,6 +59,11 @@ class TrackedCase:
     missing_since: datetime | None = None
     removed_at: datetime | None = None
 
+    @property
+    def vendor_identity(self) -> str:
+        """The identity by which the vendor knows it, alone or with others of its series."""
+        return self.appointment.vendor_identity if self.appointment else self.case.pims_id
+
 
 class RetirementReason(StrEnum):
     """What the vendor said of a visit whose case is retired."""
@@ -129,11 +134,13 @@ def orphan_candidates(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple
         for appointment in snapshot.appointments
         if appointment.kind is RecordKind.APPOINTMENT
     }
-    present |= {record.pims_id for record in snapshot.quarantined if record.pims_id}
+    # An unreadable record of a series may be any of its occurrences.
+    unreadable = {record.pims_id for record in snapshot.quarantined if record.pims_id}
     return tuple(
         tracked
         for tracked in cases
         if tracked.case.pims_id not in present
+        and tracked.vendor_identity not in unreadable
         and not (tracked.last_seen_at and tracked.last_seen_at > snapshot.fetched_at)
     )
 
@@ -168,14 +175,16 @@ def plan_reconciliation(
             then, and no other case is retired; those approved still have to be missing.
     """
     candidates = orphan_candidates(cases, snapshot) if snapshot.complete else ()
+    answers = _own_answers(candidates, snapshot, lookups or {})
     retire: list[Retirement] = []
     follow: list[PimsAppointment] = []
     unconfirmed: list[TrackedCase] = []
     for tracked in candidates:
-        lookup = (lookups or {}).get(tracked.case.pims_id)
-        reason = _reason_to_retire(tracked, snapshot, policy, lookups)
+        lookup = answers.get(tracked.case.pims_id)
+        can_ask = lookups is not None and not _speaks_of_others(tracked, lookups, answers)
+        reason = _reason_to_retire(tracked, snapshot, policy, lookup, can_ask=can_ask)
         if approved is not None:
-            reason = _reason_if_approved(tracked, reason, approved, can_ask=lookups is not None)
+            reason = _reason_if_approved(tracked, reason, approved, can_ask=can_ask)
         if reason is not None:
             known_at = tracked.removed_at or snapshot.fetched_at
             gone_at = lookup.asked_at if lookup else known_at
@@ -210,6 +219,43 @@ def plan_reconciliation(
     )
 
 
+def _own_answers(
+    candidates: Iterable[TrackedCase],
+    snapshot: Snapshot,
+    lookups: Mapping[str, AppointmentLookup],
+) -> dict[str, AppointmentLookup]:
+    """By identity, the look-ups that speak of the very appointment that was asked about.
+
+    The occurrences of a series share the identity that is looked up. What the vendor says of
+    it goes for an occurrence when it names that one's start; that it knows the identity no
+    more goes for every occurrence, as long as the listing does not hold another one.
+    """
+    listed = {each.vendor_identity for each in snapshot.appointments}
+    own: dict[str, AppointmentLookup] = {}
+    for tracked in candidates:
+        lookup = lookups.get(tracked.case.pims_id)
+        if lookup is None:
+            continue
+        landed = tracked.appointment
+        if landed is not None and landed.series_id is not None:
+            is_gone = not lookup.found or (lookup.deleted and lookup.scheduled_start is None)
+            if is_gone and landed.series_id in listed:
+                continue
+            if not is_gone and lookup.scheduled_start != landed.scheduled_start:
+                continue
+        own[tracked.case.pims_id] = lookup
+    return own
+
+
+def _speaks_of_others(
+    tracked: TrackedCase,
+    lookups: Mapping[str, AppointmentLookup],
+    own: Mapping[str, AppointmentLookup],
+) -> bool:
+    """Whether the vendor did answer, but of other occurrences of the series alone."""
+    return tracked.case.pims_id in lookups and tracked.case.pims_id not in own
+
+
 def _reason_if_approved(
     tracked: TrackedCase,
     reason: RetirementReason | None,
@@ -233,15 +279,16 @@ def _reason_to_retire(
     tracked: TrackedCase,
     snapshot: Snapshot,
     policy: DeletionPolicy,
-    lookups: Mapping[str, AppointmentLookup] | None,
+    lookup: AppointmentLookup | None,
+    *,
+    can_ask: bool,
 ) -> RetirementReason | None:
-    lookup = (lookups or {}).get(tracked.case.pims_id)
     if lookup is not None:
         # The vendor's word of today outweighs what was found before.
         return _reason_in(lookup)
     if tracked.removed_at is not None:
         return RetirementReason.UNKNOWN_TO_VENDOR
-    if lookups is not None:
+    if can_ask:
         return None
     if tracked.appointment and tracked.appointment.kind is not RecordKind.APPOINTMENT:
         # A listing holds it, as something else: nothing about it is absent.
@@ -277,10 +324,11 @@ def _as_the_vendor_says(tracked: TrackedCase, lookup: AppointmentLookup) -> Pims
     landed = tracked.appointment
     if landed is None or lookup.scheduled_start is None or lookup.business_date is None:
         return None
+    length = landed.scheduled_end - landed.scheduled_start
     seen = replace(
         landed,
         scheduled_start=lookup.scheduled_start,
-        scheduled_end=lookup.scheduled_end or lookup.scheduled_start,
+        scheduled_end=lookup.scheduled_end or lookup.scheduled_start + length,
         business_date=lookup.business_date,
         status=lookup.status or landed.status,
     )

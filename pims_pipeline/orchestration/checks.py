@@ -171,14 +171,33 @@ def no_live_case_deleted(judged: Judged) -> Iterator[Finding]:
         yield Finding("soft-deleted cases whose visit stands", cases)
 
 
+def readable_fields(judged: Judged) -> Iterator[Finding]:
+    """Every field of the vendor's that describes a record could be read."""
+    if judged.audit is not None and judged.audit.oddities:
+        shown = [f"{odd.path} ({odd.json_type}): {odd.count}" for odd in judged.audit.oddities]
+        yield Finding(
+            "fields that were left out: path, JSON type, how often", shown, is_warning=True
+        )
+
+
 CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
     "appointments": (
         SyncType.INBOUND,
-        [(appointments_idempotent, True), (snapshot_complete, True), (known_statuses, False)],
+        [
+            (appointments_idempotent, True),
+            (snapshot_complete, True),
+            (known_statuses, False),
+            (readable_fields, False),
+        ],
     ),
     "consultations": (
         SyncType.CASES,
-        [(consultations_idempotent, True), (vitals_plausible, False), (enrichment_errors, True)],
+        [
+            (consultations_idempotent, True),
+            (vitals_plausible, False),
+            (enrichment_errors, True),
+            (readable_fields, False),
+        ],
     ),
     "reconciliation": (
         SyncType.RECONCILIATION,
@@ -186,6 +205,7 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
             (reconciliation_idempotent, True),
             (deletion_guard, True),
             (no_live_case_deleted, True),
+            (readable_fields, False),
         ],
     ),
 }

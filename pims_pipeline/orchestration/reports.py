@@ -110,6 +110,8 @@ def _metadata(outcome: PhaseOutcome, day: date) -> dict[str, dg.MetadataValue]:
         told["provenance"] = dg.MetadataValue.text(PROVENANCE)
     if outcome.deleted_case_ids and counts.deleted:
         told["window_deleted_case_ids"] = _ids(outcome.deleted_case_ids)
+    if unreadable := sum(odd.count for odd in outcome.oddities):
+        told["window_unreadable_fields"] = dg.MetadataValue.int(unreadable)
     if outcome.hold_id:
         told["hold_id"] = dg.MetadataValue.text(str(outcome.hold_id))
         told["hold_reason"] = dg.MetadataValue.text(str(outcome.hold_reason))

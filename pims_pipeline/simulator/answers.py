@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.types import Receive, Scope, Send
 
 from pims_pipeline.simulator.faults import STALLS, Fault, FaultKind
+from pims_pipeline.simulator.oddities import oddly_put
 from pims_pipeline.simulator.sessions import ExpiredMode
 
 _EXPIRED: dict[FaultKind, ExpiredMode] = {
@@ -61,7 +62,7 @@ def wrong_answer(fault: Fault) -> Response | None:
 
 
 def spoilt(fault: Fault | None, response: Response) -> Response:
-    """The right answer, broken off where the fault says so."""
+    """The right answer, broken off or put oddly where the fault says so."""
     body = bytes(response.body)
     if fault is None:
         return response
@@ -71,7 +72,7 @@ def spoilt(fault: Fault | None, response: Response) -> Response:
         return Response(body[: len(body) // 2], media_type=response.media_type)
     if fault.kind in STALLS:
         return StallingResponse(fault, body, response.media_type)
-    return response
+    return oddly_put(fault.kind, response)
 
 
 class CutOffResponse(Response):

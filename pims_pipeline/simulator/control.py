@@ -14,7 +14,14 @@ from pydantic.alias_generators import to_camel
 
 from pims_pipeline.simulator.clinics import ListingShape
 from pims_pipeline.simulator.diary import Booking
-from pims_pipeline.simulator.faults import RECORD_FAULTS, SESSION_FAULTS, Endpoint, Fault, FaultKind
+from pims_pipeline.simulator.faults import (
+    ODDITIES,
+    RECORD_FAULTS,
+    SESSION_FAULTS,
+    Endpoint,
+    Fault,
+    FaultKind,
+)
 from pims_pipeline.simulator.generation import Entry
 from pims_pipeline.simulator.login_pages import LoginPage
 from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
@@ -133,6 +140,12 @@ class PatientBody(_Body):
     name: str = Field(min_length=1)
 
 
+class SeriesBody(_Body):
+    """The record whose identity is shared."""
+
+    series_id: int
+
+
 class ExpireBody(_Body):
     """How the ended sessions' bearers are turned away."""
 
@@ -174,7 +187,7 @@ class FaultBody(_Body):
             raise ValueError("latency needs seconds")
         if self.kind in RECORD_FAULTS and self.endpoint not in {"any", "listing"}:
             raise ValueError(f"{self.kind} strikes the listing only")
-        if self.kind in SESSION_FAULTS and self.endpoint == "login":
+        if self.kind in SESSION_FAULTS | ODDITIES and self.endpoint == "login":
             raise ValueError(f"{self.kind} cannot strike the login")
         return self
 
@@ -296,6 +309,12 @@ async def notes(desk: DeskOf, entry_id: int, body: NotesBody) -> dict[str, Scala
 async def rename_patient(desk: DeskOf, entry_id: int, body: PatientBody) -> dict[str, Scalar]:
     """Correct the animal's name."""
     return truth(desk.diary.rename_patient(entry_id, body.name), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/series")
+async def join_series(desk: DeskOf, entry_id: int, body: SeriesBody) -> dict[str, Scalar]:
+    """List a record under another one's identity, as one of its series."""
+    return truth(desk.diary.join_series(entry_id, body.series_id), desk)
 
 
 @router.post("/clinics/{company_id}/sessions/expire")

@@ -186,6 +186,10 @@ class SimulatorControl:
         """Correct the animal's name on that record."""
         return self._edit(company_id, appointment_id, "patient", {"name": name})
 
+    def join_series(self, company_id: str, appointment_id: str, series_id: str) -> TrueAppointment:
+        """List a record under the identity of another one, as one of its series."""
+        return self._edit(company_id, appointment_id, "series", {"seriesId": series_id})
+
     def add_fault(
         self,
         kind: str,
@@ -231,7 +235,7 @@ class SimulatorControl:
         *,
         company_id: str | None = None,
         listing_shape: Literal["array", "appointments", "data", "events"] | None = None,
-        deleted_lookup: Literal["flag", "not_found", "null"] | None = None,
+        deleted_lookup: Literal["flag", "not_found", "null", "gone"] | None = None,
         expired_mode: Literal["redirect", "401", "html"] | None = None,
         login_page: str | None = None,
     ) -> None:

@@ -225,6 +225,10 @@ class Diary:
         patient = entry.patient or Patient(entry.id, name, "Canine", "Mixed Breed", 9.5)
         return self._put(replace(entry, patient=replace(patient, name=name), walk_in=False))
 
+    def join_series(self, entry_id: int, series_id: int) -> Entry:
+        """List a record under the identity of another one: they are a series then."""
+        return self._put(replace(self._appointment(entry_id), series_id=self.entry(series_id).id))
+
     def _appointment(self, entry_id: int) -> Entry:
         entry = self.entry(entry_id)
         if entry.kind != "appointment":

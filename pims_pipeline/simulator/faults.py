@@ -33,6 +33,10 @@ class FaultKind(StrEnum):
     RECORD_WITHOUT_ID = "record_without_id"
     RECORD_WITHOUT_START = "record_without_start"
     DROP_RECORD = "drop_record"
+    ZERO_IDS = "zero_ids"
+    ODD_BYTES = "odd_bytes"
+    JSON_AS_HTML = "json_as_html"
+    ODD_DESCRIPTIONS = "odd_descriptions"
 
 
 DELAYS = frozenset({FaultKind.LATENCY, FaultKind.HANG})
@@ -54,9 +58,13 @@ RECORD_FAULTS = frozenset(
         FaultKind.RECORD_WITHOUT_ID,
         FaultKind.RECORD_WITHOUT_START,
         FaultKind.DROP_RECORD,
+        FaultKind.ZERO_IDS,
     }
 )
 """Faults in the listing's records; they never touch another endpoint, and add up."""
+
+ODDITIES = frozenset({FaultKind.ODD_BYTES, FaultKind.JSON_AS_HTML, FaultKind.ODD_DESCRIPTIONS})
+"""Right answers that are put oddly; the login page, which is no JSON, never is."""
 
 
 @dataclass(slots=True)
@@ -84,7 +92,7 @@ class Fault:
         """Whether a request to ``endpoint`` for that clinic meets this fault."""
         if self.kind in RECORD_FAULTS and endpoint != "listing":
             return False
-        if self.kind in SESSION_FAULTS and endpoint == "login":
+        if self.kind in SESSION_FAULTS | ODDITIES and endpoint == "login":
             return False
         return self.endpoint in {None, endpoint} and self.company_id in {None, company_id}
 

@@ -67,6 +67,7 @@ class Entry:
         notes_written: Whether the consultation has a page yet.
         notes_html: What a person wrote over the generated notes, if anything.
         status_before: The status to come back to when a cancellation is undone.
+        series_id: Another record's identity, under which this one is listed.
     """
 
     id: int
@@ -92,6 +93,7 @@ class Entry:
     deleted: bool = False
     cancelled_reason: str | None = None
     status_before: str | None = None
+    series_id: int | None = None
 
 
 def seeded(*parts: object) -> random.Random:

@@ -30,6 +30,11 @@ LONGEST_LISTING_DAYS = 366
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
 _ID = re.compile(r"[0-9]{1,18}")
 
+_DECIDING = {
+    FaultKind.RECORD_WITHOUT_ID: ("id", "appointment_id"),
+    FaultKind.RECORD_WITHOUT_START: ("start",),
+}
+
 Answer = Callable[[Request, Desk, Struck], Response]
 
 
@@ -109,15 +114,22 @@ def _spoil_records(fault: Fault, records: list[str]) -> list[str]:
             return []
         case FaultKind.DUPLICATES:
             return [*records, *records[: max(1, len(records) // 2)]]
-        case FaultKind.RECORD_WITHOUT_ID:
-            return _without(records, "id", "appointment_id")
-        case FaultKind.RECORD_WITHOUT_START:
-            return _without(records, "start")
+        case FaultKind.RECORD_WITHOUT_ID | FaultKind.RECORD_WITHOUT_START:
+            return _without(records, *_DECIDING[fault.kind])
         case FaultKind.DROP_RECORD:
             left_out = fault.appointment_id
             return [text for text in records if _own_id(text) != left_out]
+        case FaultKind.ZERO_IDS:
+            return _with_zero_ids(records)
         case _:
             return records
+
+
+def _with_zero_ids(records: list[str]) -> list[str]:
+    """Every record by its ``id`` alone, and the first one twice more without any identity."""
+    by_id = [json.loads(text) | {"id": _own_id(text), "appointment_id": 0} for text in records]
+    nameless = [record | {"id": 0, "appointment_id": "0"} for record in by_id[:1]] * 2
+    return [json.dumps(record, ensure_ascii=False) for record in (*by_id, *nameless)]
 
 
 def _without(records: list[str], *names: str) -> list[str]:
@@ -154,6 +166,8 @@ def _appointment(request: Request, desk: Desk, _struck: Struck) -> Response:
         return _refused("Not found", 404)
     if entry.deleted and desk.deleted_lookup == "null":
         return JSONResponse({"appointment": None})
+    if entry.deleted and desk.deleted_lookup == "gone":
+        return _refused("Gone", 410)
     return JSONResponse(appointment_body(entry, desk.clinic.company_id))
 
 

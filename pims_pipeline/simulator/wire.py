@@ -15,8 +15,8 @@ from pims_pipeline.simulator.generation import Entry
 from pims_pipeline.simulator.visits import Visit, Vitals
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-DeletedLookup = Literal["flag", "not_found", "null"]
-"""How a look-up tells of a deleted record: ``deleted: true``, 404, or ``appointment: null``."""
+DeletedLookup = Literal["flag", "not_found", "null", "gone"]
+"""How a look-up shows a deleted record: ``deleted: true``, 404, ``appointment: null``, 410."""
 
 _TRUE: tuple[Json, ...] = (True, 1, "1")
 _FALSE: tuple[Json, ...] = (False, 0, "0")
@@ -112,14 +112,15 @@ def listing_record(entry: Entry, company_id: str) -> dict[str, Json]:
 
 def _listing_ids(entry: Entry, variant: int, *, as_text: bool) -> dict[str, Json]:
     """``appointment_id`` wins where it is: then ``id`` may be the calendar event's own number."""
-    own = _id(entry.id, as_text=as_text)
+    shown = entry.series_id or entry.id
+    own = _id(shown, as_text=as_text)
     if entry.kind != "appointment":
         return {"id": own, "appointment_id": None}
     if variant % 7 == 0:
         return {"id": own}
     if variant % 7 == 1:
         return {"id": f"event-{entry.id}", "appointment_id": own}
-    return {"id": own, "appointment_id": _id(entry.id, as_text=not as_text)}
+    return {"id": own, "appointment_id": _id(shown, as_text=not as_text)}
 
 
 def _listing_people(entry: Entry, *, as_text: bool) -> dict[str, Json]:

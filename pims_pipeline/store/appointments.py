@@ -22,14 +22,19 @@ from pims_pipeline.store.cases import load_cases
 def known_records(
     connection: Connection, clinic: Clinic, window: DateRange, pims_ids: Collection[str]
 ) -> dict[str, KnownRecord]:
-    """What is known of the given identities and of everything landed in the window."""
+    """What is known of the given identities and of everything landed in the window.
+
+    Of an identity that the vendor gave to several appointments: of all of them.
+    """
     landed = connection.execute(
         text(
             """
-            SELECT pims_id, business_date, digest, last_seen_at, missing_since, removed_at
+            SELECT pims_id, series_id, business_date, scheduled_start, digest, last_seen_at,
+                   missing_since, removed_at
             FROM pims_appointments
             WHERE clinic_id = :clinic_id AND provider_type = :provider_type
-              AND (business_date BETWEEN :start AND :end OR pims_id = ANY(:pims_ids))
+              AND (business_date BETWEEN :start AND :end OR pims_id = ANY(:pims_ids)
+                   OR series_id = ANY(:pims_ids))
             """
         ),
         {**_of(clinic), "start": window.start, "end": window.end, "pims_ids": list(pims_ids)},
@@ -38,7 +43,9 @@ def known_records(
     known = {
         row.pims_id: KnownRecord(
             pims_id=row.pims_id,
+            series_id=row.series_id,
             business_date=row.business_date,
+            scheduled_start=row.scheduled_start,
             digest=row.digest,
             last_seen_at=row.last_seen_at,
             missing_since=row.missing_since,
@@ -55,6 +62,7 @@ def known_records(
 
 _LANDING_COLUMNS: Columns = {
     "pims_id": ("text", attrgetter("appointment.appointment_id")),
+    "series_id": ("text", attrgetter("appointment.series_id")),
     "business_date": ("date", attrgetter("appointment.business_date")),
     "scheduled_start": ("timestamptz", attrgetter("appointment.scheduled_start")),
     "payload": ("text", attrgetter("payload")),
@@ -75,12 +83,14 @@ def land(
         connection,
         """
         INSERT INTO pims_appointments AS landed (
-            clinic_id, provider_type, pims_id, business_date, scheduled_start, payload, digest,
-            fetched_at, first_seen_at, last_seen_at, audit_id)
-        SELECT :clinic_id, :provider_type, r.pims_id, r.business_date, r.scheduled_start,
-               CAST(r.payload AS jsonb), r.digest, :fetched_at, :fetched_at, :fetched_at, :audit_id
+            clinic_id, provider_type, pims_id, series_id, business_date, scheduled_start,
+            payload, digest, fetched_at, first_seen_at, last_seen_at, audit_id)
+        SELECT :clinic_id, :provider_type, r.pims_id, r.series_id, r.business_date,
+               r.scheduled_start, CAST(r.payload AS jsonb), r.digest, :fetched_at,
+               :fetched_at, :fetched_at, :audit_id
         FROM {rows}
         ON CONFLICT (clinic_id, provider_type, pims_id) DO UPDATE SET
+            series_id = excluded.series_id,
             business_date = excluded.business_date,
             scheduled_start = excluded.scheduled_start,
             payload = excluded.payload,

@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.oddities import Oddities, oddities_from_payload, oddities_payload
 from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
 from pims_pipeline.store.leases import (
     RUN_LEASE,
@@ -51,6 +52,7 @@ class Audit:
         created_at: Aware UTC; when it started.
         updated_at: Aware UTC; when it last moved.
         duration_ms: None until it ended, and for ever if it was interrupted.
+        oddities: Descriptive fields of the vendor's that could not be read.
     """
 
     id: UUID
@@ -67,6 +69,7 @@ class Audit:
     created_at: datetime
     updated_at: datetime
     duration_ms: int | None
+    oddities: Oddities = ()
 
 
 @contextmanager
@@ -234,6 +237,7 @@ def finish_audit(
     fetched_at: datetime | None,
     now: datetime,
     error_message: str | None = None,
+    oddities: Oddities = (),
 ) -> None:
     """Record how the phase ended.
 
@@ -252,6 +256,7 @@ def finish_audit(
             error_message=error_message,
             updated_at=now,
             duration_ms=_milliseconds_until(now),
+            oddities=oddities_payload(oddities),
             **_columns_of(counts),
         )
     )
@@ -353,6 +358,7 @@ def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
         created_at=row.created_at,
         updated_at=row.updated_at,
         duration_ms=row.duration_ms,
+        oddities=oddities_from_payload(row.oddities),
     )
 
 

@@ -6,6 +6,7 @@ a status or type set by people survive it, also when they are changed while a sy
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from pims_pipeline.domain.appointments import appointment_from_payload
+from pims_pipeline.domain.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.domain.canonical import canonical_json
 from pims_pipeline.domain.cases import Case, CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -28,6 +29,17 @@ _CASE_COLUMNS = f"""
     c.id, c.pims_id, c.patient_name, c.patient_species, c.client_name, c.client_phone,
     c.scheduled_date, c.scheduled_start, c.scheduled_end, c.status, c.case_type,
     c.metadata -> 'appointment' AS facts, {SOFT_DELETED} AS soft_deleted"""
+
+# The appointment that was known before the others of its series came has no series of its own.
+_SERIES = """
+    coalesce(a.series_id, (
+        SELECT s.series_id FROM pims_appointments AS s
+        WHERE s.clinic_id = a.clinic_id AND s.provider_type = a.provider_type
+          AND s.series_id = a.pims_id LIMIT 1))"""
+
+
+def _landed(row: Row[Any]) -> PimsAppointment:
+    return replace(appointment_from_payload(row.payload), series_id=row.series_id)
 
 
 def _case(row: Row[Any]) -> Case:
@@ -139,7 +151,8 @@ def active_cases(connection: Connection, clinic: Clinic, window: DateRange) -> l
     rows = connection.execute(
         text(
             f"""
-            SELECT {_CASE_COLUMNS}, a.payload, a.last_seen_at, a.missing_since, a.removed_at
+            SELECT {_CASE_COLUMNS}, a.payload, {_SERIES} AS series_id,
+                   a.last_seen_at, a.missing_since, a.removed_at
             FROM cases AS c
             LEFT JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
@@ -153,7 +166,7 @@ def active_cases(connection: Connection, clinic: Clinic, window: DateRange) -> l
     return [
         TrackedCase(
             case=_case(row),
-            appointment=appointment_from_payload(row.payload) if row.payload else None,
+            appointment=_landed(row) if row.payload else None,
             last_seen_at=row.last_seen_at,
             missing_since=row.missing_since,
             removed_at=row.removed_at,
@@ -184,7 +197,7 @@ def enrichable_cases(
         text(
             f"""
             SELECT c.id, c.patient_species, c.metadata -> 'consultation' AS consultation,
-                   a.payload, a.fetched_at, a.consultation_checked_at,
+                   a.payload, {_SERIES} AS series_id, a.fetched_at, a.consultation_checked_at,
                    f.attempts, f.last_failed_at, f.next_retry_at
             FROM cases AS c
             JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
@@ -202,7 +215,7 @@ def enrichable_cases(
     return [
         EnrichableCase(
             case_id=row.id,
-            appointment=appointment_from_payload(row.payload),
+            appointment=_landed(row),
             landed_at=row.fetched_at,
             checked_at=row.consultation_checked_at,
             consultation=row.consultation,

@@ -36,7 +36,8 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "pims_appointments": {
             "clinic_id": _CLINIC,
             "provider_type": "Which vendor's system it comes from",
-            "pims_id": "The vendor's id of the appointment",
+            "pims_id": "The vendor's id of the appointment; of one of a series, with its start",
+            "series_id": "The vendor's id of the series, if it is one of several with that id",
             "business_date": "Its date in the clinic's own time zone",
             "scheduled_start": "When it begins",
             "payload": "The record as it was read; holds personal data",

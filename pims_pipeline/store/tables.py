@@ -235,6 +235,8 @@ case_sync_audits = Table(
     _number("cases_errored"),
     _number("cases_held"),
     _number("quarantined"),
+    # Fields that could not be read: paths, JSON types and counts, never what they held.
+    Column("oddities", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
     _words("error_message", nullable=True),
     _made_now("created_at"),
     _made_now("updated_at"),
@@ -270,6 +272,8 @@ pims_appointments = Table(
     _clinic_id(),
     _words("provider_type"),
     _words("pims_id"),
+    # The vendor's identity, where it gave one to several appointments.
+    _words("series_id", nullable=True),
     _day("business_date"),
     _moment("scheduled_start"),
     Column("payload", JSONB, nullable=False),
@@ -287,6 +291,13 @@ pims_appointments = Table(
     _audit_id(),
     PrimaryKeyConstraint("clinic_id", "provider_type", "pims_id"),
     Index(None, "clinic_id", "provider_type", "business_date"),
+    Index(
+        "ix_pims_appointments_series",
+        "clinic_id",
+        "provider_type",
+        "series_id",
+        postgresql_where=text("series_id IS NOT NULL"),
+    ),
     postgresql_with=_HOT,
 )
 

@@ -22,6 +22,7 @@ from pims_pipeline.domain.enrichment import (
     plan_consultations,
     plan_enrichment,
 )
+from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
 from pims_pipeline.providers.port import TimeLimitReached
 from pims_pipeline.store.appointments import mark_checked
@@ -127,6 +128,9 @@ def _finish(
         by_date=_counts(due, plan, failed),
         changed_case_ids=tuple(write.case.case_id for write in plan.writes),
         implausible_case_ids=tuple(sorted(plan.implausible)),
+        oddities=combined(
+            odd for each in fetched if each.consultation for odd in each.consultation.oddities
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """Phase 1's shell: fetch the diary, plan, land it and upsert cases in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -11,14 +11,15 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.cases import CaseEvent, EventKind, case_id_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
-from pims_pipeline.providers.port import ContractViolation
-from pims_pipeline.store.appointments import known_records, land, mark_missing, mark_seen
+from pims_pipeline.domain.series import recognized, unsettled_dates
+from pims_pipeline.store.appointments import land, mark_missing, mark_seen
 from pims_pipeline.store.cases import load_cases, write_cases
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.listing import known_of, settled, whole_listing
 from pims_pipeline.sync.phase import Phase, audited
 from pims_pipeline.sync.session import ProviderSession
 
@@ -33,11 +34,32 @@ def sync_appointments(
     """
     with audited(context, clinic, SyncType.INBOUND, window) as phase:
         snapshot = whole_listing(clinic, window, session)
-        return phase.apply(partial(_apply, phase=phase, snapshot=snapshot))
+        outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
+        if outcome is None:
+            # Rare, and asked outside the transaction: nobody waits for a vendor.
+            snapshot = settled(context, clinic, snapshot, session)
+            outcome = phase.apply(partial(_apply, phase=phase, snapshot=snapshot))
+        return outcome
+
+
+def _apply_if_settled(
+    connection: Connection, phase: Phase, snapshot: Snapshot
+) -> PhaseOutcome | None:
+    """None, and nothing written, where only a further listing shows what the listing means."""
+    known = known_of(connection, phase.clinic, snapshot)
+    if unsettled_dates(snapshot, known):
+        return None
+    return _write(connection, phase, snapshot, known)
 
 
 def _apply(connection: Connection, phase: Phase, snapshot: Snapshot) -> PhaseOutcome:
-    plan = apply_snapshot(connection, phase, snapshot)
+    return _write(connection, phase, snapshot, known_of(connection, phase.clinic, snapshot))
+
+
+def _write(
+    connection: Connection, phase: Phase, snapshot: Snapshot, known: Mapping[str, KnownRecord]
+) -> PhaseOutcome:
+    plan = apply_snapshot(connection, phase, snapshot, known)
     record_quarantine(connection, phase, snapshot)
     return phase.finish(
         connection,
@@ -45,29 +67,16 @@ def _apply(connection: Connection, phase: Phase, snapshot: Snapshot) -> PhaseOut
         fetched_at=snapshot.fetched_at,
         changed_case_ids=tuple(write.case_id for write in plan.case_writes),
         unknown_statuses=plan.unknown_statuses,
+        oddities=snapshot.oddities,
     )
 
 
-def whole_listing(clinic: Clinic, window: DateRange, session: ProviderSession) -> Snapshot:
-    """The vendor's diary of the window.
-
-    Raises:
-        ContractViolation: If the listing is not provably complete: an absence in it would
-            mean nothing.
-    """
-    snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
-    if not snapshot.complete:
-        raise ContractViolation(
-            f"asked {clinic.provider_type} for the diary of {clinic.slug}, {window}; the listing "
-            "that came back is not complete, so nothing was changed; try again later"
-        )
-    return snapshot
-
-
-def apply_snapshot(connection: Connection, phase: Phase, snapshot: Snapshot) -> InboundPlan:
-    """Plan against what is stored, write the plan, and give it."""
+def apply_snapshot(
+    connection: Connection, phase: Phase, snapshot: Snapshot, known: Mapping[str, KnownRecord]
+) -> InboundPlan:
+    """Plan against what is known (see ``known_of``), write the plan, and give it."""
     clinic = phase.clinic
-    plan = _plan(connection, clinic, snapshot)
+    plan = _plan(connection, clinic, recognized(snapshot, known, clinic.zone), known)
     landed = {landing.appointment.appointment_id for landing in plan.landings}
     land(
         connection,
@@ -91,9 +100,9 @@ def apply_snapshot(connection: Connection, phase: Phase, snapshot: Snapshot) -> 
     return plan
 
 
-def _plan(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> InboundPlan:
-    ids = [appointment.appointment_id for appointment in snapshot.appointments]
-    known = known_records(connection, clinic, snapshot.window, ids)
+def _plan(
+    connection: Connection, clinic: Clinic, snapshot: Snapshot, known: Mapping[str, KnownRecord]
+) -> InboundPlan:
     plan = partial(plan_inbound, snapshot=snapshot, identify=case_identity(clinic))
     planned = plan(known)
     # People may edit a case between our reading and our writing. The cases about to be

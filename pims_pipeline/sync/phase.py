@@ -129,6 +129,7 @@ class Phase:
             status=outcome.status,
             counts=outcome.counts,
             fetched_at=fetched_at,
+            oddities=outcome.oddities,
             now=self.now(),
         )
         return outcome

@@ -17,6 +17,7 @@ from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.inbound import plan_inbound
+from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
 from pims_pipeline.domain.reconciliation import (
     ReconciliationPlan,
@@ -26,9 +27,10 @@ from pims_pipeline.domain.reconciliation import (
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.series import recognized
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import (
-    known_records,
     mark_missing,
     mark_removed,
     mark_seen,
@@ -47,11 +49,14 @@ from pims_pipeline.store.holds import (
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
-from pims_pipeline.sync.inbound import apply_snapshot, case_identity, whole_listing
+from pims_pipeline.sync.inbound import apply_snapshot, case_identity
+from pims_pipeline.sync.listing import known_of, settled, whole_listing
 from pims_pipeline.sync.phase import Phase, audited
 from pims_pipeline.sync.session import ProviderSession
 
 LOOKUP_WORKERS = 5
+_SEVERAL = 3
+"""From how many look-ups on it is the vendor's interface that has changed, if all are odd."""
 log = get_logger(__name__)
 
 
@@ -89,7 +94,9 @@ def reconcile_cases(
         if approval is not None:
             in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)
-        snapshot = landed or whole_listing(clinic, window, session)
+        snapshot = landed or settled(
+            context, clinic, whole_listing(clinic, window, session), session
+        )
         tracked = in_transaction(
             context.engine, partial(active_cases, clinic=clinic, window=window)
         )
@@ -107,7 +114,7 @@ def _apply(
     approval: Approval | None,
 ) -> PhaseOutcome:
     hold = _held_here(connection, phase, approval) if approval else None
-    _note_presence(connection, phase, snapshot)
+    snapshot = _note_presence(connection, phase, snapshot)
     tracked = active_cases(connection, phase.clinic, phase.window)
     plan = plan_reconciliation(
         tracked,
@@ -135,6 +142,12 @@ def _apply(
         deleted_case_ids=retired,
         hold_id=None if approval else _hold(connection, phase, plan),
         hold_reason=plan.hold.value if plan.hold else None,
+        oddities=combined(
+            (
+                *snapshot.oddities,
+                *(odd for each in (lookups or {}).values() for odd in each.oddities),
+            )
+        ),
     )
 
 
@@ -204,7 +217,9 @@ def _look_up_missing(
     """What the vendor says of each missing visit; None when it cannot be asked.
 
     Raises:
-        TransientError, ContractViolation: If it answered for none of them.
+        TransientError: If none of them could be asked about.
+        ContractViolation: If it answered for none of several as it promises. One or two
+            odd responses are those appointments' own: their cases wait.
     """
     candidates = orphan_candidates(tracked, snapshot)
     if not candidates or (not approved and must_hold_unseen(tracked, snapshot)):
@@ -223,25 +238,27 @@ def _look_up_missing(
         else:
             failure = answer
         phase.progress(done, len(candidates))
-    if failure is not None and not lookups:
+    too_few_to_tell = isinstance(failure, ContractViolation) and len(candidates) < _SEVERAL
+    if failure is not None and not lookups and not too_few_to_tell:
         raise failure
     return lookups
 
 
-def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> None:
-    """Remember what the listing held and what it lacked.
+def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> Snapshot:
+    """Remember what the listing held and what it lacked; gives it with the known identities.
 
     What its records say is landed by phase 1, and so is the return of a visit whose case
     was retired: the case and the mark of its visit's removal must go together.
     """
     clinic = phase.clinic
-    ids = [appointment.appointment_id for appointment in snapshot.appointments]
-    known = known_records(connection, clinic, snapshot.window, ids)
+    known = known_of(connection, clinic, snapshot)
+    snapshot = recognized(snapshot, known, clinic.zone)
     plan = plan_inbound(known, snapshot, identify=case_identity(clinic))
     returning = {each.pims_id for each in plan.case_writes if each.kind is EventKind.RESTORED}
     staying = [pims_id for pims_id in plan.sightings if pims_id not in returning]
     mark_seen(connection, clinic, staying, snapshot.fetched_at)
     mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
+    return snapshot
 
 
 def _retire(
@@ -294,7 +311,8 @@ def _follow(
             fetched_at=lookups[appointment.appointment_id].asked_at,
             complete=False,
         )
-        plan = apply_snapshot(connection, phase, seen)
+        known = known_of(connection, phase.clinic, seen)
+        plan = apply_snapshot(connection, phase, seen, known)
         changed.extend(write.case_id for write in plan.case_writes)
     return tuple(changed)
 

@@ -78,7 +78,9 @@ class MemoryStore:
             return KnownRecord(pims_id=pims_id, case=case)
         return KnownRecord(
             pims_id=pims_id,
+            series_id=row.appointment.series_id,
             business_date=row.appointment.business_date,
+            scheduled_start=row.appointment.scheduled_start,
             digest=row.digest,
             last_seen_at=row.last_seen_at,
             missing_since=row.missing_since,

@@ -518,3 +518,72 @@ def test_planning_after_applying_is_empty(
     store.apply_reconciliation(plan, WEEK, EIGHT + 61 * MINUTE)
     assert store.plan_reconciliation(snapshot, policy, lookups).is_empty
     assert store.plan(snapshot).is_empty
+
+
+# The occurrences of a series share the identity that is looked up
+
+
+def occurrence(day: int) -> PimsAppointment:
+    booked = visit(f"s@{visit('s', day).scheduled_start:%Y-%m-%dT%H:%M}", day)
+    return replace(booked, series_id="s")
+
+
+def series_plan(
+    lookup_says: dict[str, Any], *left: PimsAppointment, gone: PimsAppointment, at: int = 60
+) -> tuple[MemoryStore, ReconciliationPlan]:
+    """The plan when ``gone`` is missing, and the series was looked up."""
+    store = store_of(gone, *left)
+    store.receive(listing(*left, at=30))
+    said = {gone.appointment_id: lookup(gone.appointment_id, **lookup_says)}
+    return store, store.plan_reconciliation(listing(*left, at=at), POLICY, said)
+
+
+def said_of(appointment: PimsAppointment, **more: Any) -> dict[str, Any]:
+    return {
+        "scheduled_start": appointment.scheduled_start,
+        "business_date": appointment.business_date,
+        **more,
+    }
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_look_up_that_speaks_of_another_occurrence_is_no_evidence(*, deleted: bool) -> None:
+    first, second = occurrence(0), occurrence(1)
+    says = said_of(first, deleted=deleted)
+    store, plan = series_plan(says, first, gone=second, at=40)
+    assert (retired(plan), plan.follow) == ({}, ())
+    assert plan.unconfirmed == ids(store, second.appointment_id)
+    _, later = series_plan(says, first, gone=second, at=60)
+    assert retired(later) == {second.appointment_id: RetirementReason.ABSENT_TWICE}
+
+
+def test_a_look_up_that_names_the_occurrences_start_is_about_it() -> None:
+    first, second = occurrence(0), occurrence(1)
+    _, stands = series_plan(said_of(second), first, gone=second)
+    assert (retired(stands), stands.unconfirmed) == ({}, ())
+    _, plan = series_plan(said_of(second, deleted=True), first, gone=second, at=31)
+    assert retired(plan) == {second.appointment_id: RetirementReason.DELETED_BY_VENDOR}
+
+
+def test_a_series_that_the_vendor_does_not_know_is_gone_unless_it_is_listed() -> None:
+    first, second = occurrence(0), occurrence(1)
+    other = visit("other")
+    _, plan = series_plan({"found": False}, other, gone=second, at=31)
+    assert retired(plan) == {second.appointment_id: RetirementReason.UNKNOWN_TO_VENDOR}
+    _, listed = series_plan({"found": False}, first, gone=second, at=31)
+    assert retired(listed) == {}
+
+
+def test_an_unreadable_record_of_a_series_may_be_any_of_its_occurrences() -> None:
+    first, second = occurrence(0), occurrence(1)
+    store = store_of(first, second)
+    snapshot = listing(first, quarantined=(unreadable("s"),))
+    assert store.plan(snapshot).missing == ()
+    assert store.plan_reconciliation(snapshot, POLICY, {}).unconfirmed == ()
+
+
+def test_a_looked_up_visit_without_an_end_keeps_its_length() -> None:
+    store = store_of(visit("a"), visit("b"))
+    moved = lookup("a", scheduled_start=EIGHT, business_date=EIGHT.date(), scheduled_end=None)
+    plan = store.plan_reconciliation(listing(visit("b")), POLICY, {"a": moved})
+    assert [each.scheduled_end for each in plan.follow] == [EIGHT + 30 * MINUTE]

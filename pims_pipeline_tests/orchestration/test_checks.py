@@ -89,6 +89,19 @@ def test_a_status_without_a_meaning_is_named(house: House) -> None:
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
 
 
+def test_a_field_that_was_left_out_is_named_with_its_type_and_never_its_value(
+    house: House, run_id: str
+) -> None:
+    house.run(
+        "UPDATE case_sync_audits SET oddities = "
+        """'[{"path": "listing.provider", "type": "array", "count": 3}]' """
+        "WHERE sync_type = 'inbound'"
+    )
+    (finding,) = judge(house, "readable_fields", run_id)
+    assert finding.items == ["listing.provider (array): 3"]
+    assert finding.is_warning
+
+
 def test_a_visit_that_was_never_asked_about_is_still_due(house: House, run_id: str) -> None:
     house.run(
         "UPDATE pims_appointments SET consultation_checked_at = NULL WHERE pims_id = :id",
@@ -203,6 +216,6 @@ def test_what_fails_a_check_of_appointments_stops_that_clinic_alone(house: House
 
 
 def test_blocking_is_what_does_not_merely_warn() -> None:
-    warnings = {checks.known_statuses, checks.vitals_plausible}
+    warnings = {checks.known_statuses, checks.vitals_plausible, checks.readable_fields}
     judges = [each for _, found in CHECKS.values() for each in found]
     assert {judge for judge, blocking in judges if not blocking} == warnings

@@ -67,6 +67,7 @@ class Harness(Protocol):
     def break_down(self, endpoint: str) -> None: ...
     def break_promise(self, endpoint: str) -> None: ...
     def stall(self, endpoint: str, request_timeout: float = 600.0) -> None: ...
+    def answer_oddly(self, how: str) -> None: ...
     def requests(self, endpoint: str) -> int: ...
 
 
@@ -120,6 +121,9 @@ class FakeHarness:
     def stall(self, endpoint: str, request_timeout: float = 600.0) -> None:
         self.vendor.request_timeout = request_timeout
         self.vendor.hanging.add(endpoint)  # type: ignore[arg-type] # a name from ENDPOINTS
+
+    def answer_oddly(self, how: str) -> None:
+        """A vendor without a wire has nothing odd on it."""
 
     def requests(self, endpoint: str) -> int:
         counts = {
@@ -190,6 +194,9 @@ class SimulatorHarness:
     def stall(self, endpoint: str, request_timeout: float = 600.0) -> None:
         self._request_timeout = request_timeout
         self._fault("drip", endpoint, times=None)
+
+    def answer_oddly(self, how: str) -> None:
+        self._control.add_fault(how, times=None)
 
     def requests(self, endpoint: str) -> int:
         name = "login_page" if endpoint == "login" else self._name(endpoint)
@@ -509,6 +516,27 @@ def test_a_login_that_stalls_ends_when_the_run_stops(harness: Harness) -> None:
         lambda: harness.requests("login") > 0,
     )
     assert isinstance(ended, RunStopped)
+
+
+@pytest.mark.parametrize(
+    "how", ["zero_ids", "odd_bytes", "json_as_html", "odd_descriptions", "duplicates"]
+)
+def test_what_is_put_oddly_costs_no_appointment_and_no_consultation(
+    harness: Harness, how: str
+) -> None:
+    provider = harness.warm_provider()
+    visit = finished_visit(harness, provider)
+    before = {name: each.scheduled_start for name, each in listed(provider).items()}
+    harness.answer_oddly(how)
+    snapshot = provider.fetch_appointments(WINDOW)
+    after = {each.appointment_id: each.scheduled_start for each in snapshot.appointments}
+    assert after == before
+    keys = [record.record_key for record in snapshot.quarantined]
+    assert len(set(keys)) == len(keys)
+    consultation = provider.fetch_consultation(visit)
+    assert consultation is not None
+    assert "Well again." in (consultation.notes or "")
+    assert provider.lookup_appointment(visit.appointment_id).stands
 
 
 def test_several_threads_share_one_provider(harness: Harness) -> None:

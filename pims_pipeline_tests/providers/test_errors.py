@@ -171,12 +171,12 @@ def test_a_session_that_really_ended_is_known_in_each_way(
             ask(warm_provider, endpoint, visit)
 
 
-@pytest.mark.parametrize("how", ["flag", "not_found", "null"])
+@pytest.mark.parametrize("how", ["flag", "not_found", "null", "gone"])
 def test_a_deleted_visit_does_not_stand_however_the_vendor_says_so(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     visit: PimsAppointment,
-    how: Literal["flag", "not_found", "null"],
+    how: Literal["flag", "not_found", "null", "gone"],
 ) -> None:
     control.settings(deleted_lookup=how)
     control.delete(CLINIC.company_id, visit.appointment_id)

@@ -1,6 +1,7 @@
 """The vendor's answers as domain values, field by field. All records are made up."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ import pytest
 from pims_pipeline.domain.appointments import PimsAppointment, RecordKind, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.oddities import FieldOddity
 from pims_pipeline.providers.idexx_neo.parsing import (
     parse_consultation,
     parse_listing,
@@ -106,13 +108,13 @@ def test_the_most_telling_status_wins(fields: dict[str, Json], status: str) -> N
     assert only(record(**fields)).status == status
 
 
-@pytest.mark.parametrize("yes", [True, 1, "1", "true", "True", 1.0])
+@pytest.mark.parametrize("yes", [True, 1, "1", "true", "True", 1.0, "Y", "yes", " ON ", "t"])
 def test_a_flag_is_set_in_every_shape(yes: Json) -> None:
     assert only(record(is_block=yes)).kind is RecordKind.BLOCK
     assert only(record(is_roster=yes)).kind is RecordKind.ROSTER
 
 
-@pytest.mark.parametrize("no", [False, 0, "0", "false", "", None])
+@pytest.mark.parametrize("no", [False, 0, "0", "false", "", None, "N", "no", "Off", "f", [], {}])
 def test_a_flag_is_clear_in_every_shape(no: Json) -> None:
     assert only(record(is_block=no, is_roster=no)).kind is RecordKind.APPOINTMENT
 
@@ -142,10 +144,39 @@ def test_a_time_with_an_offset_is_taken_at_its_word() -> None:
     assert found.scheduled_start == datetime(2026, 3, 4, 15, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("end", [None, "", "soon", "2026-03-04 08:00:00", 5, "2026-02-31 09:00:00"])
-def test_a_visit_without_a_sound_end_ends_when_it_starts(end: Json) -> None:
-    found = only(record(end=end))
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        (None, "null"),
+        ("", "string"),
+        ("soon", "string"),
+        ("2026-03-04 08:00:00", "string"),
+        ("2026-03-04 09:00:00", "string"),
+        ("0000-00-00 00:00:00", "string"),
+        ("2026-02-31 09:00:00", "string"),
+        ("9999-12-31 24:00:00", "string"),
+        (5, "number"),
+        ([], "array"),
+    ],
+)
+def test_a_visit_without_a_sound_end_ends_when_it_starts_and_is_reported(
+    end: Json, kind: str
+) -> None:
+    snapshot = listing(record(end=end))
+    (found,) = snapshot.appointments
     assert found.scheduled_end == found.scheduled_start
+    assert snapshot.oddities == (FieldOddity("listing.end", kind, 1),)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["2026-03-04 24:00:00", "2026-03-04T24:00", "2026-03-05 00:00:00", "2026-03-04T24:00:00-05:00"],
+)
+def test_an_end_at_24_hours_is_the_next_days_midnight(end: str) -> None:
+    snapshot = listing(record(start="2026-03-04 23:00:00", end=end))
+    (found,) = snapshot.appointments
+    assert found.scheduled_end == datetime(2026, 3, 5, 5, tzinfo=UTC)
+    assert snapshot.oddities == ()
 
 
 def test_people_and_places_are_read() -> None:
@@ -204,9 +235,12 @@ def test_names_in_any_script_survive() -> None:
         ({"start": None}, "field 'start' is missing"),
         ({"start": "Bella at nine"}, "field 'start' is not a date and time (YYYY-MM-DD HH:MM:SS)"),
         ({"start": "2026-02-30 09:00:00"}, "field 'start' is not a date and time that exists"),
+        ({"start": "2026-03-04 24:00:00"}, "field 'start' is not a date and time that exists"),
+        ({"start": "0000-00-00 00:00:00"}, "field 'start' is not a date and time that exists"),
+        ({"start": []}, "field 'start' is not a date and time (YYYY-MM-DD HH:MM:SS)"),
         ({"is_block": "Bella"}, "field 'is_block' is not a yes-or-no value"),
-        ({"reason": ["Bella"]}, "field 'reason' is neither text nor a number"),
-        ({"patient_id": {"name": "Bella"}}, "field 'patient_id' is an object, not an identity"),
+        ({"is_roster": 2}, "field 'is_roster' is not a yes-or-no value"),
+        ({"is_block": True, "is_roster": ["Bella"]}, "field 'is_roster' is not a yes-or-no value"),
     ],
 )
 def test_an_unreadable_record_is_quarantined_without_its_content(
@@ -220,7 +254,40 @@ def test_an_unreadable_record_is_quarantined_without_its_content(
     assert not snapshot.hides_identities
 
 
-@pytest.mark.parametrize("nameless", [{"id": None}, {"id": ""}, {"id": True}, {"id": "9" * 200}])
+NO_IDENTITY: list[Json] = [None, 0, 0.0, "0", "", " \t", " 0 ", False, [], {}]
+
+
+@pytest.mark.parametrize("none", NO_IDENTITY)
+def test_id_stands_in_for_an_appointment_id_that_names_nothing(none: Json) -> None:
+    found = listing(*(record(id=number, appointment_id=none) for number in (1001, 1002, 1003)))
+    assert [each.appointment_id for each in found.appointments] == ["1001", "1002", "1003"]
+
+
+@pytest.mark.parametrize("none", NO_IDENTITY)
+def test_what_names_nothing_is_no_identity_in_any_field(none: Json) -> None:
+    found = only(record(consultation_id=none, patient_id=none, client_id=none))
+    assert (found.consultation_id, found.patient.id, found.client.id) == (None, None, None)
+
+
+@pytest.mark.parametrize("same", [7, 7.0, "7", " 7 "])
+def test_identities_of_patients_are_the_same_in_listing_and_consultation(same: Json) -> None:
+    page = consultation(patient={"id": same})
+    assert page.patient is not None
+    assert (only(record(patient_id=same)).patient.id, page.patient.id) == ("7", "7")
+
+
+@pytest.mark.parametrize(
+    "nameless",
+    [
+        *({"id": none} for none in NO_IDENTITY),
+        {"id": True},
+        {"id": "9" * 200},
+        {"id": [7]},
+        {"id": {"name": "7"}},
+        {"id": "7@2026-03-04T09:00"},
+        {"appointment_id": True},
+    ],
+)
 def test_a_record_without_identity_is_known_by_its_digest(nameless: dict[str, Json]) -> None:
     first, again = listing(record(**nameless)), listing(record(**nameless))
     (quarantined,) = first.quarantined
@@ -241,8 +308,10 @@ def test_an_unreadable_record_of_another_date_is_not_this_windows() -> None:
     assert snapshot.quarantined == ()
 
 
-def test_the_same_unreadable_record_is_quarantined_once() -> None:
-    assert len(listing(record(id=None), record(id=None)).quarantined) == 1
+def test_records_without_identity_are_quarantined_one_by_one_however_alike() -> None:
+    first, second = listing(record(id=0), record(id=0)).quarantined
+    assert (first.pims_id, second.pims_id) == (None, None)
+    assert first.record_key != second.record_key
 
 
 def test_records_outside_the_window_are_left_out() -> None:
@@ -271,12 +340,83 @@ def test_of_two_records_with_one_identity_the_latest_wins(
     assert found.reason == kept
 
 
-def test_a_visit_moved_out_while_the_listing_ran_does_not_stay_by_its_older_copy() -> None:
+def test_one_identity_with_two_starts_is_two_appointments() -> None:
     snapshot = listing(
-        record(last_updated_at="2026-03-01 10:00:00"),
-        record(start="2026-03-09 09:00:00", last_updated_at="2026-03-02 10:00:00"),
+        record(patient_name="first"), record(start="2026-03-04 11:00:00", patient_name="second")
     )
-    assert snapshot.appointments == ()
+    assert [(each.appointment_id, each.series_id) for each in snapshot.appointments] == [
+        ("7@2026-03-04T09:00", "7"),
+        ("7@2026-03-04T11:00", "7"),
+    ]
+
+
+def test_a_series_shows_also_by_an_occurrence_outside_the_window() -> None:
+    snapshot = listing(record(), record(start="2026-03-09 09:00:00"))
+    assert [each.appointment_id for each in snapshot.appointments] == ["7@2026-03-04T09:00"]
+    assert snapshot.elsewhere == (("7", datetime(2026, 3, 9, 13, tzinfo=UTC)),)
+
+
+def test_of_an_hour_that_the_clocks_repeat_both_readings_are_occurrences() -> None:
+    day = date(2026, 11, 1)
+    snapshot = listing(
+        record(start="2026-11-01T01:30:00-04:00"),
+        record(start="2026-11-01T01:30:00-05:00"),
+        window=DateRange(day, day),
+    )
+    assert [each.appointment_id for each in snapshot.appointments] == [
+        "7@2026-11-01T01:30",
+        "7@2026-11-01T01:30-05:00",
+    ]
+
+
+def test_a_listing_may_be_in_camel_case_with_iso_times() -> None:
+    found = only(
+        {
+            "appointmentId": 0,
+            "id": "9",
+            "start": "2026-03-04T09:00:00",
+            "end": "2026-03-04T09:30:00",
+            "patientId": 3,
+            "patientName": "Bella",
+            "firstName": "Ana",
+            "lastName": "Ruiz",
+            "status": "In Progress",
+            "confirmedStatus": "confirmed",
+            "isBlock": False,
+            "consultationId": 55,
+            "lastUpdatedAt": "2026-03-03T10:00:00",
+        }
+    )
+    assert (found.appointment_id, found.consultation_id, found.status) == ("9", "55", "In Progress")
+    assert (found.patient.id, found.patient.name, found.client.name) == ("3", "Bella", "Ana Ruiz")
+    assert found.scheduled_end == datetime(2026, 3, 4, 14, 30, tzinfo=UTC)
+    assert found.vendor_updated_at == datetime(2026, 3, 3, 15, tzinfo=UTC)
+    assert only({"isBlock": "Y", "id": 1, "start": "2026-03-04T09:00"}).kind is RecordKind.BLOCK
+
+
+def test_a_list_with_gaps_is_a_list() -> None:
+    snapshot = parse_listing(
+        json.dumps({"data": {"10": record(id=3), "2": record(id=2), "0": record(id=1)}}),
+        window=WINDOW,
+        zone=NEW_YORK,
+        fetched_at=FETCHED_AT,
+    )
+    assert [found.appointment_id for found in snapshot.appointments] == ["1", "2", "3"]
+
+
+def test_what_is_odd_is_counted_by_path_and_type_for_the_records_that_are_kept() -> None:
+    snapshot = listing(
+        record(id=1, provider=[], phone_number={}, arrival_date_time="0000-00-00 00:00:00"),
+        record(id=2, provider=["Bella"], phone_number="555"),
+        record(id=3, start="2026-03-05 09:00:00", provider=[]),
+        record(id=4, start=[], provider=[]),
+    )
+    assert [each.appointment_id for each in snapshot.appointments] == ["1", "2"]
+    assert snapshot.oddities == (
+        FieldOddity("listing.phone_number", "object", 1),
+        FieldOddity("listing.provider", "array", 2),
+    )
+    assert "Bella" not in repr(snapshot.oddities)
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -323,6 +463,36 @@ def test_a_look_up_tells_of_deletion() -> None:
     assert (found.found, found.deleted, found.stands) == (True, True, False)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"startAtLocal": "0000-00-00 00:00:00"},
+        {"startAtLocal": "soon", "endAtLocal": [], "status": {}},
+        {"startAtLocal": [], "block": "perhaps"},
+        {"id": 0},
+        {"id": None, "status": None},
+    ],
+)
+def test_a_mark_of_deletion_counts_whatever_else_is_odd(odd: dict[str, Json]) -> None:
+    body = lookup_body(deleted=True, **odd)
+    found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
+    assert (found.found, found.deleted, found.stands) == (True, True, False)
+
+
+def test_a_look_up_of_what_was_cancelled_and_kept_stands() -> None:
+    body = lookup_body(status="Cancelled", cancelledReason="Owner cancelled by phone")
+    found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
+    assert (found.stands, found.status) == (True, "Cancelled")
+
+
+@pytest.mark.parametrize("end", ["0000-00-00 00:00:00", "2026-03-04 09:00:00", [], False])
+def test_a_looked_up_end_that_cannot_be_read_is_none_and_counted(end: Json) -> None:
+    body = lookup_body(endAtLocal=end)
+    found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
+    assert (found.stands, found.scheduled_end) == (True, None)
+    assert [odd.path for odd in found.oddities] == ["appointment.endAtLocal"]
+
+
 def test_a_look_up_of_nothing_is_not_found() -> None:
     body = b'{"appointment": null}'
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
@@ -341,6 +511,12 @@ def test_a_look_up_of_nothing_is_not_found() -> None:
         lookup_body(id=8),
         lookup_body(startAtLocal="soon"),
         lookup_body(deleted="perhaps"),
+        lookup_body(block="perhaps"),
+        lookup_body(id=0),
+        lookup_body(id=8, deleted=True),
+        b'{"appointment": ""}',
+        b'{"appointment": 0}',
+        b"<html><h1>Not found</h1></html>",
     ],
 )
 def test_an_odd_look_up_concludes_nothing(body: bytes | str) -> None:
@@ -364,7 +540,9 @@ def consultation(
         "consultation": {"id": 55, "status": "Finalized", **(consultation_fields or {})},
         **parts,
     }
-    return parse_consultation(json.dumps(body), appointment=VISIT)
+    found = parse_consultation(json.dumps(body), appointment=VISIT)
+    assert found is not None
+    return found
 
 
 def test_a_bare_record_is_a_consultation() -> None:
@@ -459,12 +637,71 @@ def test_discharge_and_reason_are_text() -> None:
         b'{"consultation": null}',
         b'{"consultation": {}}',
         b'{"consultation": {"id": 56}}',
-        b'{"consultation": {"id": 55, "date": "Bella"}}',
-        b'{"consultation": {"id": 55}, "consultationLines": {"Bella": 1}}',
-        b'{"consultation": {"id": 55}, "diagnoses": [["Bella"]]}',
+        b'{"consultation": {"id": 0}}',
+        b'{"consultation": {"id": ["Bella"]}}',
+        b'{"consultation": "Bella"}',
     ],
 )
 def test_an_odd_medical_record_is_refused_without_its_content(body: bytes) -> None:
     with pytest.raises(ContractViolation) as raised:
         parse_consultation(body, appointment=VISIT)
     assert "Bella" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("odd", "path"),
+    [
+        ({"consultationNotes": []}, "consultation.consultationNotes array"),
+        ({"diagnoses": "0"}, None),
+        ({"diagnoses": {"Bella": 1}}, "consultation.diagnoses object"),
+        ({"diagnoses": [["Bella"]]}, "consultation.diagnoses[] array"),
+        ({"consultationLines": {"Bella": 1}}, "consultation.consultationLines object"),
+        ({"consultationLines": ["Bella"]}, "consultation.consultationLines[] string"),
+        ({"vitalSignGroup": "Bella"}, "consultation.vitalSignGroup string"),
+        ({"vitalSignGroup": ["Bella"]}, "consultation.vitalSignGroup[] string"),
+        ({"vitalSignGroup": {"weight": []}}, "consultation.vitalSignGroup.weight array"),
+        ({"patient": "Bella"}, "consultation.patient string"),
+        ({"consultation": {"id": 55, "date": "Bella"}}, "consultation.consultation.date string"),
+        (
+            {"consultation": {"id": 55, "date": "0000-00-00 00:00:00"}},
+            "consultation.consultation.date string",
+        ),
+    ],
+)
+def test_a_consultation_stands_whatever_describes_it_oddly(
+    odd: dict[str, Json], path: str | None
+) -> None:
+    whole: dict[str, Json] = {
+        "consultation": {"id": 55, "notes": "Owner will phone."},
+        "consultationNotes": {"notes": "Well."},
+        "vitalSignGroup": [{"name": "Pulse", "value": 96}],
+        **odd,
+    }
+    found = parse_consultation(json.dumps(whole), appointment=VISIT)
+    assert found is not None
+    assert found.consultation_id == "55"
+    if path is not None:
+        assert [f"{each.path} {each.json_type}" for each in found.oddities] == [path]
+    assert "Bella" not in repr(found.oddities)
+    if "consultationNotes" not in odd:
+        assert "Well." in (found.notes or "")
+
+
+def test_lists_with_gaps_and_single_items_of_a_consultation_are_read() -> None:
+    found = consultation(
+        consultationLines={"0": {"productService": "Exam"}, "2": {"productService": "X-ray"}},
+        diagnoses={"name": "Otitis", "code": "H60"},
+        vitalSignGroup={"1": {"name": "Pulse", "value": 96}, "3": []},
+    )
+    assert found.treatments == ("Exam", "X-ray")
+    assert found.diagnoses == ("Otitis (H60)",)
+    assert found.vitals is not None
+    assert found.vitals.pulse_bpm is not None
+
+
+def test_a_consultation_of_another_date_is_another_occurrences() -> None:
+    occurrence = replace(VISIT, appointment_id="7@2026-03-04T09:00", series_id="7")
+    dates = {"2026-03-04 09:00:00": True, "2026-03-11 09:00:00": False, "": True}
+    for written, is_own in dates.items():
+        body = json.dumps({"consultation": {"id": 55, "date": written}})
+        assert (parse_consultation(body, appointment=occurrence) is not None) is is_own

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.providers.idexx_neo.fields import storable
+from pims_pipeline.providers.idexx_neo.listing import sort_records
 from pims_pipeline.providers.idexx_neo.markup import plain_text
 from pims_pipeline.providers.idexx_neo.measurements import quantities
 from pims_pipeline.providers.idexx_neo.parsing import (
     parse_consultation,
     parse_listing,
     parse_lookup,
-    sort_records,
 )
 from pims_pipeline.providers.idexx_neo.vitals import read_vitals
 from pims_pipeline.providers.port import ContractViolation
@@ -87,6 +87,8 @@ def test_no_record_of_a_listing_is_lost(diary: list[object]) -> None:
     assert not set(found.outside) & set(found.duplicates)
     identities = [appointment.appointment_id for appointment in found.appointments]
     assert len(set(identities)) == len(identities)
+    keys = [record.record_key for record in found.quarantined]
+    assert len(set(keys)) == len(keys)
     assert all(appointment.business_date in WINDOW for appointment in found.appointments)
 
 
@@ -95,7 +97,56 @@ def test_listing_the_same_records_again_changes_nothing(diary: list[object]) -> 
     once = sort_records(diary, window=WINDOW, zone=ZONE)
     twice = sort_records(diary + diary, window=WINDOW, zone=ZONE)
     assert set(twice.appointments) == set(once.appointments)
-    assert set(twice.quarantined) == set(once.quarantined)
+    # What cannot be read may be two appointments, however alike its records are.
+    assert len(twice.quarantined) == 2 * len(once.quarantined)
+
+
+DESCRIPTIVE = (
+    "consultation_id", "end", "arrival_date_time", "last_updated_at", "patient_id",
+    "patient_name", "client_id", "first_name", "last_name", "email", "phone_number",
+    "phone_label", "provider", "resourceId", "appointment_room_id", "appointment_room_name",
+    "title", "type_description", "reason", "current_status", "status_label", "confirmed_status",
+    "recurring", "is_unmatched",
+)  # fmt: skip
+DECIDING = ("id", "appointment_id", "start", "is_block", "is_roster")
+SOUND = {"id": 7, "start": "2026-03-04 09:00:00", "end": "2026-03-04 09:30:00"}
+
+
+@given(st.dictionaries(st.sampled_from(DESCRIPTIVE), any_json, max_size=5))
+def test_no_description_costs_an_appointment(odd: dict[str, object]) -> None:
+    found = sort_records([SOUND | odd], window=WINDOW, zone=ZONE)
+    assert [each.appointment_id for each in found.appointments] == ["7"]
+    assert found.quarantined == ()
+    assert {each.path for each in found.oddities} <= {f"listing.{name}" for name in odd}
+
+
+@given(st.sampled_from(DECIDING), any_json)
+def test_what_decides_is_read_or_quarantined_and_never_merged(field: str, odd: object) -> None:
+    found = sort_records([SOUND | {field: odd}] * 2, window=WINDOW, zone=ZONE)
+    parts = [found.appointments, found.quarantined, found.outside, found.duplicates]
+    assert sum(map(len, parts)) == 2
+    if found.duplicates:
+        (kept,) = (*found.appointments, *found.elsewhere)
+        assert kept.appointment_id not in {"", "0", "False"}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["patient", "client", "pageData", "consultationNotes", "consultationLines",
+             "vitalSignGroup", "diagnoses"]
+        ),
+        vital_groups | any_json,
+    ),
+    object_with(["reason", "notes", "dischargeSummary", "date", "status"], any_text),
+)  # fmt: skip
+def test_no_description_costs_a_consultation(
+    parts: dict[str, object], own: dict[str, object]
+) -> None:
+    body = json.dumps({"consultation": {**own, "id": 55}, **parts})
+    found = parse_consultation(body, appointment=VISIT)
+    assert found is not None
+    assert found.consultation_id == "55"
 
 
 @given(any_json | st.lists(records) | st.fixed_dictionaries({"data": st.lists(records)}))
@@ -130,6 +181,7 @@ def test_a_consultation_is_read_or_violates_the_contract(answer: object) -> None
         found = parse_consultation(json.dumps(answer), appointment=VISIT)
     except ContractViolation:
         return
+    assert found is not None
     assert found.consultation_id == "55"
     (found.notes or "").encode()
 

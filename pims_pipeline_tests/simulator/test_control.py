@@ -159,6 +159,8 @@ def test_a_look_up_of_a_deleted_booking_can_be_answered_in_each_way(
     control.settings(deleted_lookup="null")
     answer = client.get("/appointments/getAppointment", params=asked)
     assert answer.json() == {"appointment": None}
+    control.settings(deleted_lookup="gone")
+    assert client.get("/appointments/getAppointment", params=asked).status_code == 410
 
 
 def test_finishing_a_visit_opens_its_consultation(

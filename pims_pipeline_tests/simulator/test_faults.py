@@ -194,6 +194,60 @@ def test_a_partial_listing_leaves_out_one_record_that_exists(
     assert found.json()["appointment"]["id"] == missing
 
 
+def test_zero_ids_leave_id_alone_and_add_two_records_without_any(
+    client: httpx2.Client, control: SimulatorControl
+) -> None:
+    whole = [id_of(record) for record in records_of(ask_listing(client, TODAY))]
+    control.add_fault("zero_ids")
+
+    spoilt = records_of(ask_listing(client, TODAY))
+
+    assert [record["appointment_id"] for record in spoilt[:-2]] == [0] * len(whole)
+    assert [str(record["id"]) for record in spoilt[:-2]] == whole
+    assert spoilt[-2] == spoilt[-1]
+    assert (spoilt[-1]["id"], spoilt[-1]["appointment_id"]) == (0, "0")
+
+
+def test_odd_bytes_are_neither_utf_8_nor_strict_json(
+    client: httpx2.Client, control: SimulatorControl
+) -> None:
+    control.add_fault("odd_bytes")
+
+    response = ask_listing(client, TODAY)
+
+    with pytest.raises(UnicodeDecodeError):
+        response.content.decode()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(response.content.decode("cp1252"))
+    assert json.loads(response.content.decode("cp1252"), strict=False)
+
+
+def test_json_as_html_is_json_with_a_login_form_in_somebodys_words(
+    client: httpx2.Client, control: SimulatorControl
+) -> None:
+    control.add_fault("json_as_html")
+
+    response = ask_listing(client, TODAY)
+
+    assert response.headers["content-type"].startswith("text/html")
+    assert "type='password'" in response.text
+    assert records_of(response)
+
+
+def test_odd_descriptions_spoil_nothing_that_decides(
+    client: httpx2.Client, control: SimulatorControl
+) -> None:
+    whole = records_of(ask_listing(client, TODAY))
+    control.add_fault("odd_descriptions")
+
+    spoilt = records_of(ask_listing(client, TODAY))
+
+    deciding = ("id", "appointment_id", "start", "is_block", "is_roster")
+    for before, after in zip(whole, spoilt, strict=True):
+        assert [before.get(name) for name in deciding] == [after.get(name) for name in deciding]
+        assert (after["provider"], after["phone_number"]) == ([], {})
+
+
 def test_latency_delays_the_right_answer(client: httpx2.Client, control: SimulatorControl) -> None:
     control.add_fault("latency", seconds=30)
 
@@ -252,7 +306,12 @@ def test_the_login_page_can_fail_too(base_url: str, control: SimulatorControl) -
 
 
 @pytest.mark.parametrize(
-    ("kind", "endpoint"), [("empty_diary", "appointment"), ("session_expired_401", "login")]
+    ("kind", "endpoint"),
+    [
+        ("empty_diary", "appointment"),
+        ("session_expired_401", "login"),
+        ("odd_descriptions", "login"),
+    ],
 )
 def test_a_fault_that_could_never_strike_is_refused(
     control: SimulatorControl, kind: str, endpoint: str

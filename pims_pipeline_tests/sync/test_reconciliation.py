@@ -189,6 +189,24 @@ def test_no_success_when_no_missing_visit_could_be_asked_about(bench: Bench) -> 
     assert bench.case("1").gone is None
 
 
+@pytest.mark.parametrize(
+    ("odd", "expected"), [(2, Counts(found=6, unchanged=4, skipped=2)), (3, None)]
+)
+def test_odd_look_ups_fail_the_phase_only_when_several_are_all_odd(
+    bench: Bench, odd: int, expected: Counts | None
+) -> None:
+    _booked(bench, 6)
+    for number in range(odd):
+        bench.vendor.delete(str(number))
+        bench.vendor.fail_next(ContractViolation("asked about a visit; odd"), "lookup")
+    if expected is None:
+        with pytest.raises(ContractViolation):
+            bench.in_run("run-2").reconcile()
+    else:
+        assert bench.in_run("run-2").reconcile().counts == expected
+    assert all(bench.case(str(number)).gone is None for number in range(6))
+
+
 def test_an_unreadable_record_never_makes_its_case_an_orphan(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("1")

@@ -1,10 +1,9 @@
 """HTTP to the vendor with a logged-in session: headers, politeness, retries, verdicts.
 
 Every answer is judged once, here, at the edge: what comes out is a body worth parsing,
-None for a 404, or an error of the port's tree. What a body means is ``parsing``'s.
+None for a 404 or 410, or an error of the port's tree. What a body means is ``parsing``'s.
 """
 
-import json
 import math
 import random
 import re
@@ -24,6 +23,13 @@ from pims_pipeline.providers.bounded_http import (
     get,
     watch_network,
 )
+from pims_pipeline.providers.idexx_neo.decoding import (
+    is_cut_off,
+    is_json,
+    is_login_page,
+    looks_like_html,
+    text_of,
+)
 from pims_pipeline.providers.idexx_neo.page_look import PASSING
 from pims_pipeline.providers.idexx_neo.politeness import bucket_for
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
@@ -42,8 +48,7 @@ LONGEST_WAIT = 60.0
 _HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 _WORTH_RETRYING = frozenset({408, 425, 429})
 _HEADING = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE)
-_CLOSE_TO_THE_END = 8
-"""Characters: half of a literal or of an escape, which is where a cut shows in JSON."""
+_GONE = frozenset({httpx2.codes.NOT_FOUND, httpx2.codes.GONE})
 
 
 class IdexxNeoClient:
@@ -97,7 +102,7 @@ class IdexxNeoClient:
         watch_network(self._http)
 
     def get(self, path: str, params: Mapping[str, str], *, what: str) -> bytes | None:
-        """The body of the vendor's answer; None when it answers 404.
+        """The body of the vendor's response in UTF-8; None when its status is 404 or 410.
 
         Args:
             path: Below the base URL, starting with a slash.
@@ -178,24 +183,25 @@ class IdexxNeoClient:
         failure = self._judged(response, asked)
         if failure is not None:
             raise failure
-        return None if response.status_code == httpx2.codes.NOT_FOUND else response.content
+        return None if response.status_code in _GONE else _text(response).encode()
 
     def _judged(self, response: httpx2.Response, asked: str) -> PimsError | None:
-        """What is wrong with the answer; None when it is worth parsing, or a 404."""
+        """What is wrong with the response; None when it is worth parsing, a 404 or a 410."""
         status = response.status_code
         if _wants_login(response):
             return SessionExpired(f"{asked} and wants a login ({status}); log in again.")
         if status in _WORTH_RETRYING or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
             return self._transient(response, asked)
-        if status == httpx2.codes.NOT_FOUND:
+        if status in _GONE:
             return None
         if status != httpx2.codes.OK:
             return ContractViolation(
                 f"{asked} and answered {status}, which it never promised. Check the clinic's "
                 "base URL and what its account may see."
             )
-        if _looks_like_html(response):
-            headings = " ".join(_HEADING.findall(response.text[:20_000]))
+        text = _text(response)
+        if looks_like_html(text, response.headers.get("Content-Type", "")):
+            headings = " ".join(_HEADING.findall(text[:20_000]))
             self.saw_maintenance |= PASSING.search(headings) is not None
         return _judged_body(response, asked)
 
@@ -220,51 +226,34 @@ def _is_worth_a_retry(error: Exception) -> bool:
 
 
 def _judged_body(response: httpx2.Response, asked: str) -> PimsError | None:
-    if _looks_like_html(response):
+    text = _text(response)
+    if is_json(text):
+        return None
+    if looks_like_html(text, response.headers.get("Content-Type", "")):
         return ContractViolation(
             f"{asked} and answered with a web page instead of JSON. Nothing was concluded "
             "from it; see whether the vendor is under maintenance."
         )
-    if _is_cut_off(response.content):
+    if is_cut_off(text):
         return TransientError(f"{asked} and the answer broke off. Try again later.")
     return None
 
 
 def _wants_login(response: httpx2.Response) -> bool:
-    """Whether the answer is one of the three that an ended session gets."""
+    """Whether the response is one of the three that an ended session gets."""
     if response.status_code == httpx2.codes.UNAUTHORIZED:
         return True
     if response.is_redirect:
         return "login" in urlsplit(response.headers.get("Location", "")).path.lower().split("/")
-    if response.status_code == httpx2.codes.OK and _looks_like_html(response):
-        page = response.text.lower()
-        # The login form is drawn by script, so its page may hold no form at all.
-        return any(mark in page for mark in ("password", "/login", "log in", "sign in"))
-    return False
-
-
-def _looks_like_html(response: httpx2.Response) -> bool:
-    kind = response.headers.get("Content-Type", "").lower()
-    return "html" in kind or response.content.lstrip()[:1] == b"<"
-
-
-def _is_cut_off(body: bytes) -> bool:
-    """Whether ``body`` is the beginning of a JSON text, and no more than that."""
-    if not body.strip():
-        return True
-    try:
-        text = body.decode().strip()
-    except UnicodeDecodeError as error:
-        return error.end == len(body)
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        unterminated = error.msg.startswith("Unterminated string")
-        at_the_end = error.pos >= len(text) - _CLOSE_TO_THE_END
-        return text[0] in "[{" and (unterminated or at_the_end)
-    except (ValueError, RecursionError):
+    if response.status_code != httpx2.codes.OK:
         return False
-    return False
+    text = _text(response)
+    is_page = looks_like_html(text, response.headers.get("Content-Type", ""))
+    return is_page and not is_json(text) and is_login_page(text)
+
+
+def _text(response: httpx2.Response) -> str:
+    return text_of(response.content, response.charset_encoding)
 
 
 def _retry_after(response: httpx2.Response, now: datetime) -> float | None:

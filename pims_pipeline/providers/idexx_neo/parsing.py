@@ -1,76 +1,61 @@
-"""The vendor's answers as domain values. Pure: no I/O, no clock.
+"""The vendor's responses as domain values. Pure: no I/O, no clock.
 
-A whole answer that is not what the vendor promises raises ``ContractViolation``; a
-single unreadable record of a listing is quarantined and the others go on. Messages
-name fields and problems, never contents. How single values are read stands in
-``fields``, markup in ``markup``, vital signs in ``vitals``.
+A whole response that is not what the vendor promises raises ``ContractViolation``. Messages
+name fields and problems, never contents. The bytes are ``decoding``'s, single values
+``fields``', a listing's records ``listing``'s, markup ``markup``'s, vital signs ``vitals``'.
 """
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.appointments import (
     AppointmentLookup,
-    Client,
     Patient,
     PimsAppointment,
-    QuarantinedRecord,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.clinics import DateRange, business_date
 from pims_pipeline.domain.consultations import PimsConsultation, split_soap
+from pims_pipeline.domain.oddities import combined
+from pims_pipeline.providers.idexx_neo.decoding import parse_json, text_of
 from pims_pipeline.providers.idexx_neo.fields import (
+    Fields,
     UnreadableField,
+    as_end,
     as_flag,
     as_identity,
     as_mapping,
     as_moment,
     as_sequence,
     as_text,
+    is_none,
     required,
 )
+from pims_pipeline.providers.idexx_neo.listing import kind_of, sort_records
 from pims_pipeline.providers.idexx_neo.markup import plain_text
-from pims_pipeline.providers.idexx_neo.vitals import read_vitals
+from pims_pipeline.providers.idexx_neo.vitals import VitalsReading, read_vitals
 from pims_pipeline.providers.port import ContractViolation
 
 _LIST_KEYS = ("appointments", "data", "events")
 _WORDS_IN_VITALS = "Vital signs noted in words: "
 
 
-@dataclass(frozen=True, slots=True)
-class SortedRecords:
-    """Every record of a listing, in exactly one of four places.
-
-    Attributes:
-        outside: Positions of records whose business date is not in the window.
-        duplicates: Positions of records that say the same, or something older, of an
-            identity (or of an unreadable record) that another record speaks for.
-    """
-
-    appointments: tuple[PimsAppointment, ...]
-    quarantined: tuple[QuarantinedRecord, ...]
-    outside: tuple[int, ...]
-    duplicates: tuple[int, ...]
-
-
 def parse_listing(
     body: bytes | str, *, window: DateRange, zone: ZoneInfo, fetched_at: datetime
 ) -> Snapshot:
-    """The diary in ``body``, cut to the window's business dates, each identity once.
+    """The calendar in ``body``, cut to the window's business dates, each identity once.
 
     Args:
         body: A JSON array, or an object holding one as appointments, data or events.
         window: What was asked for; the vendor may answer with more.
-        zone: The zone of the diary's wall-clock times.
+        zone: The zone of the calendar's wall-clock times.
         fetched_at: Aware UTC, from before the request was sent.
 
     Raises:
-        ContractViolation: If ``body`` is anything else. It is never an empty diary.
+        ContractViolation: If ``body`` is anything else. It is never an empty calendar.
     """
     asked = f"the diary of {window}"
     found = sort_records(_records(_decoded(body, asked), asked), window=window, zone=zone)
@@ -79,6 +64,8 @@ def parse_listing(
         appointments=found.appointments,
         quarantined=found.quarantined,
         fetched_at=fetched_at,
+        elsewhere=tuple((each.vendor_identity, each.scheduled_start) for each in found.elsewhere),
+        oddities=found.oddities,
     )
 
 
@@ -87,8 +74,16 @@ def parse_lookup(
 ) -> AppointmentLookup:
     """What ``body`` says of one appointment; ``appointment: null`` means unknown.
 
+    A record marked as deleted is deleted, whatever else in it cannot be read.
+
+    Args:
+        body: The response's.
+        appointment_id: The vendor's identity that was asked for.
+        zone: The zone of the calendar's wall-clock times.
+        asked_at: Aware UTC, from before the request was sent.
+
     Raises:
-        ContractViolation: If ``body`` is not a look-up's answer, or speaks of another
+        ContractViolation: If ``body`` is not a look-up's response, or speaks of another
             appointment.
     """
     asked = "one appointment"
@@ -96,216 +91,132 @@ def parse_lookup(
     if answer["appointment"] is None:
         return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
     try:
-        record = as_mapping(answer["appointment"], "appointment")
-        _check_identity(record.get("id"), appointment_id, "appointment.id")
-        start = as_moment(record.get("startAtLocal"), zone, "startAtLocal")
+        fields = Fields(as_mapping(answer["appointment"], "appointment"), "appointment")
+        deleted = as_flag(fields.get("deleted"), "deleted")
+        _check_looked_up(fields, appointment_id, deleted=deleted)
+        start = _start(fields, zone, deleted=deleted)
         return AppointmentLookup(
             appointment_id=appointment_id,
             asked_at=asked_at,
             found=True,
-            deleted=as_flag(record.get("deleted"), "deleted"),
-            kind=_kind(record, block="block", roster="roster"),
-            status=as_text(record.get("status"), "status"),
+            deleted=deleted,
+            kind=RecordKind.APPOINTMENT if deleted else _looked_up_kind(fields),
+            status=fields.text("status"),
             scheduled_start=start,
-            scheduled_end=as_moment(record.get("endAtLocal"), zone, "endAtLocal") or start,
+            scheduled_end=_looked_up_end(fields, start, zone),
             business_date=business_date(start, zone) if start else None,
+            oddities=combined(fields.odd),
         )
     except UnreadableField as error:
         raise _violation(asked, str(error)) from error
 
 
-def parse_consultation(body: bytes | str, *, appointment: PimsAppointment) -> PimsConsultation:
-    """The medical record in ``body``, for the appointment it was asked for.
+def _check_looked_up(fields: Fields, appointment_id: str, *, deleted: bool) -> None:
+    """Refuse what speaks of another appointment. What was deleted may have lost its identity."""
+    identity = fields.get("id")
+    if deleted and is_none(identity):
+        return
+    _check_identity(identity, appointment_id, "appointment.id")
 
-    ``notes`` is whole: the clinical notes, then the visit's own remarks, then a last
+
+def _looked_up_kind(fields: Fields) -> RecordKind:
+    return kind_of(fields.get("block"), fields.get("roster"))
+
+
+def _start(fields: Fields, zone: ZoneInfo, *, deleted: bool) -> datetime | None:
+    """Where the appointment stands; None when the vendor names no time.
+
+    Raises:
+        UnreadableField: If it names one that cannot be read: then nothing can be concluded
+            but from the mark of a deletion.
+    """
+    value = fields.get("startAtLocal")
+    if is_none(value):
+        return None
+    if deleted:
+        return fields.lenient("startAtLocal", lambda it, name: as_moment(it, zone, name))
+    return as_moment(value, zone, "startAtLocal")
+
+
+def _looked_up_end(fields: Fields, start: datetime | None, zone: ZoneInfo) -> datetime | None:
+    """The end, where one after the start can be read."""
+    end = fields.lenient("endAtLocal", lambda value, name: as_end(value, zone, name))
+    if end is not None and start is not None and end <= start:
+        fields.note("endAtLocal", fields.get("endAtLocal"))
+        return None
+    return end
+
+
+def parse_consultation(
+    body: bytes | str, *, appointment: PimsAppointment
+) -> PimsConsultation | None:
+    """The consultation in ``body``, for the appointment it was asked for.
+
+    None for one of a series when the consultation is of another date: it is another
+    occurrence's then, which shares the consultation's identity too.
+
+    ``notes`` is whole: the clinical notes, then the consultation's own remarks, then a last
     line with the vital signs that were given in words ("weight: too lively to weigh").
     SOAP headings are looked for in the clinical notes alone, so that the additions do
     not end up under the plan.
 
+    Only its identity decides. Everything else describes: what cannot be read is left out
+    and counted in ``oddities``.
+
     Raises:
-        ContractViolation: If ``body`` is not a medical record, or another visit's.
+        ContractViolation: If ``body`` is not a consultation, or another appointment's.
     """
     asked = "a consultation"
     answer = _answer_object(body, asked, "consultation")
     try:
-        return _consultation(answer, appointment)
+        record = as_mapping(answer["consultation"], "consultation")
+        _check_identity(record.get("id"), appointment.consultation_id, "consultation.id")
     except UnreadableField as error:
         raise _violation(asked, str(error)) from error
+    found = _consultation(Fields(answer, "consultation"), record, appointment)
+    day = found.consultation_date
+    is_anothers = appointment.series_id is not None and day not in {None, appointment.business_date}
+    return None if is_anothers else found
 
 
-def sort_records(records: Iterable[object], *, window: DateRange, zone: ZoneInfo) -> SortedRecords:
-    """Each of a listing's ``records`` in its place.
-
-    When an identity comes twice, the one that the vendor changed last wins; without
-    that knowledge, the one that stands last. Only then is the window applied, so that a
-    visit moved out of it while the listing ran does not stay in by its older copy.
-    """
-    readable: dict[str, tuple[int, PimsAppointment]] = {}
-    quarantined: dict[str, QuarantinedRecord] = {}
-    outside: list[int] = []
-    duplicates: list[int] = []
-    for position, record in enumerate(records):
-        parsed = _appointment_or_quarantine(record, zone)
-        if isinstance(parsed, QuarantinedRecord):
-            if parsed.business_date is not None and parsed.business_date not in window:
-                outside.append(position)
-            elif parsed.record_key in quarantined:
-                duplicates.append(position)
-            else:
-                quarantined[parsed.record_key] = parsed
-            continue
-        rival = readable.get(parsed.appointment_id)
-        if rival is not None and _is_older(parsed, rival[1]):
-            duplicates.append(position)
-            continue
-        if rival is not None:
-            duplicates.append(rival[0])
-        readable[parsed.appointment_id] = (position, parsed)
-    inside = {key: entry for key, entry in readable.items() if entry[1].business_date in window}
-    outside += [position for key, (position, _) in readable.items() if key not in inside]
-    return SortedRecords(
-        appointments=tuple(appointment for _, appointment in inside.values()),
-        quarantined=tuple(quarantined.values()),
-        outside=tuple(outside),
-        duplicates=tuple(duplicates),
-    )
-
-
-def _is_older(one: PimsAppointment, other: PimsAppointment) -> bool:
-    return (
-        one.vendor_updated_at is not None
-        and other.vendor_updated_at is not None
-        and one.vendor_updated_at < other.vendor_updated_at
-    )
-
-
-def _appointment_or_quarantine(
-    record: object, zone: ZoneInfo
-) -> PimsAppointment | QuarantinedRecord:
-    identity: str | None = None
-    start: datetime | None = None
-    try:
-        fields = as_mapping(record, "(the whole record)")
-        identity = _identity_of(fields)
-        start = as_moment(fields.get("start"), zone, "start")
-        return _appointment(fields, required(identity, "id"), required(start, "start"), zone)
-    except UnreadableField as error:
-        return QuarantinedRecord(
-            record_key=identity or f"sha256:{digest(canonical_json({'record': record}))}",
-            pims_id=identity,
-            business_date=business_date(start, zone) if start else None,
-            error_class=type(error).__name__,
-            error_message=str(error),
-        )
-
-
-def _identity_of(record: Mapping[str, object]) -> str | None:
-    return as_identity(record.get("appointment_id"), "appointment_id") or as_identity(
-        record.get("id"), "id"
-    )
-
-
-def _appointment(
-    record: Mapping[str, object], identity: str, start: datetime, zone: ZoneInfo
-) -> PimsAppointment:
-    def text(field: str) -> str | None:
-        return as_text(record.get(field), field)
-
-    kind = _kind(record, block="is_block", roster="is_roster")
-    reason = text("reason")
-    if reason is None and kind is not RecordKind.APPOINTMENT:
-        # A blocked slot says what it is for ("Lunch") in its title alone. A visit's
-        # title repeats names, which have fields of their own.
-        reason = text("title")
-    return PimsAppointment(
-        appointment_id=identity,
-        consultation_id=as_identity(record.get("consultation_id"), "consultation_id"),
-        scheduled_start=start,
-        scheduled_end=_end(record, start, zone),
-        business_date=business_date(start, zone),
-        status=text("current_status") or text("status_label") or text("confirmed_status") or "",
-        appointment_type=text("type_description"),
-        patient=Patient(
-            id=as_identity(record.get("patient_id"), "patient_id"), name=text("patient_name") or ""
-        ),
-        client=Client(
-            id=as_identity(record.get("client_id"), "client_id"),
-            name=" ".join(filter(None, (text("first_name"), text("last_name")))),
-            phone=text("phone_number"),
-            email=text("email"),
-        ),
-        provider=text("provider"),
-        room=text("appointment_room_name"),
-        reason=reason,
-        kind=kind,
-        vendor_updated_at=_vendor_updated_at(record, zone),
-    )
-
-
-def _end(record: Mapping[str, object], start: datetime, zone: ZoneInfo) -> datetime:
-    """The record's end; its start when the end is missing, unreadable or earlier.
-
-    A visit without a sound end still takes place, so it is kept rather than quarantined.
-    """
-    try:
-        end = as_moment(record.get("end"), zone, "end")
-    except UnreadableField:
-        return start
-    return max(end or start, start)
-
-
-def _vendor_updated_at(record: Mapping[str, object], zone: ZoneInfo) -> datetime | None:
-    """When the vendor changed the record; None when unreadable, for it only breaks ties."""
-    try:
-        return as_moment(record.get("last_updated_at"), zone, "last_updated_at")
-    except UnreadableField:
-        return None
-
-
-def _kind(record: Mapping[str, object], *, block: str, roster: str) -> RecordKind:
-    """What the record's flags, called ``block`` and ``roster`` in it, say it stands for."""
-    if as_flag(record.get(block), block):
-        return RecordKind.BLOCK
-    if as_flag(record.get(roster), roster):
-        return RecordKind.ROSTER
-    return RecordKind.APPOINTMENT
-
-
-def _consultation(answer: Mapping[str, object], appointment: PimsAppointment) -> PimsConsultation:
-    record = as_mapping(answer["consultation"], "consultation")
-    identity = as_identity(record.get("id"), "consultation.id")
-    _check_identity(identity, appointment.consultation_id, "consultation.id")
-    note_sheet = as_mapping(answer.get("consultationNotes"), "consultationNotes")
-    clinical = _prose(note_sheet.get("notes"), "consultationNotes.notes")
-    remarks = _prose(record.get("notes"), "consultation.notes")
-    reading = read_vitals(answer.get("vitalSignGroup"))
+def _consultation(
+    page: Fields, record: Mapping[str, object], appointment: PimsAppointment
+) -> PimsConsultation:
+    own = Fields(record, "consultation.consultation", page.odd)
+    clinical = _prose(page.inside("consultationNotes"), "notes")
+    remarks = _prose(own, "notes")
+    reading = _vitals(page)
     in_words = _WORDS_IN_VITALS + "; ".join(reading.in_words) if reading.in_words else None
     parts = dict.fromkeys(part for part in (clinical, remarks, in_words) if part)
-    lines = _lines(answer.get("consultationLines"))
-    return PimsConsultation(
+    lines = _lines(page)
+    consultation_date = own.lenient(
+        "date", lambda value, name: _day(value, name, appointment.business_date)
+    )
+    found = PimsConsultation(
         appointment_id=appointment.appointment_id,
-        consultation_id=identity or "",
-        consultation_date=_day(record.get("date"), appointment.business_date),
-        status=as_text(record.get("status"), "consultation.status"),
+        consultation_id=as_identity(record.get("id"), "id") or "",
+        consultation_date=consultation_date,
+        status=own.text("status"),
         soap_notes=split_soap(clinical or remarks or ""),
         notes="\n\n".join(parts) or None,
         vitals=reading.vitals,
-        diagnoses=_diagnoses(answer.get("diagnoses")),
+        diagnoses=_diagnoses(page),
         treatments=tuple(name for name, declined in lines if not declined),
         declined_treatments=tuple(name for name, declined in lines if declined),
-        discharge_instructions=_prose(record.get("dischargeSummary"), "dischargeSummary"),
-        reason=_prose(record.get("reason"), "consultation.reason"),
-        patient=_patient(answer.get("patient")),
+        discharge_instructions=_prose(own, "dischargeSummary"),
+        reason=_prose(own, "reason"),
+        patient=_patient(page),
     )
+    return replace(found, oddities=combined(page.odd))
 
 
-def _prose(value: object, field: str) -> str | None:
-    return plain_text(as_text(value, field) or "")
+def _prose(fields: Fields, name: str) -> str | None:
+    return plain_text(fields.text(name) or "")
 
 
-def _day(value: object, booked_on: date) -> date | None:
+def _day(value: object, name: str, booked_on: date) -> date | None:
     """The date the record carries; the booked date when it is a moment of another zone."""
-    text = as_text(value, "consultation.date")
+    text = as_text(value, name)
     if text is None:
         return None
     try:
@@ -314,52 +225,83 @@ def _day(value: object, booked_on: date) -> date | None:
         problem = "is not a date"
     else:
         return moment.date() if moment.tzinfo is None else booked_on
-    raise UnreadableField("consultation.date", problem)
+    raise UnreadableField(name, problem)
 
 
-def _patient(value: object) -> Patient | None:
-    if value is None:
+def _patient(page: Fields) -> Patient | None:
+    if page.get("patient") is None:
         return None
-    record = as_mapping(value, "patient")
+    record = page.inside("patient")
+    if not record.values:
+        return None
     return Patient(
-        id=as_identity(record.get("id"), "patient.id"),
-        name=as_text(record.get("name"), "patient.name") or "",
-        species=as_text(record.get("species"), "patient.species"),
-        breed=as_text(record.get("breed"), "patient.breed"),
+        id=record.identity("id"),
+        name=record.text("name") or "",
+        species=record.text("species"),
+        breed=record.text("breed"),
     )
 
 
-def _lines(value: object) -> list[tuple[str, bool]]:
+def _lines(page: Fields) -> list[tuple[str, bool]]:
     """Products and services with their quantity, and whether the client declined them."""
     lines: list[tuple[str, bool]] = []
-    for item in as_sequence(value, "consultationLines"):
-        line = as_mapping(item, "consultationLines")
-        name = as_text(line.get("productService"), "productService")
-        quantity = as_text(line.get("quantity"), "quantity")
-        declined = as_flag(line.get("isDeclined"), "isDeclined")
+    for item in page.items("consultationLines", alone=("productService",)):
+        line = page.of_item(item, "consultationLines")
+        if line is None:
+            continue
+        name = line.text("productService")
+        quantity = line.lenient("quantity", as_text)
+        declined = line.flag("isDeclined")
         if name is not None:
             alone = quantity in (None, "1", "1.0", "1.00")
             lines.append((name if alone else f"{name} × {quantity}", declined))
     return lines
 
 
-def _diagnoses(value: object) -> tuple[str, ...]:
+def _diagnoses(page: Fields) -> tuple[str, ...]:
     """Diagnoses by name, with the code in brackets where there is one; each once."""
     found: dict[str, None] = {}
-    for item in as_sequence(value, "diagnoses"):
+    for item in page.items("diagnoses", alone=("name", "code")):
         name = code = None
         if isinstance(item, Mapping):
-            name = as_text(item.get("name"), "diagnoses.name")
-            code = as_text(item.get("code"), "diagnoses.code")
+            fields = Fields(item, f"{page.path}.diagnoses[]", page.odd)
+            name, code = fields.text("name"), fields.lenient("code", as_text)
         else:
-            name = as_text(item, "diagnoses")
+            name = Fields({"diagnoses[]": item}, page.path, page.odd).text("diagnoses[]")
         if said := f"{name} ({code})" if name and code else name or code:
             found[said] = None
     return tuple(found)
 
 
+def _vitals(page: Fields) -> VitalsReading:
+    """The vital signs, without measurements whose shape cannot be read."""
+    name = "vitalSignGroup"
+    group = page.get(name)
+    try:
+        # An object may be a list with gaps, or have the names of vital signs.
+        items = [page.of_item(item, name) for item in as_sequence(group, name)]
+        group = [_readable_values(item) for item in items if item is not None]
+    except UnreadableField:
+        if isinstance(group, Mapping):
+            group = _readable_values(Fields(group, f"{page.path}.{name}", page.odd))
+    try:
+        return read_vitals(group)
+    except UnreadableField:
+        page.note(name, page.get(name))
+        return VitalsReading(None)
+
+
+def _readable_values(measurement: Fields) -> dict[str, object]:
+    """The fields of a measurement that hold words or numbers, or nothing."""
+    return {name: measurement.lenient(name, _simple) for name in measurement.values}
+
+
+def _simple(value: object, name: str) -> object:
+    return value if as_text(value, name) is not None else None
+
+
 def _check_identity(value: object, expected: str | None, field: str) -> None:
-    """Refuse an answer about something else than was asked for: it is another patient's."""
+    """Refuse a response about something else than was asked for: it is another patient's."""
     identity = required(as_identity(value, field), field)
     if expected is not None and identity != expected:
         raise UnreadableField(field, "is not the one that was asked for")
@@ -367,12 +309,10 @@ def _check_identity(value: object, expected: str | None, field: str) -> None:
 
 def _decoded(body: bytes | str, asked: str) -> object:
     try:
-        decoded: object = json.loads(body)
+        return parse_json(body if isinstance(body, str) else text_of(body))
     except (ValueError, RecursionError):
         # The error's own text would quote the body; what matters is that it is not JSON.
         problem = "something that is not JSON"
-    else:
-        return decoded
     raise _violation(asked, problem)
 
 
@@ -388,11 +328,19 @@ def _records(decoded: object, asked: str) -> list[object]:
         return decoded
     if not isinstance(decoded, Mapping):
         raise _violation(asked, "JSON that is neither a list nor an object")
-    if decoded.get("error") or decoded.get("errors") or decoded.get("success") is False:
+    if not is_none(decoded.get("error")) or not is_none(decoded.get("errors")):
+        raise _violation(asked, "an error report")
+    if decoded.get("success") is not None and is_none(decoded["success"]):
         raise _violation(asked, "an error report")
     for key in _LIST_KEYS:
         if isinstance(records := decoded.get(key), list):
             return records
+    for listed in (decoded, *map(decoded.get, _LIST_KEYS)):
+        try:
+            if listed:
+                return as_sequence(listed, "appointments")
+        except UnreadableField:
+            continue
     raise _violation(asked, "an object without a list of appointments")
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.series import series_of
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.login import Accepts, login
@@ -224,7 +225,8 @@ class IdexxNeoProvider:
         if body is None:
             raise ContractViolation(
                 f"IDEXX Neo at {self._base_url} was asked for the calendar of {window} and "
-                "answered 404. Check the clinic's base URL; nothing was concluded from it."
+                "answered that there is none (404 or 410). Check the clinic's base URL; nothing "
+                "was concluded from it."
             )
         return parse_listing(body, window=window, zone=self._zone, fetched_at=fetched_at)
 
@@ -240,11 +242,14 @@ class IdexxNeoProvider:
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = self._clock()
-        query = {"id": appointment_id}
+        # Of one of a series the vendor knows the series alone.
+        identity = series_of(appointment_id) or appointment_id
+        query = {"id": identity}
         body = self._ask("/appointments/getAppointment", query, what="one appointment")
         if body is None:
             return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
-        return parse_lookup(body, appointment_id=appointment_id, zone=self._zone, asked_at=asked_at)
+        found = parse_lookup(body, appointment_id=identity, zone=self._zone, asked_at=asked_at)
+        return replace(found, appointment_id=appointment_id)
 
     def export_session(self) -> SessionState:
         """See the port. The vendor may have renewed its cookies since the login."""

@@ -1,0 +1,179 @@
+"""From the bytes of a response to text, and from text to JSON or to "this is a login page".
+
+Nothing here knows what the JSON means: that is ``parsing``'s. Which error a response leads
+to is decided in ``client``.
+"""
+
+import codecs
+import json
+import re
+from contextlib import suppress
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+_LONGEST_INT = 4000
+"""Digits; Python refuses to read integers of more than 4300."""
+_CLOSE_TO_THE_END = 8
+"""Characters: half of a literal or of an escape, which is where a cut shows in JSON."""
+_MOST_OF_A_PAGE = 200_000
+"""Characters of a page that are looked at; a login page is far shorter."""
+_LOGIN_PATHS = frozenset({"login", "log-in", "signin", "sign-in"})
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_UTF_8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
+_MEANT_AS_WINDOWS_1252 = frozenset({"iso8859-1", "cp1252"})
+"""What declares ISO 8859-1 on the web is Windows-1252: they differ in rare controls alone."""
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """The bytes that are no UTF-8, read as Windows-1252, so that their neighbours stay whole."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+# The codec machinery knows error handlers by name; this one is used below alone.
+codecs.register_error("pims.windows-1252", _as_windows_1252)
+
+
+def text_of(body: bytes, charset: str | None = None) -> str:
+    """The text of a response's body.
+
+    A byte order mark decides; then the declared charset; then UTF-8. Bytes that are no
+    UTF-8 are read as Windows-1252. Nothing raises: text that makes no sense will not parse.
+
+    Args:
+        body: As it came.
+        charset: As the response's ``Content-Type`` declares it, if it does.
+    """
+    for mark, encoding in _BOMS:
+        if body.startswith(mark):
+            return body[len(mark) :].decode(encoding, "replace")
+    encoding = _known(charset)
+    if encoding in _MEANT_AS_WINDOWS_1252:
+        return body.decode("cp1252", "replace")
+    if encoding not in _UTF_8:
+        try:
+            return body.decode(encoding)
+        except (LookupError, ValueError):
+            # Not what was declared: what follows reads most of what vendors really send.
+            pass
+    detected = json.detect_encoding(body)
+    if detected not in _UTF_8:
+        return body.decode(detected, "replace")
+    return body.decode("utf-8", "pims.windows-1252")
+
+
+def _known(charset: str | None) -> str:
+    try:
+        return codecs.lookup((charset or "utf-8").strip(" \"'")).name
+    except (LookupError, ValueError):
+        return "utf-8"
+
+
+def parse_json(text: str) -> object:
+    """The JSON in ``text``; control characters inside strings are taken as they are.
+
+    Raises:
+        ValueError: If it is no JSON.
+        RecursionError: If it is nested deeper than anything that was promised.
+    """
+    decoded: object = json.loads(text, strict=False, parse_int=_whole_number)
+    return decoded
+
+
+def _whole_number(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _LONGEST_INT else digits
+
+
+def is_json(text: str) -> bool:
+    """Whether ``text`` is whole JSON."""
+    try:
+        parse_json(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def is_cut_off(text: str) -> bool:
+    """Whether ``text`` is the beginning of a JSON text, and no more than that."""
+    text = text.strip()
+    if not text:
+        return True
+    try:
+        parse_json(text)
+    except json.JSONDecodeError as error:
+        unterminated = error.msg.startswith("Unterminated string")
+        at_the_end = error.pos >= len(text) - _CLOSE_TO_THE_END
+        return text[0] in "[{" and (unterminated or at_the_end)
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def looks_like_html(text: str, content_type: str) -> bool:
+    """Whether what is not JSON is a web page, by its first character or what it is declared as."""
+    first = text.lstrip()[:1]
+    return first == "<" or ("html" in content_type.lower() and first not in {"[", "{", ""})
+
+
+def is_login_page(page: str) -> bool:
+    """Whether the web page ``page`` asks for a password, or draws a form that does.
+
+    Only its markup and scripts tell; what it says to people does not: a maintenance page may
+    ask them to log in later.
+    """
+    marks = _LoginMarks()
+    # A declaration that is none ("<![Bella]>") is an AssertionError to Python's parser.
+    with suppress(AssertionError):
+        marks.feed(page[:_MOST_OF_A_PAGE])
+    return marks.found
+
+
+class _LoginMarks(HTMLParser):
+    """Looks for a password field, a form that is sent to the login, or a script drawing one."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=False)
+        self.found = False
+        self._in_script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = {name: (value or "").strip().lower() for name, value in attrs}
+        self._in_script = tag == "script"
+        match tag:
+            case "input":
+                is_password = told.get("type") == "password"
+                self.found |= is_password or told.get("autocomplete") == "current-password"
+            case "form":
+                self.found |= _leads_to_login(told.get("action", ""))
+            case "script":
+                self.found |= _leads_to_login(told.get("src", ""))
+            case "link":
+                self.found |= told.get("rel") == "canonical" and _leads_to_login(
+                    told.get("href", "")
+                )
+            case "meta" if told.get("http-equiv") == "refresh":
+                self.found |= _leads_to_login(told.get("content", "").partition("url=")[2])
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script and re.search(r"""['"]password['"]""", data):
+            self.found = True
+
+
+def _leads_to_login(address: str) -> bool:
+    try:
+        path = urlsplit(address.strip("'\" ")).path
+    except ValueError:
+        return False
+    names = {segment.partition(".")[0] for segment in path.lower().split("/")}
+    return bool(names & _LOGIN_PATHS)
