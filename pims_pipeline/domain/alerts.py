@@ -31,6 +31,7 @@ class AlertKind(StrEnum):
     HOLD = "hold"
     DEAD_LETTER = "dead_letter"
     BAD_SCHEDULE = "bad_schedule"
+    WRONG_CLOCK = "wrong_clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,12 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicFacts:
-    """How an active clinic stands, as far as people are alerted to it."""
+    """How an active clinic stands, as far as people are alerted to it.
+
+    Attributes:
+        clock_ahead: How far the clock of the host that asks is ahead of the database's, where
+            they are too far apart for syncs to start there; negative when it is behind.
+    """
 
     clinic_id: UUID
     phases: Mapping[SyncType, PhaseFacts] = field(default_factory=dict)
@@ -142,6 +148,7 @@ class ClinicFacts:
     human_needed: bool = False
     holds: Sequence[WaitingHold] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    clock_ahead: timedelta | None = None
 
 
 def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKey]) -> AlertPlan:
@@ -169,6 +176,11 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
         yield Condition(AlertKey(facts.clinic_id, AlertKind.CREDENTIALS_REJECTED))
     if facts.human_needed:
         yield Condition(AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED))
+    if facts.clock_ahead is not None:
+        seconds = int(facts.clock_ahead.total_seconds())
+        yield Condition(
+            AlertKey(facts.clinic_id, AlertKind.WRONG_CLOCK), {"seconds_ahead": seconds}
+        )
     for hold in facts.holds:
         yield Condition(
             AlertKey(facts.clinic_id, AlertKind.HOLD, str(hold.id)),

@@ -17,8 +17,10 @@ from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
+from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
 from pims_pipeline.sync.run_tags import sync_id_of
 
@@ -86,6 +88,8 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
         engine = init.resources.store
         if init.run is None:
             raise dg.DagsterInvariantViolationError("vendors are asked by runs alone")
+        # Once per run: nothing is written by a clock that is wrong.
+        check_clock(engine)
         with run_liveness(engine) as liveness:
             context = SyncContext(
                 engine=engine,
@@ -93,6 +97,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                 open_provider=sources.open_provider,
                 run_id=init.run.run_id,
                 liveness=liveness,
+                clock=steady_clock(),
                 sync_id=SyncIdOnce(sync_id_of(init.run.tags)),
                 enrichment_policy=sources.enrichment_policy,
                 deletion_policy=sources.deletion_policy,

@@ -21,6 +21,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
+from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import (
@@ -215,7 +216,7 @@ def end_abandoned_runs(instance: DagsterInstance, engine: Engine, now: datetime)
     for run_id, record in runs.items():
         sign = signs.get(run_id)
         moved = sign.last_moved if sign else _start_of(record)
-        if (sign and sign.is_held) or now - moved < QUIET:
+        if (sign and sign.is_held) or age_of(moved, now) < QUIET:
             continue
         instance.report_run_failed(
             record.dagster_run, "the process that did it ended before it was done"

@@ -7,7 +7,7 @@ clinics, or that nothing is due.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 import dagster as dg
@@ -38,6 +38,7 @@ from pims_pipeline.orchestration.scheduling import (
     sort_out,
 )
 from pims_pipeline.store.clinics import active_clinics
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import SkippedTick, active_schedules, record_skips
 from pims_pipeline.sync.timetable import Decision, DueTick, decide
@@ -219,6 +220,6 @@ def build_scheduled_syncs(
             partition_start=partition_start,
             clinics_per_run=clinics_per_run,
         )
-        return scheduler.look(context.cursor, datetime.now(UTC))
+        return scheduler.look(context.cursor, check_clock(store))
 
     return scheduled_syncs

@@ -49,6 +49,9 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
         AlertKind.BAD_SCHEDULE: (
             "The cron expression cannot be read; the phase never runs by itself."
         ),
+        AlertKind.WRONG_CLOCK: (
+            "The clocks of a host and of the database are too far apart; no sync starts there."
+        ),
     }
 )
 
@@ -108,7 +111,7 @@ def _links(alert: Alert, pages: str) -> dict[str, str]:
     return links
 
 
-def _command(alert: Alert) -> str:
+def _command(alert: Alert) -> str:  # noqa: PLR0911 - one for each kind
     slug, subject = alert.clinic_slug, alert.key.subject
     match alert.key.kind:
         case AlertKind.FAILING | AlertKind.OVERDUE:
@@ -124,3 +127,5 @@ def _command(alert: Alert) -> str:
             return f"pims failures show {subject}"
         case AlertKind.BAD_SCHEDULE:
             return f'pims clinics schedule {slug} --{subject} "CRON"'
+        case AlertKind.WRONG_CLOCK:
+            return f"pims status --clinic {slug}"

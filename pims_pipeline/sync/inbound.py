@@ -1,6 +1,6 @@
 """Phase 1's shell: fetch the diary, plan, land it and upsert cases in one transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -32,7 +32,7 @@ def sync_appointments(
         PimsError: If the diary could not be had whole; nothing is written then.
     """
     with audited(context, clinic, SyncType.INBOUND, window) as phase:
-        snapshot = whole_listing(clinic, window, session)
+        snapshot = whole_listing(clinic, window, session, phase.now)
         with phase.applying() as connection:
             plan = apply_snapshot(connection, phase, snapshot)
             record_quarantine(connection, phase, snapshot)
@@ -45,14 +45,22 @@ def sync_appointments(
             )
 
 
-def whole_listing(clinic: Clinic, window: DateRange, session: ProviderSession) -> Snapshot:
+def whole_listing(
+    clinic: Clinic, window: DateRange, session: ProviderSession, clock: Callable[[], datetime]
+) -> Snapshot:
     """The vendor's diary of the window.
+
+    No listing is fetched after it came: where an adapter says so, by a clock that was set
+    meanwhile, the moment of our question is taken. ``clock`` gives the present moment, aware UTC.
 
     Raises:
         ContractViolation: If the listing is not provably complete: an absence in it would
             mean nothing.
     """
+    asked_at = clock()
     snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
+    if snapshot.fetched_at > clock():
+        snapshot = replace(snapshot, fetched_at=asked_at)
     if not snapshot.complete:
         raise ContractViolation(
             f"asked {clinic.provider_type} for the diary of {clinic.slug}, {window}; the listing "
@@ -64,7 +72,8 @@ def whole_listing(clinic: Clinic, window: DateRange, session: ProviderSession) -
 def apply_snapshot(connection: Connection, phase: Phase, snapshot: Snapshot) -> InboundPlan:
     """Plan against what is stored, write the plan, and give it."""
     clinic = phase.clinic
-    plan = _plan(connection, clinic, snapshot)
+    now = phase.now()
+    plan = _plan(connection, clinic, snapshot, now)
     landed = {landing.appointment.appointment_id for landing in plan.landings}
     land(
         connection,
@@ -76,7 +85,6 @@ def apply_snapshot(connection: Connection, phase: Phase, snapshot: Snapshot) -> 
     seen = [pims_id for pims_id in plan.sightings if pims_id not in landed]
     mark_seen(connection, clinic, seen, snapshot.fetched_at)
     mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
-    now = phase.now()
     write_cases(connection, clinic, plan.case_writes, now)
     record_events(
         connection,
@@ -88,10 +96,10 @@ def apply_snapshot(connection: Connection, phase: Phase, snapshot: Snapshot) -> 
     return plan
 
 
-def _plan(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> InboundPlan:
+def _plan(connection: Connection, clinic: Clinic, snapshot: Snapshot, now: datetime) -> InboundPlan:
     ids = [appointment.appointment_id for appointment in snapshot.appointments]
     known = known_records(connection, clinic, snapshot.window, ids)
-    plan = partial(plan_inbound, snapshot=snapshot, identify=case_identity(clinic))
+    plan = partial(plan_inbound, snapshot=snapshot, identify=case_identity(clinic), now=now)
     planned = plan(known)
     # People may edit a case between our reading and our writing. The cases about to be
     # written are locked and, where they changed meanwhile, planned for as they now stand.

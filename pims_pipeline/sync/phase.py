@@ -28,7 +28,9 @@ from pims_pipeline.store.audits import (
     start_audit,
 )
 from pims_pipeline.store.database import lock_clinic, transaction
+from pims_pipeline.store.moments import note_repair
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.repair import repair_if_needed
 
 PROGRESS_INTERVAL_S = 0.5
 log = get_logger(__name__)
@@ -104,6 +106,7 @@ def audited(
     """Run a phase under an audit, which tells of any error that ends it."""
     began = monotonic()
     with transaction(context.engine) as connection:
+        repaired = repair_if_needed(connection, clinic, window, context.clock())
         interrupt_orphans(connection, clinic.id, context.clock())
         audit_id = start_audit(
             connection,
@@ -115,6 +118,8 @@ def audited(
             now=context.clock(),
             wanted_id=context.sync_id.take(),
         )
+        if repaired:
+            note_repair(connection, audit_id, repaired)
     phase = Phase(context, clinic, sync_type, window, audit_id, began)
     with bound_context(
         clinic=clinic.slug,
