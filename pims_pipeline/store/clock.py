@@ -4,7 +4,6 @@ The database's clock is the one that all hosts share, so it decides which one is
 too far apart, and what is said then, stands in ``pims_pipeline.domain.moments``.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine, func, select
@@ -18,8 +17,8 @@ def host_now() -> datetime:
     return datetime.now(UTC)
 
 
-def read_clock(engine: Engine, clock: Callable[[], datetime] = host_now) -> ClockReading:
-    """The database's clock between two readings of ``clock`` (aware).
+def read_clock(engine: Engine) -> ClockReading:
+    """The database's clock between two readings of this host's.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
@@ -27,15 +26,15 @@ def read_clock(engine: Engine, clock: Callable[[], datetime] = host_now) -> Cloc
     with transaction(engine) as connection:
         # The connection is open: what is measured is one question and its answer.
         connection.execute(select(1))
-        before = clock()
+        before = host_now()
         # now() is when the transaction began.
         database: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        after = clock()
+        after = host_now()
     return ClockReading(before=before, database=database.astimezone(UTC), after=after)
 
 
-def check_clock(engine: Engine, clock: Callable[[], datetime] = host_now) -> datetime:
-    """What the database's clock shows, once the two are known to agree.
+def check_clock(engine: Engine) -> datetime:
+    """The present moment, aware UTC, once this host's clock and the database's agree.
 
     Call it once before a run, or before anything else that writes moments.
 
@@ -43,6 +42,6 @@ def check_clock(engine: Engine, clock: Callable[[], datetime] = host_now) -> dat
         WrongClock: If they are too far apart; nothing may be written then.
         DatabaseUnavailable: If the database cannot be reached.
     """
-    reading = read_clock(engine, clock)
+    reading = read_clock(engine)
     reading.check()
     return reading.after
