@@ -110,5 +110,5 @@ def _shown(moment: datetime) -> str:
 def _long(span: timedelta) -> str:
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if span.total_seconds() >= 2 * size:
-            return f"{int(span.total_seconds() // size)} {unit}"
-    return f"{int(span.total_seconds())} seconds"
+            return f"{round(span.total_seconds() / size)} {unit}"
+    return f"{round(span.total_seconds())} seconds"
