@@ -112,7 +112,7 @@ def test_what_a_wrong_clock_wrote_is_repaired_by_the_next_run_and_its_check_warn
     first = house.sync("full_sync", ["alder"], WINDOW)
     assert judge(house, "moments_in_the_future", first.run_id, WINDOW) == []
     later = "+ interval '400 days'"
-    house.run(f"UPDATE pims_appointments SET last_seen_at = last_seen_at {later}")
+    house.run(f"UPDATE pims_appointments SET last_seen_at = last_seen_at {later}")  # noqa: S608 - fixed text
     house.run(
         f"UPDATE case_sync_audits SET created_at = created_at {later}, "  # noqa: S608 - fixed text
         f"updated_at = updated_at {later}"
