@@ -51,11 +51,12 @@ class WrongClocks(RuleBasedStateMachine):
         self.notes = 0
         self.retired: set[str] = set()
 
-    @initialize(visits=st.integers(2, 8))
-    def begin(self, visits: int) -> None:
+    @initialize(visits=st.integers(2, 8), ahead=st.one_of(st.just(400 * DAY), JUMPS))
+    def begin(self, visits: int, ahead: timedelta) -> None:
         self.world = World.begin(self.house, simulated("1001"), date(2026, 3, 8))
         for number in range(visits):
             self.world.book(self.world.local(number % 3 - 1, 8 + number))
+        self.house.ahead = ahead
         self.world.sync(*FULL)
 
     def _visit(self, which: int) -> str:
@@ -128,6 +129,8 @@ class WrongClocks(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
+            self.world.vendor("delete", self._visit(0))
+            self.world.vendor("cancel", self._visit(1))
             settle(self.world)
             self.world.end()
 

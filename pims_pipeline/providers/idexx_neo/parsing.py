@@ -9,7 +9,7 @@ name fields and problems, never contents. How single values are read stands in
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.appointments import (
@@ -73,7 +73,8 @@ def parse_listing(
         ContractViolation: If ``body`` is anything else. It is never an empty diary.
     """
     asked = f"the diary of {window}"
-    found = sort_records(_records(_decoded(body, asked), asked), window=window, zone=zone)
+    records = _records(_decoded(body, asked), asked)
+    found = sort_records(records, window=window, zone=zone, changed_by=fetched_at + _VENDOR_SKEW)
     return Snapshot(
         window=window,
         appointments=found.appointments,
@@ -133,12 +134,25 @@ def parse_consultation(body: bytes | str, *, appointment: PimsAppointment) -> Pi
         raise _violation(asked, str(error)) from error
 
 
-def sort_records(records: Iterable[object], *, window: DateRange, zone: ZoneInfo) -> SortedRecords:
+_VENDOR_SKEW = timedelta(days=1)
+"""How far the clock of a vendor may be ahead of ours."""
+
+
+def sort_records(
+    records: Iterable[object],
+    *,
+    window: DateRange,
+    zone: ZoneInfo,
+    changed_by: datetime | None = None,
+) -> SortedRecords:
     """Each of a listing's ``records`` in its place.
 
     When an identity comes twice, the one that the vendor changed last wins; without
     that knowledge, the one that stands last. Only then is the window applied, so that a
     visit moved out of it while the listing ran does not stay in by its older copy.
+
+    No record was changed after ``changed_by`` (aware): one that says so has a wrong moment,
+    which decides nothing.
     """
     readable: dict[str, tuple[int, PimsAppointment]] = {}
     quarantined: dict[str, QuarantinedRecord] = {}
@@ -155,7 +169,7 @@ def sort_records(records: Iterable[object], *, window: DateRange, zone: ZoneInfo
                 quarantined[parsed.record_key] = parsed
             continue
         rival = readable.get(parsed.appointment_id)
-        if rival is not None and _is_older(parsed, rival[1]):
+        if rival is not None and _is_older(parsed, rival[1], changed_by):
             duplicates.append(position)
             continue
         if rival is not None:
@@ -171,12 +185,11 @@ def sort_records(records: Iterable[object], *, window: DateRange, zone: ZoneInfo
     )
 
 
-def _is_older(one: PimsAppointment, other: PimsAppointment) -> bool:
-    return (
-        one.vendor_updated_at is not None
-        and other.vendor_updated_at is not None
-        and one.vendor_updated_at < other.vendor_updated_at
-    )
+def _is_older(one: PimsAppointment, other: PimsAppointment, changed_by: datetime | None) -> bool:
+    first, second = one.vendor_updated_at, other.vendor_updated_at
+    if first is None or second is None:
+        return False
+    return first < second and (changed_by is None or second <= changed_by)
 
 
 def _appointment_or_quarantine(
