@@ -109,7 +109,7 @@ def test_two_hosts_within_the_permitted_skew_believe_each_other() -> None:
 # Plans
 
 
-def _absent(given: Mapping[str, datetime | None]) -> dict[str, datetime | None]:
+def _absent(given: Mapping[str, datetime | None]) -> dict[str, Any]:
     return {
         name: None if moment is not None and moment > NOW + BEYOND_NOW else moment
         for name, moment in given.items()
@@ -123,7 +123,7 @@ def test_inbound_plans_as_if_moments_in_the_future_were_not_there(
     store = store_after(before)
     known, absent = {}, {}
     for pims_id, record in store.known(listing).items():
-        moments = {name: data.draw(st.none() | PAST | FUTURE) for name in NAMES}
+        moments: dict[str, Any] = {name: data.draw(st.none() | PAST | FUTURE) for name in NAMES}
         known[pims_id] = replace(record, **moments)
         absent[pims_id] = replace(record, **_absent(moments))
     plans = [
@@ -146,7 +146,7 @@ def test_reconciliation_plans_as_if_moments_in_the_future_were_not_there(
     tracked: list[TrackedCase] = []
     absent: list[TrackedCase] = []
     for case in store.tracked(listing.window):
-        moments = {name: data.draw(st.none() | PAST | FUTURE) for name in NAMES}
+        moments: dict[str, Any] = {name: data.draw(st.none() | PAST | FUTURE) for name in NAMES}
         tracked.append(replace(case, **moments))
         absent.append(replace(case, **_absent(moments)))
     lookups = {
