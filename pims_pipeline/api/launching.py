@@ -27,8 +27,10 @@ from pims_pipeline.api.errors import (
 from pims_pipeline.api.standing import LAUNCH_PATIENCE
 from pims_pipeline.api.waiting import WaitingRoom
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
+from pims_pipeline.domain.moments import WrongClock, age_of
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_id
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.requests import (
     IdempotencyKey,
     KeyReused,
@@ -54,6 +56,7 @@ from pims_pipeline.sync.windows import chosen_window, default_window
 DAGSTER_RETRY_SECONDS = 5
 LOOK_FOR_RUN = timedelta(seconds=2)
 """After so long, a launch is looked for at Dagster's: whoever did it may have died."""
+CLOCK_IS_WRONG = "The clocks of the server and its database disagree; no sync can be started"
 OTHER_SECONDS = 30
 """How long one request waits for another one's launch under the same key."""
 
@@ -119,6 +122,7 @@ class SyncLauncher:
                 key is still being launched, 422 when the key stands for something else, 503
                 when Dagster starts nothing.
         """
+        self._check_clock()
         named = None if key is None else IdempotencyKey(key, wanted.digest)
         while True:
             recorded, clinic = self._record(caller, wanted, named)
@@ -128,6 +132,18 @@ class SyncLauncher:
             if known is not None:
                 return Launched(known, is_replay=True)
             # Whoever was launching it gave up, and its record is gone: now it is our turn.
+
+    def _check_clock(self) -> None:
+        """Make sure that the request is not dated by a wrong clock.
+
+        Raises:
+            ApiError: 503.
+        """
+        try:
+            check_clock(self._context.engine)
+        except WrongClock as error:
+            log.error("clock_is_wrong", problem=str(error))  # noqa: TRY400 - its place is known
+            raise ApiError(503, CLOCK_IS_WRONG) from error
 
     def _record(
         self, caller: Caller, wanted: Wanted, key: IdempotencyKey | None
@@ -204,7 +220,7 @@ class SyncLauncher:
             known = find_request(connection, request.id)
         if known is None or known.status == "launched":
             return known
-        age = self._context.clock() - known.created_at
+        age = age_of(known.created_at, self._context.clock())
         if age < LOOK_FOR_RUN:
             return known
         try:

@@ -48,7 +48,7 @@ class _Windows(Storage, MovingWindowSupport):
         """Note ``amount`` more, unless that makes more than ``limit`` within ``expiry`` seconds."""
         with self._lock:
             now = self._clock()
-            moments = self._within(key, now - expiry)
+            moments = self._within(key, now - expiry, now)
             if len(moments) + amount > limit:
                 return False
             moments.extend([now] * amount)
@@ -61,13 +61,16 @@ class _Windows(Storage, MovingWindowSupport):
         """When the oldest within ``expiry`` seconds was noted, and how many there are."""
         with self._lock:
             now = self._clock()
-            moments = self._within(key, now - expiry)
+            moments = self._within(key, now - expiry, now)
             return (moments[0], len(moments)) if moments else (now, 0)
 
-    def _within(self, key: str, since: float) -> deque[float]:
+    def _within(self, key: str, since: float, now: float) -> deque[float]:
         moments = self._moments.get(key) or deque[float]()
         while moments and moments[0] <= since:
             moments.popleft()
+        if moments and moments[-1] > now:
+            # The clock was set back: what is yet to come would count for as long as that.
+            moments.clear()
         return moments
 
     def _forget(self, since: float) -> None:

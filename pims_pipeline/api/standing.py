@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from pims_pipeline.api.dagster import RunState
+from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
@@ -69,7 +70,7 @@ def needs_run_state(sync: StoredSync, now: datetime) -> bool:
         return False
     moved = [a.updated_at for a in sync.audits if a.status is AuditStatus.IN_PROGRESS]
     if moved:
-        return now - max(moved) > AUDIT_PATIENCE
+        return age_of(max(moved), now) > AUDIT_PATIENCE
     return sync.is_request
 
 
@@ -85,7 +86,7 @@ def standing_of(
         failed_steps: Of a run that failed, by Dagster's names.
     """
     if sync.run_id is None:
-        if now - sync.created_at <= LAUNCH_PATIENCE:
+        if age_of(sync.created_at, now) <= LAUNCH_PATIENCE:
             return Standing(status="queued", at=now)
         return _ended(sync, "it was not started: Dagster could not be reached")
     if run is not None and run.is_final:
@@ -120,7 +121,7 @@ def _run_error(sync: StoredSync, run: RunState, failed_steps: Sequence[str]) -> 
 
 
 def _not_begun(sync: StoredSync, run: RunState | None, now: datetime) -> Standing:
-    if run is RunState.CREATED and now - sync.created_at > START_PATIENCE:
+    if run is RunState.CREATED and age_of(sync.created_at, now) > START_PATIENCE:
         return _ended(sync, "Dagster made the run and did not start it")
     status: Status = "running" if run is RunState.RUNNING else "queued"
     return Standing(status=status, at=now)
@@ -139,7 +140,7 @@ def _has_run(sync: StoredSync, run: RunState | None, now: datetime) -> bool:
         return True
     # A phase that failed keeps the others from beginning; they may also be about to begin.
     last = max(audit.updated_at for audit in sync.audits)
-    return now - last > AUDIT_PATIENCE and any(audit.status in _BAD for audit in sync.audits)
+    return age_of(last, now) > AUDIT_PATIENCE and any(audit.status in _BAD for audit in sync.audits)
 
 
 def _is_covered(sync: StoredSync) -> bool:

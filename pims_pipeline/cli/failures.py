@@ -20,6 +20,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import (
     ClinicFailure,
@@ -110,8 +111,9 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     Its phase is run for its clinic and date; what else is due there is done as well.
     """
     with open_store(settings) as store:
+        now = check_clock(store.engine)
         with transaction(store.engine) as connection:
-            before = make_due(connection, failure_id, datetime.now(UTC))
+            before = make_due(connection, failure_id, now)
             clinic = clinic_by_slug(connection, before.clinic_slug)
             # A refusal rolls back that it was made due.
             check_syncable(connection, clinic)

@@ -24,12 +24,15 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import CaseState, case_states
 from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import (
     Hold,
     hold_by_id,
     list_holds,
     reject,
+    rejections_in_force,
+    reopen,
     waiting_hold,
 )
 from pims_pipeline.sync.results import sync_result, utc_text
@@ -81,13 +84,18 @@ def _by_option(command: Function) -> Function:
 @json_option
 @click.pass_obj
 def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
-    """List the holds that wait for a person, newest first."""
+    """List the holds that wait for a person, newest first.
+
+    Below them, the rejected ones that still keep cases: see `pims holds reject`.
+    """
     now = datetime.now(UTC)
     with open_store(settings) as store, transaction(store.engine) as connection:
         clinic = clinic_by_slug(connection, slug) if slug else None
         found = list_holds(connection, clinic=clinic, waiting_only=not everything)
+        in_force = rejections_in_force(connection, clinic=clinic)
     if as_json:
-        print_json({"holds": [_facts(each) for each in found]})
+        facts = {"holds": found, "rejectionsInForce": in_force}
+        print_json({name: [_facts(each) for each in holds] for name, holds in facts.items()})
         return
     print_table(
         ["Clinic", "Window", "Cases", "Reason", "Status", "Since", "Id"],
@@ -97,7 +105,7 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
                 str(each.window),
                 f"{each.cases_orphaned} of {each.cases_active}",
                 each.reason,
-                each.status,
+                _status(each),
                 age(each.created_at, now),
                 str(each.id),
             )
@@ -105,6 +113,15 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
         ),
         empty="No deletions are held." if everything else "No deletions wait for a person.",
     )
+    for each in in_force:
+        click.echo(
+            f"Rejected and in force: hold {each.id} of {each.clinic_slug}, {each.window}, "
+            f"keeps {len(each.stay)} cases"
+        )
+
+
+def _status(hold: Hold) -> str:
+    return f"{hold.status}, in force" if hold.is_in_force else hold.status
 
 
 @holds.command(
@@ -140,11 +157,12 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
     The diary is read anew first. What it shows again, or elsewhere, is kept, and told.
     """
     with open_store(settings) as store:
+        now = check_clock(store.engine)
         with transaction(store.engine) as connection:
             hold, clinic = _waiting(connection, hold_id)
             check_syncable(connection, clinic)
         try:
-            check_window(settings.partition_start, hold.window, datetime.now(UTC).date())
+            check_window(settings.partition_start, hold.window, now.date())
         except ValueError as error:
             raise Refused(str(error)) from error
         run = _approved(store, hold, clinic, decided_by)
@@ -190,17 +208,52 @@ def _approved(store: Store, hold: Hold, clinic: Clinic, decided_by: str) -> Loca
 def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool) -> None:
     """Retire nothing of a hold.
 
-    Visits that are still missing are held again by the next reconciliation.
+    The decision is remembered: its cases stay for as long as their appointments are missing, and
+    nobody is asked about them again. One more missing appointment is a new finding. `pims holds
+    reopen` takes the decision back.
+    """
+    with open_store(settings) as store:
+        now = check_clock(store.engine)
+        with transaction(store.engine) as connection:
+            hold, _ = _waiting(connection, hold_id)
+            reject(connection, hold, decided_by=decided_by, now=now)
+            hold = hold_by_id(connection, hold_id)
+            states = case_states(connection, hold.case_ids)
+    if as_json:
+        print_json(_document(hold, states))
+    else:
+        click.echo(
+            f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
+            "while their appointments are missing"
+        )
+
+
+@holds.command(
+    "reopen",
+    epilog=examples("pims holds reopen 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10"),
+)
+@_hold_argument
+@json_option
+@click.pass_obj
+def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
+    """Take a rejection back: the next reconciliation decides on its cases anew.
+
+    What is still missing then is held again, or retired where it is little.
     """
     with open_store(settings) as store, transaction(store.engine) as connection:
-        hold, _ = _waiting(connection, hold_id)
-        reject(connection, hold, decided_by=decided_by, now=datetime.now(UTC))
+        hold = hold_by_id(connection, hold_id, lock=True)
+        if not hold.is_in_force:
+            raise Refused(
+                f"hold {hold_id} is no rejection in force but {hold.status}, so nothing was "
+                "changed; `pims holds list` shows those that are"
+            )
+        reopen(connection, hold)
         hold = hold_by_id(connection, hold_id)
         states = case_states(connection, hold.case_ids)
     if as_json:
         print_json(_document(hold, states))
     else:
-        say(f"hold {hold_id} is rejected; nothing of {hold.clinic_slug} was retired")
+        say(f"the rejection of hold {hold_id} is no longer in force")
 
 
 def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
@@ -250,6 +303,13 @@ def _summary(hold: Hold) -> Iterator[str]:
     )
     if hold.status == "approved":
         yield f"{len(hold.retired)} were retired, {len(hold.kept)} kept"
+    if hold.is_in_force:
+        yield (
+            f"The rejection is in force: {len(hold.stay)} cases stay while their appointments are "
+            f"missing; `pims holds reopen {hold.id}` takes it back"
+        )
+    elif hold.status == "rejected":
+        yield "The rejection counts for none of its cases any more"
 
 
 def _each(hold: Hold, states: Mapping[UUID, CaseState]) -> Iterator[tuple[UUID, CaseState | None]]:
@@ -268,6 +328,8 @@ def _standing(state: CaseState | None) -> str:
 def _fate(hold: Hold, case_id: UUID) -> str:
     if case_id in hold.retired:
         return "retired"
+    if case_id in hold.stay:
+        return "stays: its retirement was rejected"
     return f"kept: {hold.kept[case_id]}" if case_id in hold.kept else ""
 
 
@@ -288,6 +350,7 @@ def _case(hold: Hold, case_id: UUID, state: CaseState | None) -> dict[str, Any]:
         "softDeleted": state.soft_deleted if state else None,
         "outcome": outcome,
         "keptBecause": hold.kept.get(case_id),
+        "stays": case_id in hold.stay,
     }
 
 
@@ -303,6 +366,7 @@ def _facts(hold: Hold) -> dict[str, Any]:
         "casesActive": hold.cases_active,
         "casesOrphaned": hold.cases_orphaned,
         "status": hold.status,
+        "isInForce": hold.is_in_force,
         "decidedBy": hold.decided_by,
         "decidedAt": utc_text(hold.decided_at) if hold.decided_at else None,
         "createdAt": utc_text(hold.created_at),

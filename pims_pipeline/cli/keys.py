@@ -19,6 +19,7 @@ from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.api_keys import ApiKey, create_api_key, list_api_keys, revoke_api_key
 from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import utc_text
 
@@ -125,15 +126,17 @@ def create(
     Standard output holds the key and nothing else. Whoever has it can do with the clinic's data
     what its permissions allow; nothing can show it again.
     """
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, slug)
-        if not clinic.is_active:
-            raise Refused(f"clinic {slug!r} was deactivated; no key was made")
-        expires_at = None if expires is None else _moment(clinic, expires, datetime.now(UTC))
-        made = create_api_key(
-            connection, clinic, name=name, permissions=permissions, expires_at=expires_at
-        )
-        [key] = [each for each in list_api_keys(connection, clinic) if each.id == made.id]
+    with open_store(settings) as store:
+        now = check_clock(store.engine)
+        with transaction(store.engine) as connection:
+            clinic = clinic_by_slug(connection, slug)
+            if not clinic.is_active:
+                raise Refused(f"clinic {slug!r} was deactivated; no key was made")
+            expires_at = None if expires is None else _moment(clinic, expires, now)
+            made = create_api_key(
+                connection, clinic, name=name, permissions=permissions, expires_at=expires_at
+            )
+            [key] = [each for each in list_api_keys(connection, clinic) if each.id == made.id]
     if as_json:
         print_json({"key": made.text, **_document(key, datetime.now(UTC))})
         return

@@ -14,6 +14,7 @@ from pims_pipeline.cli.runtime import Store, dagster_storage
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.audits import Audit, audits_of_run
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.credentials import credential_status
 from pims_pipeline.store.database import (
     DatabaseNotMigrated,
@@ -82,7 +83,9 @@ def run_locally(
 
     Raises:
         Refused: If the run was stopped before it began its work.
+        WrongClock: If this host's clock and the database's are too far apart.
     """
+    check_clock(store.engine)
     from dagster import DagsterExecutionInterruptedError  # noqa: PLC0415 - costs seconds
 
     from pims_pipeline.orchestration.instance import open_instance  # noqa: PLC0415 - as above

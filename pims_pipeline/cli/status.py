@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event
 from typing import Any
 
@@ -22,6 +22,7 @@ from pims_pipeline.domain.outcome import AuditStatus, SyncType
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinic_states import ClinicState, clinic_states
 from pims_pipeline.store.clinics import UnknownClinic
+from pims_pipeline.store.clock import read_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
@@ -71,13 +72,18 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
         def look() -> tuple[list[ClinicState], datetime]:
             return _states(store.engine, slug)
 
+        clock = read_clock(store.engine)
+        if clock.is_wrong:
+            click.echo(f"Warning: no sync starts here: {clock.problem}", err=True)
         if seconds is not None:
             _watch(look, seconds)
             return
         states, now = look()
     if as_json:
         clinics = [_document(state, now) for state in states]
-        print_json({"clinics": clinics, "timestamp": utc_text(now)})
+        ahead = round(clock.ahead.total_seconds())
+        shown = {"isWrong": clock.is_wrong, "secondsAhead": ahead}
+        print_json({"clinics": clinics, "clock": shown, "timestamp": utc_text(now)})
         return
     print_table(_HEADINGS, (_row(state, now) for state in states), empty=_NONE)
 
@@ -88,7 +94,8 @@ def _states(engine: Engine, slug: str | None) -> tuple[list[ClinicState], dateti
     Raises:
         UnknownClinic: If there is no such clinic.
     """
-    now = datetime.now(UTC)
+    # The database's clock, which all hosts share: this one may be wrong.
+    now = read_clock(engine).database
     with transaction(engine) as connection:
         states = clinic_states(connection, now)
     if slug is None:

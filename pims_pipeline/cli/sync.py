@@ -30,6 +30,7 @@ from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import cases_deleted_by
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import (
     PHASES_OF,
@@ -206,11 +207,11 @@ def _sync(settings: Settings, request: Request) -> None:
 
 def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
     """The clinic and the dates, once everything that can be known beforehand is in order."""
+    now = check_clock(store.engine)
     with transaction(store.engine) as connection:
         clinic = clinic_by_slug(connection, request.slug)
         config = schedule_config(connection, clinic)
         check_syncable(connection, clinic)
-    now = datetime.now(UTC)
     today = business_date(now, clinic.zone)
     start = store.settings.partition_start
     with typed():

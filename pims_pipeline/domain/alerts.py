@@ -39,6 +39,7 @@ class AlertKind(StrEnum):
     DEAD_LETTER = "dead_letter"
     BAD_SCHEDULE = "bad_schedule"
     TICKS_SKIPPED = "ticks_skipped"
+    WRONG_CLOCK = "wrong_clock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,12 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicFacts:
-    """How an active clinic stands, as far as people are alerted to it."""
+    """How an active clinic stands, as far as people are alerted to it.
+
+    Attributes:
+        clock_ahead: How far the clock of the host that asks is ahead of the database's, where
+            they are too far apart for syncs to start there; negative when it is behind.
+    """
 
     clinic_id: UUID
     phases: Mapping[SyncType, PhaseFacts] = field(default_factory=dict)
@@ -155,6 +161,7 @@ class ClinicFacts:
     human_needed: bool = False
     holds: Sequence[WaitingHold] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    clock_ahead: timedelta | None = None
 
 
 def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKey]) -> AlertPlan:
@@ -181,7 +188,7 @@ def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKe
 
 def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
     """What is wrong with an active clinic at ``now`` (aware)."""
-    cause = _login_trouble(facts)
+    cause = _trouble_of_all(facts)
     failing: dict[str | None, AlertKey] = {}
     for phase, state in facts.phases.items():
         for condition in _phase_conditions(facts.clinic_id, phase, state, now, cause):
@@ -192,8 +199,7 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
                 yield condition if first == condition.key else replace(condition, cause=first)
             else:
                 yield condition
-    if cause is not None:
-        yield Condition(cause)
+    yield from _conditions_of_all(facts)
     for hold in facts.holds:
         yield Condition(
             AlertKey(facts.clinic_id, AlertKind.HOLD, str(hold.id)),
@@ -214,13 +220,22 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
         )
 
 
-def _login_trouble(facts: ClinicFacts) -> AlertKey | None:
-    """The alert to the clinic's login, while nothing can be synced because of it."""
+def _conditions_of_all(facts: ClinicFacts) -> Iterator[Condition]:
+    """What keeps all of the clinic from being synced."""
+    if facts.clock_ahead is not None:
+        seconds = int(facts.clock_ahead.total_seconds())
+        yield Condition(
+            AlertKey(facts.clinic_id, AlertKind.WRONG_CLOCK), {"seconds_ahead": seconds}
+        )
     if facts.credentials_rejected:
-        return AlertKey(facts.clinic_id, AlertKind.CREDENTIALS_REJECTED)
+        yield Condition(AlertKey(facts.clinic_id, AlertKind.CREDENTIALS_REJECTED))
     if facts.human_needed:
-        return AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED)
-    return None
+        yield Condition(AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED))
+
+
+def _trouble_of_all(facts: ClinicFacts) -> AlertKey | None:
+    """The alert that explains why no phase of the clinic succeeds, if there is one."""
+    return next((each.key for each in _conditions_of_all(facts)), None)
 
 
 def _phase_conditions(

@@ -5,7 +5,7 @@ Pure. Fetching, and writing what is planned here, is done by
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,7 @@ from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.cases import Changes
 from pims_pipeline.domain.consultations import PimsConsultation, consultation_payload
+from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,17 @@ class FetchFailure:
     last_failed_at: datetime
     next_retry_at: datetime | None
 
+    def as_of(self, now: datetime) -> "FetchFailure":
+        """The failure as it may be believed at ``now`` (aware).
+
+        One that is said to have happened later waits for nothing: its retry counts from a
+        wrong clock too.
+        """
+        if not is_in_future(self.last_failed_at, now):
+            return self
+        retry = None if self.next_retry_at is None else now
+        return replace(self, last_failed_at=now, next_retry_at=retry)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrichableCase:
@@ -84,6 +96,15 @@ class EnrichableCase:
     consultation: Mapping[str, Any] | None = None
     failure: FetchFailure | None = None
     patient_species: str | None = None
+
+    def as_of(self, now: datetime) -> "EnrichableCase":
+        """The case as it may be believed at ``now`` (aware): nothing was asked or landed later."""
+        return replace(
+            self,
+            landed_at=no_later_than(self.landed_at, now),
+            checked_at=believed(self.checked_at, now),
+            failure=None if self.failure is None else self.failure.as_of(now),
+        )
 
 
 class FetchReason(StrEnum):
@@ -119,6 +140,7 @@ def plan_enrichment(
 
 def due_reason(case: EnrichableCase, now: datetime, policy: EnrichmentPolicy) -> FetchReason | None:
     """Why the case's medical record is due at ``now``, or None when it is not."""
+    case = case.as_of(now)
     start = case.appointment.scheduled_start
     if start > now or _rests_after_failure(case, now):
         return None
@@ -185,12 +207,21 @@ class ConsultationPlan:
 
 
 def plan_consultations(
-    cases: Mapping[UUID, EnrichableCase], fetched: Collection[FetchedConsultation]
+    cases: Mapping[UUID, EnrichableCase],
+    fetched: Collection[FetchedConsultation],
+    *,
+    now: datetime | None = None,
 ) -> ConsultationPlan:
     """Decide what fetched medical records change.
 
     A record that was asked for before the one that stands is dropped: an older answer
     never overwrites a newer one. A record that vanished at the vendor is kept here.
+
+    Args:
+        cases: Those that were asked about, as they are now.
+        fetched: The responses.
+        now: The present moment (aware); a case said to be checked after it was checked by a
+            wrong clock, and the response counts. None believes all.
     """
     writes: list[ConsultationWrite] = []
     checked: dict[UUID, datetime] = {}
@@ -199,7 +230,10 @@ def plan_consultations(
     implausible: set[UUID] = set()
     for answer in fetched:
         case = cases.get(answer.case_id)
-        if case is None or (case.checked_at and case.checked_at > answer.asked_at):
+        checked_at = case.checked_at if case else None
+        if now is not None:
+            checked_at = believed(checked_at, now)
+        if case is None or (checked_at and checked_at > answer.asked_at):
             unchanged.add(answer.case_id)
             continue
         checked[answer.case_id] = answer.asked_at

@@ -28,6 +28,7 @@ from pims_pipeline.domain.cases import (
     draft_of,
     status_of,
 )
+from pims_pipeline.domain.moments import believed
 from pims_pipeline.domain.outcome import Counts, tally
 
 
@@ -75,6 +76,14 @@ class KnownRecord:
         """Whether something is known of it that a listing fetched at ``moment`` cannot know."""
         moments = (self.last_seen_at, self.missing_since, self.removed_at)
         return any(known is not None and known > moment for known in moments)
+
+    def as_of(self, now: datetime) -> "KnownRecord":
+        """The record without the moments that lie after ``now`` (aware): they tell nothing."""
+        moments = (self.last_seen_at, self.missing_since, self.removed_at)
+        seen, missing, removed = (believed(moment, now) for moment in moments)
+        if (seen, missing, removed) == moments:
+            return self
+        return replace(self, last_seen_at=seen, missing_since=missing, removed_at=removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +154,7 @@ def plan_inbound(
     snapshot: Snapshot,
     *,
     identify: Callable[[str], UUID],
+    now: datetime | None = None,
 ) -> InboundPlan:
     """Decide what a listing changes.
 
@@ -157,7 +167,11 @@ def plan_inbound(
             landed record of the window.
         snapshot: The listing.
         identify: Gives the case identity for a vendor identity.
+        now: The present moment (aware), not before the listing came. What is known of a moment
+            after it was written by a wrong clock and is left out of account; None believes all.
     """
+    if now is not None:
+        existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
     fates: list[tuple[date, str]] = []
     landings: list[Landing] = []
     sightings: list[str] = []

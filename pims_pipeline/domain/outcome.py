@@ -38,7 +38,7 @@ class Counts:
         found: Inbound: records in the listing. Cases: visits whose consultation was due.
             Reconciliation: live cases checked against the diary.
         deleted: Cases soft-deleted.
-        held: Orphans that the deletion guard kept from being deleted.
+        held: Orphans that were not deleted: by the deletion guard, or because a person decided so.
     """
 
     found: int = 0
@@ -103,6 +103,7 @@ class PhaseOutcome:
         oddities: Descriptive fields of the vendor's that could not be read.
         hold_id: The hold that stopped deletions, if the deletion guard struck.
         hold_reason: Why it struck.
+        kept_by_hold_id: The rejected hold because of which missing cases stayed, if any did.
 
     Raises:
         UnbalancedReceipt: If a date's counts do not balance.
@@ -120,6 +121,7 @@ class PhaseOutcome:
     oddities: Oddities = ()
     hold_id: UUID | None = None
     hold_reason: str | None = None
+    kept_by_hold_id: UUID | None = None
     counts: Counts = field(init=False)
 
     def __post_init__(self) -> None:

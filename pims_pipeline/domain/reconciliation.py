@@ -19,7 +19,9 @@ from pims_pipeline.domain.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.cases import Case
+from pims_pipeline.domain.moments import believed
 from pims_pipeline.domain.outcome import Counts, tally
+from pims_pipeline.domain.rejections import Decided, Rejection, decided_on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,14 @@ class TrackedCase:
         """The identity by which the vendor knows it, alone or with others of its series."""
         return self.appointment.vendor_identity if self.appointment else self.case.pims_id
 
+    def as_of(self, now: datetime) -> "TrackedCase":
+        """The case without the moments that lie after ``now`` (aware): they tell nothing."""
+        moments = (self.last_seen_at, self.missing_since, self.removed_at)
+        seen, missing, removed = (believed(moment, now) for moment in moments)
+        if (seen, missing, removed) == moments:
+            return self
+        return replace(self, last_seen_at=seen, missing_since=missing, removed_at=removed)
+
 
 class RetirementReason(StrEnum):
     """What the vendor said of a visit whose case is retired."""
@@ -107,6 +117,10 @@ class ReconciliationPlan:
         unconfirmed: Cases missing from the listing that the vendor could not yet be
             asked about; they are kept.
         hold: Set when the deletion guard struck.
+        kept: Orphans that stay because a person rejected their retirement.
+        kept_by: The hold that was rejected, if any are kept; the latest where there are several.
+        ended: Cases of rejected holds whose appointment is there again: the decision on them is
+            over.
     """
 
     retire: tuple[Retirement, ...]
@@ -116,6 +130,9 @@ class ReconciliationPlan:
     hold: HoldReason | None
     active: int
     by_date: Mapping[date, Counts]
+    kept: tuple[UUID, ...] = ()
+    kept_by: UUID | None = None
+    ended: tuple[UUID, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -162,6 +179,8 @@ def plan_reconciliation(
     *,
     lookups: Mapping[str, AppointmentLookup] | None,
     approved: frozenset[UUID] | None = None,
+    rejections: Collection[Rejection] = (),
+    now: datetime | None = None,
 ) -> ReconciliationPlan:
     """Decide which cases are retired, follow their visit, or stay.
 
@@ -173,12 +192,72 @@ def plan_reconciliation(
             that is not in it is unconfirmed. None when the vendor cannot be asked.
         approved: The cases of a hold that a person approved. The guard does not strike
             then, and no other case is retired; those approved still have to be missing.
+        rejections: The rejected holds that still count. Their cases stay, and the guard does
+            not strike again over them alone.
+        now: The present moment (aware), not before the listing came. A moment after it was
+            written by a wrong clock and is left out of account; None believes all.
     """
+    if now is not None:
+        cases = [tracked.as_of(now) for tracked in cases]
+        rejections = [each.as_of(now) for each in rejections]
+    found = _compare(cases, snapshot, policy, lookups, approved)
+    decided = _decided(cases, snapshot, found, rejections if approved is None else ())
+    hold = _hold(cases, snapshot, len(found.retire), policy) if approved is None else None
+    orphans = tuple(
+        [tracked.case.id for tracked in found.candidates]
+        if hold is HoldReason.EMPTY_LISTING
+        else [each.case.id for each in found.retire]
+    )
+    if hold is not None and decided.covers_all(orphans, hold):
+        kept, hold = orphans, None
+    else:
+        kept = tuple(case_id for case_id in orphans if case_id in decided.covered)
+    staying = frozenset(kept)
+    retire = tuple(each for each in found.retire if each.case.id not in staying)
+    follow = tuple(found.follow)
+    if hold is not None:
+        retire, follow, kept = (), (), ()
+    waiting = tuple(tracked.case.id for tracked in found.unconfirmed)
+    return ReconciliationPlan(
+        retire=retire,
+        follow=follow,
+        orphans=orphans,
+        unconfirmed=waiting,
+        hold=hold,
+        active=len(cases),
+        by_date=_counts(
+            cases,
+            retire=retire,
+            follow=follow,
+            held=orphans if hold else kept,
+            unconfirmed=waiting,
+        ),
+        kept=kept,
+        kept_by=decided.latest(kept),
+        ended=tuple(sorted(decided.ended)),
+    )
+
+
+@dataclass(slots=True)
+class _Compared:
+    """The cases that the listing lacks, by what the vendor says of them."""
+
+    candidates: tuple[TrackedCase, ...]
+    retire: list[Retirement]
+    follow: list[PimsAppointment]
+    unconfirmed: list[TrackedCase]
+
+
+def _compare(
+    cases: Iterable[TrackedCase],
+    snapshot: Snapshot,
+    policy: DeletionPolicy,
+    lookups: Mapping[str, AppointmentLookup] | None,
+    approved: frozenset[UUID] | None,
+) -> _Compared:
     candidates = orphan_candidates(cases, snapshot) if snapshot.complete else ()
     answers = _own_answers(candidates, snapshot, lookups or {})
-    retire: list[Retirement] = []
-    follow: list[PimsAppointment] = []
-    unconfirmed: list[TrackedCase] = []
+    found = _Compared(candidates, [], [], [])
     for tracked in candidates:
         lookup = answers.get(tracked.case.pims_id)
         can_ask = lookups is not None and not _speaks_of_others(tracked, lookups, answers)
@@ -188,34 +267,29 @@ def plan_reconciliation(
         if reason is not None:
             known_at = tracked.removed_at or snapshot.fetched_at
             gone_at = lookup.asked_at if lookup else known_at
-            retire.append(Retirement(case=tracked.case, reason=reason, gone_at=gone_at))
+            found.retire.append(Retirement(case=tracked.case, reason=reason, gone_at=gone_at))
         elif lookup is None or not lookup.stands:
-            unconfirmed.append(tracked)
+            found.unconfirmed.append(tracked)
         elif moved := _as_the_vendor_says(tracked, lookup):
-            follow.append(moved)
-    hold = _hold(cases, snapshot, len(retire), policy) if approved is None else None
-    orphans = tuple(
-        [tracked.case.id for tracked in candidates]
-        if hold is HoldReason.EMPTY_LISTING
-        else [each.case.id for each in retire]
-    )
-    if hold is not None:
-        retire, follow = [], []
-    waiting = tuple(tracked.case.id for tracked in unconfirmed)
-    return ReconciliationPlan(
-        retire=tuple(retire),
-        follow=tuple(follow),
-        orphans=orphans,
-        unconfirmed=waiting,
-        hold=hold,
-        active=len(cases),
-        by_date=_counts(
-            cases,
-            retire=retire,
-            follow=follow,
-            held=orphans if hold else (),
-            unconfirmed=waiting,
-        ),
+            found.follow.append(moved)
+    return found
+
+
+def _decided(
+    cases: Iterable[TrackedCase],
+    snapshot: Snapshot,
+    found: _Compared,
+    rejections: Collection[Rejection],
+) -> Decided:
+    """What people decided earlier on the cases; an incomplete listing ends no decision."""
+    if not rejections or not snapshot.complete:
+        return Decided({}, frozenset())
+    missing = {each.case.id for each in found.retire}
+    missing |= {each.case.id for each in found.unconfirmed}
+    return decided_on(
+        rejections,
+        [(each.case.id, each.last_seen_at) for each in cases],
+        {each.case.id for each in cases} - missing,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.store.clock import read_clock
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
 from pims_pipeline.sync.context import utc_now
 
@@ -46,6 +47,7 @@ def look(
     *,
     rest_until: datetime | None,
     now: datetime,
+    clock_ahead: timedelta | None = None,
 ) -> Look:
     """Bring the alerts up to date, and tell people unless they are to be left alone.
 
@@ -55,8 +57,9 @@ def look(
         policy: When a medical record is given up.
         rest_until: Until when the service asked to be left alone, if it did; aware.
         now: The present moment; aware.
+        clock_ahead: See ``pims_pipeline.sync.alerting.evaluate``.
     """
-    plan = evaluate(engine, now, policy)
+    plan = evaluate(engine, now, policy, clock_ahead=clock_ahead)
     words = f"{len(plan.to_open)} alerts opened, {len(plan.to_end)} ended"
     if rest_until is not None and now < rest_until <= now + _LONGEST_REST:
         return Look(words=f"{words}; nobody told before {rest_until:%H:%M:%S} UTC")
@@ -87,12 +90,14 @@ def alerting(
     alerts: dg.ResourceParam[Alerting],
 ) -> dg.SkipReason:
     """One look at every clinic."""
+    clock = read_clock(store)
     seen = look(
         store,
         alerts,
         rules.enrichment,
         rest_until=datetime.fromisoformat(context.cursor) if context.cursor else None,
-        now=utc_now(),
+        now=clock.database if clock.is_wrong else clock.after,
+        clock_ahead=clock.ahead if clock.is_wrong else None,
     )
     if seen.trouble is not None:
         raise AlertsNotTold(f"{seen.words}; the others wait: {seen.trouble}")

@@ -11,6 +11,7 @@ clinics go on (see ``assets``). A warning does neither.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import dagster as dg
 from sqlalchemy import Engine
@@ -25,7 +26,8 @@ from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit, audits_of_run, latest_audits
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.holds import open_hold_count
+from pims_pipeline.store.holds import kept_by, open_hold_count
+from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.verification import (
     enrichment_plan_again,
     implausible_cases,
@@ -158,11 +160,33 @@ def deletion_guard(judged: Judged) -> Iterator[Finding]:
     """No deletions wait for a person."""
     if judged.audit is not None and judged.audit.status is AuditStatus.HELD:
         yield Finding("deletions are held; see `pims holds list`", [judged.audit.id])
+    elif judged.audit is not None and (kept := _kept_by(judged, judged.audit)):
+        yield Finding(
+            "missing cases stay, because a hold was rejected; see `pims holds show`",
+            [kept],
+            is_warning=True,
+        )
     elif not judged.in_this_run:
         with transaction(judged.engine) as connection:
             held = open_hold_count(connection, judged.clinic)
         if held:
             yield Finding("deletions of the clinic are held; see `pims holds list`")
+
+
+def _kept_by(judged: Judged, audit: Audit) -> UUID | None:
+    with transaction(judged.engine) as connection:
+        return kept_by(connection, audit.id)
+
+
+def moments_in_the_future(judged: Judged) -> Iterator[Finding]:
+    """No clock that was ahead wrote moments about the clinic; those found are repaired."""
+    if judged.audit is None:
+        return
+    with transaction(judged.engine) as connection:
+        rows = repaired_before(connection, judged.audit.id)
+    if rows:
+        what = "rows that a clock ahead of time wrote, found and repaired when the phase began"
+        yield Finding(what, [f"{rows} rows"], is_warning=True)
 
 
 def no_live_case_deleted(judged: Judged) -> Iterator[Finding]:
@@ -188,6 +212,7 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
             (snapshot_complete, True),
             (known_statuses, False),
             (readable_fields, False),
+            (moments_in_the_future, False),
         ],
     ),
     "consultations": (

@@ -79,7 +79,7 @@ def freshness(engine: Engine, now: datetime) -> list[Freshness]:
     """How each phase stands at ``now`` (aware)."""
     with transaction(engine) as connection:
         schedules = active_schedules(connection)
-        states = phase_states(connection)
+        states = phase_states(connection, now)
     found: dict[SyncType, list[Late]] = {phase: [] for phase in SyncType}
     for schedule in schedules:
         for phase, late in found.items():

@@ -9,7 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import dagster as dg
@@ -30,6 +30,7 @@ from pims_pipeline.orchestration.reports import table
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.leases import drop_old_leases
 from pims_pipeline.store.maintenance import (
@@ -209,7 +210,7 @@ def build_maintenance() -> dg.AssetsDefinition:
         store: dg.ResourceParam[Engine],
         rules: dg.ResourceParam[Rules],
     ) -> Iterator[dg.MaterializeResult[None]]:
-        sweep = Sweep(store, rules, datetime.now(UTC))
+        sweep = Sweep(store, rules, check_clock(store))
         sweep.do()
         for name, number in sweep.counts.items():
             context.log.info("%s: %s", name, number)

@@ -115,6 +115,8 @@ def _metadata(outcome: PhaseOutcome, day: date) -> dict[str, dg.MetadataValue]:
     if outcome.hold_id:
         told["hold_id"] = dg.MetadataValue.text(str(outcome.hold_id))
         told["hold_reason"] = dg.MetadataValue.text(str(outcome.hold_reason))
+    if outcome.kept_by_hold_id:
+        told["kept_by_hold_id"] = dg.MetadataValue.text(str(outcome.kept_by_hold_id))
     return told
 
 

@@ -20,8 +20,10 @@ from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.cancelling import cancellable
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
+from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
 from pims_pipeline.sync.run_tags import sync_id_of
 
@@ -106,6 +108,8 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
         engine = init.resources.store
         if init.run is None:
             raise dg.DagsterInvariantViolationError("vendors are asked by runs alone")
+        # Once per run: nothing is written by a clock that is wrong.
+        check_clock(engine)
         with run_liveness(engine) as liveness, cancellable(engine) as cancel:
             context = SyncContext(
                 engine=engine,
@@ -113,6 +117,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                 open_provider=sources.open_provider,
                 run_id=init.run.run_id,
                 liveness=liveness,
+                clock=steady_clock(),
                 sync_id=SyncIdOnce(sync_id_of(init.run.tags)),
                 stop=StopSignal(
                     seconds=sources.run_timeout,

@@ -21,6 +21,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
+from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.jobs import JOBS
@@ -226,7 +227,7 @@ def end_abandoned_runs(
         sign = signs.get(run_id)
         moved = sign.last_moved if sign else _start_of(record)
         is_held = sign is not None and sign.is_held
-        if now - moved >= (stuck_after + QUIET if is_held else QUIET):
+        if age_of(moved, now) >= (stuck_after + QUIET if is_held else QUIET):
             (stuck if is_held else dead).append(run_id)
     for run_id in stuck:
         _terminate(instance, run_id)

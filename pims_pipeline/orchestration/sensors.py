@@ -7,7 +7,7 @@ clinics, or that nothing is due.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import dagster as dg
@@ -39,6 +39,7 @@ from pims_pipeline.orchestration.scheduling import (
     sort_out,
 )
 from pims_pipeline.store.clinics import active_clinics
+from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import (
     SkippedTick,
@@ -236,6 +237,6 @@ def build_scheduled_syncs(
             clinics_per_run=clinics_per_run,
             stuck_after=timedelta(seconds=run_timeout),
         )
-        return scheduler.look(context.cursor, datetime.now(UTC))
+        return scheduler.look(context.cursor, check_clock(store))
 
     return scheduled_syncs

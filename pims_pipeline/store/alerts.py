@@ -7,7 +7,7 @@ ended, and when people were told of either.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from pims_pipeline.domain.alerts import (
     WaitingHold,
 )
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.database import ALERTS_LOCK
 from pims_pipeline.store.tables import (
@@ -172,13 +173,19 @@ def _alert(row: Row[Any]) -> Alert:
     )
 
 
-def phase_histories(connection: Connection) -> dict[ClinicPhase, PhaseHistory]:
-    """How each phase of each active clinic went lately; absent where it never ran."""
+def phase_histories(
+    connection: Connection, now: datetime | None = None
+) -> dict[ClinicPhase, PhaseHistory]:
+    """How each phase of each active clinic went lately; absent where it never ran.
+
+    An audit that began after ``now`` (aware) was written by a wrong clock and tells nothing.
+    """
+    latest = latest_known(now) if now else datetime.max.replace(tzinfo=UTC)
     found = defaultdict[ClinicPhase, list[Row[Any]]](list)
-    limits = {"newest": _NEWEST, "depth": _DEPTH, "count": FAILING_AFTER}
+    limits = {"newest": _NEWEST, "depth": _DEPTH, "count": FAILING_AFTER, "latest": latest}
     for row in connection.execute(text(_ENDS), {"phases": _NAMES, **limits}):
         found[row.clinic_id, SyncType(row.sync_type)].append(row)
-    successes = connection.execute(text(_SUCCESSES), {"phases": _NAMES})
+    successes = connection.execute(text(_SUCCESSES), {"phases": _NAMES, "latest": latest})
     last = {(row.clinic_id, SyncType(row.sync_type)): row.began for row in successes}
     return {
         key: PhaseHistory(last.get(key), [_run_end(row) for row in found[key]])
@@ -200,7 +207,7 @@ _ENDS = """
         WHERE c.is_active AND EXISTS (
             SELECT FROM (
                 SELECT status FROM case_sync_audits
-                WHERE clinic_id = c.id AND sync_type = p.sync_type
+                WHERE clinic_id = c.id AND sync_type = p.sync_type AND created_at <= :latest
                 ORDER BY created_at DESC LIMIT :newest
             ) AS a
             WHERE a.status IN ('failed', 'interrupted')
@@ -215,7 +222,7 @@ _ENDS = """
                ) AS place
         FROM suspects AS s CROSS JOIN LATERAL (
             SELECT run_id, status, error_message, created_at FROM case_sync_audits
-            WHERE clinic_id = s.clinic_id AND sync_type = s.sync_type
+            WHERE clinic_id = s.clinic_id AND sync_type = s.sync_type AND created_at <= :latest
             ORDER BY created_at DESC LIMIT :depth
         ) AS a
         GROUP BY s.clinic_id, s.sync_type, a.run_id
@@ -232,6 +239,7 @@ _SUCCESSES = """
         SELECT created_at AS began
         FROM case_sync_audits
         WHERE clinic_id = c.id AND sync_type = p.sync_type AND status IN ('completed', 'held')
+          AND created_at <= :latest
         ORDER BY created_at DESC LIMIT 1
     ) AS a
     WHERE c.is_active

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
@@ -84,7 +85,7 @@ class ClinicState:
 def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
     """How every clinic stands at ``now`` (aware), by slug."""
     schedules = {each.clinic.id: each for each in active_schedules(connection)}
-    phases = phase_states(connection)
+    phases = phase_states(connection, now)
     credentials = _credentials(connection)
     sessions = _sessions(connection, now)
     holds = _counts(connection, reconciliation_holds, reconciliation_holds.c.status == "open")
@@ -103,12 +104,18 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
     ]
 
 
-def phase_states(connection: Connection) -> Mapping[tuple[UUID, SyncType], PhaseState]:
-    """How each phase of each clinic stands; one that never ran has an empty state."""
+def phase_states(
+    connection: Connection, now: datetime
+) -> Mapping[tuple[UUID, SyncType], PhaseState]:
+    """How each phase of each clinic stands at ``now`` (aware).
+
+    One that never ran has an empty state. Audits that a wrong clock wrote in the future tell
+    nothing.
+    """
     skips = skipped_ticks(connection)
-    latest = {(each.clinic_id, each.sync_type): each for each in _newest_audits(connection)}
+    latest = {(each.clinic_id, each.sync_type): each for each in _newest_audits(connection, now)}
     states: defaultdict[tuple[UUID, SyncType], PhaseState] = defaultdict(PhaseState)
-    for clinic_id, phase, last_success, last_worked in _successes(connection):
+    for clinic_id, phase, last_success, last_worked in _successes(connection, now):
         states[clinic_id, SyncType(phase)] = PhaseState(
             last_success=last_success,
             last_worked=last_worked,
@@ -122,7 +129,7 @@ _OF_EACH_PHASE = "FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) A
 _PHASES = {"phases": [phase.value for phase in SyncType]}
 
 
-def _newest_audits(connection: Connection) -> list[Audit]:
+def _newest_audits(connection: Connection, now: datetime) -> list[Audit]:
     """Of each clinic and phase that ever ran."""
     rows = connection.execute(
         text(
@@ -130,17 +137,17 @@ def _newest_audits(connection: Connection) -> list[Audit]:
             SELECT newest.* {_OF_EACH_PHASE}
             CROSS JOIN LATERAL (
                 SELECT a.* FROM case_sync_audits AS a
-                WHERE a.clinic_id = c.id AND a.sync_type = p.phase
+                WHERE a.clinic_id = c.id AND a.sync_type = p.phase AND a.created_at <= :latest
                 ORDER BY a.created_at DESC LIMIT 1) AS newest
             """  # noqa: S608 - fixed text
         ),
-        _PHASES,
+        {**_PHASES, "latest": latest_known(now)},
     )
     return [audit_of(row) for row in rows]
 
 
 def _successes(
-    connection: Connection,
+    connection: Connection, now: datetime
 ) -> list[tuple[UUID, str, datetime | None, datetime | None]]:
     """Of each clinic and phase: see ``PhaseState``.
 
@@ -153,15 +160,17 @@ def _successes(
             LEFT JOIN LATERAL (
                 SELECT a.updated_at FROM case_sync_audits AS a
                 WHERE a.clinic_id = c.id AND a.sync_type = p.phase AND a.status = 'completed'
+                  AND a.updated_at <= :latest
                 ORDER BY a.updated_at DESC LIMIT 1) AS success ON true
             LEFT JOIN LATERAL (
                 SELECT a.created_at FROM case_sync_audits AS a
                 WHERE a.clinic_id = c.id AND a.sync_type = p.phase
                   AND a.status IN ('completed', 'held')
+                  AND a.created_at <= :latest
                 ORDER BY a.created_at DESC LIMIT 1) AS worked ON true
             """  # noqa: S608 - fixed text
         ),
-        _PHASES,
+        {**_PHASES, "latest": latest_known(now)},
     )
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 

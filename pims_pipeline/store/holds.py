@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.reconciliation import ReconciliationPlan
+from pims_pipeline.domain.rejections import Rejection
 from pims_pipeline.store.tables import HoldStatus
 
 
@@ -37,6 +38,7 @@ class Hold:
         kept: Of an approved one, those that were not, and why.
         decided_by: Who approved or rejected it, in their own words.
         created_at: Aware UTC, as is ``decided_at``.
+        ended: Of a rejected one, the cases that the rejection no longer counts for.
     """
 
     id: UUID
@@ -53,6 +55,17 @@ class Hold:
     created_at: datetime
     retired: frozenset[UUID] = frozenset()
     kept: Mapping[UUID, str] = field(default_factory=dict)
+    ended: frozenset[UUID] = frozenset()
+
+    @property
+    def stay(self) -> frozenset[UUID]:
+        """The cases that stay because this hold was rejected, for as long as they are missing."""
+        return self.case_ids - self.ended if self.status == "rejected" else frozenset()
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether it was rejected and the rejection still counts for a case."""
+        return bool(self.stay)
 
 
 _SELECT = (
@@ -191,8 +204,76 @@ def approve(
 
 
 def reject(connection: Connection, hold: Hold, *, decided_by: str, now: datetime) -> None:
-    """Record that a hold was rejected: nothing of it is retired."""
+    """Record that a hold was rejected: nothing of it is retired while the finding is the same."""
     _decide(connection, hold, "rejected", by=decided_by, at=now, plan={})
+
+
+_IN_FORCE = (
+    "h.status = 'rejected' "
+    "AND jsonb_array_length(h.plan -> 'caseIds') "
+    "> jsonb_array_length(coalesce(h.plan -> 'ended', '[]'::jsonb))"
+)
+
+
+def rejections_in_force(connection: Connection, *, clinic: Clinic | None = None) -> list[Hold]:
+    """The rejected holds that still count, newest first; of one clinic or all."""
+    rows = connection.execute(
+        text(
+            f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
+            f"AND {_IN_FORCE} ORDER BY h.decided_at DESC, h.id"
+        ),
+        {"clinic_id": clinic.id if clinic else None},
+    )
+    return [_hold(row) for row in rows]
+
+
+def rejections(connection: Connection, clinic: Clinic) -> list[Rejection]:
+    """What people decided on the clinic's cases, as far as it still counts."""
+    return [
+        Rejection(
+            hold_id=hold.id,
+            reason=hold.reason,
+            case_ids=hold.stay,
+            decided_at=hold.decided_at or hold.created_at,
+        )
+        for hold in rejections_in_force(connection, clinic=clinic)
+    ]
+
+
+def end_rejections(connection: Connection, clinic: Clinic, case_ids: Collection[UUID]) -> None:
+    """Note that rejections no longer count for these cases: their appointments are there again."""
+    for hold in rejections_in_force(connection, clinic=clinic) if case_ids else ():
+        if hold.stay.intersection(case_ids):
+            _end(connection, hold, case_ids)
+
+
+def reopen(connection: Connection, hold: Hold) -> None:
+    """Let a rejection count no longer: what is still missing is held again."""
+    _end(connection, hold, hold.case_ids)
+
+
+def note_kept(connection: Connection, audit_id: UUID, hold_id: UUID) -> None:
+    """Keep with the audit which rejected hold made missing cases stay."""
+    connection.execute(
+        text("UPDATE case_sync_audits SET kept_by_hold_id = :hold_id WHERE id = :id"),
+        {"id": audit_id, "hold_id": hold_id},
+    )
+
+
+def kept_by(connection: Connection, audit_id: UUID) -> UUID | None:
+    """The rejected hold because of which the audit's missing cases stayed, if one did."""
+    found: UUID | None = connection.execute(
+        text("SELECT kept_by_hold_id FROM case_sync_audits WHERE id = :id"), {"id": audit_id}
+    ).scalar_one()
+    return found
+
+
+def _end(connection: Connection, hold: Hold, case_ids: Collection[UUID]) -> None:
+    ended = sorted(str(each) for each in hold.ended | hold.case_ids.intersection(case_ids))
+    connection.execute(
+        text("UPDATE reconciliation_holds SET plan = plan || CAST(:plan AS jsonb) WHERE id = :id"),
+        {"id": hold.id, "plan": json.dumps({"ended": ended})},
+    )
 
 
 def _decide(
@@ -242,6 +323,7 @@ def _hold(row: Row[Any]) -> Hold:
         created_at=row.created_at,
         retired=frozenset(map(UUID, applied.get("retired", ()))),
         kept={UUID(case_id): why for case_id, why in applied.get("kept", {}).items()},
+        ended=frozenset(map(UUID, row.plan.get("ended", ()))),
     )
 
 

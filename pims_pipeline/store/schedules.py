@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, and_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.clinics import ScheduleConfig, stored_config
 from pims_pipeline.store.tables import (
@@ -22,6 +23,8 @@ from pims_pipeline.store.tables import (
     pims_credentials,
     schedule_skips,
 )
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +48,29 @@ class ClinicSchedule:
     login_stored_at: datetime | None = None
     skipped_in_a_row: Mapping[SyncType, int] = field(default_factory=dict)
 
-    def counts_since(self, phase: SyncType) -> datetime:
-        """Since when the phase's schedule is in force as it stands."""
-        return max(self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
+    def counts_since(self, phase: SyncType, now: datetime) -> datetime:
+        """Since when the phase's schedule is in force as it stands, looked at from ``now``.
 
-    def judged_since(self, phase: SyncType) -> datetime:
+        Never later than that: a moment that is yet to come was noted by a clock that went wrong.
+        """
+        moments = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
+        return max(no_later_than(moment, now) for moment in moments)
+
+    def judged_since(self, phase: SyncType, now: datetime) -> datetime:
         """Since when the phase could have succeeded by its schedule: a new login starts afresh."""
-        since = self.counts_since(phase)
-        return since if self.login_stored_at is None else max(since, self.login_stored_at)
+        since = self.counts_since(phase, now)
+        stored = believed(self.login_stored_at, now)
+        return since if stored is None else max(since, stored)
 
     def void_until(self, phase: SyncType, now: datetime) -> datetime:
         """The moment up to which ticks of the phase never count, looked at from ``now``."""
-        moments = [self.counts_since(phase)]
+        changed = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
+        moments = [moment for moment in changed if not is_in_future(moment, now)]
         skipped = self.skipped_until.get(phase)
         # One that is yet to come was noted by a clock that went wrong.
         if skipped is not None and skipped <= now:
             moments.append(skipped)
-        return max(moments)
+        return max(moments, default=_NEVER)
 
 
 class Skips(NamedTuple):

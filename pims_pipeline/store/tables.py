@@ -241,6 +241,15 @@ case_sync_audits = Table(
     _made_now("created_at"),
     _made_now("updated_at"),
     Column("duration_ms", BigInteger, nullable=True),
+    # Rows of the clinic whose moments lay in the future when the phase began.
+    _number("moments_repaired"),
+    # The rejected hold because of which missing cases stayed.
+    Column(
+        "kept_by_hold_id",
+        Uuid,
+        ForeignKey("reconciliation_holds.id", ondelete="RESTRICT"),
+        nullable=True,
+    ),
     _one_of("sync_type", SyncType),
     _one_of("status", AuditStatus),
     CheckConstraint("window_start <= window_end", name="window"),

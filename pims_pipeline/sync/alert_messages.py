@@ -53,6 +53,9 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
             "Three scheduled ticks in a row were skipped, because a run of the phase is still "
             "going or queued."
         ),
+        AlertKind.WRONG_CLOCK: (
+            "The clocks of a host and of the database are too far apart; no sync starts there."
+        ),
     }
 )
 
@@ -112,7 +115,7 @@ def _links(alert: Alert, pages: str) -> dict[str, str]:
     return links
 
 
-def _command(alert: Alert) -> str:
+def _command(alert: Alert) -> str:  # noqa: PLR0911 - one for each kind
     slug, subject = alert.clinic_slug, alert.key.subject
     match alert.key.kind:
         case AlertKind.FAILING | AlertKind.OVERDUE:
@@ -129,3 +132,5 @@ def _command(alert: Alert) -> str:
             return f"pims {noun} show {subject}"
         case AlertKind.BAD_SCHEDULE:
             return f'pims clinics schedule {slug} --{subject} "CRON"'
+        case AlertKind.WRONG_CLOCK:
+            return f"pims status --clinic {slug}"

@@ -8,8 +8,8 @@ order. What an alert is stands in ``domain/alerts.py``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from itertools import takewhile
 from time import monotonic
 
@@ -83,12 +83,23 @@ class Delivery:
     retry_after: float | None = None
 
 
-def evaluate(engine: Engine, now: datetime, policy: EnrichmentPolicy | None = None) -> AlertPlan:
-    """Open and end alerts as things stand at ``now`` (aware); gives what was changed."""
+def evaluate(
+    engine: Engine,
+    now: datetime,
+    policy: EnrichmentPolicy | None = None,
+    *,
+    clock_ahead: timedelta | None = None,
+) -> AlertPlan:
+    """Open and end alerts as things stand at ``now`` (aware); gives what was changed.
+
+    ``clock_ahead`` is how far this host's clock is ahead of the database's, where that is too
+    far; ``now`` must be the database's then.
+    """
     max_attempts = (policy or EnrichmentPolicy()).max_attempts
     with transaction(engine, lock_seconds=_LOCK_SECONDS) as connection:
         lock_alerts(connection, wait=True)
-        clinics = clinic_facts(connection, now, max_attempts=max_attempts)
+        found = clinic_facts(connection, now, max_attempts=max_attempts)
+        clinics = [replace(facts, clock_ahead=clock_ahead) for facts in found]
         conditions = [condition for facts in clinics for condition in conditions_of(facts, now)]
         plan = plan_alerts(conditions, open_alerts(connection))
         end_alerts(connection, plan.to_end, now)
@@ -149,7 +160,7 @@ def clinic_facts(
     connection: Connection, now: datetime, *, max_attempts: int
 ) -> Iterator[ClinicFacts]:
     """How each active clinic stands at ``now`` (aware)."""
-    histories = phase_histories(connection)
+    histories = phase_histories(connection, now)
     troubles = credential_troubles(connection)
     holds, letters = waiting_holds(connection), dead_letters(connection, max_attempts)
     for schedule in active_schedules(connection):

@@ -166,8 +166,8 @@ def _apply(
         case.case_id: case
         for case in enrichable_cases(connection, clinic, phase.window, only=ids, lock=True)
     }
-    plan = plan_consultations(standing, fetched)
     now = phase.now()
+    plan = plan_consultations(standing, fetched, now=now)
     write_consultations(connection, clinic, plan.writes, now)
     pims_ids = {case_id: case.appointment.appointment_id for case_id, case in standing.items()}
     checked = {pims_ids[case_id]: asked_at for case_id, asked_at in plan.checked.items()}

@@ -33,7 +33,7 @@ def sync_appointments(
         PimsError: If the diary could not be had whole; nothing is written then.
     """
     with audited(context, clinic, SyncType.INBOUND, window) as phase:
-        snapshot = whole_listing(clinic, window, session)
+        snapshot = whole_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
             # Rare, and asked outside the transaction: nobody waits for a vendor.
@@ -76,7 +76,8 @@ def apply_snapshot(
 ) -> InboundPlan:
     """Plan against what is known (see ``known_of``), write the plan, and give it."""
     clinic = phase.clinic
-    plan = _plan(connection, clinic, recognized(snapshot, known, clinic.zone), known)
+    now = phase.now()
+    plan = _plan(connection, clinic, recognized(snapshot, known, clinic.zone), known, now)
     landed = {landing.appointment.appointment_id for landing in plan.landings}
     land(
         connection,
@@ -88,7 +89,6 @@ def apply_snapshot(
     seen = [pims_id for pims_id in plan.sightings if pims_id not in landed]
     mark_seen(connection, clinic, seen, snapshot.fetched_at)
     mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
-    now = phase.now()
     write_cases(connection, clinic, plan.case_writes, now)
     record_events(
         connection,
@@ -101,9 +101,13 @@ def apply_snapshot(
 
 
 def _plan(
-    connection: Connection, clinic: Clinic, snapshot: Snapshot, known: Mapping[str, KnownRecord]
+    connection: Connection,
+    clinic: Clinic,
+    snapshot: Snapshot,
+    known: Mapping[str, KnownRecord],
+    now: datetime,
 ) -> InboundPlan:
-    plan = partial(plan_inbound, snapshot=snapshot, identify=case_identity(clinic))
+    plan = partial(plan_inbound, snapshot=snapshot, identify=case_identity(clinic), now=now)
     planned = plan(known)
     # People may edit a case between our reading and our writing. The cases about to be
     # written are locked and, where they changed meanwhile, planned for as they now stand.

@@ -4,6 +4,10 @@ What a listing changes is decided in ``pims_pipeline.domain``, and applied in ``
 ``reconciliation``.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Snapshot
@@ -22,14 +26,22 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession
 
 
-def whole_listing(clinic: Clinic, window: DateRange, session: ProviderSession) -> Snapshot:
-    """The vendor's diary of the window.
+def whole_listing(
+    clinic: Clinic, window: DateRange, session: ProviderSession, clock: Callable[[], datetime]
+) -> Snapshot:
+    """The vendor's calendar of the window.
+
+    No listing is fetched after it came: where an adapter says so, by a clock that was set
+    meanwhile, the moment of our question is taken. ``clock`` gives the present moment, aware UTC.
 
     Raises:
         ContractViolation: If the listing is not provably complete: an absence in it would
             mean nothing.
     """
+    asked_at = clock()
     snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
+    if snapshot.fetched_at > clock():
+        snapshot = replace(snapshot, fetched_at=asked_at)
     if not snapshot.complete:
         raise ContractViolation(
             f"asked {clinic.provider_type} for the diary of {clinic.slug}, {window}; the listing "
@@ -63,6 +75,6 @@ def settled(
     with transaction(context.engine) as connection:
         known = known_of(connection, clinic, snapshot)
     for window in windows_around(unsettled_dates(snapshot, known), MAX_FETCH_DAYS):
-        further = whole_listing(clinic, window, session)
+        further = whole_listing(clinic, window, session, context.clock)
         snapshot = with_further_listing(snapshot, further)
     return recognized(snapshot, known, clinic.zone)

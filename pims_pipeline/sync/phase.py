@@ -35,8 +35,10 @@ from pims_pipeline.store.audits import (
 from pims_pipeline.store.database import DatabaseUnavailable, lock_clinic, transaction
 from pims_pipeline.store.leases import check_run_lease, lease_lost
 from pims_pipeline.store.lock_limits import LockTimeout
+from pims_pipeline.store.moments import note_repair
 from pims_pipeline.store.retries import in_transaction, passes
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.repair import repair_if_needed
 
 PROGRESS_INTERVAL_S = 0.5
 Ended = TypeVar("Ended")
@@ -146,8 +148,9 @@ def audited(
 
     def start(connection: Connection) -> UUID:
         check_run_lease(connection, context.liveness.owner)
+        repaired = repair_if_needed(connection, clinic, window, context.clock())
         interrupt_orphans(connection, clinic.id, context.clock(), but=context.liveness.owner)
-        return start_audit(
+        audit_id = start_audit(
             connection,
             clinic=clinic,
             sync_type=sync_type,
@@ -157,6 +160,9 @@ def audited(
             now=context.clock(),
             wanted_id=wanted_id,
         )
+        if repaired:
+            note_repair(connection, audit_id, repaired)
+        return audit_id
 
     audit_id = in_transaction(context.engine, start)
     phase = Phase(context, clinic, sync_type, window, audit_id, began)

@@ -43,7 +43,10 @@ from pims_pipeline.store.holds import (
     Hold,
     approve,
     close_settled_holds,
+    end_rejections,
+    note_kept,
     open_hold,
+    rejections,
     waiting_hold,
 )
 from pims_pipeline.store.retries import in_transaction
@@ -95,11 +98,9 @@ def reconcile_cases(
             in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)
         snapshot = landed or settled(
-            context, clinic, whole_listing(clinic, window, session), session
+            context, clinic, whole_listing(clinic, window, session, phase.now), session
         )
-        tracked = in_transaction(
-            context.engine, partial(active_cases, clinic=clinic, window=window)
-        )
+        tracked = in_transaction(context.engine, partial(_active_cases, phase=phase))
         lookups = _look_up_missing(phase, session, tracked, snapshot, approved=bool(approval))
         return phase.apply(
             partial(_apply, phase=phase, snapshot=snapshot, lookups=lookups, approval=approval)
@@ -115,13 +116,16 @@ def _apply(
 ) -> PhaseOutcome:
     hold = _held_here(connection, phase, approval) if approval else None
     snapshot = _note_presence(connection, phase, snapshot)
-    tracked = active_cases(connection, phase.clinic, phase.window)
+    now = phase.now()
+    tracked = _active_cases(connection, phase)
     plan = plan_reconciliation(
         tracked,
         snapshot,
         phase.context.deletion_policy,
         lookups=lookups,
         approved=hold.case_ids if hold else None,
+        rejections=rejections(connection, phase.clinic),
+        now=now,
     )
     retired = _retire(connection, phase, plan.retire)
     followed = _follow(connection, phase, plan.follow, lookups or {})
@@ -148,7 +152,23 @@ def _apply(
                 *(odd for each in (lookups or {}).values() for odd in each.oddities),
             )
         ),
+        kept_by_hold_id=_keep(connection, phase, plan),
     )
+
+
+def _active_cases(connection: Connection, phase: Phase) -> list[TrackedCase]:
+    """The window's active cases, without moments that a wrong clock wrote."""
+    now = phase.now()
+    return [each.as_of(now) for each in active_cases(connection, phase.clinic, phase.window)]
+
+
+def _keep(connection: Connection, phase: Phase, plan: ReconciliationPlan) -> UUID | None:
+    """Note which rejected hold keeps missing cases, and which cases need none any more."""
+    end_rejections(connection, phase.clinic, plan.ended)
+    if plan.kept_by is not None:
+        note_kept(connection, phase.audit_id, plan.kept_by)
+        log.info("rejection_in_force", hold_id=str(plan.kept_by), kept=len(plan.kept))
+    return plan.kept_by
 
 
 def _landed_in_this_run(phase: Phase) -> Snapshot | None:
@@ -253,7 +273,7 @@ def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> 
     clinic = phase.clinic
     known = known_of(connection, clinic, snapshot)
     snapshot = recognized(snapshot, known, clinic.zone)
-    plan = plan_inbound(known, snapshot, identify=case_identity(clinic))
+    plan = plan_inbound(known, snapshot, identify=case_identity(clinic), now=phase.now())
     returning = {each.pims_id for each in plan.case_writes if each.kind is EventKind.RESTORED}
     staying = [pims_id for pims_id in plan.sightings if pims_id not in returning]
     mark_seen(connection, clinic, staying, snapshot.fetched_at)

@@ -160,7 +160,8 @@ class ProviderSession:
             ),
         )
         tried = self._session_made_at
-        if stored is None or (tried is not None and stored.created_at <= tried):
+        # Not "older than": the database's clock may have been set back since.
+        if stored is None or stored.created_at == tried:
             return False
         self._session_made_at = stored.created_at
         try:

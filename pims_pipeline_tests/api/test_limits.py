@@ -29,6 +29,13 @@ def test_each_key_has_its_own_calls_and_they_come_back_one_by_one(
     assert limits.wait_after_call("one") == 10
 
 
+def test_a_clock_that_is_set_back_locks_nobody_out(limits: Limits, clock: Clock) -> None:
+    for _ in range(4):
+        limits.wait_after_call("key")
+    clock.advance(hours=-3)
+    assert limits.wait_after_call("key") == 0
+
+
 def test_refused_calls_do_not_count(limits: Limits, clock: Clock) -> None:
     for _ in range(50):
         limits.wait_after_call("key")

@@ -66,6 +66,7 @@ def test_a_run_with_limits_of_its_own_is_held_and_listed(
         "casesActive": len(held.visits),
         "casesOrphaned": len(held.gone),
         "status": "open",
+        "isInForce": False,
         "decidedBy": None,
         "decidedAt": None,
     }
@@ -105,7 +106,7 @@ def test_approval_retires_what_is_still_missing_and_says_what_differed(
     shown = pims("holds", "show", held.id).stdout
     assert f"{len(held.gone) - 1} were retired, 1 kept" in shown
     assert "kept: its visit stands at the vendor" in shown
-    assert document(pims("holds", "list", "--json")) == {"holds": []}
+    assert document(pims("holds", "list", "--json")) == {"holds": [], "rejectionsInForce": []}
     [listed] = document(pims("holds", "list", "--all", "--json"))["holds"]
     assert listed["status"] == "approved"
 
@@ -133,6 +134,35 @@ def test_a_rejected_hold_retires_nothing(pims: Pims, held: Held) -> None:
     assert retired(pims, held) == set()
     shown = document(pims("holds", "show", held.id, "--json"))
     assert (shown["status"], shown["decidedBy"]) == ("rejected", "Sam")
+
+
+def test_a_rejection_in_force_is_shown_kept_to_and_can_be_taken_back(
+    pims: Pims, held: Held
+) -> None:
+    limits = ("--max-orphans=0", "--max-percent=0")
+    assert pims("holds", "reject", held.id, "--by=Sam").exit_code == 0
+    again = document(pims("sync", "reconcile", *held.dates, *limits, "--json"))
+    assert again["stats"]["casesHeld"] == len(held.gone)
+    listed = pims("holds", "list")
+    assert f"hold {held.id}" in listed.stdout
+    assert f"keeps {len(held.gone)} cases" in listed.stdout
+    assert "rejected, in force" in pims("holds", "list", "--all").stdout
+    found = document(pims("holds", "list", "--json"))
+    assert found["holds"] == []
+    assert [each["id"] for each in found["rejectionsInForce"]] == [held.id]
+    shown = pims("holds", "show", held.id).stdout
+    assert "The rejection is in force" in shown
+    assert shown.count("stays: its retirement was rejected") == len(held.gone)
+    facts = document(pims("holds", "show", held.id, "--json"))
+    assert facts["isInForce"]
+    assert {case["pimsId"] for case in facts["cases"] if case["stays"]} == held.gone
+
+    assert pims("holds", "reopen", held.id).exit_code == 0
+    assert not document(pims("holds", "show", held.id, "--json"))["isInForce"]
+    assert "no rejection in force" in complaint(pims("holds", "reopen", held.id))
+    assert pims("sync", "reconcile", *held.dates, *limits).exit_code == 1
+    [hold] = document(pims("holds", "list", "--json"))["holds"]
+    assert hold["id"] != held.id
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
@@ -175,7 +205,7 @@ def test_a_hold_of_dates_without_partitions_is_not_approved(
     assert everything(engine) == before
 
 
-@pytest.mark.parametrize("verb", ["show", "approve", "reject"])
+@pytest.mark.parametrize("verb", ["show", "approve", "reject", "reopen"])
 @pytest.mark.parametrize(
     ("hold_id", "status", "told"),
     [(str(uuid4()), 1, "there is no hold"), ("7", 2, "'7' is not a valid UUID")],

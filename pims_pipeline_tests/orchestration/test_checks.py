@@ -216,6 +216,11 @@ def test_what_fails_a_check_of_appointments_stops_that_clinic_alone(house: House
 
 
 def test_blocking_is_what_does_not_merely_warn() -> None:
-    warnings = {checks.known_statuses, checks.vitals_plausible, checks.readable_fields}
+    warnings = {
+        checks.known_statuses,
+        checks.vitals_plausible,
+        checks.readable_fields,
+        checks.moments_in_the_future,
+    }
     judges = [each for _, found in CHECKS.values() for each in found]
     assert {judge for judge, blocking in judges if not blocking} == warnings

@@ -1,6 +1,13 @@
 """Held deletions, and limits of a single run, through Dagster's run configuration."""
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+import dagster as dg
+
 from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline_tests.orchestration.conftest import House, days, keys
 
 WINDOW = days(-5, 2)
@@ -85,3 +92,20 @@ def test_a_run_may_set_its_own_limits(house: House) -> None:
     assert _retired(house) == 7
     (row,) = house.rows("SELECT status FROM reconciliation_holds")
     assert row.status == "superseded"
+
+
+def test_a_rejected_hold_is_kept_to_and_the_guards_check_warns_of_it(house: House) -> None:
+    hold = _held(house)
+    with transaction(house.engine) as connection:
+        waiting = waiting_hold(connection, UUID(hold))
+        reject(connection, waiting, decided_by="Sam", now=datetime.now(UTC))
+    outcome = house.sync("reconciliation_sync", ["birch"], WINDOW)
+    assert outcome.success
+    assert [audit.status for audit in outcome.audits] == [AuditStatus.COMPLETED]
+    assert _retired(house) == 0
+    evaluation = house.check(outcome.run_id, "reconciliation", "deletion_guard")
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert hold in str(evaluation.metadata)
+    key = f"birch|{list(WINDOW)[1]}"
+    assert house.metadata("reconciliation", key)["kept_by_hold_id"] == hold
+    assert house.rows("SELECT id FROM reconciliation_holds WHERE status = 'open'") == []

@@ -328,6 +328,9 @@ def test_records_outside_the_window_are_left_out() -> None:
         (None, "2026-03-01 10:00:00", "second"),
         ("2026-03-02 10:00:00", None, "second"),
         ("2026-03-02 10:00:00", "garbled", "second"),
+        ("2027-03-02 10:00:00", "2026-03-01 10:00:00", "second"),
+        ("2026-03-02 10:00:00", "2027-03-01 10:00:00", "second"),
+        ("2026-03-05 06:00:00", "2026-03-05 05:00:00", "first"),
     ],
 )
 def test_of_two_records_with_one_identity_the_latest_wins(

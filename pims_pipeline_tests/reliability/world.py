@@ -74,7 +74,12 @@ class Clock:
 
 @dataclass
 class House:
-    """A database and a simulator, shared by worlds that live one after the other."""
+    """A database and a simulator, shared by worlds that live one after the other.
+
+    Attributes:
+        clock: The vendor's, and the true one.
+        ahead: How far the clock of the host that syncs is ahead of it.
+    """
 
     engine: Engine
     vault: Vault
@@ -84,6 +89,11 @@ class House:
     liveness: Liveness
     artifacts: Path
     on_statement: Callable[[], None] | None = None
+    ahead: timedelta = timedelta()
+
+    def host_clock(self) -> datetime:
+        """What the host that syncs takes for the present moment."""
+        return self.clock() + self.ahead
 
     def __post_init__(self) -> None:
         event.listen(self.engine, "before_cursor_execute", self._statement)
@@ -108,7 +118,7 @@ class BrowserlessNeo(IdexxNeoProvider):
             connect_timeout=PATIENT,
             read_timeout=world.read_timeout,
             request_timeout=world.request_timeout,
-            clock=world.house.clock,
+            clock=world.house.host_clock,
         )
         self._world = world
 
@@ -219,6 +229,7 @@ class World:
     def begin(cls, house: House, company: SimulatedClinic, today: date) -> "World":
         """A world at noon of ``today``, its diary empty but for blocks and rosters."""
         house.on_statement = None
+        house.ahead = timedelta()
         house.clock.moment = datetime.combine(today, time(12), company.zone).astimezone(UTC)
         house.control.reset()
         vault = house.vault
@@ -301,7 +312,7 @@ class World:
             open_provider=lambda _: BrowserlessNeo(self),
             run_id=f"{self.clinic.slug}-{run}",
             liveness=liveness or house.liveness,
-            clock=house.clock,
+            clock=house.host_clock,
         )
 
     def sync(

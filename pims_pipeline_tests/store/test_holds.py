@@ -16,11 +16,15 @@ from pims_pipeline.store.holds import (
     UnknownHold,
     approve,
     close_settled_holds,
+    end_rejections,
     hold_by_id,
     list_holds,
     open_hold,
     open_hold_count,
     reject,
+    rejections,
+    rejections_in_force,
+    reopen,
     waiting_hold,
 )
 
@@ -159,6 +163,46 @@ def test_a_decided_hold_names_who_decided_it(engine: Engine, clinic: Clinic) -> 
         transaction(engine) as connection,
     ):
         waiting_hold(connection, hold_id)
+
+
+def test_a_rejection_is_in_force_for_the_cases_that_are_still_missing(
+    engine: Engine, clinic: Clinic
+) -> None:
+    hold_id = opened(engine, clinic)
+    with transaction(engine) as connection:
+        assert rejections(connection, clinic) == []
+        reject(connection, waiting_hold(connection, hold_id), decided_by="Sam", now=LATER)
+        [rejection] = rejections(connection, clinic)
+        assert (rejection.hold_id, rejection.reason) == (hold_id, "too_many_orphans")
+        assert (rejection.case_ids, rejection.decided_at) == (frozenset(CASES), LATER)
+        end_rejections(connection, clinic, [CASES[0], UUID(int=99)])
+        [rejection] = rejections(connection, clinic)
+        assert rejection.case_ids == frozenset(CASES[1:])
+        assert [each.id for each in rejections_in_force(connection)] == [hold_id]
+        end_rejections(connection, clinic, CASES[1:])
+        assert rejections(connection, clinic) == []
+        hold = hold_by_id(connection, hold_id)
+    assert (hold.status, hold.is_in_force, hold.case_ids) == ("rejected", False, frozenset(CASES))
+
+
+def test_a_rejection_of_another_clinic_is_not_ended(engine: Engine, clinic: Clinic) -> None:
+    with transaction(engine) as connection:
+        oak = add_clinic(
+            connection,
+            slug="oak",
+            name="Oak",
+            timezone="UTC",
+            provider_type="idexx_neo",
+            provider_base_url="https://pims.example",
+        )
+    hold_id = opened(engine, clinic)
+    with transaction(engine) as connection:
+        reject(connection, waiting_hold(connection, hold_id), decided_by="Sam", now=LATER)
+        end_rejections(connection, oak, CASES)
+        assert rejections(connection, oak) == []
+        assert [each.hold_id for each in rejections(connection, clinic)] == [hold_id]
+        reopen(connection, hold_by_id(connection, hold_id))
+        assert rejections(connection, clinic) == []
 
 
 def test_an_unknown_hold_is_told_where_to_look(engine: Engine) -> None:

@@ -198,13 +198,27 @@ def test_the_age_is_that_of_the_last_success_whatever_came_after(
     assert 7200 <= reading.last_success_age["inbound"] < 10_800
 
 
-def test_an_end_in_the_future_is_no_negative_age(
+def test_an_end_a_little_ahead_is_no_negative_age(
     engine: Engine, api: Engine, clinic: Clinic
 ) -> None:
-    _ended(engine, clinic, INBOUND, datetime.now(UTC) + timedelta(hours=1))
+    _ended(engine, clinic, INBOUND, datetime.now(UTC) + timedelta(seconds=40))
     with transaction(api) as connection:
         (reading,) = clinic_readings(connection)
     assert reading.last_success_age == {"inbound": 0}
+
+
+def test_an_end_that_a_wrong_clock_put_in_the_future_makes_nothing_fresh(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    now = datetime.now(UTC)
+    _ended(engine, clinic, INBOUND, now + timedelta(days=400))
+    with transaction(api) as connection:
+        (reading,) = clinic_readings(connection)
+    assert reading.last_success_age == {}
+    _ended(engine, clinic, INBOUND, now - timedelta(hours=3))
+    with transaction(api) as connection:
+        (reading,) = clinic_readings(connection)
+    assert reading.last_success_age["inbound"] >= timedelta(hours=3).total_seconds()
 
 
 def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(

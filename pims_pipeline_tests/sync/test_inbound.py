@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from pims_pipeline.domain.appointments import QuarantinedRecord, RecordKind
+from pims_pipeline.domain.appointments import QuarantinedRecord, RecordKind, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.sync.verification import inbound_plan_again
+from pims_pipeline_tests.providers.fake import FakeProvider
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 
@@ -196,12 +197,19 @@ def test_an_empty_diary_is_no_error(bench: Bench) -> None:
 
 
 def test_an_older_snapshot_never_overwrites_a_newer_one(bench: Bench) -> None:
-    bench.vendor.book("1", local(DAY, 9))
+    bench.vendor.book("1", local(DAY, 17))
+    older = FakeProvider(bench.vendor)
+    assert older.authenticate(bench.vendor.credentials)
+    listing = older.fetch_appointments(WINDOW)
+    bench.vendor.move("1", local(DAY, 9))
     bench.inbound()
     newer = bench.everything()
-    late = bench.clock.moment
-    bench.clock.moment = late - timedelta(hours=2)
-    bench.vendor.move("1", local(DAY, 17))
+
+    class Late(FakeProvider):
+        def fetch_appointments(self, window: DateRange) -> Snapshot:  # noqa: ARG002 - the port's signature
+            return listing
+
+    bench.context = replace(bench.context, open_provider=lambda _: Late(bench.vendor))
     outcome = bench.inbound()
     assert bench.everything() == newer
     assert outcome.counts == Counts(found=1, unchanged=1)

@@ -6,7 +6,7 @@ that cannot be read is left out and counted. The listing's own shape is ``parsin
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.appointments import (
@@ -30,6 +30,9 @@ from pims_pipeline.providers.idexx_neo.fields import (
     as_moment,
     required,
 )
+
+VENDOR_SKEW = timedelta(days=1)
+"""How far the clock of a vendor may be ahead of ours."""
 
 _STATUSES = ("current_status", "status", "status_label", "confirmed_status")
 
@@ -64,8 +67,9 @@ class _Read:
 
 @dataclass(slots=True)
 class _Sorting:
-    """What has been sorted so far."""
+    """What has been sorted so far; see ``sort_records`` for ``changed_by``."""
 
+    changed_by: datetime | None
     readable: dict[tuple[str, datetime], _Read] = field(default_factory=dict)
     quarantined: list[QuarantinedRecord] = field(default_factory=list)
     outside: list[int] = field(default_factory=list)
@@ -75,7 +79,7 @@ class _Sorting:
         """Keep a readable record, unless another one speaks for its identity and start."""
         key = (read.appointment.appointment_id, read.appointment.scheduled_start)
         rival = self.readable.get(key)
-        if rival is not None and _is_older(read.appointment, rival.appointment):
+        if rival is not None and _is_older(read.appointment, rival.appointment, self.changed_by):
             self.duplicates.append(read.position)
             return
         if rival is not None:
@@ -83,15 +87,24 @@ class _Sorting:
         self.readable[key] = read
 
 
-def sort_records(records: Iterable[object], *, window: DateRange, zone: ZoneInfo) -> SortedRecords:
+def sort_records(
+    records: Iterable[object],
+    *,
+    window: DateRange,
+    zone: ZoneInfo,
+    changed_by: datetime | None = None,
+) -> SortedRecords:
     """Each of a listing's ``records`` in its place.
 
     When an identity comes twice with one start, the record that the vendor changed last
     wins; without that knowledge, the one that stands last. An identity with several starts
     is a series: each start is an appointment of its own (``pims_pipeline.domain.series``).
     Unreadable records are never taken for one another, however alike they are.
+
+    No record was changed after ``changed_by`` (aware): one that says so has a wrong moment,
+    which decides nothing.
     """
-    sorting = _Sorting()
+    sorting = _Sorting(changed_by)
     for position, record in enumerate(records):
         odd: list[FieldOddity] = []
         parsed = _appointment_or_quarantine(record, zone, odd)
@@ -119,12 +132,11 @@ def sort_records(records: Iterable[object], *, window: DateRange, zone: ZoneInfo
     )
 
 
-def _is_older(one: PimsAppointment, other: PimsAppointment) -> bool:
-    return (
-        one.vendor_updated_at is not None
-        and other.vendor_updated_at is not None
-        and one.vendor_updated_at < other.vendor_updated_at
-    )
+def _is_older(one: PimsAppointment, other: PimsAppointment, changed_by: datetime | None) -> bool:
+    first, second = one.vendor_updated_at, other.vendor_updated_at
+    if first is None or second is None:
+        return False
+    return first < second and (changed_by is None or second <= changed_by)
 
 
 def _each_by_its_own_key(records: list[QuarantinedRecord]) -> tuple[QuarantinedRecord, ...]:

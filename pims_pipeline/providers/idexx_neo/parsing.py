@@ -34,7 +34,7 @@ from pims_pipeline.providers.idexx_neo.fields import (
     is_none,
     required,
 )
-from pims_pipeline.providers.idexx_neo.listing import kind_of, sort_records
+from pims_pipeline.providers.idexx_neo.listing import VENDOR_SKEW, kind_of, sort_records
 from pims_pipeline.providers.idexx_neo.markup import plain_text
 from pims_pipeline.providers.idexx_neo.vitals import VitalsReading, read_vitals
 from pims_pipeline.providers.port import ContractViolation
@@ -58,7 +58,8 @@ def parse_listing(
         ContractViolation: If ``body`` is anything else. It is never an empty calendar.
     """
     asked = f"the diary of {window}"
-    found = sort_records(_records(_decoded(body, asked), asked), window=window, zone=zone)
+    records = _records(_decoded(body, asked), asked)
+    found = sort_records(records, window=window, zone=zone, changed_by=fetched_at + VENDOR_SKEW)
     return Snapshot(
         window=window,
         appointments=found.appointments,

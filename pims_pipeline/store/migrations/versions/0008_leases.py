@@ -2,7 +2,7 @@
 
 No transaction is held for them, so that they work through any pooler.
 
-Revision: 0008, after 0005
+Revision: 0008, after 0007
 """
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from alembic import op
 from pims_pipeline.store.migrations import service_rights
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -19,6 +19,7 @@ _FORMER_KINDS = (
     "hold",
     "dead_letter",
     "bad_schedule",
+    "wrong_clock",
 )
 
 

@@ -1,0 +1,114 @@
+"""Which moments may be believed: what a wrong clock wrote is no knowledge.
+
+Pure. Add a rule here when a stored moment decides something; where clocks are read stands in
+``pims_pipeline.store.clock`` and ``pims_pipeline.sync.clocks``.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pims_pipeline.domain.errors import Explained
+
+MAX_SKEW = timedelta(seconds=30)
+"""How far a host's clock may be from the database's before nothing is written by it."""
+
+BEYOND_NOW = 2 * MAX_SKEW
+"""How far after now a stored moment may lie: two hosts, each within ``MAX_SKEW``, are no further
+apart."""
+
+
+class WrongClock(Explained):
+    """This host's clock and the database's are too far apart to work with both."""
+
+
+def latest_known(now: datetime) -> datetime:
+    """The latest moment that may be believed at ``now`` (aware)."""
+    return now + BEYOND_NOW
+
+
+def is_in_future(moment: datetime, now: datetime) -> bool:
+    """Whether a wrong clock must have written ``moment``; both aware."""
+    return moment > latest_known(now)
+
+
+def believed(moment: datetime | None, now: datetime) -> datetime | None:
+    """The moment, or None where it lies in the future and so tells nothing; both aware.
+
+    Example:
+        ``believed(row.last_seen_at, now)`` is None when a clock that was ahead wrote it.
+    """
+    return None if moment is None or is_in_future(moment, now) else moment
+
+
+def no_later_than(moment: datetime, now: datetime) -> datetime:
+    """The moment, or ``now`` where it lies in the future: it was no later; both aware."""
+    return now if is_in_future(moment, now) else moment
+
+
+def age_of(moment: datetime, now: datetime) -> timedelta:
+    """How long ago the moment was, both aware; for ever where a wrong clock wrote it.
+
+    So a wait that counts from it is over, instead of lasting until the moment comes.
+    """
+    return timedelta.max if is_in_future(moment, now) else now - moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """The database's clock, read between two readings of ours; all aware.
+
+    Attributes:
+        before: Our clock when the question was sent.
+        database: What the database's clock showed at some moment before the answer came.
+        after: Our clock when the answer came.
+    """
+
+    before: datetime
+    database: datetime
+    after: datetime
+
+    @property
+    def ahead(self) -> timedelta:
+        """How far our clock is at least ahead of the database's; negative when it is behind.
+
+        The way there and back is no skew: anything between ``before`` and ``after`` is zero.
+        """
+        after = max(self.before, self.after)
+        if self.database < self.before:
+            return self.before - self.database
+        return after - self.database if self.database > after else timedelta()
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether one of the two clocks must be wrong."""
+        return abs(self.ahead) > MAX_SKEW
+
+    @property
+    def problem(self) -> str:
+        """Both times, and what to do; one line."""
+        side = "ahead of" if self.ahead > timedelta() else "behind"
+        return (
+            f"this host's clock shows {_shown(self.before)} and is {_long(abs(self.ahead))} {side} "
+            f"the database's, which shows {_shown(self.database)}; nothing was changed: set the "
+            f"wrong clock right (NTP), they may be {MAX_SKEW.seconds} seconds apart at most"
+        )
+
+    def check(self) -> None:
+        """Make sure that the two clocks agree.
+
+        Raises:
+            WrongClock: If they are more than ``MAX_SKEW`` apart; says both times.
+        """
+        if self.is_wrong:
+            raise WrongClock(self.problem)
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _long(span: timedelta) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if span.total_seconds() >= 2 * size:
+            return f"{round(span.total_seconds() / size)} {unit}"
+    return f"{round(span.total_seconds())} seconds"

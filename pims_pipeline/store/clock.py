@@ -1,0 +1,47 @@
+"""The database's clock, compared with this host's.
+
+The database's clock is the one that all hosts share, so it decides which one is wrong. What is
+too far apart, and what is said then, stands in ``pims_pipeline.domain.moments``.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, func, select
+
+from pims_pipeline.domain.moments import ClockReading
+from pims_pipeline.store.database import transaction
+
+
+def host_now() -> datetime:
+    """What this host's clock shows, aware UTC."""
+    return datetime.now(UTC)
+
+
+def read_clock(engine: Engine) -> ClockReading:
+    """The database's clock between two readings of this host's.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    with transaction(engine) as connection:
+        # The connection is open: what is measured is one question and its answer.
+        connection.execute(select(1))
+        before = host_now()
+        # now() is when the transaction began.
+        database: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        after = host_now()
+    return ClockReading(before=before, database=database.astimezone(UTC), after=after)
+
+
+def check_clock(engine: Engine) -> datetime:
+    """The present moment, aware UTC, once this host's clock and the database's agree.
+
+    Call it once before a run, or before anything else that writes moments.
+
+    Raises:
+        WrongClock: If they are too far apart; nothing may be written then.
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    reading = read_clock(engine)
+    reading.check()
+    return reading.after

@@ -1,0 +1,66 @@
+"""A host whose clock is wrong: what writes moments is refused, `pims status` says so."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine
+
+from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+
+SetClock = Callable[[timedelta], None]
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """Makes this host's clock ahead by so much."""
+
+    def ahead(by: timedelta) -> None:
+        monkeypatch.setattr("pims_pipeline.store.clock.host_now", lambda: datetime.now(UTC) + by)
+
+    return ahead
+
+
+@pytest.mark.parametrize("by", [timedelta(days=400), timedelta(seconds=-60)], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sync", "full", "--clinic=riverbend"),
+        ("sync", "inbound", "--clinic=riverbend", "--json"),
+        ("holds", "approve", str(uuid4())),
+        ("holds", "reject", str(uuid4())),
+        ("failures", "retry", str(uuid4())),
+        ("keys", "create", "riverbend", "--name=a client", "--expires=30d"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("ready")
+def test_what_writes_moments_is_refused_with_both_times(
+    pims: Pims, engine: Engine, set_clock: SetClock, command: tuple[str, ...], by: timedelta
+) -> None:
+    set_clock(by)
+    before = everything(engine)
+    done = pims(*command)
+    assert done.exit_code == 1
+    line = complaint(done)
+    assert f"{datetime.now(UTC) + by:%Y-%m-%d}" in line
+    assert f"the database's, which shows {datetime.now(UTC):%Y-%m-%d}" in line
+    assert "NTP" in line
+    assert everything(engine) == before
+
+
+def test_status_warns_and_goes_by_the_databases_clock(
+    pims: Pims, ready: str, set_clock: SetClock
+) -> None:
+    right = document(pims("status", "--json"))
+    assert right["clock"] == {"isWrong": False, "secondsAhead": 0}
+    set_clock(timedelta(days=400))
+    shown = pims("status", f"--clinic={ready}")
+    assert shown.exit_code == 0
+    assert "no sync starts here" in shown.stderr
+    assert "400 days ahead of" in shown.stderr
+    wrong = document(pims("status", "--json"))
+    assert wrong["clock"] == {"isWrong": True, "secondsAhead": 400 * 86400}
+    today = datetime.now(UTC)
+    assert datetime.fromisoformat(wrong["timestamp"]) - today < timedelta(minutes=5)
