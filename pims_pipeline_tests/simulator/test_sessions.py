@@ -1,5 +1,6 @@
 """Logging in, staying in, being locked out."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ import pytest
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
-from pims_pipeline.simulator.sessions import SIMULATED_CODE, WRONG_ATTEMPTS_ALLOWED
+from pims_pipeline.simulator.sessions import HELD_MODES, SIMULATED_CODE, WRONG_ATTEMPTS_ALLOWED
 from pims_pipeline_tests.simulator.conftest import TODAY
 from pims_pipeline_tests.simulator.visitor import (
     ask_listing,
@@ -128,6 +129,35 @@ def test_a_code_stands_between_the_password_and_the_session(
         right = client.post("/login/code", data={"csrf_token": token, "code": SIMULATED_CODE})
         assert right.headers["location"] == "/"
         assert ask_listing(client, TODAY).status_code == 200
+
+
+@pytest.mark.parametrize("mode", sorted(HELD_MODES))
+def test_a_page_stands_between_the_session_and_its_answers_until_a_person_has_passed_it(
+    base_url: str, control: SimulatorControl, mode: str
+) -> None:
+    control.login_mode("1001", mode)
+    with visitor(base_url) as client:
+        where = f"/welcome/{mode}"
+        assert try_login(client, "1001").headers["location"] == where
+        assert ask_listing(client, TODAY).headers["location"] == where
+        assert client.get("/").headers["location"] == where
+        found = re.search(r'name="form_token" value="([^"]+)"', client.get(where).text)
+        assert found is not None
+        client.post(where, data={"form_token": "forged"})
+        assert ask_listing(client, TODAY).headers["location"] == where
+        client.post(where, data={"form_token": found[1]})
+        assert records_of(ask_listing(client, TODAY))
+    with logged_in(base_url) as client:
+        assert records_of(ask_listing(client, TODAY))
+
+
+def test_a_dead_session_shows_the_day_and_answers_nothing(
+    base_url: str, control: SimulatorControl
+) -> None:
+    control.login_mode("1001", "dead_session")
+    with logged_in(base_url) as client:
+        assert client.get("/").status_code == 200
+        assert ask_listing(client, TODAY).headers["location"] == "/login"
 
 
 def test_terms_stand_between_the_password_and_the_session(
