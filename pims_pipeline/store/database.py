@@ -179,21 +179,24 @@ def _begin(connection: Connection) -> None:
     if options.get("isolation_level") == "AUTOCOMMIT":
         return
     raw = connection.connection.driver_connection
-    if isinstance(raw, psycopg.Connection) and not raw.autocommit:
-        # Whoever worked without transactions left it so.
-        raw.autocommit = True
+    if not isinstance(raw, psycopg.Connection):
+        return
     statement = begin_statement(
         options[_SCHEMA],
         statement_seconds=options[_SECONDS],
         lock_seconds=options[LOCK_OPTION],
-        server_version=_server_version(raw),
+        server_version=raw.info.server_version,
     )
-    connection.exec_driver_sql(statement)
-
-
-def _server_version(connection: Any) -> int:
-    """As libpq gives it, such as 150004; known without asking the server."""
-    return connection.info.server_version if isinstance(connection, psycopg.Connection) else 0
+    try:
+        if not raw.autocommit:
+            # Whoever worked without transactions left it so.
+            raw.autocommit = True
+        raw.execute(statement.encode())
+    except psycopg.Error as error:
+        if raw.closed:
+            connection.invalidate(error)
+        # As SQLAlchemy words it, whose own way costs more than the statement.
+        raise OperationalError("BEGIN", None, error, connection_invalidated=raw.closed) from error
 
 
 def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -203,7 +206,7 @@ def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         return
     encoding = connection.info.parameter_status("server_encoding")
     problem = None
-    if _server_version(connection) < _OLDEST_SERVER:
+    if connection.info.server_version < _OLDEST_SERVER:
         problem = OLD_SERVER
     elif encoding is not None and encoding != "UTF8":
         problem = WRONG_ENCODING

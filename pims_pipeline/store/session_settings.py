@@ -75,5 +75,6 @@ def startup_options(schema: str) -> tuple[str, ...]:
         "default_transaction_read_only": "off",
         "default_transaction_isolation": r"read\ committed",
         "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     }
     return tuple(f"-c{name}={value}" for name, value in settings.items())

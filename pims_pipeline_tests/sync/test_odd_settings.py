@@ -53,7 +53,7 @@ def odd(bench: Bench, database_url: str) -> Iterator[Bench]:
     """The bench, on connections that begin with the odd settings."""
     _apply(database_url)
     bench.engine.dispose()
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         assert connection.execute("SHOW search_path").fetchone() == ("pg_temp, nowhere",)
     yield bench
     # Who cleans up afterwards works with the usual ones.
