@@ -30,39 +30,44 @@ class Nested(BaseException):
     """A thread of the program took a second connection."""
 
 
-def _is_the_programs() -> bool:
-    """Whether the program wants the connection, and not a test."""
+def _tests_above() -> int | None:
+    """How many frames of tests lead to the program's wish for a connection; None for a test's."""
     frame: FrameType | None = sys._getframe()
+    is_the_programs = False
+    tests = 0
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith(_TESTS) and path != __file__:
-            return False
-        if path.startswith(_PROGRAM) and path not in _WAY_TO_THE_DATABASE:
-            return True
+            if not is_the_programs:
+                return None
+            tests += 1
+        elif path.startswith(_PROGRAM) and path not in _WAY_TO_THE_DATABASE:
+            is_the_programs = True
         frame = frame.f_back
-    return False
+    return tests if is_the_programs else None
 
 
 @contextmanager
 def one_connection_each() -> Iterator[list[str]]:
     """Refuse second connections while the block runs; gives where they were asked for."""
-    held: dict[int, list[int]] = {}
+    held: dict[int, dict[int, int]] = {}
     nested: list[str] = []
 
     def take(connection: object, record: object, _: object) -> None:
-        if not isinstance(connection, psycopg.Connection) or not _is_the_programs():
+        tests = _tests_above() if isinstance(connection, psycopg.Connection) else None
+        if tests is None:
             return
-        mine = held.setdefault(threading.get_ident(), [])
-        if mine:
+        mine = held.setdefault(threading.get_ident(), {})
+        # A test that the program called may call it in turn, as another process would.
+        if mine and tests <= max(mine.values()):
             nested.append("".join(traceback.format_stack(limit=40)))
             raise Nested
-        mine.append(id(record))
+        mine[id(record)] = tests
 
     def give_back(_: object, record: object) -> None:
         # A connection that broke in a thread that ended is given back by another.
         for mine in held.values():
-            if id(record) in mine:
-                mine.remove(id(record))
+            mine.pop(id(record), None)
 
     event.listen(Pool, "checkout", take)
     event.listen(Pool, "checkin", give_back)

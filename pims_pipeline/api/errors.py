@@ -20,6 +20,7 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.redaction import redact_text
 from pims_pipeline.store.database import DatabaseRefused, DatabaseUnavailable
+from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.sync.results import utc_text
 
 MISSING_KEY: Final = "Missing X-API-Key header"
@@ -133,6 +134,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
+    app.add_exception_handler(LockTimeout, _database_unavailable)
 
 
 def validation_message(problems: Sequence[Mapping[str, Any]]) -> str:

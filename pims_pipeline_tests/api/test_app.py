@@ -21,6 +21,7 @@ from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database import create_engine
+from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
 
 PERSON = "Erika Mustermann 0151 2345678"
@@ -61,6 +62,10 @@ def routed(app: FastAPI) -> FastAPI:
     @router.get("/test/told")
     def told() -> None:
         raise Told("the coffee is out")
+
+    @router.get("/test/locked")
+    def locked() -> None:
+        raise LockTimeout("table clinic_api_keys is locked by session 4711 (secret-tool)")
 
     @router.get("/test/address")
     def address(request: Request) -> dict[str, str]:
@@ -238,6 +243,17 @@ def test_without_the_database_clients_are_told_to_come_back(
     assert line["request_id"] == response.headers["X-Request-Id"]
     assert "127.0.0.1" in line["reason"]
     assert "secret" not in json.dumps(logged, default=str)
+
+
+def test_a_client_whose_request_met_a_lock_is_asked_to_come_back(
+    api: TestClient, logged: list[Mapping[str, Any]]
+) -> None:
+    response = api.get("/test/locked")
+
+    assert refusal(response) == (503, "The database is not available; try again later")
+    assert response.headers["Retry-After"] == "5"
+    [line] = [each for each in logged if each["event"] == "database_unavailable"]
+    assert "4711" in line["reason"]
 
 
 def test_every_line_of_a_request_carries_its_id(

@@ -54,3 +54,10 @@ def test_a_test_may_look_while_the_program_holds_one(engine: Engine) -> None:
     with one_connection_each() as nested:
         hold(engine, look)
     assert nested == []
+
+
+def test_a_test_may_call_the_program_while_the_program_calls_it(engine: Engine) -> None:
+    hold = _programs("hold")
+    with one_connection_each() as nested:
+        hold(engine, lambda: hold(engine, lambda: None))
+    assert nested == []
