@@ -6,6 +6,7 @@
     ├── AuthenticationRejected  the credentials are wrong: never tried again
     ├── HumanNeeded             a code, a locked account, terms to accept
     └── ContractViolation       the answer is not what the vendor promises
+        └── PatientMismatch     a consultation of another patient than the appointment's
 
 Every message says what was asked, of whom, what came back and what to do. None carries
 personal data or secrets: messages reach logs, alerts and the Dagster UI. No vendor's
@@ -53,6 +54,10 @@ class HumanNeeded(PimsError):
 
 class ContractViolation(PimsError):
     """The vendor's answer is not what it promises; nothing may be concluded from it."""
+
+
+class PatientMismatch(ContractViolation):
+    """The vendor's consultation is of another patient than the appointment's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.store.cases import SOFT_DELETED
+from pims_pipeline.store.case_metadata import ENRICHED, SOFT_DELETED
 
 
 class ListedCase(NamedTuple):
@@ -43,7 +43,7 @@ def list_cases(
             f"""
             SELECT c.id, c.scheduled_date, c.scheduled_start, c.patient_name, c.patient_species,
                    c.client_name, c.status, c.case_type, c.pims_id,
-                   {SOFT_DELETED} AS soft_deleted, c.metadata ? 'consultation' AS enriched,
+                   {SOFT_DELETED} AS soft_deleted, {ENRICHED} AS enriched,
                    c.updated_at
             FROM cases AS c
             WHERE c.clinic_id = :clinic_id
@@ -78,7 +78,9 @@ def with_implausible_vitals(
         connection,
         clinic,
         window,
-        "jsonb_array_length(coalesce(c.metadata #> '{consultation,vitals,implausible}', '[]')) > 0",
+        "CASE jsonb_typeof(c.metadata #> '{consultation,vitals,implausible}') WHEN 'array' "
+        "THEN jsonb_array_length(c.metadata #> '{consultation,vitals,implausible}') > 0 "
+        "ELSE false END",
     )
 
 

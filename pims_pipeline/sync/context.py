@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.cases import DEFAULT_WORDS, Words
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
@@ -51,6 +52,7 @@ class SyncContext:
         liveness: Proof to other processes that this run is still going.
         sync_id: What the run's first audit is to be called.
         clock: Gives the present moment, aware UTC; tests replace it.
+        words: What the vendors' words mean.
     """
 
     engine: Engine
@@ -62,3 +64,4 @@ class SyncContext:
     clock: Callable[[], datetime] = utc_now
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
+    words: Words = DEFAULT_WORDS

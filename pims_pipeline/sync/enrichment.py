@@ -22,6 +22,7 @@ from pims_pipeline.domain.enrichment import (
     plan_enrichment,
 )
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
+from pims_pipeline.providers.port import PatientMismatch
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.database import transaction
@@ -37,7 +38,7 @@ DEFAULT_WORKERS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A visit whose medical record could not be fetched."""
+    """A visit whose medical record could not be fetched, or is another patient's."""
 
     case: EnrichableCase
     error: VisitFailure
@@ -71,19 +72,29 @@ def enrich_cases(
             case for case, _ in plan_enrichment(cases, phase.now(), context.enrichment_policy).due
         ]
         fetched, failed = _fetch_all(phase, session, due, workers)
-        if len(due) >= context.enrichment_policy.min_fetches_to_fail and len(failed) == len(due):
-            with phase.applying() as connection:
-                _record_failures(connection, phase, failed)
-            raise failed[0].error
         with phase.applying() as connection:
             plan = _apply(connection, phase, fetched)
+            failed += [
+                _Failed(case, _mismatch(clinic)) for case in due if case.case_id in plan.refused
+            ]
             _record_failures(connection, phase, failed)
-            return phase.finish(
-                connection,
-                by_date=_counts(due, plan, failed),
-                changed_case_ids=tuple(write.case.case_id for write in plan.writes),
-                implausible_case_ids=tuple(sorted(plan.implausible)),
-            )
+            enough_to_tell = len(due) >= context.enrichment_policy.min_fetches_to_fail
+            if not (enough_to_tell and len(failed) == len(due)):
+                return phase.finish(
+                    connection,
+                    by_date=_counts(due, plan, failed),
+                    changed_case_ids=tuple(write.case.case_id for write in plan.writes),
+                    implausible_case_ids=tuple(sorted(plan.implausible)),
+                )
+        raise failed[0].error
+
+
+def _mismatch(clinic: Clinic) -> PatientMismatch:
+    return PatientMismatch(
+        f"asked {clinic.provider_type} for an appointment's consultation; the one that came back "
+        "is of another patient, so it was not put on the case; correct the appointment or the "
+        "consultation at the vendor"
+    )
 
 
 def _fetch_all(
@@ -92,7 +103,12 @@ def _fetch_all(
     def fetch(case: EnrichableCase) -> FetchedConsultation:
         asked_at = phase.now()
         record = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
-        return FetchedConsultation(case_id=case.case_id, asked_at=asked_at, consultation=record)
+        return FetchedConsultation(
+            case_id=case.case_id,
+            asked_at=asked_at,
+            consultation=record,
+            asked_for=case.appointment,
+        )
 
     fetched: list[FetchedConsultation] = []
     failed: list[_Failed] = []

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.cases import status_of
+from pims_pipeline.domain.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
 from pims_pipeline.domain.inbound import InboundPlan, plan_inbound
@@ -27,13 +27,15 @@ from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.inbound import case_identity
 
 
-def inbound_plan_again(engine: Engine, clinic: Clinic, window: DateRange) -> InboundPlan:
+def inbound_plan_again(
+    engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
+) -> InboundPlan:
     """What landing the stored diary once more would change; empty when all is well."""
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
         ids = [appointment.appointment_id for appointment in snapshot.appointments]
         known = known_records(connection, clinic, window, ids)
-    return plan_inbound(known, snapshot, identify=case_identity(clinic))
+    return plan_inbound(known, snapshot, identify=case_identity(clinic), words=words)
 
 
 def enrichment_plan_again(

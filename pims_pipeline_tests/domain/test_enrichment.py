@@ -60,7 +60,7 @@ def enriched(record: PimsConsultation = RECORD, **known: Any) -> EnrichableCase:
 def answer(
     record: PimsConsultation | None = RECORD, at: datetime = START + 2 * MINUTE
 ) -> FetchedConsultation:
-    return FetchedConsultation(case_id=CASE_ID, asked_at=at, consultation=record)
+    return FetchedConsultation(case_id=CASE_ID, asked_at=at, consultation=record, asked_for=VISIT)
 
 
 def why(known: EnrichableCase, now: datetime) -> FetchReason | None:
@@ -322,18 +322,23 @@ def test_planning_after_applying_is_empty(snapshot: Snapshot, data: st.DataObjec
     }
     fetched = [
         FetchedConsultation(
-            case_id=each.case_id, asked_at=now, consultation=data.draw(st.none() | consultations())
+            case_id=each.case_id,
+            asked_at=now,
+            consultation=data.draw(st.none() | consultations()),
+            asked_for=each.appointment,
         )
         for each, _ in due
     ]
     plan = plan_consultations(store.enrichable(), fetched)
-    assert set(plan.checked) == {each.case_id for each in fetched}
-    fates = [{w.case.case_id for w in plan.writes}, plan.unchanged, plan.absent]
+    assert set(plan.checked) == {each.case_id for each in fetched} - plan.refused
+    fates = [{w.case.case_id for w in plan.writes}, plan.unchanged, plan.absent, plan.refused]
     assert sum(len(fate) for fate in fates) == len(fetched)
     store.apply_consultations(plan)
     again = plan_consultations(store.enrichable(), fetched)
     assert again.writes == ()
-    assert plan_enrichment(store.enrichable().values(), now, POLICY).is_empty
+    # What was refused waits for its retry, as whatever could not be fetched does.
+    due = plan_enrichment(store.enrichable().values(), now, POLICY).due
+    assert {each.case_id for each, _ in due} == plan.refused
 
 
 @given(appointments(), st.lists(st.tuples(st.integers(0, 9), consultations()), max_size=4))

@@ -15,8 +15,9 @@ from pims_pipeline.domain.appointments import (
     RecordKind,
     Snapshot,
 )
+from pims_pipeline.domain.case_writes import case_changes
 from pims_pipeline.domain.cases import Case, CaseStatus, draft_of
-from pims_pipeline.domain.inbound import case_changes, status_of_facts
+from pims_pipeline.domain.inbound import status_of_facts
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import STATUSES, TYPES, WEEK
