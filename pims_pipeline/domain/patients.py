@@ -29,9 +29,10 @@ def is_another(before: Named, after: Named) -> bool:
     """
     if before.id and after.id:
         return before.id != after.id
-    if not before.id and not _folded(before.name):
+    was, now = _folded(before.name), _folded(after.name)
+    if not before.id and not was:
         return False
-    return _folded(before.name) != _folded(after.name)
+    return was != now or not (after.id or now)
 
 
 def contradicts(named: Patient | None, expected: Patient) -> bool:

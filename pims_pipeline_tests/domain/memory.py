@@ -192,6 +192,7 @@ class MemoryStore:
             else CaseType(case_type or ""),
             facts=dict(draft.facts),
             soft_deleted=False,
+            damage={},
         )
 
     def edit(self, pims_id: str, **changes: Any) -> None:
