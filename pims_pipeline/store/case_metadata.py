@@ -28,9 +28,12 @@ ENRICHED = "coalesce(jsonb_typeof(c.metadata -> 'consultation') = 'object', fals
 
 _IS_CONSULTATION = """(
     coalesce(jsonb_typeof(c.metadata #> '{consultation,digest}') = 'string', false)
+    AND coalesce(jsonb_typeof(c.metadata #> '{consultation,consultationId}') = 'string', false)
     AND coalesce(jsonb_typeof(c.metadata #> '{consultation,patient}'), 'null')
-        IN ('null', 'object'))"""
-"""Whether a sync may have written it: with a digest, and a patient if any."""
+        IN ('null', 'object')
+    AND coalesce(jsonb_typeof(c.metadata #> '{consultation,patient,id}'), 'null')
+        IN ('null', 'string'))"""
+"""Whether a sync may have written it: with an id and a digest, and a patient if any."""
 
 COLUMNS = f"""
     CASE jsonb_typeof(c.metadata) WHEN 'object' THEN NULL ELSE c.metadata::text END

@@ -3,7 +3,7 @@
 Read-only. Asset checks and commands call these; what they find is a bug or tampering.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -20,7 +20,13 @@ from pims_pipeline.domain.reconciliation import (
 )
 from pims_pipeline.store.appointments import known_records, stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.case_views import deleted_though_standing, with_implausible_vitals
+from pims_pipeline.store.case_views import (
+    deleted_though_standing,
+    with_another_patients_consultation,
+    with_implausible_vitals,
+    with_repaired_metadata,
+    with_unreadable_metadata,
+)
 from pims_pipeline.store.cases import active_cases, enrichable_cases
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import Failure, open_failures
@@ -75,6 +81,22 @@ def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list
     """Cases whose recorded vitals no patient can have."""
     with transaction(engine) as connection:
         return with_implausible_vitals(connection, clinic, window)
+
+
+def mixed_up_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[tuple[date, UUID]]:
+    """Live cases that carry another patient's consultation, by date; none when all is well."""
+    with transaction(engine) as connection:
+        return with_another_patients_consultation(connection, clinic, window)
+
+
+def damaged_cases(
+    engine: Engine, clinic: Clinic, window: DateRange, audit: Audit | None
+) -> list[tuple[date, UUID]]:
+    """Live cases whose metadata cannot be read, or was repaired by the audit's phase, by date."""
+    with transaction(engine) as connection:
+        repaired = with_repaired_metadata(connection, audit.id) if audit else []
+        found = with_unreadable_metadata(connection, clinic, window)
+    return sorted({*found, *(each for each in repaired if each[0] in window)})
 
 
 def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[str]:
