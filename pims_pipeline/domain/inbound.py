@@ -230,7 +230,7 @@ def _decide(
         return _Decision(known, landing)
     if case is None:
         return _Decision(known, landing, _creation(identify(known.pims_id), landing, words))
-    taken_for = _taken_for(known, landing)
+    taken_for = _taken_for(known, landing, words)
     is_news = landing.digest != known.digest
     other = _Turn.of(known, case, landing.appointment) if is_news else _Turn()
     strange = case.consultation is not None and contradicts(
@@ -284,8 +284,12 @@ def _update(case: Case, landing: Landing, wanted: CaseDraft, **how: Any) -> Case
     return write if case.soft_deleted else replace(write, kind=kind_of(changes))
 
 
-def _taken_for(known: KnownRecord, landing: Landing) -> Meaning:
-    """What the words of the record were taken for when the case last followed them."""
+def _taken_for(known: KnownRecord, landing: Landing, words: Words) -> Meaning:
+    """What the words of the record were taken for when the case last followed them.
+
+    Of a record that was landed before that was remembered, the words of that time tell; of a
+    case whose record is not landed (any more), what its words mean now.
+    """
     if known.meaning is not None:
         return known.meaning
     if landing.digest == known.digest:
@@ -293,7 +297,7 @@ def _taken_for(known: KnownRecord, landing: Landing) -> Meaning:
     else:
         facts = known.case.facts if known.case else {}
         said = facts.get("status") or "", facts.get("type")
-    return FIRST_WORDS.meaning_of(*said)
+    return (words if known.digest is None else FIRST_WORDS).meaning_of(*said)
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,6 +273,15 @@ def test_records_landed_before_meanings_were_remembered_are_not_all_written() ->
     assert store.plan(both).is_empty
 
 
+def test_a_forgotten_record_that_returns_leaves_what_people_chose_under_new_words() -> None:
+    store = learnt(store_after([listing(GONE_FISHING)]))
+    store.receive(listing(GONE_FISHING, at=5))
+    store.edit("a", status=CaseStatus.REVIEWED)
+    del store.landed["a"]
+    store.receive(listing(GONE_FISHING, at=10))
+    assert store.cases["a"].status is CaseStatus.REVIEWED
+
+
 def test_what_words_meant_is_known_although_the_case_lost_them() -> None:
     store = store_after([listing(replace(VISIT, status="In Progress"))])
     store.edit("a", facts={}, damage={"metadata": None}, status=CaseStatus.REVIEWED)

@@ -464,7 +464,8 @@ class World:
         """People keep something of their own in a case's metadata."""
         row = self._people(
             "UPDATE cases SET metadata = metadata || CAST(:note AS jsonb) "
-            "WHERE clinic_id = :clinic_id AND pims_id = :pims_id RETURNING id",
+            "WHERE clinic_id = :clinic_id AND pims_id = :pims_id "
+            "AND jsonb_typeof(metadata) = 'object' RETURNING id",
             pims_id=pims_id,
             note=json.dumps({key: value}),
         )
