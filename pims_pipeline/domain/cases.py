@@ -1,15 +1,15 @@
 """Cases, and what a vendor's appointment means for one: status, type, draft, changes."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
-from pims_pipeline.domain.appointments import PimsAppointment
+from pims_pipeline.domain.appointments import Patient, PimsAppointment
 
 
 class CaseStatus(StrEnum):
@@ -85,8 +85,29 @@ class CaseDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedConsultation:
+    """What a sync knows of the consultation on a case without reading all of it.
+
+    Attributes:
+        patient: As the consultation names it; None when it names none.
+        content: The whole of it, JSON-ready; read only where it may be about to be removed.
+    """
+
+    patient: Patient | None
+    content: Any = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A stored case, as far as the sync is concerned with it."""
+    """A stored case, as far as the sync is concerned with it.
+
+    Attributes:
+        facts: The vendor's words on it; empty when they cannot be read.
+        consultation: The one it carries; None when there is none, or none that can be read.
+        damage: What stands in the sync's places of ``metadata`` and cannot be read, JSON-ready,
+            by place: ``metadata`` when it is no object at all, else ``metadata.appointment``
+            (None when it is missing), ``metadata.consultation`` and ``metadata.reconciliation``.
+    """
 
     id: UUID
     pims_id: str
@@ -101,9 +122,11 @@ class Case:
     case_type: CaseType
     facts: Mapping[str, str | None]
     soft_deleted: bool
+    consultation: AttachedConsultation | None = None
+    damage: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-_STATUS_WORDS: Mapping[CaseStatus, tuple[str, ...]] = {
+_FIRST_STATUS_WORDS: Mapping[CaseStatus, tuple[str, ...]] = {
     CaseStatus.DRAFT: (
         "scheduled",
         "confirmed",
@@ -136,9 +159,7 @@ _STATUS_WORDS: Mapping[CaseStatus, tuple[str, ...]] = {
     ),
     CaseStatus.REVIEWED: ("cancelled", "canceled", "no show", "did not attend"),
 }
-_STATUS_BY_WORD = {word: status for status, words in _STATUS_WORDS.items() for word in words}
-
-_TYPE_WORDS: Mapping[CaseType, tuple[str, ...]] = {
+_FIRST_TYPE_WORDS: Mapping[CaseType, tuple[str, ...]] = {
     CaseType.EMERGENCY: ("emergency", "urgent", "urgent care"),
     CaseType.SURGERY: ("surgery", "dental", "dentistry", "procedure", "neuter", "spay"),
     CaseType.FOLLOW_UP: ("follow up", "recheck", "re check", "suture removal"),
@@ -158,12 +179,12 @@ _TYPE_WORDS: Mapping[CaseType, tuple[str, ...]] = {
         "default",
     ),
 }
-"""By urgency, most urgent first."""
-_TYPE_BY_WORD = {word: kind for kind, words in _TYPE_WORDS.items() for word in words}
-_TYPE_PATTERNS = {
-    kind: re.compile(rf"\b(?:{'|'.join(re.escape(word) for word in words)})\b")
-    for kind, words in _TYPE_WORDS.items()
-}
+_URGENCY = (CaseType.EMERGENCY, CaseType.SURGERY, CaseType.FOLLOW_UP, CaseType.CHECKUP)
+
+ADDED_STATUS_WORDS: Mapping[str, CaseStatus] = {}
+"""Status words that were added or got another meaning later, in lower case with single spaces."""
+ADDED_TYPE_WORDS: Mapping[str, CaseType] = {}
+"""The same for the words of types."""
 
 
 def _plain(text: str | None) -> str:
@@ -171,31 +192,108 @@ def _plain(text: str | None) -> str:
     return re.sub(r"[\s_-]+", " ", (text or "").casefold()).strip()
 
 
-@lru_cache(maxsize=1024)
-def status_of(vendor_status: str | None) -> CaseStatus | None:
-    """The case status for a vendor's word, or None when the word is not known."""
-    return _STATUS_BY_WORD.get(_plain(vendor_status))
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a vendor's words mean for a case."""
+
+    status: CaseStatus
+    case_type: CaseType
 
 
-@lru_cache(maxsize=1024)
-def case_type_of(vendor_type: str | None) -> CaseType:
-    """The case type for a clinic's own words.
+@dataclass(frozen=True)
+class Words:
+    """What each word of a vendor's means. A value, so that clinics may have words of their own.
 
-    An exact match wins; then the most urgent word found ("Dental - Surgery",
-    "URGENT recheck"); anything else is a checkup.
+    Attributes:
+        statuses: By word, in lower case with single spaces.
+        types: By word or words that a clinic's own type may hold, in the same spelling.
     """
-    plain = _plain(vendor_type)
-    if exact := _TYPE_BY_WORD.get(plain):
-        return exact
-    return next(
-        (kind for kind, pattern in _TYPE_PATTERNS.items() if pattern.search(plain)),
-        CaseType.CHECKUP,
+
+    statuses: Mapping[str, CaseStatus]
+    types: Mapping[str, CaseType]
+
+    def __post_init__(self) -> None:
+        patterns = {
+            kind: re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
+            for kind in _URGENCY
+            if (words := [word for word, meant in self.types.items() if meant is kind])
+        }
+
+        @lru_cache(maxsize=1024)
+        def status(vendor_status: str | None) -> CaseStatus | None:
+            return self.statuses.get(_plain(vendor_status))
+
+        @lru_cache(maxsize=1024)
+        def case_type(vendor_type: str | None) -> CaseType:
+            plain = _plain(vendor_type)
+            if exact := self.types.get(plain):
+                return exact
+            found = (kind for kind, pattern in patterns.items() if pattern.search(plain))
+            return next(found, CaseType.CHECKUP)
+
+        object.__setattr__(self, "_status", status)
+        object.__setattr__(self, "_case_type", case_type)
+
+    _status: Callable[[str | None], CaseStatus | None] = field(
+        init=False, repr=False, compare=False
     )
+    _case_type: Callable[[str | None], CaseType] = field(init=False, repr=False, compare=False)
+
+    def status_of(self, vendor_status: str | None) -> CaseStatus | None:
+        """The case status for a vendor's word, or None when the word is not known."""
+        return self._status(vendor_status)
+
+    def case_type_of(self, vendor_type: str | None) -> CaseType:
+        """The case type for a clinic's own words.
+
+        An exact match wins; then the most urgent word found ("Dental - Surgery",
+        "URGENT recheck"); anything else is a checkup.
+        """
+        return self._case_type(vendor_type)
+
+    def meaning_of(self, vendor_status: str | None, vendor_type: str | None) -> Meaning:
+        """What both mean together. An unknown status means a draft."""
+        return Meaning(
+            self.status_of(vendor_status) or CaseStatus.DRAFT, self.case_type_of(vendor_type)
+        )
+
+    def adding(
+        self,
+        statuses: Mapping[str, CaseStatus] | None = None,
+        types: Mapping[str, CaseType] | None = None,
+    ) -> "Words":
+        """These words and others, which win where both have a meaning; any spelling will do."""
+        return Words(
+            {**self.statuses, **{_plain(word): each for word, each in (statuses or {}).items()}},
+            {**self.types, **{_plain(word): each for word, each in (types or {}).items()}},
+        )
 
 
-def draft_of(appointment: PimsAppointment) -> CaseDraft:
+FIRST_WORDS = Words(
+    {word: status for status, words in _FIRST_STATUS_WORDS.items() for word in words},
+    {word: kind for kind, words in _FIRST_TYPE_WORDS.items() for word in words},
+)
+"""What words meant before it was remembered what they had been taken for. Never edit these:
+a landed record without that memory was read by them. New words go into ``ADDED_STATUS_WORDS``
+and ``ADDED_TYPE_WORDS``."""
+
+DEFAULT_WORDS = FIRST_WORDS.adding(ADDED_STATUS_WORDS, ADDED_TYPE_WORDS)
+"""What words mean to every clinic."""
+
+
+def status_of(vendor_status: str | None) -> CaseStatus | None:
+    """The case status for a vendor's word by the words of every clinic; None when unknown."""
+    return DEFAULT_WORDS.status_of(vendor_status)
+
+
+def case_type_of(vendor_type: str | None) -> CaseType:
+    """The case type for a clinic's own words, by the words of every clinic."""
+    return DEFAULT_WORDS.case_type_of(vendor_type)
+
+
+def draft_of(appointment: PimsAppointment, words: Words = DEFAULT_WORDS) -> CaseDraft:
     """The case that an appointment calls for. An unknown status gives a draft."""
-    status = status_of(appointment.status)
+    meaning = words.meaning_of(appointment.status, appointment.appointment_type)
     return CaseDraft(
         patient_name=appointment.patient.name,
         patient_species=appointment.patient.species,
@@ -204,8 +302,8 @@ def draft_of(appointment: PimsAppointment) -> CaseDraft:
         scheduled_date=appointment.business_date,
         scheduled_start=appointment.scheduled_start,
         scheduled_end=appointment.scheduled_end,
-        status=status or CaseStatus.DRAFT,
-        case_type=case_type_of(appointment.appointment_type),
+        status=meaning.status,
+        case_type=meaning.case_type,
         facts={
             "status": appointment.status,
             "type": appointment.appointment_type,

@@ -5,7 +5,7 @@ Pure. Fetching, and writing what is planned here, is done by
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -13,9 +13,11 @@ from uuid import UUID
 
 from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.canonical import canonical_json, digest
+from pims_pipeline.domain.case_writes import CONSULTATION, METADATA, repairs
 from pims_pipeline.domain.cases import Changes
 from pims_pipeline.domain.consultations import PimsConsultation, consultation_payload
 from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
+from pims_pipeline.domain.patients import contradicts, is_about_another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,9 @@ class EnrichableCase:
         appointment: As landed.
         landed_at: When the landed payload that stands was fetched.
         checked_at: When the medical record was last asked for, before the request.
-        consultation: ``metadata.consultation`` as it stands.
+        consultation: ``metadata.consultation`` as it stands; None when there is none that
+            can be read.
+        damage: What stands in the way of writing it; see ``Case.damage``.
     """
 
     case_id: UUID
@@ -96,6 +100,7 @@ class EnrichableCase:
     consultation: Mapping[str, Any] | None = None
     failure: FetchFailure | None = None
     patient_species: str | None = None
+    damage: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def as_of(self, now: datetime) -> "EnrichableCase":
         """The case as it may be believed at ``now`` (aware): nothing was asked or landed later."""
@@ -166,11 +171,17 @@ def _rests_after_failure(case: EnrichableCase, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedConsultation:
-    """The answer for one case; ``asked_at`` was taken before the request (aware UTC)."""
+    """The answer for one case.
+
+    Attributes:
+        asked_at: Taken before the request; aware UTC.
+        asked_for: The appointment as it was when the vendor was asked.
+    """
 
     case_id: UUID
     asked_at: datetime
     consultation: PimsConsultation | None
+    asked_for: PimsAppointment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,14 +206,17 @@ class ConsultationPlan:
 
     Attributes:
         checked: Every case that was answered for, and when it was asked for.
-        unchanged: Cases whose record says what it said before.
+        unchanged: Cases whose record says what it said before, and those whose appointment
+            changed hands while the vendor was asked: they are asked for again.
         absent: Cases that have no record (yet).
+        refused: Cases whose record is another patient's.
     """
 
     writes: tuple[ConsultationWrite, ...]
     checked: Mapping[UUID, datetime]
     unchanged: frozenset[UUID]
     absent: frozenset[UUID]
+    refused: frozenset[UUID]
     implausible: frozenset[UUID]
 
 
@@ -215,7 +229,9 @@ def plan_consultations(
     """Decide what fetched medical records change.
 
     A record that was asked for before the one that stands is dropped: an older answer
-    never overwrites a newer one. A record that vanished at the vendor is kept here.
+    never overwrites a newer one. So is one that was asked for on behalf of a patient, client
+    or consultation that the appointment no longer names. A record that vanished at the vendor
+    is kept here. A record of another patient than the appointment's is refused.
 
     Args:
         cases: Those that were asked about, as they are now.
@@ -227,14 +243,17 @@ def plan_consultations(
     checked: dict[UUID, datetime] = {}
     unchanged: set[UUID] = set()
     absent: set[UUID] = set()
+    refused: set[UUID] = set()
     implausible: set[UUID] = set()
     for answer in fetched:
         case = cases.get(answer.case_id)
-        checked_at = case.checked_at if case else None
-        if now is not None:
-            checked_at = believed(checked_at, now)
-        if case is None or (checked_at and checked_at > answer.asked_at):
+        if case is None or _is_outdated(answer, case, now):
             unchanged.add(answer.case_id)
+            continue
+        if answer.consultation and contradicts(
+            answer.consultation.patient, case.appointment.patient
+        ):
+            refused.add(answer.case_id)
             continue
         checked[answer.case_id] = answer.asked_at
         if answer.consultation is None:
@@ -253,8 +272,17 @@ def plan_consultations(
         checked=checked,
         unchanged=frozenset(unchanged),
         absent=frozenset(absent),
+        refused=frozenset(refused),
         implausible=frozenset(implausible),
     )
+
+
+def _is_outdated(answer: FetchedConsultation, case: EnrichableCase, now: datetime | None) -> bool:
+    """Whether the answer is older than the one that stands, or of what the case was before."""
+    checked_at = case.checked_at if now is None else believed(case.checked_at, now)
+    if checked_at and checked_at > answer.asked_at:
+        return True
+    return is_about_another(answer.asked_for, case.appointment)
 
 
 def _consultation_write(
@@ -267,7 +295,9 @@ def _consultation_write(
     new_species = species if species and species != case.patient_species else None
     if before.get("digest") == new_digest and not (new_species and case.patient_species is None):
         return None
-    changes: dict[str, tuple[Any, Any]] = {
+    in_the_way = {METADATA, CONSULTATION}
+    changes = {place: each for place, each in repairs(case.damage).items() if place in in_the_way}
+    changes |= {
         f"consultation.{name}": (before.get(name), value)
         for name, value in payload.items()
         if before.get(name) != value

@@ -6,30 +6,35 @@ Pure. Reading the diary and the store, and writing what is planned here, is done
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from pims_pipeline.domain.appointments import (
+    Client,
+    Patient,
     PimsAppointment,
     RecordKind,
     Snapshot,
     appointment_payload,
 )
 from pims_pipeline.domain.canonical import canonical_json, digest
+from pims_pipeline.domain.case_writes import CaseWrite, kind_of
 from pims_pipeline.domain.cases import (
+    DEFAULT_WORDS,
+    FIRST_WORDS,
     Case,
     CaseDraft,
     CaseStatus,
-    CaseType,
-    Changes,
     EventKind,
-    case_type_of,
+    Meaning,
+    Words,
     draft_of,
     status_of,
 )
 from pims_pipeline.domain.moments import believed
 from pims_pipeline.domain.outcome import Counts, tally
+from pims_pipeline.domain.patients import contradicts, is_another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,9 @@ class KnownRecord:
         missing_since: When the first complete listing without it was fetched.
         removed_at: When the vendor was found to have it no more.
         case: The case it became, soft-deleted or not.
+        patient: As landed; None when it was never landed, or not as an appointment.
+        client: The same.
+        meaning: What its words were last taken to mean; None when that was not remembered.
     """
 
     pims_id: str
@@ -54,6 +62,9 @@ class KnownRecord:
     missing_since: datetime | None = None
     removed_at: datetime | None = None
     case: Case | None = None
+    patient: Patient | None = None
+    client: Client | None = None
+    meaning: Meaning | None = None
 
     @property
     def vendor_identity(self) -> str:
@@ -88,41 +99,16 @@ class KnownRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """A vendor record to be stored as it was fetched; ``payload`` is canonical JSON."""
+    """A vendor record to be stored as it was fetched; ``payload`` is canonical JSON.
+
+    Attributes:
+        meaning: What its words mean; None unless it is an appointment.
+    """
 
     appointment: PimsAppointment
     payload: str
     digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseWrite:
-    """A case to be inserted (``created``) or brought in line with its appointment.
-
-    Attributes:
-        before: The case as it stands; None when it is created.
-        status: None leaves the status as people have set it.
-        case_type: None leaves the type as people have set it.
-        digest: Of the vendor record that caused the write.
-    """
-
-    case_id: UUID
-    pims_id: str
-    kind: EventKind
-    before: Case | None
-    draft: CaseDraft
-    digest: str
-    status: CaseStatus | None
-    case_type: CaseType | None
-
-    @property
-    def changes(self) -> Changes:
-        """Field by field what the write changes; of a created case, all it says."""
-        if self.before is None:
-            said = _case_values(self.draft).items()
-            return {name: (None, value) for name, value in said if value is not None}
-        changes = case_changes(self.before, self.draft)
-        return {**changes, "softDeleted": (True, False)} if self.before.soft_deleted else changes
+    meaning: Meaning | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +119,8 @@ class InboundPlan:
         landings: Records that are new or say something new.
         sightings: Identities the listing holds, so that later decisions know they were seen.
         missing: Landed identities of the window that a complete listing does not hold.
+        meanings: What the words of records that are not landed anew have come to mean.
+        recheck: Identities whose consultation is to be asked for as if it never was.
         by_date: What became of every record found, by business date.
     """
 
@@ -140,13 +128,17 @@ class InboundPlan:
     sightings: tuple[str, ...]
     missing: tuple[str, ...]
     case_writes: tuple[CaseWrite, ...]
+    meanings: Mapping[str, Meaning]
+    recheck: tuple[str, ...]
     by_date: Mapping[date, Counts]
     unknown_statuses: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
         """Whether applying it changes nothing but the times at which records were seen."""
-        return not (self.landings or self.missing or self.case_writes)
+        return not (
+            self.landings or self.missing or self.case_writes or self.meanings or self.recheck
+        )
 
 
 def plan_inbound(
@@ -154,13 +146,16 @@ def plan_inbound(
     snapshot: Snapshot,
     *,
     identify: Callable[[str], UUID],
+    words: Words = DEFAULT_WORDS,
     now: datetime | None = None,
 ) -> InboundPlan:
     """Decide what a listing changes.
 
     A record that the store knows something newer of is left alone. A record whose digest
-    is unchanged causes no write. Status and type of a case are written only when what the
-    vendor's words mean has changed, so that people's own choices stand until then.
+    is unchanged causes no write, but for three: its words have come to mean something else,
+    the case carries another patient's consultation, or its metadata cannot be read. Status
+    and type of a case are written only when what the vendor's words mean has changed, so
+    that people's own choices stand until then.
 
     Args:
         existing: By vendor identity: everything in the listing that is known, and every
@@ -169,13 +164,12 @@ def plan_inbound(
         identify: Gives the case identity for a vendor identity.
         now: The present moment (aware), not before the listing came. What is known of a moment
             after it was written by a wrong clock and is left out of account; None believes all.
+        words: What the clinic's words mean.
     """
     if now is not None:
         existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
     fates: list[tuple[date, str]] = []
-    landings: list[Landing] = []
-    sightings: list[str] = []
-    writes: list[CaseWrite] = []
+    decided: list[_Decision] = []
     unknown: set[str] = set()
     for appointment in snapshot.appointments:
         known = existing.get(appointment.appointment_id) or KnownRecord(
@@ -183,17 +177,15 @@ def plan_inbound(
         )
         fate = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
         if not known.is_newer_than(snapshot.fetched_at):
-            sightings.append(known.pims_id)
-            landing = _landing(appointment)
-            if landing.digest != known.digest:
-                landings.append(landing)
-            if appointment.kind is RecordKind.APPOINTMENT:
-                if status_of(appointment.status) is None:
-                    unknown.add(appointment.status)
-                write = _case_write(known, landing, identify)
-                if write is not None:
-                    writes.append(write)
-                    fate = _FATES.get(write.kind, "updated")
+            decision = _decide(known, _landing(appointment, words), identify, words)
+            decided.append(decision)
+            if (
+                appointment.kind is RecordKind.APPOINTMENT
+                and words.status_of(appointment.status) is None
+            ):
+                unknown.add(appointment.status)
+            if decision.write is not None:
+                fate = _FATES.get(decision.write.kind, "updated")
         fates.append((appointment.business_date, fate))
     for record in snapshot.quarantined:
         day = record.business_date
@@ -201,21 +193,49 @@ def plan_inbound(
         seen_on = day if day and day in snapshot.window else snapshot.window.start
         fates.append((seen_on, "quarantined"))
     return InboundPlan(
-        landings=tuple(landings),
-        sightings=tuple(sightings),
+        landings=tuple(each.landing for each in decided if each.is_news),
+        sightings=tuple(each.known.pims_id for each in decided),
         missing=tuple(_missing(existing, snapshot)),
-        case_writes=tuple(writes),
+        case_writes=tuple(each.write for each in decided if each.write is not None),
+        meanings={each.known.pims_id: each.meaning for each in decided if each.meaning},
+        recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
         by_date=tally(fates),
         unknown_statuses=tuple(sorted(unknown)),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """What one record leads to.
+
+    Attributes:
+        meaning: To be remembered although the record is not landed anew.
+        is_rechecked: Whether its consultation is to be asked for as if it never was.
+    """
+
+    known: KnownRecord
+    landing: Landing
+    write: CaseWrite | None = None
+    meaning: Meaning | None = None
+    is_rechecked: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the record is new, or says something new."""
+        return self.landing.digest != self.known.digest
+
+
 _FATES = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
 
 
-def _landing(appointment: PimsAppointment) -> Landing:
+def _landing(appointment: PimsAppointment, words: Words) -> Landing:
     payload = canonical_json(appointment_payload(appointment))
-    return Landing(appointment=appointment, payload=payload, digest=digest(payload))
+    meaning = None
+    if appointment.kind is RecordKind.APPOINTMENT:
+        meaning = words.meaning_of(appointment.status, appointment.appointment_type)
+    return Landing(
+        appointment=appointment, payload=payload, digest=digest(payload), meaning=meaning
+    )
 
 
 def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[str]:
@@ -238,35 +258,128 @@ def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[st
     )
 
 
-def _case_write(
-    known: KnownRecord, landing: Landing, identify: Callable[[str], UUID]
-) -> CaseWrite | None:
-    case = known.case
+def _decide(
+    known: KnownRecord, landing: Landing, identify: Callable[[str], UUID], words: Words
+) -> _Decision:
+    case, meaning = known.case, landing.meaning
+    if meaning is None:
+        return _Decision(known, landing)
     if case is None:
-        return _creation(identify(known.pims_id), landing)
-    if not case.soft_deleted and landing.digest == known.digest:
-        return None
-    draft = draft_of(landing.appointment)
-    says_new_status = case.soft_deleted or draft.status is not status_of_facts(case.facts)
-    says_new_type = draft.case_type is not case_type_of(case.facts.get("type"))
+        return _Decision(known, landing, _creation(identify(known.pims_id), landing, words))
+    taken_for = _taken_for(known, landing, words)
+    is_news = landing.digest != known.digest
+    other = _Turn.of(known, case, landing.appointment) if is_news else _Turn()
+    strange = case.consultation is not None and contradicts(
+        case.consultation.patient, landing.appointment.patient
+    )
+    if not (is_news or case.soft_deleted or case.damage or strange or meaning != taken_for):
+        return _Decision(known, landing)
+    draft = draft_of(landing.appointment, words)
+    if not (is_news or case.soft_deleted):
+        # The vendor says nothing new: what people have corrected stands.
+        draft = _draft_as_it_is(case, draft)
+    says_new_status = case.soft_deleted or meaning.status is not taken_for.status
+    says_new_type = meaning.case_type is not taken_for.case_type
     wanted = replace(
         draft,
-        patient_species=draft.patient_species or case.patient_species,
-        status=draft.status if says_new_status else case.status,
-        case_type=draft.case_type if says_new_type else case.case_type,
+        patient_species=draft.patient_species or _species_that_stays(case, other, strange=strange),
+        status=meaning.status if says_new_status else case.status,
+        case_type=meaning.case_type if says_new_type else case.case_type,
     )
-    changed = case_changes(case, wanted)
-    if not changed and not case.soft_deleted:
-        return None
-    return CaseWrite(
+    write = _update(
+        case,
+        landing,
+        wanted,
+        status=wanted.status if says_new_status else None,
+        case_type=wanted.case_type if says_new_type else None,
+        detaches=case.consultation is not None and (strange or other.anybody),
+    )
+    return _Decision(
+        known,
+        landing,
+        write,
+        meaning=meaning if not is_news and meaning != taken_for else None,
+        is_rechecked=other.anybody or (write is not None and write.drops_consultation),
+    )
+
+
+def _update(case: Case, landing: Landing, wanted: CaseDraft, **how: Any) -> CaseWrite | None:
+    """The write that brings the case in line; None when it is."""
+    write = CaseWrite(
         case_id=case.id,
-        pims_id=known.pims_id,
-        kind=EventKind.RESTORED if case.soft_deleted else _kind_of(changed),
+        pims_id=case.pims_id,
+        kind=EventKind.RESTORED if case.soft_deleted else EventKind.UPDATED,
         before=case,
         draft=wanted,
         digest=landing.digest,
-        status=wanted.status if says_new_status else None,
-        case_type=wanted.case_type if says_new_type else None,
+        **how,
+    )
+    changes = write.changes
+    if not changes:
+        return None
+    return write if case.soft_deleted else replace(write, kind=kind_of(changes))
+
+
+def _taken_for(known: KnownRecord, landing: Landing, words: Words) -> Meaning:
+    """What the words of the record were taken for when the case last followed them.
+
+    Of a record that was landed before that was remembered, the words of that time tell; of a
+    case whose record is not landed (any more), what its words mean now.
+    """
+    if known.meaning is not None:
+        return known.meaning
+    if landing.digest == known.digest:
+        said = landing.appointment.status, landing.appointment.appointment_type
+    else:
+        facts = known.case.facts if known.case else {}
+        said = facts.get("status") or "", facts.get("type")
+    return (words if known.digest is None else FIRST_WORDS).meaning_of(*said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Who else a landed record speaks of than the one before it.
+
+    Attributes:
+        anybody: Whether it is another patient or another client.
+        patient: Whether it may be another patient.
+    """
+
+    anybody: bool = False
+    patient: bool = False
+
+    @classmethod
+    def of(cls, known: KnownRecord, case: Case, now: PimsAppointment) -> "_Turn":
+        before = known.patient or Patient(name=case.patient_name)
+        owner = known.client or Client(name=case.client_name)
+        if is_another(before, now.patient):
+            return cls(anybody=True, patient=True)
+        if is_another(owner, now.client):
+            # Of a patient without an id the name is all we know, and names are shared.
+            return cls(anybody=True, patient=not (before.id and before.id == now.patient.id))
+        return cls()
+
+
+def _species_that_stays(case: Case, other: _Turn, *, strange: bool) -> str | None:
+    """The case's species, unless it is another patient's."""
+    named = case.consultation.patient if case.consultation else None
+    came_with_it = named is not None and named.species == case.patient_species
+    return None if other.patient or (strange and came_with_it) else case.patient_species
+
+
+def _draft_as_it_is(case: Case, draft: CaseDraft) -> CaseDraft:
+    """What the case says, with the vendor's own words of ``draft``."""
+    return CaseDraft(
+        patient_name=case.patient_name,
+        patient_species=None,
+        client_name=case.client_name,
+        client_phone=case.client_phone,
+        scheduled_date=case.scheduled_date,
+        scheduled_start=case.scheduled_start,
+        scheduled_end=case.scheduled_end,
+        status=case.status,
+        case_type=case.case_type,
+        facts=draft.facts,
     )
 
 
@@ -275,8 +388,8 @@ def status_of_facts(facts: Mapping[str, str | None]) -> CaseStatus:
     return status_of(facts.get("status")) or CaseStatus.DRAFT
 
 
-def _creation(case_id: UUID, landing: Landing) -> CaseWrite:
-    draft = draft_of(landing.appointment)
+def _creation(case_id: UUID, landing: Landing, words: Words) -> CaseWrite:
+    draft = draft_of(landing.appointment, words)
     return CaseWrite(
         case_id=case_id,
         pims_id=landing.appointment.appointment_id,
@@ -287,38 +400,3 @@ def _creation(case_id: UUID, landing: Landing) -> CaseWrite:
         status=draft.status,
         case_type=draft.case_type,
     )
-
-
-def _kind_of(changes: Changes) -> EventKind:
-    if "scheduled_start" in changes or "scheduled_date" in changes:
-        return EventKind.RESCHEDULED
-    if "status" in changes:
-        return EventKind.STATUS_CHANGED
-    return EventKind.UPDATED
-
-
-def case_changes(case: Case, wanted: CaseDraft) -> dict[str, tuple[Any, Any]]:
-    """Field by field what differs, JSON-ready; the vendor's words as ``appointment.…``."""
-    before, after = _case_values(case), _case_values(wanted)
-    return {name: (before[name], after[name]) for name in after if before[name] != after[name]}
-
-
-def _case_values(case: Case | CaseDraft) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "patient_name": case.patient_name,
-        "patient_species": case.patient_species,
-        "client_name": case.client_name,
-        "client_phone": case.client_phone,
-        "scheduled_date": case.scheduled_date.isoformat(),
-        "scheduled_start": case.scheduled_start.astimezone(UTC).isoformat(),
-        "scheduled_end": case.scheduled_end.astimezone(UTC).isoformat(),
-        "status": case.status.value,
-        "case_type": case.case_type.value,
-    }
-    for name, shown_as in _FACTS.items():
-        values[shown_as] = case.facts.get(name)
-    return values
-
-
-_FACTS = {name: f"appointment.{name}" for name in ("status", "type", "provider", "room", "reason")}
-"""The vendor's words that a case keeps in ``metadata.appointment``."""

@@ -11,6 +11,7 @@ clinics go on (see ``assets``). A warning does neither.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from uuid import UUID
 
 import dagster as dg
@@ -29,10 +30,12 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import kept_by, open_hold_count
 from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.verification import (
+    damaged_cases,
     enrichment_plan_again,
     implausible_cases,
     inbound_plan_again,
     live_cases_deleted,
+    mixed_up_cases,
     phase_failures,
     reconciliation_plan_again,
     unknown_statuses,
@@ -106,6 +109,13 @@ def known_statuses(judged: Judged) -> Iterator[Finding]:
         yield Finding("statuses without a meaning, taken for drafts", shown, is_warning=True)
 
 
+def metadata_readable(judged: Judged) -> Iterator[Finding]:
+    """What the sync keeps in the cases' metadata is as it wrote it, and needed no repair."""
+    if cases := damaged_cases(judged.engine, judged.clinic, judged.window, judged.audit):
+        shown = _by_partition(judged.clinic, cases)
+        yield Finding("cases whose metadata was written over", shown, is_warning=True)
+
+
 def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
     """No medical record that was due when the phase began is still due."""
     if judged.audit is None or judged.audit.status is not AuditStatus.COMPLETED:
@@ -122,6 +132,17 @@ def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
     due = [case.case_id for case, _ in plan.due if case.landed_at <= began]
     if due:
         yield Finding("cases whose medical record is still due", due)
+
+
+def patients_match(judged: Judged) -> Iterator[Finding]:
+    """No case carries the consultation of another patient than its appointment's."""
+    if cases := mixed_up_cases(judged.engine, judged.clinic, judged.window):
+        shown = _by_partition(judged.clinic, cases)
+        yield Finding("cases with another patient's consultation", shown, is_warning=True)
+
+
+def _by_partition(clinic: Clinic, cases: Iterable[tuple[date, UUID]]) -> list[str]:
+    return [f"{clinic.partition_key(day)} {case_id}" for day, case_id in cases]
 
 
 def vitals_plausible(judged: Judged) -> Iterator[Finding]:
@@ -213,12 +234,14 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
             (known_statuses, False),
             (readable_fields, False),
             (moments_in_the_future, False),
+            (metadata_readable, False),
         ],
     ),
     "consultations": (
         SyncType.CASES,
         [
             (consultations_idempotent, True),
+            (patients_match, False),
             (vitals_plausible, False),
             (enrichment_errors, True),
             (readable_fields, False),

@@ -6,6 +6,7 @@
     ├── AuthenticationRejected  the credentials are wrong: never tried again
     ├── HumanNeeded             a code, a locked account, a page not known
     ├── ContractViolation       the answer is not what the vendor promises
+    │   └── PatientMismatch     a consultation of another patient than the appointment's
     └── TimeLimitReached        the clinic's or the run's time is up: ends the phase
 
 Every message says what was asked, of whom, what came back and what to do. None carries
@@ -57,6 +58,10 @@ class HumanNeeded(PimsError):
 
 class ContractViolation(PimsError):
     """The vendor's answer is not what it promises; nothing may be concluded from it."""
+
+
+class PatientMismatch(ContractViolation):
+    """The vendor's consultation is of another patient than the appointment's."""
 
 
 class TimeLimitReached(PimsError):

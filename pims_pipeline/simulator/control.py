@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 from pims_pipeline.simulator.clinics import ListingShape
-from pims_pipeline.simulator.diary import Booking
+from pims_pipeline.simulator.diary import Booking, RebookedConsultation
 from pims_pipeline.simulator.faults import (
     ODDITIES,
     RECORD_FAULTS,
@@ -22,7 +22,7 @@ from pims_pipeline.simulator.faults import (
     Fault,
     FaultKind,
 )
-from pims_pipeline.simulator.generation import Entry
+from pims_pipeline.simulator.generation import Entry, Patient
 from pims_pipeline.simulator.login_pages import LoginPage
 from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
@@ -146,6 +146,15 @@ class SeriesBody(_Body):
     series_id: int
 
 
+class RebookBody(_Body):
+    """Whose the record becomes; who is left unnamed stays."""
+
+    patient_name: str | None = Field(default=None, min_length=1)
+    species: str = "Canine"
+    client_name: str | None = Field(default=None, min_length=1)
+    consultation: RebookedConsultation = "none"
+
+
 class ExpireBody(_Body):
     """How the ended sessions' bearers are turned away."""
 
@@ -204,13 +213,19 @@ def truth(entry: Entry, desk: Desk) -> dict[str, Scalar]:
         "start": entry.start.strftime("%Y-%m-%d %H:%M:%S"),
         "end": entry.end.strftime("%Y-%m-%d %H:%M:%S"),
         "type": entry.type,
+        "patientId": _id_of(entry.patient),
         "patientName": entry.patient.name if entry.patient else None,
         "species": entry.patient.species if entry.patient else None,
         "breed": entry.patient.breed if entry.patient else None,
         "consultationId": None if entry.consultation_id is None else str(entry.consultation_id),
+        "writtenForId": _id_of(entry.written_for[0] if entry.written_for else entry.patient),
         "notes": visit.notes_html if visit else None,
         "lastUpdatedAt": changed.strftime("%Y-%m-%d %H:%M:%S") if changed else None,
     }
+
+
+def _id_of(patient: Patient | None) -> str | None:
+    return str(patient.id) if patient else None
 
 
 @router.post("/reset")
@@ -315,6 +330,12 @@ async def rename_patient(desk: DeskOf, entry_id: int, body: PatientBody) -> dict
 async def join_series(desk: DeskOf, entry_id: int, body: SeriesBody) -> dict[str, Scalar]:
     """List a record under another one's identity, as one of its series."""
     return truth(desk.diary.join_series(entry_id, body.series_id), desk)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/rebook")
+async def rebook(desk: DeskOf, entry_id: int, body: RebookBody) -> dict[str, Scalar]:
+    """Give a record to another patient, client, or both."""
+    return truth(desk.diary.rebook(entry_id, **body.model_dump()), desk)
 
 
 @router.post("/clinics/{company_id}/sessions/expire")

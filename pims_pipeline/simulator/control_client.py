@@ -29,7 +29,11 @@ class ControlRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrueAppointment:
-    """One record of the simulated diary as it really stands. Times are naive clinic-local."""
+    """One record of the simulated diary as it really stands. Times are naive clinic-local.
+
+    Attributes:
+        written_for_id: The patient that its consultation is of, once there is one.
+    """
 
     id: str
     kind: Literal["appointment", "block", "roster"]
@@ -38,10 +42,12 @@ class TrueAppointment:
     start: datetime
     end: datetime
     type: str | None
+    patient_id: str | None
     patient_name: str | None
     species: str | None
     breed: str | None
     consultation_id: str | None
+    written_for_id: str | None
     notes: str | None
     last_updated_at: datetime | None
 
@@ -190,6 +196,32 @@ class SimulatorControl:
         """List a record under the identity of another one, as one of its series."""
         return self._edit(company_id, appointment_id, "series", {"seriesId": series_id})
 
+    def rebook(
+        self,
+        company_id: str,
+        appointment_id: str,
+        *,
+        patient_name: str | None = None,
+        species: str = "Canine",
+        client_name: str | None = None,
+        consultation: Literal["none", "same", "new"] = "none",
+    ) -> TrueAppointment:
+        """Give a record to another patient, client, or both; who is left unnamed stays.
+
+        Its consultation is none any more, still the former people's, or a new one.
+        """
+        return self._edit(
+            company_id,
+            appointment_id,
+            "rebook",
+            {
+                "patientName": patient_name,
+                "species": species,
+                "clientName": client_name,
+                "consultation": consultation,
+            },
+        )
+
     def add_fault(
         self,
         kind: str,
@@ -328,10 +360,12 @@ def _appointment(told: Mapping[str, Json]) -> TrueAppointment:
         start=datetime.fromisoformat(_text(told["start"])),
         end=datetime.fromisoformat(_text(told["end"])),
         type=_optional(told["type"]),
+        patient_id=_optional(told["patientId"]),
         patient_name=_optional(told["patientName"]),
         species=_optional(told["species"]),
         breed=_optional(told["breed"]),
         consultation_id=_optional(told["consultationId"]),
+        written_for_id=_optional(told["writtenForId"]),
         notes=_optional(told["notes"]),
         last_updated_at=datetime.fromisoformat(updated) if updated else None,
     )

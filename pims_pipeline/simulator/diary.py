@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 
 from pims_pipeline.simulator.clinics import SimulatedClinic, SimulatorConfig
 from pims_pipeline.simulator.generation import (
@@ -28,6 +29,9 @@ DAYS_KEPT = 1024
 DEFAULT_MINUTES = 30
 YEARS = range(1900, 2200)
 """The years a diary has pages for; before and after them it is empty."""
+RebookedConsultation = Literal["none", "same", "new"]
+_FIRST_REBOOKED_ID = 8_000_000_000
+"""Patients and clients that come by a rebooking have ids above this one."""
 
 
 class UnknownEntry(LookupError):
@@ -59,6 +63,7 @@ class _Edits:
     entries: dict[int, Entry] = field(default_factory=dict)
     by_day: dict[date, set[int]] = field(default_factory=dict)
     booked: int = 0
+    people: int = 0
 
 
 class Diary:
@@ -131,18 +136,21 @@ class Diary:
         Raises:
             UnknownEntry: If no visit has that consultation, or nothing is written yet.
         """
-        entry = self.entry(consultation_id - CONSULTATION_OFFSET)
+        entry = self.entry(consultation_id % CONSULTATION_OFFSET)
         visit = self.visit(entry)
-        if visit is None:
+        if visit is None or entry.consultation_id != consultation_id:
             raise UnknownEntry(f"consultation {consultation_id} has no page")
-        return entry, visit
+        return _as_written(entry), visit
 
     def visit(self, entry: Entry) -> Visit | None:
         """What the consultation of ``entry`` says, if it is opened and written."""
         if entry.consultation_id is None or not entry.notes_written:
             return None
         return make_visit(
-            self._config.seed, self.clinic.company_id, entry, imperial=self.clinic.imperial
+            self._config.seed,
+            self.clinic.company_id,
+            _as_written(entry),
+            imperial=self.clinic.imperial,
         )
 
     def book(self, booking: Booking) -> Entry:
@@ -229,6 +237,45 @@ class Diary:
         """List a record under the identity of another one: they are a series then."""
         return self._put(replace(self._appointment(entry_id), series_id=self.entry(series_id).id))
 
+    def rebook(
+        self,
+        entry_id: int,
+        *,
+        patient_name: str | None = None,
+        species: str = "Canine",
+        client_name: str | None = None,
+        consultation: RebookedConsultation = "none",
+    ) -> Entry:
+        """Give a record to another patient, another client, or both.
+
+        Its consultation is none any more, still the former people's, or a new one. Who is left
+        unnamed stays.
+        """
+        before = self._appointment(entry_id)
+        self._edits.people += 1
+        number = _FIRST_REBOOKED_ID + self._edits.people
+        patient, client = before.patient, before.client
+        if patient_name is not None:
+            patient = Patient(number, patient_name, species, "Mixed Breed", 9.5)
+        if client_name is not None:
+            first, _, last = client_name.partition(" ")
+            client = Client(number, first, last or None, None, None, None)
+        entry = replace(before, patient=patient, client=client, walk_in=False)
+        if consultation == "same":
+            people = (before.patient, before.client) if before.patient else None
+            return self._put(replace(entry, written_for=before.written_for or people))
+        entry = replace(
+            entry,
+            former=before.former + 1,
+            written_for=None,
+            consultation_id=None,
+            notes_written=False,
+            notes_html=None,
+        )
+        if consultation == "new":
+            entry = replace(entry, consultation_id=entry.next_consultation_id, notes_written=True)
+        return self._put(entry)
+
     def _appointment(self, entry_id: int) -> Entry:
         entry = self.entry(entry_id)
         if entry.kind != "appointment":
@@ -259,6 +306,14 @@ class Diary:
         return max(now, before.last_updated_at + timedelta(seconds=1))
 
 
+def _as_written(entry: Entry) -> Entry:
+    """The record as its consultation knows it: of whomever that was written for."""
+    if entry.written_for is None:
+        return entry
+    patient, client = entry.written_for
+    return replace(entry, patient=patient, client=client)
+
+
 def _check_year(start: datetime) -> None:
     if start.year not in YEARS:
         raise EditRefused(f"the diary has pages for {YEARS.start} to {YEARS.stop - 1} only")
@@ -271,7 +326,7 @@ def _with_status(entry: Entry, status: str) -> Entry:
         return changed
     return replace(
         changed,
-        consultation_id=entry.id + CONSULTATION_OFFSET,
+        consultation_id=entry.consultation_id or entry.next_consultation_id,
         arrival=entry.arrival or entry.start,
         notes_written=entry.notes_written or status in WRITTEN_STATUSES,
     )

@@ -23,7 +23,7 @@ IDS_PER_DAY = 2000
 FIRST_BOOKED_ID = 9_000_000_001
 """Ids of bookings made while running start here, above every generated one."""
 CONSULTATION_OFFSET = 20_000_000_000
-"""A visit's consultation id is its own id plus this."""
+"""A visit's consultation id is its own id plus this; plus it once more for each one before."""
 
 _NOW_HOUR = 14
 _HOUSEHOLDS = 240
@@ -68,6 +68,8 @@ class Entry:
         notes_html: What a person wrote over the generated notes, if anything.
         status_before: The status to come back to when a cancellation is undone.
         series_id: Another record's identity, under which this one is listed.
+        former: How many consultations it had for patients or clients before these.
+        written_for: Whose the consultation is, when it is not of the record's own people.
     """
 
     id: int
@@ -94,6 +96,13 @@ class Entry:
     cancelled_reason: str | None = None
     status_before: str | None = None
     series_id: int | None = None
+    former: int = 0
+    written_for: "tuple[Patient, Client | None] | None" = None
+
+    @property
+    def next_consultation_id(self) -> int:
+        """The id of the consultation that is opened for these people."""
+        return self.id + CONSULTATION_OFFSET * (self.former + 1)
 
 
 def seeded(*parts: object) -> random.Random:

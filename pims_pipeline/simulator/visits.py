@@ -59,7 +59,7 @@ class Visit:
 
 def make_visit(seed: int, company_id: str, entry: Entry, *, imperial: bool) -> Visit:
     """The consultation of ``entry``; a person's notes, where there are any, replace ours."""
-    rng = seeded(seed, company_id, "visit", entry.id)
+    rng = seeded(seed, company_id, "visit", entry.id, *[entry.former] * bool(entry.former))
     generated = _notes(rng)
     shapes: tuple[VitalsShape, ...] = ("object", "list", "none")
     shape = rng.choices(shapes, (50, 40, 10))[0]

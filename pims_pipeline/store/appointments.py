@@ -12,7 +12,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from pims_pipeline.domain.appointments import Snapshot, appointment_from_payload
+from pims_pipeline.domain.appointments import (
+    Client,
+    Patient,
+    Snapshot,
+    appointment_from_payload,
+)
+from pims_pipeline.domain.cases import CaseStatus, CaseType, Meaning
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import KnownRecord, Landing
 from pims_pipeline.store.batches import Columns, execute_batches
@@ -30,7 +36,12 @@ def known_records(
         text(
             """
             SELECT pims_id, series_id, business_date, scheduled_start, digest, last_seen_at,
-                   missing_since, removed_at
+                   missing_since, removed_at, meant_status, meant_type,
+                   payload ->> 'kind' = 'appointment' AS is_appointment,
+                   payload #>> '{patient,id}' AS patient_id,
+                   payload #>> '{patient,name}' AS patient_name,
+                   payload #>> '{client,id}' AS client_id,
+                   payload #>> '{client,name}' AS client_name
             FROM pims_appointments
             WHERE clinic_id = :clinic_id AND provider_type = :provider_type
               AND (business_date BETWEEN :start AND :end OR pims_id = ANY(:pims_ids)
@@ -51,6 +62,11 @@ def known_records(
             missing_since=row.missing_since,
             removed_at=row.removed_at,
             case=cases.get(row.pims_id),
+            patient=Patient(row.patient_id, row.patient_name) if row.is_appointment else None,
+            client=Client(row.client_id, row.client_name) if row.is_appointment else None,
+            meaning=Meaning(CaseStatus(row.meant_status), CaseType(row.meant_type))
+            if row.meant_status
+            else None,
         )
         for row in landed
     }
@@ -67,6 +83,8 @@ _LANDING_COLUMNS: Columns = {
     "scheduled_start": ("timestamptz", attrgetter("appointment.scheduled_start")),
     "payload": ("text", attrgetter("payload")),
     "digest": ("text", attrgetter("digest")),
+    "meant_status": ("text", lambda landing: landing.meaning and landing.meaning.status),
+    "meant_type": ("text", lambda landing: landing.meaning and landing.meaning.case_type),
 }
 
 
@@ -84,10 +102,11 @@ def land(
         """
         INSERT INTO pims_appointments AS landed (
             clinic_id, provider_type, pims_id, series_id, business_date, scheduled_start,
-            payload, digest, fetched_at, first_seen_at, last_seen_at, audit_id)
+            payload, digest, meant_status, meant_type, fetched_at, first_seen_at, last_seen_at,
+            audit_id)
         SELECT :clinic_id, :provider_type, r.pims_id, r.series_id, r.business_date,
-               r.scheduled_start, CAST(r.payload AS jsonb), r.digest, :fetched_at,
-               :fetched_at, :fetched_at, :audit_id
+               r.scheduled_start, CAST(r.payload AS jsonb), r.digest, r.meant_status,
+               r.meant_type, :fetched_at, :fetched_at, :fetched_at, :audit_id
         FROM {rows}
         ON CONFLICT (clinic_id, provider_type, pims_id) DO UPDATE SET
             series_id = excluded.series_id,
@@ -95,6 +114,9 @@ def land(
             scheduled_start = excluded.scheduled_start,
             payload = excluded.payload,
             digest = excluded.digest,
+            -- A record that is no appointment for a while leaves its case as it is.
+            meant_status = coalesce(excluded.meant_status, landed.meant_status),
+            meant_type = coalesce(excluded.meant_type, landed.meant_type),
             fetched_at = excluded.fetched_at,
             last_seen_at = excluded.last_seen_at,
             missing_since = NULL,
@@ -173,6 +195,45 @@ def mark_checked(connection: Connection, clinic: Clinic, checked: Mapping[str, d
         """,
         {"pims_id": ("text", itemgetter(0)), "checked_at": ("timestamptz", itemgetter(1))},
         checked.items(),
+        _of(clinic),
+    )
+
+
+def forget_checks(connection: Connection, clinic: Clinic, pims_ids: Collection[str]) -> None:
+    """Let these appointments' consultations be asked for as if they never had been."""
+    if not pims_ids:
+        return
+    connection.execute(
+        text(
+            """
+            UPDATE pims_appointments SET consultation_checked_at = NULL
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND pims_id = ANY(:pims_ids) AND consultation_checked_at IS NOT NULL
+            """
+        ),
+        {**_of(clinic), "pims_ids": list(pims_ids)},
+    )
+
+
+def remember_meanings(
+    connection: Connection, clinic: Clinic, meanings: Mapping[str, Meaning]
+) -> None:
+    """Note what the words of these appointments, which have not changed, now mean."""
+    execute_batches(
+        connection,
+        """
+        UPDATE pims_appointments AS landed
+        SET meant_status = r.meant_status, meant_type = r.meant_type
+        FROM {rows}
+        WHERE landed.clinic_id = :clinic_id AND landed.provider_type = :provider_type
+          AND landed.pims_id = r.pims_id
+        """,
+        {
+            "pims_id": ("text", itemgetter(0)),
+            "meant_status": ("text", lambda item: item[1].status),
+            "meant_type": ("text", lambda item: item[1].case_type),
+        },
+        meanings.items(),
         _of(clinic),
     )
 

@@ -10,13 +10,13 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, select, text
+from sqlalchemy import Connection, Text, and_, cast, select, text
 
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import SyncType
-from pims_pipeline.store.cases import SOFT_DELETED
+from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables import (
     case_events,
     case_sync_audits,
@@ -75,7 +75,8 @@ class CaseStory:
 
     Attributes:
         timezone: The clinic's zone; the moments are aware UTC.
-        metadata: What the syncs and the application keep of the case.
+        metadata: What the syncs and the application keep of the case; where the application
+            has put something else than an object there, that under ``notAnObject``.
         accesses: To the clinic's secrets, by the runs of the events; oldest first.
     """
 
@@ -108,7 +109,12 @@ def case_story(connection: Connection, case_id: UUID) -> CaseStory:
         UnknownCase: If there is none.
     """
     row = connection.execute(
-        select(cases, clinics.c.slug, clinics.c.timezone)
+        select(
+            *(column for column in cases.c if column is not cases.c.metadata),
+            cast(cases.c.metadata, Text).label("metadata"),
+            clinics.c.slug,
+            clinics.c.timezone,
+        )
         .join(clinics, clinics.c.id == cases.c.clinic_id)
         .where(cases.c.id == case_id)
     ).one_or_none()
@@ -133,7 +139,7 @@ def case_story(connection: Connection, case_id: UUID) -> CaseStory:
         status=row.status,
         case_type=row.case_type,
         visibility=row.visibility,
-        metadata=row.metadata,
+        metadata=_metadata(row.metadata),
         created_at=row.created_at,
         updated_at=row.updated_at,
         events=events,
@@ -145,7 +151,8 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
     landed = pims_appointments
     rows = connection.execute(
         select(
-            case_events,
+            *(column for column in case_events.c if column is not case_events.c.changes),
+            cast(case_events.c.changes, Text).label("changes"),
             case_sync_audits.c.sync_type,
             landed.c.payload["vendorUpdatedAt"].astext.label("vendor_updated_at"),
         )
@@ -174,10 +181,15 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             phase=SyncType(row.sync_type),
             source_digest=row.source_digest,
             vendor_updated_at=_moment(row.vendor_updated_at),
-            changes=row.changes,
+            changes=json_value(row.changes),
         )
         for row in rows
     )
+
+
+def _metadata(text: str) -> Mapping[str, Any]:
+    value = json_value(text)
+    return value if isinstance(value, dict) else {"notAnObject": value}
 
 
 def _moment(said: str | None) -> datetime | None:

@@ -9,8 +9,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from pims_pipeline.domain.appointments import Patient
+from pims_pipeline.domain.case_writes import PLACES
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.store.cases import SOFT_DELETED
+from pims_pipeline.domain.patients import contradicts
+from pims_pipeline.store import case_metadata
+from pims_pipeline.store.case_metadata import ENRICHED, SOFT_DELETED
 
 
 class ListedCase(NamedTuple):
@@ -43,7 +47,7 @@ def list_cases(
             f"""
             SELECT c.id, c.scheduled_date, c.scheduled_start, c.patient_name, c.patient_species,
                    c.client_name, c.status, c.case_type, c.pims_id,
-                   {SOFT_DELETED} AS soft_deleted, c.metadata ? 'consultation' AS enriched,
+                   {SOFT_DELETED} AS soft_deleted, {ENRICHED} AS enriched,
                    c.updated_at
             FROM cases AS c
             WHERE c.clinic_id = :clinic_id
@@ -78,8 +82,71 @@ def with_implausible_vitals(
         connection,
         clinic,
         window,
-        "jsonb_array_length(coalesce(c.metadata #> '{consultation,vitals,implausible}', '[]')) > 0",
+        "CASE jsonb_typeof(c.metadata #> '{consultation,vitals,implausible}') WHEN 'array' "
+        "THEN jsonb_array_length(c.metadata #> '{consultation,vitals,implausible}') > 0 "
+        "ELSE false END",
     )
+
+
+def with_another_patients_consultation(
+    connection: Connection, clinic: Clinic, window: DateRange
+) -> list[tuple[date, UUID]]:
+    """Live cases whose consultation is not of their landed appointment's patient, by date."""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT c.id, c.scheduled_date, a.payload -> 'patient' AS patient,
+                   {case_metadata.COLUMNS}
+            FROM cases AS c
+            JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
+            WHERE c.clinic_id = :clinic_id AND c.scheduled_date BETWEEN :start AND :end
+              AND {ENRICHED} AND NOT {SOFT_DELETED} AND a.payload ->> 'kind' = 'appointment'
+            ORDER BY c.scheduled_date, c.id
+            """  # noqa: S608 - fixed conditions
+        ),
+        {"clinic_id": clinic.id, "start": window.start, "end": window.end},
+    )
+    return [
+        (row.scheduled_date, row.id)
+        for row in rows
+        if (attached := case_metadata.attached_to(row, whole=False)) is not None
+        and contradicts(attached.patient, Patient(**row.patient))
+    ]
+
+
+def with_unreadable_metadata(
+    connection: Connection, clinic: Clinic, window: DateRange
+) -> list[tuple[date, UUID]]:
+    """Live synced cases in whose metadata our own keys cannot be read, by date."""
+    rows = connection.execute(
+        text(
+            f"""
+            SELECT c.id, c.scheduled_date, {case_metadata.COLUMNS}
+            FROM cases AS c
+            WHERE c.clinic_id = :clinic_id AND c.scheduled_date BETWEEN :start AND :end
+              AND c.pims_id IS NOT NULL AND NOT {SOFT_DELETED}
+            ORDER BY c.scheduled_date, c.id
+            """  # noqa: S608 - fixed conditions
+        ),
+        {"clinic_id": clinic.id, "start": window.start, "end": window.end},
+    )
+    return [(row.scheduled_date, row.id) for row in rows if case_metadata.damage_of(row)]
+
+
+def with_repaired_metadata(connection: Connection, audit_id: UUID) -> list[tuple[date, UUID]]:
+    """Cases of whose metadata an audit's phase repaired something, by date."""
+    rows = connection.execute(
+        text(
+            """
+            SELECT DISTINCT split_part(e.partition_key, '|', 2)::date AS day, e.case_id
+            FROM case_events AS e
+            WHERE e.audit_id = :audit_id AND jsonb_exists_any(e.changes, :places)
+            ORDER BY 1, 2
+            """
+        ),
+        {"audit_id": audit_id, "places": list(PLACES)},
+    )
+    return [(row.day, row.case_id) for row in rows]
 
 
 def _case_ids(

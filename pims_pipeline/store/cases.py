@@ -3,6 +3,7 @@
 A write touches only what the sync owns: the vendor's fields, ``metadata.appointment``,
 ``metadata.consultation`` and ``metadata.reconciliation``. Other keys of ``metadata`` and
 a status or type set by people survive it, also when they are changed while a sync runs.
+How ``metadata`` is read, whatever stands in it, is ``case_metadata``'s.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,19 +17,19 @@ from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.domain.canonical import canonical_json
+from pims_pipeline.domain.case_writes import CaseWrite
 from pims_pipeline.domain.cases import Case, CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
-from pims_pipeline.domain.inbound import CaseWrite
 from pims_pipeline.domain.reconciliation import Retirement, TrackedCase
+from pims_pipeline.store import case_metadata
 from pims_pipeline.store.batches import Columns, execute_batches
+from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION
 
-SOFT_DELETED = "coalesce((c.metadata #>> '{reconciliation,softDeleted}') = 'true', false)"
-"""The condition that tells, in any statement that names ``cases AS c``."""
 _CASE_COLUMNS = f"""
     c.id, c.pims_id, c.patient_name, c.patient_species, c.client_name, c.client_phone,
     c.scheduled_date, c.scheduled_start, c.scheduled_end, c.status, c.case_type,
-    c.metadata -> 'appointment' AS facts, {SOFT_DELETED} AS soft_deleted"""
+    {case_metadata.COLUMNS}, {SOFT_DELETED} AS soft_deleted"""
 
 # The appointment that was known before the others of its series came has no series of its own.
 _SERIES = """
@@ -42,7 +43,7 @@ def _landed(row: Row[Any]) -> PimsAppointment:
     return replace(appointment_from_payload(row.payload), series_id=row.series_id)
 
 
-def _case(row: Row[Any]) -> Case:
+def _case(row: Row[Any], *, whole: bool = False) -> Case:
     return Case(
         id=row.id,
         pims_id=row.pims_id,
@@ -55,8 +56,10 @@ def _case(row: Row[Any]) -> Case:
         scheduled_end=row.scheduled_end,
         status=CaseStatus(row.status),
         case_type=CaseType(row.case_type),
-        facts=row.facts or {},
+        facts=case_metadata.facts_of(row),
         soft_deleted=row.soft_deleted,
+        consultation=case_metadata.attached_to(row, whole=whole),
+        damage=case_metadata.damage_of(row),
     )
 
 
@@ -69,17 +72,19 @@ def load_cases(
         connection: In a transaction.
         clinic: Whose cases.
         pims_ids: Vendor identities; those without a case are left out.
-        lock: Whether nobody else may change them until the transaction ends.
+        lock: Whether nobody else may change them until the transaction ends; their
+            consultations are then read whole.
     """
+    columns = f"{_CASE_COLUMNS}, {WHOLE_CONSULTATION}" if lock else _CASE_COLUMNS
     rows = connection.execute(
         text(
-            f"SELECT {_CASE_COLUMNS} FROM cases AS c "  # noqa: S608 - fixed column list
+            f"SELECT {columns} FROM cases AS c "  # noqa: S608 - fixed column list
             "WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type "
             "AND c.pims_id = ANY(:pims_ids) ORDER BY c.id" + (" FOR UPDATE" if lock else "")
         ),
         {**_of(clinic), "pims_ids": list(pims_ids)},
     )
-    return {row.pims_id: _case(row) for row in rows}
+    return {row.pims_id: _case(row, whole=lock) for row in rows}
 
 
 _WRITE_COLUMNS: Columns = {
@@ -95,7 +100,8 @@ _WRITE_COLUMNS: Columns = {
     "status": ("text", attrgetter("status")),
     "case_type": ("text", attrgetter("case_type")),
     "facts": ("text", lambda write: canonical_json(write.draft.facts)),
-    "restored": ("boolean", lambda write: write.kind is EventKind.RESTORED),
+    "drops_consultation": ("boolean", attrgetter("drops_consultation")),
+    "drops_reconciliation": ("boolean", attrgetter("drops_reconciliation")),
 }
 
 
@@ -123,7 +129,7 @@ def write_cases(
     )
     execute_batches(
         connection,
-        """
+        f"""
         UPDATE cases AS c SET
             patient_name = r.patient_name,
             patient_species = r.patient_species,
@@ -134,12 +140,15 @@ def write_cases(
             scheduled_end = r.scheduled_end,
             status = coalesce(r.status, c.status),
             case_type = coalesce(r.case_type, c.case_type),
-            metadata = CASE WHEN r.restored THEN c.metadata - 'reconciliation' ELSE c.metadata END
+            metadata = {OBJECT}
+                       - array_remove(ARRAY[
+                             CASE WHEN r.drops_consultation THEN 'consultation' END,
+                             CASE WHEN r.drops_reconciliation THEN 'reconciliation' END], NULL)
                        || jsonb_build_object('appointment', CAST(r.facts AS jsonb)),
             updated_at = :now
-        FROM {rows}
+        FROM {{rows}}
         WHERE c.id = r.id AND c.clinic_id = :clinic_id AND c.provider_type = :provider_type
-        """,
+        """,  # noqa: S608 - fixed expression
         _WRITE_COLUMNS,
         (write for write in writes if write.kind is not EventKind.CREATED),
         parameters,
@@ -196,7 +205,7 @@ def enrichable_cases(
     rows = connection.execute(
         text(
             f"""
-            SELECT c.id, c.patient_species, c.metadata -> 'consultation' AS consultation,
+            SELECT c.id, c.patient_species, {case_metadata.COLUMNS}, {WHOLE_CONSULTATION},
                    a.payload, {_SERIES} AS series_id, a.fetched_at, a.consultation_checked_at,
                    f.attempts, f.last_failed_at, f.next_retry_at
             FROM cases AS c
@@ -218,7 +227,8 @@ def enrichable_cases(
             appointment=_landed(row),
             landed_at=row.fetched_at,
             checked_at=row.consultation_checked_at,
-            consultation=row.consultation,
+            consultation=case_metadata.whole_consultation(row),
+            damage=case_metadata.damage_of(row),
             failure=FetchFailure(
                 attempts=row.attempts,
                 last_failed_at=row.last_failed_at,
@@ -238,15 +248,15 @@ def write_consultations(
     """Put medical records on their cases."""
     execute_batches(
         connection,
-        """
+        f"""
         UPDATE cases AS c SET
-            metadata = c.metadata
+            metadata = {OBJECT}
                        || jsonb_build_object('consultation', CAST(r.consultation AS jsonb)),
             patient_species = coalesce(r.patient_species, c.patient_species),
             updated_at = :now
-        FROM {rows}
+        FROM {{rows}}
         WHERE c.id = r.id AND c.clinic_id = :clinic_id
-        """,
+        """,  # noqa: S608 - fixed expression
         {
             "id": ("uuid", attrgetter("case.case_id")),
             "consultation": ("text", lambda write: canonical_json(write.metadata)),
@@ -263,15 +273,15 @@ def retire_cases(
     """Soft-delete cases; their rows stay."""
     execute_batches(
         connection,
-        """
+        f"""
         UPDATE cases AS c SET
             status = 'reviewed',
-            metadata = c.metadata || jsonb_build_object('reconciliation', jsonb_build_object(
+            metadata = {OBJECT} || jsonb_build_object('reconciliation', jsonb_build_object(
                 'softDeleted', true, 'reason', r.reason, 'deletedAt', CAST(:deleted_at AS text))),
             updated_at = :now
-        FROM {rows}
+        FROM {{rows}}
         WHERE c.id = r.id AND c.clinic_id = :clinic_id
-        """,
+        """,  # noqa: S608 - fixed expression
         {
             "id": ("uuid", attrgetter("case.id")),
             "reason": ("text", attrgetter("reason")),

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.outcome import SyncType
-from pims_pipeline.store.cases import SOFT_DELETED
+from pims_pipeline.store.case_metadata import SOFT_DELETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

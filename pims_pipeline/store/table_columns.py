@@ -48,6 +48,9 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "missing_since": "The first complete listing of its date without it",
             "removed_at": "When the vendor was found to have it no more",
             "consultation_checked_at": "When its medical record was last asked for",
+            "meant_status": "The case status its status word was last taken for; null when it was "
+            "landed before that was remembered",
+            "meant_type": "The case type its type was last taken for; null as above",
             "audit_id": _AUDIT,
         },
         "cases": {

@@ -297,7 +297,14 @@ pims_appointments = Table(
     _moment("removed_at", nullable=True),
     # When its medical record was last asked for.
     _moment("consultation_checked_at", nullable=True),
+    # What its words meant when its case last followed them; not known of records landed
+    # before this was remembered.
+    _words("meant_status", nullable=True),
+    _words("meant_type", nullable=True),
     _audit_id(),
+    _one_of("meant_status", CaseStatus),
+    _one_of("meant_type", CaseType),
+    CheckConstraint("(meant_status IS NULL) = (meant_type IS NULL)", name="meaning"),
     PrimaryKeyConstraint("clinic_id", "provider_type", "pims_id"),
     Index(None, "clinic_id", "provider_type", "business_date"),
     Index(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.cases import DEFAULT_WORDS, Words
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
@@ -56,6 +57,7 @@ class SyncContext:
         clock: Gives the present moment, aware UTC; tests replace it.
         login_terms: How long a login that was killed keeps others from logging in.
         login_wait_seconds: How long to wait while another process logs in.
+        words: What the vendors' words mean.
     """
 
     engine: Engine
@@ -70,3 +72,4 @@ class SyncContext:
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     login_terms: LeaseTerms = LOGIN_LEASE
     login_wait_seconds: float = 180
+    words: Words = DEFAULT_WORDS

@@ -24,7 +24,7 @@ from pims_pipeline.domain.enrichment import (
 )
 from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
-from pims_pipeline.providers.port import TimeLimitReached
+from pims_pipeline.providers.port import PatientMismatch, TimeLimitReached
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.events import record_events
@@ -40,7 +40,7 @@ DEFAULT_WORKERS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A visit whose medical record could not be fetched."""
+    """A visit whose medical record could not be fetched, or is another patient's."""
 
     case: EnrichableCase
     error: VisitFailure
@@ -89,29 +89,27 @@ def enrich_cases(
             _fetch_all(phase, session, due, workers, fetches)
         except TimeLimitReached as error:
             # What came in time is kept, or a slow vendor's clinic would never be done.
-            phase.apply(partial(_keep, phase=phase, fetched=fetched, failed=failed, error=error))
+            phase.apply(
+                partial(_keep, phase=phase, due=due, fetched=fetched, failed=failed, error=error)
+            )
             raise
-        if len(due) >= context.enrichment_policy.min_fetches_to_fail and len(failed) == len(due):
-            phase.apply(partial(_fail, phase=phase, failed=failed))
-            raise failed[0].error
-        return phase.apply(partial(_finish, phase=phase, due=due, fetched=fetched, failed=failed))
+        ended = phase.apply(partial(_finish, phase=phase, due=due, fetched=fetched, failed=failed))
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
 
 
 def _keep(
     connection: Connection,
     phase: Phase,
+    *,
+    due: Sequence[EnrichableCase],
     fetched: Sequence[FetchedConsultation],
     failed: Sequence[_Failed],
     error: TimeLimitReached,
 ) -> None:
-    _apply(connection, phase, fetched)
-    _record_failures(connection, phase, failed)
+    _write(connection, phase, due, fetched, failed)
     phase.fail(connection, error)
-
-
-def _fail(connection: Connection, phase: Phase, failed: Sequence[_Failed]) -> None:
-    _record_failures(connection, phase, failed)
-    phase.fail(connection, failed[0].error)
 
 
 def _finish(
@@ -120,17 +118,46 @@ def _finish(
     due: Sequence[EnrichableCase],
     fetched: Sequence[FetchedConsultation],
     failed: Sequence[_Failed],
-) -> PhaseOutcome:
-    plan = _apply(connection, phase, fetched)
-    _record_failures(connection, phase, failed)
+) -> PhaseOutcome | VisitFailure:
+    """The receipt; or what to raise, once it is written, when every fetch failed."""
+    plan, all_failed = _write(connection, phase, due, fetched, failed)
+    enough_to_tell = len(due) >= phase.context.enrichment_policy.min_fetches_to_fail
+    if enough_to_tell and len(all_failed) == len(due):
+        phase.fail(connection, all_failed[0].error)
+        return all_failed[0].error
     return phase.finish(
         connection,
-        by_date=_counts(due, plan, failed),
+        by_date=_counts(due, plan, all_failed),
         changed_case_ids=tuple(write.case.case_id for write in plan.writes),
         implausible_case_ids=tuple(sorted(plan.implausible)),
         oddities=combined(
             odd for each in fetched if each.consultation for odd in each.consultation.oddities
         ),
+    )
+
+
+def _write(
+    connection: Connection,
+    phase: Phase,
+    due: Sequence[EnrichableCase],
+    fetched: Sequence[FetchedConsultation],
+    failed: Sequence[_Failed],
+) -> tuple[ConsultationPlan, list[_Failed]]:
+    """Write what was fetched, and what failed: also what was fetched and is another patient's."""
+    plan = _apply(connection, phase, fetched)
+    mismatched = [
+        _Failed(case, _mismatch(phase.clinic)) for case in due if case.case_id in plan.refused
+    ]
+    all_failed = [*failed, *mismatched]
+    _record_failures(connection, phase, all_failed)
+    return plan, all_failed
+
+
+def _mismatch(clinic: Clinic) -> PatientMismatch:
+    return PatientMismatch(
+        f"asked {clinic.provider_type} for an appointment's consultation; the one that came back "
+        "is of another patient, so it was not put on the case; correct the appointment or the "
+        "consultation at the vendor"
     )
 
 
@@ -146,7 +173,12 @@ def _fetch_all(
     def fetch(case: EnrichableCase) -> FetchedConsultation:
         asked_at = phase.now()
         record = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
-        return FetchedConsultation(case_id=case.case_id, asked_at=asked_at, consultation=record)
+        return FetchedConsultation(
+            case_id=case.case_id,
+            asked_at=asked_at,
+            consultation=record,
+            asked_for=case.appointment,
+        )
 
     phase.progress(0, len(due))
     for done, (case, answer) in enumerate(side_by_side(fetch, due, workers), start=1):

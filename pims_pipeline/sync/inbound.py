@@ -9,12 +9,18 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Snapshot
-from pims_pipeline.domain.cases import CaseEvent, EventKind, case_id_of
+from pims_pipeline.domain.cases import CaseEvent, EventKind, Words, case_id_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
 from pims_pipeline.domain.series import recognized, unsettled_dates
-from pims_pipeline.store.appointments import land, mark_missing, mark_seen
+from pims_pipeline.store.appointments import (
+    forget_checks,
+    land,
+    mark_missing,
+    mark_seen,
+    remember_meanings,
+)
 from pims_pipeline.store.cases import load_cases, write_cases
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
@@ -77,7 +83,14 @@ def apply_snapshot(
     """Plan against what is known (see ``known_of``), write the plan, and give it."""
     clinic = phase.clinic
     now = phase.now()
-    plan = _plan(connection, clinic, recognized(snapshot, known, clinic.zone), known, now)
+    plan = _plan(
+        connection,
+        clinic,
+        recognized(snapshot, known, clinic.zone),
+        known,
+        now=now,
+        words=phase.context.words,
+    )
     landed = {landing.appointment.appointment_id for landing in plan.landings}
     land(
         connection,
@@ -89,6 +102,9 @@ def apply_snapshot(
     seen = [pims_id for pims_id in plan.sightings if pims_id not in landed]
     mark_seen(connection, clinic, seen, snapshot.fetched_at)
     mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
+    forget_checks(connection, clinic, plan.recheck)
+    if plan.meanings:
+        remember_meanings(connection, clinic, plan.meanings)
     write_cases(connection, clinic, plan.case_writes, now)
     record_events(
         connection,
@@ -105,18 +121,24 @@ def _plan(
     clinic: Clinic,
     snapshot: Snapshot,
     known: Mapping[str, KnownRecord],
+    *,
     now: datetime,
+    words: Words,
 ) -> InboundPlan:
-    plan = partial(plan_inbound, snapshot=snapshot, identify=case_identity(clinic), now=now)
+    plan = partial(
+        plan_inbound, snapshot=snapshot, identify=case_identity(clinic), now=now, words=words
+    )
     planned = plan(known)
     # People may edit a case between our reading and our writing. The cases about to be
-    # written are locked and, where they changed meanwhile, planned for as they now stand.
+    # written are locked and, where they changed meanwhile, planned for as they now stand;
+    # so are those that lose a consultation, because its content goes into their story.
+    detached = {each.pims_id for each in planned.case_writes if each.detaches}
     touched = [each.pims_id for each in planned.case_writes if each.kind is not EventKind.CREATED]
     locked = load_cases(connection, clinic, touched, lock=True) if touched else {}
     stale = {
         pims_id: replace(known[pims_id], case=locked.get(pims_id))
         for pims_id in touched
-        if locked.get(pims_id) != known[pims_id].case
+        if pims_id in detached or locked.get(pims_id) != known[pims_id].case
     }
     return plan({**known, **stale}) if stale else planned
 

@@ -8,12 +8,14 @@ that one was whole and readable to the last record; otherwise a fresh one.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.case_writes import METADATA, RECONCILIATION, repairs
+from pims_pipeline.domain.cases import Case, CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.inbound import plan_inbound
@@ -273,7 +275,13 @@ def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> 
     clinic = phase.clinic
     known = known_of(connection, clinic, snapshot)
     snapshot = recognized(snapshot, known, clinic.zone)
-    plan = plan_inbound(known, snapshot, identify=case_identity(clinic), now=phase.now())
+    plan = plan_inbound(
+        known,
+        snapshot,
+        identify=case_identity(clinic),
+        now=phase.now(),
+        words=phase.context.words,
+    )
     returning = {each.pims_id for each in plan.case_writes if each.kind is EventKind.RESTORED}
     staying = [pims_id for pims_id in plan.sightings if pims_id not in returning]
     mark_seen(connection, clinic, staying, snapshot.fetched_at)
@@ -300,6 +308,7 @@ def _retire(
                 kind=EventKind.SOFT_DELETED,
                 business_date=each.case.scheduled_date,
                 changes={
+                    **_in_the_way(locked[each.case.pims_id]),
                     "status": (locked[each.case.pims_id].status.value, CaseStatus.REVIEWED.value),
                     "softDeleted": (False, True),
                     "reason": (None, each.reason.value),
@@ -313,6 +322,12 @@ def _retire(
         run_id=phase.context.run_id,
     )
     return tuple(each.case.id for each in retirements)
+
+
+def _in_the_way(case: Case) -> dict[str, tuple[Any, Any]]:
+    """What of the case's metadata has to make way for the mark of its retirement."""
+    in_the_way = {METADATA, RECONCILIATION}
+    return {place: each for place, each in repairs(case.damage).items() if place in in_the_way}
 
 
 def _follow(

@@ -3,12 +3,12 @@
 Read-only. Asset checks and commands call these; what they find is a bug or tampering.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.cases import status_of
+from pims_pipeline.domain.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
 from pims_pipeline.domain.inbound import InboundPlan, plan_inbound
@@ -20,20 +20,28 @@ from pims_pipeline.domain.reconciliation import (
 )
 from pims_pipeline.store.appointments import known_records, stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.case_views import deleted_though_standing, with_implausible_vitals
+from pims_pipeline.store.case_views import (
+    deleted_though_standing,
+    with_another_patients_consultation,
+    with_implausible_vitals,
+    with_repaired_metadata,
+    with_unreadable_metadata,
+)
 from pims_pipeline.store.cases import active_cases, enrichable_cases
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.inbound import case_identity
 
 
-def inbound_plan_again(engine: Engine, clinic: Clinic, window: DateRange) -> InboundPlan:
+def inbound_plan_again(
+    engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
+) -> InboundPlan:
     """What landing the stored diary once more would change; empty when all is well."""
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
         ids = [appointment.appointment_id for appointment in snapshot.appointments]
         known = known_records(connection, clinic, window, ids)
-    return plan_inbound(known, snapshot, identify=case_identity(clinic))
+    return plan_inbound(known, snapshot, identify=case_identity(clinic), words=words)
 
 
 def enrichment_plan_again(
@@ -73,6 +81,22 @@ def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list
     """Cases whose recorded vitals no patient can have."""
     with transaction(engine) as connection:
         return with_implausible_vitals(connection, clinic, window)
+
+
+def mixed_up_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[tuple[date, UUID]]:
+    """Live cases that carry another patient's consultation, by date; none when all is well."""
+    with transaction(engine) as connection:
+        return with_another_patients_consultation(connection, clinic, window)
+
+
+def damaged_cases(
+    engine: Engine, clinic: Clinic, window: DateRange, audit: Audit | None
+) -> list[tuple[date, UUID]]:
+    """Live cases whose metadata cannot be read, or was repaired by the audit's phase, by date."""
+    with transaction(engine) as connection:
+        repaired = with_repaired_metadata(connection, audit.id) if audit else []
+        found = with_unreadable_metadata(connection, clinic, window)
+    return sorted({*found, *(each for each in repaired if each[0] in window)})
 
 
 def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[str]:

@@ -10,12 +10,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.cases import Case, CaseStatus, CaseType, case_id_of
+from pims_pipeline.domain.appointments import (
+    AppointmentLookup,
+    Patient,
+    PimsAppointment,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.case_writes import CaseWrite
+from pims_pipeline.domain.cases import (
+    DEFAULT_WORDS,
+    AttachedConsultation,
+    Case,
+    CaseStatus,
+    CaseType,
+    Meaning,
+    Words,
+    case_id_of,
+)
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.enrichment import ConsultationPlan, EnrichableCase
 from pims_pipeline.domain.inbound import (
-    CaseWrite,
     InboundPlan,
     KnownRecord,
     Landing,
@@ -41,15 +56,21 @@ class Landed:
     missing_since: datetime | None = None
     removed_at: datetime | None = None
     checked_at: datetime | None = None
+    meaning: Meaning | None = None
 
 
 @dataclass
 class MemoryStore:
-    """One clinic's landed records and cases, by vendor identity."""
+    """One clinic's landed records and cases, by vendor identity.
+
+    Attributes:
+        words: What the clinic's words mean; edit it freely.
+    """
 
     landed: dict[str, Landed] = field(default_factory=dict)
     cases: dict[str, Case] = field(default_factory=dict)
     consultations: dict[UUID, Mapping[str, Any]] = field(default_factory=dict)
+    words: Words = DEFAULT_WORDS
 
     @staticmethod
     def identify(pims_id: str) -> UUID:
@@ -72,13 +93,17 @@ class MemoryStore:
 
     def record(self, pims_id: str) -> KnownRecord:
         """What is known of one visit."""
-        case = self.cases.get(pims_id)
+        case = self._case(pims_id)
         row = self.landed.get(pims_id)
         if row is None:
             return KnownRecord(pims_id=pims_id, case=case)
+        is_appointment = row.appointment.kind is RecordKind.APPOINTMENT
         return KnownRecord(
             pims_id=pims_id,
             series_id=row.appointment.series_id,
+            patient=row.appointment.patient if is_appointment else None,
+            client=row.appointment.client if is_appointment else None,
+            meaning=row.meaning,
             business_date=row.appointment.business_date,
             scheduled_start=row.appointment.scheduled_start,
             digest=row.digest,
@@ -88,9 +113,22 @@ class MemoryStore:
             case=case,
         )
 
+    def _case(self, pims_id: str) -> Case | None:
+        case = self.cases.get(pims_id)
+        content = self.consultations.get(case.id) if case else None
+        if case is None or content is None:
+            return case
+        named = content["patient"]
+        attached = AttachedConsultation(
+            patient=Patient(**named) if named else None, content=content
+        )
+        return replace(case, consultation=attached)
+
     def plan(self, snapshot: Snapshot) -> InboundPlan:
         """What the listing would change now."""
-        return plan_inbound(self.known(snapshot), snapshot, identify=self.identify)
+        return plan_inbound(
+            self.known(snapshot), snapshot, identify=self.identify, words=self.words
+        )
 
     def receive(self, snapshot: Snapshot) -> InboundPlan:
         """Plan and apply a listing."""
@@ -112,6 +150,10 @@ class MemoryStore:
             )
         for pims_id in plan.missing:
             self.landed[pims_id] = replace(self.landed[pims_id], missing_since=fetched_at)
+        for pims_id, meaning in plan.meanings.items():
+            self.landed[pims_id] = replace(self.landed[pims_id], meaning=meaning)
+        for pims_id in plan.recheck:
+            self.landed[pims_id] = replace(self.landed[pims_id], checked_at=None)
         for write in plan.case_writes:
             self._upsert(write)
 
@@ -128,11 +170,14 @@ class MemoryStore:
             fresh,
             last_seen_at=max(row.last_seen_at, fetched_at) if row else fetched_at,
             checked_at=row.checked_at if row else None,
+            meaning=landing.meaning or (row.meaning if row else None),
         )
 
     def _upsert(self, write: CaseWrite) -> None:
         draft, before = write.draft, self.cases.get(write.pims_id)
         status, case_type = write.status, write.case_type
+        if write.drops_consultation:
+            self.consultations.pop(write.case_id, None)
         self.cases[write.pims_id] = Case(
             id=write.case_id,
             pims_id=write.pims_id,
@@ -149,6 +194,7 @@ class MemoryStore:
             else CaseType(case_type or ""),
             facts=dict(draft.facts),
             soft_deleted=False,
+            damage={},
         )
 
     def edit(self, pims_id: str, **changes: Any) -> None:

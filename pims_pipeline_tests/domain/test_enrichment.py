@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import Patient, PimsAppointment, RecordKind, Snapshot
+from pims_pipeline.domain.appointments import (
+    Client,
+    Patient,
+    PimsAppointment,
+    RecordKind,
+    Snapshot,
+)
 from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.consultations import (
     PimsConsultation,
@@ -60,7 +66,7 @@ def enriched(record: PimsConsultation = RECORD, **known: Any) -> EnrichableCase:
 def answer(
     record: PimsConsultation | None = RECORD, at: datetime = START + 2 * MINUTE
 ) -> FetchedConsultation:
-    return FetchedConsultation(case_id=CASE_ID, asked_at=at, consultation=record)
+    return FetchedConsultation(case_id=CASE_ID, asked_at=at, consultation=record, asked_for=VISIT)
 
 
 def why(known: EnrichableCase, now: datetime) -> FetchReason | None:
@@ -273,6 +279,69 @@ def test_a_case_without_a_record_hides_none_after_it() -> None:
     assert [write.case.case_id for write in plan.writes] == [CASE_ID]
 
 
+# Whose record it is
+
+BELLA = Patient(id="200", name="Bella")
+REX = Patient(id="100", name="Rex", species="Canine")
+
+
+def test_a_record_of_another_patient_is_refused_whole() -> None:
+    of_rex = replace(RECORD, patient=REX, vitals=Vitals(temperature_c=Vital(20.0, "20")))
+    known = case(appointment=replace(VISIT, patient=BELLA))
+    asked = replace(answer(of_rex), asked_for=known.appointment)
+    plan = plan_consultations({CASE_ID: known}, [asked])
+    assert plan.refused == {CASE_ID}
+    assert (plan.writes, plan.checked, plan.implausible) == ((), {}, frozenset())
+
+
+def test_a_refused_record_hides_none_after_it_and_leaves_the_one_that_stands() -> None:
+    bellas = enriched(replace(RECORD, patient=BELLA), appointment=replace(VISIT, patient=BELLA))
+    other = case(case_id=UUID(int=2))
+    plan = plan_consultations(
+        {CASE_ID: bellas, other.case_id: other},
+        [
+            replace(answer(replace(RECORD, patient=REX)), asked_for=bellas.appointment),
+            replace(answer(), case_id=other.case_id),
+        ],
+    )
+    assert plan.refused == {CASE_ID}
+    assert [write.case.case_id for write in plan.writes] == [other.case_id]
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "now"),
+    [
+        (replace(VISIT, patient=REX), replace(VISIT, patient=BELLA)),
+        (replace(VISIT, client=Client(id="1")), replace(VISIT, client=Client(id="2"))),
+        (replace(VISIT, consultation_id="8"), replace(VISIT, consultation_id="9")),
+        (replace(VISIT, consultation_id="8"), replace(VISIT, consultation_id=None)),
+    ],
+    ids=["another patient", "another client", "another consultation", "none any more"],
+)
+@pytest.mark.parametrize("record", [RECORD, None])
+def test_an_answer_about_what_the_appointment_was_before_is_asked_for_again(
+    asked_for: PimsAppointment, now: PimsAppointment, record: PimsConsultation | None
+) -> None:
+    """The appointment changed while the vendor was asked, and its listing is older."""
+    asked = replace(answer(record), asked_for=asked_for)
+    plan = plan_consultations({CASE_ID: case(appointment=now)}, [asked])
+    assert (plan.writes, plan.checked) == ((), {})
+    assert plan.unchanged == {CASE_ID}
+
+
+def test_an_answer_about_the_same_appointment_at_another_time_counts() -> None:
+    moved = replace(VISIT, scheduled_start=START - DAY, status="Finalized")
+    plan = plan_consultations({CASE_ID: case(appointment=moved)}, [answer()])
+    assert [write.case.case_id for write in plan.writes] == [CASE_ID]
+
+
+def test_what_cannot_be_read_on_the_case_makes_way_and_is_kept_in_the_story() -> None:
+    damage = {"metadata.consultation": ["x"], "metadata.reconciliation": 5}
+    (write,) = plan_consultations({CASE_ID: case(damage=damage)}, [answer()]).writes
+    assert write.changes["metadata.consultation"] == (["x"], None)
+    assert "metadata.reconciliation" not in write.changes
+
+
 FELINE = replace(RECORD, patient=Patient(name="Mishka", species="Feline"))
 
 
@@ -322,18 +391,23 @@ def test_planning_after_applying_is_empty(snapshot: Snapshot, data: st.DataObjec
     }
     fetched = [
         FetchedConsultation(
-            case_id=each.case_id, asked_at=now, consultation=data.draw(st.none() | consultations())
+            case_id=each.case_id,
+            asked_at=now,
+            consultation=data.draw(st.none() | consultations()),
+            asked_for=each.appointment,
         )
         for each, _ in due
     ]
     plan = plan_consultations(store.enrichable(), fetched)
-    assert set(plan.checked) == {each.case_id for each in fetched}
-    fates = [{w.case.case_id for w in plan.writes}, plan.unchanged, plan.absent]
+    assert set(plan.checked) == {each.case_id for each in fetched} - plan.refused
+    fates = [{w.case.case_id for w in plan.writes}, plan.unchanged, plan.absent, plan.refused]
     assert sum(len(fate) for fate in fates) == len(fetched)
     store.apply_consultations(plan)
     again = plan_consultations(store.enrichable(), fetched)
     assert again.writes == ()
-    assert plan_enrichment(store.enrichable().values(), now, POLICY).is_empty
+    # What was refused waits for its retry, as whatever could not be fetched does.
+    due = plan_enrichment(store.enrichable().values(), now, POLICY).due
+    assert {each.case_id for each, _ in due} == plan.refused
 
 
 @given(appointments(), st.lists(st.tuples(st.integers(0, 9), consultations()), max_size=4))
@@ -341,14 +415,15 @@ def test_in_any_order_the_newest_answer_stands(
     visit: PimsAppointment, answers: list[tuple[int, PimsConsultation]]
 ) -> None:
     known = case(appointment=visit)
-    for minute, record in answers:
-        asked = answer(record, at=START + minute * MINUTE)
+    records = [(minute, replace(record, patient=visit.patient)) for minute, record in answers]
+    for minute, record in records:
+        asked = replace(answer(record, at=START + minute * MINUTE), asked_for=visit)
         plan = plan_consultations({CASE_ID: known}, [asked])
         known = replace(known, checked_at=plan.checked.get(CASE_ID, known.checked_at))
         for write in plan.writes:
             known = replace(known, consultation=write.metadata)
     if answers:
         latest = max(minute for minute, _ in answers)
-        winner = [record for minute, record in answers if minute == latest][-1]
+        winner = [record for minute, record in records if minute == latest][-1]
         assert known.consultation is not None
         assert known.consultation["digest"] == digest(canonical_json(consultation_payload(winner)))

@@ -17,8 +17,9 @@ from pims_pipeline.domain.appointments import (
     RecordKind,
     Snapshot,
 )
+from pims_pipeline.domain.case_writes import case_changes
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind, draft_of, status_of
-from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, case_changes
+from pims_pipeline.domain.inbound import InboundPlan, KnownRecord
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots

@@ -15,8 +15,10 @@ from pims_pipeline.domain.appointments import (
     RecordKind,
     Snapshot,
 )
+from pims_pipeline.domain.case_writes import case_changes
 from pims_pipeline.domain.cases import Case, CaseStatus, draft_of
-from pims_pipeline.domain.inbound import case_changes, status_of_facts
+from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import STATUSES, TYPES, WEEK
@@ -32,6 +34,11 @@ STAFF = PimsAppointment(
 )
 """Always in the diary, so that no listing is suspiciously empty."""
 IDS = st.sampled_from("abcd")
+PATIENTS = (
+    Patient(id="100", name="Rex", species="Canine"),
+    Patient(id="200", name="Bella", species="Feline"),
+    Patient(id="201", name="Bella", species="Avian"),
+)
 Diary = Mapping[str, PimsAppointment]
 
 
@@ -44,6 +51,8 @@ class ClinicsDay(RuleBasedStateMachine):
         self.diary: dict[str, PimsAppointment] = {}
         self.diary_at: dict[datetime, Diary] = {}
         self.under_way: list[Snapshot] = []
+        self.answers: list[FetchedConsultation] = []
+        self.consultations: dict[str, PimsConsultation] = {}
         self.store = MemoryStore()
 
     def _tick(self) -> datetime:
@@ -67,11 +76,28 @@ class ClinicsDay(RuleBasedStateMachine):
         status=st.sampled_from(STATUSES),
         kind=st.sampled_from([*[RecordKind.APPOINTMENT] * 3, RecordKind.BLOCK]),
         words=st.sampled_from(TYPES),
+        patient=st.sampled_from(PATIENTS),
+        link=st.sampled_from(["none", "as before", "new"]),
     )
     def vendor_books_or_changes(
-        self, pims_id: str, day: int, status: str, kind: RecordKind, words: str | None
+        self,
+        pims_id: str,
+        day: int,
+        status: str,
+        kind: RecordKind,
+        *,
+        words: str | None,
+        patient: Patient,
+        link: str,
     ) -> None:
         start = EIGHT + timedelta(days=day, hours=2)
+        before = self.diary.get(pims_id)
+        consultation_id = before.consultation_id if before and link == "as before" else None
+        if link == "new":
+            consultation_id = f"k{len(self.consultations)}"
+            self.consultations[consultation_id] = PimsConsultation(
+                appointment_id=pims_id, consultation_id=consultation_id, patient=patient
+            )
         self.diary[pims_id] = PimsAppointment(
             appointment_id=pims_id,
             scheduled_start=start,
@@ -80,8 +106,34 @@ class ClinicsDay(RuleBasedStateMachine):
             status=status,
             appointment_type=words,
             kind=kind,
-            patient=Patient(name=f"patient of {pims_id}"),
+            patient=replace(patient, species=None),
+            consultation_id=consultation_id,
         )
+
+    @precondition(lambda self: self.store.enrichable())
+    @rule(data=st.data())
+    def a_consultation_is_asked_for(self, data: st.DataObject) -> None:
+        live = self.store.enrichable()
+        known = live[data.draw(st.sampled_from(sorted(live)))]
+        found = self.consultations.get(known.appointment.consultation_id or "")
+        self.answers.append(
+            FetchedConsultation(
+                case_id=known.case_id,
+                asked_at=self._tick(),
+                consultation=found,
+                asked_for=known.appointment,
+            )
+        )
+
+    @precondition(lambda self: self.answers)
+    @rule(data=st.data())
+    def a_consultation_arrives(self, data: st.DataObject) -> None:
+        answer = data.draw(st.sampled_from(self.answers))
+        self.store.apply_consultations(plan_consultations(self.store.enrichable(), [answer]))
+
+    @rule(word=st.sampled_from(STATUSES), status=st.sampled_from(CaseStatus))
+    def a_word_gets_another_meaning(self, word: str, status: CaseStatus) -> None:
+        self.store.words = self.store.words.adding({word: status})
 
     @rule(pims_id=IDS)
     def vendor_deletes(self, pims_id: str) -> None:
@@ -148,6 +200,17 @@ class ClinicsDay(RuleBasedStateMachine):
             assert pims_id in self.store.landed
 
     @invariant()
+    def no_case_has_anything_of_another_patient(self) -> None:
+        for case in self.store.enrichable().values():
+            named = case.appointment.patient
+            if case.appointment.kind is not RecordKind.APPOINTMENT:
+                continue
+            if case.consultation is not None:
+                assert case.consultation["patient"]["id"] == named.id
+            (species,) = [each.species for each in PATIENTS if each.id == named.id]
+            assert case.patient_species in {None, species}
+
+    @invariant()
     def a_retired_case_is_known_to_be_gone_or_a_block(self) -> None:
         for pims_id, case in self.store.cases.items():
             row = self.store.landed[pims_id]
@@ -169,12 +232,16 @@ class ClinicsDay(RuleBasedStateMachine):
         }
         assert set(live) == set(visits)
         for pims_id, visit in visits.items():
-            draft = draft_of(visit)
+            draft = draft_of(visit, self.store.words)
             people_chose = replace(
-                draft, status=live[pims_id].status, case_type=live[pims_id].case_type
+                draft,
+                status=live[pims_id].status,
+                case_type=live[pims_id].case_type,
+                patient_species=live[pims_id].patient_species,
             )
             assert not case_changes(live[pims_id], people_chose)
-            assert status_of_facts(live[pims_id].facts) is draft.status
+            meaning = self.store.landed[pims_id].meaning
+            assert meaning == self.store.words.meaning_of(visit.status, visit.appointment_type)
 
 
 def _lookup(pims_id: str, diary: Diary, asked_at: datetime) -> AppointmentLookup:

@@ -198,7 +198,12 @@ def test_a_response_of_now_counts_whatever_a_wrong_clock_noted(
     case = EnrichableCase(
         case_id=UUID(int=1), appointment=appointment, landed_at=landed, checked_at=checked
     )
-    response = FetchedConsultation(case_id=case.case_id, asked_at=NOW, consultation=record)
+    response = FetchedConsultation(
+        case_id=case.case_id,
+        asked_at=NOW,
+        consultation=replace(record, patient=None),
+        asked_for=appointment,
+    )
     plan = plan_consultations({case.case_id: case}, [response], now=NOW)
     assert plan.checked == {case.case_id: NOW}
     assert [write.case.case_id for write in plan.writes] == [case.case_id]

@@ -112,6 +112,41 @@ def test_a_visit_that_was_never_asked_about_is_still_due(house: House, run_id: s
     assert finding.items == [case.id]
 
 
+def test_a_case_with_another_patient_s_consultation_is_named_by_partition_and_put_right(
+    house: House, run_id: str
+) -> None:
+    house.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,patient,id}', "
+        "'\"another\"') WHERE pims_id = :id",
+        id=visit(-2),
+    )
+    (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-2))
+    (finding,) = judge(house, "patients_match", run_id)
+    assert finding.items == [f"alder|{days(-2, -2).start} {case.id}"]
+    assert finding.is_warning
+    (again,) = judge(house, "appointments_idempotent", run_id)
+    assert again.items == [visit(-2)]
+    assert judge(house, "patients_match", run_id, days(-1, 0)) == []
+    outcome = house.sync("full_sync", ["alder"], WINDOW)
+    assert outcome.success
+    assert judge(house, "patients_match", outcome.run_id) == []
+
+
+def test_metadata_that_was_written_over_is_reported_before_and_by_the_run_that_repairs_it(
+    house: House, run_id: str
+) -> None:
+    house.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = :id", id=visit(-1))
+    (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    wanted = [f"alder|{days(-1, -1).start} {case.id}"]
+    (before,) = judge(house, "metadata_readable", run_id)
+    outcome = house.sync("inbound_sync", ["alder"], WINDOW)
+    assert outcome.success
+    (repaired,) = judge(house, "metadata_readable", outcome.run_id)
+    assert before.items == repaired.items == wanted
+    outcome = house.sync("inbound_sync", ["alder"], WINDOW)
+    assert judge(house, "metadata_readable", outcome.run_id) == []
+
+
 def test_vitals_that_no_patient_has_are_named(house: House, run_id: str) -> None:
     house.run(
         "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,vitals}', "
@@ -218,6 +253,8 @@ def test_what_fails_a_check_of_appointments_stops_that_clinic_alone(house: House
 def test_blocking_is_what_does_not_merely_warn() -> None:
     warnings = {
         checks.known_statuses,
+        checks.metadata_readable,
+        checks.patients_match,
         checks.vitals_plausible,
         checks.readable_fields,
         checks.moments_in_the_future,

@@ -27,7 +27,7 @@ from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline_tests.reliability import oracle
-from pims_pipeline_tests.reliability.world import FULL, House, World, simulated
+from pims_pipeline_tests.reliability.world import FULL, SCRIBBLES, House, World, simulated
 
 SHARDS = 10
 PROGRAMS = 200 * int(os.environ.get("PIMS_SOAK", "1"))
@@ -71,8 +71,11 @@ PEOPLES_EDITS: st.SearchStrategy[Happening] = st.one_of(
     _of("status", "draft", "ongoing", "completed", "reviewed"),
     _of("case_type", "checkup", "surgery", "emergency", "follow_up"),
     _of("note", "a", "b"),
+    _of("scribble", *SCRIBBLES),
 )
-VENDORS_EDITS = _of("vendor", "delete", "restore", "cancel", "finish")
+VENDORS_EDITS = st.one_of(
+    _of("vendor", "delete", "restore", "cancel", "finish"), _of("rebook", "none", "same", "new")
+)
 HAPPENINGS = st.one_of(VENDORS_EDITS, VENDORS_EDITS, PEOPLES_EDITS)
 Endpoint = Literal["listing", "appointment", "consultation", "any"]
 ENDPOINTS: st.SearchStrategy[Endpoint] = st.sampled_from(
@@ -93,6 +96,7 @@ class ClinicLife(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.notes = 0
+        self.rebookings = 0
         self.races = 0
 
     @initialize(place=PLACES, visits=st.integers(0, 9))
@@ -162,6 +166,28 @@ class ClinicLife(RuleBasedStateMachine):
     def a_patient_is_renamed_or_two_are_merged(self, which: list[int]) -> None:
         for each in which:
             self.world.vendor("rename_patient", self._visit(each), "Señor Whiskers")
+
+    @precondition(lambda self: self.world.history)
+    @rule(
+        which=WHICH,
+        who=st.sampled_from(["patient", "client", "both"]),
+        consultation=st.sampled_from(["none", "same", "new"]),
+    )
+    def a_visit_is_rebooked_for_somebody_else(
+        self, which: int, who: str, consultation: str
+    ) -> None:
+        self._rebook(which, consultation, who)
+
+    def _rebook(self, which: int, consultation: str, who: str = "patient") -> None:
+        self.rebookings += 1
+        self.world.vendor(
+            "rebook",
+            self._visit(which),
+            patient_name=None if who == "client" else "Bella",
+            species=("Feline", "Avian", "Equine")[self.rebookings % 3],
+            client_name=None if who == "patient" else f"Kim {self.rebookings}",
+            consultation=consultation,
+        )
 
     @rule(kind=FAULTS, endpoint=ENDPOINTS, times=st.integers(1, 6), which=WHICH)
     def the_vendor_will_misbehave(
@@ -304,6 +330,10 @@ class ClinicLife(RuleBasedStateMachine):
             return
         if what == "vendor":
             self.world.vendor(how, self._visit(which))
+        elif what == "rebook":
+            self._rebook(which, how)
+        elif what == "scribble":
+            self.world.scribbled(self._visit(which), how)
         elif what == "note":
             self.world.people_note(self._visit(which), how, self.notes)
         else:

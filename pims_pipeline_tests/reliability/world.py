@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -189,6 +189,32 @@ class PeoplesEdit:
     active: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Scribble:
+    """Something that the application wrote over what is ours in a case's metadata.
+
+    Attributes:
+        after_seq: The last event of the case's story at that time.
+        forgets: Which of the story's fields, by their first word, are untrue from then on.
+    """
+
+    case_id: UUID
+    after_seq: int
+    forgets: tuple[str, ...]
+
+
+SCRIBBLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "null": ("'null'", ("appointment", "consultation")),
+    "words": ("'\"x\"'", ("appointment", "consultation")),
+    "list": ("'[\"consultation\"]'", ("appointment", "consultation")),
+    "appointment": ('metadata || \'{"appointment": "text"}\'', ("appointment",)),
+    "consultation": ("metadata || '{\"consultation\": []}'", ("consultation",)),
+    "reconciliation": ('metadata || \'{"reconciliation": "x"}\'', ()),
+}
+"""By name: what the application sets metadata to, and what is lost by it."""
+_RETIRED = "coalesce(metadata #>> '{reconciliation,softDeleted}' = 'true', false)"
+
+
 @dataclass
 class World:
     """A clinic, its vendor's diary with its history, and what people did to its cases.
@@ -213,6 +239,7 @@ class World:
     wide: DateRange
     history: dict[str, list[Truth]] = field(default_factory=dict)
     edits: list[PeoplesEdit] = field(default_factory=list)
+    scribbles: list[Scribble] = field(default_factory=list)
     foreign: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     known_gone: dict[str, datetime] = field(default_factory=dict)
     landed: dict[str, int] = field(default_factory=dict)
@@ -273,10 +300,15 @@ class World:
             book(self.company.company_id, start, status=status, patient_name=patient)
         )
 
-    def vendor(self, action: str, pims_id: str, *how: Any) -> None:
+    def vendor(self, action: str, pims_id: str, *how: Any, **named: Any) -> None:
         """One of the simulator's edits, by its name, of one visit."""
         edit = getattr(self.house.control, action)
-        self._heard(edit(self.company.company_id, pims_id, *how))
+        self._heard(edit(self.company.company_id, pims_id, *how, **named))
+
+    def species(self, patient_id: str | None) -> str | None:
+        """The species of a patient, as the vendor ever knew it."""
+        known = (truth.visit for truths in self.history.values() for truth in truths)
+        return next((each.species for each in known if each.patient_id == patient_id), None)
 
     def _heard(self, visit: TrueAppointment) -> str:
         self.history.setdefault(visit.id, []).append(Truth(self.house.clock(), visit))
@@ -427,13 +459,14 @@ class World:
         statement = (
             f"UPDATE cases SET {column} = :value "  # noqa: S608 - two fixed columns
             "WHERE clinic_id = :clinic_id AND pims_id = :pims_id RETURNING id, "
-            "metadata -> 'appointment' AS facts, metadata ? 'reconciliation' AS retired, "
+            "(SELECT payload ->> 'status' FROM pims_appointments AS a WHERE a.pims_id = "
+            f"cases.pims_id AND a.clinic_id = cases.clinic_id) AS word, {_RETIRED} AS retired, "
             "(SELECT coalesce(max(seq), 0) FROM case_events WHERE case_id = cases.id) AS seq"
         )
         row = self._people(statement, pims_id=pims_id, value=value)
         if row is None:
             return False
-        meaning = status_of_facts(row.facts)
+        meaning = status_of_facts({"status": row.word})
         self.edits.append(
             PeoplesEdit(
                 row.id, pims_id, column, value, row.seq, meaning, self.step_began, not row.retired
@@ -445,13 +478,31 @@ class World:
         """People keep something of their own in a case's metadata."""
         row = self._people(
             "UPDATE cases SET metadata = metadata || CAST(:note AS jsonb) "
-            "WHERE clinic_id = :clinic_id AND pims_id = :pims_id RETURNING id",
+            "WHERE clinic_id = :clinic_id AND pims_id = :pims_id "
+            "AND jsonb_typeof(metadata) = 'object' RETURNING id",
             pims_id=pims_id,
             note=json.dumps({key: value}),
         )
         if row is None:
             return False
         self.foreign.setdefault(row.id, {})[key] = value
+        return True
+
+    def scribbled(self, pims_id: str, how: str) -> bool:
+        """The application writes over our part of a live case's metadata."""
+        value, forgets = SCRIBBLES[how]
+        row = self._people(
+            f"UPDATE cases SET metadata = {value} "  # noqa: S608 - fixed expressions
+            "WHERE clinic_id = :clinic_id AND pims_id = :pims_id "
+            f"AND jsonb_typeof(metadata) = 'object' AND NOT {_RETIRED} RETURNING id, "
+            "(SELECT coalesce(max(seq), 0) FROM case_events WHERE case_id = cases.id) AS seq",
+            pims_id=pims_id,
+        )
+        if row is None:
+            return False
+        self.scribbles.append(Scribble(row.id, row.seq, forgets))
+        if "metadata" not in value:
+            self.foreign.pop(row.id, None)
         return True
 
     def _people(self, statement: str, **parameters: object) -> Row[Any] | None:
@@ -475,8 +526,8 @@ class World:
     def cases(self) -> dict[str, Row[Any]]:
         """Every case by its visit's identity."""
         rows = self.rows(
-            "SELECT *, metadata ? 'reconciliation' AS retired FROM cases "
-            "WHERE clinic_id = :clinic_id ORDER BY id"
+            f"SELECT *, {_RETIRED} AS retired "  # noqa: S608 - fixed expression
+            "FROM cases WHERE clinic_id = :clinic_id ORDER BY id"
         )
         return {str(row.pims_id): row for row in rows}
 

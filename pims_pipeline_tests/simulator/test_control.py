@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 import httpx2
 import pytest
@@ -228,6 +229,38 @@ def test_a_patient_is_renamed_and_a_status_is_any_words(
     record = listed(client, TOMORROW, booked.id)
     assert record is not None
     assert (record["patient_name"], record["current_status"]) == ("小花 🌸", "Gone Fishing")
+
+
+@pytest.mark.parametrize("consultation", ["none", "same", "new"])
+def test_a_record_is_rebooked_for_somebody_else_with_any_consultation(
+    client: httpx2.Client,
+    control: SimulatorControl,
+    booked: TrueAppointment,
+    consultation: Literal["none", "same", "new"],
+) -> None:
+    before = control.finish(COMPANY, booked.id, "<p>first</p>")
+    after = control.rebook(
+        COMPANY, booked.id, patient_name="Bella", client_name="Kim", consultation=consultation
+    )
+
+    record = listed(client, TOMORROW, booked.id)
+    assert record is not None
+    assert (record["patient_name"], record["first_name"]) == ("Bella", "Kim")
+    assert str(record["patient_id"]) == after.patient_id != before.patient_id
+    old = client.get(f"/consultations/{before.consultation_id}/page-data")
+    if consultation == "same":
+        assert after.consultation_id == before.consultation_id
+        assert str(old.json()["patient"]["id"]) == after.written_for_id == before.patient_id
+        assert old.json()["consultationNotes"]["notes"] == "<p>first</p>"
+        return
+    assert old.status_code == 404
+    if consultation == "none":
+        assert after.consultation_id is None
+        after = control.finish(COMPANY, booked.id, "<p>second</p>")
+    assert after.consultation_id not in {None, before.consultation_id}
+    page = client.get(f"/consultations/{after.consultation_id}/page-data").json()
+    assert str(page["patient"]["id"]) == after.patient_id == after.written_for_id
+    assert "first" not in page["consultationNotes"]["notes"]
 
 
 def test_some_finalized_visits_have_no_page_yet(

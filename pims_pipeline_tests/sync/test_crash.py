@@ -7,7 +7,7 @@ each kill reports where it struck.
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count, product
 from multiprocessing.connection import Connection as Pipe
@@ -16,6 +16,7 @@ from multiprocessing.context import ForkServerContext
 import pytest
 from sqlalchemy import Engine, event
 
+from pims_pipeline.domain.appointments import Patient
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.store.audits import run_liveness
@@ -37,10 +38,11 @@ def _first_day(vendor: FakeVendor) -> None:
     for number in range(6):
         vendor.book(str(number), local(DAY, 8 + number))
     vendor.record_visit("0")
+    vendor.record_visit("5")
 
 
 def _second_day(vendor: FakeVendor) -> None:
-    """One of everything: a move, a deletion, a booking, a finished visit, a note."""
+    """One of everything: a move, a deletion, a booking, a finished visit, a note, a rebooking."""
     _first_day(vendor)
     vendor.move("1", local(DAY + timedelta(days=2), 9))
     vendor.delete("2")
@@ -48,6 +50,7 @@ def _second_day(vendor: FakeVendor) -> None:
     vendor.record_visit("3")
     vendor.record_visit("0", notes="corrected")
     vendor.set_status("0", "Paid")
+    vendor.put(replace(vendor.appointments["5"], patient=Patient("200", "Bella")))
 
 
 @dataclass(frozen=True, slots=True)

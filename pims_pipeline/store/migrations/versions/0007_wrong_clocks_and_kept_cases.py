@@ -3,14 +3,14 @@
 An alert of its own for a wrong clock; and the age of a phase's last success leaves out what lies
 in the future.
 
-Revision: 0007, after 0005
+Revision: 0007, after 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

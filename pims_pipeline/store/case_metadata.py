@@ -1,0 +1,136 @@
+"""Reading ``cases.metadata``, of which three keys are ours and anything may be the application's.
+
+Whatever stands there, no statement fails by it and no other case is held up: SQL that cuts
+our part out of any JSON, and readers that say what they could not read. What is done about
+that is decided in ``pims_pipeline.domain.inbound``.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row
+
+from pims_pipeline.domain.appointments import Patient
+from pims_pipeline.domain.case_writes import APPOINTMENT, CONSULTATION, METADATA, RECONCILIATION
+from pims_pipeline.domain.cases import AttachedConsultation
+
+MAX_DEPTH = 60
+"""How deep a value may be nested that is read at all; our own are five levels deep."""
+
+SOFT_DELETED = "coalesce((c.metadata #>> '{reconciliation,softDeleted}') = 'true', false)"
+"""The condition that tells, in any statement that names ``cases AS c``."""
+
+OBJECT = "CASE jsonb_typeof(c.metadata) WHEN 'object' THEN c.metadata ELSE jsonb_build_object() END"
+"""The case's metadata as something that a key can be written into."""
+
+ENRICHED = "coalesce(jsonb_typeof(c.metadata -> 'consultation') = 'object', false)"
+
+_IS_CONSULTATION = """(
+    coalesce(jsonb_typeof(c.metadata #> '{consultation,digest}') = 'string', false)
+    AND coalesce(jsonb_typeof(c.metadata #> '{consultation,consultationId}') = 'string', false)
+    AND coalesce(jsonb_typeof(c.metadata #> '{consultation,patient}'), 'null')
+        IN ('null', 'object')
+    AND coalesce(jsonb_typeof(c.metadata #> '{consultation,patient,id}'), 'null')
+        IN ('null', 'string'))"""
+"""Whether a sync may have written it: with an id and a digest, and a patient if any."""
+
+COLUMNS = f"""
+    CASE jsonb_typeof(c.metadata) WHEN 'object' THEN NULL ELSE c.metadata::text END
+        AS odd_metadata,
+    (c.metadata -> 'appointment')::text AS facts,
+    {_IS_CONSULTATION} AS has_consultation,
+    (c.metadata #> '{{consultation,patient}}')::text AS consultation_patient,
+    CASE WHEN {_IS_CONSULTATION} THEN NULL ELSE (c.metadata -> 'consultation')::text END
+        AS odd_consultation,
+    CASE jsonb_typeof(c.metadata -> 'reconciliation') WHEN 'object'
+        THEN NULL ELSE (c.metadata -> 'reconciliation')::text END AS odd_reconciliation"""
+"""What ``facts_of``, ``attached_to`` and ``damage_of`` need of a case."""
+
+WHOLE_CONSULTATION = "(c.metadata -> 'consultation')::text AS whole_consultation"
+
+_FACTS = ("status", "type", "provider", "room", "reason")
+
+
+def json_value(text: str | None) -> Any:
+    """The value of a JSON text from Postgres, or the text itself where Python cannot hold it.
+
+    Postgres takes numbers of a hundred thousand digits and thousands of levels of nesting.
+    """
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value if _is_shallow(text) else text
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether brackets, also those within strings, allow for ``MAX_DEPTH`` levels at most."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return True
+    depth = deepest = 0
+    for char in text:
+        if char in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in "]}":
+            depth -= 1
+    return deepest <= MAX_DEPTH
+
+
+def facts_of(row: Row[Any]) -> Mapping[str, str | None]:
+    """The vendor's words on the case; empty when they cannot be read."""
+    return _facts(json_value(row.facts)) or {}
+
+
+def _facts(value: Any) -> dict[str, str | None] | None:
+    if not isinstance(value, dict):
+        return None
+    facts = {name: value.get(name) for name in _FACTS}
+    readable = all(fact is None or isinstance(fact, str) for fact in facts.values())
+    return facts if readable and any(name in value for name in _FACTS) else None
+
+
+def attached_to(row: Row[Any], *, whole: bool) -> AttachedConsultation | None:
+    """The consultation on the case; None when there is none, or none that can be read."""
+    if not row.has_consultation:
+        return None
+    content = json_value(row.whole_consultation) if whole else None
+    return AttachedConsultation(patient=_patient(row.consultation_patient), content=content)
+
+
+def _patient(text: str | None) -> Patient | None:
+    named = json_value(text)
+    if not isinstance(named, dict):
+        return None
+    words = {
+        name: value if isinstance(value := named.get(name), str) else None
+        for name in ("id", "name", "species")
+    }
+    return Patient(id=words["id"], name=words["name"] or "", species=words["species"])
+
+
+def whole_consultation(row: Row[Any]) -> Mapping[str, Any] | None:
+    """All of the consultation on the case; None when there is none, or none that can be read."""
+    found = json_value(row.whole_consultation) if row.has_consultation else None
+    return found if isinstance(found, dict) else None
+
+
+def damage_of(row: Row[Any]) -> Mapping[str, Any]:
+    """What stands in our places and cannot be read; see ``Case.damage``.
+
+    A JSON null in one of our keys, but for the appointment's, is as good as nothing.
+    """
+    if row.odd_metadata is not None:
+        return {METADATA: json_value(row.odd_metadata)}
+    damage: dict[str, Any] = {}
+    facts = json_value(row.facts)
+    if _facts(facts) is None:
+        damage[APPOINTMENT] = facts
+    odd = {CONSULTATION: row.odd_consultation, RECONCILIATION: row.odd_reconciliation}
+    damage |= {
+        place: found for place, text in odd.items() if (found := json_value(text)) is not None
+    }
+    return damage

@@ -1,0 +1,319 @@
+"""An appointment that comes to speak of somebody else; words that get another meaning."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment, RecordKind
+from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind, Meaning
+from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
+from pims_pipeline_tests.domain.memory import MemoryStore, store_after
+from pims_pipeline_tests.domain.strategies import STATUSES
+from pims_pipeline_tests.domain.test_inbound import (
+    EIGHT,
+    MINUTE,
+    VISIT,
+    kinds,
+    kinds_of_cases,
+    listing,
+    retired,
+)
+
+OF_REX = replace(
+    VISIT,
+    consultation_id="9",
+    patient=Patient(id="100", name="Rex"),
+    client=Client(id="1", name="Sam"),
+)
+OF_BELLA = replace(OF_REX, consultation_id=None, patient=Patient(id="200", name="Bella"))
+REXES = PimsConsultation(
+    appointment_id="a",
+    consultation_id="9",
+    notes="itchy",
+    patient=Patient(id="100", name="Rex", species="Canine"),
+)
+
+
+def enriched(visit: PimsAppointment = OF_REX, record: PimsConsultation = REXES) -> MemoryStore:
+    """A store with a case and the consultation of its appointment."""
+    store = store_after([listing(visit)])
+    answer = FetchedConsultation(
+        case_id=store.identify("a"),
+        asked_at=EIGHT + MINUTE,
+        consultation=record,
+        asked_for=visit,
+    )
+    store.apply_consultations(plan_consultations(store.enrichable(), [answer]))
+    assert store.consultations
+    return store
+
+
+def has_nothing_of_rex(store: MemoryStore) -> bool:
+    return (
+        store.consultations == {}
+        and store.cases["a"].patient_species is None
+        and store.landed["a"].checked_at is None
+    )
+
+
+# Another patient
+
+
+def test_another_patient_takes_the_consultation_off_and_keeps_it_in_the_story() -> None:
+    store = enriched()
+    content = dict(store.consultations[store.identify("a")])
+    plan = store.receive(listing(OF_BELLA, at=5))
+    (write,) = plan.case_writes
+    assert write.changes["consultation"] == (content, None)
+    assert write.changes["patient_species"] == ("Canine", None)
+    assert write.changes["patient_name"] == ("Rex", "Bella")
+    assert plan.recheck == ("a",)
+    assert has_nothing_of_rex(store)
+    assert store.plan(listing(OF_BELLA, at=5)).is_empty
+
+
+@pytest.mark.parametrize(
+    ("now", "stays"),
+    [
+        (replace(OF_REX, patient=Patient(id="100", name="Rexie")), True),
+        (replace(OF_REX, client=Client(id="1", name="Samantha")), True),
+        (replace(OF_REX, patient=Patient(id="101", name="Rex")), False),
+        (replace(OF_REX, client=Client(id="2", name="Sam")), False),
+        (replace(OF_REX, patient=Patient(name="Rex")), True),
+        (replace(OF_REX, patient=Patient()), False),
+        (replace(OF_REX, consultation_id="10"), True),
+    ],
+    ids=[
+        "a patient's name corrected",
+        "a client's name corrected",
+        "a patient of the same name",
+        "a client of the same name",
+        "the id left out",
+        "nobody any more",
+        "another consultation",
+    ],
+)
+def test_the_consultation_stays_on_the_case_of_whom_it_is(
+    now: PimsAppointment, *, stays: bool
+) -> None:
+    store = enriched()
+    plan = store.receive(listing(now, at=5))
+    assert bool(store.consultations) is stays
+    assert (plan.recheck == ()) is stays
+
+
+def test_the_species_is_the_patient_s_whoever_the_client_is() -> None:
+    store = enriched()
+    store.receive(listing(replace(OF_REX, client=Client(id="2", name="Kim")), at=5))
+    assert store.cases["a"].patient_species == "Canine"
+    assert store.consultations == {}
+
+
+def test_a_patient_of_no_id_is_known_by_its_client_too() -> None:
+    rex = Patient(name="Rex")
+    store = enriched(replace(OF_REX, patient=rex), replace(REXES, patient=None))
+    store.edit("a", patient_species="Canine")
+    store.receive(listing(replace(OF_REX, patient=rex, client=Client(id="2")), at=5))
+    assert has_nothing_of_rex(store)
+
+
+def test_a_species_of_the_diary_goes_with_its_patient() -> None:
+    rex = replace(OF_REX, patient=Patient(id="100", name="Rex", species="Canine"))
+    store = store_after([listing(rex), listing(OF_BELLA, at=5)])
+    assert store.cases["a"].patient_species is None
+
+
+def test_an_id_that_appears_beside_the_same_name_is_no_other_patient() -> None:
+    store = enriched(replace(OF_REX, patient=Patient(name="Rex")), replace(REXES, patient=None))
+    assert store.plan(listing(OF_REX, at=5)).recheck == ()
+
+
+def test_by_way_of_a_block_it_is_another_patient_all_the_same() -> None:
+    store = enriched(record=replace(REXES, patient=Patient(name="Rex", species="Canine")))
+    block = replace(OF_REX, kind=RecordKind.BLOCK, patient=Patient(), client=Client())
+    store.receive(listing(block, at=5))
+    store.receive(listing(OF_BELLA, at=10))
+    assert has_nothing_of_rex(store)
+
+
+def test_by_way_of_a_block_and_back_it_keeps_its_consultation() -> None:
+    store = enriched()
+    store.receive(listing(replace(OF_REX, kind=RecordKind.BLOCK, patient=Patient()), at=5))
+    store.receive(listing(OF_REX, at=10))
+    assert store.consultations
+
+
+def test_a_retired_appointment_that_comes_back_for_another_patient() -> None:
+    store = enriched()
+    retired(store, "a", at=5)
+    plan = store.receive(listing(OF_BELLA, at=10))
+    assert kinds(plan) == [EventKind.RESTORED]
+    assert has_nothing_of_rex(store)
+    assert store.plan(listing(OF_BELLA, at=10)).is_empty
+
+
+# Cases that were mixed up before
+
+
+def mixed_up() -> MemoryStore:
+    """A store in which Bella's case shows Rex's consultation, as if nothing had noticed."""
+    store = store_after([listing(OF_BELLA)])
+    rexes = enriched()
+    store.consultations = dict(rexes.consultations)
+    store.landed["a"] = replace(store.landed["a"], checked_at=EIGHT + MINUTE)
+    store.edit("a", patient_species="Canine")
+    return store
+
+
+def test_a_case_found_with_another_s_consultation_is_put_right_once() -> None:
+    store = mixed_up()
+    plan = store.receive(listing(OF_BELLA, at=5))
+    assert plan.landings == ()
+    (write,) = plan.case_writes
+    assert set(write.changes) == {"consultation", "patient_species"}
+    assert has_nothing_of_rex(store)
+    assert store.plan(listing(OF_BELLA, at=10)).is_empty
+
+
+def test_putting_it_right_leaves_what_people_have_corrected() -> None:
+    store = mixed_up()
+    store.edit("a", patient_species="Lynx", patient_name="Bela", status=CaseStatus.REVIEWED)
+    store.receive(listing(OF_BELLA, at=5))
+    case = store.cases["a"]
+    assert (case.patient_species, case.patient_name) == ("Lynx", "Bela")
+    assert case.status is CaseStatus.REVIEWED
+
+
+# What cannot be read
+
+
+def test_damage_is_repaired_once_and_kept_in_the_story() -> None:
+    store = store_after([listing(VISIT)])
+    damage: dict[str, Any] = {
+        "metadata.appointment": "text",
+        "metadata.consultation": [],
+        "metadata.reconciliation": 7,
+    }
+    store.edit("a", facts={}, damage=damage, patient_name="Mischka", status=CaseStatus.REVIEWED)
+    plan = store.receive(listing(VISIT, at=5))
+    (write,) = plan.case_writes
+    assert write.changes == {
+        "metadata.appointment": ("text", {}),
+        "metadata.consultation": ([], None),
+        "metadata.reconciliation": (7, None),
+        "appointment.status": (None, "not arrived"),
+        "appointment.type": (None, "Exam"),
+    }
+    assert (write.drops_consultation, write.drops_reconciliation) == (True, True)
+    assert plan.recheck == ("a",)
+    case = store.cases["a"]
+    assert (case.patient_name, case.status) == ("Mischka", CaseStatus.REVIEWED)
+    assert store.plan(listing(VISIT, at=10)).is_empty
+
+
+# Words
+
+
+GONE_FISHING = replace(VISIT, status="gone fishing", appointment_type="Nail trim")
+
+
+def learnt(store: MemoryStore) -> MemoryStore:
+    store.words = store.words.adding(
+        {"Gone Fishing": CaseStatus.ONGOING}, {"nail": CaseType.SURGERY}
+    )
+    return store
+
+
+def test_a_word_that_is_given_a_meaning_reaches_the_cases_that_carry_it_once() -> None:
+    store = learnt(store_after([listing(GONE_FISHING)]))
+    plan = store.receive(listing(GONE_FISHING, at=5))
+    assert plan.landings == ()
+    assert kinds(plan) == [EventKind.STATUS_CHANGED]
+    assert plan.case_writes[0].changes == {
+        "status": ("draft", "ongoing"),
+        "case_type": ("checkup", "surgery"),
+    }
+    assert plan.unknown_statuses == ()
+    store.edit("a", status=CaseStatus.REVIEWED, case_type=CaseType.EMERGENCY)
+    assert store.plan(listing(GONE_FISHING, at=10)).is_empty
+
+
+def test_a_word_that_means_something_else_overrules_people_as_a_vendor_s_change_does() -> None:
+    store = store_after([listing(GONE_FISHING)])
+    store.edit("a", status=CaseStatus.COMPLETED, patient_name="Mischka")
+    learnt(store).receive(listing(GONE_FISHING, at=5))
+    case = store.cases["a"]
+    assert (case.status, case.patient_name) == (CaseStatus.ONGOING, "Mischka")
+
+
+def test_people_who_were_there_first_cost_no_write_and_are_remembered() -> None:
+    store = store_after([listing(GONE_FISHING)])
+    store.edit("a", status=CaseStatus.ONGOING, case_type=CaseType.SURGERY)
+    plan = learnt(store).receive(listing(GONE_FISHING, at=5))
+    assert plan.case_writes == ()
+    assert plan.meanings == {"a": Meaning(CaseStatus.ONGOING, CaseType.SURGERY)}
+    store.edit("a", status=CaseStatus.REVIEWED)
+    assert store.plan(listing(GONE_FISHING, at=10)).is_empty
+
+
+def test_records_landed_before_meanings_were_remembered_are_not_all_written() -> None:
+    store = store_after([listing(VISIT, replace(GONE_FISHING, appointment_id="b"))])
+    store.landed = {pims_id: replace(row, meaning=None) for pims_id, row in store.landed.items()}
+    store.edit("b", status=CaseStatus.REVIEWED)
+    both = listing(VISIT, replace(GONE_FISHING, appointment_id="b"), at=5)
+    assert store.plan(both).is_empty
+    plan = learnt(store).receive(both)
+    assert [write.pims_id for write in plan.case_writes] == ["b"]
+    assert store.cases["b"].status is CaseStatus.ONGOING
+    assert store.landed["a"].meaning is None
+    assert store.plan(both).is_empty
+
+
+def test_a_forgotten_record_that_returns_leaves_what_people_chose_under_new_words() -> None:
+    store = learnt(store_after([listing(GONE_FISHING)]))
+    store.receive(listing(GONE_FISHING, at=5))
+    store.edit("a", status=CaseStatus.REVIEWED)
+    del store.landed["a"]
+    store.receive(listing(GONE_FISHING, at=10))
+    assert store.cases["a"].status is CaseStatus.REVIEWED
+
+
+def test_what_words_meant_is_known_although_the_case_lost_them() -> None:
+    store = store_after([listing(replace(VISIT, status="In Progress"))])
+    store.edit("a", facts={}, damage={"metadata": None}, status=CaseStatus.REVIEWED)
+    store.receive(listing(replace(VISIT, status="In Progress", room="2"), at=5))
+    assert store.cases["a"].status is CaseStatus.REVIEWED
+    assert store.cases["a"].facts["status"] == "In Progress"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(STATUSES),
+            st.dictionaries(st.sampled_from(STATUSES), st.sampled_from(CaseStatus), max_size=3),
+            st.none() | st.sampled_from(CaseStatus),
+        ),
+        max_size=6,
+    )
+)
+def test_people_s_status_stands_exactly_while_the_word_means_the_same(
+    steps: list[tuple[str, dict[str, CaseStatus], CaseStatus | None]],
+) -> None:
+    """Whatever changes the meaning, the vendor's word or the mapping, counts the same."""
+    store = store_after([listing(VISIT)])
+    meant, stands = CaseStatus.DRAFT, CaseStatus.DRAFT
+    for at, (word, learnt_words, chosen) in enumerate(steps, start=1):
+        if chosen is not None:
+            store.edit("a", status=chosen)
+            stands = chosen
+        store.words = store.words.adding(learnt_words)
+        store.receive(listing(replace(VISIT, status=word), at=at))
+        means = store.words.status_of(word) or CaseStatus.DRAFT
+        stands, meant = (stands if means is meant else means), means
+        assert store.cases["a"].status is stands
+        assert store.plan(listing(replace(VISIT, status=word), at=at)).is_empty
+    assert kinds_of_cases(store) == {"a": CaseType.CHECKUP}

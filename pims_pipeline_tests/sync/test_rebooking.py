@@ -1,0 +1,220 @@
+"""An appointment that is rebooked for another patient, from the vendor to the case."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pims_pipeline.domain.appointments import Client, Patient, RecordKind
+from pims_pipeline.domain.cases import DEFAULT_WORDS, CaseStatus
+from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.providers.port import PatientMismatch
+from pims_pipeline.sync.verification import inbound_plan_again, mixed_up_cases
+from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+
+BELLA = Patient(id="200", name="Bella")
+
+
+def _of_rex(bench: Bench, pims_id: str = "1") -> None:
+    """An appointment with a consultation that is on its case."""
+    bench.vendor.book(pims_id, local(DAY, 9))
+    bench.vendor.record_visit(pims_id, notes="S: itchy\nP: rest")
+    bench.inbound()
+    bench.enrich()
+    assert bench.case(pims_id).metadata["consultation"]["notes"]
+
+
+def _rebook(bench: Bench, consultation_id: str | None, patient: Patient = BELLA) -> None:
+    known = bench.vendor.appointments["1"]
+    bench.vendor.put(replace(known, patient=patient, consultation_id=consultation_id))
+
+
+def _consultation_of_bella(bench: Bench) -> None:
+    rexes = bench.vendor.consultations["k-1"]
+    bench.vendor.consultations["k-2"] = replace(
+        rexes, consultation_id="k-2", notes="sneezes", patient=replace(BELLA, species="Feline")
+    )
+
+
+def test_a_case_rebooked_for_another_patient_shows_nothing_of_the_first(bench: Bench) -> None:
+    _of_rex(bench)
+    before = bench.case("1").metadata["consultation"]
+    _rebook(bench, None)
+    bench.inbound()
+    case = bench.case("1")
+    assert (case.patient_name, case.patient_species) == ("Bella", None)
+    assert "consultation" not in case.metadata
+    (event,) = bench.rows("SELECT changes FROM case_events ORDER BY seq DESC LIMIT 1")
+    assert event.changes["consultation"] == [before, None]
+    assert event.changes["patient_species"] == ["Canine", None]
+    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    # At once, although the first patient's was asked for a moment ago.
+    assert bench.enrich().counts == Counts(found=1, skipped=1)
+
+
+def test_the_new_patient_s_consultation_is_asked_for_at_once(bench: Bench) -> None:
+    _of_rex(bench)
+    _consultation_of_bella(bench)
+    _rebook(bench, "k-2")
+    bench.inbound()
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+    case = bench.case("1")
+    assert case.metadata["consultation"]["notes"] == "sneezes"
+    assert case.patient_species == "Feline"
+    assert bench.events("1") == ["created", "enriched", "updated", "enriched"]
+
+
+def test_the_first_patient_s_consultation_is_never_put_on_the_second_s_case(bench: Bench) -> None:
+    _of_rex(bench)
+    _rebook(bench, "k-1")
+    bench.inbound()
+    assert bench.enrich().counts == Counts(found=1, errored=1)
+    case = bench.case("1")
+    assert ("consultation" in case.metadata, case.patient_species) == (False, None)
+    (failure,) = bench.rows("SELECT * FROM sync_failures")
+    assert (failure.pims_id, failure.error_class) == ("1", "PatientMismatch")
+    for word in ("Bella", "Patient", "200", "p-1"):
+        assert word not in failure.error_message
+    assert failure.next_retry_at > bench.clock.moment
+    assert bench.enrich().counts == Counts()
+    bench.clock.forward(minutes=10)
+    _consultation_of_bella(bench)
+    bench.vendor.consultations["k-1"] = replace(
+        bench.vendor.consultations["k-2"], consultation_id="k-1"
+    )
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+    (failure,) = bench.rows("SELECT * FROM sync_failures")
+    assert failure.resolved_at is not None
+
+
+def test_no_success_when_every_consultation_is_another_patient_s(bench: Bench) -> None:
+    for number in range(3):
+        bench.vendor.book(str(number), local(DAY, 9, number))
+        bench.vendor.record_visit(str(number))
+        bench.vendor.consultations[f"k-{number}"] = replace(
+            bench.vendor.consultations[f"k-{number}"], patient=BELLA
+        )
+    bench.inbound()
+    with pytest.raises(PatientMismatch):
+        bench.enrich()
+    failures = bench.rows("SELECT record_key FROM sync_failures ORDER BY record_key")
+    assert [row.record_key for row in failures] == ["0", "1", "2"]
+
+
+def test_a_change_of_client_asks_for_the_consultation_anew(bench: Bench) -> None:
+    _of_rex(bench)
+    known = bench.vendor.appointments["1"]
+    bench.vendor.put(replace(known, client=Client(id="other", name="Kim")))
+    bench.inbound()
+    assert "consultation" not in bench.case("1").metadata
+    assert bench.enrich().counts == Counts(found=1, enriched=1)
+    assert bench.case("1").metadata["consultation"]["notes"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_answer_that_comes_after_the_rebooking_is_not_put_on_the_case(
+    bench: Bench, *, named: bool
+) -> None:
+    """Whether or not the consultation says whose it is."""
+    _of_rex(bench)
+    if not named:
+        bench.vendor.consultations["k-1"] = replace(bench.vendor.consultations["k-1"], patient=None)
+    bench.vendor.set_status("1", "Paid")
+    bench.inbound()
+    rebooked: list[str] = []
+
+    def meanwhile(endpoint: str) -> None:
+        if endpoint == "consultation" and not rebooked:
+            rebooked.append(endpoint)
+            _rebook(bench, None)
+            bench.inbound()
+
+    bench.vendor.on_request = meanwhile
+    assert bench.enrich().counts == Counts(found=1, unchanged=1)
+    assert rebooked
+    assert "consultation" not in bench.case("1").metadata
+    (landed,) = bench.rows("SELECT consultation_checked_at FROM pims_appointments")
+    assert landed.consultation_checked_at is None
+
+
+def test_cases_mixed_up_before_are_found_and_put_right_once(bench: Bench) -> None:
+    _of_rex(bench)
+    _rebook(bench, None)
+    content = bench.case("1").metadata["consultation"]
+    bench.inbound()
+    # As an earlier release left it: nothing but the diary's own fields had followed.
+    bench.run(
+        "UPDATE cases SET patient_species = 'Canine', metadata = "
+        "metadata || jsonb_build_object('consultation', CAST(:content AS jsonb), 'mine', 1)",
+        content=json.dumps(content),
+    )
+    assert mixed_up_cases(bench.engine, bench.clinic, WINDOW) == [(DAY, bench.case("1").id)]
+    assert not inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert bench.inbound().counts == Counts(found=1, updated=1)
+    case = bench.case("1")
+    assert (case.patient_species, case.metadata["mine"]) == (None, 1)
+    assert "consultation" not in case.metadata
+    assert mixed_up_cases(bench.engine, bench.clinic, WINDOW) == []
+    (event,) = bench.rows("SELECT changes FROM case_events ORDER BY seq DESC LIMIT 1")
+    assert event.changes == {"consultation": [content, None], "patient_species": ["Canine", None]}
+    before = bench.everything()
+    assert bench.inbound().counts == Counts(found=1, unchanged=1)
+    assert bench.everything() == before
+
+
+def test_a_retired_case_that_comes_back_for_another_patient(bench: Bench) -> None:
+    _of_rex(bench)
+    rexes = bench.vendor.delete("1")
+    bench.vendor.book("2", local(DAY, 11))
+    bench.inbound()
+    bench.reconcile()
+    assert bench.case("1").gone == "true"
+    bench.vendor.put(replace(rexes, patient=BELLA, consultation_id=None))
+    bench.inbound()
+    case = bench.case("1")
+    assert (case.gone, case.patient_species) == (None, None)
+    assert "consultation" not in case.metadata
+
+
+def test_a_slot_that_was_a_block_in_between(bench: Bench) -> None:
+    _of_rex(bench)
+    rexes = bench.vendor.appointments["1"]
+    bench.vendor.put(replace(rexes, kind=RecordKind.BLOCK, patient=Patient(), client=Client()))
+    bench.inbound()
+    bench.vendor.put(replace(rexes, patient=BELLA, consultation_id=None))
+    bench.inbound()
+    assert "consultation" not in bench.case("1").metadata
+    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+
+
+def test_a_visit_followed_to_another_day_is_looked_at_too(bench: Bench) -> None:
+    """What a look-up says is applied like a listing, and puts the same things right."""
+    _of_rex(bench)
+    bench.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,patient,id}', '\"x\"')"
+    )
+    bench.vendor.book("2", local(DAY, 11))
+    bench.vendor.move("1", local(WINDOW.end + timedelta(days=2), 9))
+    bench.in_run("run-2").reconcile()
+    assert "consultation" not in bench.case("1").metadata
+
+
+def test_a_word_that_is_given_a_meaning_reaches_the_cases_that_carry_it(bench: Bench) -> None:
+    for pims_id in "12":
+        bench.vendor.book(pims_id, local(DAY, 9), status="Waiting in car")
+    bench.inbound()
+    bench.run("UPDATE pims_appointments SET meant_status = NULL, meant_type = NULL")
+    before = bench.everything()
+    bench.inbound()
+    assert bench.everything() == before
+    learnt = DEFAULT_WORDS.adding({"Waiting in car": CaseStatus.ONGOING})
+    bench.context = replace(bench.context, words=learnt)
+    assert bench.inbound().counts == Counts(found=2, updated=2)
+    assert {bench.case(pims_id).status for pims_id in "12"} == {"ongoing"}
+    assert bench.events("1") == ["created", "status_changed"]
+    bench.run("UPDATE cases SET status = 'reviewed' WHERE pims_id = '1'")
+    before = bench.everything()
+    assert bench.inbound().counts == Counts(found=2, unchanged=2)
+    assert bench.everything() == before
+    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW, words=learnt).is_empty
