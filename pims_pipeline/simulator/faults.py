@@ -124,14 +124,15 @@ class FaultBook:
         """The faults this request meets; each of them has then struck once more.
 
         A request meets every delay, and then either one whole answer that is wrong, or
-        whatever is wrong with the listing's records.
+        whatever is wrong with the listing's records, oddly put or not.
         """
         met = [fault for fault in self.faults if fault.strikes(endpoint, company_id)]
         delays = [fault for fault in met if fault.kind in DELAYS]
         records = [fault for fault in met if fault.kind in RECORD_FAULTS]
-        answer = next((f for f in met if f.kind not in DELAYS | RECORD_FAULTS), None)
-        if answer is not None:
+        wrong = [f for f in met if f.kind not in DELAYS | RECORD_FAULTS | ODDITIES]
+        if wrong:
             records = []
+        answer = next((f for f in [*wrong, *met] if f in wrong or f.kind in ODDITIES), None)
         self._use([*delays, *records, *([answer] if answer else [])])
         return Struck(delays=delays, answer=answer, records=records)
 
