@@ -11,6 +11,8 @@ from pims_pipeline.domain.appointments import PimsAppointment, RecordKind, Snaps
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.oddities import FieldOddity
+from pims_pipeline.providers.idexx_neo.fields import MAX_ITEMS, MAX_WORDS_LENGTH
+from pims_pipeline.providers.idexx_neo.markup import MAX_TEXT, was_cut
 from pims_pipeline.providers.idexx_neo.parsing import (
     parse_consultation,
     parse_listing,
@@ -708,3 +710,27 @@ def test_a_consultation_of_another_date_is_another_occurrences() -> None:
     for written, is_own in dates.items():
         body = json.dumps({"consultation": {"id": 55, "date": written}})
         assert (parse_consultation(body, appointment=occurrence) is not None) is is_own
+
+
+def test_a_text_without_measure_is_cut_off_and_counted() -> None:
+    found = consultation(
+        {"status": "s" * 5_000_000, "notes": "n" * 5_000_000},
+        consultationLines=[{"productService": "p" * 9_000}] * 50_000,
+    )
+    assert len(found.status or "") == MAX_WORDS_LENGTH + 1
+    assert len(found.notes or "") < MAX_TEXT + 100
+    assert was_cut(found.notes)
+    assert len(found.treatments) == MAX_ITEMS
+    assert {each.path for each in found.oddities} == {
+        "consultation.consultation.status",
+        "consultation.consultation.notes",
+        "consultation.consultationLines",
+        "consultation.consultationLines[].productService",
+    }
+
+
+def test_a_name_without_measure_does_not_cost_its_appointment() -> None:
+    snapshot = listing(record(patient_name="n" * 1_000_000))
+    [appointment] = snapshot.appointments
+    assert appointment.patient.name == "n" * MAX_WORDS_LENGTH + "…"
+    assert [each.path for each in snapshot.oddities] == ["listing.patient_name"]

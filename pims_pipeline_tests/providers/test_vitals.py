@@ -131,7 +131,7 @@ def test_the_first_of_two_readings_counts_and_the_second_is_not_lost() -> None:
     assert reading == VitalsReading(Vitals(pulse_bpm=Vital(96, "96")), ("Heart rate: 120",))
 
 
-@pytest.mark.parametrize("nothing", [None, False, "", "  ", [], 0, 0.0, "0", "0.0 kg", "0 lb 0 oz"])
+@pytest.mark.parametrize("nothing", [None, False, "", "  ", 0, 0.0, "0", "0.0 kg", "0 lb 0 oz"])
 def test_what_measures_nothing_is_left_out(nothing: object) -> None:
     assert weight(nothing) == NOTHING
 
@@ -188,6 +188,8 @@ def test_no_group_is_no_vitals(group: object) -> None:
         (["x"], "vitalSignGroup[]"),
         ([{"name": [1], "value": 7}], "vitalSignGroup[].name"),
         ([{"name": "Mood", "value": {}}], "vitalSignGroup[].value"),
+        ([{"name": "Weight", "value": []}], "vitalSignGroup[].value"),
+        ({"weight": []}, "vitalSignGroup.weight"),
         ([{"name": "Weight", "value": True}], "vitalSignGroup[].value"),
         ([{"name": "Weight", "value": math.nan}], "vitalSignGroup[].value"),
         ({"weight": {"kg": 7}}, "vitalSignGroup.weight"),

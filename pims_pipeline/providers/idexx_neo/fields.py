@@ -18,6 +18,10 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.clinics import local_to_utc
 from pims_pipeline.domain.oddities import FieldOddity
 
+MAX_WORDS_LENGTH = 2_000
+"""Characters of a name, a status or another short text; what follows is cut off."""
+MAX_ITEMS = 1_000
+"""Entries of a list inside one record; what follows is left out."""
 MAX_IDENTITY_LENGTH = 128
 """Longer than any vendor's identity, and short enough for a database index."""
 
@@ -227,7 +231,18 @@ class Fields:
         return self.values.get(_camel(name)) if value is None else value
 
     def text(self, name: str) -> str | None:
-        """The words called ``name``; the number 0 is one of the vendor's ways to say "none"."""
+        """The short text called ``name``, cut off where it is not short, which is counted."""
+        text = self.words(name)
+        if text is None or len(text) <= MAX_WORDS_LENGTH:
+            return text
+        self.note(name, self.get(name))
+        return f"{text[:MAX_WORDS_LENGTH]}…"
+
+    def words(self, name: str) -> str | None:
+        """The text called ``name``, however long.
+
+        The number 0 is one of the vendor's ways to say "none".
+        """
         return self.lenient(name, lambda value, at: None if _is_zero(value) else as_text(value, at))
 
     def identity(self, name: str) -> str | None:
@@ -253,11 +268,17 @@ class Fields:
         return Fields(values or {}, f"{self.path}.{name}", self.odd)
 
     def items(self, name: str, *, alone: tuple[str, ...] = ()) -> list[object]:
-        """The list called ``name``; an object with one of the fields ``alone`` is one item."""
+        """The list called ``name``; an object with one of the fields ``alone`` is one item.
+
+        Of a list without measure only the beginning is given, and the list is counted.
+        """
         value = self.get(name)
         if isinstance(value, Mapping) and any(key in value for key in alone):
             return [value]
-        return self.lenient(name, as_sequence) or []
+        found = self.lenient(name, as_sequence) or []
+        if len(found) > MAX_ITEMS:
+            self.note(name, value)
+        return found[:MAX_ITEMS]
 
     def of_item(self, item: object, name: str) -> "Fields | None":
         """One item of the list called ``name`` as an object; None when it is none."""

@@ -35,8 +35,8 @@ from pims_pipeline.providers.idexx_neo.fields import (
     required,
 )
 from pims_pipeline.providers.idexx_neo.listing import VENDOR_SKEW, kind_of, sort_records
-from pims_pipeline.providers.idexx_neo.markup import plain_text
-from pims_pipeline.providers.idexx_neo.vitals import VitalsReading, read_vitals
+from pims_pipeline.providers.idexx_neo.markup import plain_text, was_cut
+from pims_pipeline.providers.idexx_neo.vitals import GROUP, VitalsReading, read_vitals
 from pims_pipeline.providers.port import ContractViolation
 
 _LIST_KEYS = ("appointments", "data", "events")
@@ -212,7 +212,11 @@ def _consultation(
 
 
 def _prose(fields: Fields, name: str) -> str | None:
-    return plain_text(fields.text(name) or "")
+    """The words of a field that may be long and may be markup; one that is cut off is counted."""
+    text = plain_text(fields.words(name) or "")
+    if was_cut(text):
+        fields.note(name, fields.get(name))
+    return text
 
 
 def _day(value: object, name: str, booked_on: date) -> date | None:
@@ -275,30 +279,10 @@ def _diagnoses(page: Fields) -> tuple[str, ...]:
 
 
 def _vitals(page: Fields) -> VitalsReading:
-    """The vital signs, without measurements whose shape cannot be read."""
-    name = "vitalSignGroup"
-    group = page.get(name)
-    try:
-        # An object may be a list with gaps, or have the names of vital signs.
-        items = [page.of_item(item, name) for item in as_sequence(group, name)]
-        group = [_readable_values(item) for item in items if item is not None]
-    except UnreadableField:
-        if isinstance(group, Mapping):
-            group = _readable_values(Fields(group, f"{page.path}.{name}", page.odd))
-    try:
-        return read_vitals(group)
-    except UnreadableField:
-        page.note(name, page.get(name))
-        return VitalsReading(None)
-
-
-def _readable_values(measurement: Fields) -> dict[str, object]:
-    """The fields of a measurement that hold words or numbers, or nothing."""
-    return {name: measurement.lenient(name, _simple) for name in measurement.values}
-
-
-def _simple(value: object, name: str) -> object:
-    return value if as_text(value, name) is not None else None
+    reading = read_vitals(page.get(GROUP))
+    for path, value in reading.oddities:
+        page.note(path, value)
+    return reading
 
 
 def _check_identity(value: object, expected: str | None, field: str) -> None:

@@ -128,7 +128,7 @@ def _is_list_with_gaps(group: Mapping[str, object]) -> bool:
 
 def _checked(value: object, path: str, oddities: list[tuple[str, object]]) -> object:
     """``value``; a shape that neither measures nor says "none" is noted."""
-    is_none = value is None or value is False or value == []
+    is_none = value is None or value is False
     if not is_none and not isinstance(value, str) and not is_number(value):
         oddities.append((path, value))
     return value
