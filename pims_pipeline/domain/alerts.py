@@ -38,8 +38,8 @@ class AlertKind(StrEnum):
     HOLD = "hold"
     DEAD_LETTER = "dead_letter"
     BAD_SCHEDULE = "bad_schedule"
-    TICKS_SKIPPED = "ticks_skipped"
     WRONG_CLOCK = "wrong_clock"
+    TICKS_SKIPPED = "ticks_skipped"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,17 +71,13 @@ class PhaseHistory:
     ends: Sequence[RunEnd]
 
 
-def lock_alerts(connection: Connection, *, wait: bool) -> bool:
-    """Keep other processes from working on alerts until the transaction ends.
+CLAIM_SECONDS = 120
+"""How long a process may take to send a message before another one sends it as well."""
 
-    Returns:
-        False if another one does and ``wait`` is False.
-    """
-    # Telling people takes its time; some hosts end transactions that idle so long.
-    connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-    function = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
-    taken = connection.scalar(text(f"SELECT {function}(:kind, 0)"), {"kind": ALERTS_LOCK})
-    return wait or bool(taken)
+
+def lock_alerts(connection: Connection) -> None:
+    """Keep other processes from opening and ending alerts until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": ALERTS_LOCK})
 
 
 def open_alerts(connection: Connection) -> list[AlertKey]:
@@ -151,13 +147,41 @@ def untold_alerts(connection: Connection, limit: int) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
+def claim_alerts(connection: Connection, claimed: Sequence[Alert]) -> bool:
+    """Keep other processes from sending what these alerts, all of them, have to tell.
+
+    The claim ends with ``mark_told`` or ``release_alerts``, or by itself after
+    ``CLAIM_SECONDS`` of the database's clock, so that no transaction is open meanwhile.
+
+    Returns:
+        False, and nothing is written, if another process has claimed one of them.
+    """
+    now = func.clock_timestamp()
+    ids = [alert.id for alert in claimed]
+    is_free = or_(alerts.c.claimed_until.is_(None), alerts.c.claimed_until <= now)
+    free = select(alerts.c.id).where(alerts.c.id.in_(ids), is_free)
+    mine = connection.scalars(free.with_for_update(skip_locked=True)).all()
+    if len(mine) != len(ids):
+        return False
+    until = now + func.make_interval(0, 0, 0, 0, 0, 0, CLAIM_SECONDS)
+    connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(claimed_until=until))
+    return True
+
+
+def release_alerts(connection: Connection, claimed: Sequence[Alert]) -> None:
+    """Let other processes send what these alerts have to tell."""
+    ids = [alert.id for alert in claimed]
+    connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(claimed_until=None))
+
+
 def mark_told(connection: Connection, told: Sequence[Alert], now: datetime) -> None:
-    """Record that people were told what these alerts, as given, had to tell."""
+    """Record that people were told what these alerts, as given, had to tell; ends the claim."""
     started = [alert.id for alert in told if alert.opening_sent_at is None]
     ended = [alert.id for alert in told if alert.ended_at is not None]
     for ids, column in ((started, "opening_sent_at"), (ended, "ending_sent_at")):
         if ids:
             connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values({column: now}))
+    release_alerts(connection, told)
 
 
 def _alert(row: Row[Any]) -> Alert:

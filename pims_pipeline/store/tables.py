@@ -487,6 +487,8 @@ alerts = Table(
     # When people were told; until then the alert waits to be sent.
     _moment("opening_sent_at", nullable=True),
     _moment("ending_sent_at", nullable=True),
+    # Until when a process has to send it, by the database's clock.
+    _moment("claimed_until", nullable=True),
     _one_of("kind", AlertKind),
     CheckConstraint("ended_at >= opened_at", name="ended_at"),
     Index(

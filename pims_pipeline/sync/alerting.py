@@ -1,10 +1,10 @@
 """Alerts kept in step with how the clinics stand, and people kept in step with the alerts.
 
 Two steps, each of which may be cut off anywhere: ``evaluate`` writes in one transaction which
-alerts are open, ``deliver`` tells people what they have not been told. An alert is marked as
-told after a notifier has taken the message, in a transaction that began before: cut off in
-between, it is told twice, never not at all. What cannot be told waits in the database, in
-order. What an alert is stands in ``domain/alerts.py``.
+alerts are open, ``deliver`` sends people what they have not been sent. Alerts are claimed before
+their message is sent, and marked after a notifier has taken it: cut off in between, it is sent
+twice, never not at all. No transaction is open while a message is on its way. What cannot be
+sent waits in the database, in order. What an alert is stands in ``domain/alerts.py``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +30,7 @@ from pims_pipeline.store.alerts import (
     Alert,
     PhaseHistory,
     begin_alerts,
+    claim_alerts,
     credential_troubles,
     dead_letters,
     end_alerts,
@@ -37,6 +38,7 @@ from pims_pipeline.store.alerts import (
     mark_told,
     open_alerts,
     phase_histories,
+    release_alerts,
     untold_alerts,
     waiting_holds,
 )
@@ -47,8 +49,6 @@ from pims_pipeline.sync.context import utc_now
 from pims_pipeline.sync.lateness import punctuality
 
 _AT_A_TIME = 500
-_LOCK_SECONDS = 60.0
-"""Another process may be sending a message, which takes its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +96,8 @@ def evaluate(
     far; ``now`` must be the database's then.
     """
     max_attempts = (policy or EnrichmentPolicy()).max_attempts
-    with transaction(engine, lock_seconds=_LOCK_SECONDS) as connection:
-        lock_alerts(connection, wait=True)
+    with transaction(engine) as connection:
+        lock_alerts(connection)
         found = clinic_facts(connection, now, max_attempts=max_attempts)
         clinics = [replace(facts, clock_ahead=clock_ahead) for facts in found]
         conditions = [condition for facts in clinics for condition in conditions_of(facts, now)]
@@ -131,18 +131,20 @@ def deliver(
 def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetime]) -> bool:
     """Have the next message taken; False when there is none, or it is another process's.
 
-    The transaction keeps others from sending the same message meanwhile.
-
     Raises:
         NotTold: If it was not taken.
     """
     with transaction(engine) as connection:
-        if not lock_alerts(connection, wait=False):
-            return False
         alerts = _next_together(untold_alerts(connection, _AT_A_TIME))
-        if not alerts:
+        if not alerts or not claim_alerts(connection, alerts):
             return False
+    try:
         alerting.notifier.tell(message_of(alerts, alerting.dagster_pages))
+    except NotTold:
+        with transaction(engine) as connection:
+            release_alerts(connection, alerts)
+        raise
+    with transaction(engine) as connection:
         mark_told(connection, alerts, clock())
     return True
 

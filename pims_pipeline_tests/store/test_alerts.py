@@ -14,13 +14,14 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
 from pims_pipeline.store.alerts import (
     Alert,
     begin_alerts,
+    claim_alerts,
     credential_troubles,
     dead_letters,
     end_alerts,
-    lock_alerts,
     mark_told,
     open_alerts,
     phase_histories,
+    release_alerts,
     untold_alerts,
     waiting_holds,
 )
@@ -189,13 +190,29 @@ def test_what_began_at_one_moment_comes_by_kind_and_phase(
     ]
 
 
-def test_one_process_at_a_time_works_on_alerts(engine: Engine) -> None:
-    with transaction(engine) as one:
-        assert lock_alerts(one, wait=True)
-        with transaction(engine) as another:
-            assert not lock_alerts(another, wait=False)
-    with transaction(engine) as another:
-        assert lock_alerts(another, wait=False)
+def test_an_alert_is_claimed_by_one_process_until_it_is_told_released_or_too_late(
+    engine: Engine, clinic: Clinic, other: Clinic
+) -> None:
+    begin(engine, overdue(clinic), overdue(other))
+    both = untold(engine)
+
+    def claim(*wanted: Alert) -> bool:
+        with transaction(engine) as connection:
+            return claim_alerts(connection, wanted)
+
+    assert claim(both[0])
+    assert not claim(*both)
+    assert not claim(both[0])
+    assert claim(both[1])
+    with transaction(engine) as connection:
+        release_alerts(connection, both)
+    assert claim(*both)
+    with transaction(engine) as connection:
+        connection.execute(text("UPDATE alerts SET claimed_until = clock_timestamp()"))
+    assert claim(*both)
+    tell(engine, *both)
+    with transaction(engine) as connection:
+        assert connection.scalar(text("SELECT count(claimed_until) FROM alerts")) == 0
 
 
 class Runs:

@@ -300,6 +300,8 @@ def test_a_process_that_dies_right_after_telling_tells_again(watch: Watch) -> No
     dying = Watch(watch.bench, Dying())
     with pytest.raises(Killed):
         dying.look()
+    assert watch.look() == Delivery(messages=0)
+    watch.bench.run("UPDATE alerts SET claimed_until = clock_timestamp()")
     watch.look()
 
     assert dying.recorder.taken == watch.recorder.taken
