@@ -24,8 +24,6 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.world import FULL, SCRIBBLES, House, World, simulated
 
@@ -238,9 +236,7 @@ class ClinicLife(RuleBasedStateMachine):
         if yes:
             self.world.approve(hold.id, DateRange(hold.window_start, hold.window_end))
         else:
-            with transaction(self.house.engine) as connection:
-                now = self.house.clock()
-                reject(connection, waiting_hold(connection, hold.id), decided_by="Sam", now=now)
+            self.world.reject(hold.id)
         oracle.check(self.world)
 
     @rule(by=st.sampled_from([timedelta(minutes=7), timedelta(minutes=35), timedelta(days=1)]))

@@ -20,7 +20,6 @@ from uuid import UUID
 
 import httpx2
 from sqlalchemy import Engine, Row, event, text
-from sqlalchemy.exc import OperationalError
 
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.cases import CaseStatus
@@ -36,6 +35,8 @@ from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import reject, waiting_hold
+from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases
@@ -239,6 +240,7 @@ class World:
     wide: DateRange
     history: dict[str, list[Truth]] = field(default_factory=dict)
     edits: list[PeoplesEdit] = field(default_factory=list)
+    rejections: list[tuple[datetime, frozenset[UUID]]] = field(default_factory=list)
     scribbles: list[Scribble] = field(default_factory=list)
     foreign: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     known_gone: dict[str, datetime] = field(default_factory=dict)
@@ -508,11 +510,10 @@ class World:
     def _people(self, statement: str, **parameters: object) -> Row[Any] | None:
         striking, self.house.on_statement = self.house.on_statement, None
         try:
-            with transaction(self.house.engine) as connection:
-                connection.execute(text("SET LOCAL lock_timeout = '20ms'"))
+            with transaction(self.house.engine, lock_seconds=0.02) as connection:
                 given = {"clinic_id": self.clinic.id, **parameters}
                 return connection.execute(text(statement), given).one_or_none()
-        except OperationalError:
+        except LockTimeout:
             return None  # a sync has locked the case, and is waiting for us in this thread
         finally:
             self.house.on_statement = striking
@@ -530,6 +531,27 @@ class World:
             "FROM cases WHERE clinic_id = :clinic_id ORDER BY id"
         )
         return {str(row.pims_id): row for row in rows}
+
+    def reject(self, hold_id: UUID) -> None:
+        """People decide that a hold's cases stay."""
+        with transaction(self.house.engine) as connection:
+            hold, now = waiting_hold(connection, hold_id), self.house.clock()
+            reject(connection, hold, decided_by="Sam", now=now)
+        self.rejections.append((now, hold.case_ids))
+
+    def kept(self) -> set[str]:
+        """The visits of cases that people decided to keep, and that no listing has held since."""
+        seen = self.rows(
+            "SELECT c.id, c.pims_id, a.last_seen_at FROM cases AS c "
+            "JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id) "
+            "WHERE c.clinic_id = :clinic_id"
+        )
+        return {
+            row.pims_id
+            for row in seen
+            for decided_at, case_ids in self.rejections
+            if row.id in case_ids and row.last_seen_at <= decided_at
+        }
 
     def holds(self) -> list[Row[Any]]:
         """The holds that wait, oldest first."""
