@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
@@ -10,6 +9,8 @@ from sqlalchemy import Engine
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
 
 SetClock = Callable[[timedelta], None]
+
+NOBODYS_ID = "0b6f4bd2-3f5c-5c27-9d6e-6f0f6f1f2a10"
 
 
 @pytest.fixture
@@ -28,9 +29,9 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
     [
         ("sync", "full", "--clinic=riverbend"),
         ("sync", "inbound", "--clinic=riverbend", "--json"),
-        ("holds", "approve", str(uuid4())),
-        ("holds", "reject", str(uuid4())),
-        ("failures", "retry", str(uuid4())),
+        ("holds", "approve", NOBODYS_ID),
+        ("holds", "reject", NOBODYS_ID),
+        ("failures", "retry", NOBODYS_ID),
         ("keys", "create", "riverbend", "--name=a client", "--expires=30d"),
     ],
     ids=" ".join,
