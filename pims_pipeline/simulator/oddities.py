@@ -95,7 +95,7 @@ def _odd_page(page: dict[str, Json]) -> Json:
         "consultation": (consultation | own) if isinstance(consultation, dict) else consultation,
         "client": [],
         "consultationLines": {"0": {"productService": "Exam", "quantity": {}}, "2": "Meloxicam"},
-        "vitalSignGroup": "",
+        "vitalSignGroup": "none taken",
         "diagnoses": {"1": [], "4": {"name": "Otitis", "code": []}},
     }
     return page | odd

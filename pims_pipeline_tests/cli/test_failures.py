@@ -126,7 +126,8 @@ def test_a_dead_failure_can_be_tried_again_and_says_how_it_failed(
 def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
     pims: Pims, ready: str, control: SimulatorControl
 ) -> None:
-    control.add_fault("record_without_start", endpoint="listing", times=2)
+    # The login's first question, the sync's listing, and the first retry's.
+    control.add_fault("record_without_start", endpoint="listing", times=3)
     pims("sync", "inbound", "--clinic", ready)
     [failure] = listed(pims)
     assert (failure["phase"], failure["businessDate"], failure["status"]) == (

@@ -714,8 +714,8 @@ def test_a_consultation_of_another_date_is_another_occurrences() -> None:
 
 def test_a_text_without_measure_is_cut_off_and_counted() -> None:
     found = consultation(
-        {"status": "s" * 5_000_000, "notes": "n" * 5_000_000},
-        consultationLines=[{"productService": "p" * 9_000}] * 50_000,
+        {"status": "s" * 1_000_000, "notes": "n" * 1_000_000},
+        consultationLines=[{"productService": "p" * 3_000}] * 1_500,
     )
     assert len(found.status or "") == MAX_WORDS_LENGTH + 1
     assert len(found.notes or "") < MAX_TEXT + 100
