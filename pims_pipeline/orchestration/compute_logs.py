@@ -88,7 +88,7 @@ def _show(path: str, shown: int, done: threading.Event) -> None:
     The descriptor is closed here alone: a number that is in use again must get none of it.
     """
     with (
-        open(shown, "wb", buffering=0),  # noqa: PTH123 - a descriptor is closed
+        open(shown, "wb", buffering=0),
         open(path, "rb", buffering=0) as file,  # noqa: PTH123 - read as it grows
     ):
         is_whole = False
