@@ -32,8 +32,8 @@ from pims_pipeline.domain.errors import Explained
 from pims_pipeline.providers.bounded_http import (
     RequestTimedOut,
     ResponseTooLarge,
+    open_client,
     send,
-    watch_network,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.results import SyncScope
@@ -206,12 +206,11 @@ class DagsterClient:
                 password, which are never shown.
         """
         self._url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
-        self._http = httpx2.Client(
+        self._http = open_client(
             timeout=httpx2.Timeout(_ASK_SECONDS, connect=_CONNECT_SECONDS),
             # Proxies of the environment do not concern a server on this machine.
             trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
         )
-        watch_network(self._http)
 
     def __enter__(self) -> Self:
         return self

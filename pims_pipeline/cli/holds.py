@@ -114,7 +114,7 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
         empty="No deletions are held." if everything else "No deletions wait for a person.",
     )
     for each in in_force:
-        click.echo(
+        say(
             f"Rejected and in force: hold {each.id} of {each.clinic_slug}, {each.window}, "
             f"keeps {len(each.stay)} cases"
         )
@@ -222,7 +222,7 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
     if as_json:
         print_json(_document(hold, states))
     else:
-        click.echo(
+        say(
             f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
             "while their appointments are missing"
         )

@@ -1,6 +1,6 @@
-"""How commands that start things take Ctrl-C and SIGTERM, so that all of it is stopped.
+"""How commands take Ctrl-C, SIGTERM and a terminal that closes: all they started is stopped.
 
-Both mean the same to them. For a process's main thread only.
+All three mean the same to them. For a process's main thread only.
 """
 
 import signal
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, Ctrl-C and SIGTERM raise ``KeyboardInterrupt``."""
+    """Within, each of the three raises ``KeyboardInterrupt``."""
     before = {number: signal.getsignal(number) for number in _NUMBERS}
     for number, handler in before.items():
-        # A shell makes its background jobs ignore Ctrl-C; that stands.
+        # A shell makes its background jobs ignore Ctrl-C, and nohup SIGHUP; that stands.
         if handler is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     try:
@@ -53,7 +53,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def undisturbed_end() -> Iterator[None]:
-    """After the block, Ctrl-C and SIGTERM are ignored until the end of ``interruptible``.
+    """After the block, all three are ignored until the end of ``interruptible``.
 
     An impatient second one must not leave half of what was started running.
     """

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rich.table import Table
 
-from pims_pipeline.cli.terminal import results_console, say
+from pims_pipeline.cli.terminal import results_console, say, written_out
 from pims_pipeline.observability.printable import printable
 
 
@@ -19,7 +19,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
     if not table.row_count:
         say(empty, err=True)
         return
-    results_console().print(table)
+    with written_out():
+        results_console().print(table)
 
 
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-from pims_pipeline.cli.interrupts import uninterrupted
+from pims_pipeline.cli.interrupts import interruptible, uninterrupted
 from pims_pipeline.composition import database_url, open_engine, open_vault, set_up_logging
 from pims_pipeline.local_trust.private_files import close_to_others, keep_files_private
 from pims_pipeline.settings import Settings, load_settings
@@ -41,7 +41,9 @@ class Command(click.Command):
         close_to_others(settings.home)
         set_up_logging(settings)
         ctx.obj = settings
-        return super().invoke(ctx)
+        # Whatever a command has started ends with it: a browser, the embedded database.
+        with interruptible():
+            return super().invoke(ctx)
 
 
 class Group(click.Group):
@@ -94,7 +96,9 @@ def own_database(settings: Settings) -> Iterator[str]:
         yield url
     finally:
         if settings.database_url is None:
-            stop_embedded(settings.home)
+            # Nor would one in the middle of stopping it.
+            with uninterrupted():
+                stop_embedded(settings.home)
 
 
 def dagster_storage(store: Store) -> str:

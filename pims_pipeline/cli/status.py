@@ -16,7 +16,7 @@ from pims_pipeline.cli.interrupts import interruptible
 from pims_pipeline.cli.options import examples, json_option
 from pims_pipeline.cli.output import age, print_table, table_of
 from pims_pipeline.cli.runtime import Command, open_store
-from pims_pipeline.cli.terminal import print_json, results_console
+from pims_pipeline.cli.terminal import print_json, results_console, say
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus, SyncType
 from pims_pipeline.settings import Settings
@@ -74,7 +74,7 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
 
         clock = read_clock(store.engine)
         if clock.is_wrong:
-            click.echo(f"Warning: no sync starts here: {clock.problem}", err=True)
+            say(f"Warning: no sync starts here: {clock.problem}", err=True)
         if seconds is not None:
             _watch(look, seconds)
             return

@@ -10,12 +10,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from pims_pipeline.cli.errors import Misused
+from pims_pipeline.cli.errors import Misused, Refused
 from pims_pipeline.observability.printable import is_steering, printable
 
 if TYPE_CHECKING:
@@ -33,11 +34,52 @@ _BYTE_ORDER_MARKS = {
 }
 
 
+_STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+
+
+def _fill_place(number: int) -> None:
+    """Give the system's null device a descriptor's number, unless it is in use after all."""
+    try:
+        os.fstat(number)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        if nowhere != number:
+            os.dup2(nowhere, number)
+            os.close(nowhere)
+
+
+@contextmanager
+def written_out() -> Iterator[None]:
+    """Within, standard output is written.
+
+    Raises:
+        Refused: If it takes nothing, as on a full disk. A reader that is gone is click's.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        problem = f"standard output cannot be written ({reason}); what was to be shown is lost"
+        # Or the interpreter tries it again at its end, and complains in its own words.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    else:
+        return
+    raise Refused(problem)
+
+
 def prepare_streams() -> None:
     """Let standard output and error take any text, whatever their encoding.
 
-    What an encoding lacks is written plainly ("->" for an arrow) or as an escape.
+    What an encoding lacks is written plainly ("->" for an arrow) or as an escape. A stream that
+    whoever started this process closed is nowhere: what is opened later must not take its place.
     """
+    for number, (name, mode) in enumerate(_STREAMS):
+        if getattr(sys, name) is None:
+            _fill_place(number)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - a descriptor, kept for good
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -65,8 +107,9 @@ def say(text: str = "", *, err: bool = False) -> None:
     """
     # Not click.echo: it writes UTF-8 into a pipe that is ASCII.
     stream = sys.stderr if err else sys.stdout
-    stream.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
-    stream.flush()
+    with nullcontext() if err else written_out():
+        stream.write("\n".join(printable(line) for line in text.split("\n")) + "\n")
+        stream.flush()
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -76,9 +119,10 @@ def print_json(document: Mapping[str, Any]) -> None:
     JSON to any program. Characters that steer a terminal are written as escapes.
     """
     written = json.dumps(document, ensure_ascii=not _is_utf8(sys.stdout), indent=2)
-    sys.stdout.flush()
-    sys.stdout.buffer.write(f"{_STEERING.sub(_json_escape, written)}\n".encode())
-    sys.stdout.buffer.flush()
+    with written_out():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(f"{_STEERING.sub(_json_escape, written)}\n".encode())
+        sys.stdout.buffer.flush()
 
 
 # Everything outside ASCII's printable characters and line breaks is looked at one by one.

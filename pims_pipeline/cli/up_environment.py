@@ -46,6 +46,8 @@ ALLOWED_SECRETS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "ENCRYPTION_KEY",
                 "ENCRYPTION_KEYS_RETIRED",
                 "SLACK_BOT_TOKEN",
+                # Sensors run in the code server; the daemon only asks it to run them.
+                "PIMS_HEARTBEAT_URL",
                 "AXIOM_TOKEN",
             }
         ),

@@ -26,6 +26,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster._utils import ensure_file, touch_file
 
 _INTERVAL_SECONDS = 0.2
+_FAREWELL_SECONDS = 5.0
 _CHUNK_BYTES = 64 * 1024
 _DIRECTORY = "storage"
 
@@ -71,19 +72,25 @@ def _kept_and_shown(stream: TextIO, path: str) -> Iterator[None]:
     done = threading.Event()
     thread = threading.Thread(target=_show, args=(path, shown, done), name="run-output")
     thread.daemon = True
-    with open(shown, "wb", buffering=0, closefd=True):  # noqa: PTH123 - a descriptor is closed
-        thread.start()
-        try:
-            with redirect_to_file(stream, path):
-                yield
-        finally:
-            done.set()
-            thread.join()
+    thread.start()
+    try:
+        with redirect_to_file(stream, path):
+            yield
+    finally:
+        done.set()
+        # A pipe that nobody reads takes nothing more. The file has it all.
+        thread.join(_FAREWELL_SECONDS)
 
 
 def _show(path: str, shown: int, done: threading.Event) -> None:
-    """Write the file on to the descriptor while it grows, until told that it is whole."""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - read as it grows
+    """Write the file on to the descriptor while it grows, until told that it is whole.
+
+    The descriptor is closed here alone: a number that is in use again must get none of it.
+    """
+    with (
+        open(shown, "wb", buffering=0),
+        open(path, "rb", buffering=0) as file,  # noqa: PTH123 - read as it grows
+    ):
         is_whole = False
         while True:
             while chunk := file.read(_CHUNK_BYTES):

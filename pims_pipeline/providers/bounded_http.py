@@ -21,6 +21,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from pims_pipeline.providers.port import PimsError
 from pims_pipeline.providers.stop_signal import LOOK_SECONDS, StopSignal
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -80,6 +81,35 @@ def _requesting(stop: StopSignal, seconds: float) -> Iterator[_Request]:
         yield request
     finally:
         _current.request = None
+
+
+class ProxyUnusable(PimsError):
+    """The environment names a proxy that requests cannot go through: the set-up is at fault."""
+
+
+def open_client(**options: Any) -> httpx2.Client:
+    """A client whose connections obey ``send``.
+
+    Args:
+        options: Those of ``httpx2.Client``.
+
+    Raises:
+        ProxyUnusable: If a proxy that the environment names cannot be used.
+    """
+    timeout = options.pop("timeout")
+    try:
+        client = httpx2.Client(timeout=timeout, **options)
+    except (ImportError, ValueError, httpx2.InvalidURL):
+        # The address is not repeated: it may hold a password.
+        client = None
+    if client is None:
+        raise ProxyUnusable(
+            "the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used: it must be "
+            "an address such as http://proxy.example:3128, in whose user and password every "
+            "character but letters, digits, - . _ ~ is percent-encoded; SOCKS is not supported"
+        )
+    watch_network(client)
+    return client
 
 
 def watch_network(client: httpx2.Client) -> None:

@@ -9,6 +9,9 @@ from threading import Lock
 
 import psycopg
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from pims_pipeline.store.database import DatabaseUnavailable
 
 _CANCEL_SECONDS = 1.0
 """For each connection; the statement's own limits hold for one that cannot be reached."""
@@ -47,3 +50,18 @@ def cancellable(engine: Engine) -> Iterator[Callable[[], None]]:
     finally:
         event.remove(engine, "checkout", note)
         event.remove(engine, "checkin", forget)
+
+
+def past_cancel(work: Callable[[], None]) -> None:
+    """Do ``work``, and once more if the end of statements under way met its own.
+
+    Args:
+        work: Whole transactions.
+
+    Raises:
+        DBAPIError, DatabaseUnavailable: If the second time fails too.
+    """
+    try:
+        work()
+    except (DBAPIError, DatabaseUnavailable):
+        work()

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
@@ -32,7 +31,8 @@ from pims_pipeline.store.audits import (
     record_progress,
     start_audit,
 )
-from pims_pipeline.store.database import DatabaseUnavailable, lock_clinic, transaction
+from pims_pipeline.store.cancelling import past_cancel
+from pims_pipeline.store.database import lock_clinic, transaction
 from pims_pipeline.store.leases import check_run_lease, lease_lost
 from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.store.moments import note_repair
@@ -196,11 +196,8 @@ def _fail(phase: Phase, error: Exception) -> None:
 
 def _interrupt(phase: Phase) -> None:
     log.warning("phase_stopped")
-    try:
-        _mark_interrupted(phase)
-    except (DBAPIError, DatabaseUnavailable):
-        # The stop ends statements under way, and may have met this one.
-        _mark_interrupted(phase)
+    # The stop ends statements under way, and may meet this one.
+    past_cancel(lambda: _mark_interrupted(phase))
 
 
 def _mark_interrupted(phase: Phase) -> None:

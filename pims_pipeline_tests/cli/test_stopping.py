@@ -4,7 +4,9 @@ The limits that would end the wait by themselves are an hour and more.
 """
 
 import signal
+import tempfile
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy import Engine, select, text
@@ -39,8 +41,16 @@ def logged_in(ready: str, engine: Engine, simulator: SimulatorServer) -> str:
 
 @pytest.mark.parametrize(
     ("number", "kind"),
-    [(signal.SIGINT, "drip"), (signal.SIGTERM, "rate_limited")],
-    ids=["Ctrl-C in a response that drips", "SIGTERM in a wait that the vendor asked for"],
+    [
+        (signal.SIGINT, "drip"),
+        (signal.SIGTERM, "rate_limited"),
+        (signal.SIGHUP, "hang"),
+    ],
+    ids=[
+        "Ctrl-C in a response that drips",
+        "SIGTERM in a wait that the vendor asked for",
+        "a terminal that closes while nothing comes",
+    ],
 )
 def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
     logged_in: str,
@@ -104,3 +114,40 @@ def test_a_stopped_sync_ends_in_the_middle_of_a_login(
     with transaction(engine) as connection:
         audits = connection.scalars(select(case_sync_audits.c.status)).all()
     assert audits == [AuditStatus.INTERRUPTED]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "number"),
+    [("login", signal.SIGTERM), ("login", signal.SIGHUP), ("listing", signal.SIGINT)],
+    ids=[
+        "SIGTERM at the login page",
+        "a terminal that closes at the login page",
+        "Ctrl-C at the first question",
+    ],
+)
+def test_a_stopped_check_of_credentials_ends_wherever_the_login_waits(
+    ready: str,
+    database_url: str,
+    control: SimulatorControl,
+    tmp_path: Path,
+    *,
+    endpoint: Literal["login", "listing"],
+    number: signal.Signals,
+) -> None:
+    control.add_fault("drip", endpoint=endpoint, times=None)
+    name = {"login": "login_page", "listing": "listing"}[endpoint]
+    before = control.stats().requests.get(name, 0)
+    address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
+    words = ("credentials", "check", ready)
+    with (
+        # A browser's sockets have short paths, and pytest's own are long.
+        tempfile.TemporaryDirectory(prefix="s-") as scratch,
+        started(tmp_path / "home", *words, TMPDIR=scratch, **address, **PATIENT) as process,
+    ):
+        until(lambda: control.stats().requests.get(name, 0) > before, process)
+        status, _, err, alive = interrupted(process, number)
+        left = list(Path(scratch).iterdir())
+
+    assert (status, alive) == (1, [])
+    assert err.splitlines()[-1] == "Aborted!"
+    assert left == []

@@ -1,10 +1,14 @@
 """What reaches a terminal, a pipe, and the store from either."""
 
 import ast
+import errno
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
+from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.terminal import prepare_streams, print_json, say
 from pims_pipeline.observability.printable import is_steering, printable
@@ -72,6 +77,60 @@ def test_json_is_the_same_document_in_any_pipe(pipe: Pipe) -> None:
     written = pipe.bytes_of(lambda: print_json({"name": NAME}))
     assert json.loads(written) == {"name": NAME}
     assert not any(is_steering(each) for each in written.decode() if each != "\n")
+
+
+class FullDisk(io.RawIOBase):
+    """Takes nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: say("text"),
+        lambda: print_json({"a": 1}),
+        lambda: print_table(["Patient"], [["Rex"]], empty="nothing"),
+    ],
+    ids=["a line", "a document", "a table"],
+)
+def test_output_that_cannot_be_written_is_named(write: Callable[[], None]) -> None:
+    full = FullDisk()
+    stream = io.TextIOWrapper(io.BufferedWriter(full), encoding="utf-8")
+    try:
+        with redirect_stdout(stream), pytest.raises(Refused, match=r"output .*\(no space left"):
+            write()
+    finally:
+        # What is kept back would be tried again when the stream is closed.
+        with suppress(OSError):
+            stream.close()
+
+
+WITHOUT_STREAMS = """
+import os, sys
+from pims_pipeline.cli.terminal import prepare_streams, say
+for number in (0, 1, 2):
+    os.close(number)
+sys.stdin = sys.stdout = sys.stderr = None
+prepare_streams()
+with open(sys.argv[1], "w") as kept:
+    say("lost")
+    say("lost too", err=True)
+    print(sys.stdin.read(), file=sys.stdout)
+    kept.write(f"number {kept.fileno()}")
+"""
+
+
+def test_streams_that_were_closed_are_nowhere_and_no_file_takes_their_place(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    words = [sys.executable, "-c", WITHOUT_STREAMS, str(kept)]
+    done = subprocess.run(words, check=False, timeout=60)  # noqa: S603 - our own script
+    assert done.returncode == 0
+    assert kept.read_text() == "number 3"
 
 
 @given(st.text(st.characters()))

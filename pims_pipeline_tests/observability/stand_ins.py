@@ -52,10 +52,20 @@ class StandIn:
             self.changed.notify_all()
             return answer
 
-    def wait_for(self, number: int) -> None:
+    def wait_for(self, number: int, seconds: float = 20) -> None:
         """Wait until it has been asked so many times."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.asked) >= number, timeout=20)
+            assert self.changed.wait_for(lambda: len(self.asked) >= number, timeout=seconds)
+
+
+@dataclass
+class Watcher(StandIn):
+    """A service that raises the alarm when it is not called."""
+
+    token: str = ""
+
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:  # noqa: ARG002 - the base's signature
+        return Answer(200, "OK")
 
 
 @dataclass

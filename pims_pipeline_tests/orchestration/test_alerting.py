@@ -1,6 +1,5 @@
 """The sensor of alerts: what its tick says, when it fails, and when it leaves people alone."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,8 +17,14 @@ from pims_pipeline.orchestration.resources import Rules, Sources
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.sync.alert_messages import CHECKS
 from pims_pipeline.sync.alerting import Alerting
-from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, StandIn, serving
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Watcher, serving
 from pims_pipeline_tests.orchestration.conftest import START, House, days
+from pims_pipeline_tests.providers.stalling_server import (
+    Manner,
+    dripping_headers,
+    endless_body,
+    stalling_server,
+)
 
 
 @dataclass
@@ -142,19 +147,11 @@ def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(house: House, senso
     assert sensor.recorder.titles == ["overdue, inbound: alder", "human_needed: 3 clinics"]
 
 
-@dataclass
-class Watcher(StandIn):
-    """A service that raises the alarm when it is not called."""
-
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:  # noqa: ARG002 - the base's signature
-        return Answer(200, "OK")
-
-
 def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
     house: House, sensor: Sensor
 ) -> None:
     grow_overdue(house)
-    with serving(watcher := Watcher(token="")):
+    with serving(watcher := Watcher()):
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
         sensor.recorder.trouble = NotTold("Slack did not take the message (invalid_auth)")
         with pytest.raises(AlertsNotTold):
@@ -172,13 +169,26 @@ def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
 def test_a_heartbeat_that_fails_stops_no_alert_and_shows_no_address(
     sensor: Sensor, fault: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with serving(watcher := Watcher(token="")):
+    with serving(watcher := Watcher()):
         watcher.faults.append(fault)
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
         said = sensor.tick()
     assert said.endswith("the heartbeat address could not be called")
     assert "heartbeat_failed" in caplog.text
     assert "0123" not in said + caplog.text + repr(sensor.heartbeat)
+
+
+@pytest.mark.parametrize("manner", [dripping_headers, endless_body], ids=lambda each: each.__name__)
+def test_a_heartbeat_s_response_that_never_ends_holds_no_look_up(
+    sensor: Sensor, manner: Manner
+) -> None:
+    with stalling_server(manner) as server:
+        sensor.heartbeat = Heartbeat(f"{server.base_url}/ping/0123", total_seconds=1)
+        said = sensor.tick()
+
+    # Headers are an answer; what follows them is not waited for.
+    failed = said.endswith("the heartbeat address could not be called")
+    assert failed is (manner is dripping_headers)
 
 
 def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(house: House, sensor: Sensor) -> None:

@@ -8,6 +8,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 import pytest
 import yaml  # type: ignore[import-untyped]  # it carries no types
 
+from pims_pipeline.orchestration import compute_logs
 from pims_pipeline.orchestration.compute_logs import InProcessComputeLogManager
 from pims_pipeline.orchestration.instance import dagster_home
 
@@ -58,3 +59,18 @@ def test_a_run_that_fails_leaves_the_streams_as_they_were(
 
     assert capfd.readouterr().out == "before the fault\nafter it\n"
     assert not manager.is_capture_complete(KEY)
+
+
+def test_output_that_nobody_reads_keeps_no_run_from_ending(
+    manager: InProcessComputeLogManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compute_logs, "_FAREWELL_SECONDS", 0.1)
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as unread:
+        monkeypatch.setattr(sys, "stdout", unread)
+        with manager.capture_logs(KEY):
+            os.write(unread.fileno(), LONG.encode())
+    # Lets go of the thread that still waits for a reader.
+    os.close(reading)
+
+    assert manager.get_log_data(KEY).stdout == LONG.encode()

@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 Cookies = tuple[SessionCookie, ...]
 
 
-def has_session_cookie(cookies: Cookies) -> bool:
+def has_session_cookie(cookies: Cookies, _: float) -> bool:
     """Whether one of the cookies is named like a session; for vendors that answer nothing."""
     return any(cookie.proves_login for cookie in cookies)
 

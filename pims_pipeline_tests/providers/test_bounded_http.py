@@ -5,6 +5,7 @@ import ipaddress
 import socket
 import ssl
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -211,6 +212,21 @@ def test_connections_through_a_proxy_obey_the_limits_too(monkeypatch: pytest.Mon
         ):
             fetch(client)
         assert server.met.is_set()
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://ana:hunter2@proxy.example:1080", "ftp://ana:hunter2@h", "http://a:hunter2"]
+)
+def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_and_not_shown(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with (
+        pytest.raises(bounded_http.ProxyUnusable, match="ALL_PROXY") as raised,
+        client_of("http://vendor.example.test", request_timeout=0.3),
+    ):
+        pass
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
 @contextmanager

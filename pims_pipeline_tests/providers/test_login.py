@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.providers.idexx_neo.chromium import (
     BrowserUnavailable,
     browser_page,
@@ -31,12 +33,15 @@ from pims_pipeline.providers.idexx_neo.chromium import (
 )
 from pims_pipeline.providers.idexx_neo.environment import browser_environment
 from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
     HumanNeeded,
+    SessionExpired,
     TransientError,
 )
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.conftest import CLINIC, CREDENTIALS
@@ -274,7 +279,7 @@ def test_a_session_that_answers_counts_whatever_the_page_still_shows(
     """The form stays, and the cookie has any name; an error beside it is of something else."""
     stays = BESIDE.format(SEND.format("document.cookie = 'x=1; path=/'"))
     server.answers = [form(stays), Answer(200)]
-    cookies = browser.visit(server.base_url, accepts=bool)
+    cookies = browser.visit(server.base_url, accepts=lambda cookies, _: bool(cookies))
     assert [(cookie.name, cookie.value) for cookie in cookies or ()] == [("x", "1")]
 
 
@@ -341,7 +346,7 @@ def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies 
     return login(
         base_url,
         CREDENTIALS,
-        accepts=lambda _: False,
+        accepts=lambda *_: False,
         chromium_path=find_chromium(None),
         headless=True,
         artifacts_dir=directory,
@@ -383,7 +388,7 @@ from pathlib import Path
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.port import Credentials
-login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda _: True, headless=True,
+login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda *_: True, headless=True,
       chromium_path=find_chromium(None), artifacts_dir=Path(sys.argv[2]), timeout_s=60)
 """
 
@@ -424,12 +429,54 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
     assert [child for child in started if is_alive(child)] == []
 
 
+def test_a_first_question_that_is_never_answered_ends_with_the_logins_time(
+    simulator: SimulatorServer, control: SimulatorControl, tmp_path: Path
+) -> None:
+    control.add_fault("drip", endpoint="listing", times=None, seconds=0.1)
+    provider = IdexxNeoProvider(
+        zone=CLINIC.zone,
+        base_url=simulator.base_url,
+        slug="riverbend",
+        artifacts_dir=tmp_path,
+        request_timeout=3600,
+        login_timeout=15,
+    )
+
+    with pytest.raises(TransientError, match="did not get through the login in time"):
+        provider.authenticate(CREDENTIALS)
+    with pytest.raises(SessionExpired):
+        provider.export_session()
+    provider.close()
+
+
+def test_the_questions_after_a_login_have_more_time_than_the_login(
+    simulator: SimulatorServer,
+    control: SimulatorControl,  # noqa: ARG001 - lets go of the faults of other tests
+    tmp_path: Path,
+) -> None:
+    today = datetime.now(UTC).astimezone(CLINIC.zone).date()
+    provider = IdexxNeoProvider(
+        zone=CLINIC.zone,
+        base_url=simulator.base_url,
+        slug="riverbend",
+        artifacts_dir=tmp_path,
+        login_timeout=15,
+    )
+    later = 0.0
+    provider.watch(StopSignal(clock=lambda: time.monotonic() + later))
+
+    assert provider.authenticate(CREDENTIALS)
+    later = 3600.0
+    assert provider.fetch_appointments(DateRange(today, today)).complete
+    provider.close()
+
+
 def test_a_configured_browser_that_is_not_there_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(BrowserUnavailable, match=r"make setup.*PIMS_CHROMIUM_PATH"):
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
-            accepts=lambda _: True,
+            accepts=lambda *_: True,
             chromium_path=tmp_path / "no-chromium",
             headless=True,
             artifacts_dir=tmp_path,
@@ -444,7 +491,7 @@ def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
-            accepts=lambda _: True,
+            accepts=lambda *_: True,
             chromium_path=pretender,
             headless=True,
             artifacts_dir=tmp_path,
@@ -463,7 +510,7 @@ def test_only_root_or_who_says_so_goes_without_a_sandbox(
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
-            accepts=lambda _: True,
+            accepts=lambda *_: True,
             chromium_path=pretender,
             headless=True,
             artifacts_dir=tmp_path,

@@ -64,13 +64,16 @@ def run_in_own_thread(work: Callable[[], Coroutine[object, object, _T]], stop: S
 
     The caller may be any thread, with a running loop or without. When the wait is broken
     off (Ctrl-C, or because ``stop`` says so), ``work`` is cancelled and has ended, browser
-    and all, before the interruption goes on.
+    and all, before the interruption goes on. What ``work`` itself waits for in other threads
+    watches ``stop``, which an interrupt stops for that reason.
     """
     worker = _Worker(work)
     worker.start()
     try:
         return stop.result_of(worker.result)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            stop.stop()
         worker.cancel()
         worker.join()
         raise

@@ -21,7 +21,7 @@ from pims_pipeline.providers.bounded_http import (
     RequestTimedOut,
     ResponseTooLarge,
     get,
-    watch_network,
+    open_client,
 )
 from pims_pipeline.providers.idexx_neo.decoding import (
     is_cut_off,
@@ -92,14 +92,13 @@ class IdexxNeoClient:
         jar = CookieJar()
         for cookie in session.cookies:
             jar.set_cookie(_jar_cookie(cookie))
-        self._http = httpx2.Client(
+        self._http = open_client(
             base_url=session.base_url,
             headers=_HEADERS,
             cookies=jar,
             timeout=httpx2.Timeout(read_timeout, connect=connect_timeout),
             follow_redirects=False,
         )
-        watch_network(self._http)
 
     def get(self, path: str, params: Mapping[str, str], *, what: str) -> bytes | None:
         """The body of the vendor's response in UTF-8; None when its status is 404 or 410.

@@ -44,12 +44,14 @@ if TYPE_CHECKING:
     from playwright.async_api import Page
 
 _T = TypeVar("_T")
-Accepts = Callable[[tuple[SessionCookie, ...]], bool]
-"""Whether the vendor answers a first question with these cookies."""
+Accepts = Callable[[tuple[SessionCookie, ...], float], bool]
+"""Whether the vendor answers a first question with these cookies, within so many seconds."""
 
 _LOOK_EVERY = 0.1
 """Seconds between two looks at the page."""
 _PICTURE_S = 4.0
+_AFTER_THE_END_S = 1.0
+"""Seconds after the login's time in which a question in another thread ends by itself."""
 _MOST_QUESTIONS = 4
 _AT_THE_END = "at the end"
 QUIET_S = 3.0
@@ -286,7 +288,10 @@ class LoginVisit:
         if where != _AT_THE_END and len(self._tried) >= _MOST_QUESTIONS:
             return None
         self._tried.add((where, cookies))
-        return cookies if await asyncio.to_thread(self.accepts, cookies) else None
+        # A thread cannot be cancelled: it is given the time that the login has left. A little
+        # more, so that the login ends first, and with its own words.
+        seconds = self._left_ms() / 1000 + _AFTER_THE_END_S
+        return cookies if await asyncio.to_thread(self.accepts, cookies, seconds) else None
 
     async def _present(self, asking: Awaitable[_T]) -> _T | None:
         """What the page says; None while it is leaving for another."""

@@ -121,15 +121,14 @@ class IdexxNeoProvider:
         self.browser_launches += 1
         logged_in_at = self._clock()
 
-        def accepts(cookies: tuple[SessionCookie, ...]) -> bool:
-            return self._took_up(
-                Session(
-                    account=account_of(self._base_url, credentials),
-                    base_url=self._base_url,
-                    cookies=cookies,
-                    expires_at=session_end(cookies, logged_in_at),
-                )
+        def accepts(cookies: tuple[SessionCookie, ...], seconds: float) -> bool:
+            session = Session(
+                account=account_of(self._base_url, credentials),
+                base_url=self._base_url,
+                cookies=cookies,
+                expires_at=session_end(cookies, logged_in_at),
             )
+            return self._took_up(session, seconds)
 
         return self._browse(credentials, accepts) is not None
 
@@ -150,23 +149,30 @@ class IdexxNeoProvider:
             stop=self._stop,
         )
 
-    def _took_up(self, session: Session) -> bool:
+    def _took_up(self, session: Session, seconds: float) -> bool:
         """Whether the vendor answers a first question within ``session``; it is ours then.
+
+        Args:
+            session: With the browser's cookies.
+            seconds: How long the question and its retries may take in all.
 
         Raises:
             TransientError, ContractViolation: If nothing can be concluded from the answer: it
                 is no calendar, or says that the vendor is under maintenance.
         """
-        client = self._client_for(session)
-        taken = False
+        stop = self._stop.child(
+            seconds=seconds, explanation="the first question after a login took too long"
+        )
+        client = self._client_for(session, stop)
         try:
-            if self._answers(client):
-                self._begin(session, client)
-                taken = True
+            if not self._answers(client):
+                return False
+            renewed = replace(session, cookies=client.cookies())
         finally:
-            if not taken:
-                client.close()
-        return taken
+            client.close()
+        # Not the client that asked: its time is limited.
+        self._begin(renewed, self._client_for(renewed, self._stop))
+        return True
 
     def _answers(self, client: IdexxNeoClient) -> bool:
         today = self._clock().astimezone(self._zone).date()
@@ -262,7 +268,7 @@ class IdexxNeoProvider:
     def restore_session(self, state: SessionState) -> None:
         """See the port."""
         session = restored(state, base_url=self._base_url, now=self._clock())
-        self._begin(session, self._client_for(session))
+        self._begin(session, self._client_for(session, self._stop))
 
     def close(self) -> None:
         """See the port. The browser never outlives ``authenticate``."""
@@ -271,7 +277,7 @@ class IdexxNeoProvider:
         if client is not None:
             client.close()
 
-    def _client_for(self, session: Session) -> IdexxNeoClient:
+    def _client_for(self, session: Session, stop: StopSignal) -> IdexxNeoClient:
         return IdexxNeoClient(
             session,
             requests_per_second=self._requests_per_second,
@@ -279,7 +285,7 @@ class IdexxNeoProvider:
             connect_timeout=self._connect_timeout,
             read_timeout=self._read_timeout,
             request_timeout=self._request_timeout,
-            stop=self._stop,
+            stop=stop,
             clock=self._clock,
         )
 
