@@ -3,6 +3,7 @@
 Read-only. Asset checks and commands call these; what they find is a bug or tampering.
 """
 
+from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -11,14 +12,15 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
-from pims_pipeline.domain.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
     plan_reconciliation,
 )
-from pims_pipeline.store.appointments import known_records, stored_snapshot
+from pims_pipeline.domain.series import recognized
+from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.case_views import (
     deleted_though_standing,
@@ -31,17 +33,31 @@ from pims_pipeline.store.cases import active_cases, enrichable_cases
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.inbound import case_identity
+from pims_pipeline.sync.listing import known_of
 
 
 def inbound_plan_again(
     engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
 ) -> InboundPlan:
-    """What landing the stored diary once more would change; empty when all is well."""
+    """What landing the stored calendar once more would change; empty when all is well.
+
+    The listing is recognized once more too. Metadata that the application wrote over is not
+    the sync's doing and left out of account: see ``damaged_cases``.
+    """
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
-        ids = [appointment.appointment_id for appointment in snapshot.appointments]
-        known = known_records(connection, clinic, window, ids)
-    return plan_inbound(known, snapshot, identify=case_identity(clinic), words=words)
+        known = known_of(connection, clinic, snapshot)
+    return plan_inbound(
+        {pims_id: _undamaged(record) for pims_id, record in known.items()},
+        recognized(snapshot, known, clinic.zone),
+        identify=case_identity(clinic),
+        words=words,
+    )
+
+
+def _undamaged(record: KnownRecord) -> KnownRecord:
+    case = record.case
+    return replace(record, case=replace(case, damage={})) if case and case.damage else record
 
 
 def enrichment_plan_again(
