@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.clinics import MAX_FETCH_DAYS, Clinic, DateRange
 from pims_pipeline.domain.inbound import KnownRecord
+from pims_pipeline.domain.moments import MAX_SKEW
 from pims_pipeline.domain.series import (
     recognized,
     unsettled_dates,
@@ -50,13 +51,14 @@ def whole_listing(
 
 
 def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datetime:
-    """When the vendor was asked: as the adapter claims, if that lies in the time it took.
+    """When the vendor was asked: as the adapter claims, if the clock that it reads may be right.
 
-    An adapter reads the host's clock, which may be set in the middle of a run. What it then
-    claims would make the response newer than all that follows, or older than all we know; the
-    moment of our question takes its place. All aware.
+    That is the host's, which may be set in the middle of a run. What it then claims would make
+    the response newer than all that follows, or older than all we know; the moment of our
+    question takes its place. An adapter that gives what it had a moment ago is believed.
+    All aware.
     """
-    return claimed if asked_at <= claimed <= now else asked_at
+    return claimed if asked_at - MAX_SKEW <= claimed <= now else asked_at
 
 
 def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict[str, KnownRecord]:

@@ -25,6 +25,7 @@ from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.case_views import (
     deleted_though_standing,
     with_another_patients_consultation,
+    with_detached_consultation,
     with_implausible_vitals,
     with_repaired_metadata,
     with_unreadable_metadata,
@@ -99,10 +100,17 @@ def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list
         return with_implausible_vitals(connection, clinic, window)
 
 
-def mixed_up_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[tuple[date, UUID]]:
-    """Live cases that carry another patient's consultation, by date; none when all is well."""
+def mixed_up_cases(
+    engine: Engine, clinic: Clinic, window: DateRange, audit: Audit | None = None
+) -> list[tuple[date, UUID]]:
+    """Live cases that carry another patient's consultation, by date; none when all is well.
+
+    Also those that did until the audit's phase 2 took it off.
+    """
     with transaction(engine) as connection:
-        return with_another_patients_consultation(connection, clinic, window)
+        repaired = with_detached_consultation(connection, audit.id) if audit else []
+        found = with_another_patients_consultation(connection, clinic, window)
+    return sorted({*found, *(each for each in repaired if each[0] in window)})
 
 
 def damaged_cases(
