@@ -80,6 +80,10 @@ class DatabaseUnavailable(Explained):
     """The database does not answer, or not us."""
 
 
+DATABASE_ERRORS = (DBAPIError, DatabaseUnavailable)
+"""What a transaction raises when the database, and not its work, is the cause."""
+
+
 class DatabaseRefused(DatabaseUnavailable):
     """The database is there, and refuses for a reason that has a name.
 

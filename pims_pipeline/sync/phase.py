@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
@@ -33,7 +32,7 @@ from pims_pipeline.store.audits import (
     start_audit,
 )
 from pims_pipeline.store.database import (
-    DatabaseUnavailable,
+    DATABASE_ERRORS,
     PoolExhausted,
     lock_clinic,
     transaction,
@@ -203,7 +202,7 @@ def _interrupt(phase: Phase) -> None:
     log.warning("phase_stopped")
     try:
         _mark_interrupted(phase)
-    except (DBAPIError, DatabaseUnavailable):
+    except DATABASE_ERRORS:
         # The stop ends statements under way, and may have met this one.
         _mark_interrupted(phase)
 
