@@ -110,6 +110,8 @@ class Snapshot:
             identity once.
         elsewhere: Vendor identities and starts of records outside the window that were
             listed beside it; they show which identities are a series.
+        unreadable_elsewhere: Vendor identities of records outside the window that could not
+            be read: what they stand for is there, and is not known.
         oddities: Descriptive fields that could not be read.
         fetched_at: Aware UTC, taken before the request was sent: the listing cannot
             know anything that happened at the vendor before this moment too late.
@@ -123,6 +125,7 @@ class Snapshot:
     quarantined: tuple[QuarantinedRecord, ...] = ()
     complete: bool = True
     elsewhere: tuple[tuple[str, datetime], ...] = ()
+    unreadable_elsewhere: tuple[str, ...] = ()
     oddities: Oddities = ()
 
     @property

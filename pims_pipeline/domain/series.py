@@ -142,7 +142,12 @@ def with_further_listing(snapshot: Snapshot, further: Snapshot) -> Snapshot:
         *((a.vendor_identity, a.scheduled_start) for a in further.appointments),
     )
     more = tuple(each for each in found if each[0] in identities)
-    return replace(snapshot, elsewhere=(*snapshot.elsewhere, *more))
+    unreadable = tuple(each.pims_id for each in further.quarantined if each.pims_id in identities)
+    return replace(
+        snapshot,
+        elsewhere=(*snapshot.elsewhere, *more),
+        unreadable_elsewhere=(*snapshot.unreadable_elsewhere, *filter(None, unreadable)),
+    )
 
 
 def windows_around(dates: Collection[date], max_days: int) -> list[DateRange]:
@@ -162,7 +167,8 @@ class _Seen:
 
     Attributes:
         starts: Where the listing, and what was listed beside it, has the identity.
-        unreadable: Identities of which the listing has a record that cannot be read.
+        unreadable: Identities of which the listing, or what was listed beside it, has a record
+            that cannot be read.
     """
 
     starts: Mapping[str, set[datetime]]
@@ -179,7 +185,8 @@ class _Seen:
         by_identity: defaultdict[str, list[KnownOccurrence]] = defaultdict(list)
         for one in known.values():
             by_identity[one.series_id or one.pims_id].append(one)
-        unreadable = frozenset(each.pims_id for each in snapshot.quarantined if each.pims_id)
+        quarantined = (each.pims_id for each in snapshot.quarantined if each.pims_id)
+        unreadable = frozenset((*quarantined, *snapshot.unreadable_elsewhere))
         return cls(starts, by_identity, unreadable)
 
     def is_series(self, identity: str) -> bool:

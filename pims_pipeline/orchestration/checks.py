@@ -136,7 +136,7 @@ def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
 
 def patients_match(judged: Judged) -> Iterator[Finding]:
     """No case carries the consultation of another patient than its appointment's."""
-    if cases := mixed_up_cases(judged.engine, judged.clinic, judged.window):
+    if cases := mixed_up_cases(judged.engine, judged.clinic, judged.window, judged.audit):
         shown = _by_partition(judged.clinic, cases)
         yield Finding("cases with another patient's consultation", shown, is_warning=True)
 
@@ -245,6 +245,7 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
             (vitals_plausible, False),
             (enrichment_errors, True),
             (readable_fields, False),
+            (metadata_readable, False),
         ],
     ),
     "reconciliation": (

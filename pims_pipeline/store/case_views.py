@@ -3,6 +3,7 @@
 Reading for the plans, and writing, is done in ``pims_pipeline.store.cases``.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -135,16 +136,28 @@ def with_unreadable_metadata(
 
 def with_repaired_metadata(connection: Connection, audit_id: UUID) -> list[tuple[date, UUID]]:
     """Cases of whose metadata an audit's phase repaired something, by date."""
+    return _changed_by(connection, audit_id, PLACES)
+
+
+def with_detached_consultation(connection: Connection, audit_id: UUID) -> list[tuple[date, UUID]]:
+    """Cases whose consultation an audit's phase took off, by date."""
+    return _changed_by(connection, audit_id, ["consultation"])
+
+
+def _changed_by(
+    connection: Connection, audit_id: UUID, names: Iterable[str]
+) -> list[tuple[date, UUID]]:
+    """Cases of which an audit's phase changed one of the fields, by date."""
     rows = connection.execute(
         text(
             """
             SELECT DISTINCT split_part(e.partition_key, '|', 2)::date AS day, e.case_id
             FROM case_events AS e
-            WHERE e.audit_id = :audit_id AND jsonb_exists_any(e.changes, :places)
+            WHERE e.audit_id = :audit_id AND jsonb_exists_any(e.changes, :names)
             ORDER BY 1, 2
             """
         ),
-        {"audit_id": audit_id, "places": list(PLACES)},
+        {"audit_id": audit_id, "names": list(names)},
     )
     return [(row.day, row.case_id) for row in rows]
 

@@ -1,12 +1,14 @@
 """Phase 2's shell: fetch the medical records that are due, side by side, and apply them.
 
+Before that, cases catch up with their landed records, where what these mean has changed.
+
 One visit's failure becomes a dead letter and never stops the others. What concerns the
 whole clinic (refused credentials, a session that cannot be renewed) ends the phase.
 """
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -32,6 +34,7 @@ from pims_pipeline.store.failures import FailureInput, record_failures, resolve_
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.inbound import catch_up
 from pims_pipeline.sync.phase import Phase, audited
 from pims_pipeline.sync.session import ProviderSession
 
@@ -77,6 +80,7 @@ def enrich_cases(
         TimeLimitReached: If the time was up; what was fetched until then is on the cases.
     """
     with audited(context, clinic, SyncType.CASES, window) as phase:
+        caught_up = phase.apply(partial(catch_up, phase=phase))
         cases = in_transaction(
             context.engine, partial(enrichable_cases, clinic=clinic, window=window)
         )
@@ -96,7 +100,8 @@ def enrich_cases(
         ended = phase.apply(partial(_finish, phase=phase, due=due, fetched=fetched, failed=failed))
         if isinstance(ended, Exception):
             raise ended
-        return ended
+        changed = dict.fromkeys((*caught_up, *ended.changed_case_ids))
+        return replace(ended, changed_case_ids=tuple(changed))
 
 
 def _keep(

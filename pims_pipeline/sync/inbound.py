@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.cases import CaseEvent, EventKind, Words, case_id_of
+from pims_pipeline.domain.catching_up import without_news
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
@@ -20,6 +21,7 @@ from pims_pipeline.store.appointments import (
     mark_missing,
     mark_seen,
     remember_meanings,
+    stored_snapshot,
 )
 from pims_pipeline.store.cases import load_cases, write_cases
 from pims_pipeline.store.events import record_events
@@ -102,6 +104,26 @@ def apply_snapshot(
     seen = [pims_id for pims_id in plan.sightings if pims_id not in landed]
     mark_seen(connection, clinic, seen, snapshot.fetched_at)
     mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
+    _write_to_cases(connection, phase, plan, now)
+    return plan
+
+
+def catch_up(connection: Connection, phase: Phase) -> tuple[UUID, ...]:
+    """Bring the window's cases in line with their landed records; gives those changed.
+
+    For what has changed since they were landed, but not at the vendor: see ``without_news``.
+    Phases that list no calendar call it, because most dates are never listed again.
+    """
+    clinic, now, words = phase.clinic, phase.now(), phase.context.words
+    snapshot = stored_snapshot(connection, clinic, phase.window)
+    known = known_of(connection, clinic, snapshot)
+    plan = without_news(_plan(connection, clinic, snapshot, known, now=now, words=words))
+    _write_to_cases(connection, phase, plan, now)
+    return tuple(write.case_id for write in plan.case_writes)
+
+
+def _write_to_cases(connection: Connection, phase: Phase, plan: InboundPlan, now: datetime) -> None:
+    clinic = phase.clinic
     forget_checks(connection, clinic, plan.recheck)
     if plan.meanings:
         remember_meanings(connection, clinic, plan.meanings)
@@ -113,7 +135,6 @@ def apply_snapshot(
         audit_id=phase.audit_id,
         run_id=phase.context.run_id,
     )
-    return plan
 
 
 def _plan(

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.clinics import MAX_FETCH_DAYS, Clinic, DateRange
 from pims_pipeline.domain.inbound import KnownRecord
+from pims_pipeline.domain.moments import MAX_SKEW
 from pims_pipeline.domain.series import (
     recognized,
     unsettled_dates,
@@ -31,8 +32,7 @@ def whole_listing(
 ) -> Snapshot:
     """The vendor's calendar of the window.
 
-    No listing is fetched after it came: where an adapter says so, by a clock that was set
-    meanwhile, the moment of our question is taken. ``clock`` gives the present moment, aware UTC.
+    It is dated as ``asked_between`` says. ``clock`` gives the present moment, aware UTC.
 
     Raises:
         ContractViolation: If the listing is not provably complete: an absence in it would
@@ -40,14 +40,25 @@ def whole_listing(
     """
     asked_at = clock()
     snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
-    if snapshot.fetched_at > clock():
-        snapshot = replace(snapshot, fetched_at=asked_at)
+    fetched_at = asked_between(asked_at, snapshot.fetched_at, clock())
+    snapshot = replace(snapshot, fetched_at=fetched_at)
     if not snapshot.complete:
         raise ContractViolation(
             f"asked {clinic.provider_type} for the diary of {clinic.slug}, {window}; the listing "
             "that came back is not complete, so nothing was changed; try again later"
         )
     return snapshot
+
+
+def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datetime:
+    """When the vendor was asked: as the adapter claims, if the clock that it reads may be right.
+
+    That is the host's, which may be set in the middle of a run. What it then claims would make
+    the response newer than all that follows, or older than all we know; the moment of our
+    question takes its place. An adapter that gives what it had a moment ago is believed.
+    All aware.
+    """
+    return claimed if asked_at - MAX_SKEW <= claimed <= now else asked_at
 
 
 def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict[str, KnownRecord]:

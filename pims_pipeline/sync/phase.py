@@ -32,7 +32,7 @@ from pims_pipeline.store.audits import (
     start_audit,
 )
 from pims_pipeline.store.cancelling import past_cancel
-from pims_pipeline.store.database import lock_clinic, transaction
+from pims_pipeline.store.database import PoolExhausted, lock_clinic, transaction
 from pims_pipeline.store.leases import check_run_lease, lease_lost
 from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.store.moments import note_repair
@@ -70,7 +70,7 @@ class Phase:
             with transaction(self.context.engine) as connection:
                 record_progress(connection, self.audit_id, done, total, self.now())
         except Exception as error:
-            if not (passes(error) or isinstance(error, LockTimeout)):
+            if not (passes(error) or isinstance(error, LockTimeout | PoolExhausted)):
                 raise
             # The work itself can do without; the next step writes, or fails for itself.
             log.warning("progress_not_recorded", error_class=type(error).__name__)

@@ -6,7 +6,7 @@ that one was whole and readable to the last record; otherwise a fresh one.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -55,7 +55,7 @@ from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.inbound import apply_snapshot, case_identity
-from pims_pipeline.sync.listing import known_of, settled, whole_listing
+from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
 from pims_pipeline.sync.phase import Phase, audited
 from pims_pipeline.sync.session import ProviderSession
 
@@ -251,9 +251,7 @@ def _look_up_missing(
     lookups: dict[str, AppointmentLookup] = {}
     failure: VisitFailure | None = None
     phase.progress(0, len(candidates))
-    answers = side_by_side(
-        lambda each: session.look_up(each.case.pims_id), candidates, LOOKUP_WORKERS
-    )
+    answers = side_by_side(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
     for done, (each, answer) in enumerate(answers, start=1):
         if isinstance(answer, AppointmentLookup):
             lookups[each.case.pims_id] = answer
@@ -264,6 +262,12 @@ def _look_up_missing(
     if failure is not None and not lookups and not too_few_to_tell:
         raise failure
     return lookups
+
+
+def _look_up(phase: Phase, session: ProviderSession, tracked: TrackedCase) -> AppointmentLookup:
+    asked_at = phase.now()
+    lookup = session.look_up(tracked.case.pims_id)
+    return replace(lookup, asked_at=asked_between(asked_at, lookup.asked_at, phase.now()))
 
 
 def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> Snapshot:

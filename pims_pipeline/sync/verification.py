@@ -3,6 +3,7 @@
 Read-only. Asset checks and commands call these; what they find is a bug or tampering.
 """
 
+from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -11,18 +12,20 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
-from pims_pipeline.domain.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import SyncType
 from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
     plan_reconciliation,
 )
-from pims_pipeline.store.appointments import known_records, stored_snapshot
+from pims_pipeline.domain.series import recognized
+from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.case_views import (
     deleted_though_standing,
     with_another_patients_consultation,
+    with_detached_consultation,
     with_implausible_vitals,
     with_repaired_metadata,
     with_unreadable_metadata,
@@ -31,17 +34,31 @@ from pims_pipeline.store.cases import active_cases, enrichable_cases
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.inbound import case_identity
+from pims_pipeline.sync.listing import known_of
 
 
 def inbound_plan_again(
     engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
 ) -> InboundPlan:
-    """What landing the stored diary once more would change; empty when all is well."""
+    """What landing the stored calendar once more would change; empty when all is well.
+
+    The listing is recognized once more too. Metadata that the application wrote over is not
+    the sync's doing and left out of account: see ``damaged_cases``.
+    """
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
-        ids = [appointment.appointment_id for appointment in snapshot.appointments]
-        known = known_records(connection, clinic, window, ids)
-    return plan_inbound(known, snapshot, identify=case_identity(clinic), words=words)
+        known = known_of(connection, clinic, snapshot)
+    return plan_inbound(
+        {pims_id: _undamaged(record) for pims_id, record in known.items()},
+        recognized(snapshot, known, clinic.zone),
+        identify=case_identity(clinic),
+        words=words,
+    )
+
+
+def _undamaged(record: KnownRecord) -> KnownRecord:
+    case = record.case
+    return replace(record, case=replace(case, damage={})) if case and case.damage else record
 
 
 def enrichment_plan_again(
@@ -83,10 +100,17 @@ def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list
         return with_implausible_vitals(connection, clinic, window)
 
 
-def mixed_up_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[tuple[date, UUID]]:
-    """Live cases that carry another patient's consultation, by date; none when all is well."""
+def mixed_up_cases(
+    engine: Engine, clinic: Clinic, window: DateRange, audit: Audit | None = None
+) -> list[tuple[date, UUID]]:
+    """Live cases that carry another patient's consultation, by date; none when all is well.
+
+    Also those that did until the audit's phase 2 took it off.
+    """
     with transaction(engine) as connection:
-        return with_another_patients_consultation(connection, clinic, window)
+        repaired = with_detached_consultation(connection, audit.id) if audit else []
+        found = with_another_patients_consultation(connection, clinic, window)
+    return sorted({*found, *(each for each in repaired if each[0] in window)})
 
 
 def damaged_cases(

@@ -25,6 +25,10 @@ ZONE = ZoneInfo("America/New_York")
 FIRST = date(2026, 10, 30)
 """Two days before the clocks go back."""
 DAYS = [FIRST + timedelta(days=offset) for offset in range(5)]
+LATER = datetime(2026, 10, 2, tzinfo=UTC)
+UNREADABLE = QuarantinedRecord(
+    record_key="7", pims_id="7", error_class="UnreadableField", error_message="no flag"
+)
 Truth = set[tuple[str, datetime]]
 
 
@@ -166,15 +170,27 @@ def test_a_move_that_a_listing_has_shown_is_not_asked_about() -> None:
 def test_an_unreadable_record_of_an_identity_may_be_the_one_that_is_known() -> None:
     calendar = Calendar()
     calendar.sync({("7", at(0))}, days(0, 0))
-    unreadable = QuarantinedRecord(
-        record_key="7", pims_id="7", error_class="UnreadableField", error_message="no flag"
-    )
     snapshot = Snapshot(
         window=days(0, 4),
         appointments=(appointment("7", at(3)),),
-        quarantined=(unreadable,),
-        fetched_at=datetime(2026, 10, 2, tzinfo=UTC),
+        quarantined=(UNREADABLE,),
+        fetched_at=LATER,
     )
+    (found,) = recognized(snapshot, calendar.known, ZONE).appointments
+    assert found.appointment_id == "7@2026-11-02T09:00"
+
+
+def test_nor_is_one_that_a_further_listing_shows_unreadable_taken_for_moved() -> None:
+    calendar = Calendar()
+    calendar.sync({("7", at(0))}, days(0, 0))
+    snapshot = Snapshot(
+        window=days(3, 3), appointments=(appointment("7", at(3)),), fetched_at=LATER
+    )
+    assert unsettled_dates(snapshot, calendar.known) == (FIRST,)
+    further = Snapshot(
+        window=days(0, 0), appointments=(), quarantined=(UNREADABLE,), fetched_at=LATER
+    )
+    snapshot = with_further_listing(snapshot, further)
     (found,) = recognized(snapshot, calendar.known, ZONE).appointments
     assert found.appointment_id == "7@2026-11-02T09:00"
 

@@ -17,12 +17,19 @@ from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days, keys
 WINDOW = days(-3, 0)
 
 
-def judge(house: House, name: str, run_id: str, window: DateRange = WINDOW) -> list[Finding]:
-    """What a check finds wrong with a window of alder, after a run."""
+def judge(
+    house: House,
+    name: str,
+    run_id: str,
+    window: DateRange = WINDOW,
+    *,
+    sync_type: SyncType | None = None,
+) -> list[Finding]:
+    """What a check finds wrong with a window of alder, after a run; the first of that name."""
     sync_type, judges = next(
         (each, found)
         for each, found in CHECKS.values()
-        if name in {judge.__name__ for judge, _ in found}
+        if name in {judge.__name__ for judge, _ in found} and sync_type in {None, each}
     )
     audits = last_audits(house.engine, run_id, sync_type)
     judged = Judged(
@@ -145,6 +152,28 @@ def test_metadata_that_was_written_over_is_reported_before_and_by_the_run_that_r
     assert before.items == repaired.items == wanted
     outcome = house.sync("inbound_sync", ["alder"], WINDOW)
     assert judge(house, "metadata_readable", outcome.run_id) == []
+
+
+def test_what_a_sync_of_consultations_alone_puts_right_is_reported_by_it(
+    house: House, run_id: str
+) -> None:
+    house.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = :id", id=visit(-1))
+    house.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,patient,id}', "
+        "'\"another\"') WHERE pims_id = :id",
+        id=visit(-2),
+    )
+    outcome = house.sync("case_sync", ["alder"], WINDOW)
+    assert outcome.success
+    assert outcome.run_id != run_id
+    for name, offset in (("metadata_readable", -1), ("patients_match", -2)):
+        (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(offset))
+        (finding,) = judge(house, name, outcome.run_id, sync_type=SyncType.CASES)
+        assert finding.items == [f"alder|{days(offset, offset).start} {case.id}"]
+        assert finding.is_warning
+    outcome = house.sync("case_sync", ["alder"], WINDOW)
+    for name in ("metadata_readable", "patients_match"):
+        assert judge(house, name, outcome.run_id, sync_type=SyncType.CASES) == []
 
 
 def test_vitals_that_no_patient_has_are_named(house: House, run_id: str) -> None:

@@ -6,6 +6,7 @@ Every login waits until all clinics' are under way: none may hold a connection m
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from threading import Barrier
 
@@ -21,10 +22,11 @@ from pims_pipeline.store.database import check_migrated, create_engine, migrate,
 from pims_pipeline.store.leases import LeaseTerms
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.phase import audited
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.store.revisions import REVISIONS
-from pims_pipeline_tests.sync.conftest import DAY, NOW, Bench, Clock, local
+from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, Clock, local
 
 CLINICS = 6
 SECONDS = 120
@@ -178,3 +180,17 @@ def test_the_tables_are_made_through_a_pooler_that_has_one_connection(
         assert migrate(engine) == REVISIONS
         check_migrated(engine)
         engine.dispose()
+
+
+def test_a_phase_goes_on_though_no_connection_is_free_to_show_how_far_it_is(bench: Bench) -> None:
+    url = bench.engine.url.render_as_string(hide_password=False)
+    one = create_engine(url, pool_size=1, pool_timeout_seconds=0.05)
+    context = replace(bench.context, engine=one)
+    with audited(context, bench.clinic, SyncType.CASES, WINDOW) as phase:
+        with ThreadPoolExecutor(1) as other, transaction(one):
+            other.submit(phase.progress, 0, 3).result()
+        phase.progress(3, 3)
+        phase.apply(lambda connection: phase.finish(connection, by_date={}))
+    one.dispose()
+    (audit,) = bench.rows("SELECT status, items_done FROM case_sync_audits")
+    assert (audit.status, audit.items_done) == (AuditStatus.COMPLETED, 3)

@@ -218,3 +218,15 @@ def test_what_the_application_lost_is_kept_in_the_story(bench: Bench) -> None:
     bench.clock.forward(hours=1)
     bench.enrich()
     assert bench.case("0").metadata["consultation"]["notes"] == NOTES
+
+
+def test_what_the_application_wrote_over_is_no_fault_of_the_sync(bench: Bench) -> None:
+    _enriched(bench, 4)
+    _scribble(bench, ["null", '"x"', '{"appointment": "text"}', '{"consultation": []}'])
+    assert len(damaged_cases(bench.engine, bench.clinic, WINDOW, None)) == 4
+    # A finding there would keep the later phases of a run from the case's neighbours.
+    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    bench.run("UPDATE cases SET scheduled_start = scheduled_start - interval '1 day'")
+    bench.run("DELETE FROM cases WHERE pims_id = '0'")
+    again = inbound_plan_again(bench.engine, bench.clinic, WINDOW)
+    assert [write.pims_id for write in again.case_writes] == ["0"]

@@ -163,6 +163,52 @@ def test_cases_mixed_up_before_are_found_and_put_right_once(bench: Bench) -> Non
     assert bench.everything() == before
 
 
+def test_a_case_of_a_date_that_is_listed_no_more_catches_up_with_its_landed_record(
+    bench: Bench,
+) -> None:
+    """The scheduled syncs list today and later, and ask for consultations of the past."""
+    _of_rex(bench)
+    content = bench.case("1").metadata["consultation"]
+    _rebook(bench, None)
+    bench.vendor.set_status("1", "Waiting in car")
+    for pims_id in "23":
+        bench.vendor.book(pims_id, local(DAY, 10), status="Waiting in car")
+    bench.inbound()
+    bench.run(
+        "UPDATE cases SET patient_species = 'Canine', metadata = "
+        "metadata || jsonb_build_object('consultation', CAST(:content AS jsonb)) "
+        "WHERE pims_id = '1'",
+        content=json.dumps(content),
+    )
+    bench.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = '2'")
+    bench.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{reconciliation}', "
+        "'{\"softDeleted\": true}') WHERE pims_id = '3'"
+    )
+    learnt = DEFAULT_WORDS.adding({"Waiting in car": CaseStatus.ONGOING})
+    bench.context = replace(bench.context, words=learnt)
+    bench.clock.forward(hours=1)
+    outcome = bench.enrich()
+    assert {*outcome.changed_case_ids} == {bench.case(each).id for each in "12"}
+    first, second, retired = map(bench.case, "123")
+    assert (first.patient_species, first.status, second.status) == (None, "ongoing", "ongoing")
+    assert "consultation" not in first.metadata
+    assert second.metadata["appointment"]["status"] == "Waiting in car"
+    # Whether that one is back only a fresh listing can tell.
+    assert (retired.status, retired.gone) == ("draft", "true")
+    assert mixed_up_cases(bench.engine, bench.clinic, WINDOW) == []
+    (event,) = bench.rows(
+        "SELECT changes FROM case_events WHERE case_id = :case ORDER BY seq DESC LIMIT 1",
+        case=first.id,
+    )
+    assert event.changes["consultation"] == [content, None]
+    before = bench.everything()
+    bench.enrich()
+    assert bench.everything() == before
+    bench.inbound()
+    assert (bench.case("3").status, bench.case("3").gone) == ("ongoing", None)
+
+
 def test_a_retired_case_that_comes_back_for_another_patient(bench: Bench) -> None:
     _of_rex(bench)
     rexes = bench.vendor.delete("1")

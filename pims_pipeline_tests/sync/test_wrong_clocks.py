@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from pims_pipeline.domain.appointments import Snapshot
+from pims_pipeline.domain.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import TransientError
@@ -135,6 +135,47 @@ def test_a_listing_that_claims_to_be_of_the_future_is_dated_by_our_question(benc
     bench.inbound()
     (row,) = bench.rows("SELECT last_seen_at FROM pims_appointments")
     assert NOW < row.last_seen_at < bench.clock()
+
+
+SET_MEANWHILE = [timedelta(minutes=20), timedelta(minutes=-20)]
+
+
+def _set_meanwhile(bench: Bench, by: timedelta) -> Bench:
+    """A run during which the clock that its adapter reads, the host's, is set."""
+
+    class Misled(FakeProvider):
+        def fetch_appointments(self, window: DateRange) -> Snapshot:
+            listing = super().fetch_appointments(window)
+            return replace(listing, fetched_at=listing.fetched_at + by)
+
+        def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
+            lookup = super().lookup_appointment(appointment_id)
+            return replace(lookup, asked_at=lookup.asked_at + by)
+
+    run = bench.in_run("misled")
+    return replace(run, context=replace(run.context, open_provider=lambda _: Misled(bench.vendor)))
+
+
+@pytest.mark.parametrize("by", SET_MEANWHILE, ids=str)
+def test_a_clock_set_during_a_run_keeps_no_response_from_being_followed(
+    bench: Bench, by: timedelta
+) -> None:
+    for number in range(4):
+        bench.vendor.book(str(number), local(DAY, 9 + number))
+    bench.inbound()
+    elsewhere = WINDOW.end + timedelta(days=30)
+    bench.vendor.set_status("0", "Cancelled")
+    bench.vendor.move("1", local(elsewhere, 9))
+    bench.vendor.delete("2")
+    run = _set_meanwhile(bench, by)
+    run.inbound()
+    run.in_run("another").reconcile()
+    assert bench.case("0").status == "reviewed"
+    assert bench.case("1").scheduled_date == elsewhere
+    assert bench.case("2").gone == "true"
+    now = bench.clock()
+    for row in bench.rows("SELECT last_seen_at, fetched_at, removed_at FROM pims_appointments"):
+        assert all(moment is None or NOW < moment < now for moment in row)
 
 
 def test_the_clock_of_a_run_is_steady_whatever_happens_to_the_hosts() -> None:

@@ -108,7 +108,7 @@ def _measurements(group: object, oddities: list[tuple[str, object]]) -> Iterator
         return
     entries = list(group.values()) if isinstance(group, Mapping) else group
     if not isinstance(entries, list):
-        if entries not in (None, "", False, 0):
+        if entries is not None:
             oddities.append((GROUP, entries))
         return
     for entry in entries:
