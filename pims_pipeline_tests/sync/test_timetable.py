@@ -440,7 +440,9 @@ def expected_due(
     """What is due by the oracle's ticks; each clinic has one phase."""
     found = []
     for clinic, plan in zip(clinics, meant, strict=True):
-        void = max(clinic.scheduled_since, *clinic.changed_at.values())
+        noted = (clinic.scheduled_since, *clinic.changed_at.values())
+        # What was noted by a clock that was ahead, and has been set back since, says nothing.
+        void = max((each for each in noted if each <= now + timedelta(minutes=1)), default=start)
         ticks = ticks_of(plan, clinic.clinic.timezone, start)
         place = bisect_right(ticks, now) - 1
         if place < 0 or ticks[place] <= max(since, void):
