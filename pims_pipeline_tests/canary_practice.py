@@ -69,7 +69,7 @@ from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
 from pims_pipeline_tests.conftest import database_copied_from
 from pims_pipeline_tests.providers.conftest import session_without_browser
 
-COMPANIES = 48
+COMPANIES = 120
 UNREACHABLE = "http://127.0.0.1:9"
 ZONE = "Europe/Berlin"
 _RECORDED = frozenset({"case_events.changes", "pims_appointments.payload"})

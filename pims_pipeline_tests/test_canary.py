@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from pims_pipeline.observability.alerts import LogNotifier, Message
 from pims_pipeline.observability.slack import SlackNotifier
 from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.store.database import DatabaseRefused
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
 from pims_pipeline.sync.context import utc_now
 from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
@@ -113,7 +114,7 @@ def provoke_the_database(house: Practice) -> None:
         "UPDATE cases SET visibility = NULL WHERE client_name <> :name",
         "SELECT :name FROM nowhere",
     ):
-        with pytest.raises(DBAPIError) as raised:
+        with pytest.raises((DBAPIError, DatabaseRefused)) as raised:
             house.run(statement, **({"name": name} if ":name" in statement else {}))
         house.evidence.add_error("errors of the database", raised.value)
 

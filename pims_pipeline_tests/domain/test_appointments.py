@@ -88,6 +88,7 @@ EDITS: dict[str, Any] = {
     "notes": "",
     "kind": RecordKind.BLOCK,
     "vendor_updated_at": NOON,
+    "series_id": "1",
 }
 
 

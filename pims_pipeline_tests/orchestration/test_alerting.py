@@ -169,6 +169,7 @@ def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
 def test_a_heartbeat_that_fails_stops_no_alert_and_shows_no_address(
     sensor: Sensor, fault: Answer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING")
     with serving(watcher := Watcher()):
         watcher.faults.append(fault)
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")

@@ -5,14 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, insert, make_url, text
+from sqlalchemy import Engine, event, insert, make_url, text
 
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
 from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database import create_engine, transaction
 from pims_pipeline.store.metrics import (
     ENDS,
     EndedSync,
@@ -38,7 +38,7 @@ INBOUND, CASES = SyncType.INBOUND, SyncType.CASES
 def api(database_url: str) -> Iterator[Engine]:
     """An engine with the rights of the API's role, and no others."""
     url = make_url(database_url).update_query_dict({"options": "-c role=pims_api"})
-    engine = create_engine(url.set(drivername="postgresql+psycopg"))
+    engine = create_engine(url.render_as_string(hide_password=False))
     yield engine
     engine.dispose()
 
