@@ -82,7 +82,10 @@ def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
 def test_a_stopped_sync_does_not_wait_for_a_lock_of_somebody_elses(
     logged_in: str, engine: Engine, database_url: str, tmp_path: Path
 ) -> None:
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
     words = ("sync", "inbound", "--clinic", logged_in)
     address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
     with engine.connect() as watcher, engine.connect() as other, other.begin():
