@@ -55,11 +55,13 @@ class Clockwork:
     Attributes:
         cursor: As the daemon keeps it.
         cap: How many clinics a run may have.
+        stuck_after: How long a run may take.
     """
 
     house: House
     cursor: str | None = None
     cap: int = 50
+    stuck_after: timedelta = timedelta(hours=2)
     partition_start: date = START
 
     def look(self, now: datetime, *, keep: bool = True) -> list[dg.RunRequest]:
@@ -69,7 +71,7 @@ class Clockwork:
             instance=self.house.instance,
             partition_start=self.partition_start,
             clinics_per_run=self.cap,
-            stuck_after=timedelta(hours=2),
+            stuck_after=self.stuck_after,
         )
         result = scheduler.look(self.cursor, now)
         if keep:
@@ -411,7 +413,8 @@ def test_three_ticks_skipped_in_a_row_are_alerted_to_until_one_runs_again(
     run = make_run(house, job, tags, status)
     with run_liveness(house.engine) as liveness:
         if status is dg.DagsterRunStatus.STARTED:
-            begin_audit(clockwork, "birch", run.run_id, owner=liveness.owner, at=NOON + 2 * hour)
+            clockwork.stuck_after = 5 * hour
+            begin_audit(clockwork, "birch", run.run_id, owner=liveness.owner, at=NOON)
         for tick in range(2):
             clockwork.look(NOON + tick * hour)
         assert alerts_of_skips(house, NOON + 2 * hour) == {}
