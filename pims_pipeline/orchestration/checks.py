@@ -272,37 +272,47 @@ DAILY_CHECKS: list[tuple[SyncType, Judge]] = [
 def build_checks() -> list[dg.AssetChecksDefinition]:
     """The checks of ``CHECKS``."""
     return [
-        _check(asset, sync_type, judge, blocking=blocking)
-        for asset, (sync_type, checks) in CHECKS.items()
-        for judge, blocking in checks
+        _checks_of(asset, sync_type, checks) for asset, (sync_type, checks) in CHECKS.items()
     ]
 
 
-def _check(
-    asset: str, sync_type: SyncType, judge: Judge, *, blocking: bool
+def _checks_of(
+    asset: str, sync_type: SyncType, checks: Sequence[tuple[Judge, bool]]
 ) -> dg.AssetChecksDefinition:
-    name = judge.__name__
+    """An asset's checks as one step of a run: each step costs Dagster's records and look-ups."""
 
-    @dg.asset_check(
-        asset=asset,
-        name=name,
-        description=f"{judge.__doc__} {what_to_do(name)}",
-        blocking=blocking,
-        metadata=documents(f"{RUNBOOK}#{name}"),
+    @dg.multi_asset_check(
+        name=f"{asset}_checks",
+        specs=[
+            dg.AssetCheckSpec(
+                judge.__name__,
+                asset=asset,
+                description=f"{judge.__doc__} {what_to_do(judge.__name__)}",
+                blocking=blocking,
+                metadata=documents(f"{RUNBOOK}#{judge.__name__}"),
+            )
+            for judge, blocking in checks
+        ],
+        can_subset=True,
     )
     def check(
         context: dg.AssetCheckExecutionContext,
         store: dg.ResourceParam[Engine],
         rules: dg.ResourceParam[Rules],
         ledger: dg.ResourceParam[RunLedger],
-    ) -> dg.AssetCheckResult:
+    ) -> Iterator[dg.AssetCheckResult]:
         windows = list(_windows(context, store, rules, sync_type, ledger))
-        findings = [(judged, finding) for judged in windows for finding in judge(judged)]
-        errors = [judged for judged, finding in findings if not finding.is_warning]
-        if sync_type is SyncType.INBOUND and blocking:
-            for judged in errors:
-                ledger.bar(judged.clinic.slug, list(judged.window), f"the check {name} failed")
-        return _result(windows, findings, failed=bool(errors))
+        selected = {key.name for key in context.selected_asset_check_keys}
+        for judge, blocking in checks:
+            name = judge.__name__
+            if name not in selected:
+                continue
+            findings = [(judged, finding) for judged in windows for finding in judge(judged)]
+            errors = [judged for judged, finding in findings if not finding.is_warning]
+            if sync_type is SyncType.INBOUND and blocking:
+                for judged in errors:
+                    ledger.bar(judged.clinic.slug, list(judged.window), f"the check {name} failed")
+            yield _result(name, windows, findings, failed=bool(errors))
 
     return check
 
@@ -357,7 +367,11 @@ def _latest(engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRan
 
 
 def _result(
-    windows: Sequence[Judged], findings: Sequence[tuple[Judged, Finding]], *, failed: bool
+    name: str,
+    windows: Sequence[Judged],
+    findings: Sequence[tuple[Judged, Finding]],
+    *,
+    failed: bool,
 ) -> dg.AssetCheckResult:
     rows = [
         {
@@ -370,6 +384,7 @@ def _result(
         for judged, finding in findings
     ]
     return dg.AssetCheckResult(
+        check_name=name,
         passed=not findings,
         severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
         metadata={

@@ -105,19 +105,28 @@ class House:
         return {name: value.value for name, value in told.metadata.items()}
 
     def step_failure(self, run_id: str, step: str) -> dg.DagsterEvent:
-        return self._event(run_id, step, dg.DagsterEventType.STEP_FAILURE)
-
-    def check(self, run_id: str, asset: str, name: str) -> dg.AssetCheckEvaluation:
-        event = self._event(run_id, f"{asset}_{name}", dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-        return event.asset_check_evaluation_data
-
-    def _event(self, run_id: str, step: str, kind: dg.DagsterEventType) -> dg.DagsterEvent:
         (event,) = (
-            entry.dagster_event
-            for entry in self.instance.all_logs(run_id, of_type=kind)
-            if entry.dagster_event and entry.dagster_event.step_key == step
+            event
+            for event in self._events(run_id, dg.DagsterEventType.STEP_FAILURE)
+            if event.step_key == step
         )
         return event
+
+    def check(self, run_id: str, asset: str, name: str) -> dg.AssetCheckEvaluation:
+        (evaluation,) = (
+            event.asset_check_evaluation_data
+            for event in self._events(run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+            if event.asset_check_evaluation_data.asset_check_key
+            == dg.AssetCheckKey(dg.AssetKey(asset), name)
+        )
+        return evaluation
+
+    def _events(self, run_id: str, kind: dg.DagsterEventType) -> list[dg.DagsterEvent]:
+        return [
+            entry.dagster_event
+            for entry in self.instance.all_logs(run_id, of_type=kind)
+            if entry.dagster_event
+        ]
 
     def rows(self, statement: str, **parameters: object) -> list[Row[tuple[object, ...]]]:
         with transaction(self.engine) as connection:
