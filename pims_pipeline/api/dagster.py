@@ -311,7 +311,7 @@ class DagsterClient:
         return {run_id: told.get(run_id, RunState.GONE) for run_id in run_ids}
 
     def failed_steps(self, run_id: str) -> list[str]:
-        """The names of the run's steps that failed; each asset and each check is a step."""
+        """The names of the run's steps that failed: an asset is one, and so are its checks."""
         wanted: Json = {"runIds": [run_id]}
         runs = self._ask(_STEPS, {"filter": wanted}, _Runs).runs.results
         return [step.key for run in runs for step in run.steps if step.status == "FAILURE"]

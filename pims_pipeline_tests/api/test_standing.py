@@ -179,11 +179,11 @@ def test_what_is_told_of_an_ended_sync_does_not_change_any_more() -> None:
 
 
 def test_a_failed_check_fails_the_sync_whose_audits_are_all_complete() -> None:
-    standing = stands(sync(audit()), RunState.FAILED, steps=("appointments_snapshot_complete",))
+    standing = stands(sync(audit()), RunState.FAILED, steps=("appointments_checks",))
 
     assert standing.status == "failed"
     assert result(standing)["success"] is False
-    assert "appointments_snapshot_complete" in (standing.error or "")
+    assert "appointments_checks" in (standing.error or "")
 
 
 def test_an_audit_s_own_reason_says_more_than_the_run_s() -> None:
@@ -196,7 +196,7 @@ def test_an_audit_s_own_reason_says_more_than_the_run_s() -> None:
 def test_held_deletions_are_told_as_such() -> None:
     held = audit(SyncType.RECONCILIATION, AuditStatus.HELD, counts=Counts(found=9, held=9))
     done = [audit(), audit(SyncType.CASES)]
-    steps = ("reconciliation_deletion_guard",)
+    steps = ("reconciliation_checks",)
 
     alone = stands(sync(held, scope="reconcile"), RunState.FAILED, steps=steps)
     full = stands(sync(*done, held, scope="full"), RunState.FAILED, steps=steps)
