@@ -29,12 +29,14 @@ from pims_pipeline_tests.one_connection import one_connection_each
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C count: whoever starts the tests in the background makes them ignore it.
+    """Let Ctrl-C and a closed terminal count, which tests in the background or of ``nohup`` ignore.
 
     Processes that tests start, and interrupt, would inherit that.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
