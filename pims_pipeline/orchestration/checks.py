@@ -271,9 +271,7 @@ DAILY_CHECKS: list[tuple[SyncType, Judge]] = [
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
     """The checks of ``CHECKS``."""
-    return [
-        _checks_of(asset, sync_type, checks) for asset, (sync_type, checks) in CHECKS.items()
-    ]
+    return [_checks_of(asset, sync_type, checks) for asset, (sync_type, checks) in CHECKS.items()]
 
 
 def _checks_of(

@@ -138,7 +138,7 @@ def create_engine(
         pool_timeout=pool_timeout_seconds,
     )
     if trusted_seconds:
-        _ping_after_rest(engine, trusted_seconds)
+        ping_after_rest(engine, trusted_seconds)
     return engine
 
 
@@ -215,7 +215,7 @@ def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         raise DatabaseRefused(problem)
 
 
-def _ping_after_rest(engine: Engine, seconds: float) -> None:
+def ping_after_rest(engine: Engine, seconds: float) -> None:
     """Ask a connection whether it is alive only if it was not used for ``seconds``."""
 
     def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
@@ -229,7 +229,7 @@ def _ping_after_rest(engine: Engine, seconds: float) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
-        except psycopg.Error as error:
+        except engine.dialect.loaded_dbapi.Error as error:
             # The pool then opens another.
             raise DisconnectionError from error
 

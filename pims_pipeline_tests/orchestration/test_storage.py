@@ -1,0 +1,90 @@
+"""Dagster's storage: few connections, none of them dead, none of them another process's."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from dagster import DagsterInstance
+from sqlalchemy import Engine, event, text
+
+from pims_pipeline.orchestration import storage
+from pims_pipeline.orchestration.storage import PooledPostgresStorage
+from pims_pipeline.store.database import dagster_storage_url, ensure_dagster_schema, transaction
+from pims_pipeline_tests.orchestration.conftest import House, days
+
+_END_DAGSTERS = text(
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+    "AND datname = current_database() AND query LIKE '%runs%'"
+)
+
+
+@contextmanager
+def opened_by_dagster() -> Iterator[list[object]]:
+    """Every connection that is opened with Dagster's driver meanwhile."""
+    opened: list[object] = []
+
+    def note(connection: object, _record: object) -> None:
+        if type(connection).__module__.startswith("psycopg2"):
+            opened.append(connection)
+
+    event.listen(Engine, "connect", note)
+    try:
+        yield opened
+    finally:
+        event.remove(Engine, "connect", note)
+
+
+def test_a_run_over_many_partitions_keeps_to_a_few_connections(
+    house: House, postgres_instance: DagsterInstance
+) -> None:
+    house = replace(house, instance=postgres_instance)
+    house.book("alder", days(-7, 7))
+    with opened_by_dagster() as opened:
+        assert house.sync("full_sync", ["alder"], days(-7, 7)).success
+    assert len(opened) <= 12
+
+
+def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
+    engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_TRUSTED_SECONDS", 0.0)
+    ensure_dagster_schema(engine)
+    runs = PooledPostgresStorage(dagster_storage_url(database_url)).run_storage
+    assert runs.get_runs_count() == 0
+    with transaction(engine) as connection:
+        assert True in connection.scalars(_END_DAGSTERS).all()
+    assert runs.get_runs_count() == 0
+
+
+_FORKS = """
+import os
+from sqlalchemy import text
+from pims_pipeline.orchestration.storage import PooledPostgresStorage
+
+runs = PooledPostgresStorage(os.environ["ADDRESS"]).run_storage
+
+def backend():
+    with runs.connect() as connection:
+        return connection.scalar(text("SELECT pg_backend_pid()"))
+
+parents = backend()
+child = os.fork()
+if not child:
+    os._exit(0 if backend() != parents else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert backend() == parents
+"""
+
+
+def test_a_forked_process_opens_a_connection_of_its_own(engine: Engine, database_url: str) -> None:
+    ensure_dagster_schema(engine)
+    subprocess.run(  # noqa: S603 - this interpreter, the program above
+        [sys.executable, "-c", _FORKS],
+        env={**os.environ, "ADDRESS": dagster_storage_url(database_url)},
+        check=True,
+        timeout=120,
+    )
