@@ -32,7 +32,8 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.api.server import listen, serve
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
@@ -166,7 +167,7 @@ def record_audit(connection: Connection, clinic: Clinic, now: datetime) -> None:
     audit_id = start_audit(
         connection,
         clinic=clinic,
-        sync_type=SyncType.INBOUND,
+        sync_type=Phase.INBOUND,
         window=DAYS,
         run_id=RUN,
         owner=1,

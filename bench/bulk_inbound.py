@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import create_engine, migrate, transaction
@@ -61,7 +62,7 @@ def diary(start: date) -> tuple[PimsAppointment, ...]:
 def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> float:
     """Seconds that planning and applying the snapshot took."""
     began = perf_counter()
-    with audited(context, clinic, SyncType.INBOUND, snapshot.window) as phase:
+    with audited(context, clinic, Phase.INBOUND, snapshot.window) as phase:
 
         def apply(connection: Connection) -> PhaseOutcome:
             known = known_of(connection, clinic, snapshot)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, text
 
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.instance import open_instance
 from pims_pipeline.orchestration.sensors import Scheduler
 from pims_pipeline.store.clinics import (
@@ -84,7 +84,7 @@ def plan(engine: Engine, crons: Crons) -> None:
     """Give every clinic its schedule, as of long ago."""
     with transaction(engine) as connection:
         for number, clinic in enumerate(all_clinics(connection)):
-            config = ScheduleConfig(sync_schedules=dict(zip(SyncType, crons(number), strict=True)))
+            config = ScheduleConfig(sync_schedules=dict(zip(Phase, crons(number), strict=True)))
             set_schedule_config(connection, clinic, config)
         connection.execute(text("UPDATE clinics SET scheduled_since = '2000-01-01Z'"))
         connection.execute(text("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'"))

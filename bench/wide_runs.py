@@ -21,7 +21,7 @@ import httpx2
 from support.fleet import ZONE, Fleet, fleet, wait
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.scheduling import UNFINISHED
 from pims_pipeline.providers.idexx_neo.session import (
     Session,
@@ -38,7 +38,7 @@ from pims_pipeline.store.sessions import put_session
 
 CLINICS = 200
 FEW = 20
-NEVER = dict.fromkeys(SyncType, "off")
+NEVER = dict.fromkeys(Phase, "off")
 
 
 def log_in(world: Fleet, clinics: list[Clinic]) -> None:
@@ -85,7 +85,7 @@ def measure(world: Fleet, label: str, clinics: list[Clinic], **settings: str) ->
     with world.daemon(**settings):
         local = datetime.now(ZoneInfo(ZONE)).replace(second=0, microsecond=0)
         tick = local + timedelta(minutes=2)
-        cron = {SyncType.INBOUND: f"{tick.minute} {tick.hour} * * *"}
+        cron = {Phase.INBOUND: f"{tick.minute} {tick.hour} * * *"}
         world.plan(clinics, ScheduleConfig(sync_schedules={**NEVER, **cron}))
         wait(lambda: datetime.now(UTC) >= tick, "the tick")
         before = world.meter.read()

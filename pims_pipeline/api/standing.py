@@ -12,7 +12,8 @@ from typing import Literal
 
 from pims_pipeline.api.dagster import RunState
 from pims_pipeline.domain.moments import age_of
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
 from pims_pipeline.sync.results import PHASES_OF, FullResult, PhaseResult, sync_result
@@ -35,7 +36,7 @@ _BAD = frozenset({AuditStatus.FAILED, AuditStatus.HELD, AuditStatus.INTERRUPTED}
 class Progress:
     """How far the phase that is under way has come; windows of it that wait do not count."""
 
-    phase: SyncType
+    phase: Phase
     items_done: int
     items_total: int
 

@@ -15,7 +15,7 @@ from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import (
@@ -168,7 +168,7 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
         print_json({"clinics": [_document(clinic, config) for clinic, config in found]})
         return
     print_table(
-        ["Slug", "Name", "Time zone", "Provider", "Address", "Active", *map(str, SyncType)],
+        ["Slug", "Name", "Time zone", "Provider", "Address", "Active", *map(str, Phase)],
         (
             (
                 clinic.slug,
@@ -177,7 +177,7 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
                 clinic.provider_type,
                 clinic.provider_base_url,
                 "yes" if clinic.is_active else "no",
-                *(config.sync_schedules[phase] for phase in SyncType),
+                *(config.sync_schedules[phase] for phase in Phase),
             )
             for clinic, config in found
         ),
@@ -230,9 +230,9 @@ def schedule(
     """
     crons = _checked_crons(
         {
-            SyncType.INBOUND: inbound,
-            SyncType.CASES: cases,
-            SyncType.RECONCILIATION: reconciliation,
+            Phase.INBOUND: inbound,
+            Phase.CASES: cases,
+            Phase.RECONCILIATION: reconciliation,
         }
     )
     given = {
@@ -250,7 +250,7 @@ def schedule(
     _print_schedule(clinic, config, datetime.now(UTC), as_json=as_json)
 
 
-def _checked_crons(crons: Mapping[SyncType, str | None]) -> dict[SyncType, str]:
+def _checked_crons(crons: Mapping[Phase, str | None]) -> dict[Phase, str]:
     """The expressions that were given, if each can be read."""
     given = {phase: cron.strip() for phase, cron in crons.items() if cron is not None}
     problems = []
@@ -312,7 +312,7 @@ def _print_schedule(
 
 
 def _rows(
-    clinic: Clinic, config: ScheduleConfig, phase: SyncType, upcoming: _Upcoming
+    clinic: Clinic, config: ScheduleConfig, phase: Phase, upcoming: _Upcoming
 ) -> Iterator[tuple[str, str, str, str]]:
     names = (str(phase), config.sync_schedules[phase])
     if not upcoming.ticks:
@@ -352,7 +352,7 @@ def _document(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:
         "providerType": clinic.provider_type,
         "providerBaseUrl": clinic.provider_base_url,
         "isActive": clinic.is_active,
-        "syncSchedules": {str(phase): config.sync_schedules[phase] for phase in SyncType},
+        "syncSchedules": {str(phase): config.sync_schedules[phase] for phase in Phase},
         "daysAhead": config.days_ahead,
         "lookbackDays": config.lookback_days,
         "parallelBatchSize": config.parallel_batch_size,

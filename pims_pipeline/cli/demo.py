@@ -43,7 +43,8 @@ from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
 from pims_pipeline.domain.cases import EventKind, case_id_of
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from pims_pipeline.orchestration.launching import JobOutcome
 
 _ALL_CASES = 1_000_000
-_ALL_PHASES = (SyncType.INBOUND, SyncType.CASES, SyncType.RECONCILIATION)
+_ALL_PHASES = (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION)
 
 
 @click.command(
@@ -171,7 +172,7 @@ class Demonstration:
         outcome = self._run("full_sync", self.clinics, self.period.window, "first sync")
         counts = {(each.clinic_id, each.sync_type): each.counts for each in outcome.audits}
         made = [
-            Made(each, counts[each.clinic.id, SyncType.INBOUND], self._cases(each))
+            Made(each, counts[each.clinic.id, Phase.INBOUND], self._cases(each))
             for each in self.clinics
         ]
         for each in made:
@@ -253,7 +254,7 @@ class Demonstration:
         from pims_pipeline.sync.windows import OutsidePartitions  # noqa: PLC0415
 
         run_id = str(uuid.uuid4())
-        phases = _ALL_PHASES if job == "full_sync" else (SyncType.RECONCILIATION,)
+        phases = _ALL_PHASES if job == "full_sync" else (Phase.RECONCILIATION,)
         try:
             with run_progress(self.console, clinics, phases, lambda: self._audits(run_id)):
                 outcome = run_in_process(

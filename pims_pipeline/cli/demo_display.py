@@ -25,7 +25,8 @@ from rich.text import Text
 from pims_pipeline.cli.demo_clinics import DemoClinic
 from pims_pipeline.cli.progress import ReadAudits
 from pims_pipeline.cli.terminal import console_on, duplicate
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.printable import printable
 from pims_pipeline.store.audits import Audit
@@ -38,20 +39,20 @@ _PLAIN_WIDTH = 120
 """Columns, where no terminal says how many there are."""
 _MOST_FIELDS = 3
 _MOST_CHARACTERS = 26
-_PHASES: Mapping[SyncType, str] = {
-    SyncType.INBOUND: "diary → cases",
-    SyncType.CASES: "medical records",
-    SyncType.RECONCILIATION: "reconciliation",
+_PHASES: Mapping[Phase, str] = {
+    Phase.INBOUND: "diary → cases",
+    Phase.CASES: "medical records",
+    Phase.RECONCILIATION: "reconciliation",
 }
-_SHOWN: Mapping[SyncType, Sequence[tuple[str, str]]] = {
-    SyncType.INBOUND: (
+_SHOWN: Mapping[Phase, Sequence[tuple[str, str]]] = {
+    Phase.INBOUND: (
         ("found", "found"),
         ("created", "new"),
         ("updated", "changed"),
         ("restored", "restored"),
     ),
-    SyncType.CASES: (("enriched", "written"), ("errored", "failed")),
-    SyncType.RECONCILIATION: (("found", "checked"), ("deleted", "retired"), ("held", "held")),
+    Phase.CASES: (("enriched", "written"), ("errored", "failed")),
+    Phase.RECONCILIATION: (("found", "checked"), ("deleted", "retired"), ("held", "held")),
 }
 
 
@@ -111,7 +112,7 @@ def _alive(console: Console, draw: Callable[[], RenderableType], *, transient: b
 def run_progress(
     console: Console,
     clinics: Sequence[DemoClinic],
-    phases: Sequence[SyncType],
+    phases: Sequence[Phase],
     read: ReadAudits,
 ) -> Iterator[None]:
     """Show a run's phases at each clinic while the block runs; off a terminal, at its end.
@@ -134,7 +135,7 @@ class _Board:
     """The table of a run's phases at each clinic, drawn anew from its audits."""
 
     def __init__(
-        self, clinics: Sequence[DemoClinic], phases: Sequence[SyncType], read: ReadAudits
+        self, clinics: Sequence[DemoClinic], phases: Sequence[Phase], read: ReadAudits
     ) -> None:
         self._clinics = clinics
         self._phases = phases
@@ -158,7 +159,7 @@ class _Board:
             table.add_row(demo.clinic.slug, *cells)
         return Padding(table, (0, 0, 0, 2), expand=False)
 
-    def _cell(self, phase: SyncType, audit: Audit | None) -> RenderableType:
+    def _cell(self, phase: Phase, audit: Audit | None) -> RenderableType:
         if audit is None:
             return Text("·", style="dim")
         if audit.status is AuditStatus.COMPLETED:
@@ -173,7 +174,7 @@ class _Board:
         return line
 
 
-def counted(phase: SyncType, counts: Counts) -> str:
+def counted(phase: Phase, counts: Counts) -> str:
     """A phase's counts that say something, in words; the first one always."""
     shown = [(getattr(counts, name), word) for name, word in _SHOWN[phase]]
     first, *rest = shown

@@ -17,7 +17,7 @@ from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.clock import check_clock
@@ -32,7 +32,7 @@ from pims_pipeline.store.failures import (
 from pims_pipeline.sync.results import PHASES_OF, SyncScope, sync_result, utc_text
 from pims_pipeline.sync.windows import check_window
 
-_SCOPES: dict[SyncType, SyncScope] = {
+_SCOPES: dict[Phase, SyncScope] = {
     phases[0]: scope for scope, phases in PHASES_OF.items() if len(phases) == 1
 }
 _SHORT_KEY = 24
@@ -172,7 +172,7 @@ def _status(failure: Failure) -> Literal["open", "dead", "resolved"]:
     """How it stands; dead is a medical record that is no longer asked for by itself."""
     if failure.resolved_at is not None:
         return "resolved"
-    dead = failure.phase is SyncType.CASES and failure.next_retry_at is None
+    dead = failure.phase is Phase.CASES and failure.next_retry_at is None
     return "dead" if dead else "open"
 
 
@@ -204,7 +204,7 @@ def _lines(known: ClinicFailure) -> Iterator[str]:
         yield f"resolved {utc_text(failure.resolved_at)}"
     elif failure.next_retry_at:
         yield f"tried again from {utc_text(failure.next_retry_at)} on"
-    elif failure.phase is SyncType.CASES:
+    elif failure.phase is Phase.CASES:
         yield f"given up; `pims failures retry {failure.id}` tries it again"
     else:
         yield "read again with the next sync of its date"

@@ -22,7 +22,8 @@ from rich.progress import (
 )
 
 from pims_pipeline.cli.terminal import console_on, duplicate
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.database import DatabaseUnavailable
@@ -36,7 +37,7 @@ ReadAudits = Callable[[], Sequence[Audit]]
 
 
 @contextmanager
-def progress_bar(phases: Sequence[SyncType], windows: int, read: ReadAudits) -> Iterator[None]:
+def progress_bar(phases: Sequence[Phase], windows: int, read: ReadAudits) -> Iterator[None]:
     """Show how far the phases are, for as long as the block runs; off a terminal, nothing.
 
     Args:
@@ -111,7 +112,7 @@ def _repeated(show: Callable[[], None]) -> Iterator[None]:
 
 
 def _show(
-    progress: Progress, tasks: Mapping[SyncType, TaskID], audits: Sequence[Audit], windows: int
+    progress: Progress, tasks: Mapping[Phase, TaskID], audits: Sequence[Audit], windows: int
 ) -> None:
     for phase, task in tasks.items():
         of_phase = [audit for audit in audits if audit.sync_type is phase]

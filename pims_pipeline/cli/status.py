@@ -18,7 +18,8 @@ from pims_pipeline.cli.output import age, print_table, table_of
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal import print_json, results_console, say
 from pims_pipeline.domain.alerts import ScheduleState
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinic_states import ClinicState, clinic_states
 from pims_pipeline.store.clinics import UnknownClinic
@@ -27,7 +28,7 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
 
-_HEADINGS = ["Clinic", *map(str, SyncType), "Login", "Session", "Holds", "Dead letters", "Skipped"]
+_HEADINGS = ["Clinic", *map(str, Phase), "Login", "Session", "Holds", "Dead letters", "Skipped"]
 _NONE = "No clinic is registered; `pims clinics add --help` tells how."
 _DEFAULT_SECONDS = 5
 _NOT_ACTIVE = Punctuality(schedule=ScheduleState.OFF)
@@ -139,7 +140,7 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
     skipped = sum(each.skips.number for each in state.phases.values() if each.skips)
     return [
         clinic.slug if clinic.is_active else f"{clinic.slug} (inactive)",
-        *(_phase_text(state, phase, now) for phase in SyncType),
+        *(_phase_text(state, phase, now) for phase in Phase),
         state.credentials or "none",
         state.session.status,
         str(state.open_holds),
@@ -148,13 +149,13 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
     ]
 
 
-def _punctuality(state: ClinicState, phase: SyncType, now: datetime) -> Punctuality:
+def _punctuality(state: ClinicState, phase: Phase, now: datetime) -> Punctuality:
     if state.schedule is None:
         return _NOT_ACTIVE
     return punctuality(state.schedule, phase, state.phases[phase].last_worked, now)
 
 
-def _phase_text(state: ClinicState, phase: SyncType, now: datetime) -> str:
+def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
     stands, known = _punctuality(state, phase, now), state.phases[phase]
     text = age(known.last_success, now)
     if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
@@ -182,7 +183,7 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
         "name": state.clinic.name,
         "timezone": state.clinic.timezone,
         "isActive": state.clinic.is_active,
-        "phases": {str(phase): _phase(state, phase, now) for phase in SyncType},
+        "phases": {str(phase): _phase(state, phase, now) for phase in Phase},
         "credentials": state.credentials,
         "session": {
             "status": session.status,
@@ -194,7 +195,7 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
     }
 
 
-def _phase(state: ClinicState, phase: SyncType, now: datetime) -> dict[str, Any]:
+def _phase(state: ClinicState, phase: Phase, now: datetime) -> dict[str, Any]:
     stands, known = _punctuality(state, phase, now), state.phases[phase]
     success, latest = known.last_success, known.latest
     return {

@@ -26,7 +26,7 @@ from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import cases_deleted_by
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
@@ -250,12 +250,12 @@ def _why(result: AnyResult) -> str:
     return reasons[0] if reasons else result.get("error", "")
 
 
-def _phases(result: AnyResult) -> dict[SyncType | None, PhaseResult]:
+def _phases(result: AnyResult) -> dict[Phase | None, PhaseResult]:
     if "inboundResult" in result:
         return {
-            SyncType.INBOUND: result["inboundResult"],
-            SyncType.CASES: result["casesResult"],
-            SyncType.RECONCILIATION: result["reconciliationResult"],
+            Phase.INBOUND: result["inboundResult"],
+            Phase.CASES: result["casesResult"],
+            Phase.RECONCILIATION: result["reconciliationResult"],
         }
     return {None: result}
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 
 LOGIN_ERRORS = frozenset({"AuthenticationRejected", "HumanNeeded"})
 """Errors that change the status of the credentials, which has an alert of its own."""
@@ -141,7 +141,7 @@ class DeadLetter:
     """A record that only a person, or a change at the vendor, can bring to life again."""
 
     id: UUID
-    phase: SyncType
+    phase: Phase
     attempts: int
     error_class: str
 
@@ -156,7 +156,7 @@ class ClinicFacts:
     """
 
     clinic_id: UUID
-    phases: Mapping[SyncType, PhaseFacts] = field(default_factory=dict)
+    phases: Mapping[Phase, PhaseFacts] = field(default_factory=dict)
     credentials_rejected: bool = False
     human_needed: bool = False
     holds: Sequence[WaitingHold] = ()
@@ -239,7 +239,7 @@ def _trouble_of_all(facts: ClinicFacts) -> AlertKey | None:
 
 
 def _phase_conditions(
-    clinic_id: UUID, phase: SyncType, state: PhaseFacts, now: datetime, cause: AlertKey | None
+    clinic_id: UUID, phase: Phase, state: PhaseFacts, now: datetime, cause: AlertKey | None
 ) -> Iterator[Condition]:
     """What is wrong with a phase; one that is off is nobody's concern."""
 

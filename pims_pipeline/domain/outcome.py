@@ -10,14 +10,7 @@ from uuid import UUID
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.oddities import Oddities
-
-
-class SyncType(StrEnum):
-    """The three phases, by the names their audits carry."""
-
-    INBOUND = "inbound"
-    CASES = "cases"
-    RECONCILIATION = "reconciliation"
+from pims_pipeline.domain.phases import Phase
 
 
 class AuditStatus(StrEnum):
@@ -109,7 +102,7 @@ class PhaseOutcome:
         UnbalancedReceipt: If a date's counts do not balance.
     """
 
-    sync_type: SyncType
+    sync_type: Phase
     window: DateRange
     audit_id: UUID
     by_date: Mapping[date, Counts]

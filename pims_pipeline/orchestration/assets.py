@@ -32,7 +32,8 @@ import dagster as dg
 from pydantic import Field
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.observability.logging import bound_context
 from pims_pipeline.orchestration.catalog import (
@@ -215,7 +216,7 @@ def build_assets(
 
     @_asset(
         partitions,
-        SyncType.INBOUND,
+        Phase.INBOUND,
         deps=[VENDOR_DIARY],
         description=_APPOINTMENTS,
         writes=("pims_appointments", "cases", "case_events", "sync_failures"),
@@ -225,14 +226,14 @@ def build_assets(
         provider: dg.ResourceParam[VendorAccess],
         ledger: dg.ResourceParam[RunLedger],
     ) -> PhaseReport:
-        report = run_phase(context, provider, ledger, SyncType.INBOUND, sync_appointments)
+        report = run_phase(context, provider, ledger, Phase.INBOUND, sync_appointments)
         for clinic in report.failed:
             ledger.bar(clinic.slug, clinic.failed_days, "its appointments failed in this run")
         return report
 
     @_asset(
         partitions,
-        SyncType.CASES,
+        Phase.CASES,
         deps=[appointments, VENDOR_CONSULTATIONS],
         description=_CONSULTATIONS,
         writes=("cases", "case_events", "sync_failures"),
@@ -244,11 +245,11 @@ def build_assets(
         ledger: dg.ResourceParam[RunLedger],
     ) -> PhaseReport:
         enrich = partial(_enrich, workers=config.parallel_batch_size)
-        return run_phase(context, provider, ledger, SyncType.CASES, enrich)
+        return run_phase(context, provider, ledger, Phase.CASES, enrich)
 
     @_asset(
         partitions,
-        SyncType.RECONCILIATION,
+        Phase.RECONCILIATION,
         deps=[appointments],
         description=_RECONCILIATION,
         writes=("cases", "case_events", "reconciliation_holds"),
@@ -260,7 +261,7 @@ def build_assets(
         ledger: dg.ResourceParam[RunLedger],
     ) -> PhaseReport:
         reconcile = partial(_reconcile, config=config)
-        return run_phase(context, provider, ledger, SyncType.RECONCILIATION, reconcile)
+        return run_phase(context, provider, ledger, Phase.RECONCILIATION, reconcile)
 
     external = [VENDOR_DIARY, VENDOR_CONSULTATIONS, CASES, CASE_EVENTS]
     return [appointments, consultations, reconciliation, *external]
@@ -268,7 +269,7 @@ def build_assets(
 
 def _asset(
     partitions: dg.MultiPartitionsDefinition,
-    phase: SyncType,
+    phase: Phase,
     *,
     deps: Sequence[dg.AssetSpec | dg.AssetsDefinition],
     description: str,
@@ -326,7 +327,7 @@ def run_phase(
     context: dg.AssetExecutionContext,
     provider: VendorAccess,
     ledger: RunLedger,
-    sync_type: SyncType,
+    sync_type: Phase,
     phase: PhaseFunction,
 ) -> PhaseReport:
     """Run a phase over the selected partitions and tell Dagster what became of each.
@@ -361,16 +362,16 @@ def run_phase(
     return report
 
 
-def _tag(context: dg.AssetExecutionContext, slugs: Collection[str], sync_type: SyncType) -> None:
+def _tag(context: dg.AssetExecutionContext, slugs: Collection[str], sync_type: Phase) -> None:
     """Let a run that somebody started by hand be found by clinic and phase too."""
     run = context.run
-    phases = [phase for phase in SyncType if phase in phases_of(run)]
+    phases = [phase for phase in Phase if phase in phases_of(run)]
     if phases[:1] != [sync_type]:
         return
     tags: dict[str, str] = {}
     if len(slugs) <= MAX_TAGGED and not clinics_tagged(run.tags):
         tags |= clinic_tags(slugs)
-    if PHASE_TAG not in run.tags and len(phases) in {1, len(SyncType)}:
+    if PHASE_TAG not in run.tags and len(phases) in {1, len(Phase)}:
         tags[PHASE_TAG] = "full" if len(phases) > 1 else sync_type.value
     if tags:
         context.instance.add_run_tags(run.run_id, tags)

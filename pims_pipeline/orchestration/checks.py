@@ -18,7 +18,8 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.phases import RunLedger
@@ -97,7 +98,7 @@ def snapshot_complete(judged: Judged) -> Iterator[Finding]:
     audit = judged.audit
     if audit is None or audit.status is not AuditStatus.COMPLETED:
         yield Finding("no whole diary was landed")
-    failures = phase_failures(judged.engine, judged.clinic, SyncType.INBOUND, judged.window)
+    failures = phase_failures(judged.engine, judged.clinic, Phase.INBOUND, judged.window)
     if failures:
         yield Finding("records that could not be read", [f.id for f in failures], is_warning=True)
 
@@ -153,7 +154,7 @@ def vitals_plausible(judged: Judged) -> Iterator[Finding]:
 
 def enrichment_errors(judged: Judged) -> Iterator[Finding]:
     """Medical records can be fetched; single failures, which are tried again, only warn."""
-    failures = phase_failures(judged.engine, judged.clinic, SyncType.CASES, judged.window)
+    failures = phase_failures(judged.engine, judged.clinic, Phase.CASES, judged.window)
     if failures:
         yield Finding(
             "medical records that could not be fetched", [f.id for f in failures], is_warning=True
@@ -225,9 +226,9 @@ def readable_fields(judged: Judged) -> Iterator[Finding]:
         )
 
 
-CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
+CHECKS: dict[str, tuple[Phase, list[tuple[Judge, bool]]]] = {
     "appointments": (
-        SyncType.INBOUND,
+        Phase.INBOUND,
         [
             (appointments_idempotent, True),
             (snapshot_complete, True),
@@ -238,7 +239,7 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
         ],
     ),
     "consultations": (
-        SyncType.CASES,
+        Phase.CASES,
         [
             (consultations_idempotent, True),
             (patients_match, False),
@@ -249,7 +250,7 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
         ],
     ),
     "reconciliation": (
-        SyncType.RECONCILIATION,
+        Phase.RECONCILIATION,
         [
             (reconciliation_idempotent, True),
             (deletion_guard, True),
@@ -260,11 +261,11 @@ CHECKS: dict[str, tuple[SyncType, list[tuple[Judge, bool]]]] = {
 }
 """By asset: the phase that makes it, and its checks, each with whether it is blocking."""
 
-DAILY_CHECKS: list[tuple[SyncType, Judge]] = [
-    (SyncType.INBOUND, appointments_idempotent),
-    (SyncType.CASES, consultations_idempotent),
-    (SyncType.RECONCILIATION, reconciliation_idempotent),
-    (SyncType.RECONCILIATION, no_live_case_deleted),
+DAILY_CHECKS: list[tuple[Phase, Judge]] = [
+    (Phase.INBOUND, appointments_idempotent),
+    (Phase.CASES, consultations_idempotent),
+    (Phase.RECONCILIATION, reconciliation_idempotent),
+    (Phase.RECONCILIATION, no_live_case_deleted),
 ]
 """What is judged once more every day: see ``maintenance``. None of it asks a vendor."""
 
@@ -275,7 +276,7 @@ def build_checks() -> list[dg.AssetChecksDefinition]:
 
 
 def _checks_of(
-    asset: str, sync_type: SyncType, checks: Sequence[tuple[Judge, bool]]
+    asset: str, sync_type: Phase, checks: Sequence[tuple[Judge, bool]]
 ) -> dg.AssetChecksDefinition:
     """An asset's checks as one step of a run: each step costs Dagster's records and look-ups."""
 
@@ -307,7 +308,7 @@ def _checks_of(
                 continue
             findings = [(judged, finding) for judged in windows for finding in judge(judged)]
             errors = [judged for judged, finding in findings if not finding.is_warning]
-            if sync_type is SyncType.INBOUND and blocking:
+            if sync_type is Phase.INBOUND and blocking:
                 for judged in errors:
                     ledger.bar(judged.clinic.slug, list(judged.window), f"the check {name} failed")
             yield _result(name, windows, findings, failed=bool(errors))
@@ -319,7 +320,7 @@ def _windows(
     context: dg.AssetCheckExecutionContext,
     engine: Engine,
     rules: Rules,
-    sync_type: SyncType,
+    sync_type: Phase,
     ledger: RunLedger,
 ) -> Iterator[Judged]:
     """The run's windows whose partitions the phase got to, as far as their clinic is known."""
@@ -335,7 +336,7 @@ def _windows(
         if (clinic := clinics.get(slug)) is None:
             continue
         looked_at = [
-            day for day in days if sync_type is SyncType.INBOUND or not ledger.reason(slug, day)
+            day for day in days if sync_type is Phase.INBOUND or not ledger.reason(slug, day)
         ]
         for window in windows_of(looked_at):
             if not audits:
@@ -347,14 +348,14 @@ def _windows(
 
 
 def judge_alone(
-    engine: Engine, rules: Rules, clinic: Clinic, sync_type: SyncType, window: DateRange
+    engine: Engine, rules: Rules, clinic: Clinic, sync_type: Phase, window: DateRange
 ) -> Judged:
     """The window as a check judges it that runs by itself, without the phase."""
     audit = _latest(engine, clinic, sync_type, window)
     return Judged(engine, rules, clinic, window, audit, in_this_run=False)
 
 
-def _latest(engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRange) -> Audit | None:
+def _latest(engine: Engine, clinic: Clinic, sync_type: Phase, window: DateRange) -> Audit | None:
     """The phase's last audit, if it was over the window."""
     with transaction(engine) as connection:
         latest = latest_audits(connection, clinic.id)

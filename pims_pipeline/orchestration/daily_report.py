@@ -16,7 +16,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.cases import CaseStatus
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
 from pims_pipeline.store.daily_reports import ClinicDay, Day, report_of
 from pims_pipeline.store.database import transaction
@@ -165,7 +165,7 @@ def _phase_table(day: Day) -> str:
     told.insert(0, "clinics", by_phase["clinic"].nunique())
     told["mean s"] = (by_phase["seconds"].sum() / told["syncs"]).round(2)
     told["longest s"] = by_phase["longest_seconds"].max().round(2)
-    order = [phase.value for phase in SyncType if phase.value in told.index]
+    order = [phase.value for phase in Phase if phase.value in told.index]
     return told.loc[order].to_markdown()
 
 
@@ -214,7 +214,7 @@ def _picture(day: Day) -> bytes | None:
 
 
 def _draw_syncs(axes: "Axes", day: Day) -> None:
-    phases = [phase.value for phase in SyncType]
+    phases = [phase.value for phase in Phase]
     before = [0] * len(phases)
     for ending, colour in _ENDINGS.items():
         numbers = [

@@ -17,7 +17,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.alerts import ScheduleState
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.reports import table
 from pims_pipeline.store.clinic_states import PhaseState, phase_states
@@ -25,14 +25,14 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import active_schedules
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 
-ASSETS: Mapping[SyncType, str] = {
-    SyncType.INBOUND: "appointments",
-    SyncType.CASES: "consultations",
-    SyncType.RECONCILIATION: "reconciliation",
+ASSETS: Mapping[Phase, str] = {
+    Phase.INBOUND: "appointments",
+    Phase.CASES: "consultations",
+    Phase.RECONCILIATION: "reconciliation",
 }
 """The asset that each phase makes."""
 
-FRESH_CHECKS: Mapping[SyncType, dg.AssetCheckKey] = {
+FRESH_CHECKS: Mapping[Phase, dg.AssetCheckKey] = {
     phase: dg.AssetCheckKey(dg.AssetKey(asset), f"{asset}_fresh") for phase, asset in ASSETS.items()
 }
 
@@ -65,7 +65,7 @@ class Freshness:
         late: By slug.
     """
 
-    phase: SyncType
+    phase: Phase
     clinics: int
     late: Sequence[Late]
 
@@ -80,7 +80,7 @@ def freshness(engine: Engine, now: datetime) -> list[Freshness]:
     with transaction(engine) as connection:
         schedules = active_schedules(connection)
         states = phase_states(connection, now)
-    found: dict[SyncType, list[Late]] = {phase: [] for phase in SyncType}
+    found: dict[Phase, list[Late]] = {phase: [] for phase in Phase}
     for schedule in schedules:
         for phase, late in found.items():
             state = states[schedule.clinic.id, phase]
@@ -134,10 +134,10 @@ def build_freshness_checks(
     clock: Callable[[], datetime] = _utc_now,
 ) -> list[dg.AssetChecksDefinition]:
     """One check for each phase's asset; it warns and blocks nothing."""
-    return [_check(phase, clock) for phase in SyncType]
+    return [_check(phase, clock) for phase in Phase]
 
 
-def _check(phase: SyncType, clock: Callable[[], datetime]) -> dg.AssetChecksDefinition:
+def _check(phase: Phase, clock: Callable[[], datetime]) -> dg.AssetChecksDefinition:
     key = FRESH_CHECKS[phase]
 
     @dg.asset_check(

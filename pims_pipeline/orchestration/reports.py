@@ -12,7 +12,8 @@ from datetime import date
 import dagster as dg
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 
 MAX_LISTED_IDS = 100
 """How many ids a partition's metadata lists; the audit names them all."""
@@ -52,7 +53,7 @@ class ClinicReport:
 class PhaseReport:
     """What a phase did to every clinic of a run."""
 
-    sync_type: SyncType
+    sync_type: Phase
     clinics: list[ClinicReport]
 
     @property

@@ -13,7 +13,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
@@ -79,7 +79,7 @@ class VendorAccess:
     clinics_at_once: int
     clinic_timeout: float
 
-    def clinic_signal(self, slug: str, phase: SyncType) -> StopSignal:
+    def clinic_signal(self, slug: str, phase: Phase) -> StopSignal:
         """The signal that a phase at one clinic watches: the run's, with the clinic's limit."""
         return self.context.stop.child(
             seconds=self.clinic_timeout,

@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import age_of
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import (
@@ -69,15 +69,15 @@ UNFINISHED = [
 
 log = get_logger(__name__)
 
-_SCOPES: Mapping[SyncType, SyncScope] = {
-    SyncType.INBOUND: "inbound",
-    SyncType.CASES: "cases",
-    SyncType.RECONCILIATION: "reconcile",
+_SCOPES: Mapping[Phase, SyncScope] = {
+    Phase.INBOUND: "inbound",
+    Phase.CASES: "cases",
+    Phase.RECONCILIATION: "reconcile",
 }
 _PHASE_OF_ASSET = {
-    "appointments": SyncType.INBOUND,
-    "consultations": SyncType.CASES,
-    "reconciliation": SyncType.RECONCILIATION,
+    "appointments": Phase.INBOUND,
+    "consultations": Phase.CASES,
+    "reconciliation": Phase.RECONCILIATION,
 }
 # What Dagster calls the job of assets that somebody selected.
 _ANY_ASSETS = "__ASSET_JOB"
@@ -86,7 +86,7 @@ _PAGE = 50
 QUIET = timedelta(minutes=5)
 """How long a run may give no sign of life: its start, or the end of its clinics' work."""
 
-Place = tuple[SyncType, str]
+Place = tuple[Phase, str]
 """A phase and a clinic's slug."""
 
 
@@ -124,7 +124,7 @@ def sort_out(
     return Sorted(launch, skip)
 
 
-def phases_of(run: dg.DagsterRun) -> set[SyncType]:
+def phases_of(run: dg.DagsterRun) -> set[Phase]:
     """The phases that a run does; none, if it syncs no clinic."""
     if run.asset_selection is not None:
         names = {key.to_user_string() for key in run.asset_selection}
@@ -280,7 +280,7 @@ def run_requests(
         partition_start: The first date that has partitions.
         clinics_per_run: How many clinics a run may have.
     """
-    groups: defaultdict[tuple[SyncType, DateRange], dict[str, DueTick]] = defaultdict(dict)
+    groups: defaultdict[tuple[Phase, DateRange], dict[str, DueTick]] = defaultdict(dict)
     for each in due:
         groups[each.phase, _window(each, now, partition_start)][each.slug] = each
     order = registered_clinics(instance)

@@ -25,7 +25,7 @@ from pims_pipeline.domain.alerts import (
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.moments import latest_known
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.database import ALERTS_LOCK
 from pims_pipeline.store.tables import (
     CredentialStatus,
@@ -36,7 +36,7 @@ from pims_pipeline.store.tables import (
     sync_failures,
 )
 
-ClinicPhase = tuple[UUID, SyncType]
+ClinicPhase = tuple[UUID, Phase]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,16 +208,16 @@ def phase_histories(
     found = defaultdict[ClinicPhase, list[Row[Any]]](list)
     limits = {"newest": _NEWEST, "depth": _DEPTH, "count": FAILING_AFTER, "latest": latest}
     for row in connection.execute(text(_ENDS), {"phases": _NAMES, **limits}):
-        found[row.clinic_id, SyncType(row.sync_type)].append(row)
+        found[row.clinic_id, Phase(row.sync_type)].append(row)
     successes = connection.execute(text(_SUCCESSES), {"phases": _NAMES, "latest": latest})
-    last = {(row.clinic_id, SyncType(row.sync_type)): row.began for row in successes}
+    last = {(row.clinic_id, Phase(row.sync_type)): row.began for row in successes}
     return {
         key: PhaseHistory(last.get(key), [_run_end(row) for row in found[key]])
         for key in {*found, *last}
     }
 
 
-_NAMES = [phase.value for phase in SyncType]
+_NAMES = [phase.value for phase in Phase]
 _NEWEST = 12
 """Audits of a phase that are looked at first: those of a request's longest window."""
 
@@ -339,7 +339,7 @@ def dead_letters(connection: Connection, max_attempts: int) -> dict[UUID, list[D
     for row in rows:
         letter = DeadLetter(
             id=row.id,
-            phase=SyncType(row.phase),
+            phase=Phase(row.phase),
             attempts=row.attempts,
             error_class=row.error_class,
         )

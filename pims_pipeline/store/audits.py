@@ -18,7 +18,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.oddities import Oddities, oddities_from_payload, oddities_payload
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.leases import (
     RUN_LEASE,
     LeaseTerms,
@@ -57,7 +58,7 @@ class Audit:
 
     id: UUID
     clinic_id: UUID
-    sync_type: SyncType
+    sync_type: Phase
     status: AuditStatus
     window: DateRange
     run_id: str
@@ -170,7 +171,7 @@ def start_audit(
     connection: Connection,
     *,
     clinic: Clinic,
-    sync_type: SyncType,
+    sync_type: Phase,
     window: DateRange,
     run_id: str,
     owner: int,
@@ -333,7 +334,7 @@ def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
     return Audit(
         id=row.id,
         clinic_id=row.clinic_id,
-        sync_type=SyncType(row.sync_type),
+        sync_type=Phase(row.sync_type),
         status=AuditStatus(row.status),
         window=DateRange(row.window_start, row.window_end),
         run_id=row.run_id,

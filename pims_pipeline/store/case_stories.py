@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Text, and_, cast, select, text
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables import (
     case_events,
@@ -63,7 +63,7 @@ class StoredEvent:
     partition_key: str
     run_id: str
     audit_id: UUID
-    phase: SyncType
+    phase: Phase
     source_digest: str | None
     vendor_updated_at: datetime | None
     changes: Mapping[str, Any] = field(repr=False)
@@ -178,7 +178,7 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             partition_key=row.partition_key,
             run_id=row.run_id,
             audit_id=row.audit_id,
-            phase=SyncType(row.sync_type),
+            phase=Phase(row.sync_type),
             source_digest=row.source_digest,
             vendor_updated_at=_moment(row.vendor_updated_at),
             changes=json_value(row.changes),

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import latest_known
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.schedules import ClinicSchedule, Skips, active_schedules, skipped_ticks
@@ -75,7 +75,7 @@ class ClinicState:
 
     clinic: Clinic
     schedule: ClinicSchedule | None
-    phases: Mapping[SyncType, PhaseState]
+    phases: Mapping[Phase, PhaseState]
     credentials: CredentialStatus | None
     session: SessionState
     open_holds: int
@@ -94,7 +94,7 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
         ClinicState(
             clinic=clinic,
             schedule=schedules.get(clinic.id),
-            phases={phase: phases[clinic.id, phase] for phase in SyncType},
+            phases={phase: phases[clinic.id, phase] for phase in Phase},
             credentials=credentials.get((clinic.id, clinic.provider_type)),
             session=sessions.get((clinic.id, clinic.provider_type), NO_SESSION),
             open_holds=holds.get(clinic.id, 0),
@@ -104,9 +104,7 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
     ]
 
 
-def phase_states(
-    connection: Connection, now: datetime
-) -> Mapping[tuple[UUID, SyncType], PhaseState]:
+def phase_states(connection: Connection, now: datetime) -> Mapping[tuple[UUID, Phase], PhaseState]:
     """How each phase of each clinic stands at ``now`` (aware).
 
     One that never ran has an empty state. Audits that a wrong clock wrote in the future tell
@@ -114,19 +112,19 @@ def phase_states(
     """
     skips = skipped_ticks(connection)
     latest = {(each.clinic_id, each.sync_type): each for each in _newest_audits(connection, now)}
-    states: defaultdict[tuple[UUID, SyncType], PhaseState] = defaultdict(PhaseState)
+    states: defaultdict[tuple[UUID, Phase], PhaseState] = defaultdict(PhaseState)
     for clinic_id, phase, last_success, last_worked in _successes(connection, now):
-        states[clinic_id, SyncType(phase)] = PhaseState(
+        states[clinic_id, Phase(phase)] = PhaseState(
             last_success=last_success,
             last_worked=last_worked,
-            latest=latest.get((clinic_id, SyncType(phase))),
-            skips=skips.get(clinic_id, {}).get(SyncType(phase)),
+            latest=latest.get((clinic_id, Phase(phase))),
+            skips=skips.get(clinic_id, {}).get(Phase(phase)),
         )
     return states
 
 
 _OF_EACH_PHASE = "FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p(phase)"
-_PHASES = {"phases": [phase.value for phase in SyncType]}
+_PHASES = {"phases": [phase.value for phase in Phase]}
 
 
 def _newest_audits(connection: Connection, now: datetime) -> list[Audit]:

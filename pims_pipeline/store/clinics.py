@@ -17,14 +17,14 @@ from pims_pipeline.domain.clinics import (
     zone_named,
 )
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
 
-DEFAULT_SCHEDULES: Mapping[SyncType, str] = MappingProxyType(
+DEFAULT_SCHEDULES: Mapping[Phase, str] = MappingProxyType(
     {
-        SyncType.INBOUND: "*/15 * * * *",
-        SyncType.CASES: "0 */2 * * *",
-        SyncType.RECONCILIATION: "0 2 * * *",
+        Phase.INBOUND: "*/15 * * * *",
+        Phase.CASES: "0 */2 * * *",
+        Phase.RECONCILIATION: "0 2 * * *",
     }
 )
 
@@ -59,7 +59,7 @@ class ScheduleConfig:
         parallel_batch_size: Consultations fetched side by side.
     """
 
-    sync_schedules: Mapping[SyncType, str] = field(default_factory=lambda: DEFAULT_SCHEDULES)
+    sync_schedules: Mapping[Phase, str] = field(default_factory=lambda: DEFAULT_SCHEDULES)
     days_ahead: int = 7
     lookback_days: int = 7
     parallel_batch_size: int = 5

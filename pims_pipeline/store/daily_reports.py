@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection, text
 
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.case_metadata import SOFT_DELETED
 
 
@@ -23,7 +23,7 @@ class PhaseDay:
     """
 
     clinic: str
-    phase: SyncType
+    phase: Phase
     syncs: int
     completed: int
     failed: int
@@ -87,7 +87,7 @@ def report_of(connection: Connection, day: date) -> Day:
     return Day(
         date=day,
         phases=[
-            PhaseDay(**{**row._mapping, "phase": SyncType(row.phase)})  # noqa: SLF001 - public
+            PhaseDay(**{**row._mapping, "phase": Phase(row.phase)})  # noqa: SLF001 - public
             for row in connection.execute(text(_PHASES), moments)
         ],
         clinics=[

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.tables import cases, clinics, sync_failures
 
 
@@ -57,7 +57,7 @@ class Failure:
     """
 
     id: UUID
-    phase: SyncType
+    phase: Phase
     record_key: str
     pims_id: str | None
     business_date: date | None
@@ -94,14 +94,14 @@ class ClinicFailure:
         """
         failure = self.failure
         day, window = failure.business_date, failure.window
-        if failure.phase is SyncType.CASES:
+        if failure.phase is Phase.CASES:
             day = self.case_date or day
         elif window is not None and day not in window:
             day = None
         return DateRange(day, day) if day else window
 
 
-def _open(clinic: Clinic, phase: SyncType) -> ColumnElement[bool]:
+def _open(clinic: Clinic, phase: Phase) -> ColumnElement[bool]:
     return and_(
         sync_failures.c.clinic_id == clinic.id,
         sync_failures.c.provider_type == clinic.provider_type,
@@ -113,7 +113,7 @@ def _open(clinic: Clinic, phase: SyncType) -> ColumnElement[bool]:
 def record_failures(
     connection: Connection,
     clinic: Clinic,
-    phase: SyncType,
+    phase: Phase,
     failures: Iterable[FailureInput],
     now: datetime,
 ) -> None:
@@ -151,9 +151,7 @@ def record_failures(
     )
 
 
-def _row(
-    clinic: Clinic, phase: SyncType, failure: FailureInput, now: datetime
-) -> dict[str, object]:
+def _row(clinic: Clinic, phase: Phase, failure: FailureInput, now: datetime) -> dict[str, object]:
     return {
         "clinic_id": clinic.id,
         "provider_type": clinic.provider_type,
@@ -174,7 +172,7 @@ def _row(
 def resolve_failures(
     connection: Connection,
     clinic: Clinic,
-    phase: SyncType,
+    phase: Phase,
     record_keys: Collection[str],
     now: datetime,
 ) -> None:
@@ -189,7 +187,7 @@ def resolve_failures(
 def resolve_unseen(  # noqa: PLR0917 - the order of its siblings, with the window in it
     connection: Connection,
     clinic: Clinic,
-    phase: SyncType,
+    phase: Phase,
     window: DateRange,
     still_failing: Collection[str],
     now: datetime,
@@ -214,7 +212,7 @@ def resolve_unseen(  # noqa: PLR0917 - the order of its siblings, with the windo
     )
 
 
-def open_failures(connection: Connection, clinic: Clinic, phase: SyncType) -> list[Failure]:
+def open_failures(connection: Connection, clinic: Clinic, phase: Phase) -> list[Failure]:
     """The phase's open failures, oldest first."""
     table = sync_failures
     rows = connection.execute(
@@ -311,7 +309,7 @@ def _failure(row: Row[*tuple[object, ...]]) -> Failure:
     window = DateRange(row.window_start, row.window_end) if row.window_start else None
     return Failure(
         id=row.id,
-        phase=SyncType(row.phase),
+        phase=Phase(row.phase),
         record_key=row.record_key,
         pims_id=row.pims_id,
         business_date=row.business_date,

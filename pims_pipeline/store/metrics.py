@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.alerts import AlertKind
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.metrics import ClinicReading
 
 ENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -23,9 +24,9 @@ ENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             status.value
             for status in AuditStatus
             if status is not AuditStatus.IN_PROGRESS
-            and (status is not AuditStatus.HELD or phase is SyncType.RECONCILIATION)
+            and (status is not AuditStatus.HELD or phase is Phase.RECONCILIATION)
         )
-        for phase in SyncType
+        for phase in Phase
     }
 )
 """The statuses with which each phase can end."""
@@ -40,7 +41,7 @@ class EndedSync:
     """A phase over one window that ended; ``seconds`` are None if it was interrupted."""
 
     slug: str
-    phase: SyncType
+    phase: Phase
     status: AuditStatus
     seconds: float | None
 
@@ -64,7 +65,7 @@ class EndedSyncs:
         new = [
             EndedSync(
                 slug=row.slug,
-                phase=SyncType(row.sync_type),
+                phase=Phase(row.sync_type),
                 status=AuditStatus(row.status),
                 seconds=None if row.duration_ms is None else row.duration_ms / 1000,
             )

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import ScheduleConfig, stored_config
 from pims_pipeline.store.tables import (
     clinic_schedule_configs,
@@ -43,12 +43,12 @@ class ClinicSchedule:
     clinic: Clinic
     config: ScheduleConfig
     scheduled_since: datetime
-    changed_at: Mapping[SyncType, datetime] = field(default_factory=dict)
-    skipped_until: Mapping[SyncType, datetime] = field(default_factory=dict)
+    changed_at: Mapping[Phase, datetime] = field(default_factory=dict)
+    skipped_until: Mapping[Phase, datetime] = field(default_factory=dict)
     login_stored_at: datetime | None = None
-    skipped_in_a_row: Mapping[SyncType, int] = field(default_factory=dict)
+    skipped_in_a_row: Mapping[Phase, int] = field(default_factory=dict)
 
-    def counts_since(self, phase: SyncType, now: datetime) -> datetime:
+    def counts_since(self, phase: Phase, now: datetime) -> datetime:
         """Since when the phase's schedule is in force as it stands, looked at from ``now``.
 
         Never later than that: a moment that is yet to come was noted by a clock that went wrong.
@@ -56,13 +56,13 @@ class ClinicSchedule:
         moments = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
         return max(no_later_than(moment, now) for moment in moments)
 
-    def judged_since(self, phase: SyncType, now: datetime) -> datetime:
+    def judged_since(self, phase: Phase, now: datetime) -> datetime:
         """Since when the phase could have succeeded by its schedule: a new login starts afresh."""
         since = self.counts_since(phase, now)
         stored = believed(self.login_stored_at, now)
         return since if stored is None else max(since, stored)
 
-    def void_until(self, phase: SyncType, now: datetime) -> datetime:
+    def void_until(self, phase: Phase, now: datetime) -> datetime:
         """The moment up to which ticks of the phase never count, looked at from ``now``."""
         changed = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
         moments = [moment for moment in changed if not is_in_future(moment, now)]
@@ -91,7 +91,7 @@ class SkippedTick(NamedTuple):
     """A tick at which a run of the phase was still going."""
 
     clinic_id: UUID
-    phase: SyncType
+    phase: Phase
     tick: datetime
 
 
@@ -138,12 +138,12 @@ def active_schedules(connection: Connection) -> list[ClinicSchedule]:
     return [_schedule(row, skips.get(row.id, {})) for row in rows]
 
 
-def skipped_ticks(connection: Connection) -> dict[UUID, dict[SyncType, Skips]]:
+def skipped_ticks(connection: Connection) -> dict[UUID, dict[Phase, Skips]]:
     """What was skipped so far, by clinic and phase; nothing of those that skipped nothing."""
-    found: dict[UUID, dict[SyncType, Skips]] = {}
+    found: dict[UUID, dict[Phase, Skips]] = {}
     for row in connection.execute(select(schedule_skips)):
         skips = Skips(row.skipped, row.last_skipped_at, row.in_a_row)
-        found.setdefault(row.clinic_id, {})[SyncType(row.sync_type)] = skips
+        found.setdefault(row.clinic_id, {})[Phase(row.sync_type)] = skips
     return found
 
 
@@ -174,7 +174,7 @@ def record_skips(connection: Connection, ticks: Iterable[SkippedTick]) -> None:
     connection.execute(statement, values)
 
 
-def end_skips(connection: Connection, phases: Collection[tuple[UUID, SyncType]]) -> None:
+def end_skips(connection: Connection, phases: Collection[tuple[UUID, Phase]]) -> None:
     """Record that these phases of clinics run by schedule again."""
     if not phases:
         return
@@ -186,7 +186,7 @@ def end_skips(connection: Connection, phases: Collection[tuple[UUID, SyncType]])
     )
 
 
-def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[SyncType, Skips]) -> ClinicSchedule:
+def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[Phase, Skips]) -> ClinicSchedule:
     has_config = row.clinic_id is not None
     return ClinicSchedule(
         clinic=Clinic(
@@ -207,11 +207,11 @@ def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[SyncType, Skips]) ->
     )
 
 
-def _moments(stored: object) -> dict[SyncType, datetime]:
+def _moments(stored: object) -> dict[Phase, datetime]:
     """What the trigger noted. Where somebody wrote something else, nothing is known."""
     if not isinstance(stored, dict):
         return {}
-    read = {phase: _moment(stored.get(phase)) for phase in SyncType}
+    read = {phase: _moment(stored.get(phase)) for phase in Phase}
     return {phase: moment for phase, moment in read.items() if moment is not None}
 
 

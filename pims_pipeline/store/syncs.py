@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text
 
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.tables import (
     RequestScope,
@@ -23,10 +23,10 @@ from pims_pipeline.store.tables import (
     sync_requests,
 )
 
-_SCOPES: dict[SyncType, RequestScope] = {
-    SyncType.INBOUND: "inbound",
-    SyncType.CASES: "cases",
-    SyncType.RECONCILIATION: "reconcile",
+_SCOPES: dict[Phase, RequestScope] = {
+    Phase.INBOUND: "inbound",
+    Phase.CASES: "cases",
+    Phase.RECONCILIATION: "reconcile",
 }
 
 
@@ -169,7 +169,7 @@ def list_syncs(
         "moment": moment,
         "sync_id": sync_id,
         "limit": limit,
-        "phases": [str(phase) for phase in SyncType],
+        "phases": [str(phase) for phase in Phase],
     }
     ids = [row.id for row in connection.execute(_NEWEST, wanted)]
     requests = connection.execute(

@@ -36,7 +36,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import SLUG_PATTERN
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 
 CredentialStatus = Literal["unverified", "valid", "invalid", "needs_human"]
 HoldStatus = Literal["open", "approved", "rejected", "superseded"]
@@ -250,7 +251,7 @@ case_sync_audits = Table(
         ForeignKey("reconciliation_holds.id", ondelete="RESTRICT"),
         nullable=True,
     ),
-    _one_of("sync_type", SyncType),
+    _one_of("sync_type", Phase),
     _one_of("status", AuditStatus),
     CheckConstraint("window_start <= window_end", name="window"),
     Index(None, "run_id"),
@@ -389,7 +390,7 @@ sync_failures = Table(
     _moment("last_failed_at"),
     _moment("next_retry_at", nullable=True),
     _moment("resolved_at", nullable=True),
-    _one_of("phase", SyncType),
+    _one_of("phase", Phase),
     CheckConstraint("attempts >= 1", name="attempts"),
     CheckConstraint(
         "(window_start IS NULL) = (window_end IS NULL) AND window_start <= window_end",
@@ -519,7 +520,7 @@ schedule_skips = Table(
     _number("in_a_row"),
     _moment("last_skipped_at"),
     PrimaryKeyConstraint("clinic_id", "sync_type"),
-    _one_of("sync_type", SyncType),
+    _one_of("sync_type", Phase),
 )
 
 run_leases = Table(

@@ -8,16 +8,16 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from pims_pipeline.domain.alerts import AlertKind
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.alerts import Entry, Message, News
 from pims_pipeline.store.alerts import Alert
 from pims_pipeline.sync.run_tags import EACH_CLINIC_TAG
 
 ASSETS: Mapping[str, str] = MappingProxyType(
     {
-        SyncType.INBOUND: "appointments",
-        SyncType.CASES: "consultations",
-        SyncType.RECONCILIATION: "reconciliation",
+        Phase.INBOUND: "appointments",
+        Phase.CASES: "consultations",
+        Phase.RECONCILIATION: "reconciliation",
     }
 )
 CHECKS: Mapping[AlertKind, Mapping[str, str]] = MappingProxyType(
@@ -108,7 +108,7 @@ def _links(alert: Alert, pages: str) -> dict[str, str]:
     links = {"runs": f"{pages}/runs?q%5B0%5D={tag}"}
     if run_id := alert.details.get("run_id"):
         links = {"run": f"{pages}/runs/{quote(str(run_id), safe='')}"}
-    phase = str(alert.details.get("phase", SyncType.RECONCILIATION.value))
+    phase = str(alert.details.get("phase", Phase.RECONCILIATION.value))
     asset = ASSETS[phase]
     if check := CHECKS.get(alert.key.kind, {}).get(asset):
         links["check"] = f"{pages}/assets/{asset}?view=checks&checkDetail={check}"
@@ -119,7 +119,7 @@ def _command(alert: Alert) -> str:  # noqa: PLR0911 - one for each kind
     slug, subject = alert.clinic_slug, alert.key.subject
     match alert.key.kind:
         case AlertKind.FAILING | AlertKind.OVERDUE:
-            noun = "reconcile" if subject == SyncType.RECONCILIATION else subject
+            noun = "reconcile" if subject == Phase.RECONCILIATION else subject
             return f"pims sync {noun} --clinic {slug}"
         case AlertKind.TICKS_SKIPPED:
             return "pims status"

@@ -23,7 +23,7 @@ from pims_pipeline.domain.alerts import (
     plan_alerts,
 )
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.alerts import LogNotifier, Notifier, NotTold
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
@@ -171,7 +171,7 @@ def clinic_facts(
             clinic_id=clinic_id,
             phases={
                 phase: _phase_facts(schedule, phase, histories.get((clinic_id, phase)), now)
-                for phase in SyncType
+                for phase in Phase
             },
             credentials_rejected=troubles.get(clinic_id) == "invalid",
             human_needed=troubles.get(clinic_id) == "needs_human",
@@ -181,7 +181,7 @@ def clinic_facts(
 
 
 def _phase_facts(
-    schedule: ClinicSchedule, phase: SyncType, history: PhaseHistory | None, now: datetime
+    schedule: ClinicSchedule, phase: Phase, history: PhaseHistory | None, now: datetime
 ) -> PhaseFacts:
     last_success = history.last_success if history else None
     stands = punctuality(schedule, phase, last_success, now)

@@ -25,7 +25,8 @@ from pims_pipeline.domain.enrichment import (
     plan_enrichment,
 )
 from pims_pipeline.domain.oddities import combined
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType, tally
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome, tally
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PatientMismatch, TimeLimitReached
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
@@ -35,7 +36,7 @@ from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.inbound import catch_up
-from pims_pipeline.sync.phase import Phase, audited
+from pims_pipeline.sync.phase import PhaseRun, audited
 from pims_pipeline.sync.session import ProviderSession
 
 DEFAULT_WORKERS = 5
@@ -79,7 +80,7 @@ def enrich_cases(
             fetches failed: there is no success without data.
         TimeLimitReached: If the time was up; what was fetched until then is on the cases.
     """
-    with audited(context, clinic, SyncType.CASES, window) as phase:
+    with audited(context, clinic, Phase.CASES, window) as phase:
         caught_up = phase.apply(partial(catch_up, phase=phase))
         cases = in_transaction(
             context.engine, partial(enrichable_cases, clinic=clinic, window=window)
@@ -106,7 +107,7 @@ def enrich_cases(
 
 def _keep(
     connection: Connection,
-    phase: Phase,
+    phase: PhaseRun,
     *,
     due: Sequence[EnrichableCase],
     fetched: Sequence[FetchedConsultation],
@@ -119,7 +120,7 @@ def _keep(
 
 def _finish(
     connection: Connection,
-    phase: Phase,
+    phase: PhaseRun,
     due: Sequence[EnrichableCase],
     fetched: Sequence[FetchedConsultation],
     failed: Sequence[_Failed],
@@ -143,7 +144,7 @@ def _finish(
 
 def _write(
     connection: Connection,
-    phase: Phase,
+    phase: PhaseRun,
     due: Sequence[EnrichableCase],
     fetched: Sequence[FetchedConsultation],
     failed: Sequence[_Failed],
@@ -167,7 +168,7 @@ def _mismatch(clinic: Clinic) -> PatientMismatch:
 
 
 def _fetch_all(
-    phase: Phase,
+    phase: PhaseRun,
     session: ProviderSession,
     due: Sequence[EnrichableCase],
     workers: int,
@@ -195,7 +196,7 @@ def _fetch_all(
 
 
 def _apply(
-    connection: Connection, phase: Phase, fetched: Sequence[FetchedConsultation]
+    connection: Connection, phase: PhaseRun, fetched: Sequence[FetchedConsultation]
 ) -> ConsultationPlan:
     clinic = phase.clinic
     ids = [answer.case_id for answer in fetched]
@@ -209,7 +210,7 @@ def _apply(
     pims_ids = {case_id: case.appointment.appointment_id for case_id, case in standing.items()}
     checked = {pims_ids[case_id]: asked_at for case_id, asked_at in plan.checked.items()}
     mark_checked(connection, clinic, checked)
-    resolve_failures(connection, clinic, SyncType.CASES, set(checked), now)
+    resolve_failures(connection, clinic, Phase.CASES, set(checked), now)
     record_events(
         connection,
         clinic,
@@ -234,13 +235,13 @@ def _events(plan: ConsultationPlan, now: datetime) -> Iterable[CaseEvent]:
     )
 
 
-def _record_failures(connection: Connection, phase: Phase, failed: Sequence[_Failed]) -> None:
+def _record_failures(connection: Connection, phase: PhaseRun, failed: Sequence[_Failed]) -> None:
     now = phase.now()
     policy = phase.context.enrichment_policy
     record_failures(
         connection,
         phase.clinic,
-        SyncType.CASES,
+        Phase.CASES,
         (
             FailureInput(
                 record_key=each.case.appointment.appointment_id,

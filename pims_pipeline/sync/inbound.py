@@ -13,7 +13,8 @@ from pims_pipeline.domain.cases import CaseEvent, EventKind, Words, case_id_of
 from pims_pipeline.domain.catching_up import without_news
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
-from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.series import recognized, unsettled_dates
 from pims_pipeline.store.appointments import (
     forget_checks,
@@ -28,7 +29,7 @@ from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.listing import known_of, settled, whole_listing
-from pims_pipeline.sync.phase import Phase, audited
+from pims_pipeline.sync.phase import PhaseRun, audited
 from pims_pipeline.sync.session import ProviderSession
 
 
@@ -40,7 +41,7 @@ def sync_appointments(
     Raises:
         PimsError: If the diary could not be had whole; nothing is written then.
     """
-    with audited(context, clinic, SyncType.INBOUND, window) as phase:
+    with audited(context, clinic, Phase.INBOUND, window) as phase:
         snapshot = whole_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
@@ -51,7 +52,7 @@ def sync_appointments(
 
 
 def _apply_if_settled(
-    connection: Connection, phase: Phase, snapshot: Snapshot
+    connection: Connection, phase: PhaseRun, snapshot: Snapshot
 ) -> PhaseOutcome | None:
     """None, and nothing written, where only a further listing shows what the listing means."""
     known = known_of(connection, phase.clinic, snapshot)
@@ -60,12 +61,12 @@ def _apply_if_settled(
     return _write(connection, phase, snapshot, known)
 
 
-def _apply(connection: Connection, phase: Phase, snapshot: Snapshot) -> PhaseOutcome:
+def _apply(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> PhaseOutcome:
     return _write(connection, phase, snapshot, known_of(connection, phase.clinic, snapshot))
 
 
 def _write(
-    connection: Connection, phase: Phase, snapshot: Snapshot, known: Mapping[str, KnownRecord]
+    connection: Connection, phase: PhaseRun, snapshot: Snapshot, known: Mapping[str, KnownRecord]
 ) -> PhaseOutcome:
     plan = apply_snapshot(connection, phase, snapshot, known)
     record_quarantine(connection, phase, snapshot)
@@ -80,7 +81,7 @@ def _write(
 
 
 def apply_snapshot(
-    connection: Connection, phase: Phase, snapshot: Snapshot, known: Mapping[str, KnownRecord]
+    connection: Connection, phase: PhaseRun, snapshot: Snapshot, known: Mapping[str, KnownRecord]
 ) -> InboundPlan:
     """Plan against what is known (see ``known_of``), write the plan, and give it."""
     clinic = phase.clinic
@@ -108,7 +109,7 @@ def apply_snapshot(
     return plan
 
 
-def catch_up(connection: Connection, phase: Phase) -> tuple[UUID, ...]:
+def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
     """Bring the window's cases in line with their landed records; gives those changed.
 
     For what has changed since they were landed, but not at the vendor: see ``without_news``.
@@ -122,7 +123,9 @@ def catch_up(connection: Connection, phase: Phase) -> tuple[UUID, ...]:
     return tuple(write.case_id for write in plan.case_writes)
 
 
-def _write_to_cases(connection: Connection, phase: Phase, plan: InboundPlan, now: datetime) -> None:
+def _write_to_cases(
+    connection: Connection, phase: PhaseRun, plan: InboundPlan, now: datetime
+) -> None:
     clinic = phase.clinic
     forget_checks(connection, clinic, plan.recheck)
     if plan.meanings:
@@ -183,13 +186,13 @@ def _events(plan: InboundPlan, now: datetime) -> Iterable[CaseEvent]:
     )
 
 
-def record_quarantine(connection: Connection, phase: Phase, snapshot: Snapshot) -> None:
+def record_quarantine(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> None:
     """Keep what could not be read as dead letters; close those that are gone or readable."""
     now = phase.now()
     record_failures(
         connection,
         phase.clinic,
-        SyncType.INBOUND,
+        Phase.INBOUND,
         (
             FailureInput(
                 record_key=record.record_key,
@@ -206,7 +209,7 @@ def record_quarantine(connection: Connection, phase: Phase, snapshot: Snapshot) 
     resolve_unseen(
         connection,
         phase.clinic,
-        SyncType.INBOUND,
+        Phase.INBOUND,
         snapshot.window,
         {record.record_key for record in snapshot.quarantined},
         now,

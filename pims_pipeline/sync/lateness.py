@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.alerts import PhaseFacts, ScheduleState, is_overdue
 from pims_pipeline.domain.clinics import zone_named
 from pims_pipeline.domain.moments import believed
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.schedules import ClinicSchedule
 from pims_pipeline.sync.timetable import Cron, next_ticks, parse_schedule
 
@@ -37,7 +37,7 @@ class Punctuality:
 
 
 def punctuality(
-    schedule: ClinicSchedule, phase: SyncType, last_success: datetime | None, now: datetime
+    schedule: ClinicSchedule, phase: Phase, last_success: datetime | None, now: datetime
 ) -> Punctuality:
     """How a phase of an active clinic stands by its schedule.
 

@@ -19,7 +19,8 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import bound_context, get_logger
 from pims_pipeline.providers.stop_signal import RunStopped
 from pims_pipeline.store.audits import (
@@ -46,12 +47,12 @@ log = get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Phase:
+class PhaseRun:
     """One phase over one clinic's window, while it runs."""
 
     context: SyncContext
     clinic: Clinic
-    sync_type: SyncType
+    sync_type: Phase
     window: DateRange
     audit_id: UUID
     began: float
@@ -139,8 +140,8 @@ class Phase:
 
 @contextmanager
 def audited(
-    context: SyncContext, clinic: Clinic, sync_type: SyncType, window: DateRange
-) -> Iterator[Phase]:
+    context: SyncContext, clinic: Clinic, sync_type: Phase, window: DateRange
+) -> Iterator[PhaseRun]:
     """Run a phase under an audit, which tells of any error that ends it."""
     began = monotonic()
     # Chosen once, so that a transaction done once more begins no second audit.
@@ -165,7 +166,7 @@ def audited(
         return audit_id
 
     audit_id = in_transaction(context.engine, start)
-    phase = Phase(context, clinic, sync_type, window, audit_id, began)
+    phase = PhaseRun(context, clinic, sync_type, window, audit_id, began)
     with bound_context(
         clinic=clinic.slug,
         phase=sync_type.value,
@@ -189,18 +190,18 @@ def audited(
         log.info("phase_finished")
 
 
-def _fail(phase: Phase, error: Exception) -> None:
+def _fail(phase: PhaseRun, error: Exception) -> None:
     log.warning("phase_failed", error_class=type(error).__name__)
     in_transaction(phase.context.engine, lambda connection: phase.fail(connection, error))
 
 
-def _interrupt(phase: Phase) -> None:
+def _interrupt(phase: PhaseRun) -> None:
     log.warning("phase_stopped")
     # The stop ends statements under way, and may meet this one.
     past_cancel(lambda: _mark_interrupted(phase))
 
 
-def _mark_interrupted(phase: Phase) -> None:
+def _mark_interrupted(phase: PhaseRun) -> None:
     with transaction(phase.context.engine) as connection:
         interrupt_audit(
             connection,

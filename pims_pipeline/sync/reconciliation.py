@@ -20,7 +20,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.inbound import plan_inbound
 from pims_pipeline.domain.oddities import combined
-from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
     ReconciliationPlan,
     Retirement,
@@ -56,7 +57,7 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.inbound import apply_snapshot, case_identity
 from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
-from pims_pipeline.sync.phase import Phase, audited
+from pims_pipeline.sync.phase import PhaseRun, audited
 from pims_pipeline.sync.session import ProviderSession
 
 LOOKUP_WORKERS = 5
@@ -95,7 +96,7 @@ def reconcile_cases(
         PimsError: If the diary could not be had whole, or not one missing visit could be
             asked about; nothing is retired then.
     """
-    with audited(context, clinic, SyncType.RECONCILIATION, window) as phase:
+    with audited(context, clinic, Phase.RECONCILIATION, window) as phase:
         if approval is not None:
             in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)
@@ -111,7 +112,7 @@ def reconcile_cases(
 
 def _apply(
     connection: Connection,
-    phase: Phase,
+    phase: PhaseRun,
     snapshot: Snapshot,
     lookups: Mapping[str, AppointmentLookup] | None,
     approval: Approval | None,
@@ -158,13 +159,13 @@ def _apply(
     )
 
 
-def _active_cases(connection: Connection, phase: Phase) -> list[TrackedCase]:
+def _active_cases(connection: Connection, phase: PhaseRun) -> list[TrackedCase]:
     """The window's active cases, without moments that a wrong clock wrote."""
     now = phase.now()
     return [each.as_of(now) for each in active_cases(connection, phase.clinic, phase.window)]
 
 
-def _keep(connection: Connection, phase: Phase, plan: ReconciliationPlan) -> UUID | None:
+def _keep(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> UUID | None:
     """Note which rejected hold keeps missing cases, and which cases need none any more."""
     end_rejections(connection, phase.clinic, plan.ended)
     if plan.kept_by is not None:
@@ -173,16 +174,16 @@ def _keep(connection: Connection, phase: Phase, plan: ReconciliationPlan) -> UUI
     return plan.kept_by
 
 
-def _landed_in_this_run(phase: Phase) -> Snapshot | None:
+def _landed_in_this_run(phase: PhaseRun) -> Snapshot | None:
     """The diary that phase 1 landed in this run, if it covers the window and hid nothing."""
     return in_transaction(phase.context.engine, partial(_landed_snapshot, phase=phase))
 
 
-def _landed_snapshot(connection: Connection, phase: Phase) -> Snapshot | None:
+def _landed_snapshot(connection: Connection, phase: PhaseRun) -> Snapshot | None:
     for audit in audits_of_run(connection, phase.context.run_id):
         if (
             audit.clinic_id == phase.clinic.id
-            and audit.sync_type is SyncType.INBOUND
+            and audit.sync_type is Phase.INBOUND
             and audit.status is AuditStatus.COMPLETED
             and audit.window.covers(phase.window)
             and audit.fetched_at is not None
@@ -194,7 +195,7 @@ def _landed_snapshot(connection: Connection, phase: Phase) -> Snapshot | None:
     return None
 
 
-def _held_here(connection: Connection, phase: Phase, approval: Approval) -> Hold:
+def _held_here(connection: Connection, phase: PhaseRun, approval: Approval) -> Hold:
     """The hold that is approved, kept from being decided twice.
 
     Raises:
@@ -229,7 +230,7 @@ def _kept(hold: Hold, tracked: Sequence[TrackedCase], plan: ReconciliationPlan) 
 
 
 def _look_up_missing(
-    phase: Phase,
+    phase: PhaseRun,
     session: ProviderSession,
     tracked: Sequence[TrackedCase],
     snapshot: Snapshot,
@@ -264,13 +265,13 @@ def _look_up_missing(
     return lookups
 
 
-def _look_up(phase: Phase, session: ProviderSession, tracked: TrackedCase) -> AppointmentLookup:
+def _look_up(phase: PhaseRun, session: ProviderSession, tracked: TrackedCase) -> AppointmentLookup:
     asked_at = phase.now()
     lookup = session.look_up(tracked.case.pims_id)
     return replace(lookup, asked_at=asked_between(asked_at, lookup.asked_at, phase.now()))
 
 
-def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> Snapshot:
+def _note_presence(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> Snapshot:
     """Remember what the listing held and what it lacked; gives it with the known identities.
 
     What its records say is landed by phase 1, and so is the return of a visit whose case
@@ -294,7 +295,7 @@ def _note_presence(connection: Connection, phase: Phase, snapshot: Snapshot) -> 
 
 
 def _retire(
-    connection: Connection, phase: Phase, retirements: Sequence[Retirement]
+    connection: Connection, phase: PhaseRun, retirements: Sequence[Retirement]
 ) -> tuple[UUID, ...]:
     clinic = phase.clinic
     now = phase.now()
@@ -336,7 +337,7 @@ def _in_the_way(case: Case) -> dict[str, tuple[Any, Any]]:
 
 def _follow(
     connection: Connection,
-    phase: Phase,
+    phase: PhaseRun,
     appointments: Sequence[PimsAppointment],
     lookups: Mapping[str, AppointmentLookup],
 ) -> tuple[UUID, ...]:
@@ -356,7 +357,7 @@ def _follow(
     return tuple(changed)
 
 
-def _hold(connection: Connection, phase: Phase, plan: ReconciliationPlan) -> UUID | None:
+def _hold(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> UUID | None:
     """Record that the deletion guard struck, or close holds that this look has settled."""
     if plan.hold is None:
         close_settled_holds(connection, phase.clinic, phase.window, phase.now())

@@ -11,27 +11,28 @@ from typing import Literal, NotRequired, TypedDict, final
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
 
 SyncScope = Literal["inbound", "cases", "reconcile", "full"]
 """What a client may ask to be synced."""
 
-PHASES_OF: Mapping[SyncScope, tuple[SyncType, ...]] = MappingProxyType(
+PHASES_OF: Mapping[SyncScope, tuple[Phase, ...]] = MappingProxyType(
     {
-        "inbound": (SyncType.INBOUND,),
-        "cases": (SyncType.CASES,),
-        "reconcile": (SyncType.RECONCILIATION,),
-        "full": (SyncType.INBOUND, SyncType.CASES, SyncType.RECONCILIATION),
+        "inbound": (Phase.INBOUND,),
+        "cases": (Phase.CASES,),
+        "reconcile": (Phase.RECONCILIATION,),
+        "full": (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION),
     }
 )
 
-_RESULT_NAMES: Mapping[SyncType, Literal["inboundResult", "casesResult", "reconciliationResult"]]
+_RESULT_NAMES: Mapping[Phase, Literal["inboundResult", "casesResult", "reconciliationResult"]]
 _RESULT_NAMES = MappingProxyType(
     {
-        SyncType.INBOUND: "inboundResult",
-        SyncType.CASES: "casesResult",
-        SyncType.RECONCILIATION: "reconciliationResult",
+        Phase.INBOUND: "inboundResult",
+        Phase.CASES: "casesResult",
+        Phase.RECONCILIATION: "reconciliationResult",
     }
 )
 
@@ -132,7 +133,7 @@ def sync_result(
 
 
 def phase_result(
-    phase: SyncType,
+    phase: Phase,
     audits: Sequence[Audit],
     window: DateRange,
     *,
@@ -154,7 +155,7 @@ def phase_result(
         durationMs=_duration_ms(audits),
         timestamp=utc_text(now),
     )
-    if phase is SyncType.RECONCILIATION:
+    if phase is Phase.RECONCILIATION:
         result["deletedCases"] = [str(case_id) for case_id in deleted_cases]
     if not success:
         result["error"] = _error(audits) or "it did not run for the whole window"
@@ -205,11 +206,11 @@ def _reconciliation_stats(counts: Counts) -> dict[str, int]:
     }
 
 
-_STATS: Mapping[SyncType, Callable[[Counts], dict[str, int]]] = MappingProxyType(
+_STATS: Mapping[Phase, Callable[[Counts], dict[str, int]]] = MappingProxyType(
     {
-        SyncType.INBOUND: _inbound_stats,
-        SyncType.CASES: _case_stats,
-        SyncType.RECONCILIATION: _reconciliation_stats,
+        Phase.INBOUND: _inbound_stats,
+        Phase.CASES: _case_stats,
+        Phase.RECONCILIATION: _reconciliation_stats,
     }
 )
 

@@ -23,7 +23,7 @@ from cronsim import CronSim, CronSimError
 
 from pims_pipeline.domain.clinics import Clinic, zone_named
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import OFF
 from pims_pipeline.store.schedules import ClinicSchedule
 
@@ -194,7 +194,7 @@ class DueTick:
     """
 
     schedule: ClinicSchedule
-    phase: SyncType
+    phase: Phase
     tick: datetime
 
     @property
@@ -212,7 +212,7 @@ class MalformedCron:
     """
 
     clinic: Clinic
-    phase: SyncType
+    phase: Phase
     why: str
 
 
@@ -257,7 +257,7 @@ def decide(schedules: Sequence[ClinicSchedule], since: datetime | None, now: dat
     latest = _LatestTicks(since, now)
     due = [
         DueTick(schedule, phase, tick)
-        for phase in SyncType
+        for phase in Phase
         for schedule in schedules
         if isinstance(read := _read(schedule, phase), Timetable)
         and (tick := latest.of(read)) is not None
@@ -270,13 +270,13 @@ def malformed_crons(schedules: Sequence[ClinicSchedule]) -> list[MalformedCron]:
     """The schedules that cannot be read, by phase, then as they came."""
     return [
         MalformedCron(schedule.clinic, phase, read)
-        for phase in SyncType
+        for phase in Phase
         for schedule in schedules
         if isinstance(read := _read(schedule, phase), str)
     ]
 
 
-def _read(schedule: ClinicSchedule, phase: SyncType) -> Timetable | str | None:
+def _read(schedule: ClinicSchedule, phase: Phase) -> Timetable | str | None:
     """When the phase is due; what is wrong, where that cannot be told; None for never."""
     try:
         return timetable(schedule.clinic, schedule.config.sync_schedules[phase])

@@ -13,7 +13,7 @@ from pims_pipeline.domain.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
@@ -131,7 +131,7 @@ def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[
     return sorted(word for word in words if status_of(word) is None)
 
 
-def last_audits(engine: Engine, run_id: str, sync_type: SyncType) -> list[Audit]:
+def last_audits(engine: Engine, run_id: str, sync_type: Phase) -> list[Audit]:
     """The run's audits of one phase."""
     with transaction(engine) as connection:
         audits = audits_of_run(connection, run_id)
@@ -139,7 +139,7 @@ def last_audits(engine: Engine, run_id: str, sync_type: SyncType) -> list[Audit]
 
 
 def phase_failures(
-    engine: Engine, clinic: Clinic, sync_type: SyncType, window: DateRange
+    engine: Engine, clinic: Clinic, sync_type: Phase, window: DateRange
 ) -> list[Failure]:
     """The phase's unresolved dead letters that lie in the window."""
     with transaction(engine) as connection:

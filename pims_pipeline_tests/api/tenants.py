@@ -22,7 +22,8 @@ from pims_pipeline.domain import api_keys
 from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, record_progress, start_audit
 from pims_pipeline.store.clinics import add_clinic, clinic_by_slug
@@ -121,9 +122,7 @@ class BusyDagster(FakeDagster):
         run.status = "SUCCESS" if end is AuditStatus.COMPLETED else "FAILURE"
         return launched
 
-    def _work(
-        self, connection: Connection, run: FakeRun, phase: SyncType, end: AuditStatus
-    ) -> None:
+    def _work(self, connection: Connection, run: FakeRun, phase: Phase, end: AuditStatus) -> None:
         now = datetime.now(UTC)
         audit_id = start_audit(
             connection,
@@ -265,16 +264,16 @@ class _Past:
         self._run("queued", "inbound", "QUEUED")
         self._run("canceled", "cases", "CANCELED")
         self._run("broken", "reconcile", "FAILURE")
-        self._run("running", "inbound", "STARTED", {SyncType.INBOUND: AuditStatus.IN_PROGRESS})
-        self._run("done", "inbound", "SUCCESS", {SyncType.INBOUND: completed})
-        self._run("failed", "cases", "FAILURE", {SyncType.CASES: failed})
-        self._run("held", "reconcile", "FAILURE", {SyncType.RECONCILIATION: AuditStatus.HELD})
-        self._run("all done", "full", "SUCCESS", dict.fromkeys(SyncType, completed))
-        halves = {SyncType.INBOUND: completed, SyncType.CASES: failed}
+        self._run("running", "inbound", "STARTED", {Phase.INBOUND: AuditStatus.IN_PROGRESS})
+        self._run("done", "inbound", "SUCCESS", {Phase.INBOUND: completed})
+        self._run("failed", "cases", "FAILURE", {Phase.CASES: failed})
+        self._run("held", "reconcile", "FAILURE", {Phase.RECONCILIATION: AuditStatus.HELD})
+        self._run("all done", "full", "SUCCESS", dict.fromkeys(Phase, completed))
+        halves = {Phase.INBOUND: completed, Phase.CASES: failed}
         self._run("half done", "full", "FAILURE", halves)
         for standing in (completed, AuditStatus.HELD, AuditStatus.INTERRUPTED):
             name = f"scheduled, {standing}"
-            self.syncs[name] = self._audit(SyncType.RECONCILIATION, standing, self._id())
+            self.syncs[name] = self._audit(Phase.RECONCILIATION, standing, self._id())
 
     def _ask(self, name: str, scope: RequestScope) -> SyncRequest:
         request = SyncRequest(
@@ -294,7 +293,7 @@ class _Past:
         name: str,
         scope: RequestScope,
         status: str,
-        audits: Mapping[SyncType, AuditStatus] | None = None,
+        audits: Mapping[Phase, AuditStatus] | None = None,
     ) -> None:
         request = self._ask(name, scope)
         run = FakeRun(JOB_OF[scope], {SYNC_ID_TAG: str(request.id)}, {}, str(self._id()), status)
@@ -308,7 +307,7 @@ class _Past:
             first = None
 
     def _audit(
-        self, phase: SyncType, status: AuditStatus, run_id: UUID, wanted: UUID | None = None
+        self, phase: Phase, status: AuditStatus, run_id: UUID, wanted: UUID | None = None
     ) -> UUID:
         audit_id = start_audit(
             self._connection,

@@ -12,7 +12,8 @@ import httpx2
 from pydantic import BaseModel, TypeAdapter
 
 from pims_pipeline.api import examples, schemas
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.api.fake_dagster import FakeRun
 from pims_pipeline_tests.api.world import World
 
@@ -78,7 +79,7 @@ def check_status(scope: str, told: Any, *more: str) -> None:
     schemas.SyncStatus.model_validate(told)
 
 
-FIRST_PHASES = {"cases": SyncType.CASES, "reconcile": SyncType.RECONCILIATION}
+FIRST_PHASES = {"cases": Phase.CASES, "reconcile": Phase.RECONCILIATION}
 
 
 def check_accepted(response: httpx2.Response, run: FakeRun) -> None:
@@ -105,7 +106,7 @@ def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(world: Wor
         sync_id = response.json()["syncId"]
 
         check_status(scope, world.told(sync_id))
-        audit_id = world.begin(run, FIRST_PHASES.get(scope, SyncType.INBOUND))
+        audit_id = world.begin(run, FIRST_PHASES.get(scope, Phase.INBOUND))
         running = world.told(sync_id)
         check_status(scope, running, "progress")
         assert running["progress"].keys() == {"phase", "itemsDone", "itemsTotal"}

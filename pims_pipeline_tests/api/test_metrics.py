@@ -14,7 +14,8 @@ from pims_pipeline.api.app import create_app
 from pims_pipeline.api.dagster import DagsterUnreachable
 from pims_pipeline.api.dagster_state import DagsterState
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.database import create_engine, transaction
 from pims_pipeline_tests.api.surroundings import (
@@ -68,7 +69,7 @@ def _sync(engine: Engine, clinic: Clinic) -> None:
         audit_id = start_audit(
             connection,
             clinic=clinic,
-            sync_type=SyncType.INBOUND,
+            sync_type=Phase.INBOUND,
             window=DateRange(day, day),
             run_id="run-1",
             owner=1,

@@ -17,7 +17,8 @@ from pims_pipeline.api.standing import (
     standing_of,
 )
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
 from pims_pipeline.store.tables import RequestScope
@@ -31,7 +32,7 @@ SYNC_ID = UUID(int=1)
 
 
 def audit(
-    phase: SyncType = SyncType.INBOUND,
+    phase: Phase = Phase.INBOUND,
     status: AuditStatus = AuditStatus.COMPLETED,
     *,
     window: DateRange = WINDOW,
@@ -148,20 +149,20 @@ def test_while_an_audit_is_in_progress_it_runs_and_tells_how_far(run: RunState |
     done = audit(items=(9, 9))
     first_half, second_half = WINDOW.split(4)
     going = [
-        audit(SyncType.CASES, window=first_half, items=(5, 5)),
-        audit(SyncType.CASES, AuditStatus.IN_PROGRESS, window=second_half, items=(2, 8)),
+        audit(Phase.CASES, window=first_half, items=(5, 5)),
+        audit(Phase.CASES, AuditStatus.IN_PROGRESS, window=second_half, items=(2, 8)),
     ]
     standing = stands(sync(done, *going, scope="full"), run)
 
     assert standing.status == "running"
-    assert standing.progress == Progress(SyncType.CASES, 7, 13)
+    assert standing.progress == Progress(Phase.CASES, 7, 13)
     assert standing.result is None
 
 
 def test_between_two_phases_it_runs() -> None:
     standing = stands(sync(audit(items=(9, 9)), scope="full"), RunState.RUNNING)
 
-    assert (standing.status, standing.progress) == ("running", Progress(SyncType.INBOUND, 9, 9))
+    assert (standing.status, standing.progress) == ("running", Progress(Phase.INBOUND, 9, 9))
 
 
 def test_after_its_last_audit_its_checks_still_run() -> None:
@@ -194,8 +195,8 @@ def test_an_audit_s_own_reason_says_more_than_the_run_s() -> None:
 
 
 def test_held_deletions_are_told_as_such() -> None:
-    held = audit(SyncType.RECONCILIATION, AuditStatus.HELD, counts=Counts(found=9, held=9))
-    done = [audit(), audit(SyncType.CASES)]
+    held = audit(Phase.RECONCILIATION, AuditStatus.HELD, counts=Counts(found=9, held=9))
+    done = [audit(), audit(Phase.CASES)]
     steps = ("reconciliation_checks",)
 
     alone = stands(sync(held, scope="reconcile"), RunState.FAILED, steps=steps)
@@ -207,8 +208,8 @@ def test_held_deletions_are_told_as_such() -> None:
 
 
 def test_a_failed_phase_is_worse_than_a_held_one() -> None:
-    held = audit(SyncType.RECONCILIATION, AuditStatus.HELD)
-    failed = audit(SyncType.CASES, AuditStatus.FAILED, error="TransientError: slow")
+    held = audit(Phase.RECONCILIATION, AuditStatus.HELD)
+    failed = audit(Phase.CASES, AuditStatus.FAILED, error="TransientError: slow")
 
     assert stands(sync(audit(), failed, held, scope="full"), RunState.FAILED).status == "failed"
 
@@ -232,7 +233,7 @@ class TestWithoutDagster:
     """What is known is told while Dagster is silent."""
 
     def test_a_sync_is_complete_when_all_its_audits_are(self) -> None:
-        phases = [audit(phase) for phase in SyncType]
+        phases = [audit(phase) for phase in Phase]
         assert stands(sync(*phases, scope="full")).status == "completed"
         assert stands(sync(*phases), RunState.GONE).status == "completed"
 
@@ -262,7 +263,7 @@ class TestWithoutDagster:
 def test_a_sync_that_nobody_asked_for_stands_as_its_audit_does(
     status: AuditStatus, told: str
 ) -> None:
-    alone = sync(audit(SyncType.RECONCILIATION, status), scope="reconcile", is_request=False)
+    alone = sync(audit(Phase.RECONCILIATION, status), scope="reconcile", is_request=False)
 
     assert stands(alone).status == told
 

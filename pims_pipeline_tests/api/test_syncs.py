@@ -10,7 +10,8 @@ from sqlalchemy import Engine, event
 
 from pims_pipeline.api.standing import AUDIT_PATIENCE
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
@@ -52,7 +53,7 @@ def test_a_sync_is_told_of_from_its_start_to_its_end(world: World, clock: Clock)
     running = world.told(sync_id)
     clock.advance(seconds=5)
     world.end(inbound, Counts(found=40, created=40), AuditStatus.COMPLETED)
-    for phase in (SyncType.CASES, SyncType.RECONCILIATION):
+    for phase in (Phase.CASES, Phase.RECONCILIATION):
         world.end(world.begin(run, phase), Counts(), AuditStatus.COMPLETED)
     checking = world.told(sync_id)
     run.status = "SUCCESS"
@@ -117,7 +118,7 @@ def test_a_failed_check_is_named(world: World) -> None:
 
 def test_held_deletions_are_held(world: World) -> None:
     sync_id, run = world.started("reconcile")
-    audit_id = world.begin(run, SyncType.RECONCILIATION)
+    audit_id = world.begin(run, Phase.RECONCILIATION)
     world.end(audit_id, Counts(found=20, unchanged=11, held=9), AuditStatus.HELD)
     run.status = "FAILURE"
 
@@ -159,7 +160,7 @@ def test_what_a_schedule_did_is_a_sync_too(world: World) -> None:
             "dagster/asset_partition_range_end": "maple-street|2026-03-10",
         }
     )
-    audit_id = world.begin(run, SyncType.CASES)
+    audit_id = world.begin(run, Phase.CASES)
     world.end(audit_id, Counts(found=2, enriched=2), AuditStatus.COMPLETED)
 
     told = world.told(audit_id)
@@ -175,7 +176,7 @@ def test_nobody_is_told_of_another_clinic_s_syncs(
 ) -> None:
     sync_id, run = world.started("full")
     world.begin(run)
-    scheduled = world.begin(world.fake.make_run(**_range(run.tags)), SyncType.CASES)
+    scheduled = world.begin(world.fake.make_run(**_range(run.tags)), Phase.CASES)
     theirs = make_key(clinic=other)
 
     for each in (sync_id, scheduled, uuid4()):

@@ -12,17 +12,18 @@ from starlette.testclient import TestClient
 
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.run_tags import sync_id_of
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 
 PHASES = {
-    "inbound_sync": (SyncType.INBOUND,),
-    "case_sync": (SyncType.CASES,),
-    "reconciliation_sync": (SyncType.RECONCILIATION,),
-    "full_sync": tuple(SyncType),
+    "inbound_sync": (Phase.INBOUND,),
+    "case_sync": (Phase.CASES,),
+    "reconciliation_sync": (Phase.RECONCILIATION,),
+    "full_sync": tuple(Phase),
 }
 
 
@@ -63,7 +64,7 @@ class World:
         [run] = [each for each in self.fake.runs.values() if sync_id_of(each.tags) == sync_id]
         return sync_id, run
 
-    def begin(self, run: FakeRun, phase: SyncType = SyncType.INBOUND) -> UUID:
+    def begin(self, run: FakeRun, phase: Phase = Phase.INBOUND) -> UUID:
         """Let a phase of the run begin, as the pipeline does; gives its audit."""
         run.status = "STARTED"
         with transaction(self.engine) as connection:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, update
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database import transaction
@@ -28,7 +28,7 @@ THAT_DAY = DateRange(DAY, DAY)
 def stored_failure(
     engine: Engine,
     slug: str,
-    phase: SyncType = SyncType.CASES,
+    phase: Phase = Phase.CASES,
     *,
     key: str = "A-1",
     window: DateRange | None = THAT_DAY,
@@ -159,7 +159,7 @@ def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
     pims: Pims, engine: Engine, ready: str, control: SimulatorControl
 ) -> None:
     day = control.clinics()[0].today
-    failure_id = stored_failure(engine, ready, SyncType.INBOUND, window=DateRange(day, day))
+    failure_id = stored_failure(engine, ready, Phase.INBOUND, window=DateRange(day, day))
     control.add_fault("html", endpoint="listing", times=None)
     done = pims("failures", "retry", failure_id)
 

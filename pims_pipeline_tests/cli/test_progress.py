@@ -10,7 +10,8 @@ import pytest
 
 from pims_pipeline.cli.progress import progress_bar, steps
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -22,7 +23,7 @@ def audit(status: AuditStatus, done: int, total: int) -> Audit:
     return Audit(
         id=uuid4(),
         clinic_id=uuid4(),
-        sync_type=SyncType.CASES,
+        sync_type=Phase.CASES,
         status=status,
         window=DAY,
         run_id="run",
@@ -50,7 +51,7 @@ def test_on_a_terminal_the_bar_is_alone(monkeypatch: pytest.MonkeyPatch) -> None
     ended = audit(AuditStatus.COMPLETED, 8, 8)
     with os.fdopen(terminal, "w") as error:
         monkeypatch.setattr(sys, "stderr", error)
-        with progress_bar([SyncType.CASES, SyncType.RECONCILIATION], 1, lambda: [ended]):
+        with progress_bar([Phase.CASES, Phase.RECONCILIATION], 1, lambda: [ended]):
             print("a line of a library's", file=error, flush=True)
         print("afterwards", file=error, flush=True)
         shown = b""
@@ -67,7 +68,7 @@ def test_off_a_terminal_nothing_is_read_or_shown(capfd: pytest.CaptureFixture[st
     def read() -> list[Audit]:
         raise AssertionError("nobody is watching")
 
-    with progress_bar([SyncType.CASES], 1, read):
+    with progress_bar([Phase.CASES], 1, read):
         pass
 
     assert capfd.readouterr() == ("", "")

@@ -26,7 +26,7 @@ from pims_pipeline.domain.alerts import (
     plan_alerts,
 )
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 CLINIC = UUID("5f7d6c5e-3d2b-4a19-8f0e-7d6c5b4a3928")
@@ -43,7 +43,7 @@ keys = st.builds(
 
 
 def found(phase: PhaseFacts | None = None, now: datetime = NOW, **facts: object) -> list[Condition]:
-    phases = {SyncType.INBOUND: phase} if phase else {}
+    phases = {Phase.INBOUND: phase} if phase else {}
     clinic = ClinicFacts(clinic_id=CLINIC, phases=phases, **facts)  # type: ignore[arg-type]  # a test's few keywords
     return list(conditions_of(clinic, now))
 
@@ -168,7 +168,7 @@ def test_each_hold_and_each_dead_letter_is_an_alert_of_its_own() -> None:
     window = DateRange(date(2026, 3, 1), date(2026, 3, 7))
     hold = WaitingHold(id=ONE, window=window, cases_active=30, cases_orphaned=12)
     letters = [
-        DeadLetter(id=uuid5(ONE, str(n)), phase=SyncType.CASES, attempts=8, error_class="E")
+        DeadLetter(id=uuid5(ONE, str(n)), phase=Phase.CASES, attempts=8, error_class="E")
         for n in range(2)
     ]
 
@@ -226,8 +226,8 @@ def test_a_failing_phase_that_is_overdue_as_well_is_one_alert() -> None:
 def test_the_same_error_in_several_phases_is_one_alert(error: str, alerts: list[str]) -> None:
     other = RunEnd(run_id="run-6", succeeded=False, error_class=error)
     phases = {
-        SyncType.INBOUND: running(ends=[FAILED] * 3),
-        SyncType.CASES: running(ends=[other] * 3),
+        Phase.INBOUND: running(ends=[FAILED] * 3),
+        Phase.CASES: running(ends=[other] * 3),
     }
     facts = ClinicFacts(clinic_id=CLINIC, phases=phases)
     plan = plan_alerts(conditions_of(facts, NOW), [])

@@ -20,7 +20,8 @@ from pims_pipeline.domain.appointments import (
 from pims_pipeline.domain.case_writes import case_changes
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind, draft_of, status_of
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots
 
@@ -406,7 +407,7 @@ def test_every_receipt_balances_within_the_window(history: list[Snapshot]) -> No
     for snapshot in history:
         plan = store.receive(snapshot)
         outcome = PhaseOutcome(
-            sync_type=SyncType.INBOUND,
+            sync_type=Phase.INBOUND,
             window=snapshot.window,
             audit_id=UUID(int=1),
             by_date=plan.by_date,

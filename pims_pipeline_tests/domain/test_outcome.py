@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.outcome import (
-    AuditStatus,
-    Counts,
-    PhaseOutcome,
-    SyncType,
-    UnbalancedReceipt,
-    tally,
-)
+from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome, UnbalancedReceipt, tally
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.domain.strategies import WEEK
 
 FATES = [each.name for each in fields(Counts) if each.name != "found"]
@@ -24,7 +18,7 @@ any_counts = st.builds(Counts, **{name: st.integers(0, 9) for name in ("found", 
 
 def outcome(by_date: dict[date, Counts], hold_id: UUID | None = None) -> PhaseOutcome:
     return PhaseOutcome(
-        sync_type=SyncType.INBOUND,
+        sync_type=Phase.INBOUND,
         window=WEEK,
         audit_id=UUID(int=1),
         by_date=by_date,

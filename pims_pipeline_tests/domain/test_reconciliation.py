@@ -18,7 +18,8 @@ from pims_pipeline.domain.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.cases import CaseStatus
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     HoldReason,
@@ -109,7 +110,7 @@ def numbered(count: int) -> list[PimsAppointment]:
 
 def receipt(plan: ReconciliationPlan, window_cases: Iterable[TrackedCase]) -> Counts:
     outcome = PhaseOutcome(
-        sync_type=SyncType.RECONCILIATION,
+        sync_type=Phase.RECONCILIATION,
         window=WEEK,
         audit_id=UUID(int=1),
         by_date=plan.by_date,

@@ -5,7 +5,7 @@ import pytest
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration import checks
 from pims_pipeline.orchestration.checks import CHECKS, Finding, Judged
@@ -23,7 +23,7 @@ def judge(
     run_id: str,
     window: DateRange = WINDOW,
     *,
-    sync_type: SyncType | None = None,
+    sync_type: Phase | None = None,
 ) -> list[Finding]:
     """What a check finds wrong with a window of alder, after a run; the first of that name."""
     sync_type, judges = next(
@@ -168,12 +168,12 @@ def test_what_a_sync_of_consultations_alone_puts_right_is_reported_by_it(
     assert outcome.run_id != run_id
     for name, offset in (("metadata_readable", -1), ("patients_match", -2)):
         (case,) = house.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(offset))
-        (finding,) = judge(house, name, outcome.run_id, sync_type=SyncType.CASES)
+        (finding,) = judge(house, name, outcome.run_id, sync_type=Phase.CASES)
         assert finding.items == [f"alder|{days(offset, offset).start} {case.id}"]
         assert finding.is_warning
     outcome = house.sync("case_sync", ["alder"], WINDOW)
     for name in ("metadata_readable", "patients_match"):
-        assert judge(house, name, outcome.run_id, sync_type=SyncType.CASES) == []
+        assert judge(house, name, outcome.run_id, sync_type=Phase.CASES) == []
 
 
 def test_vitals_that_no_patient_has_are_named(house: House, run_id: str) -> None:
@@ -276,7 +276,7 @@ def test_what_fails_a_check_of_appointments_stops_that_clinic_alone(house: House
         assert house.materialized(asset) == keys(["alder", "cedar"], WINDOW)
         assert house.failed(asset) == keys(["birch"], WINDOW)
     birch = house.clinics["birch"].id
-    assert [a.sync_type for a in outcome.audits if a.clinic_id == birch] == [SyncType.INBOUND]
+    assert [a.sync_type for a in outcome.audits if a.clinic_id == birch] == [Phase.INBOUND]
 
 
 def test_blocking_is_what_does_not_merely_warn() -> None:

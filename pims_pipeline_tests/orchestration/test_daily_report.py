@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.daily_report import MAX_ROWS, markdown, report_metadata
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.daily_reports import ClinicDay, Day, PhaseDay, report_of
@@ -28,7 +28,7 @@ QUIET = ClinicDay(
 )
 SYNCED = PhaseDay(
     clinic="alder",
-    phase=SyncType.INBOUND,
+    phase=Phase.INBOUND,
     syncs=4,
     completed=4,
     failed=0,

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.freshness import (
     FRESH_CHECKS,
     TELL_EVERY,
@@ -45,7 +45,7 @@ def succeed(house: House, slug: str, at: datetime, status: str = "completed") ->
     )
 
 
-def late(house: House, at: datetime) -> dict[SyncType, list[str]]:
+def late(house: House, at: datetime) -> dict[Phase, list[str]]:
     return {each.phase: each.slugs for each in freshness(house.engine, at) if each.late}
 
 
@@ -64,7 +64,7 @@ def test_a_clinic_is_late_once_its_second_tick_has_had_its_time(hourly: House) -
     succeed(hourly, "birch", second - MINUTE, status="held")
     succeed(hourly, "cedar", second - MINUTE, status="failed")
     assert late(hourly, second + OVERDUE_GRACE - MINUTE) == {}
-    assert late(hourly, second + OVERDUE_GRACE) == {SyncType.INBOUND: ["cedar"]}
+    assert late(hourly, second + OVERDUE_GRACE) == {Phase.INBOUND: ["cedar"]}
 
 
 def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(hourly: House) -> None:
@@ -88,7 +88,7 @@ def test_the_check_warns_and_lists_who_is_late_since_when(hourly: House) -> None
     (check,) = (
         each
         for each in build_freshness_checks(lambda: at)
-        if FRESH_CHECKS[SyncType.INBOUND] in each.check_keys
+        if FRESH_CHECKS[Phase.INBOUND] in each.check_keys
     )
     result = check(store=hourly.engine)
     assert isinstance(result, dg.AssetCheckResult)

@@ -12,7 +12,7 @@ import pytest
 
 from pims_pipeline.cli.demo_clinics import register_demo_clinics
 from pims_pipeline.cli.runtime import open_store
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
@@ -44,7 +44,7 @@ def simulator() -> Iterator[SimulatorServer]:
 @pytest.fixture
 def home(simulator: SimulatorServer) -> Iterator[Path]:
     """A home with three clinics whose schedules are off, so that people alone start runs."""
-    off = ScheduleConfig(sync_schedules=dict.fromkeys(SyncType, "off"))
+    off = ScheduleConfig(sync_schedules=dict.fromkeys(Phase, "off"))
     with own_home() as home:
         with open_store(Settings(home=home), migrated=False) as store:
             migrate(store.engine)

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.phases import RunLedger, side_by_side, work_on_clinic
 from pims_pipeline.orchestration.reports import ClinicReport
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
@@ -80,7 +81,7 @@ def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
         now += seconds
         context.stop.check()
         return PhaseOutcome(
-            sync_type=SyncType.INBOUND, window=window, audit_id=uuid4(), by_date={}, duration_ms=0
+            sync_type=Phase.INBOUND, window=window, audit_id=uuid4(), by_date={}, duration_ms=0
         )
 
     with run_liveness(house.engine) as liveness:

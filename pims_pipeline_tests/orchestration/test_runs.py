@@ -7,7 +7,8 @@ import pytest
 from dagster._core.definitions.job_base import RepoBackedJob
 from dagster._core.execution.api import execute_run
 
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
@@ -23,7 +24,7 @@ def test_a_single_key_is_synced_through_all_three_phases(house: House) -> None:
     house.book("birch", days(-1, 1))
     outcome = house.sync("full_sync", ["birch"], today)
     assert outcome.success
-    assert [audit.sync_type for audit in outcome.audits] == list(SyncType)
+    assert [audit.sync_type for audit in outcome.audits] == list(Phase)
     assert {audit.run_id for audit in outcome.audits} == {outcome.run_id}
     for asset in ASSETS:
         assert house.materialized(asset) == keys(["birch"], today)
@@ -109,7 +110,7 @@ def test_a_failing_clinic_fails_alone_in_all_three_assets(house: House) -> None:
     birch = house.clinics["birch"].id
     assert [
         (audit.sync_type, audit.status) for audit in outcome.audits if audit.clinic_id == birch
-    ] == [(SyncType.INBOUND, AuditStatus.FAILED)]
+    ] == [(Phase.INBOUND, AuditStatus.FAILED)]
 
 
 def test_the_failure_names_the_clinic_the_window_and_the_cause(house: House) -> None:

@@ -15,7 +15,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.launching import JobOutcome, job_origin, run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import (
@@ -45,7 +45,7 @@ from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
 NOON = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-OFF = dict.fromkeys(SyncType, "off")
+OFF = dict.fromkeys(Phase, "off")
 
 
 @dataclass
@@ -114,7 +114,7 @@ def begin_audit(clockwork: Clockwork, slug: str, run_id: str, *, owner: int, at:
         start_audit(
             connection,
             clinic=clockwork.house.clinics[slug],
-            sync_type=SyncType.INBOUND,
+            sync_type=Phase.INBOUND,
             window=days(0, 0),
             run_id=run_id,
             owner=owner,
@@ -124,7 +124,7 @@ def begin_audit(clockwork: Clockwork, slug: str, run_id: str, *, owner: int, at:
 
 def plan(house: House, slug: str, **crons: str) -> None:
     """Give a clinic this schedule, as of long ago; phases that are not named are off."""
-    stored = {**OFF, **{SyncType(phase): cron for phase, cron in crons.items()}}
+    stored = {**OFF, **{Phase(phase): cron for phase, cron in crons.items()}}
     with transaction(house.engine) as connection:
         set_schedule_config(connection, house.clinics[slug], ScheduleConfig(sync_schedules=stored))
     long_ago(house)
@@ -172,7 +172,7 @@ def told(logged: pytest.LogCaptureFixture) -> list[dict[str, str]]:
     ]
 
 
-def skips(house: House) -> dict[tuple[str, SyncType], tuple[int, datetime]]:
+def skips(house: House) -> dict[tuple[str, Phase], tuple[int, datetime]]:
     slugs = {clinic.id: slug for slug, clinic in house.clinics.items()}
     with transaction(house.engine) as connection:
         found = skipped_ticks(connection)
@@ -286,7 +286,7 @@ def test_a_changed_schedule_counts_from_the_next_tick(clockwork: Clockwork) -> N
         set_schedule_config(
             connection,
             house.clinics["birch"],
-            ScheduleConfig(sync_schedules={**OFF, SyncType.INBOUND: "*/5 * * * *"}),
+            ScheduleConfig(sync_schedules={**OFF, Phase.INBOUND: "*/5 * * * *"}),
         )
     # The edit is noted by the database's clock, which shows another time than the test's.
     (row,) = house.rows(
@@ -338,7 +338,7 @@ def test_a_tick_that_finds_a_run_of_its_phase_is_skipped_and_counted(  # noqa: P
     free = sorted(set(SLUGS) - blocked)
     found = clockwork.look(NOON)
     assert sorted(slug for _, slugs in shape(found) for slug in slugs) == free
-    assert skips(clockwork.house) == {(slug, SyncType.INBOUND): (1, NOON) for slug in blocked}
+    assert skips(clockwork.house) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
     assert told(logged) == [
         {
             "event": "tick_skipped",
@@ -353,7 +353,7 @@ def test_a_tick_that_finds_a_run_of_its_phase_is_skipped_and_counted(  # noqa: P
     clockwork.house.instance.report_run_canceled(run)
     hour_later = NOON + timedelta(hours=1)
     assert shape(clockwork.look(hour_later)) == [("inbound_sync", list(SLUGS))]
-    assert skips(clockwork.house) == {(slug, SyncType.INBOUND): (1, NOON) for slug in blocked}
+    assert skips(clockwork.house) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_run_that_waits_in_the_queue_blocks_the_next_tick(clockwork: Clockwork
     clockwork.submit(request)
     assert clockwork.look(NOON + timedelta(hours=1)) == []
     assert skips(clockwork.house) == {
-        (slug, SyncType.INBOUND): (1, NOON + timedelta(hours=1)) for slug in SLUGS
+        (slug, Phase.INBOUND): (1, NOON + timedelta(hours=1)) for slug in SLUGS
     }
 
 
@@ -440,7 +440,7 @@ def test_skipped_ticks_with_one_that_ran_in_between_are_no_alert(clockwork: Cloc
         house.instance.report_run_canceled(run)
         if tick == 1:
             clockwork.look(NOON + 2 * hour)
-    assert skips(house) == {("birch", SyncType.INBOUND): (4, NOON + 4 * hour)}
+    assert skips(house) == {("birch", Phase.INBOUND): (4, NOON + 4 * hour)}
     assert alerts_of_skips(house, NOON + 4 * hour) == {}
 
 
@@ -450,7 +450,7 @@ def test_an_evaluation_whose_cursor_was_lost_decides_the_same_again(clockwork: C
     again = clockwork.look(NOON + timedelta(seconds=30))
     assert [each.run_key for each in again] == [each.run_key for each in lost]
     assert shape(again) == [("inbound_sync", ["alder"]), ("inbound_sync", ["cedar"])]
-    assert skips(clockwork.house) == {("birch", SyncType.INBOUND): (1, NOON)}
+    assert skips(clockwork.house) == {("birch", Phase.INBOUND): (1, NOON)}
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.SUCCESS])
@@ -709,7 +709,7 @@ def expected_places(since: datetime, now: datetime, start: datetime) -> set[tupl
     found = set()
     for place, zone in enumerate(ZONES):
         for number, crons in enumerate(CRONS):
-            for phase, cron in zip(SyncType, crons, strict=True):
+            for phase, cron in zip(Phase, crons, strict=True):
                 ticks = ticks_of_the_day(zone, cron, start)
                 at = bisect_right(ticks, now) - 1
                 if at < 0 or ticks[at] <= since:
@@ -739,7 +739,7 @@ def thirty(engine: Engine, vault: Vault, sources: Sources, instance: DagsterInst
                 set_schedule_config(
                     connection,
                     clinic,
-                    ScheduleConfig(sync_schedules=dict(zip(SyncType, crons, strict=True))),
+                    ScheduleConfig(sync_schedules=dict(zip(Phase, crons, strict=True))),
                 )
                 vendors[slug] = FakeVendor(clinic.zone)
                 put_credentials(connection, vault, clinic, vendors[slug].credentials.to_mapping())

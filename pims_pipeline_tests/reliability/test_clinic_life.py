@@ -21,7 +21,8 @@ from hypothesis.stateful import (
 )
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
@@ -54,8 +55,8 @@ WORDS_SEEN = ("not arrived", "Confirmed", "In Progress", "Ready to Pay", "No Sho
 WORDS = st.sampled_from([*WORDS_SEEN, "Lost in Space"])
 WHICH = st.integers(0, 20)
 """A visit, counted from the first booked, round and round."""
-PHASES: st.SearchStrategy[tuple[SyncType, ...]] = st.sampled_from(
-    [(phase,) for phase in SyncType] + [FULL] * 2
+PHASES: st.SearchStrategy[tuple[Phase, ...]] = st.sampled_from(
+    [(phase,) for phase in Phase] + [FULL] * 2
 )
 Happening = tuple[str, str, int]
 """What happens, how (a value or an edit's name), and to which visit."""
@@ -112,12 +113,12 @@ class ClinicLife(RuleBasedStateMachine):
         known = sorted(self.world.history)
         return known[which % len(known)]
 
-    def _sync(self, phases: tuple[SyncType, ...], window: DateRange | None = None) -> None:
+    def _sync(self, phases: tuple[Phase, ...], window: DateRange | None = None) -> None:
         self._step()
         outcomes = self.world.sync(*phases, window=window)
         oracle.nobody_works(self.world)
         oracle.check(self.world)
-        found = outcomes.get(SyncType.RECONCILIATION)
+        found = outcomes.get(Phase.RECONCILIATION)
         if isinstance(found, PhaseOutcome) and found.hold_id is None and not found.counts.skipped:
             oracle.nothing_gone_is_left(self.world, found.window)
 
@@ -246,11 +247,11 @@ class ClinicLife(RuleBasedStateMachine):
     # The pipeline
 
     @rule(phases=PHASES)
-    def the_week_is_synced(self, phases: tuple[SyncType, ...]) -> None:
+    def the_week_is_synced(self, phases: tuple[Phase, ...]) -> None:
         self._sync(phases)
 
     @rule(phases=PHASES, first=DAYS, length=st.integers(0, 3))
-    def a_part_of_it_is_synced(self, phases: tuple[SyncType, ...], first: int, length: int) -> None:
+    def a_part_of_it_is_synced(self, phases: tuple[Phase, ...], first: int, length: int) -> None:
         start = self.world.today + timedelta(days=first)
         self._sync(phases, DateRange(start, start + timedelta(days=length)))
 
@@ -264,14 +265,14 @@ class ClinicLife(RuleBasedStateMachine):
         phases=PHASES,
         call=st.sampled_from([0, 0, 0, 1, 2]),
         happenings=st.lists(HAPPENINGS, min_size=1, max_size=3),
-        other=st.sampled_from([FULL, FULL, (SyncType.INBOUND,), (SyncType.RECONCILIATION,), None]),
+        other=st.sampled_from([FULL, FULL, (Phase.INBOUND,), (Phase.RECONCILIATION,), None]),
     )
     def things_happen_while_a_sync_runs(
         self,
-        phases: tuple[SyncType, ...],
+        phases: tuple[Phase, ...],
         call: int,
         happenings: list[Happening],
-        other: tuple[SyncType, ...] | None,
+        other: tuple[Phase, ...] | None,
     ) -> None:
         """After the vendor's n-th answer, and before it is used: edits, and another sync."""
         left = [call]
@@ -296,11 +297,11 @@ class ClinicLife(RuleBasedStateMachine):
     @rule(
         edit=PEOPLES_EDITS,
         before=st.one_of(st.none(), VENDORS_EDITS),
-        phase=st.sampled_from(SyncType),
+        phase=st.sampled_from(Phase),
         statement=st.integers(1, 22),
     )
     def people_edit_a_case_between_two_statements(
-        self, edit: Happening, before: Happening | None, phase: SyncType, statement: int
+        self, edit: Happening, before: Happening | None, phase: Phase, statement: int
     ) -> None:
         if before is not None:
             # Of the very visit whose case people edit: so the sync has something to write.
@@ -344,8 +345,8 @@ class ClinicLife(RuleBasedStateMachine):
         oracle.nobody_works(self.world)
         oracle.check(self.world)
 
-    @rule(kind=ALWAYS_WRONG, phase=st.sampled_from([SyncType.INBOUND, SyncType.RECONCILIATION]))
-    def the_diary_cannot_be_had(self, kind: FaultKind, phase: SyncType) -> None:
+    @rule(kind=ALWAYS_WRONG, phase=st.sampled_from([Phase.INBOUND, Phase.RECONCILIATION]))
+    def the_diary_cannot_be_had(self, kind: FaultKind, phase: Phase) -> None:
         """No phase that needs a listing reports success without one."""
         self._step()
         self.house.control.add_fault(kind, endpoint="listing", times=None, retry_after=0.001)

@@ -12,7 +12,8 @@ from typing import Literal
 
 import pytest
 
-from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
@@ -21,11 +22,11 @@ from pims_pipeline_tests.reliability.test_clinic_life import settle
 from pims_pipeline_tests.reliability.world import FULL, HASTY, PATIENT, House, World, simulated
 
 Endpoint = Literal["listing", "appointment", "consultation"]
-PLACES: tuple[tuple[SyncType, Endpoint], ...] = (
-    (SyncType.INBOUND, "listing"),
-    (SyncType.CASES, "consultation"),
-    (SyncType.RECONCILIATION, "listing"),
-    (SyncType.RECONCILIATION, "appointment"),
+PLACES: tuple[tuple[Phase, Endpoint], ...] = (
+    (Phase.INBOUND, "listing"),
+    (Phase.CASES, "consultation"),
+    (Phase.RECONCILIATION, "listing"),
+    (Phase.RECONCILIATION, "appointment"),
 )
 TIMES: dict[str, int | None] = {"once": 1, "every time": None}
 LONG_WAIT = "rate_limited, to wait 2 minutes"
@@ -54,7 +55,7 @@ def _eight_visits(house: House) -> Iterator[World]:
     world.end()
 
 
-def _an_hour_passes(world: World, phase: SyncType) -> None:
+def _an_hour_passes(world: World, phase: Phase) -> None:
     """Three visits are finished, one is deleted, one moves far away, one is new."""
     visits = sorted(world.history)
     for pims_id in visits[:3]:
@@ -62,8 +63,8 @@ def _an_hour_passes(world: World, phase: SyncType) -> None:
     world.vendor("delete", visits[3])
     world.vendor("move", visits[4], world.local(9, 10))
     world.book(world.local(1, 9))
-    if phase is SyncType.CASES:
-        world.sync(SyncType.INBOUND)
+    if phase is Phase.CASES:
+        world.sync(Phase.INBOUND)
     world.step_began = world.house.clock()
 
 
@@ -86,7 +87,7 @@ def _strike(world: World, fault: str, endpoint: Endpoint, times: int | None) -> 
 
 
 def _what_happens(
-    world: World, fault: str, phase: SyncType, endpoint: Endpoint, times: int | None
+    world: World, fault: str, phase: Phase, endpoint: Endpoint, times: int | None
 ) -> Found:
     _an_hour_passes(world, phase)
     before, asked = world.everything(), world.house.control.stats()
@@ -112,7 +113,7 @@ def _what_happens(
     return Found(words, len(wrong), len(lost))
 
 
-def _nothing_changed(world: World, before: Mapping[str, Sequence[object]], phase: SyncType) -> None:
+def _nothing_changed(world: World, before: Mapping[str, Sequence[object]], phase: Phase) -> None:
     after = world.everything()
     # What could not be fetched is kept as dead letters, so that it is tried again.
     assert {**after, "failures": []} == {**before, "failures": []}
@@ -131,7 +132,7 @@ def _words(result: PhaseOutcome | PimsError, *, renewed: bool, retried: bool) ->
     fates = {
         "quarantined": counts.quarantined,
         "to be tried again": counts.errored,
-        "kept unasked": counts.skipped if result.sync_type is SyncType.RECONCILIATION else 0,
+        "kept unasked": counts.skipped if result.sync_type is Phase.RECONCILIATION else 0,
         "held": counts.held,
         "enriched": counts.enriched,
         "retired": counts.deleted,

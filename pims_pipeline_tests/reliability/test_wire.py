@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.reliability.world import FULL, PATIENT, House, World, simulated
 
 TODAY = date(2026, 3, 8)
@@ -20,7 +21,7 @@ def world(house: House) -> Iterator[World]:
     world.end()
 
 
-def synced(world: World, phase: SyncType, *days: int) -> PhaseOutcome:
+def synced(world: World, phase: Phase, *days: int) -> PhaseOutcome:
     window = DateRange(*(TODAY + timedelta(days=day) for day in days)) if days else None
     outcome = world.sync(phase, window=window)[phase]
     assert isinstance(outcome, PhaseOutcome), outcome
@@ -69,14 +70,14 @@ def test_each_occurrence_of_a_series_is_one_case_in_whatever_windows_it_comes(
 ) -> None:
     first, _ = series(world, 0, 2)
     for window in windows:
-        synced(world, SyncType.INBOUND, *window)
+        synced(world, Phase.INBOUND, *window)
     found = dates(world)
     assert sorted(found.values()) == [0, 2]
     assert all(name == first or name.startswith(f"{first}@") for name in found)
-    synced(world, SyncType.INBOUND, -3, 3)
+    synced(world, Phase.INBOUND, -3, 3)
     before = world.everything()
     for window in [*windows, (-3, 3), (0, 0), (2, 2)]:
-        outcome = synced(world, SyncType.INBOUND, *window)
+        outcome = synced(world, Phase.INBOUND, *window)
         booked = sum(day in outcome.window for day in (TODAY, TODAY + timedelta(days=2)))
         assert visits_counted(outcome) == Counts(unchanged=booked)
     assert world.everything() == before
@@ -115,9 +116,9 @@ def test_a_moved_occurrence_moves_no_other(world: World) -> None:
 
 def test_an_appointment_moved_to_another_window_is_still_the_same_case(world: World) -> None:
     visit = world.book(world.local(0, 9))
-    synced(world, SyncType.INBOUND, 0, 0)
+    synced(world, Phase.INBOUND, 0, 0)
     world.vendor("move", visit, world.local(3, 9))
-    assert synced(world, SyncType.INBOUND, 2, 3).counts.updated == 1
+    assert synced(world, Phase.INBOUND, 2, 3).counts.updated == 1
     assert dates(world) == {visit: 3}
 
 
@@ -130,7 +131,7 @@ def test_a_deletion_shown_in_any_way_retires_the_case_though_all_else_is_odd(
     world.sync(*FULL)
     world.vendor("delete", gone)
     world.house.control.add_fault("odd_descriptions", endpoint="appointment", times=None)
-    outcome = synced(world, SyncType.RECONCILIATION)
+    outcome = synced(world, Phase.RECONCILIATION)
     assert outcome.counts == Counts(found=2, unchanged=1, deleted=1)
     assert dates(world) == {kept: 0}
 
@@ -140,7 +141,7 @@ def test_one_odd_look_up_does_not_stop_the_reconciliation(world: World) -> None:
     world.sync(*FULL)
     world.vendor("delete", gone)
     world.house.control.add_fault("not_a_list", endpoint="appointment", times=None)
-    assert synced(world, SyncType.RECONCILIATION).counts == Counts(found=2, unchanged=1, skipped=1)
+    assert synced(world, Phase.RECONCILIATION).counts == Counts(found=2, unchanged=1, skipped=1)
     assert dates(world) == {kept: 0, gone: 0}
 
 

@@ -19,7 +19,8 @@ from hypothesis.stateful import (
 )
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.test_clinic_life import DAYS, PHASES, WHICH, WORDS
 from pims_pipeline_tests.reliability.world import FULL, House, World, simulated
@@ -100,13 +101,13 @@ class WrongClocks(RuleBasedStateMachine):
         self.world.vendor("finish", self._visit(which), f"<p>note {self.notes};</p>")
 
     @rule(phases=PHASES)
-    def the_week_is_synced(self, phases: tuple[SyncType, ...]) -> None:
+    def the_week_is_synced(self, phases: tuple[Phase, ...]) -> None:
         self.world.sync(*phases)
         self._look()
 
     @rule(phases=PHASES, answer=st.integers(0, 2), by=JUMPS)
     def the_clock_jumps_while_a_sync_runs(
-        self, phases: tuple[SyncType, ...], answer: int, by: timedelta
+        self, phases: tuple[Phase, ...], answer: int, by: timedelta
     ) -> None:
         left = [answer]
 

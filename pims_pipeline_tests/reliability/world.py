@@ -26,7 +26,8 @@ from pims_pipeline.domain.cases import CaseStatus
 from pims_pipeline.domain.clinics import Clinic, DateRange, local_to_utc
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.inbound import status_of_facts
-from pims_pipeline.domain.outcome import PhaseOutcome, SyncType
+from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import Credentials, PimsError, SessionState, TransientError
 from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic
@@ -48,7 +49,7 @@ from pims_pipeline_tests.providers.conftest import session_without_browser
 FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
 PATIENT, HASTY = 20.0, 0.25
 """Read time-outs in seconds: for what must succeed, and for what may as well fail."""
-FULL = (SyncType.INBOUND, SyncType.CASES, SyncType.RECONCILIATION)
+FULL = (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION)
 Meanwhile = Callable[[str], None]
 
 
@@ -350,8 +351,8 @@ class World:
         )
 
     def sync(
-        self, *phases: SyncType, window: DateRange | None = None, fresh: bool = False
-    ) -> dict[SyncType, PhaseOutcome | PimsError]:
+        self, *phases: Phase, window: DateRange | None = None, fresh: bool = False
+    ) -> dict[Phase, PhaseOutcome | PimsError]:
         """A run of the phases; without inbound's success no other of them begins.
 
         ``fresh`` opens a conversation of its own, as a process just started does.
@@ -368,12 +369,12 @@ class World:
         self,
         context: SyncContext,
         session: ProviderSession,
-        phases: tuple[SyncType, ...],
+        phases: tuple[Phase, ...],
         window: DateRange,
-    ) -> dict[SyncType, PhaseOutcome | PimsError]:
-        results: dict[SyncType, PhaseOutcome | PimsError] = {}
+    ) -> dict[Phase, PhaseOutcome | PimsError]:
+        results: dict[Phase, PhaseOutcome | PimsError] = {}
         for phase in phases:
-            if isinstance(results.get(SyncType.INBOUND), PimsError):
+            if isinstance(results.get(Phase.INBOUND), PimsError):
                 break
             try:
                 results[phase] = self._phase(context, session, phase, window)
@@ -382,15 +383,15 @@ class World:
         return results
 
     def _phase(
-        self, context: SyncContext, session: ProviderSession, phase: SyncType, window: DateRange
+        self, context: SyncContext, session: ProviderSession, phase: Phase, window: DateRange
     ) -> PhaseOutcome:
-        if phase is SyncType.INBOUND:
+        if phase is Phase.INBOUND:
             return sync_appointments(context, self.clinic, window, session)
-        if phase is SyncType.CASES:
+        if phase is Phase.CASES:
             return enrich_cases(context, self.clinic, window, session, workers=1)
         return reconcile_cases(context, self.clinic, window, session)
 
-    def killed_sync(self, *phases: SyncType, statement: int) -> bool:
+    def killed_sync(self, *phases: Phase, statement: int) -> bool:
         """A run in a process that is killed before its n-th statement or commit.
 
         Returns:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.alerts import AlertKey, AlertKind, Condition, RunEnd
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.alerts import (
     Alert,
     begin_alerts,
@@ -228,7 +229,7 @@ class Runs:
             audit_id = start_audit(
                 connection,
                 clinic=self.clinic,
-                sync_type=SyncType.CASES,
+                sync_type=Phase.CASES,
                 window=WEEK,
                 run_id=run_id,
                 owner=self.liveness.owner,
@@ -254,12 +255,12 @@ class Runs:
 
     def ends(self) -> list[RunEnd]:
         with transaction(self.engine) as connection:
-            history = phase_histories(connection).get((self.clinic.id, SyncType.CASES))
+            history = phase_histories(connection).get((self.clinic.id, Phase.CASES))
         return list(history.ends) if history else []
 
     def last_success(self) -> datetime | None:
         with transaction(self.engine) as connection:
-            history = phase_histories(connection).get((self.clinic.id, SyncType.CASES))
+            history = phase_histories(connection).get((self.clinic.id, Phase.CASES))
         return history.last_success if history else None
 
 
@@ -390,7 +391,7 @@ def bury(
     key: str,
     *,
     retry_at: datetime | None = None,
-    phase: SyncType = SyncType.CASES,
+    phase: Phase = Phase.CASES,
 ) -> None:
     failure = FailureInput(
         record_key=key, error_class="Oh", error_message="no", next_retry_at=retry_at
@@ -399,7 +400,7 @@ def bury(
         record_failures(connection, clinic, phase, [failure], NOW)
 
 
-def buried(engine: Engine, clinic: Clinic) -> list[tuple[SyncType, int]]:
+def buried(engine: Engine, clinic: Clinic) -> list[tuple[Phase, int]]:
     with transaction(engine) as connection:
         letters = dead_letters(connection, 3).get(clinic.id, [])
     return [(letter.phase, letter.attempts) for letter in letters]
@@ -410,8 +411,8 @@ def test_a_record_is_dead_when_nothing_tries_it_again(engine: Engine, clinic: Cl
     assert buried(engine, clinic) == []
 
     bury(engine, clinic, "given up")
-    bury(engine, clinic, "unreadable", phase=SyncType.INBOUND)
-    assert sorted(buried(engine, clinic)) == [(SyncType.CASES, 1), (SyncType.INBOUND, 1)]
+    bury(engine, clinic, "unreadable", phase=Phase.INBOUND)
+    assert sorted(buried(engine, clinic)) == [(Phase.CASES, 1), (Phase.INBOUND, 1)]
 
 
 def test_a_dead_record_that_a_person_has_tried_again_is_dead_until_it_was_fetched(
@@ -419,10 +420,10 @@ def test_a_dead_record_that_a_person_has_tried_again_is_dead_until_it_was_fetche
 ) -> None:
     for _ in range(3):
         bury(engine, clinic, "stubborn", retry_at=NOW)
-    assert buried(engine, clinic) == [(SyncType.CASES, 3)]
+    assert buried(engine, clinic) == [(Phase.CASES, 3)]
 
     with transaction(engine) as connection:
-        resolve_failures(connection, clinic, SyncType.CASES, ["stubborn"], NOW)
+        resolve_failures(connection, clinic, Phase.CASES, ["stubborn"], NOW)
     assert buried(engine, clinic) == []
 
 

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import (
     Audit,
     audit_by_id,
@@ -30,7 +31,7 @@ def _start(
     clinic: Clinic,
     *,
     owner: int = 7,
-    sync_type: SyncType = SyncType.INBOUND,
+    sync_type: Phase = Phase.INBOUND,
     run_id: str = "run-1",
     now: datetime = NOW,
 ) -> UUID:
@@ -65,7 +66,7 @@ def test_an_audit_that_starts_is_in_progress_and_has_counted_nothing(
     assert _audit(engine, audit_id) == Audit(
         id=audit_id,
         clinic_id=clinic.id,
-        sync_type=SyncType.INBOUND,
+        sync_type=Phase.INBOUND,
         status=AuditStatus.IN_PROGRESS,
         window=WINDOW,
         run_id="run-1",
@@ -140,7 +141,7 @@ def test_an_unknown_id_has_no_audit(engine: Engine) -> None:
 
 
 def test_a_runs_audits_come_in_the_order_they_began(engine: Engine, clinic: Clinic) -> None:
-    second = _start(engine, clinic, sync_type=SyncType.CASES, now=NOW + timedelta(seconds=1))
+    second = _start(engine, clinic, sync_type=Phase.CASES, now=NOW + timedelta(seconds=1))
     first = _start(engine, clinic)
     _start(engine, clinic, run_id="run-2")
     with transaction(engine) as connection:
@@ -150,11 +151,11 @@ def test_a_runs_audits_come_in_the_order_they_began(engine: Engine, clinic: Clin
 def test_the_latest_audits_are_one_of_each_phase(engine: Engine, clinic: Clinic) -> None:
     _start(engine, clinic)
     newer = _start(engine, clinic, now=NOW + timedelta(hours=1))
-    cases = _start(engine, clinic, sync_type=SyncType.CASES)
+    cases = _start(engine, clinic, sync_type=Phase.CASES)
     with transaction(engine) as connection:
         latest = {each.sync_type: each.id for each in latest_audits(connection, clinic.id)}
         assert latest_audits(connection, uuid4()) == []
-    assert latest == {SyncType.INBOUND: newer, SyncType.CASES: cases}
+    assert latest == {Phase.INBOUND: newer, Phase.CASES: cases}
 
 
 def test_a_living_processes_audits_are_left_alone(engine: Engine, clinic: Clinic) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, insert, update
 
 from pims_pipeline.domain.cases import CaseEvent, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.case_stories import (
     CaseState,
@@ -66,12 +66,12 @@ def landed(engine: Engine, clinic: Clinic, pims_id: str, digest: str) -> None:
                 fetched_at=NOW,
                 first_seen_at=NOW,
                 last_seen_at=NOW,
-                audit_id=started(engine, clinic, SyncType.INBOUND, "run-0"),
+                audit_id=started(engine, clinic, Phase.INBOUND, "run-0"),
             )
         )
 
 
-def started(engine: Engine, clinic: Clinic, phase: SyncType, run_id: str) -> UUID:
+def started(engine: Engine, clinic: Clinic, phase: Phase, run_id: str) -> UUID:
     with transaction(engine) as connection:
         return start_audit(
             connection,
@@ -91,7 +91,7 @@ def happened(
     kind: EventKind,
     digest: str | None,
     *,
-    phase: SyncType,
+    phase: Phase,
     run_id: str,
 ) -> UUID:
     """Record an event; gives the id of its audit."""
@@ -149,20 +149,20 @@ def test_the_vendors_time_is_told_of_the_record_that_is_landed_now(
     # The same visit identity, and the same words, at another clinic.
     landed(engine, other, "7", "old")
     for kind, digest, phase in (
-        (EventKind.CREATED, "old", SyncType.INBOUND),
-        (EventKind.UPDATED, "new", SyncType.INBOUND),
-        (EventKind.ENRICHED, "record", SyncType.CASES),
-        (EventKind.SOFT_DELETED, None, SyncType.RECONCILIATION),
+        (EventKind.CREATED, "old", Phase.INBOUND),
+        (EventKind.UPDATED, "new", Phase.INBOUND),
+        (EventKind.ENRICHED, "record", Phase.CASES),
+        (EventKind.SOFT_DELETED, None, Phase.RECONCILIATION),
     ):
         happened(engine, clinic, case_id, kind, digest, phase=phase, run_id="run-1")
     assert [
         (event.kind, event.phase, event.vendor_updated_at)
         for event in story_of(engine, case_id).events
     ] == [
-        (EventKind.CREATED, SyncType.INBOUND, None),
-        (EventKind.UPDATED, SyncType.INBOUND, CHANGED),
-        (EventKind.ENRICHED, SyncType.CASES, None),
-        (EventKind.SOFT_DELETED, SyncType.RECONCILIATION, None),
+        (EventKind.CREATED, Phase.INBOUND, None),
+        (EventKind.UPDATED, Phase.INBOUND, CHANGED),
+        (EventKind.ENRICHED, Phase.CASES, None),
+        (EventKind.SOFT_DELETED, Phase.RECONCILIATION, None),
     ]
 
 
@@ -177,7 +177,7 @@ def test_accesses_are_those_of_the_clinic_by_the_runs_of_the_case(
             case_id,
             EventKind.UPDATED,
             None,
-            phase=SyncType.INBOUND,
+            phase=Phase.INBOUND,
             run_id=run_id,
         )
     decrypted(engine, clinic, "run-1", "login")
@@ -200,7 +200,7 @@ def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic)
         case_id,
         EventKind.UPDATED,
         "new",
-        phase=SyncType.INBOUND,
+        phase=Phase.INBOUND,
         run_id="run-1",
     )
     decrypted(engine, clinic, "run-1", "login")
@@ -234,7 +234,7 @@ def test_a_medical_record_and_a_missing_visit_are_told_apart(
 ) -> None:
     case_id = stored_case(engine, clinic, "7")
     for kind, digest in ((EventKind.ENRICHED, "record"), (EventKind.SOFT_DELETED, None)):
-        happened(engine, clinic, case_id, kind, digest, phase=SyncType.CASES, run_id="run-1")
+        happened(engine, clinic, case_id, kind, digest, phase=Phase.CASES, run_id="run-1")
     told = provenance_result(story_of(engine, case_id), dagster_pages="http://127.0.0.1:3000")
     assert [event["source"] for event in told["events"]] == [
         {"record": "consultation", "digest": "record", "vendorUpdatedAt": None},

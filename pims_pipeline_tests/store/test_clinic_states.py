@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, event, text
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinic_states import NO_SESSION, PhaseState, clinic_states
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database import transaction
@@ -53,7 +54,7 @@ def test_a_clinic_that_never_did_anything_has_nothing_to_tell(
     with transaction(engine) as connection:
         (state,) = clinic_states(connection, NOW)
     assert (state.clinic, state.credentials, state.session) == (clinic, None, NO_SESSION)
-    assert state.phases == dict.fromkeys(SyncType, PhaseState())
+    assert state.phases == dict.fromkeys(Phase, PhaseState())
     assert (state.open_holds, state.dead_letters) == (0, 0)
 
 
@@ -74,8 +75,8 @@ def test_each_phase_tells_its_newest_audit_and_its_last_success(
     with transaction(engine) as connection:
         (state,) = clinic_states(connection, NOW)
     inbound, reconciliation = (
-        state.phases[SyncType.INBOUND],
-        state.phases[SyncType.RECONCILIATION],
+        state.phases[Phase.INBOUND],
+        state.phases[Phase.RECONCILIATION],
     )
     assert inbound.last_success == NOW - timedelta(hours=2.5)
     assert inbound.last_worked == NOW - timedelta(hours=3)
@@ -84,7 +85,7 @@ def test_each_phase_tells_its_newest_audit_and_its_last_success(
     # A hold is no success, and no reason to call the phase late.
     assert reconciliation.last_success == NOW - timedelta(hours=8.5)
     assert reconciliation.last_worked == NOW - timedelta(hours=2)
-    assert state.phases[SyncType.CASES] == PhaseState(skips=Skips(4, NOW, in_a_row=0))
+    assert state.phases[Phase.CASES] == PhaseState(skips=Skips(4, NOW, in_a_row=0))
 
 
 def test_many_clinics_take_no_more_statements_than_one(engine: Engine, clinic: Clinic) -> None:

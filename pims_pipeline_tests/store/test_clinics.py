@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, Engine, delete
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import (
     ClinicExists,
     ScheduleConfig,
@@ -111,9 +111,9 @@ def test_a_new_clinic_has_the_default_schedule(engine: Engine, clinic: Clinic) -
     with transaction(engine) as connection:
         assert schedule_config(connection, clinic) == ScheduleConfig(
             sync_schedules={
-                SyncType.INBOUND: "*/15 * * * *",
-                SyncType.CASES: "0 */2 * * *",
-                SyncType.RECONCILIATION: "0 2 * * *",
+                Phase.INBOUND: "*/15 * * * *",
+                Phase.CASES: "0 */2 * * *",
+                Phase.RECONCILIATION: "0 2 * * *",
             },
             days_ahead=7,
             lookback_days=7,
@@ -132,9 +132,9 @@ def test_a_clinic_without_a_stored_schedule_has_the_default_one(
 def test_a_changed_schedule_is_read_back(engine: Engine, clinic: Clinic) -> None:
     config = ScheduleConfig(
         sync_schedules={
-            SyncType.INBOUND: "*/5 * * * *",
-            SyncType.CASES: "0 * * * *",
-            SyncType.RECONCILIATION: "0 3 * * *",
+            Phase.INBOUND: "*/5 * * * *",
+            Phase.CASES: "0 * * * *",
+            Phase.RECONCILIATION: "0 3 * * *",
         },
         days_ahead=14,
         lookback_days=3,

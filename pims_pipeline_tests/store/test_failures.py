@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, insert, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import (
@@ -46,19 +46,19 @@ def _record(
     engine: Engine,
     clinic: Clinic,
     *failures: FailureInput,
-    phase: SyncType = SyncType.INBOUND,
+    phase: Phase = Phase.INBOUND,
     now: datetime = NOW,
 ) -> None:
     with transaction(engine) as connection:
         record_failures(connection, clinic, phase, failures, now)
 
 
-def _open(engine: Engine, clinic: Clinic, phase: SyncType = SyncType.INBOUND) -> list[Failure]:
+def _open(engine: Engine, clinic: Clinic, phase: Phase = Phase.INBOUND) -> list[Failure]:
     with transaction(engine) as connection:
         return open_failures(connection, clinic, phase)
 
 
-def _keys(engine: Engine, clinic: Clinic, phase: SyncType = SyncType.INBOUND) -> set[str]:
+def _keys(engine: Engine, clinic: Clinic, phase: Phase = Phase.INBOUND) -> set[str]:
     return {failure.record_key for failure in _open(engine, clinic, phase)}
 
 
@@ -76,12 +76,12 @@ def test_a_failure_is_read_back_as_it_was_recorded(engine: Engine, clinic: Clini
             window=WEEK,
             next_retry_at=retry_at,
         ),
-        phase=SyncType.CASES,
+        phase=Phase.CASES,
     )
-    [failure] = _open(engine, clinic, SyncType.CASES)
+    [failure] = _open(engine, clinic, Phase.CASES)
     assert failure == Failure(
         id=failure.id,
-        phase=SyncType.CASES,
+        phase=Phase.CASES,
         record_key="A-1",
         pims_id="A-1",
         business_date=date(2026, 3, 2),
@@ -93,7 +93,7 @@ def test_a_failure_is_read_back_as_it_was_recorded(engine: Engine, clinic: Clini
         last_failed_at=NOW,
         next_retry_at=retry_at,
     )
-    assert _open(engine, clinic, SyncType.INBOUND) == []
+    assert _open(engine, clinic, Phase.INBOUND) == []
 
 
 def test_failing_again_adds_an_attempt_to_the_open_failure(engine: Engine, clinic: Clinic) -> None:
@@ -128,7 +128,7 @@ def test_a_failure_after_a_success_is_a_new_one(engine: Engine, clinic: Clinic) 
     _record(engine, clinic, _failed("A-1"), _failed("A-2"))
     first = {each.record_key: each.id for each in _open(engine, clinic)}
     with transaction(engine) as connection:
-        resolve_failures(connection, clinic, SyncType.INBOUND, ["A-1"], LATER)
+        resolve_failures(connection, clinic, Phase.INBOUND, ["A-1"], LATER)
     assert _keys(engine, clinic) == {"A-2"}
     _record(engine, clinic, _failed("A-1"), now=LATER)
     second = {each.record_key: each for each in _open(engine, clinic)}
@@ -147,7 +147,7 @@ def test_resolving_what_did_not_fail_does_nothing(
 ) -> None:
     _record(engine, clinic, _failed("A-1"))
     with transaction(engine) as connection:
-        resolve_failures(connection, clinic, SyncType.INBOUND, keys, LATER)
+        resolve_failures(connection, clinic, Phase.INBOUND, keys, LATER)
     assert _keys(engine, clinic) == {"A-1"}
 
 
@@ -165,16 +165,16 @@ def test_a_windows_failures_that_did_not_happen_again_are_closed(
         _failed("of a day outside", day=wider.end, window=wider),
         _failed("of nowhere", window=None),
     )
-    _record(engine, clinic, _failed("gone"), phase=SyncType.CASES)
+    _record(engine, clinic, _failed("gone"), phase=Phase.CASES)
     with transaction(engine) as connection:
-        resolve_unseen(connection, clinic, SyncType.INBOUND, WEEK, {"still"}, LATER)
+        resolve_unseen(connection, clinic, Phase.INBOUND, WEEK, {"still"}, LATER)
     assert _keys(engine, clinic) == {
         "still",
         "of a wider window",
         "of a day outside",
         "of nowhere",
     }
-    assert _keys(engine, clinic, SyncType.CASES) == {"gone"}
+    assert _keys(engine, clinic, Phase.CASES) == {"gone"}
 
 
 def test_a_clinics_failures_are_its_own(engine: Engine, clinic: Clinic) -> None:
@@ -190,7 +190,7 @@ def test_a_clinics_failures_are_its_own(engine: Engine, clinic: Clinic) -> None:
     _record(engine, clinic, _failed("A-1"))
     _record(engine, oak, _failed("A-1"))
     with transaction(engine) as connection:
-        resolve_unseen(connection, clinic, SyncType.INBOUND, WEEK, (), LATER)
+        resolve_unseen(connection, clinic, Phase.INBOUND, WEEK, (), LATER)
     assert _keys(engine, clinic) == set()
     assert _keys(engine, oak) == {"A-1"}
 
@@ -215,7 +215,7 @@ def test_failures_of_all_clinics_are_listed_the_latest_first(
     _record(engine, clinic, _failed("A-1"), _failed("gone"))
     _record(engine, oak, _failed("B-1"), now=LATER)
     with transaction(engine) as connection:
-        resolve_failures(connection, clinic, SyncType.INBOUND, ["gone"], LATER)
+        resolve_failures(connection, clinic, Phase.INBOUND, ["gone"], LATER)
         of_oak = list_failures(connection, clinic=oak)
     assert [(each.clinic_slug, each.failure.record_key) for each in _listed(engine)] == [
         ("oak", "B-1"),
@@ -248,7 +248,7 @@ def test_a_failure_is_told_with_its_case_as_it_stands(engine: Engine, clinic: Cl
             )
         )
     failed = replace(_failed("A-1", day=WEEK.start), pims_id="A-1")
-    _record(engine, clinic, failed, phase=SyncType.CASES)
+    _record(engine, clinic, failed, phase=Phase.CASES)
     [known] = _listed(engine)
     assert (known.case_id, known.case_date) == (case_id, moved_to)
     # Its medical record is asked for where the case stands now.
@@ -281,7 +281,7 @@ def test_an_unreadable_record_is_looked_for_where_it_was_found(
 
 
 def test_a_dead_failure_is_made_due(engine: Engine, clinic: Clinic) -> None:
-    _record(engine, clinic, _failed("A-1"), _failed("A-2"), phase=SyncType.CASES)
+    _record(engine, clinic, _failed("A-1"), _failed("A-2"), phase=Phase.CASES)
     first = next(each for each in _listed(engine) if each.failure.record_key == "A-1")
     assert first.failure.next_retry_at is None
     with transaction(engine) as connection:
@@ -295,7 +295,7 @@ def test_a_dead_failure_is_made_due(engine: Engine, clinic: Clinic) -> None:
 def test_a_resolved_failure_is_not_made_due(engine: Engine, clinic: Clinic) -> None:
     _record(engine, clinic, _failed("A-1"))
     with transaction(engine) as connection:
-        resolve_failures(connection, clinic, SyncType.INBOUND, ["A-1"], LATER)
+        resolve_failures(connection, clinic, Phase.INBOUND, ["A-1"], LATER)
     [known] = _listed(engine, open_only=False)
     with (
         pytest.raises(FailureResolved, match="resolved on 2026-03-02 09:45 UTC"),

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import (
     audit_by_id,
     audit_status,
@@ -47,7 +48,7 @@ def _start(engine: Engine, clinic: Clinic, owner: int, run_id: str = "run-1") ->
         return start_audit(
             connection,
             clinic=clinic,
-            sync_type=SyncType.INBOUND,
+            sync_type=Phase.INBOUND,
             window=WINDOW,
             run_id=run_id,
             owner=owner,

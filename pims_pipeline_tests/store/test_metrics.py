@@ -9,7 +9,8 @@ from sqlalchemy import Engine, event, insert, make_url, text
 
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database import create_engine, transaction
@@ -31,7 +32,7 @@ from pims_pipeline.store.vault import Vault
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-INBOUND, CASES = SyncType.INBOUND, SyncType.CASES
+INBOUND, CASES = Phase.INBOUND, Phase.CASES
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def quiet_clinic(engine: Engine) -> Clinic:
         )
 
 
-def _started(engine: Engine, clinic: Clinic, phase: SyncType, at: datetime) -> UUID:
+def _started(engine: Engine, clinic: Clinic, phase: Phase, at: datetime) -> UUID:
     with transaction(engine) as connection:
         return start_audit(
             connection,
@@ -70,9 +71,7 @@ def _started(engine: Engine, clinic: Clinic, phase: SyncType, at: datetime) -> U
         )
 
 
-def _ended(
-    engine: Engine, clinic: Clinic, phase: SyncType, at: datetime, seconds: float = 2
-) -> UUID:
+def _ended(engine: Engine, clinic: Clinic, phase: Phase, at: datetime, seconds: float = 2) -> UUID:
     audit_id = _started(engine, clinic, phase, at - timedelta(seconds=seconds))
     with transaction(engine) as connection:
         finish_audit(
@@ -170,7 +169,7 @@ def test_the_statuses_to_expect_are_those_a_phase_can_end_with() -> None:
     assert {phase: set(statuses) for phase, statuses in ENDS.items()} == {
         INBOUND: {"completed", "failed", "interrupted"},
         CASES: {"completed", "failed", "interrupted"},
-        SyncType.RECONCILIATION: {"completed", "failed", "interrupted", "held"},
+        Phase.RECONCILIATION: {"completed", "failed", "interrupted", "held"},
     }
 
 

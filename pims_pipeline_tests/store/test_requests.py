@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
@@ -75,7 +76,7 @@ def audit(
     clinic: Clinic,
     run_id: str,
     *,
-    phase: SyncType = SyncType.INBOUND,
+    phase: Phase = Phase.INBOUND,
     at: datetime = NOW,
     wanted_id: UUID | None = None,
 ) -> UUID:
@@ -212,7 +213,7 @@ def test_a_request_is_told_with_what_its_run_did_for_the_clinic(
     engine: Engine, clinic: Clinic, ask: Ask
 ) -> None:
     request = launched(engine, ask(scope="full"), "run-1")
-    second = audit(engine, clinic, "run-1", phase=SyncType.CASES, at=NOW + timedelta(seconds=2))
+    second = audit(engine, clinic, "run-1", phase=Phase.CASES, at=NOW + timedelta(seconds=2))
     first = audit(engine, clinic, "run-1", wanted_id=request.id)
     audit(engine, clinic, "run-2")
 
@@ -226,7 +227,7 @@ def test_a_request_is_told_with_what_its_run_did_for_the_clinic(
 
 
 def test_an_audit_that_nobody_asked_for_is_a_sync_by_itself(engine: Engine, clinic: Clinic) -> None:
-    audit_id = audit(engine, clinic, "run-1", phase=SyncType.RECONCILIATION)
+    audit_id = audit(engine, clinic, "run-1", phase=Phase.RECONCILIATION)
 
     sync = found(engine, clinic, audit_id)
 
@@ -236,7 +237,7 @@ def test_an_audit_that_nobody_asked_for_is_a_sync_by_itself(engine: Engine, clin
 
 
 def test_what_was_deleted_is_told_in_the_order_it_was_done(engine: Engine, clinic: Clinic) -> None:
-    audit_id = audit(engine, clinic, "run-1", phase=SyncType.RECONCILIATION)
+    audit_id = audit(engine, clinic, "run-1", phase=Phase.RECONCILIATION)
     gone = [uuid4() for _ in range(3)]
     with transaction(engine) as connection:
         for case_id in gone:
@@ -285,8 +286,8 @@ def test_the_list_holds_requests_and_what_ran_without_one(
     oldest = audit(engine, clinic, "scheduled", at=at(0))
     asked = launched(engine, ask(scope="full", at=at(1)), "asked")
     ours = audit(engine, clinic, "asked", at=at(2), wanted_id=asked.id)
-    audit(engine, clinic, "asked", phase=SyncType.CASES, at=at(3))
-    scheduled = audit(engine, clinic, "wide", phase=SyncType.CASES, at=at(4))
+    audit(engine, clinic, "asked", phase=Phase.CASES, at=at(3))
+    scheduled = audit(engine, clinic, "wide", phase=Phase.CASES, at=at(4))
     waiting = record(engine, ask(at=at(5)))
     # Its run has begun, and who launched it could not say so.
     lost = record(engine, ask(at=at(6)))
@@ -298,7 +299,7 @@ def test_the_list_holds_requests_and_what_ran_without_one(
     assert [sync.id for sync in syncs] == wanted
     assert [sync.id for sync in newest(engine, clinic, limit=3)] == wanted[:3]
     [told] = [sync for sync in syncs if sync.id == asked.id]
-    assert [each.sync_type for each in told.audits] == [SyncType.INBOUND, SyncType.CASES]
+    assert [each.sync_type for each in told.audits] == [Phase.INBOUND, Phase.CASES]
     assert told.audits[0].id == ours
 
 
@@ -306,7 +307,7 @@ def test_pages_neither_repeat_nor_miss_when_new_syncs_arrive(
     engine: Engine, clinic: Clinic, ask: Ask
 ) -> None:
     # All at the same moment: ids alone tell them apart.
-    wanted = {audit(engine, clinic, f"run-{n}", phase=phase) for n, phase in enumerate(SyncType)}
+    wanted = {audit(engine, clinic, f"run-{n}", phase=phase) for n, phase in enumerate(Phase)}
     wanted |= {record(engine, ask()).request.id for _ in range(4)}
     seen: list[UUID] = []
     place = None

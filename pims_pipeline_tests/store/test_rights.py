@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.cases import CaseEvent, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.credentials import put_credentials, read_credentials
@@ -139,7 +139,7 @@ def _told(engine: Engine, clinic: Clinic, vault: Vault) -> None:
         audit_id = start_audit(
             connection,
             clinic=clinic,
-            sync_type=SyncType.INBOUND,
+            sync_type=Phase.INBOUND,
             window=DateRange(DAY, DAY),
             run_id="run-1",
             owner=1,

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import (
     DEFAULT_SCHEDULES,
     ScheduleConfig,
@@ -40,7 +40,7 @@ def edit(engine: Engine, assignment: str) -> None:
         connection.execute(text(f"UPDATE clinic_schedule_configs SET {assignment}"))  # noqa: S608 - a test's own words
 
 
-def moments(engine: Engine) -> tuple[datetime, dict[SyncType, datetime]]:
+def moments(engine: Engine) -> tuple[datetime, dict[Phase, datetime]]:
     (schedule,) = read(engine)
     return schedule.scheduled_since, dict(schedule.changed_at)
 
@@ -67,7 +67,7 @@ def test_active_clinics_are_read_with_their_schedules_by_slug(
         )
         deactivate_clinic(connection, gone.slug)
         config = ScheduleConfig(
-            sync_schedules={**DEFAULT_SCHEDULES, SyncType.CASES: "off"}, days_ahead=3
+            sync_schedules={**DEFAULT_SCHEDULES, Phase.CASES: "off"}, days_ahead=3
         )
         set_schedule_config(connection, elm, config)
         connection.execute(
@@ -78,7 +78,7 @@ def test_active_clinics_are_read_with_their_schedules_by_slug(
         (elm, config),
         (clinic, ScheduleConfig()),
     ]
-    assert set(found[0].changed_at) == set(SyncType)
+    assert set(found[0].changed_at) == set(Phase)
     assert found[1].changed_at == {}
 
 
@@ -87,8 +87,8 @@ def test_a_changed_cron_is_noted_for_its_phase_alone(engine: Engine, clinic: Cli
     edit(engine, """sync_schedules = sync_schedules || '{"cases": "5 * * * *"}'""")
     unmoved, after = moments(engine)
     assert unmoved == since
-    assert after[SyncType.CASES] > before[SyncType.CASES]
-    assert after | {SyncType.CASES: before[SyncType.CASES]} == before
+    assert after[Phase.CASES] > before[Phase.CASES]
+    assert after | {Phase.CASES: before[Phase.CASES]} == before
     edit(engine, "days_ahead = 3")
     assert moments(engine) == (since, after)
     with transaction(engine) as connection:
@@ -109,7 +109,7 @@ def test_schedules_are_handed_on_whatever_was_written_there(
 ) -> None:
     edit(engine, f"sync_schedules = '{stored}'")
     (schedule,) = read(engine)
-    assert list(schedule.config.sync_schedules.items()) == list(zip(SyncType, crons, strict=True))
+    assert list(schedule.config.sync_schedules.items()) == list(zip(Phase, crons, strict=True))
     with transaction(engine) as connection:
         assert schedule_config(connection, clinic) == schedule.config
 
@@ -135,28 +135,28 @@ def test_a_moment_that_cannot_be_read_is_not_known(engine: Engine, stored: str) 
     (schedule,) = read(engine)
     assert schedule.changed_at == {}
     now = schedule.scheduled_since + HOUR
-    assert schedule.void_until(SyncType.INBOUND, now) == schedule.scheduled_since
+    assert schedule.void_until(Phase.INBOUND, now) == schedule.scheduled_since
 
 
 def test_a_skipped_tick_counts_once_however_often_it_is_recorded(
     engine: Engine, clinic: Clinic
 ) -> None:
-    first = SkippedTick(clinic.id, SyncType.INBOUND, TICK)
+    first = SkippedTick(clinic.id, Phase.INBOUND, TICK)
     with transaction(engine) as connection:
         record_skips(connection, [])
-        record_skips(connection, [first, SkippedTick(clinic.id, SyncType.CASES, TICK)])
+        record_skips(connection, [first, SkippedTick(clinic.id, Phase.CASES, TICK)])
         record_skips(connection, [first])
         record_skips(connection, [first._replace(tick=TICK + HOUR)])
         assert skipped_ticks(connection) == {
             clinic.id: {
-                SyncType.INBOUND: Skips(2, TICK + HOUR, in_a_row=2),
-                SyncType.CASES: Skips(1, TICK, in_a_row=1),
+                Phase.INBOUND: Skips(2, TICK + HOUR, in_a_row=2),
+                Phase.CASES: Skips(1, TICK, in_a_row=1),
             }
         }
     (schedule,) = read(engine)
     assert schedule.skipped_until == {
-        SyncType.INBOUND: TICK + HOUR,
-        SyncType.CASES: TICK,
+        Phase.INBOUND: TICK + HOUR,
+        Phase.CASES: TICK,
     }
 
 
@@ -164,8 +164,8 @@ def test_ticks_are_void_up_to_the_latest_reason(engine: Engine, clinic: Clinic) 
     (stored,) = read(engine)
     now = stored.scheduled_since + 4 * HOUR
     with transaction(engine) as connection:
-        record_skips(connection, [SkippedTick(clinic.id, SyncType.CASES, now - HOUR)])
-        record_skips(connection, [SkippedTick(clinic.id, SyncType.INBOUND, now + HOUR)])
+        record_skips(connection, [SkippedTick(clinic.id, Phase.CASES, now - HOUR)])
+        record_skips(connection, [SkippedTick(clinic.id, Phase.INBOUND, now + HOUR)])
     (schedule,) = read(engine)
-    assert schedule.void_until(SyncType.CASES, now) == now - HOUR
-    assert schedule.void_until(SyncType.INBOUND, now) == stored.changed_at[SyncType.INBOUND]
+    assert schedule.void_until(Phase.CASES, now) == now - HOUR
+    assert schedule.void_until(Phase.INBOUND, now) == stored.changed_at[Phase.INBOUND]

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, event
 
 from pims_pipeline.domain.appointments import Patient
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
@@ -63,7 +63,7 @@ class Place:
         audited: Whether the phase's audit had been committed.
     """
 
-    phase: SyncType | None
+    phase: Phase | None
     applying: bool
     audited: bool
 
@@ -74,12 +74,12 @@ class _Strike:
 
     fatal: int
     report: Pipe
-    phase: SyncType | None = SyncType.INBOUND
+    phase: Phase | None = Phase.INBOUND
     applying: bool = False
     commits: int = 0
     _seen: "count[int]" = field(default_factory=lambda: count(1))
 
-    def begin(self, phase: SyncType | None) -> None:
+    def begin(self, phase: Phase | None) -> None:
         self.phase, self.commits = phase, 0
 
     def on_statement(self, *given: object) -> None:
@@ -104,7 +104,7 @@ def _full_sync(
     clinic: Clinic,
     vendor: FakeVendor,
     run: int,
-    begins: Callable[[SyncType | None], None] = lambda _: None,
+    begins: Callable[[Phase | None], None] = lambda _: None,
 ) -> Bench:
     clock = Clock(NOW + timedelta(hours=run))
     with run_liveness(engine, _EXPIRES_AT_ONCE) as liveness:
@@ -120,7 +120,7 @@ def _full_sync(
         vendor.clock = clock
         bench = Bench(engine, clinic, vendor, clock, context)
         phases = (bench.inbound, bench.enrich, bench.reconcile)
-        for phase, work in zip(SyncType, phases, strict=True):
+        for phase, work in zip(Phase, phases, strict=True):
             begins(phase)
             work()
         begins(None)
@@ -210,8 +210,8 @@ def _audits_of(bench: Bench, run_id: str) -> list[tuple[object, object]]:
 def _audits_left(place: Place) -> list[tuple[object, object]]:
     """What the audits of a run killed there must read once another has begun each phase."""
     if place.phase is None:
-        return [(phase.value, "completed") for phase in SyncType]
-    before = list(SyncType)[: list(SyncType).index(place.phase)]
+        return [(phase.value, "completed") for phase in Phase]
+    before = list(Phase)[: list(Phase).index(place.phase)]
     own = [(place.phase.value, "interrupted")] if place.audited else []
     return [*((phase.value, "completed") for phase in before), *own]
 
@@ -231,7 +231,7 @@ def test_a_sync_killed_before_any_statement_is_completed_by_the_next(
         bench = _second_run(engine, clinic, 3)
         assert _outcome(bench) == expected, f"killed before statement {fatal}, {place}"
         assert _audits_of(bench, "run-2") == _audits_left(place)
-        assert _audits_of(bench, "run-3") == [(phase.value, "completed") for phase in SyncType]
+        assert _audits_of(bench, "run-3") == [(phase.value, "completed") for phase in Phase]
     assert len(struck) > 30
     hit = {(place.phase, place.applying) for place in struck}
-    assert hit == {*product(SyncType, (False, True)), (None, False)}
+    assert hit == {*product(Phase, (False, True)), (None, False)}

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
@@ -94,7 +95,7 @@ class Town:
         return ends
 
     def all_completed(self) -> Mapping[str, Sequence[str]]:
-        done = [f"{phase} {AuditStatus.COMPLETED}" for phase in SyncType]
+        done = [f"{phase} {AuditStatus.COMPLETED}" for phase in Phase]
         return {clinic.slug: done for clinic in self.clinics}
 
 
@@ -186,7 +187,7 @@ def test_a_phase_goes_on_though_no_connection_is_free_to_show_how_far_it_is(benc
     url = bench.engine.url.render_as_string(hide_password=False)
     one = create_engine(url, pool_size=1, pool_timeout_seconds=0.05)
     context = replace(bench.context, engine=one)
-    with audited(context, bench.clinic, SyncType.CASES, WINDOW) as phase:
+    with audited(context, bench.clinic, Phase.CASES, WINDOW) as phase:
         with ThreadPoolExecutor(1) as other, transaction(one):
             other.submit(phase.progress, 0, 3).result()
         phase.progress(3, 3)

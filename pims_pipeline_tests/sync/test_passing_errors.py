@@ -12,7 +12,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.pool import PoolProxiedConnection
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, SyncType
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.database import create_engine, transaction
@@ -43,7 +44,7 @@ def _statuses(bench: Bench) -> list[tuple[object, object]]:
     return [(row.sync_type, row.status) for row in rows]
 
 
-ALL_COMPLETED = [(phase.value, AuditStatus.COMPLETED.value) for phase in SyncType]
+ALL_COMPLETED = [(phase.value, AuditStatus.COMPLETED.value) for phase in Phase]
 
 
 class _Troubled:
@@ -162,7 +163,7 @@ def test_failed_fetches_are_counted_once_though_the_commit_was_not_heard_of(
     monkeypatch.undo()
     assert lost == [(3,)]
     assert {row.attempts for row in bench.rows("SELECT attempts FROM sync_failures")} == {1}
-    assert _statuses(bench)[-1] == (SyncType.CASES.value, AuditStatus.FAILED.value)
+    assert _statuses(bench)[-1] == (Phase.CASES.value, AuditStatus.FAILED.value)
 
 
 def test_a_sync_that_crosses_the_applications_updates_is_completed(
@@ -185,7 +186,7 @@ def test_a_sync_that_crosses_the_applications_updates_is_completed(
         application.execute(crossing.format("a" if later == "b" else "b").encode())
         application.commit()
     sync.join(timeout=60)
-    assert _statuses(bench)[-1] == (SyncType.INBOUND.value, AuditStatus.COMPLETED.value)
+    assert _statuses(bench)[-1] == (Phase.INBOUND.value, AuditStatus.COMPLETED.value)
     assert bench.events("a") == bench.events("b") == ["created", "rescheduled"]
 
 
@@ -236,4 +237,4 @@ def test_a_run_that_was_taken_for_dead_writes_nothing_more(bench: Bench) -> None
     with pytest.raises(LeaseLost):
         bench.enrich(WINDOW)
     assert bench.rows("SELECT * FROM cases") == []
-    assert _statuses(bench) == [(SyncType.INBOUND.value, AuditStatus.INTERRUPTED.value)]
+    assert _statuses(bench) == [(Phase.INBOUND.value, AuditStatus.INTERRUPTED.value)]

@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, Counts, SyncType
+from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.sync.results import sync_result, utc_text
 
@@ -18,7 +19,7 @@ SHORT = FIRST
 
 
 def audit(  # noqa: PLR0917 - as they are read
-    phase: SyncType,
+    phase: Phase,
     window: DateRange = SHORT,
     status: AuditStatus = AuditStatus.COMPLETED,
     counts: Counts | None = None,
@@ -48,8 +49,8 @@ def test_the_windows_of_a_long_sync_are_summed_under_the_first_one_s_id() -> Non
     counts = Counts(
         found=21, created=1, updated=2, unchanged=3, restored=4, blocked=5, quarantined=6
     )
-    first = audit(SyncType.INBOUND, FIRST, counts=counts)
-    second = audit(SyncType.INBOUND, SECOND, counts=counts, began=BEGAN + timedelta(seconds=3))
+    first = audit(Phase.INBOUND, FIRST, counts=counts)
+    second = audit(Phase.INBOUND, SECOND, counts=counts, began=BEGAN + timedelta(seconds=3))
 
     assert sync_result("inbound", [first, second], LONG, now=NOW) == {
         "success": True,
@@ -70,7 +71,7 @@ def test_the_windows_of_a_long_sync_are_summed_under_the_first_one_s_id() -> Non
 
 def test_enrichment_counts_what_needed_nothing_as_skipped() -> None:
     counts = Counts(found=10, enriched=4, skipped=3, unchanged=2, errored=1)
-    result = sync_result("cases", [audit(SyncType.CASES, counts=counts)], SHORT, now=NOW)
+    result = sync_result("cases", [audit(Phase.CASES, counts=counts)], SHORT, now=NOW)
 
     assert "stats" in result
     assert result["stats"] == {
@@ -83,7 +84,7 @@ def test_enrichment_counts_what_needed_nothing_as_skipped() -> None:
 
 def test_reconciliation_names_the_deleted_cases() -> None:
     gone = [uuid4(), uuid4()]
-    phase = audit(SyncType.RECONCILIATION, counts=Counts(found=9, deleted=2, unchanged=7))
+    phase = audit(Phase.RECONCILIATION, counts=Counts(found=9, deleted=2, unchanged=7))
     result = sync_result("reconcile", [phase], SHORT, now=NOW, deleted_cases=gone)
 
     assert "stats" in result
@@ -94,9 +95,9 @@ def test_reconciliation_names_the_deleted_cases() -> None:
 
 def test_a_failed_phase_tells_why_and_fails_the_whole() -> None:
     audits = [
-        audit(SyncType.INBOUND),
-        audit(SyncType.CASES, status=AuditStatus.FAILED, error="TransientError: slow"),
-        audit(SyncType.RECONCILIATION),
+        audit(Phase.INBOUND),
+        audit(Phase.CASES, status=AuditStatus.FAILED, error="TransientError: slow"),
+        audit(Phase.RECONCILIATION),
     ]
     result = sync_result("full", audits, SHORT, now=NOW, error="the run failed")
 
@@ -109,14 +110,14 @@ def test_a_failed_phase_tells_why_and_fails_the_whole() -> None:
 
 
 def test_a_window_that_is_missing_is_no_success() -> None:
-    result = sync_result("inbound", [audit(SyncType.INBOUND, FIRST)], LONG, now=NOW)
+    result = sync_result("inbound", [audit(Phase.INBOUND, FIRST)], LONG, now=NOW)
 
     assert not result["success"]
     assert result["error"] == "it did not run for the whole window"
 
 
 def test_a_phase_that_never_began_has_no_id_and_counts_nothing() -> None:
-    failed = audit(SyncType.INBOUND, status=AuditStatus.FAILED, error="HumanNeeded: locked")
+    failed = audit(Phase.INBOUND, status=AuditStatus.FAILED, error="HumanNeeded: locked")
     result = sync_result("full", [failed], SHORT, now=NOW)
 
     assert "casesResult" in result
@@ -126,7 +127,7 @@ def test_a_phase_that_never_began_has_no_id_and_counts_nothing() -> None:
 
 
 def test_held_deletions_are_no_success() -> None:
-    held = audit(SyncType.RECONCILIATION, status=AuditStatus.HELD, counts=Counts(found=9, held=9))
+    held = audit(Phase.RECONCILIATION, status=AuditStatus.HELD, counts=Counts(found=9, held=9))
     result = sync_result("reconcile", [held], SHORT, now=NOW)
 
     assert not result["success"]
@@ -135,7 +136,7 @@ def test_held_deletions_are_no_success() -> None:
 
 @pytest.mark.parametrize("scope", ["inbound", "full"])
 def test_a_run_that_failed_otherwise_is_no_success(scope: str) -> None:
-    audits = [audit(phase) for phase in SyncType]
+    audits = [audit(phase) for phase in Phase]
     result = (
         sync_result("full", audits, SHORT, now=NOW, error="failed checks: snapshot_complete")
         if scope == "full"

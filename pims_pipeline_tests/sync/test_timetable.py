@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.outcome import SyncType
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.schedules import ClinicSchedule
 from pims_pipeline.sync.timetable import (
@@ -269,7 +269,7 @@ def schedule(
     **crons: str,
 ) -> ClinicSchedule:
     """A clinic's; phases that are not named are off."""
-    stored = {phase: crons.get(phase.value, "off") for phase in SyncType}
+    stored = {phase: crons.get(phase.value, "off") for phase in Phase}
     return ClinicSchedule(
         clinic=Clinic(
             id=UUID(int=int.from_bytes(slug.encode())),
@@ -282,7 +282,7 @@ def schedule(
         ),
         config=ScheduleConfig(sync_schedules=stored),
         scheduled_since=since,
-        changed_at={} if changed_at is None else dict.fromkeys(SyncType, changed_at),
+        changed_at={} if changed_at is None else dict.fromkeys(Phase, changed_at),
     )
 
 
@@ -345,9 +345,7 @@ def test_a_clinic_is_due_only_for_what_comes_after_it_was_registered() -> None:
 
 
 def test_a_tick_that_was_skipped_and_counted_is_dealt_with() -> None:
-    skipped = replace(
-        schedule(inbound="0 * * * *"), skipped_until={SyncType.INBOUND: at("05T10:00")}
-    )
+    skipped = replace(schedule(inbound="0 * * * *"), skipped_until={Phase.INBOUND: at("05T10:00")})
     assert due(decide([skipped], at("05T09:59"), at("05T10:00:30"))) == []
     assert due(decide([skipped], at("05T09:59"), at("05T11:00:30"))) == [
         ("alder", "inbound", at("05T11:00"))
@@ -355,9 +353,7 @@ def test_a_tick_that_was_skipped_and_counted_is_dealt_with() -> None:
 
 
 def test_a_skip_noted_by_a_wrong_clock_bars_nothing() -> None:
-    skipped = replace(
-        schedule(inbound="0 * * * *"), skipped_until={SyncType.INBOUND: at("09T10:00")}
-    )
+    skipped = replace(schedule(inbound="0 * * * *"), skipped_until={Phase.INBOUND: at("09T10:00")})
     assert due(decide([skipped], at("05T09:59"), at("05T10:00:30"))) != []
 
 
@@ -376,12 +372,12 @@ def test_a_malformed_schedule_is_told_and_keeps_nobody_else_from_being_due() -> 
     assert [(each.clinic.slug, each.phase, each.why) for each in decision.malformed] == [
         (
             "alder",
-            SyncType.INBOUND,
+            Phase.INBOUND,
             problem("often"),
         ),
         (
             "birch",
-            SyncType.CASES,
+            Phase.CASES,
             "unknown time zone 'Mars/Olympus'; use an IANA name such as America/New_York",
         ),
     ]
@@ -497,11 +493,11 @@ def test_a_life_of_edits_restarts_and_clock_jumps_fires_what_the_oracle_fires(
                     clinics[which],
                     config=ScheduleConfig(
                         sync_schedules={
-                            **dict.fromkeys(SyncType, "off"),
-                            SyncType.INBOUND: plan.text,
+                            **dict.fromkeys(Phase, "off"),
+                            Phase.INBOUND: plan.text,
                         }
                     ),
-                    changed_at={SyncType.INBOUND: now},
+                    changed_at={Phase.INBOUND: now},
                 )
             case ("move to another zone", int(which), int(where)):
                 now += timedelta(seconds=1)
