@@ -7,11 +7,11 @@ from uuid import UUID
 from pims_pipeline.api.preferences import cursor_of
 from pims_pipeline.api.standing import Standing
 from pims_pipeline.api.watching import Told
+from pims_pipeline.domain.phases import TYPE_OF
 from pims_pipeline.store.requests import SyncRequest
 from pims_pipeline.store.syncs import StoredSync
 from pims_pipeline.sync.provenance import run_url
 from pims_pipeline.sync.results import utc_text
-from pims_pipeline.sync.run_tags import PHASE_OF
 
 Document = dict[str, object]
 
@@ -54,7 +54,7 @@ def status(told: Told, *, dagster_pages: str) -> Document:
 def _summary(sync: StoredSync, standing: Standing, dagster_pages: str) -> Document:
     answer: Document = {
         "syncId": str(sync.id),
-        "syncType": PHASE_OF[sync.scope],
+        "syncType": TYPE_OF[sync.scope],
         "status": standing.status,
         "dateRange": {
             "startDate": sync.window.start.isoformat(),

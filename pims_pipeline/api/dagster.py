@@ -29,6 +29,7 @@ from pims_pipeline.api.dagster_state import (
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.phases import JOB_OF, Scope
 from pims_pipeline.providers.bounded_http import (
     RequestTimedOut,
     ResponseTooLarge,
@@ -36,8 +37,7 @@ from pims_pipeline.providers.bounded_http import (
     send,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
-from pims_pipeline.sync.results import SyncScope
-from pims_pipeline.sync.run_tags import JOB_OF, SYNC_ID_TAG
+from pims_pipeline.sync.run_tags import SYNC_ID_TAG
 
 LOCATION = "pims_pipeline"
 """The code location's name, as ``workspace.yaml`` gives it."""
@@ -229,7 +229,7 @@ class DagsterClient:
 
     def launch(
         self,
-        scope: SyncScope,
+        scope: Scope,
         slug: str,
         window: DateRange,
         *,

@@ -28,6 +28,7 @@ from pims_pipeline.api.standing import LAUNCH_PATIENCE
 from pims_pipeline.api.waiting import WaitingRoom
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import WrongClock, age_of
+from pims_pipeline.domain.phases import TYPE_OF, Scope
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_id
 from pims_pipeline.store.clock import check_clock
@@ -42,15 +43,7 @@ from pims_pipeline.store.requests import (
     remove_unlaunched,
 )
 from pims_pipeline.store.tenancy import clinic_transaction
-from pims_pipeline.sync.results import SyncScope
-from pims_pipeline.sync.run_tags import (
-    KEY_ID_TAG,
-    ORIGIN_TAG,
-    PHASE_OF,
-    PHASE_TAG,
-    SYNC_ID_TAG,
-    clinic_tags,
-)
+from pims_pipeline.sync.run_tags import KEY_ID_TAG, ORIGIN_TAG, PHASE_TAG, SYNC_ID_TAG, clinic_tags
 from pims_pipeline.sync.windows import chosen_window, default_window
 
 DAGSTER_RETRY_SECONDS = 5
@@ -73,7 +66,7 @@ class Wanted:
         options: What else it chose or left to be chosen, by the API's names.
     """
 
-    scope: SyncScope
+    scope: Scope
     first: date | None = None
     last: date | None = None
     options: Mapping[str, int] = field(default_factory=dict)
@@ -287,7 +280,7 @@ def _tags(request: SyncRequest, clinic: Clinic) -> dict[str, str]:
         SYNC_ID_TAG: str(request.id),
         **clinic_tags([clinic.slug]),
         KEY_ID_TAG: str(request.api_key_id),
-        PHASE_TAG: PHASE_OF[request.scope],
+        PHASE_TAG: TYPE_OF[request.scope],
     }
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from pims_pipeline.api.launching import Wanted
-from pims_pipeline.sync.results import SyncScope
+from pims_pipeline.domain.phases import Scope
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -78,7 +78,7 @@ class _Body(_Model):
 
     model_config = ConfigDict(strict=True)
 
-    def wanted(self, scope: SyncScope) -> Wanted:
+    def wanted(self, scope: Scope) -> Wanted:
         """What is to be synced."""
         asked = self.model_dump(by_alias=True)
         first, last = asked.pop("startDate", None), asked.pop("endDate", None)

@@ -13,10 +13,10 @@ from typing import Literal
 from pims_pipeline.api.dagster import RunState
 from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES_OF, Phase
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
-from pims_pipeline.sync.results import PHASES_OF, FullResult, PhaseResult, sync_result
+from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
 
 Status = Literal["queued", "running", "completed", "failed", "held"]
 AnyResult = PhaseResult | FullResult

@@ -30,6 +30,7 @@ from pims_pipeline.api.schemas import (
 )
 from pims_pipeline.api.waiting import WaitingRoom
 from pims_pipeline.api.watching import SyncWatcher
+from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
 
 BAD_CURSOR: Final = "cursor: must be a nextCursor that this API gave"
 
@@ -145,7 +146,7 @@ def _answered(
 )
 def sync_inbound(
     desk: Desk,
-    caller: Annotated[Caller, Depends(require("sync:inbound"))],
+    caller: Annotated[Caller, Depends(require(Phase.INBOUND.names.permission))],
     body: Annotated[InboundBody | None, Body(openapi_examples=BODIES["inbound"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
@@ -164,7 +165,7 @@ def sync_inbound(
 )
 def sync_cases(
     desk: Desk,
-    caller: Annotated[Caller, Depends(require("sync:cases"))],
+    caller: Annotated[Caller, Depends(require(Phase.CASES.names.permission))],
     body: Annotated[CasesBody | None, Body(openapi_examples=BODIES["cases"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
@@ -192,7 +193,7 @@ def sync_cases(
 )
 def sync_reconcile(
     desk: Desk,
-    caller: Annotated[Caller, Depends(require("sync:reconcile"))],
+    caller: Annotated[Caller, Depends(require(Phase.RECONCILIATION.names.permission))],
     body: Annotated[ReconcileBody | None, Body(openapi_examples=BODIES["reconcile"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
@@ -211,7 +212,7 @@ def sync_reconcile(
 )
 def sync_full(
     desk: Desk,
-    caller: Annotated[Caller, Depends(require("sync:inbound", "sync:cases", "sync:reconcile"))],
+    caller: Annotated[Caller, Depends(require(*(names.permission for names in PHASES.values())))],
     body: Annotated[FullBody | None, Body(openapi_examples=BODIES["full"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
@@ -225,7 +226,7 @@ def _start_only() -> None:
     raise ApiError(405, "Method Not Allowed", {"Allow": "POST"})
 
 
-for _name in ("inbound", "cases", "reconcile", "reconciliation", "full"):
+for _name in (*SCOPES, Phase.RECONCILIATION.value):
     # Else the next route would take the name for a sync's id.
     router.add_api_route(f"/{_name}", _start_only, methods=["GET"], include_in_schema=False)
 

@@ -29,12 +29,9 @@ from pims_pipeline.store.failures import (
     list_failures,
     make_due,
 )
-from pims_pipeline.sync.results import PHASES_OF, SyncScope, sync_result, utc_text
+from pims_pipeline.sync.results import sync_result, utc_text
 from pims_pipeline.sync.windows import check_window
 
-_SCOPES: dict[Phase, SyncScope] = {
-    phases[0]: scope for scope, phases in PHASES_OF.items() if len(phases) == 1
-}
 _SHORT_KEY = 24
 
 Outcome = Literal["resolved", "failed", "untried"]
@@ -118,7 +115,7 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
             # A refusal rolls back that it was made due.
             check_syncable(connection, clinic)
             window = _dates(before, settings)
-        run = run_locally(store, _SCOPES[before.failure.phase], clinic, window)
+        run = run_locally(store, before.failure.phase.names.scope, clinic, window)
         with transaction(store.engine) as connection:
             after = failure_by_id(connection, failure_id)
     outcome = _outcome(before.failure, after.failure)
@@ -143,7 +140,7 @@ def _dates(known: ClinicFailure, settings: Settings) -> DateRange:
     if known.dates is None:
         raise Refused(
             f"failure {known.failure.id} belongs to no known date; sync the dates it may be on "
-            f"with `pims sync {_SCOPES[known.failure.phase]} --clinic {known.clinic_slug}`"
+            f"with `pims sync {known.failure.phase.names.scope} --clinic {known.clinic_slug}`"
         )
     try:
         check_window(settings.partition_start, known.dates, datetime.now(UTC).date())
@@ -159,7 +156,7 @@ def _outcome(before: Failure, after: Failure) -> Outcome:
 
 
 def _why_untried(known: ClinicFailure, run: LocalRun, window: DateRange) -> str:
-    scope = _SCOPES[known.failure.phase]
+    scope = known.failure.phase.names.scope
     result = sync_result(scope, run.audits, window, now=datetime.now(UTC), error=run.problem)
     said = result.get("error")
     if said is not None:

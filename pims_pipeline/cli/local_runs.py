@@ -12,6 +12,7 @@ from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.progress import progress_bar
 from pims_pipeline.cli.runtime import Store, dagster_storage
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Scope
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.clock import check_clock
@@ -22,8 +23,6 @@ from pims_pipeline.store.database import (
     DatabaseUnavailable,
     transaction,
 )
-from pims_pipeline.sync.results import PHASES_OF, SyncScope
-from pims_pipeline.sync.run_tags import JOB_OF
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
@@ -66,7 +65,7 @@ def check_syncable(connection: Connection, clinic: Clinic) -> None:
 
 def run_locally(
     store: Store,
-    scope: SyncScope,
+    scope: Scope,
     clinic: Clinic,
     window: DateRange,
     *,

@@ -26,19 +26,13 @@ from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES_OF, Phase, Scope
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import cases_deleted_by
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.results import (
-    PHASES_OF,
-    FullResult,
-    PhaseResult,
-    SyncScope,
-    sync_result,
-)
+from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
 from pims_pipeline.sync.windows import check_window, chosen_window, default_window
 
 _ALL_PERCENT = 100
@@ -87,7 +81,7 @@ def sync() -> None:
 class Request(NamedTuple):
     """What is to be synced."""
 
-    scope: SyncScope
+    scope: Scope
     slug: str
     first: date | None
     last: date | None
@@ -260,7 +254,7 @@ def _phases(result: AnyResult) -> dict[Phase | None, PhaseResult]:
     return {None: result}
 
 
-def _print_result(scope: SyncScope, result: AnyResult) -> None:
+def _print_result(scope: Scope, result: AnyResult) -> None:
     dates = result["dateRange"]
     say(f"{dates['startDate']} to {dates['endDate']}")
     print_table(

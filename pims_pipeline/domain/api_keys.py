@@ -12,7 +12,9 @@ import string
 import zlib
 from collections.abc import Iterable, Sequence
 
-PERMISSIONS = ("sync:inbound", "sync:cases", "sync:reconcile", "read")
+from pims_pipeline.domain.phases import PHASES
+
+PERMISSIONS = (*(names.permission for names in PHASES.values()), "read")
 ALL_PERMISSIONS = "*"
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase

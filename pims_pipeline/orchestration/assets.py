@@ -33,7 +33,7 @@ from pydantic import Field
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.observability.logging import bound_context
 from pims_pipeline.orchestration.catalog import (
@@ -91,7 +91,7 @@ VENDOR_CONSULTATIONS = dg.AssetSpec(
 )
 CASES = dg.AssetSpec(
     "cases",
-    deps=["appointments", "consultations", "reconciliation"],
+    deps=list(PHASE_OF_ASSET),
     description="The table of cases that applications read and people work with. "
     "What people change on a case stands: see docs/decisions/0006-people-edits-stand.md. "
     "`pims cases show ID` tells a case's whole story.",
@@ -102,7 +102,7 @@ CASES = dg.AssetSpec(
 )
 CASE_EVENTS = dg.AssetSpec(
     "case_events",
-    deps=["appointments", "consultations", "reconciliation"],
+    deps=list(PHASE_OF_ASSET),
     description="Every change of every case: before, after, and the audit, run and partition "
     "that made it. Only ever added to.",
     group_name=SYNC,

@@ -9,7 +9,7 @@ same run from the partitions they found wrong, through the run's ledger; the run
 clinics go on (see ``assets``). A warning does neither.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
@@ -226,40 +226,31 @@ def readable_fields(judged: Judged) -> Iterator[Finding]:
         )
 
 
-CHECKS: dict[str, tuple[Phase, list[tuple[Judge, bool]]]] = {
-    "appointments": (
-        Phase.INBOUND,
-        [
-            (appointments_idempotent, True),
-            (snapshot_complete, True),
-            (known_statuses, False),
-            (readable_fields, False),
-            (moments_in_the_future, False),
-            (metadata_readable, False),
-        ],
-    ),
-    "consultations": (
-        Phase.CASES,
-        [
-            (consultations_idempotent, True),
-            (patients_match, False),
-            (vitals_plausible, False),
-            (enrichment_errors, True),
-            (readable_fields, False),
-            (metadata_readable, False),
-        ],
-    ),
-    "reconciliation": (
-        Phase.RECONCILIATION,
-        [
-            (reconciliation_idempotent, True),
-            (deletion_guard, True),
-            (no_live_case_deleted, True),
-            (readable_fields, False),
-        ],
-    ),
+CHECKS: Mapping[Phase, list[tuple[Judge, bool]]] = {
+    Phase.INBOUND: [
+        (appointments_idempotent, True),
+        (snapshot_complete, True),
+        (known_statuses, False),
+        (readable_fields, False),
+        (moments_in_the_future, False),
+        (metadata_readable, False),
+    ],
+    Phase.CASES: [
+        (consultations_idempotent, True),
+        (patients_match, False),
+        (vitals_plausible, False),
+        (enrichment_errors, True),
+        (readable_fields, False),
+        (metadata_readable, False),
+    ],
+    Phase.RECONCILIATION: [
+        (reconciliation_idempotent, True),
+        (deletion_guard, True),
+        (no_live_case_deleted, True),
+        (readable_fields, False),
+    ],
 }
-"""By asset: the phase that makes it, and its checks, each with whether it is blocking."""
+"""By phase, the checks of its asset, each with whether it is blocking."""
 
 DAILY_CHECKS: list[tuple[Phase, Judge]] = [
     (Phase.INBOUND, appointments_idempotent),
@@ -272,20 +263,18 @@ DAILY_CHECKS: list[tuple[Phase, Judge]] = [
 
 def build_checks() -> list[dg.AssetChecksDefinition]:
     """The checks of ``CHECKS``."""
-    return [_checks_of(asset, sync_type, checks) for asset, (sync_type, checks) in CHECKS.items()]
+    return [_checks_of(phase, checks) for phase, checks in CHECKS.items()]
 
 
-def _checks_of(
-    asset: str, sync_type: Phase, checks: Sequence[tuple[Judge, bool]]
-) -> dg.AssetChecksDefinition:
+def _checks_of(phase: Phase, checks: Sequence[tuple[Judge, bool]]) -> dg.AssetChecksDefinition:
     """An asset's checks as one step of a run: each step costs Dagster's records and look-ups."""
 
     @dg.multi_asset_check(
-        name=f"{asset}_checks",
+        name=f"{phase.names.asset}_checks",
         specs=[
             dg.AssetCheckSpec(
                 judge.__name__,
-                asset=asset,
+                asset=phase.names.asset,
                 description=f"{judge.__doc__} {what_to_do(judge.__name__)}",
                 blocking=blocking,
                 metadata=documents(f"{RUNBOOK}#{judge.__name__}"),
@@ -300,7 +289,7 @@ def _checks_of(
         rules: dg.ResourceParam[Rules],
         ledger: dg.ResourceParam[RunLedger],
     ) -> Iterator[dg.AssetCheckResult]:
-        windows = list(_windows(context, store, rules, sync_type, ledger))
+        windows = list(_windows(context, store, rules, phase, ledger))
         selected = {key.name for key in context.selected_asset_check_keys}
         for judge, blocking in checks:
             name = judge.__name__
@@ -308,7 +297,7 @@ def _checks_of(
                 continue
             findings = [(judged, finding) for judged in windows for finding in judge(judged)]
             errors = [judged for judged, finding in findings if not finding.is_warning]
-            if sync_type is Phase.INBOUND and blocking:
+            if phase is Phase.INBOUND and blocking:
                 for judged in errors:
                     ledger.bar(judged.clinic.slug, list(judged.window), f"the check {name} failed")
             yield _result(name, windows, findings, failed=bool(errors))

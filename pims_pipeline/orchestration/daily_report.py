@@ -16,7 +16,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.cases import CaseStatus
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
 from pims_pipeline.orchestration.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
 from pims_pipeline.store.daily_reports import ClinicDay, Day, report_of
 from pims_pipeline.store.database import transaction
@@ -61,7 +61,7 @@ def build_daily_report(start: date) -> dg.AssetsDefinition:
 
         @dg.asset(
             name=DAILY_REPORT,
-            deps=["appointments", "consultations", "reconciliation"],
+            deps=list(PHASE_OF_ASSET),
             description=_DESCRIPTION,
             partitions_def=report_days(start),
             backfill_policy=dg.BackfillPolicy.single_run(),

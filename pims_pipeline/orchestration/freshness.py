@@ -17,7 +17,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.alerts import ScheduleState
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.reports import table
 from pims_pipeline.store.clinic_states import PhaseState, phase_states
@@ -25,15 +25,9 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import active_schedules
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 
-ASSETS: Mapping[Phase, str] = {
-    Phase.INBOUND: "appointments",
-    Phase.CASES: "consultations",
-    Phase.RECONCILIATION: "reconciliation",
-}
-"""The asset that each phase makes."""
-
 FRESH_CHECKS: Mapping[Phase, dg.AssetCheckKey] = {
-    phase: dg.AssetCheckKey(dg.AssetKey(asset), f"{asset}_fresh") for phase, asset in ASSETS.items()
+    phase: dg.AssetCheckKey(dg.AssetKey(names.asset), f"{names.asset}_fresh")
+    for phase, names in PHASES.items()
 }
 
 LOOK_SECONDS = 120

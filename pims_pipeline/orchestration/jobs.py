@@ -4,13 +4,16 @@ What the assets do stands in ``assets``; when jobs run by themselves, in sensors
 runs by the clock stands in ``schedules``.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 # What define_asset_job gives has no public name.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, SCOPES, TYPE_OF, Scope
 from pims_pipeline.orchestration.freshness import FRESH_CHECKS
-from pims_pipeline.sync.run_tags import JOB_OF, PHASE_OF, PHASE_TAG
+from pims_pipeline.sync.run_tags import PHASE_TAG
 
 EXECUTOR = dg.in_process_executor.configured(
     {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"
@@ -18,24 +21,19 @@ EXECUTOR = dg.in_process_executor.configured(
 """Runs steps in the run's own process, one after the other, as soon as the outputs they need
 exist: see ``assets`` for why. A process per step would cost seconds each."""
 
-JOBS = {
-    "inbound_sync": (
-        "The diary into appointments and cases, over any clinics and dates.",
-        ["appointments"],
+_DESCRIPTIONS: Mapping[Scope, str] = {
+    "inbound": "The diary into appointments and cases, over any clinics and dates.",
+    "cases": (
+        "Medical records onto cases, over any clinics and dates. The diary must have been landed."
     ),
-    "case_sync": (
-        "Medical records onto cases, over any clinics and dates. The diary must have been landed.",
-        ["consultations"],
+    "reconcile": (
+        "Cases without a visit, retired, or a hold approved (`approve_hold`, see the runbook)."
     ),
-    "reconciliation_sync": (
-        "Cases without a visit, retired, or a hold approved (`approve_hold`, see the runbook).",
-        ["reconciliation"],
-    ),
-    "full_sync": (
-        "All three phases over the same clinics and dates, one listing for all.",
-        ["appointments", "consultations", "reconciliation"],
-    ),
+    "full": "All three phases over the same clinics and dates, one listing for all.",
 }
+
+JOBS: Mapping[str, Scope] = {JOB_OF[scope]: scope for scope in SCOPES}
+"""What each job syncs, by the job's name."""
 
 NO_RETRIES = {
     # A failed run is a matter for the next scheduled one, or for a person; adapters have
@@ -57,16 +55,16 @@ def build_jobs(run_timeout: float) -> list[UnresolvedAssetJobDefinition]:
     ``run_timeout`` is in seconds; ``dagster.yaml`` has a limit for runs without a job of ours.
     """
     max_runtime = str(round(run_timeout) + MAX_RUNTIME_GRACE)
-    phases = {JOB_OF[scope]: phase for scope, phase in PHASE_OF.items()}
     # A sensor evaluates those, for all clinics at once.
     checks_apart = dg.AssetSelection.checks(*FRESH_CHECKS.values())
     return [
         dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*assets) - checks_apart,
-            description=description,
+            selection=dg.AssetSelection.assets(*(each.names.asset for each in PHASES_OF[scope]))
+            - checks_apart,
+            description=_DESCRIPTIONS[scope],
             executor_def=EXECUTOR,
-            tags={**NO_RETRIES, PHASE_TAG: phases[name], MAX_RUNTIME_TAG: max_runtime},
+            tags={**NO_RETRIES, PHASE_TAG: TYPE_OF[scope], MAX_RUNTIME_TAG: max_runtime},
         )
-        for name, (description, assets) in JOBS.items()
+        for name, scope in JOBS.items()
     ]

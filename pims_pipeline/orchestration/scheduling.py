@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import age_of
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASE_OF_ASSET, PHASES, PHASES_OF, Phase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import (
@@ -34,15 +34,7 @@ from pims_pipeline.orchestration.partitions import (
 from pims_pipeline.store.audits import interrupt_runs, signs_of_life
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.retries import in_transaction
-from pims_pipeline.sync.results import SyncScope
-from pims_pipeline.sync.run_tags import (
-    JOB_OF,
-    ORIGIN_TAG,
-    PHASE_OF,
-    PHASE_TAG,
-    clinic_tags,
-    clinics_tagged,
-)
+from pims_pipeline.sync.run_tags import ORIGIN_TAG, PHASE_TAG, clinic_tags, clinics_tagged
 from pims_pipeline.sync.timetable import DueTick
 from pims_pipeline.sync.windows import default_window
 
@@ -69,16 +61,6 @@ UNFINISHED = [
 
 log = get_logger(__name__)
 
-_SCOPES: Mapping[Phase, SyncScope] = {
-    Phase.INBOUND: "inbound",
-    Phase.CASES: "cases",
-    Phase.RECONCILIATION: "reconcile",
-}
-_PHASE_OF_ASSET = {
-    "appointments": Phase.INBOUND,
-    "consultations": Phase.CASES,
-    "reconciliation": Phase.RECONCILIATION,
-}
 # What Dagster calls the job of assets that somebody selected.
 _ANY_ASSETS = "__ASSET_JOB"
 _PAGE = 50
@@ -128,13 +110,10 @@ def phases_of(run: dg.DagsterRun) -> set[Phase]:
     """The phases that a run does; none, if it syncs no clinic."""
     if run.asset_selection is not None:
         names = {key.to_user_string() for key in run.asset_selection}
-    elif run.job_name in JOBS:
-        names = set(JOBS[run.job_name][1])
-    elif run.job_name == _ANY_ASSETS:
-        names = set(_PHASE_OF_ASSET)
-    else:
-        names = set()
-    return {phase for name, phase in _PHASE_OF_ASSET.items() if name in names}
+        return {phase for asset, phase in PHASE_OF_ASSET.items() if asset in names}
+    if run.job_name in JOBS:
+        return set(PHASES_OF[JOBS[run.job_name]])
+    return set(PHASES) if run.job_name == _ANY_ASSETS else set()
 
 
 def places_of(run: dg.DagsterRun, order: Sequence[str]) -> set[Place]:
@@ -294,16 +273,15 @@ def run_requests(
 def _request(due: Sequence[DueTick], window: DateRange, now: datetime) -> dg.RunRequest:
     """The run that does this, of one phase, at clinics that are neighbours."""
     phase = due[0].phase
-    scope = _SCOPES[phase]
     slugs = [each.slug for each in due]
     newest = max(each.tick for each in due).isoformat()
     return dg.RunRequest(
-        job_name=JOB_OF[scope],
+        job_name=phase.names.job,
         run_key=f"{phase} {newest} {window} {_digest(due)}",
         tags={
             **range_tags((slugs[0], slugs[-1]), window),
             ORIGIN_TAG: SCHEDULE,
-            PHASE_TAG: PHASE_OF[scope],
+            PHASE_TAG: phase.value,
             TICK_TAG: newest,
             DECIDED_TAG: now.isoformat(),
             PRIORITY_TAG: PRIORITY,
@@ -322,7 +300,7 @@ def _window(due: DueTick, now: datetime, partition_start: date) -> DateRange:
     """The business dates that the clinic's phase covers today, as far as they have partitions."""
     today = max(business_date(now, due.schedule.clinic.zone), partition_start)
     window = default_window(
-        _SCOPES[due.phase], today, due.schedule.config, earliest=partition_start
+        due.phase.names.scope, today, due.schedule.config, earliest=partition_start
     )
     last = last_syncable_date(now.astimezone(UTC).date())
     return DateRange(window.start, min(window.end, last))

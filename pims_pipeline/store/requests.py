@@ -17,12 +17,8 @@ from sqlalchemy.dialects import postgresql
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.store.tables import (
-    RequestScope,
-    RequestStatus,
-    idempotency_keys,
-    sync_requests,
-)
+from pims_pipeline.domain.phases import Scope
+from pims_pipeline.store.tables import RequestStatus, idempotency_keys, sync_requests
 
 KEY_LASTS = timedelta(hours=24)
 """How long an idempotency key is remembered."""
@@ -50,7 +46,7 @@ class SyncRequest:
     id: UUID
     clinic_id: UUID
     api_key_id: UUID
-    scope: RequestScope
+    scope: Scope
     window: DateRange
     options: Mapping[str, int] = field(default_factory=dict)
     status: RequestStatus = "launching"

@@ -14,20 +14,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text
 
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.store.audits import Audit, audit_of
-from pims_pipeline.store.tables import (
-    RequestScope,
-    case_events,
-    case_sync_audits,
-    sync_requests,
-)
-
-_SCOPES: dict[Phase, RequestScope] = {
-    Phase.INBOUND: "inbound",
-    Phase.CASES: "cases",
-    Phase.RECONCILIATION: "reconcile",
-}
+from pims_pipeline.store.tables import case_events, case_sync_audits, sync_requests
 
 
 class Place(NamedTuple):
@@ -52,7 +41,7 @@ class StoredSync:
     """
 
     id: UUID
-    scope: RequestScope
+    scope: Scope
     window: DateRange
     is_request: bool
     run_id: str | None
@@ -212,7 +201,7 @@ def _requested(
 def _unrequested(audit: Audit, deleted: tuple[UUID, ...] = ()) -> StoredSync:
     return StoredSync(
         id=audit.id,
-        scope=_SCOPES[audit.sync_type],
+        scope=audit.sync_type.names.scope,
         window=audit.window,
         is_request=False,
         run_id=audit.run_id,

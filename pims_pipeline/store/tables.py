@@ -37,11 +37,10 @@ from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import SLUG_PATTERN
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import SCOPES, Phase
 
 CredentialStatus = Literal["unverified", "valid", "invalid", "needs_human"]
 HoldStatus = Literal["open", "approved", "rejected", "superseded"]
-RequestScope = Literal["inbound", "cases", "reconcile", "full"]
 RequestStatus = Literal["launching", "launched"]
 DEFAULT_SCHEDULES = (
     '{"inbound": "*/15 * * * *", "cases": "0 */2 * * *", "reconciliation": "0 2 * * *"}'
@@ -444,7 +443,7 @@ sync_requests = Table(
     _words("run_id", nullable=True),
     _made_now("created_at"),
     _moment("launched_at", nullable=True),
-    _one_of("scope", get_args(RequestScope)),
+    _one_of("scope", SCOPES),
     _one_of("status", get_args(RequestStatus)),
     CheckConstraint("(status = 'launched') = (run_id IS NOT NULL)", name="run"),
     CheckConstraint("window_start <= window_end", name="window"),

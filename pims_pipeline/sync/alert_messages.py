@@ -8,28 +8,23 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from pims_pipeline.domain.alerts import AlertKind
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.observability.alerts import Entry, Message, News
 from pims_pipeline.store.alerts import Alert
 from pims_pipeline.sync.run_tags import EACH_CLINIC_TAG
 
-ASSETS: Mapping[str, str] = MappingProxyType(
+CHECKS: Mapping[AlertKind, Mapping[Phase, str]] = MappingProxyType(
     {
-        Phase.INBOUND: "appointments",
-        Phase.CASES: "consultations",
-        Phase.RECONCILIATION: "reconciliation",
-    }
-)
-CHECKS: Mapping[AlertKind, Mapping[str, str]] = MappingProxyType(
-    {
-        AlertKind.OVERDUE: {asset: f"{asset}_fresh" for asset in ASSETS.values()},
-        AlertKind.HOLD: {"reconciliation": "deletion_guard"},
+        AlertKind.OVERDUE: {phase: f"{names.asset}_fresh" for phase, names in PHASES.items()},
+        AlertKind.HOLD: {Phase.RECONCILIATION: "deletion_guard"},
         AlertKind.DEAD_LETTER: {
-            "appointments": "snapshot_complete",
-            "consultations": "enrichment_errors",
+            Phase.INBOUND: "snapshot_complete",
+            Phase.CASES: "enrichment_errors",
         },
     }
 )
+"""The asset checks that show what an alert is about, by the phase whose asset has them."""
+
 _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
     {
         AlertKind.FAILING: "The last three runs failed; each tick tries again.",
@@ -108,10 +103,9 @@ def _links(alert: Alert, pages: str) -> dict[str, str]:
     links = {"runs": f"{pages}/runs?q%5B0%5D={tag}"}
     if run_id := alert.details.get("run_id"):
         links = {"run": f"{pages}/runs/{quote(str(run_id), safe='')}"}
-    phase = str(alert.details.get("phase", Phase.RECONCILIATION.value))
-    asset = ASSETS[phase]
-    if check := CHECKS.get(alert.key.kind, {}).get(asset):
-        links["check"] = f"{pages}/assets/{asset}?view=checks&checkDetail={check}"
+    phase = Phase(str(alert.details.get("phase", Phase.RECONCILIATION.value)))
+    if check := CHECKS.get(alert.key.kind, {}).get(phase):
+        links["check"] = f"{pages}/assets/{phase.names.asset}?view=checks&checkDetail={check}"
     return links
 
 
@@ -119,8 +113,7 @@ def _command(alert: Alert) -> str:  # noqa: PLR0911 - one for each kind
     slug, subject = alert.clinic_slug, alert.key.subject
     match alert.key.kind:
         case AlertKind.FAILING | AlertKind.OVERDUE:
-            noun = "reconcile" if subject == Phase.RECONCILIATION else subject
-            return f"pims sync {noun} --clinic {slug}"
+            return f"pims sync {Phase(subject).names.scope} --clinic {slug}"
         case AlertKind.TICKS_SKIPPED:
             return "pims status"
         case AlertKind.CREDENTIALS_REJECTED:

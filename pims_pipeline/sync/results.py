@@ -7,34 +7,13 @@ reading audits is the store's, launching runs is the orchestration's.
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Literal, NotRequired, TypedDict, final
+from typing import NotRequired, TypedDict, final
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES_OF, Phase, Scope
 from pims_pipeline.store.audits import Audit
-
-SyncScope = Literal["inbound", "cases", "reconcile", "full"]
-"""What a client may ask to be synced."""
-
-PHASES_OF: Mapping[SyncScope, tuple[Phase, ...]] = MappingProxyType(
-    {
-        "inbound": (Phase.INBOUND,),
-        "cases": (Phase.CASES,),
-        "reconcile": (Phase.RECONCILIATION,),
-        "full": (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION),
-    }
-)
-
-_RESULT_NAMES: Mapping[Phase, Literal["inboundResult", "casesResult", "reconciliationResult"]]
-_RESULT_NAMES = MappingProxyType(
-    {
-        Phase.INBOUND: "inboundResult",
-        Phase.CASES: "casesResult",
-        Phase.RECONCILIATION: "reconciliationResult",
-    }
-)
 
 
 class Dates(TypedDict):
@@ -80,7 +59,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def sync_result(
-    scope: SyncScope,
+    scope: Scope,
     audits: Sequence[Audit],
     window: DateRange,
     *,
@@ -116,7 +95,7 @@ def sync_result(
             result["error"] = _error(audits) or error
             result["success"] = False
         return result
-    named = {_RESULT_NAMES[phase]: result for phase, result in phases.items()}
+    named = {phase.names.result: result for phase, result in phases.items()}
     full = FullResult(
         success=error is None and all(result["success"] for result in phases.values()),
         syncId=str(audits[0].id) if audits else None,

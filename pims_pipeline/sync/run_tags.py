@@ -1,13 +1,10 @@
-"""The names of our tags on Dagster's runs, and of the jobs that sync what is asked for.
+"""The names of our tags on Dagster's runs.
 
 The API and the orchestration both write or read them, and may not see each other.
 """
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from uuid import UUID
-
-from pims_pipeline.sync.results import SyncScope
 
 ORIGIN_TAG = "pims/origin"
 """Who started the run: ``api`` or ``schedule``; absent when somebody did by hand."""
@@ -23,20 +20,6 @@ KEY_ID_TAG = "pims/key_id"
 
 SYNC_ID_TAG = "pims/sync_id"
 """The id that the API answered with; the run's first audit takes it."""
-
-JOB_OF: Mapping[SyncScope, str] = MappingProxyType(
-    {
-        "inbound": "inbound_sync",
-        "cases": "case_sync",
-        "reconcile": "reconciliation_sync",
-        "full": "full_sync",
-    }
-)
-
-PHASE_OF: Mapping[SyncScope, str] = MappingProxyType(
-    {"inbound": "inbound", "cases": "cases", "reconcile": "reconciliation", "full": "full"}
-)
-"""The value of ``PHASE_TAG`` for what a client asks to be synced."""
 
 EACH_CLINIC_TAG = "pims/clinic."
 """How the name of a tag begins that a run has for each of its clinics; the slug follows."""

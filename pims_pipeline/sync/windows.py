@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 from pims_pipeline.domain.clinics import MAX_REQUEST_DAYS, DateRange, last_syncable_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.phases import PHASES_OF, Scope
 from pims_pipeline.store.clinics import ScheduleConfig
-from pims_pipeline.sync.results import SyncScope
 
 
 class OutsidePartitions(ValueError):
@@ -16,7 +16,7 @@ class OutsidePartitions(ValueError):
 
 
 def default_window(
-    scope: SyncScope, today: date, config: ScheduleConfig, *, earliest: date
+    scope: Scope, today: date, config: ScheduleConfig, *, earliest: date
 ) -> DateRange:
     """The business dates that a sync covers when none are given.
 
@@ -34,17 +34,15 @@ def default_window(
     # No request may name more dates, and both numbers at their largest would.
     furthest = ahead - timedelta(days=MAX_REQUEST_DAYS - 1)
     back = max(today - timedelta(days=days_back), earliest, furthest)
-    match scope:
-        case "inbound":
-            return DateRange(today, ahead)
-        case "cases":
-            return DateRange(back, today)
-        case "reconcile" | "full":
-            return DateRange(back, ahead)
+    phases = [phase.names for phase in PHASES_OF[scope]]
+    return DateRange(
+        back if any(phase.looks_back for phase in phases) else today,
+        ahead if any(phase.looks_ahead for phase in phases) else today,
+    )
 
 
 def chosen_window(
-    scope: SyncScope,
+    scope: Scope,
     default: DateRange,
     first: date | None,
     last: date | None,

@@ -23,7 +23,7 @@ from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import JOB_OF, Phase, Scope
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, record_progress, start_audit
 from pims_pipeline.store.clinics import add_clinic, clinic_by_slug
@@ -34,11 +34,11 @@ from pims_pipeline.store.requests import (
     record_launch,
     record_request,
 )
-from pims_pipeline.store.tables import RequestScope, clinic_api_keys, clinics, metadata
+from pims_pipeline.store.tables import clinic_api_keys, clinics, metadata
 from pims_pipeline.store.tenancy import let_api_log_in
-from pims_pipeline.sync.run_tags import CLINIC_TAG, JOB_OF, SYNC_ID_TAG, sync_id_of
+from pims_pipeline.sync.run_tags import CLINIC_TAG, SYNC_ID_TAG, sync_id_of
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
-from pims_pipeline_tests.api.world import PHASES, World
+from pims_pipeline_tests.api.world import PHASES_OF_JOB, World
 from pims_pipeline_tests.conftest import database_copied_from
 
 MAPLE, OAK, PINE = "maple-street", "oak-lane", "pine-hill"
@@ -117,7 +117,7 @@ class BusyDagster(FakeDagster):
         launched = super()._launch(asked)
         run, end = self.runs[launched["run"]["runId"]], next(self._ends)
         with transaction(self._owner) as connection:
-            for phase in PHASES[run.job]:
+            for phase in PHASES_OF_JOB[run.job]:
                 self._work(connection, run, phase, end)
         run.status = "SUCCESS" if end is AuditStatus.COMPLETED else "FAILURE"
         return launched
@@ -275,7 +275,7 @@ class _Past:
             name = f"scheduled, {standing}"
             self.syncs[name] = self._audit(Phase.RECONCILIATION, standing, self._id())
 
-    def _ask(self, name: str, scope: RequestScope) -> SyncRequest:
+    def _ask(self, name: str, scope: Scope) -> SyncRequest:
         request = SyncRequest(
             id=self._id(),
             clinic_id=self._clinic.id,
@@ -291,7 +291,7 @@ class _Past:
     def _run(
         self,
         name: str,
-        scope: RequestScope,
+        scope: Scope,
         status: str,
         audits: Mapping[Phase, AuditStatus] | None = None,
     ) -> None:

@@ -21,9 +21,10 @@ from pims_pipeline.api.dagster import (
 from pims_pipeline.api.dagster_state import DagsterState
 from pims_pipeline.api.runs import SILENCE_SECONDS, RunWatch
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.phases import JOB_OF
 from pims_pipeline.orchestration import launching, partitions
 from pims_pipeline.orchestration.jobs import JOBS
-from pims_pipeline.sync.run_tags import JOB_OF, SYNC_ID_TAG
+from pims_pipeline.sync.run_tags import SYNC_ID_TAG
 from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 

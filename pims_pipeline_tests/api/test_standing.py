@@ -18,10 +18,9 @@ from pims_pipeline.api.standing import (
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
-from pims_pipeline.store.tables import RequestScope
 
 ASKED = datetime(2026, 3, 9, 14, tzinfo=UTC)
 BEGAN = ASKED + timedelta(seconds=8)
@@ -60,7 +59,7 @@ def audit(
 
 def sync(
     *audits: Audit,
-    scope: RequestScope = "inbound",
+    scope: Scope = "inbound",
     run_id: str | None = "run",
     is_request: bool = True,
 ) -> StoredSync:

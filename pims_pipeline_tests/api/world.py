@@ -13,18 +13,13 @@ from starlette.testclient import TestClient
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.run_tags import sync_id_of
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 
-PHASES = {
-    "inbound_sync": (Phase.INBOUND,),
-    "case_sync": (Phase.CASES,),
-    "reconciliation_sync": (Phase.RECONCILIATION,),
-    "full_sync": tuple(Phase),
-}
+PHASES_OF_JOB = {job: PHASES_OF[scope] for scope, job in JOB_OF.items()}
 
 
 @dataclass
@@ -102,7 +97,7 @@ class World:
 
     def complete(self, run: FakeRun) -> None:
         """Let the run do all its work."""
-        for phase in PHASES[run.job]:
+        for phase in PHASES_OF_JOB[run.job]:
             self.end(self.begin(run, phase), Counts(), AuditStatus.COMPLETED)
         run.status = "SUCCESS"
 

@@ -28,7 +28,7 @@ def judge(
     """What a check finds wrong with a window of alder, after a run; the first of that name."""
     sync_type, judges = next(
         (each, found)
-        for each, found in CHECKS.values()
+        for each, found in CHECKS.items()
         if name in {judge.__name__ for judge, _ in found} and sync_type in {None, each}
     )
     audits = last_audits(house.engine, run_id, sync_type)
@@ -59,7 +59,7 @@ def visit(day: int) -> str:
 
 
 def test_a_sound_store_gives_no_check_a_reason(house: House, run_id: str) -> None:
-    names = [judge.__name__ for _, judges in CHECKS.values() for judge, _ in judges]
+    names = [judge.__name__ for judges in CHECKS.values() for judge, _ in judges]
     assert {name: judge(house, name, run_id) for name in names} == {name: [] for name in names}
 
 
@@ -288,5 +288,5 @@ def test_blocking_is_what_does_not_merely_warn() -> None:
         checks.readable_fields,
         checks.moments_in_the_future,
     }
-    judges = [each for _, found in CHECKS.values() for each in found]
+    judges = [each for found in CHECKS.values() for each in found]
     assert {judge for judge, blocking in judges if not blocking} == warnings

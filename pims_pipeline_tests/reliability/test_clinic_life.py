@@ -55,7 +55,7 @@ WORDS_SEEN = ("not arrived", "Confirmed", "In Progress", "Ready to Pay", "No Sho
 WORDS = st.sampled_from([*WORDS_SEEN, "Lost in Space"])
 WHICH = st.integers(0, 20)
 """A visit, counted from the first booked, round and round."""
-PHASES: st.SearchStrategy[tuple[Phase, ...]] = st.sampled_from(
+SOME_PHASES: st.SearchStrategy[tuple[Phase, ...]] = st.sampled_from(
     [(phase,) for phase in Phase] + [FULL] * 2
 )
 Happening = tuple[str, str, int]
@@ -246,11 +246,11 @@ class ClinicLife(RuleBasedStateMachine):
 
     # The pipeline
 
-    @rule(phases=PHASES)
+    @rule(phases=SOME_PHASES)
     def the_week_is_synced(self, phases: tuple[Phase, ...]) -> None:
         self._sync(phases)
 
-    @rule(phases=PHASES, first=DAYS, length=st.integers(0, 3))
+    @rule(phases=SOME_PHASES, first=DAYS, length=st.integers(0, 3))
     def a_part_of_it_is_synced(self, phases: tuple[Phase, ...], first: int, length: int) -> None:
         start = self.world.today + timedelta(days=first)
         self._sync(phases, DateRange(start, start + timedelta(days=length)))
@@ -262,7 +262,7 @@ class ClinicLife(RuleBasedStateMachine):
         oracle.check(self.world)
 
     @rule(
-        phases=PHASES,
+        phases=SOME_PHASES,
         call=st.sampled_from([0, 0, 0, 1, 2]),
         happenings=st.lists(HAPPENINGS, min_size=1, max_size=3),
         other=st.sampled_from([FULL, FULL, (Phase.INBOUND,), (Phase.RECONCILIATION,), None]),

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
@@ -29,7 +29,6 @@ from pims_pipeline.store.requests import (
     remove_unlaunched,
 )
 from pims_pipeline.store.syncs import StoredSync, find_sync, list_syncs
-from pims_pipeline.store.tables import RequestScope
 
 NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))
@@ -44,7 +43,7 @@ def ask(engine: Engine, clinic: Clinic) -> Ask:
     with transaction(engine) as connection:
         key = create_api_key(connection, clinic, name="a test's")
 
-    def ask(*, scope: RequestScope = "inbound", at: datetime = NOW) -> SyncRequest:
+    def ask(*, scope: Scope = "inbound", at: datetime = NOW) -> SyncRequest:
         return SyncRequest(
             id=uuid4(),
             clinic_id=clinic.id,

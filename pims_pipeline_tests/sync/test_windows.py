@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.phases import Scope
 from pims_pipeline.store.clinics import ScheduleConfig
-from pims_pipeline.sync.results import SyncScope
 from pims_pipeline.sync.windows import chosen_window, default_window
 
 TODAY = date(2026, 3, 10)
@@ -25,7 +25,7 @@ LONG_AGO = date(2025, 1, 1)
         ("full", date(2026, 3, 7), date(2026, 3, 15)),
     ],
 )
-def test_each_sync_has_its_default_dates(scope: SyncScope, first: date, last: date) -> None:
+def test_each_sync_has_its_default_dates(scope: Scope, first: date, last: date) -> None:
     config = ScheduleConfig(days_ahead=5, lookback_days=3)
 
     assert default_window(scope, TODAY, config, earliest=LONG_AGO) == DateRange(first, last)
@@ -40,7 +40,7 @@ def test_records_are_looked_at_for_as_long_as_they_are_corrected() -> None:
 
 
 @pytest.mark.parametrize("scope", ["cases", "reconcile", "full"])
-def test_defaults_do_not_reach_back_beyond_the_first_partition(scope: SyncScope) -> None:
+def test_defaults_do_not_reach_back_beyond_the_first_partition(scope: Scope) -> None:
     window = default_window(scope, TODAY, ScheduleConfig(), earliest=TODAY - timedelta(days=2))
 
     assert window.start == TODAY - timedelta(days=2)

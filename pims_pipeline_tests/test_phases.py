@@ -1,0 +1,94 @@
+"""Every phase of the table is known, by its names, wherever phases are named.
+
+A phase that is added to ``domain/phases.py`` fails these tests until it has arrived everywhere.
+"""
+
+from typing import get_args
+
+import click
+import dagster as dg
+import pytest
+from fastapi.routing import APIRoute
+from sqlalchemy import Engine, text
+
+from pims_pipeline.api import schemas, syncs
+from pims_pipeline.cli.clinics import schedule
+from pims_pipeline.cli.sync import sync
+from pims_pipeline.definitions import build_definitions
+from pims_pipeline.domain.api_keys import PERMISSIONS
+from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Phase
+from pims_pipeline.orchestration.checks import CHECKS
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.clinics import ScheduleConfig
+from pims_pipeline.store.database import transaction
+from pims_pipeline.sync.run_tags import PHASE_TAG
+
+EACH = [names.scope for names in PHASES.values()]
+"""The words by which clients ask for one phase."""
+ASSETS = {names.asset for names in PHASES.values()}
+
+
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    return build_definitions(Settings()).get_repository_def()
+
+
+def test_every_scope_is_a_phase_or_all_of_them() -> None:
+    assert list(PHASES) == list(Phase)
+    assert list(SCOPES) == [*EACH, "full"]
+    assert PHASES_OF["full"] == tuple(Phase)
+    assert dict(TYPE_OF) == {names.scope: phase for phase, names in PHASES.items()} | {
+        "full": "full"
+    }
+
+
+def test_no_two_phases_share_a_name() -> None:
+    for words in (
+        EACH,
+        [names.asset for names in PHASES.values()],
+        [names.result for names in PHASES.values()],
+        list(JOB_OF.values()),
+    ):
+        assert len(set(words)) == len(words)
+
+
+def test_each_phase_has_an_asset_a_job_and_checks(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    for scope, job in JOB_OF.items():
+        assets = {phase.names.asset for phase in PHASES_OF[scope]}
+        found = repository.get_job(job)
+        selected = {key.to_user_string() for key in found.asset_layer.executable_asset_keys}
+        assert selected == assets
+        assert found.tags[PHASE_TAG] == TYPE_OF[scope]
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
+    assert checked >= ASSETS
+    assert set(CHECKS) == set(Phase)
+
+
+def test_each_phase_has_a_command_a_route_and_a_permission() -> None:
+    assert set(sync.commands) == set(SCOPES)
+    routes = {
+        route.path.removeprefix("/api/sync/")
+        for route in syncs.router.routes
+        if isinstance(route, APIRoute) and "POST" in (route.methods or ())
+    }
+    assert set(SCOPES) <= routes
+    assert routes <= {*SCOPES, *Phase}
+    assert set(PERMISSIONS) == {f"sync:{scope}" for scope in EACH} | {"read"}
+    assert set(get_args(schemas.Kind)) == set(TYPE_OF.values())
+
+
+def test_each_phase_is_scheduled_and_audited(engine: Engine) -> None:
+    options = {each.name for each in schedule.params if isinstance(each, click.Option)}
+    assert {phase.value for phase in Phase} <= options
+    assert set(ScheduleConfig().sync_schedules) == set(Phase)
+    with transaction(engine) as connection:
+        rules = connection.scalars(
+            text(
+                "SELECT pg_get_constraintdef(oid) FROM pg_constraint "
+                "WHERE contype = 'c' AND conrelid = 'case_sync_audits'::regclass "
+                "AND conname LIKE '%sync_type'"
+            )
+        ).all()
+    for phase in Phase:
+        assert any(f"'{phase}'" in rule for rule in rules), phase
