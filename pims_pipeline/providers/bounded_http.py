@@ -192,8 +192,9 @@ class _WatchedStream(httpcore2.NetworkStream):
         silent_until = time.monotonic() + request.at_most(timeout)
         while True:
             request.check()
+            silent_for = max(silent_until - time.monotonic(), 0.001)
             try:
-                return self._stream.read(max_bytes, request.at_most(LOOK_SECONDS))
+                return self._stream.read(max_bytes, request.at_most(min(LOOK_SECONDS, silent_for)))
             except httpcore2.ReadTimeout:
                 request.check()
                 if time.monotonic() >= silent_until:

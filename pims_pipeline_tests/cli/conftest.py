@@ -16,8 +16,12 @@ from pims_pipeline.cli.main import main
 from pims_pipeline.settings import variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer
+from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.sessions import put_session
 from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.vault import Vault
+from pims_pipeline_tests.providers.conftest import session_without_browser
 
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 SLUG = "riverbend"
@@ -92,6 +96,16 @@ def ready(pims: Pims, registered: str) -> str:
     done = pims("clinics", "schedule", registered, "--days-ahead=1", "--lookback-days=1")
     assert done.exit_code == 0, done.output
     return registered
+
+
+@pytest.fixture
+def logged_in(ready: str, engine: Engine, simulator: SimulatorServer) -> str:
+    """The slug of a clinic whose session is stored, so that its sync needs no browser."""
+    state = session_without_browser(simulator.base_url)
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, ready)
+        put_session(connection, Vault.from_base64(KEY), clinic, state.data, state.expires_at)
+    return ready
 
 
 def store_login(pims: Pims, slug: str, password: str = PASSWORD) -> None:

@@ -60,16 +60,16 @@ def listed(pims: Pims, *words: str) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def unfetched(pims: Pims, ready: str, control: SimulatorControl) -> list[dict[str, object]]:
+def unfetched(pims: Pims, logged_in: str, control: SimulatorControl) -> list[dict[str, object]]:
     """Yesterday's medical records, none of which could be fetched."""
     day = control.clinics()[0].today - timedelta(days=1)
-    dates = ("--clinic", ready, f"--from={day}", f"--to={day}")
+    dates = ("--clinic", logged_in, f"--from={day}", f"--to={day}")
     document(pims("sync", "inbound", *dates, "--json"))
     control.add_fault("html", endpoint="consultation", times=None)
     failed = pims("sync", "cases", *dates)
     assert failed.exit_code == 1, failed.output
     control.clear_faults()
-    found = listed(pims, "--clinic", ready)
+    found = listed(pims, "--clinic", logged_in)
     assert len(found) > 2
     return found
 

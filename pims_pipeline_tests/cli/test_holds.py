@@ -40,8 +40,8 @@ def visits(control: SimulatorControl, day: date) -> Sequence[TrueAppointment]:
 
 
 @pytest.fixture
-def held(pims: Pims, ready: str, control: SimulatorControl) -> Held:
-    return Held(pims, ready, control)
+def held(pims: Pims, logged_in: str, control: SimulatorControl) -> Held:
+    return Held(pims, logged_in, control)
 
 
 def retired(pims: Pims, held: Held) -> set[str]:

@@ -13,30 +13,15 @@ from sqlalchemy import Engine, select, text
 
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
-from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.sessions import put_session
 from pims_pipeline.store.tables import case_sync_audits
-from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.cli.conftest import KEY
 from pims_pipeline_tests.cli.processes import interrupted, started, until
-from pims_pipeline_tests.providers.conftest import session_without_browser
 
 PATIENT = {
     "PIMS_REQUEST_TIMEOUT_SECONDS": "3600",
     "PIMS_CLINIC_TIMEOUT_SECONDS": "86400",
 }
-
-
-@pytest.fixture
-def logged_in(ready: str, engine: Engine, simulator: SimulatorServer) -> str:
-    """The slug of a clinic whose session is stored, so that its sync needs no browser."""
-    state = session_without_browser(simulator.base_url)
-    with transaction(engine) as connection:
-        clinic = clinic_by_slug(connection, ready)
-        put_session(connection, Vault.from_base64(KEY), clinic, state.data, state.expires_at)
-    return ready
 
 
 @pytest.mark.parametrize(
