@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from dagster import DagsterInstance
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, event, text
 
 from pims_pipeline.orchestration import storage
 from pims_pipeline.orchestration.storage import PooledPostgresStorage
+from pims_pipeline.store.dagster_connections import keeping_engine
 from pims_pipeline.store.database import dagster_storage_url, ensure_dagster_schema, transaction
 from pims_pipeline_tests.orchestration.conftest import House, days
 
@@ -51,7 +53,8 @@ def test_a_run_over_many_partitions_keeps_to_a_few_connections(
 def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "_TRUSTED_SECONDS", 0.0)
+    always = partial(keeping_engine, trusted_seconds=0.0)
+    monkeypatch.setattr(storage, "keeping_engine", always)
     ensure_dagster_schema(engine)
     runs = PooledPostgresStorage(dagster_storage_url(database_url)).run_storage
     assert runs.get_runs_count() == 0

@@ -1,0 +1,41 @@
+"""The engine under Dagster's own storage: one connection that a process keeps.
+
+What Dagster keeps there is Dagster's; ``orchestration/storage.py`` gives it the engine.
+"""
+
+import os
+import weakref
+
+from sqlalchemy import Engine, create_engine
+
+from pims_pipeline.store.database import ping_after_rest
+
+TRUSTED_SECONDS = 1.0
+"""How long after its last use a connection is taken to be alive."""
+
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS) -> Engine:
+    """An engine that keeps one connection, without transactions; a forked process opens its own.
+
+    What several threads open at once beyond that one is closed after use. A connection that the
+    server closed meanwhile is replaced before it is used.
+
+    Args:
+        storage_url: See ``database.dagster_storage_url``.
+        trusted_seconds: A connection that rested for longer is tried before it is used.
+    """
+    engine = create_engine(storage_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1)
+    ping_after_rest(engine, trusted_seconds)
+    _engines.add(engine)
+    return engine
+
+
+def _forget_connections() -> None:
+    """A parent's connections are not a forked child's to use or to close."""
+    for engine in list(_engines):
+        engine.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_forget_connections)
