@@ -8,7 +8,7 @@ whole clinic (refused credentials, a session that cannot be renewed) ends the ph
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from uuid import UUID
@@ -32,7 +32,6 @@ from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
-from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
 from pims_pipeline.sync.inbound import catch_up
@@ -51,11 +50,32 @@ class _Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class _Work:
+    """What a phase has to do.
+
+    Attributes:
+        due: Whose medical records are to be fetched.
+        is_behind: Whether cases are to be brought in line with their landed records.
+    """
+
+    due: Sequence[EnrichableCase]
+    is_behind: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetches:
     """What became of the fetches so far."""
 
     fetched: list[FetchedConsultation] = field(default_factory=list)
     failed: list[_Failed] = field(default_factory=list)
+
+
+class _NothingCame(Exception):
+    """Every one of several fetches failed."""
+
+    def __init__(self, failed: Sequence[_Failed]) -> None:
+        super().__init__()
+        self.failed = failed
 
 
 def enrich_cases(
@@ -81,82 +101,91 @@ def enrich_cases(
         TimeLimitReached: If the time was up; what was fetched until then is on the cases.
     """
     with audited(context, clinic, Phase.CASES, window) as phase:
-        caught_up = phase.apply(partial(catch_up, phase=phase))
-        cases = in_transaction(
-            context.engine, partial(enrichable_cases, clinic=clinic, window=window)
-        )
-        due = [
-            case for case, _ in plan_enrichment(cases, phase.now(), context.enrichment_policy).due
-        ]
+        work = phase.preview(partial(_work, phase=phase))
         fetches = _Fetches()
-        fetched, failed = fetches.fetched, fetches.failed
         try:
-            _fetch_all(phase, session, due, workers, fetches)
+            _fetch_all(phase, session, work.due, workers, fetches)
+            return phase.apply(partial(_finish, phase=phase, work=work, fetches=fetches))
         except TimeLimitReached as error:
             # What came in time is kept, or a slow vendor's clinic would never be done.
-            phase.apply(
-                partial(_keep, phase=phase, due=due, fetched=fetched, failed=failed, error=error)
-            )
+            phase.apply(partial(_keep, phase=phase, work=work, fetches=fetches, error=error))
             raise
-        ended = phase.apply(partial(_finish, phase=phase, due=due, fetched=fetched, failed=failed))
-        if isinstance(ended, Exception):
-            raise ended
-        changed = dict.fromkeys((*caught_up, *ended.changed_case_ids))
-        return replace(ended, changed_case_ids=tuple(changed))
+        except _NothingCame as nothing:
+            failed = nothing.failed
+        phase.apply(partial(_give_up, phase=phase, failed=failed))
+        raise failed[0].error
+
+
+def _work(connection: Connection, phase: PhaseRun) -> _Work:
+    """What is to be done, once the cases are in line with their landed records.
+
+    That they are brought in line is written with what is fetched, or not at all: a phase to
+    which nothing came changes no case.
+    """
+    is_behind = bool(catch_up(connection, phase))
+    cases = enrichable_cases(connection, phase.clinic, phase.window)
+    plan = plan_enrichment(cases, phase.now(), phase.context.enrichment_policy)
+    return _Work([case for case, _ in plan.due], is_behind)
 
 
 def _keep(
     connection: Connection,
     phase: PhaseRun,
     *,
-    due: Sequence[EnrichableCase],
-    fetched: Sequence[FetchedConsultation],
-    failed: Sequence[_Failed],
+    work: _Work,
+    fetches: _Fetches,
     error: TimeLimitReached,
 ) -> None:
-    _write(connection, phase, due, fetched, failed)
+    if work.is_behind:
+        catch_up(connection, phase)
+    _, failed = _write(connection, phase, work, fetches)
+    _record_failures(connection, phase, failed)
     phase.fail(connection, error)
 
 
 def _finish(
-    connection: Connection,
-    phase: PhaseRun,
-    due: Sequence[EnrichableCase],
-    fetched: Sequence[FetchedConsultation],
-    failed: Sequence[_Failed],
-) -> PhaseOutcome | VisitFailure:
-    """The receipt; or what to raise, once it is written, when every fetch failed."""
-    plan, all_failed = _write(connection, phase, due, fetched, failed)
-    enough_to_tell = len(due) >= phase.context.enrichment_policy.min_fetches_to_fail
-    if enough_to_tell and len(all_failed) == len(due):
-        phase.fail(connection, all_failed[0].error)
-        return all_failed[0].error
+    connection: Connection, phase: PhaseRun, *, work: _Work, fetches: _Fetches
+) -> PhaseOutcome:
+    """Write what was fetched, and the receipt.
+
+    Raises:
+        _NothingCame: If every one of several fetches failed.
+    """
+    due = work.due
+    caught_up = catch_up(connection, phase) if work.is_behind else ()
+    plan, failed = _write(connection, phase, work, fetches)
+    if len(due) == len(failed) >= phase.context.enrichment_policy.min_fetches_to_fail:
+        raise _NothingCame(failed)
+    _record_failures(connection, phase, failed)
+    enriched = (write.case.case_id for write in plan.writes)
     return phase.finish(
         connection,
-        by_date=_counts(due, plan, all_failed),
-        changed_case_ids=tuple(write.case.case_id for write in plan.writes),
+        by_date=_counts(due, plan, failed),
+        changed_case_ids=tuple(dict.fromkeys((*caught_up, *enriched))),
         implausible_case_ids=tuple(sorted(plan.implausible)),
         oddities=combined(
-            odd for each in fetched if each.consultation for odd in each.consultation.oddities
+            odd
+            for each in fetches.fetched
+            if each.consultation
+            for odd in each.consultation.oddities
         ),
     )
 
 
+def _give_up(connection: Connection, phase: PhaseRun, *, failed: Sequence[_Failed]) -> None:
+    _record_failures(connection, phase, failed)
+    phase.fail(connection, failed[0].error)
+
+
 def _write(
-    connection: Connection,
-    phase: PhaseRun,
-    due: Sequence[EnrichableCase],
-    fetched: Sequence[FetchedConsultation],
-    failed: Sequence[_Failed],
+    connection: Connection, phase: PhaseRun, work: _Work, fetches: _Fetches
 ) -> tuple[ConsultationPlan, list[_Failed]]:
-    """Write what was fetched, and what failed: also what was fetched and is another patient's."""
-    plan = _apply(connection, phase, fetched)
+    """Write what was fetched; also gives what failed, or was fetched and is another patient's."""
+    plan = _apply(connection, phase, fetches.fetched)
     mismatched = [
-        _Failed(case, _mismatch(phase.clinic)) for case in due if case.case_id in plan.refused
+        _Failed(case, _mismatch(phase.clinic)) for case in work.due if case.case_id in plan.refused
     ]
-    all_failed = [*failed, *mismatched]
-    _record_failures(connection, phase, all_failed)
-    return plan, all_failed
+    return plan, [*fetches.failed, *mismatched]
 
 
 def _mismatch(clinic: Clinic) -> PatientMismatch:

@@ -101,6 +101,21 @@ class PhaseRun:
 
         return in_transaction(self.context.engine, attempt)
 
+    def preview(self, work: Callable[[Connection], Ended]) -> Ended:
+        """What ``work`` gives when nothing of what it writes is kept; other writers wait.
+
+        Args:
+            work: Called again when the database ended the transaction.
+        """
+
+        def attempt(connection: Connection) -> Ended:
+            lock_clinic(connection, self.clinic.id)
+            seen = work(connection)
+            connection.rollback()
+            return seen
+
+        return in_transaction(self.context.engine, attempt)
+
     def fail(self, connection: Connection, error: Exception) -> None:
         """End the audit in the applying transaction, with the error that will be raised."""
         fail_audit(connection, self.audit_id, _safe_message(error), self.now())

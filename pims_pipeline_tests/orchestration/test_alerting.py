@@ -200,7 +200,9 @@ def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(house: House, sensor: 
 
 
 def test_every_check_that_an_alert_leads_to_exists(house: House) -> None:
-    named = {(asset, check) for each in CHECKS.values() for asset, check in each.items()}
+    named = {
+        (phase.names.asset, check) for each in CHECKS.values() for phase, check in each.items()
+    }
     graph = house.definitions.resolve_asset_graph()
     known = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
 
