@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 
 PATIENCE_MS = 120_000
+TRIES = 24
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
 """Pictures of what the tests saw; not a part of the repository."""
 
@@ -77,7 +79,16 @@ class Pages:
         """Launch a backfill of all assets and clinics over the dates, from the lineage."""
         self.open_lineage()
         dialog = self._launchpad("Materialize all")
-        dialog.get_by_role("button", name="All", exact=True).first.click()
+        # "All" clicked before the dialog knows the clinics chooses none of them.
+        clinics = dialog.get_by_role("button", name="All", exact=True).first
+        chosen = dialog.get_by_text("demo-").first
+        for _ in range(TRIES):
+            clinics.click()
+            try:
+                chosen.wait_for(timeout=PATIENCE_MS / TRIES)
+                break
+            except PlaywrightTimeoutError:
+                continue
         self._launch(dialog, f"[{first}...{last}]", "Launch")
 
     def _launchpad(self, button: str) -> Locator:
