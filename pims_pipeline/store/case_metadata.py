@@ -86,11 +86,12 @@ def facts_of(row: Row[Any]) -> Mapping[str, str | None]:
 
 
 def _facts(value: Any) -> dict[str, str | None] | None:
-    if not isinstance(value, dict):
+    # A sync writes all of them: what has only some is somebody else's.
+    if not isinstance(value, dict) or any(name not in value for name in _FACTS):
         return None
     facts = {name: value.get(name) for name in _FACTS}
     readable = all(fact is None or isinstance(fact, str) for fact in facts.values())
-    return facts if readable and any(name in value for name in _FACTS) else None
+    return facts if readable else None
 
 
 def attached_to(row: Row[Any], *, whole: bool) -> AttachedConsultation | None:

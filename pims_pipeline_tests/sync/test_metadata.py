@@ -66,6 +66,8 @@ EXAMPLES = (
     '{"appointment": "text"}',
     '{"appointment": {"status": 5}}',
     '{"appointment": null}',
+    '{"appointment": {"status": "not ours"}}',
+    '{"appointment": {"status": "not ours", "type": null, "room": "2", "digest": "d"}}',
     '{"consultation": []}',
     '{"consultation": null}',
     '{"consultation": {"digest": "d", "patient": 5}}',
