@@ -4,15 +4,19 @@ The server is the embedded one, shared by all pytest-xdist workers of a test run
 """
 
 import multiprocessing
+import os
 import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from ssl import SSLContext
 
+import httpcore2
 import psycopg
 import pytest
 from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it carries no types
@@ -32,11 +36,24 @@ def pytest_configure() -> None:
     """Let Ctrl-C and a closed terminal count, which tests in the background or of ``nohup`` ignore.
 
     Processes that tests start, and interrupt, would inherit that.
+
+    Clients share the certificates of the world: each would read them anew, which takes longer
+    than most tests.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    httpcore2.default_ssl_context = _shared_certificates
+
+
+_certificates = cache(httpcore2.default_ssl_context)
+
+
+def _shared_certificates(*, _trust_env: bool = True) -> SSLContext:
+    if _trust_env and {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys():
+        return _certificates.__wrapped__()
+    return _certificates(_trust_env=_trust_env)
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,14 @@ the host up to the last byte of the body, TLS and dripping headers included.
 Shared by vendors; what a response means is an adapter's business.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from ssl import SSLContext
 from typing import Any
 
@@ -91,14 +92,17 @@ def open_client(**options: Any) -> httpx2.Client:
     """A client whose connections obey ``send``.
 
     Args:
-        options: Those of ``httpx2.Client``.
+        options: Those of ``httpx2.Client``, but for ``verify``.
 
     Raises:
         ProxyUnusable: If a proxy that the environment names cannot be used.
     """
     timeout = options.pop("timeout")
+    verify: SSLContext | bool = True
+    if options.get("trust_env", True):
+        verify = _authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
     try:
-        client = httpx2.Client(timeout=timeout, **options)
+        client = httpx2.Client(timeout=timeout, verify=verify, **options)
     except (ImportError, ValueError, httpx2.InvalidURL):
         # The address is not repeated: it may hold a password.
         client = None
@@ -110,6 +114,15 @@ def open_client(**options: Any) -> httpx2.Client:
         )
     watch_network(client)
     return client
+
+
+@lru_cache(maxsize=1)
+def _authorities(*_places: str | None) -> SSLContext:
+    """Whom a client's connections trust; read once for the same environment.
+
+    To read the certificates of the world takes longer than most syncs of a clinic.
+    """
+    return httpcore2.default_ssl_context()
 
 
 def watch_network(client: httpx2.Client) -> None:

@@ -7,7 +7,7 @@ import ssl
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -238,7 +238,10 @@ def pausing_tls_server(directory: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
     context.load_cert_chain(certificate, key)
 
     def pieces(server: StallingServer, connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as secure:
+        with (
+            suppress(ssl.SSLError),  # who does not trust the certificate leaves
+            context.wrap_socket(connection, server_side=True) as secure,
+        ):
             secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n")
             for piece in (b"[1", b", ", b"2]"):
                 server.ended.wait(1.5 * LOOK_SECONDS)
@@ -257,6 +260,22 @@ def test_a_body_that_pauses_arrives_whole_over_tls(tmp_path: Path) -> None:
         bounded_http.watch_network(http)
         response = bounded_http.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
     assert response.content == b"[1, 2]"
+
+
+def test_clients_trust_whom_the_environment_names_when_they_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificates of the world were read for the first; the second has others."""
+
+    def ask(base_url: str) -> httpx2.Response:
+        with bounded_http.open_client(base_url=base_url, timeout=LONG) as http:
+            return bounded_http.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+
+    with pausing_tls_server(tmp_path) as (base_url, _):
+        with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask(base_url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert ask(base_url).content == b"[1, 2]"
 
 
 def test_a_compressed_body_is_given_decoded() -> None:

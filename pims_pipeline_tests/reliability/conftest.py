@@ -1,10 +1,8 @@
 """The house that the room's tests live in: one database and one simulator a process."""
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
-import httpcore2
 import pytest
 
 from pims_pipeline.simulator.clinics import SimulatorConfig
@@ -35,6 +33,4 @@ def standing_house(
 def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     """The house; look-ups go one at a time, so that a program happens the same way again."""
     monkeypatch.setattr("pims_pipeline.sync.reconciliation.LOOKUP_WORKERS", 1)
-    # Every client reads the certificates of the world anew, which takes longer than a phase.
-    monkeypatch.setattr(httpcore2, "default_ssl_context", cache(httpcore2.default_ssl_context))
     return standing_house
