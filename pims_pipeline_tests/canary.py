@@ -31,6 +31,8 @@ from pims_pipeline.store.database import DAGSTER_SCHEMA, transaction
 
 _PIECE = 16
 _LOOK_SECONDS = 0.1
+_BETWEEN = "\0"
+"""Between two things that were said: no spelling of a canary holds it."""
 LogLevel = Literal["DEBUG", "INFO"]
 
 
@@ -118,7 +120,8 @@ class Evidence:
     """What was said, by the place where."""
 
     def __init__(self) -> None:
-        self._said: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._said: dict[str, list[str]] = defaultdict(list)
+        self._whole: dict[str, tuple[str, str]] = {}
 
     def add(self, place: str, said: object) -> None:
         """Keep something for the looking through."""
@@ -133,23 +136,24 @@ class Evidence:
                 words = json.dumps(said, ensure_ascii=False, default=str)
             case _:
                 words = str(said)
-        self._said[place].append((words, words.casefold()))
+        self._said[place].append(words)
+        self._whole.pop(place, None)
 
     def places_of(self, canary: Canary) -> set[str]:
         """Where it is to be seen."""
-        return {
-            place
-            for place, said in self._said.items()
-            if any(_shown(words, folded, canary) for words, folded in said)
-        }
+        return {place for place in self._said if _shown(*self._all_of(place), canary)}
+
+    def _all_of(self, place: str) -> tuple[str, str]:
+        """Everything of one place as it was said, and casefolded: one text is looked through."""
+        if place not in self._whole:
+            words = _BETWEEN.join(self._said[place])
+            self._whole[place] = words, words.casefold()
+        return self._whole[place]
 
     def said_at(self, place: str) -> str:
         """Everything of one place, or of those that begin so."""
         return "\n".join(
-            words
-            for each, said in self._said.items()
-            if each.startswith(place)
-            for words, _ in said
+            words for each, said in self._said.items() if each.startswith(place) for words in said
         )
 
     def add_database(self, engine: Engine) -> None:
