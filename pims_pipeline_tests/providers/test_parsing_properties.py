@@ -201,6 +201,6 @@ def test_text_without_markup_keeps_every_character(text: str) -> None:
 def test_a_measurement_is_kept_as_number_or_in_words(name: str, value: str) -> None:
     reading = read_vitals([{"name": name, "value": value}])
     said = storable(value)
-    measures_nothing = not said or [each.number for each in quantities(said)] == [0]
+    measures_nothing = not said or {each.number for each in quantities(said)} == {0}
     assert (reading.vitals is not None) + len(reading.in_words) == (0 if measures_nothing else 1)
     assert not reading.in_words or said in reading.in_words[0]
