@@ -3,21 +3,21 @@
 Knows where the pages keep what a person looks for; what is to be seen there, the tests say.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 
 PATIENCE_MS = 120_000
-TRIES = 24
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
 """Pictures of what the tests saw; not a part of the repository."""
 
+_DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 _SIZE = ViewportSize(width=1440, height=860)
 
 
@@ -79,21 +79,16 @@ class Pages:
         """Launch a backfill of all assets and clinics over the dates, from the lineage."""
         self.open_lineage()
         dialog = self._launchpad("Materialize all")
-        # "All" clicked before the dialog knows the clinics chooses none of them.
-        clinics = dialog.get_by_role("button", name="All", exact=True).first
-        chosen = dialog.get_by_text("demo-").first
-        for _ in range(TRIES):
-            clinics.click()
-            try:
-                chosen.wait_for(timeout=PATIENCE_MS / TRIES)
-                break
-            except PlaywrightTimeoutError:
-                continue
+        # Until the dates come, all clinics are none.
+        dialog.get_by_text(_DATE).first.wait_for()
+        dialog.get_by_role("button", name="All", exact=True).first.click()
+        dialog.get_by_text("Select a partition or create one").wait_for(state="hidden")
         self._launch(dialog, f"[{first}...{last}]", "Launch")
 
     def _launchpad(self, button: str) -> Locator:
         self._page.get_by_role("button", name=button).first.click()
-        return self._page.get_by_role("dialog")
+        # One of its fields opens a dialog inside it, which takes its time to go.
+        return self._page.locator('[role="dialog"][aria-modal="true"]')
 
     def _launch(self, dialog: Locator, dates: str, button: str) -> None:
         field = dialog.get_by_placeholder("ex:")
