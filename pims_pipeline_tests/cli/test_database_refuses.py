@@ -25,10 +25,10 @@ def _fill_disk_at(engine: Engine, table: str) -> None:
 
 
 def test_a_disk_that_fills_up_in_a_phase_is_named_by_the_sync_and_by_its_audit(
-    pims: Pims, ready: str, engine: Engine
+    pims: Pims, logged_in: str, engine: Engine
 ) -> None:
     _fill_disk_at(engine, "cases")
-    done = pims("sync", "inbound", "--clinic", ready)
+    done = pims("sync", "inbound", "--clinic", logged_in)
     assert done.exit_code == 1
     assert complaint(done).endswith(f"failed: DatabaseRefused: {DISK_FULL}")
     [clinic] = document(pims("status", "--json"))["clinics"]

@@ -124,11 +124,11 @@ def test_a_dead_failure_can_be_tried_again_and_says_how_it_failed(
 
 
 def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
-    pims: Pims, ready: str, control: SimulatorControl
+    pims: Pims, logged_in: str, control: SimulatorControl
 ) -> None:
-    # The login's first question, the sync's listing, and the first retry's.
-    control.add_fault("record_without_start", endpoint="listing", times=3)
-    pims("sync", "inbound", "--clinic", ready)
+    # The sync's listing, and the first retry's.
+    control.add_fault("record_without_start", endpoint="listing", times=2)
+    pims("sync", "inbound", "--clinic", logged_in)
     [failure] = listed(pims)
     assert (failure["phase"], failure["businessDate"], failure["status"]) == (
         "inbound",
@@ -156,10 +156,10 @@ def test_a_failure_whose_visit_is_no_longer_asked_about_says_so(
 
 
 def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
-    pims: Pims, engine: Engine, ready: str, control: SimulatorControl
+    pims: Pims, engine: Engine, logged_in: str, control: SimulatorControl
 ) -> None:
     day = control.clinics()[0].today
-    failure_id = stored_failure(engine, ready, Phase.INBOUND, window=DateRange(day, day))
+    failure_id = stored_failure(engine, logged_in, Phase.INBOUND, window=DateRange(day, day))
     control.add_fault("html", endpoint="listing", times=None)
     done = pims("failures", "retry", failure_id)
 

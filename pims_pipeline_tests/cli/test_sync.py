@@ -55,10 +55,10 @@ def test_a_second_full_sync_changes_nothing(pims: Pims, ready: str, engine: Engi
 
 
 def test_a_deleted_visit_is_named_in_the_result_and_told_in_the_case(
-    pims: Pims, ready: str, control: SimulatorControl
+    pims: Pims, logged_in: str, control: SimulatorControl
 ) -> None:
     day = control.clinics()[0].today + timedelta(days=1)
-    dates = ("--clinic", ready, f"--from={day}", f"--to={day}")
+    dates = ("--clinic", logged_in, f"--from={day}", f"--to={day}")
     document(pims("sync", "inbound", *dates, "--json"))
     visit = next(
         each
@@ -74,10 +74,10 @@ def test_a_deleted_visit_is_named_in_the_result_and_told_in_the_case(
     assert (case["pimsId"], case["status"]) == (visit.id, "reviewed")
     assert [event["kind"] for event in case["events"]] == ["created", "soft_deleted"]
     assert case["events"][1]["syncId"] == result["syncId"]
-    listed = document(pims("cases", "list", "--clinic", ready, f"--date={day}", "--json"))
+    listed = document(pims("cases", "list", "--clinic", logged_in, f"--date={day}", "--json"))
     assert [each["id"] for each in listed["cases"] if each["softDeleted"]] == [deleted]
     shown = pims("cases", "show", deleted).stdout
-    assert f"{ready}|{day}" in shown
+    assert f"{logged_in}|{day}" in shown
     assert "softDeleted" in shown
 
 
@@ -97,24 +97,24 @@ def test_a_refused_password_fails_the_sync_and_is_not_tried_again(
 
 
 def test_a_failed_sync_prints_its_result_too(
-    pims: Pims, ready: str, control: SimulatorControl, engine: Engine
+    pims: Pims, logged_in: str, control: SimulatorControl, engine: Engine
 ) -> None:
-    document(pims("sync", "inbound", "--clinic", ready, "--json"))
+    document(pims("sync", "inbound", "--clinic", logged_in, "--json"))
     cases = case_rows(engine)
     control.add_fault("html", endpoint="listing", times=None)
-    done = pims("sync", "full", "--clinic", ready)
+    done = pims("sync", "full", "--clinic", logged_in)
 
     assert done.exit_code == 1
-    assert f"the sync of {ready} failed: ContractViolation" in complaint(done)
+    assert f"the sync of {logged_in} failed: ContractViolation" in complaint(done)
     assert "inbound         failed" in done.stdout
     assert case_rows(engine) == cases
 
 
 def test_trying_again_leaves_standard_output_to_the_result(
-    pims: Pims, ready: str, control: SimulatorControl
+    pims: Pims, logged_in: str, control: SimulatorControl
 ) -> None:
     control.add_fault("server_error", endpoint="listing", times=1)
-    done = pims("sync", "inbound", "--clinic", ready, "--json", LOG_LEVEL="INFO")
+    done = pims("sync", "inbound", "--clinic", logged_in, "--json", LOG_LEVEL="INFO")
 
     assert document(done)["success"]
     assert "stamina.retry_scheduled" in done.stderr
@@ -185,9 +185,9 @@ def test_a_browser_that_does_not_start_fails_the_sync(
     assert "PIMS_CHROMIUM_PATH" in complaint(done)
 
 
-def test_a_sync_is_stamped_with_the_present(pims: Pims, ready: str) -> None:
+def test_a_sync_is_stamped_with_the_present(pims: Pims, logged_in: str) -> None:
     began = datetime.now(UTC) - timedelta(milliseconds=1)
-    result = document(pims("sync", "cases", "--clinic", ready, "--json"))
+    result = document(pims("sync", "cases", "--clinic", logged_in, "--json"))
 
     assert began <= datetime.fromisoformat(result["timestamp"]) <= datetime.now(UTC)
     assert set(result) == {
