@@ -21,9 +21,8 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
         engine = keeping_engine(postgres_url)
-        # There is no public way to give the parts an engine.
         for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
-            part._engine = engine  # noqa: SLF001
+            part._engine = engine  # noqa: SLF001 - there is no public way to give it one
 
     @classmethod
     def from_config_value(

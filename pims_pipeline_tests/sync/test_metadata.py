@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.case_views import list_cases, with_implausible_vitals
 from pims_pipeline.store.database import transaction
@@ -205,6 +206,17 @@ def test_one_damaged_case_stops_no_other_whichever_phase_meets_it_first(
             "WHERE kind = 'soft_deleted' AND pims_id = '0'"
         )
         assert event.changes["metadata"] == [None, {}]
+
+
+def test_an_enrichment_to_which_nothing_came_repairs_no_case(bench: Bench) -> None:
+    _enriched(bench, 3)
+    _scribble(bench, ["null", '"x"', "[]"])
+    before = bench.rows(_CASES)
+    bench.clock.forward(hours=1)
+    bench.vendor.fail_next(TransientError("away"), "consultation", times=9)
+    with pytest.raises(TransientError):
+        bench.enrich()
+    assert bench.rows(_CASES) == before
 
 
 def test_what_the_application_lost_is_kept_in_the_story(bench: Bench) -> None:
