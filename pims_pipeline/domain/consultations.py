@@ -210,4 +210,5 @@ def consultation_payload(consultation: PimsConsultation) -> dict[str, Any]:
 def _vital_payload(vital: Vital | None) -> dict[str, Any] | None:
     if vital is None:
         return None
-    return {"value": vital.value, "rawValue": vital.raw_value, "rawUnit": vital.raw_unit}
+    # Zero is added because minus zero equals zero, but is written otherwise.
+    return {"value": vital.value + 0.0, "rawValue": vital.raw_value, "rawUnit": vital.raw_unit}

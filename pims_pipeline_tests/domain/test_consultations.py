@@ -237,6 +237,17 @@ def test_the_digest_of_a_medical_record_follows_its_content(
     assert (first == second) == (one == other)
 
 
+def test_minus_zero_is_written_as_the_zero_that_it_equals() -> None:
+    one, other = (
+        PimsConsultation(
+            appointment_id="1", consultation_id="2", vitals=Vitals(weight_kg=Vital(value, "0"))
+        )
+        for value in (0.0, -0.0)
+    )
+    assert one == other
+    assert canonical_json(consultation_payload(one)) == canonical_json(consultation_payload(other))
+
+
 @given(consultations())
 def test_a_medical_record_s_payload_survives_json(consultation: PimsConsultation) -> None:
     payload = consultation_payload(consultation)

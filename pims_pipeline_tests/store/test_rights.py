@@ -241,6 +241,7 @@ def _login(url: str, role: str, database: str) -> str:
 def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
     fresh_server: str, vault: Vault, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING")
     _administer(fresh_server, "CREATE ROLE plain LOGIN", "CREATE DATABASE plain OWNER plain")
     plain = create_engine(_login(fresh_server, "plain", "plain"))
     assert migrate(plain) == REVISIONS
