@@ -37,6 +37,7 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import reject, waiting_hold
+from pims_pipeline.store.leases import LeaseTerms
 from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
@@ -49,6 +50,8 @@ from pims_pipeline_tests.providers.conftest import session_without_browser
 FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
 PATIENT, HASTY = 20.0, 0.25
 """Read time-outs in seconds: for what must succeed, and for what may as well fail."""
+KILLED_LOGIN = LeaseTerms(lasts=2, renewed_every=0.5)
+"""A login that was killed keeps others waiting for as long as its lease lasts, in real time."""
 FULL = (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION)
 Meanwhile = Callable[[str], None]
 
@@ -348,6 +351,7 @@ class World:
             run_id=f"{self.clinic.slug}-{run}",
             liveness=liveness or house.liveness,
             clock=house.host_clock,
+            login_terms=KILLED_LOGIN,
         )
 
     def sync(
