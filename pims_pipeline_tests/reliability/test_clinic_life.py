@@ -26,7 +26,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
-from pims_pipeline_tests.reliability.world import FULL, SCRIBBLES, House, World, simulated
+from pims_pipeline_tests.reliability.world import FULL, PATIENT, SCRIBBLES, House, World, simulated
 
 SHARDS = 10
 PROGRAMS = 200 * int(os.environ.get("PIMS_SOAK", "1"))
@@ -102,6 +102,8 @@ class ClinicLife(RuleBasedStateMachine):
     def begin(self, place: tuple[str, date], visits: int) -> None:
         company, today = place
         self.world = World.begin(self.house, simulated(company), today)
+        # No fault here is about silence: a slow machine must not change what a program does.
+        self.world.read_timeout = PATIENT
         for number in range(visits):
             self.world.book(self.world.local(number % 3 - 1, 8 + number), WORDS_SEEN[number % 4])
         self._sync(FULL)
