@@ -35,8 +35,8 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy deploy/collection.py deploy/ensure_chromium.py deploy/ensure_pgbouncer.py \
-		deploy/mutants.py deploy/system_packages.py
+	$(BIN)/mypy tools/collection.py tools/ensure_chromium.py tools/ensure_pgbouncer.py \
+		tools/mutants.py tools/system_packages.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
@@ -59,10 +59,10 @@ reliability: setup ## Write the fault tables of docs/reliability.md anew
 		pims_pipeline_tests/reliability/test_faults.py
 
 mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
-	@$(BIN)/python deploy/mutants.py
+	@$(BIN)/python tools/mutants.py
 
 collection: setup ## Write the API's Postman collection anew, from its OpenAPI document
-	@$(BIN)/python deploy/collection.py
+	@$(BIN)/python tools/collection.py
 
 clean: ## Remove caches and .venv, keep data
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
@@ -86,10 +86,10 @@ $(VENV)/.project: pyproject.toml $(VENV)/.packages
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.chromium: deploy/ensure_chromium.py deploy/system_packages.py $(VENV)/.packages
-	@$(BIN)/python deploy/ensure_chromium.py
+$(VENV)/.chromium: tools/ensure_chromium.py tools/system_packages.py $(VENV)/.packages
+	@$(BIN)/python tools/ensure_chromium.py
 	@touch $@
 
 # Marks it itself, when there is one: without, it is looked for again the next time.
-$(VENV)/.pgbouncer: deploy/ensure_pgbouncer.py deploy/system_packages.py $(VENV)/.packages
-	@$(BIN)/python deploy/ensure_pgbouncer.py $@
+$(VENV)/.pgbouncer: tools/ensure_pgbouncer.py tools/system_packages.py $(VENV)/.packages
+	@$(BIN)/python tools/ensure_pgbouncer.py $@

@@ -71,7 +71,7 @@ def test_outside_ci_a_skip_is_only_a_skip(tmp_path: Path) -> None:
 
 
 def test_a_browser_of_one_s_own_is_taken(tmp_path: Path) -> None:
-    script = ROOT / "deploy" / "ensure_chromium.py"
+    script = ROOT / "tools" / "ensure_chromium.py"
 
     done = run(script, cwd=tmp_path, PIMS_CHROMIUM_PATH=sys.executable)
 
@@ -81,7 +81,7 @@ def test_a_browser_of_one_s_own_is_taken(tmp_path: Path) -> None:
 def test_a_wrong_path_to_a_browser_is_an_error_and_not_a_reason_to_download(
     tmp_path: Path,
 ) -> None:
-    script = ROOT / "deploy" / "ensure_chromium.py"
+    script = ROOT / "tools" / "ensure_chromium.py"
 
     done = run(script, cwd=tmp_path, PIMS_CHROMIUM_PATH=str(tmp_path / "gone"))
 

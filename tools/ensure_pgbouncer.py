@@ -4,7 +4,7 @@ Looks for it on the path and where distributions keep servers, then asks the sys
 manager for it. Without it everything works but its tests: they are skipped, and in CI, where a
 skipped test is a failure, this fails.
 
-    python deploy/ensure_pgbouncer.py MARKER    touches the file MARKER when there is one
+    python tools/ensure_pgbouncer.py MARKER    touches the file MARKER when there is one
 """  # noqa: INP001 - a script, not part of a package
 
 import os
