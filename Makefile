@@ -15,7 +15,7 @@ READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
-.PHONY: help setup demo up test check lock bench soak reliability mutants collection clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants collection docs clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy tools/collection.py tools/ensure_chromium.py tools/ensure_pgbouncer.py \
-		tools/mutants.py tools/system_packages.py
+		tools/mutants.py tools/reference.py tools/system_packages.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
@@ -63,6 +63,9 @@ mutants: setup ## Which small change of the three plans does no test notice? (so
 
 collection: setup ## Write the API's Postman collection anew, from its OpenAPI document
 	@$(BIN)/python tools/collection.py
+
+docs: setup ## Write the tables of docs/ that come from the code anew
+	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md
 
 clean: ## Remove caches and .venv, keep data
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from cogapp import Cog  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.settings import Settings, variable_names
 
@@ -43,6 +44,12 @@ def test_the_documented_defaults_are_those_of_the_code() -> None:
     assert {name: documented[name] for name in defaults} == {
         name: lower_case.get(default, default) for name, default in defaults.items()
     }
+
+
+def test_the_tables_that_come_from_the_code_are_up_to_date() -> None:
+    documents = [str(ROOT / "docs" / name) for name in ("cli.md", "settings.md")]
+
+    assert Cog().main(["cog", "--check", "-I", str(ROOT / "tools"), *documents]) == 0, "make docs"
 
 
 def test_make_help_lists_every_target() -> None:
