@@ -2,7 +2,7 @@
 
 ``make docs`` writes them into the documents, at the marks that cog reads. Sentences belong in the
 documents; names, defaults and meanings belong in the code.
-"""
+"""  # noqa: INP001 - a script's part, not part of a package
 
 from collections.abc import Iterator
 
@@ -19,9 +19,11 @@ def command(path: str) -> click.Command:
     """
     found: click.Command = main
     for name in path.split():
-        if not isinstance(found, click.Group):
-            raise LookupError(f"pims {path}: {found.name} has no commands")
-        child = found.get_command(click.Context(found), name)
+        child = (
+            found.get_command(click.Context(found), name)
+            if isinstance(found, click.Group)
+            else None
+        )
         if child is None:
             raise LookupError(f"pims {path}: there is no such command")
         found = child
