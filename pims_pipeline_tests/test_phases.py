@@ -14,6 +14,7 @@ from sqlalchemy import Engine, text
 from pims_pipeline.api import schemas, syncs
 from pims_pipeline.cli.clinics import schedule
 from pims_pipeline.cli.sync import sync
+from pims_pipeline.dagster_names import PHASE_TAG
 from pims_pipeline.definitions import build_definitions
 from pims_pipeline.domain.api_keys import PERMISSIONS
 from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Phase
@@ -21,7 +22,6 @@ from pims_pipeline.orchestration.checks import CHECKS
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.run_tags import PHASE_TAG
 
 EACH = [names.scope for names in PHASES.values()]
 """The words by which clients ask for one phase."""

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-# What define_asset_job gives has no public name.
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
+from pims_pipeline.dagster_names import MAX_RETRIES_TAG, MAX_RUNTIME_TAG, PHASE_TAG
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, SCOPES, TYPE_OF, Scope
+from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
 from pims_pipeline.orchestration.freshness import FRESH_CHECKS
-from pims_pipeline.sync.run_tags import PHASE_TAG
 
 EXECUTOR = dg.in_process_executor.configured(
     {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"
@@ -38,12 +36,9 @@ JOBS: Mapping[str, Scope] = {JOB_OF[scope]: scope for scope in SCOPES}
 NO_RETRIES = {
     # A failed run is a matter for the next scheduled one, or for a person; adapters have
     # tried again what is worth it, and a second login with a refused password locks accounts.
-    "dagster/max_retries": "0",
+    MAX_RETRIES_TAG: "0",
 }
 
-
-MAX_RUNTIME_TAG = "dagster/max_runtime"
-"""Seconds after which Dagster's daemon ends a run."""
 
 MAX_RUNTIME_GRACE = 600
 """Seconds more than a run's own limit, at which it ends by itself and in order."""
