@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from pims_pipeline.dagster_names import MAX_RETRIES_TAG, MAX_RUNTIME_TAG, PHASE_TAG
-from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, SCOPES, TYPE_OF, Scope
+from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Scope
 from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
 from pims_pipeline.orchestration.freshness import FRESH_CHECKS
 
@@ -20,15 +20,14 @@ EXECUTOR = dg.in_process_executor.configured(
 exist: see ``assets`` for why. A process per step would cost seconds each."""
 
 _DESCRIPTIONS: Mapping[Scope, str] = {
-    "inbound": "The diary into appointments and cases, over any clinics and dates.",
-    "cases": (
-        "Medical records onto cases, over any clinics and dates. The diary must have been landed."
-    ),
-    "reconcile": (
-        "Cases without a visit, retired, or a hold approved (`approve_hold`, see the runbook)."
-    ),
-    "full": "All three phases over the same clinics and dates, one listing for all.",
+    **{names.scope: names.summary for names in PHASES.values()},
+    "full": "All phases over the same clinics and dates, one listing for all.",
 }
+_NOTES: Mapping[Scope, str] = {
+    "cases": " The diary must have been landed.",
+    "reconcile": " Or approves a hold (`approve_hold`, see the runbook).",
+}
+"""What else is to be known before a job is launched."""
 
 JOBS: Mapping[str, Scope] = {JOB_OF[scope]: scope for scope in SCOPES}
 """What each job syncs, by the job's name."""
@@ -57,7 +56,7 @@ def build_jobs(run_timeout: float) -> list[UnresolvedAssetJobDefinition]:
             name,
             selection=dg.AssetSelection.assets(*(each.names.asset for each in PHASES_OF[scope]))
             - checks_apart,
-            description=_DESCRIPTIONS[scope],
+            description=_DESCRIPTIONS[scope] + _NOTES.get(scope, ""),
             executor_def=EXECUTOR,
             tags={**NO_RETRIES, PHASE_TAG: TYPE_OF[scope], MAX_RUNTIME_TAG: max_runtime},
         )
