@@ -165,7 +165,16 @@ def sync_id_of(tags: Mapping[str, str]) -> UUID | None:
         return None
 
 
-# Checks and steps.
+# Statuses of runs that have not ended, by Dagster's words.
+
+WAITING_STATUSES = ("QUEUED", "NOT_STARTED")
+"""Of a run without a process."""
+
+ACTIVE_STATUSES = ("STARTING", "STARTED", "CANCELING")
+"""Of a run with one."""
+
+
+# Checks.
 
 
 def fresh_check(phase: Phase) -> str:

@@ -11,7 +11,7 @@ import pytest
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 from dagster._core.definitions.partitions.utils.multi import MULTIPARTITION_KEY_DELIMITER
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.storage import tags
+from dagster._core.storage import dagster_run, tags
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +47,15 @@ def test_the_orchestration_has_the_names_that_others_ask_for() -> None:
     assert alerting.name == names.ALERTS_SENSOR
     dimensions = [each.name for each in clinic_days(date(2026, 1, 1)).partitions_defs]
     assert dimensions == [names.CLINIC_DIMENSION, names.DATE_DIMENSION]
+
+
+def test_a_run_that_has_not_ended_waits_or_is_active() -> None:
+    unfinished = {status.name for status in dagster_run.NOT_FINISHED_STATUSES}
+    active = {status.name for status in dagster_run.ACTIVE_RUN_STATUSES}
+
+    assert set(names.ACTIVE_STATUSES) == active
+    # No run of ours asks to be suspended.
+    assert set(names.WAITING_STATUSES) == unfinished - active - {"SUSPENDED"}
 
 
 @given(SLUGS, DAYS)

@@ -23,11 +23,13 @@ from pydantic import BaseModel, Field
 
 from pims_pipeline.api.dagster_state import STATE_QUERY, DagsterState, StateResponse
 from pims_pipeline.dagster_names import (
+    ACTIVE_STATUSES,
     ALERTS_SENSOR,
     CLINIC_PARTITIONS,
     LOCATION,
     REPOSITORY,
     SYNC_ID_TAG,
+    WAITING_STATUSES,
     range_tags,
 )
 from pims_pipeline.domain.clinics import DateRange
@@ -51,8 +53,6 @@ _CONNECT_SECONDS = 3
 
 _REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY}
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_WITH_WORKER = ("STARTING", "STARTED", "CANCELING")
-_WAITING = ("QUEUED", "NOT_STARTED")
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
@@ -309,8 +309,8 @@ class DagsterClient:
     def state(self) -> DagsterState:
         """Its runs, of every clinic and origin, and when its daemon was last at work."""
         asked: Json = {
-            "queued": {"statuses": _WAITING},
-            "running": {"statuses": _WITH_WORKER},
+            "queued": {"statuses": WAITING_STATUSES},
+            "running": {"statuses": ACTIVE_STATUSES},
             "alerts": {**_REPOSITORY, "sensorName": ALERTS_SENSOR},
         }
         return self._ask(STATE_QUERY, asked, StateResponse).state()

@@ -38,7 +38,7 @@ from pims_pipeline.cli.demo_results import Made, show_clock_change, show_what_wa
 from pims_pipeline.cli.demo_scenario import DAYS, Edit, Period, Story, demo_period
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
-from pims_pipeline.cli.local_runs import failed_checks, local_definitions
+from pims_pipeline.cli.local_runs import local_definitions
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
 from pims_pipeline.dagster_names import DEMO_TAG
@@ -280,6 +280,10 @@ class Demonstration:
         return outcome
 
     def _why(self, outcome: "JobOutcome") -> str:
+        from pims_pipeline.orchestration.run_events import (  # noqa: PLC0415 - costs seconds
+            failed_checks,
+        )
+
         said = [audit.error_message or "" for audit in outcome.audits]
         held = [audit for audit in outcome.audits if audit.status is AuditStatus.HELD]
         checks = ", ".join(failed_checks(self.instance, outcome.run_id))

@@ -34,6 +34,7 @@ from pims_pipeline.orchestration._dagster_private import (
 )
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import boxes, register_clinics
+from pims_pipeline.orchestration.run_events import is_interrupt
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.windows import check_window
@@ -120,16 +121,9 @@ def run_in_process(
     return JobOutcome(
         run_id=run.run_id,
         success=result.success,
-        interrupted=any(_tells_of_interrupt(event) for event in result.all_events),
+        interrupted=any(is_interrupt(event) for event in result.all_events),
         audits=audits,
     )
-
-
-def _tells_of_interrupt(event: dg.DagsterEvent) -> bool:
-    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
-        return False
-    error = event.job_failure_data.error
-    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def job_origin(job_name: str) -> RemoteJobOrigin:

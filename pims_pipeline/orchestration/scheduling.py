@@ -21,6 +21,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine
 
 from pims_pipeline.dagster_names import (
+    ACTIVE_STATUSES,
     ASSET_JOB,
     DECIDED_TAG,
     ORIGIN_TAG,
@@ -28,6 +29,7 @@ from pims_pipeline.dagster_names import (
     PRIORITY_TAG,
     SCHEDULE_ORIGIN,
     TICK_TAG,
+    WAITING_STATUSES,
     clinic_tags,
     clinics_tagged,
     range_tags,
@@ -51,13 +53,7 @@ from pims_pipeline.sync.windows import default_window
 PRIORITY = "-1"
 """Behind everything that somebody asked for, which has 0."""
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+UNFINISHED = [dg.DagsterRunStatus[name] for name in (*WAITING_STATUSES, *ACTIVE_STATUSES)]
 
 log = get_logger(__name__)
 
