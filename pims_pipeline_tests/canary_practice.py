@@ -34,11 +34,16 @@ from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.cli.main import main
+from pims_pipeline.dagster_names import (
+    DEFINITIONS_ATTRIBUTE,
+    DEFINITIONS_MODULE,
+    clinic_tags,
+    range_tags,
+)
 from pims_pipeline.definitions import build_definitions
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
-from pims_pipeline.orchestration.launching import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODULE
-from pims_pipeline.orchestration.partitions import boxes, range_tags, register_clinics
+from pims_pipeline.orchestration.partitions import boxes, register_clinics
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.simulator import generation, vocabulary
 from pims_pipeline.simulator.clinics import SimulatedClinic
@@ -56,7 +61,6 @@ from pims_pipeline.store.database import (
 from pims_pipeline.store.sessions import put_session, read_session
 from pims_pipeline.store.tenancy import let_api_log_in
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.run_tags import clinic_tags
 from pims_pipeline_tests.api.every_answer import Answer, Listener
 from pims_pipeline_tests.canary import (
     Canary,

@@ -1,27 +1,43 @@
 """Every phase of the table is known, by its names, wherever phases are named.
 
 A phase that is added to ``domain/phases.py`` fails these tests until it has arrived everywhere.
+The places are in ``phase_places``.
 """
 
+import json
+import subprocess
+import sys
 from typing import get_args
 
-import click
 import dagster as dg
 import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import Engine, text
 
-from pims_pipeline.api import schemas, syncs
+from pims_pipeline.api import syncs
 from pims_pipeline.cli.clinics import schedule
 from pims_pipeline.cli.sync import sync
+from pims_pipeline.dagster_names import PHASE_TAG
 from pims_pipeline.definitions import build_definitions
 from pims_pipeline.domain.api_keys import PERMISSIONS
-from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Phase
+from pims_pipeline.domain.phases import (
+    JOB_OF,
+    PHASES,
+    PHASES_OF,
+    SCOPES,
+    TYPE_OF,
+    Phase,
+    PhaseName,
+    PhaseScope,
+    ResultName,
+    Scope,
+    SyncType,
+)
 from pims_pipeline.orchestration.checks import CHECKS
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.run_tags import PHASE_TAG
+from pims_pipeline_tests.phase_places import PLACES
 
 EACH = [names.scope for names in PHASES.values()]
 """The words by which clients ask for one phase."""
@@ -40,6 +56,46 @@ def test_every_scope_is_a_phase_or_all_of_them() -> None:
     assert dict(TYPE_OF) == {names.scope: phase for phase, names in PHASES.items()} | {
         "full": "full"
     }
+
+
+def test_the_words_that_type_checkers_know_are_those_of_the_table() -> None:
+    assert get_args(PhaseName) == tuple(Phase)
+    assert get_args(SyncType) == tuple(TYPE_OF.values())
+    assert get_args(PhaseScope) == tuple(EACH)
+    assert get_args(Scope) == SCOPES
+    assert get_args(ResultName) == tuple(names.result for names in PHASES.values())
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_that_knows_phases_knows_each(place: str) -> None:
+    assert PLACES[place].lacks() == []
+
+
+WRITTEN_BY_HAND = {
+    "assets": ["invoices"],
+    "checks": ["billing"],
+    "columns of the demo": ["billing"],
+    "counts of the demo": ["billing"],
+    "result of a full sync": ["billingResult"],
+    "results": ["billing"],
+    "routes": ["bill"],
+}
+"""What a new phase needs beside its line in the table, and what these tests say until it is there.
+
+The database's own constraints follow by a migration: see the last test.
+"""
+
+
+def test_a_phase_added_to_the_table_arrives_wherever_nothing_has_to_be_written_for_it() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "pims_pipeline_tests.one_more_phase"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+
+    assert json.loads(told.stdout) == WRITTEN_BY_HAND
 
 
 def test_no_two_phases_share_a_name() -> None:
@@ -75,12 +131,11 @@ def test_each_phase_has_a_command_a_route_and_a_permission() -> None:
     assert set(SCOPES) <= routes
     assert routes <= {*SCOPES, *Phase}
     assert set(PERMISSIONS) == {f"sync:{scope}" for scope in EACH} | {"read"}
-    assert set(get_args(schemas.Kind)) == set(TYPE_OF.values())
 
 
 def test_each_phase_is_scheduled_and_audited(engine: Engine) -> None:
-    options = {each.name for each in schedule.params if isinstance(each, click.Option)}
-    assert {phase.value for phase in Phase} <= options
+    crons = [each for each in schedule.params if getattr(each, "metavar", None) == "CRON"]
+    assert [each.name for each in crons] == list(Phase)
     assert set(ScheduleConfig().sync_schedules) == set(Phase)
     with transaction(engine) as connection:
         rules = connection.scalars(

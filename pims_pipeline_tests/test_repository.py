@@ -131,6 +131,56 @@ def test_outside_the_store_sqlalchemy_only_lends_the_names_of_two_types() -> Non
     assert more == set()
 
 
+PRIVATE = PACKAGE / "orchestration" / "_dagster_private.py"
+"""The module that names what Dagster keeps private."""
+_PRIVATE_NAME = re.compile(
+    r"dagster\w*(?:\.\w+)*\._\w+|dagster_(?:graphql|postgres|webserver)\.\w+"
+)
+
+
+def private_to_dagster(path: Path) -> set[str]:
+    """The modules private to Dagster and its companions that a module imports or names."""
+    named = {
+        node.value
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {each for each in {*named, *dict(imports(path))} if _PRIVATE_NAME.match(each)}
+
+
+def test_what_dagster_keeps_private_is_named_in_one_module() -> None:
+    elsewhere = {name(path) for path in PACKAGE.rglob("*.py") if private_to_dagster(path)}
+
+    assert elsewhere == {name(PRIVATE)}
+
+
+def test_what_dagster_keeps_private_is_listed_with_what_replaces_it() -> None:
+    decision = (ROOT / "docs" / "decisions" / "0008-libraries.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(dagster[\w.]+)` \|", decision, re.MULTILINE))
+
+    assert listed == private_to_dagster(PRIVATE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from dagster._core.execution.api import execute_run",
+        "import dagster._utils as private",
+        "from dagster_webserver.app import create_app_from_workspace_process_context",
+        "from dagster_postgres.run_log import PostgresRunStorage",
+        "from dagster._serdes import ConfigurableClassData",
+        'daemon = ["-m", "dagster._daemon"]',
+    ],
+)
+def test_a_private_name_of_dagster_s_is_found(tmp_path: Path, line: str) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(line)
+    assert private_to_dagster(module)
+
+    module.write_text("import dagster as dg\nfrom dagster_postgres import DagsterPostgresStorage")
+    assert not private_to_dagster(module)
+
+
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     """Migrations and pages are loaded from disk, where an import would not miss them."""
     subprocess.run(  # noqa: S603 - this interpreter, fixed arguments

@@ -21,11 +21,16 @@ from uuid import UUID
 import httpx2
 from pydantic import BaseModel, Field
 
-from pims_pipeline.api.dagster_state import (
+from pims_pipeline.api.dagster_state import STATE_QUERY, DagsterState, StateResponse
+from pims_pipeline.dagster_names import (
+    ACTIVE_STATUSES,
     ALERTS_SENSOR,
-    STATE_QUERY,
-    DagsterState,
-    StateResponse,
+    CLINIC_PARTITIONS,
+    LOCATION,
+    REPOSITORY,
+    SYNC_ID_TAG,
+    WAITING_STATUSES,
+    range_tags,
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
@@ -37,14 +42,6 @@ from pims_pipeline.providers.bounded_http import (
     send,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
-from pims_pipeline.sync.run_tags import SYNC_ID_TAG
-
-LOCATION = "pims_pipeline"
-"""The code location's name, as ``workspace.yaml`` gives it."""
-CLINICS = "clinics"
-"""The name of the clinics' dynamic partitions, as the orchestration gives it."""
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 LAUNCH_SECONDS = 30
 """How long a launch may take to be answered."""
@@ -54,11 +51,8 @@ _SEARCH_INTERVAL_SECONDS = 0.5
 _ASK_SECONDS = 10
 _CONNECT_SECONDS = 3
 
-# What Dagster calls a code location that is not cut into repositories.
-_REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": "__repository__"}
+_REPOSITORY = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY}
 _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_WITH_WORKER = ("STARTING", "STARTED", "CANCELING")
-_WAITING = ("QUEUED", "NOT_STARTED")
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
@@ -251,18 +245,14 @@ class DagsterClient:
             DagsterUnreachable: If it was not started.
             DagsterRefused: If it was not started either.
         """
-        ends = {
-            RANGE_START_TAG: f"{slug}|{window.start}",
-            RANGE_END_TAG: f"{slug}|{window.end}",
-        }
         run: Json = {
             "selector": {**_REPOSITORY, "jobName": JOB_OF[scope]},
             "runConfigData": config,
-            "executionMetadata": {"tags": _pairs({**tags, **ends})},
+            "executionMetadata": {"tags": _pairs({**tags, **range_tags((slug, slug), window)})},
         }
         asked: Json = {
             "repository": _REPOSITORY,
-            "partitions": CLINICS,
+            "partitions": CLINIC_PARTITIONS,
             "slug": slug,
             "run": run,
         }
@@ -319,8 +309,8 @@ class DagsterClient:
     def state(self) -> DagsterState:
         """Its runs, of every clinic and origin, and when its daemon was last at work."""
         asked: Json = {
-            "queued": {"statuses": _WAITING},
-            "running": {"statuses": _WITH_WORKER},
+            "queued": {"statuses": WAITING_STATUSES},
+            "running": {"statuses": ACTIVE_STATUSES},
             "alerts": {**_REPOSITORY, "sensorName": ALERTS_SENSOR},
         }
         return self._ask(STATE_QUERY, asked, StateResponse).state()

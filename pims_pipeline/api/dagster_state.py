@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
-ALERTS_SENSOR = "alerting"
-"""The sensor that opens and ends alerts."""
-
 STATE_QUERY = """
 query State($queued: RunsFilter!, $running: RunsFilter!, $alerts: SensorSelector!) {
   queued: runsOrError(filter: $queued) { ... on Runs { count } }

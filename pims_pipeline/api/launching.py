@@ -26,9 +26,17 @@ from pims_pipeline.api.errors import (
 )
 from pims_pipeline.api.standing import LAUNCH_PATIENCE
 from pims_pipeline.api.waiting import WaitingRoom
+from pims_pipeline.dagster_names import (
+    API_ORIGIN,
+    KEY_ID_TAG,
+    ORIGIN_TAG,
+    PHASE_TAG,
+    SYNC_ID_TAG,
+    clinic_tags,
+)
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import WrongClock, age_of
-from pims_pipeline.domain.phases import TYPE_OF, Scope
+from pims_pipeline.domain.phases import TYPE_OF, Phase, Scope
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_id
 from pims_pipeline.store.clock import check_clock
@@ -43,7 +51,6 @@ from pims_pipeline.store.requests import (
     remove_unlaunched,
 )
 from pims_pipeline.store.tenancy import clinic_transaction
-from pims_pipeline.sync.run_tags import KEY_ID_TAG, ORIGIN_TAG, PHASE_TAG, SYNC_ID_TAG, clinic_tags
 from pims_pipeline.sync.windows import chosen_window, default_window
 
 DAGSTER_RETRY_SECONDS = 5
@@ -276,7 +283,7 @@ def _about_dates(error: ValueError, default: DateRange, wanted: Wanted) -> str:
 
 def _tags(request: SyncRequest, clinic: Clinic) -> dict[str, str]:
     return {
-        ORIGIN_TAG: "api",
+        ORIGIN_TAG: API_ORIGIN,
         SYNC_ID_TAG: str(request.id),
         **clinic_tags([clinic.slug]),
         KEY_ID_TAG: str(request.api_key_id),
@@ -288,7 +295,7 @@ def _config(request: SyncRequest) -> RunConfig:
     if "parallelBatchSize" not in request.options:
         return {}
     batch = {"parallel_batch_size": request.options["parallelBatchSize"]}
-    return {"ops": {"consultations": {"config": batch}}}
+    return {"ops": {Phase.CASES.names.asset: {"config": batch}}}
 
 
 def _not_started(error: DagsterUnreachable | DagsterRefused) -> ApiError:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from pims_pipeline.api.launching import Wanted
-from pims_pipeline.domain.phases import Scope
+from pims_pipeline.domain.phases import PhaseName, Scope, SyncType
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -208,20 +208,19 @@ class FullResult(_Result):
 
 AnyResult = InboundResult | CasesResult | ReconciliationResult | FullResult
 Status = Literal["queued", "running", "completed", "failed", "held"]
-Kind = Literal["inbound", "cases", "reconciliation", "full"]
 
 
 class Progress(_Model):
     """How far the phase has come that is under way."""
 
-    phase: Literal["inbound", "cases", "reconciliation"]
+    phase: PhaseName
     items_done: int
     items_total: int
 
 
 class _Sync(_Model):
     sync_id: UUID
-    sync_type: Kind
+    sync_type: SyncType
     status: Status
     date_range: Dates
     progress: Annotated[Progress | None, Field(description="Only while it runs.")] = None
@@ -283,7 +282,7 @@ class ProvenanceEvent(_Model):
     ]
     occurred_at: datetime
     occurred_at_local: datetime
-    phase: Literal["inbound", "cases", "reconciliation"]
+    phase: PhaseName
     sync_id: UUID
     run_id: str
     run_url: str

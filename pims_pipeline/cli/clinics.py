@@ -1,7 +1,7 @@
 """``pims clinics``: registering clinics and choosing when they are synced."""
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from pims_pipeline.cli.errors import Misused, typed
-from pims_pipeline.cli.options import examples, json_option, slug_argument
+from pims_pipeline.cli.options import Function, examples, json_option, slug_argument
 from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
@@ -185,6 +185,16 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
     )
 
 
+def cron_options(command: Function) -> Function:
+    """An option for each phase: when it is due."""
+    for phase in reversed(Phase):
+        option: Callable[[Function], Function] = click.option(
+            f"--{phase}", phase.value, metavar="CRON", help=phase.names.schedule_help
+        )
+        command = option(command)
+    return command
+
+
 @clinics.command(
     epilog=examples(
         "pims clinics schedule riverbend",
@@ -194,9 +204,7 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
     )
 )
 @slug_argument
-@click.option("--inbound", metavar="CRON", help="When the diary is synced.")
-@click.option("--cases", metavar="CRON", help="When medical records are fetched.")
-@click.option("--reconciliation", metavar="CRON", help="When deleted visits are looked for.")
+@cron_options
 @click.option(
     "--days-ahead", type=click.IntRange(0, DAYS_AHEAD), help="Days after today that a sync covers."
 )
@@ -212,15 +220,14 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
 @click.pass_obj
 def schedule(
     settings: Settings,
+    /,
     *,
     slug: str,
-    inbound: str | None,
-    cases: str | None,
-    reconciliation: str | None,
     days_ahead: int | None,
     lookback_days: int | None,
     parallel_batch_size: int | None,
     as_json: bool,
+    **crons: str | None,
 ) -> None:
     """Choose when a clinic is synced, and how widely; show the next times.
 
@@ -228,13 +235,7 @@ def schedule(
     clocks; `off` keeps a phase from being synced by itself. What is not given stays. A time that
     a clock change skips comes when the clocks have jumped; one that it repeats comes once.
     """
-    crons = _checked_crons(
-        {
-            Phase.INBOUND: inbound,
-            Phase.CASES: cases,
-            Phase.RECONCILIATION: reconciliation,
-        }
-    )
+    chosen = _checked_crons({phase: crons[phase.value] for phase in Phase})
     given = {
         "days_ahead": days_ahead,
         "lookback_days": lookback_days,
@@ -244,8 +245,8 @@ def schedule(
     with open_store(settings) as store, transaction(store.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
         config = schedule_config(connection, clinic)
-        if crons or numbers:
-            config = replace(config, **numbers, sync_schedules={**config.sync_schedules, **crons})
+        if chosen or numbers:
+            config = replace(config, **numbers, sync_schedules={**config.sync_schedules, **chosen})
             set_schedule_config(connection, clinic, config)
     _print_schedule(clinic, config, datetime.now(UTC), as_json=as_json)
 

@@ -38,13 +38,14 @@ from pims_pipeline.cli.demo_results import Made, show_clock_change, show_what_wa
 from pims_pipeline.cli.demo_scenario import DAYS, Edit, Period, Story, demo_period
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
-from pims_pipeline.cli.local_runs import failed_checks, local_definitions
+from pims_pipeline.cli.local_runs import local_definitions
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
+from pims_pipeline.dagster_names import DEMO_TAG
 from pims_pipeline.domain.cases import EventKind, case_id_of
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase, Scope
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from pims_pipeline.orchestration.launching import JobOutcome
 
 _ALL_CASES = 1_000_000
-_ALL_PHASES = (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION)
 
 
 @click.command(
@@ -169,7 +169,7 @@ class Demonstration:
                 f"{known} cases are known from before. The pretend vendor has forgotten that "
                 "demonstration's edits, so this sync catches up.",
             )
-        outcome = self._run("full_sync", self.clinics, self.period.window, "first sync")
+        outcome = self._run("full", self.clinics, self.period.window, "first sync")
         counts = {(each.clinic_id, each.sync_type): each.counts for each in outcome.audits}
         made = [
             Made(each, counts[each.clinic.id, Phase.INBOUND], self._cases(each))
@@ -190,7 +190,7 @@ class Demonstration:
         self._say_edit(mistake)
         day = mistake.visit.start.date()
         before = self._moments()
-        outcome = self._run("reconciliation_sync", [mistake.demo], DateRange(day, day), "mistake")
+        outcome = self._run("reconcile", [mistake.demo], DateRange(day, day), "mistake")
         self._compare([mistake], outcome, before)
         say(self.console, "Its case is kept, marked as deleted.")
         return mistake
@@ -201,7 +201,7 @@ class Demonstration:
         for edit in edits:
             self._say_edit(edit)
         before = self._moments()
-        outcome = self._run("full_sync", self.clinics, self.period.window, "second sync")
+        outcome = self._run("full", self.clinics, self.period.window, "second sync")
         told = self._compare(edits, outcome, before)
         say(self.console, "Every change, and its cause:")
         self.console.print()
@@ -210,7 +210,7 @@ class Demonstration:
     def _nothing_new(self) -> None:
         heading(self.console, "4  The third sync: nothing happened, so nothing is written")
         before, logins = self._moments(), self.control.stats().logins
-        outcome = self._run("full_sync", self.clinics, self.period.window, "third sync")
+        outcome = self._run("full", self.clinics, self.period.window, "third sync")
         counts = sum((audit.counts for audit in outcome.audits), Counts())
         names = ("created", "updated", "restored", "deleted", "enriched")
         written = {name: getattr(counts, name) for name in names}
@@ -245,7 +245,7 @@ class Demonstration:
         )
 
     def _run(
-        self, job: str, clinics: Sequence[DemoClinic], window: DateRange, act: str
+        self, scope: Scope, clinics: Sequence[DemoClinic], window: DateRange, act: str
     ) -> "JobOutcome":
         """A Dagster run, shown while it goes on; every phase of every clinic is completed."""
         from dagster import DagsterExecutionInterruptedError  # noqa: PLC0415 - costs seconds
@@ -254,19 +254,19 @@ class Demonstration:
         from pims_pipeline.sync.windows import OutsidePartitions  # noqa: PLC0415
 
         run_id = str(uuid.uuid4())
-        phases = _ALL_PHASES if job == "full_sync" else (Phase.RECONCILIATION,)
+        phases = PHASES_OF[scope]
         try:
             with run_progress(self.console, clinics, phases, lambda: self._audits(run_id)):
                 outcome = run_in_process(
                     self.definitions,
-                    job,
+                    JOB_OF[scope],
                     slugs=[each.clinic.slug for each in clinics],
                     window=window,
                     partition_start=self.store.settings.partition_start,
                     instance=self.instance,
                     engine=self.store.engine,
                     run_id=run_id,
-                    tags={"pims/demo": act},
+                    tags={DEMO_TAG: act},
                 )
         except DagsterExecutionInterruptedError as error:
             raise click.Abort from error
@@ -280,6 +280,10 @@ class Demonstration:
         return outcome
 
     def _why(self, outcome: "JobOutcome") -> str:
+        from pims_pipeline.orchestration.run_events import (  # noqa: PLC0415 - costs seconds
+            failed_checks,
+        )
+
         said = [audit.error_message or "" for audit in outcome.audits]
         held = [audit for audit in outcome.audits if audit.status is AuditStatus.HELD]
         checks = ", ".join(failed_checks(self.instance, outcome.run_id))

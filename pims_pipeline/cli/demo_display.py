@@ -39,12 +39,12 @@ _PLAIN_WIDTH = 120
 """Columns, where no terminal says how many there are."""
 _MOST_FIELDS = 3
 _MOST_CHARACTERS = 26
-_PHASES: Mapping[Phase, str] = {
+PHASE_WORDS: Mapping[Phase, str] = {
     Phase.INBOUND: "diary → cases",
     Phase.CASES: "medical records",
     Phase.RECONCILIATION: "reconciliation",
 }
-_SHOWN: Mapping[Phase, Sequence[tuple[str, str]]] = {
+SHOWN_COUNTS: Mapping[Phase, Sequence[tuple[str, str]]] = {
     Phase.INBOUND: (
         ("found", "found"),
         ("created", "new"),
@@ -151,7 +151,7 @@ class _Board:
             log.debug("progress_unknown", exc_info=True)
             audits = ()
         found = {(audit.clinic_id, audit.sync_type): audit for audit in audits}
-        table = _table("Clinic", *(_PHASES[phase] for phase in self._phases))
+        table = _table("Clinic", *(PHASE_WORDS[phase] for phase in self._phases))
         for demo in self._clinics:
             cells = (
                 self._cell(phase, found.get((demo.clinic.id, phase))) for phase in self._phases
@@ -176,7 +176,7 @@ class _Board:
 
 def counted(phase: Phase, counts: Counts) -> str:
     """A phase's counts that say something, in words; the first one always."""
-    shown = [(getattr(counts, name), word) for name, word in _SHOWN[phase]]
+    shown = [(getattr(counts, name), word) for name, word in SHOWN_COUNTS[phase]]
     first, *rest = shown
     return ", ".join(f"{number} {word}" for number, word in (first, *(r for r in rest if r[0])))
 

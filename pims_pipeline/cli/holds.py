@@ -21,6 +21,7 @@ from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import CaseState, case_states
 from pims_pipeline.store.clinics import clinic_by_slug
@@ -186,7 +187,9 @@ def _approved(store: Store, hold: Hold, clinic: Clinic, decided_by: str) -> Loca
         HoldDecided: If it waits no more, because somebody was faster.
     """
     choice = {"approve_hold": str(hold.id), "approved_by": decided_by}
-    run = run_locally(store, "reconcile", clinic, hold.window, config={"reconciliation": choice})
+    run = run_locally(
+        store, "reconcile", clinic, hold.window, config={Phase.RECONCILIATION.names.asset: choice}
+    )
     # The approval is written with the audit's end, so the one tells of the other.
     if [audit.status for audit in run.audits] == [AuditStatus.COMPLETED]:
         return run

@@ -27,6 +27,8 @@ from pims_pipeline.store.database import (
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
 
+    from pims_pipeline.orchestration.launching import JobOutcome
+
 _EXPLAINED = frozenset(
     each.__name__ for each in (DatabaseUnavailable, DatabaseRefused, DatabaseNotMigrated)
 )
@@ -109,7 +111,7 @@ def run_locally(
                 )
         except DagsterExecutionInterruptedError as error:
             raise Refused(_STOPPED) from error
-        problem = None if outcome.success else _problem(instance, run_id)
+        problem = None if outcome.success else _problem(instance, outcome)
     return LocalRun(run_id, outcome.audits, problem)
 
 
@@ -129,44 +131,21 @@ def _run_config(
     }
 
 
-def _problem(instance: "DagsterInstance", run_id: str) -> str:
+def _problem(instance: "DagsterInstance", outcome: "JobOutcome") -> str:
     """Why the run failed, where its audits do not say."""
-    from dagster import (  # noqa: PLC0415 - costs seconds
-        DagsterEventType,
-        DagsterExecutionInterruptedError,
+    from pims_pipeline.orchestration.run_events import (  # noqa: PLC0415 - costs seconds
+        failed_checks,
+        failure_message,
     )
 
-    for end in instance.all_logs(run_id, of_type=DagsterEventType.RUN_FAILURE):
-        error = end.dagster_event.job_failure_data.error if end.dagster_event else None
-        if error is not None and error.cls_name == DagsterExecutionInterruptedError.__name__:
-            return _STOPPED
-    if (reason := _reason(instance, run_id)) is not None:
-        return reason
+    if outcome.interrupted:
+        return _STOPPED
+    run_id = outcome.run_id
+    if (message := failure_message(instance, run_id, _EXPLAINED)) is not None:
+        return message
     if checks := failed_checks(instance, run_id):
         return f"failed checks: {', '.join(checks)}; run {run_id} in Dagster's pages tells more"
     return f"run {run_id} failed; Dagster's pages (`pims up`) or LOG_LEVEL=DEBUG tell more"
-
-
-def _reason(instance: "DagsterInstance", run_id: str) -> str | None:
-    """What the first failed step says by itself: a phase's report, or that of our own errors.
-
-    A phase that cannot write has no audit, and a check that cannot read has a name alone.
-    """
-    from dagster import DagsterEventType  # noqa: PLC0415 - costs seconds
-
-    for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE):
-        event = entry.dagster_event
-        if event is None:
-            continue
-        failure = event.step_failure_data
-        if failure.user_failure_data is not None and failure.user_failure_data.description:
-            return failure.user_failure_data.description
-        error = failure.error
-        while error is not None:
-            if error.cls_name in _EXPLAINED:
-                return error.message.partition(": ")[2].strip()
-            error = error.cause
-    return None
 
 
 def local_definitions(store: Store) -> "Definitions":
@@ -178,17 +157,3 @@ def local_definitions(store: Store) -> "Definitions":
         open_store=lambda: nullcontext(store.engine),
         vault=lambda: store.vault,
     )
-
-
-def failed_checks(instance: "DagsterInstance", run_id: str) -> list[str]:
-    """The names of the checks that failed a run."""
-    from dagster import AssetCheckSeverity, DagsterEventType  # noqa: PLC0415 - costs seconds
-
-    found = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
-    return [
-        evaluation.check_name
-        for entry in found
-        if entry.dagster_event is not None
-        and not (evaluation := entry.dagster_event.asset_check_evaluation_data).passed
-        and evaluation.severity is AssetCheckSeverity.ERROR
-    ]

@@ -26,7 +26,7 @@ from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.phases import PHASES_OF, Phase, Scope
+from pims_pipeline.domain.phases import PHASES, PHASES_OF, Phase, Scope
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import cases_deleted_by
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
@@ -89,102 +89,70 @@ class Request(NamedTuple):
     limits: Mapping[str, object] = MappingProxyType({})
 
 
-@sync.command(
-    epilog=examples(
-        "pims sync inbound --clinic riverbend",
-        "pims sync inbound --clinic riverbend --from 2026-03-01 --to 2026-03-31 --json",
-    )
-)
-@clinic_option
-@click.option("--from", "first", type=BusinessDate(), help="First date; today unless given.")
-@click.option("--to", "last", type=BusinessDate(), help="Last date; days-ahead from today.")
-@json_option
-@click.pass_obj
-def inbound(
-    settings: Settings, *, slug: str, first: date | None, last: date | None, as_json: bool
-) -> None:
-    """Bring the diary into appointments and cases."""
-    _sync(settings, Request("inbound", slug, first, last, as_json))
+_FULL_SUMMARY = "Do all three phases over the same dates, in one run."
+_EXAMPLES: Mapping[Scope, tuple[str, ...]] = {
+    "inbound": ("--from 2026-03-01 --to 2026-03-31 --json",),
+    "cases": ("--from 2026-03-01 --to 2026-03-31",),
+    "reconcile": (
+        "--from 2026-03-29 --to 2026-03-29 --json",
+        "--max-orphans 2 --max-percent 10",
+    ),
+    "full": ("--from 2026-01-01 --json",),
+}
+"""What else may be typed after the shortest form of a command."""
 
 
-@sync.command(
-    epilog=examples(
-        "pims sync cases --clinic riverbend",
-        "pims sync cases --clinic riverbend --from 2026-03-01 --to 2026-03-31",
-    )
-)
-@clinic_option
-@click.option(
-    "--from",
-    "first",
-    type=BusinessDate(),
-    help=f"First date; lookback-days ago, or {EnrichmentPolicy().days_back} if that is more.",
-)
-@click.option("--to", "last", type=BusinessDate(), help="Last date; today unless given.")
-@json_option
-@click.pass_obj
-def cases(
-    settings: Settings, *, slug: str, first: date | None, last: date | None, as_json: bool
-) -> None:
-    """Put the medical records of past visits on their cases."""
-    _sync(settings, Request("cases", slug, first, last, as_json))
+def _first_date_help(scope: Scope) -> str:
+    """Where the dates begin unless the command says so; see ``sync.windows``."""
+    if scope == "full":
+        return "First date; never later than lookback-days ago."
+    if scope == "cases":
+        at_least = EnrichmentPolicy().days_back
+        return f"First date; lookback-days ago, or {at_least} if that is more."
+    looks_back = any(phase.names.looks_back for phase in PHASES_OF[scope])
+    return "First date; lookback-days ago." if looks_back else "First date; today unless given."
 
 
-@sync.command(
-    epilog=examples(
-        "pims sync reconcile --clinic riverbend",
-        "pims sync reconcile --clinic riverbend --from 2026-03-29 --to 2026-03-29 --json",
-        "pims sync reconcile --clinic riverbend --max-orphans 2 --max-percent 10",
-    )
-)
-@clinic_option
-@click.option("--from", "first", type=BusinessDate(), help="First date; lookback-days ago.")
-@click.option("--to", "last", type=BusinessDate(), help="Last date; days-ahead from today.")
-@limit_options
-@json_option
-@click.pass_obj
-def reconcile(
-    settings: Settings,
-    *,
-    slug: str,
-    first: date | None,
-    last: date | None,
-    max_orphans: int | None,
-    max_percent: float | None,
-    as_json: bool,
-) -> None:
-    """Retire cases whose visit is gone from the diary; nothing is physically deleted."""
-    limits = _limits(max_orphans, max_percent)
-    _sync(settings, Request("reconcile", slug, first, last, as_json, limits))
+def _last_date_help(scope: Scope) -> str:
+    """Where the dates end unless the command says so."""
+    looks_ahead = any(phase.names.looks_ahead for phase in PHASES_OF[scope])
+    return "Last date; days-ahead from today." if looks_ahead else "Last date; today unless given."
 
 
-@sync.command(
-    epilog=examples(
-        "pims sync full --clinic riverbend",
-        "pims sync full --clinic riverbend --from 2026-01-01 --json",
-    )
-)
-@clinic_option
-@click.option(
-    "--from", "first", type=BusinessDate(), help="First date; never later than lookback-days ago."
-)
-@click.option("--to", "last", type=BusinessDate(), help="Last date; days-ahead from today.")
-@limit_options
-@json_option
-@click.pass_obj
-def full(
-    settings: Settings,
-    *,
-    slug: str,
-    first: date | None,
-    last: date | None,
-    max_orphans: int | None,
-    max_percent: float | None,
-    as_json: bool,
-) -> None:
-    """Do all three phases over the same dates, in one run."""
-    limits = _limits(max_orphans, max_percent)
-    _sync(settings, Request("full", slug, first, last, as_json, limits))
+def _add_command(scope: Scope, summary: str) -> None:
+    """Add ``pims sync SCOPE``."""
+    shortest = f"pims sync {scope} --clinic riverbend"
+    more = (f"{shortest} {options}" for options in _EXAMPLES.get(scope, ()))
+
+    @sync.command(scope, help=summary, epilog=examples(shortest, *more))
+    @clinic_option
+    @click.option("--from", "first", type=BusinessDate(), help=_first_date_help(scope))
+    @click.option("--to", "last", type=BusinessDate(), help=_last_date_help(scope))
+    @_options_of(scope)
+    @json_option
+    @click.pass_obj
+    def command(
+        settings: Settings,
+        *,
+        slug: str,
+        first: date | None,
+        last: date | None,
+        as_json: bool,
+        max_orphans: int | None = None,
+        max_percent: float | None = None,
+    ) -> None:
+        limits = _limits(max_orphans, max_percent)
+        _sync(settings, Request(scope, slug, first, last, as_json, limits))
+
+
+def _options_of(scope: Scope) -> Callable[[Function], Function]:
+    """The options that only some phases have."""
+    return limit_options if Phase.RECONCILIATION in PHASES_OF[scope] else lambda command: command
+
+
+for _names in PHASES.values():
+    _add_command(_names.scope, _names.summary)
+_add_command("full", _FULL_SUMMARY)
 
 
 def _sync(settings: Settings, request: Request) -> None:
@@ -223,7 +191,7 @@ def _run(store: Store, request: Request, clinic: Clinic, window: DateRange) -> A
         request.scope,
         clinic,
         window,
-        config={"reconciliation": request.limits} if request.limits else None,
+        config={Phase.RECONCILIATION.names.asset: request.limits} if request.limits else None,
     )
     with transaction(store.engine) as connection:
         deleted = cases_deleted_by(connection, [audit.id for audit in run.audits])
@@ -246,11 +214,7 @@ def _why(result: AnyResult) -> str:
 
 def _phases(result: AnyResult) -> dict[Phase | None, PhaseResult]:
     if "inboundResult" in result:
-        return {
-            Phase.INBOUND: result["inboundResult"],
-            Phase.CASES: result["casesResult"],
-            Phase.RECONCILIATION: result["reconciliationResult"],
-        }
+        return {phase: result[names.result] for phase, names in PHASES.items()}
     return {None: result}
 
 

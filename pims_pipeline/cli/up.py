@@ -161,6 +161,7 @@ def _start_services(
     from pims_pipeline.orchestration.ui_server import (  # noqa: PLC0415 - costs seconds
         code_server_answers,
         code_server_command,
+        daemon_command,
         write_workspace,
     )
 
@@ -188,8 +189,7 @@ def _start_services(
     names = _names(settings)
     command = webserver_command(address.host, address.port, workspace, names)
     pages = start("dagster-webserver", told, command)
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(workspace)]
-    start("dagster-daemon", told, daemon)
+    start("dagster-daemon", told, daemon_command(workspace))
     pages.wait_for(f"{address.url}/server_info", services)
     if serving is not None:
         serving.wait_for(f"{api.url}/health", services)

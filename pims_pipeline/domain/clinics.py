@@ -44,10 +44,6 @@ class Clinic:
         """The clinic's time zone."""
         return ZoneInfo(self.timezone)
 
-    def partition_key(self, business_date: date) -> str:
-        """The key that names this clinic's day wherever a partition is named."""
-        return f"{self.slug}|{business_date.isoformat()}"
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class DateRange:

@@ -1,23 +1,33 @@
 """The phases of a sync, and what each is called where. A new phase is added here first.
 
 A phase has one name in audits, another as a Dagster asset, and another for the clients that ask
-for it. All of them are in ``PHASES``; every map from one to another is read from it. What a
-phase does is in ``inbound``, ``enrichment`` and ``reconciliation``.
+for it. All of them are in ``PHASES``; every map from one to another is read from it: jobs, tags,
+permissions, commands, options, schedules, constraints. What has to be written for a new phase
+(its asset, checks, route and results), ``pims_pipeline_tests/test_phases.py`` names until it is
+there. What a phase does is in ``inbound``, ``enrichment`` and ``reconciliation``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal
+
+# Type checkers and OpenAPI read these; a test compares them with the table.
+PhaseName = Literal["inbound", "cases", "reconciliation"]
+"""A phase by the name in its audits, where a document has the plain word."""
+
+SyncType = Literal[PhaseName, "full"]
+"""What a sync is called in the tag of its run and in the API's ``syncType``."""
 
 PhaseScope = Literal["inbound", "cases", "reconcile"]
 """One phase, as clients ask for it: in a command, a route, a permission."""
 
-Scope = Literal["inbound", "cases", "reconcile", "full"]
+Scope = Literal[PhaseScope, "full"]
 """What a client may ask to be synced: one phase, or all of them."""
 
-SCOPES: tuple[Scope, ...] = get_args(Scope)
+ResultName = Literal["inboundResult", "casesResult", "reconciliationResult"]
+"""A phase's part of a full sync's result."""
 
 
 class Phase(StrEnum):
@@ -35,23 +45,29 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseNames:
-    """What a phase is called outside its audits, and what it covers when no dates are given.
+    """What a phase is called outside its audits, what it covers, and when it runs.
 
     Attributes:
+        summary: What it does, in a sentence, as the help of its command says.
         scope: The word by which clients ask for it.
         asset: The Dagster asset that it makes.
         job: The Dagster job that does it alone.
         result: Its part of a full sync's result.
         looks_back: Whether it covers days before today.
         looks_ahead: Whether it covers days after today.
+        schedule: The cron expression of a clinic that was given no other.
+        schedule_help: What the cron expression decides, as the help of its option says.
     """
 
+    summary: str
     scope: PhaseScope
     asset: str
     job: str
-    result: Literal["inboundResult", "casesResult", "reconciliationResult"]
+    result: ResultName
     looks_back: bool
     looks_ahead: bool
+    schedule: str
+    schedule_help: str
 
     @property
     def permission(self) -> str:
@@ -62,31 +78,44 @@ class PhaseNames:
 PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
     {
         Phase.INBOUND: PhaseNames(
+            summary="Bring the diary into appointments and cases.",
             scope="inbound",
             asset="appointments",
             job="inbound_sync",
             result="inboundResult",
             looks_back=False,
             looks_ahead=True,
+            schedule="*/15 * * * *",
+            schedule_help="When the diary is synced.",
         ),
         Phase.CASES: PhaseNames(
+            summary="Put the medical records of past visits on their cases.",
             scope="cases",
             asset="consultations",
             job="case_sync",
             result="casesResult",
             looks_back=True,
             looks_ahead=False,
+            schedule="0 */2 * * *",
+            schedule_help="When medical records are fetched.",
         ),
         Phase.RECONCILIATION: PhaseNames(
+            summary=(
+                "Retire cases whose visit is gone from the diary; nothing is physically deleted."
+            ),
             scope="reconcile",
             asset="reconciliation",
             job="reconciliation_sync",
             result="reconciliationResult",
             looks_back=True,
             looks_ahead=True,
+            schedule="0 2 * * *",
+            schedule_help="When deleted visits are looked for.",
         ),
     }
 )
+
+SCOPES: tuple[Scope, ...] = (*(names.scope for names in PHASES.values()), "full")
 
 PHASES_OF: Mapping[Scope, tuple[Phase, ...]] = MappingProxyType(
     {**{names.scope: (phase,) for phase, names in PHASES.items()}, "full": tuple(PHASES)}
@@ -101,7 +130,7 @@ JOB_OF: Mapping[Scope, str] = MappingProxyType(
 TYPE_OF: Mapping[Scope, str] = MappingProxyType(
     {**{names.scope: phase.value for phase, names in PHASES.items()}, "full": "full"}
 )
-"""The word for it in the tag of a run and in the API's ``syncType``."""
+"""What a sync is called in the tag of its run and in the API's ``syncType``: a ``SyncType``."""
 
 PHASE_OF_ASSET: Mapping[str, Phase] = MappingProxyType(
     {names.asset: phase for phase, names in PHASES.items()}

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import ALERTS_SENSOR
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.orchestration.resources import Rules
@@ -76,6 +77,7 @@ def look(
 
 
 @dg.sensor(
+    name=ALERTS_SENSOR,
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(

@@ -31,6 +31,7 @@ from uuid import UUID
 import dagster as dg
 from pydantic import Field
 
+from pims_pipeline.dagster_names import PHASE_TAG, clinic_tags, clinics_tagged
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
@@ -62,7 +63,6 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases
 from pims_pipeline.sync.inbound import sync_appointments
 from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
-from pims_pipeline.sync.run_tags import PHASE_TAG, clinic_tags, clinics_tagged
 from pims_pipeline.sync.session import ProviderSession
 
 Number = TypeVar("Number", int, float)

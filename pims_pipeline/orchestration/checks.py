@@ -17,6 +17,7 @@ from uuid import UUID
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
@@ -143,7 +144,7 @@ def patients_match(judged: Judged) -> Iterator[Finding]:
 
 
 def _by_partition(clinic: Clinic, cases: Iterable[tuple[date, UUID]]) -> list[str]:
-    return [f"{clinic.partition_key(day)} {case_id}" for day, case_id in cases]
+    return [f"{partition_key(clinic.slug, day)} {case_id}" for day, case_id in cases]
 
 
 def vitals_plausible(judged: Judged) -> Iterator[Finding]:
@@ -381,7 +382,7 @@ def _result(
             "partitions_with_findings": dg.MetadataValue.int(
                 len(
                     {
-                        f"{judged.clinic.slug}|{day}"
+                        partition_key(judged.clinic.slug, day)
                         for judged, _ in findings
                         for day in judged.window
                     }

@@ -15,15 +15,14 @@ from typing import Any, TextIO
 
 from dagster import Field, StringSource
 
-# The class is public; the parts of its module that a subclass needs are not.
-from dagster._core.execution.compute_logs import redirect_to_file
-from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
-from dagster._core.storage.local_compute_log_manager import (
+from pims_pipeline.orchestration._dagster_private import (
     IO_TYPE_EXTENSION,
+    CapturedLogContext,
+    ComputeIOType,
+    ConfigurableClassData,
     LocalComputeLogManager,
+    redirect_to_file,
 )
-from dagster._serdes import ConfigurableClassData
-from dagster._utils import ensure_file, touch_file
 
 _INTERVAL_SECONDS = 0.2
 _FAREWELL_SECONDS = 5.0
@@ -55,13 +54,13 @@ class InProcessComputeLogManager(LocalComputeLogManager):
         with _kept_and_shown(sys.stdout, out), _kept_and_shown(sys.stderr, err):
             yield CapturedLogContext(log_key)
         # Its existence says that the output is whole.
-        touch_file(self.get_captured_local_path(log_key, "complete"))
+        _touch(self.get_captured_local_path(log_key, "complete"))
 
 
 @contextmanager
 def _kept_and_shown(stream: TextIO, path: str) -> Iterator[None]:
     """Within, what is written to ``stream`` goes to a file, and on to where it went before."""
-    ensure_file(path)
+    _touch(path)
     try:
         shown = os.dup(stream.fileno())
     except (OSError, ValueError):
@@ -80,6 +79,13 @@ def _kept_and_shown(stream: TextIO, path: str) -> Iterator[None]:
         done.set()
         # A pipe that nobody reads takes nothing more. The file has it all.
         thread.join(_FAREWELL_SECONDS)
+
+
+def _touch(path: str) -> None:
+    """Make the file and its directory, where they do not exist."""
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
 
 
 def _show(path: str, shown: int, done: threading.Event) -> None:

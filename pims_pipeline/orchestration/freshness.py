@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import fresh_check
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
@@ -26,7 +27,7 @@ from pims_pipeline.store.schedules import active_schedules
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 
 FRESH_CHECKS: Mapping[Phase, dg.AssetCheckKey] = {
-    phase: dg.AssetCheckKey(dg.AssetKey(names.asset), f"{names.asset}_fresh")
+    phase: dg.AssetCheckKey(dg.AssetKey(names.asset), fresh_check(phase))
     for phase, names in PHASES.items()
 }
 

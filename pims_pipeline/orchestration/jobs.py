@@ -8,12 +8,10 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-# What define_asset_job gives has no public name.
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
-from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, SCOPES, TYPE_OF, Scope
+from pims_pipeline.dagster_names import MAX_RETRIES_TAG, MAX_RUNTIME_TAG, PHASE_TAG
+from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Scope
+from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
 from pims_pipeline.orchestration.freshness import FRESH_CHECKS
-from pims_pipeline.sync.run_tags import PHASE_TAG
 
 EXECUTOR = dg.in_process_executor.configured(
     {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"
@@ -22,15 +20,14 @@ EXECUTOR = dg.in_process_executor.configured(
 exist: see ``assets`` for why. A process per step would cost seconds each."""
 
 _DESCRIPTIONS: Mapping[Scope, str] = {
-    "inbound": "The diary into appointments and cases, over any clinics and dates.",
-    "cases": (
-        "Medical records onto cases, over any clinics and dates. The diary must have been landed."
-    ),
-    "reconcile": (
-        "Cases without a visit, retired, or a hold approved (`approve_hold`, see the runbook)."
-    ),
-    "full": "All three phases over the same clinics and dates, one listing for all.",
+    **{names.scope: names.summary for names in PHASES.values()},
+    "full": "All phases over the same clinics and dates, one listing for all.",
 }
+_NOTES: Mapping[Scope, str] = {
+    "cases": " The diary must have been landed.",
+    "reconcile": " Or approves a hold (`approve_hold`, see the runbook).",
+}
+"""What else is to be known before a job is launched."""
 
 JOBS: Mapping[str, Scope] = {JOB_OF[scope]: scope for scope in SCOPES}
 """What each job syncs, by the job's name."""
@@ -38,12 +35,9 @@ JOBS: Mapping[str, Scope] = {JOB_OF[scope]: scope for scope in SCOPES}
 NO_RETRIES = {
     # A failed run is a matter for the next scheduled one, or for a person; adapters have
     # tried again what is worth it, and a second login with a refused password locks accounts.
-    "dagster/max_retries": "0",
+    MAX_RETRIES_TAG: "0",
 }
 
-
-MAX_RUNTIME_TAG = "dagster/max_runtime"
-"""Seconds after which Dagster's daemon ends a run."""
 
 MAX_RUNTIME_GRACE = 600
 """Seconds more than a run's own limit, at which it ends by itself and in order."""
@@ -62,7 +56,7 @@ def build_jobs(run_timeout: float) -> list[UnresolvedAssetJobDefinition]:
             name,
             selection=dg.AssetSelection.assets(*(each.names.asset for each in PHASES_OF[scope]))
             - checks_apart,
-            description=_DESCRIPTIONS[scope],
+            description=_DESCRIPTIONS[scope] + _NOTES.get(scope, ""),
             executor_def=EXECUTOR,
             tags={**NO_RETRIES, PHASE_TAG: TYPE_OF[scope], MAX_RUNTIME_TAG: max_runtime},
         )

@@ -13,37 +13,31 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
+from sqlalchemy import Engine
 
-# Dagster's command line does the same in ``dagster job execute``; there is no public way to
-# execute a run under an origin that the UI knows.
-from dagster._core.definitions.job_base import RepoBackedJob
-from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-from dagster._core.execution.api import execute_run
-from dagster._core.remote_origin import (
+from pims_pipeline.dagster_names import (
+    DEFINITIONS_ATTRIBUTE,
+    DEFINITIONS_MODULE,
+    LOCATION,
+    REPOSITORY,
+    clinic_tags,
+    range_tags,
+)
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.orchestration._dagster_private import (
+    LoadableTargetOrigin,
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
+    RepoBackedJob,
+    execute_run,
 )
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from sqlalchemy import Engine
-
-from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.orchestration.jobs import JOBS
-from pims_pipeline.orchestration.partitions import (
-    boxes,
-    range_tags,
-    register_clinics,
-)
+from pims_pipeline.orchestration.partitions import boxes, register_clinics
+from pims_pipeline.orchestration.run_events import is_interrupt
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.run_tags import clinic_tags
 from pims_pipeline.sync.windows import check_window
-
-CODE_LOCATION = "pims_pipeline"
-"""The location's name, as ``workspace.yaml`` gives it."""
-
-DEFINITIONS_MODULE = "pims_pipeline.definitions"
-DEFINITIONS_ATTRIBUTE = "defs"
 
 
 class NotOneBox(ValueError):
@@ -127,16 +121,9 @@ def run_in_process(
     return JobOutcome(
         run_id=run.run_id,
         success=result.success,
-        interrupted=any(_tells_of_interrupt(event) for event in result.all_events),
+        interrupted=any(is_interrupt(event) for event in result.all_events),
         audits=audits,
     )
-
-
-def _tells_of_interrupt(event: dg.DagsterEvent) -> bool:
-    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
-        return False
-    error = event.job_failure_data.error
-    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def job_origin(job_name: str) -> RemoteJobOrigin:
@@ -147,6 +134,6 @@ def job_origin(job_name: str) -> RemoteJobOrigin:
             module_name=DEFINITIONS_MODULE,
             attribute=DEFINITIONS_ATTRIBUTE,
         ),
-        location_name=CODE_LOCATION,
+        location_name=LOCATION,
     )
-    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME).get_job_origin(job_name)
+    return RemoteRepositoryOrigin(location, REPOSITORY).get_job_origin(job_name)

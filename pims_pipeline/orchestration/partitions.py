@@ -1,7 +1,7 @@
 """Clinics × business dates: the partitions of every asset, and what a selection of them means.
 
-Keys read ``clinic|date``. Nothing here enumerates all of them: with hundreds of clinics
-that takes seconds; a selection is always small beside the whole.
+Keys are built and read in ``dagster_names``. Nothing here enumerates all of them: with hundreds
+of clinics that takes seconds; a selection is always small beside the whole.
 """
 
 from collections import defaultdict
@@ -11,13 +11,20 @@ from datetime import date
 import dagster as dg
 from dagster import DagsterInstance
 
-from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, DateRange
+from pims_pipeline.dagster_names import (
+    CLINIC_DIMENSION,
+    CLINIC_PARTITIONS,
+    DATE_DIMENSION,
+    PARTITION_TAG,
+    RANGE_END_TAG,
+    RANGE_START_TAG,
+    clinic_of_key,
+    parse_partition_key,
+)
+from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic
 
-CLINICS = dg.DynamicPartitionsDefinition(name="clinics")
+CLINICS = dg.DynamicPartitionsDefinition(name=CLINIC_PARTITIONS)
 """The active clinics' slugs; ``sensors.clinic_partitions`` keeps them so."""
-
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 # Dagster's day ends in UTC, and the last partition is the last day that has ended: one day
 # more makes today exist, another one the today of clinics east of Greenwich.
@@ -27,21 +34,21 @@ _END_OFFSET = DAYS_AHEAD + 2
 def clinic_days(start: date) -> dg.MultiPartitionsDefinition:
     """Every clinic's every business date from ``start`` to ``DAYS_AHEAD`` days from today."""
     days = dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=_END_OFFSET)
-    return dg.MultiPartitionsDefinition({"clinic": CLINICS, "date": days})
+    return dg.MultiPartitionsDefinition({CLINIC_DIMENSION: CLINICS, DATE_DIMENSION: days})
 
 
 def selected_days(keys: Iterable[str]) -> dict[str, list[date]]:
     """The selected business dates of each clinic, by slug, in order."""
     days: defaultdict[str, set[date]] = defaultdict(set)
     for key in keys:
-        slug, _, day = key.rpartition("|")
-        days[slug].add(date.fromisoformat(day))
+        slug, day = parse_partition_key(key)
+        days[slug].add(day)
     return {slug: sorted(days[slug]) for slug in sorted(days)}
 
 
 def registered_clinics(instance: DagsterInstance) -> list[str]:
     """The slugs that have partitions, in the order of their registration."""
-    return list(instance.get_dynamic_partitions(_name()))
+    return list(instance.get_dynamic_partitions(CLINIC_PARTITIONS))
 
 
 def in_order_of_registration(clinics: Iterable[Clinic]) -> list[str]:
@@ -57,7 +64,7 @@ def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[st
     known = set(registered_clinics(instance))
     new = [slug for slug in dict.fromkeys(slugs) if slug not in known]
     if new:
-        instance.add_dynamic_partitions(_name(), new)
+        instance.add_dynamic_partitions(CLINIC_PARTITIONS, new)
     return new
 
 
@@ -89,12 +96,6 @@ def boxes(instance: DagsterInstance, slugs: Iterable[str]) -> list[tuple[str, st
     return [(row[0], row[-1]) for row in neighbours(registered_clinics(instance), slugs)]
 
 
-def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:
-    """The run tags that select the clinics of a box on the window's business dates."""
-    first, last = box
-    return {RANGE_START_TAG: f"{first}|{window.start}", RANGE_END_TAG: f"{last}|{window.end}"}
-
-
 def clinics_between(order: Sequence[str], tags: Mapping[str, str]) -> set[str]:
     """The clinics that a run with these tags works on.
 
@@ -102,17 +103,10 @@ def clinics_between(order: Sequence[str], tags: Mapping[str, str]) -> set[str]:
         order: Every clinic, in the order of registration.
         tags: The run's; those of a partition key or of a range of keys.
     """
-    if key := tags.get("dagster/partition"):
-        return {key.rpartition("|")[0]}
-    ends = [tags[tag].rpartition("|")[0] for tag in (RANGE_START_TAG, RANGE_END_TAG) if tag in tags]
+    if key := tags.get(PARTITION_TAG):
+        return {clinic_of_key(key)}
+    ends = [clinic_of_key(tags[tag]) for tag in (RANGE_START_TAG, RANGE_END_TAG) if tag in tags]
     if not ends or any(slug not in order for slug in ends):
         return set(ends)
     places = sorted(order.index(slug) for slug in ends)
     return set(order[places[0] : places[-1] + 1])
-
-
-def _name() -> str:
-    name = CLINICS.name
-    if name is None:
-        raise TypeError("the clinics' partitions have no name")
-    return name

@@ -11,6 +11,7 @@ from datetime import date
 
 import dagster as dg
 
+from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
@@ -66,7 +67,7 @@ class PhaseReport:
         for clinic in self.clinics:
             for outcome in clinic.outcomes:
                 for day in outcome.window:
-                    yield f"{clinic.slug}|{day}", _metadata(outcome, day)
+                    yield partition_key(clinic.slug, day), _metadata(outcome, day)
 
     def failure(self) -> dg.Failure | None:
         """The failure that names the clinics that failed; None when all is well."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import sync_id_of
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
@@ -25,7 +26,6 @@ from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
-from pims_pipeline.sync.run_tags import sync_id_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

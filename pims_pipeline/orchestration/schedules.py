@@ -9,9 +9,7 @@ from datetime import UTC, date, timedelta
 
 import dagster as dg
 
-# What define_asset_job gives has no public name.
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
+from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
 from pims_pipeline.orchestration.daily_report import DAILY_REPORT
 from pims_pipeline.orchestration.jobs import EXECUTOR, NO_RETRIES
 from pims_pipeline.orchestration.maintenance import MAINTENANCE

@@ -20,6 +20,20 @@ import dagster as dg
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import (
+    ACTIVE_STATUSES,
+    ASSET_JOB,
+    DECIDED_TAG,
+    ORIGIN_TAG,
+    PHASE_TAG,
+    PRIORITY_TAG,
+    SCHEDULE_ORIGIN,
+    TICK_TAG,
+    WAITING_STATUSES,
+    clinic_tags,
+    clinics_tagged,
+    range_tags,
+)
 from pims_pipeline.domain.clinics import DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, PHASES, PHASES_OF, Phase
@@ -28,41 +42,21 @@ from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import (
     clinics_between,
     neighbours,
-    range_tags,
     registered_clinics,
 )
 from pims_pipeline.store.audits import interrupt_runs, signs_of_life
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.retries import in_transaction
-from pims_pipeline.sync.run_tags import ORIGIN_TAG, PHASE_TAG, clinic_tags, clinics_tagged
 from pims_pipeline.sync.timetable import DueTick
 from pims_pipeline.sync.windows import default_window
 
-SCHEDULE = "schedule"
-"""The value of ``ORIGIN_TAG`` on runs that start by themselves."""
-
-TICK_TAG = "pims/tick"
-"""When the newest tick that a scheduled run stands for was due."""
-
-DECIDED_TAG = "pims/decided"
-"""When it was decided that a scheduled run is due."""
-
-PRIORITY_TAG = "dagster/priority"
 PRIORITY = "-1"
 """Behind everything that somebody asked for, which has 0."""
 
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+UNFINISHED = [dg.DagsterRunStatus[name] for name in (*WAITING_STATUSES, *ACTIVE_STATUSES)]
 
 log = get_logger(__name__)
 
-# What Dagster calls the job of assets that somebody selected.
-_ANY_ASSETS = "__ASSET_JOB"
 _PAGE = 50
 
 QUIET = timedelta(minutes=5)
@@ -113,7 +107,7 @@ def phases_of(run: dg.DagsterRun) -> set[Phase]:
         return {phase for asset, phase in PHASE_OF_ASSET.items() if asset in names}
     if run.job_name in JOBS:
         return set(PHASES_OF[JOBS[run.job_name]])
-    return set(PHASES) if run.job_name == _ANY_ASSETS else set()
+    return set(PHASES) if run.job_name == ASSET_JOB else set()
 
 
 def places_of(run: dg.DagsterRun, order: Sequence[str]) -> set[Place]:
@@ -154,7 +148,7 @@ def _scheduled_runs(
     cursor: str | None = None
     while True:
         page = instance.get_runs(
-            filters=dg.RunsFilter(tags={ORIGIN_TAG: SCHEDULE}), cursor=cursor, limit=_PAGE
+            filters=dg.RunsFilter(tags={ORIGIN_TAG: SCHEDULE_ORIGIN}), cursor=cursor, limit=_PAGE
         )
         later = [
             (decided, run)
@@ -280,7 +274,7 @@ def _request(due: Sequence[DueTick], window: DateRange, now: datetime) -> dg.Run
         run_key=f"{phase} {newest} {window} {_digest(due)}",
         tags={
             **range_tags((slugs[0], slugs[-1]), window),
-            ORIGIN_TAG: SCHEDULE,
+            ORIGIN_TAG: SCHEDULE_ORIGIN,
             PHASE_TAG: phase.value,
             TICK_TAG: newest,
             DECIDED_TAG: now.isoformat(),

@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 import dagster as dg
 from dagster import DagsterInstance
-
-# What define_asset_job gives has no public name.
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-
-# Nor has a backfill's status.
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from sqlalchemy import Engine
 
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.orchestration._dagster_private import (
+    UnresolvedAssetJobDefinition,
+    has_backfill_to_launch,
+)
 from pims_pipeline.orchestration.partitions import (
     CLINICS,
     clinics_between,
@@ -54,12 +52,6 @@ DECIDING_SECONDS = 30
 
 log = get_logger(__name__)
 
-UNFINISHED_BACKFILLS = [
-    BulkActionStatus.REQUESTED,
-    BulkActionStatus.CANCELING,
-    BulkActionStatus.FAILING,
-]
-
 
 class PartitionChanges(NamedTuple):
     """Slugs whose partitions are to be made, and to be removed."""
@@ -86,7 +78,7 @@ def partition_changes(
 
 def busy_clinics(instance: DagsterInstance, known: Sequence[str]) -> set[str]:
     """The clinics that an unfinished run works on; all, while a backfill has runs to come."""
-    if instance.get_backfills(filters=BulkActionsFilter(statuses=UNFINISHED_BACKFILLS), limit=1):
+    if has_backfill_to_launch(instance):
         return set(known)
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))
     return {slug for run in runs for slug in clinics_between(known, run.tags)}

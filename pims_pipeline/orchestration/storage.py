@@ -7,9 +7,9 @@ run. ``dagster.yaml`` names the class below instead, for every process of the in
 from collections.abc import Mapping
 from typing import Any
 
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 
+from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
 from pims_pipeline.store.dagster_connections import keeping_engine
 
 
@@ -20,9 +20,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
     ) -> None:
         super().__init__(postgres_url, inst_data=inst_data)
-        engine = keeping_engine(postgres_url)
-        for part in (self._run_storage, self._event_log_storage, self._schedule_storage):
-            part._engine = engine  # noqa: SLF001 - there is no public way to give it one
+        use_engine(self, keeping_engine(postgres_url))
 
     @classmethod
     def from_config_value(

@@ -12,15 +12,11 @@ from typing import TYPE_CHECKING
 
 from dagster import DagsterInstance
 
-# Dagster's own webserver and command line do the same; there is no public way to serve its
-# application, nor to ask a code server whether it answers.
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-
-from pims_pipeline.orchestration.launching import (
-    CODE_LOCATION,
-    DEFINITIONS_ATTRIBUTE,
-    DEFINITIONS_MODULE,
+from pims_pipeline.dagster_names import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODULE, LOCATION
+from pims_pipeline.orchestration._dagster_private import (
+    DAEMON_MODULE,
+    ping_code_server,
+    ui_application,
 )
 
 if TYPE_CHECKING:
@@ -46,19 +42,14 @@ def serve_ui(
         guarded: Puts the guard around an application.
     """
     import uvicorn  # noqa: PLC0415 - other processes need the rest of this module alone
-    from dagster_webserver.app import (  # noqa: PLC0415 - as above
-        create_app_from_workspace_process_context,
-    )
 
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(
             _STATEMENT_TIMEOUT_MS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW
         )
-        with WorkspaceProcessContext(
-            instance, workspace_load_target=WorkspaceFileTarget(paths=[str(workspace)])
-        ) as context:
+        with ui_application(instance, workspace) as application:
             uvicorn.run(
-                guarded(create_app_from_workspace_process_context(context)),
+                guarded(application),
                 host=host,
                 port=port,
                 log_level="warning",
@@ -80,21 +71,26 @@ def code_server_command(socket: Path) -> list[str]:
         *("--socket", str(socket)),
         *("--module-name", DEFINITIONS_MODULE),
         *("--attribute", DEFINITIONS_ATTRIBUTE),
-        *("--location-name", CODE_LOCATION),
+        *("--location-name", LOCATION),
         "--use-python-environment-entry-point",
     ]
 
 
+def daemon_command(workspace: Path) -> list[str]:
+    """The program that runs sensors, schedules and the queue of runs.
+
+    Args:
+        workspace: The file that names the code location; see ``write_workspace``.
+    """
+    return [sys.executable, "-m", DAEMON_MODULE, "run", "-w", str(workspace)]
+
+
 def code_server_answers(socket: Path) -> bool:
     """Whether the code server has come up."""
-    from dagster._grpc.client import (  # noqa: PLC0415 - costs time, see serve_ui
-        DagsterGrpcClient,
-    )
-
     if not socket.exists():
         return False
     try:
-        DagsterGrpcClient(socket=str(socket)).ping("")
+        ping_code_server(socket)
     except Exception:  # noqa: BLE001 - whatever it is, the server does not answer yet
         return False
     return True
@@ -104,9 +100,6 @@ def write_workspace(directory: Path, socket: Path) -> Path:
     """Write the file that names the code server to the webserver and the daemon."""
     file = directory / "workspace.yaml"
     file.write_text(
-        "load_from:\n"
-        "  - grpc_server:\n"
-        f'      socket: "{socket}"\n'
-        f"      location_name: {CODE_LOCATION}\n"
+        f'load_from:\n  - grpc_server:\n      socket: "{socket}"\n      location_name: {LOCATION}\n'
     )
     return file

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from pims_pipeline.dagster_names import KEY_SEPARATOR
 from pims_pipeline.domain.appointments import Patient
 from pims_pipeline.domain.case_writes import PLACES
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -151,13 +152,13 @@ def _changed_by(
     rows = connection.execute(
         text(
             """
-            SELECT DISTINCT split_part(e.partition_key, '|', 2)::date AS day, e.case_id
+            SELECT DISTINCT split_part(e.partition_key, :separator, 2)::date AS day, e.case_id
             FROM case_events AS e
             WHERE e.audit_id = :audit_id AND jsonb_exists_any(e.changes, :names)
             ORDER BY 1, 2
             """
         ),
-        {"audit_id": audit_id, "names": list(names)},
+        {"audit_id": audit_id, "names": list(names), "separator": KEY_SEPARATOR},
     )
     return [(row.day, row.case_id) for row in rows]
 

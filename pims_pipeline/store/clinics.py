@@ -17,15 +17,11 @@ from pims_pipeline.domain.clinics import (
     zone_named,
 )
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
 
 DEFAULT_SCHEDULES: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.INBOUND: "*/15 * * * *",
-        Phase.CASES: "0 */2 * * *",
-        Phase.RECONCILIATION: "0 2 * * *",
-    }
+    {phase: names.schedule for phase, names in PHASES.items()}
 )
 
 OFF = "off"

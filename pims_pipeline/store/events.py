@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.canonical import canonical_json
 from pims_pipeline.domain.cases import CaseEvent
 from pims_pipeline.domain.clinics import Clinic
@@ -33,7 +34,10 @@ def record_events(
         """,
         {
             "case_id": ("uuid", attrgetter("case_id")),
-            "partition_key": ("text", lambda event: clinic.partition_key(event.business_date)),
+            "partition_key": (
+                "text",
+                lambda event: partition_key(clinic.slug, event.business_date),
+            ),
             "kind": ("text", attrgetter("kind")),
             "changes": ("text", lambda event: canonical_json(event.changes)),
             "source_digest": ("text", attrgetter("source_digest")),

@@ -7,6 +7,7 @@ after each noun. Triggers stand in the migrations too, since metadata cannot hol
 Moments are ``timestamptz``; business dates are ``date``, in the clinic's own zone.
 """
 
+import json
 from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
@@ -37,14 +38,12 @@ from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import SLUG_PATTERN
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.phases import SCOPES, Phase
+from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
 
 CredentialStatus = Literal["unverified", "valid", "invalid", "needs_human"]
 HoldStatus = Literal["open", "approved", "rejected", "superseded"]
 RequestStatus = Literal["launching", "launched"]
-DEFAULT_SCHEDULES = (
-    '{"inbound": "*/15 * * * *", "cases": "0 */2 * * *", "reconciliation": "0 2 * * *"}'
-)
+DEFAULT_SCHEDULES = json.dumps({phase.value: names.schedule for phase, names in PHASES.items()})
 
 _HOT = {"fillfactor": 80}
 """Room on each page for the next version of a row, so that an update touches no index."""

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import quote
 
+from pims_pipeline.dagster_names import EACH_CLINIC_TAG, fresh_check
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.observability.alerts import Entry, Message, News
 from pims_pipeline.store.alerts import Alert
-from pims_pipeline.sync.run_tags import EACH_CLINIC_TAG
 
 CHECKS: Mapping[AlertKind, Mapping[Phase, str]] = MappingProxyType(
     {
-        AlertKind.OVERDUE: {phase: f"{names.asset}_fresh" for phase, names in PHASES.items()},
+        AlertKind.OVERDUE: {phase: fresh_check(phase) for phase in PHASES},
         AlertKind.HOLD: {Phase.RECONCILIATION: "deletion_guard"},
         AlertKind.DEAD_LETTER: {
             Phase.INBOUND: "snapshot_complete",

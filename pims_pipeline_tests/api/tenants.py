@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, insert, update
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.dagster_names import CLINIC_TAG, SYNC_ID_TAG, sync_id_of
 from pims_pipeline.domain import api_keys
 from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key
 from pims_pipeline.domain.cases import EventKind
@@ -36,7 +37,6 @@ from pims_pipeline.store.requests import (
 )
 from pims_pipeline.store.tables import clinic_api_keys, clinics, metadata
 from pims_pipeline.store.tenancy import let_api_log_in
-from pims_pipeline.sync.run_tags import CLINIC_TAG, SYNC_ID_TAG, sync_id_of
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.world import PHASES_OF_JOB, World
 from pims_pipeline_tests.conftest import database_copied_from

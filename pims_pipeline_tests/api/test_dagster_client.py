@@ -8,10 +8,6 @@ import pytest
 
 from pims_pipeline.api import dagster as module
 from pims_pipeline.api.dagster import (
-    CLINICS,
-    LOCATION,
-    RANGE_END_TAG,
-    RANGE_START_TAG,
     DagsterClient,
     DagsterRefused,
     DagsterUnreachable,
@@ -20,11 +16,8 @@ from pims_pipeline.api.dagster import (
 )
 from pims_pipeline.api.dagster_state import DagsterState
 from pims_pipeline.api.runs import SILENCE_SECONDS, RunWatch
+from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.phases import JOB_OF
-from pims_pipeline.orchestration import launching, partitions
-from pims_pipeline.orchestration.jobs import JOBS
-from pims_pipeline.sync.run_tags import SYNC_ID_TAG
 from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
@@ -82,16 +75,6 @@ def test_a_launch_is_of_the_job_over_the_clinic_s_partitions(
         "dagster/asset_partition_range_start": "maple-street|2026-03-09",
         "dagster/asset_partition_range_end": "maple-street|2026-03-16",
     }
-
-
-def test_its_names_are_those_of_the_orchestration() -> None:
-    assert launching.CODE_LOCATION == LOCATION
-    assert partitions.CLINICS.name == CLINICS
-    assert (partitions.RANGE_START_TAG, partitions.RANGE_END_TAG) == (
-        RANGE_START_TAG,
-        RANGE_END_TAG,
-    )
-    assert set(JOB_OF.values()) <= JOBS.keys()
 
 
 @pytest.mark.parametrize("mood", [Mood.BREAKS_AFTER, Mood.HANGS_UP])

@@ -12,8 +12,8 @@ from pims_pipeline.api import launching
 from pims_pipeline.api.errors import BEING_STARTED, KEY_REUSED
 from pims_pipeline.api.launching import LOOK_FOR_RUN
 from pims_pipeline.api.standing import LAUNCH_PATIENCE
+from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.store.requests import KEY_LASTS
-from pims_pipeline.sync.run_tags import SYNC_ID_TAG
 from pims_pipeline_tests.api.conftest import Clock
 from pims_pipeline_tests.api.fake_dagster import Mood
 from pims_pipeline_tests.api.world import World

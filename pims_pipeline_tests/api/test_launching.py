@@ -12,7 +12,7 @@ from sqlalchemy import QueuePool
 from pims_pipeline.api import dagster as module
 from pims_pipeline.api.launching import LOOK_FOR_RUN
 from pims_pipeline.api.standing import LAUNCH_PATIENCE
-from pims_pipeline.sync.run_tags import SYNC_ID_TAG
+from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline_tests.api.conftest import Clock
 from pims_pipeline_tests.api.fake_dagster import SECRET, Mood
 from pims_pipeline_tests.api.world import World

@@ -16,10 +16,10 @@ from sqlalchemy import text
 from starlette.routing import BaseRoute, Route
 from starlette.testclient import TestClient
 
+from pims_pipeline.dagster_names import CLINIC_TAG, sync_id_of
 from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.tables import metadata
-from pims_pipeline.sync.run_tags import CLINIC_TAG, sync_id_of
 from pims_pipeline_tests.api.every_answer import Answer, Listener, faults
 from pims_pipeline_tests.api.tenants import (
     ACTIVE,

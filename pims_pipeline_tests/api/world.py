@@ -11,12 +11,12 @@ from sqlalchemy import Engine, Row, text
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.context import ApiContext
+from pims_pipeline.dagster_names import sync_id_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.run_tags import sync_id_of
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 
 PHASES_OF_JOB = {job: PHASES_OF[scope] for scope, job in JOB_OF.items()}

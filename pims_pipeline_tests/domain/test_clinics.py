@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from itertools import pairwise
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -254,10 +253,8 @@ def test_only_dates_can_lie_in_a_range() -> None:
     assert "2026-03-05" not in DateRange(date(2026, 3, 5), date(2026, 3, 5))
 
 
-@given(clinics(), days)
-def test_a_partition_key_tells_clinic_and_date_apart(clinic: Clinic, day: date) -> None:
-    slug, _, date_part = clinic.partition_key(day).partition("|")
-    assert (slug, date.fromisoformat(date_part)) == (clinic.slug, day)
+@given(clinics())
+def test_a_clinic_has_the_zone_and_the_slug_that_were_checked(clinic: Clinic) -> None:
     assert clinic.zone.key == clinic.timezone
     assert checked_slug(clinic.slug) == clinic.slug
 
@@ -295,8 +292,3 @@ def test_a_known_zone_is_found() -> None:
 
 def test_a_range_prints_both_its_dates() -> None:
     assert str(DateRange(date(2026, 3, 5), date(2026, 3, 11))) == "2026-03-05..2026-03-11"
-
-
-def test_a_clinic_is_told_apart_by_its_identity() -> None:
-    one = Clinic(UUID(int=1), "oak", "Oak", "UTC", "fake", "https://pims.example.test", True)  # noqa: FBT003 - the last field
-    assert one.partition_key(date(2026, 3, 5)) == "oak|2026-03-05"

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
+from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, DateRange
 from pims_pipeline.orchestration.partitions import (
     boxes,
@@ -14,7 +15,6 @@ from pims_pipeline.orchestration.partitions import (
     clinics_between,
     in_order_of_registration,
     neighbours,
-    range_tags,
     register_clinics,
     registered_clinics,
     selected_days,

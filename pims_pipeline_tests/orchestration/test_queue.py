@@ -9,8 +9,9 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
     QueuedRunCoordinatorDaemon,
 )
 
+from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.orchestration.launching import job_origin
-from pims_pipeline.orchestration.partitions import range_tags, register_clinics
+from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
 
 SCHEDULED = {"pims/origin": "schedule", "dagster/priority": "-1"}

@@ -14,14 +14,12 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import RANGE_END_TAG, RANGE_START_TAG, clinics_tagged, range_tags
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.launching import JobOutcome, job_origin, run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import (
-    RANGE_END_TAG,
-    RANGE_START_TAG,
-    range_tags,
     register_clinics,
     registered_clinics,
 )
@@ -39,7 +37,6 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import skipped_ticks
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import evaluate
-from pims_pipeline.sync.run_tags import clinics_tagged
 from pims_pipeline_tests.orchestration.conftest import SLUGS, START, TODAY, House, days
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 

@@ -3,9 +3,9 @@
 import dagster as dg
 import pytest
 
+from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.orchestration.launching import job_origin
 from pims_pipeline.orchestration.partitions import (
-    range_tags,
     register_clinics,
     registered_clinics,
 )

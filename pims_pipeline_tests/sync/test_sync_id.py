@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from pims_pipeline.dagster_names import SYNC_ID_TAG, sync_id_of
 from pims_pipeline.sync.context import SyncIdOnce
-from pims_pipeline.sync.run_tags import SYNC_ID_TAG, sync_id_of
 from pims_pipeline_tests.sync.conftest import Bench
 
 SYNC_ID = uuid4()

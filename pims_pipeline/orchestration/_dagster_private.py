@@ -1,0 +1,139 @@
+"""The only module that names what Dagster keeps private: what each name is for, what replaces it.
+
+When Dagster is upgraded, look here first. ADR 8 (docs/decisions/0008-libraries.md) lists the
+same modules, and ``pims_pipeline_tests/test_repository.py`` fails when another module imports
+one. Add a name here only when no public API does, and say both things about it.
+
+Imported at the top is what ``import dagster`` has loaded already, or what every Dagster process
+needs. The rest costs up to a second, and is imported in functions.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster import DagsterInstance
+
+# For: executing a run of definitions at hand, with the job's own executor.
+# Replaced by: a public `execute_job` that takes a `JobDefinition` and a run with an origin.
+from dagster._core.definitions.job_base import RepoBackedJob
+
+# For: the type of what `define_asset_job` returns.
+# Replaced by: that type, when `dagster` exports it.
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+# For: as `RepoBackedJob`. Replaced by: the same.
+from dagster._core.execution.api import execute_run
+
+# For: sending what a stream is given to a file.
+# Replaced by: a public base class of compute log managers.
+from dagster._core.execution.compute_logs import redirect_to_file
+
+# For: the origin of a run, by which the Dagster UI and the daemon find its code again.
+# Replaced by: a public way to create a run for a job of a named code location.
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+
+# For: the compute log manager that `dagster.yaml` names. Replaced by: as `redirect_to_file`.
+from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+from dagster._core.storage.local_compute_log_manager import (
+    IO_TYPE_EXTENSION,
+    LocalComputeLogManager,
+)
+
+# For: as `RemoteJobOrigin`. Replaced by: the same.
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+# For: the type of an argument of the classes that `dagster.yaml` names.
+# Replaced by: that type, when `dagster` exports it.
+from dagster._serdes import ConfigurableClassData
+
+if TYPE_CHECKING:
+    from dagster_postgres import DagsterPostgresStorage
+    from sqlalchemy import Engine
+    from starlette.types import ASGIApp
+
+__all__ = [
+    "DAEMON_MODULE",
+    "IO_TYPE_EXTENSION",
+    "CapturedLogContext",
+    "ComputeIOType",
+    "ConfigurableClassData",
+    "LoadableTargetOrigin",
+    "LocalComputeLogManager",
+    "ManagedGrpcPythonEnvCodeLocationOrigin",
+    "RemoteJobOrigin",
+    "RemoteRepositoryOrigin",
+    "RepoBackedJob",
+    "UnresolvedAssetJobDefinition",
+    "execute_run",
+    "has_backfill_to_launch",
+    "ping_code_server",
+    "redirect_to_file",
+    "ui_application",
+    "use_engine",
+]
+
+# For: starting the daemon with this process's interpreter, wherever its scripts are.
+# Replaced by: `python -m dagster daemon`, when there is such a command.
+DAEMON_MODULE = "dagster._daemon"
+
+
+def has_backfill_to_launch(instance: DagsterInstance) -> bool:
+    """Whether a backfill may launch more runs."""
+    # For: the filter and the states of backfills.
+    # Replaced by: a public filter for `DagsterInstance.get_backfills`.
+    from dagster._core.execution.backfill import (  # noqa: PLC0415 - costs 80 ms
+        BulkActionsFilter,
+        BulkActionStatus,
+    )
+
+    unfinished = [
+        BulkActionStatus.REQUESTED,
+        BulkActionStatus.CANCELING,
+        BulkActionStatus.FAILING,
+    ]
+    return bool(instance.get_backfills(filters=BulkActionsFilter(statuses=unfinished), limit=1))
+
+
+@contextmanager
+def ui_application(instance: DagsterInstance, workspace: Path) -> Iterator["ASGIApp"]:
+    """The Dagster UI's ASGI application, over the code locations that a file names."""
+    # For: serving the UI inside our guard, without a port of its own.
+    # Replaced by: a public function of `dagster_webserver` that returns its application.
+    from dagster._core.workspace.context import (  # noqa: PLC0415 - costs a second
+        WorkspaceProcessContext,
+    )
+    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: PLC0415 - as above
+    from dagster_webserver.app import (  # noqa: PLC0415 - as above
+        create_app_from_workspace_process_context,
+    )
+
+    target = WorkspaceFileTarget(paths=[str(workspace)])
+    with WorkspaceProcessContext(instance, workspace_load_target=target) as context:
+        yield create_app_from_workspace_process_context(context)
+
+
+def ping_code_server(socket: Path) -> None:
+    """Ask the code server at a Unix socket whether it is there.
+
+    Raises:
+        Exception: If it does not respond.
+    """
+    # For: waiting until the code server is up, before its clients start.
+    # Replaced by: `dagster api grpc-health-check`, if it did not cost a process each time.
+    from dagster._grpc.client import DagsterGrpcClient  # noqa: PLC0415 - costs time
+
+    DagsterGrpcClient(socket=str(socket)).ping("")
+
+
+def use_engine(storage: "DagsterPostgresStorage", engine: "Engine") -> None:
+    """Make the storage's three parts work over this engine."""
+    # For: connections that a process keeps.
+    # Replaced by: a storage of `dagster_postgres` that takes an engine, or pools its own.
+    for part in (storage._run_storage, storage._event_log_storage, storage._schedule_storage):  # noqa: SLF001 - as above
+        part._engine = engine  # noqa: SLF001 - as above
