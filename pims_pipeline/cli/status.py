@@ -59,9 +59,10 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
     """Show how each clinic stands.
 
     For each phase, when it last succeeded (and how it ended since, if it did not), when it is due
-    next, and whether it is late: two of its times passed without a success. Then whether the login
-    works and a session is at hand; the windows whose deletions wait for a person, the records that
-    could not be read or fetched, and the times at which a sync was still going.
+    next, and whether it is late: two of its times passed without a sync that was completed or held.
+    Then whether the login works and a session is at hand; the windows whose deletions wait for a
+    person, the records that could not be read or fetched, and the times at which a sync was still
+    going.
     """
     if seconds is not None and as_json:
         raise click.UsageError(
@@ -152,12 +153,12 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
 def _punctuality(state: ClinicState, phase: Phase, now: datetime) -> Punctuality:
     if state.schedule is None:
         return _NOT_ACTIVE
-    return punctuality(state.schedule, phase, state.phases[phase].last_worked, now)
+    return punctuality(state.schedule, phase, state.phases[phase].last.last_completed_or_held, now)
 
 
 def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
     stands, known = _punctuality(state, phase, now), state.phases[phase]
-    text = age(known.last_success, now)
+    text = age(known.last.last_success, now)
     if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
         text = f"{text} ({known.latest.status.value})"
     if stands.is_late:
@@ -197,9 +198,10 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
 
 def _phase(state: ClinicState, phase: Phase, now: datetime) -> dict[str, Any]:
     stands, known = _punctuality(state, phase, now), state.phases[phase]
-    success, latest = known.last_success, known.latest
+    success, latest = known.last.last_success, known.latest
     return {
         "lastSuccessAt": _text(success),
+        "lastCompletedOrHeldAt": _text(known.last.last_completed_or_held),
         "ageSeconds": max(0, round((now - success).total_seconds())) if success else None,
         "nextDueAt": _text(stands.next_due),
         "schedule": stands.schedule.value,

@@ -7,7 +7,7 @@ ended, and when people were told of either.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -56,19 +56,6 @@ class Alert:
     ended_at: datetime | None
     opening_sent_at: datetime | None
     ending_sent_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseHistory:
-    """How a phase of a clinic went lately.
-
-    Attributes:
-        last_success: When the newest audit began that was completed or held; aware UTC.
-        ends: How the newest runs ended, the newest first; left out where none failed.
-    """
-
-    last_success: datetime | None
-    ends: Sequence[RunEnd]
 
 
 CLAIM_SECONDS = 120
@@ -197,27 +184,28 @@ def _alert(row: Row[Any]) -> Alert:
     )
 
 
-def phase_histories(
-    connection: Connection, now: datetime | None = None
-) -> dict[ClinicPhase, PhaseHistory]:
-    """How each phase of each active clinic went lately; absent where it never ran.
+def run_ends(connection: Connection, now: datetime) -> dict[ClinicPhase, list[RunEnd]]:
+    """How the newest runs of each phase of each active clinic ended, the newest first.
 
-    An audit that began after ``now`` (aware) was written by a wrong clock and tells nothing.
+    Absent where none of the newest failed. An audit that began after ``now`` (aware) was written
+    by a wrong clock and does not count.
     """
-    latest = latest_known(now) if now else datetime.max.replace(tzinfo=UTC)
-    found = defaultdict[ClinicPhase, list[Row[Any]]](list)
-    limits = {"newest": _NEWEST, "depth": _DEPTH, "count": FAILING_AFTER, "latest": latest}
-    for row in connection.execute(text(_ENDS), {"phases": _NAMES, **limits}):
-        found[row.clinic_id, Phase(row.sync_type)].append(row)
-    successes = connection.execute(text(_SUCCESSES), {"phases": _NAMES, "latest": latest})
-    last = {(row.clinic_id, Phase(row.sync_type)): row.began for row in successes}
-    return {
-        key: PhaseHistory(last.get(key), [_run_end(row) for row in found[key]])
-        for key in {*found, *last}
-    }
+    found = defaultdict[ClinicPhase, list[RunEnd]](list)
+    rows = connection.execute(
+        text(_ENDS),
+        {
+            "phases": [phase.value for phase in Phase],
+            "newest": _NEWEST,
+            "depth": _DEPTH,
+            "count": FAILING_AFTER,
+            "latest": latest_known(now),
+        },
+    )
+    for row in rows:
+        found[row.clinic_id, Phase(row.sync_type)].append(_run_end(row))
+    return found
 
 
-_NAMES = [phase.value for phase in Phase]
 _NEWEST = 12
 """Audits of a phase that are looked at first: those of a request's longest window."""
 
@@ -254,19 +242,6 @@ _ENDS = """
     )
     SELECT clinic_id, sync_type, run_id, failed, error_class
     FROM ends WHERE place <= :count ORDER BY place
-"""
-
-_SUCCESSES = """
-    SELECT c.id AS clinic_id, p.sync_type, a.began
-    FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (sync_type)
-    CROSS JOIN LATERAL (
-        SELECT created_at AS began
-        FROM case_sync_audits
-        WHERE clinic_id = c.id AND sync_type = p.sync_type AND status IN ('completed', 'held')
-          AND created_at <= :latest
-        ORDER BY created_at DESC LIMIT 1
-    ) AS a
-    WHERE c.is_active
 """
 
 

@@ -112,6 +112,7 @@ def test_a_clinic_that_was_never_synced_says_so(pims: Pims, registered: str) -> 
     status = document(pims("status", "--json"))
     never = {
         "lastSuccessAt": None,
+        "lastCompletedOrHeldAt": None,
         "ageSeconds": None,
         "schedule": "on",
         "isLate": False,

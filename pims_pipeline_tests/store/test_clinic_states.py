@@ -78,13 +78,13 @@ def test_each_phase_tells_its_newest_audit_and_its_last_success(
         state.phases[Phase.INBOUND],
         state.phases[Phase.RECONCILIATION],
     )
-    assert inbound.last_success == NOW - timedelta(hours=2.5)
-    assert inbound.last_worked == NOW - timedelta(hours=3)
+    assert inbound.last.last_success == NOW - timedelta(hours=2.5)
+    assert inbound.last.last_completed_or_held == NOW - timedelta(hours=3)
     assert inbound.latest is not None
     assert inbound.latest.status is AuditStatus.FAILED
     # A hold is no success, and no reason to call the phase late.
-    assert reconciliation.last_success == NOW - timedelta(hours=8.5)
-    assert reconciliation.last_worked == NOW - timedelta(hours=2)
+    assert reconciliation.last.last_success == NOW - timedelta(hours=8.5)
+    assert reconciliation.last.last_completed_or_held == NOW - timedelta(hours=2)
     assert state.phases[Phase.CASES] == PhaseState(skips=Skips(4, NOW, in_a_row=0))
 
 

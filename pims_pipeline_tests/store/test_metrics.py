@@ -14,6 +14,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.last_syncs import last_syncs
 from pims_pipeline.store.metrics import (
     ENDS,
     EndedSync,
@@ -71,13 +72,21 @@ def _started(engine: Engine, clinic: Clinic, phase: Phase, at: datetime) -> UUID
         )
 
 
-def _ended(engine: Engine, clinic: Clinic, phase: Phase, at: datetime, seconds: float = 2) -> UUID:
+def _ended(
+    engine: Engine,
+    clinic: Clinic,
+    phase: Phase,
+    at: datetime,
+    *,
+    seconds: float = 2,
+    status: AuditStatus = AuditStatus.COMPLETED,
+) -> UUID:
     audit_id = _started(engine, clinic, phase, at - timedelta(seconds=seconds))
     with transaction(engine) as connection:
         finish_audit(
             connection,
             audit_id,
-            status=AuditStatus.COMPLETED,
+            status=status,
             counts=Counts(),
             fetched_at=None,
             now=at,
@@ -195,6 +204,26 @@ def test_the_age_is_that_of_the_last_success_whatever_came_after(
         (reading,) = clinic_readings(connection)
     assert reading.last_success_age.keys() == {"inbound"}
     assert 7200 <= reading.last_success_age["inbound"] < 10_800
+
+
+def test_the_age_counts_from_the_last_success_that_everything_else_shows(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    now = datetime.now(UTC)
+    _ended(engine, clinic, INBOUND, now - timedelta(hours=3), seconds=600)
+    _ended(engine, clinic, INBOUND, now - timedelta(hours=1), status=AuditStatus.HELD)
+    _ended(engine, clinic, INBOUND, now + timedelta(days=400))
+    _ended(engine, clinic, CASES, now - timedelta(minutes=30), status=AuditStatus.HELD)
+    with transaction(api) as connection:
+        (reading,) = clinic_readings(connection)
+    with transaction(engine) as connection:
+        known = last_syncs(connection, now)
+    shown = {phase: known[clinic.id, phase].last_success for phase in Phase}
+    assert {phase for phase, moment in shown.items() if moment} == {INBOUND}
+    assert reading.last_success_age.keys() == {"inbound"}
+    age = (now - (shown[INBOUND] or now)).total_seconds()
+    assert age == timedelta(hours=3).total_seconds()
+    assert 0 <= reading.last_success_age["inbound"] - age < 600
 
 
 def test_an_end_a_little_ahead_is_no_negative_age(
