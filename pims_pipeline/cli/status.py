@@ -211,6 +211,7 @@ def _phase(state: ClinicState, phase: Phase, now: datetime) -> dict[str, Any]:
             "syncId": str(latest.id),
             "status": latest.status.value,
             "startedAt": utc_text(latest.created_at),
+            "errorClass": latest.error_class,
             "error": latest.error_message,
         }
         if latest

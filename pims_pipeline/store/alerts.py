@@ -202,7 +202,9 @@ def run_ends(connection: Connection, now: datetime) -> dict[ClinicPhase, list[Ru
         },
     )
     for row in rows:
-        found[row.clinic_id, Phase(row.sync_type)].append(_run_end(row))
+        found[row.clinic_id, Phase(row.sync_type)].append(
+            RunEnd(run_id=row.run_id, succeeded=not row.failed, error_class=row.error_class)
+        )
     return found
 
 
@@ -227,13 +229,13 @@ _ENDS = """
     ), ends AS (
         SELECT s.clinic_id, s.sync_type, a.run_id,
                bool_or(a.status IN ('failed', 'interrupted')) AS failed,
-               (array_agg(split_part(a.error_message, ':', 1) ORDER BY a.created_at DESC)
+               (array_agg(a.error_class ORDER BY a.created_at DESC)
                    FILTER (WHERE a.status = 'failed'))[1] AS error_class,
                row_number() OVER (
                    PARTITION BY s.clinic_id, s.sync_type ORDER BY max(a.created_at) DESC
                ) AS place
         FROM suspects AS s CROSS JOIN LATERAL (
-            SELECT run_id, status, error_message, created_at FROM case_sync_audits
+            SELECT run_id, status, error_class, created_at FROM case_sync_audits
             WHERE clinic_id = s.clinic_id AND sync_type = s.sync_type AND created_at <= :latest
             ORDER BY created_at DESC LIMIT :depth
         ) AS a
@@ -243,15 +245,6 @@ _ENDS = """
     SELECT clinic_id, sync_type, run_id, failed, error_class
     FROM ends WHERE place <= :count ORDER BY place
 """
-
-
-def _run_end(row: Row[Any]) -> RunEnd:
-    name = row.error_class
-    # Messages begin with the name of the error's class; anything else is not for alerts.
-    is_name = isinstance(name, str) and name.isidentifier()
-    return RunEnd(
-        run_id=row.run_id, succeeded=not row.failed, error_class=name if is_name else None
-    )
 
 
 def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:

@@ -224,7 +224,7 @@ class Runs:
         self.engine, self.clinic, self.liveness = engine, clinic, liveness
         self.now = NOW
 
-    def audit(self, run_id: str, status: AuditStatus, message: str = "Oh: no") -> datetime:
+    def audit(self, run_id: str, status: AuditStatus, error: str = "Oh") -> datetime:
         self.now += MINUTE
         with transaction(self.engine) as connection:
             audit_id = start_audit(
@@ -236,14 +236,14 @@ class Runs:
                 owner=self.liveness.owner,
                 now=self.now,
             )
-            self._finish(connection, audit_id, status, message)
+            self._finish(connection, audit_id, status, error)
         return self.now
 
     def _finish(
-        self, connection: Connection, audit_id: UUID, status: AuditStatus, message: str
+        self, connection: Connection, audit_id: UUID, status: AuditStatus, error: str
     ) -> None:
         if status is AuditStatus.FAILED:
-            fail_audit(connection, audit_id, message, self.now)
+            fail_audit(connection, audit_id, "Ana Rex called 555-0199", self.now, error_class=error)
         elif status is not AuditStatus.IN_PROGRESS:
             finish_audit(
                 connection,
@@ -287,7 +287,7 @@ def test_the_three_newest_runs_are_told_newest_first(runs: Runs) -> None:
 
 
 def test_a_run_failed_when_one_of_its_windows_did(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED, "TransientError: try later")
+    runs.audit("run-1", AuditStatus.FAILED, "TransientError")
     success = runs.audit("run-1", AuditStatus.COMPLETED)
 
     assert runs.ends() == [failed("run-1", "TransientError")]
@@ -310,10 +310,10 @@ def test_an_interrupted_run_failed_and_a_held_one_did_not(runs: Runs) -> None:
     assert runs.last_completed_or_held() == held
 
 
-def test_a_message_that_begins_with_no_error_s_name_is_not_told(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED, "Ana Rex called 555-0199")
+def test_the_error_is_told_by_its_class_and_never_by_its_message(runs: Runs) -> None:
+    runs.audit("run-1", AuditStatus.FAILED, "ContractViolation")
 
-    assert runs.ends() == [failed("run-1", None)]
+    assert runs.ends() == [failed("run-1", "ContractViolation")]
 
 
 def test_a_clinic_that_is_synced_no_more_has_no_facts(

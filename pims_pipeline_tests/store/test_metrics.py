@@ -121,7 +121,13 @@ def test_how_a_sync_ended_is_told_and_an_interrupted_one_has_no_duration(
     failed = _started(engine, clinic, INBOUND, _minutes(1))
     _started(engine, clinic, CASES, _minutes(1))
     with transaction(engine) as connection:
-        fail_audit(connection, failed, "the vendor does not answer", _minutes(2))
+        fail_audit(
+            connection,
+            failed,
+            "the vendor does not answer",
+            _minutes(2),
+            error_class="TransientError",
+        )
         interrupt_orphans(connection, clinic.id, _minutes(2))
     assert set(_new(api, syncs, _minutes(3))) == {
         EndedSync("maple-street", INBOUND, AuditStatus.FAILED, 60),
@@ -199,7 +205,9 @@ def test_the_age_is_that_of_the_last_success_whatever_came_after(
     _ended(engine, clinic, INBOUND, now - timedelta(hours=2))
     failed = _started(engine, clinic, INBOUND, now - timedelta(hours=1))
     with transaction(engine) as connection:
-        fail_audit(connection, failed, "the vendor does not answer", now)
+        fail_audit(
+            connection, failed, "the vendor does not answer", now, error_class="TransientError"
+        )
     with transaction(api) as connection:
         (reading,) = clinic_readings(connection)
     assert reading.last_success_age.keys() == {"inbound"}
