@@ -28,7 +28,11 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
 
-_HEADINGS = ["Clinic", *map(str, Phase), "Login", "Session", "Holds", "Dead letters", "Skipped"]
+_HEADINGS = [
+    "Clinic",
+    *map(str, Phase),
+    *("Login", "Session", "Holds", "Open failures", "Dead letters", "Skipped"),
+]
 _NONE = "No clinic is registered; `pims clinics add --help` tells how."
 _DEFAULT_SECONDS = 5
 _NOT_ACTIVE = Punctuality(schedule=ScheduleState.OFF)
@@ -61,8 +65,9 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
     For each phase, when it last succeeded (and how it ended since, if it did not), when it is due
     next, and whether it is late: two of its times passed without a sync that was completed or held.
     Then whether the login works and a session is at hand; the windows whose deletions wait for a
-    person, the records that could not be read or fetched, and the times at which a sync was still
-    going.
+    person, the records that could not be read or fetched (open failures), those of them that only
+    a person or a change at the vendor can help (dead letters), and the times at which a sync was
+    still going.
     """
     if seconds is not None and as_json:
         raise click.UsageError(
@@ -145,7 +150,8 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
         state.credentials or "none",
         state.session.status,
         str(state.open_holds),
-        str(state.dead_letters),
+        str(state.failures.open_failures),
+        str(state.failures.dead_letters),
         str(skipped),
     ]
 
@@ -192,7 +198,8 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
             "lastUsedAt": _text(session.last_used_at),
         },
         "openHolds": state.open_holds,
-        "deadLetters": state.dead_letters,
+        "openFailures": state.failures.open_failures,
+        "deadLetters": state.failures.dead_letters,
     }
 
 

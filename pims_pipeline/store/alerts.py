@@ -19,7 +19,6 @@ from pims_pipeline.domain.alerts import (
     AlertKey,
     AlertKind,
     Condition,
-    DeadLetter,
     RunEnd,
     WaitingHold,
 )
@@ -33,7 +32,6 @@ from pims_pipeline.store.tables import (
     clinics,
     pims_credentials,
     reconciliation_holds,
-    sync_failures,
 )
 
 ClinicPhase = tuple[UUID, Phase]
@@ -281,35 +279,4 @@ def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
             cases_orphaned=row.cases_orphaned,
         )
         found[row.clinic_id].append(hold)
-    return found
-
-
-def dead_letters(connection: Connection, max_attempts: int) -> dict[UUID, list[DeadLetter]]:
-    """The records of each active clinic that are not tried again by themselves, oldest first.
-
-    Args:
-        connection: In a transaction.
-        max_attempts: Failed fetches of a medical record after which it is one, until it has
-            been fetched: also while a person has it tried again.
-    """
-    table = sync_failures
-    found = defaultdict[UUID, list[DeadLetter]](list)
-    rows = connection.execute(
-        select(table.c.id, table.c.clinic_id, table.c.phase, table.c.attempts, table.c.error_class)
-        .join(clinics, clinics.c.id == table.c.clinic_id)
-        .where(
-            clinics.c.is_active,
-            table.c.resolved_at.is_(None),
-            or_(table.c.next_retry_at.is_(None), table.c.attempts >= max_attempts),
-        )
-        .order_by(table.c.first_failed_at, table.c.id)
-    )
-    for row in rows:
-        letter = DeadLetter(
-            id=row.id,
-            phase=Phase(row.phase),
-            attempts=row.attempts,
-            error_class=row.error_class,
-        )
-        found[row.clinic_id].append(letter)
     return found

@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, func, select, text
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, func, select, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import latest_known
@@ -19,13 +18,13 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.last_syncs import NEVER, LastSyncs, last_syncs
+from pims_pipeline.store.open_failures import FailureCounts, failure_counts
 from pims_pipeline.store.schedules import ClinicSchedule, Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
     CredentialStatus,
     pims_credentials,
     pims_sessions,
     reconciliation_holds,
-    sync_failures,
 )
 
 SessionStatus = Literal["none", "stored", "expired"]
@@ -44,6 +43,7 @@ class SessionState:
 
 
 NO_SESSION = SessionState(status="none")
+NO_FAILURES = FailureCounts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class ClinicState:
     Attributes:
         schedule: None when the clinic is not active.
         open_holds: Windows whose deletions wait for a person.
-        dead_letters: Records that failed and have not succeeded since.
+        failures: Records that failed and have not succeeded since.
     """
 
     clinic: Clinic
@@ -77,7 +77,7 @@ class ClinicState:
     credentials: CredentialStatus | None
     session: SessionState
     open_holds: int
-    dead_letters: int
+    failures: FailureCounts
 
 
 def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
@@ -86,8 +86,8 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
     phases = phase_states(connection, now)
     credentials = _credentials(connection)
     sessions = _sessions(connection, now)
-    holds = _counts(connection, reconciliation_holds, reconciliation_holds.c.status == "open")
-    failures = _counts(connection, sync_failures, sync_failures.c.resolved_at.is_(None))
+    holds = _open_holds(connection)
+    failures = failure_counts(connection)
     return [
         ClinicState(
             clinic=clinic,
@@ -96,7 +96,7 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
             credentials=credentials.get((clinic.id, clinic.provider_type)),
             session=sessions.get((clinic.id, clinic.provider_type), NO_SESSION),
             open_holds=holds.get(clinic.id, 0),
-            dead_letters=failures.get(clinic.id, 0),
+            failures=failures.get(clinic.id, NO_FAILURES),
         )
         for clinic in all_clinics(connection)
     ]
@@ -159,9 +159,12 @@ def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], S
     }
 
 
-def _counts(connection: Connection, table: Table, which: ColumnElement[bool]) -> dict[UUID, int]:
-    """How many such rows each clinic has; those that have none are left out."""
+def _open_holds(connection: Connection) -> dict[UUID, int]:
+    """How many each clinic has; those that have none are left out."""
+    table = reconciliation_holds
     rows = connection.execute(
-        select(table.c.clinic_id, func.count()).where(which).group_by(table.c.clinic_id)
+        select(table.c.clinic_id, func.count())
+        .where(table.c.status == "open")
+        .group_by(table.c.clinic_id)
     )
     return dict(rows.all())

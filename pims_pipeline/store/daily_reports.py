@@ -50,8 +50,8 @@ class ClinicDay:
         retired: Those that are soft-deleted, whatever their status.
         holds_opened: Windows that were held on the day.
         holds_open: Those that waited when it ended.
-        letters_new: Records that failed on the day for the first time.
-        letters_open: Those that were unresolved when it ended.
+        failures_new: Records that failed on the day for the first time.
+        failures_open: Those that were open when it ended.
     """
 
     clinic: str
@@ -62,8 +62,8 @@ class ClinicDay:
     retired: int
     holds_opened: int
     holds_open: int
-    letters_new: int
-    letters_open: int
+    failures_new: int
+    failures_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +138,13 @@ _CLINICS = f"""
         WHERE clinic_id = clinic.id AND created_at < :end
     ) AS h
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE first_failed_at >= :start) AS letters_new,
-               count(*) FILTER (WHERE resolved_at IS NULL OR resolved_at >= :end) AS letters_open
+        SELECT count(*) FILTER (WHERE first_failed_at >= :start) AS failures_new,
+               count(*) FILTER (WHERE resolved_at IS NULL OR resolved_at >= :end) AS failures_open
         FROM sync_failures
         WHERE clinic_id = clinic.id AND first_failed_at < :end
     ) AS f
     WHERE clinic.is_active
        OR k.draft + k.ongoing + k.completed + k.reviewed + k.retired > 0
-       OR h.holds_opened + h.holds_open + f.letters_new + f.letters_open > 0
+       OR h.holds_opened + h.holds_open + f.failures_new + f.failures_open > 0
     ORDER BY clinic.slug
 """  # noqa: S608 - a fixed condition

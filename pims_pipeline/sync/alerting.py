@@ -32,7 +32,6 @@ from pims_pipeline.store.alerts import (
     begin_alerts,
     claim_alerts,
     credential_troubles,
-    dead_letters,
     end_alerts,
     lock_alerts,
     mark_told,
@@ -44,6 +43,7 @@ from pims_pipeline.store.alerts import (
 )
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.last_syncs import NEVER, last_syncs
+from pims_pipeline.store.open_failures import dead_letters
 from pims_pipeline.store.schedules import ClinicSchedule, active_schedules
 from pims_pipeline.sync.alert_messages import message_of, news_of
 from pims_pipeline.sync.context import utc_now

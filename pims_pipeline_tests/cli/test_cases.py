@@ -132,6 +132,7 @@ def test_a_clinic_that_was_never_synced_says_so(pims: Pims, registered: str) -> 
             "credentials": None,
             "session": {"status": "none", "expiresAt": None, "lastUsedAt": None},
             "openHolds": 0,
+            "openFailures": 0,
             "deadLetters": 0,
         }
     ]

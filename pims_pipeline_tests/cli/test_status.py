@@ -72,7 +72,7 @@ def test_people_see_it_on_one_line(pims: Pims, scheduled: str) -> None:
         scheduled,
         "never, off",
         "never, bad schedule",
-        *("none", "none", "0", "0", "3"),
+        *("none", "none", "0", "0", "0", "3"),
     ]
     assert re.fullmatch(r"4 h ago \(failed\), LATE, next (\d\d \w+ )?\d\d:00", columns[1])
 

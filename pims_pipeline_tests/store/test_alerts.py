@@ -17,7 +17,6 @@ from pims_pipeline.store.alerts import (
     begin_alerts,
     claim_alerts,
     credential_troubles,
-    dead_letters,
     end_alerts,
     mark_told,
     open_alerts,
@@ -30,8 +29,13 @@ from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_l
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.credentials import mark_credentials, put_credentials
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
+from pims_pipeline.store.failures import (
+    FailureInput,
+    record_failures,
+    resolve_failures,
+)
 from pims_pipeline.store.last_syncs import last_syncs
+from pims_pipeline.store.open_failures import dead_letters
 from pims_pipeline.store.tables import CredentialStatus
 from pims_pipeline.store.vault import Vault
 

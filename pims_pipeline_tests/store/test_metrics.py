@@ -193,7 +193,7 @@ def test_a_clinic_of_which_nothing_is_known_has_no_age(api: Engine, quiet_clinic
         (reading,) = clinic_readings(connection)
     assert reading.slug == quiet_clinic.slug
     assert reading.last_success_age == {}
-    assert (reading.open_holds, reading.dead_letters, reading.session_is_valid) == (0, 0, False)
+    assert (reading.open_holds, reading.open_failures, reading.session_is_valid) == (0, 0, False)
     assert reading.ticks_skipped == {"inbound": 0, "cases": 0, "reconciliation": 0}
 
 
@@ -257,7 +257,7 @@ def test_an_end_that_a_wrong_clock_put_in_the_future_makes_nothing_fresh(
     assert reading.last_success_age["inbound"] >= timedelta(hours=3).total_seconds()
 
 
-def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
+def test_holds_open_failures_and_sessions_are_counted_for_their_clinic(
     engine: Engine, api: Engine, clinic: Clinic, quiet_clinic: Clinic, vault: Vault
 ) -> None:
     now = datetime.now(UTC)
@@ -268,7 +268,7 @@ def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
         "reason": "too_many",
         "plan": {"caseIds": []},
     }
-    letter = {
+    failure = {
         "clinic_id": clinic.id,
         "provider_type": clinic.provider_type,
         "phase": INBOUND,
@@ -285,8 +285,8 @@ def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
         connection.execute(
             insert(sync_failures),
             [
-                {**letter, "record_key": "1", "resolved_at": None},
-                {**letter, "record_key": "2", "resolved_at": now},
+                {**failure, "record_key": "1", "resolved_at": None},
+                {**failure, "record_key": "2", "resolved_at": now},
             ],
         )
         put_session(connection, vault, clinic, b"cookies", now + timedelta(hours=1))
@@ -298,8 +298,8 @@ def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
         )
     with transaction(api) as connection:
         quiet, busy = clinic_readings(connection)
-    assert (quiet.open_holds, quiet.dead_letters, quiet.session_is_valid) == (0, 0, False)
-    assert (busy.open_holds, busy.dead_letters, busy.session_is_valid) == (2, 1, True)
+    assert (quiet.open_holds, quiet.open_failures, quiet.session_is_valid) == (0, 0, False)
+    assert (busy.open_holds, busy.open_failures, busy.session_is_valid) == (2, 1, True)
     assert busy.ticks_skipped == {"inbound": 0, "cases": 3, "reconciliation": 0}
 
 
