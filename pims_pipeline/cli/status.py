@@ -169,7 +169,7 @@ def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
         text = f"{text} ({known.latest.status.value})"
     if stands.is_late:
         text = f"{text}, LATE"
-    return f"{text}, {_due_text(state, stands, now)}" if state.clinic.is_active else text
+    return f"{text}, {_due_text(state, stands, now)}" if state.schedule else text
 
 
 def _due_text(state: ClinicState, stands: Punctuality, now: datetime) -> str:

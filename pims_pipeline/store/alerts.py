@@ -25,6 +25,7 @@ from pims_pipeline.domain.alerts import (
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.store.clinics import is_synced, is_synced_in
 from pims_pipeline.store.database import ALERTS_LOCK
 from pims_pipeline.store.tables import (
     CredentialStatus,
@@ -212,11 +213,11 @@ _NEWEST = 12
 _DEPTH = 40
 """And those looked at where one of these failed: of several runs with several windows each."""
 
-_ENDS = """
+_ENDS = f"""
     WITH suspects AS (
         SELECT c.id AS clinic_id, p.sync_type
         FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (sync_type)
-        WHERE c.is_active AND EXISTS (
+        WHERE {is_synced_in("c")} AND EXISTS (
             SELECT FROM (
                 SELECT status FROM case_sync_audits
                 WHERE clinic_id = c.id AND sync_type = p.sync_type AND created_at <= :latest
@@ -242,7 +243,7 @@ _ENDS = """
     )
     SELECT clinic_id, sync_type, run_id, failed, error_class
     FROM ends WHERE place <= :count ORDER BY place
-"""
+"""  # noqa: S608 - a fixed condition
 
 
 def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
@@ -256,7 +257,7 @@ def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
                 pims_credentials.c.provider_type == clinics.c.provider_type,
             ),
         )
-        .where(clinics.c.is_active, pims_credentials.c.status.in_(["invalid", "needs_human"]))
+        .where(is_synced(), pims_credentials.c.status.in_(["invalid", "needs_human"]))
     )
     return {row.id: row.status for row in rows}
 
@@ -268,7 +269,7 @@ def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
     rows = connection.execute(
         select(table)
         .join(clinics, clinics.c.id == table.c.clinic_id)
-        .where(clinics.c.is_active, table.c.status == "open")
+        .where(is_synced(), table.c.status == "open")
         .order_by(table.c.created_at, table.c.id)
     )
     for row in rows:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.case_metadata import SOFT_DELETED
+from pims_pipeline.store.clinics import is_synced_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ _CLINICS = f"""
         FROM sync_failures
         WHERE clinic_id = clinic.id AND first_failed_at < :end
     ) AS f
-    WHERE clinic.is_active
+    WHERE {is_synced_in("clinic")}
        OR k.draft + k.ongoing + k.completed + k.reviewed + k.retired > 0
        OR h.holds_opened + h.holds_open + f.failures_new + f.failures_open > 0
     ORDER BY clinic.slug

@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.domain.alerts import DeadLetter
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.store.clinics import is_synced
 from pims_pipeline.store.tables import clinics, sync_failures
 
 OPEN_FAILURE = "f.resolved_at IS NULL"
@@ -78,7 +79,7 @@ def dead_letters(
     rows = connection.execute(
         select(table.c.id, table.c.clinic_id, table.c.phase, table.c.attempts, table.c.error_class)
         .join(clinics, clinics.c.id == table.c.clinic_id)
-        .where(clinics.c.is_active, is_dead_letter(max_attempts))
+        .where(is_synced(), is_dead_letter(max_attempts))
         .order_by(table.c.first_failed_at, table.c.id)
     )
     for row in rows:
