@@ -181,6 +181,18 @@ def test_a_private_name_of_dagster_s_is_found(tmp_path: Path, line: str) -> None
     assert not private_to_dagster(module)
 
 
+def test_what_a_deactivated_clinic_is_used_for_is_decided_in_one_place() -> None:
+    decide = {"domain/deactivation.py", "store/clinics.py"}
+    hand_on = {"store/schedules.py", "store/api_keys.py", "api/auth.py"}
+    show = {"cli/clinics.py", "cli/status.py"}
+    released = PACKAGE / "store" / "migrations"
+    files = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(released)]
+    places = found(r"\b(?:c|clinic|clinics\.c)[._]is_active\b|\bclinic_is_active\b", files)
+
+    asking = {place.removeprefix("pims_pipeline/").partition(":")[0] for place in places}
+    assert asking == decide | hand_on | show
+
+
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     """Migrations and pages are loaded from disk, where an import would not miss them."""
     subprocess.run(  # noqa: S603 - this interpreter, fixed arguments

@@ -40,6 +40,7 @@ from pims_pipeline.api.errors import (
 )
 from pims_pipeline.api.limits import Limits
 from pims_pipeline.domain.api_keys import hash_of, permits, prefix_of
+from pims_pipeline.domain.deactivation import ClinicUse, may_use
 from pims_pipeline.store.api_keys import StoredApiKey, find_api_key, note_api_key_use
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.tenancy import begun_transaction
@@ -138,8 +139,8 @@ class Guard(SecurityBase):
         for permission in self.permissions:
             if not permits(key.permissions, permission):
                 raise ApiError(403, permission_denied(permission))
-        # What was synced may still be looked at; nothing new is started.
-        if not key.clinic_is_active and request.method not in _READING:
+        use = ClinicUse.READ if request.method in _READING else ClinicUse.SYNC
+        if not may_use(use, clinic_is_active=key.clinic_is_active):
             raise ApiError(409, INACTIVE_CLINIC)
 
 

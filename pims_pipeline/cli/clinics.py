@@ -15,6 +15,7 @@ from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
+from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings
@@ -278,7 +279,7 @@ def _upcoming(clinic: Clinic, cron: str, now: datetime) -> _Upcoming:
         read = timetable(clinic, cron)
     except ValueError as error:
         return _Upcoming(problem=str(error))
-    if read is None or not clinic.is_active:
+    if read is None or refusal(clinic, ClinicUse.SYNC):
         return _Upcoming()
     return _Upcoming(next_ticks(read.cron, read.zone, now, _NEXT))
 
@@ -308,8 +309,8 @@ def _print_schedule(
         f"A sync covers today and {config.days_ahead} days ahead; reconciliation also "
         f"{config.lookback_days} days back."
     )
-    if not clinic.is_active:
-        say(f"{clinic.slug} was deactivated; it is not synced.", err=True)
+    if reason := refusal(clinic, ClinicUse.SYNC):
+        say(f"{reason}.", err=True)
 
 
 def _rows(

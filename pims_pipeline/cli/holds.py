@@ -20,6 +20,7 @@ from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
@@ -264,15 +265,11 @@ def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
 
     Raises:
         UnknownHold, HoldDecided: If it does not wait.
-        Refused: If the clinic was deactivated.
+        ClinicDeactivated: If the clinic was deactivated.
     """
     hold = waiting_hold(connection, hold_id)
     clinic = clinic_by_slug(connection, hold.clinic_slug)
-    if not clinic.is_active:
-        raise Refused(
-            f"clinic {clinic.slug!r} was deactivated, so hold {hold_id} can no longer be decided; "
-            "nothing was changed"
-        )
+    check_use(clinic, ClinicUse.DECIDE_HOLD)
     return hold, clinic
 
 

@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import click
 
-from pims_pipeline.cli.errors import Misused, Refused, typed
+from pims_pipeline.cli.errors import Misused, typed
 from pims_pipeline.cli.options import BusinessDate, examples, json_option, slug_argument
 from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
 from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.api_keys import ApiKey, create_api_key, list_api_keys, revoke_api_key
 from pims_pipeline.store.clinics import clinic_by_slug
@@ -130,8 +131,7 @@ def create(
         now = check_clock(store.engine)
         with transaction(store.engine) as connection:
             clinic = clinic_by_slug(connection, slug)
-            if not clinic.is_active:
-                raise Refused(f"clinic {slug!r} was deactivated; no key was made")
+            check_use(clinic, ClinicUse.MAKE_KEY)
             expires_at = None if expires is None else _moment(clinic, expires, now)
             made = create_api_key(
                 connection, clinic, name=name, permissions=permissions, expires_at=expires_at

@@ -12,6 +12,7 @@ from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.progress import progress_bar
 from pims_pipeline.cli.runtime import Store, dagster_storage
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Scope
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.audits import Audit, audits_of_run
@@ -54,10 +55,10 @@ def check_syncable(connection: Connection, clinic: Clinic) -> None:
     """Make sure that the clinic is synced and has a login.
 
     Raises:
-        Refused: If not.
+        ClinicDeactivated: If it is not synced.
+        Refused: If it has no login.
     """
-    if not clinic.is_active:
-        raise Refused(f"clinic {clinic.slug!r} was deactivated; it is synced no more")
+    check_use(clinic, ClinicUse.SYNC)
     if credential_status(connection, clinic) is None:
         raise Refused(
             f"no login is stored for clinic {clinic.slug!r}; enter it with `pims credentials set "

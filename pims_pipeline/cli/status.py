@@ -28,7 +28,11 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
 
-_HEADINGS = ["Clinic", *map(str, Phase), "Login", "Session", "Holds", "Dead letters", "Skipped"]
+_HEADINGS = [
+    "Clinic",
+    *map(str, Phase),
+    *("Login", "Session", "Holds", "Open failures", "Dead letters", "Skipped"),
+]
 _NONE = "No clinic is registered; `pims clinics add --help` tells how."
 _DEFAULT_SECONDS = 5
 _NOT_ACTIVE = Punctuality(schedule=ScheduleState.OFF)
@@ -59,9 +63,11 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
     """Show how each clinic stands.
 
     For each phase, when it last succeeded (and how it ended since, if it did not), when it is due
-    next, and whether it is late: two of its times passed without a success. Then whether the login
-    works and a session is at hand; the windows whose deletions wait for a person, the records that
-    could not be read or fetched, and the times at which a sync was still going.
+    next, and whether it is late: two of its times passed without a sync that was completed or held.
+    Then whether the login works and a session is at hand; the windows whose deletions wait for a
+    person, the records that could not be read or fetched (open failures), those of them that only
+    a person or a change at the vendor can help (dead letters), and the times at which a sync was
+    still going.
     """
     if seconds is not None and as_json:
         raise click.UsageError(
@@ -144,7 +150,8 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
         state.credentials or "none",
         state.session.status,
         str(state.open_holds),
-        str(state.dead_letters),
+        str(state.failures.open_failures),
+        str(state.failures.dead_letters),
         str(skipped),
     ]
 
@@ -152,17 +159,17 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
 def _punctuality(state: ClinicState, phase: Phase, now: datetime) -> Punctuality:
     if state.schedule is None:
         return _NOT_ACTIVE
-    return punctuality(state.schedule, phase, state.phases[phase].last_worked, now)
+    return punctuality(state.schedule, phase, state.phases[phase].last.last_completed_or_held, now)
 
 
 def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
     stands, known = _punctuality(state, phase, now), state.phases[phase]
-    text = age(known.last_success, now)
+    text = age(known.last.last_success, now)
     if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
         text = f"{text} ({known.latest.status.value})"
     if stands.is_late:
         text = f"{text}, LATE"
-    return f"{text}, {_due_text(state, stands, now)}" if state.clinic.is_active else text
+    return f"{text}, {_due_text(state, stands, now)}" if state.schedule else text
 
 
 def _due_text(state: ClinicState, stands: Punctuality, now: datetime) -> str:
@@ -191,15 +198,17 @@ def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
             "lastUsedAt": _text(session.last_used_at),
         },
         "openHolds": state.open_holds,
-        "deadLetters": state.dead_letters,
+        "openFailures": state.failures.open_failures,
+        "deadLetters": state.failures.dead_letters,
     }
 
 
 def _phase(state: ClinicState, phase: Phase, now: datetime) -> dict[str, Any]:
     stands, known = _punctuality(state, phase, now), state.phases[phase]
-    success, latest = known.last_success, known.latest
+    success, latest = known.last.last_success, known.latest
     return {
         "lastSuccessAt": _text(success),
+        "lastCompletedOrHeldAt": _text(known.last.last_completed_or_held),
         "ageSeconds": max(0, round((now - success).total_seconds())) if success else None,
         "nextDueAt": _text(stands.next_due),
         "schedule": stands.schedule.value,
@@ -209,6 +218,7 @@ def _phase(state: ClinicState, phase: Phase, now: datetime) -> dict[str, Any]:
             "syncId": str(latest.id),
             "status": latest.status.value,
             "startedAt": utc_text(latest.created_at),
+            "errorClass": latest.error_class,
             "error": latest.error_message,
         }
         if latest

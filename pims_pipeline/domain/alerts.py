@@ -111,7 +111,7 @@ class PhaseFacts:
     """How a phase of a clinic stands.
 
     Attributes:
-        last_success: When its newest success began; aware.
+        last_completed_or_held: When its newest sync began that was completed or held; aware.
         due_by: The second tick since then, or since the schedule began to count; aware, None
             when there will be none.
         ends: How its newest runs ended, the newest first.
@@ -120,7 +120,7 @@ class PhaseFacts:
     """
 
     schedule: ScheduleState
-    last_success: datetime | None = None
+    last_completed_or_held: datetime | None = None
     due_by: datetime | None = None
     ends: Sequence[RunEnd] = ()
     skipped_in_a_row: int = 0
@@ -258,8 +258,8 @@ def _phase_conditions(
         yield condition(AlertKind.FAILING, cause, run_id=newest.run_id, **told)
     skips = state.skipped_in_a_row >= SKIPPED_IN_A_ROW
     if is_overdue(state, now):
-        success = state.last_success
-        told = {"last_success": success.isoformat(timespec="seconds")} if success else {}
+        last = state.last_completed_or_held
+        told = {"last_completed_or_held": last.isoformat(timespec="seconds")} if last else {}
         failed = AlertKey(clinic_id, AlertKind.FAILING, phase.value) if failing else None
         skipped = AlertKey(clinic_id, AlertKind.TICKS_SKIPPED, phase.value) if skips else None
         yield condition(AlertKind.OVERDUE, cause or failed or skipped, **told)
@@ -274,7 +274,10 @@ def is_failing(ends: Sequence[RunEnd]) -> bool:
 
 
 def is_overdue(state: PhaseFacts, now: datetime) -> bool:
-    """Whether two ticks of a phase have passed without a success, and the grace too."""
+    """Whether a phase is late.
+
+    So it is when two ticks have passed without a sync that was completed or held, and the grace.
+    """
     if state.schedule is not ScheduleState.ON or state.due_by is None:
         return False
     return now >= state.due_by + OVERDUE_GRACE

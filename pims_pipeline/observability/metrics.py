@@ -67,7 +67,7 @@ class ClinicReading:
     Attributes:
         last_success_age: By phase, seconds since it last ended well; lacks those that never did.
         open_holds: Windows whose deletions wait for a person.
-        dead_letters: Records that failed and have not succeeded since.
+        open_failures: Records that failed and have not succeeded since.
         session_is_valid: Whether a login can be spared.
         ticks_skipped: By phase, ticks of its schedule at which it was still going, ever.
     """
@@ -75,7 +75,7 @@ class ClinicReading:
     slug: str
     last_success_age: Mapping[str, float]
     open_holds: int
-    dead_letters: int
+    open_failures: int
     session_is_valid: bool
     ticks_skipped: Mapping[str, int]
 
@@ -193,7 +193,9 @@ class SyncMetrics(Collector):
         yield skipped
         for name, documentation, attribute in (
             ("pims_open_holds", "Windows whose deletions wait for a person.", "open_holds"),
-            ("pims_dead_letters", "Records that failed and still do.", "dead_letters"),
+            ("pims_open_failures", "Records that failed and still do.", "open_failures"),
+            # For one release: it never counted dead letters.
+            ("pims_dead_letters", "Deprecated name of pims_open_failures.", "open_failures"),
             ("pims_session_valid", "Whether a login can be spared.", "session_is_valid"),
         ):
             values = {each.slug: int(getattr(each, attribute)) for each in clinics or ()}

@@ -134,8 +134,8 @@ old enough to be looked at again.
 every record that was due has been asked for.
 
 **When it fails**, no record could be had for the whole window. Single records that cannot be had do
-not fail it: they become dead letters and are tried again. Look the error up in docs/runbook.md,
-"Errors from the vendor"; dead letters under "Dead letters"."""
+not fail it: they become open failures and are tried again. Look the error up in docs/runbook.md,
+"Errors from the vendor"; open failures under "Dead letters"."""
 
 _RECONCILIATION = """\
 Cases whose visit is gone at the vendor, retired (soft-deleted); or held for a person to decide.

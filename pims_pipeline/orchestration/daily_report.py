@@ -93,7 +93,7 @@ def report_metadata(day: Day) -> dict[str, dg.MetadataValue]:
         "cases": sum(map(_cases, day.clinics)),
         "retired": sum(each.deleted for each in day.phases),
         "holds_open": sum(each.holds_open for each in day.clinics),
-        "dead_letters": sum(each.letters_open for each in day.clinics),
+        "open_failures": sum(each.failures_open for each in day.clinics),
         "clinics": len(day.clinics),
         "clinics_synced": len({each.clinic for each in day.phases}),
     }
@@ -115,7 +115,7 @@ def markdown(day: Day) -> str:
         parts.append("Nothing was synced.")
     told = [each for each in day.clinics if _is_worth_telling(each)]
     if told:
-        parts += ["## Cases, holds and dead letters", _clinic_table(told)]
+        parts += ["## Cases, holds and failures", _clinic_table(told)]
     else:
         parts.append("No clinic has cases on this date, and nothing waits for a person.")
     if picture := _picture(day):
@@ -129,7 +129,7 @@ def _cases(clinic: ClinicDay) -> int:
 
 
 def _is_worth_telling(clinic: ClinicDay) -> bool:
-    waiting = clinic.holds_opened + clinic.holds_open + clinic.letters_new + clinic.letters_open
+    waiting = clinic.holds_opened + clinic.holds_open + clinic.failures_new + clinic.failures_open
     return bool(_cases(clinic) + clinic.retired + waiting)
 
 
@@ -181,8 +181,8 @@ def _clinic_phase_table(day: Day) -> str:
 
 def _clinic_table(clinics: Sequence[ClinicDay]) -> str:
     frame = _frame(clinics)
-    waiting = frame[["holds_opened", "holds_open", "letters_new", "letters_open"]].sum(axis=1)
-    frame.columns = frame.columns.str.replace("letters", "dead letters").str.replace("_", " ")
+    waiting = frame[["holds_opened", "holds_open", "failures_new", "failures_open"]].sum(axis=1)
+    frame.columns = frame.columns.str.replace("_", " ")
     return _listed(frame, waiting)
 
 
@@ -250,7 +250,7 @@ def _finish(axes: "Axes", title: str) -> None:
 
 _DESCRIPTION = """\
 What a day was like: syncs with their endings and durations by clinic and phase, cases by status,
-what was retired, holds and dead letters; as tables and a picture in the metadata entry `report`.
+what was retired, holds and failures; as tables and a picture in the metadata entry `report`.
 
 **From** the audits and the tables; no vendor is asked. Clinics are named by slug; people are not.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.observability.logging import get_logger
@@ -41,10 +42,6 @@ _HOPELESS = (
 other clinics waiting."""
 
 log = get_logger(__name__)
-
-
-class ClinicInactive(PimsError):
-    """The clinic was deactivated and is synced no more."""
 
 
 class UpstreamFailed(PimsError):
@@ -114,7 +111,7 @@ def work_on_clinic(
         report.failures.append(_failure(window, UpstreamFailed(f"left alone: {why}")))
     windows = windows_of(free)
     try:
-        clinic = _active_clinic(context, slug)
+        clinic = _synced_clinic(context, slug)
     except Exception as error:  # noqa: BLE001 - becomes this clinic's failure; the others go on
         report.failures.extend(_failure(window, error) for window in windows)
         return report
@@ -132,11 +129,10 @@ def work_on_clinic(
     return report
 
 
-def _active_clinic(context: SyncContext, slug: str) -> Clinic:
+def _synced_clinic(context: SyncContext, slug: str) -> Clinic:
     with transaction(context.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
-    if not clinic.is_active:
-        raise ClinicInactive(f"{slug} was deactivated; it is synced no more")
+    check_use(clinic, ClinicUse.SYNC)
     return clinic
 
 

@@ -7,7 +7,7 @@ ended, and when people were told of either.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,13 +19,13 @@ from pims_pipeline.domain.alerts import (
     AlertKey,
     AlertKind,
     Condition,
-    DeadLetter,
     RunEnd,
     WaitingHold,
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.store.clinics import is_synced, is_synced_in
 from pims_pipeline.store.database import ALERTS_LOCK
 from pims_pipeline.store.tables import (
     CredentialStatus,
@@ -33,7 +33,6 @@ from pims_pipeline.store.tables import (
     clinics,
     pims_credentials,
     reconciliation_holds,
-    sync_failures,
 )
 
 ClinicPhase = tuple[UUID, Phase]
@@ -56,19 +55,6 @@ class Alert:
     ended_at: datetime | None
     opening_sent_at: datetime | None
     ending_sent_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseHistory:
-    """How a phase of a clinic went lately.
-
-    Attributes:
-        last_success: When the newest audit began that was completed or held; aware UTC.
-        ends: How the newest runs ended, the newest first; left out where none failed.
-    """
-
-    last_success: datetime | None
-    ends: Sequence[RunEnd]
 
 
 CLAIM_SECONDS = 120
@@ -197,38 +183,41 @@ def _alert(row: Row[Any]) -> Alert:
     )
 
 
-def phase_histories(
-    connection: Connection, now: datetime | None = None
-) -> dict[ClinicPhase, PhaseHistory]:
-    """How each phase of each active clinic went lately; absent where it never ran.
+def run_ends(connection: Connection, now: datetime) -> dict[ClinicPhase, list[RunEnd]]:
+    """How the newest runs of each phase of each active clinic ended, the newest first.
 
-    An audit that began after ``now`` (aware) was written by a wrong clock and tells nothing.
+    Absent where none of the newest failed. An audit that began after ``now`` (aware) was written
+    by a wrong clock and does not count.
     """
-    latest = latest_known(now) if now else datetime.max.replace(tzinfo=UTC)
-    found = defaultdict[ClinicPhase, list[Row[Any]]](list)
-    limits = {"newest": _NEWEST, "depth": _DEPTH, "count": FAILING_AFTER, "latest": latest}
-    for row in connection.execute(text(_ENDS), {"phases": _NAMES, **limits}):
-        found[row.clinic_id, Phase(row.sync_type)].append(row)
-    successes = connection.execute(text(_SUCCESSES), {"phases": _NAMES, "latest": latest})
-    last = {(row.clinic_id, Phase(row.sync_type)): row.began for row in successes}
-    return {
-        key: PhaseHistory(last.get(key), [_run_end(row) for row in found[key]])
-        for key in {*found, *last}
-    }
+    found = defaultdict[ClinicPhase, list[RunEnd]](list)
+    rows = connection.execute(
+        text(_ENDS),
+        {
+            "phases": [phase.value for phase in Phase],
+            "newest": _NEWEST,
+            "depth": _DEPTH,
+            "count": FAILING_AFTER,
+            "latest": latest_known(now),
+        },
+    )
+    for row in rows:
+        found[row.clinic_id, Phase(row.sync_type)].append(
+            RunEnd(run_id=row.run_id, succeeded=not row.failed, error_class=row.error_class)
+        )
+    return found
 
 
-_NAMES = [phase.value for phase in Phase]
 _NEWEST = 12
 """Audits of a phase that are looked at first: those of a request's longest window."""
 
 _DEPTH = 40
 """And those looked at where one of these failed: of several runs with several windows each."""
 
-_ENDS = """
+_ENDS = f"""
     WITH suspects AS (
         SELECT c.id AS clinic_id, p.sync_type
         FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (sync_type)
-        WHERE c.is_active AND EXISTS (
+        WHERE {is_synced_in("c")} AND EXISTS (
             SELECT FROM (
                 SELECT status FROM case_sync_audits
                 WHERE clinic_id = c.id AND sync_type = p.sync_type AND created_at <= :latest
@@ -239,13 +228,13 @@ _ENDS = """
     ), ends AS (
         SELECT s.clinic_id, s.sync_type, a.run_id,
                bool_or(a.status IN ('failed', 'interrupted')) AS failed,
-               (array_agg(split_part(a.error_message, ':', 1) ORDER BY a.created_at DESC)
+               (array_agg(a.error_class ORDER BY a.created_at DESC)
                    FILTER (WHERE a.status = 'failed'))[1] AS error_class,
                row_number() OVER (
                    PARTITION BY s.clinic_id, s.sync_type ORDER BY max(a.created_at) DESC
                ) AS place
         FROM suspects AS s CROSS JOIN LATERAL (
-            SELECT run_id, status, error_message, created_at FROM case_sync_audits
+            SELECT run_id, status, error_class, created_at FROM case_sync_audits
             WHERE clinic_id = s.clinic_id AND sync_type = s.sync_type AND created_at <= :latest
             ORDER BY created_at DESC LIMIT :depth
         ) AS a
@@ -254,29 +243,7 @@ _ENDS = """
     )
     SELECT clinic_id, sync_type, run_id, failed, error_class
     FROM ends WHERE place <= :count ORDER BY place
-"""
-
-_SUCCESSES = """
-    SELECT c.id AS clinic_id, p.sync_type, a.began
-    FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (sync_type)
-    CROSS JOIN LATERAL (
-        SELECT created_at AS began
-        FROM case_sync_audits
-        WHERE clinic_id = c.id AND sync_type = p.sync_type AND status IN ('completed', 'held')
-          AND created_at <= :latest
-        ORDER BY created_at DESC LIMIT 1
-    ) AS a
-    WHERE c.is_active
-"""
-
-
-def _run_end(row: Row[Any]) -> RunEnd:
-    name = row.error_class
-    # Messages begin with the name of the error's class; anything else is not for alerts.
-    is_name = isinstance(name, str) and name.isidentifier()
-    return RunEnd(
-        run_id=row.run_id, succeeded=not row.failed, error_class=name if is_name else None
-    )
+"""  # noqa: S608 - a fixed condition
 
 
 def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
@@ -290,7 +257,7 @@ def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
                 pims_credentials.c.provider_type == clinics.c.provider_type,
             ),
         )
-        .where(clinics.c.is_active, pims_credentials.c.status.in_(["invalid", "needs_human"]))
+        .where(is_synced(), pims_credentials.c.status.in_(["invalid", "needs_human"]))
     )
     return {row.id: row.status for row in rows}
 
@@ -302,7 +269,7 @@ def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
     rows = connection.execute(
         select(table)
         .join(clinics, clinics.c.id == table.c.clinic_id)
-        .where(clinics.c.is_active, table.c.status == "open")
+        .where(is_synced(), table.c.status == "open")
         .order_by(table.c.created_at, table.c.id)
     )
     for row in rows:
@@ -313,35 +280,4 @@ def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
             cases_orphaned=row.cases_orphaned,
         )
         found[row.clinic_id].append(hold)
-    return found
-
-
-def dead_letters(connection: Connection, max_attempts: int) -> dict[UUID, list[DeadLetter]]:
-    """The records of each active clinic that are not tried again by themselves, oldest first.
-
-    Args:
-        connection: In a transaction.
-        max_attempts: Failed fetches of a medical record after which it is one, until it has
-            been fetched: also while a person has it tried again.
-    """
-    table = sync_failures
-    found = defaultdict[UUID, list[DeadLetter]](list)
-    rows = connection.execute(
-        select(table.c.id, table.c.clinic_id, table.c.phase, table.c.attempts, table.c.error_class)
-        .join(clinics, clinics.c.id == table.c.clinic_id)
-        .where(
-            clinics.c.is_active,
-            table.c.resolved_at.is_(None),
-            or_(table.c.next_retry_at.is_(None), table.c.attempts >= max_attempts),
-        )
-        .order_by(table.c.first_failed_at, table.c.id)
-    )
-    for row in rows:
-        letter = DeadLetter(
-            id=row.id,
-            phase=Phase(row.phase),
-            attempts=row.attempts,
-            error_class=row.error_class,
-        )
-        found[row.clinic_id].append(letter)
     return found

@@ -54,6 +54,8 @@ class Audit:
         updated_at: Aware UTC; when it last moved.
         duration_ms: None until it ended, and for ever if it was interrupted.
         oddities: Descriptive fields of the vendor's that could not be read.
+        error_class: The name of the class of the error that it failed with; None unless it
+            failed.
     """
 
     id: UUID
@@ -71,6 +73,7 @@ class Audit:
     updated_at: datetime
     duration_ms: int | None
     oddities: Oddities = ()
+    error_class: str | None = None
 
 
 @contextmanager
@@ -237,13 +240,11 @@ def finish_audit(
     counts: Counts,
     fetched_at: datetime | None,
     now: datetime,
-    error_message: str | None = None,
     oddities: Oddities = (),
 ) -> None:
-    """Record how the phase ended.
+    """Record how the phase ended, unless it failed: see ``fail_audit``.
 
-    ``fetched_at`` is when the listing it worked on was asked for, if it had one. The
-    ``error_message`` must carry no personal data.
+    ``fetched_at`` is when the listing it worked on was asked for, if it had one.
 
     Raises:
         LeaseLost: If it has been marked as interrupted, or otherwise ended before.
@@ -254,7 +255,6 @@ def finish_audit(
         .values(
             status=status,
             fetched_at=fetched_at,
-            error_message=error_message,
             updated_at=now,
             duration_ms=_milliseconds_until(now),
             oddities=oddities_payload(oddities),
@@ -277,16 +277,24 @@ def audit_status(connection: Connection, audit_id: UUID) -> AuditStatus:
     return AuditStatus(found)
 
 
-def fail_audit(connection: Connection, audit_id: UUID, message: str, now: datetime) -> None:
+def fail_audit(
+    connection: Connection, audit_id: UUID, message: str, now: datetime, *, error_class: str
+) -> None:
     """Record that the phase failed, unless it ended before.
 
-    ``message`` must carry no personal data.
+    Args:
+        connection: In a transaction.
+        audit_id: Its audit.
+        message: What people read; without personal data.
+        now: When it failed, aware.
+        error_class: The name of the error's class, by which programs tell errors apart.
     """
     connection.execute(
         update(case_sync_audits)
         .where(_is_in_progress(audit_id))
         .values(
             status=AuditStatus.FAILED,
+            error_class=error_class,
             error_message=message,
             updated_at=now,
             duration_ms=_milliseconds_until(now),
@@ -360,6 +368,7 @@ def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
         updated_at=row.updated_at,
         duration_ms=row.duration_ms,
         oddities=oddities_from_payload(row.oddities),
+        error_class=row.error_class,
     )
 
 

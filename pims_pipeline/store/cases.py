@@ -25,6 +25,7 @@ from pims_pipeline.domain.reconciliation import Retirement, TrackedCase
 from pims_pipeline.store import case_metadata
 from pims_pipeline.store.batches import Columns, execute_batches
 from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION
+from pims_pipeline.store.open_failures import OPEN_FAILURE
 
 _CASE_COLUMNS = f"""
     c.id, c.pims_id, c.patient_name, c.patient_species, c.client_name, c.client_phone,
@@ -212,7 +213,7 @@ def enrichable_cases(
             JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
             LEFT JOIN sync_failures AS f
               ON f.clinic_id = c.clinic_id AND f.provider_type = c.provider_type
-             AND f.phase = 'cases' AND f.record_key = c.pims_id AND f.resolved_at IS NULL
+             AND f.phase = 'cases' AND f.record_key = c.pims_id AND {OPEN_FAILURE}
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
               AND {which} AND NOT {SOFT_DELETED}
             ORDER BY c.id

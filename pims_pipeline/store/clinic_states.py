@@ -10,21 +10,21 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, func, select, text
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, func, select, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
+from pims_pipeline.store.last_syncs import NEVER, LastSyncs, last_syncs
+from pims_pipeline.store.open_failures import FailureCounts, failure_counts
 from pims_pipeline.store.schedules import ClinicSchedule, Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
     CredentialStatus,
     pims_credentials,
     pims_sessions,
     reconciliation_holds,
-    sync_failures,
 )
 
 SessionStatus = Literal["none", "stored", "expired"]
@@ -43,6 +43,7 @@ class SessionState:
 
 
 NO_SESSION = SessionState(status="none")
+NO_FAILURES = FailureCounts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +51,12 @@ class PhaseState:
     """How a phase of a clinic stands, whatever windows it was over. Moments are aware UTC.
 
     Attributes:
-        last_success: When it last ended well.
-        last_worked: When its newest audit began that ended well or was held; the measure of
-            lateness, since a hold is no fault of the phase.
+        last: When it last succeeded, and when it was last completed or held.
         latest: Its newest audit.
         skips: Ticks that found a run of it still going.
     """
 
-    last_success: datetime | None = None
-    last_worked: datetime | None = None
+    last: LastSyncs = NEVER
     latest: Audit | None = None
     skips: Skips | None = None
 
@@ -70,7 +68,7 @@ class ClinicState:
     Attributes:
         schedule: None when the clinic is not active.
         open_holds: Windows whose deletions wait for a person.
-        dead_letters: Records that failed and have not succeeded since.
+        failures: Records that failed and have not succeeded since.
     """
 
     clinic: Clinic
@@ -79,7 +77,7 @@ class ClinicState:
     credentials: CredentialStatus | None
     session: SessionState
     open_holds: int
-    dead_letters: int
+    failures: FailureCounts
 
 
 def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
@@ -88,8 +86,8 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
     phases = phase_states(connection, now)
     credentials = _credentials(connection)
     sessions = _sessions(connection, now)
-    holds = _counts(connection, reconciliation_holds, reconciliation_holds.c.status == "open")
-    failures = _counts(connection, sync_failures, sync_failures.c.resolved_at.is_(None))
+    holds = _open_holds(connection)
+    failures = failure_counts(connection)
     return [
         ClinicState(
             clinic=clinic,
@@ -98,7 +96,7 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
             credentials=credentials.get((clinic.id, clinic.provider_type)),
             session=sessions.get((clinic.id, clinic.provider_type), NO_SESSION),
             open_holds=holds.get(clinic.id, 0),
-            dead_letters=failures.get(clinic.id, 0),
+            failures=failures.get(clinic.id, NO_FAILURES),
         )
         for clinic in all_clinics(connection)
     ]
@@ -113,64 +111,31 @@ def phase_states(connection: Connection, now: datetime) -> Mapping[tuple[UUID, P
     skips = skipped_ticks(connection)
     latest = {(each.clinic_id, each.sync_type): each for each in _newest_audits(connection, now)}
     states: defaultdict[tuple[UUID, Phase], PhaseState] = defaultdict(PhaseState)
-    for clinic_id, phase, last_success, last_worked in _successes(connection, now):
-        states[clinic_id, Phase(phase)] = PhaseState(
-            last_success=last_success,
-            last_worked=last_worked,
-            latest=latest.get((clinic_id, Phase(phase))),
-            skips=skips.get(clinic_id, {}).get(Phase(phase)),
+    for (clinic_id, phase), last in last_syncs(connection, now).items():
+        states[clinic_id, phase] = PhaseState(
+            last=last,
+            latest=latest.get((clinic_id, phase)),
+            skips=skips.get(clinic_id, {}).get(phase),
         )
     return states
-
-
-_OF_EACH_PHASE = "FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p(phase)"
-_PHASES = {"phases": [phase.value for phase in Phase]}
 
 
 def _newest_audits(connection: Connection, now: datetime) -> list[Audit]:
     """Of each clinic and phase that ever ran."""
     rows = connection.execute(
         text(
-            f"""
-            SELECT newest.* {_OF_EACH_PHASE}
+            """
+            SELECT newest.*
+            FROM clinics AS c CROSS JOIN unnest(CAST(:phases AS text[])) AS p (phase)
             CROSS JOIN LATERAL (
                 SELECT a.* FROM case_sync_audits AS a
                 WHERE a.clinic_id = c.id AND a.sync_type = p.phase AND a.created_at <= :latest
                 ORDER BY a.created_at DESC LIMIT 1) AS newest
-            """  # noqa: S608 - fixed text
+            """
         ),
-        {**_PHASES, "latest": latest_known(now)},
+        {"phases": [phase.value for phase in Phase], "latest": latest_known(now)},
     )
     return [audit_of(row) for row in rows]
-
-
-def _successes(
-    connection: Connection, now: datetime
-) -> list[tuple[UUID, str, datetime | None, datetime | None]]:
-    """Of each clinic and phase: see ``PhaseState``.
-
-    Each is the first entry of an index, however many audits there are.
-    """
-    rows = connection.execute(
-        text(
-            f"""
-            SELECT c.id, p.phase, success.updated_at, worked.created_at {_OF_EACH_PHASE}
-            LEFT JOIN LATERAL (
-                SELECT a.updated_at FROM case_sync_audits AS a
-                WHERE a.clinic_id = c.id AND a.sync_type = p.phase AND a.status = 'completed'
-                  AND a.updated_at <= :latest
-                ORDER BY a.updated_at DESC LIMIT 1) AS success ON true
-            LEFT JOIN LATERAL (
-                SELECT a.created_at FROM case_sync_audits AS a
-                WHERE a.clinic_id = c.id AND a.sync_type = p.phase
-                  AND a.status IN ('completed', 'held')
-                  AND a.created_at <= :latest
-                ORDER BY a.created_at DESC LIMIT 1) AS worked ON true
-            """  # noqa: S608 - fixed text
-        ),
-        {**_PHASES, "latest": latest_known(now)},
-    )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def _credentials(connection: Connection) -> dict[tuple[UUID, str], CredentialStatus]:
@@ -194,9 +159,12 @@ def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], S
     }
 
 
-def _counts(connection: Connection, table: Table, which: ColumnElement[bool]) -> dict[UUID, int]:
-    """How many such rows each clinic has; those that have none are left out."""
+def _open_holds(connection: Connection) -> dict[UUID, int]:
+    """How many each clinic has; those that have none are left out."""
+    table = reconciliation_holds
     rows = connection.execute(
-        select(table.c.clinic_id, func.count()).where(which).group_by(table.c.clinic_id)
+        select(table.c.clinic_id, func.count())
+        .where(table.c.status == "open")
+        .group_by(table.c.clinic_id)
     )
     return dict(rows.all())

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import (
     DAYS_AHEAD,
@@ -70,6 +71,19 @@ _COLUMNS = (
     clinics.c.provider_base_url,
     clinics.c.is_active,
 )
+
+
+def is_synced() -> ColumnElement[bool]:
+    """Whether a row of ``clinics`` is synced by itself, judged for it, and alerted to.
+
+    A deactivated clinic is not: see ``pims_pipeline.domain.deactivation``.
+    """
+    return clinics.c.is_active
+
+
+def is_synced_in(alias: str) -> str:
+    """``is_synced`` for a statement in words that names the clinic so."""
+    return f"{alias}.is_active"
 
 
 def _clinic(row: Row[*tuple[object, ...]]) -> Clinic:
@@ -144,7 +158,7 @@ def clinics_by_slugs(connection: Connection, slugs: Iterable[str]) -> dict[str, 
 
 def active_clinics(connection: Connection) -> list[Clinic]:
     """The clinics that are synced, by slug."""
-    rows = connection.execute(select(*_COLUMNS).where(clinics.c.is_active).order_by(clinics.c.slug))
+    rows = connection.execute(select(*_COLUMNS).where(is_synced()).order_by(clinics.c.slug))
     return [_clinic(row) for row in rows]
 
 

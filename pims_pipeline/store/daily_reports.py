@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.case_metadata import SOFT_DELETED
+from pims_pipeline.store.clinics import is_synced_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,8 @@ class ClinicDay:
         retired: Those that are soft-deleted, whatever their status.
         holds_opened: Windows that were held on the day.
         holds_open: Those that waited when it ended.
-        letters_new: Records that failed on the day for the first time.
-        letters_open: Those that were unresolved when it ended.
+        failures_new: Records that failed on the day for the first time.
+        failures_open: Those that were open when it ended.
     """
 
     clinic: str
@@ -62,8 +63,8 @@ class ClinicDay:
     retired: int
     holds_opened: int
     holds_open: int
-    letters_new: int
-    letters_open: int
+    failures_new: int
+    failures_open: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +139,13 @@ _CLINICS = f"""
         WHERE clinic_id = clinic.id AND created_at < :end
     ) AS h
     CROSS JOIN LATERAL (
-        SELECT count(*) FILTER (WHERE first_failed_at >= :start) AS letters_new,
-               count(*) FILTER (WHERE resolved_at IS NULL OR resolved_at >= :end) AS letters_open
+        SELECT count(*) FILTER (WHERE first_failed_at >= :start) AS failures_new,
+               count(*) FILTER (WHERE resolved_at IS NULL OR resolved_at >= :end) AS failures_open
         FROM sync_failures
         WHERE clinic_id = clinic.id AND first_failed_at < :end
     ) AS f
-    WHERE clinic.is_active
+    WHERE {is_synced_in("clinic")}
        OR k.draft + k.ongoing + k.completed + k.reviewed + k.retired > 0
-       OR h.holds_opened + h.holds_open + f.letters_new + f.letters_open > 0
+       OR h.holds_opened + h.holds_open + f.failures_new + f.failures_open > 0
     ORDER BY clinic.slug
 """  # noqa: S608 - a fixed condition

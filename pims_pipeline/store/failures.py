@@ -1,7 +1,8 @@
-"""Dead letters: records that could not be read, visits whose record could not be fetched.
+"""Failures: records that could not be read, visits whose record could not be fetched.
 
 A failure is open until it is resolved. A record has at most one open failure a phase;
-failing again adds an attempt to it. When to try again is decided by the phases.
+failing again adds an attempt to it. When to try again is decided by the phases. What
+counts as open, and as a dead letter, is defined in ``open_failures``.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,6 +17,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.store.open_failures import is_dead_letter, is_open
 from pims_pipeline.store.tables import cases, clinics, sync_failures
 
 
@@ -76,12 +78,14 @@ class ClinicFailure:
     """A failure with where it belongs, as people look at it.
 
     Attributes:
+        is_dead_letter: Whether only a person, or a change at the vendor, can resolve it.
         case_id: The case of the record's visit, if there is one.
         case_date: The business date on which that case now stands.
     """
 
     clinic_slug: str
     failure: Failure
+    is_dead_letter: bool
     case_id: UUID | None
     case_date: date | None
 
@@ -106,7 +110,7 @@ def _open(clinic: Clinic, phase: Phase) -> ColumnElement[bool]:
         sync_failures.c.clinic_id == clinic.id,
         sync_failures.c.provider_type == clinic.provider_type,
         sync_failures.c.phase == phase,
-        sync_failures.c.resolved_at.is_(None),
+        is_open(),
     )
 
 
@@ -134,7 +138,7 @@ def record_failures(
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["clinic_id", "provider_type", "phase", "record_key"],
-            index_where=sync_failures.c.resolved_at.is_(None),
+            index_where=is_open(),
             set_={
                 "attempts": sync_failures.c.attempts + 1,
                 "pims_id": func.coalesce(new.pims_id, sync_failures.c.pims_id),
@@ -232,7 +236,7 @@ def list_failures(
     if clinic is not None:
         query = query.where(table.c.clinic_id == clinic.id)
     if open_only:
-        query = query.where(table.c.resolved_at.is_(None))
+        query = query.where(is_open())
     return [_clinic_failure(row) for row in connection.execute(query)]
 
 
@@ -286,6 +290,7 @@ def _listed() -> Select[*tuple[object, ...]]:
         select(
             table,
             clinics.c.slug,
+            is_dead_letter().label("is_dead_letter"),
             cases.c.id.label("case_id"),
             cases.c.scheduled_date.label("case_date"),
         )
@@ -302,7 +307,7 @@ def _listed() -> Select[*tuple[object, ...]]:
 
 
 def _clinic_failure(row: Row[*tuple[object, ...]]) -> ClinicFailure:
-    return ClinicFailure(row.slug, _failure(row), row.case_id, row.case_date)
+    return ClinicFailure(row.slug, _failure(row), row.is_dead_letter, row.case_id, row.case_date)
 
 
 def _failure(row: Row[*tuple[object, ...]]) -> Failure:

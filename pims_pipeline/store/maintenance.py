@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, Table, delete, select, text
 from pims_pipeline.domain.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.store.open_failures import OPEN_FAILURE
 from pims_pipeline.store.tables import (
     alerts,
     case_sync_audits,
@@ -119,7 +120,7 @@ def landed_before(
     last_day, last_id = after or (date.min, "")
     rows = connection.execute(
         text(
-            """
+            f"""
             SELECT a.business_date, a.pims_id, a.payload FROM pims_appointments AS a
             WHERE a.clinic_id = :clinic_id AND a.provider_type = :provider_type
               AND a.business_date < :day AND a.last_seen_at < :seen_before
@@ -127,10 +128,10 @@ def landed_before(
               AND NOT EXISTS (
                 SELECT FROM sync_failures AS f
                 WHERE f.clinic_id = a.clinic_id AND f.provider_type = a.provider_type
-                  AND f.pims_id = a.pims_id AND f.resolved_at IS NULL)
+                  AND f.pims_id = a.pims_id AND {OPEN_FAILURE})
             ORDER BY a.business_date, a.pims_id
             LIMIT :limit
-            """
+            """  # noqa: S608 - a fixed condition
         ),
         {
             "clinic_id": clinic.id,

@@ -93,7 +93,7 @@ def clinic_readings(connection: Connection) -> list[ClinicReading]:
             slug=row.slug,
             last_success_age=ages[row.slug],
             open_holds=row.open_holds,
-            dead_letters=row.dead_letters,
+            open_failures=row.open_failures,
             session_is_valid=row.session_is_valid,
             ticks_skipped=skipped[row.slug],
         )

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinics import ScheduleConfig, stored_config
+from pims_pipeline.store.clinics import ScheduleConfig, is_synced, stored_config
 from pims_pipeline.store.tables import (
     clinic_schedule_configs,
     clinics,
@@ -131,7 +131,7 @@ def active_schedules(connection: Connection) -> list[ClinicSchedule]:
                 pims_credentials.c.provider_type == clinics.c.provider_type,
             ),
         )
-        .where(clinics.c.is_active)
+        .where(is_synced())
         .order_by(clinics.c.slug)
     ).all()
     skips = skipped_ticks(connection)

@@ -236,6 +236,8 @@ case_sync_audits = Table(
     _number("quarantined"),
     # Fields that could not be read: paths, JSON types and counts, never what they held.
     Column("oddities", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    # The name of the error's class, as in sync_failures; what reads it never reads the message.
+    _words("error_class", nullable=True),
     _words("error_message", nullable=True),
     _made_now("created_at"),
     _made_now("updated_at"),

@@ -28,7 +28,9 @@ CHECKS: Mapping[AlertKind, Mapping[Phase, str]] = MappingProxyType(
 _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
     {
         AlertKind.FAILING: "The last three runs failed; each tick tries again.",
-        AlertKind.OVERDUE: "Two scheduled ticks have passed without a success.",
+        AlertKind.OVERDUE: (
+            "Two scheduled ticks have passed without a sync that was completed or held."
+        ),
         AlertKind.CREDENTIALS_REJECTED: (
             "The vendor refused the stored credentials; nothing is synced until they are replaced."
         ),

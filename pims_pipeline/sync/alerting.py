@@ -19,6 +19,7 @@ from pims_pipeline.domain.alerts import (
     AlertPlan,
     ClinicFacts,
     PhaseFacts,
+    RunEnd,
     conditions_of,
     plan_alerts,
 )
@@ -28,21 +29,21 @@ from pims_pipeline.observability.alerts import LogNotifier, Notifier, NotTold
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
     Alert,
-    PhaseHistory,
     begin_alerts,
     claim_alerts,
     credential_troubles,
-    dead_letters,
     end_alerts,
     lock_alerts,
     mark_told,
     open_alerts,
-    phase_histories,
     release_alerts,
+    run_ends,
     untold_alerts,
     waiting_holds,
 )
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.last_syncs import NEVER, last_syncs
+from pims_pipeline.store.open_failures import dead_letters
 from pims_pipeline.store.schedules import ClinicSchedule, active_schedules
 from pims_pipeline.sync.alert_messages import message_of, news_of
 from pims_pipeline.sync.context import utc_now
@@ -162,7 +163,7 @@ def clinic_facts(
     connection: Connection, now: datetime, *, max_attempts: int
 ) -> Iterator[ClinicFacts]:
     """How each active clinic stands at ``now`` (aware)."""
-    histories = phase_histories(connection, now)
+    last, ends = last_syncs(connection, now), run_ends(connection, now)
     troubles = credential_troubles(connection)
     holds, letters = waiting_holds(connection), dead_letters(connection, max_attempts)
     for schedule in active_schedules(connection):
@@ -170,7 +171,13 @@ def clinic_facts(
         yield ClinicFacts(
             clinic_id=clinic_id,
             phases={
-                phase: _phase_facts(schedule, phase, histories.get((clinic_id, phase)), now)
+                phase: _phase_facts(
+                    schedule,
+                    phase,
+                    last.get((clinic_id, phase), NEVER).last_completed_or_held,
+                    ends.get((clinic_id, phase), ()),
+                    now,
+                )
                 for phase in Phase
             },
             credentials_rejected=troubles.get(clinic_id) == "invalid",
@@ -181,14 +188,17 @@ def clinic_facts(
 
 
 def _phase_facts(
-    schedule: ClinicSchedule, phase: Phase, history: PhaseHistory | None, now: datetime
+    schedule: ClinicSchedule,
+    phase: Phase,
+    last_completed_or_held: datetime | None,
+    ends: Sequence[RunEnd],
+    now: datetime,
 ) -> PhaseFacts:
-    last_success = history.last_success if history else None
-    stands = punctuality(schedule, phase, last_success, now)
+    stands = punctuality(schedule, phase, last_completed_or_held, now)
     return PhaseFacts(
         schedule=stands.schedule,
-        last_success=last_success,
+        last_completed_or_held=last_completed_or_held,
         due_by=stands.due_by,
-        ends=history.ends if history else (),
+        ends=ends,
         skipped_in_a_row=schedule.skipped_in_a_row.get(phase, 0),
     )

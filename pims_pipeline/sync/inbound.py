@@ -187,7 +187,7 @@ def _events(plan: InboundPlan, now: datetime) -> Iterable[CaseEvent]:
 
 
 def record_quarantine(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> None:
-    """Keep what could not be read as dead letters; close those that are gone or readable."""
+    """Record what could not be read as failures; close those that are gone or readable."""
     now = phase.now()
     record_failures(
         connection,

@@ -1,8 +1,8 @@
 """When a phase is due next, and whether it is late: the one place where that is decided.
 
-A phase of a clinic is late when two of its ticks have passed without a success, and the time
-has passed too that the second one may take (``domain.alerts``). Alerts, the freshness checks
-in Dagster's pages and ``pims status`` all ask here.
+A phase of a clinic is late when two of its ticks have passed without a sync that was completed or
+held, and the time has passed too that the second one may take (``domain.alerts``). Alerts, the
+freshness checks in Dagster's pages and ``pims status`` all ask here.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class Punctuality:
     Attributes:
         schedule: Whether the phase runs by itself.
         next_due: Its next tick; None when it has none.
-        due_by: The second tick since its last success, or since the schedule began to count;
-            None when there is none.
+        due_by: The second tick since it was last completed or held, or since the schedule began
+            to count; None when there is none.
         is_late: See the module.
     """
 
@@ -37,15 +37,15 @@ class Punctuality:
 
 
 def punctuality(
-    schedule: ClinicSchedule, phase: Phase, last_success: datetime | None, now: datetime
+    schedule: ClinicSchedule, phase: Phase, last_completed_or_held: datetime | None, now: datetime
 ) -> Punctuality:
     """How a phase of an active clinic stands by its schedule.
 
     Args:
         schedule: The clinic's.
         phase: Which phase.
-        last_success: When its newest success began, one that ended in a hold included; None
-            when it never succeeded.
+        last_completed_or_held: When its newest sync began that was completed or held; None
+            when there is none.
         now: The present moment; all moments are aware.
     """
     try:
@@ -56,11 +56,13 @@ def punctuality(
     if cron is None:
         return Punctuality(schedule=ScheduleState.OFF)
     since = schedule.judged_since(phase, now)
-    if last_success is not None:
-        # A success that is yet to come, by a clock that went wrong, makes nothing punctual.
-        since = max(since, believed(last_success, now) or since)
+    if last_completed_or_held is not None:
+        # A sync that is yet to come, by a clock that went wrong, makes nothing punctual.
+        since = max(since, believed(last_completed_or_held, now) or since)
     due_by = next(iter(next_ticks(cron, zone, since, 2)[1:]), None)
-    facts = PhaseFacts(schedule=ScheduleState.ON, last_success=last_success, due_by=due_by)
+    facts = PhaseFacts(
+        schedule=ScheduleState.ON, last_completed_or_held=last_completed_or_held, due_by=due_by
+    )
     return Punctuality(
         schedule=facts.schedule,
         next_due=_next_tick(cron, zone, now),

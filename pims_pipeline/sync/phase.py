@@ -118,7 +118,13 @@ class PhaseRun:
 
     def fail(self, connection: Connection, error: Exception) -> None:
         """End the audit in the applying transaction, with the error that will be raised."""
-        fail_audit(connection, self.audit_id, _safe_message(error), self.now())
+        fail_audit(
+            connection,
+            self.audit_id,
+            _safe_message(error),
+            self.now(),
+            error_class=type(error).__name__,
+        )
 
     def finish(
         self,

@@ -141,7 +141,7 @@ def last_audits(engine: Engine, run_id: str, sync_type: Phase) -> list[Audit]:
 def phase_failures(
     engine: Engine, clinic: Clinic, sync_type: Phase, window: DateRange
 ) -> list[Failure]:
-    """The phase's unresolved dead letters that lie in the window."""
+    """The phase's open failures that lie in the window."""
     with transaction(engine) as connection:
         failures = open_failures(connection, clinic, sync_type)
     return [

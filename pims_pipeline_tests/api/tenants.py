@@ -26,7 +26,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, Phase, Scope
 from pims_pipeline.store.api_keys import create_api_key
-from pims_pipeline.store.audits import finish_audit, record_progress, start_audit
+from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.clinics import add_clinic, clinic_by_slug
 from pims_pipeline.store.database import create_engine, transaction
 from pims_pipeline.store.requests import (
@@ -35,7 +35,7 @@ from pims_pipeline.store.requests import (
     record_launch,
     record_request,
 )
-from pims_pipeline.store.tables import clinic_api_keys, clinics, metadata
+from pims_pipeline.store.tables import case_sync_audits, clinic_api_keys, clinics, metadata
 from pims_pipeline.store.tenancy import let_api_log_in
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.world import PHASES_OF_JOB, World
@@ -134,6 +134,15 @@ class BusyDagster(FakeDagster):
             now=now,
             wanted_id=sync_id_of(run.tags),
         )
+        if end is AuditStatus.FAILED:
+            fail_audit(
+                connection,
+                audit_id,
+                "the vendor does not answer",
+                now,
+                error_class="TransientError",
+            )
+            return
         finish_audit(
             connection,
             audit_id,
@@ -141,7 +150,6 @@ class BusyDagster(FakeDagster):
             counts=Counts(found=3, held=2),
             fetched_at=now,
             now=now,
-            error_message="the vendor does not answer" if end is AuditStatus.FAILED else None,
         )
 
 
@@ -330,8 +338,13 @@ class _Past:
                 counts=Counts(found=2, deleted=1, held=1),
                 fetched_at=self._began,
                 now=moved,
-                error_message=None if is_good else f"{self._name}: the vendor does not answer",
             )
+            if not is_good:
+                self._connection.execute(
+                    update(case_sync_audits)
+                    .where(case_sync_audits.c.id == audit_id)
+                    .values(error_message=f"{self._name}: the vendor does not answer")
+                )
         return audit_id
 
     def add_case(self) -> None:

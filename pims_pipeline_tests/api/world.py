@@ -93,7 +93,9 @@ class World:
     def fail(self, audit_id: UUID, message: str) -> None:
         """Let a phase fail."""
         with transaction(self.engine) as connection:
-            fail_audit(connection, audit_id, message, self.context.clock())
+            fail_audit(
+                connection, audit_id, message, self.context.clock(), error_class="TransientError"
+            )
 
     def complete(self, run: FakeRun) -> None:
         """Let the run do all its work."""

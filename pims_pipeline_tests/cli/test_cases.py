@@ -112,6 +112,7 @@ def test_a_clinic_that_was_never_synced_says_so(pims: Pims, registered: str) -> 
     status = document(pims("status", "--json"))
     never = {
         "lastSuccessAt": None,
+        "lastCompletedOrHeldAt": None,
         "ageSeconds": None,
         "schedule": "on",
         "isLate": False,
@@ -131,6 +132,7 @@ def test_a_clinic_that_was_never_synced_says_so(pims: Pims, registered: str) -> 
             "credentials": None,
             "session": {"status": "none", "expiresAt": None, "lastUsedAt": None},
             "openHolds": 0,
+            "openFailures": 0,
             "deadLetters": 0,
         }
     ]

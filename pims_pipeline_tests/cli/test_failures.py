@@ -1,4 +1,4 @@
-"""``pims failures``: dead letters on the terminal, and trying one again."""
+"""``pims failures``: failures on the terminal, and trying one again."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -133,7 +133,11 @@ def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
     assert (failure["phase"], failure["businessDate"], failure["status"]) == (
         "inbound",
         None,
-        "open",
+        "dead",
+    )
+    assert (
+        "read again with the next sync of its date"
+        in pims("failures", "show", str(failure["id"])).stdout
     )
     again = pims("failures", "retry", str(failure["id"]))
     assert again.exit_code == 1

@@ -35,9 +35,9 @@ def scheduled(registered: str, engine: Engine) -> str:
         run(
             engine,
             "INSERT INTO case_sync_audits (clinic_id, sync_type, status, window_start, "
-            "window_end, run_id, owner, error_message, created_at, updated_at) "
+            "window_end, run_id, owner, error_class, error_message, created_at, updated_at) "
             "SELECT id, 'inbound', :status, current_date, current_date, 'r', 1, "
-            "'TransientError: 503', :at, :at FROM clinics",
+            "'TransientError', 'TransientError: 503', :at, :at FROM clinics",
             status=status,
             at=datetime.now(UTC) - timedelta(hours=hours),
         )
@@ -53,11 +53,14 @@ def test_programs_are_told_all_of_each_phase(pims: Pims, scheduled: str) -> None
     assert (inbound["schedule"], inbound["isLate"], inbound["ticksSkipped"]) == ("on", True, 3)
     due = datetime.fromisoformat(inbound["nextDueAt"])
     assert timedelta() < due - datetime.now(UTC) <= timedelta(hours=1)
-    assert (inbound["latest"]["status"], inbound["latest"]["error"]) == (
-        "failed",
-        "TransientError: 503",
-    )
+    latest = {name: inbound["latest"][name] for name in ("status", "errorClass", "error")}
+    assert latest == {
+        "status": "failed",
+        "errorClass": "TransientError",
+        "error": "TransientError: 503",
+    }
     off = {"schedule": "off", "nextDueAt": None, "isLate": False, "lastSuccessAt": None}
+    off["lastCompletedOrHeldAt"] = None
     assert off.items() <= clinic["phases"]["cases"].items()
     assert clinic["phases"]["reconciliation"]["schedule"] == "malformed"
 
@@ -69,7 +72,7 @@ def test_people_see_it_on_one_line(pims: Pims, scheduled: str) -> None:
         scheduled,
         "never, off",
         "never, bad schedule",
-        *("none", "none", "0", "0", "3"),
+        *("none", "none", "0", "0", "0", "3"),
     ]
     assert re.fullmatch(r"4 h ago \(failed\), LATE, next (\d\d \w+ )?\d\d:00", columns[1])
 

@@ -37,7 +37,7 @@ MAPLE = ClinicReading(
     slug="maple-street",
     last_success_age={"inbound": 61.5},
     open_holds=2,
-    dead_letters=3,
+    open_failures=3,
     session_is_valid=True,
     ticks_skipped={"inbound": 4},
 )
@@ -81,7 +81,7 @@ def test_how_clinics_stand_is_told_for_each(metrics: Metrics) -> None:
         for name in (
             "last_success_age_seconds",
             "open_holds",
-            "dead_letters",
+            "open_failures",
             "session_valid",
             "schedule_ticks_skipped_total",
             "open_alerts",
@@ -90,7 +90,7 @@ def test_how_clinics_stand_is_told_for_each(metrics: Metrics) -> None:
     assert found == {
         "last_success_age_seconds": {("maple-street", "inbound"): 61.5},
         "open_holds": {("maple-street",): 2},
-        "dead_letters": {("maple-street",): 3},
+        "open_failures": {("maple-street",): 3},
         "session_valid": {("maple-street",): 1},
         "schedule_ticks_skipped_total": {
             ("maple-street", "inbound"): 4,
@@ -98,6 +98,18 @@ def test_how_clinics_stand_is_told_for_each(metrics: Metrics) -> None:
         },
         "open_alerts": {("hold",): 2, ("overdue",): 0},
     }
+
+
+def test_the_former_name_of_open_failures_has_the_same_number_for_one_release(
+    metrics: Metrics,
+) -> None:
+    former, now = (
+        samples(metrics, f"pims_{name}", reading_of(MAPLE))
+        for name in ("dead_letters", "open_failures")
+    )
+    assert former == now == {("maple-street",): 3}
+    text = metrics.render(reading_of(MAPLE)).decode()
+    assert "# HELP pims_dead_letters Deprecated name of pims_open_failures." in text
 
 
 def test_a_clinic_that_is_gone_is_told_of_no_more(metrics: Metrics) -> None:

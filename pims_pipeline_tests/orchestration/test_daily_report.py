@@ -23,8 +23,8 @@ QUIET = ClinicDay(
     retired=0,
     holds_opened=0,
     holds_open=0,
-    letters_new=0,
-    letters_open=0,
+    failures_new=0,
+    failures_open=0,
 )
 SYNCED = PhaseDay(
     clinic="alder",
@@ -107,7 +107,7 @@ def test_a_day_without_anything_says_so(house: House) -> None:
     assert report_metadata(day)["syncs"] == dg.MetadataValue.int(0)
 
 
-def test_holds_and_dead_letters_are_told_as_they_stood_when_the_day_ended(house: House) -> None:
+def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(house: House) -> None:
     clinic, noon = house.clinics["alder"].id, datetime(2026, 3, 9, 12, tzinfo=UTC)
     for opened, decided in ((noon, noon + timedelta(days=1)), (noon, noon)):
         house.run(
@@ -129,8 +129,8 @@ def test_holds_and_dead_letters_are_told_as_they_stood_when_the_day_ended(house:
             resolved=resolved,
         )
     on_the_day, after = (_waiting(house, noon + timedelta(days=n)) for n in (0, 1))
-    assert on_the_day == {"holds": (2, 1), "letters": (2, 1)}
-    assert after == {"holds": (0, 0), "letters": (0, 1)}
+    assert on_the_day == {"holds": (2, 1), "failures": (2, 1)}
+    assert after == {"holds": (0, 0), "failures": (0, 1)}
 
 
 def _waiting(house: House, moment: datetime) -> dict[str, tuple[int, int]]:
@@ -138,7 +138,7 @@ def _waiting(house: House, moment: datetime) -> dict[str, tuple[int, int]]:
         alder = report_of(connection, moment.date()).clinics[0]
     return {
         "holds": (alder.holds_opened, alder.holds_open),
-        "letters": (alder.letters_new, alder.letters_open),
+        "failures": (alder.failures_new, alder.failures_open),
     }
 
 

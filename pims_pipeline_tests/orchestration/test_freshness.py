@@ -100,6 +100,7 @@ def test_the_check_warns_and_lists_who_is_late_since_when(hourly: House) -> None
             "clinic": "alder",
             "last success": "2076-03-09 12:00 UTC",
             "age": "3:05:00",
+            "last completed or held": "2076-03-09 12:00 UTC",
             "next due": "2076-03-09 16:00 UTC",
         }
     ]

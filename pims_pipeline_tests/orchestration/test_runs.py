@@ -181,7 +181,7 @@ def test_a_deactivated_clinic_fails_with_a_reason_and_alone(house: House) -> Non
     assert house.failed("appointments") == keys(["birch"], window)
     failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
-    assert "birch was deactivated" in str(failure.user_failure_data.description)
+    assert "clinic 'birch' was deactivated" in str(failure.user_failure_data.description)
     assert house.vendors["birch"].logins == 0
 
 

@@ -17,12 +17,11 @@ from pims_pipeline.store.alerts import (
     begin_alerts,
     claim_alerts,
     credential_troubles,
-    dead_letters,
     end_alerts,
     mark_told,
     open_alerts,
-    phase_histories,
     release_alerts,
+    run_ends,
     untold_alerts,
     waiting_holds,
 )
@@ -30,7 +29,13 @@ from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_l
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.credentials import mark_credentials, put_credentials
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
+from pims_pipeline.store.failures import (
+    FailureInput,
+    record_failures,
+    resolve_failures,
+)
+from pims_pipeline.store.last_syncs import last_syncs
+from pims_pipeline.store.open_failures import dead_letters
 from pims_pipeline.store.tables import CredentialStatus
 from pims_pipeline.store.vault import Vault
 
@@ -223,7 +228,7 @@ class Runs:
         self.engine, self.clinic, self.liveness = engine, clinic, liveness
         self.now = NOW
 
-    def audit(self, run_id: str, status: AuditStatus, message: str = "Oh: no") -> datetime:
+    def audit(self, run_id: str, status: AuditStatus, error: str = "Oh") -> datetime:
         self.now += MINUTE
         with transaction(self.engine) as connection:
             audit_id = start_audit(
@@ -235,14 +240,14 @@ class Runs:
                 owner=self.liveness.owner,
                 now=self.now,
             )
-            self._finish(connection, audit_id, status, message)
+            self._finish(connection, audit_id, status, error)
         return self.now
 
     def _finish(
-        self, connection: Connection, audit_id: UUID, status: AuditStatus, message: str
+        self, connection: Connection, audit_id: UUID, status: AuditStatus, error: str
     ) -> None:
         if status is AuditStatus.FAILED:
-            fail_audit(connection, audit_id, message, self.now)
+            fail_audit(connection, audit_id, "Ana Rex called 555-0199", self.now, error_class=error)
         elif status is not AuditStatus.IN_PROGRESS:
             finish_audit(
                 connection,
@@ -255,13 +260,12 @@ class Runs:
 
     def ends(self) -> list[RunEnd]:
         with transaction(self.engine) as connection:
-            history = phase_histories(connection).get((self.clinic.id, Phase.CASES))
-        return list(history.ends) if history else []
+            return run_ends(connection, self.now).get((self.clinic.id, Phase.CASES), [])
 
-    def last_success(self) -> datetime | None:
+    def last_completed_or_held(self) -> datetime | None:
         with transaction(self.engine) as connection:
-            history = phase_histories(connection).get((self.clinic.id, Phase.CASES))
-        return history.last_success if history else None
+            last = last_syncs(connection, self.now)
+        return last[self.clinic.id, Phase.CASES].last_completed_or_held
 
 
 @pytest.fixture
@@ -276,7 +280,7 @@ def failed(run_id: str, error_class: str | None = "Oh") -> RunEnd:
 
 def test_a_phase_that_never_ran_has_no_history(runs: Runs) -> None:
     assert runs.ends() == []
-    assert runs.last_success() is None
+    assert runs.last_completed_or_held() is None
 
 
 def test_the_three_newest_runs_are_told_newest_first(runs: Runs) -> None:
@@ -287,11 +291,11 @@ def test_the_three_newest_runs_are_told_newest_first(runs: Runs) -> None:
 
 
 def test_a_run_failed_when_one_of_its_windows_did(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED, "TransientError: try later")
+    runs.audit("run-1", AuditStatus.FAILED, "TransientError")
     success = runs.audit("run-1", AuditStatus.COMPLETED)
 
     assert runs.ends() == [failed("run-1", "TransientError")]
-    assert runs.last_success() == success
+    assert runs.last_completed_or_held() == success
 
 
 def test_a_run_that_is_still_going_counts_for_nothing_yet(runs: Runs) -> None:
@@ -307,13 +311,13 @@ def test_an_interrupted_run_failed_and_a_held_one_did_not(runs: Runs) -> None:
     held = runs.audit("run-2", AuditStatus.HELD)
 
     assert runs.ends() == [RunEnd(run_id="run-2", succeeded=True), failed("run-1", None)]
-    assert runs.last_success() == held
+    assert runs.last_completed_or_held() == held
 
 
-def test_a_message_that_begins_with_no_error_s_name_is_not_told(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED, "Ana Rex called 555-0199")
+def test_the_error_is_told_by_its_class_and_never_by_its_message(runs: Runs) -> None:
+    runs.audit("run-1", AuditStatus.FAILED, "ContractViolation")
 
-    assert runs.ends() == [failed("run-1", None)]
+    assert runs.ends() == [failed("run-1", "ContractViolation")]
 
 
 def test_a_clinic_that_is_synced_no_more_has_no_facts(
@@ -326,7 +330,7 @@ def test_a_clinic_that_is_synced_no_more_has_no_facts(
     deactivate(engine, clinic)
 
     with transaction(engine) as connection:
-        assert phase_histories(connection) == {}
+        assert run_ends(connection, runs.now) == {}
         assert dead_letters(connection, 8) == {}
         assert credential_troubles(connection) == {}
         assert waiting_holds(connection) == {}

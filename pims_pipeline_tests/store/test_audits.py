@@ -120,10 +120,19 @@ def test_a_failed_audit_tells_why_and_keeps_its_progress(engine: Engine, clinic:
     audit_id = _start(engine, clinic)
     with transaction(engine) as connection:
         record_progress(connection, audit_id, 3, 40, NOW + timedelta(seconds=1))
-        fail_audit(connection, audit_id, "the listing was cut off", NOW + timedelta(seconds=2))
+        fail_audit(
+            connection,
+            audit_id,
+            "the listing was cut off",
+            NOW + timedelta(seconds=2),
+            error_class="ContractViolation",
+        )
     audit = _audit(engine, audit_id)
     assert audit.status is AuditStatus.FAILED
-    assert audit.error_message == "the listing was cut off"
+    assert (audit.error_class, audit.error_message) == (
+        "ContractViolation",
+        "the listing was cut off",
+    )
     assert (audit.items_done, audit.items_total) == (3, 40)
     assert audit.duration_ms == 2000
 
@@ -131,7 +140,7 @@ def test_a_failed_audit_tells_why_and_keeps_its_progress(engine: Engine, clinic:
 def test_a_clock_set_back_gives_no_negative_duration(engine: Engine, clinic: Clinic) -> None:
     audit_id = _start(engine, clinic)
     with transaction(engine) as connection:
-        fail_audit(connection, audit_id, "no", NOW - timedelta(hours=1))
+        fail_audit(connection, audit_id, "no", NOW - timedelta(hours=1), error_class="Oh")
     assert _audit(engine, audit_id).duration_ms == 0
 
 
@@ -191,6 +200,6 @@ def test_an_interrupted_audit_says_so_and_is_found_only_once(
 def test_audits_that_ended_are_never_interrupted(engine: Engine, clinic: Clinic) -> None:
     audit_id = _start(engine, clinic)
     with transaction(engine) as connection:
-        fail_audit(connection, audit_id, "no", NOW)
+        fail_audit(connection, audit_id, "no", NOW, error_class="Oh")
     assert _interrupt(engine, clinic) == []
     assert _audit(engine, audit_id).status is AuditStatus.FAILED

@@ -10,6 +10,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinic_states import NO_SESSION, PhaseState, clinic_states
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database import transaction
+from pims_pipeline.store.open_failures import FailureCounts
 from pims_pipeline.store.schedules import Skips
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_a_clinic_that_never_did_anything_has_nothing_to_tell(
         (state,) = clinic_states(connection, NOW)
     assert (state.clinic, state.credentials, state.session) == (clinic, None, NO_SESSION)
     assert state.phases == dict.fromkeys(Phase, PhaseState())
-    assert (state.open_holds, state.dead_letters) == (0, 0)
+    assert (state.open_holds, state.failures) == (0, FailureCounts(0, 0))
 
 
 def test_each_phase_tells_its_newest_audit_and_its_last_success(
@@ -78,13 +79,13 @@ def test_each_phase_tells_its_newest_audit_and_its_last_success(
         state.phases[Phase.INBOUND],
         state.phases[Phase.RECONCILIATION],
     )
-    assert inbound.last_success == NOW - timedelta(hours=2.5)
-    assert inbound.last_worked == NOW - timedelta(hours=3)
+    assert inbound.last.last_success == NOW - timedelta(hours=2.5)
+    assert inbound.last.last_completed_or_held == NOW - timedelta(hours=3)
     assert inbound.latest is not None
     assert inbound.latest.status is AuditStatus.FAILED
     # A hold is no success, and no reason to call the phase late.
-    assert reconciliation.last_success == NOW - timedelta(hours=8.5)
-    assert reconciliation.last_worked == NOW - timedelta(hours=2)
+    assert reconciliation.last.last_success == NOW - timedelta(hours=8.5)
+    assert reconciliation.last.last_completed_or_held == NOW - timedelta(hours=2)
     assert state.phases[Phase.CASES] == PhaseState(skips=Skips(4, NOW, in_a_row=0))
 
 

@@ -149,7 +149,7 @@ def test_an_audit_marked_as_interrupted_is_never_completed_afterwards(
         with pytest.raises(LeaseLost, match="taken for dead"):
             _finish(engine, audit_id)
         with transaction(engine) as connection:
-            fail_audit(connection, audit_id, "late", NOW)
+            fail_audit(connection, audit_id, "late", NOW, error_class="Oh")
             with pytest.raises(LeaseLost):
                 check_run_lease(connection, liveness.owner)
     assert _status(engine, audit_id) is AuditStatus.INTERRUPTED

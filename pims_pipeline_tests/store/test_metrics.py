@@ -14,6 +14,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.last_syncs import last_syncs
 from pims_pipeline.store.metrics import (
     ENDS,
     EndedSync,
@@ -71,13 +72,21 @@ def _started(engine: Engine, clinic: Clinic, phase: Phase, at: datetime) -> UUID
         )
 
 
-def _ended(engine: Engine, clinic: Clinic, phase: Phase, at: datetime, seconds: float = 2) -> UUID:
+def _ended(
+    engine: Engine,
+    clinic: Clinic,
+    phase: Phase,
+    at: datetime,
+    *,
+    seconds: float = 2,
+    status: AuditStatus = AuditStatus.COMPLETED,
+) -> UUID:
     audit_id = _started(engine, clinic, phase, at - timedelta(seconds=seconds))
     with transaction(engine) as connection:
         finish_audit(
             connection,
             audit_id,
-            status=AuditStatus.COMPLETED,
+            status=status,
             counts=Counts(),
             fetched_at=None,
             now=at,
@@ -112,7 +121,13 @@ def test_how_a_sync_ended_is_told_and_an_interrupted_one_has_no_duration(
     failed = _started(engine, clinic, INBOUND, _minutes(1))
     _started(engine, clinic, CASES, _minutes(1))
     with transaction(engine) as connection:
-        fail_audit(connection, failed, "the vendor does not answer", _minutes(2))
+        fail_audit(
+            connection,
+            failed,
+            "the vendor does not answer",
+            _minutes(2),
+            error_class="TransientError",
+        )
         interrupt_orphans(connection, clinic.id, _minutes(2))
     assert set(_new(api, syncs, _minutes(3))) == {
         EndedSync("maple-street", INBOUND, AuditStatus.FAILED, 60),
@@ -178,7 +193,7 @@ def test_a_clinic_of_which_nothing_is_known_has_no_age(api: Engine, quiet_clinic
         (reading,) = clinic_readings(connection)
     assert reading.slug == quiet_clinic.slug
     assert reading.last_success_age == {}
-    assert (reading.open_holds, reading.dead_letters, reading.session_is_valid) == (0, 0, False)
+    assert (reading.open_holds, reading.open_failures, reading.session_is_valid) == (0, 0, False)
     assert reading.ticks_skipped == {"inbound": 0, "cases": 0, "reconciliation": 0}
 
 
@@ -190,11 +205,33 @@ def test_the_age_is_that_of_the_last_success_whatever_came_after(
     _ended(engine, clinic, INBOUND, now - timedelta(hours=2))
     failed = _started(engine, clinic, INBOUND, now - timedelta(hours=1))
     with transaction(engine) as connection:
-        fail_audit(connection, failed, "the vendor does not answer", now)
+        fail_audit(
+            connection, failed, "the vendor does not answer", now, error_class="TransientError"
+        )
     with transaction(api) as connection:
         (reading,) = clinic_readings(connection)
     assert reading.last_success_age.keys() == {"inbound"}
     assert 7200 <= reading.last_success_age["inbound"] < 10_800
+
+
+def test_the_age_counts_from_the_last_success_that_everything_else_shows(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    now = datetime.now(UTC)
+    _ended(engine, clinic, INBOUND, now - timedelta(hours=3), seconds=600)
+    _ended(engine, clinic, INBOUND, now - timedelta(hours=1), status=AuditStatus.HELD)
+    _ended(engine, clinic, INBOUND, now + timedelta(days=400))
+    _ended(engine, clinic, CASES, now - timedelta(minutes=30), status=AuditStatus.HELD)
+    with transaction(api) as connection:
+        (reading,) = clinic_readings(connection)
+    with transaction(engine) as connection:
+        known = last_syncs(connection, now)
+    shown = {phase: known[clinic.id, phase].last_success for phase in Phase}
+    assert {phase for phase, moment in shown.items() if moment} == {INBOUND}
+    assert reading.last_success_age.keys() == {"inbound"}
+    age = (now - (shown[INBOUND] or now)).total_seconds()
+    assert age == timedelta(hours=3).total_seconds()
+    assert 0 <= reading.last_success_age["inbound"] - age < 600
 
 
 def test_an_end_a_little_ahead_is_no_negative_age(
@@ -220,7 +257,7 @@ def test_an_end_that_a_wrong_clock_put_in_the_future_makes_nothing_fresh(
     assert reading.last_success_age["inbound"] >= timedelta(hours=3).total_seconds()
 
 
-def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
+def test_holds_open_failures_and_sessions_are_counted_for_their_clinic(
     engine: Engine, api: Engine, clinic: Clinic, quiet_clinic: Clinic, vault: Vault
 ) -> None:
     now = datetime.now(UTC)
@@ -231,7 +268,7 @@ def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
         "reason": "too_many",
         "plan": {"caseIds": []},
     }
-    letter = {
+    failure = {
         "clinic_id": clinic.id,
         "provider_type": clinic.provider_type,
         "phase": INBOUND,
@@ -248,8 +285,8 @@ def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
         connection.execute(
             insert(sync_failures),
             [
-                {**letter, "record_key": "1", "resolved_at": None},
-                {**letter, "record_key": "2", "resolved_at": now},
+                {**failure, "record_key": "1", "resolved_at": None},
+                {**failure, "record_key": "2", "resolved_at": now},
             ],
         )
         put_session(connection, vault, clinic, b"cookies", now + timedelta(hours=1))
@@ -261,8 +298,8 @@ def test_holds_dead_letters_and_sessions_are_counted_for_their_clinic(
         )
     with transaction(api) as connection:
         quiet, busy = clinic_readings(connection)
-    assert (quiet.open_holds, quiet.dead_letters, quiet.session_is_valid) == (0, 0, False)
-    assert (busy.open_holds, busy.dead_letters, busy.session_is_valid) == (2, 1, True)
+    assert (quiet.open_holds, quiet.open_failures, quiet.session_is_valid) == (0, 0, False)
+    assert (busy.open_holds, busy.open_failures, busy.session_is_valid) == (2, 1, True)
     assert busy.ticks_skipped == {"inbound": 0, "cases": 3, "reconciliation": 0}
 
 

@@ -57,6 +57,13 @@ def _check(engine: Engine) -> None:
         command.check(config)
 
 
+def downgrade(engine: Engine, revision: str) -> None:
+    config = _alembic_config()
+    with transaction(engine) as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
 @pytest.fixture
 def empty_engine(empty_database_url: str) -> Engine:
     return create_engine(empty_database_url)
@@ -100,10 +107,7 @@ def test_the_check_leaves_other_peoples_tables_alone(engine: Engine) -> None:
 
 def test_downgrading_leaves_nothing_behind(empty_engine: Engine) -> None:
     migrate(empty_engine)
-    config = _alembic_config()
-    with transaction(empty_engine) as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+    downgrade(empty_engine, "base")
     with empty_engine.connect() as connection:
         assert _shapes(connection) == set()
         functions = connection.scalars(
@@ -111,6 +115,42 @@ def test_downgrading_leaves_nothing_behind(empty_engine: Engine) -> None:
         )
         assert list(functions) == []
     empty_engine.dispose()
+
+
+def test_syncs_that_failed_earlier_get_their_error_s_class(empty_engine: Engine) -> None:
+    migrate(empty_engine)
+    downgrade(empty_engine, "0012")
+    messages = {
+        ("failed", "TransientError: the vendor answered 503: try later"): "TransientError",
+        ("failed", "KeyError"): "KeyError",
+        ("failed", "Ana Rex called: 555-0199"): None,
+        ("failed", None): None,
+        ("interrupted", "it was stopped; the next sync does what was left"): None,
+        ("interrupted", "LeaseLost: too late"): None,
+    }
+    with transaction(empty_engine) as connection:
+        clinic_id = connection.scalar(
+            text(
+                "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url) "
+                "VALUES ('oak', 'Oak', 'UTC', 'p', 'https://p.example') RETURNING id"
+            )
+        )
+        for status, message in messages:
+            connection.execute(
+                text(
+                    "INSERT INTO case_sync_audits (clinic_id, sync_type, status, window_start, "
+                    "window_end, run_id, owner, error_message) VALUES (:clinic, 'inbound', "
+                    ":status, '2026-03-02', '2026-03-02', 'r', 1, :message)"
+                ),
+                {"clinic": clinic_id, "status": status, "message": message},
+            )
+    assert migrate(empty_engine) == [each for each in REVISIONS if each > "0012"]
+    with transaction(empty_engine) as connection:
+        rows = connection.execute(
+            text("SELECT status, error_message, error_class FROM case_sync_audits")
+        ).all()
+    empty_engine.dispose()
+    assert {(row.status, row.error_message): row.error_class for row in rows} == messages
 
 
 def test_processes_that_migrate_at_once_apply_each_revision_once(empty_engine: Engine) -> None:

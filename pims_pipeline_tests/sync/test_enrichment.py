@@ -173,7 +173,11 @@ def test_what_was_fetched_before_the_time_is_up_is_kept_and_the_rest_is_left_for
     assert [bench.events(str(number))[1:] for number in range(4)].count(["enriched"]) == 2
     assert bench.rows("SELECT * FROM sync_failures") == []
     (audit,) = bench.rows("SELECT * FROM case_sync_audits WHERE sync_type = 'cases'")
-    assert (audit.status, audit.error_message) == ("failed", "TimeLimitReached: too slow")
+    assert (audit.status, audit.error_class, audit.error_message) == (
+        "failed",
+        "TimeLimitReached",
+        "TimeLimitReached: too slow",
+    )
 
     bench.vendor.on_request = None
     assert bench.enrich().counts == Counts(found=2, enriched=2)

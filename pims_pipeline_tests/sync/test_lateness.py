@@ -1,4 +1,4 @@
-"""When a phase is late: two ticks without a success, counted from what counts."""
+"""When a phase is late: two ticks without a good sync, counted from what counts."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
