@@ -67,7 +67,7 @@ from pims_pipeline_tests.canary import (
 )
 from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
 from pims_pipeline_tests.conftest import database_copied_from
-from pims_pipeline_tests.providers.conftest import session_without_browser
+from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 COMPANIES = 120
 UNREACHABLE = "http://127.0.0.1:9"

@@ -21,7 +21,7 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.sessions import put_session
 from pims_pipeline.store.tables import metadata
 from pims_pipeline.store.vault import Vault
-from pims_pipeline_tests.providers.conftest import session_without_browser
+from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 SLUG = "riverbend"
