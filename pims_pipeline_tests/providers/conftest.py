@@ -1,7 +1,7 @@
 """One simulator for the room, and logins to it that need no browser."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline_tests.providers.simulated_login import (
     OpenProvider,
     clinic_at,
@@ -19,14 +19,14 @@ from pims_pipeline_tests.providers.simulated_login import (
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as server:
+    with running_simulator() as server:
         yield server
 
 
 @pytest.fixture
 def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
     """The simulator's controls; it has forgotten everything earlier."""
-    with SimulatorControl(simulator.base_url) as steering:
+    with closing(SimulatorControl(simulator.base_url)) as steering:
         steering.reset()
         yield steering
 
