@@ -15,7 +15,7 @@ READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
-.PHONY: help setup demo up test check lock bench soak reliability mutants collection docs clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants docs clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -35,7 +35,7 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tools/collection.py tools/ensure_chromium.py tools/ensure_pgbouncer.py \
+	$(BIN)/mypy tools/ensure_chromium.py tools/ensure_pgbouncer.py \
 		tools/mutants.py tools/reference.py tools/system_packages.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
@@ -60,9 +60,6 @@ reliability: setup ## Write the fault tables of docs/reliability.md anew
 
 mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
 	@$(BIN)/python tools/mutants.py
-
-collection: setup ## Write the API's Postman collection anew, from its OpenAPI document
-	@$(BIN)/python tools/collection.py
 
 docs: setup ## Write the tables of docs/ that come from the code anew
 	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md

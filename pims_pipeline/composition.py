@@ -15,7 +15,7 @@ from pims_pipeline.observability.alerts import LogNotifier, Notifier
 from pims_pipeline.observability.axiom import AxiomSink, axiom_ingest
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.observability.logging import configure_logging
-from pims_pipeline.providers.registry import ProviderOptions
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
 from pims_pipeline.store.embedded import encryption_key, start_embedded
@@ -103,12 +103,16 @@ def open_vault(settings: Settings) -> Vault:
 def provider_options(settings: Settings) -> ProviderOptions:
     """How adapters go about their work."""
     return ProviderOptions(
-        artifacts_dir=settings.home / "logins",
-        chromium_path=settings.chromium_path,
-        headless=settings.browser_headless,
-        browser_sandbox=settings.browser_sandbox,
-        requests_per_second=settings.requests_per_second,
-        request_timeout=settings.request_timeout_seconds,
+        login=LoginOptions(
+            artifacts_dir=settings.home / "logins",
+            chromium_path=settings.chromium_path,
+            headless=settings.browser_headless,
+            sandbox=settings.browser_sandbox,
+        ),
+        requests=RequestOptions(
+            per_second=settings.requests_per_second,
+            total_timeout=settings.request_timeout_seconds,
+        ),
     )
 
 

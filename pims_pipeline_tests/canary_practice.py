@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -48,7 +48,7 @@ from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.simulator import generation, vocabulary
 from pims_pipeline.simulator.clinics import SimulatedClinic
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer
+from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.clinics import active_clinics, add_clinic, clinic_by_slug
 from pims_pipeline.store.credentials import put_credentials
@@ -71,7 +71,7 @@ from pims_pipeline_tests.canary import (
 )
 from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
 from pims_pipeline_tests.conftest import database_copied_from
-from pims_pipeline_tests.providers.conftest import session_without_browser
+from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 COMPANIES = 120
 UNREACHABLE = "http://127.0.0.1:9"
@@ -347,7 +347,7 @@ class Practice:
             stack.callback(engine.dispose)
             context = ApiContext(
                 engine=engine,
-                dagster=stack.enter_context(DagsterClient(dagster_url)),
+                dagster=stack.enter_context(closing(DagsterClient(dagster_url))),
                 dagster_pages="http://dagster.example",
                 partition_start=self.days.start - timedelta(days=60),
                 requests_per_minute=1_000_000,
@@ -415,8 +415,8 @@ def practice(server_url: str, home: Path) -> Iterator[Practice]:
         people.speak(left_as_found)
         bare = stack.enter_context(database_copied_from("pims", server_url))
         url = _with_password(bare, database_password)
-        server = stack.enter_context(SimulatorServer(config))
-        control = stack.enter_context(SimulatorControl(server.base_url))
+        server = stack.enter_context(running_simulator(config))
+        control = stack.enter_context(closing(SimulatorControl(server.base_url)))
         engine = create_engine(url)
         stack.callback(engine.dispose)
         yield Practice(

@@ -26,6 +26,7 @@ from pims_pipeline.providers.idexx_neo.parsing import (
     parse_lookup,
 )
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline.simulator.state import build_simulator
@@ -38,7 +39,7 @@ from pims_pipeline.simulator.wire import (
 from pims_pipeline_tests.canary import Canary
 from pims_pipeline_tests.canary_practice import Endpoint, Practice
 from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS
-from pims_pipeline_tests.providers.conftest import session_without_browser
+from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 STRIKES: Mapping[str, tuple[str, Endpoint]] = {
     f"{kind.replace('_', '-')}-{endpoint}": (kind.value, endpoint)
@@ -62,6 +63,16 @@ ADAPTER = "errors of the adapter"
 """The place where those of ``Witnessed`` are evidence."""
 
 
+def _request_options(clinic: Clinic) -> RequestOptions:
+    hangs, stalls = (clinic.slug.startswith(kind) for kind in (FaultKind.HANG, _STALLED))
+    return RequestOptions(
+        per_second=100_000,
+        retry_base_delay=0.001,
+        read_timeout=0.2 if hangs else PATIENCE_SECONDS,
+        total_timeout=0.2 if stalls else PATIENCE_SECONDS,
+    )
+
+
 class Witnessed(IdexxNeoProvider):
     """The real adapter, but for the browser: its form is sent over HTTP. Its errors are evidence.
 
@@ -73,14 +84,11 @@ class Witnessed(IdexxNeoProvider):
 
     def __init__(self, house: Practice, clinic: Clinic, unforeseen: Exception) -> None:
         super().__init__(
-            zone=clinic.zone,
-            base_url=clinic.provider_base_url,
-            slug=clinic.slug,
-            artifacts_dir=house.home / "logins",
-            requests_per_second=100_000.0,
-            retry_base_delay=0.001,
-            read_timeout=0.2 if clinic.slug.startswith(FaultKind.HANG) else PATIENCE_SECONDS,
-            request_timeout=0.2 if clinic.slug.startswith(_STALLED) else PATIENCE_SECONDS,
+            clinic,
+            ProviderOptions(
+                login=LoginOptions(artifacts_dir=house.home / "logins"),
+                requests=_request_options(clinic),
+            ),
         )
         self._house = house
         self._company = house.companies[clinic.slug]

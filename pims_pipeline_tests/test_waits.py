@@ -48,7 +48,6 @@ ALLOWED = {
     ),
     ("orchestration/phases.py", "side_by_side", "result"): "as_completed gave it: it is done",
     ("sync/fanout.py", "side_by_side", "result"): "as_completed gave it: it is done",
-    ("store/batches.py", "execute_batches", "result"): "its batch is made up in memory",
     ("store/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),

@@ -13,8 +13,9 @@ from time import monotonic, sleep
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import PimsProvider
-from pims_pipeline.providers.registry import ProviderOptions, build_provider
+from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
@@ -74,7 +75,8 @@ def world(*, appointments_per_day: int, requests_per_second: float) -> Iterator[
                         },
                     )
                 options = ProviderOptions(
-                    artifacts_dir=Path(home) / "logins", requests_per_second=requests_per_second
+                    login=LoginOptions(artifacts_dir=Path(home) / "logins"),
+                    requests=RequestOptions(per_second=requests_per_second),
                 )
                 providers: list[IdexxNeoProvider] = []
 

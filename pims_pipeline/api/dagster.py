@@ -13,8 +13,7 @@ import ipaddress
 import time
 from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -205,17 +204,6 @@ class DagsterClient:
             # Proxies of the environment do not concern a server on this machine.
             trust_env=not _is_loopback(urlsplit(self._url).hostname or ""),
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -7,9 +7,9 @@ command line.
 import signal
 import socket
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
@@ -151,54 +151,57 @@ def serve(app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]) -
         _Server(app, on_ready).run([listener])
 
 
+@dataclass(frozen=True, slots=True)
 class ApiServer:
-    """The application, served in a background thread of this process; a context manager."""
+    """The application while it is served.
 
-    def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._listener = listen(host, port)
-        self.base_url = url_of(self._listener)
-        self._up = threading.Event()
-        self._server = _Server(app, self._up.set)
-        self._thread = threading.Thread(target=self._run, name="pims-api", daemon=True)
+    Attributes:
+        base_url: Where it answers, without a trailing slash.
+    """
 
-    def _run(self) -> None:
-        try:
-            with self._listener:
-                self._server.run([self._listener])
-        finally:
-            self._up.set()
-
-    def __enter__(self) -> Self:
-        """Serve; returns once requests are answered.
-
-        Raises:
-            RuntimeError: If it does not come up.
-        """
-        self._thread.start()
-        if not self._up.wait(_START_SECONDS) or not self._server.started:
-            self._server.should_exit = True
-            raise RuntimeError("the API did not come up")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+    base_url: str
+    _server: _Server
 
     def tell_to_stop(self) -> None:
         """Begin to stop, and return at once."""
         self._server.handle_exit(signal.SIGTERM, None)
 
-    def stop(self) -> None:
-        """Stop; returns once requests under way have finished and the thread has ended.
 
-        Raises:
-            RuntimeError: If it does not.
-        """
-        self.tell_to_stop()
-        self._thread.join(GRACE_SECONDS + _START_SECONDS)
-        if self._thread.is_alive():
-            raise RuntimeError("the API did not stop")
+@contextmanager
+def running_api(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterator[ApiServer]:
+    """Serve in a background thread of this process for as long as the block runs.
+
+    Requests under way may finish at the end.
+
+    Args:
+        app: As ``create_app`` makes it.
+        host: A name or address of this machine.
+        port: 0 takes any free one.
+
+    Raises:
+        CannotListen: If it cannot listen there.
+        RuntimeError: If it does not come up, or does not stop.
+    """
+    listener = listen(host, port)
+    up = threading.Event()
+    server = _Server(app, up.set)
+
+    def run() -> None:
+        try:
+            with listener:
+                server.run([listener])
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=run, name="pims-api", daemon=True)
+    running = ApiServer(url_of(listener), server)
+    thread.start()
+    try:
+        if not up.wait(_START_SECONDS) or not server.started:
+            raise RuntimeError("the API did not come up")
+        yield running
+    finally:
+        running.tell_to_stop()
+        thread.join(GRACE_SECONDS + _START_SECONDS)
+    if thread.is_alive():
+        raise RuntimeError("the API did not stop")

@@ -137,7 +137,7 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
     elif failure is None:
         say(f"The login of {slug} works.")
     if failure is not None:
-        raise Refused(_what_failed(failure, slug, status, options.artifacts_dir)) from failure
+        raise Refused(_what_failed(failure, slug, status, options.login.artifacts_dir)) from failure
 
 
 def _log_in(context: SyncContext, clinic: Clinic) -> None:

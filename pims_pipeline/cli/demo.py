@@ -14,7 +14,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -49,7 +49,11 @@ from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase, Scope
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import DEFAULT_CLINICS, SimulatorConfig, SimulatorServer
+from pims_pipeline.simulator.server import (
+    DEFAULT_CLINICS,
+    SimulatorConfig,
+    running_simulator,
+)
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.case_views import ListedCase, list_cases
@@ -107,8 +111,8 @@ def _prepared(settings: Settings, console: Console) -> Iterator["Demonstration"]
 def _started(
     settings: Settings, console: Console, period: Period, stack: ExitStack
 ) -> "Demonstration":
-    server = stack.enter_context(SimulatorServer(SimulatorConfig(today=period.vendor_today)))
-    control = stack.enter_context(SimulatorControl(server.base_url))
+    server = stack.enter_context(running_simulator(SimulatorConfig(today=period.vendor_today)))
+    control = stack.enter_context(closing(SimulatorControl(server.base_url)))
     say(console, f"A pretend IDEXX Neo answers at {server.base_url}", mark="✔", style="green")
     with uninterrupted():
         store = stack.enter_context(open_store(settings, migrated=False))

@@ -4,7 +4,7 @@ Pure. Reading the diary and the store, and writing what is planned here, is done
 ``pims_pipeline.sync.inbound``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -29,9 +29,11 @@ from pims_pipeline.domain.cases import (
     EventKind,
     Meaning,
     Words,
+    case_id_of,
     draft_of,
     status_of,
 )
+from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import believed
 from pims_pipeline.domain.outcome import Counts, tally
 from pims_pipeline.domain.patients import contradicts, is_another
@@ -145,7 +147,7 @@ def plan_inbound(
     existing: Mapping[str, KnownRecord],
     snapshot: Snapshot,
     *,
-    identify: Callable[[str], UUID],
+    clinic: Clinic,
     words: Words = DEFAULT_WORDS,
     now: datetime | None = None,
 ) -> InboundPlan:
@@ -161,7 +163,7 @@ def plan_inbound(
         existing: By vendor identity: everything in the listing that is known, and every
             landed record of the window.
         snapshot: The listing.
-        identify: Gives the case identity for a vendor identity.
+        clinic: Whose listing it is; new cases get their identities from it.
         now: The present moment (aware), not before the listing came. What is known of a moment
             after it was written by a wrong clock and is left out of account; None believes all.
         words: What the clinic's words mean.
@@ -177,7 +179,7 @@ def plan_inbound(
         )
         fate = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
         if not known.is_newer_than(snapshot.fetched_at):
-            decision = _decide(known, _landing(appointment, words), identify, words)
+            decision = _decide(known, _landing(appointment, words), clinic, words)
             decided.append(decision)
             if (
                 appointment.kind is RecordKind.APPOINTMENT
@@ -258,14 +260,13 @@ def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[st
     )
 
 
-def _decide(
-    known: KnownRecord, landing: Landing, identify: Callable[[str], UUID], words: Words
-) -> _Decision:
+def _decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -> _Decision:
     case, meaning = known.case, landing.meaning
     if meaning is None:
         return _Decision(known, landing)
     if case is None:
-        return _Decision(known, landing, _creation(identify(known.pims_id), landing, words))
+        case_id = case_id_of(clinic.id, clinic.provider_type, known.pims_id)
+        return _Decision(known, landing, _creation(case_id, landing, words))
     taken_for = _taken_for(known, landing, words)
     is_news = landing.digest != known.digest
     other = _Turn.of(known, case, landing.appointment) if is_news else _Turn()

@@ -4,11 +4,10 @@ Adapters are imported when they are built, so that a process pays for none it do
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import PimsProvider
 
 
@@ -18,35 +17,6 @@ class UnknownProvider(Explained, ValueError):
     def __init__(self, provider_type: str) -> None:
         known = ", ".join(PROVIDER_TYPES)
         super().__init__(f"unknown provider type {provider_type!r}; known are: {known}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderOptions:
-    """How adapters go about their work, whichever they are. Times are in seconds.
-
-    Attributes:
-        artifacts_dir: Where what helps to explain a failed login is kept.
-        chromium_path: The browser that logs in; searched for when None.
-        headless: False shows the browser's window.
-        browser_sandbox: False starts the browser without its sandbox; root never has it.
-        requests_per_second: The most that one vendor account is asked.
-        retry_base_delay: Before the second try; doubles with each further one.
-        connect_timeout: For a connection.
-        read_timeout: For each silence of the vendor's within a request.
-        request_timeout: For each whole request, from the connection to the last byte.
-        login_timeout: For the browser's start, and again for everything on its pages.
-    """
-
-    artifacts_dir: Path
-    chromium_path: Path | None = None
-    headless: bool = True
-    browser_sandbox: bool = True
-    requests_per_second: float = 10.0
-    retry_base_delay: float = 0.5
-    connect_timeout: float = 5.0
-    read_timeout: float = 30.0
-    request_timeout: float = 60.0
-    login_timeout: float = 30.0
 
 
 def build_provider(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
@@ -66,21 +36,7 @@ def _idexx_neo(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
         IdexxNeoProvider,
     )
 
-    return IdexxNeoProvider(
-        zone=clinic.zone,
-        base_url=clinic.provider_base_url,
-        slug=clinic.slug,
-        artifacts_dir=options.artifacts_dir,
-        chromium_path=options.chromium_path,
-        headless=options.headless,
-        browser_sandbox=options.browser_sandbox,
-        requests_per_second=options.requests_per_second,
-        retry_base_delay=options.retry_base_delay,
-        connect_timeout=options.connect_timeout,
-        read_timeout=options.read_timeout,
-        request_timeout=options.request_timeout,
-        login_timeout=options.login_timeout,
-    )
+    return IdexxNeoProvider(clinic, options)
 
 
 _BUILDERS: Mapping[str, Callable[[Clinic, ProviderOptions], PimsProvider]] = {

@@ -7,8 +7,7 @@ steered the same way.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import httpx2
 
@@ -73,7 +72,7 @@ class Stats:
 
 
 class SimulatorControl:
-    """Steers one running simulator. A context manager, or call ``close``."""
+    """Steers one running simulator. Call ``close`` in the end."""
 
     def __init__(self, base_url: str) -> None:
         # Proxies of the environment do not concern a server on this machine.
@@ -88,17 +87,6 @@ class SimulatorControl:
     def close(self) -> None:
         """Let go of the connection."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def reset(self) -> None:
         """Forget edits, faults, sessions, settings and counts."""

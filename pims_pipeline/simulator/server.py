@@ -3,13 +3,12 @@
 What it serves is put together in ``app``.
 """
 
-import contextlib
 import errno
 import socket
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +23,7 @@ __all__ = [
     "SimulatedClinic",
     "SimulatorConfig",
     "SimulatorServer",
+    "running_simulator",
     "serve",
 ]
 
@@ -88,87 +88,57 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+@dataclass(frozen=True, slots=True)
 class SimulatorServer:
-    """A simulator in a background thread of this process.
+    """A simulator that is running.
 
-    A context manager; or call ``start`` and ``stop``. Port 0 takes any free port. A stopped
-    server can be started again, with a fresh diary.
+    Attributes:
+        base_url: Where it answers, without a trailing slash.
     """
 
-    def __init__(
-        self, config: SimulatorConfig | None = None, host: str = "127.0.0.1", port: int = 0
-    ) -> None:
-        self.config = config or SimulatorConfig()
-        self._host = host
-        self._port = port
-        self._base_url: str | None = None
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
+    config: SimulatorConfig
+    base_url: str
 
-    @property
-    def base_url(self) -> str:
-        """Where it answers, without a trailing slash.
 
-        Raises:
-            RuntimeError: If it is not running.
-        """
-        if self._base_url is None:
-            raise RuntimeError("the simulator is not running: call start() first")
-        return self._base_url
+@contextmanager
+def running_simulator(
+    config: SimulatorConfig | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[SimulatorServer]:
+    """A simulator in a background thread of this process, for as long as the block runs.
 
-    def start(self) -> Self:
-        """Serve; returns once requests are answered.
+    Args:
+        config: How it behaves.
+        host: Where to listen.
+        port: 0 takes any free one.
 
-        Raises:
-            PortInUse: If another process listens there.
-            RuntimeError: If it runs already, or did not come up.
-        """
-        if self._thread is not None:
-            raise RuntimeError("the simulator is running already")
-        up = threading.Event()
-        app = build_app(self.config)
-        listener = _listen(self._host, self._port)
-        server = _Server(app, up.set)
+    Raises:
+        PortInUse: If another process listens there.
+        RuntimeError: If it does not come up, or does not stop.
+    """
+    config = config or SimulatorConfig()
+    app = build_app(config)
+    listener = _listen(host, port)
+    up = threading.Event()
+    server = _Server(app, up.set)
 
-        def run() -> None:
-            try:
+    def run() -> None:
+        try:
+            with closing(listener):
                 server.run([listener])
-            finally:
-                listener.close()
-                up.set()
+        finally:
+            up.set()
 
-        thread = threading.Thread(target=run, name="neo-simulator", daemon=True)
-        thread.start()
+    thread = threading.Thread(target=run, name="neo-simulator", daemon=True)
+    thread.start()
+    try:
         if not up.wait(_PATIENCE_S) or not server.started:
-            server.should_exit = True
             raise RuntimeError("the simulator did not come up")
-        self._base_url, self._server, self._thread = _url(listener), server, thread
-        return self
-
-    def stop(self) -> None:
-        """Stop serving; returns once the thread has ended. Stopping twice is harmless.
-
-        Raises:
-            RuntimeError: If it does not stop.
-        """
-        if self._thread is None or self._server is None:
-            return
-        self._server.should_exit = True
-        self._thread.join(_PATIENCE_S)
-        if self._thread.is_alive():
-            raise RuntimeError("the simulator did not stop")
-        self._base_url = self._server = self._thread = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+        yield SimulatorServer(config, _url(listener))
+    finally:
+        server.should_exit = True
+        thread.join(_PATIENCE_S)
+    if thread.is_alive():
+        raise RuntimeError("the simulator did not stop")
 
 
 def serve(
@@ -193,5 +163,5 @@ def serve(
     url = _url(listener)
     server = _Server(app, lambda: on_ready(url) if on_ready else None)
     # uvicorn closes down in order on Ctrl-C and then raises the signal once more.
-    with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
+    with closing(listener), suppress(KeyboardInterrupt):
         server.run([listener])

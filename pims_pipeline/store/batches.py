@@ -5,7 +5,6 @@ transaction-mode pooler, and they cost one round trip per few thousand rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
@@ -40,15 +39,10 @@ def execute_batches(
     arrays = ", ".join(f"CAST(:{name} AS {kind}[])" for name, (kind, _) in columns.items())
     rows = f"unnest({arrays}) AS r({', '.join(columns)})"
     prepared = text(statement.format(rows=rows))
-    touched = 0
-    batches = _batches(columns, items)
-    # The next batch is made up while the server works on this one.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch") as ahead:
-        coming = ahead.submit(next, batches, None)
-        while (arrays_of := coming.result()) is not None:
-            coming = ahead.submit(next, batches, None)
-            touched += connection.execute(prepared, {**parameters, **arrays_of}).rowcount
-    return touched
+    return sum(
+        connection.execute(prepared, {**parameters, **batch}).rowcount
+        for batch in _batches(columns, items)
+    )
 
 
 def _batches(columns: Columns, items: Iterable[Any]) -> Iterator[dict[str, str]]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Snapshot
-from pims_pipeline.domain.cases import CaseEvent, EventKind, Words, case_id_of
+from pims_pipeline.domain.cases import CaseEvent, EventKind, Words
 from pims_pipeline.domain.catching_up import without_news
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
@@ -149,9 +149,7 @@ def _plan(
     now: datetime,
     words: Words,
 ) -> InboundPlan:
-    plan = partial(
-        plan_inbound, snapshot=snapshot, identify=case_identity(clinic), now=now, words=words
-    )
+    plan = partial(plan_inbound, snapshot=snapshot, clinic=clinic, now=now, words=words)
     planned = plan(known)
     # People may edit a case between our reading and our writing. The cases about to be
     # written are locked and, where they changed meanwhile, planned for as they now stand;
@@ -165,11 +163,6 @@ def _plan(
         if pims_id in detached or locked.get(pims_id) != known[pims_id].case
     }
     return plan({**known, **stale}) if stale else planned
-
-
-def case_identity(clinic: Clinic) -> "partial[UUID]":
-    """Gives the case identity for a vendor identity of the clinic."""
-    return partial(case_id_of, clinic.id, clinic.provider_type)
 
 
 def _events(plan: InboundPlan, now: datetime) -> Iterable[CaseEvent]:

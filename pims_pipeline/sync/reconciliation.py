@@ -55,7 +55,7 @@ from pims_pipeline.store.holds import (
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import VisitFailure, side_by_side
-from pims_pipeline.sync.inbound import apply_snapshot, case_identity
+from pims_pipeline.sync.inbound import apply_snapshot
 from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
 from pims_pipeline.sync.phase import PhaseRun, audited
 from pims_pipeline.sync.session import ProviderSession
@@ -283,7 +283,7 @@ def _note_presence(connection: Connection, phase: PhaseRun, snapshot: Snapshot) 
     plan = plan_inbound(
         known,
         snapshot,
-        identify=case_identity(clinic),
+        clinic=clinic,
         now=phase.now(),
         words=phase.context.words,
     )

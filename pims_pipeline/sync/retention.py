@@ -21,7 +21,6 @@ from pims_pipeline.store.cases import load_cases
 from pims_pipeline.store.database import lock_clinic
 from pims_pipeline.store.maintenance import LandedBefore, delete_landed, landed_before
 from pims_pipeline.store.retries import in_transaction
-from pims_pipeline.sync.inbound import case_identity
 
 BATCH = 1_000
 """Records looked at in one transaction, during which the clinic's syncs wait to write."""
@@ -87,6 +86,6 @@ def _forgettable(
             fetched_at=now,
             complete=False,
         ),
-        identify=case_identity(clinic),
+        clinic=clinic,
     )
     return ids - {each.pims_id for each in plan.case_writes if each.kind not in _AS_WITHOUT}

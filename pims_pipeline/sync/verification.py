@@ -33,7 +33,6 @@ from pims_pipeline.store.case_views import (
 from pims_pipeline.store.cases import active_cases, enrichable_cases
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.failures import Failure, open_failures
-from pims_pipeline.sync.inbound import case_identity
 from pims_pipeline.sync.listing import known_of
 
 
@@ -51,7 +50,7 @@ def inbound_plan_again(
     return plan_inbound(
         {pims_id: _undamaged(record) for pims_id, record in known.items()},
         recognized(snapshot, known, clinic.zone),
-        identify=case_identity(clinic),
+        clinic=clinic,
         words=words,
     )
 

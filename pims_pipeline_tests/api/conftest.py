@@ -1,6 +1,7 @@
 """The API over a real database, as its own role, with keys and a clock of the test's."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -63,7 +64,7 @@ def clock() -> Clock:
 @pytest.fixture
 def dagster() -> Iterator[DagsterClient]:
     """A Dagster that does not answer."""
-    with DagsterClient("http://127.0.0.1:9") as dagster:
+    with closing(DagsterClient("http://127.0.0.1:9")) as dagster:
         yield dagster
 
 
@@ -119,7 +120,7 @@ def world(
     engine: Engine, clinic: Clinic, context: ApiContext, make_key: MakeKey
 ) -> Iterator[World]:
     """The API beside a Dagster that starts runs, and does nothing in them."""
-    with FakeDagster() as fake, DagsterClient(fake.url) as dagster:
+    with FakeDagster() as fake, closing(DagsterClient(fake.url)) as dagster:
         beside = replace(context, dagster=dagster)
         api = TestClient(create_app(beside), raise_server_exceptions=False)
         yield World(engine, clinic, beside, fake, api, make_key())

@@ -6,7 +6,7 @@ clinic's: its traces, of which no answer to somebody else may show one.
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -166,7 +166,7 @@ def town(server_url: str, *, is_busy: bool = False) -> Iterator[Town]:
         _engine_on(url) as owner,
         _engine_on(let_api_log_in(owner)) as api,
         BusyDagster(owner) if is_busy else FakeDagster() as dagster,
-        DagsterClient(dagster.url) as client,
+        closing(DagsterClient(dagster.url)) as client,
     ):
         with transaction(owner) as connection:
             tenants = {slug: _settle(connection, dagster, slug) for slug in (MAPLE, OAK, PINE)}

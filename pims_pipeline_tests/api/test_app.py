@@ -1,4 +1,4 @@
-"""What every answer has: the envelope of errors, an id, headers, a log line; and the document."""
+"""What every answer has: the envelope of errors, an id, headers, a log line."""
 
 import json
 import logging
@@ -385,36 +385,3 @@ def test_the_calls_of_a_key_are_limited(
     assert refusal(answers[-1]) == (429, "Too many requests")
     assert answers[-1].headers["Retry-After"] == "60"
     assert api.get("/api/sync", headers=headers).status_code == 200
-
-
-def test_the_document_asks_for_a_key_and_shows_every_error(context: ApiContext) -> None:
-    api = TestClient(create_app(context))
-
-    document = api.get("/openapi.json").json()
-
-    schemes = document["components"]["securitySchemes"]
-    assert {name: (each["in"], each["name"]) for name, each in schemes.items()} == {
-        "apiKey": ("header", "X-API-Key")
-    }
-    assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()
-    for path, operations in document["paths"].items():
-        if not path.startswith("/api/"):
-            continue
-        for operation in operations.values():
-            assert operation["security"] == [{"apiKey": []}]
-            errors = {int(s): r for s, r in operation["responses"].items() if int(s) >= 400}
-            assert errors.keys() >= {400, 401, 403, 413, 429, 500, 503}
-            for error in errors.values():
-                content = error["content"]["application/json"]
-                assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
-                assert content["examples"]
-
-
-def test_the_page_of_the_document_may_load_one_program_and_nothing_else(api: TestClient) -> None:
-    page = api.get("/docs")
-
-    policy = page.headers["Content-Security-Policy"]
-    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert "'unsafe-inline'" not in policy.partition("style-src")[0]
-    assert page.text.count('integrity="sha384-') == page.text.count("https://cdn") - 1
-    assert 'href="openapi.json"' in page.text

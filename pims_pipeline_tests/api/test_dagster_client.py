@@ -1,6 +1,7 @@
 """The client of Dagster's GraphQL: what it asks, and what it makes of every kind of answer."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from uuid import UUID, uuid4
 
@@ -33,7 +34,7 @@ def server() -> Iterator[FakeDagster]:
 
 @pytest.fixture
 def client(server: FakeDagster) -> Iterator[DagsterClient]:
-    with DagsterClient(server.url) as client:
+    with closing(DagsterClient(server.url)) as client:
         yield client
 
 
@@ -47,7 +48,7 @@ def test_a_response_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "_ASK_SECONDS", 0.3)
     with (
         stalling_server(dripping_body) as server,
-        DagsterClient(server.base_url) as client,
+        closing(DagsterClient(server.base_url)) as client,
         pytest.raises(NoAnswer, match="RequestTimedOut"),
     ):
         client.check()
@@ -111,7 +112,7 @@ def test_a_refusal_names_its_kind_and_quotes_nothing(
 
 def test_where_nobody_listens_nothing_was_started() -> None:
     with (
-        DagsterClient("http://vet:hunter2@127.0.0.1:9") as client,
+        closing(DagsterClient("http://vet:hunter2@127.0.0.1:9")) as client,
         pytest.raises(DagsterUnreachable) as raised,
     ):
         launch(client)
@@ -120,7 +121,7 @@ def test_where_nobody_listens_nothing_was_started() -> None:
 
 
 def test_an_address_that_is_not_dagster_s_is_told(server: FakeDagster) -> None:
-    with DagsterClient(f"{server.url}/elsewhere") as client, pytest.raises(NoAnswer):
+    with closing(DagsterClient(f"{server.url}/elsewhere")) as client, pytest.raises(NoAnswer):
         client.check()
 
 
@@ -128,7 +129,7 @@ def test_an_address_that_is_not_dagster_s_is_told(server: FakeDagster) -> None:
 def test_the_address_may_be_that_of_the_pages_or_of_their_graphql(
     server: FakeDagster, ending: str
 ) -> None:
-    with DagsterClient(server.url + ending) as client:
+    with closing(DagsterClient(server.url + ending)) as client:
         client.check()
 
     assert server.asked == ["Check"]

@@ -1,6 +1,7 @@
 """The process tells that it lives, and whether what it needs works."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from alembic import command
@@ -26,7 +27,7 @@ ALL_WELL = {"ready": True, "checks": CHECKS}
 
 @pytest.fixture
 def dagster() -> Iterator[ToldDagster]:
-    with ToldDagster() as told:
+    with closing(ToldDagster()) as told:
         yield told
 
 

@@ -7,6 +7,7 @@ tests' own.
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -75,7 +76,7 @@ def live() -> Iterator[Live]:
                 timeout=PATIENCE_SECONDS,
                 trust_env=False,
             ) as api,
-            DagsterClient(pages) as dagster,
+            closing(DagsterClient(pages)) as dagster,
         ):
             yield Live(api, dagster, pages, vendor[1])
         status, *_, alive = interrupted(process)
@@ -123,7 +124,7 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
 
 
 def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live: Live) -> None:
-    with SimulatorControl(live.vendor) as control:
+    with closing(SimulatorControl(live.vendor)) as control:
         before = control.stats().requests.get("listing", 0)
         control.add_fault("drip", endpoint="listing", company_id="1001", times=None)
         response = live.api.post("/api/sync/inbound", json={"daysAhead": 30})

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -34,7 +35,7 @@ LABELS = {"clinic", "phase", "status", "kind", "state", "source", "route", "meth
 
 @pytest.fixture
 def dagster() -> Iterator[ToldDagster]:
-    with ToldDagster() as told:
+    with closing(ToldDagster()) as told:
         told.counts = DagsterState(
             queued=2, running=1, daemon_seen_at=NOW.timestamp() - 90, alerts_evaluated_at=2e12
         )

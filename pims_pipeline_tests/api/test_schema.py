@@ -18,7 +18,7 @@ import pytest
 from pydantic import BaseModel
 from starlette.testclient import TestClient
 
-from pims_pipeline.api.server import ApiServer
+from pims_pipeline.api.server import running_api
 from pims_pipeline_tests.api.every_answer import Answer, Listener, faults
 from pims_pipeline_tests.api.tenants import ACTIVE, MAPLE, OAK, Tenant, Town, town
 
@@ -119,7 +119,7 @@ def inspection(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     heard: list[Answer] = []
     with town(server_url, is_busy=True) as busy:
         busy.app.add_middleware(Listener, heard=heard)
-        with ApiServer(busy.app) as server:
+        with running_api(busy.app) as server:
             done = _schemathesis(server.base_url, busy, directory)
         report = Report.model_validate_json((directory / "report.json").read_text())
         yield Inspection(done.returncode, done.stdout + done.stderr, report, busy, heard)

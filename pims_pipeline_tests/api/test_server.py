@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext, Context
 from pims_pipeline.api.dagster import DagsterClient
-from pims_pipeline.api.server import ApiServer, CannotListen, listen, url_of
+from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_api, url_of
 from pims_pipeline.store.database import create_engine
 from pims_pipeline_tests.api.conftest import Clock
 
@@ -76,7 +76,7 @@ def client(server: ApiServer) -> httpx2.Client:
 def test_requests_under_way_finish_and_those_that_wait_are_let_go(
     app: FastAPI, doors: Doors
 ) -> None:
-    with ApiServer(app) as server, client(server) as http, ThreadPoolExecutor(2) as threads:
+    with running_api(app) as server, client(server) as http, ThreadPoolExecutor(2) as threads:
         working = threads.submit(http.get, "/test/work")
         waiting = threads.submit(http.get, "/test/wait")
         for _ in range(2):
@@ -93,7 +93,7 @@ def test_requests_under_way_finish_and_those_that_wait_are_let_go(
 
 
 def test_over_the_wire_nothing_says_what_serves_it(app: FastAPI) -> None:
-    with ApiServer(app) as server, client(server) as http:
+    with running_api(app) as server, client(server) as http:
         for path in ("/health", "/nowhere"):
             headers = http.get(path).headers
             assert "Server" not in headers
@@ -107,7 +107,7 @@ def test_a_body_that_is_sent_in_pieces_is_cut_off(app: FastAPI) -> None:
         for _ in range(100):
             yield b"x" * 4096
 
-    with ApiServer(app) as server, client(server) as http:
+    with running_api(app) as server, client(server) as http:
         response = http.post("/api/sync/inbound", content=pieces())
         after = http.get("/health")
 
@@ -123,7 +123,7 @@ def send_a_header_without_end(connection: socket.socket) -> None:
 
 
 def test_headers_without_end_are_refused(app: FastAPI) -> None:
-    with ApiServer(app) as server, client(server) as http:
+    with running_api(app) as server, client(server) as http:
         url = httpx2.URL(server.base_url)
         with (
             socket.create_connection((url.host, url.port), PATIENCE_SECONDS) as endless,
@@ -141,8 +141,8 @@ def test_a_port_in_use_is_told_before_anything_is_served(app: FastAPI) -> None:
         taken.listen()
         port = taken.getsockname()[1]
 
-        with pytest.raises(CannotListen) as told:
-            ApiServer(app, port=port)
+        with pytest.raises(CannotListen) as told, running_api(app, port=port):
+            pass
 
     assert f"port {port} on 127.0.0.1 cannot be used (address already in use)" in str(told.value)
 

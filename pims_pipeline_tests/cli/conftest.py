@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,13 +16,13 @@ from sqlalchemy import Engine, select
 from pims_pipeline.cli.main import main
 from pims_pipeline.settings import variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer
+from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.sessions import put_session
 from pims_pipeline.store.tables import metadata
 from pims_pipeline.store.vault import Vault
-from pims_pipeline_tests.providers.conftest import session_without_browser
+from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 SLUG = "riverbend"
@@ -61,14 +62,14 @@ def pims(database_url: str, tmp_path: Path) -> Iterator[Pims]:
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[SimulatorServer]:
     """The pretend vendor, with six visits a day."""
-    with SimulatorServer(SimulatorConfig(appointments_per_day=6)) as server:
+    with running_simulator(SimulatorConfig(appointments_per_day=6)) as server:
         yield server
 
 
 @pytest.fixture
 def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
     """The vendor's strings, let go of after the test."""
-    with SimulatorControl(simulator.base_url) as control:
+    with closing(SimulatorControl(simulator.base_url)) as control:
         yield control
         control.reset()
 

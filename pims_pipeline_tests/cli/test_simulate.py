@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_it_tells_where_it_is_and_stops_at_ctrl_c(tmp_path: Path) -> None:
         while "Ctrl-C stops it" not in shown and (line := process.stdout.readline()):
             shown += line
         [url] = re.findall(r"answers at (http://127\.0\.0\.1:\d+)", shown)
-        with SimulatorControl(url) as control:
+        with closing(SimulatorControl(url)) as control:
             clinics = control.clinics()
         process.send_signal(signal.SIGINT)
         complaints = process.stderr.read()

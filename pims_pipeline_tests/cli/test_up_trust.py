@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -167,7 +168,7 @@ def test_no_foreign_page_commands_dagster(up: Up) -> None:
 
 
 def test_no_foreign_page_commands_the_simulator_or_reads_the_api(up: Up) -> None:
-    with SimulatorControl(f"http://{up.simulator}") as control:
+    with closing(SimulatorControl(f"http://{up.simulator}")) as control:
         control.reset()
         httpx2.get(f"http://{up.simulator}/login", trust_env=False)
         with foreign_server() as port, browser_tab() as page:

@@ -42,7 +42,7 @@ from pims_pipeline.domain.reconciliation import (
     TrackedCase,
     plan_reconciliation,
 )
-from pims_pipeline_tests.domain.strategies import CLINIC_ID
+from pims_pipeline_tests.domain.strategies import CLINIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ class MemoryStore:
     @staticmethod
     def identify(pims_id: str) -> UUID:
         """The case identity for a visit."""
-        return case_id_of(CLINIC_ID, "fake", pims_id)
+        return case_id_of(CLINIC.id, CLINIC.provider_type, pims_id)
 
     def known(self, snapshot: Snapshot) -> dict[str, KnownRecord]:
         """Everything that ``plan_inbound`` has to be told for this listing."""
@@ -126,9 +126,7 @@ class MemoryStore:
 
     def plan(self, snapshot: Snapshot) -> InboundPlan:
         """What the listing would change now."""
-        return plan_inbound(
-            self.known(snapshot), snapshot, identify=self.identify, words=self.words
-        )
+        return plan_inbound(self.known(snapshot), snapshot, clinic=CLINIC, words=self.words)
 
     def receive(self, snapshot: Snapshot) -> InboundPlan:
         """Plan and apply a listing."""

@@ -209,4 +209,13 @@ def consultations(
 
 
 CLINIC_ID = UUID("7b4f3a52-0f5e-4b39-8a2f-3f6f3d1f9b10")
-"""Whose diary the tests speak of, where the clinic does not matter."""
+CLINIC = Clinic(
+    id=CLINIC_ID,
+    slug="riverbend",
+    name="Riverbend Animal Clinic",
+    timezone="America/New_York",
+    provider_type="fake",
+    provider_base_url="https://pims.example.test",
+    is_active=True,
+)
+"""Whose calendar the tests speak of, where the clinic does not matter."""

@@ -31,8 +31,8 @@ from pims_pipeline.domain.moments import (
     no_later_than,
 )
 from pims_pipeline.domain.reconciliation import DeletionPolicy, TrackedCase, plan_reconciliation
-from pims_pipeline_tests.domain.memory import MemoryStore, store_after
-from pims_pipeline_tests.domain.strategies import appointments, consultations, snapshots
+from pims_pipeline_tests.domain.memory import store_after
+from pims_pipeline_tests.domain.strategies import CLINIC, appointments, consultations, snapshots
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -126,13 +126,10 @@ def test_inbound_plans_as_if_moments_in_the_future_were_not_there(
         moments: dict[str, Any] = {name: data.draw(st.none() | PAST | FUTURE) for name in NAMES}
         known[pims_id] = replace(record, **moments)
         absent[pims_id] = replace(record, **_absent(moments))
-    plans = [
-        plan_inbound(records, listing, identify=MemoryStore.identify, now=NOW)
-        for records in (known, absent)
-    ]
+    plans = [plan_inbound(records, listing, clinic=CLINIC, now=NOW) for records in (known, absent)]
     assert plans[0] == plans[1]
     # And what does lie in the past counts as ever.
-    assert plans[1] == plan_inbound(absent, listing, identify=MemoryStore.identify)
+    assert plans[1] == plan_inbound(absent, listing, clinic=CLINIC)
 
 
 @given(data=st.data(), before=st.lists(LISTINGS, max_size=2), listing=LISTINGS, asked=st.booleans())

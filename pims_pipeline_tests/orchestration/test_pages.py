@@ -5,6 +5,7 @@ One start of everything for all that a person does there: starting costs more th
 
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pims_pipeline.cli.runtime import open_store
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import ScheduleConfig, set_schedule_config
 from pims_pipeline.store.database import migrate, transaction
 from pims_pipeline_tests.cli.processes import own_home, started, told_until
@@ -37,7 +38,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as server:
+    with running_simulator() as server:
         yield server
 
 
@@ -80,7 +81,7 @@ def test_a_person_follows_the_lineage_materializes_a_day_and_backfills_a_week(
     pages.shows_among("audit_id", "found", "created")
     pages.photograph("one-partition")
 
-    with SimulatorControl(simulator.base_url) as vendor:
+    with closing(SimulatorControl(simulator.base_url)) as vendor:
         vendor.login_mode(BROKEN, "code")
     pages.backfill_everything(*WEEK)
     for asset in ("appointments", "consultations", "reconciliation"):

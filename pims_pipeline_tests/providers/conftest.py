@@ -1,43 +1,32 @@
 """One simulator for the room, and logins to it that need no browser."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
-from pims_pipeline.providers.idexx_neo.session import (
-    Session,
-    SessionCookie,
-    account_of,
-    exported,
-)
-from pims_pipeline.providers.port import Credentials, SessionState
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
-
-CLINIC = DEFAULT_CLINICS[0]
-CREDENTIALS = Credentials(
-    username=CLINIC.username, password=CLINIC.password, company_id=CLINIC.company_id
+from pims_pipeline.simulator.server import SimulatorServer, running_simulator
+from pims_pipeline_tests.providers.simulated_login import (
+    OpenProvider,
+    clinic_at,
+    session_without_browser,
 )
-OpenProvider = Callable[..., IdexxNeoProvider]
 
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[SimulatorServer]:
-    with SimulatorServer() as server:
+    with running_simulator() as server:
         yield server
 
 
 @pytest.fixture
 def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
     """The simulator's controls; it has forgotten everything earlier."""
-    with SimulatorControl(simulator.base_url) as steering:
+    with closing(SimulatorControl(simulator.base_url)) as steering:
         steering.reset()
         yield steering
 
@@ -47,52 +36,26 @@ def open_provider(simulator: SimulatorServer, tmp_path: Path) -> Iterator[OpenPr
     """Makes adapters that hurry; they are closed after the test."""
     with ExitStack() as stack:
 
-        def build(**options: object) -> IdexxNeoProvider:
-            settings: dict[str, object] = {
-                "zone": CLINIC.zone,
-                "base_url": simulator.base_url,
-                "slug": "riverbend",
-                "artifacts_dir": tmp_path / "artifacts",
-                "requests_per_second": 1000.0,
-                "retry_base_delay": 0.001,
-                "connect_timeout": 5.0,
-                "read_timeout": 10.0,
-                "login_timeout": 20.0,
-            }
-            provider = IdexxNeoProvider(**{**settings, **options})  # type: ignore[arg-type] # the settings' types differ from each other
+        def build(
+            base_url: str | None = None,
+            *,
+            login_timeout: float = 20,
+            read_timeout: float = 10,
+            total_timeout: float = 60,
+        ) -> IdexxNeoProvider:
+            requests = RequestOptions(
+                per_second=1000,
+                retry_base_delay=0.001,
+                read_timeout=read_timeout,
+                total_timeout=total_timeout,
+            )
+            login = LoginOptions(artifacts_dir=tmp_path / "artifacts", timeout=login_timeout)
+            options = ProviderOptions(login=login, requests=requests)
+            provider = IdexxNeoProvider(clinic_at(base_url or simulator.base_url), options)
             stack.callback(provider.close)
             return provider
 
         yield build
-
-
-def session_without_browser(base_url: str, clinic: SimulatedClinic = CLINIC) -> SessionState:
-    """A live session of the simulator, got by sending its form as its page would."""
-    with httpx2.Client(base_url=base_url, trust_env=False) as http:
-        token = re.search(r'data-token="([0-9a-f]+)"', http.get("/login").text)
-        assert token is not None
-        http.post(
-            "/login",
-            data={
-                "company_id": clinic.company_id,
-                "username": clinic.username,
-                "password": clinic.password,
-                "csrf_token": token[1],
-            },
-        )
-        cookies = tuple(
-            SessionCookie(name=c.name, value=c.value or "", domain=c.domain)
-            for c in http.cookies.jar
-        )
-    credentials = Credentials(clinic.username, clinic.password, clinic.company_id)
-    return exported(
-        Session(
-            account=account_of(base_url, credentials),
-            base_url=base_url,
-            cookies=cookies,
-            expires_at=datetime.now(UTC) + timedelta(hours=8),
-        )
-    )
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pims_pipeline.providers.idexx_neo.environment import bare_runner
 from pims_pipeline.providers.idexx_neo.login import Accepts, LoginVisit
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline_tests.providers.conftest import CREDENTIALS
+from pims_pipeline_tests.providers.simulated_login import CREDENTIALS
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser

@@ -24,6 +24,7 @@ from pims_pipeline.providers import bounded_http
 from pims_pipeline.providers.idexx_neo import client as client_module
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import Session
+from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, TimeLimitReached, TransientError
 from pims_pipeline.providers.stop_signal import LOOK_SECONDS, RunStopped, StopSignal
 from pims_pipeline_tests.providers.odd_server import Answer, odd_server
@@ -56,14 +57,13 @@ def client_of(
         cookies=(),
         expires_at=datetime.now(UTC) + timedelta(hours=8),
     )
-    limits = {"connect_timeout": LONG, "read_timeout": LONG, "request_timeout": LONG}
+    limits = {"connect_timeout": LONG, "read_timeout": LONG, "total_timeout": LONG}
+    hurried = {"per_second": 1000.0, "retry_base_delay": 0.001}
     client = IdexxNeoClient(
         session,
-        retry_base_delay=options.pop("retry_base_delay", 0.001),
-        requests_per_second=options.pop("requests_per_second", 1000.0),
+        RequestOptions(**{**hurried, **limits, **options}),
         clock=lambda: datetime.now(UTC),
         stop=stop,
-        **{**limits, **options},
     )
     try:
         yield client
@@ -79,7 +79,7 @@ def fetch(client: IdexxNeoClient) -> bytes | None:
 def test_a_request_that_stalls_ends_with_its_time_limit(manner: Manner) -> None:
     with (
         stalling_server(manner) as server,
-        client_of(server.base_url, request_timeout=0.3) as client,
+        client_of(server.base_url, total_timeout=0.3) as client,
         pytest.raises(TransientError, match=r"not complete within 0\.3 s"),
     ):
         fetch(client)
@@ -88,7 +88,7 @@ def test_a_request_that_stalls_ends_with_its_time_limit(manner: Manner) -> None:
 def test_a_handshake_that_stalls_ends_with_the_requests_time_limit() -> None:
     with (
         stalling_server(silence) as server,
-        client_of(server.base_url.replace("http:", "https:"), request_timeout=0.3) as client,
+        client_of(server.base_url.replace("http:", "https:"), total_timeout=0.3) as client,
         pytest.raises(TransientError),
     ):
         fetch(client)
@@ -182,7 +182,7 @@ def test_a_run_that_stops_does_not_wait_for_its_turn_at_the_account() -> None:
     stop = StopSignal()
     with (
         odd_server() as server,
-        client_of(server.base_url, stop, requests_per_second=0.001) as client,
+        client_of(server.base_url, stop, per_second=0.001) as client,
     ):
         assert fetch(client) == b"[]"
         ended = ended_by_stop(lambda: fetch(client), stop, lambda: True)
@@ -207,7 +207,7 @@ def test_connections_through_a_proxy_obey_the_limits_too(monkeypatch: pytest.Mon
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         with (
-            client_of("http://vendor.example.test", request_timeout=0.3) as client,
+            client_of("http://vendor.example.test", total_timeout=0.3) as client,
             pytest.raises(TransientError, match=r"not complete within 0\.3 s"),
         ):
             fetch(client)
@@ -223,7 +223,7 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_and_not_shown(
     monkeypatch.setenv("ALL_PROXY", proxy)
     with (
         pytest.raises(bounded_http.ProxyUnusable, match="ALL_PROXY") as raised,
-        client_of("http://vendor.example.test", request_timeout=0.3),
+        client_of("http://vendor.example.test", total_timeout=0.3),
     ):
         pass
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))

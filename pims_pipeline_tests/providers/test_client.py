@@ -8,6 +8,7 @@ import pytest
 
 from pims_pipeline.providers.idexx_neo.client import MAX_TRIES, IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
+from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
 from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
 
@@ -32,10 +33,7 @@ def client(server: OddServer) -> Iterator[IdexxNeoClient]:
     )
     running = IdexxNeoClient(
         session,
-        requests_per_second=1000,
-        retry_base_delay=0.001,
-        connect_timeout=5,
-        read_timeout=5,
+        RequestOptions(per_second=1000, retry_base_delay=0.001, connect_timeout=5, read_timeout=5),
         clock=lambda: NOW,
     )
     yield running
@@ -189,10 +187,7 @@ def test_nobody_at_the_address_is_transient(server: OddServer) -> None:
     session = Session(account="nobody", base_url="http://127.0.0.1:1", cookies=(), expires_at=NOW)
     client = IdexxNeoClient(
         session,
-        requests_per_second=1000,
-        retry_base_delay=0.001,
-        connect_timeout=1,
-        read_timeout=1,
+        RequestOptions(per_second=1000, retry_base_delay=0.001, connect_timeout=1, read_timeout=1),
         clock=lambda: NOW,
     )
     with pytest.raises(TransientError, match="could not be reached"):
@@ -211,10 +206,7 @@ def test_a_host_without_dots_gets_its_cookies(server: OddServer) -> None:
     )
     client = IdexxNeoClient(
         session,
-        requests_per_second=1000,
-        retry_base_delay=0.001,
-        connect_timeout=5,
-        read_timeout=5,
+        RequestOptions(per_second=1000, retry_base_delay=0.001, connect_timeout=5, read_timeout=5),
         clock=lambda: NOW,
     )
     get(client)

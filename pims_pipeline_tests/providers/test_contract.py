@@ -30,13 +30,13 @@ from pims_pipeline.providers.port import (
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
-from pims_pipeline_tests.providers.conftest import (
+from pims_pipeline_tests.providers.fake import FAKE_CREDENTIALS, FakeProvider, FakeVendor
+from pims_pipeline_tests.providers.simulated_login import (
     CLINIC,
     CREDENTIALS,
     OpenProvider,
     session_without_browser,
 )
-from pims_pipeline_tests.providers.fake import FAKE_CREDENTIALS, FakeProvider, FakeVendor
 from pims_pipeline_tests.providers.stopping import ended_by_stop
 
 DAY = date(2026, 3, 4)
@@ -151,7 +151,7 @@ class SimulatorHarness:
 
     def provider(self) -> IdexxNeoProvider:
         return self._open(
-            request_timeout=self._request_timeout, read_timeout=600.0, login_timeout=600.0
+            total_timeout=self._request_timeout, read_timeout=600.0, login_timeout=600.0
         )
 
     def warm_provider(self, stop: StopSignal | None = None) -> IdexxNeoProvider:

@@ -17,6 +17,7 @@ from pims_pipeline.providers.idexx_neo.decoding import (
     text_of,
 )
 from pims_pipeline.providers.idexx_neo.session import Session
+from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
 from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
 
@@ -124,10 +125,7 @@ def client(server: OddServer) -> Iterator[IdexxNeoClient]:
     now = datetime(2026, 3, 4, 12, tzinfo=UTC)
     running = IdexxNeoClient(
         Session(account=server.base_url, base_url=server.base_url, cookies=(), expires_at=now),
-        requests_per_second=1000,
-        retry_base_delay=0.001,
-        connect_timeout=5,
-        read_timeout=5,
+        RequestOptions(per_second=1000, retry_base_delay=0.001, read_timeout=5),
         clock=lambda: now,
     )
     yield running

@@ -18,13 +18,13 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
-from pims_pipeline_tests.providers.conftest import (
+from pims_pipeline_tests.providers.odd_server import Answer, odd_server
+from pims_pipeline_tests.providers.simulated_login import (
     CLINIC,
     CREDENTIALS,
     OpenProvider,
     session_without_browser,
 )
-from pims_pipeline_tests.providers.odd_server import Answer, odd_server
 
 Endpoint = Literal["listing", "appointment", "consultation"]
 ENDPOINTS: tuple[Endpoint, ...] = ("listing", "appointment", "consultation")

@@ -34,6 +34,7 @@ from pims_pipeline.providers.idexx_neo.chromium import (
 from pims_pipeline.providers.idexx_neo.environment import browser_environment
 from pims_pipeline.providers.idexx_neo.login import login
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
@@ -44,9 +45,9 @@ from pims_pipeline.providers.port import (
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
-from pims_pipeline_tests.providers.conftest import CLINIC, CREDENTIALS
 from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
 from pims_pipeline_tests.providers.shared_browser import Cookies, SharedBrowser, shared_browser
+from pims_pipeline_tests.providers.simulated_login import CLINIC, CREDENTIALS, clinic_at
 
 HTML = "text/html; charset=utf-8"
 
@@ -346,11 +347,8 @@ def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies 
     return login(
         base_url,
         CREDENTIALS,
+        LoginOptions(artifacts_dir=directory, timeout=timeout_s),
         accepts=lambda *_: False,
-        chromium_path=find_chromium(None),
-        headless=True,
-        artifacts_dir=directory,
-        timeout_s=timeout_s,
         subject="riverbend",
     )
 
@@ -385,11 +383,11 @@ SECRETS = {
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.options import LoginOptions
 from pims_pipeline.providers.port import Credentials
-login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda *_: True, headless=True,
-      chromium_path=find_chromium(None), artifacts_dir=Path(sys.argv[2]), timeout_s=60)
+options = LoginOptions(artifacts_dir=Path(sys.argv[2]), timeout=60)
+login(sys.argv[1], Credentials("ana", "hunter2", "1"), options, accepts=lambda *_: True)
 """
 
 
@@ -434,12 +432,11 @@ def test_a_first_question_that_is_never_answered_ends_with_the_logins_time(
 ) -> None:
     control.add_fault("drip", endpoint="listing", times=None, seconds=0.1)
     provider = IdexxNeoProvider(
-        zone=CLINIC.zone,
-        base_url=simulator.base_url,
-        slug="riverbend",
-        artifacts_dir=tmp_path,
-        request_timeout=3600,
-        login_timeout=15,
+        clinic_at(simulator.base_url),
+        ProviderOptions(
+            login=LoginOptions(artifacts_dir=tmp_path, timeout=15),
+            requests=RequestOptions(total_timeout=3600),
+        ),
     )
 
     with pytest.raises(TransientError, match="did not get through the login in time"):
@@ -456,11 +453,10 @@ def test_the_questions_after_a_login_have_more_time_than_the_login(
 ) -> None:
     today = datetime.now(UTC).astimezone(CLINIC.zone).date()
     provider = IdexxNeoProvider(
-        zone=CLINIC.zone,
-        base_url=simulator.base_url,
-        slug="riverbend",
-        artifacts_dir=tmp_path,
-        login_timeout=15,
+        clinic_at(simulator.base_url),
+        ProviderOptions(
+            login=LoginOptions(artifacts_dir=tmp_path, timeout=15),
+        ),
     )
     later = 0.0
     provider.watch(StopSignal(clock=lambda: time.monotonic() + later))
@@ -476,10 +472,8 @@ def test_a_configured_browser_that_is_not_there_names_the_remedy(tmp_path: Path)
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
+            LoginOptions(artifacts_dir=tmp_path, chromium_path=tmp_path / "no-chromium"),
             accepts=lambda *_: True,
-            chromium_path=tmp_path / "no-chromium",
-            headless=True,
-            artifacts_dir=tmp_path,
         )
 
 
@@ -491,10 +485,8 @@ def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
+            LoginOptions(artifacts_dir=tmp_path, chromium_path=pretender),
             accepts=lambda *_: True,
-            chromium_path=pretender,
-            headless=True,
-            artifacts_dir=tmp_path,
         )
 
 
@@ -510,11 +502,8 @@ def test_only_root_or_who_says_so_goes_without_a_sandbox(
         login(
             "http://127.0.0.1:1",
             CREDENTIALS,
+            LoginOptions(artifacts_dir=tmp_path, chromium_path=pretender, sandbox=allowed),
             accepts=lambda *_: True,
-            chromium_path=pretender,
-            headless=True,
-            artifacts_dir=tmp_path,
-            sandbox=allowed,
         )
     without = "--no-sandbox" in (tmp_path / "said").read_text().split()
     assert without == (user == 0 or not allowed)

@@ -10,10 +10,10 @@ import pytest
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions
 from pims_pipeline.providers.port import LooksUpAppointments, PortableSession
 from pims_pipeline.providers.registry import (
     PROVIDER_TYPES,
-    ProviderOptions,
     UnknownProvider,
     build_provider,
 )
@@ -29,14 +29,18 @@ CLINIC = Clinic(
 )
 
 
+def options_in(directory: Path) -> ProviderOptions:
+    return ProviderOptions(login=LoginOptions(artifacts_dir=directory))
+
+
 def test_every_listed_type_can_be_built(tmp_path: Path) -> None:
     for provider_type in PROVIDER_TYPES:
         clinic = replace(CLINIC, provider_type=provider_type)
-        build_provider(clinic, ProviderOptions(artifacts_dir=tmp_path)).close()
+        build_provider(clinic, options_in(tmp_path)).close()
 
 
 def test_idexx_neo_has_every_capability(tmp_path: Path) -> None:
-    provider = build_provider(CLINIC, ProviderOptions(artifacts_dir=tmp_path))
+    provider = build_provider(CLINIC, options_in(tmp_path))
     assert isinstance(provider, IdexxNeoProvider)
     assert isinstance(provider, PortableSession)
     assert isinstance(provider, LooksUpAppointments)
@@ -46,7 +50,7 @@ def test_idexx_neo_has_every_capability(tmp_path: Path) -> None:
 def test_an_unknown_type_is_told_the_known_ones(tmp_path: Path) -> None:
     clinic = replace(CLINIC, provider_type="paper")
     with pytest.raises(UnknownProvider, match="'paper'; known are: idexx_neo"):
-        build_provider(clinic, ProviderOptions(artifacts_dir=tmp_path))
+        build_provider(clinic, options_in(tmp_path))
 
 
 def test_no_browser_library_is_imported_before_a_login() -> None:

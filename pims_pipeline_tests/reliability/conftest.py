@@ -1,13 +1,14 @@
 """The house that the room's tests live in: one database and one simulator a process."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.database import create_engine
 from pims_pipeline.store.vault import Vault
@@ -22,9 +23,12 @@ def standing_house(
     clock = Clock()
     config = SimulatorConfig(appointments_per_day=0, clock=clock)
     artifacts: Path = tmp_path_factory.mktemp("artifacts")
-    with database_copied_from("pims", server_url) as url, SimulatorServer(config) as server:
+    with database_copied_from("pims", server_url) as url, running_simulator(config) as server:
         engine = create_engine(url)
-        with SimulatorControl(server.base_url) as control, run_liveness(engine) as liveness:
+        with (
+            closing(SimulatorControl(server.base_url)) as control,
+            run_liveness(engine) as liveness,
+        ):
             yield House(engine, vault, control, server.base_url, clock, liveness, artifacts)
         engine.dispose()
 

@@ -16,6 +16,7 @@ import pytest
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.providers.idexx_neo.login import Accepts
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, HumanNeeded, PimsError
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import credential_status, put_credentials
@@ -84,14 +85,13 @@ MEETINGS = {
 class NeoInSharedBrowser(IdexxNeoProvider):
     """The real adapter, in a browser that is already running."""
 
-    def __init__(self, house: House, browser: SharedBrowser) -> None:
+    def __init__(self, house: House, browser: SharedBrowser, clinic: Clinic) -> None:
         super().__init__(
-            zone=COMPANY.zone,
-            base_url=house.base_url,
-            slug="riverbend",
-            artifacts_dir=house.artifacts,
-            requests_per_second=100_000.0,
-            retry_base_delay=0.001,
+            clinic,
+            ProviderOptions(
+                login=LoginOptions(artifacts_dir=house.artifacts),
+                requests=RequestOptions(per_second=100_000, retry_base_delay=0.001),
+            ),
         )
         self._browser = browser
 
@@ -125,7 +125,7 @@ def sync(house: House, browser: SharedBrowser, clinic: Clinic) -> PimsError | No
     context = SyncContext(
         engine=house.engine,
         vault=house.vault,
-        open_provider=lambda _: NeoInSharedBrowser(house, browser),
+        open_provider=lambda clinic: NeoInSharedBrowser(house, browser, clinic),
         run_id="a-run",
         liveness=house.liveness,
     )
@@ -209,7 +209,7 @@ def test_after_a_person_has_chosen_the_location_the_login_works(
     context = SyncContext(
         engine=house.engine,
         vault=house.vault,
-        open_provider=lambda _: NeoInSharedBrowser(house, browser),
+        open_provider=lambda clinic: NeoInSharedBrowser(house, browser, clinic),
         run_id="pims credentials check",
         liveness=house.liveness,
     )

@@ -29,6 +29,7 @@ from pims_pipeline.domain.inbound import status_of_facts
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, PimsError, SessionState, TransientError
 from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment
@@ -45,7 +46,7 @@ from pims_pipeline.sync.enrichment import enrich_cases
 from pims_pipeline.sync.inbound import sync_appointments
 from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
 from pims_pipeline.sync.session import ProviderSession, clinic_session
-from pims_pipeline_tests.providers.conftest import session_without_browser
+from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
 PATIENT, HASTY = 20.0, 0.25
@@ -117,15 +118,17 @@ class BrowserlessNeo(IdexxNeoProvider):
 
     def __init__(self, world: "World") -> None:
         super().__init__(
-            zone=world.clinic.zone,
-            base_url=world.house.base_url,
-            slug=world.clinic.slug,
-            artifacts_dir=world.house.artifacts,
-            requests_per_second=100_000.0,
-            retry_base_delay=0.001,
-            connect_timeout=PATIENT,
-            read_timeout=world.read_timeout,
-            request_timeout=world.request_timeout,
+            world.clinic,
+            ProviderOptions(
+                login=LoginOptions(artifacts_dir=world.house.artifacts),
+                requests=RequestOptions(
+                    per_second=100_000,
+                    retry_base_delay=0.001,
+                    connect_timeout=PATIENT,
+                    read_timeout=world.read_timeout,
+                    total_timeout=world.request_timeout,
+                ),
+            ),
             clock=world.house.host_clock,
         )
         self._world = world

@@ -1,13 +1,14 @@
 """One simulator for the room's tests, put back to its beginning before each."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 
 import pytest
 
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 
 TODAY = date(2026, 3, 11)
 
@@ -15,7 +16,7 @@ TODAY = date(2026, 3, 11)
 @pytest.fixture(scope="session")
 def server() -> Iterator[SimulatorServer]:
     """A simulator whose today is a fixed Wednesday."""
-    with SimulatorServer(SimulatorConfig(today=TODAY)) as running:
+    with running_simulator(SimulatorConfig(today=TODAY)) as running:
         yield running
 
 
@@ -29,6 +30,6 @@ def base_url(server: SimulatorServer, control: SimulatorControl) -> str:
 @pytest.fixture
 def control(server: SimulatorServer) -> Iterator[SimulatorControl]:
     """Steers the simulator, reset."""
-    with SimulatorControl(server.base_url) as steering:
+    with closing(SimulatorControl(server.base_url)) as steering:
         steering.reset()
         yield steering

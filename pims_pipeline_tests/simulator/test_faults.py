@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
 import httpx2
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import ControlRefused, SimulatorControl
 from pims_pipeline.simulator.faults import STALLS
-from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline_tests.simulator.conftest import TODAY
 from pims_pipeline_tests.simulator.visitor import (
     ask_listing,
@@ -270,7 +271,6 @@ def test_a_hung_request_holds_up_nobody_else(
 
 @pytest.mark.parametrize("kind", ["hang", *sorted(STALLS)])
 def test_a_response_that_stalls_does_not_keep_the_server_from_stopping(kind: str) -> None:
-    server = SimulatorServer(SimulatorConfig(today=TODAY)).start()
     outcome: list[str] = []
 
     def ask(client: httpx2.Client) -> None:
@@ -279,12 +279,15 @@ def test_a_response_that_stalls_does_not_keep_the_server_from_stopping(kind: str
         except httpx2.HTTPError as error:
             outcome.append(type(error).__name__)
 
-    with logged_in(server.base_url) as client, SimulatorControl(server.base_url) as control:
+    with ExitStack() as running, ExitStack() as asked:
+        server = running.enter_context(running_simulator(SimulatorConfig(today=TODAY)))
+        client = asked.enter_context(logged_in(server.base_url))
+        control = asked.enter_context(closing(SimulatorControl(server.base_url)))
         control.add_fault(kind, endpoint="listing")
         asking = threading.Thread(target=ask, args=(client,))
         asking.start()
         wait_until(lambda: control.stats().requests["listing"] == 1)
-        server.stop()
+        running.close()
         asking.join(timeout=10)
 
     assert not asking.is_alive()

@@ -11,32 +11,34 @@ import pytest
 
 import pims_pipeline.simulator
 from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatorConfig
-from pims_pipeline.simulator.server import PortInUse, SimulatorServer
+from pims_pipeline.simulator.server import PortInUse, SimulatorServer, running_simulator
 
 
 def test_a_port_in_use_is_said_clearly(server: SimulatorServer) -> None:
     port = int(server.base_url.rpartition(":")[2])
 
-    with pytest.raises(PortInUse, match=f"port {port} on 127.0.0.1 is in use: stop"):
-        SimulatorServer(port=port).start()
+    with (
+        pytest.raises(PortInUse, match=f"port {port} on 127.0.0.1 is in use: stop"),
+        running_simulator(port=port),
+    ):
+        pass
 
 
-def test_a_stopped_server_lets_go_of_its_port_and_can_start_again() -> None:
-    server = SimulatorServer()
-    with server as running:
-        url = running.base_url
+def test_a_stopped_server_lets_go_of_its_port_for_another() -> None:
+    with running_simulator() as server:
+        url = server.base_url
         assert httpx2.get(f"{url}/login").status_code == 200
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"{url}/login")
-    with SimulatorServer(port=int(url.rpartition(":")[2])) as again:
+    with running_simulator(port=int(url.rpartition(":")[2])) as again:
         assert again.base_url == url
 
 
 def test_two_clinics_with_one_company_id_are_refused() -> None:
     config = SimulatorConfig(clinics=(DEFAULT_CLINICS[0], DEFAULT_CLINICS[0]))
 
-    with pytest.raises(ValueError, match="company id 1001"):
-        SimulatorServer(config).start()
+    with pytest.raises(ValueError, match="company id 1001"), running_simulator(config):
+        pass
 
 
 def test_ctrl_c_ends_the_serving_process_quietly() -> None:

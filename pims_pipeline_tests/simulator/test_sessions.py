@@ -10,7 +10,7 @@ import pytest
 
 from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.simulator.sessions import HELD_MODES, SIMULATED_CODE, WRONG_ATTEMPTS_ALLOWED
 from pims_pipeline_tests.simulator.conftest import TODAY
 from pims_pipeline_tests.simulator.visitor import (
@@ -40,7 +40,7 @@ def clock() -> SettableClock:
 
 @pytest.fixture
 def timed_url(clock: SettableClock) -> Iterator[str]:
-    with SimulatorServer(SimulatorConfig(clock=clock)) as running:
+    with running_simulator(SimulatorConfig(clock=clock)) as running:
         yield running.base_url
 
 

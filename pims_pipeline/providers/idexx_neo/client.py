@@ -33,6 +33,7 @@ from pims_pipeline.providers.idexx_neo.decoding import (
 from pims_pipeline.providers.idexx_neo.page_look import PASSING
 from pims_pipeline.providers.idexx_neo.politeness import bucket_for
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
+from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import (
     ContractViolation,
     PimsError,
@@ -61,34 +62,25 @@ class IdexxNeoClient:
     def __init__(
         self,
         session: Session,
+        options: RequestOptions,
         *,
-        requests_per_second: float,
-        retry_base_delay: float,
-        connect_timeout: float,
-        read_timeout: float,
         clock: Callable[[], datetime],
-        request_timeout: float = 60.0,
         stop: StopSignal | None = None,
     ) -> None:
-        """Times are in seconds; ``clock`` gives the present moment, aware UTC.
+        """Nothing is sent yet.
 
         Args:
             session: The account that is logged in.
-            requests_per_second: The most that the account is asked.
-            retry_base_delay: Before the second try; doubles with each further one.
-            connect_timeout: For the connection.
-            read_timeout: For each silence of the vendor's.
-            clock: See above.
-            request_timeout: For each whole request.
+            options: How often and how long the account is asked.
+            clock: Gives the present moment, aware UTC.
             stop: Ends every wait, those before and between requests included.
         """
         self.saw_maintenance = False
         self._session = session
-        self._base_delay = retry_base_delay
-        self._request_timeout = request_timeout
+        self._options = options
         self._stop = stop or StopSignal()
         self._clock = clock
-        self._bucket = bucket_for(session.account, requests_per_second)
+        self._bucket = bucket_for(session.account, options.per_second)
         jar = CookieJar()
         for cookie in session.cookies:
             jar.set_cookie(_jar_cookie(cookie))
@@ -96,7 +88,7 @@ class IdexxNeoClient:
             base_url=session.base_url,
             headers=_HEADERS,
             cookies=jar,
-            timeout=httpx2.Timeout(read_timeout, connect=connect_timeout),
+            timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout),
             follow_redirects=False,
         )
 
@@ -139,8 +131,8 @@ class IdexxNeoClient:
         """Seconds before an attempt, counted from 1: what the vendor asked for, or a backoff."""
         if failure.retry_after is not None:
             return failure.retry_after
-        spread = random.uniform(0, self._base_delay)  # noqa: S311 - spreads retries, keeps no secret
-        return min(self._base_delay * 2.0 ** (attempt - 2) + spread, LONGEST_WAIT / 2)
+        spread = random.uniform(0, self._options.retry_base_delay)  # noqa: S311 - spreads retries, keeps no secret
+        return min(self._options.retry_base_delay * 2.0 ** (attempt - 2) + spread, LONGEST_WAIT / 2)
 
     def cookies(self) -> tuple[SessionCookie, ...]:
         """The cookies as the vendor's latest answers left them."""
@@ -165,7 +157,9 @@ class IdexxNeoClient:
         asked = f"IDEXX Neo at {self._session.base_url} was asked for {what}"
         failure: PimsError | None
         try:
-            response = get(self._http, path, params, stop=self._stop, seconds=self._request_timeout)
+            response = get(
+                self._http, path, params, stop=self._stop, seconds=self._options.total_timeout
+            )
         except RequestTimedOut as error:
             raise TransientError(
                 f"{asked} and the response was not complete within {error.seconds:g} s "

@@ -24,7 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pims_pipeline.providers.idexx_neo.chromium import browser_page, run_in_own_thread
+from pims_pipeline.providers.idexx_neo.chromium import (
+    browser_page,
+    find_chromium,
+    run_in_own_thread,
+)
 from pims_pipeline.providers.idexx_neo.login_failures import LoginFailures
 from pims_pipeline.providers.idexx_neo.login_form import (
     LoginForm,
@@ -37,6 +41,7 @@ from pims_pipeline.providers.idexx_neo.login_watch import LoginWatch
 from pims_pipeline.providers.idexx_neo.page_look import CAPTCHA, CODE, Look, is_same_site, look_at
 from pims_pipeline.providers.idexx_neo.screenshots import keep_screenshot, masked_picture
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
+from pims_pipeline.providers.options import LoginOptions
 from pims_pipeline.providers.port import ContractViolation, Credentials, PimsError
 from pims_pipeline.providers.stop_signal import StopSignal
 
@@ -61,32 +66,25 @@ QUIET_S = 3.0
 def login(
     base_url: str,
     credentials: Credentials,
+    options: LoginOptions,
     *,
     accepts: Accepts,
-    chromium_path: Path | None,
-    headless: bool,
-    artifacts_dir: Path,
-    timeout_s: float = 30.0,
     subject: str | None = None,
-    sandbox: bool = True,
     stop: StopSignal | None = None,
 ) -> tuple[SessionCookie, ...] | None:
     """The cookies of a fresh login, or None when the vendor refused the credentials.
 
-    A masked screenshot of a failed login is kept in ``artifacts_dir``. The browser has ended
+    A masked screenshot of a failed login is kept in
+    ``options.artifacts_dir``. The browser has ended
     by the time this returns or raises.
 
     Args:
         base_url: Without a trailing slash.
         credentials: Typed into the page, and nowhere else.
+        options: The browser, how long it may take, and where a picture of a failure goes.
         accepts: Asks the vendor a first question; called in another thread, once for each
             state of the cookies. Its own errors end the login.
-        chromium_path: None means Playwright's own.
-        headless: False shows the window, to watch a login.
-        artifacts_dir: Where the screenshot goes.
-        timeout_s: For starting the browser, and again for everything on its pages.
         subject: Whose login it is, for the screenshot's name; the host when None.
-        sandbox: False starts the browser without its sandbox; root never has it.
         stop: Ends the login when it says so; nothing does when None.
 
     Raises:
@@ -97,17 +95,24 @@ def login(
         BrowserUnavailable: If there is no Chromium, or it does not start.
     """
     host = urlsplit(base_url).hostname or "unknown-host"
+    chromium_path = find_chromium(options.chromium_path)
 
     def save(picture: bytes) -> Path:
         return keep_screenshot(
-            picture, directory=artifacts_dir, subject=subject or host, taken_at=datetime.now(UTC)
+            picture,
+            directory=options.artifacts_dir,
+            subject=subject or host,
+            taken_at=datetime.now(UTC),
         )
 
     async def work() -> tuple[SessionCookie, ...] | None:
         async with browser_page(
-            chromium_path, headless=headless, timeout_s=timeout_s, sandbox=sandbox
+            chromium_path,
+            headless=options.headless,
+            timeout_s=options.timeout,
+            sandbox=options.sandbox,
         ) as page:
-            visit = LoginVisit(page, base_url, timeout_s, save, accepts)
+            visit = LoginVisit(page, base_url, options.timeout, save, accepts)
             return await visit.log_in(credentials)
 
     return run_in_own_thread(work, stop or StopSignal())

@@ -8,15 +8,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, time
-from pathlib import Path
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.series import series_of
-from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.login import Accepts, login
 from pims_pipeline.providers.idexx_neo.parsing import (
@@ -32,6 +29,7 @@ from pims_pipeline.providers.idexx_neo.session import (
     restored,
     session_end,
 )
+from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
@@ -53,55 +51,23 @@ class IdexxNeoProvider:
 
     def __init__(
         self,
+        clinic: Clinic,
+        options: ProviderOptions,
         *,
-        zone: ZoneInfo,
-        base_url: str,
-        slug: str,
-        artifacts_dir: Path,
-        chromium_path: Path | None = None,
-        headless: bool = True,
-        browser_sandbox: bool = True,
-        requests_per_second: float = 10.0,
-        retry_base_delay: float = 0.5,
-        connect_timeout: float = 5.0,
-        read_timeout: float = 30.0,
-        request_timeout: float = 60.0,
-        login_timeout: float = 30.0,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Times are in seconds.
+        """Not logged in yet.
 
         Args:
-            zone: The zone of the clinic's diary.
-            base_url: Where the clinic's Neo answers.
-            slug: The clinic's name in the names of screenshots.
-            artifacts_dir: Where screenshots of failed logins are kept.
-            chromium_path: The browser to use; searched for when None.
-            headless: False shows the browser's window.
-            browser_sandbox: False starts the browser without its sandbox.
-            requests_per_second: The most that this vendor account is asked, by everyone
-                in this process together.
-            retry_base_delay: Before the second try; doubles with each further one.
-            connect_timeout: For the connection.
-            read_timeout: For each silence of the vendor's within a request.
-            request_timeout: For each whole request, from the connection to the last byte.
-            login_timeout: For the browser's start, and again for its pages.
+            clinic: Whose Neo it is.
+            options: How to log in and how to make requests.
             clock: Gives the present moment, aware UTC.
         """
         self.browser_launches = 0
-        self._zone = zone
-        self._base_url = base_url.rstrip("/")
-        self._slug = slug
-        self._artifacts_dir = artifacts_dir
-        self._chromium_path = chromium_path
-        self._headless = headless
-        self._browser_sandbox = browser_sandbox
-        self._requests_per_second = requests_per_second
-        self._retry_base_delay = retry_base_delay
-        self._connect_timeout = connect_timeout
-        self._read_timeout = read_timeout
-        self._request_timeout = request_timeout
-        self._login_timeout = login_timeout
+        self._zone = clinic.zone
+        self._base_url = clinic.provider_base_url.rstrip("/")
+        self._slug = clinic.slug
+        self._options = options
         self._stop = StopSignal()
         self._clock = clock
         self._lock = threading.Lock()
@@ -139,12 +105,8 @@ class IdexxNeoProvider:
         return login(
             self._base_url,
             credentials,
+            self._options.login,
             accepts=accepts,
-            chromium_path=find_chromium(self._chromium_path),
-            headless=self._headless,
-            sandbox=self._browser_sandbox,
-            artifacts_dir=self._artifacts_dir,
-            timeout_s=self._login_timeout,
             subject=self._slug,
             stop=self._stop,
         )
@@ -278,16 +240,7 @@ class IdexxNeoProvider:
             client.close()
 
     def _client_for(self, session: Session, stop: StopSignal) -> IdexxNeoClient:
-        return IdexxNeoClient(
-            session,
-            requests_per_second=self._requests_per_second,
-            retry_base_delay=self._retry_base_delay,
-            connect_timeout=self._connect_timeout,
-            read_timeout=self._read_timeout,
-            request_timeout=self._request_timeout,
-            stop=stop,
-            clock=self._clock,
-        )
+        return IdexxNeoClient(session, self._options.requests, stop=stop, clock=self._clock)
 
     def _begin(self, session: Session, client: IdexxNeoClient) -> None:
         with self._lock:

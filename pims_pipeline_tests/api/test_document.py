@@ -1,0 +1,106 @@
+"""The API's OpenAPI document, and the page that shows it."""
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from pydantic import BaseModel, Field, JsonValue
+from starlette.testclient import TestClient
+
+from pims_pipeline.api.app import create_app
+from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.store.database import create_engine
+
+
+class Media(BaseModel):
+    """A body of one type, by its examples."""
+
+    example: JsonValue = None
+    examples: dict[str, dict[str, JsonValue]] = {}
+
+    def values(self) -> list[JsonValue]:
+        """Every example given for it."""
+        named = [each.get("value") for each in self.examples.values()]
+        return named or [self.example]
+
+
+class Body(BaseModel):
+    """The body of a request or of a response, by media type."""
+
+    content: dict[str, Media] = {}
+
+
+class Operation(BaseModel):
+    """One method of one path."""
+
+    request: Body = Field(default=Body(), alias="requestBody")
+    responses: dict[str, Body]
+
+
+class Document(BaseModel):
+    """An OpenAPI document, as far as its bodies go."""
+
+    paths: dict[str, dict[str, Operation]]
+
+    def bodies(self) -> Iterator[tuple[tuple[str, str, str], Media]]:
+        """Each body that a request or a response may have, with its place."""
+        for path, methods in self.paths.items():
+            for method, operation in methods.items():
+                named = {"request": operation.request, **operation.responses}
+                for name, body in named.items():
+                    for media in body.content.values():
+                        yield (method, path, name), media
+
+
+@pytest.fixture
+def context(dagster: DagsterClient) -> ApiContext:
+    """What the application works with; the document needs no database."""
+    return ApiContext(
+        engine=create_engine("postgresql://nobody@127.0.0.1:9/nothing"),
+        dagster=dagster,
+        dagster_pages="http://dagster.example",
+        partition_start=date(2025, 1, 1),
+        requests_per_minute=1,
+    )
+
+
+def test_the_document_asks_for_a_key_and_shows_every_error(api: TestClient) -> None:
+    document = api.get("/openapi.json").json()
+
+    schemes = document["components"]["securitySchemes"]
+    assert {name: (each["in"], each["name"]) for name, each in schemes.items()} == {
+        "apiKey": ("header", "X-API-Key")
+    }
+    assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()
+    for path, operations in document["paths"].items():
+        if not path.startswith("/api/"):
+            continue
+        for operation in operations.values():
+            assert operation["security"] == [{"apiKey": []}]
+            errors = {int(s): r for s, r in operation["responses"].items() if int(s) >= 400}
+            assert errors.keys() >= {400, 401, 403, 413, 429, 500, 503}
+            for error in errors.values():
+                content = error["content"]["application/json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}
+                assert content["examples"]
+
+
+def test_every_body_of_a_request_or_a_response_has_an_example(context: ApiContext) -> None:
+    document = Document.model_validate(create_app(context).openapi())
+
+    bodies = dict(document.bodies())
+
+    assert {name for *_, name in bodies} >= {"request", "200", "202", "404"}
+    bare = [place for place, media in bodies.items() if not all(media.values())]
+    assert bare == []
+
+
+def test_the_page_of_the_document_may_load_one_program_and_nothing_else(api: TestClient) -> None:
+    page = api.get("/docs")
+
+    policy = page.headers["Content-Security-Policy"]
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "'unsafe-inline'" not in policy.partition("style-src")[0]
+    assert page.text.count('integrity="sha384-') == page.text.count("https://cdn") - 1
+    assert 'href="openapi.json"' in page.text
