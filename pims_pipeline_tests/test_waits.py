@@ -52,7 +52,7 @@ ALLOWED = {
     ("store/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),
-    ("providers/bounded_http.py", "_close_stream", "exception"): "called when it is done",
+    ("providers/http/client.py", "_close_stream", "exception"): "called when it is done",
     ("providers/idexx_neo/chromium.py", "run_in_own_thread", "join"): (
         "the work was cancelled; closing the browser has limits of its own"
     ),

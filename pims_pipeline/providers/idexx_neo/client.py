@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 import httpx2
 import stamina
 
-from pims_pipeline.providers.bounded_http import (
+from pims_pipeline.providers.http.client import (
     MAX_BODY_BYTES,
     RequestTimedOut,
     ResponseTooLarge,
     get,
     open_client,
 )
+from pims_pipeline.providers.http.rate_limit import bucket_for
 from pims_pipeline.providers.idexx_neo.decoding import (
     is_cut_off,
     is_json,
@@ -31,7 +32,6 @@ from pims_pipeline.providers.idexx_neo.decoding import (
     text_of,
 )
 from pims_pipeline.providers.idexx_neo.page_look import PASSING
-from pims_pipeline.providers.idexx_neo.politeness import bucket_for
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
 from pims_pipeline.providers.port import (
     ContractViolation,

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pims_pipeline.providers.idexx_neo.politeness import TokenBucket, bucket_for
+from pims_pipeline.providers.http.rate_limit import TokenBucket, bucket_for
 
 
 class SleepingClock:

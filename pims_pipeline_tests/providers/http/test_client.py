@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from pims_pipeline.providers import bounded_http
+from pims_pipeline.providers.http import client as http_client
 from pims_pipeline.providers.idexx_neo import client as client_module
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import Session
@@ -106,7 +106,7 @@ def test_a_silence_within_a_request_has_a_limit_of_its_own() -> None:
 def test_a_body_without_an_end_is_not_read_beyond_its_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bounded_http, "MAX_BODY_BYTES", 2**20)
+    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 2**20)
     with (
         stalling_server(flood) as server,
         client_of(server.base_url) as client,
@@ -222,7 +222,7 @@ def test_a_proxy_that_cannot_be_used_is_named_by_its_variable_and_not_shown(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with (
-        pytest.raises(bounded_http.ProxyUnusable, match="ALL_PROXY") as raised,
+        pytest.raises(http_client.ProxyUnusable, match="ALL_PROXY") as raised,
         client_of("http://vendor.example.test", request_timeout=0.3),
     ):
         pass
@@ -257,8 +257,8 @@ def test_a_body_that_pauses_arrives_whole_over_tls(tmp_path: Path) -> None:
         pausing_tls_server(tmp_path) as (base_url, trusting),
         httpx2.Client(base_url=base_url, verify=trusting, trust_env=False) as http,
     ):
-        bounded_http.watch_network(http)
-        response = bounded_http.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+        http_client.watch_network(http)
+        response = http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
     assert response.content == b"[1, 2]"
 
 
@@ -268,8 +268,8 @@ def test_clients_trust_whom_the_environment_names_when_they_are_opened(
     """The certificates of the world were read for the first; the second has others."""
 
     def ask(base_url: str) -> httpx2.Response:
-        with bounded_http.open_client(base_url=base_url, timeout=LONG) as http:
-            return bounded_http.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+        with http_client.open_client(base_url=base_url, timeout=LONG) as http:
+            return http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
 
     with pausing_tls_server(tmp_path) as (base_url, _):
         with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -282,7 +282,7 @@ def test_a_compressed_body_is_given_decoded() -> None:
     body = gzip.compress(b'[{"id": 1}]')
     with odd_server() as server, httpx2.Client(base_url=server.base_url) as http:
         server.answers = [Answer(body=body, headers={"Content-Encoding": "gzip"})]
-        bounded_http.watch_network(http)
-        response = bounded_http.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+        http_client.watch_network(http)
+        response = http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
     assert response.content == b'[{"id": 1}]'
     assert response.headers["content-type"] == "application/json"
