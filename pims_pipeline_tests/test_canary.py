@@ -42,8 +42,8 @@ from pims_pipeline_tests.canary_vendor import (
     sync_while_struck,
 )
 from pims_pipeline_tests.observability.stand_ins import Axiom, Slack, serving
+from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import shared_browser
 from pims_pipeline_tests.providers.odd_server import Answer, odd_server
-from pims_pipeline_tests.providers.shared_browser import shared_browser
 
 NOWHERE: frozenset[str] = frozenset()
 ONCE = frozenset({"printed by pims keys create"})

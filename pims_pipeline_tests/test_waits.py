@@ -53,7 +53,7 @@ ALLOWED = {
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),
     ("providers/http/client.py", "_close_stream", "exception"): "called when it is done",
-    ("providers/idexx_neo/chromium.py", "run_in_own_thread", "join"): (
+    ("providers/idexx_neo/login/chromium.py", "run_in_own_thread", "join"): (
         "the work was cancelled; closing the browser has limits of its own"
     ),
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (

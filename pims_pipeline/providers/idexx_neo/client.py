@@ -31,7 +31,7 @@ from pims_pipeline.providers.idexx_neo.decoding import (
     looks_like_html,
     text_of,
 )
-from pims_pipeline.providers.idexx_neo.page_look import PASSING
+from pims_pipeline.providers.idexx_neo.login.page_state import PASSING
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
 from pims_pipeline.providers.port import (
     ContractViolation,

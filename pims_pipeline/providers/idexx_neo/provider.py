@@ -16,9 +16,9 @@ from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.series import series_of
-from pims_pipeline.providers.idexx_neo.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
-from pims_pipeline.providers.idexx_neo.login import Accepts, login
+from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
+from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
 from pims_pipeline.providers.idexx_neo.parsing import (
     parse_consultation,
     parse_listing,

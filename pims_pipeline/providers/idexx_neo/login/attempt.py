@@ -6,8 +6,8 @@
     the form is missing or was not sent     ContractViolation: nothing is known of them
     what may go by itself                   TransientError
 
-How a page is read lives in ``page_look``, the form in ``login_form``, what the browser does
-in ``login_watch``, what a page after the form means in ``login_verdict``.
+How a page is read lives in ``page_state``, the form in ``form``, what the browser does
+in ``watch``, what a page after the form means in ``verdict``.
 
 Playwright's asyncio interface runs inside one thread of its own, although everything else
 here is synchronous: only a task can be cancelled at any moment, and an interrupted login
@@ -24,18 +24,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pims_pipeline.providers.idexx_neo.chromium import browser_page, run_in_own_thread
-from pims_pipeline.providers.idexx_neo.login_failures import LoginFailures
-from pims_pipeline.providers.idexx_neo.login_form import (
+from pims_pipeline.providers.idexx_neo.login.chromium import browser_page, run_in_own_thread
+from pims_pipeline.providers.idexx_neo.login.failures import LoginFailures
+from pims_pipeline.providers.idexx_neo.login.form import (
     LoginForm,
     NotFillable,
     find_first_step,
     find_form,
 )
-from pims_pipeline.providers.idexx_neo.login_verdict import Before, Refused, Verdict
-from pims_pipeline.providers.idexx_neo.login_watch import LoginWatch
-from pims_pipeline.providers.idexx_neo.page_look import CAPTCHA, CODE, Look, is_same_site, look_at
-from pims_pipeline.providers.idexx_neo.screenshots import keep_screenshot, masked_picture
+from pims_pipeline.providers.idexx_neo.login.page_state import (
+    CAPTCHA,
+    CODE,
+    Look,
+    is_same_site,
+    look_at,
+)
+from pims_pipeline.providers.idexx_neo.login.screenshots import keep_screenshot, masked_picture
+from pims_pipeline.providers.idexx_neo.login.verdict import Before, Refused, Verdict
+from pims_pipeline.providers.idexx_neo.login.watch import LoginWatch
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.port import ContractViolation, Credentials, PimsError
 from pims_pipeline.providers.stop_signal import StopSignal

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pims_pipeline.providers.idexx_neo.page_look import Look, PeoplePage
-from pims_pipeline.providers.idexx_neo.page_words import shown_words
+from pims_pipeline.providers.idexx_neo.login.page_state import Look, PeoplePage
+from pims_pipeline.providers.idexx_neo.login.page_words import shown_words
 from pims_pipeline.providers.port import (
     ContractViolation,
     HumanNeeded,

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from pims_pipeline.providers.idexx_neo.environment import (
+from pims_pipeline.providers.idexx_neo.login.environment import (
     BareLoop,
     bare_runner,
     browser_environment,

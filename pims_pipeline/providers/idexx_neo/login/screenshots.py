@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pims_pipeline.providers.idexx_neo.page_words import WORDS
+from pims_pipeline.providers.idexx_neo.login.page_words import WORDS
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

@@ -4,7 +4,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pims_pipeline.providers.idexx_neo.screenshots import MOST_KEPT, keep_screenshot
+from pims_pipeline.providers.idexx_neo.login.screenshots import MOST_KEPT, keep_screenshot
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 

@@ -3,14 +3,14 @@
 The form is the one that holds the password field, wherever it is: in an inner page of the
 same site, in a shadow tree, or in no form element at all. User name and company id are
 looked for inside it, so that a search or a newsletter is never taken for it. Selectors live
-here and in ``page_look``, and nowhere else.
+here and in ``page_state``, and nowhere else.
 """
 
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pims_pipeline.providers.idexx_neo.page_look import own_frames
+from pims_pipeline.providers.idexx_neo.login.page_state import own_frames
 from pims_pipeline.providers.port import Credentials
 
 if TYPE_CHECKING:

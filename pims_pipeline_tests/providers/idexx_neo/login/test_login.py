@@ -26,13 +26,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.providers.idexx_neo.chromium import (
+from pims_pipeline.providers.idexx_neo.login.attempt import login
+from pims_pipeline.providers.idexx_neo.login.chromium import (
     BrowserUnavailable,
     browser_page,
     find_chromium,
 )
-from pims_pipeline.providers.idexx_neo.environment import browser_environment
-from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.idexx_neo.login.environment import browser_environment
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import (
     ContractViolation,
@@ -45,8 +45,12 @@ from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline_tests.providers.conftest import CLINIC, CREDENTIALS
+from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
+    Cookies,
+    SharedBrowser,
+    shared_browser,
+)
 from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
-from pims_pipeline_tests.providers.shared_browser import Cookies, SharedBrowser, shared_browser
 
 HTML = "text/html; charset=utf-8"
 
@@ -385,8 +389,8 @@ SECRETS = {
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from pims_pipeline.providers.idexx_neo.chromium import find_chromium
-from pims_pipeline.providers.idexx_neo.login import login
+from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
+from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.port import Credentials
 login(sys.argv[1], Credentials("ana", "hunter2", "1"), accepts=lambda *_: True, headless=True,
       chromium_path=find_chromium(None), artifacts_dir=Path(sys.argv[2]), timeout_s=60)

@@ -1,14 +1,13 @@
 """What the page after the form means: refused, passing, or for a person.
 
-Decisions only, over what ``page_look`` and ``login_watch`` have noted. Whether a session is
+Decisions only, over what ``page_state`` and ``watch`` have noted. Whether a session is
 accepted is asked in ``login``.
 """
 
 from dataclasses import dataclass
 
-from pims_pipeline.providers.idexx_neo.login_failures import LoginFailures, is_passing
-from pims_pipeline.providers.idexx_neo.login_watch import LoginWatch
-from pims_pipeline.providers.idexx_neo.page_look import (
+from pims_pipeline.providers.idexx_neo.login.failures import LoginFailures, is_passing
+from pims_pipeline.providers.idexx_neo.login.page_state import (
     CAPTCHA,
     DENIED,
     EXPIRED,
@@ -20,6 +19,7 @@ from pims_pipeline.providers.idexx_neo.page_look import (
     Look,
     known_people_page,
 )
+from pims_pipeline.providers.idexx_neo.login.watch import LoginWatch
 
 
 class Refused(Exception):

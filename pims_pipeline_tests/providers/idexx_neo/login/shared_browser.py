@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pims_pipeline.providers.idexx_neo.chromium import browser_page, find_chromium
-from pims_pipeline.providers.idexx_neo.environment import bare_runner
-from pims_pipeline.providers.idexx_neo.login import Accepts, LoginVisit
+from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, LoginVisit
+from pims_pipeline.providers.idexx_neo.login.chromium import browser_page, find_chromium
+from pims_pipeline.providers.idexx_neo.login.environment import bare_runner
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.providers.conftest import CREDENTIALS
