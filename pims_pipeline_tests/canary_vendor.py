@@ -20,7 +20,7 @@ from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.orchestration.launching import run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
-from pims_pipeline.providers.idexx_neo.parsing import (
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
     parse_consultation,
     parse_listing,
     parse_lookup,

@@ -24,14 +24,14 @@ from pims_pipeline.providers.http.client import (
     open_client,
 )
 from pims_pipeline.providers.http.rate_limit import bucket_for
-from pims_pipeline.providers.idexx_neo.decoding import (
+from pims_pipeline.providers.idexx_neo.login.page_state import PASSING
+from pims_pipeline.providers.idexx_neo.parsing.decoding import (
     is_cut_off,
     is_json,
     is_login_page,
     looks_like_html,
     text_of,
 )
-from pims_pipeline.providers.idexx_neo.login.page_state import PASSING
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
 from pims_pipeline.providers.port import (
     ContractViolation,

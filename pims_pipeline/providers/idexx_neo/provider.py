@@ -19,7 +19,7 @@ from pims_pipeline.domain.series import series_of
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
 from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
-from pims_pipeline.providers.idexx_neo.parsing import (
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
     parse_consultation,
     parse_listing,
     parse_lookup,

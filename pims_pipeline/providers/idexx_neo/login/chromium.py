@@ -1,6 +1,6 @@
 """The browser's life: finding it, starting it, and making sure that it ends.
 
-What is done on its pages is ``login``'s. Playwright is imported inside the function that
+What is done on its pages is ``attempt``'s. Playwright is imported inside the function that
 starts a browser, because it costs time to import and a warm sync needs none.
 """
 

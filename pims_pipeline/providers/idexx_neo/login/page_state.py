@@ -3,7 +3,7 @@
 Reading only: the page is asked once for everything, bounded, and judged by text and fields.
 Add a page that calls for a person to
 ``_PEOPLE_PAGES``; what is filled in lives in
-``form``, what follows from a verdict in ``login``.
+``form``, what follows from a verdict in ``attempt``.
 """
 
 import re

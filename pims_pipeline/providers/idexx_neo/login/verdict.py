@@ -1,7 +1,7 @@
 """What the page after the form means: refused, passing, or for a person.
 
 Decisions only, over what ``page_state`` and ``watch`` have noted. Whether a session is
-accepted is asked in ``login``.
+accepted is asked in ``attempt``.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """What the browser does during a login: pages, requests, answers, dialogs. Notes only.
 
 The credentials are looked for in what the pages send, so that it is known whether they were
-sent at all. What follows from that is ``login``'s.
+sent at all. What follows from that is ``attempt``'s.
 """
 
 import asyncio

@@ -11,9 +11,9 @@ from pims_pipeline.domain.appointments import PimsAppointment, RecordKind, Snaps
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.oddities import FieldOddity
-from pims_pipeline.providers.idexx_neo.fields import MAX_ITEMS, MAX_WORDS_LENGTH
-from pims_pipeline.providers.idexx_neo.markup import MAX_TEXT, was_cut
-from pims_pipeline.providers.idexx_neo.parsing import (
+from pims_pipeline.providers.idexx_neo.parsing.fields import MAX_ITEMS, MAX_WORDS_LENGTH
+from pims_pipeline.providers.idexx_neo.parsing.markup import MAX_TEXT, was_cut
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
     parse_consultation,
     parse_listing,
     parse_lookup,

@@ -4,7 +4,7 @@ The ``as_…`` functions are strict: each gives a clean Python value or raises
 ``UnreadableField`` naming the field and the problem, never its content, because the message
 ends in logs. They read what decides about a record. ``Fields`` reads what only describes
 it: there an odd value becomes none and is counted. What a whole record means is decided in
-``parsing``.
+``responses``.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Vital signs in the vendor's two shapes. Pure.
 
 A measurement that is not a number ("QNS", ">40", a range) is never guessed at: it is
-handed back in words, which ``parsing`` keeps at the end of the consultation's notes. Zero is
+handed back in words, which ``responses`` keeps at the end of the consultation's notes. Zero is
 how the vendor's forms say that nothing was measured. How people write numbers and units is
 known to ``measurements``.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pims_pipeline.domain.consultations import Vital, Vitals, celsius, kilograms
-from pims_pipeline.providers.idexx_neo.fields import is_number, storable
-from pims_pipeline.providers.idexx_neo.measurements import (
+from pims_pipeline.providers.idexx_neo.parsing.fields import is_number, storable
+from pims_pipeline.providers.idexx_neo.parsing.measurements import (
     Quantity,
     bracketed_unit,
     quantities,

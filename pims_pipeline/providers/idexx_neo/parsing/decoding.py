@@ -1,6 +1,6 @@
 """From the bytes of a response to text, and from text to JSON or to "this is a login page".
 
-Nothing here knows what the JSON means: that is ``parsing``'s. Which error a response leads
+Nothing here knows what the JSON means: that is ``responses``'s. Which error a response leads
 to is decided in ``client``.
 """
 

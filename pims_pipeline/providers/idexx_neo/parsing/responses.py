@@ -20,8 +20,8 @@ from pims_pipeline.domain.appointments import (
 from pims_pipeline.domain.clinics import DateRange, business_date
 from pims_pipeline.domain.consultations import PimsConsultation, split_soap
 from pims_pipeline.domain.oddities import combined
-from pims_pipeline.providers.idexx_neo.decoding import parse_json, text_of
-from pims_pipeline.providers.idexx_neo.fields import (
+from pims_pipeline.providers.idexx_neo.parsing.decoding import parse_json, text_of
+from pims_pipeline.providers.idexx_neo.parsing.fields import (
     Fields,
     UnreadableField,
     as_end,
@@ -34,9 +34,9 @@ from pims_pipeline.providers.idexx_neo.fields import (
     is_none,
     required,
 )
-from pims_pipeline.providers.idexx_neo.listing import VENDOR_SKEW, kind_of, sort_records
-from pims_pipeline.providers.idexx_neo.markup import plain_text, was_cut
-from pims_pipeline.providers.idexx_neo.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.idexx_neo.parsing.listing import VENDOR_SKEW, kind_of, sort_records
+from pims_pipeline.providers.idexx_neo.parsing.markup import plain_text, was_cut
+from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
 from pims_pipeline.providers.port import ContractViolation
 
 _LIST_KEYS = ("appointments", "data", "events")

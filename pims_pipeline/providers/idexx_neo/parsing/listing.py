@@ -1,7 +1,7 @@
 """The records of a calendar listing as appointments. Pure: no I/O, no clock.
 
 A record whose identity, start or kind cannot be read is quarantined, alone; a description
-that cannot be read is left out and counted. The listing's own shape is ``parsing``'s.
+that cannot be read is left out and counted. The listing's own shape is ``responses``'s.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.clinics import DateRange, business_date
 from pims_pipeline.domain.oddities import FieldOddity, Oddities, combined
 from pims_pipeline.domain.series import series_of, told_apart
-from pims_pipeline.providers.idexx_neo.fields import (
+from pims_pipeline.providers.idexx_neo.parsing.fields import (
     Fields,
     UnreadableField,
     as_end,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
-from pims_pipeline.providers.idexx_neo.decoding import (
+from pims_pipeline.providers.idexx_neo.parsing.decoding import (
     is_cut_off,
     is_login_page,
     parse_json,
