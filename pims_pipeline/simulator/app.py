@@ -6,9 +6,9 @@ from fastapi.responses import JSONResponse, Response
 
 from pims_pipeline.simulator import login, login_steps, pages, vendor
 from pims_pipeline.simulator.callers import OwnCallers
-from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control import router as control_router
-from pims_pipeline.simulator.diary import EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.calendar import EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.state import build_simulator
 
 

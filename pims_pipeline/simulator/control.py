@@ -12,8 +12,6 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from pims_pipeline.simulator.clinics import ListingShape
-from pims_pipeline.simulator.diary import Booking, RebookedConsultation
 from pims_pipeline.simulator.faults import (
     ODDITIES,
     RECORD_FAULTS,
@@ -22,8 +20,10 @@ from pims_pipeline.simulator.faults import (
     Fault,
     FaultKind,
 )
-from pims_pipeline.simulator.generation import Entry, Patient
 from pims_pipeline.simulator.login_pages import LoginPage
+from pims_pipeline.simulator.practice.calendar import Booking, RebookedConsultation
+from pims_pipeline.simulator.practice.clinics import ListingShape
+from pims_pipeline.simulator.practice.generation import Entry, Patient
 from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 from pims_pipeline.simulator.wire import DeletedLookup

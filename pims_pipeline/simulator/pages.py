@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.diary import Booking, Diary, EditRefused, UnknownEntry
-from pims_pipeline.simulator.generation import Entry
 from pims_pipeline.simulator.login import SESSION_COOKIE, read_form
+from pims_pipeline.simulator.practice.calendar import Booking, Diary, EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.generation import Entry
 from pims_pipeline.simulator.sessions import HELD_MODES, Session
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 

@@ -15,7 +15,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from pims_pipeline.simulator.app import build_app
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import (
+    DEFAULT_CLINICS,
+    SimulatedClinic,
+    SimulatorConfig,
+)
 from pims_pipeline.simulator.state import Simulator
 
 __all__ = [

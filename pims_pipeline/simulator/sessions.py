@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pims_pipeline.simulator.clinics import SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
 
 ExpiredMode = Literal["redirect", "401", "html"]
 """How a request without a live session is answered."""

@@ -19,10 +19,10 @@ from pims_pipeline.simulator.answers import (
     turned_away,
     wrong_answer,
 )
-from pims_pipeline.simulator.diary import UnknownEntry
 from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
 from pims_pipeline.simulator.login import SESSION_COOKIE, VISIT_COOKIE
 from pims_pipeline.simulator.login_pages import login_page
+from pims_pipeline.simulator.practice.calendar import UnknownEntry
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 from pims_pipeline.simulator.wire import appointment_body, consultation_body, listing_body
 

@@ -9,10 +9,10 @@ from datetime import date, datetime
 from typing import Literal
 from zlib import crc32
 
-from pims_pipeline.simulator.clinics import ListingShape, SimulatedClinic
-from pims_pipeline.simulator.diary import DAYS_KEPT, Diary
-from pims_pipeline.simulator.generation import Entry
-from pims_pipeline.simulator.visits import Visit, Vitals
+from pims_pipeline.simulator.practice.calendar import DAYS_KEPT, Diary
+from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic
+from pims_pipeline.simulator.practice.consultations import Visit, Vitals
+from pims_pipeline.simulator.practice.generation import Entry
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 DeletedLookup = Literal["flag", "not_found", "null", "gone"]

@@ -17,8 +17,8 @@ from pims_pipeline.providers.idexx_neo.session import (
     exported,
 )
 from pims_pipeline.providers.port import Credentials, SessionState
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.simulator.server import SimulatorServer
 
 CLINIC = DEFAULT_CLINICS[0]

@@ -6,16 +6,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic, SimulatorConfig
-from pims_pipeline.simulator.diary import Diary
-from pims_pipeline.simulator.generation import (
+from pims_pipeline.simulator.practice.calendar import Diary
+from pims_pipeline.simulator.practice.clinics import (
+    DEFAULT_CLINICS,
+    SimulatedClinic,
+    SimulatorConfig,
+)
+from pims_pipeline.simulator.practice.consultations import make_visit
+from pims_pipeline.simulator.practice.generation import (
     OPENED_STATUSES,
     WRITTEN_STATUSES,
     Entry,
     clock_change_time,
     generate_day,
 )
-from pims_pipeline.simulator.visits import make_visit
 
 TODAY = date(2026, 3, 11)
 NEW_YORK, LONDON, SYDNEY = DEFAULT_CLINICS

@@ -10,8 +10,9 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from pims_pipeline.simulator.clinics import SimulatedClinic, SimulatorConfig
-from pims_pipeline.simulator.generation import (
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.practice.consultations import Visit, make_visit
+from pims_pipeline.simulator.practice.generation import (
     CONSULTATION_OFFSET,
     FIRST_BOOKED_ID,
     OPENED_STATUSES,
@@ -22,7 +23,6 @@ from pims_pipeline.simulator.generation import (
     generate_day,
     id_date,
 )
-from pims_pipeline.simulator.visits import Visit, make_visit
 
 DAYS_KEPT = 1024
 """How many generated days are remembered; an older one is simply made again."""

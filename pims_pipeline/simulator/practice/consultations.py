@@ -9,8 +9,8 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-from pims_pipeline.simulator import vocabulary as words
-from pims_pipeline.simulator.generation import Entry, seeded
+from pims_pipeline.simulator.practice import vocabulary as words
+from pims_pipeline.simulator.practice.generation import Entry, seeded
 
 VitalsShape = Literal["object", "list", "none"]
 _CELSIUS_TO_FAHRENHEIT = 1.8

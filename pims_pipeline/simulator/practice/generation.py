@@ -13,8 +13,8 @@ from typing import Literal
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.simulator import vocabulary as words
-from pims_pipeline.simulator.clinics import SimulatedClinic
+from pims_pipeline.simulator.practice import vocabulary as words
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 
 Kind = Literal["appointment", "block", "roster"]
 
