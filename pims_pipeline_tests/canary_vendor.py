@@ -29,7 +29,7 @@ from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline.simulator.state import build_simulator
-from pims_pipeline.simulator.wire import (
+from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     Json,
     appointment_body,
     consultation_body,

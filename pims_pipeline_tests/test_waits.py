@@ -59,10 +59,10 @@ ALLOWED = {
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
         "a daemon thread's rest until there is a line to send; closing wakes it"
     ),
-    ("simulator/answers.py", "held_back", "wait"): (
+    ("simulator/vendors/idexx_neo/responses.py", "held_back", "wait"): (
         "a task that is raced against the client and, for a latency, the clock"
     ),
-    ("simulator/answers.py", "StallingResponse.__call__", "wait"): (
+    ("simulator/vendors/idexx_neo/responses.py", "StallingResponse.__call__", "wait"): (
         "a task that is raced against the client and the pause"
     ),
 }

@@ -4,12 +4,12 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from pims_pipeline.simulator import login, login_steps, pages, vendor
 from pims_pipeline.simulator.callers import OwnCallers
 from pims_pipeline.simulator.control import router as control_router
 from pims_pipeline.simulator.practice.calendar import EditRefused, UnknownEntry
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.state import build_simulator
+from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps, pages
 
 
 def build_app(config: SimulatorConfig) -> FastAPI:
@@ -31,10 +31,10 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route("/welcome/{step}", login_steps.show_step, methods=["GET"])
     app.add_route("/welcome/{step}", login_steps.pass_step, methods=["POST"])
     app.add_route("/logout", login.log_out, methods=["POST"])
-    app.add_route("/appointments/getCalendarEventData", vendor.listing, methods=["GET"])
-    app.add_route("/appointments/getAppointment", vendor.appointment, methods=["GET"])
+    app.add_route("/appointments/getCalendarEventData", endpoints.listing, methods=["GET"])
+    app.add_route("/appointments/getAppointment", endpoints.appointment, methods=["GET"])
     app.add_route(
-        "/consultations/{consultation_id}/page-data", vendor.consultation, methods=["GET"]
+        "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
     app.add_route("/", pages.show_diary, methods=["GET"])
     app.add_route("/diary/book", pages.take_booking, methods=["POST"])

@@ -1,7 +1,7 @@
 """``/_control``: edits, faults and the truth, in JSON, for tests and demonstrations.
 
 It asks for no login, and therefore answers callers on this machine only. What an edit means is
-``diary``'s, what a fault does is ``vendor``'s and ``login``'s.
+``calendar``'s, what a fault does is ``endpoints``'s and ``login``'s.
 """
 
 import ipaddress
@@ -20,13 +20,13 @@ from pims_pipeline.simulator.faults import (
     Fault,
     FaultKind,
 )
-from pims_pipeline.simulator.login_pages import LoginPage
 from pims_pipeline.simulator.practice.calendar import Booking, RebookedConsultation
 from pims_pipeline.simulator.practice.clinics import ListingShape
 from pims_pipeline.simulator.practice.generation import Entry, Patient
-from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
-from pims_pipeline.simulator.wire import DeletedLookup
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode, LoginMode
+from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup
 
 Scalar = None | bool | int | float | str
 LONGEST_TRUTH_DAYS = 366

@@ -1,6 +1,6 @@
 """Misbehaviour on demand: which faults are set, and which of them a request meets.
 
-Only the book-keeping lives here. How a fault looks on the wire is ``answers``'s.
+Only the book-keeping lives here. How a fault looks on the wire is ``responses``'s.
 """
 
 from collections.abc import Sequence

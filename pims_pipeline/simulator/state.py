@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from pims_pipeline.simulator.faults import FaultBook
-from pims_pipeline.simulator.login_pages import LoginPage
 from pims_pipeline.simulator.practice.calendar import Diary
 from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic, SimulatorConfig
-from pims_pipeline.simulator.sessions import LoginMode, Sessions
-from pims_pipeline.simulator.wire import DeletedLookup, Listings
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import LoginMode, Sessions
+from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup, Listings
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The clinics the simulator plays, and how one simulator is set up.
 
 Only plain configuration lives here. What a clinic's diary holds is made in
-``generation``; what happens to it afterwards is kept in ``diary``.
+``generation``; what happens to it afterwards is kept in ``calendar``.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What a finished visit's consultation says: notes, vitals, diagnoses, lines. Made up from a seed.
 
 How these stand in the vendor's JSON is ``wire``'s; which visits have a consultation at all is
-``generation``'s and ``diary``'s.
+``generation``'s and ``calendar``'s.
 """
 
 import html

@@ -1,6 +1,6 @@
 """A clinic's diary made up from a seed: the same seed, clinic, date and today, the same day.
 
-Nothing here remembers edits (``diary`` does) and nothing knows the vendor's JSON (``wire``
+Nothing here remembers edits (``calendar`` does) and nothing knows the vendor's JSON (``wire``
 does). No random number comes from anywhere but a generator seeded by name, and no clock is
 read, so that a day asked twice is the same day.
 """

@@ -1,6 +1,6 @@
 """The words that made-up diaries are written in: names, breeds, types, phrases.
 
-Nothing here chooses anything; ``generation`` and ``visits`` do. No name belongs to a real
+Nothing here chooses anything; ``generation`` and ``consultations`` do. No name belongs to a real
 client or patient.
 """
 

@@ -12,19 +12,23 @@ from datetime import datetime
 from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.answers import (
+from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
+from pims_pipeline.simulator.practice.calendar import UnknownEntry
+from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, VISIT_COOKIE
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import login_page
+from pims_pipeline.simulator.vendors.idexx_neo.responses import (
     expired_mode_of,
     held_back,
     spoilt,
     turned_away,
     wrong_answer,
 )
-from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
-from pims_pipeline.simulator.login import SESSION_COOKIE, VISIT_COOKIE
-from pims_pipeline.simulator.login_pages import login_page
-from pims_pipeline.simulator.practice.calendar import UnknownEntry
-from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
-from pims_pipeline.simulator.wire import appointment_body, consultation_body, listing_body
+from pims_pipeline.simulator.vendors.idexx_neo.wire import (
+    appointment_body,
+    consultation_body,
+    listing_body,
+)
 
 LONGEST_LISTING_DAYS = 366
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")

@@ -1,7 +1,7 @@
 """How answers leave the simulator: turned away, wrong on purpose, late, stalled, or cut off.
 
 Which fault strikes is decided in ``faults``; what a right answer says is decided in
-``vendor`` and ``login``.
+``endpoints`` and ``login``.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.types import Receive, Scope, Send
 
 from pims_pipeline.simulator.faults import STALLS, Fault, FaultKind
-from pims_pipeline.simulator.oddities import oddly_put
-from pims_pipeline.simulator.sessions import ExpiredMode
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_put
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode
 
 _EXPIRED: dict[FaultKind, ExpiredMode] = {
     FaultKind.SESSION_EXPIRED_REDIRECT: "redirect",

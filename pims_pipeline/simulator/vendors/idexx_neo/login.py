@@ -12,11 +12,11 @@ from urllib.parse import parse_qs
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.answers import held_back, spoilt, wrong_answer
 from pims_pipeline.simulator.faults import Fault
-from pims_pipeline.simulator.login_pages import form_page, login_page, page
-from pims_pipeline.simulator.sessions import HELD_MODES, SIMULATED_CODE
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page, page
+from pims_pipeline.simulator.vendors.idexx_neo.responses import held_back, spoilt, wrong_answer
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
 
 SESSION_COOKIE = "neo_session"
 VISIT_COOKIE = "neo_visit"

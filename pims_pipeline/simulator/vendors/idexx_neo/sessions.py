@@ -1,6 +1,6 @@
 """Who is logged in: sessions with their two time limits, lockout, and half-finished logins.
 
-No page and no HTTP lives here; ``login`` draws the pages and ``answers`` turns people away.
+No page and no HTTP lives here; ``login`` draws the pages and ``responses`` turns people away.
 """
 
 import hmac

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.login import SESSION_COOKIE, read_form
-from pims_pipeline.simulator.login_pages import page
-from pims_pipeline.simulator.sessions import LoginMode
 from pims_pipeline.simulator.state import simulator_of
+from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, read_form
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import page
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import LoginMode
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from datetime import date, datetime, timedelta
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.login import SESSION_COOKIE, read_form
 from pims_pipeline.simulator.practice.calendar import Booking, Diary, EditRefused, UnknownEntry
 from pims_pipeline.simulator.practice.generation import Entry
-from pims_pipeline.simulator.sessions import HELD_MODES, Session
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, read_form
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, Session
 
 _CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; "
