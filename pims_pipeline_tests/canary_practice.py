@@ -40,8 +40,8 @@ from pims_pipeline.orchestration.instance import dagster_environment, open_insta
 from pims_pipeline.orchestration.launching import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODULE
 from pims_pipeline.orchestration.partitions import boxes, range_tags, register_clinics
 from pims_pipeline.settings import Settings, variable_names
-from pims_pipeline.simulator import generation, vocabulary
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice import generation, vocabulary
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer
 from pims_pipeline.store.api_keys import create_api_key
