@@ -37,8 +37,8 @@ def build_app(config: SimulatorConfig) -> FastAPI:
         "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
     app.add_route("/", pages.show_diary, methods=["GET"])
-    app.add_route("/diary/book", pages.take_booking, methods=["POST"])
-    app.add_route("/diary/{entry_id}/{action}", pages.take_edit, methods=["POST"])
+    app.add_route("/calendar/book", pages.take_booking, methods=["POST"])
+    app.add_route("/calendar/{entry_id}/{action}", pages.take_edit, methods=["POST"])
     app.include_router(control_router)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)

@@ -29,7 +29,7 @@ class ControlRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrueAppointment:
-    """One record of the simulated diary as it really stands. Times are naive clinic-local.
+    """One record of the simulated calendar as it really stands. Times are naive clinic-local.
 
     Attributes:
         written_for_id: The patient that its consultation is of, once there is one.

@@ -96,7 +96,7 @@ class SimulatorServer:
     """A simulator in a background thread of this process.
 
     A context manager; or call ``start`` and ``stop``. Port 0 takes any free port. A stopped
-    server can be started again, with a fresh diary.
+    server can be started again, with a fresh calendar.
     """
 
     def __init__(

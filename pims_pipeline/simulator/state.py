@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from pims_pipeline.simulator.faults import FaultBook
-from pims_pipeline.simulator.practice.calendar import Diary
+from pims_pipeline.simulator.practice.calendar import Calendar
 from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic, SimulatorConfig
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import LoginMode, Sessions
@@ -19,11 +19,11 @@ from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup, Listin
 
 
 @dataclass(slots=True)
-class Desk:
-    """One clinic of the simulator: its diary and how it behaves just now."""
+class Practice:
+    """One clinic of the simulator: its calendar and how it behaves just now."""
 
     clinic: SimulatedClinic
-    diary: Diary
+    calendar: Calendar
     listings: Listings
     listing_shape: ListingShape
     login_mode: LoginMode = "normal"
@@ -31,7 +31,7 @@ class Desk:
 
     def reset(self) -> None:
         """Back to how it was when the simulator started."""
-        self.diary.reset()
+        self.calendar.reset()
         self.listing_shape = self.clinic.listing_shape
         self.login_mode = "normal"
         self.deleted_lookup = "flag"
@@ -48,7 +48,7 @@ class Simulator:
     """
 
     config: SimulatorConfig
-    desks: dict[str, Desk]
+    practices: dict[str, Practice]
     sessions: Sessions
     faults: FaultBook = field(default_factory=FaultBook)
     login_page: LoginPage = "plain"
@@ -57,8 +57,8 @@ class Simulator:
 
     def reset(self) -> None:
         """Forget edits, faults, sessions, settings and counts."""
-        for desk in self.desks.values():
-            desk.reset()
+        for practice in self.practices.values():
+            practice.reset()
         self.sessions.reset()
         self.faults.clear()
         self.login_page = "plain"
@@ -71,13 +71,15 @@ def build_simulator(config: SimulatorConfig) -> Simulator:
     Raises:
         ValueError: If two clinics share a company id.
     """
-    desks: dict[str, Desk] = {}
+    practices: dict[str, Practice] = {}
     for clinic in config.clinics:
-        if clinic.company_id in desks:
+        if clinic.company_id in practices:
             raise ValueError(f"two simulated clinics have the company id {clinic.company_id}")
-        diary = Diary(config, clinic)
-        desks[clinic.company_id] = Desk(clinic, diary, Listings(diary), clinic.listing_shape)
-    return Simulator(config=config, desks=desks, sessions=Sessions(config))
+        calendar = Calendar(config, clinic)
+        practices[clinic.company_id] = Practice(
+            clinic, calendar, Listings(calendar), clinic.listing_shape
+        )
+    return Simulator(config=config, practices=practices, sessions=Sessions(config))
 
 
 async def simulator_of(request: Request) -> Simulator:

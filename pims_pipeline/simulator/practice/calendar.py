@@ -1,4 +1,4 @@
-"""One clinic's diary as it stands: the generated days with people's edits laid over them.
+"""One clinic's calendar as it stands: the generated days with people's edits laid over them.
 
 The rules of editing live here, and what is looked up by whom does not. Times are naive
 clinic-local throughout. Not safe for several threads: the server's event loop owns it.
@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Literal
 
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
-from pims_pipeline.simulator.practice.consultations import Visit, make_visit
+from pims_pipeline.simulator.practice.consultations import Consultation, make_consultation
 from pims_pipeline.simulator.practice.generation import (
     CONSULTATION_OFFSET,
     FIRST_BOOKED_ID,
@@ -28,14 +28,14 @@ DAYS_KEPT = 1024
 """How many generated days are remembered; an older one is simply made again."""
 DEFAULT_MINUTES = 30
 YEARS = range(1900, 2200)
-"""The years a diary has pages for; before and after them it is empty."""
+"""The years a calendar has pages for; before and after them it is empty."""
 RebookedConsultation = Literal["none", "same", "new"]
 _FIRST_REBOOKED_ID = 8_000_000_000
 """Patients and clients that come by a rebooking have ids above this one."""
 
 
 class UnknownEntry(LookupError):
-    """No record of the diary has that id."""
+    """No record of the calendar has that id."""
 
 
 class EditRefused(ValueError):
@@ -66,7 +66,7 @@ class _Edits:
     people: int = 0
 
 
-class Diary:
+class Calendar:
     """The truth about one clinic, deleted records included."""
 
     def __init__(self, config: SimulatorConfig, clinic: SimulatedClinic) -> None:
@@ -130,23 +130,23 @@ class Diary:
                 return entry
         raise UnknownEntry(f"no record has the id {entry_id}")
 
-    def consultation(self, consultation_id: int) -> tuple[Entry, Visit]:
+    def find_consultation(self, consultation_id: int) -> tuple[Entry, Consultation]:
         """The record a consultation belongs to, and what the consultation says.
 
         Raises:
             UnknownEntry: If no visit has that consultation, or nothing is written yet.
         """
         entry = self.entry(consultation_id % CONSULTATION_OFFSET)
-        visit = self.visit(entry)
-        if visit is None or entry.consultation_id != consultation_id:
+        consultation = self.consultation_of(entry)
+        if consultation is None or entry.consultation_id != consultation_id:
             raise UnknownEntry(f"consultation {consultation_id} has no page")
-        return _as_written(entry), visit
+        return _as_written(entry), consultation
 
-    def visit(self, entry: Entry) -> Visit | None:
+    def consultation_of(self, entry: Entry) -> Consultation | None:
         """What the consultation of ``entry`` says, if it is opened and written."""
         if entry.consultation_id is None or not entry.notes_written:
             return None
-        return make_visit(
+        return make_consultation(
             self._config.seed,
             self.clinic.company_id,
             _as_written(entry),
@@ -154,7 +154,7 @@ class Diary:
         )
 
     def book(self, booking: Booking) -> Entry:
-        """Put a new visit into the diary."""
+        """Put a new visit into the calendar."""
         _check_year(booking.start)
         entry_id = FIRST_BOOKED_ID + self._edits.booked
         self._edits.booked += 1
@@ -166,7 +166,7 @@ class Diary:
             end=booking.start + timedelta(minutes=booking.minutes),
             status="not arrived",
             type=booking.type,
-            title=booking.type or "Visit",
+            title=booking.type or "Appointment",
             reason=booking.reason,
             patient=Patient(entry_id, booking.patient_name, booking.species, "Mixed Breed", 9.5),
             client=Client(entry_id, first, last or None, None, None, None),
@@ -316,7 +316,7 @@ def _as_written(entry: Entry) -> Entry:
 
 def _check_year(start: datetime) -> None:
     if start.year not in YEARS:
-        raise EditRefused(f"the diary has pages for {YEARS.start} to {YEARS.stop - 1} only")
+        raise EditRefused(f"the calendar has pages for {YEARS.start} to {YEARS.stop - 1} only")
 
 
 def _with_status(entry: Entry, status: str) -> Entry:

@@ -1,6 +1,6 @@
 """The clinics the simulator plays, and how one simulator is set up.
 
-Only plain configuration lives here. What a clinic's diary holds is made in
+Only plain configuration lives here. What a clinic's calendar holds is made in
 ``generation``; what happens to it afterwards is kept in ``calendar``.
 """
 
@@ -20,7 +20,7 @@ class SimulatedClinic:
 
     Attributes:
         company_id: What a person types beside the user name; it decides the clinic.
-        timezone: IANA name of the zone the diary's naive local times are in.
+        timezone: IANA name of the zone the calendar's naive local times are in.
         username: A made-up user.
         password: A made-up password.
         listing_shape: The body shape of its listing unless the control interface says otherwise.

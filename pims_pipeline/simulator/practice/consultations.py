@@ -40,7 +40,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Consultation:
     """Everything on a consultation's page.
 
     Attributes:
@@ -57,13 +57,13 @@ class Visit:
     discharge: str | None
 
 
-def make_visit(seed: int, company_id: str, entry: Entry, *, imperial: bool) -> Visit:
+def make_consultation(seed: int, company_id: str, entry: Entry, *, imperial: bool) -> Consultation:
     """The consultation of ``entry``; a person's notes, where there are any, replace ours."""
     rng = seeded(seed, company_id, "visit", entry.id, *[entry.former] * bool(entry.former))
     generated = _notes(rng)
     shapes: tuple[VitalsShape, ...] = ("object", "list", "none")
     shape = rng.choices(shapes, (50, 40, 10))[0]
-    return Visit(
+    return Consultation(
         notes_html=generated if entry.notes_html is None else entry.notes_html,
         vitals=None if shape == "none" else _vitals(rng, entry, imperial=imperial),
         vitals_shape=shape,

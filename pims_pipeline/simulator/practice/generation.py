@@ -1,4 +1,4 @@
-"""A clinic's diary made up from a seed: the same seed, clinic, date and today, the same day.
+"""A clinic's calendar made up from a seed: the same seed, clinic, date and today, the same day.
 
 Nothing here remembers edits (``calendar`` does) and nothing knows the vendor's JSON (``wire``
 does). No random number comes from anywhere but a generator seeded by name, and no clock is
@@ -58,7 +58,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record of a diary, whatever its kind. All times are naive clinic-local.
+    """One record of a calendar, whatever its kind. All times are naive clinic-local.
 
     Attributes:
         type: The clinic's own words, possibly empty or missing.
@@ -162,7 +162,7 @@ def generate_day(
     today: date,
     appointments_per_day: int | None = None,
 ) -> tuple[Entry, ...]:
-    """Everything in the clinic's diary on ``day`` before anyone edits it.
+    """Everything in the clinic's calendar on ``day`` before anyone edits it.
 
     Appointments lie in opening hours, 08:00 to 18:00, with one deliberate exception: on a
     day when the clocks go forward the first of them is at the middle of the missing hour (a
@@ -175,11 +175,11 @@ def generate_day(
     books = households(seed, clinic)
     base = day.toordinal() * IDS_PER_DAY
     now = datetime.combine(today, time(_NOW_HOUR))
-    visits = [
+    appointments = [
         _appointment(rng, books, base + 100 + place, start, now)
         for place, start in enumerate(starts)
     ]
-    return (*_blocks(clinic, day, base), *_rosters(day, base), *visits)
+    return (*_blocks(clinic, day, base), *_rosters(day, base), *appointments)
 
 
 def _appointment_count(rng: random.Random, day: date) -> int:
@@ -231,9 +231,9 @@ def _appointment(
     start: datetime,
     now: datetime,
 ) -> Entry:
-    kind_of_visit, _, minutes = rng.choices(words.TYPES, [weight for _, weight, _ in words.TYPES])[
-        0
-    ]
+    appointment_type, _, minutes = rng.choices(
+        words.TYPES, [weight for _, weight, _ in words.TYPES]
+    )[0]
     client, patient = rng.choice(books)
     walk_in = rng.random() < 0.04  # noqa: PLR2004 - a few come unannounced
     end = start + timedelta(minutes=minutes)
@@ -246,8 +246,8 @@ def _appointment(
         start=start,
         end=end,
         status=status,
-        type=kind_of_visit,
-        title=kind_of_visit or "Visit",
+        type=appointment_type,
+        title=appointment_type or "Appointment",
         reason=rng.choice(words.REASONS),
         patient=None if walk_in else patient,
         client=None if walk_in else client,
@@ -283,11 +283,11 @@ def _status(rng: random.Random, start: datetime, now: datetime) -> str:
 def _last_update(
     rng: random.Random, start: datetime, end: datetime, now: datetime
 ) -> datetime | None:
-    after_visit = end + timedelta(minutes=rng.randint(1, 90), seconds=rng.randint(0, 59))
-    before_visit = start - timedelta(days=rng.randint(1, 30), minutes=rng.randint(0, 600))
+    after = end + timedelta(minutes=rng.randint(1, 90), seconds=rng.randint(0, 59))
+    before = start - timedelta(days=rng.randint(1, 30), minutes=rng.randint(0, 600))
     if rng.random() < 0.03:  # noqa: PLR2004 - some records carry none
         return None
-    return after_visit if after_visit <= now else min(before_visit, now)
+    return after if after <= now else min(before, now)
 
 
 def _blocks(clinic: SimulatedClinic, day: date, base: int) -> list[Entry]:

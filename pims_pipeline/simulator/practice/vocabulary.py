@@ -1,4 +1,4 @@
-"""The words that made-up diaries are written in: names, breeds, types, phrases.
+"""The words that made-up calendars are written in: names, breeds, types, phrases.
 
 Nothing here chooses anything; ``generation`` and ``consultations`` do. No name belongs to a real
 client or patient.

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
 from pims_pipeline.simulator.practice.calendar import UnknownEntry
-from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, VISIT_COOKIE
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import login_page
 from pims_pipeline.simulator.vendors.idexx_neo.responses import (
@@ -39,7 +39,7 @@ _DECIDING = {
     FaultKind.RECORD_WITHOUT_START: ("start",),
 }
 
-Answer = Callable[[Request, Desk, Struck], Response]
+Answer = Callable[[Request, Practice, Struck], Response]
 
 
 async def listing(request: Request) -> Response:
@@ -79,7 +79,7 @@ async def _vendor_call(request: Request, endpoint: Endpoint, answer: Answer) -> 
         )
     if session.held_at is not None:
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
-    return spoilt(struck.answer, answer(request, simulator.desks[session.company_id], struck))
+    return spoilt(struck.answer, answer(request, simulator.practices[session.company_id], struck))
 
 
 def _login_page_for(request: Request, simulator: Simulator) -> str:
@@ -90,17 +90,17 @@ def _refused(message: str, status: int) -> Response:
     return JSONResponse({"error": message}, status_code=status)
 
 
-def _listing(request: Request, desk: Desk, struck: Struck) -> Response:
+def _listing(request: Request, practice: Practice, struck: Struck) -> Response:
     start = _local_time(request.query_params.get("start"))
     end = _local_time(request.query_params.get("end"))
     if start is None or end is None:
         return _refused("start and end are required as YYYY-MM-DD HH:MM:SS", 400)
     if not 0 <= (end - start).days <= LONGEST_LISTING_DAYS:
         return _refused(f"end must lie 0 to {LONGEST_LISTING_DAYS} days after start", 400)
-    records = desk.listings.between(start, end)
+    records = practice.listings.between(start, end)
     for fault in struck.records:
         records = _spoil_records(fault, records)
-    return Response(listing_body(records, desk.listing_shape), media_type="application/json")
+    return Response(listing_body(records, practice.listing_shape), media_type="application/json")
 
 
 def _local_time(text: str | None) -> datetime | None:
@@ -140,8 +140,8 @@ def _without(records: list[str], *names: str) -> list[str]:
     """The records, the first visit among them (or the first of any kind) robbed of fields."""
     if not records:
         return records
-    visits = (place for place, text in enumerate(records) if json.loads(text)["patient_name"])
-    place = next(visits, 0)
+    with_patient = (n for n, text in enumerate(records) if json.loads(text)["patient_name"])
+    place = next(with_patient, 0)
     kept = {key: value for key, value in json.loads(records[place]).items() if key not in names}
     return [*records[:place], json.dumps(kept, ensure_ascii=False), *records[place + 1 :]]
 
@@ -158,27 +158,27 @@ def _number(asked: str) -> int:
     return int(asked)
 
 
-def _appointment(request: Request, desk: Desk, _struck: Struck) -> Response:
+def _appointment(request: Request, practice: Practice, _struck: Struck) -> Response:
     asked = request.query_params.get("id", "")
     if not asked:
         return _refused("id is required", 400)
     try:
-        entry = desk.diary.entry(_number(asked))
+        entry = practice.calendar.entry(_number(asked))
     except UnknownEntry:
         return _refused("Not found", 404)
-    if entry.deleted and desk.deleted_lookup == "not_found":
+    if entry.deleted and practice.deleted_lookup == "not_found":
         return _refused("Not found", 404)
-    if entry.deleted and desk.deleted_lookup == "null":
+    if entry.deleted and practice.deleted_lookup == "null":
         return JSONResponse({"appointment": None})
-    if entry.deleted and desk.deleted_lookup == "gone":
+    if entry.deleted and practice.deleted_lookup == "gone":
         return _refused("Gone", 410)
-    return JSONResponse(appointment_body(entry, desk.clinic.company_id))
+    return JSONResponse(appointment_body(entry, practice.clinic.company_id))
 
 
-def _consultation(request: Request, desk: Desk, _struck: Struck) -> Response:
+def _consultation(request: Request, practice: Practice, _struck: Struck) -> Response:
     asked = str(request.path_params["consultation_id"])
     try:
-        entry, visit = desk.diary.consultation(_number(asked))
+        entry, content = practice.calendar.find_consultation(_number(asked))
     except UnknownEntry:
         return _refused("Not found", 404)
-    return JSONResponse(consultation_body(entry, visit, desk.clinic))
+    return JSONResponse(consultation_body(entry, content, practice.clinic))

@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.faults import Fault
-from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page, page
 from pims_pipeline.simulator.vendors.idexx_neo.responses import held_back, spoilt, wrong_answer
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
@@ -120,34 +120,36 @@ def _login_result(
         return fresh_login_page(
             request, simulator, "This form is out of date. Please try again.", status=403
         )
-    desk = simulator.desks.get(company_id)
-    if sessions.is_locked(company_id, username) or (desk and desk.login_mode == "locked"):
+    practice = simulator.practices.get(company_id)
+    if sessions.is_locked(company_id, username) or (practice and practice.login_mode == "locked"):
         return _locked_page()
-    if desk is None or not _is_right(desk, username, form.get("password", "")):
+    if practice is None or not _is_right(practice, username, form.get("password", "")):
         sessions.note_wrong(company_id, username)
         if sessions.is_locked(company_id, username):
             return _locked_page()
         return fresh_login_page(request, simulator, "Company ID, user name or password is wrong.")
     sessions.note_right(company_id, username)
-    if desk.login_mode in {"code", "terms"}:
+    if practice.login_mode in {"code", "terms"}:
         sessions.wait_for_step(visit, company_id)
-        return RedirectResponse(f"/login/{desk.login_mode}", status_code=302)
-    return _logged_in(simulator, desk)
+        return RedirectResponse(f"/login/{practice.login_mode}", status_code=302)
+    return _logged_in(simulator, practice)
 
 
-def _is_right(desk: Desk, username: str, password: str) -> bool:
-    same_user = secrets.compare_digest(username.encode(), desk.clinic.username.encode())
-    return secrets.compare_digest(password.encode(), desk.clinic.password.encode()) and same_user
+def _is_right(practice: Practice, username: str, password: str) -> bool:
+    same_user = secrets.compare_digest(username.encode(), practice.clinic.username.encode())
+    return (
+        secrets.compare_digest(password.encode(), practice.clinic.password.encode()) and same_user
+    )
 
 
-def _logged_in(simulator: Simulator, desk: Desk) -> Response:
-    session = simulator.sessions.open(desk.clinic)
+def _logged_in(simulator: Simulator, practice: Practice) -> Response:
+    session = simulator.sessions.open(practice.clinic)
     where = "/"
-    if desk.login_mode in HELD_MODES:
-        session.held_at = desk.login_mode
-        where = f"/welcome/{desk.login_mode}"
-    if desk.login_mode == "dead_session":
-        session.held_at = desk.login_mode
+    if practice.login_mode in HELD_MODES:
+        session.held_at = practice.login_mode
+        where = f"/welcome/{practice.login_mode}"
+    if practice.login_mode == "dead_session":
+        session.held_at = practice.login_mode
     response = RedirectResponse(where, status_code=302)
     response.set_cookie(SESSION_COOKIE, session.token, httponly=True, samesite="lax")
     return response
@@ -209,7 +211,7 @@ async def _pass_step(request: Request, form: dict[str, str]) -> Response:
     ):
         return RedirectResponse("/login", status_code=302)
     simulator.sessions.pass_step(visit)
-    return _logged_in(simulator, simulator.desks[company_id])
+    return _logged_in(simulator, simulator.practices[company_id])
 
 
 async def log_out(request: Request) -> Response:

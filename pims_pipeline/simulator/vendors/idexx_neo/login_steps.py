@@ -79,5 +79,5 @@ async def pass_step(request: Request) -> Response:
     if session is None or not secrets.compare_digest(session.form_token.encode(), token.encode()):
         return RedirectResponse("/login", status_code=303)
     session.held_at = None
-    simulator.desks[session.company_id].login_mode = "normal"
+    simulator.practices[session.company_id].login_mode = "normal"
     return RedirectResponse("/", status_code=303)

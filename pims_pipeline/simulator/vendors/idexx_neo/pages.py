@@ -1,7 +1,7 @@
-"""The people's page: one day of the diary, with forms to book, move, cancel, delete and finish.
+"""The people's page: one day of the calendar, with forms to book, move, cancel, delete and finish.
 
 Server-rendered, without script or anything from elsewhere. Every value is escaped, and every
-form carries the session's token. What an edit means is ``diary``'s.
+form carries the session's token. What an edit means is ``calendar``'s.
 """
 
 import html
@@ -12,9 +12,9 @@ from datetime import date, datetime, timedelta
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.practice.calendar import Booking, Diary, EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.calendar import Booking, Calendar, EditRefused, UnknownEntry
 from pims_pipeline.simulator.practice.generation import Entry
-from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
+from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, read_form
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, Session
 
@@ -80,16 +80,16 @@ _STATUS_CLASSES = {
 
 
 async def show_diary(request: Request) -> Response:
-    """``GET /?date=YYYY-MM-DD``: the day's diary, or the way to the login page."""
+    """``GET /?date=YYYY-MM-DD``: the day's calendar, or the way to the login page."""
     simulator = await simulator_of(request)
     session = _session(request, simulator)
     if session is None:
         return RedirectResponse("/login", status_code=302)
     if session.held_at in HELD_MODES:
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
-    desk = simulator.desks[session.company_id]
-    day = _date(request.query_params.get("date")) or desk.diary.today
-    return _diary_page(desk, session, day)
+    practice = simulator.practices[session.company_id]
+    day = _date(request.query_params.get("date")) or practice.calendar.today
+    return _diary_page(practice, session, day)
 
 
 def _session(request: Request, simulator: Simulator) -> Session | None:
@@ -106,12 +106,12 @@ def _date(text: str | None) -> date | None:
 
 
 async def take_booking(request: Request) -> Response:
-    """``POST /diary/book``."""
+    """``POST /calendar/book``."""
     return await _edit(request, None, "book")
 
 
 async def take_edit(request: Request) -> Response:
-    """``POST /diary/{id}/{action}``."""
+    """``POST /calendar/{id}/{action}``."""
     entry_id = str(request.path_params["entry_id"])
     number = int(entry_id) if entry_id.isdecimal() else 0
     return await _edit(request, number, str(request.path_params["action"]))
@@ -123,28 +123,30 @@ async def _edit(request: Request, entry_id: int | None, action: str) -> Response
     if session is None:
         return RedirectResponse("/login", status_code=303)
     form = await read_form(request)
-    desk = simulator.desks[session.company_id]
-    day = _date(form.get("date")) or desk.diary.today
+    practice = simulator.practices[session.company_id]
+    day = _date(form.get("date")) or practice.calendar.today
     if not secrets.compare_digest(session.form_token.encode(), form.get("form_token", "").encode()):
-        return _diary_page(desk, session, day, "This form is out of date. Please try again.", 403)
+        return _diary_page(
+            practice, session, day, "This form is out of date. Please try again.", 403
+        )
     try:
-        entry = _apply(desk.diary, entry_id, action, form)
+        entry = _apply(practice.calendar, entry_id, action, form)
     except (EditRefused, UnknownEntry) as error:
-        return _diary_page(desk, session, day, str(error), 400)
+        return _diary_page(practice, session, day, str(error), 400)
     target = entry.start.date() if action in {"book", "move"} else day
     return RedirectResponse(f"/?date={target.isoformat()}#visit-{entry.id}", status_code=303)
 
 
-def _apply(diary: Diary, entry_id: int | None, action: str, form: dict[str, str]) -> Entry:
+def _apply(calendar: Calendar, entry_id: int | None, action: str, form: dict[str, str]) -> Entry:
     if entry_id is None:
-        return diary.book(_booking(form))
+        return calendar.book(_booking(form))
     edits: dict[str, Callable[[], Entry]] = {
-        "move": lambda: diary.move(entry_id, _form_time(form)),
-        "cancel": lambda: diary.cancel(entry_id),
-        "delete": lambda: diary.delete(entry_id),
-        "restore": lambda: diary.restore(entry_id),
-        "finish": lambda: diary.finish(entry_id, form.get("notes") or None),
-        "notes": lambda: diary.write_notes(entry_id, form.get("notes", "")),
+        "move": lambda: calendar.move(entry_id, _form_time(form)),
+        "cancel": lambda: calendar.cancel(entry_id),
+        "delete": lambda: calendar.delete(entry_id),
+        "restore": lambda: calendar.restore(entry_id),
+        "finish": lambda: calendar.finish(entry_id, form.get("notes") or None),
+        "notes": lambda: calendar.write_notes(entry_id, form.get("notes", "")),
     }
     if action not in edits:
         raise EditRefused("there is no such edit")
@@ -179,19 +181,21 @@ def _booking(form: dict[str, str]) -> Booking:
 
 
 def _diary_page(
-    desk: Desk, session: Session, day: date, notice: str | None = None, status: int = 200
+    practice: Practice, session: Session, day: date, notice: str | None = None, status: int = 200
 ) -> Response:
-    rows = "".join(_row(entry, desk.diary, session, day) for entry in desk.diary.day(day))
+    rows = "".join(
+        _row(entry, practice.calendar, session, day) for entry in practice.calendar.day(day)
+    )
     said = f'<p class="notice" role="alert">{html.escape(notice)}</p>' if notice else ""
-    title = f"{html.escape(desk.clinic.name)} - {day.isoformat()}"
+    title = f"{html.escape(practice.clinic.name)} - {day.isoformat()}"
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="icon" href="data:,">'
-        f"<style>{_STYLE}</style></head><body>{_header(desk, session, day)}<main>"
-        f"{_date_bar(desk, day)}{said}"
-        '<div class="scroll" role="region" aria-label="Diary" tabindex="0">'
-        f"<table><caption>Diary of {_long(day)}</caption><thead><tr>"
+        f"<style>{_STYLE}</style></head><body>{_header(practice, session, day)}<main>"
+        f"{_date_bar(practice, day)}{said}"
+        '<div class="scroll" role="region" aria-label="Calendar" tabindex="0">'
+        f"<table><caption>Calendar of {_long(day)}</caption><thead><tr>"
         '<th scope="col">Time</th><th scope="col">Patient</th><th scope="col">Visit</th>'
         '<th scope="col">Status</th><th scope="col">Edit</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>{_booking_form(session, day)}</main></body></html>"
@@ -202,22 +206,23 @@ def _diary_page(
     return response
 
 
-def _header(desk: Desk, session: Session, day: date) -> str:
+def _header(practice: Practice, session: Session, day: date) -> str:
     return (
-        f"<header><div><h1>{html.escape(desk.clinic.name)}</h1><p>Simulated clinic "
-        f"{html.escape(desk.clinic.company_id)} - local time, {html.escape(desk.clinic.timezone)} "
+        f"<header><div><h1>{html.escape(practice.clinic.name)}</h1><p>Simulated clinic "
+        f"{html.escape(practice.clinic.company_id)} - local time, "
+        f"{html.escape(practice.clinic.timezone)} "
         f"- nothing here is real</p></div>"
         f'<form method="post" action="/logout">{_hidden(session, day)}'
         "<button>Sign out</button></form></header>"
     )
 
 
-def _date_bar(desk: Desk, day: date) -> str:
+def _date_bar(practice: Practice, day: date) -> str:
     before, after = day - timedelta(days=1), day + timedelta(days=1)
     return (
         f'<nav aria-label="Day"><h2>{_long(day)}</h2>'
         f'<a class="button" href="/?date={before}" rel="prev">Previous day</a>'
-        f'<a class="button" href="/?date={desk.diary.today}">Today</a>'
+        f'<a class="button" href="/?date={practice.calendar.today}">Today</a>'
         f'<a class="button" href="/?date={after}" rel="next">Next day</a>'
         '<form method="get" action="/" class="inline"><label for="pick" style="display:inline">'
         f'Go to</label> <input id="pick" type="date" name="date" value="{day}" required> '
@@ -236,7 +241,7 @@ def _hidden(session: Session, day: date) -> str:
     )
 
 
-def _row(entry: Entry, diary: Diary, session: Session, day: date) -> str:
+def _row(entry: Entry, calendar: Calendar, session: Session, day: date) -> str:
     kinds = "" if entry.kind == "appointment" else "staff"
     if entry.deleted:
         kinds += " deleted"
@@ -249,7 +254,7 @@ def _row(entry: Entry, diary: Diary, session: Session, day: date) -> str:
         f'<tr id="visit-{entry.id}" class="{kinds.strip()}"><th scope="row">'
         f"{entry.start:%H:%M}&ndash;{entry.end:%H:%M}</th><td>{_who(entry)}</td><td>{_what(entry)}</td>"
         f'<td><span class="status {style}">{shown}</span></td>'
-        f"<td>{_edits(entry, diary, session, day)}</td></tr>"
+        f"<td>{_edits(entry, calendar, session, day)}</td></tr>"
     )
 
 
@@ -278,8 +283,8 @@ def _what(entry: Entry) -> str:
     return "<br>".join(lines)
 
 
-def _edits(entry: Entry, diary: Diary, session: Session, day: date) -> str:
-    hidden, path = _hidden(session, day), f"/diary/{entry.id}"
+def _edits(entry: Entry, calendar: Calendar, session: Session, day: date) -> str:
+    hidden, path = _hidden(session, day), f"/calendar/{entry.id}"
     label = html.escape(entry.patient.name if entry.patient else entry.title)
 
     def button(action: str, text: str, style: str = "") -> str:
@@ -303,19 +308,19 @@ def _edits(entry: Entry, diary: Diary, session: Session, day: date) -> str:
         "<button>Move</button></form></details>"
     )
     if entry.kind == "appointment":
-        parts.append(_notes_form(entry, diary, hidden, path))
+        parts.append(_notes_form(entry, calendar, hidden, path))
     return "".join(parts)
 
 
-def _notes_form(entry: Entry, diary: Diary, hidden: str, path: str) -> str:
-    visit = diary.visit(entry)
+def _notes_form(entry: Entry, calendar: Calendar, hidden: str, path: str) -> str:
+    consultation = calendar.consultation_of(entry)
     finished = entry.status == "Finalized"
     action, text = ("notes", "Save notes") if finished else ("finish", "Finish visit")
     summary = "Notes" if finished else "Finish visit"
     hint = (
         "" if finished else '<p class="muted">Left empty, the simulator writes its own notes.</p>'
     )
-    notes = html.escape(visit.notes_html if visit else "")
+    notes = html.escape(consultation.notes_html if consultation else "")
     return (
         f'<details><summary>{summary}</summary><form method="post" action="{path}/{action}">'
         f'{hidden}<label for="notes-{entry.id}">Notes (HTML)</label>'
@@ -333,7 +338,7 @@ def _booking_form(session: Session, day: date) -> str:
 
     return (
         '<section class="card" aria-labelledby="book-title"><h3 id="book-title">Book a visit</h3>'
-        f'<form method="post" action="/diary/book">{_hidden(session, day)}<div class="fields">'
+        f'<form method="post" action="/calendar/book">{_hidden(session, day)}<div class="fields">'
         + field("start", "Start", f'type="datetime-local" value="{day}T09:00" required')
         + field("minutes", "Minutes", 'type="number" min="1" max="1440" value="30" required')
         + field("patient", "Patient", 'maxlength="80" required')

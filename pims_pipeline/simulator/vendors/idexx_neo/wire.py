@@ -1,7 +1,7 @@
-"""The diary in the vendor's JSON: listing records, one appointment, a consultation's page.
+"""The calendar in the vendor's JSON: listing records, one appointment, a consultation's page.
 
 Shapes and their variety live here. The same record always takes the same shape, because the
-variety is drawn from its id. Nothing here reads a request or decides what is in the diary.
+variety is drawn from its id. Nothing here reads a request or decides what is in the calendar.
 """
 
 import json
@@ -9,9 +9,9 @@ from datetime import date, datetime
 from typing import Literal
 from zlib import crc32
 
-from pims_pipeline.simulator.practice.calendar import DAYS_KEPT, Diary
+from pims_pipeline.simulator.practice.calendar import DAYS_KEPT, Calendar
 from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic
-from pims_pipeline.simulator.practice.consultations import Visit, Vitals
+from pims_pipeline.simulator.practice.consultations import Consultation, Vitals
 from pims_pipeline.simulator.practice.generation import Entry
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -23,10 +23,10 @@ _FALSE: tuple[Json, ...] = (False, 0, "0")
 
 
 class Listings:
-    """A diary's listings as JSON text, each day's encoded once until it changes."""
+    """A calendar's listings as JSON text, each day's encoded once until it changes."""
 
-    def __init__(self, diary: Diary) -> None:
-        self._diary = diary
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
         self._encoded: dict[
             date, tuple[tuple[Entry, ...], tuple[tuple[datetime, str], ...]]
         ] = {}  # fmt: skip
@@ -39,13 +39,13 @@ class Listings:
         return listed
 
     def _day(self, day: date) -> tuple[tuple[datetime, str], ...]:
-        entries = self._diary.day(day)
+        entries = self._calendar.day(day)
         known = self._encoded.get(day)
         if known is not None and known[0] is entries:
             return known[1]
         if len(self._encoded) >= DAYS_KEPT:
             self._encoded.clear()
-        company_id = self._diary.clinic.company_id
+        company_id = self._calendar.clinic.company_id
         encoded = tuple(
             (entry.start, json.dumps(listing_record(entry, company_id), ensure_ascii=False))
             for entry in entries
@@ -188,7 +188,9 @@ def _lookup_patient(entry: Entry) -> Json:
     }
 
 
-def consultation_body(entry: Entry, visit: Visit, clinic: SimulatedClinic) -> dict[str, Json]:
+def consultation_body(
+    entry: Entry, content: Consultation, clinic: SimulatedClinic
+) -> dict[str, Json]:
     """The answer of ``page-data``."""
     variant = _variant(entry, clinic.company_id)
     patient, client = entry.patient, entry.client
@@ -199,8 +201,8 @@ def consultation_body(entry: Entry, visit: Visit, clinic: SimulatedClinic) -> di
         "date": _local(entry.start),
         "status": entry.status,
     }
-    if visit.discharge is not None:
-        consultation["dischargeSummary"] = visit.discharge
+    if content.discharge is not None:
+        consultation["dischargeSummary"] = content.discharge
     body: dict[str, Json] = {
         "consultation": consultation,
         "patient": {
@@ -217,7 +219,7 @@ def consultation_body(entry: Entry, visit: Visit, clinic: SimulatedClinic) -> di
         "pageData": {
             "providers": [{"id": variant % 4 + 1, "name": entry.provider}] if entry.provider else []
         },
-        "consultationNotes": {"notes": visit.notes_html},
+        "consultationNotes": {"notes": content.notes_html},
         "consultationLines": [
             {
                 "id": line.id,
@@ -225,14 +227,14 @@ def consultation_body(entry: Entry, visit: Visit, clinic: SimulatedClinic) -> di
                 "quantity": str(line.quantity) if variant % 3 == 0 else line.quantity,
                 "isDeclined": _flag(line.declined, variant // 3),
             }
-            for line in visit.lines
+            for line in content.lines
         ],
-        "vitalSignGroup": vitals_body(visit, variant),
+        "vitalSignGroup": vitals_body(content, variant),
     }
-    if visit.diagnoses is not None:
+    if content.diagnoses is not None:
         body["diagnoses"] = [
-            _diagnosis(name, code, as_object=visit.diagnoses_are_objects)
-            for name, code in visit.diagnoses
+            _diagnosis(name, code, as_object=content.diagnoses_are_objects)
+            for name, code in content.diagnoses
         ]
     return body
 
@@ -243,13 +245,13 @@ def _diagnosis(name: str, code: str | None, *, as_object: bool) -> Json:
     return {"name": name} if code is None else {"name": name, "code": code}
 
 
-def vitals_body(visit: Visit, variant: int) -> Json:
-    """``vitalSignGroup`` in the visit's shape: an object, a list, or nothing."""
-    if visit.vitals is None or visit.vitals_shape == "none":
+def vitals_body(content: Consultation, variant: int) -> Json:
+    """``vitalSignGroup`` in the content's shape: an object, a list, or nothing."""
+    if content.vitals is None or content.vitals_shape == "none":
         return None
-    if visit.vitals_shape == "object":
-        return _vitals_object(visit.vitals, as_text=variant % 4 == 0)
-    return _vitals_list(visit.vitals, variant)
+    if content.vitals_shape == "object":
+        return _vitals_object(content.vitals, as_text=variant % 4 == 0)
+    return _vitals_list(content.vitals, variant)
 
 
 def _vitals_object(vitals: Vitals, *, as_text: bool) -> Json:
