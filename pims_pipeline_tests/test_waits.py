@@ -59,7 +59,7 @@ ALLOWED = {
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
         "a daemon thread's rest until there is a line to send; closing wakes it"
     ),
-    ("simulator/vendors/idexx_neo/responses.py", "held_back", "wait"): (
+    ("simulator/vendors/idexx_neo/responses.py", "delay_response", "wait"): (
         "a task that is raced against the client and, for a latency, the clock"
     ),
     ("simulator/vendors/idexx_neo/responses.py", "StallingResponse.__call__", "wait"): (

@@ -1,4 +1,4 @@
-"""Puts the simulator's routes together into one ASGI application. No rules live here."""
+"""The simulator's routes in one ASGI application. Rules belong in the modules of the routes."""
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
@@ -50,11 +50,11 @@ def build_app(config: SimulatorConfig) -> FastAPI:
 
 async def _bad_request(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(
+    message = "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
         for problem in problems
     )
-    return JSONResponse({"error": said}, status_code=400)
+    return JSONResponse({"error": message}, status_code=400)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
-"""``/_control``: edits, faults and the truth, in JSON, for tests and demonstrations.
+"""``/_control``: edits, faults and the true calendar, in JSON, for tests and demonstrations.
 
-It asks for no login, and therefore answers callers on this machine only. What an edit means is
-``calendar``'s, what a fault does is ``endpoints``'s and ``login``'s.
+It has no login, and so accepts callers on this machine only. ``calendar`` holds the rules of an
+edit; ``endpoints`` and ``login`` apply the faults.
 """
 
 import ipaddress
@@ -33,7 +33,7 @@ LONGEST_TRUTH_DAYS = 366
 
 
 async def only_this_machine(request: Request) -> None:
-    """Turns away whoever is not on this machine.
+    """Refuse callers that are not on this machine.
 
     Raises:
         HTTPException: 403, for a caller from elsewhere.
@@ -44,7 +44,7 @@ async def only_this_machine(request: Request) -> None:
     except ValueError:
         local = host in {"", "testclient"}
     if not local:
-        raise HTTPException(403, "the control interface answers this machine only")
+        raise HTTPException(403, "the control interface accepts callers on its own machine only")
 
 
 router = APIRouter(prefix="/_control", dependencies=[Depends(only_this_machine)])
@@ -76,7 +76,7 @@ def parse_local(value: object) -> datetime:
     Raises:
         ValueError: If it is anything else, a time with a zone included.
     """
-    wanted = "a clinic-local time is wanted as YYYY-MM-DD HH:MM, without a zone"
+    wanted = "give a clinic-local time as YYYY-MM-DD HH:MM, without a zone"
     if not isinstance(value, str):
         raise ValueError(wanted)  # noqa: TRY004 - pydantic reports ValueError, not TypeError
     try:
@@ -92,13 +92,13 @@ LocalTime = Annotated[datetime, BeforeValidator(parse_local)]
 
 
 class _Body(BaseModel):
-    """A request body: camelCase on the wire, and no field nobody knows."""
+    """A request body: camelCase on the wire, unknown fields refused."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
 class BookBody(_Body):
-    """A visit to book."""
+    """An appointment to book."""
 
     start: LocalTime
     minutes: int = Field(default=30, ge=1, le=24 * 60)
@@ -117,13 +117,13 @@ class MoveBody(_Body):
 
 
 class StatusBody(_Body):
-    """Any words as a status."""
+    """A status; any text will do."""
 
     status: str = Field(min_length=1)
 
 
 class FinishBody(_Body):
-    """How to close a visit; without notes, made-up ones stand."""
+    """How to finish an appointment; without notes, it keeps the made-up ones."""
 
     notes_html: str | None = None
 
@@ -147,7 +147,7 @@ class SeriesBody(_Body):
 
 
 class RebookBody(_Body):
-    """Whose the record becomes; who is left unnamed stays."""
+    """The new patient and client; one that is not named stays."""
 
     patient_name: str | None = Field(default=None, min_length=1)
     species: str = "Canine"
@@ -156,19 +156,19 @@ class RebookBody(_Body):
 
 
 class ExpireBody(_Body):
-    """How the ended sessions' bearers are turned away."""
+    """How requests of the ended sessions are refused."""
 
     mode: ExpiredMode = "redirect"
 
 
 class LoginBody(_Body):
-    """What stands between a right password and a session."""
+    """What comes between a right password and a session."""
 
     mode: LoginMode
 
 
 class SettingsBody(_Body):
-    """Changes to how clinics answer; what is left out stays."""
+    """Changes to how clinics respond; what is left out stays."""
 
     company_id: str | None = None
     listing_shape: ListingShape | None = None
@@ -195,14 +195,14 @@ class FaultBody(_Body):
         if self.kind is FaultKind.LATENCY and self.seconds == 0:
             raise ValueError("latency needs seconds")
         if self.kind in RECORD_FAULTS and self.endpoint not in {"any", "listing"}:
-            raise ValueError(f"{self.kind} strikes the listing only")
+            raise ValueError(f"{self.kind} applies to the listing only")
         if self.kind in SESSION_FAULTS | ODDITIES and self.endpoint == "login":
-            raise ValueError(f"{self.kind} cannot strike the login")
+            raise ValueError(f"{self.kind} does not apply to the login")
         return self
 
 
 def truth(entry: Entry, practice: Practice) -> dict[str, Scalar]:
-    """Everything about one record as it stands, deleted or not."""
+    """Everything about one record at present, deleted or not."""
     consultation = practice.calendar.consultation_of(entry)
     changed = entry.last_updated_at
     return {
@@ -237,7 +237,7 @@ async def reset(simulator: Sim) -> dict[str, Scalar]:
 
 @router.get("/stats")
 async def stats(simulator: Sim) -> dict[str, dict[str, int]]:
-    """How often each endpoint was asked, and the successful logins of each clinic."""
+    """The requests to each endpoint, and the successful logins of each clinic."""
     endpoints = ("login_page", "login_post", "listing", "appointment", "consultation")
     return {
         "requests": {name: simulator.requests[name] for name in endpoints},
@@ -273,7 +273,7 @@ async def appointments(practice: PracticeOf, start: date, end: date) -> list[dic
 
 @router.post("/clinics/{company_id}/appointments")
 async def book(practice: PracticeOf, body: BookBody) -> dict[str, Scalar]:
-    """Book a visit."""
+    """Book an appointment."""
     booking = Booking(**body.model_dump())
     return truth(practice.calendar.book(booking), practice)
 
@@ -312,13 +312,13 @@ async def set_status(practice: PracticeOf, entry_id: int, body: StatusBody) -> d
 async def finish(
     practice: PracticeOf, entry_id: int, body: FinishBody | None = None
 ) -> dict[str, Scalar]:
-    """Close a visit."""
+    """Finish an appointment."""
     return truth(practice.calendar.finish(entry_id, body.notes_html if body else None), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/notes")
 async def notes(practice: PracticeOf, entry_id: int, body: NotesBody) -> dict[str, Scalar]:
-    """Write or correct a visit's notes."""
+    """Write or correct an appointment's notes."""
     return truth(practice.calendar.write_notes(entry_id, body.html), practice)
 
 
@@ -362,9 +362,9 @@ async def login_mode(practice: PracticeOf, simulator: Sim, body: LoginBody) -> d
 
 @router.post("/settings")
 async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
-    """Change how one clinic, or all of them, answer.
+    """Change how one clinic, or all of them, respond.
 
-    ``expiredMode`` and ``loginPage`` are everyone's.
+    ``expiredMode`` and ``loginPage`` apply to all clinics.
     """
     if body.company_id is not None:
         _practice(simulator, body.company_id)
@@ -391,6 +391,6 @@ async def add_fault(simulator: Sim, body: FaultBody) -> dict[str, Scalar]:
 
 @router.delete("/faults")
 async def clear_faults(simulator: Sim) -> dict[str, Scalar]:
-    """Behave again."""
+    """Remove every fault."""
     simulator.faults.clear()
     return {"faults": 0}

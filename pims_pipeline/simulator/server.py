@@ -1,6 +1,6 @@
-"""Runs the simulator over real HTTP: in a background thread for tests, or in front for people.
+"""Serves the simulator over HTTP: in a background thread for tests, or in the foreground.
 
-What it serves is put together in ``app``.
+The application itself is built in ``app``.
 """
 
 import contextlib
@@ -31,15 +31,15 @@ __all__ = [
     "serve",
 ]
 
-_PATIENCE_S = 15.0
+_THREAD_TIMEOUT_S = 15.0
 
 
 class PortInUse(OSError):
-    """Another process listens where the simulator was told to; the message says what to do."""
+    """Another process listens on the simulator's port; the message says what to do."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that tells when it is up, and lets held-back answers go when it stops."""
+    """uvicorn that reports when it is up, and ends delayed responses when it stops."""
 
     def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
         # No logging of its own: the simulator runs inside other programs, whose logging
@@ -111,7 +111,7 @@ class SimulatorServer:
 
     @property
     def base_url(self) -> str:
-        """Where it answers, without a trailing slash.
+        """The address that it serves, without a trailing slash.
 
         Raises:
             RuntimeError: If it is not running.
@@ -121,11 +121,11 @@ class SimulatorServer:
         return self._base_url
 
     def start(self) -> Self:
-        """Serve; returns once requests are answered.
+        """Serve; return as soon as it accepts requests.
 
         Raises:
             PortInUse: If another process listens there.
-            RuntimeError: If it runs already, or did not come up.
+            RuntimeError: If it runs already, or did not start in time.
         """
         if self._thread is not None:
             raise RuntimeError("the simulator is running already")
@@ -143,9 +143,9 @@ class SimulatorServer:
 
         thread = threading.Thread(target=run, name="neo-simulator", daemon=True)
         thread.start()
-        if not up.wait(_PATIENCE_S) or not server.started:
+        if not up.wait(_THREAD_TIMEOUT_S) or not server.started:
             server.should_exit = True
-            raise RuntimeError("the simulator did not come up")
+            raise RuntimeError(f"the simulator did not start within {_THREAD_TIMEOUT_S:g} s")
         self._base_url, self._server, self._thread = _url(listener), server, thread
         return self
 
@@ -158,9 +158,9 @@ class SimulatorServer:
         if self._thread is None or self._server is None:
             return
         self._server.should_exit = True
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(_THREAD_TIMEOUT_S)
         if self._thread.is_alive():
-            raise RuntimeError("the simulator did not stop")
+            raise RuntimeError(f"the simulator did not stop within {_THREAD_TIMEOUT_S:g} s")
         self._base_url = self._server = self._thread = None
 
     def __enter__(self) -> Self:
@@ -181,13 +181,13 @@ def serve(
     port: int = 8400,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve in front until Ctrl-C, then return.
+    """Serve in the foreground until Ctrl-C, then return.
 
     Args:
         config: How it behaves.
-        host: Where to listen.
+        host: The address to listen on.
         port: 0 takes any free one.
-        on_ready: Told the base URL once requests are answered.
+        on_ready: Called with the base URL as soon as it accepts requests.
 
     Raises:
         PortInUse: If another process listens there.

@@ -1,7 +1,7 @@
-"""Everything one running simulator remembers, in one place.
+"""The whole state of one running simulator.
 
-It is owned by the server's event loop: every route is async and none of them waits while it
-changes something, so no lock is needed.
+The server's event loop owns it: every route is async and none awaits in the middle of a change,
+so no lock is needed.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from pims_pipeline.simulator.faults import FaultBook
+from pims_pipeline.simulator.faults import ActiveFaults
 from pims_pipeline.simulator.practice.calendar import Calendar
 from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic, SimulatorConfig
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
@@ -20,7 +20,7 @@ from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup, Listin
 
 @dataclass(slots=True)
 class Practice:
-    """One clinic of the simulator: its calendar and how it behaves just now."""
+    """One clinic of the simulator: its calendar and how it behaves at present."""
 
     clinic: SimulatedClinic
     calendar: Calendar
@@ -30,7 +30,7 @@ class Practice:
     deleted_lookup: DeletedLookup = "flag"
 
     def reset(self) -> None:
-        """Back to how it was when the simulator started."""
+        """Return to the state at the start of the simulator."""
         self.calendar.reset()
         self.listing_shape = self.clinic.listing_shape
         self.login_mode = "normal"
@@ -42,15 +42,15 @@ class Simulator:
     """The state behind every route.
 
     Attributes:
-        login_page: What the login page is like, for everyone.
-        requests: How often each endpoint was asked, faults included.
-        stopping: Set when the server shuts down, so that held-back answers let go.
+        login_page: The shape of the login page, the same for all clinics.
+        requests: Requests to each endpoint, faulty ones included.
+        stopping: Set when the server shuts down, which ends delayed responses.
     """
 
     config: SimulatorConfig
     practices: dict[str, Practice]
     sessions: Sessions
-    faults: FaultBook = field(default_factory=FaultBook)
+    faults: ActiveFaults = field(default_factory=ActiveFaults)
     login_page: LoginPage = "plain"
     requests: Counter[str] = field(default_factory=Counter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,5 +86,5 @@ async def simulator_of(request: Request) -> Simulator:
     """The simulator behind the application that ``request`` came to."""
     simulator = request.app.state.simulator
     if not isinstance(simulator, Simulator):
-        raise TypeError("the application was not made by build_app")
+        raise TypeError("the application was not built by build_app")
     return simulator

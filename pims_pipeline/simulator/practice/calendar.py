@@ -1,7 +1,7 @@
-"""One clinic's calendar as it stands: the generated days with people's edits laid over them.
+"""One clinic's calendar at present: the generated days with the edits made since.
 
-The rules of editing live here, and what is looked up by whom does not. Times are naive
-clinic-local throughout. Not safe for several threads: the server's event loop owns it.
+Add a rule of editing here; what a vendor shows of the calendar belongs in ``vendors``. Times are
+naive clinic-local. Not safe for several threads: the server's event loop owns it.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ from pims_pipeline.simulator.practice.generation import (
 )
 
 DAYS_KEPT = 1024
-"""How many generated days are remembered; an older one is simply made again."""
+"""How many generated days are cached; another one is generated again."""
 DEFAULT_MINUTES = 30
 YEARS = range(1900, 2200)
-"""The years a calendar has pages for; before and after them it is empty."""
+"""The years of a calendar; before and after them it is empty."""
 RebookedConsultation = Literal["none", "same", "new"]
 _FIRST_REBOOKED_ID = 8_000_000_000
-"""Patients and clients that come by a rebooking have ids above this one."""
+"""Ids of patients and clients from a rebooking are above this one."""
 
 
 class UnknownEntry(LookupError):
@@ -39,12 +39,12 @@ class UnknownEntry(LookupError):
 
 
 class EditRefused(ValueError):
-    """The edit makes no sense for that record; the message says why."""
+    """The record cannot be edited so; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """What a person fills in to book a visit."""
+    """What a person fills in to book an appointment."""
 
     start: datetime
     minutes: int = DEFAULT_MINUTES
@@ -58,16 +58,16 @@ class Booking:
 
 @dataclass(slots=True)
 class _Edits:
-    """Edited and booked records by id, and the ids by the day they now stand on."""
+    """Edited and booked records by id, and the ids by the present day of the record."""
 
     entries: dict[int, Entry] = field(default_factory=dict)
     by_day: dict[date, set[int]] = field(default_factory=dict)
     booked: int = 0
-    people: int = 0
+    rebookings: int = 0
 
 
 class Calendar:
-    """The truth about one clinic, deleted records included."""
+    """Every record of one clinic, deleted ones included."""
 
     def __init__(self, config: SimulatorConfig, clinic: SimulatedClinic) -> None:
         self.clinic = clinic
@@ -92,9 +92,9 @@ class Calendar:
         self._days.clear()
 
     def day(self, day: date) -> tuple[Entry, ...]:
-        """Every record that stands on ``day``, deleted ones included, in order of time.
+        """Every record of ``day``, deleted ones included, in order of time.
 
-        The same tuple object is given again until one of the day's records changes.
+        Returns the same tuple object until one of the day's records changes.
         """
         known = self._days.get(day)
         if known is None:
@@ -116,7 +116,7 @@ class Calendar:
             yield self.day(start + timedelta(days=offset))
 
     def entry(self, entry_id: int) -> Entry:
-        """The record with that id, wherever it stands now.
+        """The record with that id, on whatever day it is now.
 
         Raises:
             UnknownEntry: If there is none.
@@ -131,10 +131,10 @@ class Calendar:
         raise UnknownEntry(f"no record has the id {entry_id}")
 
     def find_consultation(self, consultation_id: int) -> tuple[Entry, Consultation]:
-        """The record a consultation belongs to, and what the consultation says.
+        """The record that a consultation belongs to, and the consultation.
 
         Raises:
-            UnknownEntry: If no visit has that consultation, or nothing is written yet.
+            UnknownEntry: If no record has that consultation, or nothing is written yet.
         """
         entry = self.entry(consultation_id % CONSULTATION_OFFSET)
         consultation = self.consultation_of(entry)
@@ -143,7 +143,7 @@ class Calendar:
         return _as_written(entry), consultation
 
     def consultation_of(self, entry: Entry) -> Consultation | None:
-        """What the consultation of ``entry`` says, if it is opened and written."""
+        """The consultation of ``entry``, if it is opened and written."""
         if entry.consultation_id is None or not entry.notes_written:
             return None
         return make_consultation(
@@ -154,7 +154,7 @@ class Calendar:
         )
 
     def book(self, booking: Booking) -> Entry:
-        """Put a new visit into the calendar."""
+        """Put a new appointment into the calendar."""
         _check_year(booking.start)
         entry_id = FIRST_BOOKED_ID + self._edits.booked
         self._edits.booked += 1
@@ -191,11 +191,11 @@ class Calendar:
         )
 
     def delete(self, entry_id: int) -> Entry:
-        """Take a record out of the listing; a look-up still tells that it was deleted."""
+        """Take a record out of the listing; a look-up still shows that it was deleted."""
         return self._put(replace(self.entry(entry_id), deleted=True))
 
     def restore(self, entry_id: int) -> Entry:
-        """Undo a deletion and a cancellation: the booking comes back."""
+        """Undo a deletion and a cancellation."""
         entry = self.entry(entry_id)
         status = entry.status
         if status == "Cancelled":
@@ -205,25 +205,26 @@ class Calendar:
         )
 
     def set_status(self, entry_id: int, status: str) -> Entry:
-        """Give a record any status, also one the vendor was never seen to use."""
+        """Give a record any status, also one that the vendor is not known to use."""
         return self._put(_with_status(self.entry(entry_id), status))
 
     def finish(self, entry_id: int, notes_html: str | None = None) -> Entry:
-        """Close a visit: its consultation is opened, written and finalized."""
+        """Finish an appointment: its consultation is opened, written and finalized."""
         entry = _with_status(self._appointment(entry_id), "Finalized")
         notes = entry.notes_html if notes_html is None else notes_html
         return self._put(replace(entry, notes_html=notes, notes_written=True))
 
     def write_notes(self, entry_id: int, notes_html: str) -> Entry:
-        """Write or correct the notes of an opened visit.
+        """Write or correct the notes of an opened appointment.
 
         Raises:
-            EditRefused: If the visit has not been opened.
+            EditRefused: If the appointment has not been opened.
         """
         entry = self._appointment(entry_id)
         if entry.consultation_id is None:
             raise EditRefused(
-                f"visit {entry_id} has no consultation yet: finish it, or set it In Progress, first"
+                f"appointment {entry_id} has no consultation yet: finish it first, or set it "
+                "In Progress"
             )
         return self._put(replace(entry, notes_html=notes_html, notes_written=True))
 
@@ -234,7 +235,7 @@ class Calendar:
         return self._put(replace(entry, patient=replace(patient, name=name), walk_in=False))
 
     def join_series(self, entry_id: int, series_id: int) -> Entry:
-        """List a record under the identity of another one: they are a series then."""
+        """List a record under the identity of another one, which makes them a series."""
         return self._put(replace(self._appointment(entry_id), series_id=self.entry(series_id).id))
 
     def rebook(
@@ -248,12 +249,12 @@ class Calendar:
     ) -> Entry:
         """Give a record to another patient, another client, or both.
 
-        Its consultation is none any more, still the former people's, or a new one. Who is left
-        unnamed stays.
+        Afterwards it has no consultation, still the former one, or a new one. A patient or client
+        that is not named stays.
         """
         before = self._appointment(entry_id)
-        self._edits.people += 1
-        number = _FIRST_REBOOKED_ID + self._edits.people
+        self._edits.rebookings += 1
+        number = _FIRST_REBOOKED_ID + self._edits.rebookings
         patient, client = before.patient, before.client
         if patient_name is not None:
             patient = Patient(number, patient_name, species, "Mixed Breed", 9.5)
@@ -279,11 +280,11 @@ class Calendar:
     def _appointment(self, entry_id: int) -> Entry:
         entry = self.entry(entry_id)
         if entry.kind != "appointment":
-            raise EditRefused(f"record {entry_id} is a {entry.kind}, not a visit")
+            raise EditRefused(f"record {entry_id} is a {entry.kind}, not an appointment")
         return entry
 
     def _put(self, entry: Entry) -> Entry:
-        """Lay the edited record over what stood there, with a later time of change."""
+        """Keep the edited record in place of the former one, with a later time of change."""
         try:
             before = self.entry(entry.id)
         except UnknownEntry:
@@ -298,7 +299,7 @@ class Calendar:
         return stamped
 
     def _later_than(self, before: Entry | None) -> datetime:
-        """The clinic's present local time, but always after the record's last change."""
+        """The clinic's local time, or just after the record's last change if that is later."""
         local = self._config.clock().astimezone(self.clinic.zone)
         now = local.replace(microsecond=0, tzinfo=None)
         if before is None or before.last_updated_at is None:
@@ -307,7 +308,7 @@ class Calendar:
 
 
 def _as_written(entry: Entry) -> Entry:
-    """The record as its consultation knows it: of whomever that was written for."""
+    """The record with the patient and client that its consultation was written for."""
     if entry.written_for is None:
         return entry
     patient, client = entry.written_for
@@ -316,11 +317,11 @@ def _as_written(entry: Entry) -> Entry:
 
 def _check_year(start: datetime) -> None:
     if start.year not in YEARS:
-        raise EditRefused(f"the calendar has pages for {YEARS.start} to {YEARS.stop - 1} only")
+        raise EditRefused(f"the calendar holds the years {YEARS.start} to {YEARS.stop - 1} only")
 
 
 def _with_status(entry: Entry, status: str) -> Entry:
-    """``entry`` in another status, its consultation opened where that status implies one."""
+    """``entry`` in another status; its consultation is opened if the status implies one."""
     changed = replace(entry, status=status, status_before=None, cancelled_reason=None)
     if entry.kind != "appointment" or status not in OPENED_STATUSES:
         return changed

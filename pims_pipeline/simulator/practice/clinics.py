@@ -1,7 +1,7 @@
 """The clinics the simulator plays, and how one simulator is set up.
 
-Only plain configuration lives here. What a clinic's calendar holds is made in
-``generation``; what happens to it afterwards is kept in ``calendar``.
+Plain configuration only. ``generation`` makes what a clinic's calendar holds; ``calendar`` keeps
+what happens to it afterwards.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 ListingShape = Literal["array", "appointments", "data", "events"]
-"""Where the listing's records stand: at the top, or under one of these keys."""
+"""Where the listing's records are: at the top, or under one of these keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +19,13 @@ class SimulatedClinic:
     """One company of the pretend vendor.
 
     Attributes:
-        company_id: What a person types beside the user name; it decides the clinic.
-        timezone: IANA name of the zone the calendar's naive local times are in.
+        company_id: Typed beside the user name; it decides the clinic.
+        timezone: IANA name of the zone of the calendar's naive local times.
         username: A made-up user.
         password: A made-up password.
-        listing_shape: The body shape of its listing unless the control interface says otherwise.
-        imperial: Whether its scales and thermometers mostly speak pounds and Fahrenheit.
-        phone_format: A number range set aside for fiction, with ``{:04d}`` or shorter in it.
+        listing_shape: The shape of its listing until the control interface changes it.
+        imperial: Whether its measurements are mostly in pounds and Fahrenheit.
+        phone_format: A number range reserved for fiction, with ``{:04d}`` or shorter in it.
     """
 
     company_id: str
@@ -74,7 +74,7 @@ DEFAULT_CLINICS: tuple[SimulatedClinic, ...] = (
 
 
 MOST_APPOINTMENTS_PER_DAY = 1000
-"""So many ids each generated day has for its appointments."""
+"""How many appointments a generated day has ids for."""
 
 
 def system_clock() -> datetime:
@@ -87,15 +87,15 @@ class SimulatorConfig:
     """How one simulator behaves.
 
     Attributes:
-        seed: Everything made up follows from it; the same seed tells the same story.
+        seed: Decides everything that is made up; the same seed gives the same data.
         idle_timeout_s: Seconds after which an unused session ends.
         absolute_timeout_s: Seconds after which any session ends.
         appointments_per_day: Exactly so many appointments every day; ``None`` makes about
             twelve on weekdays and fewer at weekends. Blocks and rosters come on top.
-        clock: Gives the present moment, aware. Decides sessions and the time of edits only.
-        today: The date that past, present and future are told from, in every clinic. ``None``
-            takes each clinic's own date when the simulator is built. It never moves while the
-            simulator runs, so that a visit's status cannot change by itself.
+        clock: Gives the present moment, aware. Used for sessions and the time of edits only.
+        today: The date that divides past from future, in every clinic. ``None`` takes each
+            clinic's own date when the simulator is built. It is fixed while the simulator runs,
+            so that no appointment's status changes by itself.
 
     Raises:
         ValueError: If more appointments a day are asked for than a day has ids.
@@ -117,5 +117,5 @@ class SimulatorConfig:
             )
 
     def today_of(self, clinic: SimulatedClinic) -> date:
-        """The date ``clinic`` takes for today, read from the clock when none is set."""
+        """The date that is today in ``clinic``, read from the clock when none is set."""
         return self.today or self.clock().astimezone(clinic.zone).date()

@@ -1,7 +1,7 @@
-"""What a finished visit's consultation says: notes, vitals, diagnoses, lines. Made up from a seed.
+"""Made-up consultations: notes, vitals, diagnoses and lines, all from a seed.
 
-How these stand in the vendor's JSON is ``wire``'s; which visits have a consultation at all is
-``generation``'s and ``calendar``'s.
+``generation`` and ``calendar`` decide which appointments have a consultation; a vendor's ``wire``
+how it looks in JSON.
 """
 
 import html
@@ -19,7 +19,7 @@ _POUNDS_PER_KG = 2.2046226
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """Measured at the visit, in the units the clinic's instruments speak."""
+    """The measurements, in the units of the clinic's instruments."""
 
     temperature: float
     temperature_unit: Literal["C", "F"]
@@ -31,7 +31,7 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A product or service of the visit; a declined one was offered and refused."""
+    """A product or service; a declined one was offered and refused."""
 
     id: int
     product: str
@@ -41,10 +41,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
-    """Everything on a consultation's page.
+    """The whole content of a consultation.
 
     Attributes:
-        diagnoses: Names with their codes; ``None`` where the page has no such part at all.
+        diagnoses: Names with their codes; ``None`` where the vendor's page has no such part.
         discharge: HTML for the owner, if any was written.
     """
 
@@ -58,7 +58,8 @@ class Consultation:
 
 
 def make_consultation(seed: int, company_id: str, entry: Entry, *, imperial: bool) -> Consultation:
-    """The consultation of ``entry``; a person's notes, where there are any, replace ours."""
+    """The consultation of ``entry``; notes that a person wrote replace the made-up ones."""
+    # Another word in the seed would make up other consultations.
     rng = seeded(seed, company_id, "visit", entry.id, *[entry.former] * bool(entry.former))
     generated = _notes(rng)
     shapes: tuple[VitalsShape, ...] = ("object", "list", "none")

@@ -1,8 +1,7 @@
-"""A clinic's calendar made up from a seed: the same seed, clinic, date and today, the same day.
+"""A clinic's calendar made up from a seed: the same seed, clinic, date and today give one day.
 
-Nothing here remembers edits (``calendar`` does) and nothing knows the vendor's JSON (``wire``
-does). No random number comes from anywhere but a generator seeded by name, and no clock is
-read, so that a day asked twice is the same day.
+Edits belong in ``calendar``, the vendor's JSON in ``wire``. Random numbers come only from
+generators seeded by name, and no clock is read: a day is the same whenever it is generated.
 """
 
 import random
@@ -19,11 +18,11 @@ from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 Kind = Literal["appointment", "block", "roster"]
 
 IDS_PER_DAY = 2000
-"""A generated record's id is its date's ordinal times this, plus its place in the day."""
+"""A generated record's id is the ordinal of its date times this, plus its place in the day."""
 FIRST_BOOKED_ID = 9_000_000_001
-"""Ids of bookings made while running start here, above every generated one."""
+"""Ids of later bookings start here, above every generated one."""
 CONSULTATION_OFFSET = 20_000_000_000
-"""A visit's consultation id is its own id plus this; plus it once more for each one before."""
+"""A consultation's id is its appointment's id plus this, plus this again for each former one."""
 
 _NOW_HOUR = 14
 _HOUSEHOLDS = 240
@@ -35,7 +34,7 @@ _WEEKEND_STARTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """An animal on a made-up clinic's books; its weight is in kilograms."""
+    """A patient of a made-up clinic; its weight is in kilograms."""
 
     id: int
     name: str
@@ -61,15 +60,15 @@ class Entry:
     """One record of a calendar, whatever its kind. All times are naive clinic-local.
 
     Attributes:
-        type: The clinic's own words, possibly empty or missing.
-        patient: ``None`` for blocks, rosters and walk-ins nobody has registered.
-        consultation_id: Set once the visit has been opened.
-        notes_written: Whether the consultation has a page yet.
-        notes_html: What a person wrote over the generated notes, if anything.
-        status_before: The status to come back to when a cancellation is undone.
-        series_id: Another record's identity, under which this one is listed.
-        former: How many consultations it had for patients or clients before these.
-        written_for: Whose the consultation is, when it is not of the record's own people.
+        type: The clinic's own name for the type, possibly empty or missing.
+        patient: ``None`` for blocks, rosters and walk-ins that are not registered.
+        consultation_id: Set as soon as the appointment is opened.
+        notes_written: Whether the consultation is written.
+        notes_html: Notes that a person wrote in place of the generated ones, if any.
+        status_before: The status to restore when a cancellation is undone.
+        series_id: The identity of another record, under which this one is listed.
+        former: How many consultations it had for former patients or clients.
+        written_for: The patient and client of the consultation, when they are not the record's own.
     """
 
     id: int
@@ -101,7 +100,7 @@ class Entry:
 
     @property
     def next_consultation_id(self) -> int:
-        """The id of the consultation that is opened for these people."""
+        """The id of the consultation that is opened for its patient and client."""
         return self.id + CONSULTATION_OFFSET * (self.former + 1)
 
 
@@ -112,7 +111,7 @@ def seeded(*parts: object) -> random.Random:
 
 @lru_cache(maxsize=64)
 def households(seed: int, clinic: SimulatedClinic) -> tuple[tuple[Client, Patient], ...]:
-    """The owners and animals on the clinic's books; the same animal comes again and again."""
+    """The clinic's clients and patients; the same ones come again and again."""
     rng = seeded(seed, clinic.company_id, "households")
     return tuple(
         (_client(rng, clinic, 3000 + number), _patient(rng, 7000 + number))
@@ -166,7 +165,7 @@ def generate_day(
 
     Appointments lie in opening hours, 08:00 to 18:00, with one deliberate exception: on a
     day when the clocks go forward the first of them is at the middle of the missing hour (a
-    naive local time that never was), and on a day when they go back it is at the middle of
+    naive local time that does not exist), and on a day when they go back it is at the middle of
     the repeated hour. Vendors that keep naive times hold such records.
     """
     rng = seeded(seed, clinic.company_id, day)
@@ -203,7 +202,7 @@ def _starts(rng: random.Random, zone: ZoneInfo, day: date, count: int) -> list[d
 
 
 def clock_change_time(zone: ZoneInfo, day: date) -> datetime | None:
-    """A half hour inside the missing or repeated part of ``day``, if its clocks change."""
+    """A half hour in the missing or repeated part of ``day``, if its clocks change."""
     midnight = datetime.combine(day, time())
     before = midnight.replace(tzinfo=zone).utcoffset()
     after = (midnight + timedelta(days=1)).replace(tzinfo=zone).utcoffset()
@@ -264,13 +263,13 @@ def _appointment(
 
 
 OPENED_STATUSES = frozenset({"In Progress", "Ready to Pay", "Finalized"})
-"""Statuses of a visit whose consultation has been opened."""
+"""Statuses of an appointment whose consultation is opened."""
 WRITTEN_STATUSES = frozenset({"Ready to Pay", "Finalized"})
-"""Statuses of a visit whose notes are normally written."""
+"""Statuses of an appointment whose notes are normally written."""
 
 
 def _status(rng: random.Random, start: datetime, now: datetime) -> str:
-    """Words that fit a visit at ``start`` when it is ``now``, two in the afternoon of today."""
+    """A status that fits an appointment at ``start``, when it is two in the afternoon of today."""
     if start < now - timedelta(hours=1):
         return rng.choices(
             ("Finalized", "Ready to Pay", "No Show", "Cancelled"), (78, 7, 7, 8)

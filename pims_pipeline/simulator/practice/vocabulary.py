@@ -1,6 +1,6 @@
-"""The words that made-up calendars are written in: names, breeds, types, phrases.
+"""The words of made-up calendars: names, breeds, types, phrases.
 
-Nothing here chooses anything; ``generation`` and ``consultations`` do. No name belongs to a real
+``generation`` and ``consultations`` choose among them. No name belongs to a real
 client or patient.
 """
 
@@ -60,11 +60,11 @@ TYPES: tuple[tuple[str | None, int, int], ...] = (
     ("Diagnostic: bloods & x-ray", 5, 45),
     ("Vax", 5, 15),
     ("nail trim (tech)", 4, 15),
-    ("Puppy / kitten first visit 🐶", 3, 40),
+    ("Puppy / kitten first check-up 🐶", 3, 40),
     ("", 2, 20),
     (None, 2, 20),
 )
-"""A clinic's own words for a visit, weight in the draw, and its usual minutes."""
+"""A clinic's own appointment types: name, weight in the draw, usual minutes."""
 
 REASONS = (
     "Annual check and boosters", "Limping on the left hind leg since Sunday", "Itchy ears",
@@ -107,7 +107,7 @@ PLAN = (
 )
 DISCHARGES = (
     "<p>Please keep {name} quiet for 24 hours. Call us if anything worries you.</p>",
-    "Give the tablets with food. Next visit: see your e-mail.",
+    "Give the tablets with food. Next appointment: see your e-mail.",
     "<div>Water tonight, <em>small</em> meals from tomorrow&nbsp;morning.</div>",
 )
 DIAGNOSES = (

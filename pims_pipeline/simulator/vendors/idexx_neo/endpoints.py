@@ -1,7 +1,7 @@
 """The vendor's three JSON endpoints, as seen after login.
 
-Each counts its request, meets its faults, checks the session, and only then answers. What the
-JSON looks like is ``wire``'s.
+Each counts its request, applies the faults that are set, checks the session, and then responds.
+``wire`` decides what the JSON looks like.
 """
 
 import json
@@ -12,17 +12,17 @@ from datetime import datetime
 from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, Struck
+from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, RequestFaults
 from pims_pipeline.simulator.practice.calendar import UnknownEntry
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
-from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, VISIT_COOKIE
+from pims_pipeline.simulator.vendors.idexx_neo.login import BROWSER_COOKIE, SESSION_COOKIE
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import login_page
 from pims_pipeline.simulator.vendors.idexx_neo.responses import (
+    apply_fault,
+    delay_response,
     expired_mode_of,
-    held_back,
-    spoilt,
-    turned_away,
-    wrong_answer,
+    fault_response,
+    without_session,
 )
 from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     appointment_body,
@@ -39,7 +39,7 @@ _DECIDING = {
     FaultKind.RECORD_WITHOUT_START: ("start",),
 }
 
-Answer = Callable[[Request, Practice, Struck], Response]
+Respond = Callable[[Request, Practice, RequestFaults], Response]
 
 
 async def listing(request: Request) -> Response:
@@ -57,40 +57,41 @@ async def consultation(request: Request) -> Response:
     return await _vendor_call(request, "consultation", _consultation)
 
 
-async def _vendor_call(request: Request, endpoint: Endpoint, answer: Answer) -> Response:
+async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -> Response:
     simulator = await simulator_of(request)
     simulator.requests[endpoint] += 1
     token = request.cookies.get(SESSION_COOKIE)
     session = simulator.sessions.use(token)
-    struck = simulator.faults.strike(endpoint, session.company_id if session else None)
-    await held_back(request, struck.delays, simulator.stopping)
-    expired = expired_mode_of(struck.answer)
+    faults = simulator.faults.take(endpoint, session.company_id if session else None)
+    await delay_response(request, faults.delays, simulator.stopping)
+    expired = expired_mode_of(faults.response)
     if expired is not None:
         simulator.sessions.end(token, expired)
-    wrong = wrong_answer(struck.answer) if struck.answer else None
-    if wrong is not None:
-        return wrong
+    instead = fault_response(faults.response) if faults.response else None
+    if instead is not None:
+        return instead
     if session is None or session.ended is not None:
         mode = simulator.sessions.expired_mode(token) if expired is None else expired
-        return turned_away(mode, _login_page_for(request, simulator))
+        return without_session(mode, _login_page_for(request, simulator))
     if session.held_at == "dead_session":
-        return turned_away(
+        return without_session(
             simulator.sessions.default_expired_mode, _login_page_for(request, simulator)
         )
     if session.held_at is not None:
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
-    return spoilt(struck.answer, answer(request, simulator.practices[session.company_id], struck))
+    response = respond(request, simulator.practices[session.company_id], faults)
+    return apply_fault(faults.response, response)
 
 
 def _login_page_for(request: Request, simulator: Simulator) -> str:
-    return login_page(simulator.sessions.login_token(request.cookies.get(VISIT_COOKIE, "")))
+    return login_page(simulator.sessions.login_token(request.cookies.get(BROWSER_COOKIE, "")))
 
 
 def _refused(message: str, status: int) -> Response:
     return JSONResponse({"error": message}, status_code=status)
 
 
-def _listing(request: Request, practice: Practice, struck: Struck) -> Response:
+def _listing(request: Request, practice: Practice, faults: RequestFaults) -> Response:
     start = _local_time(request.query_params.get("start"))
     end = _local_time(request.query_params.get("end"))
     if start is None or end is None:
@@ -98,8 +99,8 @@ def _listing(request: Request, practice: Practice, struck: Struck) -> Response:
     if not 0 <= (end - start).days <= LONGEST_LISTING_DAYS:
         return _refused(f"end must lie 0 to {LONGEST_LISTING_DAYS} days after start", 400)
     records = practice.listings.between(start, end)
-    for fault in struck.records:
-        records = _spoil_records(fault, records)
+    for fault in faults.records:
+        records = _apply_record_fault(fault, records)
     return Response(listing_body(records, practice.listing_shape), media_type="application/json")
 
 
@@ -112,7 +113,7 @@ def _local_time(text: str | None) -> datetime | None:
         return None
 
 
-def _spoil_records(fault: Fault, records: list[str]) -> list[str]:
+def _apply_record_fault(fault: Fault, records: list[str]) -> list[str]:
     match fault.kind:
         case FaultKind.EMPTY_DIARY:
             return []
@@ -130,14 +131,14 @@ def _spoil_records(fault: Fault, records: list[str]) -> list[str]:
 
 
 def _with_zero_ids(records: list[str]) -> list[str]:
-    """Every record by its ``id`` alone, and the first one twice more without any identity."""
+    """The records with ``id`` alone, and the first one twice more without any identity."""
     by_id = [json.loads(text) | {"id": _own_id(text), "appointment_id": 0} for text in records]
     nameless = [record | {"id": 0, "appointment_id": "0"} for record in by_id[:1]] * 2
     return [json.dumps(record, ensure_ascii=False) for record in (*by_id, *nameless)]
 
 
 def _without(records: list[str], *names: str) -> list[str]:
-    """The records, the first visit among them (or the first of any kind) robbed of fields."""
+    """The records, with ``names`` missing in the first appointment, or else the first record."""
     if not records:
         return records
     with_patient = (n for n, text in enumerate(records) if json.loads(text)["patient_name"])
@@ -152,13 +153,13 @@ def _own_id(text: str) -> int:
 
 
 def _number(asked: str) -> int:
-    """The id a request names; whatever is not a number belongs to no record."""
+    """The id in a request; text that is not a number belongs to no record."""
     if not _ID.fullmatch(asked):
         raise UnknownEntry("no record has that id")
     return int(asked)
 
 
-def _appointment(request: Request, practice: Practice, _struck: Struck) -> Response:
+def _appointment(request: Request, practice: Practice, _faults: RequestFaults) -> Response:
     asked = request.query_params.get("id", "")
     if not asked:
         return _refused("id is required", 400)
@@ -175,7 +176,7 @@ def _appointment(request: Request, practice: Practice, _struck: Struck) -> Respo
     return JSONResponse(appointment_body(entry, practice.clinic.company_id))
 
 
-def _consultation(request: Request, practice: Practice, _struck: Struck) -> Response:
+def _consultation(request: Request, practice: Practice, _faults: RequestFaults) -> Response:
     asked = str(request.path_params["consultation_id"])
     try:
         entry, content = practice.calendar.find_consultation(_number(asked))

@@ -1,8 +1,8 @@
-"""Logging in: the answer to the form, and the code and terms pages after it.
+"""Logging in: what the form leads to, and the code and terms pages after it.
 
-Who is logged in is kept in ``sessions``, what the page looks like in ``login_pages``, and the
-pages in front of a session in ``login_steps``. A right password leads to a session cookie and away
-from ``/login``, unless the clinic's login mode puts a code, terms or a lock in between.
+Sessions are kept in ``sessions``. ``login_pages`` draws the login page, ``login_steps`` the
+pages in front of a session. A right password leads to a session cookie and away from
+``/login``, unless the clinic's login mode puts a code, terms or a lock in between.
 """
 
 import html
@@ -15,11 +15,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pims_pipeline.simulator.faults import Fault
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page, page
-from pims_pipeline.simulator.vendors.idexx_neo.responses import held_back, spoilt, wrong_answer
+from pims_pipeline.simulator.vendors.idexx_neo.responses import (
+    apply_fault,
+    delay_response,
+    fault_response,
+)
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
 
 SESSION_COOKIE = "neo_session"
-VISIT_COOKIE = "neo_visit"
+BROWSER_COOKIE = "neo_browser"
 """Ties the hidden form token to a browser before anyone is logged in."""
 
 _CODE_FIELDS = (
@@ -44,20 +48,20 @@ async def show_login(request: Request) -> Response:
     """``GET /login``."""
     simulator = await simulator_of(request)
     simulator.requests["login_page"] += 1
-    struck = simulator.faults.strike("login", None)
-    await held_back(request, struck.delays, simulator.stopping)
+    faults = simulator.faults.take("login", None)
+    await delay_response(request, faults.delays, simulator.stopping)
     shown = _no_page(request, simulator) or fresh_login_page(request, simulator)
-    return _with_fault(struck.answer, shown)
+    return _faulty(faults.response, shown)
 
 
 def fresh_login_page(
     request: Request, simulator: Simulator, error: str | None = None, status: int = 200
 ) -> Response:
-    """The login page with a token for this browser's visit."""
-    visit = request.cookies.get(VISIT_COOKIE) or secrets.token_urlsafe(16)
-    drawn = login_page(simulator.sessions.login_token(visit), error, simulator.login_page)
+    """The login page, with a form token for this browser."""
+    browser = request.cookies.get(BROWSER_COOKIE) or secrets.token_urlsafe(16)
+    drawn = login_page(simulator.sessions.login_token(browser), error, simulator.login_page)
     response = HTMLResponse(drawn, status_code=status)
-    response.set_cookie(VISIT_COOKIE, visit, httponly=True, samesite="lax")
+    response.set_cookie(BROWSER_COOKIE, browser, httponly=True, samesite="lax")
     if simulator.login_page == "guest":
         response.set_cookie(SESSION_COOKIE, secrets.token_urlsafe(32), httponly=True)
     return response
@@ -66,12 +70,12 @@ def fresh_login_page(
 async def show_inner_form(request: Request) -> Response:
     """``GET /login/form``: the form of a login page that shows it in an inner page."""
     simulator = await simulator_of(request)
-    visit = request.cookies.get(VISIT_COOKIE, "")
-    return HTMLResponse(form_page(simulator.sessions.login_token(visit), None, "inner_page"))
+    browser = request.cookies.get(BROWSER_COOKIE, "")
+    return HTMLResponse(form_page(simulator.sessions.login_token(browser), None, "inner_page"))
 
 
 def _no_page(request: Request, simulator: Simulator) -> Response | None:
-    """What is answered in place of a login page, where its shape is none at all."""
+    """The response in place of a login page, where the chosen shape has no page."""
     match simulator.login_page:
         case "elsewhere":
             other = "localhost" if request.url.hostname != "localhost" else "127.0.0.1"
@@ -97,26 +101,26 @@ async def take_login(request: Request) -> Response:
     simulator.requests["login_post"] += 1
     form = await read_form(request)
     company_id = form.get("company_id", "").strip()
-    struck = simulator.faults.strike("login", company_id)
-    await held_back(request, struck.delays, simulator.stopping)
-    wrong = wrong_answer(struck.answer) if struck.answer else None
-    if wrong is not None:
-        return wrong
-    return _with_fault(struck.answer, _login_result(request, simulator, company_id, form))
+    faults = simulator.faults.take("login", company_id)
+    await delay_response(request, faults.delays, simulator.stopping)
+    instead = fault_response(faults.response) if faults.response else None
+    if instead is not None:
+        return instead
+    return _faulty(faults.response, _login_result(request, simulator, company_id, form))
 
 
-def _with_fault(fault: Fault | None, response: Response) -> Response:
+def _faulty(fault: Fault | None, response: Response) -> Response:
     if fault is None:
         return response
-    return wrong_answer(fault) or spoilt(fault, response)
+    return fault_response(fault) or apply_fault(fault, response)
 
 
 def _login_result(
     request: Request, simulator: Simulator, company_id: str, form: dict[str, str]
 ) -> Response:
     sessions, username = simulator.sessions, form.get("username", "").strip()
-    visit = request.cookies.get(VISIT_COOKIE)
-    if visit is None or not sessions.is_login_token(visit, form.get("csrf_token", "")):
+    browser = request.cookies.get(BROWSER_COOKIE)
+    if browser is None or not sessions.is_login_token(browser, form.get("csrf_token", "")):
         return fresh_login_page(
             request, simulator, "This form is out of date. Please try again.", status=403
         )
@@ -130,7 +134,7 @@ def _login_result(
         return fresh_login_page(request, simulator, "Company ID, user name or password is wrong.")
     sessions.note_right(company_id, username)
     if practice.login_mode in {"code", "terms"}:
-        sessions.wait_for_step(visit, company_id)
+        sessions.wait_for_step(browser, company_id)
         return RedirectResponse(f"/login/{practice.login_mode}", status_code=302)
     return _logged_in(simulator, practice)
 
@@ -172,10 +176,10 @@ async def show_terms(request: Request) -> Response:
 
 async def _step_page(request: Request, step: str, error: str | None = None) -> Response:
     simulator = await simulator_of(request)
-    visit = request.cookies.get(VISIT_COOKIE)
-    if simulator.sessions.waiting(visit) is None:
+    browser = request.cookies.get(BROWSER_COOKIE)
+    if simulator.sessions.waiting(browser) is None:
         return RedirectResponse("/login", status_code=302)
-    token = html.escape(simulator.sessions.login_token(visit or ""))
+    token = html.escape(simulator.sessions.login_token(browser or ""))
     message = f'<p class="error-message" role="alert">{html.escape(error)}</p>' if error else ""
     hidden = f'<input type="hidden" name="csrf_token" value="{token}">'
     if step == "code":
@@ -204,13 +208,13 @@ async def take_terms(request: Request) -> Response:
 
 async def _pass_step(request: Request, form: dict[str, str]) -> Response:
     simulator = await simulator_of(request)
-    visit = request.cookies.get(VISIT_COOKIE) or ""
-    company_id = simulator.sessions.waiting(visit)
+    browser = request.cookies.get(BROWSER_COOKIE) or ""
+    company_id = simulator.sessions.waiting(browser)
     if company_id is None or not simulator.sessions.is_login_token(
-        visit, form.get("csrf_token", "")
+        browser, form.get("csrf_token", "")
     ):
         return RedirectResponse("/login", status_code=302)
-    simulator.sessions.pass_step(visit)
+    simulator.sessions.pass_step(browser)
     return _logged_in(simulator, simulator.practices[company_id])
 
 

@@ -1,7 +1,6 @@
-"""Right answers in odd clothes: odd bytes, a wrong media type, odd shapes of single fields.
+"""Sound responses in an odd form: odd bytes, a wrong media type, odd shapes of single fields.
 
-All of them are answers that a client must be able to read. Which fault strikes is decided in
-``faults``.
+A client must be able to read all of them. ``faults`` decides which fault applies.
 """
 
 import json
@@ -19,8 +18,8 @@ _REMARK_ABOUT_LOGINS = (
 _NO_DATE = "0000-00-00 00:00:00"
 
 
-def oddly_put(kind: FaultKind, response: Response) -> Response:
-    """The response, as the fault ``kind`` puts it; one of another kind as it is."""
+def apply_oddity(kind: FaultKind, response: Response) -> Response:
+    """The response in the odd form of ``kind``; unchanged for a kind that is no oddity."""
     text = bytes(response.body).decode()
     match kind:
         case FaultKind.ODD_BYTES:
@@ -41,22 +40,22 @@ def _again(response: Response, body: bytes, media_type: str) -> Response:
 
 
 def _with_remark(text: str, remark: str) -> str:
-    """The JSON with a field nobody asked for in its first object that has fields."""
+    """The JSON with an extra field in its first object that has fields."""
     return text.replace('{"', "{" + remark + '"', 1)
 
 
-def _oddly_described(answer: Json) -> Json:
-    if isinstance(answer, list):
-        return [_odd_record(record) for record in answer]
-    if not isinstance(answer, dict):
-        return answer
-    if isinstance(answer.get("appointment"), dict):
-        return {"appointment": _odd_lookup(answer["appointment"])}
-    if "consultation" in answer:
-        return _odd_page(answer)
+def _oddly_described(content: Json) -> Json:
+    if isinstance(content, list):
+        return [_odd_record(record) for record in content]
+    if not isinstance(content, dict):
+        return content
+    if isinstance(content.get("appointment"), dict):
+        return {"appointment": _odd_lookup(content["appointment"])}
+    if "consultation" in content:
+        return _odd_page(content)
     return {
         name: [_odd_record(record) for record in value] if isinstance(value, list) else value
-        for name, value in answer.items()
+        for name, value in content.items()
     }
 
 

@@ -1,7 +1,6 @@
-"""How answers leave the simulator: turned away, wrong on purpose, late, stalled, or cut off.
+"""How responses leave the simulator: refused, faulty on purpose, late, stalled, or cut off.
 
-Which fault strikes is decided in ``faults``; what a right answer says is decided in
-``endpoints`` and ``login``.
+``faults`` decides which fault applies; ``endpoints`` and ``login`` make the sound responses.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.types import Receive, Scope, Send
 
 from pims_pipeline.simulator.faults import STALLS, Fault, FaultKind
-from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_put
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import apply_oddity
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode
 
 _EXPIRED: dict[FaultKind, ExpiredMode] = {
@@ -31,12 +30,12 @@ _ENDLESS_PIECE = b" " * 4096
 
 
 def expired_mode_of(fault: Fault | None) -> ExpiredMode | None:
-    """How the session ends, if that is what the fault is."""
+    """How the fault ends the session, if it does."""
     return _EXPIRED.get(fault.kind) if fault else None
 
 
-def turned_away(mode: ExpiredMode, login_page: str) -> Response:
-    """The answer to a request without a live session, in one of the vendor's three ways."""
+def without_session(mode: ExpiredMode, login_page: str) -> Response:
+    """The response to a request without a live session, in one of the vendor's three ways."""
     if mode == "401":
         return JSONResponse({"error": "Unauthenticated."}, status_code=401)
     if mode == "html":
@@ -44,8 +43,8 @@ def turned_away(mode: ExpiredMode, login_page: str) -> Response:
     return RedirectResponse("/login", status_code=302)
 
 
-def wrong_answer(fault: Fault) -> Response | None:
-    """The whole answer a fault puts in place of the right one, if it does that."""
+def fault_response(fault: Fault) -> Response | None:
+    """The response that a fault puts in place of the sound one, if it replaces it."""
     match fault.kind:
         case FaultKind.RATE_LIMITED:
             wait = None if fault.retry_after is None else f"{fault.retry_after:g}"
@@ -61,8 +60,8 @@ def wrong_answer(fault: Fault) -> Response | None:
             return None
 
 
-def spoilt(fault: Fault | None, response: Response) -> Response:
-    """The right answer, broken off or put oddly where the fault says so."""
+def apply_fault(fault: Fault | None, response: Response) -> Response:
+    """The sound response, cut off, stalled or made odd as the fault says."""
     body = bytes(response.body)
     if fault is None:
         return response
@@ -72,7 +71,7 @@ def spoilt(fault: Fault | None, response: Response) -> Response:
         return Response(body[: len(body) // 2], media_type=response.media_type)
     if fault.kind in STALLS:
         return StallingResponse(fault, body, response.media_type)
-    return oddly_put(fault.kind, response)
+    return apply_oddity(fault.kind, response)
 
 
 class CutOffResponse(Response):
@@ -84,7 +83,7 @@ class CutOffResponse(Response):
         receive: Receive,  # noqa: ARG002 - as above
         send: Send,
     ) -> None:
-        """Send the beginning of an answer and no end."""
+        """Send the first half of the body."""
         await send(
             {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         )  # fmt: skip
@@ -94,7 +93,7 @@ class CutOffResponse(Response):
 
 
 class StallingResponse(Response):
-    """Begins and does not end before the client or the server does."""
+    """Begins, and ends only when the client or the server does."""
 
     def __init__(self, fault: Fault, body: bytes, media_type: str | None) -> None:
         super().__init__(body, media_type=media_type)
@@ -134,8 +133,10 @@ class StallingResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def held_back(request: Request, delays: Sequence[Fault], stopping: asyncio.Event) -> None:
-    """Wait as the faults say, but never longer than the client or the server lives."""
+async def delay_response(
+    request: Request, delays: Sequence[Fault], stopping: asyncio.Event
+) -> None:
+    """Wait as the faults say; end early when the client hangs up or the server stops."""
     for fault in delays:
         seconds = None if fault.kind is FaultKind.HANG else fault.seconds
         waits: list[asyncio.Task[object]] = [asyncio.create_task(stopping.wait())]

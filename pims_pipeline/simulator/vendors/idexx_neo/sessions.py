@@ -1,6 +1,6 @@
-"""Who is logged in: sessions with their two time limits, lockout, and half-finished logins.
+"""Sessions with their two time limits, lockout, and logins with a page left to pass.
 
-No page and no HTTP lives here; ``login`` draws the pages and ``responses`` turns people away.
+No pages and no HTTP here: ``login`` draws the pages, ``responses`` refuses requests.
 """
 
 import hmac
@@ -13,7 +13,7 @@ from typing import Literal
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
 
 ExpiredMode = Literal["redirect", "401", "html"]
-"""How a request without a live session is answered."""
+"""The response to a request without a live session."""
 LoginMode = Literal[
     "normal",
     "locked",
@@ -27,14 +27,14 @@ LoginMode = Literal[
     "closed",
     "dead_session",
 ]
-"""What stands between a right password and a session that answers questions."""
+"""What comes between a right password and a session that the JSON endpoints accept."""
 HELD_MODES: frozenset[LoginMode] = frozenset(
     {"location", "password_expired", "device", "news", "robot", "closed"}
 )
-"""Modes that give a session at once, and a page to pass before it answers anything."""
+"""Modes that open a session at once; the JSON endpoints accept it after a further page."""
 
 WRONG_ATTEMPTS_ALLOWED = 5
-"""The so-many-th wrong password locks the account."""
+"""The last of so many wrong passwords locks the account."""
 SIMULATED_CODE = "246810"
 """The one-time code that the code page accepts."""
 
@@ -44,8 +44,8 @@ class Session:
     """One login.
 
     Attributes:
-        form_token: Guards the people's page against forged forms.
-        held_at: The page to pass before anything is answered; None when there is none.
+        form_token: Guards the calendar page against forged forms.
+        held_at: The page to pass before the JSON endpoints accept the session, if any.
     """
 
     token: str = field(repr=False)
@@ -69,15 +69,15 @@ class Sessions:
     _pending: dict[str, str] = field(default_factory=dict)
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
-    def login_token(self, visit: str) -> str:
-        """The hidden form token that belongs to the browser visit ``visit``."""
-        return hmac.new(self._secret, visit.encode(), "sha256").hexdigest()
+    def login_token(self, browser: str) -> str:
+        """The hidden form token of the browser whose cookie is ``browser``."""
+        return hmac.new(self._secret, browser.encode(), "sha256").hexdigest()
 
-    def is_login_token(self, visit: str | None, token: str) -> bool:
-        """Whether ``token`` is what the login page of that visit carried."""
-        if not visit:
+    def is_login_token(self, browser: str | None, token: str) -> bool:
+        """Whether ``token`` is the form token of that browser."""
+        if not browser:
             return False
-        return hmac.compare_digest(self.login_token(visit).encode(), token.encode())
+        return hmac.compare_digest(self.login_token(browser).encode(), token.encode())
 
     def open(self, clinic: SimulatedClinic) -> Session:
         """A new session for the clinic; counts as a successful login."""
@@ -94,7 +94,7 @@ class Sessions:
         return session
 
     def use(self, token: str | None) -> Session | None:
-        """The live session of that cookie, its idle time starting anew; otherwise ``None``."""
+        """The live session of that cookie, its idle time restarted; ``None`` without one."""
         session = self._live.get(token or "")
         if session is None or session.ended is not None:
             return None
@@ -108,20 +108,20 @@ class Sessions:
         return session
 
     def expired_mode(self, token: str | None) -> ExpiredMode:
-        """How to turn away the bearer of a cookie that is no longer, or never was, good."""
+        """How to refuse a request whose cookie is not that of a live session."""
         session = self._live.get(token or "")
         if session is None or session.ended is None:
             return self.default_expired_mode
         return session.ended
 
     def end(self, token: str | None, mode: ExpiredMode | None = None) -> None:
-        """End one session; its bearer is turned away in ``mode`` from now on."""
+        """End one session; its requests are refused in ``mode`` from now on."""
         session = self._live.get(token or "")
         if session is not None:
             session.ended = mode or self.default_expired_mode
 
     def end_all(self, company_id: str, mode: ExpiredMode) -> int:
-        """End the clinic's sessions, also those already ended otherwise. Gives how many."""
+        """End the clinic's sessions, those that ended before included; returns how many."""
         ended = [s for s in self._live.values() if s.company_id == company_id]
         for session in ended:
             session.ended = mode
@@ -144,17 +144,17 @@ class Sessions:
         for key in [key for key in self._wrong if key[0] == company_id]:
             del self._wrong[key]
 
-    def wait_for_step(self, visit: str, company_id: str) -> None:
-        """The visit gave a right password but has one more page to pass."""
-        self._pending[visit] = company_id
+    def wait_for_step(self, browser: str, company_id: str) -> None:
+        """Note that the browser gave a right password and has one more page to pass."""
+        self._pending[browser] = company_id
 
-    def waiting(self, visit: str | None) -> str | None:
-        """The company whose further page that visit is on."""
-        return self._pending.get(visit or "")
+    def waiting(self, browser: str | None) -> str | None:
+        """The company whose further page the browser is on."""
+        return self._pending.get(browser or "")
 
-    def pass_step(self, visit: str) -> None:
-        """The visit's further page is passed."""
-        self._pending.pop(visit, None)
+    def pass_step(self, browser: str) -> None:
+        """Note that the browser has passed its further page."""
+        self._pending.pop(browser, None)
 
     def reset(self) -> None:
         """Forget everyone."""

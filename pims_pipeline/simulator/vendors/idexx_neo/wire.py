@@ -1,7 +1,7 @@
 """The calendar in the vendor's JSON: listing records, one appointment, a consultation's page.
 
-Shapes and their variety live here. The same record always takes the same shape, because the
-variety is drawn from its id. Nothing here reads a request or decides what is in the calendar.
+The same record always has the same shape, because its id decides the shape. Requests are read in
+``endpoints``; what the calendar holds is decided in ``practice``.
 """
 
 import json
@@ -23,7 +23,7 @@ _FALSE: tuple[Json, ...] = (False, 0, "0")
 
 
 class Listings:
-    """A calendar's listings as JSON text, each day's encoded once until it changes."""
+    """A calendar's listings as JSON text; each day is encoded once until it changes."""
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
@@ -62,7 +62,7 @@ def listing_body(records: list[str], shape: ListingShape) -> str:
 
 
 def _variant(entry: Entry, company_id: str) -> int:
-    """A number that belongs to the record for good: edits do not change its shapes."""
+    """A number that stays with the record, so that edits do not change its shapes."""
     return crc32(f"{company_id}:{entry.id}".encode())
 
 
@@ -145,7 +145,7 @@ def _title(entry: Entry) -> str | None:
 
 
 def appointment_body(entry: Entry, company_id: str) -> dict[str, Json]:
-    """The answer of ``getAppointment``."""
+    """The response of ``getAppointment``."""
     variant = _variant(entry, company_id)
     return {
         "appointment": {
@@ -191,7 +191,7 @@ def _lookup_patient(entry: Entry) -> Json:
 def consultation_body(
     entry: Entry, content: Consultation, clinic: SimulatedClinic
 ) -> dict[str, Json]:
-    """The answer of ``page-data``."""
+    """The response of ``page-data``."""
     variant = _variant(entry, clinic.company_id)
     patient, client = entry.patient, entry.client
     consultation: dict[str, Json] = {
@@ -246,7 +246,7 @@ def _diagnosis(name: str, code: str | None, *, as_object: bool) -> Json:
 
 
 def vitals_body(content: Consultation, variant: int) -> Json:
-    """``vitalSignGroup`` in the content's shape: an object, a list, or nothing."""
+    """``vitalSignGroup`` in the shape of ``content``: an object, a list, or nothing."""
     if content.vitals is None or content.vitals_shape == "none":
         return None
     if content.vitals_shape == "object":
