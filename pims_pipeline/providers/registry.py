@@ -1,6 +1,6 @@
-"""Which adapters there are: the only list from a clinic's provider type to its adapter.
+"""The adapters by provider type. Add a new adapter here; this is the only list of them.
 
-Adapters are imported when they are built, so that a process pays for none it does not use.
+Adapters are imported when they are built, so that a process loads only those that it uses.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import PimsProvider
 
 
 class UnknownProvider(Explained, ValueError):
-    """A clinic names a provider type that there is no adapter for."""
+    """A clinic's provider type has no adapter."""
 
     def __init__(self, provider_type: str) -> None:
         known = ", ".join(PROVIDER_TYPES)
@@ -22,17 +22,17 @@ class UnknownProvider(Explained, ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderOptions:
-    """How adapters go about their work, whichever they are. Times are in seconds.
+    """Options of every adapter. Times are in seconds.
 
     Attributes:
-        artifacts_dir: Where what helps to explain a failed login is kept.
+        artifacts_dir: Directory for screenshots of failed logins.
         chromium_path: The browser that logs in; searched for when None.
         headless: False shows the browser's window.
         browser_sandbox: False starts the browser without its sandbox; root never has it.
-        requests_per_second: The most that one vendor account is asked.
+        requests_per_second: The most requests that one vendor account gets.
         retry_base_delay: Before the second try; doubles with each further one.
         connect_timeout: For a connection.
-        read_timeout: For each silence of the vendor's within a request.
+        read_timeout: For each read of a response.
         request_timeout: For each whole request, from the connection to the last byte.
         login_timeout: For the browser's start, and again for everything on its pages.
     """

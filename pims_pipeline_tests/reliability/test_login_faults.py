@@ -100,7 +100,7 @@ class NeoInSharedBrowser(IdexxNeoProvider):
         self._browser = browser
 
     def _browse(self, credentials: Credentials, accepts: Accepts) -> Cookies | None:
-        return self._browser.visit(self._base_url, credentials, accepts=accepts)
+        return self._browser.log_in(self._base_url, credentials, accepts=accepts)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
-"""HTTP requests that end: a total time limit, a limit on size, and a stop signal.
+"""HTTP requests that end: a total timeout, a limit on size, and a stop signal.
 
-The timeouts of an HTTP library count each read, so a vendor that sends a byte every few
-seconds holds a request for ever. Here each network operation waits in short looks: between
-two of them the request's own limit and the stop signal are checked. This holds from looking
-the host up to the last byte of the body, TLS and dripping headers included.
+The timeouts of an HTTP library apply to each read, so a vendor that sends a byte every few seconds
+can hold a request for ever. Here every network operation waits in short intervals, and checks the
+request's timeout and the stop signal in between. This covers the whole request, from the name
+lookup to the last byte of the body, with TLS and slow headers.
 
-Shared by vendors; what a response means is an adapter's business.
+Shared by vendors; what a response means belongs in an adapter.
 """
 
 import os
@@ -23,16 +23,16 @@ import httpcore2
 import httpx2
 
 from pims_pipeline.providers.port import PimsError
-from pims_pipeline.providers.stop_signal import LOOK_SECONDS, StopSignal
+from pims_pipeline.providers.stop_signal import POLL_SECONDS, StopSignal
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
-"""Far more than a month of any clinic's calendar; a body beyond it is not read."""
+"""Far more than a month of any clinic's calendar; a longer body is not read."""
 
 _CHUNK_BYTES = 64 * 1024
 
 
 class RequestTimedOut(Exception):
-    """The whole request took longer than it may.
+    """The whole request took longer than its timeout.
 
     Attributes:
         seconds: The limit.
@@ -49,7 +49,7 @@ class ResponseTooLarge(Exception):
 
 @dataclass(slots=True)
 class _Request:
-    """The limits of the request that a thread is at."""
+    """The limits of the request that a thread is working on."""
 
     stop: StopSignal
     seconds: float
@@ -70,7 +70,7 @@ _current = threading.local()
 
 
 def _request() -> _Request | None:
-    """The request that this thread is at; None while a pool tidies up."""
+    """The request of this thread; None while a connection pool cleans up."""
     found: _Request | None = getattr(_current, "request", None)
     return found
 
@@ -85,14 +85,14 @@ def _requesting(stop: StopSignal, seconds: float) -> Iterator[_Request]:
 
 
 class ProxyUnusable(PimsError):
-    """The environment names a proxy that requests cannot go through: the set-up is at fault."""
+    """The environment names a proxy that cannot be used: the installation is at fault."""
 
 
 def open_client(**options: Any) -> httpx2.Client:
-    """A client whose connections obey ``send``.
+    """A client whose connections obey the limits of ``send``.
 
     Args:
-        options: Those of ``httpx2.Client``, but for ``verify``.
+        options: Those of ``httpx2.Client``, except ``verify``.
 
     Raises:
         ProxyUnusable: If a proxy that the environment names cannot be used.
@@ -100,7 +100,9 @@ def open_client(**options: Any) -> httpx2.Client:
     timeout = options.pop("timeout")
     verify: SSLContext | bool = True
     if options.get("trust_env", True):
-        verify = _authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        verify = _trusted_certificates(
+            os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+        )
     try:
         client = httpx2.Client(timeout=timeout, verify=verify, **options)
     except (ImportError, ValueError, httpx2.InvalidURL):
@@ -112,27 +114,27 @@ def open_client(**options: Any) -> httpx2.Client:
             "an address such as http://proxy.example:3128, in whose user and password every "
             "character but letters, digits, - . _ ~ is percent-encoded; SOCKS is not supported"
         )
-    watch_network(client)
+    limit_network(client)
     return client
 
 
 @lru_cache(maxsize=1)
-def _authorities(*_places: str | None) -> SSLContext:
-    """Whom a client's connections trust; read once for the same environment.
+def _trusted_certificates(*_places: str | None) -> SSLContext:
+    """The certificates that connections trust; read once for the same environment.
 
-    To read the certificates of the world takes longer than most syncs of a clinic.
+    Reading them takes longer than most syncs of a clinic.
     """
     return httpcore2.default_ssl_context()
 
 
-def watch_network(client: httpx2.Client) -> None:
-    """Let the client's connections obey ``send``, those through a proxy included."""
+def limit_network(client: httpx2.Client) -> None:
+    """Let the client's connections obey the limits of ``send``, through a proxy too."""
     # The library's client takes no network backend; its connection pools, which are public in
     # httpcore2, do. A transport of our own would lose the proxies of the environment.
     transports = [client._transport, *client._mounts.values()]  # noqa: SLF001 - as above
     for transport in transports:
         if isinstance(transport, httpx2.HTTPTransport):
-            transport._pool._network_backend = _WatchedBackend()  # noqa: SLF001 - as above
+            transport._pool._network_backend = _LimitedBackend()  # noqa: SLF001 - as above
 
 
 def get(
@@ -159,17 +161,17 @@ def send(
     """The whole response to a request, its body read and decoded.
 
     Args:
-        client: Prepared by ``watch_network``.
+        client: Prepared by ``limit_network``.
         request: Built by the client.
-        stop: Ends the request when it says so.
-        seconds: The limit of the whole request.
+        stop: Ends the request when it is stopped.
+        seconds: The timeout of the whole request.
         max_bytes: The limit of the body, decoded; ``MAX_BODY_BYTES`` when None.
 
     Raises:
         RequestTimedOut: If it is not complete in time.
         ResponseTooLarge: If the body is larger.
         httpx2.TransportError, httpx2.DecodingError: As the client raises them.
-        RunStopped, TimeLimitReached: If ``stop`` says so.
+        RunStopped, TimeLimitReached: From ``stop``.
     """
     limit = MAX_BODY_BYTES if max_bytes is None else max_bytes
     with (
@@ -182,7 +184,7 @@ def send(
             if len(body) > limit:
                 raise ResponseTooLarge
             limits.check()
-    # The body is decoded already, so nothing may say that it is still encoded.
+    # The body is decoded already, so no header may say that it is encoded.
     encoded = {"content-encoding", "content-length", "transfer-encoding"}
     return httpx2.Response(
         response.status_code,
@@ -192,8 +194,8 @@ def send(
     )
 
 
-class _WatchedStream(httpcore2.NetworkStream):
-    """A connection whose reads wait in short looks."""
+class _LimitedStream(httpcore2.NetworkStream):
+    """A connection whose reads wait in short intervals."""
 
     def __init__(self, stream: httpcore2.NetworkStream) -> None:
         self._stream = stream
@@ -207,14 +209,14 @@ class _WatchedStream(httpcore2.NetworkStream):
             request.check()
             silent_for = max(silent_until - time.monotonic(), 0.001)
             try:
-                return self._stream.read(max_bytes, request.at_most(min(LOOK_SECONDS, silent_for)))
+                return self._stream.read(max_bytes, request.at_most(min(POLL_SECONDS, silent_for)))
             except httpcore2.ReadTimeout:
                 request.check()
                 if time.monotonic() >= silent_until:
                     raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        # Requests are a few hundred bytes, which the system takes without a wait.
+        # Requests are a few hundred bytes, which the system accepts without a wait.
         request = _request()
         self._stream.write(buffer, timeout if request is None else request.at_most(timeout))
 
@@ -227,7 +229,7 @@ class _WatchedStream(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore2.NetworkStream:
-        return _opened(
+        return _open_limited(
             lambda seconds: self._stream.start_tls(ssl_context, server_hostname, seconds), timeout
         )
 
@@ -235,8 +237,8 @@ class _WatchedStream(httpcore2.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class _WatchedBackend(httpcore2.SyncBackend):
-    """Opens connections that obey the limits of the request they are opened for."""
+class _LimitedBackend(httpcore2.SyncBackend):
+    """Opens connections that obey the limits of their request."""
 
     def connect_tcp(
         self,
@@ -253,20 +255,20 @@ class _WatchedBackend(httpcore2.SyncBackend):
             local_address=local_address,
             socket_options=socket_options,
         )
-        return _opened(lambda seconds: connect(timeout=seconds), timeout)
+        return _open_limited(lambda seconds: connect(timeout=seconds), timeout)
 
 
-def _opened(
+def _open_limited(
     open_stream: Callable[[float | None], httpcore2.NetworkStream], timeout: float | None
 ) -> httpcore2.NetworkStream:
-    """The stream, watched; its opening is left behind as soon as a limit passes.
+    """The opened stream, with limits; stops waiting for it as soon as a limit passes.
 
-    Looking a host up cannot be interrupted, nor can a handshake. So a thread does it, which
-    ends with the connection's timeout or the resolver's, and closes what comes too late.
+    A name lookup cannot be interrupted, nor can a handshake. So a thread does it. That thread ends
+    with the timeout of the connection or the resolver, and closes a stream that comes too late.
     """
     request = _request()
     if request is None:
-        return _WatchedStream(open_stream(timeout))
+        return _LimitedStream(open_stream(timeout))
     seconds = request.at_most(timeout)
     opening: Future[httpcore2.NetworkStream] = Future()
 
@@ -280,7 +282,7 @@ def _opened(
 
     threading.Thread(target=work, name="connect", daemon=True).start()
     try:
-        return _WatchedStream(_result(opening, request))
+        return _LimitedStream(_result(opening, request))
     except BaseException:
         opening.add_done_callback(_close_stream)
         raise
@@ -289,7 +291,7 @@ def _opened(
 def _result(
     opening: "Future[httpcore2.NetworkStream]", request: _Request
 ) -> httpcore2.NetworkStream:
-    while not wait([opening], timeout=request.at_most(LOOK_SECONDS)).done:
+    while not wait([opening], timeout=request.at_most(POLL_SECONDS)).done:
         request.check()
     return opening.result(timeout=0)
 

@@ -1,7 +1,7 @@
-"""How fast one vendor account may be asked: a token bucket shared by the whole process.
+"""The rate of requests per vendor account: a token bucket shared by the whole process.
 
-The bucket holds a single token, so that requests are spaced evenly and no second ever
-sees more than the rate, not even the first. Retrying is the client's business.
+The bucket holds a single token, so that requests are spaced evenly and no second, not even the
+first, has more than the rate. Retries belong in an adapter's client.
 """
 
 import threading
@@ -15,8 +15,7 @@ _buckets_lock = threading.Lock()
 class TokenBucket:
     """Lets ``rate`` callers a second go on; thread-safe.
 
-    Callers are given their moment under a lock and wait for it outside, in the order
-    in which they came.
+    Each caller gets its turn under a lock and waits for it outside, in the order of arrival.
     """
 
     def __init__(
@@ -27,7 +26,9 @@ class TokenBucket:
     ) -> None:
         """``rate`` is in requests a second; ``clock`` gives monotonic seconds."""
         if rate <= 0:
-            raise ValueError(f"a rate of {rate} requests a second lets nobody through")
+            raise ValueError(
+                f"a rate of {rate} requests a second is not possible: it must be above 0"
+            )
         self._rate = rate
         self._clock = clock
         self._lock = threading.Lock()
@@ -39,7 +40,7 @@ class TokenBucket:
         return self._rate
 
     def slow_down_to(self, rate: float) -> None:
-        """Take the lower of the present rate and ``rate``."""
+        """Set the rate to ``rate`` if that is lower."""
         with self._lock:
             self._rate = min(self._rate, rate)
 
@@ -47,17 +48,17 @@ class TokenBucket:
         """Wait for a token.
 
         Args:
-            wait: Waits so many seconds, or raises when the caller may not wait so long.
+            wait: Waits so many seconds, or raises when the caller may not wait that long.
         """
         with self._lock:
             now = self._clock()
-            moment = max(now, self._next_free)
-            self._next_free = moment + 1 / self._rate
-        if moment > now:
-            wait(moment - now)
+            turn = max(now, self._next_free)
+            self._next_free = turn + 1 / self._rate
+        if turn > now:
+            wait(turn - now)
 
     def hold_off(self, seconds: float) -> None:
-        """Give no further token for ``seconds``: the vendor asked the account to wait."""
+        """Give no token for ``seconds``, because the vendor asks the account to wait."""
         with self._lock:
             self._next_free = max(self._next_free, self._clock() + seconds)
 
@@ -65,9 +66,8 @@ class TokenBucket:
 def bucket_for(account: str, rate: float) -> TokenBucket:
     """The process's only bucket for ``account``.
 
-    Whoever asks for the lowest rate sets it for all, because the vendor counts the
-    account's requests and not ours. Buckets are never dropped: closing one provider and
-    opening the next must not win a fresh start.
+    The lowest rate asked for applies to all, because the vendor counts requests per account.
+    Buckets are never dropped, so that a new provider does not start with a free token.
     """
     with _buckets_lock:
         bucket = _buckets.setdefault(account, TokenBucket(rate))

@@ -25,8 +25,8 @@ from pims_pipeline.providers.idexx_neo import client as client_module
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import Session
 from pims_pipeline.providers.port import ContractViolation, TimeLimitReached, TransientError
-from pims_pipeline.providers.stop_signal import LOOK_SECONDS, RunStopped, StopSignal
-from pims_pipeline_tests.providers.odd_server import Answer, odd_server
+from pims_pipeline.providers.stop_signal import POLL_SECONDS, RunStopped, StopSignal
+from pims_pipeline_tests.providers.odd_server import Response, odd_server
 from pims_pipeline_tests.providers.stalling_server import (
     STALLS,
     Manner,
@@ -98,7 +98,7 @@ def test_a_silence_within_a_request_has_a_limit_of_its_own() -> None:
     with (
         stalling_server(silence) as server,
         client_of(server.base_url, read_timeout=0.3) as client,
-        pytest.raises(TransientError, match="did not answer in time"),
+        pytest.raises(TransientError, match="did not respond in time"),
     ):
         fetch(client)
 
@@ -169,9 +169,9 @@ def test_a_run_that_stops_does_not_wait_for_the_next_try(
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_TRIES", 4)
     stop = StopSignal()
-    answer = Answer(status, headers={"Retry-After": "50"} if status == 429 else {})
+    answer = Response(status, headers={"Retry-After": "50"} if status == 429 else {})
     with odd_server() as server, client_of(server.base_url, stop, retry_base_delay=60) as client:
-        server.answers = [answer]
+        server.responses = [answer]
 
         ended = ended_by_stop(lambda: fetch(client), stop, lambda: bool(server.paths))
         assert len(server.paths) == 1
@@ -244,7 +244,7 @@ def pausing_tls_server(directory: Path) -> Iterator[tuple[str, ssl.SSLContext]]:
         ):
             secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n")
             for piece in (b"[1", b", ", b"2]"):
-                server.ended.wait(1.5 * LOOK_SECONDS)
+                server.ended.wait(1.5 * POLL_SECONDS)
                 secure.sendall(piece)
 
     with stalling_server(pieces) as server:
@@ -257,7 +257,7 @@ def test_a_body_that_pauses_arrives_whole_over_tls(tmp_path: Path) -> None:
         pausing_tls_server(tmp_path) as (base_url, trusting),
         httpx2.Client(base_url=base_url, verify=trusting, trust_env=False) as http,
     ):
-        http_client.watch_network(http)
+        http_client.limit_network(http)
         response = http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
     assert response.content == b"[1, 2]"
 
@@ -281,8 +281,8 @@ def test_clients_trust_whom_the_environment_names_when_they_are_opened(
 def test_a_compressed_body_is_given_decoded() -> None:
     body = gzip.compress(b'[{"id": 1}]')
     with odd_server() as server, httpx2.Client(base_url=server.base_url) as http:
-        server.answers = [Answer(body=body, headers={"Content-Encoding": "gzip"})]
-        http_client.watch_network(http)
+        server.responses = [Response(body=body, headers={"Content-Encoding": "gzip"})]
+        http_client.limit_network(http)
         response = http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
     assert response.content == b'[{"id": 1}]'
     assert response.headers["content-type"] == "application/json"

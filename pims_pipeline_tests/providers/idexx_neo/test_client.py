@@ -9,7 +9,7 @@ import pytest
 from pims_pipeline.providers.idexx_neo.client import MAX_TRIES, IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
-from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
+from pims_pipeline_tests.providers.odd_server import OddServer, Response, odd_server
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 LOGIN_PAGE = b"<!doctype html><title>Sign in</title><script src='/login.js'></script>"
@@ -58,7 +58,7 @@ def test_a_request_carries_the_cookies_and_the_headers_of_the_vendors_own_page(
 
 
 def test_a_renewed_cookie_is_kept(server: OddServer, client: IdexxNeoClient) -> None:
-    server.answers = [Answer(headers={"Set-Cookie": "neo_session=renewed; Path=/"})]
+    server.responses = [Response(headers={"Set-Cookie": "neo_session=renewed; Path=/"})]
     get(client)
     assert [(cookie.name, cookie.value) for cookie in client.cookies()] == [
         ("neo_session", "renewed")
@@ -68,17 +68,17 @@ def test_a_renewed_cookie_is_kept(server: OddServer, client: IdexxNeoClient) -> 
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(302, b"", headers={"Location": "/login"}),
-        Answer(303, b"", headers={"Location": "https://neo.example.test/login?next=%2F"}),
-        Answer(401, b'{"error": "Unauthenticated."}'),
-        Answer(200, LOGIN_PAGE, "text/html; charset=utf-8"),
-        Answer(200, LOGIN_PAGE, "application/json"),
+        Response(302, b"", headers={"Location": "/login"}),
+        Response(303, b"", headers={"Location": "https://neo.example.test/login?next=%2F"}),
+        Response(401, b'{"error": "Unauthenticated."}'),
+        Response(200, LOGIN_PAGE, "text/html; charset=utf-8"),
+        Response(200, LOGIN_PAGE, "application/json"),
     ],
 )
 def test_an_ended_session_is_known_in_all_its_shapes_and_not_asked_again(
-    server: OddServer, client: IdexxNeoClient, answer: Answer
+    server: OddServer, client: IdexxNeoClient, answer: Response
 ) -> None:
-    server.answers = [answer]
+    server.responses = [answer]
     with pytest.raises(SessionExpired):
         get(client)
     assert len(server.paths) == 1
@@ -87,23 +87,23 @@ def test_an_ended_session_is_known_in_all_its_shapes_and_not_asked_again(
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(500, b""),
-        Answer(503, b"<html>busy, please log in later</html>", "text/html"),
-        Answer(429, b"{}"),
-        Answer(408, b"{}"),
-        Answer(200, b'[{"id": 1}, {"id"', length=500),
-        Answer(200, b'[{"id": 1}, {"id"'),
-        Answer(200, b'{"data": [{"id": 1}'),
-        Answer(200, b'[{"name": "Bel'),
-        Answer(200, b"[tru"),
-        Answer(200, '[{"name": "é'.encode()[:-1]),
-        Answer(200, b""),
+        Response(500, b""),
+        Response(503, b"<html>busy, please log in later</html>", "text/html"),
+        Response(429, b"{}"),
+        Response(408, b"{}"),
+        Response(200, b'[{"id": 1}, {"id"', length=500),
+        Response(200, b'[{"id": 1}, {"id"'),
+        Response(200, b'{"data": [{"id": 1}'),
+        Response(200, b'[{"name": "Bel'),
+        Response(200, b"[tru"),
+        Response(200, '[{"name": "é'.encode()[:-1]),
+        Response(200, b""),
     ],
 )
 def test_what_may_pass_is_tried_four_times(
-    server: OddServer, client: IdexxNeoClient, answer: Answer
+    server: OddServer, client: IdexxNeoClient, answer: Response
 ) -> None:
-    server.answers = [answer]
+    server.responses = [answer]
     with pytest.raises(TransientError) as raised:
         get(client)
     assert len(server.paths) == MAX_TRIES
@@ -111,24 +111,24 @@ def test_what_may_pass_is_tried_four_times(
 
 
 def test_what_passes_is_not_seen_by_the_caller(server: OddServer, client: IdexxNeoClient) -> None:
-    server.answers = [Answer(500), Answer(502), Answer(503), Answer(200, b"[1]")]
+    server.responses = [Response(500), Response(502), Response(503), Response(200, b"[1]")]
     assert get(client) == b"[1]"
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(400, b"{}"),
-        Answer(403, b"{}"),
-        Answer(204, b""),
-        Answer(302, b"", headers={"Location": "/elsewhere"}),
-        Answer(200, b"<html><h1>Scheduled maintenance</h1></html>", "text/html"),
+        Response(400, b"{}"),
+        Response(403, b"{}"),
+        Response(204, b""),
+        Response(302, b"", headers={"Location": "/elsewhere"}),
+        Response(200, b"<html><h1>Scheduled maintenance</h1></html>", "text/html"),
     ],
 )
 def test_what_was_never_promised_is_not_tried_again(
-    server: OddServer, client: IdexxNeoClient, answer: Answer
+    server: OddServer, client: IdexxNeoClient, answer: Response
 ) -> None:
-    server.answers = [answer]
+    server.responses = [answer]
     with pytest.raises(ContractViolation):
         get(client)
     assert len(server.paths) == 1
@@ -138,19 +138,19 @@ def test_malformed_json_that_is_whole_is_left_to_the_parser(
     server: OddServer, client: IdexxNeoClient
 ) -> None:
     body = b"[{'id': 1}, and then a good deal more that nobody can read]"
-    server.answers = [Answer(200, body)]
+    server.responses = [Response(200, body)]
     assert get(client) == body
 
 
 def test_not_found_is_none(server: OddServer, client: IdexxNeoClient) -> None:
-    server.answers = [Answer(404, b"<html>password</html>", "text/html")]
+    server.responses = [Response(404, b"<html>password</html>", "text/html")]
     assert get(client) is None
 
 
 def test_a_short_wait_that_the_vendor_names_is_kept_to(
     server: OddServer, client: IdexxNeoClient
 ) -> None:
-    server.answers = [Answer(429, headers={"Retry-After": "0.05"}), Answer(200, b"[1]")]
+    server.responses = [Response(429, headers={"Retry-After": "0.05"}), Response(200, b"[1]")]
     assert get(client) == b"[1]"
 
 
@@ -160,7 +160,7 @@ def test_a_short_wait_that_the_vendor_names_is_kept_to(
 def test_a_long_wait_is_handed_to_the_caller_with_its_time(
     server: OddServer, client: IdexxNeoClient, header: str
 ) -> None:
-    server.answers = [Answer(429, headers={"Retry-After": header})]
+    server.responses = [Response(429, headers={"Retry-After": header})]
     with pytest.raises(TransientError, match="Try again after 2026-03-04 12:01:01 UTC") as raised:
         get(client)
     assert raised.value.retry_after == 61
@@ -171,14 +171,14 @@ def test_a_long_wait_is_handed_to_the_caller_with_its_time(
 def test_a_wait_that_makes_no_sense_is_as_good_as_none(
     server: OddServer, client: IdexxNeoClient, header: str
 ) -> None:
-    server.answers = [Answer(429, headers={"Retry-After": header}), Answer(200, b"[1]")]
+    server.responses = [Response(429, headers={"Retry-After": header}), Response(200, b"[1]")]
     assert get(client) == b"[1]"
 
 
 def test_a_message_carries_nothing_the_vendor_sent(
     server: OddServer, client: IdexxNeoClient
 ) -> None:
-    server.answers = [Answer(400, b'{"patient": "Bella"}', headers={"X-Note": "Bella"})]
+    server.responses = [Response(400, b'{"patient": "Bella"}', headers={"X-Note": "Bella"})]
     with pytest.raises(ContractViolation) as raised:
         get(client)
     assert "Bella" not in str(raised.value)

@@ -24,7 +24,7 @@ from pims_pipeline_tests.providers.conftest import (
     OpenProvider,
     session_without_browser,
 )
-from pims_pipeline_tests.providers.odd_server import Answer, odd_server
+from pims_pipeline_tests.providers.odd_server import Response, odd_server
 
 Endpoint = Literal["listing", "appointment", "consultation"]
 ENDPOINTS: tuple[Endpoint, ...] = ("listing", "appointment", "consultation")
@@ -154,7 +154,7 @@ def test_a_hung_connection_is_given_up(
     hasty = open_provider(read_timeout=0.2)
     hasty.restore_session(session_without_browser(simulator.base_url))
     control.add_fault("hang", endpoint=endpoint, times=None)
-    with pytest.raises(TransientError, match="did not answer in time"):
+    with pytest.raises(TransientError, match="did not respond in time"):
         ask(hasty, endpoint, visit)
 
 
@@ -256,7 +256,7 @@ def test_a_question_that_alone_wants_a_login_does_not_call_the_session_expired(
     """Otherwise every sync would log in for an account that may not see everything."""
     state = session_without_browser(simulator.base_url).data.decode()
     with odd_server() as server:
-        server.answers = [Answer(401), Answer(calendar)]
+        server.responses = [Response(401), Response(calendar)]
         provider = open_provider(base_url=server.base_url)
         data = state.replace(simulator.base_url, server.base_url).encode()
         provider.restore_session(SessionState(data, datetime.now(UTC) + timedelta(hours=1)))
@@ -277,5 +277,5 @@ def test_a_warm_provider_launches_no_browser_and_shares_its_accounts_pace(
         provider.restore_session(state)
         provider.fetch_appointments(today)
         assert provider.browser_launches == 0
-    assert first._speaking()._bucket is second._speaking()._bucket
+    assert first._current_client()._bucket is second._current_client()._bucket
     assert control.stats().requests["listing"] == 2

@@ -1,19 +1,19 @@
-"""Logging in as a person does: the login page, its form, and what comes after it.
+"""Logging in as a person does: the login page, its form, and the pages after it.
 
-    the session answers a question          the login worked, whatever the page shows
-    the vendor refuses what was sent        None: the credentials are wrong
-    a page that only a person can answer    HumanNeeded, with its title and a picture
-    the form is missing or was not sent     ContractViolation: nothing is known of them
-    what may go by itself                   TransientError
+    the vendor accepts the session          the login worked, whatever the page shows
+    the vendor refuses the credentials      None
+    a page that only a person can pass      HumanNeeded, with its title and a screenshot
+    the form is missing or was not sent     ContractViolation: nothing is known of the credentials
+    a fault that may go by itself           TransientError
 
-How a page is read lives in ``page_state``, the form in ``form``, what the browser does
-in ``watch``, what a page after the form means in ``verdict``.
+Reading a page belongs in ``page_state``, the form in ``form``, what the browser does in
+``watch``, and what a page after the form means in ``verdict``.
 
-Playwright's asyncio interface runs inside one thread of its own, although everything else
-here is synchronous: only a task can be cancelled at any moment, and an interrupted login
-must not leave a browser behind.
+Playwright's asyncio interface runs in a thread of its own, although everything else here is
+synchronous: only a task can be cancelled at any moment, and an interrupted login must leave no
+browser behind.
 
-Playwright's own error texts are never passed on: they quote what was typed.
+Playwright's own error texts are never passed on, because they quote what was typed.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ from pims_pipeline.providers.idexx_neo.login.form import (
 from pims_pipeline.providers.idexx_neo.login.page_state import (
     CAPTCHA,
     CODE,
-    Look,
+    PageState,
     is_same_site,
-    look_at,
+    read_page,
 )
 from pims_pipeline.providers.idexx_neo.login.screenshots import keep_screenshot, masked_picture
-from pims_pipeline.providers.idexx_neo.login.verdict import Before, Refused, Verdict
+from pims_pipeline.providers.idexx_neo.login.verdict import BeforeSubmit, LoginRefused, Verdict
 from pims_pipeline.providers.idexx_neo.login.watch import LoginWatch
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.port import ContractViolation, Credentials, PimsError
@@ -51,17 +51,17 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 Accepts = Callable[[tuple[SessionCookie, ...], float], bool]
-"""Whether the vendor answers a first question with these cookies, within so many seconds."""
+"""Whether the vendor accepts a first request with these cookies, within so many seconds."""
 
-_LOOK_EVERY = 0.1
-"""Seconds between two looks at the page."""
-_PICTURE_S = 4.0
-_AFTER_THE_END_S = 1.0
-"""Seconds after the login's time in which a question in another thread ends by itself."""
-_MOST_QUESTIONS = 4
+_POLL_SECONDS = 0.1
+"""Seconds between two readings of the page."""
+_SCREENSHOT_TIMEOUT = 4.0
+_GRACE_SECONDS = 1.0
+"""Seconds after the login's timeout in which a request in another thread ends by itself."""
+_MAX_SESSION_CHECKS = 4
 _AT_THE_END = "at the end"
 QUIET_S = 3.0
-"""Seconds in which nothing happens on a page until it is taken for all that comes."""
+"""Seconds without a change after which a page counts as final."""
 
 
 def login(
@@ -85,21 +85,21 @@ def login(
     Args:
         base_url: Without a trailing slash.
         credentials: Typed into the page, and nowhere else.
-        accepts: Asks the vendor a first question; called in another thread, once for each
-            state of the cookies. Its own errors end the login.
+        accepts: Sends the vendor a first request; called in another thread, once for each state
+            of the cookies. Its own errors end the login.
         chromium_path: None means Playwright's own.
-        headless: False shows the window, to watch a login.
-        artifacts_dir: Where the screenshot goes.
-        timeout_s: For starting the browser, and again for everything on its pages.
-        subject: Whose login it is, for the screenshot's name; the host when None.
+        headless: False shows the browser's window.
+        artifacts_dir: The directory of the screenshot.
+        timeout_s: The timeout of the browser's start, and again of everything on its pages.
+        subject: The name of the clinic in the screenshot's file name; the host when None.
         sandbox: False starts the browser without its sandbox; root never has it.
-        stop: Ends the login when it says so; nothing does when None.
+        stop: Ends the login when it is stopped; None for no stop signal.
 
     Raises:
-        HumanNeeded: If a page or message after the login is one for a person, known or not,
-            or the login page asks for a company id that the credentials lack.
-        TransientError: If the page could not be reached or the browser broke down.
-        ContractViolation: If there is no login page as we know it, or it sent nothing.
+        HumanNeeded: If a page or message after the login needs a person, known or not, or the
+            login page asks for a company id that the credentials lack.
+        TransientError: If the page could not be reached or the browser crashed.
+        ContractViolation: If the login page is not as expected, or it sent nothing.
         BrowserUnavailable: If there is no Chromium, or it does not start.
     """
     host = urlsplit(base_url).hostname or "unknown-host"
@@ -113,19 +113,18 @@ def login(
         async with browser_page(
             chromium_path, headless=headless, timeout_s=timeout_s, sandbox=sandbox
         ) as page:
-            visit = LoginVisit(page, base_url, timeout_s, save, accepts)
-            return await visit.log_in(credentials)
+            attempt = LoginAttempt(page, base_url, timeout_s, save, accepts)
+            return await attempt.log_in(credentials)
 
     return run_in_own_thread(work, stop or StopSignal())
 
 
 @dataclass
-class LoginVisit:
-    """One browser's visit to the login page.
+class LoginAttempt:
+    """One login in one browser.
 
     Attributes:
-        quiet_s: Seconds in which nothing happens on a page until it is taken for all that
-            comes.
+        quiet_s: Seconds without a change after which a page counts as final.
     """
 
     page: "Page"
@@ -157,41 +156,41 @@ class LoginVisit:
                 await self._open()
                 before = await self._submit(credentials)
                 cookies = await self._outcome(before)
-        except Refused:
+        except LoginRefused:
             cookies = None
         except PimsError as error:
             failure = error
         except Error as error:
-            # Only the kind of the error leaves this block; see the module for why.
+            # Only the kind of the error leaves this block; its text quotes what was typed.
             failure = self.failures.of_browser(str(error), crashed=self.watch.crashed)
         except TimeoutError:
-            failure = self.failures.transient("did not get through the login in time")
+            failure = self.failures.transient("the login did not finish in time")
         if cookies is None:
-            await self._keep_picture(failure)
+            await self._keep_screenshot(failure)
         if failure is not None:
             raise failure
         return cookies
 
     async def _open(self) -> None:
-        answer = await self.page.goto(
+        response = await self.page.goto(
             f"{self.base_url}/login", wait_until="domcontentloaded", timeout=self._left_ms()
         )
-        if (failure := self.failures.of_first_page(answer)) is not None:
+        if (failure := self.failures.of_first_page(response)) is not None:
             raise failure
 
-    async def _submit(self, credentials: Credentials) -> Before:
-        """Fill in the form that the page's script draws, and send it; in two steps if it asks.
+    async def _submit(self, credentials: Credentials) -> BeforeSubmit:
+        """Fill in the form and send it, in two steps if the page wants them.
 
-        Gives what there was before the password was sent.
+        Returns the state before the password was sent.
         """
-        step: Before | None = None
+        step: BeforeSubmit | None = None
         while True:
-            form, look = await self._form(step)
+            form, state = await self._form(step)
             if form.company is not None and credentials.company_id is None:
                 raise self.failures.without_company_id()
             if form.user is None and step is None:
-                raise self._no_form(look)
-            before = Before(self.watch.loads, len(self.watch.dialogs), look)
+                raise self._no_form(state)
+            before = BeforeSubmit(self.watch.loads, len(self.watch.dialogs), state)
             self.watch.typed(credentials)
             unusable = None
             try:
@@ -204,107 +203,107 @@ class LoginVisit:
                 return before
             step = before
 
-    async def _form(self, step: Before | None) -> tuple[LoginForm, Look]:
-        """The form, once the page's script has drawn it; the first step's, if that is all.
+    async def _form(self, step: BeforeSubmit | None) -> tuple[LoginForm, PageState]:
+        """The form, as soon as the page's script has drawn it, or that of the first of two steps.
 
         Args:
-            step: What there was before the first of two steps was sent; None before any was.
+            step: The state before the first of two steps was sent; None before any was.
         """
-        stillness, look = _Stillness(), None
+        quiet, state = _QuietTimer(), None
         while self._has_time:
-            seen = await self._present(look_at(self.page))
+            seen = await self._unless_leaving(read_page(self.page))
             if seen is not None:
-                look = seen
-                self._check_site(look)
-                if look.has_puzzle:
-                    raise self.failures.for_people(CAPTCHA)
-                if (form := await self._present(find_form(self.page))) is not None:
-                    return form, look
+                state = seen
+                self._check_site(state)
+                if state.has_puzzle:
+                    raise self.failures.human_needed(CAPTCHA)
+                if (form := await self._unless_leaving(find_form(self.page))) is not None:
+                    return form, state
                 if step is not None:
-                    self._judge_step(look, step)
-                still_for = stillness.see(look, busy=self.watch.is_waiting)
-                settled = self.quiet_s / 3 if look.alive else _LOOK_EVERY
+                    self._judge_step(state, step)
+                still_for = quiet.seconds_unchanged(state, busy=self.watch.is_waiting)
+                settled = self.quiet_s / 3 if state.alive else _POLL_SECONDS
                 if step is None and still_for >= settled:
-                    form = await self._present(find_first_step(self.page))
+                    form = await self._unless_leaving(find_first_step(self.page))
                     if form is not None:
-                        return form, look
-                # Scripts may take their time to draw a form, and nobody is locked out by it.
-                if look.complete and still_for >= (9 * settled if look.alive else settled):
+                        return form, state
+                # Scripts may be slow to draw a form, and waiting locks no account.
+                if state.complete and still_for >= (9 * settled if state.alive else settled):
                     break
-            await asyncio.sleep(_LOOK_EVERY)
-        if look is None:
-            raise self.failures.transient("did not come to rest in time")
-        raise self._no_form(look) if step is None else self.failures.unknown_page(look)
+            await asyncio.sleep(_POLL_SECONDS)
+        if state is None:
+            raise self.failures.transient("the login page did not finish loading in time")
+        raise self._no_form(state) if step is None else self.failures.unknown_page(state)
 
-    def _judge_step(self, look: Look, step: Before) -> None:
-        """Raise when the user name alone was not enough."""
+    def _judge_step(self, state: PageState, step: BeforeSubmit) -> None:
+        """Raise when the first step was not accepted."""
         self.verdict.judge_network()
         self.verdict.judge_status()
-        self.verdict.judge_message(look, step)
+        self.verdict.judge_message(state, step)
 
-    async def _outcome(self, before: Before) -> tuple[SessionCookie, ...]:
+    async def _outcome(self, before: BeforeSubmit) -> tuple[SessionCookie, ...]:
         """The cookies that the vendor accepts."""
-        stillness, look = _Stillness(), before.look
+        quiet, state = _QuietTimer(), before.state
         while self._has_time:
             self.verdict.judge_network()
-            seen = await self._present(look_at(self.watch.page))
+            seen = await self._unless_leaving(read_page(self.watch.page))
             if seen is not None:
-                look = seen
-                still_for = stillness.see(look, busy=self.watch.is_waiting)
-                if (cookies := await self._judged(look, before, still_for)) is not None:
+                state = seen
+                still_for = quiet.seconds_unchanged(state, busy=self.watch.is_waiting)
+                if (cookies := await self._judged(state, before, still_for)) is not None:
                     return cookies
-                if look.complete and still_for >= self.quiet_s:
+                if state.complete and still_for >= self.quiet_s:
                     break
-            await asyncio.sleep(_LOOK_EVERY)
-        new = self.verdict.new_messages(look, before)
+            await asyncio.sleep(_POLL_SECONDS)
+        new = self.verdict.new_messages(state, before)
         if not (self.watch.sent or self.watch.posted):
             raise self.failures.not_sent(
-                "it shows a message instead" if new else "nothing followed"
+                "the page shows a message instead" if new else "nothing followed"
             )
-        # The page may show its form for ever, and the vendor accept the session all the same.
+        # The vendor may accept the session although the page still shows its form.
         if cookies := await self._accepted(_AT_THE_END):
             return cookies
-        if look.url != before.look.url:
-            self.verdict.judge_page(look)
-        raise self.failures.unknown_message(look) if new else self.failures.unknown_page(look)
+        if state.url != before.state.url:
+            self.verdict.judge_page(state)
+        raise self.failures.unknown_message(state) if new else self.failures.unknown_page(state)
 
     async def _judged(
-        self, look: Look, before: Before, still_for: float
+        self, state: PageState, before: BeforeSubmit, still_for: float
     ) -> tuple[SessionCookie, ...] | None:
-        """The cookies if the vendor accepts them by now; raises when the page says otherwise."""
-        left = self.verdict.has_left(look, before)
-        if left and (cookies := await self._accepted(look.url)):
+        """The cookies if the vendor accepts them now; raises when the page shows an error."""
+        left = self.verdict.has_left(state, before)
+        if left and (cookies := await self._accepted(state.url)):
             return cookies
         self.verdict.judge_status()
-        if look.wants_code and not before.look.wants_code:
-            raise self.failures.for_people(CODE)
-        self.verdict.judge_message(look, before)
-        if left and still_for >= 2 * _LOOK_EVERY:
-            self.verdict.judge_page(look)
+        if state.wants_code and not before.state.wants_code:
+            raise self.failures.human_needed(CODE)
+        self.verdict.judge_message(state, before)
+        if left and still_for >= 2 * _POLL_SECONDS:
+            self.verdict.judge_page(state)
         return None
 
     async def _accepted(self, where: str) -> tuple[SessionCookie, ...] | None:
-        """The browser's cookies if the vendor answers a question with them.
+        """The browser's cookies if the vendor accepts a request with them.
 
-        It is asked once for the same cookies at the same place, and a few times in all.
+        The same cookies are tried once at each address, and a few times in all.
         """
         cookies = await self._cookies()
         if not cookies or (where, cookies) in self._tried:
             return None
-        if where != _AT_THE_END and len(self._tried) >= _MOST_QUESTIONS:
+        if where != _AT_THE_END and len(self._tried) >= _MAX_SESSION_CHECKS:
             return None
         self._tried.add((where, cookies))
-        # A thread cannot be cancelled: it is given the time that the login has left. A little
-        # more, so that the login ends first, and with its own words.
-        seconds = self._left_ms() / 1000 + _AFTER_THE_END_S
+        # A thread cannot be cancelled, so it gets the time that the login has left. It gets a
+        # little more, so that the login ends first, with its own error.
+        seconds = self._left_ms() / 1000 + _GRACE_SECONDS
         return cookies if await asyncio.to_thread(self.accepts, cookies, seconds) else None
 
-    async def _present(self, asking: Awaitable[_T]) -> _T | None:
-        """What the page says; None while it is leaving for another."""
+    async def _unless_leaving(self, reading: Awaitable[_T]) -> _T | None:
+        """The result of ``reading`` the page; None while it is leaving for another."""
         from playwright.async_api import Error  # noqa: PLC0415 - see chromium
 
         try:
-            return await asking
+            return await reading
         except Error as error:
             if self.watch.crashed or self.page.is_closed():
                 raise
@@ -314,7 +313,7 @@ class LoginVisit:
             return None
 
     async def _cookies(self) -> tuple[SessionCookie, ...]:
-        # Only those that would be sent to the vendor: its page may load others' parts.
+        # Only the vendor's: its page may load parts of other sites.
         found = await self.page.context.cookies(self.base_url)
         return tuple(
             SessionCookie(
@@ -328,19 +327,19 @@ class LoginVisit:
             for cookie in found
         )
 
-    def _no_form(self, look: Look) -> ContractViolation:
-        return self.failures.no_form(look, script_failed=self.watch.script_errors > 0)
+    def _no_form(self, state: PageState) -> ContractViolation:
+        return self.failures.no_form(state, script_failed=self.watch.script_errors > 0)
 
-    def _check_site(self, look: Look) -> None:
-        if urlsplit(look.url).scheme != "about" and not is_same_site(self.base_url, look.url):
-            raise self.failures.elsewhere(look)
+    def _check_site(self, state: PageState) -> None:
+        if urlsplit(state.url).scheme != "about" and not is_same_site(self.base_url, state.url):
+            raise self.failures.elsewhere(state)
 
-    async def _keep_picture(self, failure: PimsError | None) -> None:
-        """Keep a screenshot; a page that cannot be pictured must not hide the failure."""
+    async def _keep_screenshot(self, failure: PimsError | None) -> None:
+        """Keep a screenshot; a failed screenshot must not hide the login's failure."""
         from playwright.async_api import Error  # noqa: PLC0415 - see chromium
 
         try:
-            async with asyncio.timeout(_PICTURE_S):
+            async with asyncio.timeout(_SCREENSHOT_TIMEOUT):
                 picture = await masked_picture(self.watch.page)
             path = self.save_picture(picture)
         except (Error, OSError):
@@ -353,23 +352,23 @@ class LoginVisit:
 
     @property
     def _has_time(self) -> bool:
-        return self._left_ms() > _LOOK_EVERY * 2000
+        return self._left_ms() > _POLL_SECONDS * 2000
 
     def _left_ms(self) -> float:
-        """Milliseconds to the deadline; never zero, which Playwright takes for for-ever."""
+        """Milliseconds to the deadline; never zero, which means no timeout to Playwright."""
         return max((self._deadline - asyncio.get_running_loop().time()) * 1000, 1.0)
 
 
 @dataclass(slots=True)
-class _Stillness:
-    """For how long nothing has happened on a page."""
+class _QuietTimer:
+    """How long nothing has changed on a page."""
 
     _fingerprint: tuple[object, ...] | None = None
     _since: float = 0.0
 
-    def see(self, look: Look, *, busy: bool) -> float:
-        """The seconds since ``look`` or anything outstanding last changed."""
+    def seconds_unchanged(self, state: PageState, *, busy: bool) -> float:
+        """The seconds since the page, or a request of it, last changed."""
         now = asyncio.get_running_loop().time()
-        if busy or look.fingerprint != self._fingerprint:
-            self._fingerprint, self._since = look.fingerprint, now
+        if busy or state.fingerprint != self._fingerprint:
+            self._fingerprint, self._since = state.fingerprint, now
         return now - self._since

@@ -1,6 +1,6 @@
-"""The browser's life: finding it, starting it, and making sure that it ends.
+"""Finding the browser, starting it, and making sure that it ends.
 
-What is done on its pages is ``attempt``'s. Playwright is imported inside the function that
+``attempt`` works with its pages. Playwright is imported inside the function that
 starts a browser, because it costs time to import and a warm sync needs none.
 """
 
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = (
-    # Nothing but the login page is to be asked for anything.
+    # The browser sends requests to the login page only.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    # Neither is there in a container, and a login needs neither.
+    # Containers have neither, and a login needs neither.
     "--disable-gpu",
     "--disable-quic",
 )
 _NO_SANDBOX = ("No usable sandbox", "SUID sandbox helper", "namespace sandbox")
-"""Chromium's own words, one of which it ends with when it cannot have its sandbox."""
-_PATIENCE_WITH_CLOSING = 10.0
-"""Seconds; after them the driver's process is ended, which ends its browsers."""
+"""Chromium's own messages, one of which it ends with when its sandbox is not available."""
+_CLOSE_TIMEOUT = 10.0
+"""Seconds; after them the driver's process is killed, which ends its browsers."""
 
 
 class BrowserUnavailable(PimsError):
-    """There is no Chromium to log in with, or it does not start: the set-up is at fault."""
+    """There is no Chromium to log in with, or it does not start: the installation is at fault."""
 
 
 def find_chromium(configured: Path | None) -> Path | None:
@@ -62,10 +62,9 @@ def find_chromium(configured: Path | None) -> Path | None:
 def run_in_own_thread(work: Callable[[], Coroutine[object, object, _T]], stop: StopSignal) -> _T:
     """Run ``work`` on a loop of its own in a fresh thread, and wait for it.
 
-    The caller may be any thread, with a running loop or without. When the wait is broken
-    off (Ctrl-C, or because ``stop`` says so), ``work`` is cancelled and has ended, browser
-    and all, before the interruption goes on. What ``work`` itself waits for in other threads
-    watches ``stop``, which an interrupt stops for that reason.
+    The caller may be any thread, with a running loop or without. When the wait is interrupted
+    (Ctrl-C, or ``stop``), ``work`` is cancelled and has ended with its browser before the
+    interruption goes on. Threads that ``work`` waits for watch ``stop``, so an interrupt sets it.
     """
     worker = _Worker(work)
     worker.start()
@@ -120,7 +119,7 @@ class _Worker(threading.Thread, Generic[_T]):
 
 
 def uses_sandbox(*, user_id: int, allowed: bool) -> bool:
-    """Whether Chromium shuts its pages into its sandbox, which it refuses to root.
+    """Whether Chromium runs its pages in its sandbox, which root cannot have.
 
     Args:
         user_id: The effective one of this process.
@@ -135,7 +134,7 @@ async def browser_page(
 ) -> AsyncIterator["Page"]:
     """A fresh page of a fresh browser, which is closed whatever happens.
 
-    It runs on a loop of ``bare_runner`` only, so that nothing it starts gets this process's
+    It needs a loop of ``bare_runner``, so that nothing it starts gets this process's
     environment.
 
     Args:
@@ -175,8 +174,8 @@ async def _driver() -> "Playwright":
         raise
     except (Error, OSError) as error:
         raise BrowserUnavailable(
-            "Playwright's driver, which steers the browser, does not start. Run `make setup` to "
-            "install it afresh."
+            "Playwright's driver, which controls the browser, does not start. Run `make setup` to "
+            "install it again."
         ) from error
 
 
@@ -191,11 +190,11 @@ async def _first_page(browser: "Browser") -> "Page":
     from playwright.async_api import Error  # noqa: PLC0415 - see the module
 
     try:
-        # The messages we know are English, and no login is a file.
+        # The known messages are English, and a login downloads nothing.
         return await browser.new_page(accept_downloads=False, locale="en-US")
     except Error as error:
         raise TransientError(
-            "Chromium broke down before it opened a page. Try again later."
+            "Chromium crashed before it opened a page. Try again later."
         ) from error
 
 
@@ -236,10 +235,10 @@ async def _launched(
 
 
 def _start_failure(path: Path, words: str) -> BrowserUnavailable:
-    """Why Chromium does not start; ``words`` are its own, which are not repeated."""
+    """The error of a Chromium that does not start; its own ``words`` are not repeated."""
     if any(sign in words for sign in _NO_SANDBOX):
         return BrowserUnavailable(
-            f"Chromium at {path} cannot have its sandbox here. Allow unprivileged user "
+            f"Chromium at {path} cannot start its sandbox. Allow unprivileged user "
             "namespaces (in a container: a seccomp profile that lets Chromium create them), or "
             "set PIMS_BROWSER_SANDBOX=false to log in without a sandbox."
         )
@@ -250,8 +249,8 @@ def _start_failure(path: Path, words: str) -> BrowserUnavailable:
 
 
 async def _closed(closing: Coroutine[object, object, None]) -> None:
-    """Wait for an ending; one that fails has been overtaken by the process's own end."""
+    """Wait until something is closed; ignore that its process has ended already."""
     from playwright.async_api import Error  # noqa: PLC0415 - see the module
 
     with contextlib.suppress(Error, asyncio.TimeoutError):
-        await asyncio.wait_for(closing, _PATIENCE_WITH_CLOSING)
+        await asyncio.wait_for(closing, _CLOSE_TIMEOUT)

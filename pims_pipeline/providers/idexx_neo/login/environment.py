@@ -1,8 +1,8 @@
-"""What the browser and its driver get of this process's environment, and nothing else.
+"""Which variables of this process's environment the browser and its driver get.
 
 The login page is remote content, and this process's environment holds keys and database
-addresses. Whatever a loop of ``bare_runner`` starts gets the names listed here alone: add
-one here when the browser or its driver cannot do without it.
+addresses. A process that a loop of ``bare_runner`` starts gets only the variables named here.
+Add one when the browser or its driver needs it.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 class BareLoop(asyncio.SelectorEventLoop):
-    """An event loop whose child processes get the driver's environment, and dump no core.
+    """An event loop whose child processes get the driver's environment and write no core dump.
 
     Attributes:
-        scratch: A directory of this loop's own, for temporary files and the browser's home.
+        scratch: A directory of this loop alone, for temporary files and the browser's home.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -88,7 +88,7 @@ def _named(ours: Mapping[str, str], *names: str) -> dict[str, str]:
 
 
 def _window(ours: Mapping[str, str]) -> dict[str, str]:
-    """What shows a window; X looks for its key in the home, which is not the browser's."""
+    """The variables that a window needs; X looks for its key in the user's own home."""
     key = Path(ours.get("HOME", "/")) / ".Xauthority"
     found = {"XAUTHORITY": str(key)} if key.is_file() else {}
     return {**found, **_named(ours, *_FOR_A_WINDOW)}
@@ -100,11 +100,11 @@ def _without_user(proxy: str) -> str:
 
 
 def _forbid_core_dumps(process_id: int | None) -> None:
-    """A dump would hold what is typed. What the process starts later inherits the limit."""
+    """Forbid core dumps, which would hold what is typed. Child processes inherit the limit."""
     if sys.platform != "linux" or process_id is None:
-        return  # no other system can limit a process from outside
+        return  # other systems cannot limit another process
     try:
         resource.prlimit(process_id, resource.RLIMIT_CORE, (0, 0))
     except (ProcessLookupError, PermissionError):
-        # It has ended, or a container forbids it; neither is a reason not to log in.
+        # It has ended, or a container forbids it; the login goes on.
         return

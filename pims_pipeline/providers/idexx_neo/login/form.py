@@ -1,9 +1,9 @@
 """The login form on the vendor's page: finding it, filling it in, sending it.
 
-The form is the one that holds the password field, wherever it is: in an inner page of the
-same site, in a shadow tree, or in no form element at all. User name and company id are
-looked for inside it, so that a search or a newsletter is never taken for it. Selectors live
-here and in ``page_state``, and nowhere else.
+The form is what holds the password field, wherever that is: in an inner frame of the same site, in
+a shadow tree, or in no form element at all. User name and company id are looked for inside it, so
+that a search or a newsletter is never taken for the login. Selectors belong here and in
+``page_state`` only.
 """
 
 import re
@@ -66,15 +66,15 @@ _DISMISS = r"""
 
 
 class NotFillable(Exception):
-    """A field or the button of the form cannot be used. Says nothing of what was typed."""
+    """A field or the button of the form cannot be used. Never holds what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginForm:
-    """The fields of one form; what is None is not there.
+    """The fields of one form; a missing one is None.
 
     Attributes:
-        password: None on the first page of a login that asks for the user name alone.
+        password: None on the first page of a login in two steps.
     """
 
     page: "Page"
@@ -84,7 +84,7 @@ class LoginForm:
     button: "Locator | None"
 
     async def send(self, credentials: Credentials) -> None:
-        """Fill in what is there, and send it once, banners or not.
+        """Fill in the fields and send the form once, closing a cookie banner that covers it.
 
         Raises:
             NotFillable: If a field or the button cannot be used.
@@ -103,7 +103,7 @@ class LoginForm:
             unusable = NotFillable("a field or the button of its form does not react")
         except NotFillable as error:
             unusable = error
-        # Raised here, so that no error of Playwright hangs on to it: they quote what is typed.
+        # Raised here, without Playwright's error as its context: those quote what is typed.
         if unusable is not None:
             raise NotFillable(str(unusable)) from None
 
@@ -111,7 +111,7 @@ class LoginForm:
         from playwright.async_api import Error, TimeoutError  # noqa: A004, PLC0415 - see chromium
 
         if place is None or await place.input_value(timeout=_ACTION_MS) == text:
-            return  # the second of two pages may show the user name, not to be edited
+            return  # the second of two pages may show the user name read-only
         refused = False
         try:
             await place.fill(text, timeout=_ACTION_MS)
@@ -122,7 +122,7 @@ class LoginForm:
             if not refused:
                 raise
         if refused:
-            raise NotFillable(f"the field of the {name} does not take what is stored")
+            raise NotFillable(f"the field of the {name} does not accept the stored value")
 
     async def _press(self) -> None:
         if self.button is None:
@@ -130,7 +130,7 @@ class LoginForm:
             if last is not None:
                 await last.press("Enter", timeout=_ACTION_MS)
         elif await self.button.evaluate(_IS_COVERED):
-            # Whatever lies over it would get a real click.
+            # A real click would hit what covers it.
             await self.button.evaluate("e => e.click()", timeout=_ACTION_MS)
         else:
             await self.button.click(timeout=_ACTION_MS)
@@ -139,11 +139,11 @@ class LoginForm:
 async def find_form(page: "Page") -> LoginForm | None:
     """The form with one visible password field; None while there is none.
 
-    One with two asks for a new password or a new account. Among several, that with a field
-    for the user name wins.
+    A form with two asks for a new password or a new account. Among several, one with a field for
+    the user name wins.
 
     Raises:
-        playwright.async_api.Error: If the page is leaving or gone.
+        playwright.async_api.Error: If the page is leaving or closed.
     """
     spare = None
     for frame in own_frames(page):
@@ -159,10 +159,9 @@ async def find_form(page: "Page") -> LoginForm | None:
 
 
 async def find_first_step(page: "Page") -> LoginForm | None:
-    """A form that asks for the user name alone, for logins that take two pages.
+    """A form that asks for the user name alone, as the first of two pages of a login.
 
-    Its field must be named as one of a login: an e-mail address alone is what newsletters
-    ask for.
+    Its field must be named like one of a login, because newsletters ask for an e-mail address.
     """
     for frame in own_frames(page):
         forms = frame.locator("form").filter(has=frame.locator(_FIRST_STEP))
@@ -204,7 +203,7 @@ async def _form(page: "Page", scope: "Locator", password: "Locator | None") -> L
 
 
 async def _button(scope: "Locator") -> "Locator | None":
-    """What sends the form: of several, the one that says so."""
+    """The button that sends the form; of several, the one labelled so."""
     submits = _visible(scope, _SUBMIT)
     for choice in (
         submits.filter(has_text=_SIGN_IN),

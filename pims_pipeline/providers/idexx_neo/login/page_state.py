@@ -1,9 +1,7 @@
-"""What a page of the vendor's login shows, and what that means in words.
+"""What a page of the vendor's login shows, and what its texts mean.
 
-Reading only: the page is asked once for everything, bounded, and judged by text and fields.
-Add a page that calls for a person to
-``_PEOPLE_PAGES``; what is filled in lives in
-``form``, what follows from a verdict in ``attempt``.
+Reading only: one bounded script reads everything from the page. Add a page that needs a person
+to ``_HUMAN_PAGES``. The form's fields are filled in by ``form``; ``verdict`` draws conclusions.
 """
 
 import re
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 20_000
 _MOST_FRAMES = 10
-_LOOK = r"""
+_READ_PAGE = r"""
 limit => {
   const shown = e => {
     const box = e.getBoundingClientRect();
@@ -54,12 +52,12 @@ limit => {
 
 
 @dataclass(frozen=True, slots=True)
-class PeoplePage:
-    """A page that only a person can answer.
+class HumanPage:
+    """A page that only a person can pass.
 
     Attributes:
-        sign: What its text has.
-        asks: What it does, after "The login at …".
+        sign: A pattern of its text.
+        asks: What it asks, after "the vendor …".
         remedy: What a person does about it, without a full stop.
     """
 
@@ -68,56 +66,56 @@ class PeoplePage:
     remedy: str
 
 
-def _people_page(sign: str, asks: str, remedy: str) -> PeoplePage:
-    return PeoplePage(re.compile(sign, re.IGNORECASE | re.DOTALL), asks, remedy)
+def _human_page(sign: str, asks: str, remedy: str) -> HumanPage:
+    return HumanPage(re.compile(sign, re.IGNORECASE | re.DOTALL), asks, remedy)
 
 
-LOCKED = _people_page(
+LOCKED = _human_page(
     r"account (?:is|was|has been) (?:temporarily )?(?:locked|disabled|suspended|blocked)"
     r"|locked out|too many (?:failed )?(?:log-?in |sign-?in )?attempts",
     "says that the account is locked",
     "Unlock it with the vendor",
 )
-CODE = _people_page(
+CODE = _human_page(
     r"(?:verification|security|one-time|6-digit|authentication) code",
     "asks for a one-time code",
     "Turn codes off for this account",
 )
-EXPIRED = _people_page(
+EXPIRED = _human_page(
     r"password (?:has |is |was )?(?:been )?(?:expired|out of date|too old)|expired password"
     r"|(?:change|update|reset|renew) (?:your|the) password|(?:choose|set|create) a new password",
     "asks to change the password",
     "Change it at the vendor and store it with `pims credentials set`",
 )
-CAPTCHA = _people_page(
+CAPTCHA = _human_page(
     r"\bcaptcha\b|(?:you are|you're) (?:not a robot|human)",
     "asks to solve a captcha",
     "Log in there in a browser",
 )
-_TERMS = _people_page(
+_TERMS = _human_page(
     r"terms (?:of|and)\b.*\baccept|accept .*\bterms\b",
     "asks to accept its terms",
     "Accept them in a browser",
 )
-_LOCATION = _people_page(
+_LOCATION = _human_page(
     r"(?:choose|select|pick|which) (?:a |an |the |your )?(?:\w+ )?"
     r"(?:location|practice|clinic|site|hospital|branch|workspace|organi[sz]ation)s?\b",
     "asks to choose a location",
     "Give the pipeline an account of one location, or set the account's own at the vendor",
 )
-_DEVICE = _people_page(
+_DEVICE = _human_page(
     r"(?:remember|trust|recogni[sz]e|register) (?:this|your|the) (?:device|browser|computer)"
     r"|new device",
     "asks whether to remember this device",
     "Turn that off for this account",
 )
-_PEOPLE_PAGES = (LOCKED, CODE, EXPIRED, CAPTCHA, _TERMS, _LOCATION, _DEVICE)
+_HUMAN_PAGES = (LOCKED, CODE, EXPIRED, CAPTCHA, _TERMS, _LOCATION, _DEVICE)
 
 HAS_EXPIRED = re.compile(
     r"password[^.!?]{0,30}\bexpired|expired password|must (?:change|reset) your password",
     re.IGNORECASE,
 )
-"""A message that a right password is too old; one about a wrong one may offer a new one, too."""
+"""A message that the right password is too old; one about a wrong one may offer a new one too."""
 PASSING = re.compile(
     r"maintenance|(?:temporarily|currently) (?:unavailable|down|offline)|try again later"
     r"|(?:be|we're|we are) (?:right |back )?back (?:soon|shortly|later)"
@@ -125,7 +123,7 @@ PASSING = re.compile(
     r"|out of date",
     re.IGNORECASE,
 )
-"""A message or heading of a fault that goes by."""
+"""A message or heading of a transient fault."""
 
 _WHAT = r"(?:password|user ?name|user ?id|e-?mail|company(?: id)?|credentials|log-?in details?)"
 _IS_WRONG = (
@@ -137,34 +135,34 @@ REFUSED = re.compile(
     r"|(?:could not|couldn't|can't|cannot) find (?:your|an|that) account",
     re.IGNORECASE,
 )
-"""What says that user name, password or company id is not right."""
+"""A message that user name, password or company id is wrong."""
 DENIED = re.compile(
     r"(?:log-?in|sign-?in|authentication) (?:failed|unsuccessful|denied|incorrect)|access denied"
     r"|unable to (?:log|sign) (?:you )?in|\bwrong\b|\bincorrect\b",
     re.IGNORECASE,
 )
-"""Vaguer words of a refusal, which count when nothing says that the fault goes by."""
+"""Vaguer words of a refusal, which count when nothing says that the fault is transient."""
 OTHER = re.compile(
     r"subscription|licen[cs]e|javascript|cookie|browser|location|permission|authori[sz]ed|\bterms\b"
     r"|\bcode\b|\bmaintain|\bdevice|\bcontact\b",
     re.IGNORECASE,
 )
-"""What a message names that is about something else than user name and password."""
+"""Words of a message about something other than user name and password."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a page showed at one moment, hidden parts left out.
+class PageState:
+    """What a page showed at one moment, without its hidden parts.
 
     Attributes:
         text: The text that is shown, at most 20,000 characters.
-        errors: What stands where this vendor is known to put why a login failed.
-        messages: The same, and what stands where vendors in general put messages.
+        errors: Texts where this vendor puts the reason of a failed login.
+        messages: The same, and texts where vendors in general put messages.
         passwords: How many password fields there are.
-        wants_code: Whether a field for a one-time code is there.
-        has_puzzle: Whether a captcha is there that asks for something.
-        complete: Whether it is loaded, and does not say that it will load another.
-        alive: Whether a script or an inner page may still change it.
+        wants_code: Whether there is a field for a one-time code.
+        has_puzzle: Whether there is a captcha to solve.
+        complete: Whether it is loaded, and does not announce another page.
+        alive: Whether a script or an inner frame may still change it.
     """
 
     url: str
@@ -191,44 +189,44 @@ class Look:
 
     @property
     def fingerprint(self) -> tuple[object, ...]:
-        """Equal for two looks at a page on which nothing happens; clocks may go on."""
+        """Equal for two states of a page on which nothing but a clock changes."""
         return (self.url, re.sub(r"\d+", "0", self.text), self.passwords, self.messages)
 
     @property
     def names_maintenance(self) -> bool:
-        """Whether its title or headings say that the vendor is not at work."""
+        """Whether its title or headings say that the vendor is under maintenance."""
         return PASSING.search(f"{self.title}\n{self.headings}") is not None
 
 
-def known_people_page(look: Look) -> PeoplePage | None:
-    """Which page for people this is; titles and headings say it best."""
-    for text in (f"{look.title}\n{look.headings}", "\n".join(look.messages), look.text):
-        for page in _PEOPLE_PAGES:
+def known_human_page(state: PageState) -> HumanPage | None:
+    """The known page for a person that this is, if any; title and headings come first."""
+    for text in (f"{state.title}\n{state.headings}", "\n".join(state.messages), state.text):
+        for page in _HUMAN_PAGES:
             if page.sign.search(text):
                 return page
     return None
 
 
-async def look_at(page: "Page") -> Look:
-    """What ``page`` shows, inner pages of the same site included.
+async def read_page(page: "Page") -> PageState:
+    """What ``page`` shows, inner frames of the same site included.
 
     Raises:
-        playwright.async_api.Error: If it is leaving for another page, or is gone.
+        playwright.async_api.Error: If it is leaving for another page, or is closed.
     """
     from playwright.async_api import Error  # noqa: PLC0415 - see chromium
 
-    found = await page.main_frame.evaluate(_LOOK, _MOST_TEXT)
+    found = await page.main_frame.evaluate(_READ_PAGE, _MOST_TEXT)
     inner = []
     for frame in own_frames(page)[1:]:
         try:
-            inner.append(await frame.evaluate(_LOOK, _MOST_TEXT))
+            inner.append(await frame.evaluate(_READ_PAGE, _MOST_TEXT))
         except Error:
-            continue  # it is leaving; the next look sees it
-    return _look(page.url, found, inner)
+            continue  # it is leaving; the next reading sees its successor
+    return _page_state(page.url, found, inner)
 
 
 def own_frames(page: "Page") -> list["Frame"]:
-    """The page's main frame and the inner ones that its own site fills, at most ten."""
+    """The page's main frame and the inner ones of its own site, at most ten."""
     main = page.main_frame
     inner = [
         frame
@@ -241,7 +239,7 @@ def own_frames(page: "Page") -> list["Frame"]:
 
 
 def is_same_site(ours: str, other: str) -> bool:
-    """Whether ``other`` is where ``ours`` is: the same host and port, and no less encrypted."""
+    """Whether ``other`` has the host and port of ``ours``, and is no less encrypted."""
     here, there = urlsplit(ours), urlsplit(other)
     if here.hostname is None or here.hostname != there.hostname:
         return False
@@ -254,9 +252,9 @@ def _port(address: Any) -> int | None:
     return address.port or {"http": 80, "https": 443}.get(address.scheme)
 
 
-def _look(url: str, main: dict[str, Any], inner: list[dict[str, Any]]) -> Look:
+def _page_state(url: str, main: dict[str, Any], inner: list[dict[str, Any]]) -> PageState:
     every = [main, *inner]
-    return Look(
+    return PageState(
         url=url,
         title=main["title"],
         text="\n".join(each["text"] for each in every)[:_MOST_TEXT],

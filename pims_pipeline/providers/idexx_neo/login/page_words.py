@@ -1,9 +1,8 @@
-"""Which words of a vendor's page may be shown to people: those of logins, and no others.
+"""The words of a vendor's page that may be shown: those of logins, and no others.
 
-A title or a picture goes into logs, alerts and files, and a page after a login may hold
-anybody's name. So only words that are known to be harmless are kept; add one here when a
-page cannot be told from another without it. Names of people, animals or places, numbers and
-addresses never belong here.
+Titles and screenshots go into logs, alerts and files, and a page after a login may hold personal
+data. So only words that are known to be harmless are kept. Add one here when a page cannot be
+recognized without it. Names of people, animals or places, numbers and addresses never belong here.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""Pictures of failed logins, for the person who must find out why: masked, then kept as files.
+"""Screenshots of failed logins, masked and kept as files, for the operator who looks for the cause.
 
-A page after a login may show anybody's data. So the page's scripts are stopped, every word
-but those of ``page_words`` is painted over, and fields and images are emptied, before the
-picture is taken. A page that cannot be masked is not pictured.
+A page after a login may show personal data. So before the screenshot its scripts are stopped, every
+word but those of ``page_words`` is masked, and fields and images are emptied. A page that cannot
+be masked gets no screenshot.
 """
 
 import os
@@ -69,11 +69,11 @@ async def masked_picture(page: "Page") -> bytes:
 
 
 def keep_screenshot(picture: bytes, *, directory: Path, subject: str, taken_at: datetime) -> Path:
-    """Write ``picture`` for its owner's eyes only; the oldest beyond 20 go.
+    """Write ``picture``, readable by its owner alone; delete the oldest beyond 20.
 
     Args:
-        picture: As ``masked_picture`` gives it.
-        directory: Made if it is missing.
+        picture: From ``masked_picture``.
+        directory: Created if it is missing.
         subject: A clinic's slug or a host name, for the file's name.
         taken_at: Aware; goes into the file's name, in UTC.
     """

@@ -1,7 +1,7 @@
-"""What the browser does during a login: pages, requests, answers, dialogs. Notes only.
+"""Records what the browser does during a login: pages, requests, responses, dialogs.
 
-The credentials are looked for in what the pages send, so that it is known whether they were
-sent at all. What follows from that is ``attempt``'s.
+It looks for the credentials in what the pages send, to know whether they were sent at all.
+``attempt`` and ``verdict`` decide what follows from it.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _BY_FORM = frozenset({"document", "xhr", "fetch"})
 _BACKGROUND_AFTER = 3.0
-"""Seconds; a request of a page's script that is still unanswered then is taken for one that
-waits for news, which no page is ever without."""
+"""Seconds; a script's request that has no response by then is taken for one that waits for
+events, such as most pages keep open."""
 
 
 @dataclass
@@ -28,15 +28,15 @@ class LoginWatch:
 
     Attributes:
         sent: Whether a request carried what was typed.
-        posted: Whether anything was sent to the site of the page since; a script may have
-            enciphered what was typed.
+        posted: Whether anything was sent to the page's site since; a script may have encrypted
+            what was typed.
         loads: How many pages have loaded.
         crashed: Whether the page's process broke down.
-        script_errors: How many errors of the pages' own scripts nobody caught.
-        dialogs: What ``alert`` and its like said. Each is dismissed.
+        script_errors: How many uncaught errors the pages' own scripts had.
+        dialogs: The messages of ``alert`` and similar dialogs. Each is dismissed.
         document: The last response that was a page.
-        answer: The response to what was typed.
-        network_error: Chromium's name for why the last page did not come, if it did not.
+        response: The response to what was typed.
+        network_error: Chromium's name of the error that kept the last page from loading, if any.
     """
 
     main: "Page"
@@ -47,7 +47,7 @@ class LoginWatch:
     script_errors: int = 0
     dialogs: list[str] = field(default_factory=list, repr=False)
     document: "Response | None" = None
-    answer: "Response | None" = None
+    response: "Response | None" = None
     network_error: str | None = None
     _typed: tuple[str, ...] = field(default=(), repr=False)
     _newest: "Page | None" = None
@@ -56,12 +56,12 @@ class LoginWatch:
 
     def __post_init__(self) -> None:
         context = self.main.context
-        context.on("request", self._asked)
-        context.on("response", self._answered)
-        context.on("requestfinished", self._ended)
-        context.on("requestfailed", self._failed)
+        context.on("request", self._on_request)
+        context.on("response", self._on_response)
+        context.on("requestfinished", self._on_finished)
+        context.on("requestfailed", self._on_failed)
         context.on("dialog", self._dismiss)
-        context.on("page", self._opened)
+        context.on("page", self._on_page)
         context.on("weberror", lambda _: self._count_script_error())
         self._follow(self.main)
 
@@ -103,12 +103,12 @@ class LoginWatch:
     def _count_script_error(self) -> None:
         self.script_errors += 1
 
-    def _opened(self, page: "Page") -> None:
+    def _on_page(self, page: "Page") -> None:
         self._follow(page)
         if self._typed:
             self._newest = page
 
-    def _asked(self, request: "Request") -> None:
+    def _on_request(self, request: "Request") -> None:
         self._waiting[request] = asyncio.get_running_loop().time()
         if self._typed and request.resource_type in _BY_FORM and request.method != "GET":
             self.posted = True
@@ -123,21 +123,21 @@ class LoginWatch:
         places = (body, unquote_plus(body), unquote_plus(request.url), unquote(request.url))
         wanted = {*self._typed, *(json.dumps(word)[1:-1] for word in self._typed)}
         if request.method == "GET":
-            # A short name may well be in an address; the password is there only if sent.
+            # A short user name may be in any address; the password is there only if it was sent.
             wanted = {self._typed[0]}
         return any(word in place for word in wanted for place in places)
 
-    def _answered(self, response: "Response") -> None:
+    def _on_response(self, response: "Response") -> None:
         if response.request in self._carriers:
-            self.answer = response
+            self.response = response
         if response.request.is_navigation_request() and _is_main(response.request):
             self.document = response
             self.network_error = None
 
-    def _ended(self, request: "Request") -> None:
+    def _on_finished(self, request: "Request") -> None:
         self._waiting.pop(request, None)
 
-    def _failed(self, request: "Request") -> None:
+    def _on_failed(self, request: "Request") -> None:
         self._waiting.pop(request, None)
         kind = re.search(r"net::(ERR_[A-Z0-9_]+)", request.failure or "")
         given_up = kind is None or kind[1] == "ERR_ABORTED"
@@ -157,7 +157,7 @@ class LoginWatch:
 
 
 def _is_main(request: "Request") -> bool:
-    """Whether the request is for a whole page; one of a page yet unknown is."""
+    """Whether the request is for a whole page; so is one whose page is not known yet."""
     from playwright.async_api import Error  # noqa: PLC0415 - see chromium
 
     try:

@@ -1,7 +1,6 @@
-"""From the bytes of a response to text, and from text to JSON or to "this is a login page".
+"""From the bytes of a response to text, and from text to JSON; recognizes login pages.
 
-Nothing here knows what the JSON means: that is ``responses``'s. Which error a response leads
-to is decided in ``client``.
+What the JSON means belongs in ``responses``, the error of a response in ``client``.
 """
 
 import codecs
@@ -14,9 +13,9 @@ from urllib.parse import urlsplit
 _LONGEST_INT = 4000
 """Digits; Python refuses to read integers of more than 4300."""
 _CLOSE_TO_THE_END = 8
-"""Characters: half of a literal or of an escape, which is where a cut shows in JSON."""
+"""Characters: half of a literal or of an escape, where a cut in JSON shows."""
 _MOST_OF_A_PAGE = 200_000
-"""Characters of a page that are looked at; a login page is far shorter."""
+"""Characters of a page that are read; a login page is far shorter."""
 _LOGIN_PATHS = frozenset({"login", "log-in", "signin", "sign-in"})
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -27,11 +26,11 @@ _BOMS = (
 )
 _UTF_8 = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _MEANT_AS_WINDOWS_1252 = frozenset({"iso8859-1", "cp1252"})
-"""What declares ISO 8859-1 on the web is Windows-1252: they differ in rare controls alone."""
+"""Text declared as ISO 8859-1 is read as Windows-1252, as browsers do."""
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """The bytes that are no UTF-8, read as Windows-1252, so that their neighbours stay whole."""
+    """The bytes that are no UTF-8, read as Windows-1252; the text around them is kept."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
@@ -44,12 +43,12 @@ codecs.register_error("pims.windows-1252", _as_windows_1252)
 def text_of(body: bytes, charset: str | None = None) -> str:
     """The text of a response's body.
 
-    A byte order mark decides; then the declared charset; then UTF-8. Bytes that are no
-    UTF-8 are read as Windows-1252. Nothing raises: text that makes no sense will not parse.
+    A byte order mark decides, then the declared charset, then UTF-8. Bytes that are no UTF-8 are
+    read as Windows-1252. Never raises: a wrongly read text does not parse.
 
     Args:
-        body: As it came.
-        charset: As the response's ``Content-Type`` declares it, if it does.
+        body: As received.
+        charset: From the response's ``Content-Type``, if it has one.
     """
     for mark, encoding in _BOMS:
         if body.startswith(mark):
@@ -61,7 +60,7 @@ def text_of(body: bytes, charset: str | None = None) -> str:
         try:
             return body.decode(encoding)
         except (LookupError, ValueError):
-            # Not what was declared: what follows reads most of what vendors really send.
+            # The declaration is wrong: go on as without one.
             pass
     detected = json.detect_encoding(body)
     if detected not in _UTF_8:
@@ -81,7 +80,7 @@ def parse_json(text: str) -> object:
 
     Raises:
         ValueError: If it is no JSON.
-        RecursionError: If it is nested deeper than anything that was promised.
+        RecursionError: If it is nested too deeply.
     """
     decoded: object = json.loads(text, strict=False, parse_int=_whole_number)
     return decoded
@@ -125,8 +124,8 @@ def looks_like_html(text: str, content_type: str) -> bool:
 def is_login_page(page: str) -> bool:
     """Whether the web page ``page`` asks for a password, or draws a form that does.
 
-    Only its markup and scripts tell; what it says to people does not: a maintenance page may
-    ask them to log in later.
+    Only its markup and scripts count, not its text: a maintenance page may ask people to log in
+    later.
     """
     marks = _LoginMarks()
     # A declaration that is none ("<![Bella]>") is an AssertionError to Python's parser.
@@ -136,7 +135,7 @@ def is_login_page(page: str) -> bool:
 
 
 class _LoginMarks(HTMLParser):
-    """Looks for a password field, a form that is sent to the login, or a script drawing one."""
+    """Looks for a password field, a form sent to the login, or a script that draws one."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=False)
@@ -144,22 +143,22 @@ class _LoginMarks(HTMLParser):
         self._in_script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = {name: (value or "").strip().lower() for name, value in attrs}
+        attributes = {name: (value or "").strip().lower() for name, value in attrs}
         self._in_script = tag == "script"
         match tag:
             case "input":
-                is_password = told.get("type") == "password"
-                self.found |= is_password or told.get("autocomplete") == "current-password"
+                is_password = attributes.get("type") == "password"
+                self.found |= is_password or attributes.get("autocomplete") == "current-password"
             case "form":
-                self.found |= _leads_to_login(told.get("action", ""))
+                self.found |= _leads_to_login(attributes.get("action", ""))
             case "script":
-                self.found |= _leads_to_login(told.get("src", ""))
+                self.found |= _leads_to_login(attributes.get("src", ""))
             case "link":
-                self.found |= told.get("rel") == "canonical" and _leads_to_login(
-                    told.get("href", "")
+                self.found |= attributes.get("rel") == "canonical" and _leads_to_login(
+                    attributes.get("href", "")
                 )
-            case "meta" if told.get("http-equiv") == "refresh":
-                self.found |= _leads_to_login(told.get("content", "").partition("url=")[2])
+            case "meta" if attributes.get("http-equiv") == "refresh":
+                self.found |= _leads_to_login(attributes.get("content", "").partition("url=")[2])
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "script":

@@ -1,10 +1,9 @@
-"""Reading single values of the vendor's JSON: identities, words, flags, moments.
+"""Reading single values of the vendor's JSON: identities, texts, flags, timestamps.
 
-The ``as_…`` functions are strict: each gives a clean Python value or raises
-``UnreadableField`` naming the field and the problem, never its content, because the message
-ends in logs. They read what decides about a record. ``Fields`` reads what only describes
-it: there an odd value becomes none and is counted. What a whole record means is decided in
-``responses``.
+The ``as_…`` functions are strict and read the fields that decide about a record: each returns a
+clean value or raises ``UnreadableField``. Its message names the field and the problem, never the
+content, because it ends in logs. ``Fields`` reads the fields that only describe a record: an odd
+value becomes None and is counted. What a record means belongs in ``listing`` and ``responses``.
 """
 
 import math
@@ -19,11 +18,11 @@ from pims_pipeline.domain.clinics import local_to_utc
 from pims_pipeline.domain.oddities import FieldOddity
 
 MAX_WORDS_LENGTH = 2_000
-"""Characters of a name, a status or another short text; what follows is cut off."""
+"""Characters of a name, a status or another short text; the rest is cut off."""
 MAX_ITEMS = 1_000
-"""Entries of a list inside one record; what follows is left out."""
+"""Entries of a list inside one record; the rest is left out."""
 MAX_IDENTITY_LENGTH = 128
-"""Longer than any vendor's identity, and short enough for a database index."""
+"""Longer than any identity of the vendor, and short enough for a database index."""
 
 _T = TypeVar("_T")
 _TRUE = ("1", "true", "t", "yes", "y", "on")
@@ -52,14 +51,14 @@ class UnreadableField(Exception):
 def storable(text: str) -> str:
     """``text`` without what PostgreSQL cannot store.
 
-    NUL characters are left out, lone surrogates (half an emoji) become U+FFFD, and
-    white space at the ends goes.
+    NUL characters are removed, lone surrogates (half an emoji) become U+FFFD, and white space
+    at both ends is removed.
     """
     return _LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\0", "")).strip()
 
 
 def json_type(value: object) -> str:
-    """The JSON name of the kind of ``value``."""
+    """The JSON name of the type of ``value``."""
     return next((name for kind, name in _JSON_TYPES if isinstance(value, kind)), "null")
 
 
@@ -71,7 +70,7 @@ def is_number(value: object) -> bool:
 
 
 def is_none(value: object) -> bool:
-    """Whether ``value`` is one of the ways in which the vendor's backend writes "none"."""
+    """Whether ``value`` is one of the ways in which the vendor writes "none"."""
     if value is None or value is False or value == 0:
         return True
     if isinstance(value, str):
@@ -81,10 +80,10 @@ def is_none(value: object) -> bool:
 
 
 def as_text(value: object, field: str) -> str | None:
-    """The words in ``value``; None when there are none. Numbers become their digits.
+    """The text in ``value``; None when there is none. Numbers become their digits.
 
-    An object that carries a ``name`` stands for that name: the vendor sends species,
-    providers and products in both shapes.
+    An object with a ``name`` gives that name: the vendor sends species, providers and products
+    in both shapes.
     """
     if isinstance(value, Mapping) and "name" in value:
         value = value["name"]
@@ -138,12 +137,11 @@ def as_flag(value: object, field: str) -> bool:
     raise UnreadableField(field, "is not a yes-or-no value")
 
 
-def as_moment(value: object, zone: ZoneInfo, field: str) -> datetime | None:
-    """The moment in ``value``, aware UTC; None when empty.
+def as_timestamp(value: object, zone: ZoneInfo, field: str) -> datetime | None:
+    """The timestamp in ``value``, aware UTC; None when empty.
 
-    The vendor sends wall-clock times of the clinic without a zone; a time that carries
-    an offset all the same is taken at its word. ``24:00`` is no time of day here, whatever
-    Python's version thinks of it: see ``as_end``.
+    The vendor sends local times of the clinic without a zone; an offset is used if there is one.
+    ``24:00`` is no time of day here, in any version of Python: see ``as_end``.
     """
     if value is None or value == "":
         return None
@@ -160,16 +158,16 @@ def as_moment(value: object, zone: ZoneInfo, field: str) -> datetime | None:
 
 
 def as_end(value: object, zone: ZoneInfo, field: str) -> datetime | None:
-    """``as_moment`` of an end, which may be ``24:00:00``: midnight, when the next day begins."""
+    """``as_timestamp`` of an end, which may be ``24:00:00``: midnight of the next day."""
     match = _END_OF_DAY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        return as_moment(value, zone, field)
+        return as_timestamp(value, zone, field)
     try:
         next_day = datetime.fromisoformat(match[1]).date() + timedelta(days=1)
     except (ValueError, OverflowError):
         problem = "is not a date and time that exists"
     else:
-        return as_moment(f"{next_day}{match[2]}00:00:00{match[3]}", zone, field)
+        return as_timestamp(f"{next_day}{match[2]}00:00:00{match[3]}", zone, field)
     raise UnreadableField(field, problem)
 
 
@@ -213,11 +211,11 @@ def _is_place(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The descriptive fields of one JSON object; an odd one becomes none and is counted.
+    """The descriptive fields of one JSON object; an odd one becomes None and is counted.
 
     Attributes:
         values: The object.
-        path: Where it stands, for people: the endpoint and the names on the way.
+        path: Its place, for messages: the endpoint and the names of the fields above it.
         odd: Every oddity found so far; shared with the objects inside this one.
     """
 
@@ -241,7 +239,7 @@ class Fields:
     def words(self, name: str) -> str | None:
         """The text called ``name``, however long.
 
-        The number 0 is one of the vendor's ways to say "none".
+        The number 0 is one of the vendor's ways to write "none".
         """
         return self.lenient(name, lambda value, at: None if _is_zero(value) else as_text(value, at))
 
@@ -254,7 +252,7 @@ class Fields:
         return bool(self.lenient(name, as_flag))
 
     def lenient(self, name: str, read: Callable[[object, str], _T]) -> _T | None:
-        """What ``read`` makes of the value called ``name``; None where it cannot."""
+        """The value called ``name``, read with ``read``; None where that fails."""
         value = self.get(name)
         try:
             return read(value, name)
@@ -270,7 +268,7 @@ class Fields:
     def items(self, name: str, *, alone: tuple[str, ...] = ()) -> list[object]:
         """The list called ``name``; an object with one of the fields ``alone`` is one item.
 
-        Of a list without measure only the beginning is given, and the list is counted.
+        A list that is too long is cut off and counted.
         """
         value = self.get(name)
         if isinstance(value, Mapping) and any(key in value for key in alone):

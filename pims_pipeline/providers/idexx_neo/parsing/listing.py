@@ -1,7 +1,7 @@
 """The records of a calendar listing as appointments. Pure: no I/O, no clock.
 
 A record whose identity, start or kind cannot be read is quarantined, alone; a description
-that cannot be read is left out and counted. The listing's own shape is ``responses``'s.
+that cannot be read is left out and counted. The listing's own shape belongs in ``responses``.
 """
 
 from collections.abc import Iterable
@@ -27,12 +27,12 @@ from pims_pipeline.providers.idexx_neo.parsing.fields import (
     as_flag,
     as_identity,
     as_mapping,
-    as_moment,
+    as_timestamp,
     required,
 )
 
 VENDOR_SKEW = timedelta(days=1)
-"""How far the clock of a vendor may be ahead of ours."""
+"""How far a vendor's clock may be ahead of ours."""
 
 _STATUSES = ("current_status", "status", "status_label", "confirmed_status")
 
@@ -44,9 +44,9 @@ class SortedRecords:
     Attributes:
         appointments: Inside the window, each identity once.
         elsewhere: Readable records whose business date is not in the window.
-        outside: The positions of those and of unreadable ones that are not in it.
-        duplicates: Positions of records that say the same, or something older, of an
-            identity and a start that another record speaks for.
+        outside: The positions of those, and of unreadable ones outside the window.
+        duplicates: Positions of records with the identity and start of another record that is as
+            new or newer.
         oddities: Descriptive fields that could not be read, of the appointments.
     """
 
@@ -76,7 +76,7 @@ class _Sorting:
     duplicates: list[int] = field(default_factory=list)
 
     def take(self, read: _Read) -> None:
-        """Keep a readable record, unless another one speaks for its identity and start."""
+        """Keep a readable record, unless a newer one has its identity and start."""
         key = (read.appointment.appointment_id, read.appointment.scheduled_start)
         rival = self.readable.get(key)
         if rival is not None and _is_older(read.appointment, rival.appointment, self.changed_by):
@@ -96,13 +96,12 @@ def sort_records(
 ) -> SortedRecords:
     """Each of a listing's ``records`` in its place.
 
-    When an identity comes twice with one start, the record that the vendor changed last
-    wins; without that knowledge, the one that stands last. An identity with several starts
-    is a series: each start is an appointment of its own (``pims_pipeline.domain.series``).
-    Unreadable records are never taken for one another, however alike they are.
+    When an identity comes twice with one start, the record that the vendor changed last wins; if
+    that is unknown, the last in the listing. An identity with several starts is a series: each
+    start is an appointment of its own (``pims_pipeline.domain.series``). Unreadable records are
+    never treated as duplicates.
 
-    No record was changed after ``changed_by`` (aware): one that says so has a wrong moment,
-    which decides nothing.
+    A time of change after ``changed_by`` (aware) is wrong and ignored.
     """
     sorting = _Sorting(changed_by)
     for position, record in enumerate(records):
@@ -140,7 +139,7 @@ def _is_older(one: PimsAppointment, other: PimsAppointment, changed_by: datetime
 
 
 def _each_by_its_own_key(records: list[QuarantinedRecord]) -> tuple[QuarantinedRecord, ...]:
-    """The records, those that would share a key numbered in their order."""
+    """The records, with a number added to a key that an earlier one has."""
     taken: dict[str, int] = {}
     numbered: list[QuarantinedRecord] = []
     for record in records:
@@ -158,7 +157,7 @@ def _appointment_or_quarantine(
     try:
         fields = Fields(as_mapping(record, "(the whole record)"), "listing", odd)
         identity = _identity_of(fields)
-        start = as_moment(fields.get("start"), zone, "start")
+        start = as_timestamp(fields.get("start"), zone, "start")
         return _appointment(fields, required(identity, "id"), required(start, "start"), zone)
     except UnreadableField as error:
         return QuarantinedRecord(
@@ -183,7 +182,7 @@ def _identity_of(fields: Fields) -> str | None:
         fields.get("id"), "id"
     )
     if identity is not None and series_of(identity) is not None:
-        # It would be taken for an occurrence of another identity's series.
+        # It would be confused with an occurrence of another identity's series.
         raise UnreadableField("id", "ends like the name of an occurrence (…@YYYY-MM-DDTHH:MM)")
     return identity
 
@@ -193,8 +192,8 @@ def _appointment(fields: Fields, identity: str, start: datetime, zone: ZoneInfo)
     kind = kind_of(fields.get("is_block"), fields.get("is_roster"))
     reason = text("reason")
     if reason is None and kind is not RecordKind.APPOINTMENT:
-        # A blocked slot says what it is for ("Lunch") in its title alone. A visit's
-        # title repeats names, which have fields of their own.
+        # A blocked slot has its purpose ("Lunch") in its title alone. An appointment's title
+        # repeats names, which have fields of their own.
         reason = text("title")
     return PimsAppointment(
         appointment_id=identity,
@@ -216,7 +215,7 @@ def _appointment(fields: Fields, identity: str, start: datetime, zone: ZoneInfo)
         reason=reason,
         kind=kind,
         vendor_updated_at=fields.lenient(
-            "last_updated_at", lambda value, name: as_moment(value, zone, name)
+            "last_updated_at", lambda value, name: as_timestamp(value, zone, name)
         ),
     )
 
@@ -224,8 +223,7 @@ def _appointment(fields: Fields, identity: str, start: datetime, zone: ZoneInfo)
 def _end(fields: Fields, start: datetime, zone: ZoneInfo) -> datetime:
     """The record's end, or its start and an oddity where no later end can be read.
 
-    An appointment without a sound end still takes place, and its true length would be a
-    guess.
+    An appointment without a readable end still takes place, and its length is not guessed.
     """
     value = fields.get("end")
     try:
@@ -239,7 +237,7 @@ def _end(fields: Fields, start: datetime, zone: ZoneInfo) -> datetime:
 
 
 def kind_of(block: object, roster: object) -> RecordKind:
-    """What a record's flags ``block`` and ``roster`` say it stands for.
+    """The kind of a record, from its flags ``block`` and ``roster``.
 
     Raises:
         UnreadableField: If one of them cannot be read.

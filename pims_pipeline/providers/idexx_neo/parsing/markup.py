@@ -1,12 +1,12 @@
 """Vendor HTML to plain text that keeps its lines. Pure; knows no field of the vendor's.
 
-nh3 (the ammonia sanitizer, a real HTML5 parser) repairs the markup and removes scripts and
-the like; the standard library's parser then walks the tidy result. Neither alone will do: nh3
-gives no line breaks, and ``html.parser`` trusts broken markup.
+nh3 (the ammonia sanitizer, an HTML5 parser) repairs the markup and removes scripts; the standard
+library's parser then walks the clean result. Both are needed: nh3 gives no line breaks, and
+``html.parser`` trusts broken markup.
 
-Time and memory grow in line with the length of the text, and the length is limited: an HTML5
-parser is quadratic in the depth of nested elements, so markup that is nested beyond reason
-loses its tags before it is parsed, never its words.
+Time and memory grow linearly with the length of the text, which is limited. An HTML5 parser is
+quadratic in the depth of nested elements, so markup that is nested too deeply loses its tags
+before it is parsed, but no words.
 """
 
 import re
@@ -17,9 +17,9 @@ import nh3
 from pims_pipeline.providers.idexx_neo.parsing.fields import storable
 
 MAX_MARKUP = 1_000_000
-"""Characters that are parsed, without long attributes; what follows is cut off."""
+"""Characters that are parsed, without long attributes; the rest is cut off."""
 MAX_RAW_MARKUP = 4 * MAX_MARKUP
-"""Characters that are looked at: a picture inside the notes may take most of them."""
+"""Characters that are read: an image inside the notes may take most of them."""
 MAX_TEXT = 100_000
 """Characters of plain text that are kept: about forty printed pages."""
 CUT_MARK = "[… cut off here: the text at the vendor is longer]"
@@ -47,7 +47,7 @@ _LOOKS_LIKE_HTML = re.compile(
     rf"</?(?:{_KNOWN_TAGS})(?:[\s/][^<>]*)?>|&(?:#\d+|#x[0-9a-f]+|[a-z][a-z0-9]+);",
     re.IGNORECASE,
 )
-# Each "<" is looked at once, up to the next bracket: linear whatever the text holds.
+# Each "<" is read once, up to the next bracket: linear for any text.
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)[^<>]*>")
 _LONG_TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)[\s/][^<>]{200,}>")
 _MANY_BREAKS = re.compile(r"(?:<br>\s*){3,}")
@@ -119,7 +119,7 @@ def plain_text(markup: str) -> str | None:
     """The words of ``markup``, one line for each paragraph, item, row or line break.
 
     Text without any known tag or entity is no HTML and keeps its own lines, so that
-    "weight < 5 kg" and "temp <baseline" survive. None when no word is left. A text that is
+    "weight < 5 kg" and "temp <baseline" are kept. None when no word is left. A text that is
     too long is cut off and ends in ``CUT_MARK``; see ``was_cut``.
     """
     cleaned = storable(markup[:MAX_RAW_MARKUP])
@@ -138,15 +138,15 @@ def plain_text(markup: str) -> str | None:
 
 
 def was_cut(text: str | None) -> bool:
-    """Whether ``plain_text`` had to leave out the end of what the vendor sent."""
+    """Whether ``plain_text`` cut off the end of the vendor's text."""
     return text is not None and text.endswith(CUT_MARK)
 
 
 def _shallow(markup: str) -> str:
-    """``markup`` as it is, or without its tags where they are nested beyond reason.
+    """``markup`` unchanged, or without its tags where they are nested too deeply.
 
-    A block's tag then leaves a line break. The contents of scripts and the like, which are
-    removed later, keep their tags.
+    A block's tag then becomes a line break. Scripts and other contents that are removed later keep
+    their tags.
     """
     deepest = {False: 0, True: 0}
     open_now = {False: 0, True: 0}

@@ -1,6 +1,6 @@
 """How people write numbers and units: "12 lb 4 oz", "12#", "101,4", "38.5℃". Pure.
 
-What a measurement is of, and which units it may have, is known to ``vitals``.
+Which vital sign a measurement belongs to, and its units, are in ``vitals``.
 """
 
 import math
@@ -34,8 +34,8 @@ class Quantity:
     """A number and the unit written beside it.
 
     Attributes:
-        is_repetition: Whether it stands in brackets or behind a slash, as the same weight in
-            another unit does.
+        is_repetition: Whether it is in brackets or behind a slash, like the same weight in another
+            unit.
     """
 
     number: float
@@ -44,9 +44,9 @@ class Quantity:
 
 
 def quantities(written: str) -> tuple[Quantity, ...]:
-    """The one or two quantities that ``written`` consists of; empty when it says anything else.
+    """The one or two quantities that ``written`` consists of; empty when it is anything else.
 
-    ``1,200`` may be a thousand or one and a fifth; it is not guessed at.
+    ``1,200`` may mean 1200 or 1.2, so it is not read.
     """
     text = written.translate(_SIGNS).strip()
     if len(text) > _LONGEST:

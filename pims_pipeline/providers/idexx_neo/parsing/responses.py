@@ -1,8 +1,8 @@
 """The vendor's responses as domain values. Pure: no I/O, no clock.
 
-A whole response that is not what the vendor promises raises ``ContractViolation``. Messages
-name fields and problems, never contents. The bytes are ``decoding``'s, single values
-``fields``', a listing's records ``listing``'s, markup ``markup``'s, vital signs ``vitals``'.
+A response that is not what the vendor promises raises ``ContractViolation``. Messages name fields
+and problems, never contents. Bytes belong in ``decoding``, single values in ``fields``, a listing's
+records in ``listing``, markup in ``markup``, vital signs in ``vitals``.
 """
 
 from collections.abc import Mapping
@@ -28,9 +28,9 @@ from pims_pipeline.providers.idexx_neo.parsing.fields import (
     as_flag,
     as_identity,
     as_mapping,
-    as_moment,
     as_sequence,
     as_text,
+    as_timestamp,
     is_none,
     required,
 )
@@ -50,15 +50,15 @@ def parse_listing(
 
     Args:
         body: A JSON array, or an object holding one as appointments, data or events.
-        window: What was asked for; the vendor may answer with more.
+        window: The requested window; the vendor may return more.
         zone: The zone of the calendar's wall-clock times.
         fetched_at: Aware UTC, from before the request was sent.
 
     Raises:
         ContractViolation: If ``body`` is anything else. It is never an empty calendar.
     """
-    asked = f"the diary of {window}"
-    records = _records(_decoded(body, asked), asked)
+    what = f"the calendar of {window}"
+    records = _records(_decoded(body, what), what)
     found = sort_records(records, window=window, zone=zone, changed_by=fetched_at + VENDOR_SKEW)
     return Snapshot(
         window=window,
@@ -79,20 +79,19 @@ def parse_lookup(
 
     Args:
         body: The response's.
-        appointment_id: The vendor's identity that was asked for.
+        appointment_id: The vendor's identity that was looked up.
         zone: The zone of the calendar's wall-clock times.
         asked_at: Aware UTC, from before the request was sent.
 
     Raises:
-        ContractViolation: If ``body`` is not a look-up's response, or speaks of another
-            appointment.
+        ContractViolation: If ``body`` is not a look-up's response, or is about another appointment.
     """
-    asked = "one appointment"
-    answer = _answer_object(body, asked, "appointment")
-    if answer["appointment"] is None:
+    what = "one appointment"
+    response = _response_object(body, what, "appointment")
+    if response["appointment"] is None:
         return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
     try:
-        fields = Fields(as_mapping(answer["appointment"], "appointment"), "appointment")
+        fields = Fields(as_mapping(response["appointment"], "appointment"), "appointment")
         deleted = as_flag(fields.get("deleted"), "deleted")
         _check_looked_up(fields, appointment_id, deleted=deleted)
         start = _start(fields, zone, deleted=deleted)
@@ -109,11 +108,11 @@ def parse_lookup(
             oddities=combined(fields.odd),
         )
     except UnreadableField as error:
-        raise _violation(asked, str(error)) from error
+        raise _violation(what, str(error)) from error
 
 
 def _check_looked_up(fields: Fields, appointment_id: str, *, deleted: bool) -> None:
-    """Refuse what speaks of another appointment. What was deleted may have lost its identity."""
+    """Refuse another appointment. A deleted one may have lost its identity."""
     identity = fields.get("id")
     if deleted and is_none(identity):
         return
@@ -125,18 +124,18 @@ def _looked_up_kind(fields: Fields) -> RecordKind:
 
 
 def _start(fields: Fields, zone: ZoneInfo, *, deleted: bool) -> datetime | None:
-    """Where the appointment stands; None when the vendor names no time.
+    """The appointment's start; None when the vendor names no time.
 
     Raises:
-        UnreadableField: If it names one that cannot be read: then nothing can be concluded
-            but from the mark of a deletion.
+        UnreadableField: If a start cannot be read, unless the appointment is deleted: without
+            it nothing can be concluded.
     """
     value = fields.get("startAtLocal")
     if is_none(value):
         return None
     if deleted:
-        return fields.lenient("startAtLocal", lambda it, name: as_moment(it, zone, name))
-    return as_moment(value, zone, "startAtLocal")
+        return fields.lenient("startAtLocal", lambda it, name: as_timestamp(it, zone, name))
+    return as_timestamp(value, zone, "startAtLocal")
 
 
 def _looked_up_end(fields: Fields, start: datetime | None, zone: ZoneInfo) -> datetime | None:
@@ -151,30 +150,30 @@ def _looked_up_end(fields: Fields, start: datetime | None, zone: ZoneInfo) -> da
 def parse_consultation(
     body: bytes | str, *, appointment: PimsAppointment
 ) -> PimsConsultation | None:
-    """The consultation in ``body``, for the appointment it was asked for.
+    """The consultation in ``body``, of the given appointment.
 
-    None for one of a series when the consultation is of another date: it is another
-    occurrence's then, which shares the consultation's identity too.
+    None for one of a series when the consultation is of another date: it then belongs to
+    another occurrence, which shares the consultation's identity.
 
-    ``notes`` is whole: the clinical notes, then the consultation's own remarks, then a last
-    line with the vital signs that were given in words ("weight: too lively to weigh").
-    SOAP headings are looked for in the clinical notes alone, so that the additions do
-    not end up under the plan.
+    ``notes`` holds everything: the clinical notes, then the consultation's own remarks, then a last
+    line with the vital signs that were given in words ("weight: too lively to weigh"). SOAP
+    headings are looked for in the clinical notes alone, so that the additions do not become part
+    of the plan.
 
-    Only its identity decides. Everything else describes: what cannot be read is left out
-    and counted in ``oddities``.
+    Only the identity must be readable. Another field that cannot be read is left out and counted
+    in ``oddities``.
 
     Raises:
         ContractViolation: If ``body`` is not a consultation, or another appointment's.
     """
-    asked = "a consultation"
-    answer = _answer_object(body, asked, "consultation")
+    what = "a consultation"
+    response = _response_object(body, what, "consultation")
     try:
-        record = as_mapping(answer["consultation"], "consultation")
+        record = as_mapping(response["consultation"], "consultation")
         _check_identity(record.get("id"), appointment.consultation_id, "consultation.id")
     except UnreadableField as error:
-        raise _violation(asked, str(error)) from error
-    found = _consultation(Fields(answer, "consultation"), record, appointment)
+        raise _violation(what, str(error)) from error
+    found = _consultation(Fields(response, "consultation"), record, appointment)
     day = found.consultation_date
     is_anothers = appointment.series_id is not None and day not in {None, appointment.business_date}
     return None if is_anothers else found
@@ -212,7 +211,7 @@ def _consultation(
 
 
 def _prose(fields: Fields, name: str) -> str | None:
-    """The words of a field that may be long and may be markup; one that is cut off is counted."""
+    """The text of a field that may be long markup; a text that is cut off is counted."""
     text = plain_text(fields.words(name) or "")
     if was_cut(text):
         fields.note(name, fields.get(name))
@@ -220,7 +219,7 @@ def _prose(fields: Fields, name: str) -> str | None:
 
 
 def _day(value: object, name: str, booked_on: date) -> date | None:
-    """The date the record carries; the booked date when it is a moment of another zone."""
+    """The record's date; the booked date when it is a time with a zone."""
     text = as_text(value, name)
     if text is None:
         return None
@@ -273,8 +272,8 @@ def _diagnoses(page: Fields) -> tuple[str, ...]:
             name, code = fields.text("name"), fields.lenient("code", as_text)
         else:
             name = Fields({"diagnoses[]": item}, page.path, page.odd).text("diagnoses[]")
-        if said := f"{name} ({code})" if name and code else name or code:
-            found[said] = None
+        if text := f"{name} ({code})" if name and code else name or code:
+            found[text] = None
     return tuple(found)
 
 
@@ -286,37 +285,37 @@ def _vitals(page: Fields) -> VitalsReading:
 
 
 def _check_identity(value: object, expected: str | None, field: str) -> None:
-    """Refuse a response about something else than was asked for: it is another patient's."""
+    """Refuse a response with another identity than requested: it is of another patient."""
     identity = required(as_identity(value, field), field)
     if expected is not None and identity != expected:
-        raise UnreadableField(field, "is not the one that was asked for")
+        raise UnreadableField(field, "is not the requested one")
 
 
-def _decoded(body: bytes | str, asked: str) -> object:
+def _decoded(body: bytes | str, what: str) -> object:
     try:
         return parse_json(body if isinstance(body, str) else text_of(body))
     except (ValueError, RecursionError):
-        # The error's own text would quote the body; what matters is that it is not JSON.
+        # The error's own text would quote the body.
         problem = "something that is not JSON"
-    raise _violation(asked, problem)
+    raise _violation(what, problem)
 
 
-def _answer_object(body: bytes | str, asked: str, key: str) -> Mapping[str, object]:
-    decoded = _decoded(body, asked)
+def _response_object(body: bytes | str, what: str, key: str) -> Mapping[str, object]:
+    decoded = _decoded(body, what)
     if not isinstance(decoded, Mapping) or key not in decoded:
-        raise _violation(asked, f"JSON without '{key}'")
+        raise _violation(what, f"JSON without '{key}'")
     return decoded
 
 
-def _records(decoded: object, asked: str) -> list[object]:
+def _records(decoded: object, what: str) -> list[object]:
     if isinstance(decoded, list):
         return decoded
     if not isinstance(decoded, Mapping):
-        raise _violation(asked, "JSON that is neither a list nor an object")
+        raise _violation(what, "JSON that is neither a list nor an object")
     if not is_none(decoded.get("error")) or not is_none(decoded.get("errors")):
-        raise _violation(asked, "an error report")
+        raise _violation(what, "an error report")
     if decoded.get("success") is not None and is_none(decoded["success"]):
-        raise _violation(asked, "an error report")
+        raise _violation(what, "an error report")
     for key in _LIST_KEYS:
         if isinstance(records := decoded.get(key), list):
             return records
@@ -326,12 +325,12 @@ def _records(decoded: object, asked: str) -> list[object]:
                 return as_sequence(listed, "appointments")
         except UnreadableField:
             continue
-    raise _violation(asked, "an object without a list of appointments")
+    raise _violation(what, "an object without a list of appointments")
 
 
-def _violation(asked: str, problem: str) -> ContractViolation:
+def _violation(what: str, problem: str) -> ContractViolation:
     return ContractViolation(
-        f"IDEXX Neo was asked for {asked} and answered with an unexpected shape: {problem}. "
-        "Nothing was concluded from it; if it lasts, the vendor has changed its interface "
-        "and the adapter must follow."
+        f"Cannot read {what} from IDEXX Neo: the response has an unexpected shape: {problem}. "
+        "Nothing was concluded from it; if it lasts, the vendor has changed its interface and "
+        "the adapter must follow."
     )

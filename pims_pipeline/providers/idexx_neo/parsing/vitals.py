@@ -1,9 +1,8 @@
 """Vital signs in the vendor's two shapes. Pure.
 
-A measurement that is not a number ("QNS", ">40", a range) is never guessed at: it is
-handed back in words, which ``responses`` keeps at the end of the consultation's notes. Zero is
-how the vendor's forms say that nothing was measured. How people write numbers and units is
-known to ``measurements``.
+A measurement that is not a number ("QNS", ">40", a range) is not guessed: it is returned in words,
+which ``responses`` adds to the consultation's notes. Zero is how the vendor's forms say that
+nothing was measured. How people write numbers and units belongs in ``measurements``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,12 +50,12 @@ _PARTS_OF_A_WEIGHT = (["lb", "oz"], ["kg", "g"])
 
 @dataclass(frozen=True, slots=True)
 class VitalsReading:
-    """What could be read.
+    """The vital signs of a consultation, as far as they can be read.
 
     Attributes:
         vitals: The numbers; None when there are none.
-        in_words: What was written in words instead.
-        oddities: Paths and values of fields that are of no shape the vendor promises.
+        in_words: Measurements that are words instead of numbers.
+        oddities: Paths and values of fields whose shape the vendor does not promise.
     """
 
     vitals: Vitals | None
@@ -74,8 +73,8 @@ class _Measurement:
 def read_vitals(group: object) -> VitalsReading:
     """The vital signs in ``vitalSignGroup``: an object, a list of measurements, or nothing.
 
-    The first number for a vital sign counts; later ones, and signs we keep no number
-    for, are handed back in words.
+    The first number of a vital sign counts; later ones, and vital signs without a field of their
+    own, are returned in words.
     """
     numbers: dict[str, Vital] = {}
     words: list[str] = []
@@ -122,12 +121,12 @@ def _measurements(group: object, oddities: list[tuple[str, object]]) -> Iterator
 
 
 def _is_list_with_gaps(group: Mapping[str, object]) -> bool:
-    """Whether the object is how the vendor's backend writes a list that lost entries."""
+    """Whether the object is a list with gaps, as the vendor's backend writes it."""
     return bool(group) and all(str(key).isdecimal() for key in group)
 
 
 def _checked(value: object, path: str, oddities: list[tuple[str, object]]) -> object:
-    """``value``; a shape that neither measures nor says "none" is noted."""
+    """``value``; a shape that is neither a measurement nor "none" is counted as odd."""
     is_none = value is None or value is False
     if not is_none and not isinstance(value, str) and not is_number(value):
         oddities.append((path, value))
@@ -149,7 +148,7 @@ def _plain(name: str) -> str:
 
 
 def _converted(field: str, found: tuple[Quantity, ...], unit: str | None) -> float | None:
-    """The measurement in the field's own unit; None where its meaning is not certain.
+    """The measurement in the field's own unit; None where its meaning is uncertain.
 
     A value may be repeated in another unit: ``12.5 lb (5.67 kg)``. The first one counts when
     the two agree.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, LoginVisit
+from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, LoginAttempt
 from pims_pipeline.providers.idexx_neo.login.chromium import browser_page, find_chromium
 from pims_pipeline.providers.idexx_neo.login.environment import bare_runner
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
@@ -34,7 +34,7 @@ class SharedBrowser:
     runner: asyncio.Runner
     pictures: list[bytes] = field(default_factory=list)
 
-    def visit(
+    def log_in(
         self,
         base_url: str,
         credentials: Credentials = CREDENTIALS,
@@ -45,8 +45,8 @@ class SharedBrowser:
             context = await self.browser.new_context()
             try:
                 page = await context.new_page()
-                visit = LoginVisit(page, base_url, timeout_s, self._keep, accepts, quiet_s=0.8)
-                return await visit.log_in(credentials)
+                attempt = LoginAttempt(page, base_url, timeout_s, self._keep, accepts, quiet_s=0.8)
+                return await attempt.log_in(credentials)
             finally:
                 await context.close()
 

@@ -50,7 +50,7 @@ from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     SharedBrowser,
     shared_browser,
 )
-from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
+from pims_pipeline_tests.providers.odd_server import OddServer, Response, odd_server
 
 HTML = "text/html; charset=utf-8"
 
@@ -67,19 +67,19 @@ def server() -> Iterator[OddServer]:
         yield running
 
 
-def form(extra: str = "", user_field: str = "name='username'") -> Answer:
+def form(extra: str = "", user_field: str = "name='username'") -> Response:
     """A login page with a static form, which a deployment without company ids has."""
     body = (
         f"<!doctype html><form method=post action=/login>{extra}<input {user_field}>"
         "<input type=password name=password><button type=submit>Sign in</button></form>"
     )
-    return Answer(200, body.encode(), HTML)
+    return Response(200, body.encode(), HTML)
 
 
 def test_a_right_login_gives_the_session_cookie(
     simulator: SimulatorServer, control: SimulatorControl, browser: SharedBrowser
 ) -> None:
-    cookies = browser.visit(simulator.base_url)
+    cookies = browser.log_in(simulator.base_url)
     assert cookies is not None
     assert [cookie.name for cookie in cookies if cookie.proves_login] == ["neo_session"]
     assert control.stats().logins[CLINIC.company_id] == 1
@@ -91,7 +91,7 @@ def test_a_wrong_password_is_refused_and_pictured(
     control: SimulatorControl,
     browser: SharedBrowser,
 ) -> None:
-    assert browser.visit(simulator.base_url, replace(CREDENTIALS, password="wrong")) is None
+    assert browser.log_in(simulator.base_url, replace(CREDENTIALS, password="wrong")) is None
     assert [picture[:4] for picture in browser.pictures] == [b"\x89PNG"]
     assert control.stats().logins[CLINIC.company_id] == 0
 
@@ -108,7 +108,7 @@ def test_a_page_for_people_calls_for_one(
 ) -> None:
     control.login_mode(CLINIC.company_id, mode)
     with pytest.raises(HumanNeeded, match=what) as raised:
-        browser.visit(simulator.base_url)
+        browser.log_in(simulator.base_url)
     assert raised.value.__notes__ == ["A screenshot is kept as kept.png."]
 
 
@@ -118,7 +118,7 @@ def test_a_missing_company_id_calls_for_a_person(
     browser: SharedBrowser,
 ) -> None:
     with pytest.raises(HumanNeeded, match="company id"):
-        browser.visit(simulator.base_url, replace(CREDENTIALS, company_id=None))
+        browser.log_in(simulator.base_url, replace(CREDENTIALS, company_id=None))
     assert control.stats().requests.get("login_post", 0) == 0
 
 
@@ -128,7 +128,7 @@ def test_a_login_page_that_breaks_down_is_transient(
 ) -> None:
     control.add_fault(fault, endpoint="login")
     with pytest.raises(TransientError):
-        browser.visit(simulator.base_url)
+        browser.log_in(simulator.base_url)
 
 
 def test_a_hung_login_page_is_transient(
@@ -136,7 +136,7 @@ def test_a_hung_login_page_is_transient(
 ) -> None:
     control.add_fault("hang", endpoint="login")
     with pytest.raises(TransientError):
-        browser.visit(simulator.base_url, timeout_s=1)
+        browser.log_in(simulator.base_url, timeout_s=1)
 
 
 def test_a_page_without_a_login_form_violates_the_contract(
@@ -144,23 +144,23 @@ def test_a_page_without_a_login_form_violates_the_contract(
 ) -> None:
     control.add_fault("html", endpoint="login")
     with pytest.raises(ContractViolation, match="no form"):
-        browser.visit(simulator.base_url, timeout_s=6)
+        browser.log_in(simulator.base_url, timeout_s=6)
 
 
 def test_nobody_at_the_address_is_transient(browser: SharedBrowser) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         with pytest.raises(TransientError, match="ERR_CONNECTION_REFUSED"):
-            browser.visit(f"http://127.0.0.1:{held.getsockname()[1]}")
+            browser.log_in(f"http://127.0.0.1:{held.getsockname()[1]}")
 
 
 @pytest.mark.parametrize("user_field", ["name='username'", "type=email name=who", "name=email"])
 def test_a_page_without_company_ids_is_filled_in_all_the_same(
     server: OddServer, browser: SharedBrowser, user_field: str
 ) -> None:
-    signed_in = Answer(302, b"", headers={"Location": "/", "Set-Cookie": "PHPSESSION=1; Path=/"})
-    server.answers = [form(user_field=user_field), signed_in, Answer(200, b"the diary", HTML)]
-    cookies = browser.visit(server.base_url, Credentials("vet@example.test", "pw", "1001"))
+    signed_in = Response(302, b"", headers={"Location": "/", "Set-Cookie": "PHPSESSION=1; Path=/"})
+    server.responses = [form(user_field=user_field), signed_in, Response(200, b"the diary", HTML)]
+    cookies = browser.log_in(server.base_url, Credentials("vet@example.test", "pw", "1001"))
     assert cookies is not None
     assert ("PHPSESSION", "1") in [(cookie.name, cookie.value) for cookie in cookies]
 
@@ -169,30 +169,30 @@ def test_a_stale_form_is_not_mistaken_for_a_wrong_password(
     server: OddServer, browser: SharedBrowser
 ) -> None:
     stale = form("<p class=alert-danger>This form is out of date.</p>")
-    server.answers = [form(), replace(stale, status=403)]
+    server.responses = [form(), replace(stale, status=403)]
     with pytest.raises(TransientError, match="403"):
-        browser.visit(server.base_url)
+        browser.log_in(server.base_url)
 
 
 def test_a_message_that_stood_there_before_is_not_an_answer(
     server: OddServer, browser: SharedBrowser
 ) -> None:
     notice = "<p class=alert-danger>You were signed out.</p>"
-    signed_in = Answer(302, b"", headers={"Location": "/", "Set-Cookie": "session=1; Path=/"})
-    server.answers = [form(notice), signed_in, Answer(200, b"the diary", HTML)]
-    assert browser.visit(server.base_url) is not None
+    signed_in = Response(302, b"", headers={"Location": "/", "Set-Cookie": "session=1; Path=/"})
+    server.responses = [form(notice), signed_in, Response(200, b"the diary", HTML)]
+    assert browser.log_in(server.base_url) is not None
 
 
 @pytest.mark.parametrize(
     "after",
-    [Answer(200, b"<p>Hm.</p>", HTML), Answer(302, b"", headers={"Location": "/no-cookie"})],
+    [Response(200, b"<p>Hm.</p>", HTML), Response(302, b"", headers={"Location": "/no-cookie"})],
 )
 def test_a_login_that_leads_nowhere_calls_for_a_person(
-    server: OddServer, browser: SharedBrowser, after: Answer
+    server: OddServer, browser: SharedBrowser, after: Response
 ) -> None:
-    server.answers = [form(), after, Answer(200, b"<p>Welcome</p>", HTML)]
+    server.responses = [form(), after, Response(200, b"<p>Welcome</p>", HTML)]
     with pytest.raises(HumanNeeded, match="not known"):
-        browser.visit(server.base_url)
+        browser.log_in(server.base_url)
 
 
 def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: SharedBrowser) -> None:
@@ -201,11 +201,11 @@ def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: Shar
         "<p class=error-message></p><script>addEventListener('submit', event => {"
         "event.preventDefault(); document.querySelector('p').textContent = 'Wrong.'})</script>"
     )
-    server.answers = [refused_in_place]
+    server.responses = [refused_in_place]
     taken = []
     for words in (Credentials("ana", "hunter2"), Credentials("somebody else", "x")):
         with pytest.raises(ContractViolation, match="not sent"):
-            browser.visit(server.base_url, words)
+            browser.log_in(server.base_url, words)
         taken += browser.pictures
     assert taken[0] == taken[1]
 
@@ -229,9 +229,9 @@ def test_a_picture_of_a_page_after_the_login_shows_nobodys_data(
     taken = []
     for name, year in ((b"Ana Okafor", b"1990"), (b"Jo Li", b"77")):
         page = PRIVATE % {b"name": name, b"year": year}
-        server.answers = [form(), Answer(200, page, HTML, policy)]
+        server.responses = [form(), Response(200, page, HTML, policy)]
         with pytest.raises(HumanNeeded) as raised:
-            browser.visit(server.base_url, timeout_s=20)
+            browser.log_in(server.base_url, timeout_s=20)
         assert "Okafor" not in str(raised.value)
         taken += browser.pictures
     assert taken[0] == taken[1]
@@ -269,12 +269,12 @@ SEND = (
 def test_credentials_are_refused_only_by_an_answer_to_them(
     server: OddServer, browser: SharedBrowser, script: str, outcome: type[Exception] | None
 ) -> None:
-    server.answers = [form("<p class=alert-danger></p>" + BESIDE.format(script)), Answer(401)]
+    server.responses = [form("<p class=alert-danger></p>" + BESIDE.format(script)), Response(401)]
     if outcome is None:
-        assert browser.visit(server.base_url) is None
+        assert browser.log_in(server.base_url) is None
     else:
         with pytest.raises(outcome):
-            browser.visit(server.base_url)
+            browser.log_in(server.base_url)
 
 
 def test_a_session_that_answers_counts_whatever_the_page_still_shows(
@@ -282,8 +282,8 @@ def test_a_session_that_answers_counts_whatever_the_page_still_shows(
 ) -> None:
     """The form stays, and the cookie has any name; an error beside it is of something else."""
     stays = BESIDE.format(SEND.format("document.cookie = 'x=1; path=/'"))
-    server.answers = [form(stays), Answer(200)]
-    cookies = browser.visit(server.base_url, accepts=lambda cookies, _: bool(cookies))
+    server.responses = [form(stays), Response(200)]
+    cookies = browser.log_in(server.base_url, accepts=lambda cookies, _: bool(cookies))
     assert [(cookie.name, cookie.value) for cookie in cookies or ()] == [("x", "1")]
 
 
@@ -292,7 +292,7 @@ def test_a_certificate_that_the_browser_does_not_trust_gets_no_credentials(
 ) -> None:
     with odd_server(certificate=self_signed(tmp_path)) as server:
         with pytest.raises(ContractViolation, match=r"certificate.*ERR_CERT_AUTHORITY_INVALID"):
-            browser.visit(server.base_url)
+            browser.log_in(server.base_url)
         assert server.paths == []
 
 
@@ -325,9 +325,9 @@ def test_no_error_tells_what_was_typed(server: OddServer, browser: SharedBrowser
     vanishing = form(
         "<script>addEventListener('focusin', () => document.forms[0].remove(), true)</script>"
     )
-    server.answers = [vanishing]
+    server.responses = [vanishing]
     with pytest.raises((TransientError, ContractViolation)) as raised:
-        browser.visit(server.base_url, Credentials("ana", "hunter2"), timeout_s=6)
+        browser.log_in(server.base_url, Credentials("ana", "hunter2"), timeout_s=6)
     chain: BaseException | None = raised.value
     while chain is not None:
         assert "hunter2" not in str(chain)
@@ -446,7 +446,7 @@ def test_a_first_question_that_is_never_answered_ends_with_the_logins_time(
         login_timeout=15,
     )
 
-    with pytest.raises(TransientError, match="did not get through the login in time"):
+    with pytest.raises(TransientError, match="the login did not finish in time"):
         provider.authenticate(CREDENTIALS)
     with pytest.raises(SessionExpired):
         provider.export_session()

@@ -18,7 +18,7 @@ from pims_pipeline.providers.idexx_neo.parsing.decoding import (
 )
 from pims_pipeline.providers.idexx_neo.session import Session
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
-from pims_pipeline_tests.providers.odd_server import Answer, OddServer, odd_server
+from pims_pipeline_tests.providers.odd_server import OddServer, Response, odd_server
 
 TEXT = '[{"patient_name": "Zoë", "reason": "20 € “deposit”"}]'
 JSON_TYPE = "application/json"
@@ -158,34 +158,34 @@ NOTE = json.dumps(
 def test_json_is_json_whatever_it_is_served_as_and_says(
     server: OddServer, client: IdexxNeoClient, body: bytes, content_type: str
 ) -> None:
-    server.answers = [Answer(200, body, content_type)]
+    server.responses = [Response(200, body, content_type)]
     assert get(client) == text_of(body).encode()
     assert len(server.paths) == 1
 
 
 def test_a_declared_charset_is_honoured(server: OddServer, client: IdexxNeoClient) -> None:
     # As UTF-8 these bytes would be another letter.
-    server.answers = [Answer(200, b'["\xc3\xa9"]', "application/json; charset=windows-1252")]
+    server.responses = [Response(200, b'["\xc3\xa9"]', "application/json; charset=windows-1252")]
     assert get(client) == '["Ã©"]'.encode()
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(200, b'[{"reason": "password: log in <', "text/html"), TransientError),
-        (Answer(200, b"", "text/html"), TransientError),
-        (Answer(200, b"<p>Please log in later: password", "text/html"), ContractViolation),
-        (Answer(200, b" \n<input type=password>", JSON_TYPE), SessionExpired),
+        (Response(200, b'[{"reason": "password: log in <', "text/html"), TransientError),
+        (Response(200, b"", "text/html"), TransientError),
+        (Response(200, b"<p>Please log in later: password", "text/html"), ContractViolation),
+        (Response(200, b" \n<input type=password>", JSON_TYPE), SessionExpired),
     ],
 )
 def test_what_is_not_json_is_told_apart(
-    server: OddServer, client: IdexxNeoClient, answer: Answer, error: type[Exception]
+    server: OddServer, client: IdexxNeoClient, answer: Response, error: type[Exception]
 ) -> None:
-    server.answers = [answer]
+    server.responses = [answer]
     with pytest.raises(error):
         get(client)
 
 
 def test_gone_is_none(server: OddServer, client: IdexxNeoClient) -> None:
-    server.answers = [Answer(410, b"<html>password</html>", "text/html")]
+    server.responses = [Response(410, b"<html>password</html>", "text/html")]
     assert get(client) is None
