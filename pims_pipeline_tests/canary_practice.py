@@ -45,9 +45,9 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.orchestration.partitions import boxes, register_clinics
 from pims_pipeline.settings import Settings, variable_names
-from pims_pipeline.simulator import generation, vocabulary
-from pims_pipeline.simulator.clinics import SimulatedClinic
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice import generation, vocabulary
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.clinics import active_clinics, add_clinic, clinic_by_slug

@@ -20,7 +20,7 @@ from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.orchestration.launching import run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
-from pims_pipeline.providers.idexx_neo.parsing import (
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
     parse_consultation,
     parse_listing,
     parse_lookup,
@@ -30,7 +30,7 @@ from pims_pipeline.providers.options import LoginOptions, ProviderOptions, Reque
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline.simulator.state import build_simulator
-from pims_pipeline.simulator.wire import (
+from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     Json,
     appointment_body,
     consultation_body,
@@ -190,16 +190,16 @@ def read_what_cannot_be_meant(house: Practice, found: Canary) -> set[str]:
         The kinds of errors that came of it.
     """
     config = house.simulator.config
-    desk = build_simulator(config).desks[config.clinics[0].company_id]
-    entry, visit = next(
-        (entry, visit)
-        for day in desk.diary.days(house.days.start - timedelta(days=30), house.days.start)
+    practice = build_simulator(config).practices[config.clinics[0].company_id]
+    entry, consultation = next(
+        (entry, consultation)
+        for day in practice.calendar.days(house.days.start - timedelta(days=30), house.days.start)
         for entry in day
-        if entry.client and (visit := desk.diary.visit(entry))
+        if entry.client and (consultation := practice.calendar.consultation_of(entry))
     )
     window = DateRange(entry.start.date(), entry.start.date())
-    listing: Json = [listing_record(entry, desk.clinic.company_id)]
-    now, zone = datetime.now(UTC), desk.clinic.zone
+    listing: Json = [listing_record(entry, practice.clinic.company_id)]
+    now, zone = datetime.now(UTC), practice.clinic.zone
 
     def read_listing(body: bytes) -> Snapshot:
         return parse_listing(body, window=window, zone=zone, fetched_at=now)
@@ -212,8 +212,8 @@ def read_what_cannot_be_meant(house: Practice, found: Canary) -> set[str]:
     def read_consultation(body: bytes) -> None:
         parse_consultation(body, appointment=known)
 
-    lookup: Json = appointment_body(entry, desk.clinic.company_id)
-    record: Json = consultation_body(entry, visit, desk.clinic)
+    lookup: Json = appointment_body(entry, practice.clinic.company_id)
+    record: Json = consultation_body(entry, consultation, practice.clinic)
     kinds: set[str] = set()
     for body in _spoilt(listing, found.text):
         kinds |= _refusals(house, read_listing, body)

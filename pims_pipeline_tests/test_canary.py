@@ -42,8 +42,8 @@ from pims_pipeline_tests.canary_vendor import (
     sync_while_struck,
 )
 from pims_pipeline_tests.observability.stand_ins import Axiom, Slack, serving
-from pims_pipeline_tests.providers.odd_server import Answer, odd_server
-from pims_pipeline_tests.providers.shared_browser import shared_browser
+from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import shared_browser
+from pims_pipeline_tests.providers.odd_server import Response, odd_server
 
 NOWHERE: frozenset[str] = frozenset()
 ONCE = frozenset({"printed by pims keys create"})
@@ -201,7 +201,7 @@ def test_whatever_a_vendor_does_wrong_is_told_without_its_words(house: Practice)
         "SELECT slug FROM sync_failures JOIN clinics ON clinics.id = clinic_id"
     )
     assert {row.slug for row in found} == {*STRIKES, BROKEN} - HARMLESS
-    assert "answer broke off" in house.evidence.said_at(ADAPTER)
+    assert "response broke off" in house.evidence.said_at(ADAPTER)
     assert (
         leaks(
             house.evidence,
@@ -226,20 +226,20 @@ NOWHERE_TO_GO = ("leads nowhere", "sends it on", "vanishes")
 
 def form(
     attributes: str = "method=post action=/login", more: str = "", kind: str = "text"
-) -> Answer:
+) -> Response:
     """A login page; what is typed first goes into a field of that kind."""
     body = (
         f"<!doctype html><form {attributes}><input name=username type={kind}>"
         f"<input type=password name=password><button type=submit>Sign in</button></form>{more}"
     )
-    return Answer(200, body.encode(), "text/html; charset=utf-8")
+    return Response(200, body.encode(), "text/html; charset=utf-8")
 
 
-def page(status: int, body: str, **headers: str) -> Answer:
-    return Answer(status, body.encode(), "text/html; charset=utf-8", headers)
+def page(status: int, body: str, **headers: str) -> Response:
+    return Response(status, body.encode(), "text/html; charset=utf-8", headers)
 
 
-def login_pages(typed: str) -> Mapping[str, list[Answer]]:
+def login_pages(typed: str) -> Mapping[str, list[Response]]:
     """What a vendor may do with what was typed."""
     quoted = html.escape(typed)
     by_address = form("method=get action=/login")
@@ -282,10 +282,10 @@ def test_whatever_a_login_page_does_with_a_password_it_is_not_told() -> None:
         odd_server() as vendor,
     ):
         for name, answers in pages.items():
-            vendor.answers = answers
+            vendor.responses = answers
             patience = 2 if name in NOWHERE_TO_GO else 20
             try:
-                assert visitor.visit(vendor.base_url, typed, timeout_s=patience) is None
+                assert visitor.log_in(vendor.base_url, typed, timeout_s=patience) is None
             except PimsError as error:
                 evidence.add_error("errors", error)
                 failed.add(name)

@@ -51,17 +51,17 @@ ALLOWED = {
     ("store/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),
-    ("providers/bounded_http.py", "_close_stream", "exception"): "called when it is done",
-    ("providers/idexx_neo/chromium.py", "run_in_own_thread", "join"): (
+    ("providers/http/client.py", "_close_stream", "exception"): "called when it is done",
+    ("providers/idexx_neo/login/chromium.py", "run_in_own_thread", "join"): (
         "the work was cancelled; closing the browser has limits of its own"
     ),
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
         "a daemon thread's rest until there is a line to send; closing wakes it"
     ),
-    ("simulator/answers.py", "held_back", "wait"): (
+    ("simulator/vendors/idexx_neo/responses.py", "delay_response", "wait"): (
         "a task that is raced against the client and, for a latency, the clock"
     ),
-    ("simulator/answers.py", "StallingResponse.__call__", "wait"): (
+    ("simulator/vendors/idexx_neo/responses.py", "StallingResponse.__call__", "wait"): (
         "a task that is raced against the client and the pause"
     ),
 }

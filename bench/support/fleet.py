@@ -40,7 +40,7 @@ ZONE = "America/New_York"
 _SAMPLED = 0.2
 _SIMULATOR = """
 import sys
-from pims_pipeline.simulator.clinics import SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
 from pims_pipeline.simulator.server import serve
 clinics = tuple(
     SimulatedClinic(

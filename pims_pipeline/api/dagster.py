@@ -34,7 +34,7 @@ from pims_pipeline.dagster_names import (
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import JOB_OF, Scope
-from pims_pipeline.providers.bounded_http import (
+from pims_pipeline.providers.http.client import (
     RequestTimedOut,
     ResponseTooLarge,
     open_client,

@@ -34,7 +34,7 @@ from pims_pipeline.cli.up_services import Service, watch
 from pims_pipeline.cli.up_webserver import webserver_command
 from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
 from pims_pipeline.store.clinics import active_clinics
 from pims_pipeline.store.database import migrate, transaction
 from pims_pipeline.store.tenancy import let_api_log_in

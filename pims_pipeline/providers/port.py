@@ -1,17 +1,17 @@
-"""The port: what the pipeline asks of any practice management system.
+"""The port: what the pipeline needs from any practice management system.
 
     PimsError
-    ├── TransientError          worth another try: time-out, 5xx, 429 (with retry_after)
+    ├── TransientError          worth another try: timeout, 5xx, 429 (with retry_after)
     ├── SessionExpired          log in again, once
     ├── AuthenticationRejected  the credentials are wrong: never tried again
-    ├── HumanNeeded             a code, a locked account, a page not known
-    ├── ContractViolation       the answer is not what the vendor promises
+    ├── HumanNeeded             a code, a locked account, an unknown page
+    ├── ContractViolation       the response is not what the vendor promises
     │   └── PatientMismatch     a consultation of another patient than the appointment's
-    └── TimeLimitReached        the clinic's or the run's time is up: ends the phase
+    └── TimeLimitReached        the timeout of the clinic or run: ends the phase
 
-Every message says what was asked, of whom, what came back and what to do. None carries
-personal data or secrets: messages reach logs, alerts and the Dagster UI. No vendor's
-words or wire formats live here; those are the adapters'.
+Every message says what failed, at which address, why, and what to do. None holds personal data or
+secrets, because messages reach logs, alerts and the Dagster UI. A vendor's words and wire formats
+belong in its adapter.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 
 class PimsError(Explained):
-    """Anything that went wrong between us and a practice management system."""
+    """Any error of the exchange with a practice management system."""
 
 
 class TransientError(PimsError):
-    """The same request may well succeed later.
+    """A fault that is likely to pass: the same request may succeed later.
 
     Attributes:
-        retry_after: Seconds the vendor asked us to wait, when it said so.
+        retry_after: Seconds that the vendor asks to wait, if it names any.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -53,24 +53,24 @@ class AuthenticationRejected(PimsError):
 
 
 class HumanNeeded(PimsError):
-    """Only a person can go on: a one-time code, a locked account, a page that is not known."""
+    """Only a person can go on: a one-time code, a locked account, an unknown page."""
 
 
 class ContractViolation(PimsError):
-    """The vendor's answer is not what it promises; nothing may be concluded from it."""
+    """The vendor's response is not what it promises; nothing may be concluded from it."""
 
 
 class PatientMismatch(ContractViolation):
-    """The vendor's consultation is of another patient than the appointment's."""
+    """The vendor's consultation belongs to another patient than the appointment."""
 
 
 class TimeLimitReached(PimsError):
-    """The time that a clinic or a run may take is up; nothing more is requested for it."""
+    """The timeout of a clinic or a run has passed; no more requests are sent for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person types to log in. Never printed: the secret fields have no repr."""
+    """What a person types to log in. The fields have no repr, so they are never printed."""
 
     username: str = field(repr=False)
     password: str = field(repr=False)
@@ -86,7 +86,7 @@ class Credentials:
 
     @classmethod
     def from_mapping(cls, fields: Mapping[str, str | None]) -> "Credentials":
-        """The credentials that ``to_mapping`` gave ``fields`` for."""
+        """The credentials that ``to_mapping`` turned into ``fields``."""
         return cls(
             username=fields["username"] or "",
             password=fields["password"] or "",
@@ -96,7 +96,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
-    """A logged-in session in a form that can be stored; ``data`` is secret.
+    """A session in a form that can be stored; ``data`` is secret.
 
     Attributes:
         data: Opaque to everyone but the adapter that exported it.
@@ -108,45 +108,45 @@ class SessionState:
 
 
 class PimsProvider(Protocol):
-    """A logged-in (or about to be) conversation with one clinic's PIMS.
+    """The connection to one clinic's PIMS, logged in or about to be.
 
     Methods may be called from several threads at once, except ``close``. Each retries
     transient faults by itself and raises from the error tree above when it gives up.
-    Each wait of a method, for whatever reason, watches the signal given to ``watch``: the
-    method ends within seconds with what ``StopSignal.check`` raises.
+    Every wait of a method observes the signal given to ``watch``: the method ends within
+    seconds with what ``StopSignal.check`` raises.
     """
 
     def watch(self, stop: "StopSignal") -> None:
-        """End every wait when ``stop`` says so. Called once, before any other method."""
+        """End every wait when ``stop`` is stopped. Called once, before any other method."""
         ...
 
     def authenticate(self, credentials: Credentials) -> bool:
         """Log in.
 
         Returns:
-            True when the vendor answers a question within the new session, which is this
-            object's then. False when the vendor refused the credentials that it was sent.
+            True when the vendor accepts a request within the new session, which this object
+            then uses. False when the vendor refused the credentials.
 
         Raises:
-            HumanNeeded: If something that only a person can answer is between the credentials
-                and such a session: a code, a location to choose, a page that is not known.
-            TransientError: If the login page or the browser could not be reached or driven.
+            HumanNeeded: If a page that only a person can pass comes before such a session: a
+                code, a location to choose, an unknown page.
+            TransientError: If the login page could not be reached, or the browser failed.
             ContractViolation: If the page is not the login page the adapter knows, or the
                 credentials could not be sent.
         """
         ...
 
     def fetch_appointments(self, window: DateRange) -> Snapshot:
-        """List the clinic's diary for the window's business dates, in one request.
+        """List the clinic's calendar for the window's business dates, in one request.
 
         Raises:
             SessionExpired, TransientError, ContractViolation: See the tree. A listing
-                that is not provably whole raises; it is never returned as an empty diary.
+                that is not provably whole raises; it is never returned as an empty calendar.
         """
         ...
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
-        """The appointment's medical record, or None when there is none (yet).
+        """The appointment's consultation, or None when there is none yet.
 
         Raises:
             SessionExpired, TransientError, ContractViolation: See the tree.
@@ -154,13 +154,13 @@ class PimsProvider(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of connections and browsers. Calling it again does nothing."""
+        """Close connections and browsers. Calling it again does nothing."""
         ...
 
 
 @runtime_checkable
 class PortableSession(Protocol):
-    """A provider whose login survives the process, so that a warm sync needs no login."""
+    """A provider whose session survives the process, so that a warm sync needs no login."""
 
     def export_session(self) -> SessionState:
         """The present session. Raises ``SessionExpired`` when there is none."""
@@ -177,10 +177,10 @@ class PortableSession(Protocol):
 
 @runtime_checkable
 class LooksUpAppointments(Protocol):
-    """A provider that can be asked for one appointment by its identity."""
+    """A provider that can look up one appointment by its identity."""
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
-        """What the vendor says of the appointment, wherever in the diary it stands.
+        """What the vendor says of the appointment, on whatever date it is.
 
         Raises:
             SessionExpired, TransientError, ContractViolation: See the tree.

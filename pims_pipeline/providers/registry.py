@@ -1,6 +1,6 @@
-"""Which adapters there are: the only list from a clinic's provider type to its adapter.
+"""The adapters by provider type. Add a new adapter here; this is the only list of them.
 
-Adapters are imported when they are built, so that a process pays for none it does not use.
+Adapters are imported when they are built, so that a process loads only those that it uses.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from pims_pipeline.providers.port import PimsProvider
 
 
 class UnknownProvider(Explained, ValueError):
-    """A clinic names a provider type that there is no adapter for."""
+    """A clinic's provider type has no adapter."""
 
     def __init__(self, provider_type: str) -> None:
         known = ", ".join(PROVIDER_TYPES)

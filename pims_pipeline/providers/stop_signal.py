@@ -1,8 +1,8 @@
-"""The one signal that every wait watches: a run that stops, and time limits.
+"""The signal that every wait observes: a stopped run, and time limits.
 
-A run has one ``StopSignal``. Each clinic at work has a child of it with a time limit of its
-own. Whatever waits for a vendor waits through ``wait``, ``check`` or ``result_of``, so it ends
-as soon as the run stops or the time is up. A limit of a single request is the adapter's.
+A run has one ``StopSignal``. Each clinic that is synced has a child of it with its own time limit.
+Code that waits for a vendor waits through ``wait``, ``check`` or ``result_of``, so it ends as soon
+as the run stops or the limit passes. The timeout of a single request belongs in ``http``.
 """
 
 import math
@@ -15,21 +15,21 @@ from typing import TypeVar
 
 from pims_pipeline.providers.port import TimeLimitReached
 
-LOOK_SECONDS = 0.25
-"""How often a wait looks at the signal when nothing can wake it."""
+POLL_SECONDS = 0.25
+"""How often a wait checks the signal when nothing can wake it."""
 
 LONGEST_SLEEP = 60.0
-"""Seconds; a thread cannot be asked to sleep for ever."""
+"""Seconds; a thread cannot sleep for an infinite time."""
 
 Result = TypeVar("Result")
 
 
 class RunStopped(BaseException):
-    """The run was told to stop; like KeyboardInterrupt, but it reaches every thread."""
+    """The run was stopped; like KeyboardInterrupt, but it reaches every thread."""
 
 
 class StopSignal:
-    """Ends the waits of everyone who watches it; safe to share between threads.
+    """Ends every wait that observes it; safe to share between threads.
 
     Example:
         >>> run = StopSignal(seconds=7200, explanation="the run took longer than 7200 s")
@@ -51,9 +51,9 @@ class StopSignal:
 
         Args:
             seconds: The time limit, counted from now.
-            explanation: What the error says when the time is up: what took how long, and
-                which setting allows more. No personal data.
-            on_stop: Called once by ``stop``, to end waits that cannot watch.
+            explanation: The error's message when the limit passes: what took how long, and which
+                setting allows more. No personal data.
+            on_stop: Called once by ``stop``, to end waits that cannot observe the signal.
             clock: Gives monotonic seconds.
         """
         self._seconds = seconds
@@ -65,13 +65,13 @@ class StopSignal:
         self._stopped = Event()
 
     def child(self, *, seconds: float = math.inf, explanation: str = "") -> "StopSignal":
-        """A signal that stops with this one, and has a time limit of its own as well."""
+        """A signal that stops with this one, and has its own time limit as well."""
         signal = StopSignal(seconds=seconds, explanation=explanation, clock=self._clock)
         signal._parent, signal._stopped = self, self._stopped
         return signal
 
     def restart(self) -> None:
-        """Count this signal's own time limit from now; its parent's goes on."""
+        """Restart this signal's own time limit; its parent's goes on."""
         self._deadline = self._clock() + self._seconds
 
     def stop(self) -> None:
@@ -83,7 +83,7 @@ class StopSignal:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether ``stop`` was called; says nothing about the time."""
+        """Whether ``stop`` was called; time limits do not count."""
         return self._stopped.is_set()
 
     def left(self) -> float:
@@ -92,10 +92,10 @@ class StopSignal:
         return own if self._parent is None else min(own, self._parent.left())
 
     def check(self) -> None:
-        """Return if the work may go on.
+        """Return if neither a stop nor a time limit ends the work.
 
         Raises:
-            RunStopped: If the run was told to stop.
+            RunStopped: If the run was stopped.
             TimeLimitReached: If a time limit has passed.
         """
         if self._stopped.is_set():
@@ -106,7 +106,7 @@ class StopSignal:
             raise TimeLimitReached(self._explanation)
 
     def wait(self, seconds: float) -> None:
-        """Wait; raises like ``check`` as soon as the run stops or the time is up."""
+        """Wait; raises like ``check`` as soon as the run stops or a limit passes."""
         self.check()
         end = self._clock() + seconds
         while (now := self._clock()) < end:
@@ -114,10 +114,10 @@ class StopSignal:
             self.check()
 
     def result_of(self, future: "Future[Result]") -> Result:
-        """The result of work in another thread; raises like ``check`` while it is not there.
+        """The result of work in another thread; raises like ``check`` while waiting.
 
-        The work must have an end of its own: this ends the wait for it, not the work.
+        This ends the wait, not the work, which must end by itself.
         """
-        while not wait_for_futures([future], timeout=min(LOOK_SECONDS, self.left())).done:
+        while not wait_for_futures([future], timeout=min(POLL_SECONDS, self.left())).done:
             self.check()
         return future.result(timeout=0)

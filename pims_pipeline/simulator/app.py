@@ -1,15 +1,15 @@
-"""Puts the simulator's routes together into one ASGI application. No rules live here."""
+"""The simulator's routes in one ASGI application. Rules belong in the modules of the routes."""
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
-from pims_pipeline.simulator import login, login_steps, pages, vendor
 from pims_pipeline.simulator.callers import OwnCallers
-from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control import router as control_router
-from pims_pipeline.simulator.diary import EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.calendar import EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.state import build_simulator
+from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps, pages
 
 
 def build_app(config: SimulatorConfig) -> FastAPI:
@@ -31,14 +31,14 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route("/welcome/{step}", login_steps.show_step, methods=["GET"])
     app.add_route("/welcome/{step}", login_steps.pass_step, methods=["POST"])
     app.add_route("/logout", login.log_out, methods=["POST"])
-    app.add_route("/appointments/getCalendarEventData", vendor.listing, methods=["GET"])
-    app.add_route("/appointments/getAppointment", vendor.appointment, methods=["GET"])
+    app.add_route("/appointments/getCalendarEventData", endpoints.listing, methods=["GET"])
+    app.add_route("/appointments/getAppointment", endpoints.appointment, methods=["GET"])
     app.add_route(
-        "/consultations/{consultation_id}/page-data", vendor.consultation, methods=["GET"]
+        "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
     app.add_route("/", pages.show_diary, methods=["GET"])
-    app.add_route("/diary/book", pages.take_booking, methods=["POST"])
-    app.add_route("/diary/{entry_id}/{action}", pages.take_edit, methods=["POST"])
+    app.add_route("/calendar/book", pages.take_booking, methods=["POST"])
+    app.add_route("/calendar/{entry_id}/{action}", pages.take_edit, methods=["POST"])
     app.include_router(control_router)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
@@ -50,11 +50,11 @@ def build_app(config: SimulatorConfig) -> FastAPI:
 
 async def _bad_request(_request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(
+    message = "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'][1:]) or 'body'}: {problem['msg']}"
         for problem in problems
     )
-    return JSONResponse({"error": said}, status_code=400)
+    return JSONResponse({"error": message}, status_code=400)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

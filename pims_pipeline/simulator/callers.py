@@ -1,9 +1,9 @@
-"""Who may ask the simulator: programs on this machine, and its own pages.
+"""Which callers the simulator accepts: programs on this machine, and its own pages.
 
-It has made-up passwords and a control interface without any, and every web page can make its
-visitor's browser send requests to this machine. So the request must name this machine (``Host``
-cannot be chosen by a page), and come from no page of another server (``Origin``). What the
-control interface is told must be JSON, which a foreign page cannot send without being asked.
+Its passwords are public and its control interface has none, and any web page can make a browser
+send requests to this machine. So a request must name this machine in ``Host``, which a page
+cannot choose, and must not come from a page of another server (``Origin``). The control interface
+accepts JSON only, which a page of another server cannot send without a preflight request.
 """
 
 import ipaddress
@@ -24,10 +24,10 @@ _WANTS_JSON = "send it as JSON: with the header Content-Type: application/json"
 
 
 class OwnCallers:
-    """Refuses what foreign pages make a browser send; everything else goes on.
+    """Middleware that refuses requests which pages of other servers make a browser send.
 
     Args:
-        app: What is inside.
+        app: The application behind it.
     """
 
     def __init__(self, app: ASGIApp) -> None:

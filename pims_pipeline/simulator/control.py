@@ -1,7 +1,7 @@
-"""``/_control``: edits, faults and the truth, in JSON, for tests and demonstrations.
+"""``/_control``: edits, faults and the true calendar, in JSON, for tests and demonstrations.
 
-It asks for no login, and therefore answers callers on this machine only. What an edit means is
-``diary``'s, what a fault does is ``vendor``'s and ``login``'s.
+It has no login, and so accepts callers on this machine only. ``calendar`` holds the rules of an
+edit; ``endpoints`` and ``login`` apply the faults.
 """
 
 import ipaddress
@@ -12,8 +12,6 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from pims_pipeline.simulator.clinics import ListingShape
-from pims_pipeline.simulator.diary import Booking, RebookedConsultation
 from pims_pipeline.simulator.faults import (
     ODDITIES,
     RECORD_FAULTS,
@@ -22,18 +20,20 @@ from pims_pipeline.simulator.faults import (
     Fault,
     FaultKind,
 )
-from pims_pipeline.simulator.generation import Entry, Patient
-from pims_pipeline.simulator.login_pages import LoginPage
-from pims_pipeline.simulator.sessions import ExpiredMode, LoginMode
-from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
-from pims_pipeline.simulator.wire import DeletedLookup
+from pims_pipeline.simulator.practice.calendar import Booking, RebookedConsultation
+from pims_pipeline.simulator.practice.clinics import ListingShape
+from pims_pipeline.simulator.practice.generation import Entry, Patient
+from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode, LoginMode
+from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup
 
 Scalar = None | bool | int | float | str
 LONGEST_TRUTH_DAYS = 366
 
 
 async def only_this_machine(request: Request) -> None:
-    """Turns away whoever is not on this machine.
+    """Refuse callers that are not on this machine.
 
     Raises:
         HTTPException: 403, for a caller from elsewhere.
@@ -44,30 +44,30 @@ async def only_this_machine(request: Request) -> None:
     except ValueError:
         local = host in {"", "testclient"}
     if not local:
-        raise HTTPException(403, "the control interface answers this machine only")
+        raise HTTPException(403, "the control interface accepts callers on its own machine only")
 
 
 router = APIRouter(prefix="/_control", dependencies=[Depends(only_this_machine)])
 Sim = Annotated[Simulator, Depends(simulator_of)]
 
 
-async def desk_of(company_id: str, simulator: Sim) -> Desk:
+async def practice_of(company_id: str, simulator: Sim) -> Practice:
     """The clinic named in the path.
 
     Raises:
         HTTPException: 404, if no clinic has that company id.
     """
-    return _desk(simulator, company_id)
+    return _practice(simulator, company_id)
 
 
-def _desk(simulator: Simulator, company_id: str) -> Desk:
-    desk = simulator.desks.get(company_id)
-    if desk is None:
+def _practice(simulator: Simulator, company_id: str) -> Practice:
+    practice = simulator.practices.get(company_id)
+    if practice is None:
         raise HTTPException(404, f"no simulated clinic has the company id {company_id!r}")
-    return desk
+    return practice
 
 
-DeskOf = Annotated[Desk, Depends(desk_of)]
+PracticeOf = Annotated[Practice, Depends(practice_of)]
 
 
 def parse_local(value: object) -> datetime:
@@ -76,7 +76,7 @@ def parse_local(value: object) -> datetime:
     Raises:
         ValueError: If it is anything else, a time with a zone included.
     """
-    wanted = "a clinic-local time is wanted as YYYY-MM-DD HH:MM, without a zone"
+    wanted = "give a clinic-local time as YYYY-MM-DD HH:MM, without a zone"
     if not isinstance(value, str):
         raise ValueError(wanted)  # noqa: TRY004 - pydantic reports ValueError, not TypeError
     try:
@@ -92,13 +92,13 @@ LocalTime = Annotated[datetime, BeforeValidator(parse_local)]
 
 
 class _Body(BaseModel):
-    """A request body: camelCase on the wire, and no field nobody knows."""
+    """A request body: camelCase on the wire, unknown fields refused."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
 class BookBody(_Body):
-    """A visit to book."""
+    """An appointment to book."""
 
     start: LocalTime
     minutes: int = Field(default=30, ge=1, le=24 * 60)
@@ -117,13 +117,13 @@ class MoveBody(_Body):
 
 
 class StatusBody(_Body):
-    """Any words as a status."""
+    """A status; any text will do."""
 
     status: str = Field(min_length=1)
 
 
 class FinishBody(_Body):
-    """How to close a visit; without notes, made-up ones stand."""
+    """How to finish an appointment; without notes, it keeps the made-up ones."""
 
     notes_html: str | None = None
 
@@ -147,7 +147,7 @@ class SeriesBody(_Body):
 
 
 class RebookBody(_Body):
-    """Whose the record becomes; who is left unnamed stays."""
+    """The new patient and client; one that is not named stays."""
 
     patient_name: str | None = Field(default=None, min_length=1)
     species: str = "Canine"
@@ -156,19 +156,19 @@ class RebookBody(_Body):
 
 
 class ExpireBody(_Body):
-    """How the ended sessions' bearers are turned away."""
+    """How requests of the ended sessions are refused."""
 
     mode: ExpiredMode = "redirect"
 
 
 class LoginBody(_Body):
-    """What stands between a right password and a session."""
+    """What comes between a right password and a session."""
 
     mode: LoginMode
 
 
 class SettingsBody(_Body):
-    """Changes to how clinics answer; what is left out stays."""
+    """Changes to how clinics respond; what is left out stays."""
 
     company_id: str | None = None
     listing_shape: ListingShape | None = None
@@ -195,15 +195,15 @@ class FaultBody(_Body):
         if self.kind is FaultKind.LATENCY and self.seconds == 0:
             raise ValueError("latency needs seconds")
         if self.kind in RECORD_FAULTS and self.endpoint not in {"any", "listing"}:
-            raise ValueError(f"{self.kind} strikes the listing only")
+            raise ValueError(f"{self.kind} applies to the listing only")
         if self.kind in SESSION_FAULTS | ODDITIES and self.endpoint == "login":
-            raise ValueError(f"{self.kind} cannot strike the login")
+            raise ValueError(f"{self.kind} does not apply to the login")
         return self
 
 
-def truth(entry: Entry, desk: Desk) -> dict[str, Scalar]:
-    """Everything about one record as it stands, deleted or not."""
-    visit = desk.diary.visit(entry)
+def truth(entry: Entry, practice: Practice) -> dict[str, Scalar]:
+    """Everything about one record at present, deleted or not."""
+    consultation = practice.calendar.consultation_of(entry)
     changed = entry.last_updated_at
     return {
         "id": str(entry.id),
@@ -219,7 +219,7 @@ def truth(entry: Entry, desk: Desk) -> dict[str, Scalar]:
         "breed": entry.patient.breed if entry.patient else None,
         "consultationId": None if entry.consultation_id is None else str(entry.consultation_id),
         "writtenForId": _id_of(entry.written_for[0] if entry.written_for else entry.patient),
-        "notes": visit.notes_html if visit else None,
+        "notes": consultation.notes_html if consultation else None,
         "lastUpdatedAt": changed.strftime("%Y-%m-%d %H:%M:%S") if changed else None,
     }
 
@@ -237,12 +237,12 @@ async def reset(simulator: Sim) -> dict[str, Scalar]:
 
 @router.get("/stats")
 async def stats(simulator: Sim) -> dict[str, dict[str, int]]:
-    """How often each endpoint was asked, and the successful logins of each clinic."""
+    """The requests to each endpoint, and the successful logins of each clinic."""
     endpoints = ("login_page", "login_post", "listing", "appointment", "consultation")
     return {
         "requests": {name: simulator.requests[name] for name in endpoints},
         "logins": {
-            company_id: simulator.sessions.logins[company_id] for company_id in simulator.desks
+            company_id: simulator.sessions.logins[company_id] for company_id in simulator.practices
         },
     }
 
@@ -253,119 +253,125 @@ async def clinics(simulator: Sim) -> list[dict[str, Scalar]]:
     return [
         {
             "companyId": company_id,
-            "name": desk.clinic.name,
-            "timezone": desk.clinic.timezone,
-            "username": desk.clinic.username,
-            "today": desk.diary.today.isoformat(),
-            "listingShape": desk.listing_shape,
+            "name": practice.clinic.name,
+            "timezone": practice.clinic.timezone,
+            "username": practice.clinic.username,
+            "today": practice.calendar.today.isoformat(),
+            "listingShape": practice.listing_shape,
         }
-        for company_id, desk in simulator.desks.items()
+        for company_id, practice in simulator.practices.items()
     ]
 
 
 @router.get("/clinics/{company_id}/appointments")
-async def appointments(desk: DeskOf, start: date, end: date) -> list[dict[str, Scalar]]:
+async def appointments(practice: PracticeOf, start: date, end: date) -> list[dict[str, Scalar]]:
     """The truth about every record from ``start`` to ``end``, both included."""
     if not 0 <= (end - start).days <= LONGEST_TRUTH_DAYS:
         raise HTTPException(400, f"end must lie 0 to {LONGEST_TRUTH_DAYS} days after start")
-    return [truth(entry, desk) for day in desk.diary.days(start, end) for entry in day]
+    return [truth(entry, practice) for day in practice.calendar.days(start, end) for entry in day]
 
 
 @router.post("/clinics/{company_id}/appointments")
-async def book(desk: DeskOf, body: BookBody) -> dict[str, Scalar]:
-    """Book a visit."""
+async def book(practice: PracticeOf, body: BookBody) -> dict[str, Scalar]:
+    """Book an appointment."""
     booking = Booking(**body.model_dump())
-    return truth(desk.diary.book(booking), desk)
+    return truth(practice.calendar.book(booking), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/move")
-async def move(desk: DeskOf, entry_id: int, body: MoveBody) -> dict[str, Scalar]:
+async def move(practice: PracticeOf, entry_id: int, body: MoveBody) -> dict[str, Scalar]:
     """Move a record to another start."""
-    return truth(desk.diary.move(entry_id, body.start), desk)
+    return truth(practice.calendar.move(entry_id, body.start), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/cancel")
-async def cancel(desk: DeskOf, entry_id: int) -> dict[str, Scalar]:
+async def cancel(practice: PracticeOf, entry_id: int) -> dict[str, Scalar]:
     """Cancel a record; it stays listed."""
-    return truth(desk.diary.cancel(entry_id), desk)
+    return truth(practice.calendar.cancel(entry_id), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/delete")
-async def delete(desk: DeskOf, entry_id: int) -> dict[str, Scalar]:
+async def delete(practice: PracticeOf, entry_id: int) -> dict[str, Scalar]:
     """Delete a record; it leaves the listing."""
-    return truth(desk.diary.delete(entry_id), desk)
+    return truth(practice.calendar.delete(entry_id), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/restore")
-async def restore(desk: DeskOf, entry_id: int) -> dict[str, Scalar]:
+async def restore(practice: PracticeOf, entry_id: int) -> dict[str, Scalar]:
     """Undo a deletion and a cancellation."""
-    return truth(desk.diary.restore(entry_id), desk)
+    return truth(practice.calendar.restore(entry_id), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/status")
-async def set_status(desk: DeskOf, entry_id: int, body: StatusBody) -> dict[str, Scalar]:
+async def set_status(practice: PracticeOf, entry_id: int, body: StatusBody) -> dict[str, Scalar]:
     """Give a record any status."""
-    return truth(desk.diary.set_status(entry_id, body.status), desk)
+    return truth(practice.calendar.set_status(entry_id, body.status), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/finish")
-async def finish(desk: DeskOf, entry_id: int, body: FinishBody | None = None) -> dict[str, Scalar]:
-    """Close a visit."""
-    return truth(desk.diary.finish(entry_id, body.notes_html if body else None), desk)
+async def finish(
+    practice: PracticeOf, entry_id: int, body: FinishBody | None = None
+) -> dict[str, Scalar]:
+    """Finish an appointment."""
+    return truth(practice.calendar.finish(entry_id, body.notes_html if body else None), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/notes")
-async def notes(desk: DeskOf, entry_id: int, body: NotesBody) -> dict[str, Scalar]:
-    """Write or correct a visit's notes."""
-    return truth(desk.diary.write_notes(entry_id, body.html), desk)
+async def notes(practice: PracticeOf, entry_id: int, body: NotesBody) -> dict[str, Scalar]:
+    """Write or correct an appointment's notes."""
+    return truth(practice.calendar.write_notes(entry_id, body.html), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/patient")
-async def rename_patient(desk: DeskOf, entry_id: int, body: PatientBody) -> dict[str, Scalar]:
+async def rename_patient(
+    practice: PracticeOf, entry_id: int, body: PatientBody
+) -> dict[str, Scalar]:
     """Correct the animal's name."""
-    return truth(desk.diary.rename_patient(entry_id, body.name), desk)
+    return truth(practice.calendar.rename_patient(entry_id, body.name), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/series")
-async def join_series(desk: DeskOf, entry_id: int, body: SeriesBody) -> dict[str, Scalar]:
+async def join_series(practice: PracticeOf, entry_id: int, body: SeriesBody) -> dict[str, Scalar]:
     """List a record under another one's identity, as one of its series."""
-    return truth(desk.diary.join_series(entry_id, body.series_id), desk)
+    return truth(practice.calendar.join_series(entry_id, body.series_id), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/rebook")
-async def rebook(desk: DeskOf, entry_id: int, body: RebookBody) -> dict[str, Scalar]:
+async def rebook(practice: PracticeOf, entry_id: int, body: RebookBody) -> dict[str, Scalar]:
     """Give a record to another patient, client, or both."""
-    return truth(desk.diary.rebook(entry_id, **body.model_dump()), desk)
+    return truth(practice.calendar.rebook(entry_id, **body.model_dump()), practice)
 
 
 @router.post("/clinics/{company_id}/sessions/expire")
-async def expire(desk: DeskOf, simulator: Sim, body: ExpireBody | None = None) -> dict[str, Scalar]:
+async def expire(
+    practice: PracticeOf, simulator: Sim, body: ExpireBody | None = None
+) -> dict[str, Scalar]:
     """End every session of the clinic."""
     mode = body.mode if body else "redirect"
-    return {"expired": simulator.sessions.end_all(desk.clinic.company_id, mode)}
+    return {"expired": simulator.sessions.end_all(practice.clinic.company_id, mode)}
 
 
 @router.post("/clinics/{company_id}/login")
-async def login_mode(desk: DeskOf, simulator: Sim, body: LoginBody) -> dict[str, Scalar]:
+async def login_mode(practice: PracticeOf, simulator: Sim, body: LoginBody) -> dict[str, Scalar]:
     """Choose what a right password leads to; ``normal`` also forgets wrong passwords."""
-    desk.login_mode = body.mode
+    practice.login_mode = body.mode
     if body.mode == "normal":
-        simulator.sessions.unlock(desk.clinic.company_id)
+        simulator.sessions.unlock(practice.clinic.company_id)
     return {"mode": body.mode}
 
 
 @router.post("/settings")
 async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
-    """Change how one clinic, or all of them, answer.
+    """Change how one clinic, or all of them, respond.
 
-    ``expiredMode`` and ``loginPage`` are everyone's.
+    ``expiredMode`` and ``loginPage`` apply to all clinics.
     """
     if body.company_id is not None:
-        _desk(simulator, body.company_id)
-    for company_id, desk in simulator.desks.items():
+        _practice(simulator, body.company_id)
+    for company_id, practice in simulator.practices.items():
         if body.company_id in {None, company_id}:
-            desk.listing_shape = body.listing_shape or desk.listing_shape
-            desk.deleted_lookup = body.deleted_lookup or desk.deleted_lookup
+            practice.listing_shape = body.listing_shape or practice.listing_shape
+            practice.deleted_lookup = body.deleted_lookup or practice.deleted_lookup
     if body.expired_mode is not None:
         simulator.sessions.default_expired_mode = body.expired_mode
     simulator.login_page = body.login_page or simulator.login_page
@@ -376,7 +382,7 @@ async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
 async def add_fault(simulator: Sim, body: FaultBody) -> dict[str, Scalar]:
     """Set a fault."""
     if body.company_id is not None:
-        _desk(simulator, body.company_id)
+        _practice(simulator, body.company_id)
     fields = body.model_dump()
     fields["endpoint"] = None if body.endpoint == "any" else body.endpoint
     simulator.faults.add(Fault(**fields))
@@ -385,6 +391,6 @@ async def add_fault(simulator: Sim, body: FaultBody) -> dict[str, Scalar]:
 
 @router.delete("/faults")
 async def clear_faults(simulator: Sim) -> dict[str, Scalar]:
-    """Behave again."""
+    """Remove every fault."""
     simulator.faults.clear()
     return {"faults": 0}

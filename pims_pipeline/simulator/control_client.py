@@ -1,7 +1,6 @@
 """A typed client of the simulator's ``/_control`` interface, for tests and demonstrations.
 
-It speaks HTTP and needs nothing of the server's code, so that a simulator in another process is
-steered the same way.
+It uses HTTP and none of the server's code, so it also controls a simulator in another process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ class ControlRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TrueAppointment:
-    """One record of the simulated diary as it really stands. Times are naive clinic-local.
+    """One record of the simulated calendar, as it truly is. Times are naive clinic-local.
 
     Attributes:
         written_for_id: The patient that its consultation is of, once there is one.
@@ -53,7 +52,7 @@ class TrueAppointment:
 
 @dataclass(frozen=True, slots=True)
 class ClinicInfo:
-    """A simulated clinic; ``today`` is the date its past and future are told from."""
+    """A simulated clinic; ``today`` is the date that divides its past from its future."""
 
     company_id: str
     name: str
@@ -65,14 +64,14 @@ class ClinicInfo:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How often each endpoint was asked, and each clinic's successful logins."""
+    """The requests to each endpoint, and each clinic's successful logins."""
 
     requests: Mapping[str, int]
     logins: Mapping[str, int]
 
 
 class SimulatorControl:
-    """Steers one running simulator. Call ``close`` in the end."""
+    """Controls one running simulator. Call ``close`` at the end."""
 
     def __init__(self, base_url: str) -> None:
         # Proxies of the environment do not concern a server on this machine.
@@ -80,12 +79,12 @@ class SimulatorControl:
             base_url=f"{base_url.rstrip('/')}/_control",
             timeout=30,
             trust_env=False,
-            # Also where there is nothing to send: foreign web pages cannot say so.
+            # Sent without a body too: web pages of other servers cannot send this header.
             headers={"Content-Type": "application/json"},
         )
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._http.close()
 
     def reset(self) -> None:
@@ -93,32 +92,32 @@ class SimulatorControl:
         self._call("POST", "/reset")
 
     def stats(self) -> Stats:
-        """What has been asked since the start or the last reset."""
-        told = _record(self._call("GET", "/stats"))
-        return Stats(requests=_counts(told["requests"]), logins=_counts(told["logins"]))
+        """The counts since the start or the last reset."""
+        stats = _record(self._call("GET", "/stats"))
+        return Stats(requests=_counts(stats["requests"]), logins=_counts(stats["logins"]))
 
     def clinics(self) -> list[ClinicInfo]:
         """The simulated clinics."""
         return [
             ClinicInfo(
-                company_id=_text(told["companyId"]),
-                name=_text(told["name"]),
-                timezone=_text(told["timezone"]),
-                username=_text(told["username"]),
-                today=date.fromisoformat(_text(told["today"])),
-                listing_shape=_text(told["listingShape"]),
+                company_id=_text(clinic["companyId"]),
+                name=_text(clinic["name"]),
+                timezone=_text(clinic["timezone"]),
+                username=_text(clinic["username"]),
+                today=date.fromisoformat(_text(clinic["today"])),
+                listing_shape=_text(clinic["listingShape"]),
             )
-            for told in _records(self._call("GET", "/clinics"))
+            for clinic in _records(self._call("GET", "/clinics"))
         ]
 
     def appointments(self, company_id: str, start: date, end: date) -> list[TrueAppointment]:
         """Every record from ``start`` to ``end``, both included, deleted ones too."""
-        told = self._call(
+        records = self._call(
             "GET",
             f"/clinics/{company_id}/appointments",
             params={"start": start.isoformat(), "end": end.isoformat()},
         )
-        return [_appointment(record) for record in _records(told)]
+        return [_appointment(record) for record in _records(records)]
 
     def book(
         self,
@@ -132,7 +131,7 @@ class SimulatorControl:
         status: str = "not arrived",
         species: str = "Canine",
     ) -> TrueAppointment:
-        """Book a visit at a naive clinic-local time."""
+        """Book an appointment at a naive clinic-local time."""
         return self._edited(
             f"/clinics/{company_id}/appointments",
             {
@@ -169,11 +168,11 @@ class SimulatorControl:
     def finish(
         self, company_id: str, appointment_id: str, notes_html: str | None = None
     ) -> TrueAppointment:
-        """Close a visit; without notes the simulator writes its own."""
+        """Finish an appointment; without notes the simulator makes some up."""
         return self._edit(company_id, appointment_id, "finish", {"notesHtml": notes_html})
 
     def write_notes(self, company_id: str, appointment_id: str, html: str) -> TrueAppointment:
-        """Write or correct an opened visit's notes."""
+        """Write or correct the notes of an opened appointment."""
         return self._edit(company_id, appointment_id, "notes", {"html": html})
 
     def rename_patient(self, company_id: str, appointment_id: str, name: str) -> TrueAppointment:
@@ -194,9 +193,9 @@ class SimulatorControl:
         client_name: str | None = None,
         consultation: Literal["none", "same", "new"] = "none",
     ) -> TrueAppointment:
-        """Give a record to another patient, client, or both; who is left unnamed stays.
+        """Give a record to another patient, client, or both; one that is not named stays.
 
-        Its consultation is none any more, still the former people's, or a new one.
+        Afterwards it has no consultation, still the former one, or a new one.
         """
         return self._edit(
             company_id,
@@ -237,13 +236,13 @@ class SimulatorControl:
         )
 
     def clear_faults(self) -> None:
-        """Behave again."""
+        """Remove every fault."""
         self._call("DELETE", "/faults")
 
     def expire_sessions(
         self, company_id: str, mode: Literal["redirect", "401", "html"] = "redirect"
     ) -> None:
-        """End the clinic's sessions; their bearers are turned away in ``mode``."""
+        """End the clinic's sessions; their requests are refused in ``mode``."""
         self._call("POST", f"/clinics/{company_id}/sessions/expire", body={"mode": mode})
 
     def login_mode(self, company_id: str, mode: str) -> None:
@@ -259,7 +258,7 @@ class SimulatorControl:
         expired_mode: Literal["redirect", "401", "html"] | None = None,
         login_page: str | None = None,
     ) -> None:
-        """Change how one clinic, or all, answer; what is left out stays."""
+        """Change how one clinic, or all, respond; what is left out stays."""
         self._call(
             "POST",
             "/settings",
@@ -295,16 +294,16 @@ class SimulatorControl:
         response = self._http.request(method, path, json=body, params=params)
         if not response.is_success:
             raise _refusal(response)
-        told: Json = response.json()
-        return told
+        content: Json = response.json()
+        return content
 
 
 def _refusal(response: httpx2.Response) -> ControlRefused:
     try:
-        told = response.json()
+        content = response.json()
     except ValueError:
-        told = {}
-    message = told.get("error") or f"status {response.status_code}"
+        content = {}
+    message = content.get("error") or f"status {response.status_code}"
     return ControlRefused(f"the simulator refused: {message}", status=response.status_code)
 
 
@@ -312,48 +311,48 @@ def _local(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _record(told: Json) -> Mapping[str, Json]:
-    if not isinstance(told, Mapping):
-        raise TypeError("the simulator's control interface answered with something else")
-    return told
+def _record(value: Json) -> Mapping[str, Json]:
+    if not isinstance(value, Mapping):
+        raise TypeError("the simulator's control interface sent another shape than expected")
+    return value
 
 
-def _records(told: Json) -> list[Mapping[str, Json]]:
-    if isinstance(told, str) or not isinstance(told, Sequence):
-        raise TypeError("the simulator's control interface answered with something else")
-    return [_record(record) for record in told]
+def _records(value: Json) -> list[Mapping[str, Json]]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError("the simulator's control interface sent another shape than expected")
+    return [_record(record) for record in value]
 
 
-def _text(told: Json) -> str:
-    if not isinstance(told, str):
-        raise TypeError("the simulator's control interface left out a text")
-    return told
+def _text(value: Json) -> str:
+    if not isinstance(value, str):
+        raise TypeError("the simulator's control interface sent no text where one is expected")
+    return value
 
 
-def _optional(told: Json) -> str | None:
-    return None if told is None else _text(told)
+def _optional(value: Json) -> str | None:
+    return None if value is None else _text(value)
 
 
-def _counts(told: Json) -> dict[str, int]:
-    return {name: count for name, count in _record(told).items() if isinstance(count, int)}
+def _counts(value: Json) -> dict[str, int]:
+    return {name: count for name, count in _record(value).items() if isinstance(count, int)}
 
 
-def _appointment(told: Mapping[str, Json]) -> TrueAppointment:
-    kind, updated = _text(told["kind"]), _optional(told["lastUpdatedAt"])
+def _appointment(record: Mapping[str, Json]) -> TrueAppointment:
+    kind, updated = _text(record["kind"]), _optional(record["lastUpdatedAt"])
     return TrueAppointment(
-        id=_text(told["id"]),
+        id=_text(record["id"]),
         kind="block" if kind == "block" else "roster" if kind == "roster" else "appointment",
-        deleted=told["deleted"] is True,
-        status=_text(told["status"]),
-        start=datetime.fromisoformat(_text(told["start"])),
-        end=datetime.fromisoformat(_text(told["end"])),
-        type=_optional(told["type"]),
-        patient_id=_optional(told["patientId"]),
-        patient_name=_optional(told["patientName"]),
-        species=_optional(told["species"]),
-        breed=_optional(told["breed"]),
-        consultation_id=_optional(told["consultationId"]),
-        written_for_id=_optional(told["writtenForId"]),
-        notes=_optional(told["notes"]),
+        deleted=record["deleted"] is True,
+        status=_text(record["status"]),
+        start=datetime.fromisoformat(_text(record["start"])),
+        end=datetime.fromisoformat(_text(record["end"])),
+        type=_optional(record["type"]),
+        patient_id=_optional(record["patientId"]),
+        patient_name=_optional(record["patientName"]),
+        species=_optional(record["species"]),
+        breed=_optional(record["breed"]),
+        consultation_id=_optional(record["consultationId"]),
+        written_for_id=_optional(record["writtenForId"]),
+        notes=_optional(record["notes"]),
         last_updated_at=datetime.fromisoformat(updated) if updated else None,
     )

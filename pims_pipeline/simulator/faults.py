@@ -1,6 +1,6 @@
-"""Misbehaviour on demand: which faults are set, and which of them a request meets.
+"""Faults on demand: which ones are set, and which of them apply to a request.
 
-Only the book-keeping lives here. How a fault looks on the wire is ``answers``'s.
+Add a kind of fault here; what it does to a response belongs in a vendor's ``responses``.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Endpoint = Literal["listing", "appointment", "consultation", "login"]
 
 
 class FaultKind(StrEnum):
-    """Everything that can be made to go wrong."""
+    """The kinds of faults."""
 
     SESSION_EXPIRED_REDIRECT = "session_expired_redirect"
     SESSION_EXPIRED_401 = "session_expired_401"
@@ -40,9 +40,9 @@ class FaultKind(StrEnum):
 
 
 DELAYS = frozenset({FaultKind.LATENCY, FaultKind.HANG})
-"""Faults that hold the answer back, whatever it then is."""
+"""Faults that delay a response, and do not change it."""
 STALLS = frozenset({FaultKind.DRIP, FaultKind.HANG_AFTER_HEADERS, FaultKind.ENDLESS})
-"""Faults whose response begins and does not end in any time that a client should wait."""
+"""Faults whose response begins, and does not end within any sensible timeout."""
 SESSION_FAULTS = frozenset(
     {
         FaultKind.SESSION_EXPIRED_REDIRECT,
@@ -50,7 +50,7 @@ SESSION_FAULTS = frozenset(
         FaultKind.SESSION_EXPIRED_HTML,
     }
 )
-"""Faults that end the session of the request they strike; the login has none."""
+"""Faults that end the session of the request; the login has none."""
 RECORD_FAULTS = frozenset(
     {
         FaultKind.EMPTY_DIARY,
@@ -61,22 +61,22 @@ RECORD_FAULTS = frozenset(
         FaultKind.ZERO_IDS,
     }
 )
-"""Faults in the listing's records; they never touch another endpoint, and add up."""
+"""Faults in the listing's records; several can apply to one listing."""
 
 ODDITIES = frozenset({FaultKind.ODD_BYTES, FaultKind.JSON_AS_HTML, FaultKind.ODD_DESCRIPTIONS})
-"""Right answers that are put oddly; the login page, which is no JSON, never is."""
+"""Sound responses in an odd form; they do not apply to the login page, which is no JSON."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One fault as it was asked for.
+    """One fault that is set.
 
     Attributes:
-        endpoint: Where it strikes; ``None`` is anywhere it can.
-        company_id: Whose requests it strikes; ``None`` is everyone's.
-        times: How many requests it strikes; ``None`` goes on until cleared.
-        seconds: How long a latency lasts; for a drip, the pause after each byte (4 when 0).
-        retry_after: Seconds a 429 names; ``None`` leaves the header out.
+        endpoint: The endpoint it applies to; ``None`` means every endpoint that it can.
+        company_id: The clinic it applies to; ``None`` means all.
+        times: How many requests it applies to; ``None`` lasts until it is cleared.
+        seconds: The length of a latency; for a drip, the pause after each byte (4 when 0).
+        retry_after: Seconds in the header of a 429; ``None`` leaves the header out.
         appointment_id: The record a partial listing leaves out.
     """
 
@@ -88,8 +88,8 @@ class Fault:
     retry_after: float | None = None
     appointment_id: int | None = None
 
-    def strikes(self, endpoint: Endpoint, company_id: str | None) -> bool:
-        """Whether a request to ``endpoint`` for that clinic meets this fault."""
+    def applies_to(self, endpoint: Endpoint, company_id: str | None) -> bool:
+        """Whether the fault applies to a request to ``endpoint`` for that clinic."""
         if self.kind in RECORD_FAULTS and endpoint != "listing":
             return False
         if self.kind in SESSION_FAULTS | ODDITIES and endpoint == "login":
@@ -98,16 +98,21 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Struck:
-    """The faults one request meets."""
+class RequestFaults:
+    """The faults that apply to one request.
+
+    Attributes:
+        response: The fault of the response as a whole.
+        records: The faults of the listing's records.
+    """
 
     delays: Sequence[Fault] = ()
-    answer: Fault | None = None
+    response: Fault | None = None
     records: Sequence[Fault] = ()
 
 
 @dataclass(slots=True)
-class FaultBook:
+class ActiveFaults:
     """The faults that are set, oldest first."""
 
     faults: list[Fault] = field(default_factory=list)
@@ -117,24 +122,24 @@ class FaultBook:
         self.faults.append(fault)
 
     def clear(self) -> None:
-        """Behave again."""
+        """Remove every fault."""
         self.faults.clear()
 
-    def strike(self, endpoint: Endpoint, company_id: str | None) -> Struck:
-        """The faults this request meets; each of them has then struck once more.
+    def take(self, endpoint: Endpoint, company_id: str | None) -> RequestFaults:
+        """The faults that apply to a request, each counted as used once more.
 
-        A request meets every delay, and then either one whole answer that is wrong, or
-        whatever is wrong with the listing's records, oddly put or not.
+        These are every delay, and then either one fault of the whole response, or the faults of
+        the listing's records with at most one oddity.
         """
-        met = [fault for fault in self.faults if fault.strikes(endpoint, company_id)]
-        delays = [fault for fault in met if fault.kind in DELAYS]
-        records = [fault for fault in met if fault.kind in RECORD_FAULTS]
-        wrong = [f for f in met if f.kind not in DELAYS | RECORD_FAULTS | ODDITIES]
+        applying = [fault for fault in self.faults if fault.applies_to(endpoint, company_id)]
+        delays = [fault for fault in applying if fault.kind in DELAYS]
+        records = [fault for fault in applying if fault.kind in RECORD_FAULTS]
+        wrong = [f for f in applying if f.kind not in DELAYS | RECORD_FAULTS | ODDITIES]
         if wrong:
             records = []
-        answer = next((f for f in [*wrong, *met] if f in wrong or f.kind in ODDITIES), None)
-        self._use([*delays, *records, *([answer] if answer else [])])
-        return Struck(delays=delays, answer=answer, records=records)
+        response = next((f for f in [*wrong, *applying] if f in wrong or f.kind in ODDITIES), None)
+        self._use([*delays, *records, *([response] if response else [])])
+        return RequestFaults(delays=delays, response=response, records=records)
 
     def _use(self, used: list[Fault]) -> None:
         for fault in used:

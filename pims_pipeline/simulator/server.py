@@ -1,6 +1,6 @@
-"""Runs the simulator over real HTTP: in a background thread for tests, or in front for people.
+"""Serves the simulator over HTTP: in a background thread for tests, or in the foreground.
 
-What it serves is put together in ``app``.
+The application itself is built in ``app``.
 """
 
 import errno
@@ -14,7 +14,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from pims_pipeline.simulator.app import build_app
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import (
+    DEFAULT_CLINICS,
+    SimulatedClinic,
+    SimulatorConfig,
+)
 from pims_pipeline.simulator.state import Simulator
 
 __all__ = [
@@ -27,15 +31,15 @@ __all__ = [
     "serve",
 ]
 
-_PATIENCE_S = 15.0
+_THREAD_TIMEOUT_S = 15.0
 
 
 class PortInUse(OSError):
-    """Another process listens where the simulator was told to; the message says what to do."""
+    """Another process listens on the simulator's port; the message says what to do."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that tells when it is up, and lets held-back answers go when it stops."""
+    """uvicorn that reports when it is up, and ends delayed responses when it stops."""
 
     def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
         # No logging of its own: the simulator runs inside other programs, whose logging
@@ -93,7 +97,7 @@ class SimulatorServer:
     """A simulator that is running.
 
     Attributes:
-        base_url: Where it answers, without a trailing slash.
+        base_url: The address that it serves, without a trailing slash.
     """
 
     config: SimulatorConfig
@@ -108,12 +112,12 @@ def running_simulator(
 
     Args:
         config: How it behaves.
-        host: Where to listen.
+        host: The address to listen on.
         port: 0 takes any free one.
 
     Raises:
         PortInUse: If another process listens there.
-        RuntimeError: If it does not come up, or does not stop.
+        RuntimeError: If it does not start, or does not stop.
     """
     config = config or SimulatorConfig()
     app = build_app(config)
@@ -131,14 +135,14 @@ def running_simulator(
     thread = threading.Thread(target=run, name="neo-simulator", daemon=True)
     thread.start()
     try:
-        if not up.wait(_PATIENCE_S) or not server.started:
-            raise RuntimeError("the simulator did not come up")
+        if not up.wait(_THREAD_TIMEOUT_S) or not server.started:
+            raise RuntimeError(f"the simulator did not start within {_THREAD_TIMEOUT_S:g} s")
         yield SimulatorServer(config, _url(listener))
     finally:
         server.should_exit = True
-        thread.join(_PATIENCE_S)
+        thread.join(_THREAD_TIMEOUT_S)
     if thread.is_alive():
-        raise RuntimeError("the simulator did not stop")
+        raise RuntimeError(f"the simulator did not stop within {_THREAD_TIMEOUT_S:g} s")
 
 
 def serve(
@@ -147,13 +151,13 @@ def serve(
     port: int = 8400,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve in front until Ctrl-C, then return.
+    """Serve in the foreground until Ctrl-C, then return.
 
     Args:
         config: How it behaves.
-        host: Where to listen.
+        host: The address to listen on.
         port: 0 takes any free one.
-        on_ready: Told the base URL once requests are answered.
+        on_ready: Called with the base URL as soon as it accepts requests.
 
     Raises:
         PortInUse: If another process listens there.

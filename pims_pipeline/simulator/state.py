@@ -1,7 +1,7 @@
-"""Everything one running simulator remembers, in one place.
+"""The whole state of one running simulator.
 
-It is owned by the server's event loop: every route is async and none of them waits while it
-changes something, so no lock is needed.
+The server's event loop owns it: every route is async and none awaits in the middle of a change,
+so no lock is needed.
 """
 
 import asyncio
@@ -10,28 +10,28 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-from pims_pipeline.simulator.clinics import ListingShape, SimulatedClinic, SimulatorConfig
-from pims_pipeline.simulator.diary import Diary
-from pims_pipeline.simulator.faults import FaultBook
-from pims_pipeline.simulator.login_pages import LoginPage
-from pims_pipeline.simulator.sessions import LoginMode, Sessions
-from pims_pipeline.simulator.wire import DeletedLookup, Listings
+from pims_pipeline.simulator.faults import ActiveFaults
+from pims_pipeline.simulator.practice.calendar import Calendar
+from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import LoginMode, Sessions
+from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup, Listings
 
 
 @dataclass(slots=True)
-class Desk:
-    """One clinic of the simulator: its diary and how it behaves just now."""
+class Practice:
+    """One clinic of the simulator: its calendar and how it behaves at present."""
 
     clinic: SimulatedClinic
-    diary: Diary
+    calendar: Calendar
     listings: Listings
     listing_shape: ListingShape
     login_mode: LoginMode = "normal"
     deleted_lookup: DeletedLookup = "flag"
 
     def reset(self) -> None:
-        """Back to how it was when the simulator started."""
-        self.diary.reset()
+        """Return to the state at the start of the simulator."""
+        self.calendar.reset()
         self.listing_shape = self.clinic.listing_shape
         self.login_mode = "normal"
         self.deleted_lookup = "flag"
@@ -42,23 +42,23 @@ class Simulator:
     """The state behind every route.
 
     Attributes:
-        login_page: What the login page is like, for everyone.
-        requests: How often each endpoint was asked, faults included.
-        stopping: Set when the server shuts down, so that held-back answers let go.
+        login_page: The shape of the login page, the same for all clinics.
+        requests: Requests to each endpoint, faulty ones included.
+        stopping: Set when the server shuts down, which ends delayed responses.
     """
 
     config: SimulatorConfig
-    desks: dict[str, Desk]
+    practices: dict[str, Practice]
     sessions: Sessions
-    faults: FaultBook = field(default_factory=FaultBook)
+    faults: ActiveFaults = field(default_factory=ActiveFaults)
     login_page: LoginPage = "plain"
     requests: Counter[str] = field(default_factory=Counter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def reset(self) -> None:
         """Forget edits, faults, sessions, settings and counts."""
-        for desk in self.desks.values():
-            desk.reset()
+        for practice in self.practices.values():
+            practice.reset()
         self.sessions.reset()
         self.faults.clear()
         self.login_page = "plain"
@@ -71,18 +71,20 @@ def build_simulator(config: SimulatorConfig) -> Simulator:
     Raises:
         ValueError: If two clinics share a company id.
     """
-    desks: dict[str, Desk] = {}
+    practices: dict[str, Practice] = {}
     for clinic in config.clinics:
-        if clinic.company_id in desks:
+        if clinic.company_id in practices:
             raise ValueError(f"two simulated clinics have the company id {clinic.company_id}")
-        diary = Diary(config, clinic)
-        desks[clinic.company_id] = Desk(clinic, diary, Listings(diary), clinic.listing_shape)
-    return Simulator(config=config, desks=desks, sessions=Sessions(config))
+        calendar = Calendar(config, clinic)
+        practices[clinic.company_id] = Practice(
+            clinic, calendar, Listings(calendar), clinic.listing_shape
+        )
+    return Simulator(config=config, practices=practices, sessions=Sessions(config))
 
 
 async def simulator_of(request: Request) -> Simulator:
     """The simulator behind the application that ``request`` came to."""
     simulator = request.app.state.simulator
     if not isinstance(simulator, Simulator):
-        raise TypeError("the application was not made by build_app")
+        raise TypeError("the application was not built by build_app")
     return simulator

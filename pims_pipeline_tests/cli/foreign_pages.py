@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page, sync_playwright
 
-from pims_pipeline.providers.idexx_neo.chromium import find_chromium
+from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
 
 REBOUND = "rebound.example"
 """A name of somebody else's that leads to this machine."""

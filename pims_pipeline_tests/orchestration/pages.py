@@ -11,7 +11,7 @@ from typing import Literal
 
 from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
 
-from pims_pipeline.providers.idexx_neo.chromium import find_chromium
+from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
 
 PATIENCE_MS = 120_000
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"

@@ -1,4 +1,4 @@
-"""A server that gives the answers a test writes down, for what no simulator plays."""
+"""A server that sends the responses a test lists, for what the simulator cannot play."""
 
 import ssl
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from threading import Thread
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One HTTP answer; ``length`` promises another body length than is sent."""
+class Response:
+    """One HTTP response; ``length`` announces another body length than is sent."""
 
     status: int = 200
     body: bytes = b"[]"
@@ -22,15 +22,15 @@ class Answer:
 
 @dataclass
 class OddServer:
-    """Gives ``answers`` in turn, the last one for ever, and notes what it was asked."""
+    """Sends ``responses`` in turn, the last one for ever, and records the requests."""
 
     base_url: str
-    answers: list[Answer] = field(default_factory=lambda: [Answer()])
+    responses: list[Response] = field(default_factory=lambda: [Response()])
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
-    def take(self) -> Answer:
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+    def take(self) -> Response:
+        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
 
 
 @contextmanager
@@ -40,28 +40,28 @@ def odd_server(certificate: Path | None = None) -> Iterator[OddServer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/favicon.ico":
-                # Browsers ask for it unbidden; no test writes an answer for it.
-                self._give(Answer(404, b""))
+                # Browsers request it by themselves; no test lists a response for it.
+                self._send(Response(404, b""))
                 return
-            told.paths.append(self.path)
-            told.headers.append({name.lower(): value for name, value in self.headers.items()})
-            self._give(told.take())
+            odd.paths.append(self.path)
+            odd.headers.append({name.lower(): value for name, value in self.headers.items()})
+            self._send(odd.take())
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", "0")))
             self.do_GET()
 
-        def _give(self, answer: Answer) -> None:
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.content_type)
-            self.send_header("Content-Length", str(answer.length or len(answer.body)))
-            for name, value in answer.headers.items():
+        def _send(self, response: Response) -> None:
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.content_type)
+            self.send_header("Content-Length", str(response.length or len(response.body)))
+            for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            self.wfile.write(response.body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's signature
-            """Quiet: what was asked is noted in ``paths``."""
+            """Log nothing: the requests are recorded in ``paths``."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     scheme = "http"
@@ -70,11 +70,11 @@ def odd_server(certificate: Path | None = None) -> Iterator[OddServer]:
         encrypted.load_cert_chain(certificate)
         server.socket = encrypted.wrap_socket(server.socket, server_side=True)
         scheme = "https"
-    told = OddServer(f"{scheme}://127.0.0.1:{server.server_port}")
+    odd = OddServer(f"{scheme}://127.0.0.1:{server.server_port}")
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield told
+        yield odd
     finally:
         server.shutdown()
         server.server_close()

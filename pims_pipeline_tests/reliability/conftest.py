@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.database import create_engine

@@ -14,7 +14,7 @@ from typing import Literal
 import pytest
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.providers.idexx_neo.login import Accepts
+from pims_pipeline.providers.idexx_neo.login.attempt import Accepts
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, HumanNeeded, PimsError
@@ -23,7 +23,11 @@ from pims_pipeline.store.credentials import credential_status, put_credentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.providers.shared_browser import Cookies, SharedBrowser, shared_browser
+from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
+    Cookies,
+    SharedBrowser,
+    shared_browser,
+)
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
 from pims_pipeline_tests.reliability.world import House, simulated
 
@@ -96,7 +100,7 @@ class NeoInSharedBrowser(IdexxNeoProvider):
         self._browser = browser
 
     def _browse(self, credentials: Credentials, accepts: Accepts) -> Cookies | None:
-        return self._browser.visit(self._base_url, credentials, accepts=accepts)
+        return self._browser.log_in(self._base_url, credentials, accepts=accepts)
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, PimsError, SessionState, TransientError
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 
 TODAY = date(2026, 3, 11)

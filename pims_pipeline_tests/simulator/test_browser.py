@@ -106,7 +106,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(
 ) -> None:
     before = control.appointments(COMPANY, TODAY, TODAY)
     with logged_in(base_url) as client:
-        forged = client.post(f"/diary/{before[-1].id}/delete", data={"date": str(TODAY)})
+        forged = client.post(f"/calendar/{before[-1].id}/delete", data={"date": str(TODAY)})
 
     assert forged.status_code == 403
     assert control.appointments(COMPANY, TODAY, TODAY) == before

@@ -30,7 +30,7 @@ def test_a_name_of_another_machine_is_misdirected(
     {**JSON, "Origin": "http://127.0.0.1:9"}, {**JSON, "Origin": "null"},
     {**JSON, "Sec-Fetch-Site": "cross-site"}, {**JSON, "Sec-Fetch-Site": "same-site"},
 ])  # fmt: skip
-@pytest.mark.parametrize("path", ["/_control/reset", "/login", "/diary/book"])
+@pytest.mark.parametrize("path", ["/_control/reset", "/login", "/calendar/book"])
 def test_a_page_of_another_server_sends_nothing(
     anyone: httpx2.Client, path: str, headers: Mapping[str, str]
 ) -> None:

@@ -10,9 +10,9 @@ from contextlib import ExitStack, closing
 import httpx2
 import pytest
 
-from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import ControlRefused, SimulatorControl
 from pims_pipeline.simulator.faults import STALLS
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline_tests.simulator.conftest import TODAY
 from pims_pipeline_tests.simulator.visitor import (

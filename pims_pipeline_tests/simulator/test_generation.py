@@ -1,4 +1,4 @@
-"""The made-up diary: the same question has the same answer, and the days are believable."""
+"""The made-up calendar: the same question has the same answer, and the days are believable."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -6,16 +6,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatedClinic, SimulatorConfig
-from pims_pipeline.simulator.diary import Diary
-from pims_pipeline.simulator.generation import (
+from pims_pipeline.simulator.practice.calendar import Calendar
+from pims_pipeline.simulator.practice.clinics import (
+    DEFAULT_CLINICS,
+    SimulatedClinic,
+    SimulatorConfig,
+)
+from pims_pipeline.simulator.practice.consultations import make_consultation
+from pims_pipeline.simulator.practice.generation import (
     OPENED_STATUSES,
     WRITTEN_STATUSES,
     Entry,
     clock_change_time,
     generate_day,
 )
-from pims_pipeline.simulator.visits import make_visit
 
 TODAY = date(2026, 3, 11)
 NEW_YORK, LONDON, SYDNEY = DEFAULT_CLINICS
@@ -64,13 +68,13 @@ def test_past_days_are_settled_and_future_days_are_open() -> None:
     assert future == {"not arrived", "Confirmed", "Cancelled"}
 
 
-def test_only_opened_visits_have_a_consultation() -> None:
+def test_only_opened_appointments_have_a_consultation() -> None:
     entries = [*month(SYDNEY, date(2026, 2, 20)), *month(SYDNEY, date(2026, 6, 1))]
-    visits = [entry for entry in entries if entry.kind == "appointment"]
+    appointments = [entry for entry in entries if entry.kind == "appointment"]
 
-    opened = {e.id for e in visits if e.consultation_id is not None}
-    assert opened == {e.id for e in visits if e.status in OPENED_STATUSES}
-    assert any(e.status in WRITTEN_STATUSES and not e.notes_written for e in visits)
+    opened = {e.id for e in appointments if e.consultation_id is not None}
+    assert opened == {e.id for e in appointments if e.status in OPENED_STATUSES}
+    assert any(e.status in WRITTEN_STATUSES and not e.notes_written for e in appointments)
 
 
 def test_nothing_changed_after_the_simulators_own_now() -> None:
@@ -111,35 +115,35 @@ def is_odd(local: datetime, zone: ZoneInfo) -> bool:
     return missing or aware.utcoffset() != aware.replace(fold=1).utcoffset()
 
 
-def test_visits_come_in_every_shape_of_vitals_and_diagnoses() -> None:
-    visits = [
-        make_visit(7, "1001", entry, imperial=True)
+def test_consultations_come_in_every_shape_of_vitals_and_diagnoses() -> None:
+    consultations = [
+        make_consultation(7, "1001", entry, imperial=True)
         for entry in month(NEW_YORK, date(2026, 1, 1))
         if entry.notes_written
     ]
 
-    assert {visit.vitals_shape for visit in visits} == {"object", "list", "none"}
-    assert {v.vitals.temperature_unit for v in visits if v.vitals} == {"C", "F"}
-    assert {v.vitals.weight_unit for v in visits if v.vitals} == {"kg", "lb"}
-    assert {visit.diagnoses is None for visit in visits} == {True, False}
-    assert {line.declined for visit in visits for line in visit.lines} == {True, False}
+    assert {each.vitals_shape for each in consultations} == {"object", "list", "none"}
+    assert {v.vitals.temperature_unit for v in consultations if v.vitals} == {"C", "F"}
+    assert {v.vitals.weight_unit for v in consultations if v.vitals} == {"kg", "lb"}
+    assert {each.diagnoses is None for each in consultations} == {True, False}
+    assert {line.declined for each in consultations for line in each.lines} == {True, False}
 
 
 def test_a_date_beyond_the_diary_is_empty() -> None:
-    diary = Diary(SimulatorConfig(today=TODAY), NEW_YORK)
+    calendar = Calendar(SimulatorConfig(today=TODAY), NEW_YORK)
 
-    assert diary.day(date.max) == ()
-    assert diary.day(date.min) == ()
+    assert calendar.day(date.max) == ()
+    assert calendar.day(date.min) == ()
 
 
 def test_a_day_is_the_same_object_until_it_is_edited() -> None:
-    diary = Diary(SimulatorConfig(today=TODAY), NEW_YORK)
-    before, other = diary.day(TODAY), diary.day(TODAY + timedelta(days=1))
+    calendar = Calendar(SimulatorConfig(today=TODAY), NEW_YORK)
+    before, other = calendar.day(TODAY), calendar.day(TODAY + timedelta(days=1))
 
-    assert diary.day(TODAY) is before
-    diary.cancel(before[-1].id)
-    assert diary.day(TODAY) is not before
-    assert diary.day(TODAY + timedelta(days=1)) is other
+    assert calendar.day(TODAY) is before
+    calendar.cancel(before[-1].id)
+    assert calendar.day(TODAY) is not before
+    assert calendar.day(TODAY + timedelta(days=1)) is other
 
 
 def test_more_appointments_than_a_day_has_ids_are_refused() -> None:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 import pims_pipeline.simulator
-from pims_pipeline.simulator.clinics import DEFAULT_CLINICS, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
 from pims_pipeline.simulator.server import PortInUse, SimulatorServer, running_simulator
 
 

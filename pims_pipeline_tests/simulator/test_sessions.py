@@ -8,10 +8,14 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
-from pims_pipeline.simulator.clinics import SimulatorConfig
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
-from pims_pipeline.simulator.sessions import HELD_MODES, SIMULATED_CODE, WRONG_ATTEMPTS_ALLOWED
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import (
+    HELD_MODES,
+    SIMULATED_CODE,
+    WRONG_ATTEMPTS_ALLOWED,
+)
 from pims_pipeline_tests.simulator.conftest import TODAY
 from pims_pipeline_tests.simulator.visitor import (
     ask_listing,

@@ -1,7 +1,7 @@
-"""HTTP to the vendor with a logged-in session: headers, politeness, retries, verdicts.
+"""HTTP to the vendor with a session: headers, rate limit, retries, and errors of responses.
 
-Every answer is judged once, here, at the edge: what comes out is a body worth parsing,
-None for a 404 or 410, or an error of the port's tree. What a body means is ``parsing``'s.
+Every response is classified here and nowhere else: the result is a body to parse, None for a 404
+or 410, or an error of the port's tree. What a body means belongs in ``parsing``.
 """
 
 import math
@@ -16,22 +16,22 @@ from urllib.parse import urlsplit
 import httpx2
 import stamina
 
-from pims_pipeline.providers.bounded_http import (
+from pims_pipeline.providers.http.client import (
     MAX_BODY_BYTES,
     RequestTimedOut,
     ResponseTooLarge,
     get,
     open_client,
 )
-from pims_pipeline.providers.idexx_neo.decoding import (
+from pims_pipeline.providers.http.rate_limit import bucket_for
+from pims_pipeline.providers.idexx_neo.login.page_state import PASSING
+from pims_pipeline.providers.idexx_neo.parsing.decoding import (
     is_cut_off,
     is_json,
     is_login_page,
     looks_like_html,
     text_of,
 )
-from pims_pipeline.providers.idexx_neo.page_look import PASSING
-from pims_pipeline.providers.idexx_neo.politeness import bucket_for
 from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import (
@@ -44,7 +44,7 @@ from pims_pipeline.providers.stop_signal import StopSignal
 
 MAX_TRIES = 4
 LONGEST_WAIT = 60.0
-"""Seconds; when the vendor asks for more, the caller should come back later instead."""
+"""Seconds; when the vendor asks for a longer wait, the request fails instead."""
 
 _HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 _WORTH_RETRYING = frozenset({408, 425, 429})
@@ -53,10 +53,10 @@ _GONE = frozenset({httpx2.codes.NOT_FOUND, httpx2.codes.GONE})
 
 
 class IdexxNeoClient:
-    """One account's conversation; may be used by several threads at once.
+    """The requests of one account; may be used by several threads at once.
 
     Attributes:
-        saw_maintenance: Whether a response was a page that says that the vendor is not at work.
+        saw_maintenance: Whether a response was a page about maintenance.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class IdexxNeoClient:
         """Nothing is sent yet.
 
         Args:
-            session: The account that is logged in.
-            options: How often and how long the account is asked.
+            session: The session of the account.
+            options: The rate and the timeouts of requests.
             clock: Gives the present moment, aware UTC.
-            stop: Ends every wait, those before and between requests included.
+            stop: Ends every wait, also before and between requests.
         """
         self.saw_maintenance = False
         self._session = session
@@ -98,17 +98,17 @@ class IdexxNeoClient:
         Args:
             path: Below the base URL, starting with a slash.
             params: The query.
-            what: What is asked for, in words that may be logged.
+            what: What is fetched, in words that may be logged.
 
         Raises:
             SessionExpired: If the vendor wants a login.
-            TransientError: If it did not answer soundly in four tries, or asked us to
-                wait longer than a minute.
-            ContractViolation: If it answered with something it never promised.
-            RunStopped, TimeLimitReached: If the stop signal says so.
+            TransientError: If none of four tries got a sound response, or the vendor asks to wait
+                longer than a minute.
+            ContractViolation: If the response is not part of its interface.
+            RunStopped, TimeLimitReached: From the stop signal.
         """
         failure: TransientError | None = None
-        # The library would sleep between tries, deaf to the stop signal; so it only counts.
+        # The library would sleep between tries without the stop signal; so it only counts them.
         for attempt in stamina.retry_context(
             on=_is_worth_a_retry,
             attempts=MAX_TRIES,
@@ -121,7 +121,7 @@ class IdexxNeoClient:
                 if failure is not None:
                     self._stop.wait(self._pause(attempt.num, failure))
                 try:
-                    return self._ask_once(path, params, what)
+                    return self._request_once(path, params, what)
                 except TransientError as error:
                     failure = error
                     raise
@@ -135,7 +135,7 @@ class IdexxNeoClient:
         return min(self._options.retry_base_delay * 2.0 ** (attempt - 2) + spread, LONGEST_WAIT / 2)
 
     def cookies(self) -> tuple[SessionCookie, ...]:
-        """The cookies as the vendor's latest answers left them."""
+        """The cookies after the vendor's latest responses."""
         return tuple(
             SessionCookie(
                 name=cookie.name,
@@ -149,12 +149,12 @@ class IdexxNeoClient:
         )
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._http.close()
 
-    def _ask_once(self, path: str, params: Mapping[str, str], what: str) -> bytes | None:
+    def _request_once(self, path: str, params: Mapping[str, str], what: str) -> bytes | None:
         self._bucket.take(self._stop.wait)
-        asked = f"IDEXX Neo at {self._session.base_url} was asked for {what}"
+        failed = f"Cannot fetch {what} from IDEXX Neo at {self._session.base_url}"
         failure: PimsError | None
         try:
             response = get(
@@ -162,53 +162,58 @@ class IdexxNeoClient:
             )
         except RequestTimedOut as error:
             raise TransientError(
-                f"{asked} and the response was not complete within {error.seconds:g} s "
+                f"{failed}: the response was not complete within {error.seconds:g} s "
                 "(PIMS_REQUEST_TIMEOUT_SECONDS). Try again later."
             ) from error
         except ResponseTooLarge as error:
             raise ContractViolation(
-                f"{asked} and the response is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing "
+                f"{failed}: the response is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing "
                 "was concluded from it; ask the vendor what its server sends."
             ) from error
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            failure = TransientError(f"{asked} and {_manner_of(error)}. Try again later.")
+            failure = TransientError(f"{failed}: {_transport_problem(error)}. Try again later.")
             raise failure from error
-        failure = self._judged(response, asked)
+        failure = self._error_of(response, failed)
         if failure is not None:
             raise failure
         return None if response.status_code in _GONE else _text(response).encode()
 
-    def _judged(self, response: httpx2.Response, asked: str) -> PimsError | None:
-        """What is wrong with the response; None when it is worth parsing, a 404 or a 410."""
+    def _error_of(self, response: httpx2.Response, failed: str) -> PimsError | None:
+        """The error of a response; None when it can be parsed, or is a 404 or 410.
+
+        Args:
+            response: From the vendor.
+            failed: The beginning of the error's message: what could not be fetched.
+        """
         status = response.status_code
         if _wants_login(response):
-            return SessionExpired(f"{asked} and wants a login ({status}); log in again.")
+            return SessionExpired(f"{failed}: it wants a login ({status}). Log in again.")
         if status in _WORTH_RETRYING or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            return self._transient(response, asked)
+            return self._transient(response, failed)
         if status in _GONE:
             return None
         if status != httpx2.codes.OK:
             return ContractViolation(
-                f"{asked} and answered {status}, which it never promised. Check the clinic's "
-                "base URL and what its account may see."
+                f"{failed}: it responded with status {status}, which is not part of its interface. "
+                "Check the clinic's base URL and what its account may see."
             )
         text = _text(response)
         if looks_like_html(text, response.headers.get("Content-Type", "")):
             headings = " ".join(_HEADING.findall(text[:20_000]))
             self.saw_maintenance |= PASSING.search(headings) is not None
-        return _judged_body(response, asked)
+        return _error_of_body(response, failed)
 
-    def _transient(self, response: httpx2.Response, asked: str) -> TransientError:
-        """A fault that passes; holds the whole account off when the vendor says so."""
+    def _transient(self, response: httpx2.Response, failed: str) -> TransientError:
+        """A transient fault; delays all requests of the account when the vendor asks to wait."""
         status = response.status_code
         wait = _retry_after(response, self._clock())
         if wait is None:
-            return TransientError(f"{asked} and answered {status}. Try again later.")
+            return TransientError(f"{failed}: it responded with status {status}. Try again later.")
         if wait <= LONGEST_WAIT:
             self._bucket.hold_off(wait)
         later = self._clock() + timedelta(seconds=wait)
         return TransientError(
-            f"{asked} and answered {status}, to wait {wait:.0f} s. "
+            f"{failed}: it responded with status {status} and asks to wait {wait:.0f} s. "
             f"Try again after {later:%Y-%m-%d %H:%M:%S} UTC.",
             retry_after=wait,
         )
@@ -218,22 +223,22 @@ def _is_worth_a_retry(error: Exception) -> bool:
     return isinstance(error, TransientError) and (error.retry_after or 0) <= LONGEST_WAIT
 
 
-def _judged_body(response: httpx2.Response, asked: str) -> PimsError | None:
+def _error_of_body(response: httpx2.Response, failed: str) -> PimsError | None:
     text = _text(response)
     if is_json(text):
         return None
     if looks_like_html(text, response.headers.get("Content-Type", "")):
         return ContractViolation(
-            f"{asked} and answered with a web page instead of JSON. Nothing was concluded "
-            "from it; see whether the vendor is under maintenance."
+            f"{failed}: it sent a web page instead of JSON. Nothing was concluded from it; see "
+            "whether the vendor is under maintenance."
         )
     if is_cut_off(text):
-        return TransientError(f"{asked} and the answer broke off. Try again later.")
+        return TransientError(f"{failed}: the response broke off. Try again later.")
     return None
 
 
 def _wants_login(response: httpx2.Response) -> bool:
-    """Whether the response is one of the three that an ended session gets."""
+    """Whether the response is one of the three that mean an ended session."""
     if response.status_code == httpx2.codes.UNAUTHORIZED:
         return True
     if response.is_redirect:
@@ -250,7 +255,7 @@ def _text(response: httpx2.Response) -> str:
 
 
 def _retry_after(response: httpx2.Response, now: datetime) -> float | None:
-    """The seconds the vendor asks us to wait, from a number or an HTTP date."""
+    """The seconds that the vendor asks to wait, from a number or an HTTP date."""
     header = response.headers.get("Retry-After", "").strip()
     try:
         seconds = float(header)
@@ -268,19 +273,19 @@ def _seconds_until(http_date: str, now: datetime) -> float | None:
     return max((aware - now).total_seconds(), 0.0)
 
 
-def _manner_of(error: Exception) -> str:
-    """How the request failed, in words without anything the vendor sent."""
+def _transport_problem(error: Exception) -> str:
+    """How the request failed, without anything that the vendor sent."""
     if isinstance(error, httpx2.ConnectTimeout | httpx2.ConnectError):
-        return "could not be reached"
+        return "it could not be reached"
     if isinstance(error, httpx2.TimeoutException):
-        return "did not answer in time"
+        return "it did not respond in time"
     if isinstance(error, httpx2.DecodingError | httpx2.RemoteProtocolError):
-        return "the answer broke off"
+        return "the response broke off"
     return f"the connection failed ({type(error).__name__})"
 
 
 def _jar_cookie(cookie: SessionCookie) -> Cookie:
-    # The standard jar knows a host without dots ("localhost") under this name only.
+    # The standard jar stores a host without dots ("localhost") under this name only.
     domain = cookie.domain if "." in cookie.domain else f"{cookie.domain}.local"
     return Cookie(
         version=0,

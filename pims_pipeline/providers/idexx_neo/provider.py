@@ -1,7 +1,7 @@
-"""IDEXX Neo behind the provider port: a browser logs in, HTTP does the rest.
+"""The adapter to IDEXX Neo: a browser logs in, HTTP does the rest.
 
-This file joins the parts: ``login`` (the browser), ``client`` (HTTP), ``session`` (what
-is kept between processes) and ``parsing`` (what the answers mean).
+It combines ``login`` (the browser), ``client`` (HTTP), ``session`` (what is kept between processes)
+and ``parsing`` (what responses mean). Add a request here; what its response means belongs there.
 """
 
 import threading
@@ -15,8 +15,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.series import series_of
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
-from pims_pipeline.providers.idexx_neo.login import Accepts, login
-from pims_pipeline.providers.idexx_neo.parsing import (
+from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
     parse_consultation,
     parse_listing,
     parse_lookup,
@@ -43,10 +43,10 @@ _LAST_SECOND = time(23, 59, 59)
 
 
 class IdexxNeoProvider:
-    """One clinic's IDEXX Neo; has every capability of the port.
+    """One clinic's IDEXX Neo, with every capability of the port.
 
     Attributes:
-        browser_launches: How many logins this object has tried; a warm sync needs none.
+        browser_launches: The logins that this object has tried; a warm sync needs none.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class IdexxNeoProvider:
         """Not logged in yet.
 
         Args:
-            clinic: Whose Neo it is.
-            options: How to log in and how to make requests.
+            clinic: The clinic whose IDEXX Neo it is.
+            options: How to log in and how to send requests.
             clock: Gives the present moment, aware UTC.
         """
         self.browser_launches = 0
@@ -81,7 +81,7 @@ class IdexxNeoProvider:
     def authenticate(self, credentials: Credentials) -> bool:
         """See the port. Also raises ``BrowserUnavailable`` when there is no Chromium.
 
-        Only a session that a first question accepts counts as one: the calendar of today is
+        The session counts only when a first request succeeds with it: the calendar of today is
         fetched with the browser's cookies, once where the login works.
         """
         self.browser_launches += 1
@@ -94,14 +94,14 @@ class IdexxNeoProvider:
                 cookies=cookies,
                 expires_at=session_end(cookies, logged_in_at),
             )
-            return self._took_up(session, seconds)
+            return self._adopt(session, seconds)
 
-        return self._browse(credentials, accepts) is not None
+        return self._log_in_with_browser(credentials, accepts) is not None
 
-    def _browse(
+    def _log_in_with_browser(
         self, credentials: Credentials, accepts: Accepts
     ) -> tuple[SessionCookie, ...] | None:
-        """Let a browser log in; see ``login``."""
+        """Let a browser log in; see ``login.attempt``."""
         return login(
             self._base_url,
             credentials,
@@ -111,75 +111,75 @@ class IdexxNeoProvider:
             stop=self._stop,
         )
 
-    def _took_up(self, session: Session, seconds: float) -> bool:
-        """Whether the vendor answers a first question within ``session``; it is ours then.
+    def _adopt(self, session: Session, seconds: float) -> bool:
+        """Whether the vendor accepts a first request within ``session``, which is then used.
 
         Args:
             session: With the browser's cookies.
-            seconds: How long the question and its retries may take in all.
+            seconds: The timeout of the request with its retries.
 
         Raises:
-            TransientError, ContractViolation: If nothing can be concluded from the answer: it
-                is no calendar, or says that the vendor is under maintenance.
+            TransientError, ContractViolation: If nothing can be concluded from the response:
+                it is no calendar, or says that the vendor is under maintenance.
         """
         stop = self._stop.child(
-            seconds=seconds, explanation="the first question after a login took too long"
+            seconds=seconds, explanation="the first request after a login took too long"
         )
         client = self._client_for(session, stop)
         try:
-            if not self._answers(client):
+            if not self._accepts(client):
                 return False
             renewed = replace(session, cookies=client.cookies())
         finally:
             client.close()
-        # Not the client that asked: its time is limited.
-        self._begin(renewed, self._client_for(renewed, self._stop))
+        # A new client: that of the first request has a timeout.
+        self._use(renewed, self._client_for(renewed, self._stop))
         return True
 
-    def _answers(self, client: IdexxNeoClient) -> bool:
+    def _accepts(self, client: IdexxNeoClient) -> bool:
         today = self._clock().astimezone(self._zone).date()
         window = DateRange(today, today)
         try:
-            body = self._ask_for_calendar(client, window)
+            body = self._request_calendar(client, window)
         except (SessionExpired, ContractViolation):
-            # Also a page to choose a location, or a way to one.
+            # It may be a page to choose a location, or a redirect to one.
             if client.saw_maintenance:
                 raise
             return False
-        self._read_calendar(body, window, self._clock())
+        self._parse_calendar(body, window, self._clock())
         return True
 
     def fetch_appointments(self, window: DateRange) -> Snapshot:
         """See the port."""
         fetched_at = self._clock()
-        body = self._ask_for_calendar(self._speaking(), window)
-        return self._read_calendar(body, window, fetched_at)
+        body = self._request_calendar(self._current_client(), window)
+        return self._parse_calendar(body, window, fetched_at)
 
-    def _ask(self, path: str, query: dict[str, str], *, what: str) -> bytes | None:
-        """The body of the vendor's answer; see ``IdexxNeoClient.get``.
+    def _request(self, path: str, query: dict[str, str], *, what: str) -> bytes | None:
+        """The body of the vendor's response; see ``IdexxNeoClient.get``.
 
-        Where this question alone is turned away, another login would not help, and every
-        sync would log in for nothing: so the session is tried before it is called expired.
+        Where the vendor refuses this request alone, another login would not help, and every sync
+        would log in for nothing. So the session is checked before it counts as expired.
         """
-        client = self._speaking()
+        client = self._current_client()
         try:
             return client.get(path, query, what=what)
         except SessionExpired as error:
             expired = error
         try:
-            alive = self._answers(client)
+            alive = self._accepts(client)
         except PimsError:
             alive = False
         if not alive:
             raise expired
         raise ContractViolation(
-            f"IDEXX Neo at {self._base_url} was asked for {what} and wants a login, although it "
-            "accepts the session for the calendar. Check what the clinic's account may see."
+            f"Cannot fetch {what} from IDEXX Neo at {self._base_url}: it wants a login, although "
+            "it accepts the session for the calendar. Check what the clinic's account may see."
         )
 
-    def _ask_for_calendar(self, client: IdexxNeoClient, window: DateRange) -> bytes | None:
-        # Whole days: whether the end is inclusive is unknown, and what the vendor adds
-        # beyond the window is filtered out.
+    def _request_calendar(self, client: IdexxNeoClient, window: DateRange) -> bytes | None:
+        # Whole days: whether the end is inclusive is unknown, and records beyond the window are
+        # filtered out.
         query = {
             "start": f"{window.start.isoformat()} 00:00:00",
             "end": f"{datetime.combine(window.end, _LAST_SECOND):%Y-%m-%d %H:%M:%S}",
@@ -187,14 +187,14 @@ class IdexxNeoProvider:
         path = "/appointments/getCalendarEventData"
         return client.get(path, query, what=f"the calendar of {window}")
 
-    def _read_calendar(
+    def _parse_calendar(
         self, body: bytes | None, window: DateRange, fetched_at: datetime
     ) -> Snapshot:
         if body is None:
             raise ContractViolation(
-                f"IDEXX Neo at {self._base_url} was asked for the calendar of {window} and "
-                "answered that there is none (404 or 410). Check the clinic's base URL; nothing "
-                "was concluded from it."
+                f"Cannot fetch the calendar of {window} from IDEXX Neo at {self._base_url}: it "
+                "responded that there is none (404 or 410). Nothing was concluded from it; check "
+                "the clinic's base URL."
             )
         return parse_listing(body, window=window, zone=self._zone, fetched_at=fetched_at)
 
@@ -204,33 +204,35 @@ class IdexxNeoProvider:
             return None
         identity = quote(appointment.consultation_id, safe="")
         path = f"/consultations/{identity}/page-data"
-        body = self._ask(path, {}, what="a consultation")
+        body = self._request(path, {}, what="a consultation")
         return None if body is None else parse_consultation(body, appointment=appointment)
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = self._clock()
-        # Of one of a series the vendor knows the series alone.
+        # The vendor knows an appointment of a series by the series' identity alone.
         identity = series_of(appointment_id) or appointment_id
         query = {"id": identity}
-        body = self._ask("/appointments/getAppointment", query, what="one appointment")
+        body = self._request("/appointments/getAppointment", query, what="one appointment")
         if body is None:
             return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
         found = parse_lookup(body, appointment_id=identity, zone=self._zone, asked_at=asked_at)
         return replace(found, appointment_id=appointment_id)
 
     def export_session(self) -> SessionState:
-        """See the port. The vendor may have renewed its cookies since the login."""
+        """See the port. The vendor may have renewed the cookies since the login."""
         with self._lock:
             session, client = self._session, self._client
         if session is None or client is None:
-            raise SessionExpired(f"There is no session for {self._base_url} to keep; log in first.")
+            raise SessionExpired(
+                f"There is no session to export for {self._base_url}; log in first."
+            )
         return exported(replace(session, cookies=client.cookies()))
 
     def restore_session(self, state: SessionState) -> None:
         """See the port."""
         session = restored(state, base_url=self._base_url, now=self._clock())
-        self._begin(session, self._client_for(session, self._stop))
+        self._use(session, self._client_for(session, self._stop))
 
     def close(self) -> None:
         """See the port. The browser never outlives ``authenticate``."""
@@ -242,13 +244,13 @@ class IdexxNeoProvider:
     def _client_for(self, session: Session, stop: StopSignal) -> IdexxNeoClient:
         return IdexxNeoClient(session, self._options.requests, stop=stop, clock=self._clock)
 
-    def _begin(self, session: Session, client: IdexxNeoClient) -> None:
+    def _use(self, session: Session, client: IdexxNeoClient) -> None:
         with self._lock:
             former, self._client, self._session = self._client, client, session
         if former is not None:
             former.close()
 
-    def _speaking(self) -> IdexxNeoClient:
+    def _current_client(self) -> IdexxNeoClient:
         with self._lock:
             client = self._client
         if client is None:

@@ -1,6 +1,6 @@
-"""A login that outlives the browser: cookies, whose they are, and until when.
+"""A session that outlives the browser: its cookies, its account, and when it ends.
 
-Encoding for storage only; encryption is the store's, and speaking HTTP the client's.
+Encoding for storage only; encryption belongs in the store, HTTP in ``client``.
 """
 
 import json
@@ -11,7 +11,7 @@ from pims_pipeline.domain.canonical import digest
 from pims_pipeline.providers.port import Credentials, SessionExpired, SessionState
 
 LONGEST_SESSION = timedelta(hours=8)
-"""The vendor forgets a login after this long, however busy it is."""
+"""The vendor ends a session after this time, even one in use."""
 _FORMAT = 1
 
 
@@ -32,7 +32,7 @@ class SessionCookie:
 
     @property
     def proves_login(self) -> bool:
-        """Whether the vendor's name for it says that it carries the login."""
+        """Whether its name shows that it carries the session."""
         return any(word in self.name.lower() for word in ("session", "auth"))
 
 
@@ -41,8 +41,8 @@ class Session:
     """A logged-in account.
 
     Attributes:
-        account: A digest that names the vendor account without telling who it is.
-        base_url: Where the cookies may be sent, and nowhere else.
+        account: A digest that identifies the vendor account without revealing it.
+        base_url: The only address that the cookies may be sent to.
         expires_at: Aware UTC; the latest moment the vendor can still accept it.
     """
 
@@ -59,7 +59,7 @@ def account_of(base_url: str, credentials: Credentials) -> str:
 
 
 def session_end(cookies: tuple[SessionCookie, ...], logged_in_at: datetime) -> datetime:
-    """When the login ends: after the vendor's eight hours, or with its cookie if sooner."""
+    """When the session ends: after the vendor's eight hours, or with its cookie if sooner."""
     latest = logged_in_at + LONGEST_SESSION
     ends = (
         datetime.fromtimestamp(min(cookie.expires, latest.timestamp()), UTC)
@@ -84,8 +84,8 @@ def restored(state: SessionState, *, base_url: str, now: datetime) -> Session:
     """The session in ``state``.
 
     Raises:
-        SessionExpired: If it is past its end, cannot be read, or belongs to another
-            address; the remedy is the same for all, a fresh login.
+        SessionExpired: If it has ended, cannot be read, or belongs to another address. In each
+            case a new login helps.
     """
     if state.expires_at <= now:
         raise SessionExpired(
@@ -114,5 +114,5 @@ def _decoded(state: SessionState) -> Session | None:
             expires_at=state.expires_at,
         )
     except (ValueError, KeyError, TypeError):
-        # What is wrong with it does not matter, and its text is secret.
+        # The problem does not matter, and the text is secret.
         return None

@@ -1,0 +1,1 @@
+"""The vendors that the simulator plays, one folder each."""

@@ -1,0 +1,1 @@
+"""IDEXX Neo as the simulator plays it: its login, its pages, its JSON."""

@@ -1,0 +1,1 @@
+"""Tests of the HTTP that every vendor's adapter shares."""

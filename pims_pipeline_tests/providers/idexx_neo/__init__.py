@@ -1,0 +1,1 @@
+"""Tests of the adapter to IDEXX Neo; what every provider promises is tested one level up."""

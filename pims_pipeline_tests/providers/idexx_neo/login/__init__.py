@@ -1,0 +1,1 @@
+"""Tests of the login at IDEXX Neo, most of them in a real browser."""

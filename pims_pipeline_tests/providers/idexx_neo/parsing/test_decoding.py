@@ -1,0 +1,189 @@
+"""Bytes to text to JSON, and what is a login page."""
+
+import codecs
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
+from pims_pipeline.providers.idexx_neo.parsing.decoding import (
+    is_cut_off,
+    is_login_page,
+    parse_json,
+    text_of,
+)
+from pims_pipeline.providers.idexx_neo.session import Session
+from pims_pipeline.providers.options import RequestOptions
+from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
+from pims_pipeline_tests.providers.odd_server import OddServer, Response, odd_server
+
+TEXT = '[{"patient_name": "Zoë", "reason": "20 € “deposit”"}]'
+JSON_TYPE = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("body", "charset"),
+    [
+        (TEXT.encode(), None),
+        (TEXT.encode(), "utf-8"),
+        (TEXT.encode(), "no-such-charset"),
+        (TEXT.encode(), "base64"),
+        (TEXT.encode("cp1252"), None),
+        (TEXT.encode("cp1252"), "utf-8"),
+        (TEXT.encode("cp1252"), "Windows-1252"),
+        (TEXT.encode("cp1252"), "iso-8859-1"),
+        (TEXT.encode("iso8859-15", "ignore"), "iso-8859-15"),
+        (codecs.BOM_UTF8 + TEXT.encode(), None),
+        (codecs.BOM_UTF8 + TEXT.encode(), "windows-1252"),
+        (TEXT.encode("utf-16"), None),
+        (TEXT.encode("utf-16-le"), None),
+        (TEXT.encode("utf-16-be"), None),
+        (TEXT.encode("utf-16"), "utf-16"),
+        (TEXT.encode("utf-32"), None),
+    ],
+)
+def test_a_body_is_read_by_its_mark_its_charset_or_what_it_is(
+    body: bytes, charset: str | None
+) -> None:
+    read = parse_json(text_of(body, charset))
+    assert isinstance(read, list)
+    assert read[0]["patient_name"] == "Zoë"
+
+
+def test_one_byte_of_another_encoding_leaves_its_neighbours_whole() -> None:
+    body = '{"a": "Мурка", "b": "Zo'.encode() + b'\xeb", "c": "\x81"}'
+    assert json.loads(text_of(body)) == {"a": "Мурка", "b": "Zoë", "c": "\N{REPLACEMENT CHARACTER}"}
+
+
+@given(st.binary(), st.none() | st.sampled_from(["utf-8", "utf-16", "shift_jis", "utf-7", "x"]))
+def test_any_bytes_are_text_that_can_be_stored(body: bytes, charset: str | None) -> None:
+    text_of(body, charset).encode("utf-8", "surrogatepass")
+
+
+def test_control_characters_and_numbers_of_any_length_are_read() -> None:
+    assert parse_json('{"a": "one\ntwo\x0b\x00\t"}') == {"a": "one\ntwo\x0b\x00\t"}
+    assert parse_json(f"[{'9' * 5000}]") == ["9" * 5000]
+    assert parse_json('{"a": 1, "a": 2}') == {"a": 2}
+
+
+@pytest.mark.parametrize("cut", range(1, len('[{"a": "é\n", "b": [true, null, 1.5]}]'.encode())))
+def test_a_body_that_broke_off_anywhere_is_no_data(cut: int) -> None:
+    body = '[{"a": "é\n", "b": [true, null, 1.5]}]'.encode()[:cut]
+    assert is_cut_off(text_of(body))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<form><input type='password'></form>",
+        "<FORM><INPUT NAME=p TYPE=Password>",
+        "<input autocomplete=current-password>",
+        "<form action='https://neo.example.test/login?next=%2F'>",
+        "<script src='/assets/login.js?v=3'></script>",
+        "<script>field('password', 'Password', 'password')</script>",
+        '<meta http-equiv=refresh content="0; url=/login">',
+        "<link rel=canonical href=https://neo.example.test/login>",
+    ],
+)
+def test_a_page_that_asks_for_a_password_is_the_login_page(page: str) -> None:
+    assert is_login_page(f"<!doctype html><title>Neo</title>{page}")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<h1>We will be back</h1><p>Please log in later; your password stays as it is.</p>",
+        "<a href='/login'>Sign in</a>",
+        "<p>&lt;input type='password'&gt;</p>",
+        "<!-- <input type='password'> --><title>Sign in</title>",
+        "<script src='/analytics.js'></script><p>'password'</p>",
+        "<![Bella]><p>",
+        "<form action='//[bad'>",
+    ],
+)
+def test_words_do_not_make_a_page_the_login_page(page: str) -> None:
+    assert not is_login_page(f"<!doctype html>{page}")
+
+
+@given(st.text(alphabet="<>!-/'\" =[]aform"))
+def test_any_markup_is_judged(page: str) -> None:
+    is_login_page(page)
+
+
+@pytest.fixture
+def server() -> Iterator[OddServer]:
+    with odd_server() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: OddServer) -> Iterator[IdexxNeoClient]:
+    now = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    running = IdexxNeoClient(
+        Session(account=server.base_url, base_url=server.base_url, cookies=(), expires_at=now),
+        RequestOptions(per_second=1000, retry_base_delay=0.001, read_timeout=5),
+        clock=lambda: now,
+    )
+    yield running
+    running.close()
+
+
+def get(client: IdexxNeoClient) -> bytes | None:
+    return client.get("/appointments/x", {}, what="the calendar")
+
+
+NOTE = json.dumps(
+    [{"reason": "<form action='/login'>Could not log in. <input type='password'> sign in"}]
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (NOTE.encode(), "text/html; charset=utf-8"),
+        (NOTE.encode(), "text/plain"),
+        (NOTE.encode(), JSON_TYPE),
+        (codecs.BOM_UTF8 + NOTE.encode(), "text/html"),
+        (NOTE.encode("utf-16"), "text/html"),
+        (b'[{"reason": "log in\x0b"}]', "text/html"),
+        (b'"<b>log in</b>"', "text/html"),
+    ],
+)
+def test_json_is_json_whatever_it_is_served_as_and_says(
+    server: OddServer, client: IdexxNeoClient, body: bytes, content_type: str
+) -> None:
+    server.responses = [Response(200, body, content_type)]
+    assert get(client) == text_of(body).encode()
+    assert len(server.paths) == 1
+
+
+def test_a_declared_charset_is_honoured(server: OddServer, client: IdexxNeoClient) -> None:
+    # As UTF-8 these bytes would be another letter.
+    server.responses = [Response(200, b'["\xc3\xa9"]', "application/json; charset=windows-1252")]
+    assert get(client) == '["Ã©"]'.encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Response(200, b'[{"reason": "password: log in <', "text/html"), TransientError),
+        (Response(200, b"", "text/html"), TransientError),
+        (Response(200, b"<p>Please log in later: password", "text/html"), ContractViolation),
+        (Response(200, b" \n<input type=password>", JSON_TYPE), SessionExpired),
+    ],
+)
+def test_what_is_not_json_is_told_apart(
+    server: OddServer, client: IdexxNeoClient, answer: Response, error: type[Exception]
+) -> None:
+    server.responses = [answer]
+    with pytest.raises(error):
+        get(client)
+
+
+def test_gone_is_none(server: OddServer, client: IdexxNeoClient) -> None:
+    server.responses = [Response(410, b"<html>password</html>", "text/html")]
+    assert get(client) is None
