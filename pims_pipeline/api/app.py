@@ -16,16 +16,13 @@ from pims_pipeline.api.auth import HEADER
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.docs_page import serve_docs
 from pims_pipeline.api.errors import answer_errors
-from pims_pipeline.api.health import Readiness
-from pims_pipeline.api.limits import Limits
-from pims_pipeline.api.metrics import Scrapes
 from pims_pipeline.api.middleware import (
     REQUEST_ID,
     BodyLimit,
     Faults,
     RequestMiddleware,
 )
-from pims_pipeline.api.syncs import SyncDesk
+from pims_pipeline.api.services import ApiServices, build_services, provide_services
 from pims_pipeline.api.visitors import OwnVisitors
 
 _TITLE = "PIMS pipeline"
@@ -61,22 +58,20 @@ def create_app(context: ApiContext) -> FastAPI:
         # Requests are logged and counted here, without what they hold.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-    app.state.context = context
-    app.state.limits = Limits(context.requests_per_minute, context.clock)
-    app.state.desk = SyncDesk(context)
-    app.state.readiness = Readiness(context)
-    app.state.scrapes = Scrapes(context)
-    answer_errors(app)
+    services = build_services(context)
+    provide_services(app, services)
+    answer_errors(app, context.clock)
     for routes in (syncs, cases, health, metrics):
         app.include_router(routes.router)
     serve_docs(app)
-    _add_middleware(app, context)
+    _add_middleware(app, services)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way
     return app
 
 
-def _add_middleware(app: FastAPI, context: ApiContext) -> None:
+def _add_middleware(app: FastAPI, services: ApiServices) -> None:
     """From the innermost layer to the outermost."""
+    context = services.context
     app.add_middleware(BodyLimit, clock=context.clock)
     # Inside that of other origins, whose pages may read of a fault too.
     app.add_middleware(Faults, clock=context.clock)
@@ -102,8 +97,7 @@ def _add_middleware(app: FastAPI, context: ApiContext) -> None:
             cors_origins=context.cors_origins,
             clock=context.clock,
         )
-    scrapes: Scrapes = app.state.scrapes
-    app.add_middleware(RequestMiddleware, observe=scrapes.requests.observe)
+    app.add_middleware(RequestMiddleware, observe=services.scrapes.requests.observe)
     if context.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(context.trusted_proxies))
 

@@ -1,32 +1,37 @@
 """Who calls, and whether they may: the chain of checks behind the ``X-API-Key`` header.
 
 In this order: header present, key known, secret equal, key active, not expired, permission,
-clinic. Guessing is slowed down before the database is asked. How keys are built is the
+clinic. Guessing is slowed down before the database is asked. A route depends on one of two:
+
+- ``caller: Annotated[Caller, Depends(require("sync:inbound"))]``: the key is checked before the
+  route's function is called.
+- ``key: ReadKey``: the key is checked in the transaction in which the route reads; see
+  ``PresentedKey`` and ADR 24. For routes that read and do nothing else.
+
+Both belong to a router whose ``route_class`` is ``GuardedRoute``. How keys are built is the
 domain's business, how they are stored the store's; rows of other clinics are kept away by the
 database itself.
 """
 
 import functools
 import hmac
-import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.models import APIKey, APIKeyIn
 from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from sqlalchemy import Connection
-from starlette.types import Scope
-from structlog.contextvars import bind_contextvars
 
+from pims_pipeline.api.caller import Caller, caller_of, name_in_logs, note_caller
 from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.dependencies import Context, RateLimits
 from pims_pipeline.api.errors import (
     DISABLED_KEY,
     EXPIRED_KEY,
@@ -39,37 +44,101 @@ from pims_pipeline.api.errors import (
     permission_denied,
 )
 from pims_pipeline.api.limits import Limits
+from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.api_keys import hash_of, permits, prefix_of
 from pims_pipeline.domain.deactivation import ClinicUse, may_use
 from pims_pipeline.store.api_keys import StoredApiKey, find_api_key, note_api_key_use
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.tenancy import begun_transaction
 
 HEADER = "X-API-Key"
 _SCHEME = "apiKey"
-_CALLER = "pims.caller"
-_ASKS_LATER = "pims.asks_later"
 _NOTED_EVERY = timedelta(minutes=1)
 _READING = frozenset({"GET", "HEAD"})
 _NO_HASH = hash_of("")
 """Compared with when no key has the prefix, so that this takes as long."""
 
 
+class UncheckedKey(Exception):
+    """A route made a response without having its key checked: a fault of the route."""
+
+
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Whoever's key was accepted.
+class PresentedKey:
+    """A well-formed key, as a request sent it; nobody has looked it up yet.
+
+    It names no clinic: the one way to its clinic's rows, or to who calls, is to have it checked.
 
     Attributes:
-        key_id: The key's; safe to log.
-        clinic_id: The one clinic it is for.
+        request: What sent it.
+        context: The application's.
+        limits: The application's.
+        permissions: What it must permit, all of it.
+        address: Where it was sent from.
+        text: As sent.
+        prefix: By which it is found.
     """
 
-    key_id: UUID
-    clinic_id: UUID
+    request: Request = field(repr=False)
+    context: ApiContext = field(repr=False)
+    limits: Limits = field(repr=False)
+    permissions: tuple[str, ...]
+    address: str
+    text: str = field(repr=False)
+    prefix: str
+
+    def check(self) -> Caller:
+        """Who calls; asks the database in this thread.
+
+        Raises:
+            ApiError: 401, 403, 409 or 429, if the request may not be served.
+            DatabaseUnavailable: If keys cannot be looked up.
+        """
+        with transaction(self.context.engine) as connection:
+            return self._accept(connection, find_api_key(connection, self.prefix))
+
+    @contextmanager
+    def clinic_transaction(self) -> Iterator[tuple[Caller, Connection]]:
+        """Who calls, and a transaction in which the API sees the rows of their clinic alone.
+
+        Checks the key in that same transaction, which spares a thread and half of the ways to
+        the database. Begin a route with it: what is found wrong with a request before it is
+        shown to strangers.
+
+        Raises:
+            ApiError: As ``check``.
+            DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+        """
+        with transaction(self.context.engine) as connection:
+            key = find_api_key(connection, self.prefix, enters=True)
+            yield self._accept(connection, key), connection
+
+    def _accept(self, connection: Connection, key: StoredApiKey | None) -> Caller:
+        now = self.context.clock()
+        try:
+            key = _accepted(key, self.text, now)
+        except ApiError:
+            self.limits.note_failure(self.address, self.prefix)
+            raise
+        if wait := self.limits.wait_after_call(str(key.id)):
+            raise _too_many(TOO_MANY_REQUESTS, wait)
+        self._check_rights(key)
+        if key.last_used_at is None or key.last_used_at <= now - _NOTED_EVERY:
+            note_api_key_use(connection, key.id)
+        caller = Caller(key.id, key.clinic_id)
+        note_caller(self.request.scope, caller)
+        return caller
+
+    def _check_rights(self, key: StoredApiKey) -> None:
+        for permission in self.permissions:
+            if not permits(key.permissions, permission):
+                raise ApiError(403, permission_denied(permission))
+        use = ClinicUse.READ if self.request.method in _READING else ClinicUse.SYNC
+        if not may_use(use, clinic_is_active=key.clinic_is_active):
+            raise ApiError(409, INACTIVE_CLINIC)
 
 
-class Guard(SecurityBase):
-    """Lets requests with a key in that may do all of ``permissions``; a route's dependency."""
+class _KeyDependency(SecurityBase):
+    """What the two dependencies have in common: the header, and what its key must permit."""
 
     def __init__(self, *permissions: str) -> None:
         self.permissions = permissions
@@ -80,180 +149,100 @@ class Guard(SecurityBase):
             description="Made by `pims keys create`; each is for one clinic.",
         )
 
-    async def __call__(self, request: Request) -> "Caller | _AskLater":
-        """The caller of ``request``, or how to find out; see ``GuardedRoute``.
+    def presented(self, request: Request, context: ApiContext, limits: Limits) -> PresentedKey:
+        """The key of ``request``, if it is well-formed and may be tried.
 
         Raises:
-            ApiError: 401, 403, 409 or 429, if it may not be served.
+            ApiError: 401 or 429.
+        """
+        text = _key_text(request)
+        prefix = prefix_of(text)
+        address = request.client.host if request.client else ""
+        if wait := limits.wait_after_failures(address, prefix):
+            raise _too_many(TOO_MANY_FAILURES, wait)
+        if prefix is None:
+            # Its shape or checksum is wrong, which anybody can see: time tells nothing.
+            limits.note_failure(address, prefix)
+            raise ApiError(401, INVALID_KEY)
+        return PresentedKey(request, context, limits, self.permissions, address, text, prefix)
+
+    async def checked(self, request: Request, context: ApiContext, limits: Limits) -> Caller:
+        """Who sent ``request``; looks the key up in another thread, unless that was done.
+
+        Raises:
+            ApiError: 401, 403, 409 or 429, if the request may not be served.
             DatabaseUnavailable: If keys cannot be looked up.
         """
-        known = caller_of(request.scope)
-        if known is not None:
-            return known
-        if _ASKS_LATER in request.scope:
-            return _AskLater(self, request)
-        return await self.ask(request)
-
-    async def ask(self, request: Request) -> Caller:
-        """The caller of ``request``; asks in another thread."""
-        caller = await run_in_threadpool(self.admit, request)
-        _bind(caller)
+        caller = caller_of(request.scope)
+        if caller is None:
+            caller = await run_in_threadpool(self.presented(request, context, limits).check)
+            name_in_logs(caller)
         return caller
 
-    def admit(self, request: Request) -> Caller:
-        """The caller of ``request``; asks the database in this thread."""
-        attempt = _attempt(request)
-        with transaction(attempt.context.engine) as connection:
-            return self._let_in(attempt, connection, find_api_key(connection, attempt.prefix))
 
-    @contextmanager
-    def entered(self, request: Request) -> Iterator[Caller]:
-        """The caller of ``request``; the block's first look at its clinic's rows is half done."""
-        attempt = _attempt(request)
-        with begun_transaction(attempt.context.engine) as begun:
-            connection = begun.connection
-            key = find_api_key(connection, attempt.prefix, enters=True)
-            caller = self._let_in(attempt, connection, key)
-            begun.clinic_id = caller.clinic_id
-            yield caller
+class RequiredKey(_KeyDependency):
+    """Gives a route who calls, once their key was checked."""
 
-    def _let_in(
-        self, attempt: "_Attempt", connection: Connection, key: StoredApiKey | None
-    ) -> Caller:
-        limits, now = attempt.limits, attempt.context.clock()
-        try:
-            key = _accepted(key, attempt.text, now)
-        except ApiError:
-            limits.note_failure(attempt.address, attempt.prefix)
-            raise
-        if wait := limits.wait_after_call(str(key.id)):
-            raise _too_many(TOO_MANY_REQUESTS, wait)
-        self._check_rights(key, attempt.request)
-        if key.last_used_at is None or key.last_used_at <= now - _NOTED_EVERY:
-            note_api_key_use(connection, key.id)
-        caller = attempt.request.scope[_CALLER] = Caller(key.id, key.clinic_id)
-        _bind(caller)
-        return caller
+    async def __call__(self, request: Request, context: Context, limits: RateLimits) -> Caller:
+        """See ``checked``."""
+        return await self.checked(request, context, limits)
 
-    def _check_rights(self, key: StoredApiKey, request: Request) -> None:
-        for permission in self.permissions:
-            if not permits(key.permissions, permission):
-                raise ApiError(403, permission_denied(permission))
-        use = ClinicUse.READ if request.method in _READING else ClinicUse.SYNC
-        if not may_use(use, clinic_is_active=key.clinic_is_active):
-            raise ApiError(409, INACTIVE_CLINIC)
+
+class KeyToCheck(_KeyDependency):
+    """Gives a route the key that it checks where it reads."""
+
+    async def __call__(
+        self, request: Request, context: Context, limits: RateLimits
+    ) -> PresentedKey:
+        """See ``presented``."""
+        return self.presented(request, context, limits)
 
 
 @functools.cache
-def require(*permissions: str) -> Guard:
+def require(*permissions: str) -> RequiredKey:
     """What a route depends on: ``caller: Annotated[Caller, Depends(require("read"))]``.
 
     Args:
         permissions: What the key must permit, all of it.
     """
-    return Guard(*permissions)
+    return RequiredKey(*permissions)
 
 
-def caller_of(scope: Scope) -> Caller | None:
-    """Who made the request of ``scope``, as far as that was found out."""
-    caller: Caller | None = scope.get(_CALLER)
-    return caller
-
-
-def _bind(caller: Caller) -> None:
-    """Have what this context logs from now on say whose request it is."""
-    bind_contextvars(key_id=str(caller.key_id), clinic_id=str(caller.clinic_id))
-
-
-class _AskLater(NamedTuple):
-    """What a route's function is given by its guard until it is in its own thread."""
-
-    guard: Guard
-    request: Request
+ReadKey = Annotated[PresentedKey, Depends(KeyToCheck("read"))]
+"""What a route depends on that reads its clinic's rows."""
 
 
 class GuardedRoute(APIRoute):
-    """A route whose key is looked at before anything else is found wrong with the request.
+    """A route whose key is checked before anything else is found wrong with the request.
 
-    Where there is a body, before it is read. Where there is none, in the thread that then runs
-    the route's function: to hand work to a thread costs as much as to look a key up.
+    FastAPI reads a body before it asks dependencies, and looks at parameters after them. So the
+    key is checked first where there is a body, and before a problem with a parameter is shown.
     """
-
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """See FastAPI."""
-        super().__init__(path, _after_asking(endpoint), **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
         answer = super().get_route_handler()
-        guards = [each.call for each in self.dependant.dependencies if isinstance(each.call, Guard)]
-        asks_later = self.body_field is None and not inspect.iscoroutinefunction(self.endpoint)
+        calls: list[object] = [each.call for each in self.dependant.dependencies]
+        keys = [call for call in calls if isinstance(call, _KeyDependency)]
 
-        async def ask(request: Request) -> None:
-            for guard in guards:
-                await guard.ask(request)
+        async def check(request: Request) -> None:
+            services = services_of(request.app)
+            for key in keys:
+                await key.checked(request, services.context, services.limits)
 
         async def handle(request: Request) -> Response:
-            if not asks_later:
-                await ask(request)
-                return await answer(request)
-            request.scope[_ASKS_LATER] = True
+            if self.body_field is not None:
+                await check(request)
             try:
-                return await answer(request)
+                response = await answer(request)
             except RequestValidationError:
-                # A stranger is not told what else is wrong.
-                await ask(request)
+                await check(request)
                 raise
+            if keys and caller_of(request.scope) is None:
+                raise UncheckedKey
+            return response
 
         return handle
-
-
-def _after_asking(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """A route's function that looks at the key first, if nobody has."""
-    if inspect.iscoroutinefunction(endpoint):
-        return endpoint
-
-    @functools.wraps(endpoint)
-    def run(**values: object) -> object:
-        for name, value in values.items():
-            if isinstance(value, _AskLater):
-                with value.guard.entered(value.request) as caller:
-                    return endpoint(**{**values, name: caller})
-        return endpoint(**values)
-
-    return run
-
-
-class _Attempt(NamedTuple):
-    """A well-formed key, sent by somebody who may try one."""
-
-    request: Request
-    context: ApiContext
-    limits: Limits
-    address: str
-    text: str
-    prefix: str
-
-
-def _attempt(request: Request) -> _Attempt:
-    """What of ``request`` is to be looked up.
-
-    Raises:
-        ApiError: 401 or 429, if that needs no looking up.
-    """
-    state = request.app.state
-    context: ApiContext = state.context
-    limits: Limits = state.limits
-    text = _key_text(request)
-    prefix = prefix_of(text)
-    address = request.client.host if request.client else ""
-    if wait := limits.wait_after_failures(address, prefix):
-        raise _too_many(TOO_MANY_FAILURES, wait)
-    if prefix is None:
-        # Its shape or checksum is wrong, which anybody can see: time tells nothing.
-        limits.note_failure(address, prefix)
-        raise ApiError(401, INVALID_KEY)
-    return _Attempt(request, context, limits, address, text, prefix)
 
 
 def _key_text(request: Request) -> str:

@@ -1,5 +1,6 @@
-"""What every route works with, handed to the application when it is made.
+"""What the API works with, handed to the application when it is made.
 
+What an application makes of it is in ``services``, how routes are given it in ``dependencies``.
 Plain values and open things only: who opens and closes them, and where their settings come
 from, is the composition root's.
 """
@@ -8,9 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Annotated
 
-from fastapi import Depends, Request
 from sqlalchemy import Engine
 
 from pims_pipeline.api.dagster import DagsterClient
@@ -51,13 +50,3 @@ class ApiContext:
     trusted_proxies: tuple[str, ...] = ()
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     clock: Callable[[], datetime] = field(default=_now, repr=False)
-
-
-# A coroutine, so that no thread is borrowed to look at an attribute.
-async def api_context(request: Request) -> ApiContext:
-    """The context of the application that answers ``request``."""
-    context: ApiContext = request.app.state.context
-    return context
-
-
-Context = Annotated[ApiContext, Depends(api_context)]

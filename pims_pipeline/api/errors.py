@@ -4,7 +4,7 @@
 in it quotes what a client sent, but for names of fields, nor what a fault said.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
@@ -16,7 +16,6 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from pims_pipeline.api.context import ApiContext
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.redaction import redact_text
 from pims_pipeline.store.database import DatabaseRefused, DatabaseUnavailable
@@ -93,48 +92,50 @@ def error_response(
     return JSONResponse(body, status_code=status, headers=dict(headers or {}))
 
 
-def _now(request: Request) -> datetime:
-    context: ApiContext = request.app.state.context
-    return context.clock()
+class _ErrorAnswers:
+    """Turns what routes raise into responses.
+
+    Args:
+        clock: The present moment, aware.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    async def http_error(self, _: Request, error: Exception) -> JSONResponse:
+        """Ours, and those of the framework: no such path, no such method, an unreadable body."""
+        if not isinstance(error, HTTPException):
+            raise TypeError("not an HTTP error") from error
+        words = error.detail
+        if error.status_code == HTTPStatus.BAD_REQUEST and not isinstance(error, ApiError):
+            # The framework's only one: text in no encoding, or nested too deeply.
+            words = NOT_JSON
+        return error_response(error.status_code, words, now=self._clock(), headers=error.headers)
+
+    async def invalid(self, _: Request, error: Exception) -> JSONResponse:
+        """What does not fit a route's parameters or body."""
+        if not isinstance(error, RequestValidationError):
+            raise TypeError("not a validation error") from error
+        return error_response(400, validation_message(error.errors()), now=self._clock())
+
+    async def database_unavailable(self, _: Request, error: Exception) -> JSONResponse:
+        """A database that cannot be reached, or keeps the request waiting."""
+        # Its words name the host, which is no business of clients; the condition alone does not.
+        _log.warning("database_unavailable", reason=str(error))
+        words = DATABASE_UNAVAILABLE
+        if isinstance(error, DatabaseRefused):
+            words = f"The database is not available: {error.what}; try again later"
+        headers = {"Retry-After": str(DATABASE_RETRY_SECONDS)}
+        return error_response(503, words, now=self._clock(), headers=headers)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    """Ours, and those of the framework: no such path, no such method, an unreadable body."""
-    if not isinstance(error, HTTPException):
-        raise TypeError("not an HTTP error") from error
-    words = error.detail
-    if error.status_code == HTTPStatus.BAD_REQUEST and not isinstance(error, ApiError):
-        # The framework's only one: text in no encoding, or nested too deeply.
-        words = NOT_JSON
-    return error_response(error.status_code, words, now=_now(request), headers=error.headers)
-
-
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, RequestValidationError):
-        raise TypeError("not a validation error") from error
-    return error_response(400, validation_message(error.errors()), now=_now(request))
-
-
-async def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
-    # Its words name the host, which is no business of clients; the condition alone does not.
-    _log.warning("database_unavailable", reason=str(error))
-    words = DATABASE_UNAVAILABLE
-    if isinstance(error, DatabaseRefused):
-        words = f"The database is not available: {error.what}; try again later"
-    return error_response(
-        503,
-        words,
-        now=_now(request),
-        headers={"Retry-After": str(DATABASE_RETRY_SECONDS)},
-    )
-
-
-def answer_errors(app: FastAPI) -> None:
+def answer_errors(app: FastAPI, clock: Callable[[], datetime]) -> None:
     """Have ``app`` answer its errors with the envelope; faults are the middleware's."""
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(DatabaseUnavailable, _database_unavailable)
-    app.add_exception_handler(LockTimeout, _database_unavailable)
+    answers = _ErrorAnswers(clock)
+    app.add_exception_handler(HTTPException, answers.http_error)
+    app.add_exception_handler(RequestValidationError, answers.invalid)
+    app.add_exception_handler(DatabaseUnavailable, answers.database_unavailable)
+    app.add_exception_handler(LockTimeout, answers.database_unavailable)
 
 
 def validation_message(problems: Sequence[Mapping[str, Any]]) -> str:

@@ -1,98 +1,24 @@
 """``/health``: the process lives; ``/ready``: what it needs to serve works. For probes.
 
-Neither asks for a key, and neither names a host, a role or a secret.
+Neither asks for a key, and neither names a host, a role or a secret. What is checked stands in
+``readiness``.
 """
 
-import asyncio
-from collections.abc import Mapping
-from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
-from pims_pipeline.api.probes import PROBE_SECONDS, Probe
-from pims_pipeline.store.database import (
-    DatabaseNotMigrated,
-    DatabaseRefused,
-    DatabaseUnavailable,
-    check_migrated,
-    without_pool,
-)
-from pims_pipeline.store.tenancy import WrongApiRole, check_api_role
-
-_DETAILS: Mapping[type[Exception], str] = MappingProxyType(
-    {
-        TimeoutError: f"no answer within {PROBE_SECONDS} seconds",
-        DatabaseUnavailable: "the database does not answer",
-        WrongApiRole: "the API's login has other rights than it should; see the log",
-        DatabaseNotMigrated: "the tables are not this program's; run `pims migrate`",
-        DagsterUnreachable: "Dagster does not answer",
-        DagsterRefused: "Dagster has not loaded the pipeline",
-    }
-)
-_UNKNOWN = "it fails; see the log"
-_STOPPING = "the process is ending"
+from pims_pipeline.api.dagster import DagsterUnreachable
+from pims_pipeline.api.dependencies import ReadinessChecks
+from pims_pipeline.api.readiness import DETAILS, Check, Ready
 
 
 class Alive(BaseModel):
     """What ``/health`` says."""
 
     status: Literal["ok"]
-
-
-class Check(BaseModel):
-    """How one thing stands; ``detail`` says what is wrong with it."""
-
-    status: Literal["ok", "failed"]
-    detail: str | None = None
-
-
-class Ready(BaseModel):
-    """What ``/ready`` says: ``ready`` when all checks are ``ok``."""
-
-    ready: bool
-    checks: dict[str, Check]
-
-
-class Readiness:
-    """The checks of one application, made when somebody asks and at most once a second."""
-
-    def __init__(self, context: ApiContext) -> None:
-        """Check nothing yet."""
-        self._stopping = context.stopping
-        self._probes = {
-            # A connection opened now: those of the pool may work long after new ones are refused.
-            "database": Probe("database", partial(check_api_role, without_pool(context.engine))),
-            "migrations": Probe("migrations", partial(check_migrated, context.engine)),
-            "dagster": Probe("dagster", context.dagster.check),
-        }
-
-    async def look(self) -> Ready:
-        """How everything stands; takes three seconds at most."""
-        found = await asyncio.gather(*map(_check, self._probes.values()))
-        checks = dict(zip(self._probes, found, strict=True))
-        if self._stopping.is_set():
-            checks["process"] = Check(status="failed", detail=_STOPPING)
-        return Ready(ready=all(each.status == "ok" for each in checks.values()), checks=checks)
-
-
-async def _check(probe: Probe[None]) -> Check:
-    try:
-        await probe.answer()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the check failed
-        return Check(status="failed", detail=_detail(error))
-    return Check(status="ok")
-
-
-def _detail(error: Exception) -> str:
-    if isinstance(error, DatabaseRefused):
-        return error.what
-    return next((detail for kind, detail in _DETAILS.items() if isinstance(error, kind)), _UNKNOWN)
 
 
 router = APIRouter(tags=["operations"])
@@ -125,7 +51,7 @@ _NOT_READY = Ready(
     checks={
         "database": _OK,
         "migrations": _OK,
-        "dagster": Check(status="failed", detail=_DETAILS[DagsterUnreachable]),
+        "dagster": Check(status="failed", detail=DETAILS[DagsterUnreachable]),
     },
 )
 
@@ -139,12 +65,11 @@ _NOT_READY = Ready(
         503: _documented("Some check fails", _NOT_READY),
     },
 )
-async def ready(request: Request) -> JSONResponse:
+async def ready(readiness: ReadinessChecks) -> JSONResponse:
     """Checks the database, with the rights of the API's role; its tables; and Dagster.
 
     Each check takes three seconds at most and is made at most once a second.
     """
-    readiness: Readiness = request.app.state.readiness
     found = await readiness.look()
     return JSONResponse(
         found.model_dump(exclude_none=True), status_code=200 if found.ready else 503

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from pims_pipeline.api.auth import Caller
+from pims_pipeline.api.caller import Caller
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable, NoAnswer, RunConfig
 from pims_pipeline.api.errors import (

@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.errors import Explained
 
 GRACE_SECONDS = 30
@@ -81,8 +81,7 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        context: ApiContext = app.state.context
-        self._stopping = context.stopping
+        self._stopping = services_of(app).context.stopping
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -6,16 +6,17 @@ said in ``answers``.
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Body, Depends, Header, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import WithJsonSchema
 
 from pims_pipeline.api.answers import accepted, page, path_of_sync, status
-from pims_pipeline.api.auth import Caller, GuardedRoute, require
-from pims_pipeline.api.context import ApiContext, Context
+from pims_pipeline.api.auth import GuardedRoute, ReadKey, require
+from pims_pipeline.api.caller import Caller
+from pims_pipeline.api.dependencies import Context, Desk
 from pims_pipeline.api.errors import NO_SUCH_SYNC, ApiError, error_responses
 from pims_pipeline.api.examples import ACCEPTED, BODIES, FULL, INBOUND, LIST, STATUS
-from pims_pipeline.api.launching import SyncLauncher, Wanted
+from pims_pipeline.api.launching import Wanted
 from pims_pipeline.api.preferences import BadCursor, place_of, preferred_wait
 from pims_pipeline.api.schemas import (
     Accepted,
@@ -28,36 +29,15 @@ from pims_pipeline.api.schemas import (
     SyncList,
     SyncStatus,
 )
-from pims_pipeline.api.waiting import WaitingRoom
-from pims_pipeline.api.watching import SyncWatcher
+from pims_pipeline.api.services import SyncDesk
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
+from pims_pipeline.store.syncs import Place, find_sync
+from pims_pipeline.store.syncs import list_syncs as stored_syncs
 
 BAD_CURSOR: Final = "cursor: must be a nextCursor that this API gave"
 
 router = APIRouter(prefix="/api/sync", tags=["syncs"], route_class=GuardedRoute)
 
-
-class SyncDesk:
-    """Where one application's requests for syncs are taken.
-
-    Args:
-        context: The application's.
-    """
-
-    def __init__(self, context: ApiContext) -> None:
-        room = WaitingRoom(context.stopping)
-        self.launcher = SyncLauncher(context, room)
-        self.watcher = SyncWatcher(context, room)
-        self.context = context
-
-
-# A coroutine, so that no thread is borrowed to look at an attribute.
-async def _desk(request: Request) -> SyncDesk:
-    desk: SyncDesk = request.app.state.desk
-    return desk
-
-
-Desk = Annotated[SyncDesk, Depends(_desk)]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -239,13 +219,15 @@ for _name in (*SCOPES, Phase.RECONCILIATION.value):
 )
 def get_sync(
     desk: Desk,
-    caller: Annotated[Caller, Depends(require("read"))],
+    key: ReadKey,
     sync_id: Annotated[Id, Path(alias="syncId", description="As the start was answered.")],
 ) -> JSONResponse:
     """Tell how a sync stands: queued, running, completed, failed or held."""
-    told = desk.watcher.look(caller.clinic_id, sync_id)
-    if told is None:
+    with key.clinic_transaction() as (caller, connection):
+        sync = find_sync(connection, caller.clinic_id, sync_id)
+    if sync is None:
         raise ApiError(404, NO_SUCH_SYNC)
+    told = desk.watcher.told(caller.clinic_id, sync)
     return JSONResponse(status(told, dagster_pages=desk.context.dagster_pages))
 
 
@@ -258,16 +240,27 @@ def get_sync(
 def list_syncs(
     desk: Desk,
     context: Context,
-    caller: Annotated[Caller, Depends(require("read"))],
+    key: ReadKey,
     limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
     cursor: Annotated[
         str | None, Query(max_length=200, description="The `nextCursor` of the page before.")
     ] = None,
 ) -> JSONResponse:
     """List the clinic's syncs, newest first, whoever or whatever started them."""
+    with key.clinic_transaction() as (caller, connection):
+        after = _place(cursor)
+        syncs = stored_syncs(connection, caller.clinic_id, limit=limit + 1, after=after)
+    told = desk.watcher.all_told(syncs)
+    return JSONResponse(page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages))
+
+
+def _place(cursor: str | None) -> Place | None:
+    """The place that a cursor names.
+
+    Raises:
+        ApiError: 400, if it is none of ours.
+    """
     try:
-        after = None if cursor is None else place_of(cursor)
+        return None if cursor is None else place_of(cursor)
     except BadCursor as error:
         raise ApiError(400, BAD_CURSOR) from error
-    told = desk.watcher.newest(caller.clinic_id, limit + 1, after)
-    return JSONResponse(page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages))

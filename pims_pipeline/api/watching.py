@@ -3,6 +3,7 @@
 What a sync's audits and Dagster's word amount to is decided in ``standing``.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from pims_pipeline.api.launching import LOOK_FOR_RUN, adopt
 from pims_pipeline.api.runs import RunWatch
 from pims_pipeline.api.standing import Standing, needs_run_state, standing_of
 from pims_pipeline.api.waiting import WaitingRoom
-from pims_pipeline.store.syncs import Place, StoredSync, find_sync, list_syncs
+from pims_pipeline.store.syncs import StoredSync, find_sync
 from pims_pipeline.store.tenancy import clinic_transaction
 
 
@@ -38,15 +39,18 @@ class SyncWatcher:
 
     def look(self, clinic_id: UUID, sync_id: UUID) -> Told | None:
         """The clinic's sync with that id, as it stands now; None if there is none."""
-        sync, now = self._stored(clinic_id, sync_id), self._context.clock()
-        if sync is None:
-            return None
+        sync = self._stored(clinic_id, sync_id)
+        return None if sync is None else self.told(clinic_id, sync)
+
+    def told(self, clinic_id: UUID, sync: StoredSync) -> Told:
+        """How the clinic's sync, which was just read, stands; may ask Dagster."""
+        now = self._context.clock()
         if sync.run_id is None and now - sync.created_at >= LOOK_FOR_RUN:
             # Whoever launched it may have died before it could record the run.
             run_id = self._runs.run_of_sync(sync.id)
             if run_id is not None:
-                adopt(self._context, clinic_id, sync_id, run_id)
-                sync = self._stored(clinic_id, sync_id) or sync
+                adopt(self._context, clinic_id, sync.id, run_id)
+                sync = self._stored(clinic_id, sync.id) or sync
         state: RunState | None = None
         steps: list[str] = []
         if sync.run_id is not None and needs_run_state(sync, now):
@@ -73,11 +77,9 @@ class SyncWatcher:
                         break
         return told, has_room
 
-    def newest(self, clinic_id: UUID, limit: int, after: Place | None) -> list[Told]:
-        """The clinic's newest syncs after that place, newest first."""
+    def all_told(self, syncs: Sequence[StoredSync]) -> list[Told]:
+        """How syncs that were just read stand, in their order; asks Dagster once at most."""
         now = self._context.clock()
-        with clinic_transaction(self._context.engine, clinic_id) as connection:
-            syncs = list_syncs(connection, clinic_id, limit=limit, after=after)
         unclear = [sync.run_id for sync in syncs if sync.run_id and needs_run_state(sync, now)]
         states = self._runs.states(unclear)
         return [

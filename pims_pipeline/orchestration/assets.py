@@ -31,7 +31,7 @@ from uuid import UUID
 import dagster as dg
 from pydantic import Field
 
-from pims_pipeline.dagster_names import PHASE_TAG, clinic_tags, clinics_tagged
+from pims_pipeline.dagster_names import PHASE_TAG, clinic_tags, clinics_tagged, sync_id_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
@@ -303,12 +303,13 @@ def _enrich(
     window: DateRange,
     session: ProviderSession,
     *,
+    audit_id: UUID | None,
     workers: int | None,
 ) -> PhaseOutcome:
     if workers is None:
         with transaction(context.engine) as connection:
             workers = schedule_config(connection, clinic).parallel_batch_size
-    return enrich_cases(context, clinic, window, session, workers=workers)
+    return enrich_cases(context, clinic, window, session, workers=workers, audit_id=audit_id)
 
 
 def _reconcile(
@@ -317,10 +318,13 @@ def _reconcile(
     window: DateRange,
     session: ProviderSession,
     *,
+    audit_id: UUID | None,
     config: ReconciliationConfig,
 ) -> PhaseOutcome:
     limited = replace(context, deletion_policy=config.limits(context.deletion_policy))
-    return reconcile_cases(limited, clinic, window, session, approval=config.approval())
+    return reconcile_cases(
+        limited, clinic, window, session, approval=config.approval(), audit_id=audit_id
+    )
 
 
 def run_phase(
@@ -338,11 +342,21 @@ def run_phase(
     _tag(context, selection, sync_type)
 
     run = provider.context
+    # The id that the API answered with belongs to the run's first audit.
+    promised_id = sync_id_of(context.run.tags) if _is_first(context.run, sync_type) else None
+    first_clinic = next(iter(selection), None)
 
     def work(slug: str, days: Sequence[date]) -> ClinicReport:
         limited = replace(run, stop=provider.clinic_signal(slug, sync_type))
         with bound_context(clinic=slug, phase=sync_type.value, run_id=run.run_id):
-            return work_on_clinic(limited, slug, days, phase, ledger=ledger)
+            return work_on_clinic(
+                limited,
+                slug,
+                days,
+                phase,
+                ledger=ledger,
+                first_audit_id=promised_id if slug == first_clinic else None,
+            )
 
     reports = []
     for clinic in side_by_side(selection, work, at_once=provider.clinics_at_once, stop=run.stop):
@@ -362,12 +376,18 @@ def run_phase(
     return report
 
 
+def _is_first(run: dg.DagsterRun, sync_type: Phase) -> bool:
+    """Whether the phase is the first of those that the run does."""
+    phases = phases_of(run)
+    return sync_type == next((phase for phase in Phase if phase in phases), None)
+
+
 def _tag(context: dg.AssetExecutionContext, slugs: Collection[str], sync_type: Phase) -> None:
     """Let a run that somebody started by hand be found by clinic and phase too."""
     run = context.run
-    phases = [phase for phase in Phase if phase in phases_of(run)]
-    if phases[:1] != [sync_type]:
+    if not _is_first(run, sync_type):
         return
+    phases = phases_of(run)
     tags: dict[str, str] = {}
     if len(slugs) <= MAX_TAGGED and not clinics_tagged(run.tags):
         tags |= clinic_tags(slugs)

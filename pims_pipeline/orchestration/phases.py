@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Protocol
+from uuid import UUID
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
@@ -29,7 +31,22 @@ from pims_pipeline.store.vault import Undecryptable
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession, clinic_session
 
-PhaseFunction = Callable[[SyncContext, Clinic, DateRange, ProviderSession], PhaseOutcome]
+
+class PhaseFunction(Protocol):
+    """One phase over one window of one clinic; see ``pims_pipeline.sync``."""
+
+    def __call__(
+        self,
+        context: SyncContext,
+        clinic: Clinic,
+        window: DateRange,
+        session: ProviderSession,
+        /,
+        *,
+        audit_id: UUID | None,
+    ) -> PhaseOutcome:
+        """Do it, under an audit of that id where one is given."""
+
 
 _HOPELESS = (
     AuthenticationRejected,
@@ -98,11 +115,18 @@ def work_on_clinic(
     phase: PhaseFunction,
     *,
     ledger: RunLedger,
+    first_audit_id: UUID | None = None,
 ) -> ClinicReport:
     """Run the phase over the clinic's days; whatever goes wrong is in the report.
 
-    ``context.stop`` is the clinic's own signal; its time limit counts for each window anew,
-    so that a long range goes on while it moves.
+    Args:
+        context: The run's; ``stop`` is the clinic's own signal, whose time limit counts for each
+            window anew, so that a long range goes on while it moves.
+        slug: The clinic.
+        days: Its business dates.
+        phase: What is done to each window of them.
+        ledger: Says which days are to be left alone.
+        first_audit_id: The id of the first window's audit, where it was promised to a client.
     """
     report = ClinicReport(slug)
     free = [day for day in days if ledger.reason(slug, day) is None]
@@ -120,7 +144,8 @@ def work_on_clinic(
             context.stop.restart()
             try:
                 context.stop.check()
-                report.outcomes.append(phase(context, clinic, window, session))
+                audit_id = first_audit_id if place == 0 else None
+                report.outcomes.append(phase(context, clinic, window, session, audit_id=audit_id))
             except _HOPELESS as error:
                 report.failures.extend(_failure(each, error) for each in windows[place:])
                 break

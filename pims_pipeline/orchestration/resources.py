@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import dagster as dg
 from sqlalchemy import Engine
 
-from pims_pipeline.dagster_names import sync_id_of
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
@@ -25,7 +24,7 @@ from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline.sync.clocks import steady_clock
-from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
+from pims_pipeline.sync.context import ProviderFactory, SyncContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +117,6 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                 run_id=init.run.run_id,
                 liveness=liveness,
                 clock=steady_clock(),
-                sync_id=SyncIdOnce(sync_id_of(init.run.tags)),
                 stop=StopSignal(
                     seconds=sources.run_timeout,
                     explanation=(

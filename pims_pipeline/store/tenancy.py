@@ -6,9 +6,8 @@ see more is refused. The pipeline and the terminal work on all clinics, as the o
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
@@ -36,60 +35,15 @@ class WrongApiRole(Explained):
 def clinic_transaction(engine: Engine, clinic_id: UUID) -> Iterator[Connection]:
     """A transaction, as ``transaction()`` gives it, in which the API sees one clinic's rows.
 
-    Only the API's role is held to it; the setting ends with the transaction. Goes on with the
-    one that ``begun_transaction`` began for the clinic, if nobody has yet.
+    Only the API's role is held to it; the setting ends with the transaction.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
     """
-    begun = _BEGUN.get()
-    if begun is not None and begun.engine is engine and begun.clinic_id == clinic_id:
-        begun.clinic_id = None
-        with begun.stack.pop_all():
-            yield begun.connection
-        return
     with transaction(engine) as connection:
         # A command of its own takes no parameters; UUID() makes sure that it is one.
         connection.exec_driver_sql(f"SET LOCAL pims.clinic_id = '{UUID(bytes=clinic_id.bytes)}'")
         yield connection
-
-
-@dataclass
-class Begun:
-    """A transaction that waits to be gone on with.
-
-    Attributes:
-        stack: Ends it.
-        clinic_id: Whose rows it sees, once that is set and it may be gone on with.
-    """
-
-    engine: Engine
-    connection: Connection
-    stack: ExitStack
-    clinic_id: UUID | None = None
-
-
-_BEGUN: ContextVar[Begun | None] = ContextVar("pims_begun_transaction", default=None)
-
-
-@contextmanager
-def begun_transaction(engine: Engine) -> Iterator[Begun]:
-    """A transaction for finding out whose rows are wanted, and then for reading them.
-
-    Whoever found out, and had the database set ``pims.clinic_id``, says so by ``clinic_id``.
-    Then the block's first ``clinic_transaction`` of that clinic goes on with this one, and ends
-    it; otherwise it ends with the block. That spares a request half of its ways to the database.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
-    """
-    with ExitStack() as stack:
-        begun = Begun(engine, stack.enter_context(transaction(engine)), stack)
-        token = _BEGUN.set(begun)
-        try:
-            yield begun
-        finally:
-            _BEGUN.reset(token)
 
 
 def api_url(url: str) -> str:

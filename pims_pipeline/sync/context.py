@@ -7,8 +7,6 @@ of the run and their threads. Holds no state of a clinic.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Lock
-from uuid import UUID
 
 from sqlalchemy import Engine
 
@@ -31,20 +29,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class SyncIdOnce:
-    """The ``syncId`` that a client was told, for the first audit of its run; any thread's."""
-
-    def __init__(self, sync_id: UUID | None = None) -> None:
-        self._lock = Lock()
-        self._sync_id = sync_id
-
-    def take(self) -> UUID | None:
-        """The id, the first time that it is asked for; None from then on."""
-        with self._lock:
-            taken, self._sync_id = self._sync_id, None
-        return taken
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncContext:
     """See the module.
@@ -52,7 +36,6 @@ class SyncContext:
     Attributes:
         run_id: The Dagster run that everything done here is traced to.
         liveness: Proof to other processes that this run is still going.
-        sync_id: What the run's first audit is to be called.
         stop: Watched by every wait; the run's own, or a clinic's within a run.
         clock: Gives the present moment, aware UTC; tests replace it.
         login_terms: How long a login that was killed keeps others from logging in.
@@ -65,7 +48,6 @@ class SyncContext:
     open_provider: ProviderFactory
     run_id: str
     liveness: Liveness
-    sync_id: SyncIdOnce = field(default_factory=SyncIdOnce)
     stop: StopSignal = field(default_factory=StopSignal)
     clock: Callable[[], datetime] = utc_now
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)

@@ -85,6 +85,7 @@ def enrich_cases(
     session: ProviderSession,
     *,
     workers: int = DEFAULT_WORKERS,
+    audit_id: UUID | None = None,
 ) -> PhaseOutcome:
     """Put the medical records that are due on the window's cases.
 
@@ -94,13 +95,14 @@ def enrich_cases(
         window: The business dates of the cases.
         session: The conversation with the vendor.
         workers: How many records are fetched side by side.
+        audit_id: See ``audited``.
 
     Raises:
         PimsError: If the vendor could not be talked to at all, or every one of several
             fetches failed: there is no success without data.
         TimeLimitReached: If the time was up; what was fetched until then is on the cases.
     """
-    with audited(context, clinic, Phase.CASES, window) as phase:
+    with audited(context, clinic, Phase.CASES, window, audit_id=audit_id) as phase:
         work = phase.preview(partial(_work, phase=phase))
         fetches = _Fetches()
         try:

@@ -34,14 +34,26 @@ from pims_pipeline.sync.session import ProviderSession
 
 
 def sync_appointments(
-    context: SyncContext, clinic: Clinic, window: DateRange, session: ProviderSession
+    context: SyncContext,
+    clinic: Clinic,
+    window: DateRange,
+    session: ProviderSession,
+    *,
+    audit_id: UUID | None = None,
 ) -> PhaseOutcome:
     """Bring the window's landed diary and cases in line with the vendor's diary.
+
+    Args:
+        context: The run's store, vault and rules.
+        clinic: Whose diary.
+        window: The business dates.
+        session: The conversation with the vendor.
+        audit_id: See ``audited``.
 
     Raises:
         PimsError: If the diary could not be had whole; nothing is written then.
     """
-    with audited(context, clinic, Phase.INBOUND, window) as phase:
+    with audited(context, clinic, Phase.INBOUND, window, audit_id=audit_id) as phase:
         snapshot = whole_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:

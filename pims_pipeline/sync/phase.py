@@ -161,12 +161,26 @@ class PhaseRun:
 
 @contextmanager
 def audited(
-    context: SyncContext, clinic: Clinic, sync_type: Phase, window: DateRange
+    context: SyncContext,
+    clinic: Clinic,
+    sync_type: Phase,
+    window: DateRange,
+    *,
+    audit_id: UUID | None = None,
 ) -> Iterator[PhaseRun]:
-    """Run a phase under an audit, which tells of any error that ends it."""
+    """Run a phase under an audit, which tells of any error that ends it.
+
+    Args:
+        context: The run's.
+        clinic: Whose window it is.
+        sync_type: The phase.
+        window: The business dates.
+        audit_id: The audit's id where it was promised to a client; a random one where None, or
+            where another audit has it. See ``start_audit``.
+    """
     began = monotonic()
     # Chosen once, so that a transaction done once more begins no second audit.
-    wanted_id = context.sync_id.take() or uuid4()
+    wanted_id = audit_id or uuid4()
 
     def start(connection: Connection) -> UUID:
         check_run_lease(connection, context.liveness.owner)

@@ -85,18 +85,27 @@ def reconcile_cases(
     session: ProviderSession,
     *,
     approval: Approval | None = None,
+    audit_id: UUID | None = None,
 ) -> PhaseOutcome:
     """Retire the window's cases whose visit is gone at the vendor.
 
     Under an approval the diary is read anew, exactly the held cases that are still missing
     are retired whatever the deletion guard thinks, and the hold records what differed.
 
+    Args:
+        context: The run's store, vault and rules.
+        clinic: Whose cases.
+        window: The business dates of the cases.
+        session: The conversation with the vendor.
+        approval: A person's consent to what was held.
+        audit_id: See ``audited``.
+
     Raises:
         UnknownHold, HoldDecided, WrongWindow: If there is nothing to approve here.
         PimsError: If the diary could not be had whole, or not one missing visit could be
             asked about; nothing is retired then.
     """
-    with audited(context, clinic, Phase.RECONCILIATION, window) as phase:
+    with audited(context, clinic, Phase.RECONCILIATION, window, audit_id=audit_id) as phase:
         if approval is not None:
             in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)

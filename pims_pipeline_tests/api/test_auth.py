@@ -8,13 +8,15 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 from httpx2 import Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 from sqlalchemy.pool import QueuePool
 from starlette.testclient import TestClient
 
-from pims_pipeline.api.auth import Caller, GuardedRoute, require
-from pims_pipeline.api.context import Context
+from pims_pipeline.api.auth import GuardedRoute, PresentedKey, ReadKey, require
+from pims_pipeline.api.caller import Caller
+from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.errors import ApiError
+from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.api_keys import _checksum, hash_of, new_key, prefix_of
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
@@ -26,6 +28,7 @@ from pims_pipeline_tests.api.conftest import Clock, MakeKey
 READ = "/test/read"
 SYNC = "/test/sync"
 LOOK = "/test/look"
+FORGETFUL = "/test/forgetful"
 
 
 class Nothing(BaseModel):
@@ -34,7 +37,7 @@ class Nothing(BaseModel):
 
 @pytest.fixture(autouse=True)
 def routes(app: FastAPI) -> None:
-    """Two routes to be guarded."""
+    """Routes to be guarded."""
     router = APIRouter(route_class=GuardedRoute)
 
     @router.get(READ)
@@ -52,20 +55,28 @@ def routes(app: FastAPI) -> None:
         return {"clinic": str(caller.clinic_id)}
 
     @router.get(LOOK)
-    def look(
-        caller: Annotated[Caller, Depends(require("read"))], context: Context, *, fail: bool = False
-    ) -> list[list[str]]:
-        seen = []
-        for clinic_id in (caller.clinic_id, caller.clinic_id, UUID(int=0)):
+    def look(key: ReadKey, context: Context, *, fail: bool = False) -> list[list[str]]:
+        with key.clinic_transaction() as (caller, connection):
+            seen = [visible_clinics(connection)]
+            if fail:
+                raise ApiError(404, "Not here")
+        for clinic_id in (caller.clinic_id, UUID(int=0)):
             with clinic_transaction(context.engine, clinic_id) as connection:
-                seen.append([str(row.id) for row in connection.execute(select(clinics.c.id))])
-                if fail:
-                    raise ApiError(404, "Not here")
+                seen.append(visible_clinics(connection))
         with transaction(context.engine) as connection:
-            seen.append([str(row.id) for row in connection.execute(select(clinics.c.id))])
-        return seen
+            return [*seen, visible_clinics(connection)]
+
+    @router.get(FORGETFUL)
+    def forget(key: ReadKey) -> dict[str, str]:
+        assert isinstance(key, PresentedKey)
+        return {"shown": "to a stranger"}
 
     app.include_router(router)
+
+
+def visible_clinics(connection: Connection) -> list[str]:
+    """The ids of the clinics whose rows a transaction sees."""
+    return [str(row.id) for row in connection.execute(select(clinics.c.id))]
 
 
 def read(api: TestClient, *keys: str | bytes) -> Response:
@@ -239,6 +250,54 @@ def test_a_stranger_is_not_told_what_else_is_wrong(api: TestClient, make_key: Ma
     assert refusal(api.get(READ, params={"limit": "x"})) == missing
     assert refusal(api.post(SYNC, content="{", headers=key))[0] == 400
     assert refusal(api.get(READ, params={"limit": "x"}, headers=key))[0] == 400
+
+
+def test_nor_is_a_stranger_whose_key_looks_like_one_of_ours(api: TestClient) -> None:
+    key = {"X-API-Key": new_key()}
+    invalid = (401, "Invalid API key")
+
+    assert refusal(api.post(SYNC, content="{", headers=key)) == invalid
+    assert refusal(api.get(READ, params={"limit": "x"}, headers=key)) == invalid
+    assert refusal(api.get(LOOK, params={"fail": "x"}, headers=key)) == invalid
+    assert refusal(api.get("/api/sync", params={"limit": "x"}, headers=key)) == invalid
+    assert refusal(api.get("/api/sync", params={"cursor": "x"}, headers=key)) == invalid
+    assert refusal(api.get("/api/sync/x", headers=key)) == invalid
+    assert refusal(api.get("/api/cases/x/provenance", headers=key)) == invalid
+
+
+def test_a_request_that_is_wrong_in_another_way_counts_as_one_call(
+    api: TestClient, app: FastAPI, make_key: MakeKey
+) -> None:
+    key = make_key()
+    limits = services_of(app).limits
+    calls = limits._calls.windows
+    for path, params in ((LOOK, {"fail": "x"}), (READ, {"limit": "x"}), (LOOK, {})):
+        api.get(path, params=params, headers={"X-API-Key": key})
+
+    [moments] = calls._moments.values()
+    assert len(moments) == 3
+
+
+def test_a_route_that_forgets_to_check_its_key_shows_nothing(
+    api: TestClient, make_key: MakeKey
+) -> None:
+    answers = [api.get(FORGETFUL, headers={"X-API-Key": key}) for key in (new_key(), make_key())]
+
+    assert [refusal(each) for each in answers] == [(500, "Internal server error")] * 2
+
+
+def test_a_key_is_checked_in_the_transaction_that_reads(
+    api: TestClient, api_engine: Engine, make_key: MakeKey
+) -> None:
+    key = {"X-API-Key": make_key()}
+    assert api.get("/api/sync", headers=key).status_code == 200
+    begun: list[Connection] = []
+    event.listen(api_engine, "begin", begun.append)
+
+    for path in ("/api/sync", f"/api/sync/{UUID(int=0)}", f"/api/cases/{UUID(int=0)}/provenance"):
+        begun.clear()
+        api.get(path, headers=key)
+        assert len(begun) == 1, path
 
 
 def last_use(engine: Engine) -> datetime:

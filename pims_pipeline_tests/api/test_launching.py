@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import QueuePool
 
 from pims_pipeline.api import dagster as module
 from pims_pipeline.api.launching import LOOK_FOR_RUN
+from pims_pipeline.api.services import services_of
 from pims_pipeline.api.standing import LAUNCH_PATIENCE
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline_tests.api.conftest import Clock
@@ -334,7 +336,8 @@ def test_nobody_waits_on_once_the_process_is_to_end(world: World) -> None:
 def test_without_room_to_wait_the_answer_comes_at_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = world.api.app.state.desk  # type: ignore[attr-defined]  # Starlette's own place
+    assert isinstance(world.api.app, FastAPI)
+    desk = services_of(world.api.app).desk
     monkeypatch.setattr(desk.watcher._room, "_places", threading.BoundedSemaphore(1))
     with desk.watcher._room.place():
         response = world.post("inbound", headers={"Prefer": "wait=100"})

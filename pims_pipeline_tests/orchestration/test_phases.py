@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from threading import Event
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -76,8 +76,16 @@ def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
 ) -> None:
     now = 0.0
 
-    def phase(context: SyncContext, _: Clinic, window: DateRange, __: object) -> PhaseOutcome:
+    def phase(
+        context: SyncContext,
+        _: Clinic,
+        window: DateRange,
+        __: object,
+        *,
+        audit_id: UUID | None,
+    ) -> PhaseOutcome:
         nonlocal now
+        assert audit_id is None
         now += seconds
         context.stop.check()
         return PhaseOutcome(

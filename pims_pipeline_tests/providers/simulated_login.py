@@ -6,7 +6,6 @@ from typing import Protocol
 from uuid import UUID
 
 import httpx2
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
@@ -17,6 +16,7 @@ from pims_pipeline.providers.idexx_neo.session import (
     exported,
 )
 from pims_pipeline.providers.port import Credentials, SessionState
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 
 CLINIC = DEFAULT_CLINICS[0]
 CREDENTIALS = Credentials(

@@ -1,56 +1,56 @@
-"""The id that a client was told belongs to the first audit of its run, and to no other."""
+"""An audit takes the id that a client was told, once; which audit, the orchestration decides."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
 from pims_pipeline.dagster_names import SYNC_ID_TAG, sync_id_of
-from pims_pipeline.sync.context import SyncIdOnce
-from pims_pipeline_tests.sync.conftest import Bench
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.sync.enrichment import enrich_cases
+from pims_pipeline.sync.inbound import sync_appointments
+from pims_pipeline.sync.reconciliation import reconcile_cases
+from pims_pipeline.sync.session import clinic_session
+from pims_pipeline_tests.sync.conftest import WINDOW, Bench
 
 SYNC_ID = uuid4()
-
-
-def asked_for(bench: Bench, run_id: str) -> Bench:
-    """A run under the tag of the sync."""
-    context = replace(bench.context, run_id=run_id, sync_id=SyncIdOnce(SYNC_ID))
-    return replace(bench, context=context)
 
 
 def audits(bench: Bench) -> list[tuple[object, ...]]:
     return [
         tuple(row)
         for row in bench.rows(
-            "SELECT run_id, id = :id FROM case_sync_audits ORDER BY created_at", id=SYNC_ID
+            "SELECT sync_type, id = :id FROM case_sync_audits ORDER BY created_at", id=SYNC_ID
         )
     ]
 
 
-def test_the_first_audit_of_the_run_takes_the_id_and_a_run_executed_again_another(
-    bench: Bench,
-) -> None:
-    run, again = asked_for(bench, "run-1"), asked_for(bench, "run-2")
-    run.inbound()
-    run.reconcile()
-    again.inbound()
+@pytest.mark.parametrize("phase", list(Phase))
+def test_the_audit_of_any_phase_takes_the_id_it_is_given(bench: Bench, phase: Phase) -> None:
+    function = {
+        Phase.INBOUND: sync_appointments,
+        Phase.CASES: enrich_cases,
+        Phase.RECONCILIATION: reconcile_cases,
+    }[phase]
+    with clinic_session(bench.context, bench.clinic) as session:
+        outcome = function(bench.context, bench.clinic, WINDOW, session, audit_id=SYNC_ID)
 
-    assert audits(bench) == [("run-1", True), ("run-1", False), ("run-2", False)]
-
-
-def test_without_a_tag_ids_are_random(bench: Bench) -> None:
-    bench.inbound()
-
-    assert audits(bench) == [("run-1", False)]
+    assert outcome.audit_id == SYNC_ID
+    assert audits(bench) == [(phase, True)]
 
 
-def test_of_many_threads_one_is_given_the_id() -> None:
-    once = SyncIdOnce(SYNC_ID)
-    with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(lambda _: once.take(), range(64)))
+def test_an_id_that_another_run_used_is_not_used_again(bench: Bench) -> None:
+    for _ in range(2):
+        with clinic_session(bench.context, bench.clinic) as session:
+            sync_appointments(bench.context, bench.clinic, WINDOW, session, audit_id=SYNC_ID)
 
-    assert [each for each in taken if each is not None] == [SYNC_ID]
+    assert audits(bench) == [(Phase.INBOUND, True), (Phase.INBOUND, False)]
+
+
+def test_without_an_id_audits_have_random_ones(bench: Bench) -> None:
+    ids = {bench.inbound().audit_id, bench.inbound().audit_id}
+
+    assert len(ids) == 2
+    assert {found for _, found in audits(bench)} == {False}
 
 
 @pytest.mark.parametrize(
