@@ -3,8 +3,8 @@
 from uuid import UUID, uuid4
 
 import pytest
-from pims_pipeline.sync.run_tags import SYNC_ID_TAG
 
+from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
 
