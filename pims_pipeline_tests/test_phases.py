@@ -17,9 +17,9 @@ from pims_pipeline.cli.sync import sync
 from pims_pipeline.definitions import build_definitions
 from pims_pipeline.domain.api_keys import PERMISSIONS
 from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.checks import CHECKS
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.run_tags import PHASE_TAG
 

@@ -29,8 +29,9 @@ from pims_pipeline.api.waiting import WaitingRoom
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import WrongClock, age_of
 from pims_pipeline.domain.phases import TYPE_OF, Scope
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_id
+from pims_pipeline.store.clinics import clinic_by_id
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.requests import (
     IdempotencyKey,

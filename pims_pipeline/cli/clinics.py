@@ -16,11 +16,10 @@ from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import MAX_BATCH, ScheduleConfig
 from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import (
-    MAX_BATCH,
-    ScheduleConfig,
     add_clinic,
     all_clinics,
     clinic_by_slug,

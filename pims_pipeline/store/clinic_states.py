@@ -16,9 +16,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.schedules import ClinicSchedule, Skips, active_schedules, skipped_ticks
+from pims_pipeline.store.schedules import Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
     CredentialStatus,
     pims_credentials,

@@ -24,6 +24,7 @@ from pims_pipeline.domain.alerts import (
 )
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.observability.alerts import LogNotifier, Notifier, NotTold
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
@@ -43,7 +44,7 @@ from pims_pipeline.store.alerts import (
     waiting_holds,
 )
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.schedules import ClinicSchedule, active_schedules
+from pims_pipeline.store.schedules import active_schedules
 from pims_pipeline.sync.alert_messages import message_of, news_of
 from pims_pipeline.sync.context import utc_now
 from pims_pipeline.sync.lateness import punctuality
