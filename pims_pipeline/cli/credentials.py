@@ -23,6 +23,7 @@ from pims_pipeline.cli.terminal import (
 )
 from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
@@ -87,7 +88,7 @@ def set_credentials(
         with transaction(store.engine) as connection:
             put_credentials(connection, store.vault, clinic, typed_in.to_mapping())
     if as_json:
-        print_json({"clinic": slug, "status": "unverified"})
+        print_json({"clinic": slug, "status": CredentialStatus.UNVERIFIED})
     else:
         say(f"The login of {slug} is stored. Try it: pims credentials check {slug}")
 
@@ -145,15 +146,17 @@ def _log_in(context: SyncContext, clinic: Clinic) -> None:
         session.log_in()
 
 
-def _what_failed(failure: PimsError, slug: str, status: str | None, pictures: Path) -> str:
+def _what_failed(
+    failure: PimsError, slug: str, status: CredentialStatus | None, pictures: Path
+) -> str:
     """Why the login does not work, what that means for syncs, and where to look."""
-    meaning = {
-        "invalid": f"Syncs of {slug} do not log in until new credentials are stored.",
-        "needs_human": f"Syncs of {slug} do not log in until this command has succeeded.",
-    }.get(
-        status or "",
-        "This says nothing about the credentials, and the next sync tries again.",
-    )
+    match status:
+        case CredentialStatus.INVALID:
+            meaning = f"Syncs of {slug} do not log in until new credentials are stored."
+        case CredentialStatus.NEEDS_HUMAN:
+            meaning = f"Syncs of {slug} do not log in until this command has succeeded."
+        case _:
+            meaning = "This says nothing about the credentials, and the next sync tries again."
     look = f" {note} It is in {pictures}." if (note := _picture_note(failure)) else ""
     end = "" if str(failure).endswith(".") else "."
     return f"{failure}{end} {meaning}{look}"

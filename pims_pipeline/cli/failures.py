@@ -74,7 +74,7 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
                 each.failure.error_class,
                 str(each.failure.attempts),
                 age(each.failure.last_failed_at, now),
-                _status(each.failure),
+                each.failure.status,
                 str(each.failure.id),
             )
             for each in found
@@ -165,14 +165,6 @@ def _why_untried(known: ClinicFailure, run: LocalRun, window: DateRange) -> str:
     return f"its visit is not among those of {window} whose record is asked for{case}"
 
 
-def _status(failure: Failure) -> Literal["open", "dead", "resolved"]:
-    """How it stands; dead is a medical record that is no longer asked for by itself."""
-    if failure.resolved_at is not None:
-        return "resolved"
-    dead = failure.phase is Phase.CASES and failure.next_retry_at is None
-    return "dead" if dead else "open"
-
-
 def _days(window: DateRange | None) -> str:
     if window is None:
         return ""
@@ -186,7 +178,7 @@ def _message(failure: Failure) -> str:
 def _lines(known: ClinicFailure) -> Iterator[str]:
     failure = known.failure
     record = failure.pims_id or failure.record_key
-    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {_status(failure)}"
+    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {failure.status}"
     yield f"{failure.error_class}: {_message(failure)}"
     if known.dates:
         yield f"on {_days(known.dates)}"
@@ -221,7 +213,7 @@ def _document(known: ClinicFailure) -> dict[str, Any]:
         "dateRange": {"startDate": window.start.isoformat(), "endDate": window.end.isoformat()}
         if window
         else None,
-        "status": _status(failure),
+        "status": failure.status,
         "attempts": failure.attempts,
         "errorClass": failure.error_class,
         "errorMessage": failure.error_message,

@@ -20,6 +20,7 @@ from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import CaseState, case_states
@@ -301,14 +302,14 @@ def _summary(hold: Hold) -> Iterator[str]:
         f"{hold.cases_orphaned} of {hold.cases_active} active cases were to be retired "
         f"({hold.reason}); held since {utc_text(hold.created_at)}"
     )
-    if hold.status == "approved":
+    if hold.status is HoldStatus.APPROVED:
         yield f"{len(hold.retired)} were retired, {len(hold.kept)} kept"
     if hold.is_in_force:
         yield (
             f"The rejection is in force: {len(hold.stay)} cases stay while their appointments are "
             f"missing; `pims holds reopen {hold.id}` takes it back"
         )
-    elif hold.status == "rejected":
+    elif hold.status is HoldStatus.REJECTED:
         yield "The rejection counts for none of its cases any more"
 
 

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Table, func, select, text
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
@@ -21,7 +23,6 @@ from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.schedules import Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
-    CredentialStatus,
     pims_credentials,
     pims_sessions,
     reconciliation_holds,
@@ -89,7 +90,9 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
     phases = phase_states(connection, now)
     credentials = _credentials(connection)
     sessions = _sessions(connection, now)
-    holds = _counts(connection, reconciliation_holds, reconciliation_holds.c.status == "open")
+    holds = _counts(
+        connection, reconciliation_holds, reconciliation_holds.c.status == HoldStatus.OPEN
+    )
     failures = _counts(connection, sync_failures, sync_failures.c.resolved_at.is_(None))
     return [
         ClinicState(
@@ -177,7 +180,7 @@ def _successes(
 def _credentials(connection: Connection) -> dict[tuple[UUID, str], CredentialStatus]:
     table = pims_credentials
     rows = connection.execute(select(table.c.clinic_id, table.c.provider_type, table.c.status))
-    return {(row.clinic_id, row.provider_type): row.status for row in rows}
+    return {(row.clinic_id, row.provider_type): CredentialStatus(row.status) for row in rows}
 
 
 def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], SessionState]:

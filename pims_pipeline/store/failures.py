@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.failures import FailureStatus, failure_status
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.tables import cases, clinics, sync_failures
 
@@ -69,6 +70,15 @@ class Failure:
     last_failed_at: datetime
     next_retry_at: datetime | None
     resolved_at: datetime | None = None
+
+    @property
+    def status(self) -> FailureStatus:
+        """Whether its record is tried again by itself, or has succeeded."""
+        return failure_status(
+            self.phase,
+            is_resolved=self.resolved_at is not None,
+            has_retry=self.next_retry_at is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pims_pipeline.domain.alerts import (
     conditions_of,
     plan_alerts,
 )
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
@@ -174,8 +175,8 @@ def clinic_facts(
                 phase: _phase_facts(schedule, phase, histories.get((clinic_id, phase)), now)
                 for phase in Phase
             },
-            credentials_rejected=troubles.get(clinic_id) == "invalid",
-            human_needed=troubles.get(clinic_id) == "needs_human",
+            credentials_rejected=troubles.get(clinic_id) is CredentialStatus.INVALID,
+            human_needed=troubles.get(clinic_id) is CredentialStatus.NEEDS_HUMAN,
             holds=holds.get(clinic_id, ()),
             dead_letters=letters.get(clinic_id, ()),
         )
