@@ -18,6 +18,7 @@ from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import MAX_BATCH, ScheduleConfig
 from pims_pipeline.providers.registry import PROVIDER_TYPES
+from pims_pipeline.scheduling.timetable import BadCron, next_ticks, parse_schedule, timetable
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import (
     add_clinic,
@@ -29,7 +30,6 @@ from pims_pipeline.store.clinics import (
 )
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import utc_text
-from pims_pipeline.sync.timetable import BadCron, next_ticks, parse_schedule, timetable
 
 _NEXT = 5
 """How many times ahead are shown."""

@@ -20,12 +20,12 @@ from pims_pipeline.cli.terminal import print_json, results_console, say
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinic_states import ClinicState, clinic_states
 from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.clock import read_clock
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
 
 _HEADINGS = ["Clinic", *map(str, Phase), "Login", "Session", "Holds", "Dead letters", "Skipped"]

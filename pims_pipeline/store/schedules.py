@@ -1,7 +1,7 @@
 """The active clinics' schedules, with what makes past ticks void; and the ticks skipped.
 
-What is due by them is decided in ``sync/timetable.py``. A single clinic's schedule is read and
-written in ``clinics``.
+What is due by them is decided in ``scheduling/timetable.py``. A single clinic's schedule is read
+and written in ``clinics``.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -28,6 +28,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.observability.alerts import LogNotifier, Notifier, NotTold
 from pims_pipeline.observability.heartbeat import Heartbeat
+from pims_pipeline.scheduling.lateness import punctuality
 from pims_pipeline.store.alerts import (
     Alert,
     PhaseHistory,
@@ -48,7 +49,6 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import active_schedules
 from pims_pipeline.sync.alert_messages import message_of, news_of
 from pims_pipeline.sync.context import utc_now
-from pims_pipeline.sync.lateness import punctuality
 
 _AT_A_TIME = 500
 
