@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
@@ -22,7 +23,6 @@ from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.cancelling import cancellable
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
 from pims_pipeline.sync.run_tags import sync_id_of

@@ -14,6 +14,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
@@ -35,7 +36,6 @@ from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import skipped_ticks
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.alerting import evaluate
 from pims_pipeline.sync.run_tags import clinics_tagged
 from pims_pipeline_tests.orchestration.conftest import SLUGS, START, TODAY, House, days
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
