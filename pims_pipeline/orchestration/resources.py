@@ -16,7 +16,6 @@ from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
-from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import run_liveness
@@ -26,6 +25,7 @@ from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext, SyncIdOnce
 from pims_pipeline.sync.run_tags import sync_id_of
+from pims_pipeline.sync.runner import RunLedger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
