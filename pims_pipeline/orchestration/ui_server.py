@@ -1,27 +1,19 @@
-"""Dagster's webserver in a process of ours, and the code server that it asks.
+"""Dagster's webserver in a process of ours.
 
 ``dagster-webserver`` listens on a port of its own and knows no guard, and a port on loopback is
 open to every web page of this machine. So its ASGI application is served here, inside the
 guard, and nothing listens beside it. What the guard refuses stands in ``local_trust``.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster import DagsterInstance
 
-# Dagster's own webserver and command line do the same; there is no public way to serve its
-# application, nor to ask a code server whether it answers.
+# Dagster's own webserver does the same; there is no public way to serve its application.
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
-
-from pims_pipeline.orchestration.launching import (
-    CODE_LOCATION,
-    DEFINITIONS_ATTRIBUTE,
-    DEFINITIONS_MODULE,
-)
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -40,7 +32,7 @@ def serve_ui(
     The instance is that of ``DAGSTER_HOME``.
 
     Args:
-        workspace: The file that names the code location; see ``write_workspace``.
+        workspace: The file that names the code location; see ``services``.
         host: Where to listen.
         port: As above.
         guarded: Puts the guard around an application.
@@ -67,46 +59,3 @@ def serve_ui(
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
-
-
-def code_server_command(socket: Path) -> list[str]:
-    """The program that loads our code location once, for the webserver and the daemon alike.
-
-    Runs are its children. It answers at a Unix socket, which no web page can reach.
-    """
-    return [
-        sys.executable,
-        *("-m", "dagster", "api", "grpc"),
-        *("--socket", str(socket)),
-        *("--module-name", DEFINITIONS_MODULE),
-        *("--attribute", DEFINITIONS_ATTRIBUTE),
-        *("--location-name", CODE_LOCATION),
-        "--use-python-environment-entry-point",
-    ]
-
-
-def code_server_answers(socket: Path) -> bool:
-    """Whether the code server has come up."""
-    from dagster._grpc.client import (  # noqa: PLC0415 - costs time, see serve_ui
-        DagsterGrpcClient,
-    )
-
-    if not socket.exists():
-        return False
-    try:
-        DagsterGrpcClient(socket=str(socket)).ping("")
-    except Exception:  # noqa: BLE001 - whatever it is, the server does not answer yet
-        return False
-    return True
-
-
-def write_workspace(directory: Path, socket: Path) -> Path:
-    """Write the file that names the code server to the webserver and the daemon."""
-    file = directory / "workspace.yaml"
-    file.write_text(
-        "load_from:\n"
-        "  - grpc_server:\n"
-        f'      socket: "{socket}"\n'
-        f"      location_name: {CODE_LOCATION}\n"
-    )
-    return file
