@@ -131,6 +131,18 @@ def test_outside_the_store_sqlalchemy_only_lends_the_names_of_two_types() -> Non
     assert more == set()
 
 
+def test_commands_open_no_transaction_themselves() -> None:
+    openers = {"transaction", "in_transaction", "begun_transaction", "clinic_transaction"}
+    opening = [
+        (name(path), module)
+        for path in (PACKAGE / "cli").rglob("*.py")
+        for module, names in imports(path)
+        if openers.intersection(names)
+    ]
+
+    assert opening == [], "call a function of operations instead, or add one there"
+
+
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     """Migrations and pages are loaded from disk, where an import would not miss them."""
     subprocess.run(  # noqa: S603 - this interpreter, fixed arguments

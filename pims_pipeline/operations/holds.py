@@ -65,7 +65,7 @@ class HoldOverview:
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
+class ApprovedHold:
     """A hold that was approved, and the run that did it, which may have failed afterwards."""
 
     details: HoldDetails
@@ -102,7 +102,7 @@ def approve_hold(
     *,
     earliest: date,
     reconcile: Callable[[Clinic, Hold], RunResult],
-) -> Approval:
+) -> ApprovedHold:
     """Retire the cases of a hold, as far as their appointments are still missing.
 
     Args:
@@ -136,7 +136,7 @@ def approve_hold(
         raise HoldStillWaits(
             f"hold {hold_id} still waits, and nothing was changed: {result.get('error')}"
         )
-    return Approval(hold_details(engine, hold_id), run)
+    return ApprovedHold(hold_details(engine, hold_id), run)
 
 
 def reject_hold(engine: Engine, hold_id: UUID, *, decided_by: str) -> HoldDetails:
