@@ -13,14 +13,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import open_instance
 from pims_pipeline.orchestration.sensors import Scheduler
-from pims_pipeline.store.clinics import (
-    ScheduleConfig,
-    add_clinic,
-    all_clinics,
-    set_schedule_config,
-)
+from pims_pipeline.store.clinics import add_clinic, all_clinics, set_schedule_config
 from pims_pipeline.store.database import (
     create_engine,
     dagster_storage_url,

@@ -22,6 +22,7 @@ from support.fleet import ZONE, Fleet, fleet, wait
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.scheduling import UNFINISHED
 from pims_pipeline.providers.idexx_neo.session import (
     Session,
@@ -31,7 +32,6 @@ from pims_pipeline.providers.idexx_neo.session import (
     session_end,
 )
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.credentials import mark_credentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.sessions import put_session

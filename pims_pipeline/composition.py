@@ -10,8 +10,9 @@ from functools import partial
 
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.delivery import Alerting
+from pims_pipeline.alerting.notifiers import LogNotifier, Notifier
 from pims_pipeline.domain.reconciliation import DeletionPolicy
-from pims_pipeline.observability.alerts import LogNotifier, Notifier
 from pims_pipeline.observability.axiom import AxiomSink, axiom_ingest
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.observability.logging import configure_logging
@@ -20,7 +21,6 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import check_migrated, create_engine
 from pims_pipeline.store.embedded import encryption_key, start_embedded
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.alerting import Alerting
 
 _POOL_TIMEOUT_SECONDS = 120.0
 
@@ -39,7 +39,7 @@ def alerting(settings: Settings) -> Alerting:
     notifier: Notifier = LogNotifier()
     if settings.slack_bot_token is not None and settings.slack_channel is not None:
         # A tenth of a second, which only those pay who use it.
-        from pims_pipeline.observability.slack import SlackNotifier  # noqa: PLC0415 - see above
+        from pims_pipeline.alerting.slack import SlackNotifier  # noqa: PLC0415 - see above
 
         token = settings.slack_bot_token.get_secret_value()
         notifier = SlackNotifier(token, settings.slack_channel)

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import CheckConstraint, Table
 
+from pims_pipeline.alerting import messages
 from pims_pipeline.api import syncs
 from pims_pipeline.cli import demo_display
 from pims_pipeline.cli.clinics import schedule
@@ -23,6 +24,7 @@ from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.api_keys import PERMISSIONS
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import JOB_OF, PHASES, SCOPES, TYPE_OF, Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.assets import build_assets
 from pims_pipeline.orchestration.checks import CHECKS
 from pims_pipeline.orchestration.freshness import FRESH_CHECKS
@@ -30,8 +32,6 @@ from pims_pipeline.orchestration.jobs import build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.scheduling import phases_of
 from pims_pipeline.store import tables
-from pims_pipeline.store.clinics import ScheduleConfig
-from pims_pipeline.sync import alert_messages
 from pims_pipeline.sync.results import phase_result
 
 DAY = date(2026, 3, 9)
@@ -148,7 +148,7 @@ PLACES: Mapping[str, Place] = {
     "result of a full sync": Place(
         lambda: _model("FullResult"), [names.result for names in PHASES.values()]
     ),
-    "links of alerts": Place(lambda: alert_messages.CHECKS[AlertKind.OVERDUE], AUDITED),
+    "links of alerts": Place(lambda: messages.CHECKS[AlertKind.OVERDUE], AUDITED),
 }
 
 

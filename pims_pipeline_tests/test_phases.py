@@ -33,9 +33,9 @@ from pims_pipeline.domain.phases import (
     Scope,
     SyncType,
 )
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.checks import CHECKS
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.database import transaction
 from pims_pipeline_tests.phase_places import PLACES
 

@@ -193,6 +193,18 @@ def test_what_a_deactivated_clinic_is_used_for_is_decided_in_one_place() -> None
     assert asking == decide | hand_on | show
 
 
+def test_commands_open_no_transaction_themselves() -> None:
+    openers = {"transaction", "in_transaction", "begun_transaction", "clinic_transaction"}
+    opening = [
+        (name(path), module)
+        for path in (PACKAGE / "cli").rglob("*.py")
+        for module, names in imports(path)
+        if openers.intersection(names)
+    ]
+
+    assert opening == [], "call a function of operations instead, or add one there"
+
+
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     """Migrations and pages are loaded from disk, where an import would not miss them."""
     subprocess.run(  # noqa: S603 - this interpreter, fixed arguments

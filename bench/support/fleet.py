@@ -22,8 +22,9 @@ from sqlalchemy import Connection, Engine
 
 from pims_pipeline.cli.up_services import Service
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
-from pims_pipeline.store.clinics import ScheduleConfig, add_clinic, set_schedule_config
+from pims_pipeline.store.clinics import add_clinic, set_schedule_config
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import (
     create_engine,

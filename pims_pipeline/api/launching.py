@@ -37,8 +37,10 @@ from pims_pipeline.dagster_names import (
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.moments import WrongClock, age_of
 from pims_pipeline.domain.phases import TYPE_OF, Phase, Scope
+from pims_pipeline.domain.requests import RequestStatus
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.store.clinics import ScheduleConfig, clinic_by_id
+from pims_pipeline.store.clinics import clinic_by_id
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.requests import (
     IdempotencyKey,
@@ -204,9 +206,9 @@ class SyncLauncher:
         known: SyncRequest | None = request
         with self._room.place() as has_room:
             for _ in self._room.looks(OTHER_SECONDS if has_room else 0):
-                if known is not None and known.status == "launching":
+                if known is not None and known.status is RequestStatus.LAUNCHING:
                     known = self._refreshed(known)
-                if known is None or known.status == "launched":
+                if known is None or known.status is RequestStatus.LAUNCHED:
                     return known
         raise ApiError(409, BEING_STARTED, {"Retry-After": str(DAGSTER_RETRY_SECONDS)})
 
@@ -218,7 +220,7 @@ class SyncLauncher:
         """
         with clinic_transaction(self._context.engine, request.clinic_id) as connection:
             known = find_request(connection, request.id)
-        if known is None or known.status == "launched":
+        if known is None or known.status is RequestStatus.LAUNCHED:
             return known
         age = age_of(known.created_at, self._context.clock())
         if age < LOOK_FOR_RUN:

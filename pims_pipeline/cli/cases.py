@@ -13,11 +13,9 @@ from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.stories import told_story
 from pims_pipeline.cli.terminal import print_json, say
+from pims_pipeline.operations.cases import appointment_history, case_history, clinic_cases
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.case_stories import case_of_visit, case_story
-from pims_pipeline.store.case_views import ListedCase, list_cases
-from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.case_views import ListedCase
 from pims_pipeline.sync.provenance import provenance_result
 from pims_pipeline.sync.results import utc_text
 
@@ -49,18 +47,17 @@ def list_stored(
     settings: Settings, *, slug: str, day: date | None, limit: int, as_json: bool
 ) -> None:
     """List a clinic's cases, latest visit first. Times are the clinic's own."""
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, slug)
-        found = list_cases(connection, clinic, business_date=day, limit=limit)
+    with open_store(settings) as store:
+        found = clinic_cases(store.engine, slug, business_date=day, limit=limit)
     if as_json:
-        print_json({"clinic": slug, "cases": [_listed(each) for each in found]})
+        print_json({"clinic": slug, "cases": [_listed(each) for each in found.cases]})
         return
     print_table(
         ["Date", "Time", "Patient", "Species", "Client", "Type", "Status", "", "Id"],
         (
             (
                 each.scheduled_date.isoformat(),
-                _local(each.scheduled_start, clinic.zone, "%H:%M"),
+                _local(each.scheduled_start, found.clinic.zone, "%H:%M"),
                 each.patient_name,
                 each.patient_species or "",
                 each.client_name,
@@ -69,7 +66,7 @@ def list_stored(
                 _marks(each),
                 str(each.id),
             )
-            for each in found
+            for each in found.cases
         ),
         empty=f"No cases of {slug} are stored{f' for {day}' if day else ''}.",
     )
@@ -130,11 +127,11 @@ def show(
     Times are the clinic's own and UTC; in JSON the plain ones are UTC.
     """
     _check_words(case_id, pims_id, slug)
-    with open_store(settings) as store, transaction(store.engine) as connection:
+    with open_store(settings) as store:
         if case_id is None:
-            clinic = clinic_by_slug(connection, slug or "")
-            case_id = case_of_visit(connection, clinic, pims_id or "")
-        story = case_story(connection, case_id)
+            story = appointment_history(store.engine, slug or "", pims_id or "")
+        else:
+            story = case_history(store.engine, case_id)
     told = provenance_result(story, dagster_pages=settings.dagster_pages())
     if as_json:
         print_json(told)

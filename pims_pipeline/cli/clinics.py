@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,21 +17,19 @@ from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
 from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.providers.registry import PROVIDER_TYPES
-from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinics import (
-    MAX_BATCH,
-    ScheduleConfig,
-    add_clinic,
-    all_clinics,
-    clinic_by_slug,
-    deactivate_clinic,
-    schedule_config,
-    set_schedule_config,
+from pims_pipeline.domain.schedules import MAX_BATCH, ScheduleConfig
+from pims_pipeline.operations.clinics import (
+    NewClinic,
+    ScheduleChange,
+    change_schedule,
+    list_clinics,
+    register_clinic,
 )
-from pims_pipeline.store.database import transaction
+from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
+from pims_pipeline.providers.registry import PROVIDER_TYPES
+from pims_pipeline.scheduling.timetable import BadCron, next_ticks, parse_schedule, timetable
+from pims_pipeline.settings import Settings
 from pims_pipeline.sync.results import utc_text
-from pims_pipeline.sync.timetable import BadCron, next_ticks, parse_schedule, timetable
 
 _NEXT = 5
 """How many times ahead are shown."""
@@ -130,18 +128,17 @@ def add(
     SLUG is the clinic's short name in every command and partition: 2 to 40 lower-case letters,
     digits and hyphens. It cannot be changed later.
     """
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = add_clinic(
-            connection,
-            slug=slug,
-            name=name,
-            timezone=timezone,
-            provider_type=provider,
-            provider_base_url=base_url,
-        )
-        config = schedule_config(connection, clinic)
+    new = NewClinic(
+        slug=slug,
+        name=name,
+        timezone=timezone,
+        provider_type=provider,
+        provider_base_url=base_url,
+    )
+    with open_store(settings) as store:
+        registered = register_clinic(store.engine, new)
     if as_json:
-        print_json(_document(clinic, config))
+        print_json(_document(registered.clinic, registered.config))
     else:
         say(
             f"{slug} is registered. Next: pims credentials set {slug} "
@@ -158,13 +155,13 @@ def add(
 )
 @json_option
 @click.pass_obj
-def list_clinics(settings: Settings, *, as_json: bool) -> None:
+def list_registered(settings: Settings, *, as_json: bool) -> None:
     """List all clinics with their schedules.
 
     Schedules are cron expressions in the clinic's own time zone.
     """
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        found = [(each, schedule_config(connection, each)) for each in all_clinics(connection)]
+    with open_store(settings) as store:
+        found = [(each.clinic, each.config) for each in list_clinics(store.engine)]
     if as_json:
         print_json({"clinics": [_document(clinic, config) for clinic, config in found]})
         return
@@ -236,20 +233,15 @@ def schedule(
     clocks; `off` keeps a phase from being synced by itself. What is not given stays. A time that
     a clock change skips comes when the clocks have jumped; one that it repeats comes once.
     """
-    chosen = _checked_crons({phase: crons[phase.value] for phase in Phase})
-    given = {
-        "days_ahead": days_ahead,
-        "lookback_days": lookback_days,
-        "parallel_batch_size": parallel_batch_size,
-    }
-    numbers = {name: number for name, number in given.items() if number is not None}
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, slug)
-        config = schedule_config(connection, clinic)
-        if chosen or numbers:
-            config = replace(config, **numbers, sync_schedules={**config.sync_schedules, **chosen})
-            set_schedule_config(connection, clinic, config)
-    _print_schedule(clinic, config, datetime.now(UTC), as_json=as_json)
+    change = ScheduleChange(
+        crons=_checked_crons({phase: crons[phase.value] for phase in Phase}),
+        days_ahead=days_ahead,
+        lookback_days=lookback_days,
+        parallel_batch_size=parallel_batch_size,
+    )
+    with open_store(settings) as store:
+        known = change_schedule(store.engine, slug, change)
+    _print_schedule(known.clinic, known.config, datetime.now(UTC), as_json=as_json)
 
 
 def _checked_crons(crons: Mapping[Phase, str | None]) -> dict[Phase, str]:
@@ -335,12 +327,10 @@ def _rows(
 @click.pass_obj
 def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
     """Sync a clinic no more. Everything stored of it stays."""
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        deactivate_clinic(connection, slug)
-        clinic = clinic_by_slug(connection, slug)
-        config = schedule_config(connection, clinic)
+    with open_store(settings) as store:
+        known = deactivate_clinic(store.engine, slug)
     if as_json:
-        print_json(_document(clinic, config))
+        print_json(_document(known.clinic, known.config))
     else:
         say(f"{slug} is synced no more; its cases stay.")
 

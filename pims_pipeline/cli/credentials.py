@@ -22,19 +22,15 @@ from pims_pipeline.cli.terminal import (
     say,
 )
 from pims_pipeline.composition import provider_options
-from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.operations.clinics import find_clinic
+from pims_pipeline.operations.credentials import check_login, store_login
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.audits import run_liveness
-from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.credentials import credential_status, put_credentials
-from pims_pipeline.store.database import transaction
 from pims_pipeline.store.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
 from pims_pipeline.store.rotation import rotate as rotate_secrets
 from pims_pipeline.store.tables import pims_sessions
-from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.session import clinic_session
 
 _CHECK = "pims credentials check"
 _ROTATION = "pims credentials rotate"
@@ -81,13 +77,11 @@ def set_credentials(
     username = plain_name(username, "--username")
     company_id = plain_name(company_id, "--company-id")
     with open_store(settings) as store:
-        with transaction(store.engine) as connection:
-            clinic = clinic_by_slug(connection, slug)
-        typed_in = Credentials(username, _password(from_stdin=password_stdin), company_id)
-        with transaction(store.engine) as connection:
-            put_credentials(connection, store.vault, clinic, typed_in.to_mapping())
+        clinic = find_clinic(store.engine, slug)
+        login = Credentials(username, _password(from_stdin=password_stdin), company_id)
+        store_login(store.engine, store.vault, clinic, login)
     if as_json:
-        print_json({"clinic": slug, "status": "unverified"})
+        print_json({"clinic": slug, "status": CredentialStatus.UNVERIFIED})
     else:
         say(f"The login of {slug} is stored. Try it: pims credentials check {slug}")
 
@@ -112,48 +106,38 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
     vendor refused the login or asked for a person: the outcome is remembered, and the session is
     kept for the next sync. A login is tried once, never again by itself.
     """
-    failure: PimsError | None = None
+    options = provider_options(settings)
     with open_store(settings) as store:
-        with transaction(store.engine) as connection:
-            clinic = clinic_by_slug(connection, slug)
-        options = provider_options(settings)
-        with run_liveness(store.engine) as liveness:
-            context = SyncContext(
-                engine=store.engine,
-                vault=store.vault,
-                open_provider=lambda each: build_provider(each, options),
-                run_id=_CHECK,
-                liveness=liveness,
-            )
-            try:
-                _log_in(context, clinic)
-            except PimsError as error:
-                failure = error
-        with transaction(store.engine) as connection:
-            status = credential_status(connection, clinic)
+        done = check_login(
+            store.engine,
+            store.vault,
+            slug,
+            lambda clinic: build_provider(clinic, options),
+            run_id=_CHECK,
+        )
+    failure = done.failure
     if as_json:
         outcome = {} if failure is None else {"error": type(failure).__name__}
-        print_json({"clinic": slug, "status": status, **outcome})
+        print_json({"clinic": slug, "status": done.status, **outcome})
     elif failure is None:
         say(f"The login of {slug} works.")
     if failure is not None:
-        raise Refused(_what_failed(failure, slug, status, options.login.artifacts_dir)) from failure
+        raise Refused(
+            _what_failed(failure, slug, done.status, options.login.artifacts_dir)
+        ) from failure
 
 
-def _log_in(context: SyncContext, clinic: Clinic) -> None:
-    with clinic_session(context, clinic) as session:
-        session.log_in()
-
-
-def _what_failed(failure: PimsError, slug: str, status: str | None, pictures: Path) -> str:
+def _what_failed(
+    failure: PimsError, slug: str, status: CredentialStatus | None, pictures: Path
+) -> str:
     """Why the login does not work, what that means for syncs, and where to look."""
-    meaning = {
-        "invalid": f"Syncs of {slug} do not log in until new credentials are stored.",
-        "needs_human": f"Syncs of {slug} do not log in until this command has succeeded.",
-    }.get(
-        status or "",
-        "This says nothing about the credentials, and the next sync tries again.",
-    )
+    match status:
+        case CredentialStatus.INVALID:
+            meaning = f"Syncs of {slug} do not log in until new credentials are stored."
+        case CredentialStatus.NEEDS_HUMAN:
+            meaning = f"Syncs of {slug} do not log in until this command has succeeded."
+        case _:
+            meaning = "This says nothing about the credentials, and the next sync tries again."
     look = f" {note} It is in {pictures}." if (note := _picture_note(failure)) else ""
     end = "" if str(failure).endswith(".") else "."
     return f"{failure}{end} {meaning}{look}"

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -47,6 +48,8 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase, Scope
 from pims_pipeline.observability.logging import configure_logging
+from pims_pipeline.operations.cases import case_history, clinic_cases
+from pims_pipeline.operations.runs import run_audits
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import (
@@ -54,10 +57,8 @@ from pims_pipeline.simulator.server import (
     SimulatorConfig,
     running_simulator,
 )
-from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.case_stories import case_story
-from pims_pipeline.store.case_views import ListedCase, list_cases
-from pims_pipeline.store.database import migrate, transaction
+from pims_pipeline.store.case_views import ListedCase
+from pims_pipeline.store.database import migrate
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
@@ -260,7 +261,8 @@ class Demonstration:
         run_id = str(uuid.uuid4())
         phases = PHASES_OF[scope]
         try:
-            with run_progress(self.console, clinics, phases, lambda: self._audits(run_id)):
+            audits = partial(run_audits, self.store.engine, run_id)
+            with run_progress(self.console, clinics, phases, audits):
                 outcome = run_in_process(
                     self.definitions,
                     JOB_OF[scope],
@@ -299,13 +301,8 @@ class Demonstration:
         log_file = self.store.settings.home / "logs" / "demo.log"
         return reasons[0] if reasons else f"see {log_file}"
 
-    def _audits(self, run_id: str) -> Sequence[Audit]:
-        with transaction(self.store.engine) as connection:
-            return audits_of_run(connection, run_id)
-
     def _cases(self, demo: DemoClinic) -> list[ListedCase]:
-        with transaction(self.store.engine) as connection:
-            return list_cases(connection, demo.clinic, limit=_ALL_CASES)
+        return clinic_cases(self.store.engine, demo.clinic.slug, limit=_ALL_CASES).cases
 
     def _moments(self) -> dict[UUID, datetime]:
         """When each case was last changed."""
@@ -323,8 +320,7 @@ class Demonstration:
         )
         told = []
         for case_id, edit in causes.items():
-            with transaction(self.store.engine) as connection:
-                story = case_story(connection, case_id)
+            story = case_history(self.store.engine, case_id)
             events = [event for event in story.events if event.run_id == outcome.run_id]
             kinds = frozenset(EventKind(event.kind) for event in events)
             _promise(

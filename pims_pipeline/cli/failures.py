@@ -5,36 +5,31 @@ When a failure is tried again by itself is decided by the phases.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import click
 
 from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.local_runs import LocalRun, check_syncable, run_locally
+from pims_pipeline.cli.local_runs import run_locally
 from pims_pipeline.cli.options import examples, json_option
 from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.failures import (
-    ClinicFailure,
-    Failure,
-    failure_by_id,
-    list_failures,
-    make_due,
+from pims_pipeline.operations.failures import (
+    RetryOutcome,
+    find_failure,
+    find_failures,
+    retry_failure,
 )
-from pims_pipeline.sync.results import sync_result, utc_text
-from pims_pipeline.sync.windows import check_window
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.failures import ClinicFailure, Failure
+from pims_pipeline.sync.results import utc_text
 
 _SHORT_KEY = 24
-
-Outcome = Literal["resolved", "failed", "untried"]
 
 
 @click.group(cls=Group)
@@ -57,9 +52,8 @@ def failures() -> None:
 def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
     """List the failures that are open, the latest to fail first."""
     now = datetime.now(UTC)
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, slug) if slug else None
-        found = list_failures(connection, clinic=clinic, open_only=not everything)
+    with open_store(settings) as store:
+        found = find_failures(store.engine, slug, open_only=not everything)
     if as_json:
         print_json({"failures": [_document(each) for each in found]})
         return
@@ -74,7 +68,7 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
                 each.failure.error_class,
                 str(each.failure.attempts),
                 age(each.failure.last_failed_at, now),
-                _status(each),
+                each.status,
                 str(each.failure.id),
             )
             for each in found
@@ -89,8 +83,8 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
 @click.pass_obj
 def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     """Show a failure: what failed, how often, why, and when it is tried again."""
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        known = failure_by_id(connection, failure_id)
+    with open_store(settings) as store:
+        known = find_failure(store.engine, failure_id)
     if as_json:
         print_json(_document(known))
         return
@@ -108,68 +102,23 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     Its phase is run for its clinic and date; what else is due there is done as well.
     """
     with open_store(settings) as store:
-        now = check_clock(store.engine)
-        with transaction(store.engine) as connection:
-            before = make_due(connection, failure_id, now)
-            clinic = clinic_by_slug(connection, before.clinic_slug)
-            # A refusal rolls back that it was made due.
-            check_syncable(connection, clinic)
-            window = _dates(before, settings)
-        run = run_locally(store, before.failure.phase.names.scope, clinic, window)
-        with transaction(store.engine) as connection:
-            after = failure_by_id(connection, failure_id)
-    outcome = _outcome(before.failure, after.failure)
-    if as_json:
-        sync_id = str(run.audits[0].id) if run.audits else None
-        facts = {"outcome": outcome, "syncId": sync_id, "runId": run.run_id}
-        print_json({**_document(after), **facts})
-    elif outcome == "resolved":
-        say(f"failure {failure_id} is resolved")
-    if outcome == "failed":
-        raise Refused(f"it failed again, {after.failure.error_class}: {_message(after.failure)}")
-    if outcome == "untried":
-        raise Refused(f"it was not tried again: {_why_untried(after, run, window)}")
-
-
-def _dates(known: ClinicFailure, settings: Settings) -> DateRange:
-    """The dates to run the phase for.
-
-    Raises:
-        Refused: If they are not known, or cannot be synced.
-    """
-    if known.dates is None:
-        raise Refused(
-            f"failure {known.failure.id} belongs to no known date; sync the dates it may be on "
-            f"with `pims sync {known.failure.phase.names.scope} --clinic {known.clinic_slug}`"
+        done = retry_failure(
+            store.engine,
+            failure_id,
+            earliest=settings.partition_start,
+            run_phase=partial(run_locally, store),
         )
-    try:
-        check_window(settings.partition_start, known.dates, datetime.now(UTC).date())
-    except ValueError as error:
-        raise Refused(str(error)) from error
-    return known.dates
-
-
-def _outcome(before: Failure, after: Failure) -> Outcome:
-    if after.resolved_at is not None:
-        return "resolved"
-    return "failed" if after.attempts > before.attempts else "untried"
-
-
-def _why_untried(known: ClinicFailure, run: LocalRun, window: DateRange) -> str:
-    scope = known.failure.phase.names.scope
-    result = sync_result(scope, run.audits, window, now=datetime.now(UTC), error=run.problem)
-    said = result.get("error")
-    if said is not None:
-        return said
-    case = f"; `pims cases show {known.case_id}` tells how its case stands" if known.case_id else ""
-    return f"its visit is not among those of {window} whose record is asked for{case}"
-
-
-def _status(known: ClinicFailure) -> Literal["open", "dead", "resolved"]:
-    """How it stands; a dead one, a dead letter, is open as well."""
-    if known.failure.resolved_at is not None:
-        return "resolved"
-    return "dead" if known.is_dead_letter else "open"
+    failure = done.failure.failure
+    if as_json:
+        sync_id = str(done.run.audits[0].id) if done.run.audits else None
+        facts = {"outcome": done.outcome, "syncId": sync_id, "runId": done.run.run_id}
+        print_json({**_document(done.failure), **facts})
+    elif done.outcome is RetryOutcome.RESOLVED:
+        say(f"failure {failure_id} is resolved")
+    if done.outcome is RetryOutcome.FAILED:
+        raise Refused(f"it failed again, {failure.error_class}: {_message(failure)}")
+    if done.outcome is RetryOutcome.UNTRIED:
+        raise Refused(f"it was not tried again: {done.why_untried}")
 
 
 def _days(window: DateRange | None) -> str:
@@ -185,7 +134,7 @@ def _message(failure: Failure) -> str:
 def _lines(known: ClinicFailure) -> Iterator[str]:
     failure = known.failure
     record = failure.pims_id or failure.record_key
-    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {_status(known)}"
+    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {known.status}"
     yield f"{failure.error_class}: {_message(failure)}"
     if known.dates:
         yield f"on {_days(known.dates)}"
@@ -220,7 +169,7 @@ def _document(known: ClinicFailure) -> dict[str, Any]:
         "dateRange": {"startDate": window.start.isoformat(), "endDate": window.end.isoformat()}
         if window
         else None,
-        "status": _status(known),
+        "status": known.status,
         "attempts": failure.attempts,
         "errorClass": failure.error_class,
         "errorMessage": failure.error_message,

@@ -11,34 +11,27 @@ from typing import Any
 from uuid import UUID
 
 import click
-from sqlalchemy import Connection
 
 from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.local_runs import LocalRun, check_syncable, run_locally
+from pims_pipeline.cli.local_runs import run_locally
 from pims_pipeline.cli.options import Function, examples, json_option
 from pims_pipeline.cli.output import age, print_table
-from pims_pipeline.cli.runtime import Group, Store, open_store
+from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.deactivation import ClinicUse, check_use
-from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.phases import Phase
-from pims_pipeline.settings import Settings
-from pims_pipeline.store.case_stories import CaseState, case_states
-from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.holds import (
-    Hold,
-    hold_by_id,
-    list_holds,
-    reject,
-    rejections_in_force,
-    reopen,
-    waiting_hold,
+from pims_pipeline.domain.holds import HoldStatus
+from pims_pipeline.operations.holds import (
+    approve_hold,
+    hold_details,
+    hold_overview,
+    reject_hold,
+    reopen_hold,
 )
-from pims_pipeline.sync.results import sync_result, utc_text
-from pims_pipeline.sync.windows import check_window
+from pims_pipeline.operations.runs import RunResult
+from pims_pipeline.settings import Settings
+from pims_pipeline.store.case_stories import CaseState
+from pims_pipeline.store.holds import Hold
+from pims_pipeline.sync.results import utc_text
 
 
 @click.group(cls=Group)
@@ -91,12 +84,10 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
     Below them, the rejected ones that still keep cases: see `pims holds reject`.
     """
     now = datetime.now(UTC)
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, slug) if slug else None
-        found = list_holds(connection, clinic=clinic, waiting_only=not everything)
-        in_force = rejections_in_force(connection, clinic=clinic)
+    with open_store(settings) as store:
+        found = hold_overview(store.engine, slug, waiting_only=not everything)
     if as_json:
-        facts = {"holds": found, "rejectionsInForce": in_force}
+        facts = {"holds": found.holds, "rejectionsInForce": found.in_force}
         print_json({name: [_facts(each) for each in holds] for name, holds in facts.items()})
         return
     print_table(
@@ -111,11 +102,11 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
                 age(each.created_at, now),
                 str(each.id),
             )
-            for each in found
+            for each in found.holds
         ),
         empty="No deletions are held." if everything else "No deletions wait for a person.",
     )
-    for each in in_force:
+    for each in found.in_force:
         say(
             f"Rejected and in force: hold {each.id} of {each.clinic_slug}, {each.window}, "
             f"keeps {len(each.stay)} cases"
@@ -134,13 +125,12 @@ def _status(hold: Hold) -> str:
 @click.pass_obj
 def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
     """Show a hold with its cases as they stand now and, once approved, what became of each."""
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        hold = hold_by_id(connection, hold_id)
-        states = case_states(connection, hold.case_ids)
+    with open_store(settings) as store:
+        found = hold_details(store.engine, hold_id)
     if as_json:
-        print_json(_document(hold, states))
+        print_json(_document(found.hold, found.states))
     else:
-        _print_hold(hold, states)
+        _print_hold(found.hold, found.states)
 
 
 @holds.command(
@@ -158,19 +148,17 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
 
     The diary is read anew first. What it shows again, or elsewhere, is kept, and told.
     """
+    choice = {"approve_hold": str(hold_id), "approved_by": decided_by}
     with open_store(settings) as store:
-        now = check_clock(store.engine)
-        with transaction(store.engine) as connection:
-            hold, clinic = _waiting(connection, hold_id)
-            check_syncable(connection, clinic)
-        try:
-            check_window(settings.partition_start, hold.window, now.date())
-        except ValueError as error:
-            raise Refused(str(error)) from error
-        run = _approved(store, hold, clinic, decided_by)
-        with transaction(store.engine) as connection:
-            hold = hold_by_id(connection, hold_id)
-            states = case_states(connection, hold.case_ids)
+
+        def reconcile(clinic: Clinic, hold: Hold) -> RunResult:
+            config = {"reconciliation": choice}
+            return run_locally(store, "reconcile", clinic, hold.window, config=config)
+
+        done = approve_hold(
+            store.engine, hold_id, earliest=settings.partition_start, reconcile=reconcile
+        )
+    hold, states, run = done.details.hold, done.details.states, done.run
     if as_json:
         [audit] = run.audits
         print_json({**_document(hold, states), "syncId": str(audit.id), "runId": run.run_id})
@@ -178,27 +166,6 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
         _print_hold(hold, states)
     if run.problem is not None:
         raise Refused(f"the hold is approved, but its run failed: {run.problem}")
-
-
-def _approved(store: Store, hold: Hold, clinic: Clinic, decided_by: str) -> LocalRun:
-    """The run that approved the hold.
-
-    Raises:
-        Refused: If the run did not: the hold then waits on.
-        HoldDecided: If it waits no more, because somebody was faster.
-    """
-    choice = {"approve_hold": str(hold.id), "approved_by": decided_by}
-    run = run_locally(
-        store, "reconcile", clinic, hold.window, config={Phase.RECONCILIATION.names.asset: choice}
-    )
-    # The approval is written with the audit's end, so the one tells of the other.
-    if [audit.status for audit in run.audits] == [AuditStatus.COMPLETED]:
-        return run
-    with transaction(store.engine) as connection:
-        waiting_hold(connection, hold.id)
-    now = datetime.now(UTC)
-    result = sync_result("reconcile", run.audits, hold.window, now=now, error=run.problem)
-    raise Refused(f"hold {hold.id} still waits, and nothing was changed: {result.get('error')}")
 
 
 @holds.command(
@@ -217,14 +184,10 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
     reopen` takes the decision back.
     """
     with open_store(settings) as store:
-        now = check_clock(store.engine)
-        with transaction(store.engine) as connection:
-            hold, _ = _waiting(connection, hold_id)
-            reject(connection, hold, decided_by=decided_by, now=now)
-            hold = hold_by_id(connection, hold_id)
-            states = case_states(connection, hold.case_ids)
+        done = reject_hold(store.engine, hold_id, decided_by=decided_by)
+    hold = done.hold
     if as_json:
-        print_json(_document(hold, states))
+        print_json(_document(hold, done.states))
     else:
         say(
             f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
@@ -244,33 +207,12 @@ def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None
 
     What is still missing then is held again, or retired where it is little.
     """
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        hold = hold_by_id(connection, hold_id, lock=True)
-        if not hold.is_in_force:
-            raise Refused(
-                f"hold {hold_id} is no rejection in force but {hold.status}, so nothing was "
-                "changed; `pims holds list` shows those that are"
-            )
-        reopen(connection, hold)
-        hold = hold_by_id(connection, hold_id)
-        states = case_states(connection, hold.case_ids)
+    with open_store(settings) as store:
+        done = reopen_hold(store.engine, hold_id)
     if as_json:
-        print_json(_document(hold, states))
+        print_json(_document(done.hold, done.states))
     else:
         say(f"the rejection of hold {hold_id} is no longer in force")
-
-
-def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
-    """The hold, which waits, and its clinic, which is active.
-
-    Raises:
-        UnknownHold, HoldDecided: If it does not wait.
-        ClinicDeactivated: If the clinic was deactivated.
-    """
-    hold = waiting_hold(connection, hold_id)
-    clinic = clinic_by_slug(connection, hold.clinic_slug)
-    check_use(clinic, ClinicUse.DECIDE_HOLD)
-    return hold, clinic
 
 
 def _print_hold(hold: Hold, states: Mapping[UUID, CaseState]) -> None:
@@ -301,14 +243,14 @@ def _summary(hold: Hold) -> Iterator[str]:
         f"{hold.cases_orphaned} of {hold.cases_active} active cases were to be retired "
         f"({hold.reason}); held since {utc_text(hold.created_at)}"
     )
-    if hold.status == "approved":
+    if hold.status is HoldStatus.APPROVED:
         yield f"{len(hold.retired)} were retired, {len(hold.kept)} kept"
     if hold.is_in_force:
         yield (
             f"The rejection is in force: {len(hold.stay)} cases stay while their appointments are "
             f"missing; `pims holds reopen {hold.id}` takes it back"
         )
-    elif hold.status == "rejected":
+    elif hold.status is HoldStatus.REJECTED:
         yield "The rejection counts for none of its cases any more"
 
 

@@ -16,12 +16,10 @@ from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal import plain_name, print_json, say
 from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
 from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
-from pims_pipeline.domain.deactivation import ClinicUse, check_use
+from pims_pipeline.operations.api_keys import clinic_for_key, create_key, find_keys, revoke_key
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.api_keys import ApiKey, create_api_key, list_api_keys, revoke_api_key
-from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.api_keys import ApiKey
 from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import utc_text
 
 _UNNAMED = "unnamed"
@@ -129,20 +127,18 @@ def create(
     """
     with open_store(settings) as store:
         now = check_clock(store.engine)
-        with transaction(store.engine) as connection:
-            clinic = clinic_by_slug(connection, slug)
-            check_use(clinic, ClinicUse.MAKE_KEY)
-            expires_at = None if expires is None else _moment(clinic, expires, now)
-            made = create_api_key(
-                connection, clinic, name=name, permissions=permissions, expires_at=expires_at
-            )
-            [key] = [each for each in list_api_keys(connection, clinic) if each.id == made.id]
+        clinic = clinic_for_key(store.engine, slug)
+        expires_at = None if expires is None else _moment(clinic, expires, now)
+        made = create_key(
+            store.engine, slug, name=name, permissions=permissions, expires_at=expires_at
+        )
+    key = made.key
     if as_json:
         print_json({"key": made.text, **_document(key, datetime.now(UTC))})
         return
     until = f"expires on {_minute(expires_at)}" if expires_at else "never expires"
     say(
-        f"This is shown once; keep it where secrets are kept. Key {made.prefix} of {slug} has the "
+        f"This is shown once; keep it where secrets are kept. Key {key.prefix} of {slug} has the "
         f"permissions {_allowed(key)} and {until}.",
         err=True,
     )
@@ -181,9 +177,8 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
     The key itself is never shown again; its first eight characters, the prefix, name it.
     """
     now = datetime.now(UTC)
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, slug) if slug else None
-        found = list_api_keys(connection, clinic)
+    with open_store(settings) as store:
+        found = find_keys(store.engine, slug)
     if as_json:
         print_json({"keys": [_document(each, now) for each in found]})
         return
@@ -231,9 +226,8 @@ def revoke(settings: Settings, *, prefix: str, as_json: bool) -> None:
 
     PREFIX is the key's first eight characters.
     """
-    with open_store(settings) as store, transaction(store.engine) as connection:
-        revoke_api_key(connection, prefix)
-        [key] = [each for each in list_api_keys(connection) if each.prefix == prefix]
+    with open_store(settings) as store:
+        key = revoke_key(store.engine, prefix)
     if as_json:
         print_json(_document(key, datetime.now(UTC)))
     else:

@@ -1,28 +1,22 @@
 """Dagster runs in this process: over the store that is open, and why one failed."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from sqlalchemy import Connection
 
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.progress import progress_bar
 from pims_pipeline.cli.runtime import Store, dagster_storage
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Scope
+from pims_pipeline.operations.runs import RunResult, run_audits
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.credentials import credential_status
 from pims_pipeline.store.database import (
     DatabaseNotMigrated,
     DatabaseRefused,
     DatabaseUnavailable,
-    transaction,
 )
 
 if TYPE_CHECKING:
@@ -37,35 +31,6 @@ _EXPLAINED = frozenset(
 _STOPPED = "it was stopped; the next sync does what was left"
 
 
-@dataclass(frozen=True, slots=True)
-class LocalRun:
-    """How a run in this process ended.
-
-    Attributes:
-        audits: What it did, in the order it began to.
-        problem: Why it failed, where its audits do not say; None when it succeeded.
-    """
-
-    run_id: str
-    audits: Sequence[Audit]
-    problem: str | None
-
-
-def check_syncable(connection: Connection, clinic: Clinic) -> None:
-    """Make sure that the clinic is synced and has a login.
-
-    Raises:
-        ClinicDeactivated: If it is not synced.
-        Refused: If it has no login.
-    """
-    check_use(clinic, ClinicUse.SYNC)
-    if credential_status(connection, clinic) is None:
-        raise Refused(
-            f"no login is stored for clinic {clinic.slug!r}; enter it with `pims credentials set "
-            f"{clinic.slug} --company-id … --username … --password-stdin`"
-        )
-
-
 def run_locally(
     store: Store,
     scope: Scope,
@@ -73,13 +38,13 @@ def run_locally(
     window: DateRange,
     *,
     config: Mapping[str, Mapping[str, object]] | None = None,
-) -> LocalRun:
+) -> RunResult:
     """Do the run that Dagster would do, here, with a progress bar on a terminal.
 
     Args:
         store: Where everything is.
         scope: Which phases.
-        clinic: Whose partitions; see ``check_syncable``.
+        clinic: Whose partitions; see ``operations.clinics.check_syncable``.
         window: The business dates; see ``windows.check_window``.
         config: The run's own choices, by asset.
 
@@ -98,7 +63,7 @@ def run_locally(
     definitions = local_definitions(store)
     with open_instance(store.settings.home, dagster_storage(store)) as instance:
         try:
-            with progress_bar(PHASES_OF[scope], windows, lambda: _audits(store, run_id)):
+            with progress_bar(PHASES_OF[scope], windows, lambda: run_audits(store.engine, run_id)):
                 outcome = run_in_process(
                     definitions,
                     JOB_OF[scope],
@@ -113,12 +78,7 @@ def run_locally(
         except DagsterExecutionInterruptedError as error:
             raise Refused(_STOPPED) from error
         problem = None if outcome.success else _problem(instance, outcome)
-    return LocalRun(run_id, outcome.audits, problem)
-
-
-def _audits(store: Store, run_id: str) -> Sequence[Audit]:
-    with transaction(store.engine) as connection:
-        return audits_of_run(connection, run_id)
+    return RunResult(run_id, outcome.audits, problem)
 
 
 def _run_config(

@@ -1,6 +1,6 @@
 """``pims status``: how each clinic stands, once or refreshed until it is stopped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from threading import Event
@@ -10,7 +10,6 @@ import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
-from sqlalchemy import Engine
 
 from pims_pipeline.cli.interrupts import interruptible
 from pims_pipeline.cli.options import examples, json_option
@@ -20,12 +19,11 @@ from pims_pipeline.cli.terminal import print_json, results_console, say
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.operations.status import StatusOverview, status_overview
+from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinic_states import ClinicState, clinic_states
-from pims_pipeline.store.clinics import UnknownClinic
+from pims_pipeline.store.clinic_states import ClinicState
 from pims_pipeline.store.clock import read_clock
-from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.lateness import Punctuality, punctuality
 from pims_pipeline.sync.results import utc_text
 
 _HEADINGS = [
@@ -75,45 +73,23 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
             "give one of them"
         )
     with open_store(settings) as store:
-
-        def look() -> tuple[list[ClinicState], datetime]:
-            return _states(store.engine, slug)
-
         clock = read_clock(store.engine)
         if clock.is_wrong:
             say(f"Warning: no sync starts here: {clock.problem}", err=True)
         if seconds is not None:
-            _watch(look, seconds)
+            _watch(lambda: status_overview(store.engine, slug), seconds)
             return
-        states, now = look()
+        seen = status_overview(store.engine, slug)
     if as_json:
-        clinics = [_document(state, now) for state in states]
+        clinics = [_document(state, seen.now) for state in seen.states]
         ahead = round(clock.ahead.total_seconds())
         shown = {"isWrong": clock.is_wrong, "secondsAhead": ahead}
-        print_json({"clinics": clinics, "clock": shown, "timestamp": utc_text(now)})
+        print_json({"clinics": clinics, "clock": shown, "timestamp": utc_text(seen.now)})
         return
-    print_table(_HEADINGS, (_row(state, now) for state in states), empty=_NONE)
+    print_table(_HEADINGS, (_row(state, seen.now) for state in seen.states), empty=_NONE)
 
 
-def _states(engine: Engine, slug: str | None) -> tuple[list[ClinicState], datetime]:
-    """How things stand now, of one clinic or of all.
-
-    Raises:
-        UnknownClinic: If there is no such clinic.
-    """
-    # The database's clock, which all hosts share: this one may be wrong.
-    now = read_clock(engine).database
-    with transaction(engine) as connection:
-        states = clinic_states(connection, now)
-    if slug is None:
-        return states, now
-    chosen = [state for state in states if state.clinic.slug == slug]
-    if not chosen:
-        raise UnknownClinic([slug])
-    return chosen, now
-
-
-def _watch(look: Callable[[], tuple[list[ClinicState], datetime]], seconds: float) -> None:
+def _watch(look: Callable[[], StatusOverview], seconds: float) -> None:
     """Show the table anew until Ctrl-C, which is how this ends well.
 
     In place on a terminal; elsewhere one table after the other.
@@ -126,7 +102,7 @@ def _watch(look: Callable[[], tuple[list[ClinicState], datetime]], seconds: floa
         Live(console=console, auto_refresh=False) as live,
     ):
         while True:
-            picture = _picture(*look())
+            picture = _picture(look())
             if console.is_terminal:
                 live.update(picture, refresh=True)
             else:
@@ -134,11 +110,12 @@ def _watch(look: Callable[[], tuple[list[ClinicState], datetime]], seconds: floa
             pause.wait(seconds)
 
 
-def _picture(states: Sequence[ClinicState], now: datetime) -> RenderableType:
-    when = Text(f"{now.astimezone():%H:%M:%S}, Ctrl-C ends", style="dim")
-    if not states:
+def _picture(seen: StatusOverview) -> RenderableType:
+    when = Text(f"{seen.now.astimezone():%H:%M:%S}, Ctrl-C ends", style="dim")
+    if not seen.states:
         return Group(Text(_NONE), when)
-    return Group(table_of(_HEADINGS, (_row(state, now) for state in states)), when)
+    rows = (_row(state, seen.now) for state in seen.states)
+    return Group(table_of(_HEADINGS, rows), when)
 
 
 def _row(state: ClinicState, now: datetime) -> list[str]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import click
 
 from pims_pipeline.cli.errors import Misused, Refused, typed
-from pims_pipeline.cli.local_runs import check_syncable, run_locally
+from pims_pipeline.cli.local_runs import run_locally
 from pims_pipeline.cli.options import (
     BusinessDate,
     Function,
@@ -27,11 +27,10 @@ from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import PHASES, PHASES_OF, Phase, Scope
+from pims_pipeline.operations.clinics import syncable_clinic
+from pims_pipeline.operations.runs import cases_deleted
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.case_stories import cases_deleted_by
-from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
 from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
 from pims_pipeline.sync.windows import check_window, chosen_window, default_window
 
@@ -170,14 +169,12 @@ def _sync(settings: Settings, request: Request) -> None:
 def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
     """The clinic and the dates, once everything that can be known beforehand is in order."""
     now = check_clock(store.engine)
-    with transaction(store.engine) as connection:
-        clinic = clinic_by_slug(connection, request.slug)
-        config = schedule_config(connection, clinic)
-        check_syncable(connection, clinic)
+    known = syncable_clinic(store.engine, request.slug)
+    clinic = known.clinic
     today = business_date(now, clinic.zone)
     start = store.settings.partition_start
     with typed():
-        default = default_window(request.scope, today, config, earliest=start)
+        default = default_window(request.scope, today, known.config, earliest=start)
         window = chosen_window(
             request.scope, default, request.first, request.last, names=("--from", "--to")
         )
@@ -193,14 +190,12 @@ def _run(store: Store, request: Request, clinic: Clinic, window: DateRange) -> A
         window,
         config={Phase.RECONCILIATION.names.asset: request.limits} if request.limits else None,
     )
-    with transaction(store.engine) as connection:
-        deleted = cases_deleted_by(connection, [audit.id for audit in run.audits])
     return sync_result(
         request.scope,
         run.audits,
         window,
         now=datetime.now(UTC),
-        deleted_cases=deleted,
+        deleted_cases=cases_deleted(store.engine, run.audits),
         error=run.problem,
     )
 

@@ -35,8 +35,7 @@ from pims_pipeline.cli.up_webserver import webserver_command
 from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
-from pims_pipeline.store.clinics import active_clinics
-from pims_pipeline.store.database import migrate, transaction
+from pims_pipeline.store.database import migrate
 from pims_pipeline.store.tenancy import let_api_log_in
 
 _LOOPBACK = "127.0.0.1"
@@ -158,38 +157,35 @@ def _start_services(
     Returns:
         Whether the API is served.
     """
-    from pims_pipeline.orchestration.ui_server import (  # noqa: PLC0415 - costs seconds
+    from pims_pipeline.orchestration.services import (  # noqa: PLC0415 - costs seconds
         code_server_answers,
-        code_server_command,
-        daemon_command,
-        write_workspace,
+        prepare_services,
     )
 
     settings, given = store.settings, os.environ
-    dagster = _dagster_environment(store)
     # Beside nothing else, in a directory of this process alone: a socket's path must be short.
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-up-"))
     code_socket = Path(directory) / "code.sock"
-    workspace = write_workspace(Path(dagster["DAGSTER_HOME"]), code_socket)
+    dagster = prepare_services(store.engine, settings.home, dagster_storage(store), code_socket)
 
     def start(name: str, environment: Mapping[str, str], command: Sequence[str]) -> Service:
         service = _service(settings, name, command, environment)
         services.append(stack.enter_context(service))
         return service
 
-    told = code_server_environment(given, dagster, _told(settings, address))
-    code = start("dagster-code-server", told, code_server_command(code_socket))
+    told = code_server_environment(given, dagster.environment, _told(settings, address))
+    code = start("dagster-code-server", told, dagster.code_server)
     api_told = _api_environment(store, address)
     serving = None
     if api_told is not None:
         words = ("-c", _PIMS, "serve", f"--host={api.host}", f"--port={api.port}")
         serving = start("pims-serve", api_told, [sys.executable, *words])
     code.wait_until(lambda: code_server_answers(code_socket), "its socket", services)
-    told = {**dagster_service_environment(given, dagster), **_UNBUFFERED}
+    told = {**dagster_service_environment(given, dagster.environment), **_UNBUFFERED}
     names = _names(settings)
-    command = webserver_command(address.host, address.port, workspace, names)
+    command = webserver_command(address.host, address.port, dagster.workspace, names)
     pages = start("dagster-webserver", told, command)
-    start("dagster-daemon", told, daemon_command(workspace))
+    start("dagster-daemon", told, dagster.daemon)
     pages.wait_for(f"{address.url}/server_info", services)
     if serving is not None:
         serving.wait_for(f"{api.url}/health", services)
@@ -286,29 +282,6 @@ def _vendor(settings: Settings) -> Vendor:
     command = [sys.executable, "-c", _PIMS, "simulate", f"--port={address.port}"]
     environment = {**plain_environment(os.environ), **_UNBUFFERED}
     return Vendor(address, _service(settings, "pims-simulate", command, environment))
-
-
-def _dagster_environment(store: Store) -> dict[str, str]:
-    """See ``dagster_environment``.
-
-    Dagster's own tables are made here, and the clinics' partitions, by one process before
-    several use them.
-    """
-    from pims_pipeline.orchestration.instance import (  # noqa: PLC0415 - costs seconds
-        dagster_environment,
-        open_instance,
-    )
-    from pims_pipeline.orchestration.partitions import (  # noqa: PLC0415 - as above
-        in_order_of_registration,
-        register_clinics,
-    )
-
-    home, storage = store.settings.home, dagster_storage(store)
-    with transaction(store.engine) as connection:
-        clinics = active_clinics(connection)
-    with open_instance(home, storage) as instance:
-        register_clinics(instance, in_order_of_registration(clinics))
-    return dagster_environment(home, storage)
 
 
 def _about_pages(address: Address) -> list[str]:

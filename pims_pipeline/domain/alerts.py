@@ -2,7 +2,7 @@
 
 An alert is open for exactly as long as its condition holds, so nothing has to be remembered
 but which alerts are open. One cause is one alert: a condition that follows from another one
-opens none of its own. How alerts are delivered is in ``observability/alerts.py``.
+opens none of its own. How alerts are delivered is in ``pims_pipeline.alerting``.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """The sensor that opens and ends alerts, and has people told of them.
 
-What an alert is stands in the domain, what is done in ``sync/alerting.py``. Here is only what
+What an alert is stands in the domain, what is done in ``pims_pipeline.alerting``. Here is only what
 Dagster is shown of it: a tick that says what happened, and one that fails when people could
 not be told. When Slack asks to be left alone, the sensor's cursor is the moment until which.
 """
@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.delivery import Alerting, deliver
+from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.dagster_names import ALERTS_SENSOR
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.clock import read_clock
-from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
 from pims_pipeline.sync.context import utc_now
 
 _LONGEST_REST = timedelta(hours=1)
@@ -58,7 +59,7 @@ def look(
         policy: When a medical record is given up.
         rest_until: Until when the service asked to be left alone, if it did; aware.
         now: The present moment; aware.
-        clock_ahead: See ``pims_pipeline.sync.alerting.evaluate``.
+        clock_ahead: See ``pims_pipeline.alerting.evaluation.evaluate``.
     """
     plan = evaluate(engine, now, policy, clock_ahead=clock_ahead)
     words = f"{len(plan.to_open)} alerts opened, {len(plan.to_end)} ended"

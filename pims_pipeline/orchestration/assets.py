@@ -47,13 +47,7 @@ from pims_pipeline.orchestration.catalog import (
     written,
 )
 from pims_pipeline.orchestration.partitions import selected_days
-from pims_pipeline.orchestration.phases import (
-    PhaseFunction,
-    RunLedger,
-    side_by_side,
-    work_on_clinic,
-)
-from pims_pipeline.orchestration.reports import ClinicReport, PhaseReport
+from pims_pipeline.orchestration.reports import PhaseReport
 from pims_pipeline.orchestration.resources import VendorAccess
 from pims_pipeline.orchestration.scheduling import phases_of
 from pims_pipeline.store.clinics import schedule_config
@@ -63,6 +57,13 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases
 from pims_pipeline.sync.inbound import sync_appointments
 from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
+from pims_pipeline.sync.runner import (
+    ClinicReport,
+    PhaseFunction,
+    RunLedger,
+    side_by_side,
+    work_on_clinic,
+)
 from pims_pipeline.sync.session import ProviderSession
 
 Number = TypeVar("Number", int, float)

@@ -23,7 +23,6 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.partitions import selected_days
-from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import table
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit, audits_of_run, latest_audits
@@ -31,6 +30,7 @@ from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.holds import kept_by, open_hold_count
 from pims_pipeline.store.moments import repaired_before
+from pims_pipeline.sync.runner import RunLedger
 from pims_pipeline.sync.verification import (
     damaged_cases,
     enrichment_plan_again,

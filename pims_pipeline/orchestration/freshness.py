@@ -2,7 +2,7 @@
 
 Dagster's own freshness policies look at an asset as a whole, or at its partitions by their
 dates; here every clinic is due by a schedule of its own, in its own time zone, for dates that
-move along. When a phase counts as late is decided in ``pims_pipeline.sync.lateness``.
+move along. When a phase counts as late is decided in ``pims_pipeline.scheduling.lateness``.
 
 The checks can be run by hand. By itself a sensor evaluates them, without a run: a run costs
 seconds, the evaluation a statement.
@@ -21,10 +21,10 @@ from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.reports import table
+from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.store.clinic_states import PhaseState, phase_states
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import active_schedules
-from pims_pipeline.sync.lateness import Punctuality, punctuality
 
 FRESH_CHECKS: Mapping[Phase, dg.AssetCheckKey] = {
     phase: dg.AssetCheckKey(dg.AssetKey(names.asset), fresh_check(phase))

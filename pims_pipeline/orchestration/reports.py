@@ -6,48 +6,20 @@ because Dagster shows it to whoever may see runs.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import dagster as dg
 
 from pims_pipeline.dagster_names import partition_key
-from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.sync.runner import ClinicReport
 
 MAX_LISTED_IDS = 100
 """How many ids a partition's metadata lists; the audit names them all."""
 
 PROVENANCE = "`pims cases show ID` tells what happened to a case, when, and why"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowFailure:
-    """Why a phase did not get through one window of a clinic.
-
-    Attributes:
-        error_class: The name of the error's class.
-        message: Safe to show.
-    """
-
-    window: DateRange
-    error_class: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClinicReport:
-    """What a phase did to one clinic; every selected day lies in an outcome or a failure."""
-
-    slug: str
-    outcomes: list[PhaseOutcome] = field(default_factory=list)
-    failures: list[WindowFailure] = field(default_factory=list)
-
-    @property
-    def failed_days(self) -> list[date]:
-        """The selected business dates that the phase did not get through."""
-        return [day for failure in self.failures for day in failure.window]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
-from pims_pipeline.orchestration.phases import RunLedger
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.cancelling import cancellable
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext
+from pims_pipeline.sync.runner import RunLedger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

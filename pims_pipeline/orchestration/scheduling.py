@@ -1,6 +1,6 @@
 """From due ticks to runs: as few and wide as possible, and never two of a phase at a clinic.
 
-What is due is decided in ``sync/timetable.py``; the sensor that asks stands in ``sensors``.
+What is due is decided in ``scheduling/timetable.py``; the sensor that asks stands in ``sensors``.
 Nothing here looks at a clock: moments are arguments.
 
 Kill-safety. A sensor's cursor and the runs it asks for are stored together by Dagster, which
@@ -44,10 +44,10 @@ from pims_pipeline.orchestration.partitions import (
     neighbours,
     registered_clinics,
 )
+from pims_pipeline.scheduling.timetable import DueTick
 from pims_pipeline.store.audits import interrupt_runs, signs_of_life
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.retries import in_transaction
-from pims_pipeline.sync.timetable import DueTick
 from pims_pipeline.sync.windows import default_window
 
 PRIORITY = "-1"

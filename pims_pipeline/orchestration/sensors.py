@@ -1,6 +1,6 @@
 """The sensors: clinics' partitions as clinics are registered, and runs as schedules say.
 
-Deciding is pure (here, in ``scheduling`` and in ``sync/timetable.py``); reading and asking
+Deciding is pure (here, in ``scheduling`` and in ``scheduling/timetable.py``); reading and asking
 Dagster stands around it. A read that fails raises: it is not the news that there are no
 clinics, or that nothing is due.
 """
@@ -36,6 +36,7 @@ from pims_pipeline.orchestration.scheduling import (
     run_requests,
     sort_out,
 )
+from pims_pipeline.scheduling.timetable import Decision, decide
 from pims_pipeline.store.clinics import active_clinics
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.database import transaction
@@ -45,7 +46,6 @@ from pims_pipeline.store.schedules import (
     end_skips,
     record_skips,
 )
-from pims_pipeline.sync.timetable import Decision, decide
 
 DECIDING_SECONDS = 30
 """How often schedules are looked at; a tick waits no longer."""

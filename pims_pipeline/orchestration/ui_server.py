@@ -1,23 +1,17 @@
-"""Dagster's webserver in a process of ours, and the code server that it asks.
+"""Dagster's webserver in a process of ours.
 
 ``dagster-webserver`` listens on a port of its own and knows no guard, and a port on loopback is
 open to every web page of this machine. So its ASGI application is served here, inside the
 guard, and nothing listens beside it. What the guard refuses stands in ``local_trust``.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster import DagsterInstance
 
-from pims_pipeline.dagster_names import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODULE, LOCATION
-from pims_pipeline.orchestration._dagster_private import (
-    DAEMON_MODULE,
-    ping_code_server,
-    ui_application,
-)
+from pims_pipeline.orchestration._dagster_private import ui_application
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -36,7 +30,7 @@ def serve_ui(
     The instance is that of ``DAGSTER_HOME``.
 
     Args:
-        workspace: The file that names the code location; see ``write_workspace``.
+        workspace: The file that names the code location; see ``services``.
         host: Where to listen.
         port: As above.
         guarded: Puts the guard around an application.
@@ -58,48 +52,3 @@ def serve_ui(
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
-
-
-def code_server_command(socket: Path) -> list[str]:
-    """The program that loads our code location once, for the webserver and the daemon alike.
-
-    Runs are its children. It answers at a Unix socket, which no web page can reach.
-    """
-    return [
-        sys.executable,
-        *("-m", "dagster", "api", "grpc"),
-        *("--socket", str(socket)),
-        *("--module-name", DEFINITIONS_MODULE),
-        *("--attribute", DEFINITIONS_ATTRIBUTE),
-        *("--location-name", LOCATION),
-        "--use-python-environment-entry-point",
-    ]
-
-
-def daemon_command(workspace: Path) -> list[str]:
-    """The program that runs sensors, schedules and the queue of runs.
-
-    Args:
-        workspace: The file that names the code location; see ``write_workspace``.
-    """
-    return [sys.executable, "-m", DAEMON_MODULE, "run", "-w", str(workspace)]
-
-
-def code_server_answers(socket: Path) -> bool:
-    """Whether the code server has come up."""
-    if not socket.exists():
-        return False
-    try:
-        ping_code_server(socket)
-    except Exception:  # noqa: BLE001 - whatever it is, the server does not answer yet
-        return False
-    return True
-
-
-def write_workspace(directory: Path, socket: Path) -> Path:
-    """Write the file that names the code server to the webserver and the daemon."""
-    file = directory / "workspace.yaml"
-    file.write_text(
-        f'load_from:\n  - grpc_server:\n      socket: "{socket}"\n      location_name: {LOCATION}\n'
-    )
-    return file

@@ -23,12 +23,13 @@ from pims_pipeline.domain.alerts import (
     WaitingHold,
 )
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import is_synced, is_synced_in
 from pims_pipeline.store.database import ALERTS_LOCK
 from pims_pipeline.store.tables import (
-    CredentialStatus,
     alerts,
     clinics,
     pims_credentials,
@@ -246,6 +247,9 @@ _ENDS = f"""
 """  # noqa: S608 - a fixed condition
 
 
+_TROUBLES = [CredentialStatus.INVALID, CredentialStatus.NEEDS_HUMAN]
+
+
 def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
     """The active clinics whose stored credentials cannot be used, and what they are."""
     rows = connection.execute(
@@ -257,9 +261,9 @@ def credential_troubles(connection: Connection) -> dict[UUID, CredentialStatus]:
                 pims_credentials.c.provider_type == clinics.c.provider_type,
             ),
         )
-        .where(is_synced(), pims_credentials.c.status.in_(["invalid", "needs_human"]))
+        .where(is_synced(), pims_credentials.c.status.in_(_TROUBLES))
     )
-    return {row.id: row.status for row in rows}
+    return {row.id: CredentialStatus(row.status) for row in rows}
 
 
 def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
@@ -269,7 +273,7 @@ def waiting_holds(connection: Connection) -> dict[UUID, list[WaitingHold]]:
     rows = connection.execute(
         select(table)
         .join(clinics, clinics.c.id == table.c.clinic_id)
-        .where(is_synced(), table.c.status == "open")
+        .where(is_synced(), table.c.status == HoldStatus.OPEN)
         .order_by(table.c.created_at, table.c.id)
     )
     for row in rows:

@@ -13,15 +13,16 @@ from uuid import UUID
 from sqlalchemy import Connection, func, select, text
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.last_syncs import NEVER, LastSyncs, last_syncs
 from pims_pipeline.store.open_failures import FailureCounts, failure_counts
-from pims_pipeline.store.schedules import ClinicSchedule, Skips, active_schedules, skipped_ticks
+from pims_pipeline.store.schedules import Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
-    CredentialStatus,
     pims_credentials,
     pims_sessions,
     reconciliation_holds,
@@ -141,7 +142,7 @@ def _newest_audits(connection: Connection, now: datetime) -> list[Audit]:
 def _credentials(connection: Connection) -> dict[tuple[UUID, str], CredentialStatus]:
     table = pims_credentials
     rows = connection.execute(select(table.c.clinic_id, table.c.provider_type, table.c.status))
-    return {(row.clinic_id, row.provider_type): row.status for row in rows}
+    return {(row.clinic_id, row.provider_type): CredentialStatus(row.status) for row in rows}
 
 
 def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], SessionState]:

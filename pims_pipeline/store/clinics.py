@@ -1,9 +1,7 @@
 """Clinics and their schedules, as stored. What a clinic means stands in the domain."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -18,18 +16,8 @@ from pims_pipeline.domain.clinics import (
     zone_named,
 )
 from pims_pipeline.domain.errors import Explained
-from pims_pipeline.domain.phases import PHASES, Phase
+from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, MAX_BATCH, OFF, ScheduleConfig
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
-
-DEFAULT_SCHEDULES: Mapping[Phase, str] = MappingProxyType(
-    {phase: names.schedule for phase, names in PHASES.items()}
-)
-
-OFF = "off"
-"""In place of a cron expression: the phase never runs by itself."""
-
-MAX_BATCH = 32
-"""The most medical records that are fetched side by side."""
 
 
 class ClinicExists(Explained):
@@ -42,24 +30,6 @@ class UnknownClinic(Explained):
     def __init__(self, slugs: Iterable[str]) -> None:
         names = ", ".join(repr(slug) for slug in slugs)
         super().__init__(f"unknown clinic {names}; `pims clinics list` shows the known ones")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleConfig:
-    """When and how widely a clinic is synced.
-
-    Attributes:
-        sync_schedules: By phase a cron expression, read in the clinic's own time zone, or
-            ``OFF``. As stored: whether it can be read is for ``sync/timetable.py`` to say.
-        days_ahead: Business dates after today that a sync covers.
-        lookback_days: Business dates before today that reconciliation covers.
-        parallel_batch_size: Consultations fetched side by side.
-    """
-
-    sync_schedules: Mapping[Phase, str] = field(default_factory=lambda: DEFAULT_SCHEDULES)
-    days_ahead: int = 7
-    lookback_days: int = 7
-    parallel_batch_size: int = 5
 
 
 _COLUMNS = (

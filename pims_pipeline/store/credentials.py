@@ -14,9 +14,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.store.sessions import drop_session
-from pims_pipeline.store.tables import CredentialStatus, credential_access_log, pims_credentials
+from pims_pipeline.store.tables import credential_access_log, pims_credentials
 from pims_pipeline.store.vault import Vault
 
 _TABLE = pims_credentials.name
@@ -63,7 +64,7 @@ def put_credentials(
     values = {
         "encrypted_data": envelope.data,
         "key_id": envelope.key_id,
-        "status": "unverified",
+        "status": CredentialStatus.UNVERIFIED,
         # now() is when the transaction began; two of them could share it.
         "updated_at": func.clock_timestamp(),
     }
@@ -108,7 +109,7 @@ def read_credentials(
         )
     )
     return StoredCredentials(
-        fields=json.loads(plaintext), status=row.status, updated_at=row.updated_at
+        fields=json.loads(plaintext), status=CredentialStatus(row.status), updated_at=row.updated_at
     )
 
 
@@ -133,7 +134,5 @@ def mark_credentials(
 
 def credential_status(connection: Connection, clinic: Clinic) -> CredentialStatus | None:
     """What the vendor thinks of the clinic's credentials; None when there are none."""
-    status: CredentialStatus | None = connection.scalar(
-        select(pims_credentials.c.status).where(_of(clinic))
-    )
-    return status
+    status = connection.scalar(select(pims_credentials.c.status).where(_of(clinic)))
+    return None if status is None else CredentialStatus(status)

@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.open_failures import is_dead_letter, is_open
 from pims_pipeline.store.tables import cases, clinics, sync_failures
@@ -88,6 +89,13 @@ class ClinicFailure:
     is_dead_letter: bool
     case_id: UUID | None
     case_date: date | None
+
+    @property
+    def status(self) -> FailureStatus:
+        """Whether the record succeeded since, is a dead letter, or is retried."""
+        if self.failure.resolved_at is not None:
+            return FailureStatus.RESOLVED
+        return FailureStatus.DEAD if self.is_dead_letter else FailureStatus.OPEN
 
     @property
     def dates(self) -> DateRange | None:

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.reconciliation import ReconciliationPlan
 from pims_pipeline.domain.rejections import Rejection
-from pims_pipeline.store.tables import HoldStatus
 
 
 class UnknownHold(Explained):
@@ -60,7 +60,8 @@ class Hold:
     @property
     def stay(self) -> frozenset[UUID]:
         """The cases that stay because this hold was rejected, for as long as they are missing."""
-        return self.case_ids - self.ended if self.status == "rejected" else frozenset()
+        is_rejected = self.status is HoldStatus.REJECTED
+        return self.case_ids - self.ended if is_rejected else frozenset()
 
     @property
     def is_in_force(self) -> bool:
@@ -163,7 +164,7 @@ def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
         HoldDecided: If it was approved, rejected or superseded.
     """
     hold = hold_by_id(connection, hold_id, lock=True)
-    if hold.status != "open":
+    if hold.status is not HoldStatus.OPEN:
         by = f" by {hold.decided_by}" if hold.decided_by else ""
         raise HoldDecided(
             f"hold {hold_id} was {hold.status}{by}, so nothing was changed; "
@@ -200,12 +201,12 @@ def approve(
         "retired": sorted(str(case_id) for case_id in retired),
         "kept": {str(case_id): why for case_id, why in kept.items()},
     }
-    _decide(connection, hold, "approved", by=decided_by, at=now, plan={"applied": applied})
+    _decide(connection, hold, HoldStatus.APPROVED, by=decided_by, at=now, plan={"applied": applied})
 
 
 def reject(connection: Connection, hold: Hold, *, decided_by: str, now: datetime) -> None:
     """Record that a hold was rejected: nothing of it is retired while the finding is the same."""
-    _decide(connection, hold, "rejected", by=decided_by, at=now, plan={})
+    _decide(connection, hold, HoldStatus.REJECTED, by=decided_by, at=now, plan={})
 
 
 _IN_FORCE = (
@@ -317,7 +318,7 @@ def _hold(row: Row[Any]) -> Hold:
         case_ids=frozenset(map(UUID, row.plan["caseIds"])),
         cases_active=row.cases_active,
         cases_orphaned=row.cases_orphaned,
-        status=row.status,
+        status=HoldStatus(row.status),
         decided_by=row.decided_by,
         decided_at=row.decided_at,
         created_at=row.created_at,

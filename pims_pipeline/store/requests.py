@@ -18,7 +18,8 @@ from sqlalchemy.dialects import postgresql
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import Scope
-from pims_pipeline.store.tables import RequestStatus, idempotency_keys, sync_requests
+from pims_pipeline.domain.requests import RequestStatus
+from pims_pipeline.store.tables import idempotency_keys, sync_requests
 
 KEY_LASTS = timedelta(hours=24)
 """How long an idempotency key is remembered."""
@@ -49,7 +50,7 @@ class SyncRequest:
     scope: Scope
     window: DateRange
     options: Mapping[str, int] = field(default_factory=dict)
-    status: RequestStatus = "launching"
+    status: RequestStatus = RequestStatus.LAUNCHING
     run_id: str | None = None
     created_at: datetime
     launched_at: datetime | None = None
@@ -171,8 +172,8 @@ def record_launch(
     """
     row = connection.execute(
         update(sync_requests)
-        .where(sync_requests.c.id == sync_id, sync_requests.c.status == "launching")
-        .values(status="launched", run_id=run_id, launched_at=now)
+        .where(sync_requests.c.id == sync_id, sync_requests.c.status == RequestStatus.LAUNCHING)
+        .values(status=RequestStatus.LAUNCHED, run_id=run_id, launched_at=now)
         .returning(sync_requests)
     ).one_or_none()
     return _request(row) if row is not None else find_request(connection, sync_id)
@@ -190,7 +191,7 @@ def remove_unlaunched(connection: Connection, sync_id: UUID) -> bool:
     """Forget a request whose run was not started, and its key; whether there was one."""
     removed = connection.execute(
         delete(sync_requests)
-        .where(sync_requests.c.id == sync_id, sync_requests.c.status == "launching")
+        .where(sync_requests.c.id == sync_id, sync_requests.c.status == RequestStatus.LAUNCHING)
         .returning(sync_requests.c.id)
     )
     return removed.one_or_none() is not None
@@ -204,7 +205,7 @@ def _request(row: Row[*tuple[object, ...]]) -> SyncRequest:
         scope=row.scope,
         window=DateRange(row.window_start, row.window_end),
         options=row.options,
-        status=row.status,
+        status=RequestStatus(row.status),
         run_id=row.run_id,
         created_at=row.created_at,
         launched_at=row.launched_at,

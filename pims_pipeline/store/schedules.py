@@ -1,11 +1,10 @@
 """The active clinics' schedules, with what makes past ticks void; and the ticks skipped.
 
-What is due by them is decided in ``sync/timetable.py``. A single clinic's schedule is read and
-written in ``clinics``.
+What is due by them is decided in ``scheduling/timetable.py``. A single clinic's schedule is read
+and written in ``clinics``.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -14,63 +13,15 @@ from sqlalchemy import Connection, Row, and_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinics import ScheduleConfig, is_synced, stored_config
+from pims_pipeline.domain.schedules import ClinicSchedule
+from pims_pipeline.store.clinics import is_synced, stored_config
 from pims_pipeline.store.tables import (
     clinic_schedule_configs,
     clinics,
     pims_credentials,
     schedule_skips,
 )
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClinicSchedule:
-    """When an active clinic is synced, and since when that holds. All moments in UTC.
-
-    Attributes:
-        scheduled_since: When the clinic was registered, activated anew or moved to another
-            time zone.
-        changed_at: When each phase's schedule was last changed, where that is known.
-        skipped_until: The last tick of each phase that was skipped and counted.
-        skipped_in_a_row: Ticks of each phase that were skipped since it last ran by schedule.
-        login_stored_at: When the clinic's credentials were stored, if there are any.
-    """
-
-    clinic: Clinic
-    config: ScheduleConfig
-    scheduled_since: datetime
-    changed_at: Mapping[Phase, datetime] = field(default_factory=dict)
-    skipped_until: Mapping[Phase, datetime] = field(default_factory=dict)
-    login_stored_at: datetime | None = None
-    skipped_in_a_row: Mapping[Phase, int] = field(default_factory=dict)
-
-    def counts_since(self, phase: Phase, now: datetime) -> datetime:
-        """Since when the phase's schedule is in force as it stands, looked at from ``now``.
-
-        Never later than that: a moment that is yet to come was noted by a clock that went wrong.
-        """
-        moments = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
-        return max(no_later_than(moment, now) for moment in moments)
-
-    def judged_since(self, phase: Phase, now: datetime) -> datetime:
-        """Since when the phase could have succeeded by its schedule: a new login starts afresh."""
-        since = self.counts_since(phase, now)
-        stored = believed(self.login_stored_at, now)
-        return since if stored is None else max(since, stored)
-
-    def void_until(self, phase: Phase, now: datetime) -> datetime:
-        """The moment up to which ticks of the phase never count, looked at from ``now``."""
-        changed = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
-        moments = [moment for moment in changed if not is_in_future(moment, now)]
-        skipped = self.skipped_until.get(phase)
-        # One that is yet to come was noted by a clock that went wrong.
-        if skipped is not None and skipped <= now:
-            moments.append(skipped)
-        return max(moments, default=_NEVER)
 
 
 class Skips(NamedTuple):

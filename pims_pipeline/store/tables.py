@@ -9,7 +9,7 @@ Moments are ``timestamptz``; business dates are ``date``, in the clinic's own zo
 
 import json
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any
 
 from sqlalchemy import (
     CHAR,
@@ -37,12 +37,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import SLUG_PATTERN
+from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
+from pims_pipeline.domain.requests import RequestStatus
 
-CredentialStatus = Literal["unverified", "valid", "invalid", "needs_human"]
-HoldStatus = Literal["open", "approved", "rejected", "superseded"]
-RequestStatus = Literal["launching", "launched"]
 DEFAULT_SCHEDULES = json.dumps({phase.value: names.schedule for phase, names in PHASES.items()})
 
 _HOT = {"fillfactor": 80}
@@ -158,11 +158,11 @@ pims_credentials = Table(
     _words("provider_type"),
     Column("encrypted_data", LargeBinary, nullable=False),
     _words("key_id"),
-    _words("status", default="unverified"),
+    _words("status", default=CredentialStatus.UNVERIFIED),
     _made_now("created_at"),
     _made_now("updated_at"),
     UniqueConstraint("clinic_id", "provider_type"),
-    _one_of("status", get_args(CredentialStatus)),
+    _one_of("status", CredentialStatus),
 )
 
 pims_sessions = Table(
@@ -418,11 +418,11 @@ reconciliation_holds = Table(
     Column("plan", JSONB, nullable=False),
     _number("cases_active"),
     _number("cases_orphaned"),
-    _words("status", default="open"),
+    _words("status", default=HoldStatus.OPEN),
     _words("decided_by", nullable=True),
     _moment("decided_at", nullable=True),
     _made_now("created_at"),
-    _one_of("status", get_args(HoldStatus)),
+    _one_of("status", HoldStatus),
     CheckConstraint("window_start <= window_end", name="window"),
     Index(None, "clinic_id", "status"),
 )
@@ -445,7 +445,7 @@ sync_requests = Table(
     _made_now("created_at"),
     _moment("launched_at", nullable=True),
     _one_of("scope", SCOPES),
-    _one_of("status", get_args(RequestStatus)),
+    _one_of("status", RequestStatus),
     CheckConstraint("(status = 'launched') = (run_id IS NOT NULL)", name="run"),
     CheckConstraint("window_start <= window_end", name="window"),
     Index(None, "run_id"),

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import AppointmentLookup
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
@@ -37,7 +38,6 @@ from pims_pipeline.store.credentials import StoredCredentials, mark_credentials,
 from pims_pipeline.store.leases import LoginLease, login_lease
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.store.sessions import drop_session, put_session, read_session
-from pims_pipeline.store.tables import CredentialStatus
 from pims_pipeline.sync.context import SyncContext
 
 Answer = TypeVar("Answer")
@@ -210,12 +210,12 @@ class ProviderSession:
                 run_id=self._context.run_id,
             ),
         )
-        if stored.status == "invalid" and not anyway:
+        if stored.status is CredentialStatus.INVALID and not anyway:
             raise AuthenticationRejected(
                 f"the vendor refused the stored credentials of {slug}; they are not tried again: "
                 f"store new ones with `pims credentials set {slug}`"
             )
-        if stored.status == "needs_human" and not anyway:
+        if stored.status is CredentialStatus.NEEDS_HUMAN and not anyway:
             raise HumanNeeded(
                 f"the account of {slug} needs a person: log in at the vendor's page, then run "
                 f"`pims credentials check {slug}`"
@@ -229,16 +229,16 @@ class ProviderSession:
         try:
             accepted = provider.authenticate(Credentials.from_mapping(stored.fields))
         except HumanNeeded:
-            self._remember(stored, "needs_human", lease)
+            self._remember(stored, CredentialStatus.NEEDS_HUMAN, lease)
             raise
         if not accepted:
-            self._remember(stored, "invalid", lease)
+            self._remember(stored, CredentialStatus.INVALID, lease)
             raise AuthenticationRejected(
                 f"the vendor refused the credentials of {slug}; "
                 f"store new ones with `pims credentials set {slug}`"
             )
         state = provider.export_session() if isinstance(provider, PortableSession) else None
-        self._remember(stored, "valid", lease, state)
+        self._remember(stored, CredentialStatus.VALID, lease, state)
 
     def _remember(
         self,
@@ -254,7 +254,7 @@ class ProviderSession:
                 log.warning("login_outlived_its_lease", clinic=self._clinic.slug)
                 return None
             mark_credentials(connection, self._clinic, status, read_at=stored.updated_at)
-            if status != "valid":
+            if status is not CredentialStatus.VALID:
                 drop_session(connection, self._clinic)
             if state is None:
                 return None

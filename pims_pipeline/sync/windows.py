@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pims_pipeline.domain.clinics import MAX_REQUEST_DAYS, DateRange, last_syncable_date
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import PHASES_OF, Scope
-from pims_pipeline.store.clinics import ScheduleConfig
+from pims_pipeline.domain.schedules import ScheduleConfig
 
 
 class OutsidePartitions(ValueError):

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from pims_pipeline.observability.logging import Sink
-from pims_pipeline.observability.slack import SlackNotifier
-from pims_pipeline_tests.observability.stand_ins import Axiom, Slack, serving
+from pims_pipeline_tests.observability.stand_ins import Axiom, serving
 
 
 @pytest.fixture(autouse=True)
@@ -29,25 +28,6 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    stand_in = Slack(token="xoxb-made-up-0123456789")
-    with serving(stand_in):
-        yield stand_in
-
-
-@pytest.fixture
-def waits() -> list[float]:
-    """The seconds that a notifier would have waited."""
-    return []
-
-
-@pytest.fixture
-def notifier(slack: Slack, waits: list[float]) -> SlackNotifier:
-    address = f"{slack.address}api/"
-    return SlackNotifier(slack.token, slack.channel, base_url=address, wait=waits.append)
 
 
 @pytest.fixture

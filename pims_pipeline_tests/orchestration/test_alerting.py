@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from pims_pipeline.alerting.delivery import Alerting
+from pims_pipeline.alerting.messages import CHECKS, Message
+from pims_pipeline.alerting.notifiers import NotTold
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
-from pims_pipeline.observability.alerts import Message, NotTold
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.alerting import AlertsNotTold, alerting
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.sync.alert_messages import CHECKS
-from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Watcher, serving
 from pims_pipeline_tests.orchestration.conftest import START, House, days
 from pims_pipeline_tests.providers.stalling_server import (

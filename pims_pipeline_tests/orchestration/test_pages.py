@@ -14,10 +14,11 @@ import pytest
 from pims_pipeline.cli.demo_clinics import register_demo_clinics
 from pims_pipeline.cli.runtime import open_store
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
-from pims_pipeline.store.clinics import ScheduleConfig, set_schedule_config
+from pims_pipeline.store.clinics import set_schedule_config
 from pims_pipeline.store.database import migrate, transaction
 from pims_pipeline_tests.cli.processes import own_home, started, told_until
 from pims_pipeline_tests.orchestration.pages import Pages, browsed

@@ -14,9 +14,11 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.dagster_names import RANGE_END_TAG, RANGE_START_TAG, clinics_tagged, range_tags
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.launching import JobOutcome, job_origin, run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import (
@@ -27,16 +29,11 @@ from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.orchestration.scheduling import QUIET
 from pims_pipeline.orchestration.sensors import Scheduler
 from pims_pipeline.store.audits import audits_of_run, run_liveness, start_audit
-from pims_pipeline.store.clinics import (
-    ScheduleConfig,
-    add_clinic,
-    set_schedule_config,
-)
+from pims_pipeline.store.clinics import add_clinic, set_schedule_config
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import skipped_ticks
 from pims_pipeline.store.vault import Vault
-from pims_pipeline.sync.alerting import evaluate
 from pims_pipeline_tests.orchestration.conftest import SLUGS, START, TODAY, House, days
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 

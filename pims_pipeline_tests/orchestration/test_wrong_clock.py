@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.moments import WrongClock
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.alerting import alerting
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline.sync.alerting import Alerting
 from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
 from pims_pipeline_tests.orchestration.test_alerting import Recorder
 from pims_pipeline_tests.orchestration.test_checks import judge

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.alerts import AlertKey, AlertKind, Condition, RunEnd
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.alerts import (
@@ -29,14 +30,9 @@ from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_l
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.credentials import mark_credentials, put_credentials
 from pims_pipeline.store.database import transaction
-from pims_pipeline.store.failures import (
-    FailureInput,
-    record_failures,
-    resolve_failures,
-)
+from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.store.last_syncs import last_syncs
 from pims_pipeline.store.open_failures import dead_letters
-from pims_pipeline.store.tables import CredentialStatus
 from pims_pipeline.store.vault import Vault
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -325,7 +321,7 @@ def test_a_clinic_that_is_synced_no_more_has_no_facts(
 ) -> None:
     runs.audit("run-1", AuditStatus.FAILED)
     bury(engine, clinic, "gone")
-    refuse(engine, clinic, vault, "invalid")
+    refuse(engine, clinic, vault, CredentialStatus.INVALID)
     hold(engine, clinic)
     deactivate(engine, clinic)
 
@@ -342,12 +338,12 @@ def refuse(engine: Engine, clinic: Clinic, vault: Vault, status: CredentialStatu
         mark_credentials(connection, clinic, status)
 
 
-@pytest.mark.parametrize("status", ["invalid", "needs_human"])
+@pytest.mark.parametrize("status", [CredentialStatus.INVALID, CredentialStatus.NEEDS_HUMAN])
 def test_credentials_that_cannot_be_used_are_told(
     status: CredentialStatus, engine: Engine, clinic: Clinic, other: Clinic, vault: Vault
 ) -> None:
     refuse(engine, clinic, vault, status)
-    refuse(engine, other, vault, "valid")
+    refuse(engine, other, vault, CredentialStatus.VALID)
 
     with transaction(engine) as connection:
         assert credential_troubles(connection) == {clinic.id: status}
@@ -356,7 +352,7 @@ def test_credentials_that_cannot_be_used_are_told(
 def test_credentials_of_a_system_the_clinic_left_are_not_told(
     engine: Engine, clinic: Clinic, vault: Vault
 ) -> None:
-    refuse(engine, replace(clinic, provider_type="former"), vault, "invalid")
+    refuse(engine, replace(clinic, provider_type="former"), vault, CredentialStatus.INVALID)
 
     with transaction(engine) as connection:
         assert credential_troubles(connection) == {}

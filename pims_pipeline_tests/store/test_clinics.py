@@ -5,9 +5,9 @@ from sqlalchemy import Connection, Engine, delete
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.store.clinics import (
     ClinicExists,
-    ScheduleConfig,
     UnknownClinic,
     active_clinics,
     add_clinic,

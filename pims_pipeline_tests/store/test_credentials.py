@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Connection, Engine, select, text, update
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import (
     NoCredentials,
@@ -100,7 +101,7 @@ def test_new_credentials_replace_the_old_ones_and_drop_their_session(
         for each in (clinic, oak):
             put_credentials(connection, vault, each, FIELDS)
             put_session(connection, vault, each, SESSION, _later())
-        mark_credentials(connection, clinic, "invalid")
+        mark_credentials(connection, clinic, CredentialStatus.INVALID)
     with transaction(engine) as connection:
         put_credentials(connection, vault, clinic, {**FIELDS, "password": "new"})
     with transaction(engine) as connection:
@@ -116,7 +117,7 @@ def test_a_mark_stays_with_the_clinic_it_was_given(
     with transaction(engine) as connection:
         for each in (clinic, oak):
             put_credentials(connection, vault, each, FIELDS)
-        mark_credentials(connection, clinic, "needs_human")
+        mark_credentials(connection, clinic, CredentialStatus.NEEDS_HUMAN)
     with transaction(engine) as connection:
         assert credential_status(connection, clinic) == "needs_human"
         assert credential_status(connection, oak) == "unverified"
@@ -129,10 +130,10 @@ def test_a_mark_meant_for_replaced_credentials_does_not_touch_the_new_ones(
         put_credentials(connection, vault, clinic, FIELDS)
         tried = read_credentials(connection, vault, clinic, purpose="login", run_id=None)
         put_credentials(connection, vault, clinic, {**FIELDS, "password": "new"})
-        mark_credentials(connection, clinic, "invalid", read_at=tried.updated_at)
+        mark_credentials(connection, clinic, CredentialStatus.INVALID, read_at=tried.updated_at)
         assert credential_status(connection, clinic) == "unverified"
         current = read_credentials(connection, vault, clinic, purpose="login", run_id=None)
-        for status in ("valid", "invalid"):
+        for status in (CredentialStatus.VALID, CredentialStatus.INVALID):
             mark_credentials(connection, clinic, status, read_at=current.updated_at)
             assert credential_status(connection, clinic) == status
 

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase, Scope
+from pims_pipeline.domain.requests import RequestStatus
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
@@ -114,7 +115,7 @@ def test_the_first_run_that_is_recorded_stays(engine: Engine, ask: Ask) -> None:
     request = ask()
     first = launched(engine, request, "run-1")
 
-    assert first == replace(request, status="launched", run_id="run-1", launched_at=NOW)
+    assert first == replace(request, status=RequestStatus.LAUNCHED, run_id="run-1", launched_at=NOW)
     with transaction(engine) as connection:
         again = record_launch(connection, request.id, "run-2", NOW + timedelta(seconds=1))
     assert again == first

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Engine, Table, event, make_url, select, text, update
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import mark_credentials, put_credentials, read_credentials
 from pims_pipeline.store.database import create_engine, transaction
@@ -52,7 +53,7 @@ def _store(engine: Engine, vault: Vault, clinic: Clinic) -> None:
     """The clinic's login and session, under the vault's current key."""
     with transaction(engine) as connection:
         put_credentials(connection, vault, clinic, _password(clinic))
-        mark_credentials(connection, clinic, "valid")
+        mark_credentials(connection, clinic, CredentialStatus.VALID)
         put_session(connection, vault, clinic, _cookies(clinic), _later())
 
 
@@ -184,7 +185,7 @@ def test_nothing_but_the_envelope_and_its_keys_name_changes(
             ]
 
     with transaction(engine) as connection:
-        mark_credentials(connection, grove[0], "needs_human")
+        mark_credentials(connection, grove[0], CredentialStatus.NEEDS_HUMAN)
         read_session(connection, OLD, grove[1], purpose="sync", run_id=None)
     before = rest()
     _rotate(engine)

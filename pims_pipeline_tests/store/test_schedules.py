@@ -7,9 +7,8 @@ from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, ClinicSchedule, ScheduleConfig
 from pims_pipeline.store.clinics import (
-    DEFAULT_SCHEDULES,
-    ScheduleConfig,
     add_clinic,
     deactivate_clinic,
     schedule_config,
@@ -17,7 +16,6 @@ from pims_pipeline.store.clinics import (
 )
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import (
-    ClinicSchedule,
     SkippedTick,
     Skips,
     active_schedules,

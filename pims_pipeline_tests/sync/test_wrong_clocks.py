@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.domain.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.moments import repaired_before
-from pims_pipeline.sync.alerting import evaluate
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.verification import inbound_plan_again
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeProviderWithoutLookup

@@ -1,17 +1,71 @@
-"""The words people are told alerts in: what is wrong, where to look, the command that helps.
+"""What people read of an alert: what is wrong, where to look, the command that helps.
 
-Pure. A clinic is named by its slug; everything else is an id, a count or a moment.
+Pure. A clinic is named by its slug; everything else is an id, a count or a moment. How a message
+is shown is decided by each notifier.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 from urllib.parse import quote
 
 from pims_pipeline.dagster_names import EACH_CLINIC_TAG, fresh_check
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.phases import PHASES, Phase
-from pims_pipeline.observability.alerts import Entry, Message, News
 from pims_pipeline.store.alerts import Alert
+
+News = Literal["started", "ended", "passed"]
+"""``passed``: it started and ended before anybody could be told."""
+
+_IN_A_TITLE: Mapping[News, str] = MappingProxyType(
+    {"started": "", "ended": "over: ", "passed": "was, and is over: "}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One alert of a message.
+
+    Attributes:
+        clinic: The clinic's slug.
+        details: Ids, counts and moments.
+        links: Addresses of pages, by what to call them.
+        command: What helps, as it is typed.
+    """
+
+    alert_id: str
+    clinic: str
+    details: Mapping[str, str | int] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Alerts of the same kind about the same phase, that started, ended or passed.
+
+    Attributes:
+        kind: The kind's name, by which the runbook is keyed.
+        phase: Which phase they are about, if they are about one.
+        meaning: What is wrong, in one sentence.
+    """
+
+    news: News
+    kind: str
+    phase: str | None
+    meaning: str
+    entries: Sequence[Entry]
+
+    @property
+    def title(self) -> str:
+        """The kind, the phase, and whom it is about, in one line."""
+        what = f"{self.kind}, {self.phase}" if self.phase else self.kind
+        clinics = list(dict.fromkeys(entry.clinic for entry in self.entries))
+        who = clinics[0] if len(clinics) == 1 else f"{len(clinics)} clinics"
+        times = f" ({len(self.entries)})" if len(self.entries) > len(clinics) else ""
+        return f"{_IN_A_TITLE[self.news]}{what}: {who}{times}"
+
 
 CHECKS: Mapping[AlertKind, Mapping[Phase, str]] = MappingProxyType(
     {

@@ -1,7 +1,8 @@
 """Clinics side by side, and how they stop."""
 
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from threading import Event
 from uuid import UUID, uuid4
 
@@ -10,15 +11,14 @@ import pytest
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.phases import RunLedger, side_by_side, work_on_clinic
-from pims_pipeline.orchestration.reports import ClinicReport
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
-from pims_pipeline.store.audits import run_liveness
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.clinics import deactivate_clinic
+from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.inbound import sync_appointments
+from pims_pipeline.sync.runner import ClinicReport, RunLedger, side_by_side, work_on_clinic
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.orchestration.conftest import House, days
-from pims_pipeline_tests.providers.fake import FakeProvider
+from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench
 
 DEADLINE_S = 30
 
@@ -48,31 +48,19 @@ def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
     assert stopped == ["second"]
 
 
-def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
-    house: House, vault: Vault
-) -> None:
-    vendor, clinic = house.vendors["alder"], house.clinics["alder"]
-    stop = StopSignal()
-    with run_liveness(house.engine) as liveness:
-        context = SyncContext(
-            engine=house.engine,
-            vault=vault,
-            open_provider=lambda _: FakeProvider(vendor),
-            run_id="run",
-            liveness=liveness,
-            stop=stop,
-        )
-        with clinic_session(context, clinic) as session:
-            session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
-            stop.stop()
-            with pytest.raises(RunStopped):
-                session.ask(lambda provider: provider.fetch_appointments(days(0, 0)))
-    assert vendor.listings == 1
+def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(bench: Bench) -> None:
+    context = replace(bench.context, stop=StopSignal())
+    with clinic_session(context, bench.clinic) as session:
+        session.ask(lambda provider: provider.fetch_appointments(WINDOW))
+        context.stop.stop()
+        with pytest.raises(RunStopped):
+            session.ask(lambda provider: provider.fetch_appointments(WINDOW))
+    assert bench.vendor.listings == 1
 
 
 @pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])
 def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
-    house: House, vault: Vault, seconds: float, done: int
+    bench: Bench, seconds: float, done: int
 ) -> None:
     now = 0.0
 
@@ -92,25 +80,34 @@ def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
             sync_type=Phase.INBOUND, window=window, audit_id=uuid4(), by_date={}, duration_ms=0
         )
 
-    with run_liveness(house.engine) as liveness:
-        context = SyncContext(
-            engine=house.engine,
-            vault=vault,
-            open_provider=lambda _: FakeProvider(house.vendors["alder"]),
-            run_id="run",
-            liveness=liveness,
-            stop=StopSignal(seconds=10, explanation="too slow", clock=lambda: now),
-        )
-        report = work_on_clinic(context, "alder", list(days(-50, 0)), phase, ledger=RunLedger())
+    stop = StopSignal(seconds=10, explanation="too slow", clock=lambda: now)
+    context = replace(bench.context, stop=stop)
+    long_range = list(DateRange(DAY - timedelta(days=50), DAY))
+
+    report = work_on_clinic(context, bench.clinic.slug, long_range, phase, ledger=RunLedger())
+
     assert len(report.outcomes) == done
     assert {failure.error_class for failure in report.failures} == (
         set() if done else {"TimeLimitReached"}
     )
 
 
+def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
+    with transaction(bench.engine) as connection:
+        deactivate_clinic(connection, bench.clinic.slug)
+
+    report = work_on_clinic(
+        bench.context, bench.clinic.slug, list(WINDOW), sync_appointments, ledger=RunLedger()
+    )
+
+    assert report.outcomes == []
+    assert [failure.error_class for failure in report.failures] == ["ClinicInactive"]
+    assert bench.vendor.listings == 0
+
+
 def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:
     ledger = RunLedger()
-    window = days(0, 1)
+    window = DateRange(DAY, DAY + timedelta(days=1))
     ledger.bar(clinic.slug, [window.start], "one")
     ledger.bar(clinic.slug, list(window), "two")
     assert [ledger.reason(clinic.slug, day) for day in window] == ["one", "two"]

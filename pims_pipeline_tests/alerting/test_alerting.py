@@ -6,15 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+from sqlalchemy import QueuePool
 
+from pims_pipeline.alerting.delivery import Alerting, Delivery, deliver
+from pims_pipeline.alerting.evaluation import evaluate
+from pims_pipeline.alerting.messages import Message
+from pims_pipeline.alerting.notifiers import LogNotifier, NotTold
+from pims_pipeline.alerting.slack import SlackNotifier
 from pims_pipeline.domain.appointments import QuarantinedRecord
-from pims_pipeline.observability.alerts import LogNotifier, Message, NotTold
-from pims_pipeline.observability.slack import SlackNotifier
 from pims_pipeline.providers.port import AuthenticationRejected, HumanNeeded, TransientError
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.alerting import Alerting, Delivery, deliver, evaluate
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Slack, serving
 from pims_pipeline_tests.sync.conftest import DAY, Bench, local
 
@@ -321,6 +324,40 @@ def test_nobody_tells_while_another_process_does(watch: Watch) -> None:
 
     assert [message.kind for message in outer.recorder.taken] == ["overdue"]
     assert inner.taken == []
+
+
+class Watching(Recorder):
+    """Notes what the database has open while a message is on its way."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__()
+        self.bench = bench
+        self.borrowed: list[int] = []
+        self.in_transaction: list[int] = []
+
+    def tell(self, message: Message) -> None:
+        pool = self.bench.engine.pool
+        assert isinstance(pool, QueuePool)
+        self.borrowed.append(pool.checkedout())
+        [row] = self.bench.rows(
+            "SELECT count(*) AS others FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+        )
+        self.in_transaction.append(row.others)
+        super().tell(message)
+
+
+@pytest.mark.parametrize("trouble", [None, NotTold("Slack did not take the message")])
+def test_no_transaction_is_open_while_a_message_is_on_its_way(
+    watch: Watch, trouble: NotTold | None
+) -> None:
+    watch.bench.clock.forward(minutes=45)
+    watching = Watching(watch.bench)
+    watching.trouble = trouble
+
+    Watch(watch.bench, watching).look()
+
+    assert (watching.borrowed, watching.in_transaction) == ([0], [0])
 
 
 def test_telling_stops_when_its_time_is_over(watch: Watch) -> None:

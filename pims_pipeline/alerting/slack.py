@@ -1,6 +1,6 @@
 """Telling people in Slack, with slack-sdk's client and a bot's token.
 
-What is told, and when, is the caller's; see ``alerts``.
+What is told is decided in ``messages``; when, in ``delivery``.
 """
 
 import re
@@ -18,7 +18,8 @@ from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 
-from pims_pipeline.observability.alerts import Message, News, NotTold
+from pims_pipeline.alerting.messages import Message, News
+from pims_pipeline.alerting.notifiers import NotTold
 
 SLACK_URL = "https://slack.com/api/"
 MAX_LISTED = 20

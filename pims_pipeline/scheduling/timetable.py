@@ -24,8 +24,7 @@ from cronsim import CronSim, CronSimError
 from pims_pipeline.domain.clinics import Clinic, zone_named
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinics import OFF
-from pims_pipeline.store.schedules import ClinicSchedule
+from pims_pipeline.domain.schedules import OFF, ClinicSchedule
 
 MAX_CRON_LENGTH = 200
 """Characters of the longest expression that is read."""

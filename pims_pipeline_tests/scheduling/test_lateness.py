@@ -8,9 +8,8 @@ import pytest
 from pims_pipeline.domain.alerts import OVERDUE_GRACE, ScheduleState
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinics import DEFAULT_SCHEDULES, ScheduleConfig
-from pims_pipeline.store.schedules import ClinicSchedule
-from pims_pipeline.sync.lateness import Punctuality, punctuality
+from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, ClinicSchedule, ScheduleConfig
+from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

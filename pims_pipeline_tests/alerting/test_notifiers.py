@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from pims_pipeline.alerting.messages import Entry, Message, News
+from pims_pipeline.alerting.notifiers import LogNotifier, NotTold
+from pims_pipeline.alerting.slack import MAX_LISTED, SlackNotifier
 from pims_pipeline.composition import alerting
-from pims_pipeline.observability.alerts import Entry, LogNotifier, Message, News, NotTold
 from pims_pipeline.observability.logging import configure_logging
-from pims_pipeline.observability.slack import MAX_LISTED, SlackNotifier
 from pims_pipeline.settings import Settings
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Slack
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinics import ScheduleConfig
-from pims_pipeline.store.schedules import ClinicSchedule
-from pims_pipeline.sync.timetable import (
+from pims_pipeline.domain.schedules import ClinicSchedule, ScheduleConfig
+from pims_pipeline.scheduling.timetable import (
     BadCron,
     Decision,
     DueTick,

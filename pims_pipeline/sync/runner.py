@@ -1,6 +1,7 @@
 """One phase over the clinics of a run: side by side, each failing for itself.
 
-Knows no Dagster. What a phase does to one window stands in ``pims_pipeline.sync``.
+What a phase does to one window is in the phase's own module; partitions, metadata and what else
+Dagster is given are in ``orchestration``.
 """
 
 import traceback
@@ -16,7 +17,6 @@ from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.orchestration.reports import ClinicReport, WindowFailure
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
     HumanNeeded,
@@ -63,6 +63,34 @@ log = get_logger(__name__)
 
 class UpstreamFailed(PimsError):
     """What the phase builds on failed earlier in the same run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowFailure:
+    """Why a phase did not get through one window of a clinic.
+
+    Attributes:
+        error_class: The name of the error's class.
+        message: Safe to show.
+    """
+
+    window: DateRange
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicReport:
+    """What a phase did to one clinic; every selected day lies in an outcome or a failure."""
+
+    slug: str
+    outcomes: list[PhaseOutcome] = field(default_factory=list)
+    failures: list[WindowFailure] = field(default_factory=list)
+
+    @property
+    def failed_days(self) -> list[date]:
+        """The selected business dates that the phase did not get through."""
+        return [day for failure in self.failures for day in failure.window]
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from pims_pipeline.domain.alerts import PhaseFacts, ScheduleState, is_overdue
 from pims_pipeline.domain.clinics import zone_named
 from pims_pipeline.domain.moments import believed
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.schedules import ClinicSchedule
-from pims_pipeline.sync.timetable import Cron, next_ticks, parse_schedule
+from pims_pipeline.domain.schedules import ClinicSchedule
+from pims_pipeline.scheduling.timetable import Cron, next_ticks, parse_schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

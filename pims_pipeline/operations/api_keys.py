@@ -1,0 +1,108 @@
+"""Keys to the REST API: making, listing and revoking them.
+
+How a key is built and checked is in ``domain/api_keys.py``; their rows are in
+``store/api_keys.py``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
+from pims_pipeline.store.api_keys import (
+    ApiKey,
+    NewApiKey,
+    create_api_key,
+    list_api_keys,
+    replace_api_key,
+    revoke_api_key,
+)
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A key that was just made.
+
+    Attributes:
+        text: What the client sends. A secret; nothing can show it again.
+    """
+
+    key: ApiKey
+    text: str = field(repr=False)
+
+
+def clinic_for_key(engine: Engine, slug: str) -> Clinic:
+    """The clinic, which may be given a key.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+        ClinicDeactivated: If it was deactivated.
+    """
+    with transaction(engine) as connection:
+        return _active(connection, slug)
+
+
+def create_key(
+    engine: Engine,
+    slug: str,
+    *,
+    name: str,
+    permissions: Iterable[str] = (),
+    expires_at: datetime | None = None,
+) -> CreatedKey:
+    """Make a key for a clinic; see ``create_api_key`` for the arguments.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+        ClinicDeactivated: If it was deactivated.
+    """
+    with transaction(engine) as connection:
+        clinic = _active(connection, slug)
+        made = create_api_key(
+            connection, clinic, name=name, permissions=permissions, expires_at=expires_at
+        )
+        [key] = [each for each in list_api_keys(connection, clinic) if each.id == made.id]
+        return CreatedKey(key, made.text)
+
+
+def replace_key(engine: Engine, slug: str, *, name: str) -> NewApiKey:
+    """Make a key that may do everything; the clinic's former one of that name is revoked.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        return replace_api_key(connection, clinic_by_slug(connection, slug), name=name)
+
+
+def find_keys(engine: Engine, slug: str | None = None) -> list[ApiKey]:
+    """The keys of one clinic, or of all where ``slug`` is None, revoked ones included.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        return list_api_keys(connection, clinic_by_slug(connection, slug) if slug else None)
+
+
+def revoke_key(engine: Engine, prefix: str) -> ApiKey:
+    """Revoke a key: the API refuses it from now on.
+
+    Raises:
+        UnknownApiKey: If no key has that prefix.
+    """
+    with transaction(engine) as connection:
+        revoke_api_key(connection, prefix)
+        [key] = [each for each in list_api_keys(connection) if each.prefix == prefix]
+        return key
+
+
+def _active(connection: Connection, slug: str) -> Clinic:
+    clinic = clinic_by_slug(connection, slug)
+    check_use(clinic, ClinicUse.MAKE_KEY)
+    return clinic

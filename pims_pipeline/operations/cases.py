@@ -1,0 +1,57 @@
+"""Cases, to look at: a clinic's, and one with everything that happened to it. Read-only."""
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.store.case_stories import CaseStory, case_of_visit, case_story
+from pims_pipeline.store.case_views import ListedCase, list_cases
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.database import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicCases:
+    """A clinic's cases, the latest appointment first."""
+
+    clinic: Clinic
+    cases: list[ListedCase]
+
+
+def clinic_cases(
+    engine: Engine, slug: str, *, business_date: date | None = None, limit: int
+) -> ClinicCases:
+    """At most ``limit`` cases of a clinic, of one date or of all.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        found = list_cases(connection, clinic, business_date=business_date, limit=limit)
+        return ClinicCases(clinic, found)
+
+
+def case_history(engine: Engine, case_id: UUID) -> CaseStory:
+    """A case and everything that happened to it.
+
+    Raises:
+        UnknownCase: If there is none.
+    """
+    with transaction(engine) as connection:
+        return case_story(connection, case_id)
+
+
+def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseStory:
+    """The case of the clinic's appointment that the vendor calls ``pims_id``; as above.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+        UnknownCase: If the appointment made no case.
+    """
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        return case_story(connection, case_of_visit(connection, clinic, pims_id))

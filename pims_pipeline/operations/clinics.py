@@ -1,0 +1,211 @@
+"""Clinics: who is registered, when each is synced, and who may be synced.
+
+Add a function here when people change a clinic. What a clinic and a schedule are is in
+``domain``; their rows are in ``store/clinics.py``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Connection, Engine
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
+from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.schedules import ScheduleConfig
+from pims_pipeline.providers.port import Credentials
+from pims_pipeline.scheduling.timetable import parse_schedule
+from pims_pipeline.store.clinics import (
+    ClinicExists,
+    add_clinic,
+    all_clinics,
+    clinic_by_slug,
+    deactivate_clinic,
+    readdress_clinic,
+    schedule_config,
+    set_schedule_config,
+)
+from pims_pipeline.store.credentials import credential_status, put_credentials
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.vault import Vault
+
+
+class NoLoginStored(Explained):
+    """The clinic cannot be synced before its login is stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewClinic:
+    """A clinic to register; see ``Clinic`` for the attributes."""
+
+    slug: str
+    name: str
+    timezone: str
+    provider_type: str
+    provider_base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredClinic:
+    """A clinic with its schedule."""
+
+    clinic: Clinic
+    config: ScheduleConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleChange:
+    """What to change of a clinic's schedule; None and absent phases stay as they are.
+
+    Attributes:
+        crons: By phase a cron expression or ``off``.
+        days_ahead: See ``ScheduleConfig``, as for the others.
+    """
+
+    crons: Mapping[Phase, str] = field(default_factory=dict)
+    days_ahead: int | None = None
+    lookback_days: int | None = None
+    parallel_batch_size: int | None = None
+
+    def applied_to(self, config: ScheduleConfig) -> ScheduleConfig:
+        """The schedule with the change made."""
+        given = {
+            "days_ahead": self.days_ahead,
+            "lookback_days": self.lookback_days,
+            "parallel_batch_size": self.parallel_batch_size,
+        }
+        numbers = {name: number for name, number in given.items() if number is not None}
+        return replace(config, **numbers, sync_schedules={**config.sync_schedules, **self.crons})
+
+
+def find_clinic(engine: Engine, slug: str) -> Clinic:
+    """The clinic called ``slug``, active or not.
+
+    Raises:
+        UnknownClinic: If there is none.
+    """
+    with transaction(engine) as connection:
+        return clinic_by_slug(connection, slug)
+
+
+def list_clinics(engine: Engine) -> list[ConfiguredClinic]:
+    """Every clinic, active or not, by slug."""
+    with transaction(engine) as connection:
+        return [_configured(connection, clinic) for clinic in all_clinics(connection)]
+
+
+def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:
+    """Register a clinic, active, with the default schedule.
+
+    Raises:
+        ClinicExists: If the slug is taken.
+        ValueError: If the slug cannot be one, or the time zone is no IANA zone.
+    """
+    with transaction(engine) as connection:
+        return _configured(connection, _added(connection, new))
+
+
+def place_clinics(
+    engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Credentials]]
+) -> list[Clinic]:
+    """Make sure that these clinics are registered and active, at these addresses.
+
+    Of a clinic that exists, only the address is changed. Every login is stored again, so that no
+    session outlives the system that gave it.
+    """
+    with transaction(engine) as connection:
+        return [_placed(connection, vault, new, login) for new, login in placed]
+
+
+def readdress_clinics(engine: Engine, addresses: Mapping[str, str]) -> None:
+    """Change where the systems of these clinics, by slug, are reached; all become active.
+
+    Raises:
+        UnknownClinic: If one does not exist; then nothing is changed.
+    """
+    with transaction(engine) as connection:
+        for slug, address in addresses.items():
+            readdress_clinic(connection, slug, address)
+
+
+def change_schedule(engine: Engine, slug: str, change: ScheduleChange) -> ConfiguredClinic:
+    """Change when and how widely a clinic is synced; an empty change writes nothing.
+
+    Raises:
+        BadCron: If a cron expression cannot be read.
+        UnknownClinic: If the clinic does not exist.
+    """
+    for cron in change.crons.values():
+        parse_schedule(cron)
+    with transaction(engine) as connection:
+        known = _configured(connection, clinic_by_slug(connection, slug))
+        if change == ScheduleChange():
+            return known
+        config = change.applied_to(known.config)
+        set_schedule_config(connection, known.clinic, config)
+        return replace(known, config=config)
+
+
+def deactivate(engine: Engine, slug: str) -> ConfiguredClinic:
+    """Deactivate a clinic: it is not synced from now on. Everything stored of it stays.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        deactivate_clinic(connection, slug)
+        return _configured(connection, clinic_by_slug(connection, slug))
+
+
+def syncable_clinic(engine: Engine, slug: str) -> ConfiguredClinic:
+    """The clinic, which may be synced.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+        ClinicDeactivated: If it was deactivated.
+        NoLoginStored: If it has no login.
+    """
+    with transaction(engine) as connection:
+        known = _configured(connection, clinic_by_slug(connection, slug))
+        check_syncable(connection, known.clinic)
+        return known
+
+
+def check_syncable(connection: Connection, clinic: Clinic) -> None:
+    """Make sure that the clinic is active and has a login.
+
+    Raises:
+        ClinicDeactivated: If it was deactivated.
+        NoLoginStored: If it has no login.
+    """
+    check_use(clinic, ClinicUse.SYNC)
+    if credential_status(connection, clinic) is None:
+        raise NoLoginStored(
+            f"no login is stored for clinic {clinic.slug!r}; enter it with `pims credentials set "
+            f"{clinic.slug} --company-id … --username … --password-stdin`"
+        )
+
+
+def _configured(connection: Connection, clinic: Clinic) -> ConfiguredClinic:
+    return ConfiguredClinic(clinic, schedule_config(connection, clinic))
+
+
+def _added(connection: Connection, new: NewClinic) -> Clinic:
+    return add_clinic(
+        connection,
+        slug=new.slug,
+        name=new.name,
+        timezone=new.timezone,
+        provider_type=new.provider_type,
+        provider_base_url=new.provider_base_url,
+    )
+
+
+def _placed(connection: Connection, vault: Vault, new: NewClinic, login: Credentials) -> Clinic:
+    try:
+        clinic = _added(connection, new)
+    except ClinicExists:
+        clinic = readdress_clinic(connection, new.slug, new.provider_base_url)
+    put_credentials(connection, vault, clinic, login.to_mapping())
+    return clinic

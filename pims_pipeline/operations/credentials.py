@@ -1,0 +1,76 @@
+"""Clinics' logins: storing them, and trying them now.
+
+Changing the key that encrypts them is in ``store/rotation.py``.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.credentials import credential_status, put_credentials
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.context import ProviderFactory, SyncContext
+from pims_pipeline.sync.session import clinic_session
+
+
+@dataclass(frozen=True, slots=True)
+class LoginCheck:
+    """What came of trying a login.
+
+    Attributes:
+        status: Of the credentials, now; None if none are stored.
+        failure: Why the login does not work; None when it does.
+    """
+
+    status: CredentialStatus | None
+    failure: PimsError | None
+
+
+def store_login(engine: Engine, vault: Vault, clinic: Clinic, login: Credentials) -> None:
+    """Store or replace the clinic's login, not verified yet; a stored session is dropped."""
+    with transaction(engine) as connection:
+        put_credentials(connection, vault, clinic, login.to_mapping())
+
+
+def check_login(
+    engine: Engine, vault: Vault, slug: str, open_provider: ProviderFactory, *, run_id: str
+) -> LoginCheck:
+    """Log in with the clinic's stored login, once, whatever is known of it.
+
+    The outcome is stored, and the session is kept for the next sync.
+
+    Args:
+        engine: The database of cases.
+        vault: Decrypts the login.
+        slug: The clinic's.
+        open_provider: Gives the clinic's provider.
+        run_id: What the access log names in place of a run.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+        NoCredentials: If it has no login.
+    """
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+    failure: PimsError | None = None
+    with run_liveness(engine) as liveness:
+        context = SyncContext(
+            engine=engine,
+            vault=vault,
+            open_provider=open_provider,
+            run_id=run_id,
+            liveness=liveness,
+        )
+        try:
+            with clinic_session(context, clinic) as session:
+                session.log_in()
+        except PimsError as error:
+            failure = error
+    with transaction(engine) as connection:
+        return LoginCheck(credential_status(connection, clinic), failure)

@@ -1,0 +1,193 @@
+"""Holds: what waits for a person, and the person's decision.
+
+What a decision means for later syncs is in ``domain/rejections.py`` and the reconciliation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
+from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.operations.clinics import check_syncable
+from pims_pipeline.operations.runs import RunResult
+from pims_pipeline.store.case_stories import CaseState, case_states
+from pims_pipeline.store.clinics import clinic_by_slug
+from pims_pipeline.store.clock import check_clock
+from pims_pipeline.store.database import transaction
+from pims_pipeline.store.holds import (
+    Hold,
+    hold_by_id,
+    list_holds,
+    reject,
+    rejections_in_force,
+    reopen,
+    waiting_hold,
+)
+from pims_pipeline.sync.results import sync_result
+from pims_pipeline.sync.windows import OutsidePartitions, check_window
+
+
+class HoldUndecidable(Explained):
+    """The hold cannot be decided like this, and nothing was changed."""
+
+
+class HoldStillWaits(Explained):
+    """The run that was to approve the hold did not get that far, and nothing was changed."""
+
+
+class NotInForce(Explained):
+    """There is no rejection to take back."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDetails:
+    """A hold, and its cases as they are now.
+
+    Attributes:
+        states: By case id, in the order of their appointments; without cases that are gone.
+    """
+
+    hold: Hold
+    states: Mapping[UUID, CaseState]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOverview:
+    """Holds, newest first, and the rejected ones that still keep cases."""
+
+    holds: list[Hold]
+    in_force: list[Hold]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedHold:
+    """A hold that was approved, and the run that did it, which may have failed afterwards."""
+
+    details: HoldDetails
+    run: RunResult
+
+
+def hold_overview(engine: Engine, slug: str | None, *, waiting_only: bool) -> HoldOverview:
+    """The holds of one clinic, or of all where ``slug`` is None.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug) if slug else None
+        return HoldOverview(
+            list_holds(connection, clinic=clinic, waiting_only=waiting_only),
+            rejections_in_force(connection, clinic=clinic),
+        )
+
+
+def hold_details(engine: Engine, hold_id: UUID) -> HoldDetails:
+    """The hold, decided or not.
+
+    Raises:
+        UnknownHold: If there is none.
+    """
+    with transaction(engine) as connection:
+        return _details(connection, hold_id)
+
+
+def approve_hold(
+    engine: Engine,
+    hold_id: UUID,
+    *,
+    earliest: date,
+    reconcile: Callable[[Clinic, Hold], RunResult],
+) -> ApprovedHold:
+    """Retire the cases of a hold, as far as their appointments are still missing.
+
+    Args:
+        engine: The database of cases.
+        hold_id: Which hold.
+        earliest: The first date that can be synced.
+        reconcile: Reconciles the hold's window with the hold approved, and waits for the end.
+
+    Raises:
+        UnknownHold: If there is no such hold.
+        HoldDecided: If the hold does not wait, also when another person was faster.
+        HoldUndecidable: If its window can no longer be synced.
+        HoldStillWaits: If the run did not approve it.
+        ClinicDeactivated, NoLoginStored: If its clinic cannot be synced.
+        WrongClock: If this host's clock and the database's are too far apart.
+    """
+    now = check_clock(engine)
+    with transaction(engine) as connection:
+        hold, clinic = _waiting(connection, hold_id)
+        check_syncable(connection, clinic)
+    try:
+        check_window(earliest, hold.window, now.date())
+    except OutsidePartitions as error:
+        raise HoldUndecidable(str(error)) from error
+    run = reconcile(clinic, hold)
+    # The approval is written with the audit's end, so the one proves the other.
+    if [audit.status for audit in run.audits] != [AuditStatus.COMPLETED]:
+        _check_waiting(engine, hold_id)
+        now = datetime.now(UTC)
+        result = sync_result("reconcile", run.audits, hold.window, now=now, error=run.problem)
+        raise HoldStillWaits(
+            f"hold {hold_id} still waits, and nothing was changed: {result.get('error')}"
+        )
+    return ApprovedHold(hold_details(engine, hold_id), run)
+
+
+def reject_hold(engine: Engine, hold_id: UUID, *, decided_by: str) -> HoldDetails:
+    """Retire nothing of a hold; its cases stay for as long as their appointments are missing.
+
+    Raises:
+        UnknownHold: If there is no such hold.
+        HoldDecided: If the hold does not wait.
+        ClinicDeactivated: If its clinic was deactivated.
+        WrongClock: If this host's clock and the database's are too far apart.
+    """
+    now = check_clock(engine)
+    with transaction(engine) as connection:
+        hold, _ = _waiting(connection, hold_id)
+        reject(connection, hold, decided_by=decided_by, now=now)
+        return _details(connection, hold_id)
+
+
+def reopen_hold(engine: Engine, hold_id: UUID) -> HoldDetails:
+    """Take a rejection back: the next reconciliation decides on its cases again.
+
+    Raises:
+        UnknownHold: If there is no such hold.
+        NotInForce: If it is no rejection that still counts.
+    """
+    with transaction(engine) as connection:
+        hold = hold_by_id(connection, hold_id, lock=True)
+        if not hold.is_in_force:
+            raise NotInForce(
+                f"hold {hold_id} is no rejection in force but {hold.status}, so nothing was "
+                "changed; `pims holds list` shows those that are"
+            )
+        reopen(connection, hold)
+        return _details(connection, hold_id)
+
+
+def _details(connection: Connection, hold_id: UUID) -> HoldDetails:
+    hold = hold_by_id(connection, hold_id)
+    return HoldDetails(hold, case_states(connection, hold.case_ids))
+
+
+def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
+    """The hold, which waits and is locked, and its clinic, which is active."""
+    hold = waiting_hold(connection, hold_id)
+    clinic = clinic_by_slug(connection, hold.clinic_slug)
+    check_use(clinic, ClinicUse.DECIDE_HOLD)
+    return hold, clinic
+
+
+def _check_waiting(engine: Engine, hold_id: UUID) -> None:
+    """Make sure that nobody has decided the hold meanwhile."""
+    with transaction(engine) as connection:
+        waiting_hold(connection, hold_id)

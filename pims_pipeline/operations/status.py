@@ -1,0 +1,42 @@
+"""The status of the clinics, as the database's clock sees it. Read-only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from pims_pipeline.store.clinic_states import ClinicState, clinic_states
+from pims_pipeline.store.clinics import UnknownClinic
+from pims_pipeline.store.clock import read_clock
+from pims_pipeline.store.database import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class StatusOverview:
+    """How the clinics are at one moment.
+
+    Attributes:
+        states: By slug.
+        now: The database's moment; aware.
+    """
+
+    states: list[ClinicState]
+    now: datetime
+
+
+def status_overview(engine: Engine, slug: str | None = None) -> StatusOverview:
+    """The status of one clinic, or of all where ``slug`` is None.
+
+    Raises:
+        UnknownClinic: If the clinic does not exist.
+    """
+    # The database's clock, which all hosts share: this one may be wrong.
+    now = read_clock(engine).database
+    with transaction(engine) as connection:
+        states = clinic_states(connection, now)
+    if slug is None:
+        return StatusOverview(states, now)
+    chosen = [state for state in states if state.clinic.slug == slug]
+    if not chosen:
+        raise UnknownClinic([slug])
+    return StatusOverview(chosen, now)

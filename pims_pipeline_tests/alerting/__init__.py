@@ -1,0 +1,1 @@
+"""Tests of alerts: when they start and end, and how people learn of them."""

@@ -1,0 +1,1 @@
+"""Tests of what an operator sets up and decides, without a terminal."""
