@@ -99,7 +99,7 @@ class NeoInSharedBrowser(IdexxNeoProvider):
         )
         self._browser = browser
 
-    def _browse(self, credentials: Credentials, accepts: Accepts) -> Cookies | None:
+    def _log_in_with_browser(self, credentials: Credentials, accepts: Accepts) -> Cookies | None:
         return self._browser.log_in(self._base_url, credentials, accepts=accepts)
 
 

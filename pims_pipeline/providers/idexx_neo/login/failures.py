@@ -42,7 +42,7 @@ class LoginFailures:
         return TransientError(f"{self._what}: {why}. Try again later.")
 
     def human_needed(self, page: HumanPage) -> HumanNeeded:
-        """A page that only a person can response."""
+        """A page that only a person can pass."""
         return HumanNeeded(f"{self._what}: the vendor {page.asks}. {page.remedy}, {_CHECK}.")
 
     def without_company_id(self) -> HumanNeeded:
