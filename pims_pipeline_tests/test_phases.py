@@ -11,7 +11,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import Engine, text
 
-from pims_pipeline.api import schemas, syncs
+from pims_pipeline.api import syncs
 from pims_pipeline.cli.clinics import schedule
 from pims_pipeline.cli.sync import sync
 from pims_pipeline.definitions import build_definitions
@@ -22,6 +22,7 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import ScheduleConfig
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.run_tags import PHASE_TAG
+from pims_pipeline.wire.syncs import Kind, PhaseName
 
 EACH = [names.scope for names in PHASES.values()]
 """The words by which clients ask for one phase."""
@@ -75,7 +76,8 @@ def test_each_phase_has_a_command_a_route_and_a_permission() -> None:
     assert set(SCOPES) <= routes
     assert routes <= {*SCOPES, *Phase}
     assert set(PERMISSIONS) == {f"sync:{scope}" for scope in EACH} | {"read"}
-    assert set(get_args(schemas.Kind)) == set(TYPE_OF.values())
+    assert set(get_args(Kind)) == set(TYPE_OF.values())
+    assert get_args(PhaseName) == tuple(Phase)
 
 
 def test_each_phase_is_scheduled_and_audited(engine: Engine) -> None:

@@ -8,20 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.redaction import redact_text
 from pims_pipeline.store.database import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.lock_limits import LockTimeout
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.problems import ErrorBody
 
 MISSING_KEY: Final = "Missing X-API-Key header"
 INVALID_KEY: Final = "Invalid API key"
@@ -68,17 +67,9 @@ class ApiError(HTTPException):
         super().__init__(status_code=status, detail=error, headers=dict(headers or {}))
 
 
-class ErrorBody(BaseModel):
-    """What every error is answered with."""
-
-    success: Literal[False]
-    error: str
-    timestamp: datetime
-
-
 def error_response(
     status: int, error: str, *, now: datetime, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+) -> ModelResponse:
     """The answer that tells of an error.
 
     Args:
@@ -89,8 +80,8 @@ def error_response(
     """
     # JSON can spell halves of characters, which no encoding can write.
     words = error.encode("utf-8", "replace").decode()
-    body = {"success": False, "error": words, "timestamp": utc_text(now)}
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+    body = ErrorBody(success=False, error=words, timestamp=now)
+    return ModelResponse(body, status_code=status, headers=dict(headers or {}))
 
 
 def _now(request: Request) -> datetime:
@@ -98,7 +89,7 @@ def _now(request: Request) -> datetime:
     return context.clock()
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> ModelResponse:
     """Ours, and those of the framework: no such path, no such method, an unreadable body."""
     if not isinstance(error, HTTPException):
         raise TypeError("not an HTTP error") from error
@@ -109,13 +100,13 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return error_response(error.status_code, words, now=_now(request), headers=error.headers)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> ModelResponse:
     if not isinstance(error, RequestValidationError):
         raise TypeError("not a validation error") from error
     return error_response(400, validation_message(error.errors()), now=_now(request))
 
 
-async def _database_unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _database_unavailable(request: Request, error: Exception) -> ModelResponse:
     # Its words name the host, which is no business of clients; the condition alone does not.
     _log.warning("database_unavailable", reason=str(error))
     words = DATABASE_UNAVAILABLE

@@ -7,15 +7,14 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
 from pims_pipeline.api.probes import PROBE_SECONDS, Probe
+from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.store.database import (
     DatabaseNotMigrated,
     DatabaseRefused,
@@ -24,6 +23,7 @@ from pims_pipeline.store.database import (
     without_pool,
 )
 from pims_pipeline.store.tenancy import WrongApiRole, check_api_role
+from pims_pipeline.wire.health import Alive, Check, Ready
 
 _DETAILS: Mapping[type[Exception], str] = MappingProxyType(
     {
@@ -37,26 +37,6 @@ _DETAILS: Mapping[type[Exception], str] = MappingProxyType(
 )
 _UNKNOWN = "it fails; see the log"
 _STOPPING = "the process is ending"
-
-
-class Alive(BaseModel):
-    """What ``/health`` says."""
-
-    status: Literal["ok"]
-
-
-class Check(BaseModel):
-    """How one thing stands; ``detail`` says what is wrong with it."""
-
-    status: Literal["ok", "failed"]
-    detail: str | None = None
-
-
-class Ready(BaseModel):
-    """What ``/ready`` says: ``ready`` when all checks are ``ok``."""
-
-    ready: bool
-    checks: dict[str, Check]
 
 
 class Readiness:
@@ -110,7 +90,7 @@ async def health() -> Alive:
 
 
 def _documented(description: str, ready: Ready) -> dict[str, Any]:
-    example = ready.model_dump(exclude_none=True)
+    example = ready.model_dump(mode="json")
     return {
         "model": Ready,
         "description": description,
@@ -139,13 +119,11 @@ _NOT_READY = Ready(
         503: _documented("Some check fails", _NOT_READY),
     },
 )
-async def ready(request: Request) -> JSONResponse:
+async def ready(request: Request) -> ModelResponse:
     """Checks the database, with the rights of the API's role; its tables; and Dagster.
 
     Each check takes three seconds at most and is made at most once a second.
     """
     readiness: Readiness = request.app.state.readiness
     found = await readiness.look()
-    return JSONResponse(
-        found.model_dump(exclude_none=True), status_code=200 if found.ready else 503
-    )
+    return ModelResponse(found, 200 if found.ready else 503)

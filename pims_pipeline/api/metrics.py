@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_state import DagsterState
-from pims_pipeline.api.errors import ApiError, ErrorBody
+from pims_pipeline.api.errors import ApiError
 from pims_pipeline.api.probes import Answer, Probe
 from pims_pipeline.observability.metrics import (
     CONTENT_TYPE,
@@ -27,6 +27,7 @@ from pims_pipeline.observability.metrics import (
 )
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.metrics import ENDS, EndedSyncs, clinic_readings, open_alerts
+from pims_pipeline.wire.problems import ErrorBody
 
 _STORE_SECONDS = 8
 """Prometheus waits ten unless told otherwise."""

@@ -1,36 +1,28 @@
 """``/api/sync``: starting syncs and telling of them.
 
-Starting stands in ``launching``, telling in ``watching``, the shapes in ``schemas``, what is
-said in ``answers``.
+Starting is in ``launching``, looking in ``watching``. Responses are put together in ``answers``
+from the models of ``pims_pipeline.wire``; the bodies of requests are in ``bodies``.
 """
 
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request
-from fastapi.responses import JSONResponse
 from pydantic import WithJsonSchema
 
 from pims_pipeline.api.answers import accepted, page, path_of_sync, status
 from pims_pipeline.api.auth import Caller, GuardedRoute, require
+from pims_pipeline.api.bodies import CasesBody, FullBody, Id, InboundBody, ReconcileBody
 from pims_pipeline.api.context import ApiContext, Context
 from pims_pipeline.api.errors import NO_SUCH_SYNC, ApiError, error_responses
 from pims_pipeline.api.examples import ACCEPTED, BODIES, FULL, INBOUND, LIST, STATUS
 from pims_pipeline.api.launching import SyncLauncher, Wanted
 from pims_pipeline.api.preferences import BadCursor, place_of, preferred_wait
-from pims_pipeline.api.schemas import (
-    Accepted,
-    AnyResult,
-    CasesBody,
-    FullBody,
-    Id,
-    InboundBody,
-    ReconcileBody,
-    SyncList,
-    SyncStatus,
-)
+from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.api.waiting import WaitingRoom
 from pims_pipeline.api.watching import SyncWatcher
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
+from pims_pipeline.wire.results import AnyResult, any_result
+from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
 
 BAD_CURSOR: Final = "cursor: must be a nextCursor that this API gave"
 
@@ -90,27 +82,23 @@ _REPLAYED = {
 }
 
 
-def _json(model: Any, description: str, **examples: object) -> dict[str, Any]:
+def _json(description: str, **examples: object) -> dict[str, Any]:
     named = {name: {"value": value} for name, value in examples.items()}
-    return {
-        "model": model,
-        "description": description,
-        "content": {"application/json": {"examples": named}},
-    }
+    return {"description": description, "content": {"application/json": {"examples": named}}}
 
 
 _STARTING: dict[int | str, dict[str, Any]] = {
     200: {
         **_json(
-            AnyResult,
             "The sync has ended: how it went, in the body. Only with `Prefer: wait`.",
             inbound=INBOUND,
             full=FULL,
         ),
+        "model": AnyResult,
         "headers": _REPLAYED,
     },
     202: {
-        **_json(Accepted, "The sync is being done.", accepted=ACCEPTED),
+        **_json("The sync is being done.", accepted=ACCEPTED),
         "headers": {
             **_REPLAYED,
             "Location": {"description": "Where it is told of.", "schema": {"type": "string"}},
@@ -122,7 +110,7 @@ _STARTING: dict[int | str, dict[str, Any]] = {
 
 def _answered(
     desk: SyncDesk, caller: Caller, wanted: Wanted, key: str | None, prefer: list[str] | None
-) -> JSONResponse:
+) -> ModelResponse:
     request, is_replay = desk.launcher.start(caller, wanted, key)
     headers = {"Location": path_of_sync(request.id)}
     if is_replay:
@@ -133,14 +121,14 @@ def _answered(
         if has_waited:
             headers["Preference-Applied"] = f"wait={seconds}"
         if told is not None and told.standing.result is not None:
-            return JSONResponse(told.standing.result, 200, headers)
-    return JSONResponse(accepted(request, dagster_pages=desk.context.dagster_pages), 202, headers)
+            return ModelResponse(any_result(told.standing.result), 200, headers)
+    return ModelResponse(accepted(request, dagster_pages=desk.context.dagster_pages), 202, headers)
 
 
 @router.post(
     "/inbound",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="Bring the diary in",
 )
@@ -150,7 +138,7 @@ def sync_inbound(
     body: Annotated[InboundBody | None, Body(openapi_examples=BODIES["inbound"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start a sync of appointments into cases."""
     wanted = (body or InboundBody()).wanted("inbound")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -159,7 +147,7 @@ def sync_inbound(
 @router.post(
     "/cases",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="Fetch medical records",
 )
@@ -169,7 +157,7 @@ def sync_cases(
     body: Annotated[CasesBody | None, Body(openapi_examples=BODIES["cases"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start a sync of past visits' medical records onto their cases."""
     wanted = (body or CasesBody()).wanted("cases")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -178,7 +166,7 @@ def sync_cases(
 @router.post(
     "/reconciliation",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="The same as /api/sync/reconcile",
     operation_id="sync_reconciliation",
@@ -186,7 +174,7 @@ def sync_cases(
 @router.post(
     "/reconcile",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="Retire cases without a visit",
     operation_id="sync_reconcile",
@@ -197,7 +185,7 @@ def sync_reconcile(
     body: Annotated[ReconcileBody | None, Body(openapi_examples=BODIES["reconcile"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start a comparison of cases with the diary. Nothing is ever physically deleted."""
     wanted = (body or ReconcileBody()).wanted("reconcile")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -206,7 +194,7 @@ def sync_reconcile(
 @router.post(
     "/full",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="All three, in one run",
 )
@@ -216,7 +204,7 @@ def sync_full(
     body: Annotated[FullBody | None, Body(openapi_examples=BODIES["full"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start all three phases over the same dates. The later two depend on the first alone."""
     wanted = (body or FullBody()).wanted("full")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -233,26 +221,26 @@ for _name in (*SCOPES, Phase.RECONCILIATION.value):
 
 @router.get(
     "/{syncId}",
-    response_class=JSONResponse,
-    responses={200: _json(SyncStatus, "How it stands.", **STATUS), **error_responses(400, 404)},
+    response_model=SyncStatus,
+    responses={200: _json("How it stands.", **STATUS), **error_responses(400, 404)},
     summary="How a sync stands",
 )
 def get_sync(
     desk: Desk,
     caller: Annotated[Caller, Depends(require("read"))],
     sync_id: Annotated[Id, Path(alias="syncId", description="As the start was answered.")],
-) -> JSONResponse:
+) -> ModelResponse:
     """Tell how a sync stands: queued, running, completed, failed or held."""
     told = desk.watcher.look(caller.clinic_id, sync_id)
     if told is None:
         raise ApiError(404, NO_SUCH_SYNC)
-    return JSONResponse(status(told, dagster_pages=desk.context.dagster_pages))
+    return ModelResponse(status(told, dagster_pages=desk.context.dagster_pages))
 
 
 @router.get(
     "",
-    response_class=JSONResponse,
-    responses={200: _json(SyncList, "A page of them.", page=LIST), **error_responses(400)},
+    response_model=SyncList,
+    responses={200: _json("A page of them.", page=LIST), **error_responses(400)},
     summary="The newest syncs",
 )
 def list_syncs(
@@ -263,11 +251,13 @@ def list_syncs(
     cursor: Annotated[
         str | None, Query(max_length=200, description="The `nextCursor` of the page before.")
     ] = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """List the clinic's syncs, newest first, whoever or whatever started them."""
     try:
         after = None if cursor is None else place_of(cursor)
     except BadCursor as error:
         raise ApiError(400, BAD_CURSOR) from error
     told = desk.watcher.newest(caller.clinic_id, limit + 1, after)
-    return JSONResponse(page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages))
+    return ModelResponse(
+        page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages)
+    )

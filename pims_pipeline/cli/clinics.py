@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -29,8 +28,8 @@ from pims_pipeline.store.clinics import (
     set_schedule_config,
 )
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.results import utc_text
 from pims_pipeline.sync.timetable import BadCron, next_ticks, parse_schedule, timetable
+from pims_pipeline.wire.clinics import ClinicDocument, ClinicList, ClinicSchedule
 
 _NEXT = 5
 """How many times ahead are shown."""
@@ -140,7 +139,7 @@ def add(
         )
         config = schedule_config(connection, clinic)
     if as_json:
-        print_json(_document(clinic, config))
+        print_json(ClinicDocument.of(clinic, config))
     else:
         say(
             f"{slug} is registered. Next: pims credentials set {slug} "
@@ -165,7 +164,7 @@ def list_clinics(settings: Settings, *, as_json: bool) -> None:
     with open_store(settings) as store, transaction(store.engine) as connection:
         found = [(each, schedule_config(connection, each)) for each in all_clinics(connection)]
     if as_json:
-        print_json({"clinics": [_document(clinic, config) for clinic, config in found]})
+        print_json(ClinicList.of(found))
         return
     print_table(
         ["Slug", "Name", "Time zone", "Provider", "Address", "Active", *map(str, Phase)],
@@ -289,14 +288,9 @@ def _print_schedule(
         phase: _upcoming(clinic, cron, now) for phase, cron in config.sync_schedules.items()
     }
     if as_json:
-        document = _document(clinic, config)
-        document["nextTicks"] = {
-            str(phase): [utc_text(tick) for tick in each.ticks] for phase, each in upcoming.items()
-        }
-        document["problems"] = {
-            str(phase): each.problem for phase, each in upcoming.items() if each.problem
-        }
-        print_json(document)
+        ticks = {phase: each.ticks for phase, each in upcoming.items()}
+        problems = {phase: each.problem for phase, each in upcoming.items() if each.problem}
+        print_json(ClinicSchedule.at(clinic, config, ticks=ticks, problems=problems))
         return
     print_table(
         ["Phase", "Schedule", f"Next, by clocks in {clinic.timezone}", "UTC"],
@@ -338,22 +332,6 @@ def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
         clinic = clinic_by_slug(connection, slug)
         config = schedule_config(connection, clinic)
     if as_json:
-        print_json(_document(clinic, config))
+        print_json(ClinicDocument.of(clinic, config))
     else:
         say(f"{slug} is synced no more; its cases stay.")
-
-
-def _document(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:
-    return {
-        "id": str(clinic.id),
-        "slug": clinic.slug,
-        "name": clinic.name,
-        "timezone": clinic.timezone,
-        "providerType": clinic.provider_type,
-        "providerBaseUrl": clinic.provider_base_url,
-        "isActive": clinic.is_active,
-        "syncSchedules": {str(phase): config.sync_schedules[phase] for phase in Phase},
-        "daysAhead": config.days_ahead,
-        "lookbackDays": config.lookback_days,
-        "parallelBatchSize": config.parallel_batch_size,
-    }

@@ -5,7 +5,6 @@ When a failure is tried again by itself is decided by the phases.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal
 from uuid import UUID
 
 import click
@@ -29,12 +28,12 @@ from pims_pipeline.store.failures import (
     list_failures,
     make_due,
 )
-from pims_pipeline.sync.results import sync_result, utc_text
+from pims_pipeline.sync.results import sync_result
 from pims_pipeline.sync.windows import check_window
+from pims_pipeline.wire.failures import FailureDocument, FailureList, Outcome, RetriedFailure
+from pims_pipeline.wire.shape import utc_text
 
 _SHORT_KEY = 24
-
-Outcome = Literal["resolved", "failed", "untried"]
 
 
 @click.group(cls=Group)
@@ -61,7 +60,7 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
         clinic = clinic_by_slug(connection, slug) if slug else None
         found = list_failures(connection, clinic=clinic, open_only=not everything)
     if as_json:
-        print_json({"failures": [_document(each) for each in found]})
+        print_json(FailureList.of(found))
         return
     print_table(
         ["Clinic", "Phase", "Record", "Date", "Error", "Tried", "Last", "Status", "Id"],
@@ -74,7 +73,7 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
                 each.failure.error_class,
                 str(each.failure.attempts),
                 age(each.failure.last_failed_at, now),
-                _status(each.failure),
+                each.failure.status,
                 str(each.failure.id),
             )
             for each in found
@@ -92,7 +91,7 @@ def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     with open_store(settings) as store, transaction(store.engine) as connection:
         known = failure_by_id(connection, failure_id)
     if as_json:
-        print_json(_document(known))
+        print_json(FailureDocument.of(known))
         return
     for line in _lines(known):
         say(line)
@@ -120,9 +119,9 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
             after = failure_by_id(connection, failure_id)
     outcome = _outcome(before.failure, after.failure)
     if as_json:
-        sync_id = str(run.audits[0].id) if run.audits else None
-        facts = {"outcome": outcome, "syncId": sync_id, "runId": run.run_id}
-        print_json({**_document(after), **facts})
+        sync_id = run.audits[0].id if run.audits else None
+        retried = RetriedFailure.by(after, outcome=outcome, sync_id=sync_id, run_id=run.run_id)
+        print_json(retried)
     elif outcome == "resolved":
         say(f"failure {failure_id} is resolved")
     if outcome == "failed":
@@ -158,19 +157,10 @@ def _outcome(before: Failure, after: Failure) -> Outcome:
 def _why_untried(known: ClinicFailure, run: LocalRun, window: DateRange) -> str:
     scope = known.failure.phase.names.scope
     result = sync_result(scope, run.audits, window, now=datetime.now(UTC), error=run.problem)
-    said = result.get("error")
-    if said is not None:
-        return said
+    if result.reason is not None:
+        return result.reason
     case = f"; `pims cases show {known.case_id}` tells how its case stands" if known.case_id else ""
     return f"its visit is not among those of {window} whose record is asked for{case}"
-
-
-def _status(failure: Failure) -> Literal["open", "dead", "resolved"]:
-    """How it stands; dead is a medical record that is no longer asked for by itself."""
-    if failure.resolved_at is not None:
-        return "resolved"
-    dead = failure.phase is Phase.CASES and failure.next_retry_at is None
-    return "dead" if dead else "open"
 
 
 def _days(window: DateRange | None) -> str:
@@ -186,7 +176,7 @@ def _message(failure: Failure) -> str:
 def _lines(known: ClinicFailure) -> Iterator[str]:
     failure = known.failure
     record = failure.pims_id or failure.record_key
-    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {_status(failure)}"
+    yield f"{known.clinic_slug}, {failure.phase}, record {record}: {failure.status}"
     yield f"{failure.error_class}: {_message(failure)}"
     if known.dates:
         yield f"on {_days(known.dates)}"
@@ -205,28 +195,3 @@ def _lines(known: ClinicFailure) -> Iterator[str]:
         yield f"given up; `pims failures retry {failure.id}` tries it again"
     else:
         yield "read again with the next sync of its date"
-
-
-def _document(known: ClinicFailure) -> dict[str, Any]:
-    failure = known.failure
-    window = failure.window
-    return {
-        "id": str(failure.id),
-        "clinic": known.clinic_slug,
-        "phase": failure.phase.value,
-        "recordKey": failure.record_key,
-        "pimsId": failure.pims_id,
-        "caseId": str(known.case_id) if known.case_id else None,
-        "businessDate": failure.business_date.isoformat() if failure.business_date else None,
-        "dateRange": {"startDate": window.start.isoformat(), "endDate": window.end.isoformat()}
-        if window
-        else None,
-        "status": _status(failure),
-        "attempts": failure.attempts,
-        "errorClass": failure.error_class,
-        "errorMessage": failure.error_message,
-        "firstFailedAt": utc_text(failure.first_failed_at),
-        "lastFailedAt": utc_text(failure.last_failed_at),
-        "nextRetryAt": utc_text(failure.next_retry_at) if failure.next_retry_at else None,
-        "resolvedAt": utc_text(failure.resolved_at) if failure.resolved_at else None,
-    }

@@ -7,7 +7,6 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import click
@@ -35,8 +34,10 @@ from pims_pipeline.store.holds import (
     reopen,
     waiting_hold,
 )
-from pims_pipeline.sync.results import sync_result, utc_text
+from pims_pipeline.sync.results import sync_result
 from pims_pipeline.sync.windows import check_window
+from pims_pipeline.wire.holds import ApprovedHold, HoldDocument, HoldList
+from pims_pipeline.wire.shape import utc_text
 
 
 @click.group(cls=Group)
@@ -94,8 +95,7 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
         found = list_holds(connection, clinic=clinic, waiting_only=not everything)
         in_force = rejections_in_force(connection, clinic=clinic)
     if as_json:
-        facts = {"holds": found, "rejectionsInForce": in_force}
-        print_json({name: [_facts(each) for each in holds] for name, holds in facts.items()})
+        print_json(HoldList.of(found, in_force))
         return
     print_table(
         ["Clinic", "Window", "Cases", "Reason", "Status", "Since", "Id"],
@@ -136,7 +136,7 @@ def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
         hold = hold_by_id(connection, hold_id)
         states = case_states(connection, hold.case_ids)
     if as_json:
-        print_json(_document(hold, states))
+        print_json(HoldDocument.with_cases(hold, _each(hold, states)))
     else:
         _print_hold(hold, states)
 
@@ -171,7 +171,8 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
             states = case_states(connection, hold.case_ids)
     if as_json:
         [audit] = run.audits
-        print_json({**_document(hold, states), "syncId": str(audit.id), "runId": run.run_id})
+        cases = _each(hold, states)
+        print_json(ApprovedHold.by(hold, cases, sync_id=audit.id, run_id=run.run_id))
     else:
         _print_hold(hold, states)
     if run.problem is not None:
@@ -194,7 +195,7 @@ def _approved(store: Store, hold: Hold, clinic: Clinic, decided_by: str) -> Loca
         waiting_hold(connection, hold.id)
     now = datetime.now(UTC)
     result = sync_result("reconcile", run.audits, hold.window, now=now, error=run.problem)
-    raise Refused(f"hold {hold.id} still waits, and nothing was changed: {result.get('error')}")
+    raise Refused(f"hold {hold.id} still waits, and nothing was changed: {result.reason}")
 
 
 @holds.command(
@@ -220,7 +221,7 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
             hold = hold_by_id(connection, hold_id)
             states = case_states(connection, hold.case_ids)
     if as_json:
-        print_json(_document(hold, states))
+        print_json(HoldDocument.with_cases(hold, _each(hold, states)))
     else:
         say(
             f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
@@ -251,7 +252,7 @@ def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None
         hold = hold_by_id(connection, hold_id)
         states = case_states(connection, hold.case_ids)
     if as_json:
-        print_json(_document(hold, states))
+        print_json(HoldDocument.with_cases(hold, _each(hold, states)))
     else:
         say(f"the rejection of hold {hold_id} is no longer in force")
 
@@ -331,43 +332,3 @@ def _fate(hold: Hold, case_id: UUID) -> str:
     if case_id in hold.stay:
         return "stays: its retirement was rejected"
     return f"kept: {hold.kept[case_id]}" if case_id in hold.kept else ""
-
-
-def _document(hold: Hold, states: Mapping[UUID, CaseState]) -> dict[str, Any]:
-    return {
-        **_facts(hold),
-        "cases": [_case(hold, case_id, state) for case_id, state in _each(hold, states)],
-    }
-
-
-def _case(hold: Hold, case_id: UUID, state: CaseState | None) -> dict[str, Any]:
-    outcome = "retired" if case_id in hold.retired else "kept" if case_id in hold.kept else None
-    return {
-        "id": str(case_id),
-        "pimsId": state.pims_id if state else None,
-        "scheduledDate": state.scheduled_date.isoformat() if state else None,
-        "status": state.status if state else None,
-        "softDeleted": state.soft_deleted if state else None,
-        "outcome": outcome,
-        "keptBecause": hold.kept.get(case_id),
-        "stays": case_id in hold.stay,
-    }
-
-
-def _facts(hold: Hold) -> dict[str, Any]:
-    return {
-        "id": str(hold.id),
-        "clinic": hold.clinic_slug,
-        "dateRange": {
-            "startDate": hold.window.start.isoformat(),
-            "endDate": hold.window.end.isoformat(),
-        },
-        "reason": hold.reason,
-        "casesActive": hold.cases_active,
-        "casesOrphaned": hold.cases_orphaned,
-        "status": hold.status,
-        "isInForce": hold.is_in_force,
-        "decidedBy": hold.decided_by,
-        "decidedAt": utc_text(hold.decided_at) if hold.decided_at else None,
-        "createdAt": utc_text(hold.created_at),
-    }

@@ -7,6 +7,7 @@ failing again adds an attempt to it. When to try again is decided by the phases.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, and_, func, select, update
@@ -17,6 +18,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.tables import cases, clinics, sync_failures
+
+FailureStatus = Literal["open", "dead", "resolved"]
 
 
 class UnknownFailure(Explained):
@@ -69,6 +72,14 @@ class Failure:
     last_failed_at: datetime
     next_retry_at: datetime | None
     resolved_at: datetime | None = None
+
+    @property
+    def status(self) -> FailureStatus:
+        """Whether it is open; dead is a medical record that is no longer asked for by itself."""
+        if self.resolved_at is not None:
+            return "resolved"
+        dead = self.phase is Phase.CASES and self.next_retry_at is None
+        return "dead" if dead else "open"
 
 
 @dataclass(frozen=True, slots=True)

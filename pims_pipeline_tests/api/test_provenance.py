@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from pims_pipeline.api import schemas
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.provenance import provenance_result
+from pims_pipeline.sync.provenance import provenance_of
+from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.api.conftest import MakeKey
 from pims_pipeline_tests.api.world import World
 
@@ -65,8 +65,9 @@ def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> No
     response = world.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
-    assert response.json() == provenance_result(story, dagster_pages="http://dagster.example")
-    schemas.Provenance.model_validate(response.json())
+    told = provenance_of(story, dagster_pages="http://dagster.example")
+    assert response.json() == Provenance.of(told).model_dump(mode="json")
+    Provenance.model_validate(response.json())
 
 
 def test_an_event_leads_to_the_sync_that_did_it(world: World, case_id: UUID) -> None:
