@@ -15,7 +15,7 @@ READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
-.PHONY: help setup demo up test check lock bench soak reliability mutants collection clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants examples collection clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,11 @@ reliability: setup ## Write the fault tables of docs/reliability.md anew
 
 mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
 	@$(BIN)/python deploy/mutants.py
+
+examples: setup ## Write the API's examples (a simulated day), outline and collection anew
+	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py
+	@PIMS_WRITE_OUTLINE=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_outline.py
+	@$(MAKE) --no-print-directory collection
 
 collection: setup ## Write the API's Postman collection anew, from its OpenAPI document
 	@$(BIN)/python deploy/collection.py
