@@ -15,7 +15,7 @@ READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
 RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
 
-.PHONY: help setup demo up test check lock bench soak reliability mutants docs clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants docs examples clean clean-data
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ mutants: setup ## Which small change of the three plans does no test notice? (so
 
 docs: setup ## Write the tables of docs/ that come from the code anew
 	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md
+
+examples: setup ## Write the API's examples (a simulated day) and its outline anew
+	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py
+	@PIMS_WRITE_OUTLINE=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_outline.py
 
 clean: ## Remove caches and .venv, keep data
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist

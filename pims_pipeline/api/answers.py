@@ -1,7 +1,8 @@
-"""What is said of syncs, as JSON documents; their shapes stand in ``schemas``. Pure."""
+"""Responses about syncs: models of ``pims_pipeline.wire``, made from what is known. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pims_pipeline.api.preferences import cursor_of
@@ -11,9 +12,8 @@ from pims_pipeline.domain.phases import TYPE_OF
 from pims_pipeline.store.requests import SyncRequest
 from pims_pipeline.store.syncs import StoredSync
 from pims_pipeline.sync.provenance import run_url
-from pims_pipeline.sync.results import utc_text
-
-Document = dict[str, object]
+from pims_pipeline.wire.results import Dates, any_result
+from pims_pipeline.wire.syncs import Accepted, Links, Progress, SyncList, SyncStatus, SyncSummary
 
 
 def path_of_sync(sync_id: UUID) -> str:
@@ -21,66 +21,60 @@ def path_of_sync(sync_id: UUID) -> str:
     return f"/api/sync/{sync_id}"
 
 
-def _links(sync_id: UUID, run_id: str | None, dagster_pages: str) -> Document:
+def _links(sync_id: UUID, run_id: str | None, dagster_pages: str) -> Links:
     run = None if run_id is None else run_url(dagster_pages, run_id)
-    return {"self": path_of_sync(sync_id), "run": run}
+    return Links(self_=path_of_sync(sync_id), run=run)
 
 
-def accepted(request: SyncRequest, *, dagster_pages: str) -> Document:
+def accepted(request: SyncRequest, *, dagster_pages: str) -> Accepted:
     """What a launched request is answered with: the same, whenever it is sent again."""
-    return {
-        "success": True,
-        "syncId": str(request.id),
-        "status": "queued",
-        "links": _links(request.id, request.run_id, dagster_pages),
-        "timestamp": utc_text(request.launched_at or request.created_at),
-    }
+    return Accepted(
+        success=True,
+        sync_id=request.id,
+        status="queued",
+        links=_links(request.id, request.run_id, dagster_pages),
+        timestamp=request.launched_at or request.created_at,
+    )
 
 
-def status(told: Told, *, dagster_pages: str) -> Document:
+def status(told: Told, *, dagster_pages: str) -> SyncStatus:
     """How a sync stands; once it has ended, the same for ever."""
     sync, standing = told
     result = standing.result
-    answer: Document = {
-        "success": result is None or result["success"],
-        **_summary(sync, standing, dagster_pages),
-        "timestamp": utc_text(standing.at),
-    }
-    if result is not None:
-        answer["result"] = result
-    return answer
+    return SyncStatus(
+        **_facts(sync, standing, dagster_pages),
+        success=result is None or result.success,
+        result=None if result is None else any_result(result),
+        timestamp=standing.at,
+    )
 
 
-def _summary(sync: StoredSync, standing: Standing, dagster_pages: str) -> Document:
-    answer: Document = {
-        "syncId": str(sync.id),
-        "syncType": TYPE_OF[sync.scope],
+def _facts(sync: StoredSync, standing: Standing, dagster_pages: str) -> dict[str, Any]:
+    """The fields that a sync has wherever it is shown."""
+    progress = standing.progress
+    return {
+        "sync_id": sync.id,
+        "sync_type": TYPE_OF[sync.scope],
         "status": standing.status,
-        "dateRange": {
-            "startDate": sync.window.start.isoformat(),
-            "endDate": sync.window.end.isoformat(),
-        },
+        "date_range": Dates.of(sync.window),
+        "progress": progress
+        and Progress(
+            phase=progress.phase,
+            items_done=progress.items_done,
+            items_total=progress.items_total,
+        ),
+        "error": standing.error,
         "links": _links(sync.id, sync.run_id, dagster_pages),
-        "createdAt": utc_text(sync.created_at),
+        "created_at": sync.created_at,
     }
-    if standing.progress is not None:
-        answer["progress"] = {
-            "phase": standing.progress.phase.value,
-            "itemsDone": standing.progress.items_done,
-            "itemsTotal": standing.progress.items_total,
-        }
-    if standing.error is not None:
-        answer["error"] = standing.error
-    return answer
 
 
-def page(told: Sequence[Told], limit: int, *, now: datetime, dagster_pages: str) -> Document:
+def page(told: Sequence[Told], limit: int, *, now: datetime, dagster_pages: str) -> SyncList:
     """A page of the list, from one sync more than it may hold, if there is one more."""
     shown = told[:limit]
-    more = len(told) > limit
-    return {
-        "success": True,
-        "syncs": [_summary(sync, standing, dagster_pages) for sync, standing in shown],
-        "nextCursor": cursor_of(shown[-1].sync.place) if more else None,
-        "timestamp": utc_text(now),
-    }
+    return SyncList(
+        success=True,
+        syncs=[SyncSummary(**_facts(sync, standing, dagster_pages)) for sync, standing in shown],
+        next_cursor=cursor_of(shown[-1].sync.place) if len(told) > limit else None,
+        timestamp=now,
+    )

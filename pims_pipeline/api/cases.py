@@ -1,27 +1,27 @@
-"""``/api/cases``: where a case comes from. What is told of it stands in ``sync/provenance``."""
+"""``/api/cases``: where a case comes from, as ``sync.provenance`` puts it together."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path
-from fastapi.responses import JSONResponse
 
 from pims_pipeline.api.auth import GuardedRoute, ReadKey
+from pims_pipeline.api.bodies import Id
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.errors import NO_SUCH_CASE, ApiError, error_responses
 from pims_pipeline.api.examples import PROVENANCE
-from pims_pipeline.api.schemas import Id, Provenance
+from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.store.case_stories import UnknownCase, case_story
-from pims_pipeline.sync.provenance import provenance_result
+from pims_pipeline.sync.provenance import provenance_of
+from pims_pipeline.wire.cases import Provenance
 
 router = APIRouter(prefix="/api/cases", tags=["cases"], route_class=GuardedRoute)
 
 
 @router.get(
     "/{id}/provenance",
-    response_class=JSONResponse,
+    response_model=Provenance,
     responses={
         200: {
-            "model": Provenance,
             "description": "The case and its story.",
             "content": {"application/json": {"examples": {"story": {"value": PROVENANCE}}}},
         },
@@ -33,11 +33,12 @@ def get_provenance(
     context: Context,
     key: ReadKey,
     case_id: Annotated[Id, Path(alias="id", description="The case's.")],
-) -> JSONResponse:
+) -> ModelResponse:
     """Tell how a case stands, and every change of it with its cause, oldest first."""
     try:
         with key.clinic_transaction() as (_, connection):
             story = case_story(connection, case_id)
     except UnknownCase as error:
         raise ApiError(404, NO_SUCH_CASE) from error
-    return JSONResponse(provenance_result(story, dagster_pages=context.dagster_pages))
+    told = provenance_of(story, dagster_pages=context.dagster_pages)
+    return ModelResponse(Provenance.of(told))

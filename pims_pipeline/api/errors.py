@@ -8,19 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.redaction import redact_text
 from pims_pipeline.store.database import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.lock_limits import LockTimeout
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.problems import ErrorBody
 
 MISSING_KEY: Final = "Missing X-API-Key header"
 INVALID_KEY: Final = "Invalid API key"
@@ -67,17 +66,9 @@ class ApiError(HTTPException):
         super().__init__(status_code=status, detail=error, headers=dict(headers or {}))
 
 
-class ErrorBody(BaseModel):
-    """What every error is answered with."""
-
-    success: Literal[False]
-    error: str
-    timestamp: datetime
-
-
 def error_response(
     status: int, error: str, *, now: datetime, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
+) -> ModelResponse:
     """The answer that tells of an error.
 
     Args:
@@ -88,8 +79,8 @@ def error_response(
     """
     # JSON can spell halves of characters, which no encoding can write.
     words = error.encode("utf-8", "replace").decode()
-    body = {"success": False, "error": words, "timestamp": utc_text(now)}
-    return JSONResponse(body, status_code=status, headers=dict(headers or {}))
+    body = ErrorBody(success=False, error=words, timestamp=now)
+    return ModelResponse(body, status_code=status, headers=dict(headers or {}))
 
 
 class _ErrorAnswers:
@@ -102,7 +93,7 @@ class _ErrorAnswers:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
 
-    async def http_error(self, _: Request, error: Exception) -> JSONResponse:
+    async def http_error(self, _: Request, error: Exception) -> ModelResponse:
         """Ours, and those of the framework: no such path, no such method, an unreadable body."""
         if not isinstance(error, HTTPException):
             raise TypeError("not an HTTP error") from error
@@ -112,13 +103,13 @@ class _ErrorAnswers:
             words = NOT_JSON
         return error_response(error.status_code, words, now=self._clock(), headers=error.headers)
 
-    async def invalid(self, _: Request, error: Exception) -> JSONResponse:
+    async def invalid(self, _: Request, error: Exception) -> ModelResponse:
         """What does not fit a route's parameters or body."""
         if not isinstance(error, RequestValidationError):
             raise TypeError("not a validation error") from error
         return error_response(400, validation_message(error.errors()), now=self._clock())
 
-    async def database_unavailable(self, _: Request, error: Exception) -> JSONResponse:
+    async def database_unavailable(self, _: Request, error: Exception) -> ModelResponse:
         """A database that cannot be reached, or keeps the request waiting."""
         # Its words name the host, which is no business of clients; the condition alone does not.
         _log.warning("database_unavailable", reason=str(error))

@@ -4,22 +4,15 @@ Neither asks for a key, and neither names a host, a role or a secret. What is ch
 ``readiness``.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 
 from pims_pipeline.api.dagster import DagsterUnreachable
 from pims_pipeline.api.dependencies import ReadinessChecks
-from pims_pipeline.api.readiness import DETAILS, Check, Ready
-
-
-class Alive(BaseModel):
-    """What ``/health`` says."""
-
-    status: Literal["ok"]
-
+from pims_pipeline.api.readiness import DETAILS
+from pims_pipeline.api.responses import ModelResponse
+from pims_pipeline.wire.health import Alive, Check, Ready
 
 router = APIRouter(tags=["operations"])
 
@@ -36,7 +29,7 @@ async def health() -> Alive:
 
 
 def _documented(description: str, ready: Ready) -> dict[str, Any]:
-    example = ready.model_dump(exclude_none=True)
+    example = ready.model_dump(mode="json")
     return {
         "model": Ready,
         "description": description,
@@ -65,12 +58,10 @@ _NOT_READY = Ready(
         503: _documented("Some check fails", _NOT_READY),
     },
 )
-async def ready(readiness: ReadinessChecks) -> JSONResponse:
+async def ready(readiness: ReadinessChecks) -> ModelResponse:
     """Checks the database, with the rights of the API's role; its tables; and Dagster.
 
     Each check takes three seconds at most and is made at most once a second.
     """
     found = await readiness.look()
-    return JSONResponse(
-        found.model_dump(exclude_none=True), status_code=200 if found.ready else 503
-    )
+    return ModelResponse(found, 200 if found.ready else 503)

@@ -10,8 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from pims_pipeline.api.dependencies import Context, MetricScrapes
-from pims_pipeline.api.errors import ApiError, ErrorBody
+from pims_pipeline.api.errors import ApiError
 from pims_pipeline.observability.metrics import CONTENT_TYPE
+from pims_pipeline.wire.problems import ErrorBody
 
 _WRONG_TOKEN = "Missing or wrong bearer token"  # noqa: S105 - tells of tokens, is none
 _NOT_FROM_HERE = "Only this machine may read metrics; set PIMS_METRICS_TOKEN to read them elsewhere"

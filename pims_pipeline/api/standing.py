@@ -8,7 +8,6 @@ what the audits say.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from pims_pipeline.api.dagster import RunState
 from pims_pipeline.domain.moments import age_of
@@ -16,10 +15,8 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import PHASES_OF, Phase
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
-from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
-
-Status = Literal["queued", "running", "completed", "failed", "held"]
-AnyResult = PhaseResult | FullResult
+from pims_pipeline.sync.results import SyncResult, sync_result
+from pims_pipeline.wire.syncs import Status
 
 LAUNCH_PATIENCE = timedelta(seconds=60)
 """After so long, whoever was launching a run is not any more; more than a launch can take."""
@@ -56,7 +53,7 @@ class Standing:
     status: Status
     at: datetime
     progress: Progress | None = None
-    result: AnyResult | None = None
+    result: SyncResult | None = None
     error: str | None = None
 
     @property
@@ -175,23 +172,13 @@ def _ended(sync: StoredSync, error: str | None) -> Standing:
         error=error,
     )
     # A run that was executed under a tag of another's has audits with ids of their own.
-    result["syncId"] = str(sync.id)
-    if result["success"]:
+    result = replace(result, sync_id=sync.id)
+    if result.success:
         return Standing(status="completed", at=at, result=result)
-    return Standing(status=_bad_status(sync.audits), at=at, result=result, error=_why(result))
+    return Standing(status=_bad_status(sync.audits), at=at, result=result, error=result.reason)
 
 
 def _bad_status(audits: Sequence[Audit]) -> Status:
     statuses = {audit.status for audit in audits}
     worse = {AuditStatus.FAILED, AuditStatus.INTERRUPTED}
     return "held" if AuditStatus.HELD in statuses and not statuses & worse else "failed"
-
-
-def _why(result: AnyResult) -> str | None:
-    """The first phase's reason that has one; the whole run's where none has."""
-    if "inboundResult" not in result:
-        return result.get("error")
-    phases = (result["inboundResult"], result["casesResult"], result["reconciliationResult"])
-    began = (phase for phase in phases if phase["syncId"] is not None)
-    reasons = [phase["error"] for phase in began if "error" in phase]
-    return reasons[0] if reasons else result.get("error")

@@ -1,38 +1,30 @@
 """``/api/sync``: starting syncs and telling of them.
 
-Starting stands in ``launching``, telling in ``watching``, the shapes in ``schemas``, what is
-said in ``answers``.
+Starting is in ``launching``, looking in ``watching``. Responses are put together in ``answers``
+from the models of ``pims_pipeline.wire``; the bodies of requests are in ``bodies``.
 """
 
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query
-from fastapi.responses import JSONResponse
 from pydantic import WithJsonSchema
 
 from pims_pipeline.api.answers import accepted, page, path_of_sync, status
 from pims_pipeline.api.auth import GuardedRoute, ReadKey, require
+from pims_pipeline.api.bodies import CasesBody, FullBody, Id, InboundBody, ReconcileBody
 from pims_pipeline.api.caller import Caller
 from pims_pipeline.api.dependencies import Context, Desk
 from pims_pipeline.api.errors import NO_SUCH_SYNC, ApiError, error_responses
 from pims_pipeline.api.examples import ACCEPTED, BODIES, FULL, INBOUND, LIST, STATUS
 from pims_pipeline.api.launching import Wanted
 from pims_pipeline.api.preferences import BadCursor, place_of, preferred_wait
-from pims_pipeline.api.schemas import (
-    Accepted,
-    AnyResult,
-    CasesBody,
-    FullBody,
-    Id,
-    InboundBody,
-    ReconcileBody,
-    SyncList,
-    SyncStatus,
-)
+from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.api.services import SyncDesk
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
 from pims_pipeline.store.syncs import Place, find_sync
 from pims_pipeline.store.syncs import list_syncs as stored_syncs
+from pims_pipeline.wire.results import AnyResult, any_result
+from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
 
 BAD_CURSOR: Final = "cursor: must be a nextCursor that this API gave"
 
@@ -70,27 +62,23 @@ _REPLAYED = {
 }
 
 
-def _json(model: Any, description: str, **examples: object) -> dict[str, Any]:
+def _json(description: str, **examples: object) -> dict[str, Any]:
     named = {name: {"value": value} for name, value in examples.items()}
-    return {
-        "model": model,
-        "description": description,
-        "content": {"application/json": {"examples": named}},
-    }
+    return {"description": description, "content": {"application/json": {"examples": named}}}
 
 
 _STARTING: dict[int | str, dict[str, Any]] = {
     200: {
         **_json(
-            AnyResult,
             "The sync has ended: how it went, in the body. Only with `Prefer: wait`.",
             inbound=INBOUND,
             full=FULL,
         ),
+        "model": AnyResult,
         "headers": _REPLAYED,
     },
     202: {
-        **_json(Accepted, "The sync is being done.", accepted=ACCEPTED),
+        **_json("The sync is being done.", accepted=ACCEPTED),
         "headers": {
             **_REPLAYED,
             "Location": {"description": "Where it is told of.", "schema": {"type": "string"}},
@@ -102,7 +90,7 @@ _STARTING: dict[int | str, dict[str, Any]] = {
 
 def _answered(
     desk: SyncDesk, caller: Caller, wanted: Wanted, key: str | None, prefer: list[str] | None
-) -> JSONResponse:
+) -> ModelResponse:
     request, is_replay = desk.launcher.start(caller, wanted, key)
     headers = {"Location": path_of_sync(request.id)}
     if is_replay:
@@ -113,14 +101,14 @@ def _answered(
         if has_waited:
             headers["Preference-Applied"] = f"wait={seconds}"
         if told is not None and told.standing.result is not None:
-            return JSONResponse(told.standing.result, 200, headers)
-    return JSONResponse(accepted(request, dagster_pages=desk.context.dagster_pages), 202, headers)
+            return ModelResponse(any_result(told.standing.result), 200, headers)
+    return ModelResponse(accepted(request, dagster_pages=desk.context.dagster_pages), 202, headers)
 
 
 @router.post(
     "/inbound",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="Bring the diary in",
 )
@@ -130,7 +118,7 @@ def sync_inbound(
     body: Annotated[InboundBody | None, Body(openapi_examples=BODIES["inbound"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start a sync of appointments into cases."""
     wanted = (body or InboundBody()).wanted("inbound")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -139,7 +127,7 @@ def sync_inbound(
 @router.post(
     "/cases",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="Fetch medical records",
 )
@@ -149,7 +137,7 @@ def sync_cases(
     body: Annotated[CasesBody | None, Body(openapi_examples=BODIES["cases"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start a sync of past visits' medical records onto their cases."""
     wanted = (body or CasesBody()).wanted("cases")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -158,7 +146,7 @@ def sync_cases(
 @router.post(
     "/reconciliation",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="The same as /api/sync/reconcile",
     operation_id="sync_reconciliation",
@@ -166,7 +154,7 @@ def sync_cases(
 @router.post(
     "/reconcile",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="Retire cases without a visit",
     operation_id="sync_reconcile",
@@ -177,7 +165,7 @@ def sync_reconcile(
     body: Annotated[ReconcileBody | None, Body(openapi_examples=BODIES["reconcile"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start a comparison of cases with the diary. Nothing is ever physically deleted."""
     wanted = (body or ReconcileBody()).wanted("reconcile")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -186,7 +174,7 @@ def sync_reconcile(
 @router.post(
     "/full",
     status_code=202,
-    response_class=JSONResponse,
+    response_model=Accepted,
     responses=_STARTING,
     summary="All three, in one run",
 )
@@ -196,7 +184,7 @@ def sync_full(
     body: Annotated[FullBody | None, Body(openapi_examples=BODIES["full"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """Start all three phases over the same dates. The later two depend on the first alone."""
     wanted = (body or FullBody()).wanted("full")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
@@ -213,28 +201,28 @@ for _name in (*SCOPES, Phase.RECONCILIATION.value):
 
 @router.get(
     "/{syncId}",
-    response_class=JSONResponse,
-    responses={200: _json(SyncStatus, "How it stands.", **STATUS), **error_responses(400, 404)},
+    response_model=SyncStatus,
+    responses={200: _json("How it stands.", **STATUS), **error_responses(400, 404)},
     summary="How a sync stands",
 )
 def get_sync(
     desk: Desk,
     key: ReadKey,
     sync_id: Annotated[Id, Path(alias="syncId", description="As the start was answered.")],
-) -> JSONResponse:
+) -> ModelResponse:
     """Tell how a sync stands: queued, running, completed, failed or held."""
     with key.clinic_transaction() as (caller, connection):
         sync = find_sync(connection, caller.clinic_id, sync_id)
     if sync is None:
         raise ApiError(404, NO_SUCH_SYNC)
     told = desk.watcher.told(caller.clinic_id, sync)
-    return JSONResponse(status(told, dagster_pages=desk.context.dagster_pages))
+    return ModelResponse(status(told, dagster_pages=desk.context.dagster_pages))
 
 
 @router.get(
     "",
-    response_class=JSONResponse,
-    responses={200: _json(SyncList, "A page of them.", page=LIST), **error_responses(400)},
+    response_model=SyncList,
+    responses={200: _json("A page of them.", page=LIST), **error_responses(400)},
     summary="The newest syncs",
 )
 def list_syncs(
@@ -245,13 +233,15 @@ def list_syncs(
     cursor: Annotated[
         str | None, Query(max_length=200, description="The `nextCursor` of the page before.")
     ] = None,
-) -> JSONResponse:
+) -> ModelResponse:
     """List the clinic's syncs, newest first, whoever or whatever started them."""
     with key.clinic_transaction() as (caller, connection):
         after = _place(cursor)
         syncs = stored_syncs(connection, caller.clinic_id, limit=limit + 1, after=after)
     told = desk.watcher.all_told(syncs)
-    return JSONResponse(page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages))
+    return ModelResponse(
+        page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages)
+    )
 
 
 def _place(cursor: str | None) -> Place | None:

@@ -1,7 +1,6 @@
 """``pims cases``: looking at cases, and at what happened to each."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,8 +15,8 @@ from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.operations.cases import appointment_history, case_history, clinic_cases
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_views import ListedCase
-from pims_pipeline.sync.provenance import provenance_result
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.sync.provenance import provenance_of
+from pims_pipeline.wire.cases import CaseList, Provenance
 
 
 @click.group(cls=Group)
@@ -50,7 +49,7 @@ def list_stored(
     with open_store(settings) as store:
         found = clinic_cases(store.engine, slug, business_date=day, limit=limit)
     if as_json:
-        print_json({"clinic": slug, "cases": [_listed(each) for each in found.cases]})
+        print_json(CaseList.of(slug, found.cases))
         return
     print_table(
         ["Date", "Time", "Patient", "Species", "Client", "Type", "Status", "", "Id"],
@@ -82,27 +81,6 @@ def _local(moment: datetime | None, zone: ZoneInfo, style: str) -> str:
     return moment.astimezone(zone).strftime(style) if moment else ""
 
 
-def _text(moment: datetime | None) -> str | None:
-    return utc_text(moment) if moment else None
-
-
-def _listed(case: ListedCase) -> dict[str, Any]:
-    return {
-        "id": str(case.id),
-        "pimsId": case.pims_id,
-        "scheduledDate": case.scheduled_date.isoformat(),
-        "scheduledStart": _text(case.scheduled_start),
-        "patientName": case.patient_name,
-        "patientSpecies": case.patient_species,
-        "clientName": case.client_name,
-        "status": case.status,
-        "caseType": case.case_type,
-        "softDeleted": case.soft_deleted,
-        "enriched": case.enriched,
-        "updatedAt": utc_text(case.updated_at),
-    }
-
-
 @cases.command(
     epilog=examples(
         "pims cases show 0b6f4bd2-3f5c-5c27-9d6e-6f0f6f1f2a10",
@@ -132,9 +110,9 @@ def show(
             story = appointment_history(store.engine, slug or "", pims_id or "")
         else:
             story = case_history(store.engine, case_id)
-    told = provenance_result(story, dagster_pages=settings.dagster_pages())
+    told = provenance_of(story, dagster_pages=settings.dagster_pages())
     if as_json:
-        print_json(told)
+        print_json(Provenance.of(told))
         return
     for line in told_story(told):
         say(line)

@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -29,7 +28,7 @@ from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
 from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.scheduling.timetable import BadCron, next_ticks, parse_schedule, timetable
 from pims_pipeline.settings import Settings
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.clinics import ClinicDocument, ClinicList, ClinicSchedule
 
 _NEXT = 5
 """How many times ahead are shown."""
@@ -138,7 +137,7 @@ def add(
     with open_store(settings) as store:
         registered = register_clinic(store.engine, new)
     if as_json:
-        print_json(_document(registered.clinic, registered.config))
+        print_json(ClinicDocument.of(registered.clinic, registered.config))
     else:
         say(
             f"{slug} is registered. Next: pims credentials set {slug} "
@@ -163,7 +162,7 @@ def list_registered(settings: Settings, *, as_json: bool) -> None:
     with open_store(settings) as store:
         found = [(each.clinic, each.config) for each in list_clinics(store.engine)]
     if as_json:
-        print_json({"clinics": [_document(clinic, config) for clinic, config in found]})
+        print_json(ClinicList.of(found))
         return
     print_table(
         ["Slug", "Name", "Time zone", "Provider", "Address", "Active", *map(str, Phase)],
@@ -283,14 +282,9 @@ def _print_schedule(
         phase: _upcoming(clinic, cron, now) for phase, cron in config.sync_schedules.items()
     }
     if as_json:
-        document = _document(clinic, config)
-        document["nextTicks"] = {
-            str(phase): [utc_text(tick) for tick in each.ticks] for phase, each in upcoming.items()
-        }
-        document["problems"] = {
-            str(phase): each.problem for phase, each in upcoming.items() if each.problem
-        }
-        print_json(document)
+        ticks = {phase: each.ticks for phase, each in upcoming.items()}
+        problems = {phase: each.problem for phase, each in upcoming.items() if each.problem}
+        print_json(ClinicSchedule.at(clinic, config, ticks=ticks, problems=problems))
         return
     print_table(
         ["Phase", "Schedule", f"Next, by clocks in {clinic.timezone}", "UTC"],
@@ -330,22 +324,6 @@ def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
     with open_store(settings) as store:
         known = deactivate_clinic(store.engine, slug)
     if as_json:
-        print_json(_document(known.clinic, known.config))
+        print_json(ClinicDocument.of(known.clinic, known.config))
     else:
         say(f"{slug} is synced no more; its cases stay.")
-
-
-def _document(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:
-    return {
-        "id": str(clinic.id),
-        "slug": clinic.slug,
-        "name": clinic.name,
-        "timezone": clinic.timezone,
-        "providerType": clinic.provider_type,
-        "providerBaseUrl": clinic.provider_base_url,
-        "isActive": clinic.is_active,
-        "syncSchedules": {str(phase): config.sync_schedules[phase] for phase in Phase},
-        "daysAhead": config.days_ahead,
-        "lookbackDays": config.lookback_days,
-        "parallelBatchSize": config.parallel_batch_size,
-    }

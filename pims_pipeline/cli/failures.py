@@ -6,7 +6,6 @@ When a failure is tried again by itself is decided by the phases.
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import click
@@ -27,7 +26,8 @@ from pims_pipeline.operations.failures import (
 )
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.failures import ClinicFailure, Failure
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.failures import FailureDocument, FailureList, RetriedFailure
+from pims_pipeline.wire.shape import utc_text
 
 _SHORT_KEY = 24
 
@@ -55,7 +55,7 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
     with open_store(settings) as store:
         found = find_failures(store.engine, slug, open_only=not everything)
     if as_json:
-        print_json({"failures": [_document(each) for each in found]})
+        print_json(FailureList.of(found))
         return
     print_table(
         ["Clinic", "Phase", "Record", "Date", "Error", "Tried", "Last", "Status", "Id"],
@@ -86,7 +86,7 @@ def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     with open_store(settings) as store:
         known = find_failure(store.engine, failure_id)
     if as_json:
-        print_json(_document(known))
+        print_json(FailureDocument.of(known))
         return
     for line in _lines(known):
         say(line)
@@ -110,9 +110,11 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
         )
     failure = done.failure.failure
     if as_json:
-        sync_id = str(done.run.audits[0].id) if done.run.audits else None
-        facts = {"outcome": done.outcome, "syncId": sync_id, "runId": done.run.run_id}
-        print_json({**_document(done.failure), **facts})
+        sync_id = done.run.audits[0].id if done.run.audits else None
+        retried = RetriedFailure.by(
+            done.failure, outcome=done.outcome, sync_id=sync_id, run_id=done.run.run_id
+        )
+        print_json(retried)
     elif done.outcome is RetryOutcome.RESOLVED:
         say(f"failure {failure_id} is resolved")
     if done.outcome is RetryOutcome.FAILED:
@@ -153,28 +155,3 @@ def _lines(known: ClinicFailure) -> Iterator[str]:
         yield f"given up; `pims failures retry {failure.id}` tries it again"
     else:
         yield "read again with the next sync of its date"
-
-
-def _document(known: ClinicFailure) -> dict[str, Any]:
-    failure = known.failure
-    window = failure.window
-    return {
-        "id": str(failure.id),
-        "clinic": known.clinic_slug,
-        "phase": failure.phase.value,
-        "recordKey": failure.record_key,
-        "pimsId": failure.pims_id,
-        "caseId": str(known.case_id) if known.case_id else None,
-        "businessDate": failure.business_date.isoformat() if failure.business_date else None,
-        "dateRange": {"startDate": window.start.isoformat(), "endDate": window.end.isoformat()}
-        if window
-        else None,
-        "status": known.status,
-        "attempts": failure.attempts,
-        "errorClass": failure.error_class,
-        "errorMessage": failure.error_message,
-        "firstFailedAt": utc_text(failure.first_failed_at),
-        "lastFailedAt": utc_text(failure.last_failed_at),
-        "nextRetryAt": utc_text(failure.next_retry_at) if failure.next_retry_at else None,
-        "resolvedAt": utc_text(failure.resolved_at) if failure.resolved_at else None,
-    }

@@ -7,7 +7,6 @@ import getpass
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import click
@@ -31,7 +30,8 @@ from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.case_stories import CaseState
 from pims_pipeline.store.holds import Hold
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.holds import ApprovedHold, HoldDocument, HoldList
+from pims_pipeline.wire.shape import utc_text
 
 
 @click.group(cls=Group)
@@ -87,8 +87,7 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
     with open_store(settings) as store:
         found = hold_overview(store.engine, slug, waiting_only=not everything)
     if as_json:
-        facts = {"holds": found.holds, "rejectionsInForce": found.in_force}
-        print_json({name: [_facts(each) for each in holds] for name, holds in facts.items()})
+        print_json(HoldList.of(found.holds, found.in_force))
         return
     print_table(
         ["Clinic", "Window", "Cases", "Reason", "Status", "Since", "Id"],
@@ -128,7 +127,7 @@ def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
     with open_store(settings) as store:
         found = hold_details(store.engine, hold_id)
     if as_json:
-        print_json(_document(found.hold, found.states))
+        print_json(HoldDocument.with_cases(found.hold, _each(found.hold, found.states)))
     else:
         _print_hold(found.hold, found.states)
 
@@ -161,7 +160,8 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
     hold, states, run = done.details.hold, done.details.states, done.run
     if as_json:
         [audit] = run.audits
-        print_json({**_document(hold, states), "syncId": str(audit.id), "runId": run.run_id})
+        cases = _each(hold, states)
+        print_json(ApprovedHold.by(hold, cases, sync_id=audit.id, run_id=run.run_id))
     else:
         _print_hold(hold, states)
     if run.problem is not None:
@@ -187,7 +187,7 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
         done = reject_hold(store.engine, hold_id, decided_by=decided_by)
     hold = done.hold
     if as_json:
-        print_json(_document(hold, done.states))
+        print_json(HoldDocument.with_cases(hold, _each(hold, done.states)))
     else:
         say(
             f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
@@ -210,7 +210,7 @@ def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None
     with open_store(settings) as store:
         done = reopen_hold(store.engine, hold_id)
     if as_json:
-        print_json(_document(done.hold, done.states))
+        print_json(HoldDocument.with_cases(done.hold, _each(done.hold, done.states)))
     else:
         say(f"the rejection of hold {hold_id} is no longer in force")
 
@@ -273,43 +273,3 @@ def _fate(hold: Hold, case_id: UUID) -> str:
     if case_id in hold.stay:
         return "stays: its retirement was rejected"
     return f"kept: {hold.kept[case_id]}" if case_id in hold.kept else ""
-
-
-def _document(hold: Hold, states: Mapping[UUID, CaseState]) -> dict[str, Any]:
-    return {
-        **_facts(hold),
-        "cases": [_case(hold, case_id, state) for case_id, state in _each(hold, states)],
-    }
-
-
-def _case(hold: Hold, case_id: UUID, state: CaseState | None) -> dict[str, Any]:
-    outcome = "retired" if case_id in hold.retired else "kept" if case_id in hold.kept else None
-    return {
-        "id": str(case_id),
-        "pimsId": state.pims_id if state else None,
-        "scheduledDate": state.scheduled_date.isoformat() if state else None,
-        "status": state.status if state else None,
-        "softDeleted": state.soft_deleted if state else None,
-        "outcome": outcome,
-        "keptBecause": hold.kept.get(case_id),
-        "stays": case_id in hold.stay,
-    }
-
-
-def _facts(hold: Hold) -> dict[str, Any]:
-    return {
-        "id": str(hold.id),
-        "clinic": hold.clinic_slug,
-        "dateRange": {
-            "startDate": hold.window.start.isoformat(),
-            "endDate": hold.window.end.isoformat(),
-        },
-        "reason": hold.reason,
-        "casesActive": hold.cases_active,
-        "casesOrphaned": hold.cases_orphaned,
-        "status": hold.status,
-        "isInForce": hold.is_in_force,
-        "decidedBy": hold.decided_by,
-        "decidedAt": utc_text(hold.decided_at) if hold.decided_at else None,
-        "createdAt": utc_text(hold.created_at),
-    }

@@ -5,7 +5,7 @@ How a key is built, kept and checked stands in the domain, the store and the API
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -20,15 +20,13 @@ from pims_pipeline.operations.api_keys import clinic_for_key, create_key, find_k
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.api_keys import ApiKey
 from pims_pipeline.store.clock import check_clock
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.keys import KeyDocument, KeyList, NewKey
 
 _UNNAMED = "unnamed"
 _LONGEST_NAME = 100
 _LONGEST_LIFE = timedelta(days=36_500)
 _PREFIX = re.compile(r"[0-9A-Za-z]{8}")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-
-State = Literal["active", "revoked", "expired"]
 
 
 @click.group(cls=Group)
@@ -134,7 +132,7 @@ def create(
         )
     key = made.key
     if as_json:
-        print_json({"key": made.text, **_document(key, datetime.now(UTC))})
+        print_json(NewKey.made(made.text, key, datetime.now(UTC)))
         return
     until = f"expires on {_minute(expires_at)}" if expires_at else "never expires"
     say(
@@ -180,7 +178,7 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
     with open_store(settings) as store:
         found = find_keys(store.engine, slug)
     if as_json:
-        print_json({"keys": [_document(each, now) for each in found]})
+        print_json(KeyList.of(found, now))
         return
     print_table(
         ["Prefix", "Clinic", "Name", "Permissions", "State", "Expires", "Last used"],
@@ -190,7 +188,7 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
                 each.clinic,
                 each.name,
                 _allowed(each),
-                _state(each, now),
+                each.state_at(now),
                 _minute(each.expires_at) if each.expires_at else "never",
                 age(each.last_used_at, now),
             )
@@ -229,15 +227,9 @@ def revoke(settings: Settings, *, prefix: str, as_json: bool) -> None:
     with open_store(settings) as store:
         key = revoke_key(store.engine, prefix)
     if as_json:
-        print_json(_document(key, datetime.now(UTC)))
+        print_json(KeyDocument.of(key, datetime.now(UTC)))
     else:
         say(f"Key {prefix} of {key.clinic} is revoked.")
-
-
-def _state(key: ApiKey, now: datetime) -> State:
-    if not key.is_active:
-        return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
 
 
 def _allowed(key: ApiKey) -> str:
@@ -246,17 +238,3 @@ def _allowed(key: ApiKey) -> str:
 
 def _minute(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _document(key: ApiKey, now: datetime) -> dict[str, Any]:
-    return {
-        "id": str(key.id),
-        "prefix": key.prefix,
-        "clinic": key.clinic,
-        "name": key.name,
-        "permissions": list(key.permissions or (ALL_PERMISSIONS,)),
-        "state": _state(key, now),
-        "createdAt": utc_text(key.created_at),
-        "expiresAt": utc_text(key.expires_at) if key.expires_at else None,
-        "lastUsedAt": utc_text(key.last_used_at) if key.last_used_at else None,
-    }

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from threading import Event
-from typing import Any
 
 import click
 from rich.console import Group, RenderableType
@@ -24,7 +24,7 @@ from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinic_states import ClinicState
 from pims_pipeline.store.clock import read_clock
-from pims_pipeline.sync.results import utc_text
+from pims_pipeline.wire.statuses import Statuses
 
 _HEADINGS = [
     "Clinic",
@@ -81,10 +81,8 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
             return
         seen = status_overview(store.engine, slug)
     if as_json:
-        clinics = [_document(state, seen.now) for state in seen.states]
-        ahead = round(clock.ahead.total_seconds())
-        shown = {"isWrong": clock.is_wrong, "secondsAhead": ahead}
-        print_json({"clinics": clinics, "clock": shown, "timestamp": utc_text(seen.now)})
+        punctual = partial(_punctuality, now=seen.now)
+        print_json(Statuses.of(seen.states, punctual, clock, seen.now))
         return
     print_table(_HEADINGS, (_row(state, seen.now) for state in seen.states), empty=_NONE)
 
@@ -133,14 +131,14 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
     ]
 
 
-def _punctuality(state: ClinicState, phase: Phase, now: datetime) -> Punctuality:
+def _punctuality(state: ClinicState, phase: Phase, *, now: datetime) -> Punctuality:
     if state.schedule is None:
         return _NOT_ACTIVE
     return punctuality(state.schedule, phase, state.phases[phase].last.last_completed_or_held, now)
 
 
 def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
-    stands, known = _punctuality(state, phase, now), state.phases[phase]
+    stands, known = _punctuality(state, phase, now=now), state.phases[phase]
     text = age(known.last.last_success, now)
     if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
         text = f"{text} ({known.latest.status.value})"
@@ -158,50 +156,3 @@ def _due_text(state: ClinicState, stands: Punctuality, now: datetime) -> str:
     local, today = (each.astimezone(state.clinic.zone) for each in (stands.next_due, now))
     shown = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%d %b %H:%M}"
     return f"next {shown}"
-
-
-def _document(state: ClinicState, now: datetime) -> dict[str, Any]:
-    session = state.session
-    return {
-        "slug": state.clinic.slug,
-        "name": state.clinic.name,
-        "timezone": state.clinic.timezone,
-        "isActive": state.clinic.is_active,
-        "phases": {str(phase): _phase(state, phase, now) for phase in Phase},
-        "credentials": state.credentials,
-        "session": {
-            "status": session.status,
-            "expiresAt": _text(session.expires_at),
-            "lastUsedAt": _text(session.last_used_at),
-        },
-        "openHolds": state.open_holds,
-        "openFailures": state.failures.open_failures,
-        "deadLetters": state.failures.dead_letters,
-    }
-
-
-def _phase(state: ClinicState, phase: Phase, now: datetime) -> dict[str, Any]:
-    stands, known = _punctuality(state, phase, now), state.phases[phase]
-    success, latest = known.last.last_success, known.latest
-    return {
-        "lastSuccessAt": _text(success),
-        "lastCompletedOrHeldAt": _text(known.last.last_completed_or_held),
-        "ageSeconds": max(0, round((now - success).total_seconds())) if success else None,
-        "nextDueAt": _text(stands.next_due),
-        "schedule": stands.schedule.value,
-        "isLate": stands.is_late,
-        "ticksSkipped": known.skips.number if known.skips else 0,
-        "latest": {
-            "syncId": str(latest.id),
-            "status": latest.status.value,
-            "startedAt": utc_text(latest.created_at),
-            "errorClass": latest.error_class,
-            "error": latest.error_message,
-        }
-        if latest
-        else None,
-    }
-
-
-def _text(moment: datetime | None) -> str | None:
-    return utc_text(moment) if moment else None

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.observability.printable import printable
+from pims_pipeline.store.case_stories import CaseStory
 from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent, Source
+from pims_pipeline.wire.shape import utc_text
 
 LONGEST_VALUE = 120
 """Characters of a value that a terminal shows; JSON holds all of it."""
@@ -16,50 +17,47 @@ _SHORT_DIGEST = 12
 
 def told_story(told: Provenance) -> Iterator[str]:
     """The lines that tell of a case and of everything that happened to it."""
-    yield from _summary(told)
-    for event in told["events"]:
+    yield from _summary(told.case)
+    for event in told.events:
         yield ""
-        yield from _event(event, told["timezone"])
-    if not told["events"]:
+        yield from _event(event, told.case.timezone)
+    if not told.events:
         yield ""
         yield "Nothing is recorded of it: people made it, or it stems from before the records."
 
 
-def _summary(told: Provenance) -> Iterator[str]:
-    species = f" ({told['patientSpecies']})" if told["patientSpecies"] else ""
-    yield printable(f"{told['patientName']}{species}, {told['clientName']}")
-    when = _local_time(told)
-    yield f"{told['scheduledDate']} {when}, {told['caseType']}, {told['status']}{_mark(told)}"
-    origin = f"{told['providerType']} {told['pimsId']}" if told["pimsId"] else "made by people"
-    yield printable(f"{told['clinic']}, {origin}, case {told['id']}")
+def _summary(case: CaseStory) -> Iterator[str]:
+    species = f" ({case.patient_species})" if case.patient_species else ""
+    yield printable(f"{case.patient_name}{species}, {case.client_name}")
+    when = _local_time(case)
+    yield f"{case.scheduled_date} {when}, {case.case_type}, {case.status}{_mark(case)}"
+    origin = f"{case.provider_type} {case.pims_id}" if case.pims_id else "made by people"
+    yield printable(f"{case.clinic}, {origin}, case {case.id}")
 
 
-def _local_time(told: Provenance) -> str:
-    if told["scheduledStart"] is None:
-        return told["timezone"]
-    start = datetime.fromisoformat(told["scheduledStart"])
-    return f"{start.astimezone(ZoneInfo(told['timezone'])):%H:%M} {told['timezone']}"
+def _local_time(case: CaseStory) -> str:
+    if case.scheduled_start is None:
+        return case.timezone
+    return f"{case.scheduled_start.astimezone(ZoneInfo(case.timezone)):%H:%M} {case.timezone}"
 
 
-def _mark(told: Provenance) -> str:
-    retired = told["metadata"].get("reconciliation")
+def _mark(case: CaseStory) -> str:
+    retired = case.metadata.get("reconciliation")
     if not isinstance(retired, Mapping) or not retired.get("softDeleted"):
         return ""
     return f", retired ({retired.get('reason')})"
 
 
 def _event(event: ProvenanceEvent, timezone: str) -> Iterator[str]:
-    local = datetime.fromisoformat(event["occurredAtLocal"])
-    yield f"{local:%Y-%m-%d %H:%M:%S} {timezone} ({event['occurredAt']})  {event['kind']}"
-    for name, change in event["changes"].items():
+    stored, local = event.stored, event.occurred_at_local
+    yield (f"{local:%Y-%m-%d %H:%M:%S} {timezone} ({utc_text(stored.occurred_at)})  {stored.kind}")
+    for name, change in stored.changes.items():
         yield f"    {name}: {_changed(change)}"
-    yield f"  by {event['phase']} of {event['partitionKey']}, audit {event['syncId']}"
-    yield f"  run {event['runId']}: {event['runUrl']}"
-    if event["source"] is not None:
-        yield f"  from {_source(event['source'])}"
-    accesses = [
-        f"for {each['purpose']} at {each['accessedAt']}" for each in event["credentialAccesses"]
-    ]
+    yield f"  by {stored.phase} of {stored.partition_key}, audit {stored.audit_id}"
+    yield f"  run {stored.run_id}: {event.run_url}"
+    if event.source is not None:
+        yield f"  from {_source(event.source)}"
+    accesses = [f"for {each.purpose} at {utc_text(each.accessed_at)}" for each in event.accesses]
     yield f"  secrets decrypted by this run: {', '.join(accesses) or 'none'}"
 
 
@@ -81,6 +79,10 @@ def _value(value: object) -> str:
 
 
 def _source(source: Source) -> str:
-    changed = source["vendorUpdatedAt"]
-    when = f"last changed there at {changed}" if changed else "time of its last change unknown"
-    return f"the vendor's {source['record']} {source['digest'][:_SHORT_DIGEST]}, {when}"
+    changed = source.vendor_updated_at
+    when = (
+        f"last changed there at {utc_text(changed)}"
+        if changed
+        else "time of its last change unknown"
+    )
+    return f"the vendor's {source.record} {source.digest[:_SHORT_DIGEST]}, {when}"

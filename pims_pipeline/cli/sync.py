@@ -1,7 +1,7 @@
 """``pims sync``: the same Dagster jobs, run in this process on the same instance.
 
-What a sync is answered with stands in ``pims_pipeline.sync.results``, how its progress is
-shown in ``progress``.
+What a sync did is summed up in ``pims_pipeline.sync.results``, how its progress is shown in
+``progress``.
 """
 
 import math
@@ -31,11 +31,11 @@ from pims_pipeline.operations.clinics import syncable_clinic
 from pims_pipeline.operations.runs import cases_deleted
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clock import check_clock
-from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
+from pims_pipeline.sync.results import PhaseResult, SyncResult, sync_result
 from pims_pipeline.sync.windows import check_window, chosen_window, default_window
+from pims_pipeline.wire.results import any_result, phase_result
 
 _ALL_PERCENT = 100
-AnyResult = PhaseResult | FullResult
 
 
 def _percent(context: click.Context, option: click.Parameter, value: float | None) -> float | None:  # noqa: ARG001 - click's signature
@@ -159,11 +159,11 @@ def _sync(settings: Settings, request: Request) -> None:
         clinic, window = _prepared(store, request)
         result = _run(store, request, clinic, window)
     if request.as_json:
-        print_json(result)
+        print_json(any_result(result))
     else:
-        _print_result(request.scope, result)
-    if not result["success"]:
-        raise Refused(f"the sync of {clinic.slug} failed: {_why(result)}")
+        _print_result(result)
+    if not result.success:
+        raise Refused(f"the sync of {clinic.slug} failed: {result.reason}")
 
 
 def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
@@ -182,7 +182,7 @@ def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
     return clinic, window
 
 
-def _run(store: Store, request: Request, clinic: Clinic, window: DateRange) -> AnyResult:
+def _run(store: Store, request: Request, clinic: Clinic, window: DateRange) -> SyncResult:
     run = run_locally(
         store,
         request.scope,
@@ -200,41 +200,23 @@ def _run(store: Store, request: Request, clinic: Clinic, window: DateRange) -> A
     )
 
 
-def _why(result: AnyResult) -> str:
-    phases = _phases(result)
-    reasons = [phase["error"] for phase in phases.values() if "error" in phase]
-    # Phases that did not run for want of the first one's diary have nothing to say.
-    return reasons[0] if reasons else result.get("error", "")
-
-
-def _phases(result: AnyResult) -> dict[Phase | None, PhaseResult]:
-    if "inboundResult" in result:
-        return {phase: result[names.result] for phase, names in PHASES.items()}
-    return {None: result}
-
-
-def _print_result(scope: Scope, result: AnyResult) -> None:
-    dates = result["dateRange"]
-    say(f"{dates['startDate']} to {dates['endDate']}")
+def _print_result(result: SyncResult) -> None:
+    say(f"{result.window.start} to {result.window.end}")
     print_table(
         ["Phase", "Result", "What was done"],
         (
-            (
-                str(phase or PHASES_OF[scope][0]),
-                "done" if each["success"] else "failed",
-                _stats(each["stats"]),
-            )
-            for phase, each in _phases(result).items()
+            (str(each.phase), "done" if each.success else "failed", _stats(each))
+            for each in result.phases
         ),
         empty="",
     )
 
 
-def _stats(stats: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {_spaced(name)}" for name, number in stats.items())
+def _stats(result: PhaseResult) -> str:
+    stats = phase_result(result).stats
+    return ", ".join(f"{number} {_short(name)}" for name, number in stats)
 
 
-def _spaced(name: str) -> str:
-    """``casesCreated`` as ``created``: the phase says of what."""
-    word = name.removeprefix("appointments").removeprefix("cases")
-    return word.lower()
+def _short(name: str) -> str:
+    """``cases_created`` as ``created``: the phase says of what."""
+    return name.removeprefix("appointments_").removeprefix("cases_")

@@ -22,6 +22,8 @@ from pims_pipeline.observability.printable import is_steering, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from pims_pipeline.wire.shape import Model
+
 _WIDE = 1000
 """Columns, where nobody reads along: programs must get whole values."""
 
@@ -112,13 +114,14 @@ def say(text: str = "", *, err: bool = False) -> None:
         stream.flush()
 
 
-def print_json(document: Mapping[str, Any]) -> None:
+def print_json(document: "Model | Mapping[str, Any]") -> None:
     """Print one JSON document on standard output.
 
     It is in UTF-8 where standard output is, and in ASCII everywhere else: both are valid
     JSON to any program. Characters that steer a terminal are written as escapes.
     """
-    written = json.dumps(document, ensure_ascii=not _is_utf8(sys.stdout), indent=2)
+    plain = document if isinstance(document, Mapping) else document.model_dump(mode="json")
+    written = json.dumps(plain, ensure_ascii=not _is_utf8(sys.stdout), indent=2)
     with written_out():
         sys.stdout.flush()
         sys.stdout.buffer.write(f"{_STEERING.sub(_json_escape, written)}\n".encode())

@@ -144,8 +144,7 @@ def _outcome(before: Failure, after: Failure) -> RetryOutcome:
 def _why_untried(known: ClinicFailure, run: RunResult, window: DateRange) -> str:
     scope = known.failure.phase.names.scope
     result = sync_result(scope, run.audits, window, now=datetime.now(UTC), error=run.problem)
-    said = result.get("error")
-    if said is not None:
-        return said
+    if result.reason is not None:
+        return result.reason
     case = f"; `pims cases show {known.case_id}` tells how its case stands" if known.case_id else ""
     return f"its visit is not among those of {window} whose record is asked for{case}"

@@ -135,7 +135,7 @@ def approve_hold(
         now = datetime.now(UTC)
         result = sync_result("reconcile", run.audits, hold.window, now=now, error=run.problem)
         raise HoldStillWaits(
-            f"hold {hold_id} still waits, and nothing was changed: {result.get('error')}"
+            f"hold {hold_id} still waits, and nothing was changed: {result.reason}"
         )
     return ApprovedHold(hold_details(engine, hold_id), run)
 

@@ -8,6 +8,7 @@ built and what its permissions permit stands in the domain.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,6 +31,8 @@ from pims_pipeline.domain.errors import Explained
 from pims_pipeline.store.tables import clinic_api_keys, clinics
 
 # Asked at every request: made once, and with columns, so that nothing is looked up about them.
+KeyState = Literal["active", "revoked", "expired"]
+
 _COLUMNS = (
     column("id", Uuid),
     column("clinic_id", Uuid),
@@ -90,6 +93,12 @@ class ApiKey:
     expires_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
+
+    def state_at(self, now: datetime) -> KeyState:
+        """Whether the key is accepted at ``now`` (aware), or why not."""
+        if not self.is_active:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ Read-only. Events are written in ``pims_pipeline.store.events``, cases in
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Text, and_, cast, select, text
 
-from pims_pipeline.domain.cases import EventKind
+from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.domain.phases import Phase
@@ -55,6 +55,8 @@ class StoredEvent:
         source_digest: Digest of the vendor's record that caused it, if one did.
         vendor_updated_at: When the vendor had last changed that record, aware UTC; None
             unless it is the record that is landed now, and says so.
+        changes: Before and after, by field; where Python cannot hold them, their text under
+            ``notAnObject``.
     """
 
     seq: int
@@ -92,8 +94,8 @@ class CaseStory:
     scheduled_date: date
     scheduled_start: datetime | None
     scheduled_end: datetime | None
-    status: str
-    case_type: str
+    status: CaseStatus
+    case_type: CaseType
     visibility: str
     metadata: Mapping[str, Any] = field(repr=False)
     created_at: datetime
@@ -136,8 +138,8 @@ def case_story(connection: Connection, case_id: UUID) -> CaseStory:
         scheduled_date=row.scheduled_date,
         scheduled_start=row.scheduled_start,
         scheduled_end=row.scheduled_end,
-        status=row.status,
-        case_type=row.case_type,
+        status=CaseStatus(row.status),
+        case_type=CaseType(row.case_type),
         visibility=row.visibility,
         metadata=_metadata(row.metadata),
         created_at=row.created_at,
@@ -181,7 +183,7 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             phase=Phase(row.sync_type),
             source_digest=row.source_digest,
             vendor_updated_at=_moment(row.vendor_updated_at),
-            changes=json_value(row.changes),
+            changes=_changes(row.changes),
         )
         for row in rows
     )
@@ -190,6 +192,12 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
 def _metadata(text: str) -> Mapping[str, Any]:
     value = json_value(text)
     return value if isinstance(value, dict) else {"notAnObject": value}
+
+
+def _changes(text: str) -> Mapping[str, Any]:
+    value = json_value(text)
+    # Changes of metadata that Python cannot hold are shown as their text.
+    return value if isinstance(value, dict) else {"notAnObject": [None, value]}
 
 
 def _moment(said: str | None) -> datetime | None:
@@ -232,13 +240,14 @@ def case_of_visit(connection: Connection, clinic: Clinic, pims_id: str) -> UUID:
     return found
 
 
-class CaseState(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CaseState:
     """How a case stands, without anything about people."""
 
     id: UUID
     pims_id: str | None
     scheduled_date: date
-    status: str
+    status: CaseStatus
     soft_deleted: bool
 
 
@@ -254,7 +263,16 @@ def case_states(connection: Connection, case_ids: Collection[UUID]) -> dict[UUID
         ),
         {"ids": list(case_ids)},
     )
-    return {row.id: CaseState(*row) for row in rows}
+    return {
+        row.id: CaseState(
+            id=row.id,
+            pims_id=row.pims_id,
+            scheduled_date=row.scheduled_date,
+            status=CaseStatus(row.status),
+            soft_deleted=row.soft_deleted,
+        )
+        for row in rows
+    }
 
 
 def cases_deleted_by(connection: Connection, audit_ids: list[UUID]) -> list[UUID]:

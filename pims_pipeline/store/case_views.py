@@ -4,32 +4,34 @@ Reading for the plans, and writing, is done in ``pims_pipeline.store.cases``.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.dagster_names import KEY_SEPARATOR
 from pims_pipeline.domain.appointments import Patient
 from pims_pipeline.domain.case_writes import PLACES
+from pims_pipeline.domain.cases import CaseStatus, CaseType
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.patients import contradicts
 from pims_pipeline.store import case_metadata
 from pims_pipeline.store.case_metadata import ENRICHED, SOFT_DELETED
 
 
-class ListedCase(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCase:
     """A case as people see it in a list."""
 
     id: UUID
     scheduled_date: date
     scheduled_start: datetime | None
-    patient_name: str
+    patient_name: str = field(repr=False)
     patient_species: str | None
-    client_name: str
-    status: str
-    case_type: str
+    client_name: str = field(repr=False)
+    status: CaseStatus
+    case_type: CaseType
     pims_id: str | None
     soft_deleted: bool
     enriched: bool
@@ -60,7 +62,13 @@ def list_cases(
         ),
         {"clinic_id": clinic.id, "day": business_date, "limit": limit},
     )
-    return [ListedCase(*row) for row in rows]
+    return [_listed(row) for row in rows]
+
+
+def _listed(row: Row[*tuple[object, ...]]) -> ListedCase:
+    facts = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    status, case_type = CaseStatus(row.status), CaseType(row.case_type)
+    return ListedCase(**{**facts, "status": status, "case_type": case_type})
 
 
 def deleted_though_standing(

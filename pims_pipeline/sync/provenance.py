@@ -1,81 +1,57 @@
-"""A case's provenance as one JSON document: how it stands, and what made it so.
+"""A case with everything that happened to it, and where each change came from.
 
-The command line prints it and the API sends it; its names are those of the API, its shape
-is told in ``docs/cli.md``. Pure: reading a case's story is the store's.
+Pure: reading a case's story is the store's. The JSON that the API and the commands show is made
+from this in ``pims_pipeline.wire.cases``; its fields are explained in ``docs/cli.md``.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypedDict, final
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.store.case_stories import CaseStory, CredentialAccess, StoredEvent
-from pims_pipeline.sync.results import utc_text
 
 
-@final
-class Access(TypedDict):
-    """One decryption of the clinic's credentials or session, by the event's run."""
-
-    purpose: str
-    accessedAt: str
-
-
-@final
-class Source(TypedDict):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
     """The vendor's record that caused a change.
 
-    ``vendorUpdatedAt`` is None when it is not known: the vendor tells it of the diary's
-    records alone, and it is kept of the one that is landed now.
+    Attributes:
+        digest: Of the record's content.
+        vendor_updated_at: Aware UTC. None when it is not known: the vendor tells it of
+            appointments alone, and it is kept of the one that is landed now.
     """
 
     record: Literal["appointment", "consultation"]
     digest: str
-    vendorUpdatedAt: str | None
+    vendor_updated_at: datetime | None
 
 
-@final
-class ProvenanceEvent(TypedDict):
-    """One thing that happened to the case. ``changes`` are ``[before, after]`` by field."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenanceEvent:
+    """One event of a case, and where it came from.
 
-    seq: int
-    kind: str
-    occurredAt: str
-    occurredAtLocal: str
-    phase: str
-    syncId: str
-    runId: str
-    runUrl: str
-    partitionKey: str
+    Attributes:
+        occurred_at_local: In the clinic's time zone.
+        run_url: Where Dagster shows the run that did it.
+        source: None when no record of the vendor's caused it.
+        accesses: The decryptions of the clinic's secrets by the same run, oldest first.
+    """
+
+    stored: StoredEvent
+    occurred_at_local: datetime
+    run_url: str
     source: Source | None
-    changes: Mapping[str, Any]
-    credentialAccesses: list[Access]
+    accesses: tuple[CredentialAccess, ...]
 
 
-@final
-class Provenance(TypedDict):
-    """The case, and everything that happened to it, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """A case, and everything that happened to it, oldest first."""
 
-    id: str
-    clinic: str
-    timezone: str
-    providerType: str | None
-    pimsId: str | None
-    patientName: str
-    patientSpecies: str | None
-    clientName: str
-    clientPhone: str | None
-    scheduledDate: str
-    scheduledStart: str | None
-    scheduledEnd: str | None
-    status: str
-    caseType: str
-    visibility: str
-    metadata: Mapping[str, Any]
-    createdAt: str
-    updatedAt: str
-    events: list[ProvenanceEvent]
+    case: CaseStory
+    events: tuple[ProvenanceEvent, ...]
 
 
 def run_url(dagster_pages: str, run_id: str) -> str:
@@ -83,53 +59,23 @@ def run_url(dagster_pages: str, run_id: str) -> str:
     return f"{dagster_pages.rstrip('/')}/runs/{run_id}"
 
 
-def provenance_result(story: CaseStory, *, dagster_pages: str) -> Provenance:
-    """What is told of a case.
+def provenance_of(story: CaseStory, *, dagster_pages: str) -> Provenance:
+    """Where a case and each change of it come from.
 
     Args:
         story: As stored.
         dagster_pages: Where Dagster's pages begin, such as ``http://127.0.0.1:3000``.
     """
-    return Provenance(
-        id=str(story.id),
-        clinic=story.clinic,
-        timezone=story.timezone,
-        providerType=story.provider_type,
-        pimsId=story.pims_id,
-        patientName=story.patient_name,
-        patientSpecies=story.patient_species,
-        clientName=story.client_name,
-        clientPhone=story.client_phone,
-        scheduledDate=story.scheduled_date.isoformat(),
-        scheduledStart=_text(story.scheduled_start),
-        scheduledEnd=_text(story.scheduled_end),
-        status=story.status,
-        caseType=story.case_type,
-        visibility=story.visibility,
-        metadata=story.metadata,
-        createdAt=utc_text(story.created_at),
-        updatedAt=utc_text(story.updated_at),
-        events=[_event(story, event, dagster_pages) for event in story.events],
-    )
+    return Provenance(story, tuple(_event(story, event, dagster_pages) for event in story.events))
 
 
 def _event(story: CaseStory, event: StoredEvent, dagster_pages: str) -> ProvenanceEvent:
-    local = event.occurred_at.astimezone(ZoneInfo(story.timezone))
     return ProvenanceEvent(
-        seq=event.seq,
-        kind=event.kind.value,
-        occurredAt=utc_text(event.occurred_at),
-        occurredAtLocal=local.isoformat(timespec="milliseconds"),
-        phase=event.phase.value,
-        syncId=str(event.audit_id),
-        runId=event.run_id,
-        runUrl=run_url(dagster_pages, event.run_id),
-        partitionKey=event.partition_key,
+        stored=event,
+        occurred_at_local=event.occurred_at.astimezone(ZoneInfo(story.timezone)),
+        run_url=run_url(dagster_pages, event.run_id),
         source=_source(event),
-        changes=event.changes,
-        credentialAccesses=[
-            _access(access) for access in story.accesses if access.run_id == event.run_id
-        ],
+        accesses=tuple(each for each in story.accesses if each.run_id == event.run_id),
     )
 
 
@@ -139,13 +85,5 @@ def _source(event: StoredEvent) -> Source | None:
     return Source(
         record="consultation" if event.kind is EventKind.ENRICHED else "appointment",
         digest=event.source_digest,
-        vendorUpdatedAt=_text(event.vendor_updated_at),
+        vendor_updated_at=event.vendor_updated_at,
     )
-
-
-def _access(access: CredentialAccess) -> Access:
-    return Access(purpose=access.purpose, accessedAt=utc_text(access.accessed_at))
-
-
-def _text(moment: datetime | None) -> str | None:
-    return utc_text(moment) if moment else None

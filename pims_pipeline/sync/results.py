@@ -1,13 +1,12 @@
-"""What a sync is answered with: audits and deletions summed up into one JSON document.
+"""What a sync did: the audits of a run and its deletions, summed up.
 
-The command line prints it and the API sends it; its names are those of the API. Pure:
-reading audits is the store's, launching runs is the orchestration's.
+Pure: reading audits is the store's, launching runs is the orchestration's. The JSON that the
+API and the commands show is made from this in ``pims_pipeline.wire.results``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import NotRequired, TypedDict, final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
@@ -16,46 +15,71 @@ from pims_pipeline.domain.phases import PHASES_OF, Phase, Scope
 from pims_pipeline.store.audits import Audit
 
 
-class Dates(TypedDict):
-    """Business dates, both included."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseResult:
+    """What one phase did for one clinic.
 
-    startDate: str
-    endDate: str
+    Attributes:
+        success: Whether every date of the window was worked on to the end.
+        sync_id: The first audit's id; None when the phase did not begin.
+        counts: Of all its audits together.
+        window: The business dates that were asked for.
+        deleted_cases: The cases that were soft-deleted, in that order; only of reconciliation.
+        error: Why it did not succeed, without personal data; None when it did.
+        duration_ms: From the first audit's beginning to the last one's latest step.
+        ended_at: Aware.
+    """
+
+    phase: Phase
+    success: bool
+    sync_id: UUID | None
+    counts: Counts
+    window: DateRange
+    duration_ms: int
+    ended_at: datetime
+    deleted_cases: tuple[UUID, ...] = ()
+    error: str | None = None
+
+    @property
+    def phases(self) -> tuple["PhaseResult", ...]:
+        """Itself, so that every result can be read as its phases."""
+        return (self,)
+
+    @property
+    def reason(self) -> str | None:
+        """Why it did not succeed."""
+        return self.error
 
 
-@final
-class PhaseResult(TypedDict):
-    """What one phase did. ``syncId`` is None when it did not begin."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullResult:
+    """What all phases did for one clinic; see ``PhaseResult``.
+
+    Attributes:
+        success: False when any phase failed.
+        error: Why the run failed, where its phases do not say.
+        phases: In the order in which they are done.
+    """
 
     success: bool
-    syncId: str | None
-    stats: dict[str, int]
-    dateRange: Dates
-    deletedCases: NotRequired[list[str]]
-    error: NotRequired[str]
-    durationMs: int
-    timestamp: str
+    sync_id: UUID | None
+    phases: tuple[PhaseResult, ...]
+    window: DateRange
+    duration_ms: int
+    ended_at: datetime
+    error: str | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """The first phase's error that has one; the run's where none has.
+
+        A phase that did not begin, for want of the first one's listing, has nothing to say.
+        """
+        errors = (each.error for each in self.phases if each.sync_id is not None)
+        return next((error for error in errors if error is not None), self.error)
 
 
-@final
-class FullResult(TypedDict):
-    """What all three phases did. ``success`` is False when any of them failed."""
-
-    success: bool
-    syncId: str | None
-    inboundResult: PhaseResult
-    casesResult: PhaseResult
-    reconciliationResult: PhaseResult
-    dateRange: Dates
-    error: NotRequired[str]
-    durationMs: int
-    timestamp: str
-
-
-def utc_text(moment: datetime) -> str:
-    """An aware moment as the API writes it, such as ``2026-03-29T01:00:00.000Z``."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+SyncResult = PhaseResult | FullResult
 
 
 def sync_result(
@@ -66,7 +90,7 @@ def sync_result(
     now: datetime,
     deleted_cases: Sequence[UUID] = (),
     error: str | None = None,
-) -> PhaseResult | FullResult:
+) -> SyncResult:
     """What a run did for one clinic.
 
     Args:
@@ -74,12 +98,12 @@ def sync_result(
         audits: The run's audits of the clinic, oldest first; a long window has several
             of each phase.
         window: The business dates that were asked for.
-        now: Aware; becomes the result's timestamp.
+        now: Aware; when the run ended.
         deleted_cases: The cases that the run soft-deleted.
         error: Why the run failed, without personal data; None when it did not.
     """
-    phases = {
-        phase: phase_result(
+    phases = tuple(
+        phase_result(
             phase,
             [audit for audit in audits if audit.sync_type is phase],
             window,
@@ -87,28 +111,22 @@ def sync_result(
             deleted_cases=deleted_cases,
         )
         for phase in PHASES_OF[scope]
-    }
-    if scope != "full":
-        [result] = phases.values()
-        if error is not None:
-            # Its own words say more than that a date is missing, an audit's more than a run's.
-            result["error"] = _error(audits) or error
-            result["success"] = False
-        return result
-    named = {phase.names.result: result for phase, result in phases.items()}
-    full = FullResult(
-        success=error is None and all(result["success"] for result in phases.values()),
-        syncId=str(audits[0].id) if audits else None,
-        inboundResult=named["inboundResult"],
-        casesResult=named["casesResult"],
-        reconciliationResult=named["reconciliationResult"],
-        dateRange=_dates(window),
-        durationMs=_duration_ms(audits),
-        timestamp=utc_text(now),
     )
-    if error is not None:
-        full["error"] = error
-    return full
+    if scope != "full":
+        [result] = phases
+        if error is None:
+            return result
+        # Its own words say more than that a date is missing, an audit's more than a run's.
+        return replace(result, success=False, error=_error(audits) or error)
+    return FullResult(
+        success=error is None and all(result.success for result in phases),
+        sync_id=audits[0].id if audits else None,
+        phases=phases,
+        window=window,
+        duration_ms=_duration_ms(audits),
+        ended_at=now,
+        error=error,
+    )
 
 
 def phase_result(
@@ -123,22 +141,19 @@ def phase_result(
 
     It succeeded when every date of the window was worked on to the end.
     """
-    counts = sum((audit.counts for audit in audits), Counts())
     done = sum(len(a.window) for a in audits if a.status is AuditStatus.COMPLETED)
     success = done >= len(window)
-    result = PhaseResult(
+    return PhaseResult(
+        phase=phase,
         success=success,
-        syncId=str(audits[0].id) if audits else None,
-        stats=_STATS[phase](counts),
-        dateRange=_dates(window),
-        durationMs=_duration_ms(audits),
-        timestamp=utc_text(now),
+        sync_id=audits[0].id if audits else None,
+        counts=sum((audit.counts for audit in audits), Counts()),
+        window=window,
+        duration_ms=_duration_ms(audits),
+        ended_at=now,
+        deleted_cases=tuple(deleted_cases) if phase is Phase.RECONCILIATION else (),
+        error=None if success else _error(audits) or "it did not run for the whole window",
     )
-    if phase is Phase.RECONCILIATION:
-        result["deletedCases"] = [str(case_id) for case_id in deleted_cases]
-    if not success:
-        result["error"] = _error(audits) or "it did not run for the whole window"
-    return result
 
 
 def _error(audits: Sequence[Audit]) -> str | None:
@@ -154,48 +169,6 @@ def _error(audits: Sequence[Audit]) -> str | None:
         if audit.status is not AuditStatus.COMPLETED:
             return audit.error_message or f"{audit.window}: {audit.status.value}"
     return None
-
-
-def _inbound_stats(counts: Counts) -> dict[str, int]:
-    return {
-        "appointmentsFound": counts.found,
-        "casesCreated": counts.created,
-        "casesUpdated": counts.updated,
-        "casesSkipped": counts.unchanged + counts.blocked + counts.quarantined,
-        "casesRestored": counts.restored,
-        "quarantined": counts.quarantined,
-    }
-
-
-def _case_stats(counts: Counts) -> dict[str, int]:
-    return {
-        "casesFound": counts.found,
-        "casesEnriched": counts.enriched,
-        "casesSkipped": counts.skipped + counts.unchanged,
-        "casesErrored": counts.errored,
-    }
-
-
-def _reconciliation_stats(counts: Counts) -> dict[str, int]:
-    return {
-        "casesChecked": counts.found,
-        "casesDeleted": counts.deleted,
-        "casesUpdated": counts.updated,
-        "casesHeld": counts.held,
-    }
-
-
-_STATS: Mapping[Phase, Callable[[Counts], dict[str, int]]] = MappingProxyType(
-    {
-        Phase.INBOUND: _inbound_stats,
-        Phase.CASES: _case_stats,
-        Phase.RECONCILIATION: _reconciliation_stats,
-    }
-)
-
-
-def _dates(window: DateRange) -> Dates:
-    return Dates(startDate=window.start.isoformat(), endDate=window.end.isoformat())
 
 
 def _duration_ms(audits: Sequence[Audit]) -> int:

@@ -11,9 +11,18 @@ from typing import Any
 import httpx2
 from pydantic import BaseModel, TypeAdapter
 
-from pims_pipeline.api import examples, schemas
+from pims_pipeline.api import examples
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.wire.cases import Provenance
+from pims_pipeline.wire.results import (
+    AnyResult,
+    CasesResult,
+    FullResult,
+    InboundResult,
+    ReconciliationResult,
+)
+from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
 from pims_pipeline_tests.api.fake_dagster import FakeRun
 from pims_pipeline_tests.api.world import World
 
@@ -41,10 +50,10 @@ RESULTS = {
 }
 SYNC = {"syncId", "syncType", "status", "dateRange", "links", "createdAt"}
 MODELS: Mapping[str, type[BaseModel]] = {
-    "inbound": schemas.InboundResult,
-    "cases": schemas.CasesResult,
-    "reconcile": schemas.ReconciliationResult,
-    "full": schemas.FullResult,
+    "inbound": InboundResult,
+    "cases": CasesResult,
+    "reconcile": ReconciliationResult,
+    "full": FullResult,
 }
 
 
@@ -76,7 +85,7 @@ def check_status(scope: str, told: Any, *more: str) -> None:
     assert MOMENT.fullmatch(told["timestamp"])
     if "result" in told:
         check_result(scope, told["result"])
-    schemas.SyncStatus.model_validate(told)
+    SyncStatus.model_validate(told)
 
 
 FIRST_PHASES = {"cases": Phase.CASES, "reconcile": Phase.RECONCILIATION}
@@ -95,7 +104,7 @@ def check_accepted(response: httpx2.Response, run: FakeRun) -> None:
     }
     assert response.headers["Location"] == accepted["links"]["self"]
     assert MOMENT.fullmatch(accepted["timestamp"])
-    schemas.Accepted.model_validate(accepted)
+    Accepted.model_validate(accepted)
 
 
 def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(world: World) -> None:
@@ -117,7 +126,7 @@ def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(world: Wor
     page = world.get("/api/sync").json()
     assert page.keys() == {"success", "syncs", "nextCursor", "timestamp"}
     assert [each.keys() for each in page["syncs"]] == [SYNC] * len(RESULTS)
-    schemas.SyncList.model_validate(page)
+    SyncList.model_validate(page)
 
 
 def test_a_failed_sync_has_the_same_names_and_a_reason(world: World) -> None:
@@ -152,18 +161,18 @@ def test_errors_are_an_envelope_of_three_names(world: World) -> None:
 
 
 def test_the_examples_are_what_could_be_answered() -> None:
-    schemas.Accepted.model_validate(examples.ACCEPTED)
+    Accepted.model_validate(examples.ACCEPTED)
     check_result("inbound", examples.INBOUND)
     check_result("full", examples.FULL)
-    schemas.SyncList.model_validate(examples.LIST)
-    schemas.Provenance.model_validate(examples.PROVENANCE)
+    SyncList.model_validate(examples.LIST)
+    Provenance.model_validate(examples.PROVENANCE)
     check_status("inbound", examples.STATUS["running"], "progress")
     check_status("inbound", examples.STATUS["completed"], "result")
     check_status("inbound", examples.STATUS["failed"], "result", "error")
 
 
 def test_the_shapes_tell_every_result_apart() -> None:
-    any_result: TypeAdapter[Any] = TypeAdapter(schemas.AnyResult)
+    any_result: TypeAdapter[Any] = TypeAdapter(AnyResult)
 
-    assert isinstance(any_result.validate_python(examples.INBOUND), schemas.InboundResult)
-    assert isinstance(any_result.validate_python(examples.FULL), schemas.FullResult)
+    assert isinstance(any_result.validate_python(examples.INBOUND), InboundResult)
+    assert isinstance(any_result.validate_python(examples.FULL), FullResult)

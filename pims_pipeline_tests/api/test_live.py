@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from pims_pipeline.api import schemas
 from pims_pipeline.api.dagster import DagsterClient, RunState
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.wire.results import FullResult
 from pims_pipeline_tests.cli.processes import (
     PATIENCE_SECONDS,
     interrupted,
@@ -91,7 +91,7 @@ def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
 
     assert response.status_code == 200, response.text
     result: Any = response.json()
-    schemas.FullResult.model_validate(result)
+    FullResult.model_validate(result)
     assert result["success"], result
     assert result["inboundResult"]["syncId"] == result["syncId"]
     assert result["inboundResult"]["stats"]["casesCreated"] > 0

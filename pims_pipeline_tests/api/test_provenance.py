@@ -6,13 +6,13 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, text
 
-from pims_pipeline.api import schemas
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.provenance import provenance_result
+from pims_pipeline.sync.provenance import provenance_of
+from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.api.conftest import MakeKey
 from pims_pipeline_tests.api.world import World
 
@@ -65,8 +65,9 @@ def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> No
     response = world.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
-    assert response.json() == provenance_result(story, dagster_pages="http://dagster.example")
-    schemas.Provenance.model_validate(response.json())
+    told = provenance_of(story, dagster_pages="http://dagster.example")
+    assert response.json() == Provenance.of(told).model_dump(mode="json")
+    Provenance.model_validate(response.json())
 
 
 def test_an_event_leads_to_the_sync_that_did_it(world: World, case_id: UUID) -> None:
@@ -105,3 +106,39 @@ def test_it_takes_the_permission_to_read(world: World, case_id: UUID, make_key: 
 
     assert (answer.status_code, answer.json()["error"]) == (403, "Permission denied: read")
     assert world.get("/api/cases/7/provenance").json()["error"] == "id: must be a UUID"
+
+
+def test_a_number_that_no_double_holds_is_null(world: World, case_id: UUID) -> None:
+    """Postgres stores what the application wrote; most readers of JSON could not read it."""
+    theirs = f'{{"theirs": [1{"0" * 400}.5, 7]}}'
+    with transaction(world.engine) as connection:
+        connection.execute(
+            text("UPDATE cases SET metadata = CAST(:theirs AS jsonb) WHERE id = :id"),
+            {"id": case_id, "theirs": theirs},
+        )
+
+    answer = world.get(f"/api/cases/{case_id}/provenance")
+
+    assert (answer.status_code, answer.json()["metadata"]) == (200, {"theirs": [None, 7]})
+
+
+def test_changes_that_python_cannot_hold_are_shown_as_their_text(
+    world: World, case_id: UUID
+) -> None:
+    deep = f"{'[' * 5000}{']' * 5000}"
+    with transaction(world.engine) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO case_events (clinic_id, case_id, audit_id, run_id, partition_key, "
+                "kind, changes, occurred_at) SELECT clinic_id, case_id, audit_id, run_id, "
+                "partition_key, 'updated', CAST(:changes AS jsonb), occurred_at FROM case_events "
+                "WHERE case_id = :id"
+            ),
+            {"id": case_id, "changes": f'{{"metadata": [null, {deep}]}}'},
+        )
+
+    *_, event = world.get(f"/api/cases/{case_id}/provenance").json()["events"]
+
+    before, after = event["changes"]["notAnObject"]
+    assert before is None
+    assert after == f'{{"metadata": [null, {deep}]}}'

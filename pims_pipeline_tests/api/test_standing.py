@@ -1,7 +1,6 @@
 """How a sync stands, by its audits and Dagster's word."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +20,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.syncs import StoredSync
+from pims_pipeline.sync.results import SyncResult
 
 ASKED = datetime(2026, 3, 9, 14, tzinfo=UTC)
 BEGAN = ASKED + timedelta(seconds=8)
@@ -84,7 +84,7 @@ def stands(
     return standing_of(stored, run, now=now, failed_steps=steps)
 
 
-def result(standing: Standing) -> Any:
+def result(standing: Standing) -> SyncResult:
     assert standing.result is not None
     return standing.result
 
@@ -124,8 +124,8 @@ def test_a_run_that_ended_before_its_first_audit_failed(
     assert standing.status == "failed"
     assert standing.error is not None
     assert standing.error.startswith(words)
-    assert result(standing)["error"] == standing.error
-    assert result(standing)["syncId"] == str(SYNC_ID)
+    assert result(standing).error == standing.error
+    assert result(standing).sync_id == SYNC_ID
 
 
 def test_a_run_that_dagster_made_and_never_started_has_failed() -> None:
@@ -174,7 +174,7 @@ def test_what_is_told_of_an_ended_sync_does_not_change_any_more() -> None:
     later = stands(sync(audit()), RunState.SUCCEEDED, now=NOW + timedelta(days=9))
 
     assert told.at == MOVED
-    assert result(told)["timestamp"] == "2026-03-09T14:00:10.000Z"
+    assert result(told).ended_at == MOVED
     assert (later.at, later.result) == (told.at, told.result)
 
 
@@ -182,7 +182,7 @@ def test_a_failed_check_fails_the_sync_whose_audits_are_all_complete() -> None:
     standing = stands(sync(audit()), RunState.FAILED, steps=("appointments_checks",))
 
     assert standing.status == "failed"
-    assert result(standing)["success"] is False
+    assert result(standing).success is False
     assert "appointments_checks" in (standing.error or "")
 
 

@@ -104,6 +104,11 @@ class World:
         run.status = "SUCCESS"
 
     @staticmethod
+    def sync_id_of(run: FakeRun) -> UUID | None:
+        """The sync that a run was started for."""
+        return sync_id_of(run.tags)
+
+    @staticmethod
     def window_of(run: FakeRun) -> DateRange:
         """The business dates of a run, by its tags."""
         ends = ("start", "end")

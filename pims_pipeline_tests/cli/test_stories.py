@@ -1,71 +1,79 @@
 """A case's story on a terminal: short, and safe to print."""
 
-from pims_pipeline.cli.stories import LONGEST_VALUE, told_story
-from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
 
-EVENT = ProvenanceEvent(
+from pims_pipeline.cli.stories import LONGEST_VALUE, told_story
+from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.store.case_stories import CaseStory, CredentialAccess, StoredEvent
+from pims_pipeline.sync.provenance import provenance_of
+
+EVENT = StoredEvent(
     seq=1,
-    kind="updated",
-    occurredAt="2026-03-29T04:30:00.000Z",
-    occurredAtLocal="2026-03-29T00:30:00.000-04:00",
-    phase="inbound",
-    syncId="audit-1",
-    runId="run-1",
-    runUrl="http://127.0.0.1:3000/runs/run-1",
-    partitionKey="maple-street|2026-03-29",
-    source=None,
+    kind=EventKind.UPDATED,
+    occurred_at=datetime(2026, 3, 29, 4, 30, tzinfo=UTC),
+    partition_key="maple-street|2026-03-29",
+    run_id="run-1",
+    audit_id=UUID(int=1),
+    phase=Phase.INBOUND,
+    source_digest=None,
+    vendor_updated_at=None,
     changes={},
-    credentialAccesses=[],
 )
-CASE = Provenance(
-    id="case-1",
+CASE = CaseStory(
+    id=UUID(int=2),
     clinic="maple-street",
     timezone="America/New_York",
-    providerType="idexx_neo",
-    pimsId="7",
-    patientName="Rex",
-    patientSpecies="Canine",
-    clientName="Ann",
-    clientPhone=None,
-    scheduledDate="2026-03-29",
-    scheduledStart="2026-03-29T13:00:00.000Z",
-    scheduledEnd="2026-03-29T13:15:00.000Z",
-    status="draft",
-    caseType="checkup",
+    provider_type="idexx_neo",
+    pims_id="7",
+    patient_name="Rex",
+    patient_species="Canine",
+    client_name="Ann",
+    client_phone=None,
+    scheduled_date=date(2026, 3, 29),
+    scheduled_start=datetime(2026, 3, 29, 13, tzinfo=UTC),
+    scheduled_end=datetime(2026, 3, 29, 13, 15, tzinfo=UTC),
+    status=CaseStatus.DRAFT,
+    case_type=CaseType.CHECKUP,
     visibility="private",
     metadata={},
-    createdAt="2026-03-29T04:30:00.000Z",
-    updatedAt="2026-03-29T04:30:00.000Z",
-    events=[],
+    created_at=datetime(2026, 3, 29, 4, 30, tzinfo=UTC),
+    updated_at=datetime(2026, 3, 29, 4, 30, tzinfo=UTC),
+    events=(),
+)
+LOGIN = CredentialAccess(
+    run_id="run-1", purpose="login", accessed_at=datetime(2026, 3, 29, 4, 29, 58, tzinfo=UTC)
 )
 
 
-def told(*events: ProvenanceEvent) -> str:
-    return "\n".join(told_story({**CASE, "events": list(events)}))
+def lines_of(case: CaseStory) -> list[str]:
+    return list(told_story(provenance_of(case, dagster_pages="http://127.0.0.1:3000")))
+
+
+def told(changes: Mapping[str, Any]) -> str:
+    return "\n".join(lines_of(replace(CASE, events=(replace(EVENT, changes=changes),))))
 
 
 def test_an_event_is_told_with_its_cause() -> None:
-    assert told(
-        {
-            **EVENT,
-            "changes": {"status": ["draft", "ongoing"], "case_type": [None, "surgery"]},
-            "source": {
-                "record": "appointment",
-                "digest": "0123456789abcdef",
-                "vendorUpdatedAt": None,
-            },
-            "credentialAccesses": [{"purpose": "login", "accessedAt": "2026-03-29T04:29:58.000Z"}],
-        }
-    ) == (
+    event = replace(
+        EVENT,
+        changes={"status": ["draft", "ongoing"], "case_type": [None, "surgery"]},
+        source_digest="0123456789abcdef",
+    )
+    assert "\n".join(lines_of(replace(CASE, events=(event,), accesses=(LOGIN,)))) == (
         """\
 Rex (Canine), Ann
 2026-03-29 09:00 America/New_York, checkup, draft
-maple-street, idexx_neo 7, case case-1
+maple-street, idexx_neo 7, case 00000000-0000-0000-0000-000000000002
 
 2026-03-29 00:30:00 America/New_York (2026-03-29T04:30:00.000Z)  updated
     status: "draft" → "ongoing"
     case_type: nothing → "surgery"
-  by inbound of maple-street|2026-03-29, audit audit-1
+  by inbound of maple-street|2026-03-29, audit 00000000-0000-0000-0000-000000000001
   run run-1: http://127.0.0.1:3000/runs/run-1
   from the vendor's appointment 0123456789ab, time of its last change unknown
   secrets decrypted by this run: for login at 2026-03-29T04:29:58.000Z"""
@@ -73,31 +81,23 @@ maple-street, idexx_neo 7, case case-1
 
 
 def test_a_case_without_events_says_so() -> None:
-    assert "Nothing is recorded of it" in told()
+    assert any("Nothing is recorded of it" in line for line in lines_of(CASE))
 
 
 def test_a_retired_case_is_marked() -> None:
     retired = {"reconciliation": {"softDeleted": True, "reason": "deleted_by_vendor"}}
-    lines = list(told_story({**CASE, "status": "reviewed", "metadata": retired}))
+    lines = lines_of(replace(CASE, status=CaseStatus.REVIEWED, metadata=retired))
     assert lines[1].endswith("reviewed, retired (deleted_by_vendor)")
 
 
 def test_the_vendors_text_does_not_steer_the_terminal() -> None:
     wicked = "\x1b[2J\x9b31m\u202egone"
-    lines = list(
-        told_story(
-            {
-                **CASE,
-                "patientName": wicked,
-                "clientName": wicked,
-                "events": [{**EVENT, "changes": {"notes": [wicked, wicked]}}],
-            }
-        )
-    )
+    event = replace(EVENT, changes={"notes": [wicked, wicked]})
+    lines = lines_of(replace(CASE, patient_name=wicked, client_name=wicked, events=(event,)))
     assert [line for line in lines if not line.isprintable()] == []
 
 
 def test_a_long_value_is_shortened_and_its_length_told() -> None:
-    text = told({**EVENT, "changes": {"consultation.notes": [None, "x" * 5000]}})
+    text = told({"consultation.notes": [None, "x" * 5000]})
     assert "… (5002 characters)" in text
     assert max(map(len, text.splitlines())) < LONGEST_VALUE + 80

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, insert, update
 
-from pims_pipeline.domain.cases import CaseEvent, EventKind
+from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import start_audit
@@ -23,7 +23,8 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
-from pims_pipeline.sync.provenance import provenance_result
+from pims_pipeline.sync.provenance import Source, provenance_of
+from pims_pipeline.wire.cases import Provenance
 
 NOW = datetime(2026, 3, 29, 4, 30, tzinfo=UTC)
 CHANGED = datetime(2026, 3, 28, 20, 15, tzinfo=UTC)
@@ -205,7 +206,8 @@ def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic)
     )
     decrypted(engine, clinic, "run-1", "login")
     story = story_of(engine, case_id)
-    told = provenance_result(story, dagster_pages="https://dagster.example/")
+    provenance = provenance_of(story, dagster_pages="https://dagster.example/")
+    told = Provenance.of(provenance).model_dump(mode="json")
     assert told["id"] == str(case_id)
     assert told["events"] == [
         {
@@ -235,9 +237,9 @@ def test_a_medical_record_and_a_missing_visit_are_told_apart(
     case_id = stored_case(engine, clinic, "7")
     for kind, digest in ((EventKind.ENRICHED, "record"), (EventKind.SOFT_DELETED, None)):
         happened(engine, clinic, case_id, kind, digest, phase=Phase.CASES, run_id="run-1")
-    told = provenance_result(story_of(engine, case_id), dagster_pages="http://127.0.0.1:3000")
-    assert [event["source"] for event in told["events"]] == [
-        {"record": "consultation", "digest": "record", "vendorUpdatedAt": None},
+    told = provenance_of(story_of(engine, case_id), dagster_pages="http://127.0.0.1:3000")
+    assert [event.source for event in told.events] == [
+        Source(record="consultation", digest="record", vendor_updated_at=None),
         None,
     ]
 
@@ -264,8 +266,8 @@ def test_the_states_of_cases_name_nobody(engine: Engine, clinic: Clinic) -> None
         )
         states = case_states(connection, {standing, gone, uuid4()})
     assert states == {
-        standing: CaseState(standing, "7", DAY, "draft", soft_deleted=False),
-        gone: CaseState(gone, "8", DAY, "reviewed", soft_deleted=True),
+        standing: CaseState(standing, "7", DAY, CaseStatus.DRAFT, soft_deleted=False),
+        gone: CaseState(gone, "8", DAY, CaseStatus.REVIEWED, soft_deleted=True),
     }
 
 

@@ -14,8 +14,9 @@ from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.case_views import list_cases, with_implausible_vitals
 from pims_pipeline.store.database import transaction
-from pims_pipeline.sync.provenance import provenance_result
+from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.sync.verification import damaged_cases, inbound_plan_again, mixed_up_cases
+from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 ROWS = 30
@@ -113,8 +114,8 @@ def _all_readers(bench: Bench) -> None:
     with transaction(bench.engine) as connection:
         with_implausible_vitals(connection, bench.clinic, WINDOW)
         for case in list_cases(connection, bench.clinic):
-            told = provenance_result(case_story(connection, case.id), dagster_pages="http://x")
-            assert json.dumps(told)
+            told = provenance_of(case_story(connection, case.id), dagster_pages="http://x")
+            assert json.loads(Provenance.of(told).model_dump_json())["id"] == str(case.id)
 
 
 _OWN = """

@@ -1,4 +1,4 @@
-"""Results: audits and deletions, summed up in the API's words."""
+"""Results: audits and deletions, summed up."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -9,7 +9,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.sync.results import sync_result, utc_text
+from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
 
 BEGAN = datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(minutes=5)
@@ -52,34 +52,15 @@ def test_the_windows_of_a_long_sync_are_summed_under_the_first_one_s_id() -> Non
     first = audit(Phase.INBOUND, FIRST, counts=counts)
     second = audit(Phase.INBOUND, SECOND, counts=counts, began=BEGAN + timedelta(seconds=3))
 
-    assert sync_result("inbound", [first, second], LONG, now=NOW) == {
-        "success": True,
-        "syncId": str(first.id),
-        "stats": {
-            "appointmentsFound": 42,
-            "casesCreated": 2,
-            "casesUpdated": 4,
-            "casesSkipped": 28,
-            "casesRestored": 8,
-            "quarantined": 12,
-        },
-        "dateRange": {"startDate": "2026-03-01", "endDate": "2026-04-10"},
-        "durationMs": 5000,
-        "timestamp": "2026-03-29T01:05:00.000Z",
-    }
-
-
-def test_enrichment_counts_what_needed_nothing_as_skipped() -> None:
-    counts = Counts(found=10, enriched=4, skipped=3, unchanged=2, errored=1)
-    result = sync_result("cases", [audit(Phase.CASES, counts=counts)], SHORT, now=NOW)
-
-    assert "stats" in result
-    assert result["stats"] == {
-        "casesFound": 10,
-        "casesEnriched": 4,
-        "casesSkipped": 5,
-        "casesErrored": 1,
-    }
+    assert sync_result("inbound", [first, second], LONG, now=NOW) == PhaseResult(
+        phase=Phase.INBOUND,
+        success=True,
+        sync_id=first.id,
+        counts=counts + counts,
+        window=LONG,
+        duration_ms=5000,
+        ended_at=NOW,
+    )
 
 
 def test_reconciliation_names_the_deleted_cases() -> None:
@@ -87,10 +68,9 @@ def test_reconciliation_names_the_deleted_cases() -> None:
     phase = audit(Phase.RECONCILIATION, counts=Counts(found=9, deleted=2, unchanged=7))
     result = sync_result("reconcile", [phase], SHORT, now=NOW, deleted_cases=gone)
 
-    assert "stats" in result
-    assert result["stats"]["casesChecked"] == 9
-    assert result["stats"]["casesDeleted"] == 2
-    assert result["deletedCases"] == [str(case_id) for case_id in gone]
+    assert isinstance(result, PhaseResult)
+    assert (result.counts.found, result.counts.deleted) == (9, 2)
+    assert result.deleted_cases == tuple(gone)
 
 
 def test_a_failed_phase_tells_why_and_fails_the_whole() -> None:
@@ -101,37 +81,34 @@ def test_a_failed_phase_tells_why_and_fails_the_whole() -> None:
     ]
     result = sync_result("full", audits, SHORT, now=NOW, error="the run failed")
 
-    assert "casesResult" in result
-    assert not result["success"]
-    assert result["inboundResult"]["success"]
-    assert result["reconciliationResult"]["success"]
-    assert not result["casesResult"]["success"]
-    assert result["casesResult"]["error"] == "TransientError: slow"
+    assert isinstance(result, FullResult)
+    assert not result.success
+    assert [each.success for each in result.phases] == [True, False, True]
+    assert result.phases[1].error == result.reason == "TransientError: slow"
 
 
 def test_a_window_that_is_missing_is_no_success() -> None:
     result = sync_result("inbound", [audit(Phase.INBOUND, FIRST)], LONG, now=NOW)
 
-    assert not result["success"]
-    assert result["error"] == "it did not run for the whole window"
+    assert not result.success
+    assert result.reason == "it did not run for the whole window"
 
 
 def test_a_phase_that_never_began_has_no_id_and_counts_nothing() -> None:
     failed = audit(Phase.INBOUND, status=AuditStatus.FAILED, error="HumanNeeded: locked")
     result = sync_result("full", [failed], SHORT, now=NOW)
 
-    assert "casesResult" in result
-    assert result["casesResult"]["syncId"] is None
-    assert set(result["casesResult"]["stats"].values()) == {0}
-    assert result["casesResult"]["durationMs"] == 0
+    assert isinstance(result, FullResult)
+    cases = result.phases[1]
+    assert (cases.sync_id, cases.counts, cases.duration_ms) == (None, Counts(), 0)
 
 
 def test_held_deletions_are_no_success() -> None:
     held = audit(Phase.RECONCILIATION, status=AuditStatus.HELD, counts=Counts(found=9, held=9))
     result = sync_result("reconcile", [held], SHORT, now=NOW)
 
-    assert not result["success"]
-    assert "holds back 9 deletions of 2026-03-01..2026-03-31" in result["error"]
+    assert not result.success
+    assert "holds back 9 deletions of 2026-03-01..2026-03-31" in (result.error or "")
 
 
 @pytest.mark.parametrize("scope", ["inbound", "full"])
@@ -145,11 +122,14 @@ def test_a_run_that_failed_otherwise_is_no_success(scope: str) -> None:
         )
     )
 
-    assert not result["success"]
-    assert result["error"] == "failed checks: snapshot_complete"
+    assert not result.success
+    assert result.error == result.reason == "failed checks: snapshot_complete"
 
 
-def test_the_api_s_moments_are_utc() -> None:
-    local = datetime.fromisoformat("2026-03-29T03:30:00.123456+02:00")
+def test_phases_that_did_not_begin_do_not_hide_why_the_run_failed() -> None:
+    problem = "failed checks: snapshot_complete"
+    result = sync_result("full", [audit(Phase.INBOUND)], SHORT, now=NOW, error=problem)
 
-    assert utc_text(local) == "2026-03-29T01:30:00.123Z"
+    assert isinstance(result, FullResult)
+    assert [each.success for each in result.phases] == [True, False, False]
+    assert result.reason == problem

@@ -1,0 +1,85 @@
+"""A clinic with its schedule. How its phases stand is in ``statuses``."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.phases import Phase, PhaseName
+from pims_pipeline.domain.schedules import ScheduleConfig
+from pims_pipeline.wire.shape import Model, Moment
+
+
+class ClinicDocument(Model):
+    """A clinic, and when and how widely it is synced."""
+
+    id: UUID
+    slug: str
+    name: str
+    timezone: str
+    provider_type: str
+    provider_base_url: str
+    is_active: bool
+    sync_schedules: dict[PhaseName, str]
+    days_ahead: int
+    lookback_days: int
+    parallel_batch_size: int
+
+    @classmethod
+    def of(cls, clinic: Clinic, config: ScheduleConfig) -> Self:
+        """A clinic as stored."""
+        return cls(**_facts(clinic, config))
+
+
+def _facts(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:
+    return {
+        "id": clinic.id,
+        "slug": clinic.slug,
+        "name": clinic.name,
+        "timezone": clinic.timezone,
+        "provider_type": clinic.provider_type,
+        "provider_base_url": clinic.provider_base_url,
+        "is_active": clinic.is_active,
+        "sync_schedules": {phase: config.sync_schedules[phase] for phase in Phase},
+        "days_ahead": config.days_ahead,
+        "lookback_days": config.lookback_days,
+        "parallel_batch_size": config.parallel_batch_size,
+    }
+
+
+class ClinicSchedule(ClinicDocument):
+    """A clinic with the next times of its phases, and why a phase has none."""
+
+    next_ticks: dict[PhaseName, list[Moment]]
+    problems: dict[PhaseName, str]
+
+    @classmethod
+    def at(
+        cls,
+        clinic: Clinic,
+        config: ScheduleConfig,
+        *,
+        ticks: Mapping[Phase, Sequence[datetime]],
+        problems: Mapping[Phase, str],
+    ) -> Self:
+        """A clinic's schedule.
+
+        Args:
+            clinic: Whose.
+            config: As stored.
+            ticks: The next times by phase, aware.
+            problems: Why a schedule cannot be read, by phase.
+        """
+        return cls(**_facts(clinic, config), next_ticks=ticks, problems=problems)
+
+
+class ClinicList(Model):
+    """All clinics."""
+
+    clinics: list[ClinicDocument]
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[Clinic, ScheduleConfig]]) -> Self:
+        """The clinics with their schedules."""
+        return cls(clinics=[ClinicDocument.of(clinic, config) for clinic, config in found])

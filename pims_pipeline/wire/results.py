@@ -1,0 +1,187 @@
+"""What a sync did: the result of one phase, and of all three.
+
+Made from the results of ``pims_pipeline.sync.results``. How far a sync has come is in ``syncs``.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.sync import results
+from pims_pipeline.wire.shape import Model, Moment, left_out_if_none
+
+
+class Dates(Model):
+    """Business dates, both included."""
+
+    start_date: date
+    end_date: date
+
+    @classmethod
+    def of(cls, window: DateRange) -> Self:
+        """The window's first and last date."""
+        return cls(start_date=window.start, end_date=window.end)
+
+
+class _Result(Model):
+    success: bool
+    sync_id: Annotated[UUID | None, Field(description="Null of a phase that did not begin.")]
+    date_range: Dates
+    error: Annotated[str | None, left_out_if_none("Only when it did not succeed.")] = None
+    duration_ms: int
+    timestamp: Annotated[Moment, Field(description="When it ended.")]
+
+
+def _facts(result: results.SyncResult) -> dict[str, Any]:
+    """The fields that all results have."""
+    return {
+        "success": result.success,
+        "sync_id": result.sync_id,
+        "date_range": Dates.of(result.window),
+        "error": result.error,
+        "duration_ms": result.duration_ms,
+        "timestamp": result.ended_at,
+    }
+
+
+class InboundStats(Model):
+    """What became of the diary's records."""
+
+    appointments_found: int
+    cases_created: int
+    cases_updated: int
+    cases_skipped: int
+    cases_restored: int
+    quarantined: int
+
+    @classmethod
+    def of(cls, counts: Counts) -> Self:
+        """The counts of an inbound phase; what needed no change was skipped."""
+        return cls(
+            appointments_found=counts.found,
+            cases_created=counts.created,
+            cases_updated=counts.updated,
+            cases_skipped=counts.unchanged + counts.blocked + counts.quarantined,
+            cases_restored=counts.restored,
+            quarantined=counts.quarantined,
+        )
+
+
+class InboundResult(_Result):
+    """What bringing the diary in did."""
+
+    stats: InboundStats
+
+    @classmethod
+    def of(cls, result: results.PhaseResult) -> Self:
+        """The result of an inbound phase."""
+        return cls(stats=InboundStats.of(result.counts), **_facts(result))
+
+
+class CasesStats(Model):
+    """What became of the visits whose medical record was due."""
+
+    cases_found: int
+    cases_enriched: int
+    cases_skipped: int
+    cases_errored: int
+
+    @classmethod
+    def of(cls, counts: Counts) -> Self:
+        """The counts of an enrichment; what needed no change was skipped."""
+        return cls(
+            cases_found=counts.found,
+            cases_enriched=counts.enriched,
+            cases_skipped=counts.skipped + counts.unchanged,
+            cases_errored=counts.errored,
+        )
+
+
+class CasesResult(_Result):
+    """What fetching medical records did."""
+
+    stats: CasesStats
+
+    @classmethod
+    def of(cls, result: results.PhaseResult) -> Self:
+        """The result of an enrichment."""
+        return cls(stats=CasesStats.of(result.counts), **_facts(result))
+
+
+class ReconciliationStats(Model):
+    """What became of the cases that were compared with the diary."""
+
+    cases_checked: int
+    cases_deleted: int
+    cases_updated: int
+    cases_held: int
+
+    @classmethod
+    def of(cls, counts: Counts) -> Self:
+        """The counts of a reconciliation."""
+        return cls(
+            cases_checked=counts.found,
+            cases_deleted=counts.deleted,
+            cases_updated=counts.updated,
+            cases_held=counts.held,
+        )
+
+
+class ReconciliationResult(_Result):
+    """What retiring cases without a visit did. Nothing is physically deleted."""
+
+    stats: ReconciliationStats
+    deleted_cases: tuple[UUID, ...]
+
+    @classmethod
+    def of(cls, result: results.PhaseResult) -> Self:
+        """The result of a reconciliation."""
+        stats = ReconciliationStats.of(result.counts)
+        return cls(stats=stats, deleted_cases=result.deleted_cases, **_facts(result))
+
+
+AnyPhaseResult = InboundResult | CasesResult | ReconciliationResult
+
+
+class FullResult(_Result):
+    """What all three phases did; ``success`` is false when any of them failed."""
+
+    inbound_result: InboundResult
+    cases_result: CasesResult
+    reconciliation_result: ReconciliationResult
+
+    @classmethod
+    def of(cls, result: results.FullResult) -> Self:
+        """The result of a full sync."""
+        phases = {each.phase.names.result: phase_result(each) for each in result.phases}
+        return cls.model_validate({**_facts(result), **phases})
+
+
+AnyResult = InboundResult | CasesResult | ReconciliationResult | FullResult
+
+_MODELS: Mapping[Phase, type[AnyPhaseResult]] = MappingProxyType(
+    {
+        Phase.INBOUND: InboundResult,
+        Phase.CASES: CasesResult,
+        Phase.RECONCILIATION: ReconciliationResult,
+    }
+)
+
+
+def phase_result(result: results.PhaseResult) -> AnyPhaseResult:
+    """What one phase did."""
+    return _MODELS[result.phase].of(result)
+
+
+def any_result(result: results.SyncResult) -> AnyResult:
+    """What a sync did, of one phase or of all."""
+    if isinstance(result, results.PhaseResult):
+        return phase_result(result)
+    return FullResult.of(result)

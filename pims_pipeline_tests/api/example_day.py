@@ -1,0 +1,285 @@
+"""A clinic's day, played through the API: what it answers are the examples of its document.
+
+The vendor's HTTP, the adapter, the phases, the store and the API are the real ones; Dagster is
+the tests' own, and the login needs no browser. The clock moves only when it is told to, so that
+the same day is answered in the same words. Ids, which are made at random, are numbered.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from pims_pipeline.api.app import create_app
+from pims_pipeline.api.context import ApiContext
+from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.domain.appointments import PimsAppointment
+from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
+from pims_pipeline.simulator.server import running_simulator
+from pims_pipeline.store.api_keys import create_api_key
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.credentials import put_credentials
+from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline.store.vault import Vault
+from pims_pipeline.sync.enrichment import enrich_cases
+from pims_pipeline.sync.inbound import sync_appointments
+from pims_pipeline.sync.reconciliation import reconcile_cases
+from pims_pipeline.sync.session import clinic_session
+from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
+from pims_pipeline_tests.api.world import PHASES_OF_JOB
+from pims_pipeline_tests.api.world import World as ApiWorld
+from pims_pipeline_tests.providers.stopping import eventually
+from pims_pipeline_tests.reliability.world import BrowserlessNeo, Clock, House, World
+
+MORNING = datetime(2026, 3, 9, 12, tzinfo=UTC)
+"""Eight o'clock at the clinic."""
+TODAY = date(2026, 3, 9)
+COMPANY = DEFAULT_CLINICS[0]
+PAGES = "http://127.0.0.1:3000"
+PATIENCE_SECONDS = 20
+READ_SO_FAR = 5
+VENDOR = "https://neo.example"
+
+Json = dict[str, Any]
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class StillClock(Clock):
+    """Moves by a microsecond with each reading, which no response shows."""
+
+    def __call__(self) -> datetime:
+        with self._lock:
+            self.moment += timedelta(microseconds=1)
+            return self.moment
+
+
+class Neo(BrowserlessNeo):
+    """The real adapter; says before each medical record that it is about to read it."""
+
+    def __init__(self, day: "Day") -> None:
+        super().__init__(day.world)
+        self._day = day
+
+    def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
+        if self._day.before_record is not None:
+            self._day.before_record()
+        return super().fetch_consultation(appointment)
+
+
+@dataclass
+class Day:
+    """Everything that takes part in the day."""
+
+    world: World
+    api: ApiWorld
+    before_record: Callable[[], None] | None = None
+
+    def pass_time(self, **duration: float) -> None:
+        self.world.house.clock.forward(timedelta(**duration))
+
+    def asked(self, path: str, body: Json) -> tuple[Json, FakeRun]:
+        """A sync that a client asks for: the response, and the run."""
+        accepted = self.api.post(path, body)
+        assert accepted.status_code == 202, accepted.text
+        *_, run = self.api.fake.runs.values()
+        self.pass_time(seconds=2)
+        return accepted.json(), run
+
+    def done(self, run: FakeRun) -> None:
+        """The work of a run, as Dagster does it."""
+        world, window = self.world, ApiWorld.window_of(run)
+        context = replace(world.context(0), run_id=run.id, open_provider=lambda _: Neo(self))
+        audit_ids = chain([self.api.sync_id_of(run)], repeat(None))
+        run.status = "STARTED"
+        with clinic_session(context, world.clinic) as session:
+            work: Mapping[Phase, Callable[..., object]] = {
+                Phase.INBOUND: sync_appointments,
+                Phase.CASES: partial(enrich_cases, workers=1),
+                Phase.RECONCILIATION: reconcile_cases,
+            }
+            try:
+                for phase in PHASES_OF_JOB[run.job]:
+                    audit_id = next(audit_ids)
+                    work[phase](context, world.clinic, window, session, audit_id=audit_id)
+            except PimsError:
+                run.status = "FAILURE"
+            else:
+                run.status = "SUCCESS"
+
+
+@contextmanager
+def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
+    """The morning of a clinic that is synced for the first time."""
+    clock = StillClock(MORNING)
+    config = SimulatorConfig(clock=clock, today=TODAY)
+    with ExitStack() as stack:
+        server = stack.enter_context(running_simulator(config))
+        control = stack.enter_context(closing(SimulatorControl(server.base_url)))
+        liveness = stack.enter_context(run_liveness(engine))
+        house = House(engine, vault, control, server.base_url, clock, liveness, artifacts)
+        world = _registered(house)
+        fake = stack.enter_context(FakeDagster())
+        dagster = stack.enter_context(closing(DagsterClient(fake.url)))
+        api_engine = create_engine(let_api_log_in(engine))
+        stack.callback(api_engine.dispose)
+        context = ApiContext(
+            engine=api_engine,
+            dagster=dagster,
+            dagster_pages=PAGES,
+            partition_start=date(2025, 1, 1),
+            requests_per_minute=1000,
+            clock=clock,
+        )
+        with transaction(engine) as connection:
+            key = create_api_key(connection, world.clinic, name="examples").text
+        api = TestClient(create_app(context))
+        yield Day(world, ApiWorld(engine, world.clinic, context, fake, api, key))
+        world.end()
+
+
+def _registered(house: House) -> World:
+    login = Credentials(COMPANY.username, COMPANY.password, COMPANY.company_id)
+    with transaction(house.engine) as connection:
+        clinic = add_clinic(
+            connection,
+            slug="riverbend",
+            name=COMPANY.name,
+            timezone=COMPANY.timezone,
+            provider_type="idexx_neo",
+            provider_base_url=house.base_url,
+        )
+        put_credentials(connection, house.vault, clinic, login.to_mapping())
+    week = DateRange(TODAY, TODAY + timedelta(days=7))
+    return World(house, COMPANY, clinic, TODAY, week, week, read_timeout=PATIENCE_SECONDS)
+
+
+def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:
+    """What the API answers on that day, by name."""
+    with day(engine, vault, artifacts) as today:
+        found = _played(today)
+        vendor = today.world.house.base_url
+    return _made_plain(found, vendor)
+
+
+def _played(today: Day) -> Json:
+    world, api = today.world, today.api
+    world.meanwhile = lambda endpoint: today.pass_time(
+        milliseconds={"listing": 1700, "consultation": 120, "appointment": 90}[endpoint]
+    )
+    running = _running(today)
+
+    today.pass_time(hours=2)
+    book = world.house.control.book
+    visit = book(
+        COMPANY.company_id,
+        world.local(0, 14, 30),
+        patient_name="Biscuit",
+        client_name="Example Client",
+        type="Wellness",
+        status="confirmed",
+    )
+    accepted, inbound = today.asked("inbound", {"daysAhead": 7})
+    today.done(inbound)
+    completed = api.told(accepted["syncId"])
+    page = api.get("/api/sync").json()
+
+    today.pass_time(hours=4)
+    world.vendor("move", visit.id, world.local(1, 9))
+    world.vendor("delete", _a_later_visit(today))
+    asked, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
+    today.done(run)
+    full = api.told(asked["syncId"])["result"]
+
+    today.pass_time(hours=1)
+    failed = _failed(today)
+    [case] = api.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit.id)
+    return {
+        "accepted": accepted,
+        "inbound": completed["result"],
+        "full": full,
+        "running": running,
+        "completed": completed,
+        "failed": failed,
+        "page": page,
+        "provenance": _told_in_time(api.get(f"/api/cases/{case.id}/provenance").json()),
+    }
+
+
+def _a_later_visit(today: Day) -> str:
+    visits = today.world.house.control.appointments(
+        COMPANY.company_id, TODAY + timedelta(days=2), TODAY + timedelta(days=2)
+    )
+    return next(each.id for each in visits if each.kind == "appointment" and not each.deleted)
+
+
+def _running(today: Day) -> Json:
+    """The clinic's first sync, when some medical records are there and the next is being read."""
+    found: list[Json] = []
+    read = itertools.count()
+    accepted, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
+
+    def has_come_so_far() -> bool:
+        progress = today.api.told(accepted["syncId"])["progress"]
+        return (progress["phase"], progress["itemsDone"]) == ("cases", READ_SO_FAR)
+
+    def look() -> None:
+        if next(read) == READ_SO_FAR:
+            eventually(has_come_so_far, PATIENCE_SECONDS)
+            found.append(today.api.told(accepted["syncId"]))
+
+    today.before_record = look
+    today.done(run)
+    today.before_record = None
+    [running] = found
+    return running
+
+
+def _failed(today: Day) -> Json:
+    today.world.house.control.add_fault("html", endpoint="listing", times=None)
+    accepted, run = today.asked("inbound", {"daysAhead": 7})
+    today.done(run)
+    return dict(today.api.told(accepted["syncId"]))
+
+
+def _told_in_time(provenance: Json) -> Json:
+    """With the moments of decryptions, which the database's own clock gives, in that day."""
+    for event in provenance["events"]:
+        for access in event["credentialAccesses"]:
+            access["accessedAt"] = event["occurredAt"]
+    return provenance
+
+
+def _made_plain(found: Json, vendor: str) -> Json:
+    """With ids that depend on their order alone, and a vendor at no port of this machine."""
+    known: dict[str, str] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return known.setdefault(match[0], str(uuid5(NAMESPACE_URL, f"example:{len(known)}")))
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: renamed(each) for name, each in value.items()}
+        if isinstance(value, list):
+            return [renamed(each) for each in value]
+        if isinstance(value, str):
+            return _UUID.sub(number, value.replace(vendor, VENDOR))
+        return value
+
+    return {name: renamed(each) for name, each in found.items()}

@@ -1,0 +1,19 @@
+"""A response's body is a model of the wire, and nothing else."""
+
+import pytest
+
+from pims_pipeline.api.responses import ModelResponse
+from pims_pipeline.wire.health import Alive
+
+
+def test_a_model_is_sent_as_json() -> None:
+    response = ModelResponse(Alive(status="ok"), 202, {"X-Name": "value"})
+
+    assert (response.body, response.status_code) == (b'{"status":"ok"}', 202)
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["X-Name"] == "value"
+
+
+def test_what_was_not_validated_is_not_sent() -> None:
+    with pytest.raises(TypeError, match="not a model of the wire: dict"):
+        ModelResponse({"status": "ok"})

@@ -1,0 +1,1 @@
+"""The models of JSON: what they write, and what they refuse."""
