@@ -393,7 +393,7 @@ def test_a_command_that_fails_repeats_no_secret(
     ]
     house.run("UPDATE pims_credentials SET encrypted_data = substr(encrypted_data, 2)")
     done.append(house.pims("credentials", "check", "alder"))
-    monkeypatch.setattr("pims_pipeline.cli.status.clinic_states", fails)
+    monkeypatch.setattr("pims_pipeline.operations.status.clinic_states", fails)
     done.append(house.pims("status"))
     house.look_through_what_is_kept()
 

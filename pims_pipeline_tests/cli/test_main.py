@@ -138,7 +138,7 @@ def test_an_unforeseen_failure_names_its_kind_alone(
     def fails(*_: object) -> None:
         raise KeyError("Amelia Müller")
 
-    monkeypatch.setattr("pims_pipeline.cli.status.clinic_states", fails)
+    monkeypatch.setattr("pims_pipeline.operations.status.clinic_states", fails)
     done = pims("status")
 
     assert done.exit_code == 1
@@ -151,7 +151,7 @@ def test_a_traceback_is_shown_when_debugging(pims: Pims, monkeypatch: pytest.Mon
     def fails(*_: object) -> None:
         raise KeyError("anything")
 
-    monkeypatch.setattr("pims_pipeline.cli.status.clinic_states", fails)
+    monkeypatch.setattr("pims_pipeline.operations.status.clinic_states", fails)
     done = pims("status", LOG_LEVEL="DEBUG")
 
     assert "Traceback" in done.stderr
