@@ -1,11 +1,11 @@
 """Logging in: the answer to the form, and the code and terms pages after it.
 
-Who is logged in is kept in ``sessions``, what the page looks like in ``login_pages``, and the
-pages in front of a session in ``login_steps``. A right password leads to a session cookie and away
-from ``/login``, unless the clinic's login mode puts a code, terms or a lock in between.
+Who is logged in is kept in ``sessions``, what the pages look like in ``templates/login``, the
+shapes of the first one in ``login_pages``, and the pages in front of a session in
+``login_steps``. A right password leads to a session cookie and away from ``/login``, unless the
+clinic's login mode puts a code, terms or a lock in between.
 """
 
-import html
 import secrets
 from urllib.parse import parse_qs
 
@@ -14,24 +14,14 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.answers import held_back, spoilt, wrong_answer
 from pims_pipeline.simulator.faults import Fault
-from pims_pipeline.simulator.login_pages import form_page, login_page, page
+from pims_pipeline.simulator.login_pages import form_page, login_page
+from pims_pipeline.simulator.rendering import render
 from pims_pipeline.simulator.sessions import HELD_MODES, SIMULATED_CODE
 from pims_pipeline.simulator.state import Desk, Simulator, simulator_of
 
 SESSION_COOKIE = "neo_session"
 VISIT_COOKIE = "neo_visit"
 """Ties the hidden form token to a browser before anyone is logged in."""
-
-_CODE_FIELDS = (
-    '<label for="code">The code sent to your phone</label><input id="code" name="code" '
-    'inputmode="numeric" autocomplete="one-time-code" required>'
-    '<button type="submit">Continue</button>'
-)
-_TERMS_FIELDS = (
-    "<p>Our terms of service have changed.</p><label><input type='checkbox' "
-    "name='accept_terms' value='1' required> I accept the terms</label>"
-    '<button type="submit">Accept and continue</button>'
-)
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -154,8 +144,7 @@ def _logged_in(simulator: Simulator, desk: Desk) -> Response:
 
 
 def _locked_page() -> Response:
-    body = "<p role='alert'>This account is locked. Please ask your administrator.</p>"
-    return HTMLResponse(page("Account locked", body), status_code=200)
+    return HTMLResponse(render("login/locked.html", error=None))
 
 
 async def show_code(request: Request) -> Response:
@@ -173,15 +162,8 @@ async def _step_page(request: Request, step: str, error: str | None = None) -> R
     visit = request.cookies.get(VISIT_COOKIE)
     if simulator.sessions.waiting(visit) is None:
         return RedirectResponse("/login", status_code=302)
-    token = html.escape(simulator.sessions.login_token(visit or ""))
-    message = f'<p class="error-message" role="alert">{html.escape(error)}</p>' if error else ""
-    hidden = f'<input type="hidden" name="csrf_token" value="{token}">'
-    if step == "code":
-        title, fields = "Enter your code", _CODE_FIELDS
-    else:
-        title, fields = "Terms of service", _TERMS_FIELDS
-    form = f'{message}<form method="post" action="/login/{step}">{hidden}{fields}</form>'
-    return HTMLResponse(page(title, form))
+    token = simulator.sessions.login_token(visit or "")
+    return HTMLResponse(render(f"login/{step}.html", token=token, error=error))
 
 
 async def take_code(request: Request) -> Response:
