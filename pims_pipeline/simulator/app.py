@@ -36,7 +36,7 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route(
         "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
-    app.add_route("/", pages.show_diary, methods=["GET"])
+    app.add_route("/", pages.show_calendar, methods=["GET"])
     app.add_route("/calendar/book", pages.take_booking, methods=["POST"])
     app.add_route("/calendar/{entry_id}/{action}", pages.take_edit, methods=["POST"])
     app.include_router(control_router)

@@ -1,11 +1,11 @@
 """Logging in: what the form leads to, and the code and terms pages after it.
 
-Sessions are kept in ``sessions``. ``login_pages`` draws the login page, ``login_steps`` the
-pages in front of a session. A right password leads to a session cookie and away from
-``/login``, unless the clinic's login mode puts a code, terms or a lock in between.
+Sessions are kept in ``sessions``. ``templates/login`` holds the pages, ``login_pages`` the shapes
+of the first one, ``login_steps`` the pages in front of a session. A right password leads to a
+session cookie and away from ``/login``, unless the clinic's login mode puts a code, terms or a
+lock in between.
 """
 
-import html
 import secrets
 from urllib.parse import parse_qs
 
@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.faults import Fault
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
-from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page, page
+from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page
+from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
 from pims_pipeline.simulator.vendors.idexx_neo.responses import (
     apply_fault,
     delay_response,
@@ -25,17 +26,6 @@ from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMUL
 SESSION_COOKIE = "neo_session"
 BROWSER_COOKIE = "neo_browser"
 """Ties the hidden form token to a browser before anyone is logged in."""
-
-_CODE_FIELDS = (
-    '<label for="code">The code sent to your phone</label><input id="code" name="code" '
-    'inputmode="numeric" autocomplete="one-time-code" required>'
-    '<button type="submit">Continue</button>'
-)
-_TERMS_FIELDS = (
-    "<p>Our terms of service have changed.</p><label><input type='checkbox' "
-    "name='accept_terms' value='1' required> I accept the terms</label>"
-    '<button type="submit">Accept and continue</button>'
-)
 
 
 async def read_form(request: Request) -> dict[str, str]:
@@ -160,8 +150,7 @@ def _logged_in(simulator: Simulator, practice: Practice) -> Response:
 
 
 def _locked_page() -> Response:
-    body = "<p role='alert'>This account is locked. Please ask your administrator.</p>"
-    return HTMLResponse(page("Account locked", body), status_code=200)
+    return HTMLResponse(render("login/locked.html", error=None))
 
 
 async def show_code(request: Request) -> Response:
@@ -179,15 +168,8 @@ async def _step_page(request: Request, step: str, error: str | None = None) -> R
     browser = request.cookies.get(BROWSER_COOKIE)
     if simulator.sessions.waiting(browser) is None:
         return RedirectResponse("/login", status_code=302)
-    token = html.escape(simulator.sessions.login_token(browser or ""))
-    message = f'<p class="error-message" role="alert">{html.escape(error)}</p>' if error else ""
-    hidden = f'<input type="hidden" name="csrf_token" value="{token}">'
-    if step == "code":
-        title, fields = "Enter your code", _CODE_FIELDS
-    else:
-        title, fields = "Terms of service", _TERMS_FIELDS
-    form = f'{message}<form method="post" action="/login/{step}">{hidden}{fields}</form>'
-    return HTMLResponse(page(title, form))
+    token = simulator.sessions.login_token(browser or "")
+    return HTMLResponse(render(f"login/{step}.html", token=token, error=error))
 
 
 async def take_code(request: Request) -> Response:
