@@ -40,6 +40,7 @@ from pims_pipeline.store.conditions import (
     leave_rows_out,
     sentence,
 )
+from pims_pipeline.store.former_revisions import unknown_revision_problem
 from pims_pipeline.store.lock_limits import (
     DEFAULT_LOCK_SECONDS,
     LOCK_OPTION,
@@ -361,6 +362,7 @@ def migrate(engine: Engine) -> list[str]:
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
+        DatabaseNotMigrated: If this program does not know the revision that the tables stand at.
     """
     applied: list[str] = []
 
@@ -372,9 +374,18 @@ def migrate(engine: Engine) -> list[str]:
         # A large table takes its time.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
+        _check_known(connection)
         config.attributes.update(connection=connection, on_version_apply=note)
         command.upgrade(config, "head")
     return applied
+
+
+def _check_known(connection: Connection) -> None:
+    standing, _ = _revisions(connection)
+    script = ScriptDirectory.from_config(_alembic_config())
+    known = {each.revision for each in script.walk_revisions()}
+    if (problem := unknown_revision_problem(standing, known)) is not None:
+        raise DatabaseNotMigrated(problem)
 
 
 def check_migrated(engine: Engine) -> None:

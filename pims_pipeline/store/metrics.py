@@ -1,6 +1,6 @@
 """What Prometheus is told of all clinics, as the API's role may read it: slugs, counts, ages.
 
-Each reading is a function of the database's that only that role may call (migration 0005): its
+Each reading is a function of the database's that only that role may call (migration 0012): its
 own rights reach one clinic at a time. Names and labels stand in ``observability/metrics.py``.
 """
 

@@ -7,18 +7,37 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from pims_pipeline.settings import variable_names
+from pims_pipeline.store.database import create_engine, transaction
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document
+from pims_pipeline_tests.store.revisions import REVISIONS
 
 
 def test_an_empty_database_gets_its_tables_once(pims: Pims, empty_database_url: str) -> None:
     first = document(pims("migrate", "--json", PIMS_DATABASE_URL=empty_database_url))
     again = document(pims("migrate", "--json", PIMS_DATABASE_URL=empty_database_url))
 
-    assert first["applied"][0] == "0001"
+    assert first["applied"] == REVISIONS
     assert again == {"applied": []}
     assert pims("status", PIMS_DATABASE_URL=empty_database_url).exit_code == 0
+
+
+def test_a_database_from_between_the_former_revisions_says_what_to_do(
+    pims: Pims, empty_database_url: str
+) -> None:
+    engine = create_engine(empty_database_url)
+    with transaction(engine) as connection:
+        connection.execute(text("CREATE TABLE pims_alembic_version (version_num varchar(32))"))
+        connection.execute(text("INSERT INTO pims_alembic_version VALUES ('0007')"))
+    engine.dispose()
+    done = pims("migrate", PIMS_DATABASE_URL=empty_database_url)
+
+    assert done.exit_code == 1
+    assert "revision 0007" in complaint(done)
+    assert "migrate it to 0012" in complaint(done)
+    assert "or start with an empty database" in complaint(done)
 
 
 @pytest.mark.parametrize(

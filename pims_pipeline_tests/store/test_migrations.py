@@ -172,6 +172,17 @@ def test_each_revision_follows_the_one_before_it() -> None:
     assert down == [*zip(reversed(REVISIONS), [*reversed(REVISIONS[:-1]), None], strict=True)]
 
 
+def test_a_newer_programs_revision_is_refused_by_name(empty_engine: Engine) -> None:
+    migrate(empty_engine)
+    with transaction(empty_engine) as connection:
+        connection.execute(text("UPDATE pims_alembic_version SET version_num = '9999'"))
+    with pytest.raises(
+        DatabaseNotMigrated, match="revision 9999, which this program does not know"
+    ):
+        migrate(empty_engine)
+    empty_engine.dispose()
+
+
 def test_an_unmigrated_database_is_named_so_with_what_to_do(empty_engine: Engine) -> None:
     with pytest.raises(DatabaseNotMigrated) as caught:
         check_migrated(empty_engine)

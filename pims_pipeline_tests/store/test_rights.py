@@ -119,8 +119,6 @@ EXPECTED: Rights = {
         "sync_requests": _CHANGED,
     },
 }
-MADE_IN_0008 = {"login_leases", "run_leases"}
-MADE_IN_0003 = {"alerts", "idempotency_keys", "schedule_skips", "sync_requests"}
 
 
 @pytest.fixture
@@ -289,31 +287,17 @@ def test_downgrading_takes_the_rights_and_leaves_the_roles_to_others(fresh_serve
     engine = create_engine(fresh_server)
     migrate(engine)
     assert _rights(engine) == EXPECTED
-    nothing = dict.fromkeys(EXPECTED["pims_api"], _NOTHING)
-
-    def rights_again() -> Rights:
-        with transaction(engine) as connection:
-            connection.execute(text("SELECT pims_grant_service()"))
-        return _rights(engine)
-
-    def but_for(rights: Mapping[str, AbstractSet[str]], made: set[str]) -> dict[str, object]:
-        return {table: held for table, held in rights.items() if table not in made}
-
-    _downgrade(engine, "0003")
-    service = but_for(EXPECTED["pims_service"], MADE_IN_0008)
-    expected = {"pims_service": service, "pims_api": but_for(nothing, MADE_IN_0008)}
-    assert _rights(engine) == rights_again() == expected
-    _downgrade(engine, "0002")
-    assert _rights(engine) == rights_again()
-    assert _rights(engine)["pims_service"] == but_for(
-        EXPECTED["pims_service"], MADE_IN_0003 | MADE_IN_0008
-    )
-    _downgrade(engine, "0001")
+    _downgrade(engine, "0000e")
+    assert _rights(engine) == EXPECTED
+    with transaction(engine) as connection:
+        connection.execute(text("SELECT pims_grant_service(), pims_grant_api()"))
+    assert _rights(engine) == EXPECTED
+    _downgrade(engine, "0000d")
     assert not any(rights for tables in _rights(engine).values() for rights in tables.values())
     with engine.connect() as connection:
         for role in ROLES:
             assert connection.scalar(text("SELECT to_regrole(:role) IS NOT NULL"), {"role": role})
-    assert migrate(engine) == REVISIONS[1:]
+    assert migrate(engine) == [each for each in REVISIONS if each > "0000d"]
     assert _rights(engine) == EXPECTED
     engine.dispose()
 

@@ -1,37 +1,23 @@
-"""What the API and the schedules remember: requests, their repetitions, alerts, skipped ticks.
+"""What the API and the alerts remember: requests, their repetitions, and what people are told of.
 
-And since when a clinic's schedules count, which triggers note, so that edits by hand count too.
-
-Revision: 0003, after 0002
+Revision: 0000d, after 0000c
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pims_pipeline.store.migrations.service_rights import ROLE, grant_function, granted
-
-revision = "0003"
-down_revision = "0002"
+revision = "0000d"
+down_revision = "0000c"
 branch_labels = None
 depends_on = None
 
-_TABLES = ("idempotency_keys", "sync_requests", "schedule_skips", "alerts")
-"""Dependants first."""
-
-_FORMER = (
-    "clinics",
-    "clinic_schedule_configs",
-    "clinic_api_keys",
-    "pims_credentials",
-    "pims_sessions",
-    "case_sync_audits",
-    "pims_appointments",
-    "cases",
-    "sync_failures",
-    "reconciliation_holds",
+_TABLES = (
+    "idempotency_keys",
+    "sync_requests",
+    "alerts",
 )
-"""What the service could change before."""
+"""Dependants first."""
 
 
 def upgrade() -> None:
@@ -39,20 +25,10 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     _create_requests()
     _create_alerts()
-    _create_skips()
-    _note_since_when_schedules_count()
-    op.create_index(
-        "ix_case_sync_audits_updated_at", "case_sync_audits", ["updated_at"], unique=False
-    )
-    op.execute(grant_function((*_FORMER, *_TABLES)))
-    op.execute(granted("pims_grant_service", ROLE))
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    op.execute(grant_function(_FORMER))
-    op.drop_index("ix_case_sync_audits_updated_at", table_name="case_sync_audits")
-    _forget_since_when_schedules_count()
     for table in _TABLES:
         op.drop_table(table)
 
@@ -156,9 +132,10 @@ def _create_alerts() -> None:
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("opening_sent_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ending_sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "kind IN ('failing', 'overdue', 'credentials_rejected', 'human_needed', 'hold', "
-            "'dead_letter', 'bad_schedule')",
+            "'dead_letter', 'bad_schedule', 'wrong_clock', 'ticks_skipped')",
             name=op.f("ck_alerts_kind"),
         ),
         sa.CheckConstraint("ended_at >= opened_at", name=op.f("ck_alerts_ended_at")),
@@ -186,112 +163,3 @@ def _create_alerts() -> None:
         unique=True,
         postgresql_where=sa.text("ended_at IS NULL"),
     )
-
-
-def _create_skips() -> None:
-    """Ticks that found the phase's last run still going."""
-    op.create_table(
-        "schedule_skips",
-        sa.Column("clinic_id", sa.Uuid(), nullable=False),
-        sa.Column("sync_type", sa.Text(), nullable=False),
-        sa.Column("skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("last_skipped_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "sync_type IN ('inbound', 'cases', 'reconciliation')",
-            name=op.f("ck_schedule_skips_sync_type"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["clinic_id"],
-            ["clinics.id"],
-            name="fk_schedule_skips_clinic_id_clinics",
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("clinic_id", "sync_type", name="pk_schedule_skips"),
-    )
-
-
-def _note_since_when_schedules_count() -> None:
-    """Keep, for each clinic and for each of its cron expressions, when it was last changed."""
-    op.add_column(
-        "clinics",
-        sa.Column(
-            "scheduled_since",
-            sa.DateTime(timezone=True),
-            server_default=sa.text("now()"),
-            nullable=False,
-        ),
-    )
-    op.add_column(
-        "clinic_schedule_configs",
-        sa.Column(
-            "schedules_changed_at",
-            JSONB(),
-            server_default=sa.text("'{}'::jsonb"),
-            nullable=False,
-        ),
-    )
-    op.create_check_constraint(
-        op.f("ck_clinic_schedule_configs_sync_schedules"),
-        "clinic_schedule_configs",
-        "jsonb_typeof(sync_schedules) = 'object'",
-    )
-    op.execute(_CLINIC_FUNCTION)
-    op.execute(
-        "CREATE TRIGGER note_schedule_start BEFORE UPDATE ON clinics FOR EACH ROW "
-        "WHEN (OLD.timezone <> NEW.timezone OR (NEW.is_active AND NOT OLD.is_active)) "
-        "EXECUTE FUNCTION pims_note_schedule_start()"
-    )
-    op.execute(_CRON_FUNCTION)
-    # What is no object is refused by the table's check, which comes after this.
-    op.execute(
-        "CREATE TRIGGER note_schedule_changes BEFORE INSERT OR UPDATE ON clinic_schedule_configs "
-        "FOR EACH ROW WHEN (jsonb_typeof(NEW.sync_schedules) = 'object') "
-        "EXECUTE FUNCTION pims_note_schedule_changes()"
-    )
-
-
-def _forget_since_when_schedules_count() -> None:
-    op.execute("DROP TRIGGER note_schedule_changes ON clinic_schedule_configs")
-    op.execute("DROP FUNCTION pims_note_schedule_changes()")
-    op.execute("DROP TRIGGER note_schedule_start ON clinics")
-    op.execute("DROP FUNCTION pims_note_schedule_start()")
-    op.drop_constraint(
-        op.f("ck_clinic_schedule_configs_sync_schedules"), "clinic_schedule_configs", type_="check"
-    )
-    op.drop_column("clinic_schedule_configs", "schedules_changed_at")
-    op.drop_column("clinics", "scheduled_since")
-
-
-# The clock's time, not the transaction's: a tick that was decided while a long transaction was
-# changing the schedule is a tick of the former one.
-_CLINIC_FUNCTION = """
-    CREATE FUNCTION pims_note_schedule_start() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = '' AS $$
-    BEGIN
-        NEW.scheduled_since := clock_timestamp();
-        RETURN NEW;
-    END
-    $$
-"""
-
-# A phase that is taken out falls back to its default: that is a change as well.
-_CRON_FUNCTION = """
-    CREATE FUNCTION pims_note_schedule_changes() RETURNS trigger
-    LANGUAGE plpgsql SET search_path = '' AS $$
-    DECLARE
-        former jsonb := '{}';
-        now_is jsonb := to_jsonb(clock_timestamp());
-    BEGIN
-        IF TG_OP = 'UPDATE' THEN
-            former := OLD.sync_schedules;
-        END IF;
-        NEW.schedules_changed_at := NEW.schedules_changed_at || (
-            SELECT coalesce(jsonb_object_agg(phase, now_is), '{}')
-            FROM jsonb_each(former) AS before (phase, cron)
-            FULL JOIN jsonb_each(NEW.sync_schedules) AS after (phase, cron) USING (phase)
-            WHERE before.cron IS DISTINCT FROM after.cron
-        );
-        RETURN NEW;
-    END
-    $$
-"""

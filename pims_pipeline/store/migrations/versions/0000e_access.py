@@ -1,4 +1,4 @@
-"""Row-level security on every table, and the API's role, which sees one clinic at a time.
+"""Access: the roles of the service and of the API, and row-level security on every table.
 
 ``pims_access()`` says who may do what with each table; three functions carry it out:
 
@@ -6,32 +6,36 @@
   lose the rights that row-level security does not cover;
 - ``pims_grant_service()`` and ``pims_grant_api()`` give the two roles their rights and rows.
 
-They may be called again at any time: after a role was made, after the tables changed hands.
-A migration that makes a table replaces ``pims_access()`` by one that knows the table, and calls
-all three. Functions of the owner's rights (SECURITY DEFINER) whose names begin with ``pims_``
+The service may change all tables, but the logs it may only add to. The API sees one clinic at a
+time. The functions may be called again at any time: after a role was made, after the tables changed
+hands. A migration that makes a table replaces ``pims_access()`` by one that knows the table, and
+calls all three. Functions of the owner's rights (SECURITY DEFINER) whose names begin with ``pims_``
 are the API's alone: a migration that makes one calls ``pims_reserve_functions()`` and, where
 the role exists, ``pims_grant_api()``.
 
-Revision: 0004, after 0003
+Revision: 0000e, after 0000d
 """
+
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from alembic import context, op
 
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.store.migrations import service_rights
 
-revision = "0004"
-down_revision = "0003"
+revision = "0000e"
+down_revision = "0000d"
 branch_labels = None
 depends_on = None
 
-_ROLE = "pims_api"
-_SERVICE = service_rights.ROLE
+_GRANTS: Mapping[str, str] = {"pims_service": "pims_grant_service", "pims_api": "pims_grant_api"}
+"""The function that grants each role its rights."""
+
 _CHANGE = "SELECT, INSERT, UPDATE, DELETE"
 _ADD = "SELECT, INSERT"
 _READ = "SELECT"
 _NOTHING = ""
+_VERSIONS = "pims_alembic_version"
 
 _ACCESS = (
     # table; the column that names the clinic, if any; the service's rights; the API's rights
@@ -51,13 +55,11 @@ _ACCESS = (
     ("idempotency_keys", "clinic_id", _CHANGE, _CHANGE),
     ("alerts", "clinic_id", _CHANGE, _NOTHING),
     ("schedule_skips", "clinic_id", _CHANGE, _NOTHING),
-    (service_rights.VERSIONS, None, _READ, _READ),
+    (_VERSIONS, None, _READ, _READ),
+    ("run_leases", None, _CHANGE, _NOTHING),
+    ("login_leases", "clinic_id", _CHANGE, _NOTHING),
 )
 _TABLES = tuple(table for table, *_ in _ACCESS)
-_FORMER = tuple(table for table, _, service, _ in _ACCESS if service == _CHANGE)
-"""What the service could change before: the same."""
-
-_REMEDY = f"CREATE ROLE {_ROLE} NOLOGIN; SELECT pims_grant_api();"
 
 log = get_logger(__name__)
 
@@ -79,19 +81,23 @@ def upgrade() -> None:
         op.execute(function)
     op.execute("SELECT pims_secure_tables()")
     op.execute("SELECT pims_reserve_functions()")
-    op.execute(_ROLE_CREATED)
-    op.execute(service_rights.granted("pims_grant_service", _SERVICE))
-    op.execute(service_rights.granted("pims_grant_api", _ROLE))
-    # The server's notice reaches few eyes.
-    if not context.is_offline_mode() and not _role_exists():
-        log.warning("api_role_missing", role=_ROLE, run=_REMEDY)
+    for role, function in _GRANTS.items():
+        op.execute(_role_created(role, function))
+        op.execute(
+            f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL THEN "
+            f"PERFORM {function}(); END IF; END $$"
+        )
+        # The server's notice reaches few eyes.
+        if not context.is_offline_mode() and not _role_exists(role):
+            event = "service_role_missing" if role == "pims_service" else "api_role_missing"
+            log.warning(event, role=role, run=_remedy(role, function))
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute(_REVOCATION)
     for table in _TABLES:
-        for policy in ("pims_owner", _SERVICE, _ROLE):
+        for policy in ("pims_owner", *_GRANTS):
             op.execute(f"DROP POLICY IF EXISTS {policy} ON {table}")
         op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
@@ -100,31 +106,54 @@ def downgrade() -> None:
         "pims_api_key(text)",
         "pims_reserve_functions()",
         "pims_grant_api()",
+        "pims_grant_service()",
         "pims_grant_table(text, text, text)",
         "pims_set_policy(text, text, text, text)",
         "pims_secure_tables()",
         "pims_access()",
     ):
         op.execute(f"DROP FUNCTION {function}")
-    op.execute(service_rights.grant_function(_FORMER))
 
 
-def _role_exists() -> bool:
-    found = op.get_bind().scalar(sa.text("SELECT to_regrole(:role)"), {"role": _ROLE})
+def _role_exists(role: str) -> bool:
+    found = op.get_bind().scalar(sa.text("SELECT to_regrole(:role)"), {"role": role})
     return found is not None
 
 
+def _remedy(role: str, function: str) -> str:
+    return f"CREATE ROLE {role} NOLOGIN; SELECT {function}();"
+
+
+def _role_created(role: str, function: str) -> str:
+    # Another database's migration may create the role at the same moment: the one that comes
+    # second waits for the first, and is told that it exists.
+    return f"""
+    DO $$
+    BEGIN
+        IF to_regrole('{role}') IS NULL THEN
+            CREATE ROLE {role} NOLOGIN;
+        END IF;
+    EXCEPTION
+        WHEN duplicate_object OR unique_violation THEN
+            NULL;
+        WHEN insufficient_privilege THEN
+            RAISE NOTICE '%', 'the role {role} was not created, for want of CREATEROLE; to have '
+                'it, run as a role that may create roles and owns the tables: '
+                '{_remedy(role, function)}';
+    END
+    $$
+    """
+
+
 def _access_function() -> str:
-    rows = ",\n".join(
+    rows = ", ".join(
         f"('{table}', nullif('{column or ''}', ''), '{service}', '{api}')"
         for table, column, service, api in _ACCESS
     )
     return f"""
     CREATE FUNCTION pims_access()
     RETURNS TABLE (name text, clinic_column text, service_rights text, api_rights text)
-    LANGUAGE sql IMMUTABLE SET search_path = '' AS $$
-        VALUES {rows}
-    $$
+    LANGUAGE sql IMMUTABLE SET search_path = '' AS $$ VALUES {rows} $$
     """
 
 
@@ -188,7 +217,7 @@ _GRANT_FUNCTION = """
 """
 
 _SERVICE_FUNCTION = """
-    CREATE OR REPLACE FUNCTION pims_grant_service() RETURNS void
+    CREATE FUNCTION pims_grant_service() RETURNS void
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     DECLARE
         it record;
@@ -283,31 +312,21 @@ _USE_FUNCTION = """
     END
 """
 
-# Another database's migration may create the role at the same moment: the one that comes
-# second waits for the first, and is told that it exists.
-_ROLE_CREATED = f"""
-    DO $$
-    BEGIN
-        IF to_regrole('{_ROLE}') IS NULL THEN
-            CREATE ROLE {_ROLE} NOLOGIN;
-        END IF;
-    EXCEPTION
-        WHEN duplicate_object OR unique_violation THEN
-            NULL;
-        WHEN insufficient_privilege THEN
-            RAISE NOTICE '%', 'the role {_ROLE} was not created, for want of CREATEROLE; to have '
-                'it, run as a role that may create roles and owns the tables: {_REMEDY}';
-    END
-    $$
-"""
-
-# The role itself stays: other databases of the server may use it, and logins be members of it.
+# The roles themselves stay: other databases of the server may use them, and logins be members of
+# them.
 _REVOCATION = f"""
     DO $$
+    DECLARE
+        role text;
     BEGIN
-        IF to_regrole('{_ROLE}') IS NOT NULL THEN
-            REVOKE ALL ON {", ".join(_TABLES)} FROM {_ROLE};
-        END IF;
+        FOREACH role IN ARRAY ARRAY['pims_service', 'pims_api'] LOOP
+            IF to_regrole(role) IS NOT NULL THEN
+                EXECUTE format('REVOKE ALL ON {", ".join(_TABLES)} FROM %I', role);
+                EXECUTE format('REVOKE ALL ON SEQUENCE %s, %s FROM %I',
+                    pg_get_serial_sequence('case_events', 'seq')::regclass,
+                    pg_get_serial_sequence('credential_access_log', 'id')::regclass, role);
+            END IF;
+        END LOOP;
     END
     $$
 """
