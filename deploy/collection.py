@@ -119,7 +119,7 @@ def api_document() -> Document:
         context = ApiContext(
             engine=create_engine(_NOWHERE),
             dagster=dagster,
-            dagster_pages="http://127.0.0.1:3000",
+            dagster_ui_url="http://127.0.0.1:3000",
             partition_start=date(2025, 1, 1),
             requests_per_minute=1,
         )

@@ -46,7 +46,7 @@ def alerting(settings: Settings) -> Alerting:
     url = settings.heartbeat_url
     return Alerting(
         notifier=notifier,
-        dagster_pages=settings.dagster_pages(),
+        dagster_ui_url=settings.dagster_ui_url(),
         heartbeat=None if url is None else Heartbeat(url.get_secret_value()),
     )
 

@@ -44,7 +44,7 @@ _KEY_BYTES = 32
 _SHORTEST_TOKEN = 16
 _KEY_COMMAND = "openssl rand -base64 32"
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-_DAGSTER_PAGES = "http://127.0.0.1:3000"
+_DAGSTER_UI_URL = "http://127.0.0.1:3000"
 """Where ``pims up`` serves them unless told otherwise."""
 _PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?")
 _DAGSTER_SCHEME = "postgresql+psycopg2"
@@ -456,10 +456,10 @@ class Settings(BaseSettings):
         """The 32 bytes of each key that may still decrypt, in the order given."""
         return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys_retired)
 
-    def dagster_pages(self) -> str:
+    def dagster_ui_url(self) -> str:
         """Where Dagster's pages are, without a slash at the end; no user or password in it."""
         if self.dagster_graphql_url is None:
-            return _DAGSTER_PAGES
+            return _DAGSTER_UI_URL
         parts = urlsplit(self.dagster_graphql_url)
         path = parts.path.rstrip("/").removesuffix("/graphql")
         host = parts.netloc.rpartition("@")[2]

@@ -43,11 +43,11 @@ ALLOWED = {
     ("orchestration/phases.py", "side_by_side", "as_completed"): (
         "each clinic's work ends with its time limit, the run's, or the stop signal"
     ),
-    ("sync/fanout.py", "side_by_side", "as_completed"): (
+    ("sync/fanout.py", "ask_concurrently", "as_completed"): (
         "each question watches the stop signal, and each request has its own limit"
     ),
     ("orchestration/phases.py", "side_by_side", "result"): "as_completed gave it: it is done",
-    ("sync/fanout.py", "side_by_side", "result"): "as_completed gave it: it is done",
+    ("sync/fanout.py", "ask_concurrently", "result"): "as_completed gave it: it is done",
     ("store/batches.py", "execute_batches", "result"): "its batch is made up in memory",
     ("store/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"

@@ -41,4 +41,4 @@ def get_provenance(
             story = case_story(connection, case_id)
     except UnknownCase as error:
         raise ApiError(404, NO_SUCH_CASE) from error
-    return JSONResponse(provenance_result(story, dagster_pages=context.dagster_pages))
+    return JSONResponse(provenance_result(story, dagster_ui_url=context.dagster_ui_url))

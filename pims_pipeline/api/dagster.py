@@ -28,7 +28,7 @@ from pims_pipeline.api.dagster_state import (
     StateResponse,
 )
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import JOB_OF, Scope
 from pims_pipeline.providers.bounded_http import (
     RequestTimedOut,
@@ -65,7 +65,7 @@ RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
 """A run's own choices, as in the launchpad of Dagster's pages."""
 
 
-class DagsterUnreachable(Explained):
+class DagsterUnreachable(UserFacingError):
     """Dagster's webserver does not answer."""
 
 
@@ -73,7 +73,7 @@ class NoAnswer(DagsterUnreachable):
     """It was asked, and whether it did what it was asked to do is not known."""
 
 
-class DagsterRefused(Explained):
+class DagsterRefused(UserFacingError):
     """Dagster answered, and did not do what was asked."""
 
 

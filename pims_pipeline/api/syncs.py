@@ -134,7 +134,7 @@ def _answered(
             headers["Preference-Applied"] = f"wait={seconds}"
         if told is not None and told.standing.result is not None:
             return JSONResponse(told.standing.result, 200, headers)
-    return JSONResponse(accepted(request, dagster_pages=desk.context.dagster_pages), 202, headers)
+    return JSONResponse(accepted(request, dagster_ui_url=desk.context.dagster_ui_url), 202, headers)
 
 
 @router.post(
@@ -246,7 +246,7 @@ def get_sync(
     told = desk.watcher.look(caller.clinic_id, sync_id)
     if told is None:
         raise ApiError(404, NO_SUCH_SYNC)
-    return JSONResponse(status(told, dagster_pages=desk.context.dagster_pages))
+    return JSONResponse(status(told, dagster_ui_url=desk.context.dagster_ui_url))
 
 
 @router.get(
@@ -270,4 +270,6 @@ def list_syncs(
     except BadCursor as error:
         raise ApiError(400, BAD_CURSOR) from error
     told = desk.watcher.newest(caller.clinic_id, limit + 1, after)
-    return JSONResponse(page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages))
+    return JSONResponse(
+        page(told, limit, now=context.clock(), dagster_ui_url=context.dagster_ui_url)
+    )

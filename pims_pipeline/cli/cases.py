@@ -135,7 +135,7 @@ def show(
             clinic = clinic_by_slug(connection, slug or "")
             case_id = case_of_visit(connection, clinic, pims_id or "")
         story = case_story(connection, case_id)
-    told = provenance_result(story, dagster_pages=settings.dagster_pages())
+    told = provenance_result(story, dagster_ui_url=settings.dagster_ui_url())
     if as_json:
         print_json(told)
         return

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 DEFAULT_SCHEMA = "public"
 EXAMPLE = "postgresql://user:password@host:5432/database"
@@ -133,7 +133,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _READING_ONLY = frozenset({"read-only", "standby"})
 
 
-class BadDatabaseUrl(Explained, ValueError):
+class BadDatabaseUrl(UserFacingError, ValueError):
     """The text is not a PostgreSQL address. It is never shown: it may hold a password.
 
     Attributes:

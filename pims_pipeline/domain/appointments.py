@@ -158,7 +158,7 @@ class AppointmentLookup:
     oddities: Oddities = ()
 
     @property
-    def stands(self) -> bool:
+    def exists(self) -> bool:
         """Whether the visit still exists at the vendor."""
         return self.found and not self.deleted and self.kind is RecordKind.APPOINTMENT
 

@@ -9,7 +9,7 @@ from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.inbound import InboundPlan
 
 
-def without_news(plan: InboundPlan) -> InboundPlan:
+def without_vendor_changes(plan: InboundPlan) -> InboundPlan:
     """What of a plan over the stored calendar is due although the vendor said nothing new.
 
     Words that have come to mean something else, another patient's consultation, metadata that

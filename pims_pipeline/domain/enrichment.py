@@ -16,7 +16,7 @@ from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.case_writes import CONSULTATION, METADATA, repairs
 from pims_pipeline.domain.cases import Changes
 from pims_pipeline.domain.consultations import PimsConsultation, consultation_payload
-from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
+from pims_pipeline.domain.moments import discard_future, is_in_future, no_later_than
 from pims_pipeline.domain.patients import contradicts, is_about_another
 
 
@@ -107,7 +107,7 @@ class EnrichableCase:
         return replace(
             self,
             landed_at=no_later_than(self.landed_at, now),
-            checked_at=believed(self.checked_at, now),
+            checked_at=discard_future(self.checked_at, now),
             failure=None if self.failure is None else self.failure.as_of(now),
         )
 
@@ -279,7 +279,7 @@ def plan_consultations(
 
 def _is_outdated(answer: FetchedConsultation, case: EnrichableCase, now: datetime | None) -> bool:
     """Whether the answer is older than the one that stands, or of what the case was before."""
-    checked_at = case.checked_at if now is None else believed(case.checked_at, now)
+    checked_at = case.checked_at if now is None else discard_future(case.checked_at, now)
     if checked_at and checked_at > answer.asked_at:
         return True
     return is_about_another(answer.asked_for, case.appointment)

@@ -32,7 +32,7 @@ from pims_pipeline.domain.cases import (
     draft_of,
     status_of,
 )
-from pims_pipeline.domain.moments import believed
+from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.outcome import Counts, tally
 from pims_pipeline.domain.patients import contradicts, is_another
 
@@ -91,7 +91,7 @@ class KnownRecord:
     def as_of(self, now: datetime) -> "KnownRecord":
         """The record without the moments that lie after ``now`` (aware): they tell nothing."""
         moments = (self.last_seen_at, self.missing_since, self.removed_at)
-        seen, missing, removed = (believed(moment, now) for moment in moments)
+        seen, missing, removed = (discard_future(moment, now) for moment in moments)
         if (seen, missing, removed) == moments:
             return self
         return replace(self, last_seen_at=seen, missing_since=missing, removed_at=removed)

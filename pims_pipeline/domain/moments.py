@@ -7,23 +7,23 @@ Pure. Add a rule here when a stored moment decides something; where clocks are r
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 MAX_SKEW = timedelta(seconds=30)
 """How far a host's clock may be from the database's before nothing is written by it."""
 
-BEYOND_NOW = 2 * MAX_SKEW
+FUTURE_TOLERANCE = 2 * MAX_SKEW
 """How far after now a stored moment may lie: two hosts, each within ``MAX_SKEW``, are no further
 apart."""
 
 
-class WrongClock(Explained):
+class WrongClock(UserFacingError):
     """This host's clock and the database's are too far apart to work with both."""
 
 
 def latest_known(now: datetime) -> datetime:
     """The latest moment that may be believed at ``now`` (aware)."""
-    return now + BEYOND_NOW
+    return now + FUTURE_TOLERANCE
 
 
 def is_in_future(moment: datetime, now: datetime) -> bool:
@@ -31,11 +31,11 @@ def is_in_future(moment: datetime, now: datetime) -> bool:
     return moment > latest_known(now)
 
 
-def believed(moment: datetime | None, now: datetime) -> datetime | None:
+def discard_future(moment: datetime | None, now: datetime) -> datetime | None:
     """The moment, or None where it lies in the future and so tells nothing; both aware.
 
     Example:
-        ``believed(row.last_seen_at, now)`` is None when a clock that was ahead wrote it.
+        ``discard_future(row.last_seen_at, now)`` is None when a clock that was ahead wrote it.
     """
     return None if moment is None or is_in_future(moment, now) else moment
 

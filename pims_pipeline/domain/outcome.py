@@ -8,7 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.oddities import Oddities
 from pims_pipeline.domain.phases import Phase
 
@@ -78,7 +78,7 @@ def tally(fates: Iterable[tuple[date, str]]) -> dict[date, Counts]:
     return by_date
 
 
-class UnbalancedReceipt(Explained):
+class UnbalancedReceipt(UserFacingError):
     """A phase cannot say what became of everything it read: a bug, never bad luck."""
 
 

@@ -19,7 +19,7 @@ from pims_pipeline.domain.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.cases import Case
-from pims_pipeline.domain.moments import believed
+from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.outcome import Counts, tally
 from pims_pipeline.domain.rejections import Decided, Rejection, decided_on
 
@@ -69,7 +69,7 @@ class TrackedCase:
     def as_of(self, now: datetime) -> "TrackedCase":
         """The case without the moments that lie after ``now`` (aware): they tell nothing."""
         moments = (self.last_seen_at, self.missing_since, self.removed_at)
-        seen, missing, removed = (believed(moment, now) for moment in moments)
+        seen, missing, removed = (discard_future(moment, now) for moment in moments)
         if (seen, missing, removed) == moments:
             return self
         return replace(self, last_seen_at=seen, missing_since=missing, removed_at=removed)
@@ -80,7 +80,7 @@ class RetirementReason(StrEnum):
 
     UNKNOWN_TO_VENDOR = "unknown_to_vendor"
     DELETED_BY_VENDOR = "deleted_by_vendor"
-    NOT_A_VISIT = "not_a_visit"
+    NOT_AN_APPOINTMENT = "not_a_visit"
     ABSENT_TWICE = "absent_twice"
     ABSENT_APPROVED = "absent_approved"
 
@@ -268,7 +268,7 @@ def _compare(
             known_at = tracked.removed_at or snapshot.fetched_at
             gone_at = lookup.asked_at if lookup else known_at
             found.retire.append(Retirement(case=tracked.case, reason=reason, gone_at=gone_at))
-        elif lookup is None or not lookup.stands:
+        elif lookup is None or not lookup.exists:
             found.unconfirmed.append(tracked)
         elif moved := _as_the_vendor_says(tracked, lookup):
             found.follow.append(moved)
@@ -366,20 +366,20 @@ def _reason_to_retire(
         return None
     if tracked.appointment and tracked.appointment.kind is not RecordKind.APPOINTMENT:
         # A listing holds it, as something else: nothing about it is absent.
-        return RetirementReason.NOT_A_VISIT
+        return RetirementReason.NOT_AN_APPOINTMENT
     if _is_absent_twice(tracked, snapshot, policy):
         return RetirementReason.ABSENT_TWICE
     return None
 
 
 def _reason_in(lookup: AppointmentLookup) -> RetirementReason | None:
-    if lookup.stands:
+    if lookup.exists:
         return None
     if not lookup.found:
         return RetirementReason.UNKNOWN_TO_VENDOR
     if lookup.deleted:
         return RetirementReason.DELETED_BY_VENDOR
-    return RetirementReason.NOT_A_VISIT
+    return RetirementReason.NOT_AN_APPOINTMENT
 
 
 def _is_absent_twice(tracked: TrackedCase, snapshot: Snapshot, policy: DeletionPolicy) -> bool:

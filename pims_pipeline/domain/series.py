@@ -75,7 +75,7 @@ def series_of(appointment_id: str) -> str | None:
     return match["series"] if match else None
 
 
-def told_apart(
+def identify_occurrences(
     appointments: Collection[PimsAppointment], zone: ZoneInfo
 ) -> tuple[PimsAppointment, ...]:
     """The appointments of one listing, by what the listing itself shows to be a series."""

@@ -7,7 +7,7 @@ us. Logs and records are nobody else's business either.
 import os
 from pathlib import Path
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 PRIVATE_UMASK = 0o077
 _PRIVATE = 0o700
@@ -15,7 +15,7 @@ _PRIVATE_BUT_ENTERED = 0o710
 """Root's: the embedded server runs as another user, whose group may pass to its own directory."""
 
 
-class HomeNotPrivate(Explained):
+class HomeNotPrivate(UserFacingError):
     """The home directory is another user's; the message says what to do."""
 
 

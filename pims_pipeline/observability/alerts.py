@@ -13,16 +13,16 @@ from typing import Literal, Protocol
 
 from pims_pipeline.observability.logging import get_logger
 
-News = Literal["started", "ended", "passed"]
+AlertEvent = Literal["started", "ended", "passed"]
 """``passed``: it started and ended before anybody could be told."""
 
-_IN_A_TITLE: Mapping[News, str] = MappingProxyType(
+_IN_A_TITLE: Mapping[AlertEvent, str] = MappingProxyType(
     {"started": "", "ended": "over: ", "passed": "was, and is over: "}
 )
 log = get_logger(__name__)
 
 
-class NotTold(Exception):
+class DeliveryFailed(Exception):
     """A message was not taken. Says why, without the service's own words.
 
     Attributes:
@@ -63,7 +63,7 @@ class Message:
         meaning: What is wrong, in one sentence.
     """
 
-    news: News
+    event: AlertEvent
     kind: str
     phase: str | None
     meaning: str
@@ -76,31 +76,31 @@ class Message:
         clinics = list(dict.fromkeys(entry.clinic for entry in self.entries))
         who = clinics[0] if len(clinics) == 1 else f"{len(clinics)} clinics"
         times = f" ({len(self.entries)})" if len(self.entries) > len(clinics) else ""
-        return f"{_IN_A_TITLE[self.news]}{what}: {who}{times}"
+        return f"{_IN_A_TITLE[self.event]}{what}: {who}{times}"
 
 
 class Notifier(Protocol):
     """Tells people."""
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         """Have the message taken.
 
         Raises:
-            NotTold: If it was not, so that it has to be told again.
+            DeliveryFailed: If it was not, so that it has to be told again.
         """
 
 
 class LogNotifier:
     """Writes a log line per alert; they are taken always."""
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         """One warning per alert that started, one line of information per other."""
         for entry in message.entries:
             fields = {"kind": message.kind, "clinic": entry.clinic, **entry.details}
             if message.phase:
                 fields["phase"] = message.phase
             fields["alert_id"] = entry.alert_id
-            if message.news == "started":
+            if message.event == "started":
                 log.warning("alert_started", **fields, help=entry.command)
             else:
-                log.info("alert_ended", **fields, told_before=message.news == "ended")
+                log.info("alert_ended", **fields, told_before=message.event == "ended")

@@ -52,7 +52,7 @@ os.register_at_fork(
 )
 
 
-class NotIngested(Exception):
+class IngestFailed(Exception):
     """A batch was not taken. Says why, without the service's own words.
 
     Attributes:
@@ -69,7 +69,7 @@ class NotIngested(Exception):
 Ingest = Callable[[Sequence[str]], int]
 """Sends lines, each a JSON object; gives how many of them were refused one by one.
 
-Raises ``NotIngested`` when none was taken.
+Raises ``IngestFailed`` when none was taken.
 """
 
 
@@ -129,13 +129,13 @@ def axiom_ingest(token: str, dataset: str, url: str | None = None) -> Ingest:
             status = client.ingest(dataset, payload, ContentType.NDJSON, ContentEncoding.GZIP)
         except AxiomError as error:
             passing = error.status in _PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            raise NotIngested(
+            raise IngestFailed(
                 f"status {error.status}", is_passing=passing, retry_after=_rest(adapter.answered)
             ) from None
         except RequestException as error:
-            raise NotIngested(type(error).__name__, is_passing=True) from None
+            raise IngestFailed(type(error).__name__, is_passing=True) from None
         except Exception as error:  # noqa: BLE001 - whatever it makes of an answer, lines go on
-            raise NotIngested(type(error).__name__, is_passing=False) from None
+            raise IngestFailed(type(error).__name__, is_passing=False) from None
         return int(status.failed)
 
     return ingest
@@ -292,7 +292,7 @@ class AxiomSink(Sink):
             was_closing = self._closing
             try:
                 refused = ingest(batch)
-            except NotIngested as error:
+            except IngestFailed as error:
                 if not self._complained:
                     log.warning("axiom_takes_no_lines", reason=str(error))
                 self._complained = True

@@ -18,7 +18,7 @@ from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 
-from pims_pipeline.observability.alerts import Message, News, NotTold
+from pims_pipeline.observability.alerts import AlertEvent, DeliveryFailed, Message
 
 SLACK_URL = "https://slack.com/api/"
 MAX_LISTED = 20
@@ -33,7 +33,7 @@ _MAX_SECTION = 2_900
 """Characters of a section; Slack refuses more than 3,000."""
 
 _CODE = re.compile(r"[a-z_]{1,60}")
-_MARKS: Mapping[News, str] = MappingProxyType(
+_MARKS: Mapping[AlertEvent, str] = MappingProxyType(
     {
         "started": ":red_circle:",
         "ended": ":large_green_circle:",
@@ -42,7 +42,7 @@ _MARKS: Mapping[News, str] = MappingProxyType(
 )
 
 
-class PatientRetries(RetryHandler):
+class RateLimitRetry(RetryHandler):
     """Waits as long as Slack's rate limit asks, once per message, if that is not long."""
 
     def __init__(self, wait: Callable[[float], None]) -> None:
@@ -97,17 +97,17 @@ class SlackNotifier:
             token=token,
             base_url=base_url,
             timeout=_TIMEOUT_SECONDS,
-            retry_handlers=[PatientRetries(wait)],
+            retry_handlers=[RateLimitRetry(wait)],
         )
 
     def __repr__(self) -> str:
         return f"SlackNotifier({self._channel!r})"
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         """Post the message.
 
         Raises:
-            NotTold: If Slack cannot be reached or did not take it.
+            DeliveryFailed: If Slack cannot be reached or did not take it.
         """
         posting: Future[None] = Future()
 
@@ -124,13 +124,13 @@ class SlackNotifier:
         try:
             posting.result(timeout=self._total_seconds)
         except TimeoutError:
-            raise NotTold(f"Slack took longer than {self._total_seconds:g} s") from None
+            raise DeliveryFailed(f"Slack took longer than {self._total_seconds:g} s") from None
 
     def _post(self, message: Message) -> None:
         try:
             self._client.chat_postMessage(
                 channel=self._channel,
-                text=f"{_MARKS[message.news]} {_escaped(message.title)}",
+                text=f"{_MARKS[message.event]} {_escaped(message.title)}",
                 blocks=[_section(text) for text in _texts(message)],
                 unfurl_links=False,
                 unfurl_media=False,
@@ -139,19 +139,19 @@ class SlackNotifier:
             raise _refusal(error) from None
         except (SlackClientError, HTTPException, OSError, ValueError) as error:
             # A URLError is an OSError; a web page instead of JSON is a ValueError.
-            raise NotTold(f"Slack cannot be reached ({type(error).__name__})") from None
+            raise DeliveryFailed(f"Slack cannot be reached ({type(error).__name__})") from None
 
 
-def _refusal(error: SlackApiError) -> NotTold:
+def _refusal(error: SlackApiError) -> DeliveryFailed:
     response = error.response
     status = response.status_code
     if status == _TOO_MANY_REQUESTS:
         seconds = _wanted_wait(response.headers)
-        return NotTold(f"Slack asks for {seconds:g} s of rest", retry_after=seconds)
+        return DeliveryFailed(f"Slack asks for {seconds:g} s of rest", retry_after=seconds)
     code = response.get("error") if isinstance(response.data, dict) else None
     if not (isinstance(code, str) and _CODE.fullmatch(code)):
         code = f"status {status}"
-    return NotTold(f"Slack did not take the message ({code})")
+    return DeliveryFailed(f"Slack did not take the message ({code})")
 
 
 def _wanted_wait(headers: Mapping[str, str | list[str]]) -> float:
@@ -170,7 +170,7 @@ def _section(text: str) -> dict[str, object]:
 
 def _texts(message: Message) -> Iterator[str]:
     """The message's sections: a title, the alerts, and where to read on."""
-    yield f"{_MARKS[message.news]} *{_escaped(message.title)}*\n{_escaped(message.meaning)}"
+    yield f"{_MARKS[message.event]} *{_escaped(message.title)}*\n{_escaped(message.meaning)}"
     section = ""
     for line in _lines(message):
         if section and len(section) + len(line) >= _MAX_SECTION:
@@ -178,7 +178,7 @@ def _texts(message: Message) -> Iterator[str]:
             section = ""
         section += ("\n" if section else "") + line[:_MAX_SECTION]
     yield section
-    if message.news == "started":
+    if message.event == "started":
         yield f"What it means and what to do: `docs/runbook.md`, section `{message.kind}`"
 
 
@@ -190,7 +190,7 @@ def _lines(message: Message) -> Iterator[str]:
             for name, value in entry.details.items()
         ]
         told += [f"<{address}|{name}>" for name, address in entry.links.items()]
-        if entry.command and message.news == "started":
+        if entry.command and message.event == "started":
             told.append(f"`{_escaped(entry.command)}`")
         yield "• " + " · ".join(told)
     if (more := len(message.entries) - MAX_LISTED) > 0:

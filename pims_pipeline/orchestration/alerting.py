@@ -12,7 +12,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.clock import read_clock
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
@@ -21,7 +21,7 @@ from pims_pipeline.sync.context import utc_now
 _LONGEST_REST = timedelta(hours=1)
 
 
-class AlertsNotTold(Explained):
+class AlertsNotTold(UserFacingError):
     """Alerts wait in the database, because people could not be told of them."""
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.providers.port import PimsProvider
 
 
-class UnknownProvider(Explained, ValueError):
+class UnknownProvider(UserFacingError, ValueError):
     """A clinic names a provider type that there is no adapter for."""
 
     def __init__(self, provider_type: str) -> None:

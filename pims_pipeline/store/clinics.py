@@ -16,7 +16,7 @@ from pims_pipeline.domain.clinics import (
     checked_slug,
     zone_named,
 )
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
 
@@ -35,11 +35,11 @@ MAX_BATCH = 32
 """The most medical records that are fetched side by side."""
 
 
-class ClinicExists(Explained):
+class ClinicExists(UserFacingError):
     """The slug is taken."""
 
 
-class UnknownClinic(Explained):
+class UnknownClinic(UserFacingError):
     """No clinic has that slug."""
 
     def __init__(self, slugs: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.phases import PHASES, Phase
-from pims_pipeline.observability.alerts import Entry, Message, News
+from pims_pipeline.observability.alerts import AlertEvent, Entry, Message
 from pims_pipeline.store.alerts import Alert
 from pims_pipeline.sync.run_tags import EACH_CLINIC_TAG
 
@@ -55,28 +55,28 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
 )
 
 
-def news_of(alert: Alert) -> News:
+def news_of(alert: Alert) -> AlertEvent:
     """What there is to tell of an alert."""
     if alert.ended_at is None:
         return "started"
     return "passed" if alert.opening_sent_at is None else "ended"
 
 
-def message_of(alerts: Sequence[Alert], dagster_pages: str) -> Message:
+def message_of(alerts: Sequence[Alert], dagster_ui_url: str) -> Message:
     """What is told of alerts of one kind and phase with the same news.
 
     Args:
         alerts: One or more.
-        dagster_pages: Where Dagster's pages are, without a slash at the end.
+        dagster_ui_url: Where Dagster's pages are, without a slash at the end.
     """
     first = alerts[0]
     phase = first.details.get("phase")
     return Message(
-        news=news_of(first),
+        event=news_of(first),
         kind=first.key.kind.value,
         phase=None if phase is None else str(phase),
         meaning=_MEANINGS[first.key.kind],
-        entries=[_entry(alert, dagster_pages) for alert in alerts],
+        entries=[_entry(alert, dagster_ui_url) for alert in alerts],
     )
 
 

@@ -24,7 +24,7 @@ from pims_pipeline.domain.alerts import (
 )
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.observability.alerts import LogNotifier, Notifier, NotTold
+from pims_pipeline.observability.alerts import DeliveryFailed, LogNotifier, Notifier
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
     Alert,
@@ -56,14 +56,14 @@ class Alerting:
     """How people are told.
 
     Attributes:
-        dagster_pages: Where Dagster's pages are, without a slash at the end.
+        dagster_ui_url: Where Dagster's pages are, without a slash at the end.
         seconds: For how long messages may be sent at a time; the last one may take longer.
         heartbeat: Is called after each look that succeeded, so that somebody outside notices
             when there are none; None where nobody watches.
     """
 
     notifier: Notifier = field(default_factory=LogNotifier)
-    dagster_pages: str = "http://127.0.0.1:3000"
+    dagster_ui_url: str = "http://127.0.0.1:3000"
     seconds: float = 20.0
     heartbeat: Heartbeat | None = None
 
@@ -120,7 +120,7 @@ def deliver(
         try:
             if not _deliver_one(engine, alerting, clock):
                 break
-        except NotTold as trouble:
+        except DeliveryFailed as trouble:
             return Delivery(
                 messages=messages, trouble=str(trouble), retry_after=trouble.retry_after
             )
@@ -132,15 +132,15 @@ def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetim
     """Have the next message taken; False when there is none, or it is another process's.
 
     Raises:
-        NotTold: If it was not taken.
+        DeliveryFailed: If it was not taken.
     """
     with transaction(engine) as connection:
         alerts = _next_together(untold_alerts(connection, _AT_A_TIME))
         if not alerts or not claim_alerts(connection, alerts):
             return False
     try:
-        alerting.notifier.tell(message_of(alerts, alerting.dagster_pages))
-    except NotTold:
+        alerting.notifier.deliver(message_of(alerts, alerting.dagster_ui_url))
+    except DeliveryFailed:
         with transaction(engine) as connection:
             release_alerts(connection, alerts)
         raise

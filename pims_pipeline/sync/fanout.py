@@ -9,13 +9,13 @@ from pims_pipeline.providers.port import ContractViolation, TransientError
 
 Visit = TypeVar("Visit")
 Answer = TypeVar("Answer")
-VisitFailure = TransientError | ContractViolation
+AppointmentFailure = TransientError | ContractViolation
 """What may befall one visit while the clinic's others can still be asked about."""
 
 
-def side_by_side(
+def ask_concurrently(
     question: Callable[[Visit], Answer], visits: Iterable[Visit], workers: int
-) -> Iterator[tuple[Visit, Answer | VisitFailure]]:
+) -> Iterator[tuple[Visit, Answer | AppointmentFailure]]:
     """Each visit with its answer, or with what befell it, in the order of coming in.
 
     Raises:
@@ -24,7 +24,7 @@ def side_by_side(
         RunStopped: If the run was told to stop.
     """
 
-    def attempt(visit: Visit) -> Answer | VisitFailure:
+    def attempt(visit: Visit) -> Answer | AppointmentFailure:
         try:
             return question(visit)
         except (TransientError, ContractViolation) as error:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.cases import CaseEvent, EventKind, Words, case_id_of
-from pims_pipeline.domain.catching_up import without_news
+from pims_pipeline.domain.catching_up import without_vendor_changes
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome
@@ -112,13 +112,14 @@ def apply_snapshot(
 def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
     """Bring the window's cases in line with their landed records; gives those changed.
 
-    For what has changed since they were landed, but not at the vendor: see ``without_news``.
-    Phases that list no calendar call it, because most dates are never listed again.
+    Covers what changed since they were landed, but not at the vendor: see
+    ``without_vendor_changes``. Phases that list no calendar call it, because most dates are never
+    listed again.
     """
     clinic, now, words = phase.clinic, phase.now(), phase.context.words
     snapshot = stored_snapshot(connection, clinic, phase.window)
     known = known_of(connection, clinic, snapshot)
-    plan = without_news(_plan(connection, clinic, snapshot, known, now=now, words=words))
+    plan = without_vendor_changes(_plan(connection, clinic, snapshot, known, now=now, words=words))
     _write_to_cases(connection, phase, plan, now)
     return tuple(write.case_id for write in plan.case_writes)
 

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import bound_context, get_logger
@@ -227,6 +227,6 @@ def _mark_interrupted(phase: PhaseRun) -> None:
 
 
 def _safe_message(error: Exception) -> str:
-    """What may be kept of an error; see ``Explained``."""
+    """What may be kept of an error; see ``UserFacingError``."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, Explained) else name
+    return f"{name}: {error}" if isinstance(error, UserFacingError) else name

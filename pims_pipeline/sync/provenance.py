@@ -78,17 +78,17 @@ class Provenance(TypedDict):
     events: list[ProvenanceEvent]
 
 
-def run_url(dagster_pages: str, run_id: str) -> str:
-    """Where Dagster's pages, which begin at ``dagster_pages``, show a run."""
-    return f"{dagster_pages.rstrip('/')}/runs/{run_id}"
+def run_url(dagster_ui_url: str, run_id: str) -> str:
+    """Where Dagster's pages, which begin at ``dagster_ui_url``, show a run."""
+    return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
 
 
-def provenance_result(story: CaseStory, *, dagster_pages: str) -> Provenance:
+def provenance_result(story: CaseStory, *, dagster_ui_url: str) -> Provenance:
     """What is told of a case.
 
     Args:
         story: As stored.
-        dagster_pages: Where Dagster's pages begin, such as ``http://127.0.0.1:3000``.
+        dagster_ui_url: Where Dagster's pages begin, such as ``http://127.0.0.1:3000``.
     """
     return Provenance(
         id=str(story.id),
@@ -109,11 +109,11 @@ def provenance_result(story: CaseStory, *, dagster_pages: str) -> Provenance:
         metadata=story.metadata,
         createdAt=utc_text(story.created_at),
         updatedAt=utc_text(story.updated_at),
-        events=[_event(story, event, dagster_pages) for event in story.events],
+        events=[_event(story, event, dagster_ui_url) for event in story.events],
     )
 
 
-def _event(story: CaseStory, event: StoredEvent, dagster_pages: str) -> ProvenanceEvent:
+def _event(story: CaseStory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
     local = event.occurred_at.astimezone(ZoneInfo(story.timezone))
     return ProvenanceEvent(
         seq=event.seq,
@@ -123,7 +123,7 @@ def _event(story: CaseStory, event: StoredEvent, dagster_pages: str) -> Provenan
         phase=event.phase.value,
         syncId=str(event.audit_id),
         runId=event.run_id,
-        runUrl=run_url(dagster_pages, event.run_id),
+        runUrl=run_url(dagster_ui_url, event.run_id),
         partitionKey=event.partition_key,
         source=_source(event),
         changes=event.changes,

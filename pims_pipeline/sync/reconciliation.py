@@ -17,7 +17,7 @@ from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment
 from pims_pipeline.domain.case_writes import METADATA, RECONCILIATION, repairs
 from pims_pipeline.domain.cases import Case, CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.inbound import plan_inbound
 from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
@@ -54,7 +54,7 @@ from pims_pipeline.store.holds import (
 )
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.fanout import AppointmentFailure, ask_concurrently
 from pims_pipeline.sync.inbound import apply_snapshot, case_identity
 from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
 from pims_pipeline.sync.phase import PhaseRun, audited
@@ -66,7 +66,7 @@ _SEVERAL = 3
 log = get_logger(__name__)
 
 
-class WrongWindow(Explained):
+class WrongWindow(UserFacingError):
     """A hold is to be approved over partitions that are not its own."""
 
 
@@ -250,9 +250,9 @@ def _look_up_missing(
     if not session.can_look_up:
         return None
     lookups: dict[str, AppointmentLookup] = {}
-    failure: VisitFailure | None = None
+    failure: AppointmentFailure | None = None
     phase.progress(0, len(candidates))
-    answers = side_by_side(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
+    answers = ask_concurrently(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
     for done, (each, answer) in enumerate(answers, start=1):
         if isinstance(answer, AppointmentLookup):
             lookups[each.case.pims_id] = answer

@@ -32,14 +32,16 @@ record is still landed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class PruneResult:
     """How many old records were deleted, and how many had to stay."""
 
     deleted: int
     kept: int
 
 
-def forget_old_records(engine: Engine, clinic: Clinic, *, days: int, now: datetime) -> Forgotten:
+def prune_landed_records(
+    engine: Engine, clinic: Clinic, *, days: int, now: datetime
+) -> PruneResult:
     """Delete the clinic's landed records that are older than that and may be forgotten.
 
     Args:
@@ -64,7 +66,7 @@ def forget_old_records(engine: Engine, clinic: Clinic, *, days: int, now: dateti
     while True:
         old, gone = in_transaction(engine, forget)
         if not old:
-            return Forgotten(deleted, kept)
+            return PruneResult(deleted, kept)
         deleted += gone
         kept += len(old) - gone
         after = (old[-1].business_date, old[-1].pims_id)

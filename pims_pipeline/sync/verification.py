@@ -37,7 +37,7 @@ from pims_pipeline.sync.inbound import case_identity
 from pims_pipeline.sync.listing import known_of
 
 
-def inbound_plan_again(
+def replan_inbound(
     engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
 ) -> InboundPlan:
     """What landing the stored calendar once more would change; empty when all is well.
@@ -61,7 +61,7 @@ def _undamaged(record: KnownRecord) -> KnownRecord:
     return replace(record, case=replace(case, damage={})) if case and case.damage else record
 
 
-def enrichment_plan_again(
+def replan_enrichment(
     engine: Engine,
     clinic: Clinic,
     window: DateRange,
@@ -75,7 +75,7 @@ def enrichment_plan_again(
     return plan_enrichment(cases, now, policy)
 
 
-def reconciliation_plan_again(
+def replan_reconciliation(
     engine: Engine, clinic: Clinic, window: DateRange, *, policy: DeletionPolicy
 ) -> ReconciliationPlan:
     """Which cases would still be retired, by what the store knows to be gone."""

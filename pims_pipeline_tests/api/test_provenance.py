@@ -65,7 +65,7 @@ def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> No
     response = world.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
-    assert response.json() == provenance_result(story, dagster_pages="http://dagster.example")
+    assert response.json() == provenance_result(story, dagster_ui_url="http://dagster.example")
     schemas.Provenance.model_validate(response.json())
 
 

@@ -17,7 +17,7 @@ from pims_pipeline.observability.axiom import (
     Addresses,
     AxiomSink,
     Ingest,
-    NotIngested,
+    IngestFailed,
     axiom_addresses,
     axiom_ingest,
 )
@@ -190,7 +190,7 @@ def test_closing_gives_up_on_an_axiom_that_does_not_answer(
 
 def test_closing_ends_a_rest_and_tries_once_more() -> None:
     gate = Gate()
-    gate.error = NotIngested("status 503", is_passing=True, retry_after=60)
+    gate.error = IngestFailed("status 503", is_passing=True, retry_after=60)
     gate.opened.set()
     sink = gated(gate, exit_seconds=20)
     configure_logging("INFO", "json", sink=sink)
