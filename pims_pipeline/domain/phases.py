@@ -1,8 +1,7 @@
-"""The phases of a sync, and what each is called where. A new phase is added here first.
+"""The phases of a sync, and their names in audits, in Dagster and for clients.
 
-A phase has one name in audits, another as a Dagster asset, and another for the clients that ask
-for it. All of them are in ``PHASES``; every map from one to another is read from it. What a
-phase does is in ``inbound``, ``enrichment`` and ``reconciliation``.
+Add a phase to ``PHASES`` first: every map between these names is read from it. What a phase does
+belongs in ``inbound``, ``enrichment`` and ``reconciliation``.
 """
 
 from collections.abc import Mapping
@@ -12,16 +11,16 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 PhaseScope = Literal["inbound", "cases", "reconcile"]
-"""One phase, as clients ask for it: in a command, a route, a permission."""
+"""The name of one phase for clients: in commands, routes and permissions."""
 
 Scope = Literal["inbound", "cases", "reconcile", "full"]
-"""What a client may ask to be synced: one phase, or all of them."""
+"""What a client may sync: one phase, or all of them."""
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 class Phase(StrEnum):
-    """The phases in the order in which a full sync does them, by the names in their audits."""
+    """The phases by their names in audits, in the order of a full sync."""
 
     INBOUND = "inbound"
     CASES = "cases"
@@ -29,19 +28,19 @@ class Phase(StrEnum):
 
     @property
     def names(self) -> "PhaseNames":
-        """What the phase is called elsewhere, and what it covers."""
+        """The phase's other names, and the days it covers."""
         return PHASES[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseNames:
-    """What a phase is called outside its audits, and what it covers when no dates are given.
+    """The names of a phase outside its audits, and the days it covers when no dates are given.
 
     Attributes:
-        scope: The word by which clients ask for it.
-        asset: The Dagster asset that it makes.
-        job: The Dagster job that does it alone.
-        result: Its part of a full sync's result.
+        scope: Its name for clients.
+        asset: The Dagster asset that it materializes.
+        job: The Dagster job of this phase alone.
+        result: Its key in the result of a full sync.
         looks_back: Whether it covers days before today.
         looks_ahead: Whether it covers days after today.
     """
@@ -55,7 +54,7 @@ class PhaseNames:
 
     @property
     def permission(self) -> str:
-        """What an API key needs to start the phase."""
+        """The permission that an API key needs to start the phase."""
         return f"sync:{self.scope}"
 
 
@@ -91,17 +90,17 @@ PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
 PHASES_OF: Mapping[Scope, tuple[Phase, ...]] = MappingProxyType(
     {**{names.scope: (phase,) for phase, names in PHASES.items()}, "full": tuple(PHASES)}
 )
-"""What is done for what a client asks for, in this order."""
+"""The phases of each scope, in their order."""
 
 JOB_OF: Mapping[Scope, str] = MappingProxyType(
     {**{names.scope: names.job for names in PHASES.values()}, "full": "full_sync"}
 )
-"""The Dagster job for what a client asks for."""
+"""The Dagster job of each scope."""
 
 TYPE_OF: Mapping[Scope, str] = MappingProxyType(
     {**{names.scope: phase.value for phase, names in PHASES.items()}, "full": "full"}
 )
-"""The word for it in the tag of a run and in the API's ``syncType``."""
+"""The name of each scope in run tags and in the API's ``syncType``."""
 
 PHASE_OF_ASSET: Mapping[str, Phase] = MappingProxyType(
     {names.asset: phase for phase, names in PHASES.items()}

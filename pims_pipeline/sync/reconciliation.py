@@ -24,12 +24,11 @@ from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
     ReconciliationPlan,
-    Retirement,
-    TrackedCase,
     must_hold_unseen,
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.domain.series import recognized
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import ContractViolation

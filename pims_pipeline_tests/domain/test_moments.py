@@ -30,7 +30,8 @@ from pims_pipeline.domain.moments import (
     is_in_future,
     no_later_than,
 )
-from pims_pipeline.domain.reconciliation import DeletionPolicy, TrackedCase, plan_reconciliation
+from pims_pipeline.domain.reconciliation import DeletionPolicy, plan_reconciliation
+from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.strategies import appointments, consultations, snapshots
 

@@ -24,12 +24,11 @@ from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     HoldReason,
     ReconciliationPlan,
-    RetirementReason,
-    TrackedCase,
     must_hold_unseen,
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.retirement import RetirementReason, TrackedCase
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots
 
