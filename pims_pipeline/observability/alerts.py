@@ -1,9 +1,7 @@
-"""What people are told of alerts, and how where nothing better is set up: in the log.
+"""Alert messages, the interface of a notifier, and the notifier that writes to the log.
 
-A notifier takes one message at a time and either has taken it or says that it has not;
-when a message is due, what it is about, and its trying again later, are the caller's. A
-message names ids, counts and moments alone: the caller gives nothing else. Slack has a
-module of its own.
+A notifier delivers one message, or raises. When a message is due, its content and its retries
+belong to the caller. A message holds only ids, counts and times. Slack belongs in ``slack``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,20 +12,19 @@ from typing import Literal, Protocol
 from pims_pipeline.observability.logging import get_logger
 
 AlertEvent = Literal["started", "ended", "passed"]
-"""``passed``: it started and ended before anybody could be told."""
+"""``passed``: the alert started and ended before its start was delivered."""
 
-_IN_A_TITLE: Mapping[AlertEvent, str] = MappingProxyType(
+_TITLE_PREFIXES: Mapping[AlertEvent, str] = MappingProxyType(
     {"started": "", "ended": "over: ", "passed": "was, and is over: "}
 )
 log = get_logger(__name__)
 
 
 class DeliveryFailed(Exception):
-    """A message was not taken. Says why, without the service's own words.
+    """A message was not delivered. The text says why, without the service's own words.
 
     Attributes:
-        retry_after: Seconds for which the service wants to be left alone; None when it said
-            nothing of the kind.
+        retry_after: Seconds that the service asks to wait; None when it does not ask.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -41,9 +38,9 @@ class Entry:
 
     Attributes:
         clinic: The clinic's slug.
-        details: Ids, counts and moments.
-        links: Addresses of pages, by what to call them.
-        command: What helps, as it is typed.
+        details: Ids, counts and times.
+        links: Web addresses, by the text of the link.
+        command: The command that helps, as an operator types it.
     """
 
     alert_id: str
@@ -55,11 +52,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """Alerts of the same kind about the same phase, that started, ended or passed.
+    """Alerts of one kind and phase with the same event.
 
     Attributes:
-        kind: The kind's name, by which the runbook is keyed.
-        phase: Which phase they are about, if they are about one.
+        kind: The name of the kind; the runbook has a section for each.
+        phase: The phase, if the alerts are about one.
         meaning: What is wrong, in one sentence.
     """
 
@@ -71,30 +68,30 @@ class Message:
 
     @property
     def title(self) -> str:
-        """The kind, the phase, and whom it is about, in one line."""
+        """The kind, the phase and the clinics, in one line."""
         what = f"{self.kind}, {self.phase}" if self.phase else self.kind
         clinics = list(dict.fromkeys(entry.clinic for entry in self.entries))
         who = clinics[0] if len(clinics) == 1 else f"{len(clinics)} clinics"
         times = f" ({len(self.entries)})" if len(self.entries) > len(clinics) else ""
-        return f"{_IN_A_TITLE[self.event]}{what}: {who}{times}"
+        return f"{_TITLE_PREFIXES[self.event]}{what}: {who}{times}"
 
 
 class Notifier(Protocol):
-    """Tells people."""
+    """A channel that delivers alert messages."""
 
     def deliver(self, message: Message) -> None:
-        """Have the message taken.
+        """Deliver the message.
 
         Raises:
-            DeliveryFailed: If it was not, so that it has to be told again.
+            DeliveryFailed: If it was not delivered; the caller retries.
         """
 
 
 class LogNotifier:
-    """Writes a log line per alert; they are taken always."""
+    """Writes one log line per alert; delivery never fails."""
 
     def deliver(self, message: Message) -> None:
-        """One warning per alert that started, one line of information per other."""
+        """Log a warning for each alert that started, and an info line for each other one."""
         for entry in message.entries:
             fields = {"kind": message.kind, "clinic": entry.clinic, **entry.details}
             if message.phase:
@@ -103,4 +100,4 @@ class LogNotifier:
             if message.event == "started":
                 log.warning("alert_started", **fields, help=entry.command)
             else:
-                log.info("alert_ended", **fields, told_before=message.event == "ended")
+                log.info("alert_ended", **fields, start_delivered=message.event == "ended")

@@ -1,6 +1,6 @@
-"""Telling people in Slack, with slack-sdk's client and a bot's token.
+"""Delivery of alert messages to Slack, with slack-sdk's client and a bot's token.
 
-What is told, and when, is the caller's; see ``alerts``.
+Add the format of a Slack message here. What is delivered, and when, belongs to the caller.
 """
 
 import re
@@ -22,7 +22,7 @@ from pims_pipeline.observability.alerts import AlertEvent, DeliveryFailed, Messa
 
 SLACK_URL = "https://slack.com/api/"
 MAX_LISTED = 20
-"""How many alerts a message lists; it counts them all."""
+"""How many alerts a message lists; its title counts all of them."""
 
 _TOO_MANY_REQUESTS = 429
 _TIMEOUT_SECONDS = 5
@@ -43,7 +43,7 @@ _MARKS: Mapping[AlertEvent, str] = MappingProxyType(
 
 
 class RateLimitRetry(RetryHandler):
-    """Waits as long as Slack's rate limit asks, once per message, if that is not long."""
+    """Retries once per message after the wait that Slack's rate limit asks for, if it is short."""
 
     def __init__(self, wait: Callable[[float], None]) -> None:
         super().__init__(max_retry_count=1)
@@ -69,7 +69,7 @@ class RateLimitRetry(RetryHandler):
         response: HttpResponse | None = None,
         error: Exception | None = None,  # noqa: ARG002 - the interface's
     ) -> None:
-        """Wait, then have the request sent again."""
+        """Wait, then request a retry."""
         self._wait(_wanted_wait(response.headers if response else {}))
         state.next_attempt_requested = True
         state.increment_current_attempt()
@@ -78,8 +78,8 @@ class RateLimitRetry(RetryHandler):
 class SlackNotifier:
     """Posts to one channel with a bot's token.
 
-    A message takes three times five seconds as a rule: two tries and the wait between them. The
-    client's limits count each read, so the whole has one of its own.
+    Delivery normally takes at most three times five seconds: two attempts and the wait between
+    them. The client's timeout applies to each read, so ``total_seconds`` limits the whole.
     """
 
     def __init__(
@@ -107,14 +107,14 @@ class SlackNotifier:
         """Post the message.
 
         Raises:
-            DeliveryFailed: If Slack cannot be reached or did not take it.
+            DeliveryFailed: If Slack cannot be reached or does not accept it.
         """
         posting: Future[None] = Future()
 
         def work() -> None:
             try:
                 self._post(message)
-            except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread
+            except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
                 posting.set_exception(error)
             else:
                 posting.set_result(None)
@@ -169,7 +169,7 @@ def _section(text: str) -> dict[str, object]:
 
 
 def _texts(message: Message) -> Iterator[str]:
-    """The message's sections: a title, the alerts, and where to read on."""
+    """The message's sections: a title, the alerts, and a reference to the runbook."""
     yield f"{_MARKS[message.event]} *{_escaped(message.title)}*\n{_escaped(message.meaning)}"
     section = ""
     for line in _lines(message):
@@ -184,19 +184,19 @@ def _texts(message: Message) -> Iterator[str]:
 
 def _lines(message: Message) -> Iterator[str]:
     for entry in message.entries[:MAX_LISTED]:
-        told = [f"*{_escaped(entry.clinic)}*"]
-        told += [
+        parts = [f"*{_escaped(entry.clinic)}*"]
+        parts += [
             f"{name.replace('_', ' ')} {_escaped(str(value))}"
             for name, value in entry.details.items()
         ]
-        told += [f"<{address}|{name}>" for name, address in entry.links.items()]
+        parts += [f"<{address}|{name}>" for name, address in entry.links.items()]
         if entry.command and message.event == "started":
-            told.append(f"`{_escaped(entry.command)}`")
-        yield "• " + " · ".join(told)
+            parts.append(f"`{_escaped(entry.command)}`")
+        yield "• " + " · ".join(parts)
     if (more := len(message.entries) - MAX_LISTED) > 0:
         yield f"• and {more} more: `pims status`"
 
 
 def _escaped(text: str) -> str:
-    """Slack's own three characters, made text."""
+    """``text`` with the three characters escaped that Slack interprets."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
