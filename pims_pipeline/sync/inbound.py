@@ -1,4 +1,7 @@
-"""Phase 1's shell: fetch the diary, plan, land it and upsert cases in one transaction."""
+"""Phase 1: fetch the calendar, plan, land the records and write the cases in one transaction.
+
+What a listing changes belongs in ``pims_pipeline.domain.inbound``.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -36,16 +39,16 @@ from pims_pipeline.sync.session import ProviderSession
 def sync_appointments(
     context: SyncContext, clinic: Clinic, window: DateRange, session: ProviderSession
 ) -> PhaseOutcome:
-    """Bring the window's landed diary and cases in line with the vendor's diary.
+    """Update the window's landed records and cases from the vendor's calendar.
 
     Raises:
-        PimsError: If the diary could not be had whole; nothing is written then.
+        PimsError: If the calendar could not be listed completely; nothing is written then.
     """
     with audited(context, clinic, Phase.INBOUND, window) as phase:
         snapshot = whole_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
-            # Rare, and asked outside the transaction: nobody waits for a vendor.
+            # Rare. Outside the transaction, so that no other writer waits for a vendor.
             snapshot = settled(context, clinic, snapshot, session)
             outcome = phase.apply(partial(_apply, phase=phase, snapshot=snapshot))
         return outcome
@@ -54,7 +57,7 @@ def sync_appointments(
 def _apply_if_settled(
     connection: Connection, phase: PhaseRun, snapshot: Snapshot
 ) -> PhaseOutcome | None:
-    """None, and nothing written, where only a further listing shows what the listing means."""
+    """Write the listing; return None, with nothing written, if further dates must be listed."""
     known = known_of(connection, phase.clinic, snapshot)
     if unsettled_dates(snapshot, known):
         return None
@@ -83,7 +86,7 @@ def _write(
 def apply_snapshot(
     connection: Connection, phase: PhaseRun, snapshot: Snapshot, known: Mapping[str, KnownRecord]
 ) -> InboundPlan:
-    """Plan against what is known (see ``known_of``), write the plan, and give it."""
+    """Plan against what is known (see ``known_of``), write the plan, and return it."""
     clinic = phase.clinic
     now = phase.now()
     plan = _plan(
@@ -110,7 +113,7 @@ def apply_snapshot(
 
 
 def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
-    """Bring the window's cases in line with their landed records; gives those changed.
+    """Update the window's cases from their landed records; return the ids of those changed.
 
     Covers what changed since they were landed, but not at the vendor: see
     ``without_vendor_changes``. Phases that list no calendar call it, because most dates are never
@@ -154,9 +157,9 @@ def _plan(
         plan_inbound, snapshot=snapshot, identify=case_identity(clinic), now=now, words=words
     )
     planned = plan(known)
-    # People may edit a case between our reading and our writing. The cases about to be
-    # written are locked and, where they changed meanwhile, planned for as they now stand;
-    # so are those that lose a consultation, because its content goes into their story.
+    # People may edit a case between our read and our write. So the cases to be written are
+    # locked and, if they changed, planned again; so are those that lose a consultation, because
+    # its content goes into the case history.
     detached = {each.pims_id for each in planned.case_writes if each.detaches}
     touched = [each.pims_id for each in planned.case_writes if each.kind is not EventKind.CREATED]
     locked = load_cases(connection, clinic, touched, lock=True) if touched else {}
@@ -169,7 +172,7 @@ def _plan(
 
 
 def case_identity(clinic: Clinic) -> "partial[UUID]":
-    """Gives the case identity for a vendor identity of the clinic."""
+    """A function that returns the case identity for a vendor identity of the clinic."""
     return partial(case_id_of, clinic.id, clinic.provider_type)
 
 
@@ -188,7 +191,7 @@ def _events(plan: InboundPlan, now: datetime) -> Iterable[CaseEvent]:
 
 
 def record_quarantine(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> None:
-    """Keep what could not be read as dead letters; close those that are gone or readable."""
+    """Record unreadable records as failures; resolve those that are gone or readable again."""
     now = phase.now()
     record_failures(
         connection,
