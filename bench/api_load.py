@@ -280,7 +280,7 @@ def serve_api() -> None:
         context = ApiContext(
             engine=create_engine(url, **ENGINE),
             dagster=dagster,
-            dagster_pages=dagster_url,
+            dagster_ui_url=dagster_url,
             partition_start=date(2025, 1, 1),
             requests_per_minute=1_000_000,
         )

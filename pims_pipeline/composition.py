@@ -1,7 +1,7 @@
-"""Settings → what both composition roots build from them: database, vault, adapters, rules.
+"""What both composition roots build from the settings: database, vault, adapters, rules.
 
-Shared by the terminal (``cli``) and the code location (``definitions``), so that both work
-with the same things. Loads no Dagster: most commands do without it.
+Add here what the terminal (``cli``) and the code location (``definitions``) both need. Dagster
+belongs in ``definitions``: most commands do not load it.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _POOL_TIMEOUT_SECONDS = 120.0
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Send this process's log lines to standard error, and to Axiom where that is set up."""
+    """Send this process's log lines to standard error, and to Axiom if it is configured."""
     sink = None
     if settings.axiom_token is not None and settings.axiom_dataset is not None:
         token = settings.axiom_token.get_secret_value()
@@ -35,7 +35,7 @@ def set_up_logging(settings: Settings) -> None:
 
 
 def alerting(settings: Settings) -> Alerting:
-    """How people are told of alerts: in Slack where that is set up, in the log elsewhere."""
+    """How alerts are delivered: to Slack if it is configured, else to the log."""
     notifier: Notifier = LogNotifier()
     if settings.slack_bot_token is not None and settings.slack_channel is not None:
         # A tenth of a second, which only those pay who use it.
@@ -46,16 +46,16 @@ def alerting(settings: Settings) -> Alerting:
     url = settings.heartbeat_url
     return Alerting(
         notifier=notifier,
-        dagster_pages=settings.dagster_pages(),
+        dagster_ui_url=settings.dagster_ui_url(),
         heartbeat=None if url is None else Heartbeat(url.get_secret_value()),
     )
 
 
 def database_url(settings: Settings) -> str:
-    """The address of the database of cases; a secret. Starts the embedded one if it is that.
+    """The address of the database of cases; a secret. Starts the embedded database if none is set.
 
     Raises:
-        EmbeddedDatabaseFailed: If it does not start.
+        EmbeddedDatabaseFailed: If the embedded database does not start.
     """
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
@@ -67,18 +67,18 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
     """An engine on the database of cases, for as long as the block runs.
 
     Args:
-        settings: The process's.
-        url: As ``database_url`` gives it.
+        settings: The process's settings.
+        url: The result of ``database_url``.
         migrated: Whether its tables must be up to date.
 
     Raises:
         DatabaseUnavailable: If it cannot be reached.
-        DatabaseNotMigrated: If its tables are not this program's.
+        DatabaseNotMigrated: If its tables are not those of this version.
     """
     engine = create_engine(
         url,
         pool_size=settings.database_pool_size,
-        # Clinics wait for one another's transactions here, and those for locks.
+        # Clinics wait here for one another's transactions, and those wait for locks.
         pool_timeout_seconds=_POOL_TIMEOUT_SECONDS,
         lock_seconds=settings.lock_timeout_seconds,
     )
@@ -91,17 +91,17 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
 
 
 def open_vault(settings: Settings) -> Vault:
-    """The vault: with the keys of the environment, or the embedded database's own."""
+    """The vault, with the keys of the environment or the embedded database's own key."""
     key = settings.encryption_key_bytes()
     if key is None:
-        # Settings refuse a database elsewhere without a key, so this one is embedded.
+        # Settings refuse another database without a key, so this one is embedded.
         retired = [key.get_secret_value() for key in settings.encryption_keys_retired]
         return Vault.from_base64(encryption_key(settings.home), retired)
     return Vault(key, settings.retired_key_bytes())
 
 
 def provider_options(settings: Settings) -> ProviderOptions:
-    """How adapters go about their work."""
+    """The options of all adapters."""
     return ProviderOptions(
         login=LoginOptions(
             artifacts_dir=settings.home / "logins",

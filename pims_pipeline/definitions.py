@@ -1,7 +1,8 @@
-"""What Dagster loads: settings → sources → the code location, built when it is asked for.
+"""What Dagster loads: settings → sources → the code location, built when Dagster asks for it.
 
-A composition root: the only place where orchestration meets settings and the adapters.
-Importing this module builds nothing; loading the definitions opens no connection.
+A composition root: the only module that joins orchestration with settings and adapters. Importing
+it builds nothing; loading the definitions opens no connection. What the terminal needs too belongs
+in ``composition``.
 """
 
 import logging
@@ -30,14 +31,14 @@ from pims_pipeline.store.vault import Vault
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The code location, as the environment sets it up.
+    """The code location, configured by the environment.
 
     Raises:
-        SettingsError: If a variable is wrong; names it.
+        SettingsError: If a variable is wrong; the message names it.
     """
     settings = load_settings()
     set_up_logging(settings)
-    # Dagster has handlers of its own; ours would say everything a second time.
+    # Dagster has its own handlers; ours would log each line a second time.
     logging.getLogger("dagster").propagate = False
     return build_definitions(settings)
 
@@ -50,7 +51,7 @@ def build_definitions(
 ) -> dg.Definitions:
     """The code location over the settings' database, vault and vendors.
 
-    A caller that has the database or the vault open already gives its own.
+    A caller that has already opened the database or the vault passes its own.
     """
     options = provider_options(settings)
     sources = Sources(

@@ -1,34 +1,19 @@
-"""Every environment variable the pipeline reads, checked once at start-up.
+"""Every environment variable that the pipeline reads, checked once at start-up.
 
-Only the composition roots (``definitions`` and ``cli``) call ``load_settings``; lower
-floors receive plain values. Nothing is read from files, and nothing is done here with the
-values: no directory is made, no key is generated, no connection is opened.
-
-Each field's description is what its value must be; it ends up in the error a wrong value
-gives and is explained to people in ``docs/settings.md``.
+Add a variable to ``Settings`` and to ``docs/settings.md``. The check of a value belongs in
+``setting_types``; what is built from the values belongs in ``composition``. Only the composition
+roots call ``load_settings``; lower floors receive plain values.
 """
 
-import base64
-import binascii
-import ipaddress
-import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    FilePath,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pims_pipeline.domain.addresses import (
     DEFAULT_SCHEMA,
@@ -36,28 +21,40 @@ from pims_pipeline.domain.addresses import (
     BadDatabaseUrl,
     parse_database_address,
 )
+from pims_pipeline.setting_types import (
+    AbsolutePath,
+    AxiomToken,
+    DatabaseUrl,
+    EncryptionKey,
+    EncryptionKeys,
+    HostNames,
+    LogFormat,
+    LogLevel,
+    Networks,
+    PastDate,
+    PublicWebAddress,
+    SecretWebAddress,
+    SlackBotToken,
+    Token,
+    WebAddress,
+    WebOrigins,
+    key_bytes,
+)
 
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-LogFormat = Literal["console", "json"]
-
-_KEY_BYTES = 32
-_SHORTEST_TOKEN = 16
-_KEY_COMMAND = "openssl rand -base64 32"
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
-_DAGSTER_PAGES = "http://127.0.0.1:3000"
-"""Where ``pims up`` serves them unless told otherwise."""
-_PLACE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?")
+_DATABASE_MEANING = f"a PostgreSQL address such as {EXAMPLE}"
+_KEY_MEANING = "32 random bytes in base64; make one with: openssl rand -base64 32"
+_DAGSTER_UI_URL = "http://127.0.0.1:3000"
+"""The default address of the Dagster UI under ``pims up``."""
 _DAGSTER_SCHEME = "postgresql+psycopg2"
-"""Under SQLAlchemy 2.1 a bare ``postgresql://`` means psycopg 3, on which Dagster's storage
-fails."""
+"""In SQLAlchemy 2.1 ``postgresql://`` means psycopg 3, with which Dagster's storage fails."""
 
 
 class SettingsError(Exception):
     """The environment holds wrong values.
 
     Attributes:
-        problems: One sentence per wrong variable, naming it and what it must be. No
-            variable's value is repeated: a secret pasted into the wrong one stays secret.
+        problems: One sentence per wrong variable: its name, and what it must be. Values are never
+            repeated, because a secret may have been pasted into the wrong variable.
     """
 
     def __init__(self, problems: Iterable[str]) -> None:
@@ -65,139 +62,16 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-def _key_bytes(text: str) -> bytes:
-    """The key that ``text`` spells.
-
-    Raises:
-        ValueError: If it is not base64 of 32 bytes.
-    """
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        # The decoder's own message would name characters of the key.
-        raise ValueError("not base64") from None
-    if len(key) != _KEY_BYTES:
-        raise ValueError("not 32 bytes long")
-    return key
-
-
-def _checked_key(key: SecretStr) -> SecretStr:
-    text = key.get_secret_value().strip()
-    _key_bytes(text)
-    return SecretStr(text)
-
-
-def _checked_database_url(url: SecretStr) -> SecretStr:
-    text = url.get_secret_value().strip()
-    parse_database_address(text)
-    return SecretStr(text)
-
-
-def _checked_web_address(url: str) -> str:
-    url = url.strip()
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("not a web address")
-    parts.port  # noqa: B018 - raises ValueError when it is no port
-    user, _, place = parts.netloc.rpartition("@")
-    # Whatever else has an "@" begins with a user or password that was not percent-encoded.
-    if "@" in user or "@" in parts.path or not _PLACE.fullmatch(place):
-        raise ValueError("not a web address")
-    return url
-
-
-def _checked_public_address(url: str) -> str:
-    if "@" in url:
-        raise ValueError("not a web address without a user")
-    return _checked_web_address(url)
-
-
-def _checked_secret_address(url: SecretStr) -> SecretStr:
-    """A web address whose path or query is a secret."""
-    text = url.get_secret_value().strip()
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("not a web address")
-    parts.port  # noqa: B018 - raises ValueError when it is no port
-    return SecretStr(text)
-
-
-def _checked_network(text: str) -> str:
-    return str(ipaddress.ip_network(text, strict=False))
-
-
-def _checked_origin(text: str) -> str:
-    origin = _checked_web_address(text)
-    parts = urlsplit(origin)
-    if parts.path.strip("/") or "@" in parts.netloc:
-        raise ValueError("not a web origin")
-    return origin.rstrip("/")
-
-
-def _checked_host(text: str) -> str:
-    if _HOST.fullmatch(text.lower()) is None:
-        raise ValueError("not the name of a host")
-    return text.lower()
-
-
-def _token(*prefixes: str) -> AfterValidator:
-    """The check of a token: one word, which begins with one of ``prefixes``."""
-
-    def checked(token: SecretStr) -> SecretStr:
-        text = token.get_secret_value().strip()
-        if len(text) < _SHORTEST_TOKEN or not text.isascii() or len(text.split()) != 1:
-            raise ValueError("not a token")
-        if prefixes and not text.startswith(prefixes):
-            raise ValueError("not a token of that service")
-        return SecretStr(text)
-
-    return AfterValidator(checked)
-
-
-def _split_at_commas(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _plain_date(value: object) -> object:
-    """Strings as ISO dates only: pydantic would take 20250101 for seconds since 1970."""
-    return date.fromisoformat(value.strip()) if isinstance(value, str) else value
-
-
-def _not_in_the_future(day: date) -> date:
-    if day > datetime.now(UTC).date():
-        raise ValueError("in the future")
-    return day
-
-
-def _upper(value: object) -> object:
-    return value.strip().upper() if isinstance(value, str) else value
-
-
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
 def default_partition_start(today: date) -> date:
     """The first of January of the year before ``today``."""
     return date(today.year - 1, 1, 1)
 
 
-_Key = Annotated[SecretStr, AfterValidator(_checked_key)]
-_WebAddress = Annotated[str, AfterValidator(_checked_web_address)]
-_PublicAddress = Annotated[str, AfterValidator(_checked_public_address)]
-_DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
-_DATABASE_MEANING = f"a PostgreSQL address such as {EXAMPLE}"
-_KEY_MEANING = f"32 random bytes in base64; make one with: {_KEY_COMMAND}"
-
-
 class Settings(BaseSettings):
-    """What the environment says. An empty variable counts as unset."""
+    """The values of the environment variables. An empty variable counts as unset.
+
+    The description of a field says what its value must be, and is part of the error message.
+    """
 
     model_config = SettingsConfigDict(
         case_sensitive=True,
@@ -208,7 +82,7 @@ class Settings(BaseSettings):
         validate_by_name=True,
     )
 
-    database_url: _DatabaseUrl | None = Field(
+    database_url: DatabaseUrl | None = Field(
         default=None, validation_alias="PIMS_DATABASE_URL", description=_DATABASE_MEANING
     )
     database_pool_size: int = Field(
@@ -226,15 +100,15 @@ class Settings(BaseSettings):
         validation_alias="PIMS_LOCK_TIMEOUT_SECONDS",
         description="a number from 1 to 600",
     )
-    dagster_postgres_url: _DatabaseUrl | None = Field(
+    dagster_postgres_url: DatabaseUrl | None = Field(
         default=None, validation_alias="DAGSTER_POSTGRES_URL", description=_DATABASE_MEANING
     )
-    dagster_graphql_url: _WebAddress | None = Field(
+    dagster_graphql_url: WebAddress | None = Field(
         default=None,
         validation_alias="DAGSTER_GRAPHQL_URL",
         description="a web address such as http://127.0.0.1:3000/graphql",
     )
-    api_database_url: _DatabaseUrl | None = Field(
+    api_database_url: DatabaseUrl | None = Field(
         default=None, validation_alias="PIMS_API_DATABASE_URL", description=_DATABASE_MEANING
     )
     api_requests_per_minute: int = Field(
@@ -244,57 +118,41 @@ class Settings(BaseSettings):
         validation_alias="PIMS_API_REQUESTS_PER_MINUTE",
         description="a whole number from 1 to 1000000",
     )
-    metrics_token: Annotated[SecretStr, _token()] | None = Field(
+    metrics_token: Token | None = Field(
         default=None,
         validation_alias="PIMS_METRICS_TOKEN",
         description="a word of 16 characters or more; make one with: openssl rand -hex 24",
     )
-    trusted_proxies: Annotated[
-        tuple[Annotated[str, AfterValidator(_checked_network)], ...],
-        NoDecode,
-        BeforeValidator(_split_at_commas),
-    ] = Field(
+    trusted_proxies: Networks = Field(
         default=(),
         validation_alias="PIMS_TRUSTED_PROXIES",
         description="addresses or networks such as 10.0.0.0/8, separated by commas",
     )
-    cors_origins: Annotated[
-        tuple[Annotated[str, AfterValidator(_checked_origin)], ...],
-        NoDecode,
-        BeforeValidator(_split_at_commas),
-    ] = Field(
+    cors_origins: WebOrigins = Field(
         default=(),
         validation_alias="PIMS_CORS_ORIGINS",
         description="web origins such as https://app.example, separated by commas",
     )
-    allowed_hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(_checked_host)], ...],
-        NoDecode,
-        BeforeValidator(_split_at_commas),
-    ] = Field(
+    allowed_hosts: HostNames = Field(
         default=(),
         validation_alias="PIMS_ALLOWED_HOSTS",
         description="names of hosts such as pims.example or pims.example:8443, separated by commas",
     )
-    encryption_key: _Key | None = Field(
+    encryption_key: EncryptionKey | None = Field(
         default=None, validation_alias="ENCRYPTION_KEY", description=_KEY_MEANING
     )
-    encryption_keys_retired: Annotated[
-        tuple[_Key, ...], NoDecode, BeforeValidator(_split_at_commas)
-    ] = Field(
+    encryption_keys_retired: EncryptionKeys = Field(
         default=(),
         validation_alias="ENCRYPTION_KEYS_RETIRED",
         description="former values of ENCRYPTION_KEY, separated by commas",
     )
-    home: Annotated[Path, AfterValidator(_absolute)] = Field(
+    home: AbsolutePath = Field(
         default=Path(".pims"),
         validate_default=True,
         validation_alias="PIMS_HOME",
         description="a directory, which need not exist yet",
     )
-    partition_start: Annotated[
-        date, BeforeValidator(_plain_date), AfterValidator(_not_in_the_future)
-    ] = Field(
+    partition_start: PastDate = Field(
         default_factory=lambda: default_partition_start(datetime.now(UTC).date()),
         validation_alias="PIMS_PARTITION_START",
         description="a date such as 2025-01-01, not in the future",
@@ -377,7 +235,7 @@ class Settings(BaseSettings):
         validation_alias="PIMS_DELETION_GUARD_PERCENT",
         description="a number from 0 to 100",
     )
-    slack_bot_token: Annotated[SecretStr, _token("xoxb-")] | None = Field(
+    slack_bot_token: SlackBotToken | None = Field(
         default=None,
         validation_alias="SLACK_BOT_TOKEN",
         description="a bot's token, which begins with xoxb-",
@@ -388,12 +246,12 @@ class Settings(BaseSettings):
         validation_alias="SLACK_CHANNEL",
         description="the id of a channel such as C0123456789",
     )
-    heartbeat_url: Annotated[SecretStr, AfterValidator(_checked_secret_address)] | None = Field(
+    heartbeat_url: SecretWebAddress | None = Field(
         default=None,
         validation_alias="PIMS_HEARTBEAT_URL",
         description="a web address such as https://health.example/ping/0123, without a user name",
     )
-    axiom_token: Annotated[SecretStr, _token("xaat-")] | None = Field(
+    axiom_token: AxiomToken | None = Field(
         default=None,
         validation_alias="AXIOM_TOKEN",
         description="an API token of Axiom, which begins with xaat-",
@@ -404,23 +262,23 @@ class Settings(BaseSettings):
         validation_alias="AXIOM_DATASET",
         description="the name of a dataset",
     )
-    axiom_url: _PublicAddress | None = Field(
+    axiom_url: PublicWebAddress | None = Field(
         default=None,
         validation_alias="AXIOM_URL",
         description="a web address such as https://api.axiom.co",
     )
-    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = Field(
+    log_level: LogLevel = Field(
         default="INFO",
         validation_alias="LOG_LEVEL",
         description="DEBUG, INFO, WARNING, ERROR or CRITICAL",
     )
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
+    log_format: LogFormat = Field(
         default="console", validation_alias="LOG_FORMAT", description="console or json"
     )
 
     @model_validator(mode="after")
     def _a_shared_database_needs_a_key(self) -> Self:
-        """A key file beside the data would protect nothing once the database is elsewhere."""
+        """A shared database needs a key of the environment: a local key file cannot be shared."""
         if self.database_url is not None and self.encryption_key is None:
             raise SettingsError(
                 [f"ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is: {_KEY_MEANING}"]
@@ -429,7 +287,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _a_service_needs_both_its_variables(self) -> Self:
-        """Half a configuration would send nothing, and nobody would notice."""
+        """With half a configuration nothing would be sent, without any error."""
         pairs = (
             ("SLACK_BOT_TOKEN", self.slack_bot_token, "SLACK_CHANNEL", self.slack_channel),
             ("AXIOM_TOKEN", self.axiom_token, "AXIOM_DATASET", self.axiom_dataset),
@@ -448,29 +306,28 @@ class Settings(BaseSettings):
         return self
 
     def encryption_key_bytes(self) -> bytes | None:
-        """The 32 bytes that encrypt, or None when the embedded database keeps its own key."""
+        """The 32 bytes of the key that encrypts; None when the embedded database has its own."""
         key = self.encryption_key
-        return None if key is None else _key_bytes(key.get_secret_value())
+        return None if key is None else key_bytes(key)
 
     def retired_key_bytes(self) -> tuple[bytes, ...]:
         """The 32 bytes of each key that may still decrypt, in the order given."""
-        return tuple(_key_bytes(key.get_secret_value()) for key in self.encryption_keys_retired)
+        return tuple(key_bytes(key) for key in self.encryption_keys_retired)
 
-    def dagster_pages(self) -> str:
-        """Where Dagster's pages are, without a slash at the end; no user or password in it."""
+    def dagster_ui_url(self) -> str:
+        """The address of the Dagster UI, without a slash at the end, user or password."""
         if self.dagster_graphql_url is None:
-            return _DAGSTER_PAGES
+            return _DAGSTER_UI_URL
         parts = urlsplit(self.dagster_graphql_url)
         path = parts.path.rstrip("/").removesuffix("/graphql")
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{path}"
 
     def dagster_url(self, database_url: str) -> str:
-        """Where Dagster keeps its runs and events, with the driver its storage works on.
+        """The address of Dagster's storage, with the driver that it needs; a secret.
 
         Args:
-            database_url: The pipeline's database, as set or as the embedded server gave it;
-                used unless ``DAGSTER_POSTGRES_URL`` names another.
+            database_url: The pipeline's database; used unless ``DAGSTER_POSTGRES_URL`` is set.
         """
         url = self.dagster_postgres_url
         address = parse_database_address(url.get_secret_value() if url else database_url)
@@ -479,7 +336,7 @@ class Settings(BaseSettings):
         return address.as_text(_DAGSTER_SCHEME, options=options)
 
     def __repr__(self) -> str:
-        """Which variables are set, without their values: any may hold a secret by mistake."""
+        """The names of the set variables, without values: any may hold a secret by mistake."""
         names = variable_names()
         return f"Settings({', '.join(names[each] for each in sorted(self.model_fields_set))})"
 
@@ -487,7 +344,7 @@ class Settings(BaseSettings):
 
 
 def variable_names() -> dict[str, str]:
-    """Each environment variable, by the field of ``Settings`` it fills."""
+    """The environment variables, by their fields of ``Settings``."""
     return {
         name: field.validation_alias
         for name, field in Settings.model_fields.items()
@@ -496,7 +353,7 @@ def variable_names() -> dict[str, str]:
 
 
 def secret_variable_names() -> frozenset[str]:
-    """The environment variables that hold secrets, or may: an address can hold a password."""
+    """The environment variables that hold secrets, or addresses that may hold a password."""
     names = variable_names()
     secret = {name for name, field in Settings.model_fields.items() if _is_secret(field.annotation)}
     return frozenset({names[name] for name in secret} | {"DAGSTER_GRAPHQL_URL"})
@@ -510,24 +367,24 @@ def load_settings() -> Settings:
     """The settings of this process, from its environment.
 
     Raises:
-        SettingsError: If a variable's value is wrong or one that is needed is missing.
+        SettingsError: If the value of a variable is wrong, or a required variable is missing.
     """
     try:
         return Settings()
     except ValidationError as error:
-        wrong = {str(each["loc"][0]): _said(each) for each in error.errors(include_input=False)}
-    # Raised outside the handler, so that no traceback can reach the values that were refused.
-    raise SettingsError(_problem(variable, said) for variable, said in wrong.items())
+        wrong = {str(each["loc"][0]): _detail(each) for each in error.errors(include_input=False)}
+    # Raised outside the handler, so that no traceback can reach the refused values.
+    raise SettingsError(_problem(variable, detail) for variable, detail in wrong.items())
 
 
-def _said(error: ErrorDetails) -> str | None:
-    """What is wrong with the value, where that is known and does not repeat it."""
+def _detail(error: ErrorDetails) -> str | None:
+    """What is wrong with the value, if that is known without repeating the value."""
     cause = error.get("ctx", {}).get("error")
     return cause.problem if isinstance(cause, BadDatabaseUrl) else None
 
 
-def _problem(variable: str, said: str | None) -> str:
+def _problem(variable: str, detail: str | None) -> str:
     field = next(
         each for each in Settings.model_fields.values() if each.validation_alias == variable
     )
-    return f"{variable} must be {field.description}{f'; it {said}' if said else ''}"
+    return f"{variable} must be {field.description}{f'; it {detail}' if detail else ''}"

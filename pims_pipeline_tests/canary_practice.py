@@ -348,7 +348,7 @@ class Practice:
             context = ApiContext(
                 engine=engine,
                 dagster=stack.enter_context(closing(DagsterClient(dagster_url))),
-                dagster_pages="http://dagster.example",
+                dagster_ui_url="http://dagster.example",
                 partition_start=self.days.start - timedelta(days=60),
                 requests_per_minute=1_000_000,
             )

@@ -65,9 +65,9 @@ class Everybody:
         address = f"{slack.address}api/"
         self._slack = SlackNotifier(slack.token, slack.channel, base_url=address)
 
-    def tell(self, message: Message) -> None:
-        self._slack.tell(message)
-        LogNotifier().tell(message)
+    def deliver(self, message: Message) -> None:
+        self._slack.deliver(message)
+        LogNotifier().deliver(message)
 
 
 def alert_people(house: Practice) -> set[str]:

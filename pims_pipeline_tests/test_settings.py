@@ -164,7 +164,7 @@ def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch) -> No
 def test_dagster_s_pages_are_beside_its_graphql(
     monkeypatch: pytest.MonkeyPatch, address: str, pages: str
 ) -> None:
-    assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_pages() == pages
+    assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_ui_url() == pages
 
 
 def test_dagster_gets_the_pipeline_s_database_with_the_driver_it_works_on() -> None:

@@ -43,7 +43,7 @@ ALLOWED = {
     ("sync/runner.py", "side_by_side", "as_completed"): (
         "each clinic's work ends with its time limit, the run's, or the stop signal"
     ),
-    ("sync/fanout.py", "side_by_side", "as_completed"): (
+    ("sync/fanout.py", "ask_concurrently", "as_completed"): (
         "each question watches the stop signal, and each request has its own limit"
     ),
     ("sync/runner.py", "side_by_side", "result"): "as_completed gave it: it is done",

@@ -14,8 +14,8 @@ from time import monotonic
 
 from sqlalchemy import Engine
 
-from pims_pipeline.alerting.messages import message_of, news_of
-from pims_pipeline.alerting.notifiers import LogNotifier, Notifier, NotTold
+from pims_pipeline.alerting.messages import event_of, message_of
+from pims_pipeline.alerting.notifiers import DeliveryFailed, LogNotifier, Notifier
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
     Alert,
@@ -35,14 +35,14 @@ class Alerting:
     """How people are told.
 
     Attributes:
-        dagster_pages: Where Dagster's pages are, without a slash at the end.
+        dagster_ui_url: Where Dagster's pages are, without a slash at the end.
         seconds: For how long messages may be sent at a time; the last one may take longer.
         heartbeat: Is called after each look that succeeded, so that somebody outside notices
             when there are none; None where nobody watches.
     """
 
     notifier: Notifier = field(default_factory=LogNotifier)
-    dagster_pages: str = "http://127.0.0.1:3000"
+    dagster_ui_url: str = "http://127.0.0.1:3000"
     seconds: float = 20.0
     heartbeat: Heartbeat | None = None
 
@@ -75,7 +75,7 @@ def deliver(
         try:
             if not _deliver_one(engine, alerting, clock):
                 break
-        except NotTold as trouble:
+        except DeliveryFailed as trouble:
             return Delivery(
                 messages=messages, trouble=str(trouble), retry_after=trouble.retry_after
             )
@@ -87,15 +87,15 @@ def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetim
     """Have the next message taken; False when there is none, or it is another process's.
 
     Raises:
-        NotTold: If it was not taken.
+        DeliveryFailed: If it was not taken.
     """
     with transaction(engine) as connection:
         alerts = _next_together(untold_alerts(connection, _AT_A_TIME))
         if not alerts or not claim_alerts(connection, alerts):
             return False
     try:
-        alerting.notifier.tell(message_of(alerts, alerting.dagster_pages))
-    except NotTold:
+        alerting.notifier.deliver(message_of(alerts, alerting.dagster_ui_url))
+    except DeliveryFailed:
         with transaction(engine) as connection:
             release_alerts(connection, alerts)
         raise
@@ -108,6 +108,6 @@ def _next_together(untold: Sequence[Alert]) -> list[Alert]:
     """The first of these, and those right after it that say the same of others."""
 
     def sameness(alert: Alert) -> tuple[object, ...]:
-        return news_of(alert), alert.key.kind, alert.details.get("phase")
+        return event_of(alert), alert.key.kind, alert.details.get("phase")
 
     return list(takewhile(lambda alert: sameness(alert) == sameness(untold[0]), untold))

@@ -15,10 +15,10 @@ from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.store.alerts import Alert
 
-News = Literal["started", "ended", "passed"]
-"""``passed``: it started and ended before anybody could be told."""
+AlertEvent = Literal["started", "ended", "passed"]
+"""``passed``: the alert started and ended before its start was delivered."""
 
-_IN_A_TITLE: Mapping[News, str] = MappingProxyType(
+_TITLE_PREFIXES: Mapping[AlertEvent, str] = MappingProxyType(
     {"started": "", "ended": "over: ", "passed": "was, and is over: "}
 )
 
@@ -51,7 +51,7 @@ class Message:
         meaning: What is wrong, in one sentence.
     """
 
-    news: News
+    event: AlertEvent
     kind: str
     phase: str | None
     meaning: str
@@ -64,7 +64,7 @@ class Message:
         clinics = list(dict.fromkeys(entry.clinic for entry in self.entries))
         who = clinics[0] if len(clinics) == 1 else f"{len(clinics)} clinics"
         times = f" ({len(self.entries)})" if len(self.entries) > len(clinics) else ""
-        return f"{_IN_A_TITLE[self.news]}{what}: {who}{times}"
+        return f"{_TITLE_PREFIXES[self.event]}{what}: {who}{times}"
 
 
 CHECKS: Mapping[AlertKind, Mapping[Phase, str]] = MappingProxyType(
@@ -111,28 +111,28 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
 )
 
 
-def news_of(alert: Alert) -> News:
+def event_of(alert: Alert) -> AlertEvent:
     """What there is to tell of an alert."""
     if alert.ended_at is None:
         return "started"
     return "passed" if alert.opening_sent_at is None else "ended"
 
 
-def message_of(alerts: Sequence[Alert], dagster_pages: str) -> Message:
+def message_of(alerts: Sequence[Alert], dagster_ui_url: str) -> Message:
     """What is told of alerts of one kind and phase with the same news.
 
     Args:
         alerts: One or more.
-        dagster_pages: Where Dagster's pages are, without a slash at the end.
+        dagster_ui_url: Where Dagster's pages are, without a slash at the end.
     """
     first = alerts[0]
     phase = first.details.get("phase")
     return Message(
-        news=news_of(first),
+        event=event_of(first),
         kind=first.key.kind.value,
         phase=None if phase is None else str(phase),
         meaning=_MEANINGS[first.key.kind],
-        entries=[_entry(alert, dagster_pages) for alert in alerts],
+        entries=[_entry(alert, dagster_ui_url) for alert in alerts],
     )
 
 

@@ -1,8 +1,8 @@
-"""How a message reaches people, and the way where nothing better is set up: the log.
+"""The interface of a notifier, and the notifier that writes to the log.
 
-A notifier takes one message at a time and either has taken it or says that it has not; when a
-message is due, and its retry, are decided in ``delivery``. Slack has a module of its own. Add
-another service here as one more ``Notifier``, and choose it in ``composition.py``.
+A notifier delivers one message, or raises. ``delivery`` decides when a message is due and
+when it is retried. Slack has a module of its own. Add another service here as one more
+``Notifier``, and choose it in ``composition.py``.
 """
 
 from typing import Protocol
@@ -13,12 +13,11 @@ from pims_pipeline.observability.logging import get_logger
 log = get_logger(__name__)
 
 
-class NotTold(Exception):
-    """A message was not taken. Says why, without the service's own words.
+class DeliveryFailed(Exception):
+    """A message was not delivered. The text says why, without the service's own words.
 
     Attributes:
-        retry_after: Seconds for which the service wants to be left alone; None when it said
-            nothing of the kind.
+        retry_after: Seconds that the service asks to wait; None when it does not ask.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -27,27 +26,27 @@ class NotTold(Exception):
 
 
 class Notifier(Protocol):
-    """Tells people."""
+    """A channel that delivers alert messages."""
 
-    def tell(self, message: Message) -> None:
-        """Have the message taken.
+    def deliver(self, message: Message) -> None:
+        """Deliver the message.
 
         Raises:
-            NotTold: If it was not, so that it has to be told again.
+            DeliveryFailed: If it was not delivered; the caller retries.
         """
 
 
 class LogNotifier:
-    """Writes a log line per alert; they are taken always."""
+    """Writes one log line per alert; delivery never fails."""
 
-    def tell(self, message: Message) -> None:
-        """One warning per alert that started, one line of information per other."""
+    def deliver(self, message: Message) -> None:
+        """Log a warning for each alert that started, and an info line for each other one."""
         for entry in message.entries:
             fields = {"kind": message.kind, "clinic": entry.clinic, **entry.details}
             if message.phase:
                 fields["phase"] = message.phase
             fields["alert_id"] = entry.alert_id
-            if message.news == "started":
+            if message.event == "started":
                 log.warning("alert_started", **fields, help=entry.command)
             else:
-                log.info("alert_ended", **fields, told_before=message.news == "ended")
+                log.info("alert_ended", **fields, start_delivered=message.event == "ended")

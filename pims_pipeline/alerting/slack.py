@@ -1,4 +1,4 @@
-"""Telling people in Slack, with slack-sdk's client and a bot's token.
+"""Delivery of alert messages to Slack, with slack-sdk's client and a bot's token.
 
 What is told is decided in ``messages``; when, in ``delivery``.
 """
@@ -18,12 +18,12 @@ from slack_sdk.http_retry.request import HttpRequest
 from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 
-from pims_pipeline.alerting.messages import Message, News
-from pims_pipeline.alerting.notifiers import NotTold
+from pims_pipeline.alerting.messages import AlertEvent, Message
+from pims_pipeline.alerting.notifiers import DeliveryFailed
 
 SLACK_URL = "https://slack.com/api/"
 MAX_LISTED = 20
-"""How many alerts a message lists; it counts them all."""
+"""How many alerts a message lists; its title counts all of them."""
 
 _TOO_MANY_REQUESTS = 429
 _TIMEOUT_SECONDS = 5
@@ -34,7 +34,7 @@ _MAX_SECTION = 2_900
 """Characters of a section; Slack refuses more than 3,000."""
 
 _CODE = re.compile(r"[a-z_]{1,60}")
-_MARKS: Mapping[News, str] = MappingProxyType(
+_MARKS: Mapping[AlertEvent, str] = MappingProxyType(
     {
         "started": ":red_circle:",
         "ended": ":large_green_circle:",
@@ -43,8 +43,8 @@ _MARKS: Mapping[News, str] = MappingProxyType(
 )
 
 
-class PatientRetries(RetryHandler):
-    """Waits as long as Slack's rate limit asks, once per message, if that is not long."""
+class RateLimitRetry(RetryHandler):
+    """Retries once per message after the wait that Slack's rate limit asks for, if it is short."""
 
     def __init__(self, wait: Callable[[float], None]) -> None:
         super().__init__(max_retry_count=1)
@@ -70,7 +70,7 @@ class PatientRetries(RetryHandler):
         response: HttpResponse | None = None,
         error: Exception | None = None,  # noqa: ARG002 - the interface's
     ) -> None:
-        """Wait, then have the request sent again."""
+        """Wait, then request a retry."""
         self._wait(_wanted_wait(response.headers if response else {}))
         state.next_attempt_requested = True
         state.increment_current_attempt()
@@ -79,8 +79,8 @@ class PatientRetries(RetryHandler):
 class SlackNotifier:
     """Posts to one channel with a bot's token.
 
-    A message takes three times five seconds as a rule: two tries and the wait between them. The
-    client's limits count each read, so the whole has one of its own.
+    Delivery normally takes at most three times five seconds: two attempts and the wait between
+    them. The client's timeout applies to each read, so ``total_seconds`` limits the whole.
     """
 
     def __init__(
@@ -98,24 +98,24 @@ class SlackNotifier:
             token=token,
             base_url=base_url,
             timeout=_TIMEOUT_SECONDS,
-            retry_handlers=[PatientRetries(wait)],
+            retry_handlers=[RateLimitRetry(wait)],
         )
 
     def __repr__(self) -> str:
         return f"SlackNotifier({self._channel!r})"
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         """Post the message.
 
         Raises:
-            NotTold: If Slack cannot be reached or did not take it.
+            DeliveryFailed: If Slack cannot be reached or does not accept it.
         """
         posting: Future[None] = Future()
 
         def work() -> None:
             try:
                 self._post(message)
-            except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread
+            except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
                 posting.set_exception(error)
             else:
                 posting.set_result(None)
@@ -125,13 +125,13 @@ class SlackNotifier:
         try:
             posting.result(timeout=self._total_seconds)
         except TimeoutError:
-            raise NotTold(f"Slack took longer than {self._total_seconds:g} s") from None
+            raise DeliveryFailed(f"Slack took longer than {self._total_seconds:g} s") from None
 
     def _post(self, message: Message) -> None:
         try:
             self._client.chat_postMessage(
                 channel=self._channel,
-                text=f"{_MARKS[message.news]} {_escaped(message.title)}",
+                text=f"{_MARKS[message.event]} {_escaped(message.title)}",
                 blocks=[_section(text) for text in _texts(message)],
                 unfurl_links=False,
                 unfurl_media=False,
@@ -140,19 +140,19 @@ class SlackNotifier:
             raise _refusal(error) from None
         except (SlackClientError, HTTPException, OSError, ValueError) as error:
             # A URLError is an OSError; a web page instead of JSON is a ValueError.
-            raise NotTold(f"Slack cannot be reached ({type(error).__name__})") from None
+            raise DeliveryFailed(f"Slack cannot be reached ({type(error).__name__})") from None
 
 
-def _refusal(error: SlackApiError) -> NotTold:
+def _refusal(error: SlackApiError) -> DeliveryFailed:
     response = error.response
     status = response.status_code
     if status == _TOO_MANY_REQUESTS:
         seconds = _wanted_wait(response.headers)
-        return NotTold(f"Slack asks for {seconds:g} s of rest", retry_after=seconds)
+        return DeliveryFailed(f"Slack asks for {seconds:g} s of rest", retry_after=seconds)
     code = response.get("error") if isinstance(response.data, dict) else None
     if not (isinstance(code, str) and _CODE.fullmatch(code)):
         code = f"status {status}"
-    return NotTold(f"Slack did not take the message ({code})")
+    return DeliveryFailed(f"Slack did not take the message ({code})")
 
 
 def _wanted_wait(headers: Mapping[str, str | list[str]]) -> float:
@@ -170,8 +170,8 @@ def _section(text: str) -> dict[str, object]:
 
 
 def _texts(message: Message) -> Iterator[str]:
-    """The message's sections: a title, the alerts, and where to read on."""
-    yield f"{_MARKS[message.news]} *{_escaped(message.title)}*\n{_escaped(message.meaning)}"
+    """The message's sections: a title, the alerts, and a reference to the runbook."""
+    yield f"{_MARKS[message.event]} *{_escaped(message.title)}*\n{_escaped(message.meaning)}"
     section = ""
     for line in _lines(message):
         if section and len(section) + len(line) >= _MAX_SECTION:
@@ -179,25 +179,25 @@ def _texts(message: Message) -> Iterator[str]:
             section = ""
         section += ("\n" if section else "") + line[:_MAX_SECTION]
     yield section
-    if message.news == "started":
+    if message.event == "started":
         yield f"What it means and what to do: `docs/runbook.md`, section `{message.kind}`"
 
 
 def _lines(message: Message) -> Iterator[str]:
     for entry in message.entries[:MAX_LISTED]:
-        told = [f"*{_escaped(entry.clinic)}*"]
-        told += [
+        parts = [f"*{_escaped(entry.clinic)}*"]
+        parts += [
             f"{name.replace('_', ' ')} {_escaped(str(value))}"
             for name, value in entry.details.items()
         ]
-        told += [f"<{address}|{name}>" for name, address in entry.links.items()]
-        if entry.command and message.news == "started":
-            told.append(f"`{_escaped(entry.command)}`")
-        yield "• " + " · ".join(told)
+        parts += [f"<{address}|{name}>" for name, address in entry.links.items()]
+        if entry.command and message.event == "started":
+            parts.append(f"`{_escaped(entry.command)}`")
+        yield "• " + " · ".join(parts)
     if (more := len(message.entries) - MAX_LISTED) > 0:
         yield f"• and {more} more: `pims status`"
 
 
 def _escaped(text: str) -> str:
-    """Slack's own three characters, made text."""
+    """``text`` with the three characters escaped that Slack interprets."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -21,35 +21,35 @@ def path_of_sync(sync_id: UUID) -> str:
     return f"/api/sync/{sync_id}"
 
 
-def _links(sync_id: UUID, run_id: str | None, dagster_pages: str) -> Links:
-    run = None if run_id is None else run_url(dagster_pages, run_id)
+def _links(sync_id: UUID, run_id: str | None, dagster_ui_url: str) -> Links:
+    run = None if run_id is None else run_url(dagster_ui_url, run_id)
     return Links(self_=path_of_sync(sync_id), run=run)
 
 
-def accepted(request: SyncRequest, *, dagster_pages: str) -> Accepted:
+def accepted(request: SyncRequest, *, dagster_ui_url: str) -> Accepted:
     """What a launched request is answered with: the same, whenever it is sent again."""
     return Accepted(
         success=True,
         sync_id=request.id,
         status="queued",
-        links=_links(request.id, request.run_id, dagster_pages),
+        links=_links(request.id, request.run_id, dagster_ui_url),
         timestamp=request.launched_at or request.created_at,
     )
 
 
-def status(told: Told, *, dagster_pages: str) -> SyncStatus:
+def status(told: Told, *, dagster_ui_url: str) -> SyncStatus:
     """How a sync stands; once it has ended, the same for ever."""
     sync, standing = told
     result = standing.result
     return SyncStatus(
-        **_facts(sync, standing, dagster_pages),
+        **_facts(sync, standing, dagster_ui_url),
         success=result is None or result.success,
         result=None if result is None else any_result(result),
         timestamp=standing.at,
     )
 
 
-def _facts(sync: StoredSync, standing: Standing, dagster_pages: str) -> dict[str, Any]:
+def _facts(sync: StoredSync, standing: Standing, dagster_ui_url: str) -> dict[str, Any]:
     """The fields that a sync has wherever it is shown."""
     progress = standing.progress
     return {
@@ -64,17 +64,17 @@ def _facts(sync: StoredSync, standing: Standing, dagster_pages: str) -> dict[str
             items_total=progress.items_total,
         ),
         "error": standing.error,
-        "links": _links(sync.id, sync.run_id, dagster_pages),
+        "links": _links(sync.id, sync.run_id, dagster_ui_url),
         "created_at": sync.created_at,
     }
 
 
-def page(told: Sequence[Told], limit: int, *, now: datetime, dagster_pages: str) -> SyncList:
+def page(told: Sequence[Told], limit: int, *, now: datetime, dagster_ui_url: str) -> SyncList:
     """A page of the list, from one sync more than it may hold, if there is one more."""
     shown = told[:limit]
     return SyncList(
         success=True,
-        syncs=[SyncSummary(**_facts(sync, standing, dagster_pages)) for sync, standing in shown],
+        syncs=[SyncSummary(**_facts(sync, standing, dagster_ui_url)) for sync, standing in shown],
         next_cursor=cursor_of(shown[-1].sync.place) if len(told) > limit else None,
         timestamp=now,
     )

@@ -40,5 +40,5 @@ def get_provenance(
             story = case_story(connection, case_id)
     except UnknownCase as error:
         raise ApiError(404, NO_SUCH_CASE) from error
-    told = provenance_of(story, dagster_pages=context.dagster_pages)
+    told = provenance_of(story, dagster_ui_url=context.dagster_ui_url)
     return ModelResponse(Provenance.of(told))

@@ -27,7 +27,7 @@ class ApiContext:
     Attributes:
         engine: Connects as the API's role, which sees one clinic at a time.
         dagster: Starts runs and asks about them.
-        dagster_pages: Where people find Dagster's pages, without a slash at the end.
+        dagster_ui_url: Where people find Dagster's pages, without a slash at the end.
         partition_start: The first business date that can be synced.
         requests_per_minute: How many calls a key may make.
         metrics_token: What ``/metrics`` asks for as a bearer token; None for nothing.
@@ -41,7 +41,7 @@ class ApiContext:
 
     engine: Engine = field(repr=False)
     dagster: DagsterClient
-    dagster_pages: str
+    dagster_ui_url: str
     partition_start: date
     requests_per_minute: int
     metrics_token: str | None = field(default=None, repr=False)

@@ -32,7 +32,7 @@ from pims_pipeline.dagster_names import (
     range_tags,
 )
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import JOB_OF, Scope
 from pims_pipeline.providers.http.client import (
     RequestTimedOut,
@@ -58,7 +58,7 @@ RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
 """A run's own choices, as in the launchpad of Dagster's pages."""
 
 
-class DagsterUnreachable(Explained):
+class DagsterUnreachable(UserFacingError):
     """Dagster's webserver does not answer."""
 
 
@@ -66,7 +66,7 @@ class NoAnswer(DagsterUnreachable):
     """It was asked, and whether it did what it was asked to do is not known."""
 
 
-class DagsterRefused(Explained):
+class DagsterRefused(UserFacingError):
     """Dagster answered, and did not do what was asked."""
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pims_pipeline.api.caller import caller_of
 from pims_pipeline.api.errors import BODY_TOO_LARGE, INTERNAL_ERROR, ApiError, error_response
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import bound_context, get_logger
 from pims_pipeline.observability.redaction import redact_text
 
@@ -206,7 +206,7 @@ def _request_id(scope: Scope) -> str:
 def _described(error: BaseException) -> dict[str, str]:
     """What failed and where, without the words of errors that may quote what they met."""
     described = {"error": " from ".join(_kinds(error)), "where": _frames(error)}
-    if isinstance(error, Explained):
+    if isinstance(error, UserFacingError):
         described["reason"] = str(error)
     return described
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pims_pipeline.api.services import services_of
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 GRACE_SECONDS = 30
 """How long requests under way may take once the process was told to end."""
@@ -25,7 +25,7 @@ _MAX_HEAD_BYTES = 64 * 1024
 _START_SECONDS = 15
 
 
-class CannotListen(Explained):
+class CannotListen(UserFacingError):
     """The address or port cannot be used; the message says why."""
 
 

@@ -102,7 +102,9 @@ def _answered(
             headers["Preference-Applied"] = f"wait={seconds}"
         if told is not None and told.standing.result is not None:
             return ModelResponse(any_result(told.standing.result), 200, headers)
-    return ModelResponse(accepted(request, dagster_pages=desk.context.dagster_pages), 202, headers)
+    return ModelResponse(
+        accepted(request, dagster_ui_url=desk.context.dagster_ui_url), 202, headers
+    )
 
 
 @router.post(
@@ -216,7 +218,7 @@ def get_sync(
     if sync is None:
         raise ApiError(404, NO_SUCH_SYNC)
     told = desk.watcher.told(caller.clinic_id, sync)
-    return ModelResponse(status(told, dagster_pages=desk.context.dagster_pages))
+    return ModelResponse(status(told, dagster_ui_url=desk.context.dagster_ui_url))
 
 
 @router.get(
@@ -240,7 +242,7 @@ def list_syncs(
         syncs = stored_syncs(connection, caller.clinic_id, limit=limit + 1, after=after)
     told = desk.watcher.all_told(syncs)
     return ModelResponse(
-        page(told, limit, now=context.clock(), dagster_pages=context.dagster_pages)
+        page(told, limit, now=context.clock(), dagster_ui_url=context.dagster_ui_url)
     )
 
 

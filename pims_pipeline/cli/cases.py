@@ -110,7 +110,7 @@ def show(
             story = appointment_history(store.engine, slug or "", pims_id or "")
         else:
             story = case_history(store.engine, case_id)
-    told = provenance_of(story, dagster_pages=settings.dagster_pages())
+    told = provenance_of(story, dagster_ui_url=settings.dagster_ui_url())
     if as_json:
         print_json(Provenance.of(told))
         return

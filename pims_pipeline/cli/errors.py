@@ -1,7 +1,7 @@
 """What a person reads when a command fails: one line that says what to do, never a traceback.
 
-Imports nothing heavy: ``pims --help`` loads it. Errors that are not ``Explained`` are called a
-fault of the program.
+Imports nothing heavy: ``pims --help`` loads it. An error that is no ``UserFacingError`` is called
+a fault of the program.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.printable import printable
 
 
@@ -64,7 +64,7 @@ def explained(error: Exception) -> click.ClickException:
         return Refused("; ".join(error.problems))
     if isinstance(error, (UnknownClinic, UnknownCase)):
         return Misused(str(error))
-    if isinstance(error, Explained):
+    if isinstance(error, UserFacingError):
         return Refused(str(error))
     if (reason := _refusal(error)) is not None:
         return Refused(reason)
@@ -89,7 +89,7 @@ def place_of(error: BaseException) -> str:
     told: list[str] = []
     each: BaseException | None = error
     while each is not None:
-        words = f": {each}" if isinstance(each, Explained) else ""
+        words = f": {each}" if isinstance(each, UserFacingError) else ""
         told.append(
             "Traceback (most recent call last):\n"
             f"{''.join(traceback.format_tb(each.__traceback__))}{type(each).__name__}{words}"

@@ -116,7 +116,7 @@ def open_api(
         WrongApiRole: If it lets the connection do more than the API should, or less.
     """
     token = settings.metrics_token
-    pages = settings.dagster_pages()
+    pages = settings.dagster_ui_url()
     engine = create_engine(
         url,
         pool_size=settings.database_pool_size,
@@ -131,7 +131,7 @@ def open_api(
             yield ApiContext(
                 engine=engine,
                 dagster=dagster,
-                dagster_pages=pages,
+                dagster_ui_url=pages,
                 partition_start=settings.partition_start,
                 requests_per_minute=settings.api_requests_per_minute,
                 metrics_token=None if token is None else token.get_secret_value(),

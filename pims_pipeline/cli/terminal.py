@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from pims_pipeline.cli.errors import Misused, Refused
-from pims_pipeline.observability.printable import is_steering, printable
+from pims_pipeline.observability.printable import is_control, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,7 +134,7 @@ _STEERING = re.compile(r"[^ -~\n]")
 
 def _json_escape(match: re.Match[str]) -> str:
     character = match[0]
-    return json.dumps(character)[1:-1] if is_steering(character) else character
+    return json.dumps(character)[1:-1] if is_control(character) else character
 
 
 def _is_utf8(stream: TextIO) -> bool:
@@ -211,7 +211,7 @@ def _decoded(piped: bytes, name: str) -> str:
 
 
 def _checked_secret(text: str, name: str) -> str:
-    if any(is_steering(character) for character in text):
+    if any(is_control(character) for character in text):
         raise Misused(
             f"the {name} holds a control character or a line break, which no login form takes; "
             "pipe it as one line of UTF-8 text"
@@ -228,7 +228,7 @@ def plain_name(text: str, option: str, *, longest: int = 200) -> str:
     name = text.strip()
     if not name:
         raise Misused(f"{option} is empty; write at least one character")
-    if any(is_steering(character) for character in name):
+    if any(is_control(character) for character in name):
         raise Misused(f"{option} holds a control character or a line break; write plain text")
     if len(name) > longest:
         raise Misused(f"{option} is longer than {longest} characters; shorten it")

@@ -214,7 +214,7 @@ def _told(settings: Settings, address: Address) -> dict[str, str]:
     # What runs write to people links to this UI, unless it is known under a better name.
     links = address.graphql_url
     if settings.dagster_graphql_url is not None:
-        links = f"{settings.dagster_pages()}/graphql"
+        links = f"{settings.dagster_ui_url()}/graphql"
     return {"PIMS_HOME": str(settings.home), "DAGSTER_GRAPHQL_URL": links, **_UNBUFFERED}
 
 

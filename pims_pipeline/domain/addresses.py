@@ -1,11 +1,10 @@
-"""Addresses of databases: taken apart only where there is no doubt which part is which.
+"""PostgreSQL addresses: parsed only if each part is unambiguous.
 
-An address with a character that should have been percent-encoded can be read in two ways, and
-then a piece of the password takes the place of the host, which messages show. So such an address
-is refused before anybody connects, and nothing of it is repeated.
+An address with a character that should be percent-encoded can be read in two ways: a piece of the
+password may become the host, which messages show. Such an address is refused, and not repeated.
 
-What other programs (Prisma, JDBC, node-pg) write into an address is either understood or refused
-by name. Add a parameter to the tables below. How a connection is opened is the store's business.
+Add a parameter that other programs (Prisma, JDBC, node-pg) write to the tables below. How a
+connection is opened belongs in ``store``.
 """
 
 import ipaddress
@@ -16,7 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 DEFAULT_SCHEMA = "public"
 EXAMPLE = "postgresql://user:password@host:5432/database"
@@ -90,7 +89,7 @@ _NOT_NEEDED = frozenset(
         "workaround",
     }
 )
-"""Advice to other programs on what is so here in any case: a pooler in transaction mode will do."""
+"""Hints to other programs. They are ignored: we work through a transaction-mode pooler anyway."""
 
 _REFUSED: Mapping[str, str] = MappingProxyType(
     {
@@ -115,7 +114,7 @@ _REFUSED: Mapping[str, str] = MappingProxyType(
 _OF_OTHERS: Mapping[str, str] = MappingProxyType(
     {"schema": "Prisma", "currentSchema": "JDBC", "search_path": "others"}
 )
-"""Their words for the schema that the tables are in."""
+"""How each of them names the schema of the tables."""
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -133,11 +132,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _READING_ONLY = frozenset({"read-only", "standby"})
 
 
-class BadDatabaseUrl(Explained, ValueError):
-    """The text is not a PostgreSQL address. It is never shown: it may hold a password.
+class BadDatabaseUrl(UserFacingError, ValueError):
+    """The text is not a PostgreSQL address. The text is never shown: it may hold a password.
 
     Attributes:
-        problem: What is wrong, to be read after the name of what holds the address.
+        problem: What is wrong, worded to follow the name of the variable that holds the address.
     """
 
     def __init__(self, problem: str) -> None:
@@ -153,7 +152,7 @@ class DatabaseAddress:
         hosts: Names, IP addresses or directories of sockets, each with its port; tried in this
             order. Empty for the default socket.
         schema: Where the tables are.
-        parameters: What else the client library is given.
+        parameters: Further parameters for the client library.
     """
 
     user: str | None
@@ -184,7 +183,7 @@ class DatabaseAddress:
             parameters = [*(("host", host) for host in hosts), *parameters]
         place = hosts[0] if plain else ""
         database = "" if self.database is None else f"/{quote(self.database, safe='')}"
-        # A "+" for a space is not everybody's custom.
+        # Not every driver reads "+" as a space.
         query = "&".join(f"{name}={quote(value, safe='/:')}" for name, value in parameters)
         return (
             f"{scheme}://{f'{user}@' if user else ''}{place}"
@@ -201,8 +200,8 @@ def parse_database_address(text: str) -> DatabaseAddress:
     """The parts of ``text``, such as ``postgresql://user:password@host:5432/database``.
 
     Raises:
-        BadDatabaseUrl: If it is not PostgreSQL's, can be read in more than one way, or has a
-            parameter that means nothing here.
+        BadDatabaseUrl: If it is not a PostgreSQL address, is ambiguous, or has a parameter that
+            is not supported.
     """
     text = text.strip()
     if text.lower().startswith("jdbc:"):
@@ -237,7 +236,7 @@ def parse_database_address(text: str) -> DatabaseAddress:
 
 
 def _has_gaps(text: str) -> bool:
-    """Whether it holds spaces or characters that cannot be seen."""
+    """Whether it holds spaces or invisible characters."""
     return any(each.isspace() or unicodedata.category(each)[0] == "C" for each in text)
 
 
@@ -245,7 +244,7 @@ def _decoded(text: str) -> str:
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError:
-        # Its own message would quote a piece of the text.
+        # The message of this error would quote a piece of the text.
         decoded = "\0"
     if "\0" in decoded:
         raise BadDatabaseUrl(UNCLEAR)
@@ -281,7 +280,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _with_ports(hosts: list[tuple[str, int | None]]) -> tuple[tuple[str, int | None], ...]:
-    """Drivers want a port for each of several hosts, or for none."""
+    """Drivers require a port for each of several hosts, or for none."""
     if len(hosts) < 2 or all(port is None for _, port in hosts):  # noqa: PLR2004 - several
         return tuple(hosts)
     return tuple((host, port or 5432) for host, port in hosts)
@@ -292,7 +291,7 @@ def _parameters(text: str) -> list[tuple[str, str]]:
         return []
     given = parse_qsl(text, keep_blank_values=True)
     names = [name for name, _ in given]
-    # What has no "=" is no parameter, but perhaps a piece of a password.
+    # A piece without "=" is no parameter, but perhaps part of a password.
     if text.count("&") + 1 != len(given) or not all(
         "=" in each and _NAME.fullmatch(each.partition("=")[0]) for each in text.split("&")
     ):
@@ -306,7 +305,7 @@ def _parameters(text: str) -> list[tuple[str, str]]:
 
 
 def _understood(given: list[tuple[str, str]]) -> tuple[str, dict[str, str]]:
-    """The schema, and what the client library is to be given."""
+    """The schema, and the parameters for the client library."""
     schema = DEFAULT_SCHEMA
     kept: dict[str, str] = {}
     for name, value in given:
@@ -327,7 +326,7 @@ def _understood(given: list[tuple[str, str]]) -> tuple[str, dict[str, str]]:
 
 
 def _options(value: str, schema: str) -> tuple[str, str]:
-    """The schema that a server's options name, and the others of them."""
+    """The schema that the server options name, and the remaining options."""
     for found in _SEARCH_PATH.finditer(value):
         path = found["path"].replace("\\", "").partition(",")[0].strip("\"'")
         schema = _schema("options", path)

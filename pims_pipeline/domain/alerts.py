@@ -1,4 +1,4 @@
-"""What people are alerted to, and when an alert starts and ends.
+"""Which conditions open an alert, and when it ends.
 
 An alert is open for exactly as long as its condition holds, so nothing has to be remembered
 but which alerts are open. One cause is one alert: a condition that follows from another one
@@ -16,16 +16,16 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 
 LOGIN_ERRORS = frozenset({"AuthenticationRejected", "HumanNeeded"})
-"""Errors that change the status of the credentials, which has an alert of its own."""
+"""Errors that change the status of the credentials, which has its own alert."""
 
 FAILING_AFTER = 3
-"""So many runs of a phase in a row must have failed."""
+"""How many runs of a phase must fail in a row to open an alert."""
 
 SKIPPED_IN_A_ROW = 3
-"""So many scheduled ticks of a phase in a row must have been skipped."""
+"""How many scheduled ticks of a phase must be skipped in a row to open an alert."""
 
 OVERDUE_GRACE = timedelta(minutes=10)
-"""How long after a tick a phase may take to be queued, run and succeed."""
+"""How long a phase may take after its tick to be queued, run and succeed."""
 
 
 class AlertKind(StrEnum):
@@ -44,11 +44,11 @@ class AlertKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertKey:
-    """What tells one open alert from another.
+    """The identity of an alert: no two open alerts share one.
 
     Attributes:
-        subject: What of the clinic it is about: a phase, the id of a hold or of a record;
-            empty for all of it.
+        subject: What the alert is about: a phase, the id of a hold or of a record; empty when it
+            is about the whole clinic.
     """
 
     clinic_id: UUID
@@ -58,11 +58,11 @@ class AlertKey:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something wrong that holds now.
+    """Something that is wrong now.
 
     Attributes:
-        details: Ids, counts and moments alone; a ``phase`` where it is about one.
-        cause: The condition that this one follows from; None when it stands for itself.
+        details: Only ids, counts and times; a ``phase`` where it is about one.
+        cause: The condition that this one follows from, if any.
     """
 
     key: AlertKey
@@ -79,12 +79,12 @@ class AlertPlan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is as it should be told."""
+        """Whether no alert opens or ends."""
         return not (self.to_open or self.to_end)
 
 
 class ScheduleState(StrEnum):
-    """Whether a phase runs by itself."""
+    """Whether the schedule of a phase runs it."""
 
     ON = "on"
     OFF = "off"
@@ -93,12 +93,12 @@ class ScheduleState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run that is over left a phase of a clinic.
+    """How a finished run ended for a phase of a clinic.
 
     Attributes:
-        succeeded: Whether every window ended well. One that the deletion guard held did:
-            the phase worked, and the hold is an alert of its own.
-        error_class: The name of an error's class, where a window failed with one.
+        succeeded: Whether every window succeeded. A held window counts as a success: the hold
+            has its own alert.
+        error_class: The name of the error's class, if a window failed with an error.
     """
 
     run_id: str
@@ -108,15 +108,15 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseFacts:
-    """How a phase of a clinic stands.
+    """The state of a phase of a clinic.
 
     Attributes:
         last_completed_or_held: When its newest sync began that was completed or held; aware.
         due_by: The second tick since then, or since the schedule began to count; aware, None
-            when there will be none.
+            when there is no such tick.
         ends: How its newest runs ended, the newest first.
-        skipped_in_a_row: Ticks skipped since the phase last ran by schedule: a run of it was
-            still going or queued, for whatever reason.
+        skipped_in_a_row: Ticks skipped since the phase last ran by schedule, because a run of
+            the phase was active or queued.
     """
 
     schedule: ScheduleState
@@ -138,7 +138,7 @@ class WaitingHold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A record that only a person, or a change at the vendor, can bring to life again."""
+    """A record that is not retried until a person asks for it or the vendor changes it."""
 
     id: UUID
     phase: Phase
@@ -148,11 +148,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicFacts:
-    """How an active clinic stands, as far as people are alerted to it.
+    """The state of an active clinic from which its alerts follow.
 
     Attributes:
-        clock_ahead: How far the clock of the host that asks is ahead of the database's, where
-            they are too far apart for syncs to start there; negative when it is behind.
+        clock_ahead: How far the host's clock is ahead of the database's, if they are too far
+            apart for syncs to start there; negative when it is behind.
     """
 
     clinic_id: UUID
@@ -167,13 +167,13 @@ class ClinicFacts:
 def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKey]) -> AlertPlan:
     """Decide which alerts open and which end.
 
-    A condition with a cause opens no alert, but an alert that is open already stays until its
+    A condition with a cause opens no alert. An alert that is already open stays open until its
     condition ends.
 
     Args:
-        conditions: All that hold now, of every active clinic. A clinic that is synced no
-            more has none, so its alerts end.
-        open_alerts: Those that have been opened and have not ended.
+        conditions: All that hold now, of every active clinic. A deactivated clinic has none, so
+            its alerts end.
+        open_alerts: The alerts that are open now.
     """
     holding: dict[AlertKey, Condition] = {}
     for condition in conditions:
@@ -188,18 +188,18 @@ def plan_alerts(conditions: Iterable[Condition], open_alerts: Collection[AlertKe
 
 def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
     """What is wrong with an active clinic at ``now`` (aware)."""
-    cause = _trouble_of_all(facts)
+    cause = _clinic_wide_cause(facts)
     failing: dict[str | None, AlertKey] = {}
     for phase, state in facts.phases.items():
         for condition in _phase_conditions(facts.clinic_id, phase, state, now, cause):
             if condition.key.kind is AlertKind.FAILING and condition.cause is None:
                 error = state.ends[0].error_class
-                # The same error in several phases is one trouble of the vendor's.
+                # The same error in several phases has one cause at the vendor.
                 first = failing.setdefault(error, condition.key)
                 yield condition if first == condition.key else replace(condition, cause=first)
             else:
                 yield condition
-    yield from _conditions_of_all(facts)
+    yield from _clinic_conditions(facts)
     for hold in facts.holds:
         yield Condition(
             AlertKey(facts.clinic_id, AlertKind.HOLD, str(hold.id)),
@@ -220,8 +220,8 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
         )
 
 
-def _conditions_of_all(facts: ClinicFacts) -> Iterator[Condition]:
-    """What keeps all of the clinic from being synced."""
+def _clinic_conditions(facts: ClinicFacts) -> Iterator[Condition]:
+    """What prevents every phase of the clinic."""
     if facts.clock_ahead is not None:
         seconds = int(facts.clock_ahead.total_seconds())
         yield Condition(
@@ -233,15 +233,15 @@ def _conditions_of_all(facts: ClinicFacts) -> Iterator[Condition]:
         yield Condition(AlertKey(facts.clinic_id, AlertKind.HUMAN_NEEDED))
 
 
-def _trouble_of_all(facts: ClinicFacts) -> AlertKey | None:
+def _clinic_wide_cause(facts: ClinicFacts) -> AlertKey | None:
     """The alert that explains why no phase of the clinic succeeds, if there is one."""
-    return next((each.key for each in _conditions_of_all(facts)), None)
+    return next((each.key for each in _clinic_conditions(facts)), None)
 
 
 def _phase_conditions(
     clinic_id: UUID, phase: Phase, state: PhaseFacts, now: datetime, cause: AlertKey | None
 ) -> Iterator[Condition]:
-    """What is wrong with a phase; one that is off is nobody's concern."""
+    """What is wrong with a phase; nothing if its schedule is off."""
 
     def condition(kind: AlertKind, cause: AlertKey | None, **details: str | int) -> Condition:
         key = AlertKey(clinic_id, kind, phase.value)
@@ -254,15 +254,15 @@ def _phase_conditions(
     failing = is_failing(state.ends) and state.ends[0].error_class not in LOGIN_ERRORS
     if failing:
         newest = state.ends[0]
-        told = {"error_class": newest.error_class} if newest.error_class else {}
-        yield condition(AlertKind.FAILING, cause, run_id=newest.run_id, **told)
+        details = {"error_class": newest.error_class} if newest.error_class else {}
+        yield condition(AlertKind.FAILING, cause, run_id=newest.run_id, **details)
     skips = state.skipped_in_a_row >= SKIPPED_IN_A_ROW
     if is_overdue(state, now):
         last = state.last_completed_or_held
-        told = {"last_completed_or_held": last.isoformat(timespec="seconds")} if last else {}
+        details = {"last_completed_or_held": last.isoformat(timespec="seconds")} if last else {}
         failed = AlertKey(clinic_id, AlertKind.FAILING, phase.value) if failing else None
         skipped = AlertKey(clinic_id, AlertKind.TICKS_SKIPPED, phase.value) if skips else None
-        yield condition(AlertKind.OVERDUE, cause or failed or skipped, **told)
+        yield condition(AlertKind.OVERDUE, cause or failed or skipped, **details)
     if skips:
         yield condition(AlertKind.TICKS_SKIPPED, None, ticks=state.skipped_in_a_row)
 

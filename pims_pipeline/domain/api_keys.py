@@ -1,8 +1,8 @@
-"""API keys: how their text is built and told apart, and what a key's permissions permit.
+"""API keys: their format, and what a key's permissions allow.
 
-A key is eight random letters and digits that name it (its prefix), an underscore, 43 more that
-are its secret, and six of a checksum, by which a mistyped key is known without asking anyone.
-Where keys are kept, and who may use them when, is the store's and the API's business.
+A key is a prefix of eight random letters and digits that identifies it, an underscore, a secret
+of 43, and a checksum of six that detects typing errors without a query. Where keys are kept
+belongs in ``store``; who may use them when belongs in ``api``.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _SHAPE = re.compile(
 
 
 def new_key() -> str:
-    """The text of a new key, made up at random. A secret."""
+    """A new random key. A secret."""
     checked = f"{_random(_PREFIX_LENGTH)}_{_random(_SECRET_LENGTH)}"
     return checked + _checksum(checked)
 
@@ -48,7 +48,7 @@ def _checksum(checked: str) -> str:
 
 
 def prefix_of(text: str) -> str | None:
-    """The part of a key that names it; ``None`` when ``text`` cannot be a key."""
+    """The part of a key that identifies it; ``None`` when ``text`` cannot be a key."""
     found = _SHAPE.fullmatch(text)
     if found is None or found["checksum"] != _checksum(found["checked"]):
         return None
@@ -56,26 +56,26 @@ def prefix_of(text: str) -> str | None:
 
 
 def hash_of(text: str) -> str:
-    """What is kept of a key: the SHA-256 of its whole text, in hexadecimal.
+    """What is stored of a key: the SHA-256 of its whole text, in hexadecimal.
 
-    A key's secret is random and long: a slow hash would make it no safer.
+    The secret is random and long, so a slow hash would add no safety.
     """
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def permits(permissions: Sequence[str] | None, wanted: str) -> bool:
-    """Whether a key with these permissions may do what needs the permission ``wanted``.
+    """Whether these permissions of a key include ``wanted``.
 
-    No permissions at all are all of them, and so is ``*``.
+    An empty list and ``*`` both mean every permission.
     """
     return not permissions or ALL_PERMISSIONS in permissions or wanted in permissions
 
 
 def checked_permissions(permissions: Iterable[str]) -> tuple[str, ...]:
-    """The permissions, each once, in the order given.
+    """The permissions without duplicates, in the order given.
 
     Raises:
-        ValueError: If any of them does not exist.
+        ValueError: If one of them does not exist.
     """
     wanted = tuple(dict.fromkeys(permissions))
     if unknown := [each for each in wanted if each not in (*PERMISSIONS, ALL_PERMISSIONS)]:

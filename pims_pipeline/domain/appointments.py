@@ -1,7 +1,6 @@
-"""What a diary holds: appointments, listings of them, and single look-ups.
+"""What a vendor's calendar holds: appointments, listings of them, and single lookups.
 
-Vendor words are kept as they are; their meaning for a case is decided in
-``pims_pipeline.domain.cases``.
+Vendor words are kept unchanged; what they mean for a case belongs in ``cases``.
 """
 
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from pims_pipeline.domain.oddities import Oddities
 
 
 class RecordKind(StrEnum):
-    """What a diary record stands for; only an appointment becomes a case."""
+    """What a calendar record represents; only an appointment becomes a case."""
 
     APPOINTMENT = "appointment"
     BLOCK = "block"
@@ -24,7 +23,7 @@ class RecordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """The animal. Diaries often carry no species or breed; consultations do."""
+    """The animal. Calendars often carry no species or breed; consultations do."""
 
     id: str | None = None
     name: str = ""
@@ -44,13 +43,13 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PimsAppointment:
-    """One diary record, normalized from a vendor's answer.
+    """One calendar record, normalized from a vendor's response.
 
     Attributes:
-        appointment_id: The vendor's identity of the visit; unique within a clinic.
-        consultation_id: The vendor's identity of the medical record, once one is open.
-        series_id: The identity that the vendor gave to several appointments at once, of
-            which this is one; None when the vendor's identity is this appointment's alone.
+        appointment_id: The vendor's identity of the appointment; unique within a clinic.
+        consultation_id: The vendor's identity of the consultation, once one is open.
+        series_id: The vendor's identity of the series, if the vendor gives several appointments
+            one identity and this is one of them; otherwise None.
         scheduled_start: Aware UTC.
         scheduled_end: Aware UTC.
         business_date: The date of ``scheduled_start`` in the clinic's zone.
@@ -78,19 +77,19 @@ class PimsAppointment:
 
     @property
     def vendor_identity(self) -> str:
-        """The identity by which the vendor knows it, alone or with others of its series."""
+        """The vendor's identity of the appointment, or of its series."""
         return self.series_id or self.appointment_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedRecord:
-    """A record of a listing that could not be read, without what it said.
+    """A record of a listing that could not be read, without its content.
 
     Attributes:
-        pims_id: The vendor's identity, when at least that could be read.
-        record_key: What names the record across listings: its identity, or
-            ``sha256:`` and a digest of the raw record.
-        business_date: When at least the start could be read.
+        pims_id: The vendor's identity, if that could be read.
+        record_key: Identifies the record across listings: its identity, or ``sha256:`` and a
+            digest of the raw record.
+        business_date: The date, if the start could be read.
         error_message: What was wrong, without personal data.
     """
 
@@ -103,20 +102,20 @@ class QuarantinedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one listing of a clinic's diary returned for a window.
+    """What one listing of a clinic's calendar returned for a window.
 
     Attributes:
         appointments: The readable records whose business date lies in the window, each
             identity once.
-        elsewhere: Vendor identities and starts of records outside the window that were
-            listed beside it; they show which identities are a series.
-        unreadable_elsewhere: Vendor identities of records outside the window that could not
-            be read: what they stand for is there, and is not known.
+        elsewhere: Vendor identities and starts of further listed records outside the window;
+            they show which identities are a series.
+        unreadable_elsewhere: Vendor identities of unreadable records outside the window: they
+            exist, but at an unknown time.
         oddities: Descriptive fields that could not be read.
-        fetched_at: Aware UTC, taken before the request was sent: the listing cannot
-            know anything that happened at the vendor before this moment too late.
-        complete: Whether the listing provably holds the whole window. Nothing may be
-            concluded from a record's absence when it does not.
+        fetched_at: Aware UTC, taken before the request was sent: the listing shows everything
+            that happened at the vendor before this time.
+        complete: Whether the listing provably holds the whole window. If it does not, the
+            absence of a record proves nothing.
     """
 
     window: DateRange
@@ -130,19 +129,19 @@ class Snapshot:
 
     @property
     def hides_identities(self) -> bool:
-        """Whether an unreadable record may be any of the visits that seem absent."""
+        """Whether an unreadable record may be any of the appointments that seem absent."""
         return any(record.pims_id is None for record in self.quarantined)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentLookup:
-    """What the vendor says of one appointment when asked by its identity.
+    """The vendor's response when asked for one appointment by its identity.
 
     Attributes:
-        appointment_id: As it was asked for. One of a series shares what the vendor says
-            with the others: ``scheduled_start`` tells of which it speaks.
+        appointment_id: The identity that was asked for. Appointments of a series share one
+            response: ``scheduled_start`` shows which of them it describes.
         found: False when the vendor does not know the identity (any more).
-        deleted: True when the vendor says that the record was deleted.
+        deleted: True when the vendor reports that the record was deleted.
         asked_at: Aware UTC, taken before the request was sent.
     """
 
@@ -158,15 +157,15 @@ class AppointmentLookup:
     oddities: Oddities = ()
 
     @property
-    def stands(self) -> bool:
-        """Whether the visit still exists at the vendor."""
+    def exists(self) -> bool:
+        """Whether the appointment still exists at the vendor."""
         return self.found and not self.deleted and self.kind is RecordKind.APPOINTMENT
 
 
 def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:
     """The appointment as JSON-ready values, keys in camelCase, moments in ISO 8601."""
     updated = appointment.vendor_updated_at
-    # Named for one of a series alone, so that every other record keeps its digest.
+    # Only present for an appointment of a series, so that every other record keeps its digest.
     series = {"seriesId": appointment.series_id} if appointment.series_id else {}
     return {
         **series,
@@ -204,7 +203,7 @@ def patient_payload(patient: Patient) -> dict[str, str | None]:
 
 
 def appointment_from_payload(payload: Mapping[str, Any]) -> PimsAppointment:
-    """The appointment that ``appointment_payload`` gave ``payload`` for."""
+    """The appointment from which ``appointment_payload`` made ``payload``."""
     updated = payload["vendorUpdatedAt"]
     return PimsAppointment(
         appointment_id=payload["appointmentId"],

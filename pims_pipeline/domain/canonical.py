@@ -1,4 +1,4 @@
-"""Canonical JSON and its digest: how two payloads are told to be the same."""
+"""Canonical JSON and its digest, by which two payloads are compared."""
 
 import hashlib
 import json
@@ -9,14 +9,13 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def canonical_json(payload: Mapping[str, Any]) -> str:
-    """``payload`` as JSON text that depends on its content alone, not on key order."""
+    """``payload`` as JSON text that does not depend on the order of keys."""
     return _ENCODER.encode(payload)
 
 
 def digest(text: str) -> str:
     """The SHA-256 of ``text`` in hexadecimal.
 
-    A lone surrogate (a broken emoji in a vendor's record) is digested as it stands
-    rather than refused.
+    A lone surrogate (a broken emoji in a vendor's record) is digested as it is, not refused.
     """
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

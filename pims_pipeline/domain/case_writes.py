@@ -1,7 +1,7 @@
-"""What bringing a case in line with its appointment writes, and how an event tells it.
+"""The write that updates a case from its appointment, and the changes its event records.
 
-Pure. What is to be written is decided in ``inbound``; a consultation's write is
-``enrichment``'s.
+Pure. Which writes are needed belongs in ``inbound``; the write of a consultation belongs in
+``enrichment``.
 """
 
 from collections.abc import Mapping
@@ -29,14 +29,14 @@ PLACES = (METADATA, APPOINTMENT, CONSULTATION, RECONCILIATION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseWrite:
-    """A case to be inserted (``created``) or brought in line with its appointment.
+    """A case to be inserted (``created``) or updated from its appointment.
 
     Attributes:
-        before: The case as it stands; None when it is created.
+        before: The case as it is now; None when it is created.
         status: None leaves the status as people have set it.
         case_type: None leaves the type as people have set it.
         digest: Of the vendor record that caused the write.
-        detaches: Whether the consultation is another patient's or client's, and goes.
+        detaches: Whether the consultation belongs to another patient or client, and is removed.
     """
 
     case_id: UUID
@@ -51,22 +51,22 @@ class CaseWrite:
 
     @property
     def drops_consultation(self) -> bool:
-        """Whether the case has no consultation afterwards: it is another's, or unreadable."""
+        """Whether the write removes the consultation: it belongs to another, or is unreadable."""
         return self.detaches or (self.before is not None and CONSULTATION in self.before.damage)
 
     @property
     def drops_reconciliation(self) -> bool:
-        """Whether the case is not marked as retired afterwards, or was so in no readable way."""
+        """Whether the write removes the mark of a retirement, readable or not."""
         return self.before is not None and (
             self.before.soft_deleted or RECONCILIATION in self.before.damage
         )
 
     @property
     def changes(self) -> Changes:
-        """Field by field what the write changes; of a created case, all it says."""
+        """Field by field what the write changes; for a created case, every field with a value."""
         if self.before is None:
-            said = _case_values(self.draft).items()
-            return {name: (None, value) for name, value in said if value is not None}
+            values = _case_values(self.draft).items()
+            return {name: (None, value) for name, value in values if value is not None}
         changes = {**repairs(self.before.damage), **case_changes(self.before, self.draft)}
         if self.detaches and self.before.consultation is not None:
             changes["consultation"] = (self.before.consultation.content, None)
@@ -74,7 +74,7 @@ class CaseWrite:
 
 
 def kind_of(changes: Changes) -> EventKind:
-    """What an update of a case is called that changes this."""
+    """The kind of event for an update of a case with these changes."""
     if "scheduled_start" in changes or "scheduled_date" in changes:
         return EventKind.RESCHEDULED
     if "status" in changes:
@@ -83,13 +83,13 @@ def kind_of(changes: Changes) -> EventKind:
 
 
 def repairs(damage: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What could not be read in a case's metadata, as changes: it makes way for our own."""
+    """The unreadable parts of a case's metadata as changes: the sync replaces them."""
     emptied = {METADATA, APPOINTMENT}
     return {place: (found, {} if place in emptied else None) for place, found in damage.items()}
 
 
 def case_changes(case: Case, wanted: CaseDraft) -> dict[str, tuple[Any, Any]]:
-    """Field by field what differs, JSON-ready; the vendor's words as ``appointment.…``."""
+    """The fields that differ, JSON-ready; the vendor's words as ``appointment.…``."""
     before, after = _case_values(case), _case_values(wanted)
     return {name: (before[name], after[name]) for name in after if before[name] != after[name]}
 

@@ -1,4 +1,8 @@
-"""Cases, and what a vendor's appointment means for one: status, type, draft, changes."""
+"""Cases, and what a vendor's appointment means for one: status, type, draft, changes.
+
+Add a vendor's word to ``ADDED_STATUS_WORDS`` or ``ADDED_TYPE_WORDS``. What a listing changes in
+the cases belongs in ``inbound``.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,7 +17,7 @@ from pims_pipeline.domain.appointments import Patient, PimsAppointment
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands in the clinic's day."""
+    """How far a case has progressed."""
 
     DRAFT = "draft"
     ONGOING = "ongoing"
@@ -48,7 +52,7 @@ Changes = Mapping[str, tuple[Any, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseEvent:
-    """One entry of a case's life story, before it gets its audit and run.
+    """One entry of a case history, before it gets its audit and run.
 
     Attributes:
         business_date: The date whose partition caused the change.
@@ -66,10 +70,10 @@ class CaseEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDraft:
-    """What a case should say, by the vendor's appointment alone.
+    """The fields of a case as they follow from the vendor's appointment alone.
 
     Attributes:
-        facts: Goes into ``metadata.appointment``: the vendor's own words.
+        facts: The vendor's own words, for ``metadata.appointment``.
     """
 
     patient_name: str
@@ -86,11 +90,11 @@ class CaseDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachedConsultation:
-    """What a sync knows of the consultation on a case without reading all of it.
+    """The part of a case's consultation that a sync reads.
 
     Attributes:
         patient: As the consultation names it; None when it names none.
-        content: The whole of it, JSON-ready; read only where it may be about to be removed.
+        content: The whole consultation, JSON-ready; read only if it may be removed.
     """
 
     patient: Patient | None
@@ -102,11 +106,11 @@ class Case:
     """A stored case, as far as the sync is concerned with it.
 
     Attributes:
-        facts: The vendor's words on it; empty when they cannot be read.
-        consultation: The one it carries; None when there is none, or none that can be read.
-        damage: What stands in the sync's places of ``metadata`` and cannot be read, JSON-ready,
-            by place: ``metadata`` when it is no object at all, else ``metadata.appointment``
-            (None when it is missing), ``metadata.consultation`` and ``metadata.reconciliation``.
+        facts: The vendor's words in ``metadata.appointment``; empty when they cannot be read.
+        consultation: The consultation on the case; None when there is none or it is unreadable.
+        damage: Unreadable content in the sync's paths of ``metadata``, JSON-ready, by path:
+            ``metadata`` when it is no object at all, else ``metadata.appointment`` (None when it
+            is missing), ``metadata.consultation`` and ``metadata.reconciliation``.
     """
 
     id: UUID
@@ -182,9 +186,9 @@ _FIRST_TYPE_WORDS: Mapping[CaseType, tuple[str, ...]] = {
 _URGENCY = (CaseType.EMERGENCY, CaseType.SURGERY, CaseType.FOLLOW_UP, CaseType.CHECKUP)
 
 ADDED_STATUS_WORDS: Mapping[str, CaseStatus] = {}
-"""Status words that were added or got another meaning later, in lower case with single spaces."""
+"""Status words that were added or changed later, in lower case with single spaces."""
 ADDED_TYPE_WORDS: Mapping[str, CaseType] = {}
-"""The same for the words of types."""
+"""Type words that were added or changed later, in the same spelling."""
 
 
 def _plain(text: str | None) -> str:
@@ -202,11 +206,11 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Words:
-    """What each word of a vendor's means. A value, so that clinics may have words of their own.
+    """What each vendor word means. A value, so that a clinic may have its own words.
 
     Attributes:
         statuses: By word, in lower case with single spaces.
-        types: By word or words that a clinic's own type may hold, in the same spelling.
+        types: By the words that a clinic's appointment type may contain, in the same spelling.
     """
 
     statuses: Mapping[str, CaseStatus]
@@ -240,7 +244,7 @@ class Words:
     _case_type: Callable[[str | None], CaseType] = field(init=False, repr=False, compare=False)
 
     def status_of(self, vendor_status: str | None) -> CaseStatus | None:
-        """The case status for a vendor's word, or None when the word is not known."""
+        """The case status for a vendor's word; None when the word is not known."""
         return self._status(vendor_status)
 
     def case_type_of(self, vendor_type: str | None) -> CaseType:
@@ -252,7 +256,7 @@ class Words:
         return self._case_type(vendor_type)
 
     def meaning_of(self, vendor_status: str | None, vendor_type: str | None) -> Meaning:
-        """What both mean together. An unknown status means a draft."""
+        """The case status and type for both words. An unknown status means a draft."""
         return Meaning(
             self.status_of(vendor_status) or CaseStatus.DRAFT, self.case_type_of(vendor_type)
         )
@@ -262,7 +266,7 @@ class Words:
         statuses: Mapping[str, CaseStatus] | None = None,
         types: Mapping[str, CaseType] | None = None,
     ) -> "Words":
-        """These words and others, which win where both have a meaning; any spelling will do."""
+        """These words and further ones, in any spelling; the further ones take precedence."""
         return Words(
             {**self.statuses, **{_plain(word): each for word, each in (statuses or {}).items()}},
             {**self.types, **{_plain(word): each for word, each in (types or {}).items()}},
@@ -273,26 +277,26 @@ FIRST_WORDS = Words(
     {word: status for status, words in _FIRST_STATUS_WORDS.items() for word in words},
     {word: kind for kind, words in _FIRST_TYPE_WORDS.items() for word in words},
 )
-"""What words meant before it was remembered what they had been taken for. Never edit these:
-a landed record without that memory was read by them. New words go into ``ADDED_STATUS_WORDS``
-and ``ADDED_TYPE_WORDS``."""
+"""The meanings before they were stored with each landed record. Never edit these: a landed record
+without stored meanings was read by them. Add words to ``ADDED_STATUS_WORDS`` and
+``ADDED_TYPE_WORDS``."""
 
 DEFAULT_WORDS = FIRST_WORDS.adding(ADDED_STATUS_WORDS, ADDED_TYPE_WORDS)
-"""What words mean to every clinic."""
+"""What words mean for every clinic."""
 
 
 def status_of(vendor_status: str | None) -> CaseStatus | None:
-    """The case status for a vendor's word by the words of every clinic; None when unknown."""
+    """The case status for a vendor's word, by ``DEFAULT_WORDS``; None when unknown."""
     return DEFAULT_WORDS.status_of(vendor_status)
 
 
 def case_type_of(vendor_type: str | None) -> CaseType:
-    """The case type for a clinic's own words, by the words of every clinic."""
+    """The case type for a clinic's own words, by ``DEFAULT_WORDS``."""
     return DEFAULT_WORDS.case_type_of(vendor_type)
 
 
 def draft_of(appointment: PimsAppointment, words: Words = DEFAULT_WORDS) -> CaseDraft:
-    """The case that an appointment calls for. An unknown status gives a draft."""
+    """The case that follows from an appointment. An unknown status gives a draft."""
     meaning = words.meaning_of(appointment.status, appointment.appointment_type)
     return CaseDraft(
         patient_name=appointment.patient.name,
@@ -318,9 +322,9 @@ _CASE_NAMESPACE = UUID("5b0a3b5e-6d3c-5f0e-9c51-0c1f0f6f7a52")
 
 
 def case_id_of(clinic_id: UUID, provider_type: str, pims_id: str) -> UUID:
-    """The identity of the case that a vendor's visit becomes.
+    """The identity of the case of a vendor's appointment.
 
-    It follows from the visit alone, so that a plan can name it without asking a
-    database, and a visit whose case was lost gets the same case again.
+    It follows from the appointment alone: a plan needs no database to name it, and an appointment
+    whose case was lost gets the same case again.
     """
     return uuid5(_CASE_NAMESPACE, f"{clinic_id}/{provider_type}/{pims_id}")

@@ -1,6 +1,6 @@
-"""What cases are owed although the vendor said nothing new: a part of phase 1's plan.
+"""The part of phase 1's plan that is due although the vendor changed nothing.
 
-Pure. Applied by ``catch_up`` in ``pims_pipeline.sync.inbound``.
+Pure. ``catch_up`` in ``pims_pipeline.sync.inbound`` applies it.
 """
 
 from dataclasses import replace
@@ -9,11 +9,11 @@ from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.inbound import InboundPlan
 
 
-def without_news(plan: InboundPlan) -> InboundPlan:
-    """What of a plan over the stored calendar is due although the vendor said nothing new.
+def without_vendor_changes(plan: InboundPlan) -> InboundPlan:
+    """A plan over the stored calendar, without what only a fresh listing may change.
 
-    Words that have come to mean something else, another patient's consultation, metadata that
-    cannot be read. Cases come and go by a fresh listing alone.
+    Keeps: words with a new meaning, another patient's consultation, unreadable metadata. Only a
+    fresh listing creates, restores or retires cases.
     """
     landed = {landing.appointment.appointment_id for landing in plan.landings}
     left_out = landed | {

@@ -1,7 +1,7 @@
 """Clinics, their business dates, windows of dates, and local time to UTC.
 
-Everything that depends on a clinic's own clock is decided here. Nothing here reads
-the server's clock or zone: moments and zones are arguments.
+Add here what depends on a clinic's time zone. Nothing here reads the server's clock or zone:
+times and zones are arguments.
 """
 
 import re
@@ -13,22 +13,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 MAX_REQUEST_DAYS = 366
-"""The longest range of business dates that one request may name."""
+"""The longest range of business dates in one request."""
 MAX_FETCH_DAYS = 31
-"""The longest window asked of a vendor in one listing request."""
+"""The longest window of one listing request to a vendor."""
 DAYS_AHEAD = 90
-"""How far ahead diaries can be synced, in every clinic's own calendar."""
+"""How many days ahead of a clinic's today its calendar can be synced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """A tenant: one veterinary clinic and the system it keeps its diary in.
+    """A tenant: one veterinary clinic with one account at a vendor.
 
     Attributes:
         slug: The name that people and partition keys use.
-        timezone: IANA name of the zone the clinic's diary is kept in.
-        provider_type: Which adapter speaks to its PIMS, such as ``idexx_neo``.
-        provider_base_url: Where its PIMS answers, without a trailing slash.
+        timezone: IANA name of the time zone of the clinic's calendar.
+        provider_type: The adapter to its PIMS, such as ``idexx_neo``.
+        provider_base_url: The address of its PIMS, without a trailing slash.
     """
 
     id: UUID
@@ -97,8 +97,8 @@ class DateRange:
 def windows_of(days: Iterable[date], max_days: int = MAX_FETCH_DAYS) -> list[DateRange]:
     """The fewest windows of at most ``max_days`` that hold exactly ``days``.
 
-    A gap in the dates starts a new window, so that nothing is asked of a vendor
-    that nobody selected.
+    A gap in the dates starts a new window, so that a vendor is never asked for dates that were
+    not selected.
     """
     windows: list[DateRange] = []
     run: list[date] = []
@@ -113,10 +113,10 @@ def windows_of(days: Iterable[date], max_days: int = MAX_FETCH_DAYS) -> list[Dat
 
 
 def local_to_utc(local: datetime, zone: ZoneInfo) -> datetime:
-    """The moment that a wall clock in ``zone`` showed ``local``.
+    """The time at which a wall clock in ``zone`` shows ``local``, in UTC.
 
-    A local time that a clock change skipped moves forward by the length of the gap;
-    one that a clock change repeated means its first occurrence.
+    A local time that a clock change skips moves forward by the length of the gap; one that a
+    clock change repeats means its first occurrence.
 
     Args:
         local: A naive wall-clock time.
@@ -127,9 +127,8 @@ def local_to_utc(local: datetime, zone: ZoneInfo) -> datetime:
     """
     if local.tzinfo is not None:
         raise ValueError("a wall-clock time must not carry a zone")
-    # fold=0 takes the offset that was in force before the change. For a repeated time
-    # that is the first occurrence; for a skipped one it lands past the gap by exactly
-    # the gap's length. Both are the rules above.
+    # fold=0 takes the offset before the change: the first occurrence of a repeated time, and
+    # the gap's length past the gap for a skipped one.
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
@@ -140,20 +139,19 @@ def business_date(moment: datetime, zone: ZoneInfo) -> date:
 
 def last_syncable_date(today: date) -> date:
     """The last business date that can be synced; ``today`` is UTC's."""
-    # It is tomorrow already for clinics far enough east of Greenwich.
+    # For clinics far enough east of Greenwich it is already tomorrow.
     return today + timedelta(days=DAYS_AHEAD + 1)
 
 
 def day_bounds(window: DateRange, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The window's first moment and the first moment after it, in UTC."""
+    """When the window begins and ends in ``zone``, in UTC; the end is exclusive."""
     first = datetime.combine(window.start, time.min)
     after = datetime.combine(window.end + timedelta(days=1), time.min)
     return local_to_utc(first, zone), local_to_utc(after, zone)
 
 
-_NO_PLACE = re.compile(r"localtime|posixrules|Factory|(?:posix|right)/.*", re.DOTALL)
-"""Files beside the zones that name none: the server's own clock, and clocks that count
-leap seconds."""
+_NOT_A_ZONE = re.compile(r"localtime|posixrules|Factory|(?:posix|right)/.*", re.DOTALL)
+"""Files of the zone database that are no zone: the server's own, and those with leap seconds."""
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -163,7 +161,7 @@ def zone_named(name: str) -> ZoneInfo:
         ValueError: If there is no such zone.
     """
     problem = f"unknown time zone {name!r}; use an IANA name such as America/New_York"
-    if _NO_PLACE.fullmatch(name):
+    if _NOT_A_ZONE.fullmatch(name):
         raise ValueError(problem)
     try:
         return ZoneInfo(name)
@@ -172,10 +170,10 @@ def zone_named(name: str) -> ZoneInfo:
 
 
 def checked_slug(slug: str) -> str:
-    """``slug``, if it may name a clinic.
+    """``slug``, if it is a valid name of a clinic.
 
     Raises:
-        ValueError: If it may not; a slug becomes part of partition keys and addresses.
+        ValueError: If it is not; a slug becomes part of partition keys and addresses.
     """
     if not SLUG_PATTERN.fullmatch(slug):
         raise ValueError(

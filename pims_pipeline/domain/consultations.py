@@ -1,7 +1,7 @@
-"""What a visit's medical record holds, and which of its numbers can be true.
+"""What a consultation holds, and which of its numbers are plausible.
 
-Reading a vendor's markup and units is an adapter's work; the rules that hold for
-every vendor (plausible vitals, Fahrenheit readings, SOAP headings) stand here.
+Add rules here that hold for every vendor: plausible vitals, Fahrenheit readings, SOAP headings.
+Parsing of a vendor's markup belongs in its adapter.
 """
 
 import re
@@ -20,7 +20,7 @@ PLAUSIBLE_RANGES: Mapping[str, tuple[float, float]] = {
     "respiration_bpm": (4.0, 200.0),
 }
 FAHRENHEIT_RANGE = (90.0, 110.0)
-"""Readings no living animal has in Celsius, and every living animal has in Fahrenheit."""
+"""Temperatures of living animals in Fahrenheit; none of them is possible in Celsius."""
 KG_PER_LB = 0.45359237
 
 
@@ -29,7 +29,7 @@ class Vital:
     """One measured value.
 
     Attributes:
-        value: In the unit of the field it stands in (°C, kg, beats or breaths a minute).
+        value: In the unit of its field (°C, kg, beats or breaths per minute).
         raw_value: As the vendor sent it.
         raw_unit: As the vendor sent it, if it did.
     """
@@ -41,7 +41,7 @@ class Vital:
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """A visit's vital signs; a value that was not measured is None."""
+    """The vital signs of a consultation; a value that was not measured is None."""
 
     temperature_c: Vital | None = None
     weight_kg: Vital | None = None
@@ -49,7 +49,7 @@ class Vitals:
     respiration_bpm: Vital | None = None
 
     def implausible(self) -> tuple[str, ...]:
-        """The names of the values that no patient can have; they are kept, and flagged."""
+        """The names of implausible values; they are kept and flagged."""
         return tuple(
             name
             for name, (low, high) in PLAUSIBLE_RANGES.items()
@@ -59,7 +59,7 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class SoapNotes:
-    """Clinical notes by the four headings of a SOAP record; a missing part is empty."""
+    """Clinical notes by the four SOAP headings; a missing part is empty."""
 
     subjective: str = ""
     objective: str = ""
@@ -69,13 +69,13 @@ class SoapNotes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PimsConsultation:
-    """A visit's medical record, normalized from a vendor's answer.
+    """The consultation of an appointment, normalized from a vendor's response.
 
     Attributes:
-        soap_notes: Set when the notes carry SOAP headings.
-        notes: The notes as plain text, whole.
-        patient: As the medical record names it; carries the species a diary lacks.
-        oddities: Descriptive fields that could not be read; no part of the payload.
+        soap_notes: Set when the notes have SOAP headings.
+        notes: The complete notes as plain text.
+        patient: As the consultation names it; has the species that calendars lack.
+        oddities: Descriptive fields that could not be read; not part of the payload.
     """
 
     appointment_id: str
@@ -97,8 +97,8 @@ class PimsConsultation:
 def celsius(value: float, unit: str | None) -> float:
     """A temperature in °C, rounded to 0.01.
 
-    A reading between 90 and 110 is Fahrenheit whatever its unit says, because no
-    living animal has it in Celsius.
+    A value from 90 to 110 is Fahrenheit whatever its unit, because no living animal has that
+    temperature in Celsius.
     """
     fahrenheit = (unit or "").lstrip("°º ").lower().startswith("f")
     low, high = FAHRENHEIT_RANGE
@@ -108,7 +108,7 @@ def celsius(value: float, unit: str | None) -> float:
 
 
 def kilograms(value: float, unit: str | None) -> float:
-    """A weight in kg, rounded to a gram. Without a unit the value is taken as kg."""
+    """A weight in kg, rounded to a gram. A value without a unit is in kg."""
     word = (unit or "kg").strip().lower().rstrip(".")
     if word in {"lb", "lbs", "pound", "pounds"}:
         return round(value * KG_PER_LB, 3)
@@ -130,8 +130,8 @@ _HEADINGS = {
     "plan": "plan",
 }
 _HEADINGS_OF_A_RECORD = 2
-# Lines may hold non-breaking spaces and end in a carriage return. A "P:" with nothing but
-# a number behind it is the pulse of a "T: … P: … R: …" block, not a plan.
+# Lines may hold non-breaking spaces and end in a carriage return. A "P:" with only a number
+# after it is the pulse of a "T: … P: … R: …" block, not a plan.
 _HEADING = re.compile(
     r"""
     ^[^\S\n]* (?:
@@ -145,15 +145,14 @@ _HEADING = re.compile(
 
 
 def split_soap(text: str) -> SoapNotes | None:
-    """The notes by their SOAP headings, or None when they carry fewer than two.
+    """The notes by their SOAP headings; None when they have fewer than two.
 
-    A heading stands at the start of a line: a letter with a colon or bracket, or the
-    word. One heading alone is more often prose than structure ("Plan: see Tuesday"),
-    and splitting it would hide the rest. Text before the first heading joins the
-    subjective part, repeated headings are joined, so no word is lost.
+    A heading starts a line: a letter with a colon or bracket, or the word. A single heading is
+    more often prose than structure ("Plan: see Tuesday"). No word is lost: text before the first
+    heading joins the subjective part, and repeated headings are joined.
     """
     found = list(_HEADING.finditer(text))
-    # Case is ignored the Unicode way, so that "ſ" is an "s" here too.
+    # The pattern ignores case by Unicode's rules, by which "ſ" matches "s".
     names = [_HEADINGS[(match[1] or match[2]).casefold()] for match in found]
     if len(set(names)) < _HEADINGS_OF_A_RECORD:
         return None
@@ -210,5 +209,5 @@ def consultation_payload(consultation: PimsConsultation) -> dict[str, Any]:
 def _vital_payload(vital: Vital | None) -> dict[str, Any] | None:
     if vital is None:
         return None
-    # Zero is added because minus zero equals zero, but is written otherwise.
+    # Adding zero turns minus zero into zero: they are equal, but serialize differently.
     return {"value": vital.value + 0.0, "rawValue": vital.raw_value, "rawUnit": vital.raw_unit}

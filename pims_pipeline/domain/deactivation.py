@@ -10,10 +10,10 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 
-class ClinicDeactivated(Explained):
+class ClinicDeactivated(UserFacingError):
     """The clinic was deactivated, and is not used for what was asked."""
 
 

@@ -1,7 +1,6 @@
-"""Phase 2: which visits' medical records are due, and what a fetched one changes.
+"""Phase 2: which consultations are due, and what a fetched one changes.
 
-Pure. Fetching, and writing what is planned here, is done by
-``pims_pipeline.sync.enrichment``.
+Pure. Fetching and writing belong in ``pims_pipeline.sync.enrichment``.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,22 +15,23 @@ from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.case_writes import CONSULTATION, METADATA, repairs
 from pims_pipeline.domain.cases import Changes
 from pims_pipeline.domain.consultations import PimsConsultation, consultation_payload
-from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
+from pims_pipeline.domain.moments import discard_future, is_in_future, no_later_than
 from pims_pipeline.domain.patients import contradicts, is_about_another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrichmentPolicy:
-    """When to ask for a medical record.
+    """When to fetch a consultation.
 
     Attributes:
-        recheck_ages: Ages of a visit at which its record is asked for again, because
-            vendors let notes be corrected for weeks after a visit is closed.
-        ask_again_after: How long a visit without a record is left in peace.
+        recheck_ages: Ages of an appointment at which its consultation is fetched again, because
+            vendors allow corrections of notes for weeks after a consultation is closed.
+        ask_again_after: The wait before the next fetch for an appointment that had no
+            consultation.
         first_retry_after: The wait after the first failed fetch; it doubles each time.
-        max_attempts: Failed fetches after which a person has to ask for another.
-        min_fetches_to_fail: From how many fetches on it is a failure of the whole phase
-            that every one of them failed.
+        max_attempts: How many failed fetches make a dead letter, which only a person retries.
+        min_fetches_to_fail: The least number of fetches for which the whole phase fails if all
+            of them fail.
     """
 
     recheck_ages: tuple[timedelta, ...] = tuple(timedelta(days=n) for n in (1, 3, 7, 14, 30, 45))
@@ -42,18 +42,18 @@ class EnrichmentPolicy:
 
     @property
     def days_back(self) -> int:
-        """How many business dates back a visit may lie whose record is still asked for again.
+        """How many business dates back consultations are still fetched again.
 
-        One more than the oldest re-check age: a visit of the evening reaches that age in the
-        evening, and may be looked at on the day after.
+        One more than the highest recheck age: an evening appointment reaches that age in the
+        evening, and may be checked on the day after.
         """
         return max(self.recheck_ages, default=timedelta()).days + 1
 
     def retry_at(self, attempts: int, now: datetime, jitter: float) -> datetime | None:
-        """When to try again after ``attempts`` failures, or None when they were too many.
+        """When to retry after ``attempts`` failures; None when they were too many.
 
-        ``jitter`` lies between 0 and 1 and spreads retries over half the wait, so that
-        visits that failed together do not come back together.
+        ``jitter``, from 0 to 1, spreads retries over half the wait, so that fetches that failed
+        together are not retried together.
         """
         if attempts >= self.max_attempts:
             return None
@@ -62,17 +62,16 @@ class EnrichmentPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchFailure:
-    """An unresolved failure to fetch; ``next_retry_at`` is None once it is dead."""
+    """An open failure to fetch; ``next_retry_at`` is None once it is a dead letter."""
 
     attempts: int
     last_failed_at: datetime
     next_retry_at: datetime | None
 
     def as_of(self, now: datetime) -> "FetchFailure":
-        """The failure as it may be believed at ``now`` (aware).
+        """The failure without times that lie after ``now`` (aware).
 
-        One that is said to have happened later waits for nothing: its retry counts from a
-        wrong clock too.
+        If a wrong clock dated it in the future, its retry is due now: that time is wrong too.
         """
         if not is_in_future(self.last_failed_at, now):
             return self
@@ -82,15 +81,15 @@ class FetchFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrichableCase:
-    """A live case and what is known of its medical record.
+    """An active case and what is known of its consultation.
 
     Attributes:
         appointment: As landed.
-        landed_at: When the landed payload that stands was fetched.
-        checked_at: When the medical record was last asked for, before the request.
-        consultation: ``metadata.consultation`` as it stands; None when there is none that
-            can be read.
-        damage: What stands in the way of writing it; see ``Case.damage``.
+        landed_at: When the current landed payload was fetched.
+        checked_at: When the consultation was last requested, taken before the request.
+        consultation: The present ``metadata.consultation``; None when there is none or it is
+            unreadable.
+        damage: Unreadable metadata that the write replaces; see ``Case.damage``.
     """
 
     case_id: UUID
@@ -103,17 +102,17 @@ class EnrichableCase:
     damage: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def as_of(self, now: datetime) -> "EnrichableCase":
-        """The case as it may be believed at ``now`` (aware): nothing was asked or landed later."""
+        """The case without times that lie after ``now`` (aware)."""
         return replace(
             self,
             landed_at=no_later_than(self.landed_at, now),
-            checked_at=believed(self.checked_at, now),
+            checked_at=discard_future(self.checked_at, now),
             failure=None if self.failure is None else self.failure.as_of(now),
         )
 
 
 class FetchReason(StrEnum):
-    """Why a medical record is due."""
+    """Why a consultation is due."""
 
     MISSING = "missing"
     APPOINTMENT_CHANGED = "appointment_changed"
@@ -122,20 +121,20 @@ class FetchReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrichmentPlan:
-    """The cases whose medical record is to be fetched, and why, earliest visit first."""
+    """The cases whose consultation is to be fetched, and why, earliest appointment first."""
 
     due: tuple[tuple[EnrichableCase, FetchReason], ...]
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is to be fetched."""
+        """Whether no consultation is due."""
         return not self.due
 
 
 def plan_enrichment(
     cases: Iterable[EnrichableCase], now: datetime, policy: EnrichmentPolicy
 ) -> EnrichmentPlan:
-    """Decide whose medical record is due at ``now`` (aware UTC)."""
+    """Decide which cases' consultations are due at ``now`` (aware UTC)."""
     due = [
         (case, reason) for case in cases if (reason := due_reason(case, now, policy)) is not None
     ]
@@ -144,24 +143,24 @@ def plan_enrichment(
 
 
 def due_reason(case: EnrichableCase, now: datetime, policy: EnrichmentPolicy) -> FetchReason | None:
-    """Why the case's medical record is due at ``now``, or None when it is not."""
+    """Why the case's consultation is due at ``now``; None when it is not."""
     case = case.as_of(now)
     start = case.appointment.scheduled_start
-    if start > now or _rests_after_failure(case, now):
+    if start > now or _waits_for_retry(case, now):
         return None
     if case.checked_at is None:
         return FetchReason.MISSING
     if case.landed_at > case.checked_at:
         return FetchReason.APPOINTMENT_CHANGED
     if case.consultation is None:
-        rested = now - case.checked_at >= policy.ask_again_after
-        return FetchReason.MISSING if rested else None
+        is_due = now - case.checked_at >= policy.ask_again_after
+        return FetchReason.MISSING if is_due else None
     if any(case.checked_at < start + age <= now for age in policy.recheck_ages):
         return FetchReason.LATE_EDIT
     return None
 
 
-def _rests_after_failure(case: EnrichableCase, now: datetime) -> bool:
+def _waits_for_retry(case: EnrichableCase, now: datetime) -> bool:
     """Whether a failed fetch waits for its retry; a change at the vendor ends the wait."""
     failure = case.failure
     if failure is None or case.landed_at > failure.last_failed_at:
@@ -171,11 +170,11 @@ def _rests_after_failure(case: EnrichableCase, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedConsultation:
-    """The answer for one case.
+    """The vendor's response for one case.
 
     Attributes:
         asked_at: Taken before the request; aware UTC.
-        asked_for: The appointment as it was when the vendor was asked.
+        asked_for: The appointment as it was at the time of the request.
     """
 
     case_id: UUID
@@ -186,11 +185,11 @@ class FetchedConsultation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsultationWrite:
-    """A medical record to be put on its case.
+    """A consultation to be written to its case.
 
     Attributes:
         metadata: The new ``metadata.consultation``.
-        patient_species: To be written when the case names none or another; None leaves it.
+        patient_species: The new species, if the case has none or another; None leaves it.
     """
 
     case: EnrichableCase
@@ -202,14 +201,14 @@ class ConsultationWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsultationPlan:
-    """What the fetched medical records change.
+    """What the fetched consultations change.
 
     Attributes:
-        checked: Every case that was answered for, and when it was asked for.
-        unchanged: Cases whose record says what it said before, and those whose appointment
-            changed hands while the vendor was asked: they are asked for again.
-        absent: Cases that have no record (yet).
-        refused: Cases whose record is another patient's.
+        checked: Every case with a usable response, and when its request was sent.
+        unchanged: Cases whose consultation is the same as before, and those whose appointment
+            changed patient or client during the request: they are fetched again.
+        absent: Cases that have no consultation (yet).
+        refused: Cases whose consultation belongs to another patient.
     """
 
     writes: tuple[ConsultationWrite, ...]
@@ -226,18 +225,18 @@ def plan_consultations(
     *,
     now: datetime | None = None,
 ) -> ConsultationPlan:
-    """Decide what fetched medical records change.
+    """Decide what fetched consultations change.
 
-    A record that was asked for before the one that stands is dropped: an older answer
-    never overwrites a newer one. So is one that was asked for on behalf of a patient, client
-    or consultation that the appointment no longer names. A record that vanished at the vendor
-    is kept here. A record of another patient than the appointment's is refused.
+    An older response never overwrites a newer one, so a response is dropped if its request is
+    older than the stored consultation. It is also dropped if the appointment now names another
+    patient, client or consultation. A consultation that is gone at the vendor is kept here. A
+    consultation of another patient than the appointment's is refused.
 
     Args:
-        cases: Those that were asked about, as they are now.
+        cases: The cases that were asked for, as they are now.
         fetched: The responses.
-        now: The present moment (aware); a case said to be checked after it was checked by a
-            wrong clock, and the response counts. None believes all.
+        now: The present time (aware). A later ``checked_at`` was written by a wrong clock and is
+            ignored. None accepts every time.
     """
     writes: list[ConsultationWrite] = []
     checked: dict[UUID, datetime] = {}
@@ -245,26 +244,24 @@ def plan_consultations(
     absent: set[UUID] = set()
     refused: set[UUID] = set()
     implausible: set[UUID] = set()
-    for answer in fetched:
-        case = cases.get(answer.case_id)
-        if case is None or _is_outdated(answer, case, now):
-            unchanged.add(answer.case_id)
+    for response in fetched:
+        case_id, consultation = response.case_id, response.consultation
+        case = cases.get(case_id)
+        if case is None or _is_outdated(response, case, now):
+            unchanged.add(case_id)
             continue
-        if answer.consultation and contradicts(
-            answer.consultation.patient, case.appointment.patient
-        ):
-            refused.add(answer.case_id)
+        if consultation and contradicts(consultation.patient, case.appointment.patient):
+            refused.add(case_id)
             continue
-        checked[answer.case_id] = answer.asked_at
-        if answer.consultation is None:
-            absent.add(answer.case_id)
+        checked[case_id] = response.asked_at
+        if consultation is None:
+            absent.add(case_id)
             continue
-        vitals = answer.consultation.vitals
-        if vitals and vitals.implausible():
-            implausible.add(answer.case_id)
-        write = _consultation_write(case, answer.consultation, answer.asked_at)
+        if consultation.vitals and consultation.vitals.implausible():
+            implausible.add(case_id)
+        write = _consultation_write(case, consultation, response.asked_at)
         if write is None:
-            unchanged.add(answer.case_id)
+            unchanged.add(case_id)
         else:
             writes.append(write)
     return ConsultationPlan(
@@ -277,12 +274,12 @@ def plan_consultations(
     )
 
 
-def _is_outdated(answer: FetchedConsultation, case: EnrichableCase, now: datetime | None) -> bool:
-    """Whether the answer is older than the one that stands, or of what the case was before."""
-    checked_at = case.checked_at if now is None else believed(case.checked_at, now)
-    if checked_at and checked_at > answer.asked_at:
+def _is_outdated(response: FetchedConsultation, case: EnrichableCase, now: datetime | None) -> bool:
+    """Whether a newer request was made, or the appointment has changed since this one."""
+    checked_at = case.checked_at if now is None else discard_future(case.checked_at, now)
+    if checked_at and checked_at > response.asked_at:
         return True
-    return is_about_another(answer.asked_for, case.appointment)
+    return is_about_another(response.asked_for, case.appointment)
 
 
 def _consultation_write(

@@ -1,13 +1,12 @@
-"""Errors that speak for themselves.
+"""The base of errors whose message may be shown.
 
-Which errors may be shown is decided once, where they are defined: audits, Dagster's pages
-and the terminal show the message of an ``Explained`` error, and of any other only its kind,
-because it may quote what it stumbled over.
+Audits, the Dagster UI and the terminal show the message of a ``UserFacingError``. Of any other
+error they show only the class, because its message may quote personal data.
 """
 
 
-class Explained(Exception):
-    """An error whose message says what happened and what to do, and may be shown to anyone.
+class UserFacingError(Exception):
+    """An error whose message is written for people: what failed, why, and what to do.
 
-    It carries no personal data and no secret.
+    The message holds no personal data and no secret.
     """

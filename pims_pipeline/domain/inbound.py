@@ -1,7 +1,6 @@
-"""Phase 1: what a listing of the diary changes in the landed records and the cases.
+"""Phase 1: what a listing of the calendar changes in the landed records and the cases.
 
-Pure. Reading the diary and the store, and writing what is planned here, is done by
-``pims_pipeline.sync.inbound``.
+Pure. Reading the calendar and the store, and writing, belong in ``pims_pipeline.sync.inbound``.
 """
 
 from collections.abc import Mapping
@@ -34,9 +33,9 @@ from pims_pipeline.domain.cases import (
     status_of,
 )
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.moments import believed
+from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.outcome import Counts, tally
-from pims_pipeline.domain.patients import contradicts, is_another
+from pims_pipeline.domain.patients import PartyChange, contradicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +43,16 @@ class KnownRecord:
     """What the store knows of one vendor identity before the listing is applied.
 
     Attributes:
-        series_id: The vendor's identity, where it gave one to several appointments.
-        digest: Of the landed payload; None when the visit was never landed.
-        last_seen_at: When the latest listing that held it was fetched.
+        series_id: The vendor's identity of the series, if it is one of a series.
+        digest: Of the landed payload; None when the record was never landed.
+        last_seen_at: When the latest listing with the record was fetched.
         missing_since: When the first complete listing without it was fetched.
-        removed_at: When the vendor was found to have it no more.
-        case: The case it became, soft-deleted or not.
-        patient: As landed; None when it was never landed, or not as an appointment.
-        client: The same.
-        meaning: What its words were last taken to mean; None when that was not remembered.
+        removed_at: When the vendor was found not to have it any more.
+        case: Its case, soft-deleted or not.
+        patient: As landed; None when it was never landed as an appointment.
+        client: As ``patient``.
+        meaning: The meaning of its words when the case last followed them; None when that was
+            not stored.
     """
 
     pims_id: str
@@ -70,30 +70,30 @@ class KnownRecord:
 
     @property
     def vendor_identity(self) -> str:
-        """The identity by which the vendor knows it, alone or with others of its series."""
+        """The vendor's identity of the appointment, or of its series."""
         return self.series_id or self.pims_id
 
     @property
     def starts_at(self) -> datetime | None:
-        """When it begins, as landed or as its case says; aware UTC."""
+        """When it begins, as landed, else as on its case; aware UTC."""
         if self.scheduled_start is not None or self.case is None:
             return self.scheduled_start
         return self.case.scheduled_start
 
     @property
     def is_absent(self) -> bool:
-        """Whether a listing or a look-up has found it to be gone from its date."""
+        """Whether a listing or a lookup showed that it is gone from its date."""
         return self.missing_since is not None or self.removed_at is not None
 
     def is_newer_than(self, moment: datetime) -> bool:
-        """Whether something is known of it that a listing fetched at ``moment`` cannot know."""
+        """Whether the store knows something newer than a listing fetched at ``moment``."""
         moments = (self.last_seen_at, self.missing_since, self.removed_at)
         return any(known is not None and known > moment for known in moments)
 
     def as_of(self, now: datetime) -> "KnownRecord":
-        """The record without the moments that lie after ``now`` (aware): they tell nothing."""
+        """The record without times after ``now`` (aware): a wrong clock wrote them."""
         moments = (self.last_seen_at, self.missing_since, self.removed_at)
-        seen, missing, removed = (believed(moment, now) for moment in moments)
+        seen, missing, removed = (discard_future(moment, now) for moment in moments)
         if (seen, missing, removed) == moments:
             return self
         return replace(self, last_seen_at=seen, missing_since=missing, removed_at=removed)
@@ -101,7 +101,7 @@ class KnownRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Landing:
-    """A vendor record to be stored as it was fetched; ``payload`` is canonical JSON.
+    """A vendor record to be stored as fetched; ``payload`` is canonical JSON.
 
     Attributes:
         meaning: What its words mean; None unless it is an appointment.
@@ -118,12 +118,12 @@ class InboundPlan:
     """What applying a listing writes.
 
     Attributes:
-        landings: Records that are new or say something new.
-        sightings: Identities the listing holds, so that later decisions know they were seen.
+        landings: Records that are new or changed.
+        sightings: Identities in the listing, to be marked as seen.
         missing: Landed identities of the window that a complete listing does not hold.
-        meanings: What the words of records that are not landed anew have come to mean.
-        recheck: Identities whose consultation is to be asked for as if it never was.
-        by_date: What became of every record found, by business date.
+        meanings: New meanings of the words of records that are not landed again.
+        recheck: Identities whose consultation is due again, as if it was never fetched.
+        by_date: The result for every record found, counted by business date.
     """
 
     landings: tuple[Landing, ...]
@@ -137,7 +137,7 @@ class InboundPlan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether applying it changes nothing but the times at which records were seen."""
+        """Whether applying it changes only the times at which records were seen."""
         return not (
             self.landings or self.missing or self.case_writes or self.meanings or self.recheck
         )
@@ -153,31 +153,30 @@ def plan_inbound(
 ) -> InboundPlan:
     """Decide what a listing changes.
 
-    A record that the store knows something newer of is left alone. A record whose digest
-    is unchanged causes no write, but for three: its words have come to mean something else,
-    the case carries another patient's consultation, or its metadata cannot be read. Status
-    and type of a case are written only when what the vendor's words mean has changed, so
-    that people's own choices stand until then.
+    A record of which the store knows something newer is not changed. A record with an unchanged
+    digest causes a write in three cases only: its words have a new meaning, the case has another
+    patient's consultation, or its metadata is unreadable. Status and type of a case are written
+    only when the meaning of the vendor's words changes: until then, people's edits stay.
 
     Args:
-        existing: By vendor identity: everything in the listing that is known, and every
-            landed record of the window.
+        existing: By vendor identity: the known records of the listing, and every landed record
+            of the window.
         snapshot: The listing.
-        clinic: Whose listing it is; new cases get their identities from it.
-        now: The present moment (aware), not before the listing came. What is known of a moment
-            after it was written by a wrong clock and is left out of account; None believes all.
+        clinic: The clinic of the listing; new cases get their ids from it.
+        now: The present time (aware), not before the response came. Later times were written by a
+            wrong clock and are ignored. None accepts every time.
         words: What the clinic's words mean.
     """
     if now is not None:
         existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
-    fates: list[tuple[date, str]] = []
+    results: list[tuple[date, str]] = []
     decided: list[_Decision] = []
     unknown: set[str] = set()
     for appointment in snapshot.appointments:
         known = existing.get(appointment.appointment_id) or KnownRecord(
             pims_id=appointment.appointment_id
         )
-        fate = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
+        result = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
         if not known.is_newer_than(snapshot.fetched_at):
             decision = _decide(known, _landing(appointment, words), clinic, words)
             decided.append(decision)
@@ -187,32 +186,32 @@ def plan_inbound(
             ):
                 unknown.add(appointment.status)
             if decision.write is not None:
-                fate = _FATES.get(decision.write.kind, "updated")
-        fates.append((appointment.business_date, fate))
+                result = _RESULTS.get(decision.write.kind, "updated")
+        results.append((appointment.business_date, result))
     for record in snapshot.quarantined:
         day = record.business_date
-        # A date that was misread must not carry the count out of the window.
-        seen_on = day if day and day in snapshot.window else snapshot.window.start
-        fates.append((seen_on, "quarantined"))
+        # A misread date must not move the count out of the window.
+        counted_on = day if day and day in snapshot.window else snapshot.window.start
+        results.append((counted_on, "quarantined"))
     return InboundPlan(
-        landings=tuple(each.landing for each in decided if each.is_news),
+        landings=tuple(each.landing for each in decided if each.is_new_or_changed),
         sightings=tuple(each.known.pims_id for each in decided),
         missing=tuple(_missing(existing, snapshot)),
         case_writes=tuple(each.write for each in decided if each.write is not None),
         meanings={each.known.pims_id: each.meaning for each in decided if each.meaning},
         recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
-        by_date=tally(fates),
+        by_date=tally(results),
         unknown_statuses=tuple(sorted(unknown)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What one record leads to.
+    """What is done for one record.
 
     Attributes:
-        meaning: To be remembered although the record is not landed anew.
-        is_rechecked: Whether its consultation is to be asked for as if it never was.
+        meaning: To be stored although the record is not landed again.
+        is_rechecked: Whether its consultation is due again, as if it was never fetched.
     """
 
     known: KnownRecord
@@ -222,12 +221,12 @@ class _Decision:
     is_rechecked: bool = False
 
     @property
-    def is_news(self) -> bool:
-        """Whether the record is new, or says something new."""
+    def is_new_or_changed(self) -> bool:
+        """Whether the record is new, or differs from the landed one."""
         return self.landing.digest != self.known.digest
 
 
-_FATES = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
+_RESULTS = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
 
 
 def _landing(appointment: PimsAppointment, words: Words) -> Landing:
@@ -241,7 +240,7 @@ def _landing(appointment: PimsAppointment, words: Words) -> Landing:
 
 
 def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[str]:
-    """Landed identities whose absence from the listing says that they left the window."""
+    """Landed identities whose absence from the listing proves that they left the window."""
     if not snapshot.complete or snapshot.hides_identities:
         return []
     present = {appointment.appointment_id for appointment in snapshot.appointments}
@@ -267,45 +266,46 @@ def _decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) 
     if case is None:
         case_id = case_id_of(clinic.id, clinic.provider_type, known.pims_id)
         return _Decision(known, landing, _creation(case_id, landing, words))
-    taken_for = _taken_for(known, landing, words)
-    is_news = landing.digest != known.digest
-    other = _Turn.of(known, case, landing.appointment) if is_news else _Turn()
-    strange = case.consultation is not None and contradicts(
+    before = _meaning_before(known, landing, words)
+    is_changed = landing.digest != known.digest
+    parties = _party_change(known, case, landing.appointment) if is_changed else PartyChange()
+    is_mismatch = case.consultation is not None and contradicts(
         case.consultation.patient, landing.appointment.patient
     )
-    if not (is_news or case.soft_deleted or case.damage or strange or meaning != taken_for):
+    if not (is_changed or case.soft_deleted or case.damage or is_mismatch or meaning != before):
         return _Decision(known, landing)
     draft = draft_of(landing.appointment, words)
-    if not (is_news or case.soft_deleted):
-        # The vendor says nothing new: what people have corrected stands.
-        draft = _draft_as_it_is(case, draft)
-    says_new_status = case.soft_deleted or meaning.status is not taken_for.status
-    says_new_type = meaning.case_type is not taken_for.case_type
+    if not (is_changed or case.soft_deleted):
+        # The vendor changed nothing, so people's corrections stay.
+        draft = _draft_of_case(case, draft)
+    has_new_status = case.soft_deleted or meaning.status is not before.status
+    has_new_type = meaning.case_type is not before.case_type
     wanted = replace(
         draft,
-        patient_species=draft.patient_species or _species_that_stays(case, other, strange=strange),
-        status=meaning.status if says_new_status else case.status,
-        case_type=meaning.case_type if says_new_type else case.case_type,
+        patient_species=draft.patient_species
+        or _species_to_keep(case, parties, is_mismatch=is_mismatch),
+        status=meaning.status if has_new_status else case.status,
+        case_type=meaning.case_type if has_new_type else case.case_type,
     )
     write = _update(
         case,
         landing,
         wanted,
-        status=wanted.status if says_new_status else None,
-        case_type=wanted.case_type if says_new_type else None,
-        detaches=case.consultation is not None and (strange or other.anybody),
+        status=wanted.status if has_new_status else None,
+        case_type=wanted.case_type if has_new_type else None,
+        detaches=case.consultation is not None and (is_mismatch or parties.changed),
     )
     return _Decision(
         known,
         landing,
         write,
-        meaning=meaning if not is_news and meaning != taken_for else None,
-        is_rechecked=other.anybody or (write is not None and write.drops_consultation),
+        meaning=meaning if not is_changed and meaning != before else None,
+        is_rechecked=parties.changed or (write is not None and write.drops_consultation),
     )
 
 
 def _update(case: Case, landing: Landing, wanted: CaseDraft, **how: Any) -> CaseWrite | None:
-    """The write that brings the case in line; None when it is."""
+    """The write that updates the case to ``wanted``; None when nothing differs."""
     write = CaseWrite(
         case_id=case.id,
         pims_id=case.pims_id,
@@ -321,55 +321,41 @@ def _update(case: Case, landing: Landing, wanted: CaseDraft, **how: Any) -> Case
     return write if case.soft_deleted else replace(write, kind=kind_of(changes))
 
 
-def _taken_for(known: KnownRecord, landing: Landing, words: Words) -> Meaning:
-    """What the words of the record were taken for when the case last followed them.
+def _meaning_before(known: KnownRecord, landing: Landing, words: Words) -> Meaning:
+    """The meaning of the record's words when the case last followed them.
 
-    Of a record that was landed before that was remembered, the words of that time tell; of a
-    case whose record is not landed (any more), what its words mean now.
+    For a record that was landed before meanings were stored, ``FIRST_WORDS`` decide. For a case
+    whose record is not landed (any more), the present meaning of its words counts.
     """
     if known.meaning is not None:
         return known.meaning
     if landing.digest == known.digest:
-        said = landing.appointment.status, landing.appointment.appointment_type
+        vendor_words = landing.appointment.status, landing.appointment.appointment_type
     else:
         facts = known.case.facts if known.case else {}
-        said = facts.get("status") or "", facts.get("type")
-    return (words if known.digest is None else FIRST_WORDS).meaning_of(*said)
+        vendor_words = facts.get("status") or "", facts.get("type")
+    return (words if known.digest is None else FIRST_WORDS).meaning_of(*vendor_words)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """Who else a landed record speaks of than the one before it.
-
-    Attributes:
-        anybody: Whether it is another patient or another client.
-        patient: Whether it may be another patient.
-    """
-
-    anybody: bool = False
-    patient: bool = False
-
-    @classmethod
-    def of(cls, known: KnownRecord, case: Case, now: PimsAppointment) -> "_Turn":
-        before = known.patient or Patient(name=case.patient_name)
-        owner = known.client or Client(name=case.client_name)
-        if is_another(before, now.patient):
-            return cls(anybody=True, patient=True)
-        if is_another(owner, now.client):
-            # Of a patient without an id the name is all we know, and names are shared.
-            return cls(anybody=True, patient=not (before.id and before.id == now.patient.id))
-        return cls()
+def _party_change(known: KnownRecord, case: Case, landed: PimsAppointment) -> PartyChange:
+    return PartyChange.between(
+        known.patient or Patient(name=case.patient_name),
+        known.client or Client(name=case.client_name),
+        landed,
+    )
 
 
-def _species_that_stays(case: Case, other: _Turn, *, strange: bool) -> str | None:
-    """The case's species, unless it is another patient's."""
+def _species_to_keep(case: Case, parties: PartyChange, *, is_mismatch: bool) -> str | None:
+    """The case's species, unless it belongs to another patient."""
     named = case.consultation.patient if case.consultation else None
-    came_with_it = named is not None and named.species == case.patient_species
-    return None if other.patient or (strange and came_with_it) else case.patient_species
+    is_from_consultation = named is not None and named.species == case.patient_species
+    if parties.may_be_another_patient or (is_mismatch and is_from_consultation):
+        return None
+    return case.patient_species
 
 
-def _draft_as_it_is(case: Case, draft: CaseDraft) -> CaseDraft:
-    """What the case says, with the vendor's own words of ``draft``."""
+def _draft_of_case(case: Case, draft: CaseDraft) -> CaseDraft:
+    """The case's present fields, with the vendor's own words of ``draft``."""
     return CaseDraft(
         patient_name=case.patient_name,
         patient_species=None,
@@ -385,7 +371,7 @@ def _draft_as_it_is(case: Case, draft: CaseDraft) -> CaseDraft:
 
 
 def status_of_facts(facts: Mapping[str, str | None]) -> CaseStatus:
-    """What the vendor's words kept on a case mean; an unknown word means a draft."""
+    """The case status for the vendor's words on a case; an unknown word means a draft."""
     return status_of(facts.get("status")) or CaseStatus.DRAFT
 
 

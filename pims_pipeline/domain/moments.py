@@ -1,29 +1,29 @@
-"""Which moments may be believed: what a wrong clock wrote is no knowledge.
+"""Which stored times are plausible: a time in the future was written by a wrong clock.
 
-Pure. Add a rule here when a stored moment decides something; where clocks are read stands in
+Pure. Add a rule here when a stored time decides something. Reading clocks belongs in
 ``pims_pipeline.store.clock`` and ``pims_pipeline.sync.clocks``.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 MAX_SKEW = timedelta(seconds=30)
-"""How far a host's clock may be from the database's before nothing is written by it."""
+"""How far a host's clock may differ from the database's; beyond that, the host writes nothing."""
 
-BEYOND_NOW = 2 * MAX_SKEW
-"""How far after now a stored moment may lie: two hosts, each within ``MAX_SKEW``, are no further
-apart."""
+FUTURE_TOLERANCE = 2 * MAX_SKEW
+"""How far after now a stored time may lie: the clocks of two hosts, each within ``MAX_SKEW`` of
+the database's, differ by no more."""
 
 
-class WrongClock(Explained):
-    """This host's clock and the database's are too far apart to work with both."""
+class WrongClock(UserFacingError):
+    """This host's clock and the database's differ by more than ``MAX_SKEW``."""
 
 
 def latest_known(now: datetime) -> datetime:
-    """The latest moment that may be believed at ``now`` (aware)."""
-    return now + BEYOND_NOW
+    """The latest plausible time of a stored event at ``now`` (aware)."""
+    return now + FUTURE_TOLERANCE
 
 
 def is_in_future(moment: datetime, now: datetime) -> bool:
@@ -31,36 +31,36 @@ def is_in_future(moment: datetime, now: datetime) -> bool:
     return moment > latest_known(now)
 
 
-def believed(moment: datetime | None, now: datetime) -> datetime | None:
-    """The moment, or None where it lies in the future and so tells nothing; both aware.
+def discard_future(moment: datetime | None, now: datetime) -> datetime | None:
+    """The moment, or None if it lies in the future; both aware.
 
     Example:
-        ``believed(row.last_seen_at, now)`` is None when a clock that was ahead wrote it.
+        ``discard_future(row.last_seen_at, now)`` is None when a clock that was ahead wrote it.
     """
     return None if moment is None or is_in_future(moment, now) else moment
 
 
 def no_later_than(moment: datetime, now: datetime) -> datetime:
-    """The moment, or ``now`` where it lies in the future: it was no later; both aware."""
+    """The moment, or ``now`` if it lies in the future; both aware."""
     return now if is_in_future(moment, now) else moment
 
 
 def age_of(moment: datetime, now: datetime) -> timedelta:
-    """How long ago the moment was, both aware; for ever where a wrong clock wrote it.
+    """How long ago the moment was, both aware; the maximum if it lies in the future.
 
-    So a wait that counts from it is over, instead of lasting until the moment comes.
+    So a wait that counts from a wrong time ends now, not when that time comes.
     """
     return timedelta.max if is_in_future(moment, now) else now - moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:
-    """The database's clock, read between two readings of ours; all aware.
+    """A reading of the database's clock between two readings of ours; all aware.
 
     Attributes:
-        before: Our clock when the question was sent.
-        database: What the database's clock showed at some moment before the answer came.
-        after: Our clock when the answer came.
+        before: Our clock when the query was sent.
+        database: The database's clock while the query ran.
+        after: Our clock when the result came.
     """
 
     before: datetime
@@ -69,9 +69,9 @@ class ClockReading:
 
     @property
     def ahead(self) -> timedelta:
-        """How far our clock is at least ahead of the database's; negative when it is behind.
+        """How far our clock is ahead of the database's, at least; negative when it is behind.
 
-        The way there and back is no skew: anything between ``before`` and ``after`` is zero.
+        Latency is not skew: a reading between ``before`` and ``after`` gives zero.
         """
         after = max(self.before, self.after)
         if self.database < self.before:
@@ -80,7 +80,7 @@ class ClockReading:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether one of the two clocks must be wrong."""
+        """Whether one of the two clocks is certainly wrong."""
         return abs(self.ahead) > MAX_SKEW
 
     @property
@@ -94,10 +94,10 @@ class ClockReading:
         )
 
     def check(self) -> None:
-        """Make sure that the two clocks agree.
+        """Check that the two clocks agree.
 
         Raises:
-            WrongClock: If they are more than ``MAX_SKEW`` apart; says both times.
+            WrongClock: If they differ by more than ``MAX_SKEW``; the message shows both times.
         """
         if self.is_wrong:
             raise WrongClock(self.problem)

@@ -1,10 +1,8 @@
-"""Fields of a vendor's records that could not be read, counted; never what they held.
+"""Counts of vendor fields that could not be read; never their content.
 
-An appointment or consultation is kept when only a description of it is odd. What was left
-out is counted here, by the field's path and the kind of JSON value found there, so that
-people see that the vendor sends something new. What decides about a record (its identity,
-its start, whether it is an appointment, whether it is deleted) is never an oddity: a
-record without it is quarantined.
+A record is kept when only a descriptive field is unreadable. Such fields are counted by path and
+JSON type, so that operators see that the vendor's format has changed. Fields that decide (identity,
+start, kind, deletion) are never oddities: without them, the record is quarantined.
 """
 
 from collections import Counter
@@ -15,13 +13,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, order=True)
 class FieldOddity:
-    """A field that held something else than the vendor promises.
+    """A field whose value is not what the vendor documents.
 
     Attributes:
         path: Endpoint and field names, ``[]`` for any place of a list, such as
             ``consultation.consultationLines[].quantity``.
-        json_type: ``object``, ``array``, ``string``, ``number``, ``boolean``, or ``null``,
-            also where a field that is needed was not sent at all.
+        json_type: ``object``, ``array``, ``string``, ``number``, ``boolean`` or ``null``; also
+            ``null`` when a required field is missing.
         count: How often.
     """
 
@@ -35,7 +33,7 @@ Oddities = tuple[FieldOddity, ...]
 
 
 def combined(oddities: Iterable[FieldOddity]) -> Oddities:
-    """The oddities with equal path and type added up."""
+    """The oddities, with the counts of equal path and type added up."""
     counts: Counter[tuple[str, str]] = Counter()
     for each in oddities:
         counts[each.path, each.json_type] += each.count
@@ -48,5 +46,5 @@ def oddities_payload(oddities: Iterable[FieldOddity]) -> list[dict[str, Any]]:
 
 
 def oddities_from_payload(payload: Iterable[dict[str, Any]]) -> Oddities:
-    """The oddities that ``oddities_payload`` gave ``payload`` for."""
+    """The oddities from which ``oddities_payload`` made ``payload``."""
     return tuple(FieldOddity(each["path"], each["type"], each["count"]) for each in payload)

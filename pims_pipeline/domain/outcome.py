@@ -1,4 +1,8 @@
-"""The receipt of a phase: proof that everything read is accounted for."""
+"""The outcome of a phase and its receipt, which proves that every record read is accounted for.
+
+Add a count here when a phase does something new with a record. How an outcome is stored belongs
+in ``store.audits``.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,13 +12,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.oddities import Oddities
 from pims_pipeline.domain.phases import Phase
 
 
 class AuditStatus(StrEnum):
-    """How a phase over one window stands or ended."""
+    """The status of a phase over one window."""
 
     IN_PROGRESS = "in_progress"
     COMPLETED = "completed"
@@ -28,10 +32,10 @@ class Counts:
     """What happened to the records of a window or of one of its dates.
 
     Attributes:
-        found: Inbound: records in the listing. Cases: visits whose consultation was due.
-            Reconciliation: live cases checked against the diary.
+        found: Inbound: records in the listing. Cases: appointments whose consultation was due.
+            Reconciliation: active cases checked against the calendar.
         deleted: Cases soft-deleted.
-        held: Orphans that were not deleted: by the deletion guard, or because a person decided so.
+        held: Orphans that were not deleted, because of the deletion guard or a person's decision.
     """
 
     found: int = 0
@@ -57,29 +61,29 @@ class Counts:
 
     @property
     def accounted_for(self) -> int:
-        """Everything that has a fate; a balanced receipt has as much as was found."""
+        """How many records have a result; in a balanced receipt, as many as were found."""
         return sum(self.nonzero().values()) - self.found
 
     @property
     def is_balanced(self) -> bool:
-        """Whether every record found has exactly one fate."""
+        """Whether every record found has exactly one result."""
         return self.found == self.accounted_for
 
     def nonzero(self) -> dict[str, int]:
-        """The counts that say something, by name."""
+        """The counts other than zero, by name."""
         return {each.name: n for each in fields(self) if (n := getattr(self, each.name))}
 
 
-def tally(fates: Iterable[tuple[date, str]]) -> dict[date, Counts]:
-    """The receipt by date of records found, each with its one fate by its count's name."""
+def tally(results: Iterable[tuple[date, str]]) -> dict[date, Counts]:
+    """The counts by date, from the date and the result (the name of its count) of each record."""
     by_date: dict[date, Counts] = {}
-    for (day, fate), number in Counter(fates).items():
-        by_date[day] = by_date.get(day, Counts()) + Counts(found=number, **{fate: number})
+    for (day, result), number in Counter(results).items():
+        by_date[day] = by_date.get(day, Counts()) + Counts(found=number, **{result: number})
     return by_date
 
 
-class UnbalancedReceipt(Explained):
-    """A phase cannot say what became of everything it read: a bug, never bad luck."""
+class UnbalancedReceipt(UserFacingError):
+    """A phase did not account for every record it read, which is a bug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +92,15 @@ class PhaseOutcome:
 
     Attributes:
         audit_id: The audit record; the ``syncId`` of the API.
-        by_date: The counts of each business date of the window, absent dates being zero.
+        by_date: The counts of each business date of the window; zero for absent dates.
         changed_case_ids: Cases created, changed, enriched, retired or restored.
-        deleted_case_ids: Cases retired, a part of the above.
-        unknown_statuses: The vendor's words that no case status is known for.
-        implausible_case_ids: Cases whose vitals no patient can have.
-        oddities: Descriptive fields of the vendor's that could not be read.
-        hold_id: The hold that stopped deletions, if the deletion guard struck.
-        hold_reason: Why it struck.
-        kept_by_hold_id: The rejected hold because of which missing cases stayed, if any did.
+        deleted_case_ids: Cases retired; also in ``changed_case_ids``.
+        unknown_statuses: Vendor words without a known case status.
+        implausible_case_ids: Cases with implausible vitals.
+        oddities: Descriptive vendor fields that could not be read.
+        hold_id: The hold that the deletion guard opened, if it did.
+        hold_reason: Why it did.
+        kept_by_hold_id: The rejected hold that kept missing cases, if one did.
 
     Raises:
         UnbalancedReceipt: If a date's counts do not balance.
@@ -128,5 +132,5 @@ class PhaseOutcome:
 
     @property
     def status(self) -> AuditStatus:
-        """``held`` when the deletion guard struck, else ``completed``."""
+        """``held`` when the deletion guard opened a hold, else ``completed``."""
         return AuditStatus.HELD if self.hold_id else AuditStatus.COMPLETED

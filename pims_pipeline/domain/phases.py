@@ -1,4 +1,4 @@
-"""The phases of a sync, and what each is called where. A new phase is added here first.
+"""The phases of a sync, and their names in audits, in Dagster and for clients.
 
 A phase has one name in audits, another as a Dagster asset, and another for the clients that ask
 for it. All of them are in ``PHASES``; every map from one to another is read from it: jobs, tags,
@@ -21,7 +21,7 @@ SyncType = Literal[PhaseName, "full"]
 """What a sync is called in the tag of its run and in the API's ``syncType``."""
 
 PhaseScope = Literal["inbound", "cases", "reconcile"]
-"""One phase, as clients ask for it: in a command, a route, a permission."""
+"""The name of one phase for clients: in commands, routes and permissions."""
 
 Scope = Literal[PhaseScope, "full"]
 """What a client may ask to be synced: one phase, or all of them."""
@@ -31,7 +31,7 @@ ResultName = Literal["inboundResult", "casesResult", "reconciliationResult"]
 
 
 class Phase(StrEnum):
-    """The phases in the order in which a full sync does them, by the names in their audits."""
+    """The phases by their names in audits, in the order of a full sync."""
 
     INBOUND = "inbound"
     CASES = "cases"
@@ -39,7 +39,7 @@ class Phase(StrEnum):
 
     @property
     def names(self) -> "PhaseNames":
-        """What the phase is called elsewhere, and what it covers."""
+        """The phase's other names, and the days it covers."""
         return PHASES[self]
 
 
@@ -71,7 +71,7 @@ class PhaseNames:
 
     @property
     def permission(self) -> str:
-        """What an API key needs to start the phase."""
+        """The permission that an API key needs to start the phase."""
         return f"sync:{self.scope}"
 
 
@@ -120,12 +120,12 @@ SCOPES: tuple[Scope, ...] = (*(names.scope for names in PHASES.values()), "full"
 PHASES_OF: Mapping[Scope, tuple[Phase, ...]] = MappingProxyType(
     {**{names.scope: (phase,) for phase, names in PHASES.items()}, "full": tuple(PHASES)}
 )
-"""What is done for what a client asks for, in this order."""
+"""The phases of each scope, in their order."""
 
 JOB_OF: Mapping[Scope, str] = MappingProxyType(
     {**{names.scope: names.job for names in PHASES.values()}, "full": "full_sync"}
 )
-"""The Dagster job for what a client asks for."""
+"""The Dagster job of each scope."""
 
 TYPE_OF: Mapping[Scope, str] = MappingProxyType(
     {**{names.scope: phase.value for phase, names in PHASES.items()}, "full": "full"}

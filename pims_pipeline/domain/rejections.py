@@ -1,8 +1,8 @@
-"""Rejected holds that still count: a person decided that cases stay, although they are missing.
+"""Rejected holds that still count: a person decided to keep cases although they are missing.
 
-Pure. A rejection counts for a case for as long as the case is missing. It ends for a case whose
-appointment is there again, so that a later loss is a new finding. It covers fewer missing cases
-than it names, and no others: one more is a new finding, and a person is asked again.
+Pure. A rejection counts for a case while the case is missing. It ends when the appointment is back:
+a later loss is a new finding. A missing case that it does not name is a new finding too, and a
+person must decide again.
 """
 
 from collections.abc import Collection, Iterable
@@ -15,12 +15,12 @@ from pims_pipeline.domain.moments import no_later_than
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A hold that a person rejected, as far as it still counts.
+    """A rejected hold that still counts.
 
     Attributes:
-        reason: Why the deletion guard struck; a value of ``HoldReason``.
+        reason: Why the deletion guard opened it; a value of ``HoldReason``.
         case_ids: The cases that stay.
-        decided_at: Aware UTC. A case seen in a listing since then is there again.
+        decided_at: Aware UTC. The appointment of a case seen in a later listing is back.
     """
 
     hold_id: UUID
@@ -33,21 +33,21 @@ class Rejection:
         return replace(self, decided_at=no_later_than(self.decided_at, now))
 
     def names(self, case_id: UUID) -> bool:
-        """Whether the case was among those that the person decided on."""
+        """Whether the person's decision includes the case."""
         return case_id in self.case_ids
 
     def covers(self, case_id: UUID, last_seen_at: datetime | None) -> bool:
-        """Whether the case was decided on and has not been seen in a listing since."""
+        """Whether the decision includes the case, and no later listing has shown it."""
         return self.names(case_id) and not (last_seen_at and last_seen_at > self.decided_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class RejectionEffect:
     """What rejections mean for the cases of a window.
 
     Attributes:
         covered: By case, the rejections that still count for it.
-        ended: The cases that a rejection names and that are there again.
+        ended: The cases that a rejection names and whose appointment is back.
     """
 
     covered: dict[UUID, list[Rejection]]
@@ -66,16 +66,16 @@ class Decided:
         return max(rejections, key=lambda each: each.decided_at).hold_id if rejections else None
 
 
-def decided_on(
+def effect_of(
     rejections: Collection[Rejection],
     seen: Iterable[tuple[UUID, datetime | None]],
     present: Collection[UUID],
-) -> Decided:
+) -> RejectionEffect:
     """What the rejections mean now.
 
     Args:
-        rejections: Those of the clinic that still count.
-        seen: The window's active cases, with the latest listing that held each.
+        rejections: The clinic's rejections that still count.
+        seen: The window's active cases, each with the time of the latest listing that showed it.
         present: Those of them whose appointment is there now.
     """
     covered: dict[UUID, list[Rejection]] = {}
@@ -87,4 +87,4 @@ def decided_on(
             covered[case_id] = counting
         elif naming:
             ended.add(case_id)
-    return Decided(covered, frozenset(ended))
+    return RejectionEffect(covered, frozenset(ended))

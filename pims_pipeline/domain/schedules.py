@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.moments import believed, is_in_future, no_later_than
+from pims_pipeline.domain.moments import discard_future, is_in_future, no_later_than
 from pims_pipeline.domain.phases import Phase
 
 DEFAULT_SCHEDULES: Mapping[Phase, str] = MappingProxyType(
@@ -81,7 +81,7 @@ class ClinicSchedule:
     def judged_since(self, phase: Phase, now: datetime) -> datetime:
         """Since when the phase could have succeeded by its schedule: a new login starts afresh."""
         since = self.counts_since(phase, now)
-        stored = believed(self.login_stored_at, now)
+        stored = discard_future(self.login_stored_at, now)
         return since if stored is None else max(since, stored)
 
     def void_until(self, phase: Phase, now: datetime) -> datetime:

@@ -1,16 +1,14 @@
-"""One vendor identity with several starts: which appointment each of them is.
+"""The occurrences of a series: appointments to which a vendor gives one common identity.
 
-Some vendors give all appointments of a series one identity. Each occurrence is an
-appointment of its own. Its identity never changes once it is known, whatever window a
-listing covers:
+Each occurrence is an appointment. Its identity here never changes, whatever window a listing
+covers:
 
-- an identity with one start only is the appointment's own identity, also when it moves;
-- of an identity that was ever seen with several starts, each start is an occurrence, called
-  by identity and local start. The occurrence that was known before the others came keeps
-  the bare identity.
+- an identity with a single start is the appointment's own identity, also when it moves;
+- an identity that was ever seen with several starts is a series: each start is an occurrence,
+  named by identity and local start. The occurrence that was known first keeps the bare identity.
 
-Pure. A listing of one window cannot tell a moved appointment from another occurrence that
-stands outside it: ``unsettled_dates`` names the dates that have to be listed too.
+Pure. One listing cannot distinguish a moved appointment from an occurrence outside its window:
+``unsettled_dates`` names the dates that must be listed too.
 """
 
 import re
@@ -31,7 +29,7 @@ _OCCURRENCE = re.compile(
 
 
 class KnownOccurrence(Protocol):
-    """What has to be known of a landed appointment."""
+    """What this module needs to know of a landed appointment."""
 
     @property
     def pims_id(self) -> str:
@@ -39,7 +37,7 @@ class KnownOccurrence(Protocol):
 
     @property
     def series_id(self) -> str | None:
-        """The vendor's identity, where the appointment's is another."""
+        """The vendor's identity, if it is not the appointment's."""
 
     @property
     def starts_at(self) -> datetime | None:
@@ -47,38 +45,37 @@ class KnownOccurrence(Protocol):
 
     @property
     def business_date(self) -> date | None:
-        """On which date."""
+        """Its business date."""
 
     @property
     def is_absent(self) -> bool:
-        """Whether the vendor was already found not to have it (there)."""
+        """Whether it is already known to be gone from its date."""
 
     def is_newer_than(self, moment: datetime) -> bool:
         """Whether it is known from a listing fetched after ``moment``."""
 
 
 def occurrence_identity(series_id: str, start: datetime, zone: ZoneInfo) -> str:
-    """What the occurrence of a series at ``start`` (aware) is called.
+    """The identity of the occurrence of a series at ``start`` (aware).
 
-    Of an hour that the clocks show twice, the second is told by its offset.
+    In an hour that a clock change repeats, the second occurrence is named with its offset.
     """
     local = start.astimezone(zone)
-    # The first reading of the same wall-clock time is another moment only if it is repeated.
     repeated = local.fold == 1
     local = local.replace(tzinfo=local.tzinfo if repeated else None)
     return f"{series_id}@{local.isoformat(timespec='auto' if local.second else 'minutes')}"
 
 
 def series_of(appointment_id: str) -> str | None:
-    """The vendor's identity in the identity of an occurrence; None in every other."""
+    """The vendor's identity within the identity of an occurrence; None if it is not one."""
     match = _OCCURRENCE.fullmatch(appointment_id)
     return match["series"] if match else None
 
 
-def told_apart(
+def identify_occurrences(
     appointments: Collection[PimsAppointment], zone: ZoneInfo
 ) -> tuple[PimsAppointment, ...]:
-    """The appointments of one listing, by what the listing itself shows to be a series."""
+    """The appointments of one listing, with occurrence identities for the series it shows."""
     starts: defaultdict[str, set[datetime]] = defaultdict(set)
     for each in appointments:
         starts[each.vendor_identity].add(each.scheduled_start)
@@ -100,7 +97,7 @@ def recognized(
     Args:
         snapshot: The listing. Recognizing it again changes nothing.
         known: By identity: everything known of the listing's vendor identities.
-        zone: The clinic's.
+        zone: The clinic's time zone.
     """
     seen = _Seen.of(snapshot, known)
     return replace(
@@ -110,10 +107,10 @@ def recognized(
 
 
 def unsettled_dates(snapshot: Snapshot, known: Mapping[str, KnownOccurrence]) -> tuple[date, ...]:
-    """Business dates outside the window on which appointments may still stand.
+    """Business dates outside the window that must be listed to identify the appointments.
 
-    An appointment of the listing is known with another start, on a date that the listing
-    does not cover. Whether it was moved or is another occurrence, only that date can tell.
+    An appointment of the listing is known with another start, on a date that the listing does not
+    cover. Only a listing of that date shows whether it moved or is another occurrence.
     """
     seen = _Seen.of(snapshot, known)
     dates: set[date] = set()
@@ -135,7 +132,7 @@ def unsettled_dates(snapshot: Snapshot, known: Mapping[str, KnownOccurrence]) ->
 
 
 def with_further_listing(snapshot: Snapshot, further: Snapshot) -> Snapshot:
-    """The listing, with what a further one of other dates shows of its identities."""
+    """The listing, with what a listing of further dates shows of its identities."""
     identities = {each.vendor_identity for each in snapshot.appointments}
     found = (
         *further.elsewhere,
@@ -151,7 +148,7 @@ def with_further_listing(snapshot: Snapshot, further: Snapshot) -> Snapshot:
 
 
 def windows_around(dates: Collection[date], max_days: int) -> list[DateRange]:
-    """Few windows of at most ``max_days`` that hold the dates, and what lies between them."""
+    """Few windows of at most ``max_days`` that hold the dates, and the dates between them."""
     windows: list[DateRange] = []
     for day in sorted(dates):
         if windows and (day - windows[-1].start).days < max_days:
@@ -166,9 +163,8 @@ class _Seen:
     """What a listing shows and what is known, by vendor identity.
 
     Attributes:
-        starts: Where the listing, and what was listed beside it, has the identity.
-        unreadable: Identities of which the listing, or what was listed beside it, has a record
-            that cannot be read.
+        starts: The starts of each identity in this and further listings.
+        unreadable: Identities with an unreadable record in this or a further listing.
     """
 
     starts: Mapping[str, set[datetime]]
@@ -196,7 +192,7 @@ class _Seen:
             return True
         if any(one.pims_id != identity for one in known):
             return True
-        # The record that cannot be read may be the one that is known.
+        # The unreadable record may be the known one.
         places = self.starts[identity] | {one.starts_at for one in known}
         return identity in self.unreadable and len(places) > 1
 
@@ -209,10 +205,10 @@ def _recognized(appointment: PimsAppointment, seen: _Seen, zone: ZoneInfo) -> Pi
     known = {one.pims_id: one for one in seen.known[identity]}
     bare = known.get(identity)
     if bare and bare.starts_at == appointment.scheduled_start and named not in known:
-        # Landed before the others came; it says of itself what it said then.
+        # The occurrence that was known first keeps its identity and its digest.
         return replace(appointment, appointment_id=identity, series_id=None)
     return _occurrence(appointment, named)
 
 
-def _occurrence(appointment: PimsAppointment, called: str) -> PimsAppointment:
-    return replace(appointment, appointment_id=called, series_id=appointment.vendor_identity)
+def _occurrence(appointment: PimsAppointment, identity: str) -> PimsAppointment:
+    return replace(appointment, appointment_id=identity, series_id=appointment.vendor_identity)

@@ -1,6 +1,6 @@
-"""What keeps other users and foreign web pages of this machine away from the pipeline.
+"""Protection against other users of this machine and against foreign web pages.
 
-``origins`` decides which requests come from ourselves, ``browser_guard`` puts that in front of
-a server that asks for no password, ``private_files`` keeps files to their owner. Nothing here
-knows Dagster, the API or any setting: who uses a rule, passes what is its own.
+``origins`` decides which requests are ours, ``browser_guard`` applies that to a server without a
+password, ``private_files`` restricts files to their owner. Nothing here knows Dagster, the API or a
+setting: callers pass what a rule needs.
 """

@@ -1,9 +1,8 @@
-"""In front of a server that asks for no password: foreign web pages cannot command it.
+"""An ASGI application that protects a server without a password against foreign web pages.
 
-An ASGI application around another. What a request may do is decided by ``refusal_of``, from
-the headers that no page can forge; which addresses are ours stands in ``origins``. Programs on
-this machine, which send neither ``Origin`` nor ``Sec-Fetch-Site``, are let through: they can
-read our files anyway.
+``refusal_of`` decides by headers that no page can forge. Which addresses are ours belongs in
+``origins``. Programs on this machine send neither ``Origin`` nor ``Sec-Fetch-Site`` and are not
+refused: they can read our files anyway.
 """
 
 from urllib.parse import parse_qs
@@ -17,7 +16,7 @@ from pims_pipeline.local_trust.origins import OwnAddresses, Refusal, refuse_fore
 
 _READING = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
-"""Values of Sec-Fetch-Site: a page of this server, or a person (address bar, bookmark)."""
+"""Values of Sec-Fetch-Site for a page of this server and for a person (address bar, bookmark)."""
 _GRAPHQL = "graphql"
 _MOST_TOKENS = 2_000
 _FOREIGN_PAGE = Refusal(
@@ -25,16 +24,16 @@ _FOREIGN_PAGE = Refusal(
     "A page of another server sent this request. Open the Dagster UI itself to do what it asks.",
 )
 _NO_ORIGIN = Refusal(403, "A WebSocket needs the header Origin, with an address of this server.")
-_WANTS_JSON = Refusal(415, "Send it as JSON: with the header Content-Type: application/json.")
-_WANTS_POST = Refusal(
+_NOT_JSON = Refusal(415, "Send it as JSON: with the header Content-Type: application/json.")
+_MUTATION_BY_GET = Refusal(
     405, "GET runs queries alone. Send mutations by POST, with Content-Type: application/json."
 )
 _NO_QUERY = Refusal(400, "The parameter query is not one GraphQL document.")
-_METHOD = Refusal(405, "This server knows GET, HEAD and POST alone.")
+_METHOD_NOT_ALLOWED = Refusal(405, "This server knows GET, HEAD and POST alone.")
 
 _HEADERS = (
     (b"x-frame-options", b"SAMEORIGIN"),
-    # Beside the policy of the page itself: a browser obeys both.
+    # In addition to the page's own policy: a browser enforces both.
     (b"content-security-policy", b"frame-ancestors 'self'"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
@@ -44,10 +43,10 @@ _CORS = b"access-control-"
 
 
 class BrowserGuard:
-    """Answers a request of a foreign page itself, and has all others answered.
+    """Refuses the requests of foreign pages, and passes all others to ``app``.
 
     Args:
-        app: What is inside.
+        app: The protected application.
         own: Its addresses.
     """
 
@@ -62,21 +61,21 @@ class BrowserGuard:
             return
         refusal = refusal_of(scope, self._own)
         if refusal is None:
-            await self._app(scope, receive, _closed(send))
+            await self._app(scope, receive, _with_isolation_headers(send))
         elif scope["type"] == "websocket":
-            # Closed before it is accepted: the server answers 403.
+            # Closed before it is accepted, so the server responds with 403.
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
         else:
             response = PlainTextResponse(f"{refusal.reason}\n", status_code=refusal.status)
-            await response(scope, receive, _closed(send))
+            await response(scope, receive, _with_isolation_headers(send))
 
 
 def refusal_of(scope: Scope, own: OwnAddresses) -> Refusal | None:
     """Why a request is refused; None if it is not.
 
     Args:
-        scope: The request's or the WebSocket's, see ASGI.
+        scope: The ASGI scope of the request or WebSocket.
         own: The server's addresses.
     """
     headers = Headers(scope=scope)
@@ -85,20 +84,20 @@ def refusal_of(scope: Scope, own: OwnAddresses) -> Refusal | None:
     if refusal is not None:
         return refusal
     if scope["type"] == "websocket":
-        # A browser always sends it, and nothing else of ours opens one.
+        # A browser always sends Origin, and only browsers open a WebSocket here.
         return None if origins else _NO_ORIGIN
     method = scope["method"]
     if not _is_own_site(scope, headers):
         return _FOREIGN_PAGE
     if method == "POST":
-        return None if _is_json(headers) else _WANTS_JSON
+        return None if _is_json(headers) else _NOT_JSON
     if method not in _READING:
-        return _METHOD
+        return _METHOD_NOT_ALLOWED
     return _refusal_of_reading(scope)
 
 
 def _is_own_site(scope: Scope, headers: Headers) -> bool:
-    """Whether a page of ours or a person sent it; a link to a page, from anywhere, will do."""
+    """Whether a page of ours or a person sent it; navigation by a link from any page counts."""
     site = headers.get("sec-fetch-site")
     if site is None or site in _OWN_SITES:
         return True
@@ -111,12 +110,12 @@ def _is_own_site(scope: Scope, headers: Headers) -> bool:
 
 
 def _is_graphql(scope: Scope) -> bool:
-    # Whatever a router takes for the endpoint: a slash or a line end more, another case.
+    # Every variant that a router may accept: a further slash or line end, another case.
     return _GRAPHQL in scope["path"].lower()
 
 
 def _is_json(headers: Headers) -> bool:
-    # The essence alone: "text/plain; application/json" needs no permission of ours in a browser.
+    # Only the essence counts: browsers send "text/plain; application/json" without a preflight.
     types = headers.getlist("content-type")
     return len(types) == 1 and types[0].partition(";")[0].strip().lower() == "application/json"
 
@@ -134,18 +133,18 @@ def _refusal_of_reading(scope: Scope) -> Refusal | None:
         parsed = parse(documents[0], no_location=True, max_tokens=_MOST_TOKENS)
     except (GraphQLError, RecursionError):
         return _NO_QUERY
-    # Each of them, whichever one the parameter operationName chooses.
+    # All operations, because the parameter operationName may choose any of them.
     if all(
         node.operation is OperationType.QUERY
         for node in parsed.definitions
         if isinstance(node, OperationDefinitionNode)
     ):
         return None
-    return _WANTS_POST
+    return _MUTATION_BY_GET
 
 
-def _closed(send: Send) -> Send:
-    """Adds the headers that keep foreign pages from showing or reading a response."""
+def _with_isolation_headers(send: Send) -> Send:
+    """``send``, adding the headers that stop foreign pages from framing or reading a response."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

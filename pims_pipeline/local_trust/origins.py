@@ -1,12 +1,11 @@
-"""Whether a request is meant for this server, and comes from a page of this server.
+"""Whether a request is meant for this server and comes from one of its pages.
 
-A browser sends requests to every address of its machine, for any page that asks: loopback is
-no border to it. But a page can choose neither ``Host`` nor ``Origin`` nor ``Sec-Fetch-Site``.
+A browser sends requests to any address of its machine for any page, loopback included. But a page
+cannot choose ``Host``, ``Origin`` or ``Sec-Fetch-Site``.
 
-- ``Host`` must be a name of this server. Else a page could give its own name our address (DNS
-  rebinding), and read the responses.
-- ``Origin`` must be the address that the request was sent to. A page of another port of this
-  machine is a foreign page.
+- ``Host`` must be a name of this server. Otherwise a page could point its own name to our address
+  (DNS rebinding) and read the responses.
+- ``Origin`` must be the address of the request. A page of another port of this machine is foreign.
 """
 
 import ipaddress
@@ -23,14 +22,14 @@ _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared only
 
 
 class Authority(NamedTuple):
-    """A host name or address, in lower case, and its port; None is the scheme's own."""
+    """A host name or address, in lower case, and its port; None for the scheme's default."""
 
     name: str
     port: int | None
 
 
 class Refusal(NamedTuple):
-    """Why a request is not answered: an HTTP status, and what the caller can do."""
+    """Why a request is refused: an HTTP status, and what the caller can do."""
 
     status: int
     reason: str
@@ -51,7 +50,7 @@ def parse_authority(text: str) -> Authority | None:
 
 
 def parse_origin(text: str) -> Authority | None:
-    """The host and port of an ``Origin`` header; None for ``null`` and whatever is no web page.
+    """The host and port of an ``Origin`` header; None for ``null`` and other non-web origins.
 
     Example:
         >>> parse_origin("https://pims.example")
@@ -66,14 +65,14 @@ def parse_origin(text: str) -> Authority | None:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnAddresses:
-    """Under which names a server is reached.
+    """The names by which a server is reached.
 
     Attributes:
-        authorities: Each name with each port that belongs to it.
-        any_address: Whether a bare IP address will do as ``Host``, with any port. It cannot be
-            rebound, and a machine that listens on all its addresses does not know them.
-        trusted: Those of ``authorities`` that a person has named: their pages are ours, even if
-            a proxy in front has replaced ``Host``.
+        authorities: Each name with each of its ports.
+        any_address: Whether any IP address is accepted as ``Host``, with any port. DNS rebinding
+            needs a name, and a server that listens on all addresses does not know them.
+        trusted: Those of ``authorities`` that an operator configured: their pages are ours, even
+            if a proxy replaced ``Host``.
     """
 
     authorities: frozenset[Authority]
@@ -103,11 +102,11 @@ def own_addresses(
     """The addresses of a server that listens on ``host`` and ``port``.
 
     Args:
-        host: What it listens on.
-        port: As above.
-        names: Further names by which it is reached, as ``name`` (the ports 80, 443 and
+        host: The address it listens on.
+        port: The port it listens on.
+        names: Further names by which it is reached, as ``name`` (with the ports 80, 443 and
             ``port``) or ``name:port``.
-        any_address: See ``OwnAddresses``; None: if it listens on all addresses.
+        any_address: See ``OwnAddresses``; None means whether it listens on all addresses.
     """
     trusted = frozenset(
         each
@@ -125,7 +124,7 @@ def own_addresses(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name is this machine's alone."""
+    """Whether an address or name is a loopback one."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -139,12 +138,12 @@ def refuse_foreign(
     *,
     trusted_origins: Iterable[str] = (),
 ) -> Refusal | None:
-    """Why a request is not ours to answer, going by its headers; None if it is.
+    """Why a request is refused because of its ``Host`` or ``Origin``; None if it is not.
 
     Args:
         own: The server's addresses.
-        hosts: The values of its ``Host`` headers.
-        origins: The values of its ``Origin`` headers.
+        hosts: The values of the ``Host`` headers.
+        origins: The values of the ``Origin`` headers.
         trusted_origins: Origins of other servers whose pages may call this one.
     """
     if len(hosts) != 1 or not own.is_host(hosts[0]):
@@ -167,7 +166,7 @@ def refuse_foreign(
 
 
 def _with_port(authority: Authority, *ports: int) -> tuple[Authority, ...]:
-    """The authority with its port, or with each that is meant where it names none."""
+    """The authority with its port; if it has none, with each default port and ``ports``."""
     if authority.port is not None:
         return (authority,)
     return tuple(Authority(authority.name, port) for port in (*_DEFAULT_PORTS.values(), *ports))

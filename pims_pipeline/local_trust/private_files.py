@@ -1,42 +1,42 @@
-"""Files that are their owner's alone, whatever umask the shell has.
+"""Restriction of files and directories to their owner, whatever the umask of the shell.
 
-``dagster.yaml`` names the classes that Dagster loads: whoever may write it, runs programs as
-us. Logs and records are nobody else's business either.
+A user who can write ``dagster.yaml``, which names the classes that Dagster loads, can run code as
+us. Logs and records are private too.
 """
 
 import os
 from pathlib import Path
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 PRIVATE_UMASK = 0o077
 _PRIVATE = 0o700
-_PRIVATE_BUT_ENTERED = 0o710
-"""Root's: the embedded server runs as another user, whose group may pass to its own directory."""
+_PRIVATE_BUT_TRAVERSABLE = 0o710
+"""For root: the embedded server runs as another user, whose group must reach its directory."""
 
 
-class HomeNotPrivate(Explained):
-    """The home directory is another user's; the message says what to do."""
+class HomeNotPrivate(UserFacingError):
+    """The home directory belongs to another user; the message says what to do."""
 
 
 def keep_files_private() -> None:
-    """From now on, files that this process and its children make are their owner's alone."""
+    """Restrict files that this process and its children create from now on to their owner."""
     os.umask(PRIVATE_UMASK)
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory for its owner alone, or close an existing one to others.
+    """Create a directory for its owner alone, or restrict an existing one.
 
     Raises:
         HomeNotPrivate: If another user owns it.
-        OSError: If it cannot be made.
+        OSError: If it cannot be created.
     """
     directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
     close_to_others(directory)
 
 
 def close_to_others(directory: Path) -> None:
-    """Close a directory to others; nothing happens if there is none.
+    """Restrict a directory to its owner; do nothing if it does not exist.
 
     Raises:
         HomeNotPrivate: If another user owns it.
@@ -53,7 +53,7 @@ def close_to_others(directory: Path) -> None:
             "is run here: run as that user, change its owner, or set PIMS_HOME to a directory of "
             "your own"
         )
-    wanted = _PRIVATE_BUT_ENTERED if os.geteuid() == 0 else _PRIVATE
+    wanted = _PRIVATE_BUT_TRAVERSABLE if os.geteuid() == 0 else _PRIVATE
     mode = found.st_mode & 0o7777
     if mode & ~wanted:
         directory.chmod(mode & wanted)

@@ -1,13 +1,10 @@
-"""Axiom as a second place for log lines, beside standard error.
+"""Axiom as a second destination of log lines, besides standard error.
 
-Writing a line never waits and never fails: it goes into a bounded queue, from which a thread
-sends batches. What does not fit, or is not taken, is dropped and counted. axiom-py does the
-talking; its own logging handler is not used, because its buffer has no bound, it sends (and
-tries again, without a time limit) on the thread that logs, raises there, and starts a timer
-thread per line.
+Logging never waits and never fails: lines go into a bounded queue, from which a thread sends
+batches. Lines that do not fit or are refused are dropped and counted. axiom-py's own handler is not
+used: it has no bound, sends and retries on the logging thread, and starts a timer thread per line.
 
-Lines arrive here as text, rendered after redaction by the formatter that ``configure_logging``
-gives the handler.
+Lines arrive as text, after redaction; their format belongs in ``logging``.
 """
 
 import atexit
@@ -32,18 +29,18 @@ AXIOM_URL: Final = "https://api.axiom.co"
 
 _EDGE = ".edge.axiom.co"
 _TIMEOUT_SECONDS = (3.05, 10.0)
-"""To connect, and for the answer."""
+"""To connect, and for the response."""
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
 _MAX_LINE = 256 * 1024
 _MAX_WAITING = 16 * 1024 * 1024
-"""Characters that may wait, whatever the number of their lines."""
+"""The most characters in the queue."""
 
-_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_TRANSIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 log = get_logger(__name__)
 
-# A process that is forked while another thread imports a module can never import it itself.
+# A process that is forked while another thread imports a module can never import that module.
 _importing = threading.Lock()
 os.register_at_fork(
     before=_importing.acquire,
@@ -52,50 +49,52 @@ os.register_at_fork(
 )
 
 
-class NotIngested(Exception):
-    """A batch was not taken. Says why, without the service's own words.
+class IngestFailed(Exception):
+    """A batch was not ingested. The text says why, without the service's own words.
 
     Attributes:
-        is_passing: Whether the same batch may be taken later.
-        retry_after: Seconds for which the service wants to be left alone, if it said so.
+        is_transient: Whether a retry of the same batch may succeed.
+        retry_after: Seconds that the service asks to wait, if it asks.
     """
 
-    def __init__(self, reason: str, *, is_passing: bool, retry_after: float | None = None) -> None:
-        self.is_passing = is_passing
+    def __init__(
+        self, reason: str, *, is_transient: bool, retry_after: float | None = None
+    ) -> None:
+        self.is_transient = is_transient
         self.retry_after = retry_after
         super().__init__(reason)
 
 
 Ingest = Callable[[Sequence[str]], int]
-"""Sends lines, each a JSON object; gives how many of them were refused one by one.
+"""Sends lines, each a JSON object; returns how many of them were refused.
 
-Raises ``NotIngested`` when none was taken.
+Raises ``IngestFailed`` when the whole batch failed.
 """
 
 
 class Addresses(NamedTuple):
-    """Where Axiom is. Edge deployments take lines at an address and a path of their own."""
+    """The addresses of Axiom. Edge deployments ingest lines at their own address and path."""
 
     api: str
     edge: str | None
 
 
 def axiom_addresses(url: str | None) -> Addresses:
-    """What ``url`` is the address of; Axiom's own where there is none."""
+    """The addresses for ``url``: the API's or an edge deployment's; by default Axiom's own."""
     if url and (urlsplit(url).hostname or "").endswith(_EDGE):
         return Addresses(AXIOM_URL, url)
     return Addresses(url or AXIOM_URL, None)
 
 
 def axiom_ingest(token: str, dataset: str, url: str | None = None) -> Ingest:
-    """The way into a dataset, through axiom-py's client.
+    """A function that sends lines to a dataset with axiom-py's client.
 
     Args:
         token: An API token; a secret.
-        dataset: Its name.
-        url: Where Axiom is, when it is not at ``AXIOM_URL``; an edge deployment's also.
+        dataset: The name of the dataset.
+        url: The address of Axiom or of an edge deployment, if it is not ``AXIOM_URL``.
     """
-    # Two fifths of a second, which only those pay who use it, and not on their own thread.
+    # The import takes 0.4 s: only installations with Axiom pay it, and on the sink's thread.
     from axiom_py.client import (  # type: ignore[import-untyped] # noqa: PLC0415 - see above; it carries no types
         AxiomError,
         Client,
@@ -106,18 +105,18 @@ def axiom_ingest(token: str, dataset: str, url: str | None = None) -> Ingest:
     from requests.exceptions import RequestException  # noqa: PLC0415 - too
 
     class Bounded(HTTPAdapter):
-        """Gives up after a while, leaves trying again to the sink, and remembers headers."""
+        """Sets a timeout, leaves retries to the sink, and keeps the headers of the response."""
 
-        answered: Mapping[str, str] = {}
+        response_headers: Mapping[str, str] = {}
 
         def send(self, request: "PreparedRequest", **options: object) -> "Response":  # type: ignore[override] # passes on what it is given
-            self.answered = {}
+            self.response_headers = {}
             response = super().send(request, **{**options, "timeout": _TIMEOUT_SECONDS})  # type: ignore[arg-type] # as above
-            self.answered = response.headers
+            self.response_headers = response.headers
             return response
 
     addresses = axiom_addresses(url)
-    # No organization rather than none said, for which the client would ask the environment.
+    # An empty organization; without one, the client would read it from the environment.
     client = Client(token, "", addresses.api, addresses.edge)
     adapter = Bounded(max_retries=0)
     for scheme in ("http://", "https://"):
@@ -128,20 +127,24 @@ def axiom_ingest(token: str, dataset: str, url: str | None = None) -> Ingest:
         try:
             status = client.ingest(dataset, payload, ContentType.NDJSON, ContentEncoding.GZIP)
         except AxiomError as error:
-            passing = error.status in _PASSING or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            raise NotIngested(
-                f"status {error.status}", is_passing=passing, retry_after=_rest(adapter.answered)
+            is_transient = (
+                error.status in _TRANSIENT or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            )
+            raise IngestFailed(
+                f"status {error.status}",
+                is_transient=is_transient,
+                retry_after=_retry_after(adapter.response_headers),
             ) from None
         except RequestException as error:
-            raise NotIngested(type(error).__name__, is_passing=True) from None
-        except Exception as error:  # noqa: BLE001 - whatever it makes of an answer, lines go on
-            raise NotIngested(type(error).__name__, is_passing=False) from None
+            raise IngestFailed(type(error).__name__, is_transient=True) from None
+        except Exception as error:  # noqa: BLE001 - an odd response must not end the sink's thread
+            raise IngestFailed(type(error).__name__, is_transient=False) from None
         return int(status.failed)
 
     return ingest
 
 
-def _rest(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         return max(0.0, float(headers["Retry-After"]))
     except (KeyError, ValueError):
@@ -149,11 +152,10 @@ def _rest(headers: Mapping[str, str]) -> float | None:
 
 
 class AxiomSink(Sink):
-    """Takes lines without waiting, and sends them in batches from a thread of its own.
+    """Queues lines without waiting, and sends them in batches from its own thread.
 
-    Works on in the child of a fork, which leaves its parent's lines to the parent. Lines
-    written by its own thread are not taken, so that nothing it says about itself, and nothing
-    its HTTP client says, comes back to it.
+    After a fork it works in the child too, with an empty queue. It ignores lines that its own
+    thread logs, so that its HTTP client's lines and its own do not loop.
     """
 
     def __init__(
@@ -165,14 +167,14 @@ class AxiomSink(Sink):
         max_lines: int = 10_000,
         exit_seconds: float = 3.0,
     ) -> None:
-        """Nothing is sent, and no thread started, before the first line.
+        """Create a sink; its thread starts with the first line.
 
         Args:
-            make_ingest: Gives the way to Axiom; called on the sink's thread.
-            batch_lines: So many lines are sent without waiting for more.
-            batch_seconds: How long a line waits for others at most.
-            max_lines: So many lines may wait; more are dropped.
-            exit_seconds: How long ``end`` waits for what is still to be sent.
+            make_ingest: Returns the function that sends; called on the sink's thread.
+            batch_lines: How many lines are sent without waiting for more.
+            batch_seconds: How long a line waits for others, at most.
+            max_lines: The most lines in the queue; more are dropped.
+            exit_seconds: How long ``end`` waits for the queue to be sent.
         """
         super().__init__()
         self._make_ingest = make_ingest
@@ -180,32 +182,32 @@ class AxiomSink(Sink):
         self._batch_seconds = batch_seconds
         self._max_lines = max_lines
         self._exit_seconds = exit_seconds
-        self._begin()
+        self._reset()
         atexit.register(self.end)
 
-    def _begin(self) -> None:
-        """What belongs to this process; a forked one begins anew."""
+    def _reset(self) -> None:
+        """Set the state of this process; a forked one starts with its own."""
         self._pid = os.getpid()
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque()
         self._waiting_size = 0
         self._in_flight = 0
         self._dropped = 0
-        self._untold = 0
+        self._unreported = 0
         self._closing = False
-        self._complained = False
+        self._failure_reported = False
         self._thread: threading.Thread | None = None
 
     @property
     def dropped(self) -> int:
-        """Lines of this process that were not and will not be sent."""
+        """How many lines of this process were dropped."""
         with self._changed:
             return self._dropped
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record's line, or drop and count it."""
         if os.getpid() != self._pid:
-            self._begin()
+            self._reset()
         if threading.current_thread() is self._thread or record.name == __name__:
             return
         try:
@@ -233,11 +235,10 @@ class AxiomSink(Sink):
         )
 
     def end(self) -> None:
-        """Send what waits, for some seconds at most. What is logged later is dropped.
+        """Send the queue, for ``exit_seconds`` at most. Lines that are logged later are dropped.
 
-        Not called ``close``: whoever sets logging up with ``dictConfig``, as Dagster does at the
-        beginning of each run, closes every handler there is, and holds meanwhile a lock that
-        sending needs.
+        Not called ``close``: ``dictConfig``, which Dagster calls when a run starts, closes every
+        handler while it holds a lock that sending needs.
         """
         self.close()
         atexit.unregister(self.end)
@@ -253,26 +254,26 @@ class AxiomSink(Sink):
             self._drop(len(self._waiting) + self._in_flight)
             self._waiting.clear()
             self._waiting_size = self._in_flight = 0
-            untold, self._untold = self._untold, 0
-        if untold:
-            log.warning("axiom_lines_dropped", count=untold)
+            unreported, self._unreported = self._unreported, 0
+        if unreported:
+            log.warning("axiom_lines_dropped", count=unreported)
 
     def _drop(self, count: int) -> None:
         self._dropped += count
-        self._untold += count
+        self._unreported += count
 
     def _work(self) -> None:
         with _importing:
             ingest = self._make_ingest()
         while batch := self._next_batch():
-            taken = self._send(ingest, batch)
+            is_sent = self._send(ingest, batch)
             with self._changed:
-                if not taken:
+                if not is_sent:
                     self._drop(self._in_flight)
                 self._in_flight = 0
 
     def _next_batch(self) -> list[str]:
-        """Lines to be sent together; none when there is nothing more to come."""
+        """The lines of the next batch; none when the sink is closing and the queue is empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             self._changed.wait_for(
@@ -286,46 +287,46 @@ class AxiomSink(Sink):
         return batch
 
     def _send(self, ingest: Ingest, batch: Sequence[str]) -> bool:
-        """Whether the batch was taken, at last."""
+        """Send the batch, with retries; return whether it was ingested."""
         wait = _FIRST_WAIT_SECONDS
         while True:
             was_closing = self._closing
             try:
                 refused = ingest(batch)
-            except NotIngested as error:
-                if not self._complained:
+            except IngestFailed as error:
+                if not self._failure_reported:
                     log.warning("axiom_takes_no_lines", reason=str(error))
-                self._complained = True
-                if was_closing or not error.is_passing:
+                self._failure_reported = True
+                if was_closing or not error.is_transient:
                     return False
                 pause = wait if error.retry_after is None else error.retry_after
-                self._rest(min(pause, _LONGEST_WAIT_SECONDS))
+                self._pause(min(pause, _LONGEST_WAIT_SECONDS))
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
                 continue
-            if self._complained:
+            if self._failure_reported:
                 log.info("axiom_takes_lines_again")
-            self._complained = False
-            self._tell_of_dropped(refused)
+            self._failure_reported = False
+            self._report_dropped(refused)
             return True
 
-    def _rest(self, seconds: float) -> None:
-        """Leave Axiom alone for so long, or until the process ends."""
+    def _pause(self, seconds: float) -> None:
+        """Wait so long before a retry, or until the sink is closing."""
         with self._changed:
             self._changed.wait_for(lambda: self._closing, timeout=seconds)
 
-    def _tell_of_dropped(self, refused: int) -> None:
-        """Let both places know how many lines are missing since the last time."""
+    def _report_dropped(self, refused: int) -> None:
+        """Report lines dropped since the last report, to Axiom and on standard error."""
         with self._changed:
             self._drop(refused)
-            untold, self._untold = self._untold, 0
-            if untold:
-                self._waiting.append(line := _dropped_line(untold))
+            unreported, self._unreported = self._unreported, 0
+            if unreported:
+                self._waiting.append(line := _dropped_line(unreported))
                 self._waiting_size += len(line)
-        if untold:
-            log.warning("axiom_lines_dropped", count=untold)
+        if unreported:
+            log.warning("axiom_lines_dropped", count=unreported)
 
 
 def _dropped_line(count: int) -> str:
-    """What a reader at Axiom sees in place of the lines that are missing."""
-    told = {"level": "warning", "logger": __name__, "event": "axiom_lines_dropped", "count": count}
-    return json.dumps({"_time": datetime.now(UTC).isoformat(), **told})
+    """The line that Axiom gets in place of the dropped ones."""
+    event = {"level": "warning", "logger": __name__, "event": "axiom_lines_dropped", "count": count}
+    return json.dumps({"_time": datetime.now(UTC).isoformat(), **event})

@@ -1,8 +1,8 @@
-"""A dead man's switch: an address that is called after each successful look at the clinics.
+"""A dead man's switch: an address that is called after each successful evaluation of alerts.
 
-Whoever watches that address raises the alarm when the calls stop, because then nothing here
-can: the machine, the daemon or the database is down. Services of this kind (Healthchecks,
-Cronitor, Better Stack and others) take a plain GET.
+A monitoring service watches that address and raises the alarm when the calls stop: the machine,
+the daemon or the database is then down. Such services (Healthchecks, Cronitor, Better Stack) take a
+plain GET. When the address is called belongs to the caller.
 """
 
 from concurrent.futures import Future
@@ -16,7 +16,7 @@ from pims_pipeline.observability.logging import get_logger
 _SECONDS = 5.0
 """For each step of the call: to connect, to write, to read."""
 _TOTAL_SECONDS = 10.0
-"""For all of it: the steps' limits begin anew with each byte."""
+"""For the whole call: the limit of a step starts again with each byte."""
 
 log = get_logger(__name__)
 
@@ -26,18 +26,18 @@ class Heartbeat:
     """Calls one address.
 
     Attributes:
-        url: A secret: whoever knows it can call it in our name.
-        total_seconds: How long a call may take.
+        url: A secret: anyone who knows it can send the heartbeat.
+        total_seconds: The timeout of a call.
     """
 
     url: str = field(repr=False)
     total_seconds: float = _TOTAL_SECONDS
 
     def beat(self) -> bool:
-        """Call the address once; False, and a line in the log, if that did not succeed.
+        """Call the address once; on failure, log a warning and return False.
 
-        Never raises: an address that cannot be reached must not stop alerts from being sent,
-        and its watcher raises the alarm in any case.
+        Never raises: an address that cannot be reached must not stop the delivery of alerts, and
+        the service that watches it raises the alarm.
         """
         outcome: Future[str | None] = Future()
         # A daemon: a response that drips must keep neither the caller nor the process.
@@ -57,8 +57,8 @@ class Heartbeat:
         """What went wrong with a call; None when it succeeded."""
         limit = httpx2.Timeout(_SECONDS)
         try:
-            # What the response says is of no interest, so it is not read.
+            # The body is not needed, so it is not read.
             with httpx2.stream("GET", self.url, timeout=limit, follow_redirects=False) as response:
                 return None if response.is_success else f"status {response.status_code}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the watcher raises the alarm
+        except Exception as error:  # noqa: BLE001 - any failure is reported, none may escape
             return type(error).__name__

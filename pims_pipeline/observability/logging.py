@@ -1,8 +1,8 @@
 """Structured logs: one line per event, on standard error, for people or for machines.
 
-Our own loggers and every library's end in the same handler and look alike. Standard
-output is left to what a command prints. What may be said in a log line is decided by the
-caller; ``redaction`` takes out what must never be said.
+Our loggers and every library's share one handler and one format. Standard output is for the output
+of commands. The content of a line belongs to the caller; the removal of secrets and personal data
+belongs in ``redaction``.
 """
 
 import logging
@@ -25,12 +25,12 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _CHATTY_LIBRARIES = ("alembic", "asyncio", "httpcore2", "httpx2", "urllib3", "watchfiles")
-"""At INFO these report each step they take, httpx2 with the whole address it asked."""
+"""At INFO these log each step, httpx2 with the whole address of the request."""
 
 
 def _redact_foreign(logger: object, method: str, event: EventDict) -> EventDict:
-    """Redact a library's event, whose bookkeeping for the formatter is not text."""
-    # Another handler's formatter leaves its rendering on the record; it says nothing new.
+    """Redact a library's event, but not the formatter's own fields, which are not text."""
+    # Another handler's formatter leaves its rendering on the record; it is a duplicate.
     event.pop("message", None)
     bookkeeping = {name: event.pop(name) for name in ("_record", "_from_structlog")}
     return {**redact_event(logger, method, event), **bookkeeping}
@@ -39,7 +39,7 @@ def _redact_foreign(logger: object, method: str, event: EventDict) -> EventDict:
 def _hand_over(
     logger: logging.Logger, method: str, event: EventDict
 ) -> tuple[tuple[EventDict], dict[str, object]]:
-    """Give our event to the standard library, which would add the raw exception to it."""
+    """Pass our event to the standard library, without the raw exception that it would add."""
     arguments, options = ProcessorFormatter.wrap_for_formatter(logger, method, event)
     return arguments, {**options, "exc_info": False}
 
@@ -49,7 +49,7 @@ _DESCRIBE: tuple[Processor, ...] = (
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.StackInfoRenderer(),
-    # Made text here, so that redaction also reads what exceptions say.
+    # Rendered here, so that redaction also covers the text of exceptions.
     structlog.processors.format_exc_info,
 )
 _OURS: tuple[Processor, ...] = (
@@ -63,15 +63,15 @@ _THEIRS: tuple[Processor, ...] = (structlog.stdlib.ExtraAdder(), *_DESCRIBE, _re
 
 
 class Sink(logging.Handler):
-    """A second place for log lines, which lasts until it is ended."""
+    """A second destination of log lines, until ``end`` is called."""
 
     def end(self) -> None:
-        """Let go of everything; what is logged later is lost."""
+        """Release all resources; lines that are logged later are lost."""
         raise NotImplementedError
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg] # generic in stubs only
-    """Writes to what standard error is at that moment: live displays replace it."""
+    """Writes to the present standard error, because live displays replace it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
@@ -81,8 +81,8 @@ class _StandardError(logging.StreamHandler):  # type: ignore[type-arg] # generic
 def get_logger(name: str) -> BoundLogger:
     """The logger of a module; pass ``__name__``.
 
-    Safe before ``configure_logging``: it speaks through the standard library's logging,
-    redacted, and never prints to standard output.
+    Safe before ``configure_logging``: it uses the standard library's logging, redacted, and never
+    prints to standard output.
     """
     logger: BoundLogger = structlog.wrap_logger(
         logging.getLogger(name), processors=_OURS, wrapper_class=BoundLogger
@@ -93,20 +93,19 @@ def get_logger(name: str) -> BoundLogger:
 def configure_logging(
     level: str, log_format: Literal["console", "json"], *, sink: Sink | None = None
 ) -> None:
-    """Send every log line of this process to standard error, in one form.
+    """Send every log line of this process to standard error, in one format.
 
-    May be called again; the last call wins, and ends the sink of the one before. Libraries
-    that configure logging themselves (uvicorn's ``log_config``, Alembic's ``fileConfig``) must
-    be told not to.
+    A further call replaces the configuration and ends the former sink. Configure libraries that
+    set up logging themselves (uvicorn's ``log_config``, Alembic's ``fileConfig``) not to do so.
 
     Args:
-        level: The least level to show, by its name in capitals.
+        level: The lowest level to show, in capitals.
         log_format: ``console`` for people, ``json`` for one JSON object per line.
-        sink: Is given every line too, as a JSON object whose ``_time`` is its moment.
+        sink: Also gets every line, as a JSON object with its time in ``_time``.
     """
     handler = _StandardError()
     handler.setFormatter(_formatter("timestamp", _renderer(log_format)))
-    # Libraries that speak structlog themselves (stamina does) print to standard output else.
+    # Without this, libraries that use structlog (stamina does) print to standard output.
     structlog.configure(
         processors=_OURS,
         wrapper_class=BoundLogger,
@@ -121,7 +120,7 @@ def configure_logging(
             former.end()
     root.addHandler(handler)
     if sink is not None:
-        # What is no number in JSON would spoil the batch it is sent in.
+        # NaN and infinity are no JSON and would spoil the whole batch.
         sink.setFormatter(_formatter("_time", JSONRenderer(ensure_ascii=False, allow_nan=False)))
         root.addHandler(sink)
     root.setLevel(level)
@@ -143,27 +142,27 @@ def _formatter(time_key: str, renderer: Processor) -> ProcessorFormatter:
 
 
 def bound_context(**fields: str | int) -> AbstractContextManager[None]:
-    """Within this context, every line of this thread also says ``fields``.
+    """Add ``fields`` to every line that this thread logs inside the context.
 
-    Lines of libraries too. Threads started inside know nothing of it: hand them their
-    work through ``with_context``.
+    Lines of libraries too. Threads started inside do not inherit it: pass their work through
+    ``with_context``.
     """
     return structlog.contextvars.bound_contextvars(**fields)
 
 
 def with_context(function: Callable[P, R]) -> Callable[P, R]:
-    """``function``, taking the present context along to whichever thread runs it."""
+    """``function``, bound to the present context for whichever thread runs it."""
     context = copy_context()
 
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        # One context cannot be entered by two threads at once; each gets a copy.
+        # Two threads cannot enter one context at once, so each gets a copy.
         return context.copy().run(function, *args, **kwargs)
 
     return run
 
 
 def _make_printable(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """Let no text of a line steer the terminal that shows it; line breaks of tracebacks stay."""
+    """Escape control characters in the texts of a line; line breaks of tracebacks stay."""
     return {name: _printable_value(value) for name, value in event.items()}
 
 

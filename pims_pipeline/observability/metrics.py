@@ -1,7 +1,7 @@
-"""What Prometheus is told: names, labels and buckets, in a registry of each app's own.
+"""The metrics for Prometheus: names, labels and buckets, in one registry per app.
 
-Values come from whoever asks for a reading; nothing is fetched here. Labels are slugs, phases,
-statuses, kinds and route templates: no personal data, and as many as there are clinics at most.
+Add a metric here; reading its value belongs to the caller of ``Metrics.render``. Labels are slugs,
+phases, statuses, kinds and route templates: no personal data, and at most one value per clinic.
 """
 
 import threading
@@ -16,18 +16,18 @@ from prometheus_client.registry import Collector
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 UNMATCHED = "unmatched"
-"""The route of requests that none of ours answers: paths are the client's invention."""
+"""The route label of requests without a route: their paths are the client's, and unbounded."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SYNC_SECONDS = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 1800)
 """From a warm sync of a day to a first one of months."""
 
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-"""Up to the longest that a client may ask the API to wait."""
+"""Up to the longest wait that a client may request."""
 
 
 class RequestMetrics:
-    """How often each route of the API was asked, how it answered, and how long that took."""
+    """Requests, response statuses and durations for each route of the API."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._count = Counter(
@@ -38,21 +38,21 @@ class RequestMetrics:
         )
         self._seconds = Histogram(
             "pims_api_request_duration_seconds",
-            "How long the API took to answer.",
+            "How long the API took to respond.",
             ("route", "method"),
             buckets=_REQUEST_SECONDS,
             registry=registry,
         )
 
     def observe(self, route: str | None, method: str, status: int, seconds: float) -> None:
-        """Count a request that was answered.
+        """Count a request and its response.
 
         Args:
-            route: The template, such as ``/api/sync/{sync_id}``, never the path that was asked
-                for; None when no route of ours has it.
-            method: As the client wrote it; an unheard-of one counts as ``other``.
-            status: Of the answer.
-            seconds: From the request's arrival to the end of the answer.
+            route: The template, such as ``/api/sync/{sync_id}``, never the path of the request;
+                None when no route matches.
+            method: As the client sent it; an unknown one counts as ``other``.
+            status: Of the response.
+            seconds: From the arrival of the request to the end of the response.
         """
         template = route or UNMATCHED
         known = method if method in _METHODS else "other"
@@ -62,10 +62,10 @@ class RequestMetrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicReading:
-    """How an active clinic stands.
+    """The state of an active clinic.
 
     Attributes:
-        last_success_age: By phase, seconds since it last ended well; lacks those that never did.
+        last_success_age: By phase, seconds since its last success; lacks phases without one.
         open_holds: Windows whose deletions wait for a person.
         open_failures: Records that failed and have not succeeded since.
         session_is_valid: Whether a login can be spared.
@@ -82,13 +82,13 @@ class ClinicReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was found out for one scrape. None is what could not be.
+    """The values for one scrape. None where a source could not be read.
 
     Attributes:
-        clinics: The active ones.
+        clinics: The active clinics.
         open_alerts: By kind, over all clinics.
-        runs: Dagster's, by state.
-        daemon_ages: Seconds since Dagster's daemon sent its ``heartbeat``, and since its
+        runs: Dagster's unfinished runs, by state.
+        daemon_ages: Seconds since the last ``heartbeat`` of Dagster's daemon, and since its
             sensor last evaluated ``alerts``; lacks what never happened.
     """
 
@@ -99,11 +99,11 @@ class Reading:
 
 
 class SyncMetrics(Collector):
-    """The syncs that ended since the app started, and how the clinics stood at the last reading.
+    """The syncs that ended since the app started, and the clinics' state at the last reading.
 
     Args:
-        ends: By phase, the statuses with which it can end: counters that begin at zero, since
-            one that appears with its first failure has not risen by it.
+        ends: By phase, the statuses with which it can end. Their counters start at zero, because
+            Prometheus sees no increase in a counter that appears with its first failure.
     """
 
     def __init__(self, registry: CollectorRegistry, *, ends: Mapping[str, Sequence[str]]) -> None:
@@ -123,14 +123,14 @@ class SyncMetrics(Collector):
         registry.register(self)
 
     def count(self, slug: str, phase: str, status: str, seconds: float | None) -> None:
-        """Count a phase over one window that ended; ``seconds`` are None if nobody knows them."""
+        """Count a phase over one window that ended; ``seconds`` is None if unknown."""
         with self._lock:
             self._ended[slug, phase, status] += 1
         if seconds is not None:
             self._seconds.labels(phase).observe(seconds)
 
     def show(self, reading: Reading) -> None:
-        """Tell this from now on, in place of what was told before."""
+        """Replace the reading that ``collect`` exports."""
         self._reading = reading
         with self._lock:
             for clinic in reading.clinics or ():
@@ -138,7 +138,7 @@ class SyncMetrics(Collector):
                     self._ended.update({(clinic.slug, phase, status): 0 for status in statuses})
 
     def collect(self) -> Iterator[Metric]:
-        """What stands now, as Prometheus's client asks for it."""
+        """The present metrics, in the form that Prometheus's client expects."""
         yield self._syncs()
         yield from self._of_clinics(self._reading.clinics)
         yield _gauge_by(
@@ -153,7 +153,7 @@ class SyncMetrics(Collector):
         )
         yield _gauge_by(
             "pims_scrape_success",
-            "Whether the source answered this scrape; what it lacks is absent if it did not.",
+            "Whether the source could be read for this scrape; if not, its metrics are absent.",
             "source",
             {
                 "database": int(self._reading.clinics is not None),
@@ -223,7 +223,7 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def render(self, reading: Reading) -> bytes:
-        """The text of a scrape that found ``reading``; its type is ``CONTENT_TYPE``."""
+        """The response to a scrape, of type ``CONTENT_TYPE``, with the values of ``reading``."""
         with self._rendering:
             self.syncs.show(reading)
             return generate_latest(self._registry)

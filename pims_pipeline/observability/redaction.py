@@ -1,8 +1,8 @@
-"""What a log line must never say, and its removal: the last line of defence.
+"""Removal of secrets and personal data from log lines: the last line of defence.
 
-Code that logs is expected to name ids and counts only; this catches what slips through
-(a library's message, an exception that quotes its input). It knows field names and
-shapes of text, not the pipeline, and it decides nothing about what is logged.
+Callers log only ids and counts; this removes what slips through (a library's message, an exception
+that quotes its input). Add a field name or a pattern of a secret here. What is logged belongs to
+the caller.
 """
 
 import functools
@@ -40,7 +40,7 @@ _SECRET_WORDS = frozenset(
         "tokens",
     }
 )
-"""A field is withheld when any word of its name is one of these."""
+"""A field is redacted when any word of its name is one of these."""
 
 _SECRET_NAMES = frozenset(
     {
@@ -66,12 +66,12 @@ _SECRET_NAMES = frozenset(
         "x_api_key",
     }
 )
-"""A field is withheld when its whole name is one of these; ``partition_key`` is not."""
+"""A field is redacted when its whole name is one of these; ``partition_key`` is not."""
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
 
-# What looks behind it is what keeps a pattern from beginning anew at each letter of a long
-# word: that would take minutes for a long line.
+# The lookbehinds keep a pattern from starting a match at each letter of a long word, which would
+# take minutes for a long line.
 _URL_PASSWORD = re.compile(r"(?P<kept>(?<![\w+.-])[A-Za-z][\w+.-]*://[^\s:/@]*:)\S{1,1000}(?=@)")
 _HEADER = re.compile(
     r"(?P<kept>\b(?:(?:proxy-)?authorization|(?:set-)?cookie)[\"']?\s*[:=]\s*).+", re.IGNORECASE
@@ -84,23 +84,23 @@ _ASSIGNMENT = re.compile(
 _BEARER = re.compile(r"(?P<kept>\bbearer\s+)[\w.~+/=-]+", re.IGNORECASE)
 _EMAIL = re.compile(r"(?P<kept>)(?<![\w.%+-])[\w.%+-]+@[\w-]+(?:\.[\w-]+)+")
 
-# Secrets that are known by their own shape, whatever stands before them.
+# Secrets with a recognizable shape, whatever precedes them.
 _SESSION_COOKIE = re.compile(
     r"(?P<kept>(?<![\w.-])[\w.-]*(?:session(?:_?id)?|\bsid)[\"']?(?:=|\s*:\s*(?=[\"'])))"
     r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)",
     re.IGNORECASE,
 )
 _API_KEY = re.compile(r"(?P<kept>(?<![^\W_])[0-9A-Za-z]{8}_)[0-9A-Za-z]{49}(?![0-9A-Za-z])")
-"""One of ours; what names it stays."""
+"""An API key of ours; its prefix is kept."""
 
 _SERVICE_TOKEN = re.compile(r"(?P<kept>\b(?:xox[a-z]|xapp|xaat|xapt)-)[\w.-]+")
-"""Slack's and Axiom's."""
+"""Tokens of Slack and Axiom."""
 
 _JSON_WEB_TOKEN = re.compile(r"(?P<kept>)(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _KEY_OF_32_BYTES = re.compile(
     r"(?P<kept>)(?<![\w+/-])(?=[^=]{0,42}[A-Z])[A-Za-z0-9+/_-]{43}=(?![\w+/=])"
 )
-"""In base64, as encryption keys are; digests and ids are written in hexadecimal."""
+"""An encryption key in base64; digests and ids are in hexadecimal."""
 
 _PATTERNS = (
     _URL_PASSWORD,
@@ -118,10 +118,10 @@ _PATTERNS = (
 _KEPT = rf"\g<kept>{REDACTED}"
 _WORD_LENGTH = 64
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""What an id looks like, which nothing else does."""
+"""An id; no secret has this form."""
 
 _DATE_OR_PHONE = re.compile(
-    r"(?P<date>\d{4}-\d{2}-\d{2})"  # looks much like a phone number, and is needed
+    r"(?P<date>\d{4}-\d{2}-\d{2})"  # resembles a phone number, and must be kept
     r"|(?<![\w.:+-])(?:\+|\(\+?)?\d[\d ().-]{6,}\d(?![\w:-])"
 )
 _PHONE_DIGITS = range(9, 16)
@@ -132,15 +132,15 @@ _IDENTITY = re.compile(r"(?:^|_)(?:id|ids|uuid|digest|hash)$")
 
 
 def redact_event(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """The event without what must not be said; a structlog processor."""
+    """The event without secrets and personal data; a structlog processor."""
     return {name: _clean_field(str(name), value) for name, value in event.items()}
 
 
 def redact_text(text: str, *, phones: bool = True) -> str:
-    """``text`` with passwords, tokens, mail addresses and phone numbers taken out.
+    """``text`` without passwords, tokens, mail addresses and phone numbers.
 
     Args:
-        text: Anything that is about to be logged.
+        text: Any text to be logged.
         phones: False for an identity, whose digits may look like a phone number's.
     """
     if _UUID.fullmatch(text):
@@ -148,14 +148,14 @@ def redact_text(text: str, *, phones: bool = True) -> str:
     return _cleaned_word(text, phones) if len(text) <= _WORD_LENGTH else _cleaned(text, phones)
 
 
-def _cleaned(text: str, phones: bool) -> str:  # noqa: FBT001 - caching knows positions alone
+def _cleaned(text: str, phones: bool) -> str:  # noqa: FBT001 - the cache is called by position
     for pattern in _PATTERNS:
         text = pattern.sub(_KEPT, text)
     return _DATE_OR_PHONE.sub(_clean_phone, text) if phones else text
 
 
-# Most words of a log line were in the last ones too: events, loggers, routes, ids. Reading
-# them anew would cost more than all else that is done for a line.
+# Most words of a log line repeat: events, loggers, routes, ids. Without the cache, redaction
+# would cost more than all other work for a line.
 _cleaned_word = functools.lru_cache(maxsize=2048)(_cleaned)
 
 
@@ -168,14 +168,14 @@ def _clean_field(name: str, value: object) -> object:
 
 @functools.lru_cache(maxsize=1024)
 def _field_kind(name: str) -> tuple[bool, bool]:
-    """Whether a field of this name is withheld, and whether phone numbers are looked for in it."""
+    """Whether a field of this name is redacted, and whether it is searched for phone numbers."""
     snake = _WORD_START.sub("_", name).lower()
     is_secret = snake in _SECRET_NAMES or not _SECRET_WORDS.isdisjoint(snake.split("_"))
     return is_secret, not _IDENTITY.search(snake)
 
 
 def _clean(value: object, *, phones: bool = True) -> object:
-    """``value`` cleaned to its depths. Unknown objects become their cleaned repr."""
+    """``value`` cleaned at every level. Unknown objects become their cleaned text."""
     match value:
         case None | bool() | int() | float():
             return value

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.providers.port import Credentials
@@ -31,7 +31,7 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.store.vault import Vault
 
 
-class NoLoginStored(Explained):
+class NoLoginStored(UserFacingError):
     """The clinic cannot be synced before its login is stored."""
 
 

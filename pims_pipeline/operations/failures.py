@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Scope
 from pims_pipeline.operations.clinics import check_syncable
 from pims_pipeline.operations.runs import RunResult
@@ -30,7 +30,7 @@ from pims_pipeline.sync.results import sync_result
 from pims_pipeline.sync.windows import OutsidePartitions, check_window
 
 
-class NotRetryable(Explained):
+class NotRetryable(UserFacingError):
     """The dates of the failure are not known, or cannot be synced."""
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.operations.clinics import check_syncable
 from pims_pipeline.operations.runs import RunResult
@@ -33,15 +33,15 @@ from pims_pipeline.sync.results import sync_result
 from pims_pipeline.sync.windows import OutsidePartitions, check_window
 
 
-class HoldUndecidable(Explained):
+class HoldUndecidable(UserFacingError):
     """The hold cannot be decided like this, and nothing was changed."""
 
 
-class HoldStillWaits(Explained):
+class HoldStillWaits(UserFacingError):
     """The run that was to approve the hold did not get that far, and nothing was changed."""
 
 
-class NotInForce(Explained):
+class NotInForce(UserFacingError):
     """There is no rejection to take back."""
 
 

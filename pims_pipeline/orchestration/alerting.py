@@ -15,7 +15,7 @@ from pims_pipeline.alerting.delivery import Alerting, deliver
 from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.dagster_names import ALERTS_SENSOR
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.clock import read_clock
 from pims_pipeline.sync.context import utc_now
@@ -23,7 +23,7 @@ from pims_pipeline.sync.context import utc_now
 _LONGEST_REST = timedelta(hours=1)
 
 
-class AlertsNotTold(Explained):
+class AlertsNotTold(UserFacingError):
     """Alerts wait in the database, because people could not be told of them."""
 
 

@@ -33,13 +33,13 @@ from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.runner import RunLedger
 from pims_pipeline.sync.verification import (
     damaged_cases,
-    enrichment_plan_again,
     implausible_cases,
-    inbound_plan_again,
     live_cases_deleted,
     mixed_up_cases,
     phase_failures,
-    reconciliation_plan_again,
+    replan_enrichment,
+    replan_inbound,
+    replan_reconciliation,
     unknown_statuses,
 )
 
@@ -87,7 +87,7 @@ Judge = Callable[[Judged], Iterable[Finding]]
 
 def appointments_idempotent(judged: Judged) -> Iterator[Finding]:
     """Landing the stored diary once more would change nothing."""
-    plan = inbound_plan_again(judged.engine, judged.clinic, judged.window)
+    plan = replan_inbound(judged.engine, judged.clinic, judged.window)
     if not plan.is_empty:
         ids = {*(write.pims_id for write in plan.case_writes), *plan.missing}
         ids |= {landing.appointment.appointment_id for landing in plan.landings}
@@ -123,7 +123,7 @@ def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
     if judged.audit is None or judged.audit.status is not AuditStatus.COMPLETED:
         return
     began = judged.audit.created_at
-    plan = enrichment_plan_again(
+    plan = replan_enrichment(
         judged.engine,
         judged.clinic,
         judged.window,
@@ -171,7 +171,7 @@ def enrichment_errors(judged: Judged) -> Iterator[Finding]:
 
 def reconciliation_idempotent(judged: Judged) -> Iterator[Finding]:
     """Nothing that is known to be gone would still be retired."""
-    plan = reconciliation_plan_again(
+    plan = replan_reconciliation(
         judged.engine, judged.clinic, judged.window, policy=judged.rules.deletion
     )
     # What a hold keeps is the deletion guard's to tell.

@@ -16,7 +16,7 @@ import dagster as dg
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.catalog import (
     OPERATIONS,
@@ -41,7 +41,7 @@ from pims_pipeline.store.maintenance import (
     prune_resolved_failures,
     prune_sync_requests,
 )
-from pims_pipeline.sync.retention import forget_old_records
+from pims_pipeline.sync.retention import prune_landed_records
 
 MAINTENANCE = "maintenance"
 YESTERDAY_CHECK = "yesterday_holds"
@@ -140,7 +140,9 @@ class Sweep:
             self._try("landed records", clinic.slug, partial(self._forget_records_of, clinic))
 
     def _forget_records_of(self, clinic: Clinic) -> None:
-        gone = forget_old_records(self.engine, clinic, days=self.rules.retention_days, now=self.now)
+        gone = prune_landed_records(
+            self.engine, clinic, days=self.rules.retention_days, now=self.now
+        )
         self.counts.update(landed_records_pruned=gone.deleted, landed_records_kept=gone.kept)
 
     def _look_at_yesterday(self) -> None:
@@ -177,7 +179,7 @@ _PRUNED: dict[str, Callable[[Connection, datetime], int]] = {
 
 def _failure(part: str, clinic: str, error: Exception) -> PartFailure:
     name = type(error).__name__
-    if isinstance(error, Explained):
+    if isinstance(error, UserFacingError):
         return PartFailure(part, clinic, name, str(error))
     # Its own message may quote what it stumbled over.
     where = traceback.extract_tb(error.__traceback__)[-1]

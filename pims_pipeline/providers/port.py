@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.consultations import PimsConsultation
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 if TYPE_CHECKING:
     from pims_pipeline.providers.stop_signal import StopSignal
 
 
-class PimsError(Explained):
+class PimsError(UserFacingError):
     """Any error of the exchange with a practice management system."""
 
 

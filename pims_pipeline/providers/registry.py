@@ -6,12 +6,12 @@ Adapters are imported when they are built, so that a process loads only those th
 from collections.abc import Callable, Mapping
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import PimsProvider
 
 
-class UnknownProvider(Explained, ValueError):
+class UnknownProvider(UserFacingError, ValueError):
     """A clinic's provider type has no adapter."""
 
     def __init__(self, provider_type: str) -> None:

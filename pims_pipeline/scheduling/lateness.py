@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.alerts import PhaseFacts, ScheduleState, is_overdue
 from pims_pipeline.domain.clinics import zone_named
-from pims_pipeline.domain.moments import believed
+from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.scheduling.timetable import Cron, next_ticks, parse_schedule
@@ -58,7 +58,7 @@ def punctuality(
     since = schedule.judged_since(phase, now)
     if last_completed_or_held is not None:
         # A sync that is yet to come, by a clock that went wrong, makes nothing punctual.
-        since = max(since, believed(last_completed_or_held, now) or since)
+        since = max(since, discard_future(last_completed_or_held, now) or since)
     due_by = next(iter(next_ticks(cron, zone, since, 2)[1:]), None)
     facts = PhaseFacts(
         schedule=ScheduleState.ON, last_completed_or_held=last_completed_or_held, due_by=due_by

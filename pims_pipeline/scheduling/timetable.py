@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from pims_pipeline.domain.clinics import Clinic, zone_named
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import OFF, ClinicSchedule
 
@@ -39,7 +39,7 @@ _SECOND = timedelta(seconds=1)
 _ANY_DAY = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's time has no zone
 
 
-class BadCron(Explained, ValueError):
+class BadCron(UserFacingError, ValueError):
     """What should be a cron expression is none, or names a minute that never comes."""
 
 

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from pims_pipeline.domain.api_keys import checked_permissions, hash_of, new_key
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.tables import clinic_api_keys, clinics
 
 # Asked at every request: made once, and with columns, so that nothing is looked up about them.
@@ -53,7 +53,7 @@ _ENTER = text(
 ).columns(*_COLUMNS, column("entered", Text))
 
 
-class UnknownApiKey(Explained):
+class UnknownApiKey(UserFacingError):
     """No API key has that prefix."""
 
     def __init__(self, prefix: str) -> None:

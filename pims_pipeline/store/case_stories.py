@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Text, and_, cast, select, text
 
 from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables import (
@@ -27,7 +27,7 @@ from pims_pipeline.store.tables import (
 )
 
 
-class UnknownCase(Explained):
+class UnknownCase(UserFacingError):
     """No case has that id."""
 
 

@@ -21,7 +21,7 @@ from pims_pipeline.domain.case_writes import CaseWrite
 from pims_pipeline.domain.cases import Case, CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
-from pims_pipeline.domain.reconciliation import Retirement, TrackedCase
+from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.store import case_metadata
 from pims_pipeline.store.batches import Columns, execute_batches
 from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION

@@ -15,16 +15,16 @@ from pims_pipeline.domain.clinics import (
     checked_slug,
     zone_named,
 )
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, MAX_BATCH, OFF, ScheduleConfig
 from pims_pipeline.store.tables import clinic_schedule_configs, clinics
 
 
-class ClinicExists(Explained):
+class ClinicExists(UserFacingError):
     """The slug is taken."""
 
 
-class UnknownClinic(Explained):
+class UnknownClinic(UserFacingError):
     """No clinic has that slug."""
 
     def __init__(self, slugs: Iterable[str]) -> None:

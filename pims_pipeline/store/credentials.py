@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.sessions import drop_session
 from pims_pipeline.store.tables import credential_access_log, pims_credentials
 from pims_pipeline.store.vault import Vault
@@ -23,7 +23,7 @@ from pims_pipeline.store.vault import Vault
 _TABLE = pims_credentials.name
 
 
-class NoCredentials(Explained):
+class NoCredentials(UserFacingError):
     """No credentials are stored for the clinic's provider."""
 
 

@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
 from pims_pipeline.domain.addresses import parse_database_address
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.conditions import (
     OLD_SERVER,
     WRONG_ENCODING,
@@ -77,7 +77,7 @@ _RESTS_SINCE = "pims.rests_since"
 _OLDEST_SERVER = 150_000
 
 
-class DatabaseUnavailable(Explained):
+class DatabaseUnavailable(UserFacingError):
     """The database does not answer, or not us."""
 
 
@@ -96,7 +96,7 @@ class DatabaseRefused(DatabaseUnavailable):
         super().__init__(where + sentence(condition, error))
 
 
-class DatabaseNotMigrated(Explained):
+class DatabaseNotMigrated(UserFacingError):
     """The tables are not the ones that this version of the program works with."""
 
 

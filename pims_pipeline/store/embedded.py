@@ -30,7 +30,7 @@ from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it car
 from psycopg import sql
 from sqlalchemy import URL
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
 from pims_pipeline.store.server_process import (
     STOP_SECONDS,
@@ -103,7 +103,7 @@ class _Lock(InterProcessLock):  # type: ignore[misc] # the package carries no ty
         return self
 
 
-class EmbeddedDatabaseFailed(Explained):
+class EmbeddedDatabaseFailed(UserFacingError):
     """The embedded server does not start, or its files cannot be used."""
 
 

@@ -15,18 +15,18 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.open_failures import is_dead_letter, is_open
 from pims_pipeline.store.tables import cases, clinics, sync_failures
 
 
-class UnknownFailure(Explained):
+class UnknownFailure(UserFacingError):
     """There is no such failure."""
 
 
-class FailureResolved(Explained):
+class FailureResolved(UserFacingError):
     """The failure needs no retry any more."""
 
 

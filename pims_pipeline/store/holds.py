@@ -13,17 +13,17 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.reconciliation import ReconciliationPlan
 from pims_pipeline.domain.rejections import Rejection
 
 
-class UnknownHold(Explained):
+class UnknownHold(UserFacingError):
     """There is no such hold."""
 
 
-class HoldDecided(Explained):
+class HoldDecided(UserFacingError):
     """The hold waits for nobody any more."""
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.retries import in_transaction
@@ -46,7 +46,7 @@ RUN_LEASE = LeaseTerms(lasts=60, renewed_every=10)
 LOGIN_LEASE = LeaseTerms(lasts=30, renewed_every=5)
 
 
-class LeaseLost(Explained):
+class LeaseLost(UserFacingError):
     """Others took this run for dead, and may do its work; it must write nothing more."""
 
 
@@ -68,7 +68,7 @@ def run_lease(engine: Engine, terms: LeaseTerms) -> Iterator[int]:
             yield owner
     finally:
         # One that cannot be given back expires.
-        with suppress(DBAPIError, Explained), transaction(engine) as connection:
+        with suppress(DBAPIError, UserFacingError), transaction(engine) as connection:
             connection.execute(delete(run_leases).where(ours))
 
 
@@ -158,7 +158,7 @@ def login_lease(
         with _renewing(engine, lambda found: _renewed(found, login_leases, ours, terms), terms):
             yield lease
     finally:
-        with suppress(DBAPIError, Explained), transaction(engine) as connection:
+        with suppress(DBAPIError, UserFacingError), transaction(engine) as connection:
             connection.execute(delete(login_leases).where(ours))
 
 
@@ -215,7 +215,7 @@ def _renewing(
             try:
                 with transaction(engine) as connection:
                     is_ours = renew(connection)
-            except (DBAPIError, Explained) as error:
+            except (DBAPIError, UserFacingError) as error:
                 # The next one may come in time.
                 log.warning("lease_not_renewed", error_class=type(error).__name__)
                 continue

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 DEFAULT_LOCK_SECONDS = 10.0
 LOCK_OPTION = "pims_lock_seconds"
@@ -24,7 +24,7 @@ _ADVISORY = "pg_advisory_xact_lock"
 _RELATION = re.compile(r'relation "([^"]+)"')
 
 
-class LockTimeout(Explained):
+class LockTimeout(UserFacingError):
     """Another session holds a lock for longer than we wait for it; nothing was written."""
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects import postgresql
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Scope
 from pims_pipeline.domain.requests import RequestStatus
 from pims_pipeline.store.tables import idempotency_keys, sync_requests
@@ -25,7 +25,7 @@ KEY_LASTS = timedelta(hours=24)
 """How long an idempotency key is remembered."""
 
 
-class KeyReused(Explained):
+class KeyReused(UserFacingError):
     """The idempotency key belongs to another request."""
 
 

@@ -13,7 +13,7 @@ import stamina
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database import (
     DatabaseRefused,
     DatabaseUnavailable,
@@ -31,7 +31,7 @@ _NO_CONNECTION = "08"
 Done = TypeVar("Done")
 
 
-class TransactionConflict(Explained):
+class TransactionConflict(UserFacingError):
     """The database ended the transaction in favour of another session's, each time."""
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.addresses import parse_database_address
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.tables import metadata
 
@@ -27,7 +27,7 @@ _GRANT_ANEW = "take back what was given by hand (as the owner: SELECT pims_grant
 _SECURE_ANEW = "turn it on (as the owner: SELECT pims_secure_tables())"
 
 
-class WrongApiRole(Explained):
+class WrongApiRole(UserFacingError):
     """The API's connection may do more than the API should, or less than it must."""
 
 

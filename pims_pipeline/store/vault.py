@@ -17,7 +17,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 
 KEY_BYTES = 32
 _VERSION = b"\x01"
@@ -27,11 +27,11 @@ _TAG_BYTES = 16
 _HEADER_BYTES = len(_VERSION) + _KEY_ID_BYTES + _NONCE_BYTES
 
 
-class BadEncryptionKey(Explained, ValueError):
+class BadEncryptionKey(UserFacingError, ValueError):
     """A key is not 32 bytes in base64. The message never shows it."""
 
 
-class Undecryptable(Explained):
+class Undecryptable(UserFacingError):
     """An envelope is damaged, forged, or belongs to another row."""
 
 

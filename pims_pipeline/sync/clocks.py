@@ -1,7 +1,8 @@
-"""The clock of a run: right when it starts, and steady from then on.
+"""The clock of a run: correct at its start, and steady from then on.
 
-A run's moments order what it knows. So they are counted from the run's start by a clock that
-nobody sets: an NTP correction, or a person with ``date``, in the middle of a run changes none.
+The times of a run order what it knows. So they are counted from the run's start by a clock that
+cannot be set: neither NTP nor ``date`` changes them during a run. Checks of the host's clock belong
+in ``pims_pipeline.store.clock``.
 """
 
 import time
@@ -12,8 +13,8 @@ from pims_pipeline.store.clock import host_now
 
 
 def elapsed() -> float:
-    """Seconds that nobody sets; where the system can, those of its sleep count too."""
-    # The monotonic clock stops while a machine sleeps; only Linux has one that goes on.
+    """Seconds of a clock that cannot be set; if the system supports it, including its sleep."""
+    # The monotonic clock stops while a machine sleeps; only Linux has one that continues.
     which: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(which)
 
@@ -21,7 +22,7 @@ def elapsed() -> float:
 def steady_clock(
     wall: Callable[[], datetime] = host_now, seconds: Callable[[], float] = elapsed
 ) -> Callable[[], datetime]:
-    """A clock that starts at what ``wall`` shows now and never jumps or goes back.
+    """A clock that starts at the present time of ``wall`` and never jumps or goes back.
 
     Check the wall clock first: see ``pims_pipeline.store.clock.check_clock``.
     """

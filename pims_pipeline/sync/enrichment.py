@@ -1,4 +1,4 @@
-"""Phase 2's shell: fetch the medical records that are due, side by side, and apply them.
+"""Phase 2: fetch the consultations that are due, concurrently, and write them to their cases.
 
 Before that, cases catch up with their landed records, where what these mean has changed.
 
@@ -33,7 +33,7 @@ from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.fanout import AppointmentFailure, ask_concurrently
 from pims_pipeline.sync.inbound import catch_up
 from pims_pipeline.sync.phase import PhaseRun, audited
 from pims_pipeline.sync.session import ProviderSession
@@ -43,10 +43,10 @@ DEFAULT_WORKERS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A visit whose medical record could not be fetched, or is another patient's."""
+    """A case whose consultation could not be fetched, or belongs to another patient."""
 
     case: EnrichableCase
-    error: VisitFailure
+    error: AppointmentFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class _Work:
     """What a phase has to do.
 
     Attributes:
-        due: Whose medical records are to be fetched.
-        is_behind: Whether cases are to be brought in line with their landed records.
+        due: The cases whose consultations are due.
+        is_behind: Whether cases must be updated from their landed records.
     """
 
     due: Sequence[EnrichableCase]
@@ -64,13 +64,13 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Fetches:
-    """What became of the fetches so far."""
+    """The results of the fetches so far."""
 
     fetched: list[FetchedConsultation] = field(default_factory=list)
     failed: list[_Failed] = field(default_factory=list)
 
 
-class _NothingCame(Exception):
+class _AllFetchesFailed(Exception):
     """Every one of several fetches failed."""
 
     def __init__(self, failed: Sequence[_Failed]) -> None:
@@ -87,20 +87,20 @@ def enrich_cases(
     workers: int = DEFAULT_WORKERS,
     audit_id: UUID | None = None,
 ) -> PhaseOutcome:
-    """Put the medical records that are due on the window's cases.
+    """Fetch the consultations that are due and write them to the window's cases.
 
     Args:
         context: The run's store, vault and rules.
-        clinic: Whose cases.
+        clinic: The clinic of the cases.
         window: The business dates of the cases.
         session: The conversation with the vendor.
         workers: How many records are fetched side by side.
         audit_id: See ``audited``.
 
     Raises:
-        PimsError: If the vendor could not be talked to at all, or every one of several
-            fetches failed: there is no success without data.
-        TimeLimitReached: If the time was up; what was fetched until then is on the cases.
+        PimsError: If the vendor cannot be reached or every one of several fetches failed: a phase
+            without data is no success.
+        TimeLimitReached: If the time limit was reached; what was fetched before is written.
     """
     with audited(context, clinic, Phase.CASES, window, audit_id=audit_id) as phase:
         work = phase.preview(partial(_work, phase=phase))
@@ -109,20 +109,22 @@ def enrich_cases(
             _fetch_all(phase, session, work.due, workers, fetches)
             return phase.apply(partial(_finish, phase=phase, work=work, fetches=fetches))
         except TimeLimitReached as error:
-            # What came in time is kept, or a slow vendor's clinic would never be done.
-            phase.apply(partial(_keep, phase=phase, work=work, fetches=fetches, error=error))
+            # Written, so that each run makes progress with a slow vendor.
+            phase.apply(
+                partial(_apply_partially, phase=phase, work=work, fetches=fetches, error=error)
+            )
             raise
-        except _NothingCame as nothing:
-            failed = nothing.failed
-        phase.apply(partial(_give_up, phase=phase, failed=failed))
+        except _AllFetchesFailed as error:
+            failed = error.failed
+        phase.apply(partial(_fail, phase=phase, failed=failed))
         raise failed[0].error
 
 
 def _work(connection: Connection, phase: PhaseRun) -> _Work:
-    """What is to be done, once the cases are in line with their landed records.
+    """What is to be done after the cases are updated from their landed records.
 
-    That they are brought in line is written with what is fetched, or not at all: a phase to
-    which nothing came changes no case.
+    That update is written together with the fetched consultations: a phase whose fetches all
+    failed changes no case.
     """
     is_behind = bool(catch_up(connection, phase))
     cases = enrichable_cases(connection, phase.clinic, phase.window)
@@ -130,7 +132,7 @@ def _work(connection: Connection, phase: PhaseRun) -> _Work:
     return _Work([case for case, _ in plan.due], is_behind)
 
 
-def _keep(
+def _apply_partially(
     connection: Connection,
     phase: PhaseRun,
     *,
@@ -151,13 +153,13 @@ def _finish(
     """Write what was fetched, and the receipt.
 
     Raises:
-        _NothingCame: If every one of several fetches failed.
+        _AllFetchesFailed: If every one of several fetches failed.
     """
     due = work.due
     caught_up = catch_up(connection, phase) if work.is_behind else ()
     plan, failed = _write(connection, phase, work, fetches)
     if len(due) == len(failed) >= phase.context.enrichment_policy.min_fetches_to_fail:
-        raise _NothingCame(failed)
+        raise _AllFetchesFailed(failed)
     _record_failures(connection, phase, failed)
     enriched = (write.case.case_id for write in plan.writes)
     return phase.finish(
@@ -174,7 +176,7 @@ def _finish(
     )
 
 
-def _give_up(connection: Connection, phase: PhaseRun, *, failed: Sequence[_Failed]) -> None:
+def _fail(connection: Connection, phase: PhaseRun, *, failed: Sequence[_Failed]) -> None:
     _record_failures(connection, phase, failed)
     phase.fail(connection, failed[0].error)
 
@@ -182,7 +184,7 @@ def _give_up(connection: Connection, phase: PhaseRun, *, failed: Sequence[_Faile
 def _write(
     connection: Connection, phase: PhaseRun, work: _Work, fetches: _Fetches
 ) -> tuple[ConsultationPlan, list[_Failed]]:
-    """Write what was fetched; also gives what failed, or was fetched and is another patient's."""
+    """Write what was fetched; also return the failures and the consultations of other patients."""
     plan = _apply(connection, phase, fetches.fetched)
     mismatched = [
         _Failed(case, _mismatch(phase.clinic)) for case in work.due if case.case_id in plan.refused
@@ -205,24 +207,24 @@ def _fetch_all(
     workers: int,
     into: _Fetches,
 ) -> None:
-    """Fetch what is due; ``into`` holds what came so far also when this raises."""
+    """Fetch what is due; ``into`` also holds the results so far when this raises."""
 
     def fetch(case: EnrichableCase) -> FetchedConsultation:
         asked_at = phase.now()
-        record = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
+        consultation = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
         return FetchedConsultation(
             case_id=case.case_id,
             asked_at=asked_at,
-            consultation=record,
+            consultation=consultation,
             asked_for=case.appointment,
         )
 
     phase.progress(0, len(due))
-    for done, (case, answer) in enumerate(side_by_side(fetch, due, workers), start=1):
-        if isinstance(answer, FetchedConsultation):
-            into.fetched.append(answer)
+    for done, (case, response) in enumerate(ask_concurrently(fetch, due, workers), start=1):
+        if isinstance(response, FetchedConsultation):
+            into.fetched.append(response)
         else:
-            into.failed.append(_Failed(case, answer))
+            into.failed.append(_Failed(case, response))
         phase.progress(done, len(due))
 
 
@@ -230,15 +232,15 @@ def _apply(
     connection: Connection, phase: PhaseRun, fetched: Sequence[FetchedConsultation]
 ) -> ConsultationPlan:
     clinic = phase.clinic
-    ids = [answer.case_id for answer in fetched]
-    standing = {
+    ids = [response.case_id for response in fetched]
+    cases = {
         case.case_id: case
         for case in enrichable_cases(connection, clinic, phase.window, only=ids, lock=True)
     }
     now = phase.now()
-    plan = plan_consultations(standing, fetched, now=now)
+    plan = plan_consultations(cases, fetched, now=now)
     write_consultations(connection, clinic, plan.writes, now)
-    pims_ids = {case_id: case.appointment.appointment_id for case_id, case in standing.items()}
+    pims_ids = {case_id: case.appointment.appointment_id for case_id, case in cases.items()}
     checked = {pims_ids[case_id]: asked_at for case_id, asked_at in plan.checked.items()}
     mark_checked(connection, clinic, checked)
     resolve_failures(connection, clinic, Phase.CASES, set(checked), now)
@@ -284,7 +286,7 @@ def _record_failures(connection: Connection, phase: PhaseRun, failed: Sequence[_
                 next_retry_at=policy.retry_at(
                     (each.case.failure.attempts if each.case.failure else 0) + 1,
                     now,
-                    random.random(),  # noqa: S311 - spreads retries, keeps no secret
+                    random.random(),  # noqa: S311 - spreads retries, protects no secret
                 ),
             )
             for each in failed
@@ -299,11 +301,11 @@ def _counts(
     enriched = {write.case.case_id for write in plan.writes}
     errored = {each.case.case_id for each in failed}
 
-    def fate(case_id: UUID) -> str:
+    def result(case_id: UUID) -> str:
         if case_id in enriched:
             return "enriched"
         if case_id in errored:
             return "errored"
         return "skipped" if case_id in plan.absent else "unchanged"
 
-    return tally((case.appointment.business_date, fate(case.case_id)) for case in due)
+    return tally((case.appointment.business_date, result(case.case_id)) for case in due)

@@ -1,4 +1,4 @@
-"""Asking a vendor about many visits side by side."""
+"""Concurrent requests to a vendor, one for each of many appointments."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -7,33 +7,33 @@ from typing import TypeVar
 from pims_pipeline.observability.logging import with_context
 from pims_pipeline.providers.port import ContractViolation, TransientError
 
-Visit = TypeVar("Visit")
-Answer = TypeVar("Answer")
-VisitFailure = TransientError | ContractViolation
-"""What may befall one visit while the clinic's others can still be asked about."""
+Item = TypeVar("Item")
+Response = TypeVar("Response")
+AppointmentFailure = TransientError | ContractViolation
+"""Errors that concern one appointment only: the clinic's others can still be requested."""
 
 
-def side_by_side(
-    question: Callable[[Visit], Answer], visits: Iterable[Visit], workers: int
-) -> Iterator[tuple[Visit, Answer | VisitFailure]]:
-    """Each visit with its answer, or with what befell it, in the order of coming in.
+def ask_concurrently(
+    ask: Callable[[Item], Response], items: Iterable[Item], workers: int
+) -> Iterator[tuple[Item, Response | AppointmentFailure]]:
+    """Each item with its response or failure, in the order in which they finish.
 
     Raises:
-        PimsError: What concerns the whole clinic (refused credentials, a session that
-            cannot be renewed, a time limit); nothing more is asked then.
-        RunStopped: If the run was told to stop.
+        PimsError: An error of the whole clinic (refused credentials, a session that cannot be
+            renewed, a time limit); no further request is sent then.
+        RunStopped: If the run was stopped.
     """
 
-    def attempt(visit: Visit) -> Answer | VisitFailure:
+    def attempt(item: Item) -> Response | AppointmentFailure:
         try:
-            return question(visit)
+            return ask(item)
         except (TransientError, ContractViolation) as error:
             return error
 
     work = with_context(attempt)
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="visit")
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="appointment")
     try:
-        futures = {pool.submit(work, visit): visit for visit in visits}
+        futures = {pool.submit(work, item): item for item in items}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:

@@ -1,4 +1,7 @@
-"""Phase 1's shell: fetch the diary, plan, land it and upsert cases in one transaction."""
+"""Phase 1: fetch the calendar, plan, land the records and write the cases in one transaction.
+
+What a listing changes belongs in ``pims_pipeline.domain.inbound``.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -10,7 +13,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.cases import CaseEvent, EventKind, Words
-from pims_pipeline.domain.catching_up import without_news
+from pims_pipeline.domain.catching_up import without_vendor_changes
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome
@@ -41,7 +44,7 @@ def sync_appointments(
     *,
     audit_id: UUID | None = None,
 ) -> PhaseOutcome:
-    """Bring the window's landed diary and cases in line with the vendor's diary.
+    """Update the window's landed records and cases from the vendor's calendar.
 
     Args:
         context: The run's store, vault and rules.
@@ -51,13 +54,13 @@ def sync_appointments(
         audit_id: See ``audited``.
 
     Raises:
-        PimsError: If the diary could not be had whole; nothing is written then.
+        PimsError: If the calendar could not be listed completely; nothing is written then.
     """
     with audited(context, clinic, Phase.INBOUND, window, audit_id=audit_id) as phase:
         snapshot = whole_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
-            # Rare, and asked outside the transaction: nobody waits for a vendor.
+            # Rare. Outside the transaction, so that no other writer waits for a vendor.
             snapshot = settled(context, clinic, snapshot, session)
             outcome = phase.apply(partial(_apply, phase=phase, snapshot=snapshot))
         return outcome
@@ -66,7 +69,7 @@ def sync_appointments(
 def _apply_if_settled(
     connection: Connection, phase: PhaseRun, snapshot: Snapshot
 ) -> PhaseOutcome | None:
-    """None, and nothing written, where only a further listing shows what the listing means."""
+    """Write the listing; return None, with nothing written, if further dates must be listed."""
     known = known_of(connection, phase.clinic, snapshot)
     if unsettled_dates(snapshot, known):
         return None
@@ -95,7 +98,7 @@ def _write(
 def apply_snapshot(
     connection: Connection, phase: PhaseRun, snapshot: Snapshot, known: Mapping[str, KnownRecord]
 ) -> InboundPlan:
-    """Plan against what is known (see ``known_of``), write the plan, and give it."""
+    """Plan against what is known (see ``known_of``), write the plan, and return it."""
     clinic = phase.clinic
     now = phase.now()
     plan = _plan(
@@ -122,15 +125,16 @@ def apply_snapshot(
 
 
 def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
-    """Bring the window's cases in line with their landed records; gives those changed.
+    """Update the window's cases from their landed records; return the ids of those changed.
 
-    For what has changed since they were landed, but not at the vendor: see ``without_news``.
-    Phases that list no calendar call it, because most dates are never listed again.
+    Covers what changed since they were landed, but not at the vendor: see
+    ``without_vendor_changes``. Phases that list no calendar call it, because most dates are never
+    listed again.
     """
     clinic, now, words = phase.clinic, phase.now(), phase.context.words
     snapshot = stored_snapshot(connection, clinic, phase.window)
     known = known_of(connection, clinic, snapshot)
-    plan = without_news(_plan(connection, clinic, snapshot, known, now=now, words=words))
+    plan = without_vendor_changes(_plan(connection, clinic, snapshot, known, now=now, words=words))
     _write_to_cases(connection, phase, plan, now)
     return tuple(write.case_id for write in plan.case_writes)
 
@@ -163,9 +167,9 @@ def _plan(
 ) -> InboundPlan:
     plan = partial(plan_inbound, snapshot=snapshot, clinic=clinic, now=now, words=words)
     planned = plan(known)
-    # People may edit a case between our reading and our writing. The cases about to be
-    # written are locked and, where they changed meanwhile, planned for as they now stand;
-    # so are those that lose a consultation, because its content goes into their story.
+    # People may edit a case between our read and our write. So the cases to be written are
+    # locked and, if they changed, planned again; so are those that lose a consultation, because
+    # its content goes into the case history.
     detached = {each.pims_id for each in planned.case_writes if each.detaches}
     touched = [each.pims_id for each in planned.case_writes if each.kind is not EventKind.CREATED]
     locked = load_cases(connection, clinic, touched, lock=True) if touched else {}

@@ -1,6 +1,6 @@
-"""A whole listing of the vendor's calendar, and what is known of what it holds.
+"""Complete listings of a vendor's calendar, and what the store knows of their appointments.
 
-What a listing changes is decided in ``pims_pipeline.domain``, and applied in ``inbound`` and
+What a listing changes belongs in ``pims_pipeline.domain``; writing it belongs in ``inbound`` and
 ``reconciliation``.
 """
 
@@ -32,11 +32,11 @@ def whole_listing(
 ) -> Snapshot:
     """The vendor's calendar of the window.
 
-    It is dated as ``asked_between`` says. ``clock`` gives the present moment, aware UTC.
+    Its ``fetched_at`` is that of ``asked_between``. ``clock`` returns the present time, aware UTC.
 
     Raises:
-        ContractViolation: If the listing is not provably complete: an absence in it would
-            mean nothing.
+        ContractViolation: If the listing is not provably complete: an absence in it would prove
+            nothing.
     """
     asked_at = clock()
     snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
@@ -44,25 +44,25 @@ def whole_listing(
     snapshot = replace(snapshot, fetched_at=fetched_at)
     if not snapshot.complete:
         raise ContractViolation(
-            f"asked {clinic.provider_type} for the diary of {clinic.slug}, {window}; the listing "
-            "that came back is not complete, so nothing was changed; try again later"
+            f"asked {clinic.provider_type} for the calendar of {clinic.slug}, {window}; the "
+            "listing that came back is not complete, so nothing was changed; try again later"
         )
     return snapshot
 
 
 def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datetime:
-    """When the vendor was asked: as the adapter claims, if the clock that it reads may be right.
+    """When the request was sent: ``claimed``, the adapter's time, if it is plausible.
 
-    That is the host's, which may be set in the middle of a run. What it then claims would make
-    the response newer than all that follows, or older than all we know; the moment of our
-    question takes its place. An adapter that gives what it had a moment ago is believed.
-    All aware.
+    The adapter reads the host's clock, which may be set during a run. A wrong time would make the
+    response newer than all later ones, or older than all earlier ones, so ``asked_at`` replaces
+    it. A time slightly before ``asked_at`` is accepted: an adapter may return a recent response
+    again. All times aware.
     """
     return claimed if asked_at - MAX_SKEW <= claimed <= now else asked_at
 
 
 def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict[str, KnownRecord]:
-    """What is known of the listing's appointments, of their series, and of its window."""
+    """What the store knows of the listing's appointments, of their series, and of its window."""
     identities = {
         name
         for each in snapshot.appointments
@@ -74,14 +74,14 @@ def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict
 def settled(
     context: SyncContext, clinic: Clinic, snapshot: Snapshot, session: ProviderSession
 ) -> Snapshot:
-    """The listing by the identities that are known; what it cannot tell by itself is listed too.
+    """The listing with the known identities, after listing the dates that it is unclear about.
 
-    An appointment that is known on a date outside the window was moved, or is one of a
-    series: only a listing of that date shows which. The writer must recognize it again,
-    inside its transaction.
+    An appointment that is known on a date outside the window was moved or is one of a series: only
+    a listing of that date shows which. The writer must recognize the listing again inside its
+    transaction.
 
     Raises:
-        PimsError: If a further listing could not be had whole.
+        PimsError: If a further listing is not complete.
     """
     with transaction(context.engine) as connection:
         known = known_of(connection, clinic, snapshot)

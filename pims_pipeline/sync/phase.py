@@ -1,10 +1,9 @@
-"""What every phase does around its work: an audit that tells the truth however it ends.
+"""The audit around the work of every phase, which is correct however the phase ends.
 
-The audit is opened in a transaction of its own, completed in the transaction that applies
-the work, and marked failed, or interrupted when the run was told to stop, in another. A
-process that is killed leaves it ``in_progress``; the clinic's next phase marks it
-``interrupted``, once its owner's lease has expired. A process that wakes up after that finds
-it so, and writes nothing.
+One transaction opens the audit, the transaction that applies the work completes it, and another
+marks it failed, or interrupted when the run was stopped. A killed process leaves it
+``in_progress``; after its lease expires, the clinic's next phase marks it ``interrupted``, and the
+former process writes nothing if it continues. The work of a phase belongs in its own module.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import bound_context, get_logger
@@ -59,11 +58,11 @@ class PhaseRun:
     _progress_at: float = 0.0
 
     def now(self) -> datetime:
-        """The present moment, aware UTC."""
+        """The present time, aware UTC."""
         return self.context.clock()
 
     def progress(self, done: int, total: int) -> None:
-        """Let others see how far the phase is; at most twice a second."""
+        """Record the progress of the phase, at most twice a second."""
         if done not in {0, total} and monotonic() - self._progress_at < PROGRESS_INTERVAL_S:
             return
         self._progress_at = monotonic()
@@ -73,15 +72,15 @@ class PhaseRun:
         except Exception as error:
             if not (passes(error) or isinstance(error, LockTimeout | PoolExhausted)):
                 raise
-            # The work itself can do without; the next step writes, or fails for itself.
+            # The work does not need it; if the trouble persists, the next step raises.
             log.warning("progress_not_recorded", error_class=type(error).__name__)
 
     def apply(self, work: Callable[[Connection], Ended]) -> Ended:
-        """The one transaction that writes what the phase decided; other writers wait.
+        """Run the one transaction that writes what the phase decided; other writers wait.
 
         Args:
-            work: Plans from fresh rows, writes, and ends the audit. It is called again when
-                the database ended the transaction: see ``in_transaction``.
+            work: Plans from fresh rows, writes, and ends the audit. It is called again if the
+                database ends the transaction: see ``in_transaction``.
 
         Raises:
             LeaseLost: If the audit was marked as interrupted; nothing is written then.
@@ -94,7 +93,7 @@ class PhaseRun:
             if status is AuditStatus.INTERRUPTED:
                 raise lease_lost()
             if before and status is not AuditStatus.IN_PROGRESS:
-                # The connection was lost during the commit, which was done all the same.
+                # The connection was lost during the commit, but the commit succeeded.
                 return before[-1]
             before.append(work(connection))
             return before[-1]
@@ -102,10 +101,10 @@ class PhaseRun:
         return in_transaction(self.context.engine, attempt)
 
     def preview(self, work: Callable[[Connection], Ended]) -> Ended:
-        """What ``work`` gives when nothing of what it writes is kept; other writers wait.
+        """The result of ``work`` in a transaction that is rolled back; other writers wait.
 
         Args:
-            work: Called again when the database ended the transaction.
+            work: Called again if the database ends the transaction.
         """
 
         def attempt(connection: Connection) -> Ended:
@@ -134,10 +133,10 @@ class PhaseRun:
         fetched_at: datetime | None = None,
         **facts: Any,
     ) -> PhaseOutcome:
-        """Draw up the receipt and complete the audit in the applying transaction.
+        """Make the receipt and complete the audit in the applying transaction.
 
         Raises:
-            UnbalancedReceipt: If something read is unaccounted for; nothing is written then.
+            UnbalancedReceipt: If a record is unaccounted for; nothing is written then.
         """
         outcome = PhaseOutcome(
             sync_type=self.sync_type,
@@ -214,7 +213,7 @@ def audited(
             yield phase
         except Exception as error:
             if context.stop.is_stopped:
-                # Whatever it was, the stop ended it: a statement under way fails then.
+                # A stop cancels running statements, which raise an error of any kind.
                 _interrupt(phase)
                 raise RunStopped from error
             _fail(phase, error)
@@ -232,7 +231,7 @@ def _fail(phase: PhaseRun, error: Exception) -> None:
 
 def _interrupt(phase: PhaseRun) -> None:
     log.warning("phase_stopped")
-    # The stop ends statements under way, and may meet this one.
+    # The stop cancels running statements, and may cancel this one.
     past_cancel(lambda: _mark_interrupted(phase))
 
 
@@ -247,6 +246,6 @@ def _mark_interrupted(phase: PhaseRun) -> None:
 
 
 def _safe_message(error: Exception) -> str:
-    """What may be kept of an error; see ``Explained``."""
+    """The part of an error that may be stored; see ``UserFacingError``."""
     name = type(error).__name__
-    return f"{name}: {error}" if isinstance(error, Explained) else name
+    return f"{name}: {error}" if isinstance(error, UserFacingError) else name

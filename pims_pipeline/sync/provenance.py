@@ -54,26 +54,26 @@ class Provenance:
     events: tuple[ProvenanceEvent, ...]
 
 
-def run_url(dagster_pages: str, run_id: str) -> str:
-    """Where Dagster's pages, which begin at ``dagster_pages``, show a run."""
-    return f"{dagster_pages.rstrip('/')}/runs/{run_id}"
+def run_url(dagster_ui_url: str, run_id: str) -> str:
+    """Where Dagster's pages, which begin at ``dagster_ui_url``, show a run."""
+    return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
 
 
-def provenance_of(story: CaseStory, *, dagster_pages: str) -> Provenance:
+def provenance_of(story: CaseStory, *, dagster_ui_url: str) -> Provenance:
     """Where a case and each change of it come from.
 
     Args:
         story: As stored.
-        dagster_pages: Where Dagster's pages begin, such as ``http://127.0.0.1:3000``.
+        dagster_ui_url: Where Dagster's pages begin, such as ``http://127.0.0.1:3000``.
     """
-    return Provenance(story, tuple(_event(story, event, dagster_pages) for event in story.events))
+    return Provenance(story, tuple(_event(story, event, dagster_ui_url) for event in story.events))
 
 
-def _event(story: CaseStory, event: StoredEvent, dagster_pages: str) -> ProvenanceEvent:
+def _event(story: CaseStory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
     return ProvenanceEvent(
         stored=event,
         occurred_at_local=event.occurred_at.astimezone(ZoneInfo(story.timezone)),
-        run_url=run_url(dagster_pages, event.run_id),
+        run_url=run_url(dagster_ui_url, event.run_id),
         source=_source(event),
         accesses=tuple(each for each in story.accesses if each.run_id == event.run_id),
     )

@@ -1,8 +1,7 @@
-"""Phase 3's shell: compare cases with the diary, ask about what is missing, retire orphans.
+"""Phase 3: compare cases with the calendar, look up missing appointments, retire orphans.
 
-Nothing is retired on the word of a listing alone; see ``pims_pipeline.domain.reconciliation``
-for the rules. The listing is the one that phase 1 landed earlier in the same run, where
-that one was whole and readable to the last record; otherwise a fresh one.
+The listing is the one that phase 1 landed in the same run, if every record of it was readable;
+otherwise a fresh one. Which cases are retired belongs in ``pims_pipeline.domain.reconciliation``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +16,18 @@ from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment
 from pims_pipeline.domain.case_writes import METADATA, RECONCILIATION, repairs
 from pims_pipeline.domain.cases import Case, CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.inbound import plan_inbound
 from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
     ReconciliationPlan,
-    Retirement,
-    TrackedCase,
     must_hold_unseen,
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.domain.series import recognized
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import ContractViolation
@@ -54,7 +52,7 @@ from pims_pipeline.store.holds import (
 )
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.fanout import AppointmentFailure, ask_concurrently
 from pims_pipeline.sync.inbound import apply_snapshot
 from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
 from pims_pipeline.sync.phase import PhaseRun, audited
@@ -62,17 +60,17 @@ from pims_pipeline.sync.session import ProviderSession
 
 LOOKUP_WORKERS = 5
 _SEVERAL = 3
-"""From how many look-ups on it is the vendor's interface that has changed, if all are odd."""
+"""The least number of lookups that, if all are odd, prove a change of the vendor's interface."""
 log = get_logger(__name__)
 
 
-class WrongWindow(Explained):
-    """A hold is to be approved over partitions that are not its own."""
+class WrongWindow(UserFacingError):
+    """The partitions of the run are not those of the hold to approve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's consent to a held plan; ``decided_by`` is who, in their own words."""
+    """A person's approval of a hold; ``decided_by`` is the name that the person gave."""
 
     hold_id: UUID
     decided_by: str
@@ -87,10 +85,10 @@ def reconcile_cases(
     approval: Approval | None = None,
     audit_id: UUID | None = None,
 ) -> PhaseOutcome:
-    """Retire the window's cases whose visit is gone at the vendor.
+    """Retire the window's cases whose appointment is gone at the vendor.
 
-    Under an approval the diary is read anew, exactly the held cases that are still missing
-    are retired whatever the deletion guard thinks, and the hold records what differed.
+    With an approval, the calendar is listed again, exactly the held cases that are still missing
+    are retired regardless of the deletion guard, and the hold records which were not.
 
     Args:
         context: The run's store, vault and rules.
@@ -102,8 +100,8 @@ def reconcile_cases(
 
     Raises:
         UnknownHold, HoldDecided, WrongWindow: If there is nothing to approve here.
-        PimsError: If the diary could not be had whole, or not one missing visit could be
-            asked about; nothing is retired then.
+        PimsError: If the calendar could not be listed completely, or every lookup of a missing
+            appointment failed; nothing is retired then.
     """
     with audited(context, clinic, Phase.RECONCILIATION, window, audit_id=audit_id) as phase:
         if approval is not None:
@@ -169,13 +167,13 @@ def _apply(
 
 
 def _active_cases(connection: Connection, phase: PhaseRun) -> list[TrackedCase]:
-    """The window's active cases, without moments that a wrong clock wrote."""
+    """The window's active cases, without times that a wrong clock wrote."""
     now = phase.now()
     return [each.as_of(now) for each in active_cases(connection, phase.clinic, phase.window)]
 
 
 def _keep(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> UUID | None:
-    """Note which rejected hold keeps missing cases, and which cases need none any more."""
+    """Record which rejected hold keeps missing cases, and for which cases a rejection ends."""
     end_rejections(connection, phase.clinic, plan.ended)
     if plan.kept_by is not None:
         note_kept(connection, phase.audit_id, plan.kept_by)
@@ -184,7 +182,7 @@ def _keep(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> 
 
 
 def _landed_in_this_run(phase: PhaseRun) -> Snapshot | None:
-    """The diary that phase 1 landed in this run, if it covers the window and hid nothing."""
+    """The calendar that phase 1 landed in this run, if it covers the window without quarantine."""
     return in_transaction(phase.context.engine, partial(_landed_snapshot, phase=phase))
 
 
@@ -205,11 +203,11 @@ def _landed_snapshot(connection: Connection, phase: PhaseRun) -> Snapshot | None
 
 
 def _held_here(connection: Connection, phase: PhaseRun, approval: Approval) -> Hold:
-    """The hold that is approved, kept from being decided twice.
+    """The hold to approve, locked so that it is decided only once.
 
     Raises:
-        UnknownHold, HoldDecided: If it does not wait.
-        WrongWindow: If it is of another clinic or window than the one worked on.
+        UnknownHold, HoldDecided: If no decision on it is due.
+        WrongWindow: If it is of another clinic or window than this run.
     """
     hold = waiting_hold(connection, approval.hold_id)
     if hold.clinic_id != phase.clinic.id or hold.window != phase.window:
@@ -221,7 +219,7 @@ def _held_here(connection: Connection, phase: PhaseRun, approval: Approval) -> H
 
 
 def _kept(hold: Hold, tracked: Sequence[TrackedCase], plan: ReconciliationPlan) -> dict[UUID, str]:
-    """Why cases of an approved hold were not retired after all."""
+    """Why cases of an approved hold were not retired."""
     active = {each.case.id: each.case.pims_id for each in tracked}
     followed = {each.appointment_id for each in plan.follow}
     retired = {each.case.id for each in plan.retire}
@@ -230,10 +228,10 @@ def _kept(hold: Hold, tracked: Sequence[TrackedCase], plan: ReconciliationPlan) 
         if case_id not in active:
             return "not active in the window any more"
         if active[case_id] in followed:
-            return "its visit moved or changed"
+            return "its appointment moved or changed"
         if case_id in plan.unconfirmed:
-            return "the vendor could not be asked about its visit"
-        return "its visit stands at the vendor"
+            return "the vendor could not be asked about its appointment"
+        return "its appointment is at the vendor"
 
     return {case_id: why(case_id) for case_id in hold.case_ids - retired}
 
@@ -246,12 +244,12 @@ def _look_up_missing(
     *,
     approved: bool,
 ) -> dict[str, AppointmentLookup] | None:
-    """What the vendor says of each missing visit; None when it cannot be asked.
+    """The lookups of the missing appointments; None when the vendor has no lookup.
 
     Raises:
-        TransientError: If none of them could be asked about.
-        ContractViolation: If it answered for none of several as it promises. One or two
-            odd responses are those appointments' own: their cases wait.
+        TransientError: If every lookup failed.
+        ContractViolation: If every one of several responses is invalid. One or two invalid
+            responses concern only those appointments, whose cases stay.
     """
     candidates = orphan_candidates(tracked, snapshot)
     if not candidates or (not approved and must_hold_unseen(tracked, snapshot)):
@@ -259,17 +257,17 @@ def _look_up_missing(
     if not session.can_look_up:
         return None
     lookups: dict[str, AppointmentLookup] = {}
-    failure: VisitFailure | None = None
+    failure: AppointmentFailure | None = None
     phase.progress(0, len(candidates))
-    answers = side_by_side(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
-    for done, (each, answer) in enumerate(answers, start=1):
-        if isinstance(answer, AppointmentLookup):
-            lookups[each.case.pims_id] = answer
+    responses = ask_concurrently(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
+    for done, (each, response) in enumerate(responses, start=1):
+        if isinstance(response, AppointmentLookup):
+            lookups[each.case.pims_id] = response
         else:
-            failure = answer
+            failure = response
         phase.progress(done, len(candidates))
-    too_few_to_tell = isinstance(failure, ContractViolation) and len(candidates) < _SEVERAL
-    if failure is not None and not lookups and not too_few_to_tell:
+    are_too_few = isinstance(failure, ContractViolation) and len(candidates) < _SEVERAL
+    if failure is not None and not lookups and not are_too_few:
         raise failure
     return lookups
 
@@ -281,10 +279,10 @@ def _look_up(phase: PhaseRun, session: ProviderSession, tracked: TrackedCase) ->
 
 
 def _note_presence(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> Snapshot:
-    """Remember what the listing held and what it lacked; gives it with the known identities.
+    """Mark what the listing holds and lacks; return it with the known identities.
 
-    What its records say is landed by phase 1, and so is the return of a visit whose case
-    was retired: the case and the mark of its visit's removal must go together.
+    Phase 1 lands the records. It also restores the case of an appointment that is back: the case
+    and the mark of the appointment's removal must change together.
     """
     clinic = phase.clinic
     known = known_of(connection, clinic, snapshot)
@@ -309,7 +307,7 @@ def _retire(
     clinic = phase.clinic
     now = phase.now()
     gone = {each.case.pims_id: each.gone_at for each in retirements}
-    # Locked, so that the event tells the status as it stood when it was overwritten.
+    # Locked, so that the event holds the status that is overwritten.
     locked = load_cases(connection, clinic, gone, lock=True) if gone else {}
     retire_cases(connection, clinic, retirements, now)
     mark_removed(connection, clinic, gone)
@@ -339,7 +337,7 @@ def _retire(
 
 
 def _in_the_way(case: Case) -> dict[str, tuple[Any, Any]]:
-    """What of the case's metadata has to make way for the mark of its retirement."""
+    """The unreadable metadata of the case that the mark of its retirement replaces."""
     in_the_way = {METADATA, RECONCILIATION}
     return {place: each for place, each in repairs(case.damage).items() if place in in_the_way}
 
@@ -350,7 +348,7 @@ def _follow(
     appointments: Sequence[PimsAppointment],
     lookups: Mapping[str, AppointmentLookup],
 ) -> tuple[UUID, ...]:
-    """Apply what single look-ups said, as a listing of one record each."""
+    """Apply each lookup as a listing of one record."""
     changed: list[UUID] = []
     for appointment in appointments:
         day = appointment.business_date
@@ -367,7 +365,7 @@ def _follow(
 
 
 def _hold(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> UUID | None:
-    """Record that the deletion guard struck, or close holds that this look has settled."""
+    """Open the hold of the plan, or close holds that are settled now; return the open one's id."""
     if plan.hold is None:
         close_settled_holds(connection, phase.clinic, phase.window, phase.now())
         return None

@@ -1,4 +1,7 @@
-"""What a wrong clock wrote about a clinic, repaired before a phase works with it."""
+"""Repair of a clinic's times in the future, before a phase works with them.
+
+A wrong clock wrote them. Which times are in the future belongs in ``pims_pipeline.domain.moments``.
+"""
 
 from datetime import datetime
 
@@ -15,10 +18,10 @@ log = get_logger(__name__)
 def repair_if_needed(
     connection: Connection, clinic: Clinic, window: DateRange, now: datetime
 ) -> int:
-    """Rewrite the clinic's moments that lie after ``now`` (aware); gives how many rows had one.
+    """Rewrite the clinic's times after ``now`` (aware); return how many rows had one.
 
-    Costs one statement where there are none. In a transaction; the clinic's other writers wait
-    for it where there are some.
+    Call it in a transaction. Without such times, it takes one statement; with them, the clinic's
+    other writers wait for it.
     """
     if not in_future(connection, clinic, window, now):
         return 0

@@ -1,10 +1,9 @@
-"""Which landed records may be forgotten: those whose return would change nothing.
+"""Deletion of old landed records that no later sync needs.
 
-A landed record carries the digest by which an unchanged visit is known, and so keeps the
-next sync from writing over what people changed on its case. Once it is gone, the visit's
-return is compared with the case itself. So only records are forgotten of which that
-comparison finds nothing to write: syncing an old date once more, with or without them,
-leaves its cases alike. The others stay, and are few.
+The digest of a landed record shows that an appointment is unchanged, so that a sync keeps people's
+edits of its case. Without the record, a sync compares the appointment with the case itself. So only
+records are deleted for which that comparison finds nothing to write: a later sync of an old date
+then changes nothing. The few others are kept. Other retention belongs in ``store.maintenance``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,59 +22,61 @@ from pims_pipeline.store.maintenance import LandedBefore, delete_landed, landed_
 from pims_pipeline.store.retries import in_transaction
 
 BATCH = 1_000
-"""Records looked at in one transaction, during which the clinic's syncs wait to write."""
+"""How many records one transaction checks; the clinic's syncs wait for it before they write."""
 
-_AS_WITHOUT = frozenset({EventKind.CREATED, EventKind.RESTORED})
-"""What the return of a visit does to a case that is not there, or was retired, also when its
-record is still landed."""
+_SAME_WITH_RECORD = frozenset({EventKind.CREATED, EventKind.RESTORED})
+"""Writes for a missing or retired case; they happen with and without a landed record."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
-    """How many old records were deleted, and how many had to stay."""
+class PruneResult:
+    """How many old records were deleted, and how many were kept."""
 
     deleted: int
     kept: int
 
 
-def forget_old_records(engine: Engine, clinic: Clinic, *, days: int, now: datetime) -> Forgotten:
+def prune_landed_records(
+    engine: Engine, clinic: Clinic, *, days: int, now: datetime
+) -> PruneResult:
     """Delete the clinic's landed records that are older than that and may be forgotten.
 
     Args:
         engine: The database of cases.
         clinic: Whose records.
-        days: Records of business dates longer ago, and not seen in any listing since, are old.
-        now: Aware.
+        days: A record is old if its business date, and the last listing that showed it, are more
+            days ago.
+        now: The present time; aware.
     """
     seen_before = now - timedelta(days=days)
     first_kept = business_date(seen_before, clinic.zone)
     deleted = kept = 0
     after: tuple[date, str] | None = None
 
-    def forget(connection: Connection) -> tuple[Sequence[LandedBefore], int]:
-        # A listing that is being applied counts on the records that it has read.
+    def prune(connection: Connection) -> tuple[Sequence[LandedBefore], int]:
+        # A phase that is applying a listing relies on the records that it has read.
         lock_clinic(connection, clinic.id)
         old = landed_before(connection, clinic, first_kept, seen_before, after=after, limit=BATCH)
         cases = load_cases(connection, clinic, [each.pims_id for each in old])
-        free = _forgettable(clinic, [each.appointment for each in old], cases, now)
-        return old, delete_landed(connection, clinic, free)
+        unneeded = _unneeded(clinic, [each.appointment for each in old], cases, now)
+        return old, delete_landed(connection, clinic, unneeded)
 
     while True:
-        old, gone = in_transaction(engine, forget)
+        old, deleted_now = in_transaction(engine, prune)
         if not old:
-            return Forgotten(deleted, kept)
-        deleted += gone
-        kept += len(old) - gone
+            return PruneResult(deleted, kept)
+        deleted += deleted_now
+        kept += len(old) - deleted_now
         after = (old[-1].business_date, old[-1].pims_id)
 
 
-def _forgettable(
+def _unneeded(
     clinic: Clinic,
     appointments: Sequence[PimsAppointment],
     cases: Mapping[str, Case],
     now: datetime,
 ) -> Collection[str]:
-    """The identities of those records that leave no trace: see the module."""
+    """The identities of the records that no later sync needs; see the module."""
     ids = {each.appointment_id for each in appointments}
     today = business_date(now, clinic.zone)
     plan = plan_inbound(
@@ -88,4 +89,5 @@ def _forgettable(
         ),
         clinic=clinic,
     )
-    return ids - {each.pims_id for each in plan.case_writes if each.kind not in _AS_WITHOUT}
+    needed = {each.pims_id for each in plan.case_writes if each.kind not in _SAME_WITH_RECORD}
+    return ids - needed

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import (
@@ -191,7 +191,7 @@ def _synced_clinic(context: SyncContext, slug: str) -> Clinic:
 
 def _failure(window: DateRange, error: Exception) -> WindowFailure:
     name = type(error).__name__
-    if isinstance(error, Explained):
+    if isinstance(error, UserFacingError):
         return WindowFailure(window=window, error_class=name, message=str(error))
     # Its message may hold what it stumbled over; its place in the code cannot.
     where = traceback.extract_tb(error.__traceback__)[-1]

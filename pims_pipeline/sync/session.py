@@ -1,11 +1,10 @@
-"""A clinic's conversation with its PIMS: stored session first, login only when needed.
+"""A clinic's session at its vendor: the stored session first, a login only when needed.
 
-The login is single-flight per clinic, across threads (a lock) and processes (a lease in the
-database): whoever comes second finds the session that the first one stored. No transaction is
-open while the browser works. A login that was killed frees itself when its lease expires; one
-that outlived its lease stores nothing over what a newer one stored. Credentials that
-the vendor refused, or that need a person, are never tried again until they are replaced
-or checked by a person. What a login looks like is the adapter's affair.
+One login per clinic runs at a time, across threads (a lock) and processes (a lease in the
+database); the next caller finds the stored session. No transaction is open during a login. A
+killed login's lease expires, and a login that outlives its lease overwrites nothing newer. Refused
+credentials, and those that need a person, wait for a person. The steps of a login belong in the
+adapter.
 """
 
 import random
@@ -40,8 +39,8 @@ from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.store.sessions import drop_session, put_session, read_session
 from pims_pipeline.sync.context import SyncContext
 
-Answer = TypeVar("Answer")
-_LOOK_EVERY_SECONDS = (0.1, 0.4)
+Result = TypeVar("Result")
+_POLL_SECONDS = (0.1, 0.4)
 log = get_logger(__name__)
 
 
@@ -51,7 +50,7 @@ class LoginBusy(TransientError):
 
 @contextmanager
 def clinic_session(context: SyncContext, clinic: Clinic) -> Iterator["ProviderSession"]:
-    """A conversation that opens at the first question and is closed in any case."""
+    """A session that opens with the first request and is closed in any case."""
     session = ProviderSession(context, clinic)
     try:
         yield session
@@ -60,7 +59,7 @@ def clinic_session(context: SyncContext, clinic: Clinic) -> Iterator["ProviderSe
 
 
 class ProviderSession:
-    """Asks a clinic's PIMS, logging in when that is needed; safe to share between threads."""
+    """Sends requests to a clinic's PIMS, with a login when needed; threads may share it."""
 
     def __init__(self, context: SyncContext, clinic: Clinic) -> None:
         self._context = context
@@ -70,33 +69,36 @@ class ProviderSession:
         self._logins = 0
         self._session_made_at: datetime | None = None
 
-    def ask(self, question: Callable[[PimsProvider], Answer]) -> Answer:
-        """The vendor's answer; an expired session is renewed once.
+    def ask(self, request: Callable[[PimsProvider], Result]) -> Result:
+        """The result of ``request``; an expired session is renewed once.
+
+        Args:
+            request: Calls the provider; called again after a renewal.
 
         Raises:
-            PimsError: As the question raises it, or the login.
+            PimsError: From the request or the login.
             NoCredentials: If the clinic has none.
-            RunStopped: If the run was told to stop.
+            RunStopped: If the run was stopped.
         """
         self._context.stop.check()
         provider, logins = self._ready()
         try:
-            return question(provider)
+            return request(provider)
         except SessionExpired:
             log.info("session_expired", clinic=self._clinic.slug)
-            return question(self._renewed(logins))
+            return request(self._renewed(logins))
 
     def log_in(self) -> None:
-        """Log in with the stored credentials, whatever is known of them.
+        """Log in with the stored credentials, whatever their status.
 
-        For a person who wants to know whether they work; see ``pims credentials check``.
+        An operator checks with it whether they work; see ``pims credentials check``.
 
         Raises:
-            PimsError: If they do not.
+            PimsError: If they do not work.
             NoCredentials: If the clinic has none.
         """
         with self._lock:
-            self._log_in(self._opened(), anyway=True)
+            self._log_in(self._opened(), force=True)
 
     @property
     def can_look_up(self) -> bool:
@@ -105,17 +107,17 @@ class ProviderSession:
             return isinstance(self._opened(), LooksUpAppointments)
 
     def look_up(self, pims_id: str) -> AppointmentLookup:
-        """What the vendor says of one appointment; only where ``can_look_up``."""
+        """The lookup of one appointment; only if ``can_look_up``."""
 
-        def question(provider: PimsProvider) -> AppointmentLookup:
+        def request(provider: PimsProvider) -> AppointmentLookup:
             if not isinstance(provider, LooksUpAppointments):
                 raise TypeError(f"{self._clinic.provider_type} cannot look appointments up")
             return provider.lookup_appointment(pims_id)
 
-        return self.ask(question)
+        return self.ask(request)
 
     def close(self) -> None:
-        """Let go of the provider."""
+        """Close the provider."""
         with self._lock:
             if self._provider is not None:
                 self._provider.close()
@@ -128,7 +130,7 @@ class ProviderSession:
         return self._provider
 
     def _ready(self) -> tuple[PimsProvider, int]:
-        """A logged-in provider, and how many logins it has taken so far."""
+        """A logged-in provider, and the number of its logins so far."""
         with self._lock:
             provider = self._opened()
             if self._logins == 0 and not self._restored(provider):
@@ -146,7 +148,7 @@ class ProviderSession:
             return provider
 
     def _restored(self, provider: PimsProvider) -> bool:
-        """Whether a stored session that this conversation has not tried yet was taken up."""
+        """Restore a stored session that was not tried yet; return whether that succeeded."""
         if not isinstance(provider, PortableSession):
             return False
         stored = in_transaction(
@@ -170,20 +172,20 @@ class ProviderSession:
             return False
         return True
 
-    def _log_in(self, provider: PimsProvider, *, anyway: bool = False) -> None:
+    def _log_in(self, provider: PimsProvider, *, force: bool = False) -> None:
         context = self._context
         with login_lease(
-            context.engine, self._clinic, context.login_terms, wait=self._turns()
+            context.engine, self._clinic, context.login_terms, wait=self._login_wait()
         ) as lease:
-            if not anyway and self._restored(provider):
+            if not force and self._restored(provider):
                 return
-            credentials = self._credentials(anyway=anyway)
+            credentials = self._credentials(force=force)
             log.info("logging_in", clinic=self._clinic.slug)
             self._authenticate(provider, credentials, lease)
             log.info("logged_in", clinic=self._clinic.slug)
 
-    def _turns(self) -> Callable[[], None]:
-        """Waits a moment for another conversation's login, until that takes too long."""
+    def _login_wait(self) -> Callable[[], None]:
+        """A function that waits shortly for another login, and raises after the time limit."""
         seconds = self._context.login_wait_seconds
         deadline = monotonic() + seconds
 
@@ -193,12 +195,12 @@ class ProviderSession:
                     f"another process has been logging in to {self._clinic.slug} for more than "
                     f"{seconds:g} seconds; see what it waits for, and try again"
                 )
-            # Those that wait together do not look together.
-            self._context.stop.wait(random.uniform(*_LOOK_EVERY_SECONDS))  # noqa: S311 - keeps no secret
+            # At random, so that waiting processes do not poll at the same time.
+            self._context.stop.wait(random.uniform(*_POLL_SECONDS))  # noqa: S311 - protects no secret
 
         return wait
 
-    def _credentials(self, *, anyway: bool) -> StoredCredentials:
+    def _credentials(self, *, force: bool) -> StoredCredentials:
         slug = self._clinic.slug
         stored = in_transaction(
             self._context.engine,
@@ -210,12 +212,12 @@ class ProviderSession:
                 run_id=self._context.run_id,
             ),
         )
-        if stored.status is CredentialStatus.INVALID and not anyway:
+        if stored.status is CredentialStatus.INVALID and not force:
             raise AuthenticationRejected(
                 f"the vendor refused the stored credentials of {slug}; they are not tried again: "
                 f"store new ones with `pims credentials set {slug}`"
             )
-        if stored.status is CredentialStatus.NEEDS_HUMAN and not anyway:
+        if stored.status is CredentialStatus.NEEDS_HUMAN and not force:
             raise HumanNeeded(
                 f"the account of {slug} needs a person: log in at the vendor's page, then run "
                 f"`pims credentials check {slug}`"
@@ -229,25 +231,25 @@ class ProviderSession:
         try:
             accepted = provider.authenticate(Credentials.from_mapping(stored.fields))
         except HumanNeeded:
-            self._remember(stored, CredentialStatus.NEEDS_HUMAN, lease)
+            self._store_result(stored, CredentialStatus.NEEDS_HUMAN, lease)
             raise
         if not accepted:
-            self._remember(stored, CredentialStatus.INVALID, lease)
+            self._store_result(stored, CredentialStatus.INVALID, lease)
             raise AuthenticationRejected(
                 f"the vendor refused the credentials of {slug}; "
                 f"store new ones with `pims credentials set {slug}`"
             )
         state = provider.export_session() if isinstance(provider, PortableSession) else None
-        self._remember(stored, CredentialStatus.VALID, lease, state)
+        self._store_result(stored, CredentialStatus.VALID, lease, state)
 
-    def _remember(
+    def _store_result(
         self,
         stored: StoredCredentials,
         status: CredentialStatus,
         lease: LoginLease,
         state: SessionState | None = None,
     ) -> None:
-        """Keep what came of the login, unless another process has logged in since."""
+        """Store the result of the login, unless another process has logged in since."""
 
         def write(connection: Connection) -> datetime | None:
             if not lease.is_held(connection):

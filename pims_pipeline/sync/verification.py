@@ -1,6 +1,7 @@
-"""Proof after the fact: planning again over what is stored must change nothing.
+"""Verification of stored data: planning again over it must change nothing.
 
-Read-only. Asset checks and commands call these; what they find is a bug or tampering.
+Read-only. Add here what an asset check or a command reads; a finding is a bug or tampering. The
+checks themselves belong in ``orchestration``.
 """
 
 from dataclasses import replace
@@ -36,13 +37,13 @@ from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.listing import known_of
 
 
-def inbound_plan_again(
+def replan_inbound(
     engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
 ) -> InboundPlan:
-    """What landing the stored calendar once more would change; empty when all is well.
+    """The plan of landing the stored calendar again; empty when all is well.
 
-    The listing is recognized once more too. Metadata that the application wrote over is not
-    the sync's doing and left out of account: see ``damaged_cases``.
+    The listing is also recognized again. Metadata that the application overwrote is ignored, as the
+    sync did not cause it: see ``damaged_cases``.
     """
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
@@ -60,7 +61,7 @@ def _undamaged(record: KnownRecord) -> KnownRecord:
     return replace(record, case=replace(case, damage={})) if case and case.damage else record
 
 
-def enrichment_plan_again(
+def replan_enrichment(
     engine: Engine,
     clinic: Clinic,
     window: DateRange,
@@ -68,16 +69,16 @@ def enrichment_plan_again(
     now: datetime,
     policy: EnrichmentPolicy,
 ) -> EnrichmentPlan:
-    """Whose medical record was due at ``now``; empty right after an enrichment."""
+    """The consultations that are due at ``now``; empty right after an enrichment."""
     with transaction(engine) as connection:
         cases = enrichable_cases(connection, clinic, window)
     return plan_enrichment(cases, now, policy)
 
 
-def reconciliation_plan_again(
+def replan_reconciliation(
     engine: Engine, clinic: Clinic, window: DateRange, *, policy: DeletionPolicy
 ) -> ReconciliationPlan:
-    """Which cases would still be retired, by what the store knows to be gone."""
+    """The cases that should already be retired by what the store knows; empty when all is well."""
     with transaction(engine) as connection:
         return plan_reconciliation(
             active_cases(connection, clinic, window),
@@ -88,13 +89,13 @@ def reconciliation_plan_again(
 
 
 def live_cases_deleted(engine: Engine, clinic: Clinic, window: DateRange) -> list[UUID]:
-    """Soft-deleted cases whose visit stands in the landed diary; none when all is well."""
+    """Soft-deleted cases whose appointment is in the landed calendar; none when all is well."""
     with transaction(engine) as connection:
         return deleted_though_standing(connection, clinic, window)
 
 
 def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[UUID]:
-    """Cases whose recorded vitals no patient can have."""
+    """Cases with implausible vitals."""
     with transaction(engine) as connection:
         return with_implausible_vitals(connection, clinic, window)
 
@@ -102,9 +103,9 @@ def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list
 def mixed_up_cases(
     engine: Engine, clinic: Clinic, window: DateRange, audit: Audit | None = None
 ) -> list[tuple[date, UUID]]:
-    """Live cases that carry another patient's consultation, by date; none when all is well.
+    """Active cases with another patient's consultation, by date; none when all is well.
 
-    Also those that did until the audit's phase 2 took it off.
+    Includes the cases from which the audit's phase removed such a consultation.
     """
     with transaction(engine) as connection:
         repaired = with_detached_consultation(connection, audit.id) if audit else []
@@ -115,7 +116,7 @@ def mixed_up_cases(
 def damaged_cases(
     engine: Engine, clinic: Clinic, window: DateRange, audit: Audit | None
 ) -> list[tuple[date, UUID]]:
-    """Live cases whose metadata cannot be read, or was repaired by the audit's phase, by date."""
+    """Active cases whose metadata is unreadable, or was repaired by the audit's phase, by date."""
     with transaction(engine) as connection:
         repaired = with_repaired_metadata(connection, audit.id) if audit else []
         found = with_unreadable_metadata(connection, clinic, window)
@@ -123,7 +124,7 @@ def damaged_cases(
 
 
 def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[str]:
-    """The vendor's words in the landed diary that no case status is known for."""
+    """The vendor words in the landed calendar without a known case status."""
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
     words = {appointment.status for appointment in snapshot.appointments}

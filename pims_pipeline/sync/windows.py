@@ -1,6 +1,7 @@
-"""Which business dates a sync covers: by default, as asked for, and at all.
+"""Which business dates a sync covers by default, on request, and at most.
 
-Shared by everything that starts syncs: the command line, the API, the schedules.
+Everything that starts syncs uses it: the command line, the API, the schedules. Local time belongs
+in ``pims_pipeline.domain.clinics``.
 """
 
 from datetime import date, timedelta
@@ -22,16 +23,16 @@ def default_window(
 
     Args:
         scope: What is synced.
-        today: The clinic's.
+        today: The clinic's present date.
         config: How far the clinic's syncs look back and ahead.
         earliest: The first date that can be synced.
     """
     days_back = config.lookback_days
     if scope == "cases":
-        # Medical records are corrected for weeks, and asked for again as long.
+        # Consultations are corrected, and so fetched again, for weeks.
         days_back = max(days_back, EnrichmentPolicy().days_back)
     ahead = today + timedelta(days=config.days_ahead)
-    # No request may name more dates, and both numbers at their largest would.
+    # The largest numbers of days together exceed the limit of a request.
     furthest = ahead - timedelta(days=MAX_REQUEST_DAYS - 1)
     back = max(today - timedelta(days=days_back), earliest, furthest)
     phases = [phase.names for phase in PHASES_OF[scope]]
@@ -49,19 +50,19 @@ def chosen_window(
     *,
     names: tuple[str, str] = ("the first date", "the last date"),
 ) -> DateRange:
-    """The business dates to sync, given what was asked for.
+    """The business dates to sync for a request.
 
     A full sync never starts later than its default, so that its reconciliation looks back.
 
     Args:
         scope: What is synced.
         default: See ``default_window``.
-        first: The first date asked for, if one was.
-        last: The last one, likewise.
-        names: What whoever asks calls the two.
+        first: The first date of the request; None for the default.
+        last: The last date of the request; None for the default.
+        names: The caller's names of the two dates, for the error message.
 
     Raises:
-        ValueError: If the range is turned round or too long.
+        ValueError: If the range ends before it starts, or is too long.
     """
     start = first or default.start
     if scope == "full":
@@ -74,15 +75,15 @@ def chosen_window(
 
 
 def check_window(start: date, window: DateRange, today: date) -> None:
-    """Make sure that the window's dates can be synced.
+    """Check that the window's dates can be synced.
 
     Args:
         start: The first date that has partitions.
-        window: The dates wanted.
-        today: In UTC.
+        window: The requested dates.
+        today: The present date in UTC.
 
     Raises:
-        OutsidePartitions: If some cannot.
+        OutsidePartitions: If some of them cannot be synced.
     """
     last = last_syncable_date(today)
     if not (start <= window.start and window.end <= last):

@@ -11,7 +11,7 @@ from sqlalchemy import QueuePool
 from pims_pipeline.alerting.delivery import Alerting, Delivery, deliver
 from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.alerting.messages import Message
-from pims_pipeline.alerting.notifiers import LogNotifier, NotTold
+from pims_pipeline.alerting.notifiers import DeliveryFailed, LogNotifier
 from pims_pipeline.alerting.slack import SlackNotifier
 from pims_pipeline.domain.appointments import QuarantinedRecord
 from pims_pipeline.providers.port import AuthenticationRejected, HumanNeeded, TransientError
@@ -30,16 +30,16 @@ class Recorder:
     """Takes every message, unless it is told to take none."""
 
     taken: list[Message] = field(default_factory=list)
-    trouble: NotTold | None = None
+    trouble: DeliveryFailed | None = None
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         if self.trouble is not None:
             raise self.trouble
         self.taken.append(message)
 
     @property
-    def news(self) -> list[tuple[str, str, str | None]]:
-        return [(each.news, each.kind, each.phase) for each in self.taken]
+    def events(self) -> list[tuple[str, str, str | None]]:
+        return [(each.event, each.kind, each.phase) for each in self.taken]
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Watch:
         now = self.bench.clock()
         evaluate(self.bench.engine, now)
         assert evaluate(self.bench.engine, now).is_empty
-        alerting = Alerting(notifier=self.recorder, dagster_pages=PAGES)
+        alerting = Alerting(notifier=self.recorder, dagster_ui_url=PAGES)
         return deliver(self.bench.engine, alerting, clock=self.bench.clock)
 
 
@@ -95,7 +95,7 @@ def test_a_clinic_that_fails_three_times_is_told_once_and_its_recovery_once(watc
         watch.look()
     [message] = watch.recorder.taken
     [entry] = message.entries
-    assert watch.recorder.news == [("started", "failing", "inbound")]
+    assert watch.recorder.events == [("started", "failing", "inbound")]
     assert entry.clinic == "maple-street"
     assert entry.details["run_id"] == "run-3"
     assert entry.details["error_class"] == "TransientError"
@@ -105,7 +105,7 @@ def test_a_clinic_that_fails_three_times_is_told_once_and_its_recovery_once(watc
     watch.sync()
     watch.look()
     watch.look()
-    assert watch.recorder.news[1:] == [("ended", "failing", "inbound")]
+    assert watch.recorder.events[1:] == [("ended", "failing", "inbound")]
 
 
 def test_refused_credentials_are_told_until_they_are_replaced(watch: Watch) -> None:
@@ -115,7 +115,7 @@ def test_refused_credentials_are_told_until_they_are_replaced(watch: Watch) -> N
     watch.sync(3)
     watch.look()
 
-    assert watch.recorder.news == [("started", "credentials_rejected", None)]
+    assert watch.recorder.events == [("started", "credentials_rejected", None)]
     assert vendor.logins == 1
     assert (
         watch.recorder.taken[0].entries[0].command.startswith("pims credentials set maple-street")
@@ -128,7 +128,7 @@ def test_refused_credentials_are_told_until_they_are_replaced(watch: Watch) -> N
     watch.look()
     watch.sync()
     watch.look()
-    assert watch.recorder.news[1:] == [("ended", "credentials_rejected", None)]
+    assert watch.recorder.events[1:] == [("ended", "credentials_rejected", None)]
 
 
 def test_a_login_that_wants_a_person_is_told(watch: Watch) -> None:
@@ -137,7 +137,7 @@ def test_a_login_that_wants_a_person_is_told(watch: Watch) -> None:
     watch.look()
 
     [entry] = watch.recorder.taken[0].entries
-    assert watch.recorder.news == [("started", "human_needed", None)]
+    assert watch.recorder.events == [("started", "human_needed", None)]
     assert entry.command == "pims credentials check maple-street"
     assert entry.links == {"runs": f"{PAGES}/runs?q%5B0%5D=tag%3Apims%2Fclinic.maple-street%3Dyes"}
 
@@ -150,11 +150,11 @@ def test_a_phase_that_missed_two_ticks_is_overdue_until_it_succeeds(watch: Watch
 
     watch.bench.clock.forward(minutes=10)
     watch.look()
-    assert watch.recorder.news == [("started", "overdue", "inbound")]
+    assert watch.recorder.events == [("started", "overdue", "inbound")]
 
     watch.sync()
     watch.look()
-    assert watch.recorder.news[1:] == [("ended", "overdue", "inbound")]
+    assert watch.recorder.events[1:] == [("ended", "overdue", "inbound")]
 
 
 def test_a_clinic_that_was_never_synced_is_overdue_from_when_it_was_scheduled(
@@ -165,7 +165,7 @@ def test_a_clinic_that_was_never_synced_is_overdue_from_when_it_was_scheduled(
 
     watch.bench.clock.forward(minutes=45)
     watch.look()
-    assert watch.recorder.news == [("started", "overdue", "inbound")]
+    assert watch.recorder.events == [("started", "overdue", "inbound")]
 
 
 def test_a_schedule_that_cannot_be_read_is_told_once(watch: Watch) -> None:
@@ -175,13 +175,13 @@ def test_a_schedule_that_cannot_be_read_is_told_once(watch: Watch) -> None:
     watch.look()
 
     [message] = watch.recorder.taken
-    assert watch.recorder.news == [("started", "bad_schedule", "cases")]
+    assert watch.recorder.events == [("started", "bad_schedule", "cases")]
     assert message.entries[0].command == 'pims clinics schedule maple-street --cases "CRON"'
     assert "now and then" not in repr(message)
 
     watch.schedule()
     watch.look()
-    assert watch.recorder.news[1:] == [("ended", "bad_schedule", "cases")]
+    assert watch.recorder.events[1:] == [("ended", "bad_schedule", "cases")]
 
 
 def test_a_hold_is_told_with_its_check_and_over_when_it_is_decided(watch: Watch) -> None:
@@ -197,7 +197,7 @@ def test_a_hold_is_told_with_its_check_and_over_when_it_is_decided(watch: Watch)
 
     [message] = watch.recorder.taken
     [entry] = message.entries
-    assert (message.news, message.kind) == ("started", "hold")
+    assert (message.event, message.kind) == ("started", "hold")
     assert entry.details["cases_orphaned"] == 20
     assert entry.command == f"pims holds show {hold.id}"
     assert entry.links["check"] == (
@@ -206,7 +206,7 @@ def test_a_hold_is_told_with_its_check_and_over_when_it_is_decided(watch: Watch)
 
     bench.run("UPDATE reconciliation_holds SET status = 'rejected'")
     watch.look()
-    assert watch.recorder.news[1:] == [("ended", "hold", None)]
+    assert watch.recorder.events[1:] == [("ended", "hold", None)]
 
 
 def test_dead_letters_found_together_share_a_message_and_a_new_one_is_told_alone(
@@ -231,7 +231,7 @@ def test_dead_letters_found_together_share_a_message_and_a_new_one_is_told_alone
     watch.sync()
     watch.look()
 
-    assert watch.recorder.news == [
+    assert watch.recorder.events == [
         ("started", "dead_letter", "inbound"),
         ("started", "dead_letter", "inbound"),
         ("ended", "dead_letter", "inbound"),
@@ -248,7 +248,7 @@ def test_the_alerts_of_a_clinic_that_is_synced_no_more_end(watch: Watch) -> None
         deactivate_clinic(connection, "maple-street")
     watch.look()
 
-    assert watch.recorder.news == [
+    assert watch.recorder.events == [
         ("started", "failing", "inbound"),
         ("ended", "failing", "inbound"),
     ]
@@ -274,7 +274,7 @@ def test_what_starts_at_several_clinics_at_once_is_one_message(watch: Watch) -> 
 
 
 def test_what_cannot_be_told_waits_and_is_told_in_order_later(watch: Watch) -> None:
-    watch.recorder.trouble = NotTold("down", retry_after=7)
+    watch.recorder.trouble = DeliveryFailed("down", retry_after=7)
     watch.schedule(inbound="*/15 * * * *", cases="?")
     assert watch.look() == Delivery(messages=0, trouble="down", retry_after=7)
     watch.bench.clock.forward(minutes=45)
@@ -283,7 +283,7 @@ def test_what_cannot_be_told_waits_and_is_told_in_order_later(watch: Watch) -> N
     watch.recorder.trouble = None
     watch.look()
 
-    assert watch.recorder.news == [
+    assert watch.recorder.events == [
         ("started", "bad_schedule", "cases"),
         ("passed", "overdue", "inbound"),
     ]
@@ -295,8 +295,8 @@ def test_a_process_that_dies_right_after_telling_tells_again(watch: Watch) -> No
         """No error that anything catches."""
 
     class Dying(Recorder):
-        def tell(self, message: Message) -> None:
-            super().tell(message)
+        def deliver(self, message: Message) -> None:
+            super().deliver(message)
             raise Killed
 
     watch.bench.clock.forward(minutes=45)
@@ -315,8 +315,8 @@ def test_nobody_tells_while_another_process_does(watch: Watch) -> None:
     inner = Recorder()
 
     class Nested(Recorder):
-        def tell(self, message: Message) -> None:
-            super().tell(message)
+        def deliver(self, message: Message) -> None:
+            super().deliver(message)
             assert deliver(watch.bench.engine, Alerting(notifier=inner)) == Delivery(messages=0)
 
     outer = Watch(watch.bench, Nested())
@@ -335,7 +335,7 @@ class Watching(Recorder):
         self.borrowed: list[int] = []
         self.in_transaction: list[int] = []
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         pool = self.bench.engine.pool
         assert isinstance(pool, QueuePool)
         self.borrowed.append(pool.checkedout())
@@ -344,12 +344,12 @@ class Watching(Recorder):
             "AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
         )
         self.in_transaction.append(row.others)
-        super().tell(message)
+        super().deliver(message)
 
 
-@pytest.mark.parametrize("trouble", [None, NotTold("Slack did not take the message")])
+@pytest.mark.parametrize("trouble", [None, DeliveryFailed("Slack did not take the message")])
 def test_no_transaction_is_open_while_a_message_is_on_its_way(
-    watch: Watch, trouble: NotTold | None
+    watch: Watch, trouble: DeliveryFailed | None
 ) -> None:
     watch.bench.clock.forward(minutes=45)
     watching = Watching(watch.bench)
@@ -415,7 +415,7 @@ def test_slack_hears_all_in_order_after_an_outage_and_nothing_twice(
     notifier = SlackNotifier(
         slack.token, slack.channel, base_url=f"{slack.address}api/", wait=lambda _: None
     )
-    alerting = Alerting(notifier=notifier, dagster_pages=PAGES)
+    alerting = Alerting(notifier=notifier, dagster_ui_url=PAGES)
     engine, clock = watch.bench.engine, watch.bench.clock
     watch.schedule(inbound="*/15 * * * *", cases="?")
     slack.faults.extend([HANG_UP, slack.rate_limited(90), slack.rate_limited(1)])

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from pims_pipeline.alerting.messages import Entry, Message, News
-from pims_pipeline.alerting.notifiers import LogNotifier, NotTold
+from pims_pipeline.alerting.messages import AlertEvent, Entry, Message
+from pims_pipeline.alerting.notifiers import DeliveryFailed, LogNotifier
 from pims_pipeline.alerting.slack import MAX_LISTED, SlackNotifier
 from pims_pipeline.composition import alerting
 from pims_pipeline.observability.logging import configure_logging
@@ -26,7 +26,7 @@ ENTRY = Entry(
     command="pims sync inbound --clinic maple-street",
 )
 MESSAGE = Message(
-    news="started",
+    event="started",
     kind="failing",
     phase="inbound",
     meaning="The last three runs failed; each tick tries again.",
@@ -43,7 +43,7 @@ def sections(slack: Slack) -> list[str]:
 def test_a_message_names_kind_phase_clinic_page_and_the_command_that_helps(
     notifier: SlackNotifier, slack: Slack
 ) -> None:
-    notifier.tell(MESSAGE)
+    notifier.deliver(MESSAGE)
 
     assert slack.texts == [":red_circle: failing, inbound: maple-street"]
     title, alert, advice = sections(slack)
@@ -62,21 +62,21 @@ def test_a_message_names_kind_phase_clinic_page_and_the_command_that_helps(
 def test_a_response_that_drips_is_given_up() -> None:
     with stalling_server(dripping_body) as server:
         notifier = SlackNotifier("xoxb-1", "C1", base_url=f"{server.base_url}/", total_seconds=0.3)
-        with pytest.raises(NotTold, match=r"longer than 0\.3 s"):
-            notifier.tell(MESSAGE)
+        with pytest.raises(DeliveryFailed, match=r"longer than 0\.3 s"):
+            notifier.deliver(MESSAGE)
 
 
 @pytest.mark.parametrize(
-    ("news", "title"),
+    ("event", "title"),
     [
         ("ended", ":large_green_circle: over: failing, inbound: maple-street"),
         ("passed", ":white_circle: was, and is over: failing, inbound: maple-street"),
     ],
 )
 def test_what_is_over_is_told_without_advice(
-    news: News, title: str, notifier: SlackNotifier, slack: Slack
+    event: AlertEvent, title: str, notifier: SlackNotifier, slack: Slack
 ) -> None:
-    notifier.tell(replace(MESSAGE, news=news))
+    notifier.deliver(replace(MESSAGE, event=event))
 
     assert slack.texts == [title]
     assert "pims sync" not in slack.shown()
@@ -87,7 +87,7 @@ def test_many_alerts_share_a_message_that_counts_those_it_does_not_list(
 ) -> None:
     clinics = [f"clinic-{n:03}" for n in range(200)]
 
-    notifier.tell(replace(MESSAGE, entries=[replace(ENTRY, clinic=slug) for slug in clinics]))
+    notifier.deliver(replace(MESSAGE, entries=[replace(ENTRY, clinic=slug) for slug in clinics]))
 
     assert slack.texts == [":red_circle: failing, inbound: 200 clinics"]
     assert [slug for slug in clinics if slug in slack.shown()] == clinics[:MAX_LISTED]
@@ -104,13 +104,13 @@ def test_no_message_is_longer_than_slack_takes(
 ) -> None:
     entry = replace(ENTRY, details={"said": words}, command=words)
 
-    notifier.tell(replace(MESSAGE, entries=[entry] * number))
+    notifier.deliver(replace(MESSAGE, entries=[entry] * number))
 
     assert slack.posted
 
 
 def test_slack_s_own_characters_are_text(notifier: SlackNotifier, slack: Slack) -> None:
-    notifier.tell(replace(MESSAGE, meaning="<!channel> & all"))
+    notifier.deliver(replace(MESSAGE, meaning="<!channel> & all"))
 
     assert "&lt;!channel&gt; &amp; all" in sections(slack)[0]
 
@@ -120,7 +120,7 @@ def test_a_short_rest_that_slack_asks_for_is_taken_and_the_message_sent_then(
 ) -> None:
     slack.faults.append(slack.rate_limited(2))
 
-    notifier.tell(MESSAGE)
+    notifier.deliver(MESSAGE)
 
     assert waits == [2]
     assert len(slack.asked) == 2
@@ -132,8 +132,8 @@ def test_a_rest_that_is_asked_for_again_is_the_caller_s_to_keep(
 ) -> None:
     slack.faults.extend([slack.rate_limited(2), slack.rate_limited(3)])
 
-    with pytest.raises(NotTold) as trouble:
-        notifier.tell(MESSAGE)
+    with pytest.raises(DeliveryFailed) as trouble:
+        notifier.deliver(MESSAGE)
 
     assert trouble.value.retry_after == 3
     assert waits == [2]
@@ -145,8 +145,8 @@ def test_nobody_waits_for_a_long_rest(
 ) -> None:
     slack.faults.append(slack.rate_limited(120))
 
-    with pytest.raises(NotTold, match="120 s of rest") as trouble:
-        notifier.tell(MESSAGE)
+    with pytest.raises(DeliveryFailed, match="120 s of rest") as trouble:
+        notifier.deliver(MESSAGE)
 
     assert trouble.value.retry_after == 120
     assert waits == []
@@ -169,21 +169,21 @@ def test_a_message_that_is_not_taken_is_said_so_without_slack_s_words(
 ) -> None:
     slack.faults.append(fault)
 
-    with pytest.raises(NotTold, match=said) as trouble:
-        notifier.tell(MESSAGE)
+    with pytest.raises(DeliveryFailed, match=said) as trouble:
+        notifier.deliver(MESSAGE)
 
     assert "Ana" not in str(trouble.value)
     assert trouble.value.retry_after is None
     assert len(slack.asked) == 1
-    notifier.tell(MESSAGE)
+    notifier.deliver(MESSAGE)
     assert len(slack.posted) == 1
 
 
 def test_a_slack_that_is_not_there_is_said_so() -> None:
     notifier = SlackNotifier("xoxb-made-up", "C1", base_url="http://127.0.0.1:9/api/")
 
-    with pytest.raises(NotTold, match="cannot be reached"):
-        notifier.tell(MESSAGE)
+    with pytest.raises(DeliveryFailed, match="cannot be reached"):
+        notifier.deliver(MESSAGE)
 
 
 def test_a_wrong_token_is_told_by_slack_s_code_and_never_shown(
@@ -192,8 +192,8 @@ def test_a_wrong_token_is_told_by_slack_s_code_and_never_shown(
     configure_logging("DEBUG", "json")
     notifier = SlackNotifier("xoxb-the-wrong-one", slack.channel, base_url=f"{slack.address}api/")
 
-    with pytest.raises(NotTold, match="invalid_auth") as trouble:
-        notifier.tell(MESSAGE)
+    with pytest.raises(DeliveryFailed, match="invalid_auth") as trouble:
+        notifier.deliver(MESSAGE)
 
     assert "the-wrong-one" not in f"{trouble.value!r} {notifier!r} {capsys.readouterr().err}"
 
@@ -204,8 +204,8 @@ def test_without_slack_each_alert_is_a_warning_when_it_starts_and_a_line_when_it
     configure_logging("INFO", "json")
     both = replace(MESSAGE, entries=[ENTRY, replace(ENTRY, clinic="oak-lane", alert_id="7a0d")])
 
-    LogNotifier().tell(both)
-    LogNotifier().tell(replace(MESSAGE, news="ended"))
+    LogNotifier().deliver(both)
+    LogNotifier().deliver(replace(MESSAGE, event="ended"))
 
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     told = [(line["level"], line["event"], line["clinic"], line["phase"]) for line in lines]

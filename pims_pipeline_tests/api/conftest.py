@@ -74,7 +74,7 @@ def context(api_engine: Engine, dagster: DagsterClient, clock: Clock) -> ApiCont
     return ApiContext(
         engine=api_engine,
         dagster=dagster,
-        dagster_pages="http://dagster.example",
+        dagster_ui_url="http://dagster.example",
         partition_start=date(2025, 1, 1),
         requests_per_minute=1000,
         clock=clock,

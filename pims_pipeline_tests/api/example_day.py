@@ -142,7 +142,7 @@ def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
         context = ApiContext(
             engine=api_engine,
             dagster=dagster,
-            dagster_pages=PAGES,
+            dagster_ui_url=PAGES,
             partition_start=date(2025, 1, 1),
             requests_per_minute=1000,
             clock=clock,

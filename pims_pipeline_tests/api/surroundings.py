@@ -48,7 +48,7 @@ def context_of(
     return ApiContext(
         engine=engine,
         dagster=dagster,
-        dagster_pages="http://127.0.0.1:3000",
+        dagster_ui_url="http://127.0.0.1:3000",
         partition_start=date(2025, 1, 1),
         requests_per_minute=60,
         metrics_token=metrics_token,

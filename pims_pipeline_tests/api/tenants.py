@@ -175,7 +175,7 @@ def town(server_url: str, *, is_busy: bool = False) -> Iterator[Town]:
         context = ApiContext(
             engine=api,
             dagster=client,
-            dagster_pages=PAGES,
+            dagster_ui_url=PAGES,
             partition_start=date(2025, 1, 1),
             requests_per_minute=1_000_000,
         )

@@ -18,7 +18,7 @@ from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.domain.api_keys import new_key
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database import create_engine
 from pims_pipeline.store.lock_limits import LockTimeout
@@ -35,7 +35,7 @@ class Chosen(BaseModel):
     days: Annotated[int, Field(alias="daysAhead", ge=0, le=90)] = 7
 
 
-class Told(Explained):
+class Told(UserFacingError):
     """An error whose words may be shown."""
 
 
@@ -81,7 +81,7 @@ def context(dagster: DagsterClient, clock: Clock) -> ApiContext:
     return ApiContext(
         engine=create_engine("postgresql://someone:secret@127.0.0.1:9/pims"),
         dagster=dagster,
-        dagster_pages="http://dagster.example",
+        dagster_ui_url="http://dagster.example",
         partition_start=date(2025, 1, 1),
         requests_per_minute=2,
         clock=clock,

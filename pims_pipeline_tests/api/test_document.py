@@ -59,7 +59,7 @@ def context(dagster: DagsterClient) -> ApiContext:
     return ApiContext(
         engine=create_engine("postgresql://nobody@127.0.0.1:9/nothing"),
         dagster=dagster,
-        dagster_pages="http://dagster.example",
+        dagster_ui_url="http://dagster.example",
         partition_start=date(2025, 1, 1),
         requests_per_minute=1,
     )

@@ -65,7 +65,7 @@ def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> No
     response = world.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
-    told = provenance_of(story, dagster_pages="http://dagster.example")
+    told = provenance_of(story, dagster_ui_url="http://dagster.example")
     assert response.json() == Provenance.of(told).model_dump(mode="json")
     Provenance.model_validate(response.json())
 

@@ -35,7 +35,7 @@ def context(dagster: DagsterClient, clock: Clock) -> ApiContext:
     return ApiContext(
         engine=create_engine("postgresql://127.0.0.1:9/pims"),
         dagster=dagster,
-        dagster_pages="http://dagster.example",
+        dagster_ui_url="http://dagster.example",
         partition_start=date(2025, 1, 1),
         requests_per_minute=60,
         clock=clock,

@@ -94,7 +94,7 @@ def test_approval_retires_what_is_still_missing_and_says_what_differed(
     assert (done["status"], done["decidedBy"]) == ("approved", "Sam")
     assert {case["pimsId"]: (case["outcome"], case["keptBecause"]) for case in done["cases"]} == {
         **dict.fromkeys(held.gone, ("retired", None)),
-        back: ("kept", "its visit stands at the vendor"),
+        back: ("kept", "its appointment is at the vendor"),
     }
     [case] = [case for case in done["cases"] if case["pimsId"] == held.visits[2].id]
     event = document(pims("cases", "show", case["id"], "--json"))["events"][-1]
@@ -105,7 +105,7 @@ def test_approval_retires_what_is_still_missing_and_says_what_differed(
     )
     shown = pims("holds", "show", held.id).stdout
     assert f"{len(held.gone) - 1} were retired, 1 kept" in shown
-    assert "kept: its visit stands at the vendor" in shown
+    assert "kept: its appointment is at the vendor" in shown
     assert document(pims("holds", "list", "--json")) == {"holds": [], "rejectionsInForce": []}
     [listed] = document(pims("holds", "list", "--all", "--json"))["holds"]
     assert listed["status"] == "approved"

@@ -51,7 +51,7 @@ LOGIN = CredentialAccess(
 
 
 def lines_of(case: CaseStory) -> list[str]:
-    return list(told_story(provenance_of(case, dagster_pages="http://127.0.0.1:3000")))
+    return list(told_story(provenance_of(case, dagster_ui_url="http://127.0.0.1:3000")))
 
 
 def told(changes: Mapping[str, Any]) -> str:

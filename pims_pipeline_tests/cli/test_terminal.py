@@ -20,7 +20,7 @@ from sqlalchemy import Engine, insert
 from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.terminal import prepare_streams, print_json, say
-from pims_pipeline.observability.printable import is_steering, printable
+from pims_pipeline.observability.printable import is_control, printable
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.credentials import read_credentials
 from pims_pipeline.store.database import transaction
@@ -60,7 +60,7 @@ def pipe(request: pytest.FixtureRequest) -> Pipe:
 def test_a_pipe_of_any_encoding_takes_a_table_with_any_name(pipe: Pipe) -> None:
     shown = pipe.text_of(lambda: print_table(["Patient", "→"], [[NAME, "…"]], empty="nothing"))
     assert "Rex\\x1b[2J\\x1b]0;x\\x07\\x9b31m\\x08\\r\\n\\x00\\x7f\\u202e" in shown
-    assert not any(is_steering(each) for each in shown if each != "\n")
+    assert not any(is_control(each) for each in shown if each != "\n")
     if pipe.encoding == "ascii":
         assert "->" in shown
         assert "..." in shown
@@ -76,7 +76,7 @@ def test_a_pipe_of_any_encoding_takes_any_line(pipe: Pipe) -> None:
 def test_json_is_the_same_document_in_any_pipe(pipe: Pipe) -> None:
     written = pipe.bytes_of(lambda: print_json({"name": NAME}))
     assert json.loads(written) == {"name": NAME}
-    assert not any(is_steering(each) for each in written.decode() if each != "\n")
+    assert not any(is_control(each) for each in written.decode() if each != "\n")
 
 
 class FullDisk(io.RawIOBase):
@@ -136,8 +136,8 @@ def test_streams_that_were_closed_are_nowhere_and_no_file_takes_their_place(tmp_
 @given(st.text(st.characters()))
 def test_no_text_steers_a_terminal_and_what_is_plain_stays(text: str) -> None:
     shown = printable(text)
-    assert not any(is_steering(each) for each in shown)
-    if not any(is_steering(each) for each in text):
+    assert not any(is_control(each) for each in shown)
+    if not any(is_control(each) for each in text):
         assert shown == text
 
 
@@ -172,7 +172,7 @@ def test_names_in_the_store_are_shown_as_escapes(
         pims("cases", "show", listed[0]["id"], "--json").stdout,
     ):
         assert "Rex\\" in shown
-        assert not any(is_steering(each) for each in shown if each != "\n")
+        assert not any(is_control(each) for each in shown if each != "\n")
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "a\u202eb", "a\x9bb", "a\x00b"])

@@ -39,9 +39,9 @@ from pims_pipeline.domain.inbound import (
 from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
-    TrackedCase,
     plan_reconciliation,
 )
+from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.strategies import CLINIC
 
 

@@ -179,7 +179,7 @@ def test_a_visit_stands_when_it_is_found_and_still_a_visit(
     lookup = AppointmentLookup(
         appointment_id="1", asked_at=NOON, found=found, deleted=deleted, kind=kind
     )
-    assert lookup.stands is stands
+    assert lookup.exists is stands
 
 
 @given(snapshots())

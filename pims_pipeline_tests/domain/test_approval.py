@@ -7,11 +7,8 @@ import pytest
 
 from pims_pipeline.domain.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.outcome import Counts
-from pims_pipeline.domain.reconciliation import (
-    ReconciliationPlan,
-    RetirementReason,
-    plan_reconciliation,
-)
+from pims_pipeline.domain.reconciliation import ReconciliationPlan, plan_reconciliation
+from pims_pipeline.domain.retirement import RetirementReason
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 from pims_pipeline_tests.domain.test_reconciliation import (

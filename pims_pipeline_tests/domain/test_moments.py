@@ -21,22 +21,23 @@ from pims_pipeline.domain.enrichment import (
 )
 from pims_pipeline.domain.inbound import KnownRecord, plan_inbound
 from pims_pipeline.domain.moments import (
-    BEYOND_NOW,
+    FUTURE_TOLERANCE,
     MAX_SKEW,
     ClockReading,
     WrongClock,
     age_of,
-    believed,
+    discard_future,
     is_in_future,
     no_later_than,
 )
-from pims_pipeline.domain.reconciliation import DeletionPolicy, TrackedCase, plan_reconciliation
+from pims_pipeline.domain.reconciliation import DeletionPolicy, plan_reconciliation
+from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.memory import store_after
 from pims_pipeline_tests.domain.strategies import CLINIC, appointments, consultations, snapshots
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-AHEAD = st.timedeltas(BEYOND_NOW + SECOND, timedelta(days=20_000))
+AHEAD = st.timedeltas(FUTURE_TOLERANCE + SECOND, timedelta(days=20_000))
 FUTURE = AHEAD.map(lambda ahead: NOW + ahead)
 PAST = st.timedeltas(timedelta(), timedelta(days=60)).map(lambda ago: NOW - ago)
 LISTINGS = snapshots(fetched_at=PAST, complete=st.just(True))  # noqa: FBT003 - a value
@@ -95,15 +96,15 @@ def test_a_clock_set_back_during_the_question_is_no_negative_round_trip() -> Non
 @given(moment=st.one_of(FUTURE, PAST))
 def test_a_moment_is_believed_unless_it_lies_in_the_future(moment: datetime) -> None:
     wrong = is_in_future(moment, NOW)
-    assert wrong == (moment > NOW + BEYOND_NOW)
-    assert believed(moment, NOW) == (None if wrong else moment)
+    assert wrong == (moment > NOW + FUTURE_TOLERANCE)
+    assert discard_future(moment, NOW) == (None if wrong else moment)
     assert no_later_than(moment, NOW) == (NOW if wrong else moment)
     assert age_of(moment, NOW) == (timedelta.max if wrong else NOW - moment)
 
 
 def test_two_hosts_within_the_permitted_skew_believe_each_other() -> None:
     fast, slow = NOW + MAX_SKEW, NOW - MAX_SKEW
-    assert believed(fast, slow) == fast
+    assert discard_future(fast, slow) == fast
 
 
 # Plans
@@ -111,7 +112,7 @@ def test_two_hosts_within_the_permitted_skew_believe_each_other() -> None:
 
 def _absent(given: Mapping[str, datetime | None]) -> dict[str, Any]:
     return {
-        name: None if moment is not None and moment > NOW + BEYOND_NOW else moment
+        name: None if moment is not None and moment > NOW + FUTURE_TOLERANCE else moment
         for name, moment in given.items()
     }
 
@@ -212,5 +213,5 @@ def test_a_dead_letter_of_a_wrong_clock_stays_dead_until_its_appointment_changes
 
 
 def test_a_record_known_of_the_past_is_left_as_it_is() -> None:
-    record = KnownRecord(pims_id="a", last_seen_at=NOW, missing_since=NOW + BEYOND_NOW)
+    record = KnownRecord(pims_id="a", last_seen_at=NOW, missing_since=NOW + FUTURE_TOLERANCE)
     assert record.as_of(NOW) is record

@@ -24,12 +24,11 @@ from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     HoldReason,
     ReconciliationPlan,
-    RetirementReason,
-    TrackedCase,
     must_hold_unseen,
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.retirement import RetirementReason, TrackedCase
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots
 
@@ -128,8 +127,8 @@ def receipt(plan: ReconciliationPlan, window_cases: Iterable[TrackedCase]) -> Co
     [
         ({"found": False}, RetirementReason.UNKNOWN_TO_VENDOR),
         ({"deleted": True}, RetirementReason.DELETED_BY_VENDOR),
-        ({"kind": RecordKind.BLOCK}, RetirementReason.NOT_A_VISIT),
-        ({"kind": RecordKind.ROSTER}, RetirementReason.NOT_A_VISIT),
+        ({"kind": RecordKind.BLOCK}, RetirementReason.NOT_AN_APPOINTMENT),
+        ({"kind": RecordKind.ROSTER}, RetirementReason.NOT_AN_APPOINTMENT),
     ],
 )
 def test_a_case_whose_visit_is_confirmed_gone_is_retired(
@@ -326,7 +325,7 @@ def test_a_visit_that_became_a_block_needs_no_second_listing() -> None:
     snapshot = listing(replace(visit("a"), kind=RecordKind.BLOCK), visit("b"))
     store.receive(snapshot)
     plan = store.plan_reconciliation(snapshot, POLICY, None)
-    assert retired(plan) == {"a": RetirementReason.NOT_A_VISIT}
+    assert retired(plan) == {"a": RetirementReason.NOT_AN_APPOINTMENT}
 
 
 def revived() -> MemoryStore:
@@ -493,7 +492,7 @@ def test_what_stands_is_never_retired_and_never_more_than_allowed(
     tracked = store.tracked(WEEK)
     plan = plan_reconciliation(tracked, snapshot, policy, lookups=lookups)
     listed = {a.appointment_id for a in snapshot.appointments if a.kind is RecordKind.APPOINTMENT}
-    standing = {pims_id for pims_id, said in (lookups or {}).items() if said.stands}
+    standing = {pims_id for pims_id, said in (lookups or {}).items() if said.exists}
     seen_since = {
         each.case.pims_id
         for each in tracked

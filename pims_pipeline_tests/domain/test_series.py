@@ -12,10 +12,10 @@ from pims_pipeline.domain.appointments import PimsAppointment, QuarantinedRecord
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.inbound import KnownRecord
 from pims_pipeline.domain.series import (
+    identify_occurrences,
     occurrence_identity,
     recognized,
     series_of,
-    told_apart,
     unsettled_dates,
     windows_around,
     with_further_listing,
@@ -69,7 +69,9 @@ class Calendar:
         }
 
     def _listing(self, truth: Truth, window: DateRange) -> Snapshot:
-        whole = told_apart([appointment(*each) for each in truth if _day(each[1]) in window], ZONE)
+        whole = identify_occurrences(
+            [appointment(*each) for each in truth if _day(each[1]) in window], ZONE
+        )
         return Snapshot(window=window, appointments=whole, fetched_at=self._fetched_at)
 
 

@@ -17,7 +17,7 @@ from pims_pipeline.observability.axiom import (
     Addresses,
     AxiomSink,
     Ingest,
-    NotIngested,
+    IngestFailed,
     axiom_addresses,
     axiom_ingest,
 )
@@ -30,14 +30,14 @@ class Hurried(AxiomSink):
     """Notes how long it would have waited, and does not."""
 
     def __init__(self, axiom: Axiom, **options: float) -> None:
-        self.rests: list[float] = []
+        self.pauses: list[float] = []
         super().__init__(
             partial(axiom_ingest, axiom.token, axiom.dataset, axiom.address),
             **{"batch_seconds": 0.0, **options},  # type: ignore[arg-type]  # a test's few keywords
         )
 
-    def _rest(self, seconds: float) -> None:
-        self.rests.append(seconds)
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
 
 def test_lines_arrive_in_one_batch_with_their_moment_and_context(axiom: Axiom) -> None:
@@ -92,7 +92,7 @@ def test_an_outage_holds_lines_back_and_loses_none(
     sink.end()
 
     assert axiom.said == ["before", "after"]
-    assert sink.rests == [1, 2, 4]
+    assert sink.pauses == [1, 2, 4]
     assert sink.dropped == 0
     told = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert sorted(told) == ["after", "axiom_takes_lines_again", "axiom_takes_no_lines", "before"]
@@ -107,7 +107,7 @@ def test_the_rest_that_axiom_asks_for_is_kept(axiom: Axiom) -> None:
     axiom.wait_for(2)
     sink.end()
 
-    assert sink.rests == [17]
+    assert sink.pauses == [17]
     assert axiom.said == ["patient"]
 
 
@@ -123,7 +123,7 @@ def test_what_axiom_will_never_take_is_dropped_counted_and_told_later(
     get_logger("ours").info("kept")
     sink.end()
 
-    assert sink.rests == []
+    assert sink.pauses == []
     assert sink.dropped == 1
     assert axiom.said == ["kept", "axiom_lines_dropped"]
     assert axiom.events[-1]["count"] == 1
@@ -190,7 +190,7 @@ def test_closing_gives_up_on_an_axiom_that_does_not_answer(
 
 def test_closing_ends_a_rest_and_tries_once_more() -> None:
     gate = Gate()
-    gate.error = NotIngested("status 503", is_passing=True, retry_after=60)
+    gate.error = IngestFailed("status 503", is_transient=True, retry_after=60)
     gate.opened.set()
     sink = gated(gate, exit_seconds=20)
     configure_logging("INFO", "json", sink=sink)

@@ -14,7 +14,7 @@ from pims_pipeline.observability.logging import (
     get_logger,
     with_context,
 )
-from pims_pipeline.observability.printable import is_steering
+from pims_pipeline.observability.printable import is_control
 from pims_pipeline.observability.redaction import REDACTED
 
 
@@ -200,5 +200,5 @@ def test_no_text_in_a_line_steers_the_terminal_that_shows_it(
     )
 
     said = capsys.readouterr().err
-    assert not any(is_steering(each) for each in said.rstrip("\n"))
+    assert not any(is_control(each) for each in said.rstrip("\n"))
     assert "a\\" in said

@@ -8,7 +8,7 @@ import pytest
 
 from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.alerting.messages import CHECKS, Message
-from pims_pipeline.alerting.notifiers import NotTold
+from pims_pipeline.alerting.notifiers import DeliveryFailed
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
@@ -32,9 +32,9 @@ class Recorder:
     """Takes every message, unless it is told to take none."""
 
     taken: list[Message] = field(default_factory=list)
-    trouble: NotTold | None = None
+    trouble: DeliveryFailed | None = None
 
-    def tell(self, message: Message) -> None:
+    def deliver(self, message: Message) -> None:
         if self.trouble is not None:
             raise self.trouble
         self.taken.append(message)
@@ -120,7 +120,7 @@ def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
     house: House, sensor: Sensor
 ) -> None:
     grow_overdue(house)
-    sensor.recorder.trouble = NotTold("Slack did not take the message (invalid_auth)")
+    sensor.recorder.trouble = DeliveryFailed("Slack did not take the message (invalid_auth)")
 
     for _ in range(2):
         with pytest.raises(AlertsNotTold, match=r"the others wait: .*invalid_auth"):
@@ -133,7 +133,7 @@ def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
 
 def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(house: House, sensor: Sensor) -> None:
     grow_overdue(house)
-    sensor.recorder.trouble = NotTold("Slack asks for 90 s of rest", retry_after=90)
+    sensor.recorder.trouble = DeliveryFailed("Slack asks for 90 s of rest", retry_after=90)
     assert "90 s of rest" in sensor.tick()
     assert sensor.cursor is not None
     sensor.recorder.trouble = None
@@ -153,7 +153,7 @@ def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
     grow_overdue(house)
     with serving(watcher := Watcher()):
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
-        sensor.recorder.trouble = NotTold("Slack did not take the message (invalid_auth)")
+        sensor.recorder.trouble = DeliveryFailed("Slack did not take the message (invalid_auth)")
         with pytest.raises(AlertsNotTold):
             sensor.tick()
         assert watcher.asked == []

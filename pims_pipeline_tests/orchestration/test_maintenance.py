@@ -135,7 +135,7 @@ def test_a_part_that_fails_is_named_and_the_others_are_done(
 
     leave_audit(house, "alder")
     monkeypatch.setattr(maintenance, "drop_expired_sessions", breaks)
-    monkeypatch.setattr(maintenance, "forget_old_records", lambda *_, **__: breaks())
+    monkeypatch.setattr(maintenance, "prune_landed_records", lambda *_, **__: breaks())
     result = run_maintenance(house)
     assert not result.success
     (materialization,) = result.asset_materializations_for_node("maintenance")

@@ -94,7 +94,7 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
     set_clock(monkeypatch, AHEAD)
     tick()
     (message,) = recorder.taken
-    assert (message.kind, message.news) == ("wrong_clock", "started")
+    assert (message.kind, message.event) == ("wrong_clock", "started")
     assert {entry.clinic for entry in message.entries} == set(SLUGS)
     said = {int(entry.details["seconds_ahead"]) for entry in message.entries}
     assert all(abs(each - AHEAD.total_seconds()) < 30 for each in said)
@@ -102,7 +102,7 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
     assert opened.at < datetime.now(UTC) + timedelta(minutes=1)
     monkeypatch.undo()
     tick()
-    assert [each.news for each in recorder.taken] == ["started", "ended"]
+    assert [each.event for each in recorder.taken] == ["started", "ended"]
 
 
 def test_what_a_wrong_clock_wrote_is_repaired_by_the_next_run_and_its_check_warns(

@@ -377,7 +377,7 @@ def test_a_look_up_finds_a_visit_wherever_it_was_moved(harness: Harness) -> None
     far = date(2026, 9, 1)
     harness.move(identity, at(15, day=far))
     found = harness.warm_provider().lookup_appointment(identity)
-    assert found.stands
+    assert found.exists
     assert found.business_date == far
     assert found.scheduled_start == local_to_utc(at(15, day=far), harness.zone)
 
@@ -386,7 +386,7 @@ def test_a_look_up_of_a_deleted_or_unknown_visit_does_not_stand(harness: Harness
     identity = harness.book(at(9))
     harness.delete(identity)
     provider = harness.warm_provider()
-    assert not provider.lookup_appointment(identity).stands
+    assert not provider.lookup_appointment(identity).exists
     assert not provider.lookup_appointment("999999999999").found
 
 
@@ -536,7 +536,7 @@ def test_what_is_put_oddly_costs_no_appointment_and_no_consultation(
     consultation = provider.fetch_consultation(visit)
     assert consultation is not None
     assert "Well again." in (consultation.notes or "")
-    assert provider.lookup_appointment(visit.appointment_id).stands
+    assert provider.lookup_appointment(visit.appointment_id).exists
 
 
 def test_several_threads_share_one_provider(harness: Harness) -> None:

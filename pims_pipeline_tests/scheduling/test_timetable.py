@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.errors import Explained
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule, ScheduleConfig
 from pims_pipeline.scheduling.timetable import (
@@ -226,7 +226,7 @@ def test_what_an_expression_means_in_new_york(cron: str, after: str, expected: l
     ],
 )
 def test_what_is_no_cron_expression_is_told_what_is_wrong_with_it(text: str, told: str) -> None:
-    assert issubclass(BadCron, Explained)
+    assert issubclass(BadCron, UserFacingError)
     assert told in problem(text)
     assert len(problem(text)) < 250
 

@@ -206,7 +206,7 @@ def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic)
     )
     decrypted(engine, clinic, "run-1", "login")
     story = story_of(engine, case_id)
-    provenance = provenance_of(story, dagster_pages="https://dagster.example/")
+    provenance = provenance_of(story, dagster_ui_url="https://dagster.example/")
     told = Provenance.of(provenance).model_dump(mode="json")
     assert told["id"] == str(case_id)
     assert told["events"] == [
@@ -237,7 +237,7 @@ def test_a_medical_record_and_a_missing_visit_are_told_apart(
     case_id = stored_case(engine, clinic, "7")
     for kind, digest in ((EventKind.ENRICHED, "record"), (EventKind.SOFT_DELETED, None)):
         happened(engine, clinic, case_id, kind, digest, phase=Phase.CASES, run_id="run-1")
-    told = provenance_of(story_of(engine, case_id), dagster_pages="http://127.0.0.1:3000")
+    told = provenance_of(story_of(engine, case_id), dagster_ui_url="http://127.0.0.1:3000")
     assert [event.source for event in told.events] == [
         Source(record="consultation", digest="record", vendor_updated_at=None),
         None,

@@ -139,7 +139,7 @@ def test_only_a_look_at_the_whole_window_settles_a_hold(engine: Engine, clinic: 
 
 def test_an_approved_hold_tells_what_became_of_its_cases(engine: Engine, clinic: Clinic) -> None:
     hold_id = opened(engine, clinic)
-    kept = {CASES[2]: "its visit stands at the vendor"}
+    kept = {CASES[2]: "its appointment is at the vendor"}
     with transaction(engine) as connection:
         hold = waiting_hold(connection, hold_id)
         approve(connection, hold, decided_by="Sam", retired=CASES[:2], kept=kept, now=LATER)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import DateTime, Engine, select, text, update
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.moments import BEYOND_NOW
+from pims_pipeline.domain.moments import FUTURE_TOLERANCE
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.moments import in_future, repair_moments
 from pims_pipeline.store.tables import metadata
@@ -77,7 +77,7 @@ def still_ahead(engine: Engine, now: datetime = NOW) -> set[str]:
         for name in metadata.tables
         for column in moments(name)
         for row in rows_of(engine, name)
-        if (moment := getattr(row, column)) is not None and moment > now + BEYOND_NOW
+        if (moment := getattr(row, column)) is not None and moment > now + FUTURE_TOLERANCE
     }
 
 

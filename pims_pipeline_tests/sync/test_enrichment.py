@@ -12,7 +12,7 @@ from pims_pipeline.providers.port import (
     TransientError,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
-from pims_pipeline.sync.verification import enrichment_plan_again
+from pims_pipeline.sync.verification import replan_enrichment
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 BROKEN = TransientError("asked for a medical record; got 500; try later")
@@ -44,7 +44,7 @@ def test_enriching_again_asks_for_nothing_and_writes_nothing(bench: Bench) -> No
     assert bench.everything() == before
     assert bench.vendor.consultation_fetches == asked
     assert outcome.counts == Counts()
-    plan = enrichment_plan_again(
+    plan = replan_enrichment(
         bench.engine,
         bench.clinic,
         WINDOW,

@@ -79,8 +79,8 @@ def test_approval_reads_the_diary_anew_and_says_what_differed(bench: Bench) -> N
     assert outcome.counts.deleted == 6
     kept = {str(bench.case(n).id): n for n in ("0", "1")}
     assert {kept[str(case_id)]: why for case_id, why in _hold(bench, hold_id).kept.items()} == {
-        "0": "its visit stands at the vendor",
-        "1": "its visit moved or changed",
+        "0": "its appointment is at the vendor",
+        "1": "its appointment moved or changed",
     }
 
 

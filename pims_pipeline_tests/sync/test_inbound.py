@@ -10,7 +10,7 @@ from pims_pipeline.domain.appointments import QuarantinedRecord, RecordKind, Sna
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import ContractViolation, TransientError
-from pims_pipeline.sync.verification import inbound_plan_again
+from pims_pipeline.sync.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
@@ -43,14 +43,14 @@ def test_planning_again_over_what_was_stored_changes_nothing(bench: Bench) -> No
     bench.vendor.book("1", local(DAY, 9))
     bench.vendor.book("2", local(DAY, 10), kind=RecordKind.BLOCK)
     bench.inbound()
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
 
 
 def test_planning_again_notices_a_case_that_was_lost(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     bench.run("DELETE FROM cases")
-    plan = inbound_plan_again(bench.engine, bench.clinic, WINDOW)
+    plan = replan_inbound(bench.engine, bench.clinic, WINDOW)
     assert [write.pims_id for write in plan.case_writes] == ["1"]
 
 
@@ -246,7 +246,7 @@ def test_names_in_any_script_with_emoji_are_stored_as_they_are(bench: Bench) -> 
     bench.vendor.put(replace(visit, patient=replace(visit.patient, name="Mój 🐶 小白 'x' \\ \"")))
     bench.inbound()
     assert bench.case("1").patient_name == "Mój 🐶 小白 'x' \\ \""
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
 
 
 def test_a_day_without_visits_still_has_its_receipt(bench: Bench) -> None:

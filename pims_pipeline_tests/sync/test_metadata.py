@@ -15,7 +15,7 @@ from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.case_views import list_cases, with_implausible_vitals
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.provenance import provenance_of
-from pims_pipeline.sync.verification import damaged_cases, inbound_plan_again, mixed_up_cases
+from pims_pipeline.sync.verification import damaged_cases, mixed_up_cases, replan_inbound
 from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
@@ -110,11 +110,11 @@ def _all_readers(bench: Bench) -> None:
     """Everything that reads metadata, but for the phases."""
     damaged_cases(bench.engine, bench.clinic, WINDOW, None)
     mixed_up_cases(bench.engine, bench.clinic, WINDOW)
-    inbound_plan_again(bench.engine, bench.clinic, WINDOW)
+    replan_inbound(bench.engine, bench.clinic, WINDOW)
     with transaction(bench.engine) as connection:
         with_implausible_vitals(connection, bench.clinic, WINDOW)
         for case in list_cases(connection, bench.clinic):
-            told = provenance_of(case_story(connection, case.id), dagster_pages="http://x")
+            told = provenance_of(case_story(connection, case.id), dagster_ui_url="http://x")
             assert json.loads(Provenance.of(told).model_dump_json())["id"] == str(case.id)
 
 
@@ -157,7 +157,7 @@ def _sync_over(bench: Bench, documents: Sequence[str]) -> None:
         assert case.mark in {None, "null", "object"}, document
     assert bench.rows(_OWN) == own
     assert damaged_cases(bench.engine, bench.clinic, WINDOW, None) == []
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
     settled = bench.rows(_CASES)
     bench.inbound()
     assert bench.rows(_CASES) == settled
@@ -240,8 +240,8 @@ def test_what_the_application_wrote_over_is_no_fault_of_the_sync(bench: Bench) -
     _scribble(bench, ["null", '"x"', '{"appointment": "text"}', '{"consultation": []}'])
     assert len(damaged_cases(bench.engine, bench.clinic, WINDOW, None)) == 4
     # A finding there would keep the later phases of a run from the case's neighbours.
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
     bench.run("UPDATE cases SET scheduled_start = scheduled_start - interval '1 day'")
     bench.run("DELETE FROM cases WHERE pims_id = '0'")
-    again = inbound_plan_again(bench.engine, bench.clinic, WINDOW)
+    again = replan_inbound(bench.engine, bench.clinic, WINDOW)
     assert [write.pims_id for write in again.case_writes] == ["0"]

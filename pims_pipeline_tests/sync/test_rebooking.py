@@ -10,7 +10,7 @@ from pims_pipeline.domain.appointments import Client, Patient, RecordKind
 from pims_pipeline.domain.cases import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import PatientMismatch
-from pims_pipeline.sync.verification import inbound_plan_again, mixed_up_cases
+from pims_pipeline.sync.verification import mixed_up_cases, replan_inbound
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 BELLA = Patient(id="200", name="Bella")
@@ -48,7 +48,7 @@ def test_a_case_rebooked_for_another_patient_shows_nothing_of_the_first(bench: B
     (event,) = bench.rows("SELECT changes FROM case_events ORDER BY seq DESC LIMIT 1")
     assert event.changes["consultation"] == [before, None]
     assert event.changes["patient_species"] == ["Canine", None]
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
     # At once, although the first patient's was asked for a moment ago.
     assert bench.enrich().counts == Counts(found=1, skipped=1)
 
@@ -150,7 +150,7 @@ def test_cases_mixed_up_before_are_found_and_put_right_once(bench: Bench) -> Non
         content=json.dumps(content),
     )
     assert mixed_up_cases(bench.engine, bench.clinic, WINDOW) == [(DAY, bench.case("1").id)]
-    assert not inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert not replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
     assert bench.inbound().counts == Counts(found=1, updated=1)
     case = bench.case("1")
     assert (case.patient_species, case.metadata["mine"]) == (None, 1)
@@ -231,7 +231,7 @@ def test_a_slot_that_was_a_block_in_between(bench: Bench) -> None:
     bench.vendor.put(replace(rexes, patient=BELLA, consultation_id=None))
     bench.inbound()
     assert "consultation" not in bench.case("1").metadata
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
 
 
 def test_a_visit_followed_to_another_day_is_looked_at_too(bench: Bench) -> None:
@@ -263,4 +263,4 @@ def test_a_word_that_is_given_a_meaning_reaches_the_cases_that_carry_it(bench: B
     before = bench.everything()
     assert bench.inbound().counts == Counts(found=2, unchanged=2)
     assert bench.everything() == before
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW, words=learnt).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW, words=learnt).is_empty

@@ -8,7 +8,7 @@ import pytest
 from pims_pipeline.domain.appointments import QuarantinedRecord, RecordKind
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.providers.port import ContractViolation, TransientError
-from pims_pipeline.sync.verification import live_cases_deleted, reconciliation_plan_again
+from pims_pipeline.sync.verification import live_cases_deleted, replan_reconciliation
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
@@ -39,7 +39,7 @@ def test_reconciling_again_changes_nothing(bench: Bench) -> None:
     before = bench.everything()
     assert bench.reconcile().counts == Counts(found=2, unchanged=2)
     assert bench.everything() == before
-    plan = reconciliation_plan_again(
+    plan = replan_reconciliation(
         bench.engine, bench.clinic, WINDOW, policy=bench.context.deletion_policy
     )
     assert plan.is_empty

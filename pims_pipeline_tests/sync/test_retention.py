@@ -10,12 +10,12 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.sync import retention
-from pims_pipeline.sync.retention import Forgotten, forget_old_records
+from pims_pipeline.sync.retention import PruneResult, prune_landed_records
 from pims_pipeline.sync.verification import (
-    enrichment_plan_again,
-    inbound_plan_again,
     live_cases_deleted,
-    reconciliation_plan_again,
+    replan_enrichment,
+    replan_inbound,
+    replan_reconciliation,
 )
 from pims_pipeline_tests.sync.conftest import DAY, Bench, local
 
@@ -34,8 +34,8 @@ def cases(bench: Bench) -> object:
     )
 
 
-def forget(bench: Bench) -> Forgotten:
-    return forget_old_records(bench.engine, bench.clinic, days=DAYS, now=bench.clock())
+def forget(bench: Bench) -> PruneResult:
+    return prune_landed_records(bench.engine, bench.clinic, days=DAYS, now=bench.clock())
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def aged(bench: Bench) -> Bench:
 
 def test_old_records_are_forgotten_and_the_cases_stay(aged: Bench) -> None:
     before = cases(aged)
-    assert forget(aged) == Forgotten(deleted=5, kept=0)
+    assert forget(aged) == PruneResult(deleted=5, kept=0)
     assert landed(aged) == []
     assert cases(aged) == before
 
@@ -73,7 +73,7 @@ def test_what_people_edited_outlasts_the_record_that_protects_it(aged: Bench) ->
     aged.run("UPDATE cases SET patient_name = 'Rex' WHERE pims_id = '2'")
     aged.run("UPDATE cases SET status = 'completed' WHERE pims_id = '3'")
     # A status of people's is known by the vendor's words, a name only by the record.
-    assert forget(aged) == Forgotten(deleted=4, kept=1)
+    assert forget(aged) == PruneResult(deleted=4, kept=1)
     assert landed(aged) == ["2"]
     before = cases(aged)
     aged.inbound(TODAY)
@@ -108,16 +108,16 @@ def test_a_forgotten_visit_that_vanishes_is_retired_like_any_other(aged: Bench) 
 def test_checks_of_a_forgotten_day_find_nothing(aged: Bench) -> None:
     forget(aged)
     engine, clinic = aged.engine, aged.clinic
-    assert inbound_plan_again(engine, clinic, TODAY).is_empty
+    assert replan_inbound(engine, clinic, TODAY).is_empty
     now, policy = aged.clock(), EnrichmentPolicy()
-    assert enrichment_plan_again(engine, clinic, TODAY, now=now, policy=policy).is_empty
-    assert reconciliation_plan_again(engine, clinic, TODAY, policy=DeletionPolicy()).is_empty
+    assert replan_enrichment(engine, clinic, TODAY, now=now, policy=policy).is_empty
+    assert replan_reconciliation(engine, clinic, TODAY, policy=DeletionPolicy()).is_empty
     assert live_cases_deleted(engine, clinic, TODAY) == []
 
 
 def test_a_record_seen_lately_stays_however_old_its_date(aged: Bench) -> None:
     aged.inbound(TODAY)
-    assert forget(aged) == Forgotten(deleted=1, kept=0)
+    assert forget(aged) == PruneResult(deleted=1, kept=0)
     assert landed(aged) == ["0", "2", "3", "4"]
 
 
@@ -145,10 +145,10 @@ def test_batches_end_although_records_are_kept(
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     aged.run("UPDATE cases SET client_name = 'Sam' WHERE pims_id IN ('0', '2')")
-    assert forget(aged) == Forgotten(deleted=3, kept=2)
+    assert forget(aged) == PruneResult(deleted=3, kept=2)
 
 
 def test_another_clinic_s_records_are_left_alone(aged: Bench) -> None:
     other = replace(aged.clinic, provider_type="another")
-    forgotten = forget_old_records(aged.engine, other, days=DAYS, now=aged.clock())
-    assert forgotten == Forgotten(deleted=0, kept=0)
+    forgotten = prune_landed_records(aged.engine, other, days=DAYS, now=aged.clock())
+    assert forgotten == PruneResult(deleted=0, kept=0)

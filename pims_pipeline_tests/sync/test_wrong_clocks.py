@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.clocks import steady_clock
-from pims_pipeline.sync.verification import inbound_plan_again
+from pims_pipeline.sync.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeProviderWithoutLookup
 from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, local
 
@@ -49,7 +49,7 @@ def test_after_a_wrong_clock_a_sync_follows_the_vendor_again(bench: Bench, by: t
     assert bench.case("1").gone == "true"
     assert bench.case("2").scheduled_start == moved.scheduled_start
     assert {bench.case(each).gone for each in "023456"} == {None}
-    assert inbound_plan_again(bench.engine, bench.clinic, WINDOW).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
     before = bench.everything()
     _all_phases(bench, "run-2")
     assert bench.everything() == before

@@ -181,7 +181,7 @@ def test_a_deleted_visit_does_not_stand_however_the_vendor_says_so(
     control.settings(deleted_lookup=how)
     control.delete(CLINIC.company_id, visit.appointment_id)
     found = warm_provider.lookup_appointment(visit.appointment_id)
-    assert not found.stands
+    assert not found.exists
     assert found.deleted is (how == "flag")
 
 

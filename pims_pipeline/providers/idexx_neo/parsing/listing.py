@@ -19,7 +19,7 @@ from pims_pipeline.domain.appointments import (
 from pims_pipeline.domain.canonical import canonical_json, digest
 from pims_pipeline.domain.clinics import DateRange, business_date
 from pims_pipeline.domain.oddities import FieldOddity, Oddities, combined
-from pims_pipeline.domain.series import series_of, told_apart
+from pims_pipeline.domain.series import identify_occurrences, series_of
 from pims_pipeline.providers.idexx_neo.parsing.fields import (
     Fields,
     UnreadableField,
@@ -114,7 +114,7 @@ def sort_records(
         else:
             sorting.quarantined.append(parsed)
     kept = list(sorting.readable.values())
-    appointments = told_apart([read.appointment for read in kept], zone)
+    appointments = identify_occurrences([read.appointment for read in kept], zone)
     inside = [each.business_date in window for each in appointments]
     return SortedRecords(
         appointments=tuple(a for a, is_in in zip(appointments, inside, strict=True) if is_in),

@@ -443,7 +443,7 @@ def lookup_body(**fields: Json) -> str:
 
 def test_a_look_up_tells_where_a_visit_stands() -> None:
     found = parse_lookup(lookup_body(), appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
-    assert found.stands
+    assert found.exists
     assert found.status == "not arrived"
     assert found.scheduled_start == datetime(2026, 3, 4, 14, tzinfo=UTC)
     assert found.scheduled_end == datetime(2026, 3, 4, 14, 30, tzinfo=UTC)
@@ -459,13 +459,13 @@ def test_a_look_up_tells_a_slot_from_a_visit(fields: dict[str, Json], kind: Reco
     body = lookup_body(**fields)
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert found.kind is kind
-    assert not found.stands
+    assert not found.exists
 
 
 def test_a_look_up_tells_of_deletion() -> None:
     body = lookup_body(deleted="1")
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
-    assert (found.found, found.deleted, found.stands) == (True, True, False)
+    assert (found.found, found.deleted, found.exists) == (True, True, False)
 
 
 @pytest.mark.parametrize(
@@ -481,20 +481,20 @@ def test_a_look_up_tells_of_deletion() -> None:
 def test_a_mark_of_deletion_counts_whatever_else_is_odd(odd: dict[str, Json]) -> None:
     body = lookup_body(deleted=True, **odd)
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
-    assert (found.found, found.deleted, found.stands) == (True, True, False)
+    assert (found.found, found.deleted, found.exists) == (True, True, False)
 
 
 def test_a_look_up_of_what_was_cancelled_and_kept_stands() -> None:
     body = lookup_body(status="Cancelled", cancelledReason="Owner cancelled by phone")
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
-    assert (found.stands, found.status) == (True, "Cancelled")
+    assert (found.exists, found.status) == (True, "Cancelled")
 
 
 @pytest.mark.parametrize("end", ["0000-00-00 00:00:00", "2026-03-04 09:00:00", [], False])
 def test_a_looked_up_end_that_cannot_be_read_is_none_and_counted(end: Json) -> None:
     body = lookup_body(endAtLocal=end)
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
-    assert (found.stands, found.scheduled_end) == (True, None)
+    assert (found.exists, found.scheduled_end) == (True, None)
     assert [odd.path for odd in found.oddities] == ["appointment.endAtLocal"]
 
 
