@@ -1,6 +1,6 @@
 """A vendor in memory, and providers that speak to it: the port's test double.
 
-``FakeVendor`` is the truth (a diary, medical records, accounts, faults);
+``FakeVendor`` is the truth (a calendar, consultations, accounts, faults);
 ``FakeProvider`` obeys the same contract suite as the real adapters
 (``test_contract.py``). Nothing here knows a wire format.
 """
@@ -53,8 +53,8 @@ class FakeVendor:
 
     Attributes:
         zone: The clinic's zone.
-        appointments: The diary, by appointment id.
-        consultations: The medical records, by consultation id.
+        appointments: The calendar, by appointment id.
+        consultations: The consultations, by their id.
         quarantined: Unreadable records; one without a business date is in every listing.
         deleted_ids: Identities a look-up still knows, as deleted.
         broken_consultations: By consultation id, the error that fetching it always gives.
@@ -99,7 +99,7 @@ class FakeVendor:
         consultation_id: str | None = None,
         kind: RecordKind = RecordKind.APPOINTMENT,
     ) -> PimsAppointment:
-        """Put a visit into the diary at a naive local time; replaces one of the same id."""
+        """Put an appointment into the calendar at a naive local time, over one of the same id."""
         start = local_to_utc(local_start, self.zone)
         appointment = PimsAppointment(
             appointment_id=appointment_id,
@@ -119,13 +119,13 @@ class FakeVendor:
         return self.put(appointment)
 
     def put(self, appointment: PimsAppointment) -> PimsAppointment:
-        """Put ``appointment`` into the diary as it is."""
+        """Put ``appointment`` into the calendar as it is."""
         self.appointments[appointment.appointment_id] = appointment
         self.deleted_ids.discard(appointment.appointment_id)
         return appointment
 
     def move(self, appointment_id: str, local_start: datetime) -> PimsAppointment:
-        """Reschedule a visit to a naive local time, keeping its length."""
+        """Reschedule an appointment to a naive local time, keeping its length."""
         old = self.appointments[appointment_id]
         start = local_to_utc(local_start, self.zone)
         return self.put(
@@ -138,17 +138,17 @@ class FakeVendor:
         )
 
     def set_status(self, appointment_id: str, status: str) -> PimsAppointment:
-        """Change what the vendor says of a visit."""
+        """Change what the vendor says of an appointment."""
         return self.put(replace(self.appointments[appointment_id], status=status))
 
     def delete(self, appointment_id: str, *, leave_trace: bool = False) -> PimsAppointment:
-        """Take a visit out of the diary; with a trace, a look-up says it was deleted."""
+        """Take an appointment out of the calendar; with a trace, a look-up says it was deleted."""
         if leave_trace:
             self.deleted_ids.add(appointment_id)
         return self.appointments.pop(appointment_id)
 
     def record_visit(self, appointment_id: str, *, notes: str = "Well.") -> PimsConsultation:
-        """Finish a visit: its status, and a medical record for it."""
+        """Finish an appointment: its status, and its consultation."""
         consultation_id = f"k-{appointment_id}"
         appointment = self.put(
             replace(
@@ -182,7 +182,7 @@ class FakeVendor:
         self._sessions.clear()
 
     def answer(self, endpoint: Endpoint, token: str | None, stop: StopSignal) -> None:
-        """Count a request; raise what stands in its way."""
+        """Count a request; raise the error that is set for it, if any."""
         if endpoint in self.hanging:
             with self._lock:
                 self._count(endpoint)

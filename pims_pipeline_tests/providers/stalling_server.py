@@ -24,7 +24,7 @@ class StallingServer:
     ended: Event = field(default_factory=Event)
 
     def sends(self, connection: socket.socket, piece: bytes) -> bool:
-        """Send a piece and pause; False when nobody is there for the next one."""
+        """Send a piece and pause; False when no one is there for the next one."""
         try:
             connection.sendall(piece)
         except OSError:

@@ -232,17 +232,17 @@ def listed(provider: PimsProvider, window: DateRange = WINDOW) -> dict[str, Pims
     }
 
 
-def ask(provider: FullProvider, endpoint: str, visit: PimsAppointment) -> object:
+def ask(provider: FullProvider, endpoint: str, appointment: PimsAppointment) -> object:
     match endpoint:
         case "listing":
             return provider.fetch_appointments(WINDOW)
         case "lookup":
-            return provider.lookup_appointment(visit.appointment_id)
+            return provider.lookup_appointment(appointment.appointment_id)
         case _:
-            return provider.fetch_consultation(visit)
+            return provider.fetch_consultation(appointment)
 
 
-def finished_visit(harness: Harness, provider: PimsProvider) -> PimsAppointment:
+def finished_appointment(harness: Harness, provider: PimsProvider) -> PimsAppointment:
     identity = harness.book(at(9))
     harness.finish(identity, "Well again.")
     return listed(provider)[identity]
@@ -342,34 +342,34 @@ def test_a_block_is_told_from_a_visit(harness: Harness) -> None:
 
 def test_a_finished_visit_has_its_medical_record(harness: Harness) -> None:
     provider = harness.warm_provider()
-    visit = finished_visit(harness, provider)
-    consultation = provider.fetch_consultation(visit)
+    appointment = finished_appointment(harness, provider)
+    consultation = provider.fetch_consultation(appointment)
     assert consultation is not None
-    assert consultation.appointment_id == visit.appointment_id
-    assert consultation.consultation_id == visit.consultation_id
+    assert consultation.appointment_id == appointment.appointment_id
+    assert consultation.consultation_id == appointment.consultation_id
     assert "Well again." in (consultation.notes or "")
 
 
 def test_a_visit_without_consultation_is_not_asked_for(harness: Harness) -> None:
     identity = harness.book(at(9))
     provider = harness.warm_provider()
-    visit = listed(provider)[identity]
+    appointment = listed(provider)[identity]
     before = harness.requests("consultation")
-    assert visit.consultation_id is None
-    assert provider.fetch_consultation(visit) is None
+    assert appointment.consultation_id is None
+    assert provider.fetch_consultation(appointment) is None
     assert harness.requests("consultation") == before
 
 
 def test_an_unknown_consultation_is_none(harness: Harness) -> None:
     start = local_to_utc(at(9), harness.zone)
-    visit = PimsAppointment(
+    appointment = PimsAppointment(
         appointment_id="1",
         consultation_id="999999999999",
         scheduled_start=start,
         scheduled_end=start,
         business_date=business_date(start, harness.zone),
     )
-    assert harness.warm_provider().fetch_consultation(visit) is None
+    assert harness.warm_provider().fetch_consultation(appointment) is None
 
 
 def test_a_look_up_finds_a_visit_wherever_it_was_moved(harness: Harness) -> None:
@@ -438,32 +438,32 @@ def test_an_ended_session_is_told_apart_from_every_other_fault(
     harness: Harness, endpoint: str
 ) -> None:
     provider = harness.warm_provider()
-    visit = finished_visit(harness, provider)
+    appointment = finished_appointment(harness, provider)
     harness.expire_sessions()
     with pytest.raises(SessionExpired):
-        ask(provider, endpoint, visit)
+        ask(provider, endpoint, appointment)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_breakdown_is_transient_and_passes(harness: Harness, endpoint: str) -> None:
     provider = harness.warm_provider()
-    visit = finished_visit(harness, provider)
+    appointment = finished_appointment(harness, provider)
     harness.break_down(endpoint)
     with pytest.raises(TransientError):
-        ask(provider, endpoint, visit)
-    assert ask(provider, endpoint, visit) is not None
+        ask(provider, endpoint, appointment)
+    assert ask(provider, endpoint, appointment) is not None
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_broken_promise_is_never_an_empty_answer(harness: Harness, endpoint: str) -> None:
     provider = harness.warm_provider()
-    visit = finished_visit(harness, provider)
+    appointment = finished_appointment(harness, provider)
     harness.break_promise(endpoint)
     with pytest.raises(ContractViolation):
-        ask(provider, endpoint, visit)
+        ask(provider, endpoint, appointment)
 
 
-VISIT = PimsAppointment(
+APPOINTMENT = PimsAppointment(
     appointment_id="1",
     consultation_id="1",
     scheduled_start=datetime(2026, 3, 4, 9, tzinfo=UTC),
@@ -478,7 +478,7 @@ def test_a_request_that_stalls_ends_with_its_time_limit_as_a_transient_error(
 ) -> None:
     harness.stall(endpoint, request_timeout=0.2)
     with pytest.raises(TransientError):
-        ask(harness.warm_provider(), endpoint, VISIT)
+        ask(harness.warm_provider(), endpoint, APPOINTMENT)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -488,7 +488,7 @@ def test_a_request_that_stalls_ends_when_the_clinics_time_is_up(
     harness.stall(endpoint)
     clinic = StopSignal(seconds=1, explanation="the clinic's time is up")
     with pytest.raises(TimeLimitReached, match="the clinic's time is up"):
-        ask(harness.warm_provider(clinic), endpoint, VISIT)
+        ask(harness.warm_provider(clinic), endpoint, APPOINTMENT)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -498,7 +498,7 @@ def test_a_request_that_stalls_ends_when_the_run_stops(harness: Harness, endpoin
     provider = harness.warm_provider(stop)
     before = harness.requests(endpoint)
     ended = ended_by_stop(
-        lambda: ask(provider, endpoint, VISIT),
+        lambda: ask(provider, endpoint, APPOINTMENT),
         stop,
         lambda: harness.requests(endpoint) > before,
     )
@@ -525,7 +525,7 @@ def test_what_is_put_oddly_costs_no_appointment_and_no_consultation(
     harness: Harness, how: str
 ) -> None:
     provider = harness.warm_provider()
-    visit = finished_visit(harness, provider)
+    appointment = finished_appointment(harness, provider)
     before = {name: each.scheduled_start for name, each in listed(provider).items()}
     harness.answer_oddly(how)
     snapshot = provider.fetch_appointments(WINDOW)
@@ -533,18 +533,18 @@ def test_what_is_put_oddly_costs_no_appointment_and_no_consultation(
     assert after == before
     keys = [record.record_key for record in snapshot.quarantined]
     assert len(set(keys)) == len(keys)
-    consultation = provider.fetch_consultation(visit)
+    consultation = provider.fetch_consultation(appointment)
     assert consultation is not None
     assert "Well again." in (consultation.notes or "")
-    assert provider.lookup_appointment(visit.appointment_id).exists
+    assert provider.lookup_appointment(appointment.appointment_id).exists
 
 
 def test_several_threads_share_one_provider(harness: Harness) -> None:
     provider = harness.warm_provider()
-    visit = finished_visit(harness, provider)
+    appointment = finished_appointment(harness, provider)
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda _: provider.fetch_consultation(visit), range(12)))
-    assert {answer.consultation_id for answer in answers if answer} == {visit.consultation_id}
+        answers = list(threads.map(lambda _: provider.fetch_consultation(appointment), range(12)))
+    assert {answer.consultation_id for answer in answers if answer} == {appointment.consultation_id}
     assert None not in answers
 
 

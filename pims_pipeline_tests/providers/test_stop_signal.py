@@ -13,7 +13,7 @@ LONG = 600.0
 
 
 class Clock:
-    """Moves when it is told to."""
+    """Moves when a test moves it."""
 
     def __init__(self) -> None:
         self.now = 0.0

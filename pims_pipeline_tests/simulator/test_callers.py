@@ -10,7 +10,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def anyone(base_url: str) -> Iterator[httpx2.Client]:
-    """Whoever sends a request, with the headers of the test's choice."""
+    """A caller that sends a request with the headers of the test's choice."""
     with httpx2.Client(base_url=base_url, trust_env=False) as client:
         yield client
 

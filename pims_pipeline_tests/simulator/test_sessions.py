@@ -29,7 +29,7 @@ from pims_pipeline_tests.simulator.visitor import (
 
 @dataclass
 class SettableClock:
-    """A clock that moves when told to."""
+    """A clock that moves when a test moves it."""
 
     now: datetime = datetime(2026, 3, 11, 12, tzinfo=UTC)
 

@@ -41,7 +41,7 @@ def client(server: OddServer) -> Iterator[IdexxNeoClient]:
 
 
 def get(client: IdexxNeoClient) -> bytes | None:
-    return client.get("/appointments/x", {"start": "2026-03-04 00:00:00"}, what="the diary")
+    return client.get("/appointments/x", {"start": "2026-03-04 00:00:00"}, what="the calendar")
 
 
 def test_a_request_carries_the_cookies_and_the_headers_of_the_vendors_own_page(
@@ -135,7 +135,7 @@ def test_what_was_never_promised_is_not_tried_again(
 def test_malformed_json_that_is_whole_is_left_to_the_parser(
     server: OddServer, client: IdexxNeoClient
 ) -> None:
-    body = b"[{'id': 1}, and then a good deal more that nobody can read]"
+    body = b"[{'id': 1}, and then a good deal more that no one can read]"
     server.responses = [Response(200, body)]
     assert get(client) == body
 

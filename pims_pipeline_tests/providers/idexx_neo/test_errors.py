@@ -37,10 +37,10 @@ def today(control: SimulatorControl) -> DateRange:
 
 
 @pytest.fixture
-def visit(
+def appointment(
     control: SimulatorControl, warm_provider: IdexxNeoProvider, today: DateRange
 ) -> PimsAppointment:
-    """A visit of today with a medical record."""
+    """An appointment of today with a consultation."""
     records = control.appointments(CLINIC.company_id, today.start, today.end)
     chosen = next(r.id for r in records if r.kind == "appointment" and not r.deleted)
     control.finish(CLINIC.company_id, chosen, "<p>Well.</p>")
@@ -48,19 +48,23 @@ def visit(
     return next(found for found in listing.appointments if found.appointment_id == chosen)
 
 
-def ask(provider: IdexxNeoProvider, endpoint: Endpoint, visit: PimsAppointment) -> object:
+def ask(provider: IdexxNeoProvider, endpoint: Endpoint, appointment: PimsAppointment) -> object:
     match endpoint:
         case "listing":
-            return provider.fetch_appointments(DateRange(visit.business_date, visit.business_date))
+            return provider.fetch_appointments(
+                DateRange(appointment.business_date, appointment.business_date)
+            )
         case "appointment":
-            return provider.lookup_appointment(visit.appointment_id)
+            return provider.lookup_appointment(appointment.appointment_id)
         case "consultation":
-            return provider.fetch_consultation(visit)
+            return provider.fetch_consultation(appointment)
 
 
-def refused(provider: IdexxNeoProvider, endpoint: Endpoint, visit: PimsAppointment) -> PimsError:
+def refused(
+    provider: IdexxNeoProvider, endpoint: Endpoint, appointment: PimsAppointment
+) -> PimsError:
     with pytest.raises(PimsError) as raised:
-        ask(provider, endpoint, visit)
+        ask(provider, endpoint, appointment)
     assert CREDENTIALS.password not in str(raised.value)
     return raised.value
 
@@ -70,14 +74,14 @@ def refused(provider: IdexxNeoProvider, endpoint: Endpoint, visit: PimsAppointme
 def test_a_fault_that_lasts_is_transient_until_it_is_over(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
     fault: str,
 ) -> None:
     control.add_fault(fault, endpoint=endpoint, times=None)
-    assert type(refused(warm_provider, endpoint, visit)) is TransientError
+    assert type(refused(warm_provider, endpoint, appointment)) is TransientError
     control.clear_faults()
-    assert ask(warm_provider, endpoint, visit) is not None
+    assert ask(warm_provider, endpoint, appointment) is not None
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -85,12 +89,12 @@ def test_a_fault_that_lasts_is_transient_until_it_is_over(
 def test_an_answer_that_was_never_promised_violates_the_contract(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
     fault: str,
 ) -> None:
     control.add_fault(fault, endpoint=endpoint)
-    assert type(refused(warm_provider, endpoint, visit)) is ContractViolation
+    assert type(refused(warm_provider, endpoint, appointment)) is ContractViolation
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -98,12 +102,12 @@ def test_an_answer_that_was_never_promised_violates_the_contract(
 def test_a_session_that_ends_under_a_request_is_known_in_each_way(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
     way: str,
 ) -> None:
     control.add_fault(f"session_expired_{way}", endpoint=endpoint)
-    assert type(refused(warm_provider, endpoint, visit)) is SessionExpired
+    assert type(refused(warm_provider, endpoint, appointment)) is SessionExpired
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
@@ -111,35 +115,35 @@ def test_a_session_that_ends_under_a_request_is_known_in_each_way(
 def test_a_fault_that_passes_is_not_noticed(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
     fault: str,
 ) -> None:
     control.add_fault(fault, endpoint=endpoint, times=3)
-    assert ask(warm_provider, endpoint, visit) is not None
+    assert ask(warm_provider, endpoint, appointment) is not None
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_short_rate_limit_is_waited_out(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
 ) -> None:
     control.add_fault("rate_limited", endpoint=endpoint, retry_after=0.05)
-    assert ask(warm_provider, endpoint, visit) is not None
+    assert ask(warm_provider, endpoint, appointment) is not None
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_a_long_rate_limit_is_handed_on(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
 ) -> None:
     control.add_fault("rate_limited", endpoint=endpoint, retry_after=120)
     with pytest.raises(TransientError) as raised:
-        ask(warm_provider, endpoint, visit)
+        ask(warm_provider, endpoint, appointment)
     assert raised.value.retry_after == 120
 
 
@@ -148,47 +152,47 @@ def test_a_hung_connection_is_given_up(
     simulator: SimulatorServer,
     control: SimulatorControl,
     open_provider: OpenProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
 ) -> None:
     hasty = open_provider(read_timeout=0.2)
     hasty.restore_session(session_without_browser(simulator.base_url))
     control.add_fault("hang", endpoint=endpoint, times=None)
     with pytest.raises(TransientError, match="did not respond in time"):
-        ask(hasty, endpoint, visit)
+        ask(hasty, endpoint, appointment)
 
 
 @pytest.mark.parametrize("mode", ["redirect", "401", "html"])
 def test_a_session_that_really_ended_is_known_in_each_way(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     mode: Literal["redirect", "401", "html"],
 ) -> None:
     control.expire_sessions(CLINIC.company_id, mode)
     for endpoint in ENDPOINTS:
         with pytest.raises(SessionExpired):
-            ask(warm_provider, endpoint, visit)
+            ask(warm_provider, endpoint, appointment)
 
 
 @pytest.mark.parametrize("how", ["flag", "not_found", "null", "gone"])
 def test_a_deleted_visit_does_not_stand_however_the_vendor_says_so(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     how: Literal["flag", "not_found", "null", "gone"],
 ) -> None:
     control.settings(deleted_lookup=how)
-    control.delete(CLINIC.company_id, visit.appointment_id)
-    found = warm_provider.lookup_appointment(visit.appointment_id)
+    control.delete(CLINIC.company_id, appointment.appointment_id)
+    found = warm_provider.lookup_appointment(appointment.appointment_id)
     assert not found.exists
     assert found.deleted is (how == "flag")
 
 
 def test_an_unreadable_record_is_quarantined_and_the_others_stay(
-    control: SimulatorControl, warm_provider: IdexxNeoProvider, visit: PimsAppointment
+    control: SimulatorControl, warm_provider: IdexxNeoProvider, appointment: PimsAppointment
 ) -> None:
-    window = DateRange(visit.business_date, visit.business_date)
+    window = DateRange(appointment.business_date, appointment.business_date)
     before = {a.appointment_id for a in warm_provider.fetch_appointments(window).appointments}
     control.add_fault("record_without_id", endpoint="listing")
     nameless = warm_provider.fetch_appointments(window)
@@ -204,9 +208,9 @@ def test_an_unreadable_record_is_quarantined_and_the_others_stay(
 
 
 def test_duplicated_records_are_listed_once(
-    control: SimulatorControl, warm_provider: IdexxNeoProvider, visit: PimsAppointment
+    control: SimulatorControl, warm_provider: IdexxNeoProvider, appointment: PimsAppointment
 ) -> None:
-    window = DateRange(visit.business_date, visit.business_date)
+    window = DateRange(appointment.business_date, appointment.business_date)
     before = warm_provider.fetch_appointments(window).appointments
     control.add_fault("duplicates", endpoint="listing")
     assert set(warm_provider.fetch_appointments(window).appointments) == set(before)
@@ -216,10 +220,10 @@ def test_duplicated_records_are_listed_once(
 def test_every_listing_shape_says_the_same(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     shape: Literal["array", "appointments", "data", "events"],
 ) -> None:
-    window = DateRange(visit.business_date, visit.business_date)
+    window = DateRange(appointment.business_date, appointment.business_date)
     before = warm_provider.fetch_appointments(window).appointments
     control.settings(listing_shape=shape)
     assert warm_provider.fetch_appointments(window).appointments == before
@@ -235,12 +239,12 @@ def test_every_made_up_medical_record_can_be_read(
     }
     listing = warm_provider.fetch_appointments(window)
     assert listing.quarantined == ()
-    for visit in listing.appointments:
-        consultation = warm_provider.fetch_consultation(visit)
+    for appointment in listing.appointments:
+        consultation = warm_provider.fetch_consultation(appointment)
         if consultation is None:
             continue
         assert consultation.patient is not None
-        assert consultation.patient.species == true[visit.appointment_id].species
+        assert consultation.patient.species == true[appointment.appointment_id].species
         assert "</" not in (consultation.notes or "")
 
 
@@ -249,7 +253,7 @@ def test_every_made_up_medical_record_can_be_read(
 def test_a_question_that_alone_wants_a_login_does_not_call_the_session_expired(
     open_provider: OpenProvider,
     simulator: SimulatorServer,
-    visit: PimsAppointment,
+    appointment: PimsAppointment,
     endpoint: Endpoint,
     calendar: int,
 ) -> None:
@@ -260,7 +264,7 @@ def test_a_question_that_alone_wants_a_login_does_not_call_the_session_expired(
         provider = open_provider(base_url=server.base_url)
         data = state.replace(simulator.base_url, server.base_url).encode()
         provider.restore_session(SessionState(data, datetime.now(UTC) + timedelta(hours=1)))
-        error = refused(provider, endpoint, visit)
+        error = refused(provider, endpoint, appointment)
     assert type(error) is (ContractViolation if calendar == httpx2.codes.OK else SessionExpired)
     assert server.paths[1].startswith("/appointments/getCalendarEventData")
 

@@ -28,7 +28,7 @@ def has_session_cookie(cookies: Cookies, _: float) -> bool:
 
 @dataclass
 class SharedBrowser:
-    """Visits login pages one after the other, each without the cookies of the others."""
+    """Logs in at one page after the other, each without the cookies of the others."""
 
     browser: "Browser"
     runner: asyncio.Runner

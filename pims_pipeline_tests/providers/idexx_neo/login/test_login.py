@@ -160,7 +160,11 @@ def test_a_page_without_company_ids_is_filled_in_all_the_same(
     server: OddServer, browser: SharedBrowser, user_field: str
 ) -> None:
     signed_in = Response(302, b"", headers={"Location": "/", "Set-Cookie": "PHPSESSION=1; Path=/"})
-    server.responses = [form(user_field=user_field), signed_in, Response(200, b"the diary", HTML)]
+    server.responses = [
+        form(user_field=user_field),
+        signed_in,
+        Response(200, b"calendar", HTML),
+    ]
     cookies = browser.log_in(server.base_url, Credentials("vet@example.test", "pw", "1001"))
     assert cookies is not None
     assert ("PHPSESSION", "1") in [(cookie.name, cookie.value) for cookie in cookies]
@@ -180,7 +184,7 @@ def test_a_message_that_stood_there_before_is_not_an_answer(
 ) -> None:
     notice = "<p class=alert-danger>You were signed out.</p>"
     signed_in = Response(302, b"", headers={"Location": "/", "Set-Cookie": "session=1; Path=/"})
-    server.responses = [form(notice), signed_in, Response(200, b"the diary", HTML)]
+    server.responses = [form(notice), signed_in, Response(200, b"calendar", HTML)]
     assert browser.log_in(server.base_url) is not None
 
 
@@ -225,7 +229,7 @@ PRIVATE = (
 def test_a_picture_of_a_page_after_the_login_shows_nobodys_data(
     server: OddServer, browser: SharedBrowser
 ) -> None:
-    """Whoever's page it is, the picture is the same; the policy forbids the page new styles."""
+    """The picture is the same for any name on the page; the policy forbids the page new styles."""
     policy = {"Content-Security-Policy": "style-src 'none'"}
     taken = []
     for name, year in ((b"Ana Okafor", b"1990"), (b"Jo Li", b"77")):
@@ -298,7 +302,7 @@ def test_a_certificate_that_the_browser_does_not_trust_gets_no_credentials(
 
 
 def self_signed(directory: Path) -> Path:
-    """A certificate for 127.0.0.1 that nobody vouches for, and its key, in one file."""
+    """A certificate for 127.0.0.1 that no authority signed, and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -372,7 +376,7 @@ def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_lo
     assert picture.name.startswith("login-riverbend-")
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     assert stat.S_IMODE(picture.parent.stat().st_mode) == 0o700
-    # The shared browser of other tests may end processes of its own meanwhile.
+    # The shared browser of other tests may end processes of its own during that time.
     assert set(filter(is_alive, browsers_of(psutil.Process()))) <= before
 
 
@@ -412,7 +416,7 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
                 assert started
                 arguments = [word for child in started for word in child.cmdline()]
                 helpers = psutil.Process(program.pid).children(recursive=True)
-                told = {child.pid: child.environ() for child in helpers}
+                environments = {child.pid: child.environ() for child in helpers}
                 names = {child.name() for child in helpers}
                 dumps = {child.rlimit(psutil.RLIMIT_CORE) for child in helpers}
                 program.send_signal(signal.SIGINT)
@@ -424,9 +428,12 @@ def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> N
     assert "hunter2" not in "".join([errors, *arguments])
     # Playwright's driver, the browser, and everything that it starts.
     assert {"node", "chromium"} <= {name.partition("-")[0] for name in names}
-    assert [name for each in told.values() for name in each if name in SECRETS] == []
-    assert "hunter2" not in str(list(told.values()))
-    assert {each.get("HTTPS_PROXY") for each in told.values()} == {None, "http://proxy.test:8080"}
+    assert [name for each in environments.values() for name in each if name in SECRETS] == []
+    assert "hunter2" not in str(list(environments.values()))
+    assert {each.get("HTTPS_PROXY") for each in environments.values()} == {
+        None,
+        "http://proxy.test:8080",
+    }
     assert dumps == {(0, 0)}
     assert [child for child in started if is_alive(child)] == []
 
@@ -534,7 +541,7 @@ def test_a_window_finds_its_display_and_a_proxy_loses_its_password(tmp_path: Pat
         "DATABASE_URL": "postgresql://hunter2@db",
     }
     scratch = Path("/scratch")
-    told = {
+    expected = {
         "PATH": "/bin",
         "LC_ALL": "C",
         "https_proxy": "proxy.test:8080",
@@ -543,8 +550,8 @@ def test_a_window_finds_its_display_and_a_proxy_loses_its_password(tmp_path: Pat
         "TMPDIR": "/scratch",
     }
     window = {"DISPLAY": ":0", "XAUTHORITY": str(tmp_path / ".Xauthority")}
-    assert browser_environment(ours, scratch, headless=True) == told
-    assert browser_environment(ours, scratch, headless=False) == {**told, **window}
+    assert browser_environment(ours, scratch, headless=True) == expected
+    assert browser_environment(ours, scratch, headless=False) == {**expected, **window}
 
 
 def test_the_configured_browser_wins_over_those_on_the_path(

@@ -25,7 +25,7 @@ from pims_pipeline.providers.port import ContractViolation
 ZONE = ZoneInfo("Europe/London")
 WINDOW = DateRange(date(2026, 3, 1), date(2026, 3, 31))
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
-VISIT = PimsAppointment(
+APPOINTMENT = PimsAppointment(
     appointment_id="7",
     consultation_id="55",
     scheduled_start=NOW,
@@ -80,10 +80,10 @@ consultations = st.fixed_dictionaries(
 
 
 @given(st.lists(records | any_json, max_size=8))
-def test_no_record_of_a_listing_is_lost(diary: list[object]) -> None:
-    found = sort_records(diary, window=WINDOW, zone=ZONE)
+def test_no_record_of_a_listing_is_lost(calendar: list[object]) -> None:
+    found = sort_records(calendar, window=WINDOW, zone=ZONE)
     parts = [found.appointments, found.quarantined, found.outside, found.duplicates]
-    assert sum(map(len, parts)) == len(diary)
+    assert sum(map(len, parts)) == len(calendar)
     assert not set(found.outside) & set(found.duplicates)
     identities = [appointment.appointment_id for appointment in found.appointments]
     assert len(set(identities)) == len(identities)
@@ -93,9 +93,9 @@ def test_no_record_of_a_listing_is_lost(diary: list[object]) -> None:
 
 
 @given(st.lists(records, max_size=6))
-def test_listing_the_same_records_again_changes_nothing(diary: list[object]) -> None:
-    once = sort_records(diary, window=WINDOW, zone=ZONE)
-    twice = sort_records(diary + diary, window=WINDOW, zone=ZONE)
+def test_listing_the_same_records_again_changes_nothing(calendar: list[object]) -> None:
+    once = sort_records(calendar, window=WINDOW, zone=ZONE)
+    twice = sort_records(calendar + calendar, window=WINDOW, zone=ZONE)
     assert set(twice.appointments) == set(once.appointments)
     # What cannot be read may be two appointments, however alike its records are.
     assert len(twice.quarantined) == 2 * len(once.quarantined)
@@ -144,7 +144,7 @@ def test_no_description_costs_a_consultation(
     parts: dict[str, object], own: dict[str, object]
 ) -> None:
     body = json.dumps({"consultation": {**own, "id": 55}, **parts})
-    found = parse_consultation(body, appointment=VISIT)
+    found = parse_consultation(body, appointment=APPOINTMENT)
     assert found is not None
     assert found.consultation_id == "55"
 
@@ -178,7 +178,7 @@ def test_a_look_up_is_read_or_violates_the_contract(answer: object) -> None:
 @given(any_json | consultations)
 def test_a_consultation_is_read_or_violates_the_contract(answer: object) -> None:
     try:
-        found = parse_consultation(json.dumps(answer), appointment=VISIT)
+        found = parse_consultation(json.dumps(answer), appointment=APPOINTMENT)
     except ContractViolation:
         return
     assert found is not None

@@ -529,7 +529,7 @@ def test_an_odd_look_up_concludes_nothing(body: bytes | str) -> None:
         parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
 
 
-VISIT = PimsAppointment(
+APPOINTMENT = PimsAppointment(
     appointment_id="7",
     consultation_id="55",
     scheduled_start=datetime(2026, 3, 4, 14, tzinfo=UTC),
@@ -545,7 +545,7 @@ def consultation(
         "consultation": {"id": 55, "status": "Finalized", **(consultation_fields or {})},
         **parts,
     }
-    found = parse_consultation(json.dumps(body), appointment=VISIT)
+    found = parse_consultation(json.dumps(body), appointment=APPOINTMENT)
     assert found is not None
     return found
 
@@ -649,7 +649,7 @@ def test_discharge_and_reason_are_text() -> None:
 )
 def test_an_odd_medical_record_is_refused_without_its_content(body: bytes) -> None:
     with pytest.raises(ContractViolation) as raised:
-        parse_consultation(body, appointment=VISIT)
+        parse_consultation(body, appointment=APPOINTMENT)
     assert "Bella" not in str(raised.value)
 
 
@@ -682,7 +682,7 @@ def test_a_consultation_stands_whatever_describes_it_oddly(
         "vitalSignGroup": [{"name": "Pulse", "value": 96}],
         **odd,
     }
-    found = parse_consultation(json.dumps(whole), appointment=VISIT)
+    found = parse_consultation(json.dumps(whole), appointment=APPOINTMENT)
     assert found is not None
     assert found.consultation_id == "55"
     if path is not None:
@@ -705,7 +705,7 @@ def test_lists_with_gaps_and_single_items_of_a_consultation_are_read() -> None:
 
 
 def test_a_consultation_of_another_date_is_another_occurrences() -> None:
-    occurrence = replace(VISIT, appointment_id="7@2026-03-04T09:00", series_id="7")
+    occurrence = replace(APPOINTMENT, appointment_id="7@2026-03-04T09:00", series_id="7")
     dates = {"2026-03-04 09:00:00": True, "2026-03-11 09:00:00": False, "": True}
     for written, is_own in dates.items():
         body = json.dumps({"consultation": {"id": 55, "date": written}})
