@@ -4,7 +4,7 @@ Pure. Reading the diary and the store, and writing what is planned here, is done
 ``pims_pipeline.sync.inbound``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -172,28 +172,15 @@ def plan_inbound(
         existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
     fates: list[tuple[date, str]] = []
     decided: list[_Decision] = []
-    unknown: set[str] = set()
     for appointment in snapshot.appointments:
         known = existing.get(appointment.appointment_id) or KnownRecord(
             pims_id=appointment.appointment_id
         )
-        fate = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
+        decision = None
         if not known.is_newer_than(snapshot.fetched_at):
             decision = _decide(known, _landing(appointment, words), clinic, words)
             decided.append(decision)
-            if (
-                appointment.kind is RecordKind.APPOINTMENT
-                and words.status_of(appointment.status) is None
-            ):
-                unknown.add(appointment.status)
-            if decision.write is not None:
-                fate = _FATES.get(decision.write.kind, "updated")
-        fates.append((appointment.business_date, fate))
-    for record in snapshot.quarantined:
-        day = record.business_date
-        # A date that was misread must not carry the count out of the window.
-        seen_on = day if day and day in snapshot.window else snapshot.window.start
-        fates.append((seen_on, "quarantined"))
+        fates.append((appointment.business_date, _fate(appointment, decision)))
     return InboundPlan(
         landings=tuple(each.landing for each in decided if each.is_news),
         sightings=tuple(each.known.pims_id for each in decided),
@@ -201,8 +188,8 @@ def plan_inbound(
         case_writes=tuple(each.write for each in decided if each.write is not None),
         meanings={each.known.pims_id: each.meaning for each in decided if each.meaning},
         recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
-        by_date=tally(fates),
-        unknown_statuses=tuple(sorted(unknown)),
+        by_date=tally([*fates, *_fates_of_quarantined(snapshot)]),
+        unknown_statuses=_unknown_statuses(decided, words),
     )
 
 
@@ -228,6 +215,35 @@ class _Decision:
 
 
 _FATES = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
+
+
+def _fate(appointment: PimsAppointment, decision: _Decision | None) -> str:
+    """What the record counts as; without a decision, the store knows something newer."""
+    if decision is not None and decision.write is not None:
+        return _FATES.get(decision.write.kind, "updated")
+    return "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
+
+
+def _fates_of_quarantined(snapshot: Snapshot) -> Iterator[tuple[date, str]]:
+    for record in snapshot.quarantined:
+        day = record.business_date
+        # A date that was misread must not carry the count out of the window.
+        seen_on = day if day and day in snapshot.window else snapshot.window.start
+        yield seen_on, "quarantined"
+
+
+def _unknown_statuses(decided: Iterable[_Decision], words: Words) -> tuple[str, ...]:
+    """The statuses of appointments that the clinic's words do not name, sorted."""
+    appointments = (each.landing.appointment for each in decided)
+    return tuple(
+        sorted(
+            {
+                each.status
+                for each in appointments
+                if each.kind is RecordKind.APPOINTMENT and words.status_of(each.status) is None
+            }
+        )
+    )
 
 
 def _landing(appointment: PimsAppointment, words: Words) -> Landing:
