@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from pims_pipeline.observability.alerts import LogNotifier, Message
 from pims_pipeline.observability.slack import SlackNotifier
 from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.store.clock import utc_now
 from pims_pipeline.store.database import DatabaseRefused
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
-from pims_pipeline.sync.context import utc_now
 from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.canary import (
     Canary,

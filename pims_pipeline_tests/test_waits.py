@@ -40,14 +40,18 @@ WAITS_WITHOUT_A_LIMIT = {
 """Functions and methods that wait for ever, or too long, without one of ``LIMITS``."""
 
 ALLOWED = {
-    ("orchestration/phases.py", "side_by_side", "as_completed"): (
+    ("orchestration/phases.py", "clinics_side_by_side", "as_completed"): (
         "each clinic's work ends with its time limit, the run's, or the stop signal"
     ),
-    ("sync/fanout.py", "side_by_side", "as_completed"): (
+    ("sync/fanout.py", "ask_side_by_side", "as_completed"): (
         "each question watches the stop signal, and each request has its own limit"
     ),
-    ("orchestration/phases.py", "side_by_side", "result"): "as_completed gave it: it is done",
-    ("sync/fanout.py", "side_by_side", "result"): "as_completed gave it: it is done",
+    (
+        "orchestration/phases.py",
+        "clinics_side_by_side",
+        "result",
+    ): "as_completed gave it: it is done",
+    ("sync/fanout.py", "ask_side_by_side", "result"): "as_completed gave it: it is done",
     ("store/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),

@@ -14,9 +14,8 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.errors import Explained
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline.store.clock import read_clock
+from pims_pipeline.store.clock import read_clock, utc_now
 from pims_pipeline.sync.alerting import Alerting, deliver, evaluate
-from pims_pipeline.sync.context import utc_now
 
 _LONGEST_REST = timedelta(hours=1)
 

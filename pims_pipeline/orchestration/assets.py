@@ -49,7 +49,7 @@ from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.phases import (
     PhaseFunction,
     RunLedger,
-    side_by_side,
+    clinics_side_by_side,
     work_on_clinic,
 )
 from pims_pipeline.orchestration.reports import ClinicReport, PhaseReport
@@ -345,7 +345,9 @@ def run_phase(
             return work_on_clinic(limited, slug, days, phase, ledger=ledger)
 
     reports = []
-    for clinic in side_by_side(selection, work, at_once=provider.clinics_at_once, stop=run.stop):
+    for clinic in clinics_side_by_side(
+        selection, work, at_once=provider.clinics_at_once, stop=run.stop
+    ):
         reports.append(clinic)
         for line in _lines(clinic):
             context.log.info(line)

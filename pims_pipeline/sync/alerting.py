@@ -42,10 +42,10 @@ from pims_pipeline.store.alerts import (
     untold_alerts,
     waiting_holds,
 )
+from pims_pipeline.store.clock import utc_now
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import ClinicSchedule, active_schedules
 from pims_pipeline.sync.alert_messages import message_of, news_of
-from pims_pipeline.sync.context import utc_now
 from pims_pipeline.sync.lateness import punctuality
 
 _AT_A_TIME = 500

@@ -33,7 +33,7 @@ from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.fanout import VisitFailure, ask_side_by_side
 from pims_pipeline.sync.inbound import catch_up
 from pims_pipeline.sync.phase import PhaseRun, audited
 from pims_pipeline.sync.session import ProviderSession
@@ -216,7 +216,7 @@ def _fetch_all(
         )
 
     phase.progress(0, len(due))
-    for done, (case, answer) in enumerate(side_by_side(fetch, due, workers), start=1):
+    for done, (case, answer) in enumerate(ask_side_by_side(fetch, due, workers), start=1):
         if isinstance(answer, FetchedConsultation):
             into.fetched.append(answer)
         else:

@@ -13,7 +13,7 @@ VisitFailure = TransientError | ContractViolation
 """What may befall one visit while the clinic's others can still be asked about."""
 
 
-def side_by_side(
+def ask_side_by_side(
     question: Callable[[Visit], Answer], visits: Iterable[Visit], workers: int
 ) -> Iterator[tuple[Visit, Answer | VisitFailure]]:
     """Each visit with its answer, or with what befell it, in the order of coming in.

@@ -54,7 +54,7 @@ from pims_pipeline.store.holds import (
 )
 from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import VisitFailure, side_by_side
+from pims_pipeline.sync.fanout import VisitFailure, ask_side_by_side
 from pims_pipeline.sync.inbound import apply_snapshot
 from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
 from pims_pipeline.sync.phase import PhaseRun, audited
@@ -252,7 +252,7 @@ def _look_up_missing(
     lookups: dict[str, AppointmentLookup] = {}
     failure: VisitFailure | None = None
     phase.progress(0, len(candidates))
-    answers = side_by_side(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
+    answers = ask_side_by_side(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
     for done, (each, answer) in enumerate(answers, start=1):
         if isinstance(answer, AppointmentLookup):
             lookups[each.case.pims_id] = answer

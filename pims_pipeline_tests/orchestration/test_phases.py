@@ -10,7 +10,7 @@ import pytest
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.phases import RunLedger, side_by_side, work_on_clinic
+from pims_pipeline.orchestration.phases import RunLedger, clinics_side_by_side, work_on_clinic
 from pims_pipeline.orchestration.reports import ClinicReport
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.store.audits import run_liveness
@@ -41,7 +41,7 @@ def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
 
     selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
-        for report in side_by_side(selection, work, at_once=1, stop=stop):
+        for report in clinics_side_by_side(selection, work, at_once=1, stop=stop):
             assert report.slug == "first"
             assert began.wait(DEADLINE_S)
             raise KeyboardInterrupt
