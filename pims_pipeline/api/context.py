@@ -8,16 +8,13 @@ from, is the composition root's.
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import Engine
 
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.local_trust.origins import OwnAddresses
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+from pims_pipeline.store.clock import utc_now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,4 +46,4 @@ class ApiContext:
     own_addresses: OwnAddresses | None = None
     trusted_proxies: tuple[str, ...] = ()
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
-    clock: Callable[[], datetime] = field(default=_now, repr=False)
+    clock: Callable[[], datetime] = field(default=utc_now, repr=False)

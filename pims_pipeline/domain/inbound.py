@@ -3,7 +3,7 @@
 Pure. Reading the calendar and the store, and writing, belong in ``pims_pipeline.sync.inbound``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -171,28 +171,15 @@ def plan_inbound(
         existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
     results: list[tuple[date, str]] = []
     decided: list[_Decision] = []
-    unknown: set[str] = set()
     for appointment in snapshot.appointments:
         known = existing.get(appointment.appointment_id) or KnownRecord(
             pims_id=appointment.appointment_id
         )
-        result = "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
+        decision = None
         if not known.is_newer_than(snapshot.fetched_at):
             decision = _decide(known, _landing(appointment, words), clinic, words)
             decided.append(decision)
-            if (
-                appointment.kind is RecordKind.APPOINTMENT
-                and words.status_of(appointment.status) is None
-            ):
-                unknown.add(appointment.status)
-            if decision.write is not None:
-                result = _RESULTS.get(decision.write.kind, "updated")
-        results.append((appointment.business_date, result))
-    for record in snapshot.quarantined:
-        day = record.business_date
-        # A misread date must not move the count out of the window.
-        counted_on = day if day and day in snapshot.window else snapshot.window.start
-        results.append((counted_on, "quarantined"))
+        results.append((appointment.business_date, _result(appointment, decision)))
     return InboundPlan(
         landings=tuple(each.landing for each in decided if each.is_new_or_changed),
         sightings=tuple(each.known.pims_id for each in decided),
@@ -200,8 +187,8 @@ def plan_inbound(
         case_writes=tuple(each.write for each in decided if each.write is not None),
         meanings={each.known.pims_id: each.meaning for each in decided if each.meaning},
         recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
-        by_date=tally(results),
-        unknown_statuses=tuple(sorted(unknown)),
+        by_date=tally([*results, *_results_of_quarantined(snapshot)]),
+        unknown_statuses=_unknown_statuses(decided, words),
     )
 
 
@@ -227,6 +214,35 @@ class _Decision:
 
 
 _RESULTS = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
+
+
+def _result(appointment: PimsAppointment, decision: _Decision | None) -> str:
+    """What the record counts as; without a decision, the store knows something newer."""
+    if decision is not None and decision.write is not None:
+        return _RESULTS.get(decision.write.kind, "updated")
+    return "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
+
+
+def _results_of_quarantined(snapshot: Snapshot) -> Iterator[tuple[date, str]]:
+    for record in snapshot.quarantined:
+        day = record.business_date
+        # A date that was misread must not move the count out of the window.
+        counted_on = day if day and day in snapshot.window else snapshot.window.start
+        yield counted_on, "quarantined"
+
+
+def _unknown_statuses(decided: Iterable[_Decision], words: Words) -> tuple[str, ...]:
+    """The statuses of appointments that the clinic's words do not name, sorted."""
+    appointments = (each.landing.appointment for each in decided)
+    return tuple(
+        sorted(
+            {
+                each.status
+                for each in appointments
+                if each.kind is RecordKind.APPOINTMENT and words.status_of(each.status) is None
+            }
+        )
+    )
 
 
 def _landing(appointment: PimsAppointment, words: Words) -> Landing:

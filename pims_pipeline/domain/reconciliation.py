@@ -154,20 +154,9 @@ def plan_reconciliation(
     found = _compare(cases, snapshot, policy, lookups, approved)
     decided = _decided(cases, snapshot, found, rejections if approved is None else ())
     hold = _hold(cases, snapshot, len(found.retire), policy) if approved is None else None
-    orphans = tuple(
-        [tracked.case.id for tracked in found.candidates]
-        if hold is HoldReason.EMPTY_LISTING
-        else [each.case.id for each in found.retire]
-    )
-    if hold is not None and decided.covers_all(orphans, hold):
-        kept, hold = orphans, None
-    else:
-        kept = tuple(case_id for case_id in orphans if case_id in decided.covered)
-    staying = frozenset(kept)
-    retire = tuple(each for each in found.retire if each.case.id not in staying)
-    follow = tuple(found.follow)
-    if hold is not None:
-        retire, follow, kept = (), (), ()
+    orphans = _orphans(found, hold)
+    hold, kept = _after_rejections(hold, orphans, decided)
+    retire, follow = _changes(found, kept) if hold is None else ((), ())
     waiting = tuple(tracked.case.id for tracked in found.unconfirmed)
     return ReconciliationPlan(
         retire=retire,
@@ -197,6 +186,31 @@ class _Compared:
     retire: list[Retirement]
     follow: list[PimsAppointment]
     unconfirmed: list[TrackedCase]
+
+
+def _orphans(found: _Compared, hold: HoldReason | None) -> tuple[UUID, ...]:
+    """The cases that a hold would be about: of an empty listing, every candidate."""
+    if hold is HoldReason.EMPTY_LISTING:
+        return tuple(tracked.case.id for tracked in found.candidates)
+    return tuple(each.case.id for each in found.retire)
+
+
+def _after_rejections(
+    hold: HoldReason | None, orphans: tuple[UUID, ...], decided: RejectionEffect
+) -> tuple[HoldReason | None, tuple[UUID, ...]]:
+    """What is left of a hold, and which cases stay because people rejected one like it."""
+    if hold is None:
+        return None, tuple(case_id for case_id in orphans if case_id in decided.covered)
+    return (None, orphans) if decided.covers_all(orphans, hold) else (hold, ())
+
+
+def _changes(
+    found: _Compared, kept: Collection[UUID]
+) -> tuple[tuple[Retirement, ...], tuple[PimsAppointment, ...]]:
+    """Which cases are retired and which follow their visit, when nothing is held."""
+    staying = frozenset(kept)
+    retire = tuple(each for each in found.retire if each.case.id not in staying)
+    return retire, tuple(found.follow)
 
 
 def _compare(

@@ -61,7 +61,7 @@ from pims_pipeline.sync.runner import (
     ClinicReport,
     PhaseFunction,
     RunLedger,
-    side_by_side,
+    clinics_side_by_side,
     work_on_clinic,
 )
 from pims_pipeline.sync.session import ProviderSession
@@ -360,7 +360,9 @@ def run_phase(
             )
 
     reports = []
-    for clinic in side_by_side(selection, work, at_once=provider.clinics_at_once, stop=run.stop):
+    for clinic in clinics_side_by_side(
+        selection, work, at_once=provider.clinics_at_once, stop=run.stop
+    ):
         reports.append(clinic)
         for line in _lines(clinic):
             context.log.info(line)

@@ -23,6 +23,7 @@ from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.reports import table
 from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.store.clinic_states import PhaseState, phase_states
+from pims_pipeline.store.clock import utc_now
 from pims_pipeline.store.database import transaction
 from pims_pipeline.store.schedules import active_schedules
 
@@ -122,12 +123,8 @@ def _age(moment: datetime | None, now: datetime) -> str:
     return str(timedelta(minutes=max(0, int((now - moment) / timedelta(minutes=1)))))
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def build_freshness_checks(
-    clock: Callable[[], datetime] = _utc_now,
+    clock: Callable[[], datetime] = utc_now,
 ) -> list[dg.AssetChecksDefinition]:
     """One check for each phase's asset; it warns and blocks nothing."""
     return [_check(phase, clock) for phase in Phase]
@@ -185,7 +182,7 @@ class Told:
         return not before.at <= self.at < before.at + TELL_EVERY
 
 
-def build_freshness_sensor(clock: Callable[[], datetime] = _utc_now) -> dg.SensorDefinition:
+def build_freshness_sensor(clock: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
     """The sensor that evaluates the checks; ``clock`` gives the present moment, aware."""
 
     @dg.sensor(

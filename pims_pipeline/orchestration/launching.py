@@ -103,18 +103,25 @@ def run_in_process(
     if len(found) != 1:
         raise NotOneBox(f"no single run covers {', '.join(slugs)} alone; sync them one by one")
     job = RepoBackedJob(job_name, definitions.get_repository_def())
+    definition = job.get_definition()
     run = instance.create_run_for_job(
-        job_def=job.get_definition(),
+        job_def=definition,
         run_id=run_id,
         run_config=run_config,
         tags={
-            **job.get_definition().run_tags,
+            **definition.run_tags,
             **clinic_tags(slugs),
             **(tags or {}),
             **range_tags(found[0], window),
         },
         remote_job_origin=job_origin(job_name),
     )
+    return _executed(job, run, instance, engine)
+
+
+def _executed(
+    job: RepoBackedJob, run: dg.DagsterRun, instance: DagsterInstance, engine: Engine
+) -> JobOutcome:
     result = execute_run(job, run, instance)
     with transaction(engine) as connection:
         audits = audits_of_run(connection, run.run_id)

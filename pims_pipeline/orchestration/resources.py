@@ -18,7 +18,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
-from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.cancelling import cancellable
 from pims_pipeline.store.clock import check_clock
 from pims_pipeline.store.vault import Vault
@@ -110,24 +110,8 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
         # Once per run: nothing is written by a clock that is wrong.
         check_clock(engine)
         with run_liveness(engine) as liveness, cancellable(engine) as cancel:
-            context = SyncContext(
-                engine=engine,
-                vault=sources.open_vault(),
-                open_provider=sources.open_provider,
-                run_id=init.run.run_id,
-                liveness=liveness,
-                clock=steady_clock(),
-                stop=StopSignal(
-                    seconds=sources.run_timeout,
-                    explanation=(
-                        f"the run was stopped after {sources.run_timeout:g} s, the time that a run "
-                        "may take (PIMS_RUN_TIMEOUT_SECONDS); sync fewer clinics or dates at once"
-                    ),
-                    on_stop=cancel,
-                ),
-                enrichment_policy=sources.enrichment_policy,
-                deletion_policy=sources.deletion_policy,
-            )
+            stop = _run_time_limit(sources.run_timeout, cancel)
+            context = _sync_context(sources, engine, init.run, liveness, stop)
             yield VendorAccess(context, sources.clinics_at_once, sources.clinic_timeout)
 
     rules = Rules(sources.enrichment_policy, sources.deletion_policy, sources.retention_days)
@@ -151,3 +135,30 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             ReportKeeper(), description="Fails the step whose report tells of failures."
         ),
     }
+
+
+def _sync_context(
+    sources: Sources, engine: Engine, run: dg.DagsterRun, liveness: Liveness, stop: StopSignal
+) -> SyncContext:
+    return SyncContext(
+        engine=engine,
+        vault=sources.open_vault(),
+        open_provider=sources.open_provider,
+        run_id=run.run_id,
+        liveness=liveness,
+        clock=steady_clock(),
+        stop=stop,
+        enrichment_policy=sources.enrichment_policy,
+        deletion_policy=sources.deletion_policy,
+    )
+
+
+def _run_time_limit(seconds: float, cancel: Callable[[], None]) -> StopSignal:
+    return StopSignal(
+        seconds=seconds,
+        explanation=(
+            f"the run was stopped after {seconds:g} s, the time that a run may take "
+            "(PIMS_RUN_TIMEOUT_SECONDS); sync fewer clinics or dates at once"
+        ),
+        on_stop=cancel,
+    )

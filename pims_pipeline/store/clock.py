@@ -12,8 +12,8 @@ from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.store.database import transaction
 
 
-def host_now() -> datetime:
-    """What this host's clock shows, aware UTC."""
+def utc_now() -> datetime:
+    """The present moment by this host's clock, aware UTC."""
     return datetime.now(UTC)
 
 
@@ -26,10 +26,10 @@ def read_clock(engine: Engine) -> ClockReading:
     with transaction(engine) as connection:
         # The connection is open: what is measured is one question and its answer.
         connection.execute(select(1))
-        before = host_now()
+        before = utc_now()
         # now() is when the transaction began.
         database: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        after = host_now()
+        after = utc_now()
     return ClockReading(before=before, database=database.astimezone(UTC), after=after)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from pims_pipeline.store.clock import host_now
+from pims_pipeline.store.clock import utc_now
 
 
 def elapsed() -> float:
@@ -20,7 +20,7 @@ def elapsed() -> float:
 
 
 def steady_clock(
-    wall: Callable[[], datetime] = host_now, seconds: Callable[[], float] = elapsed
+    wall: Callable[[], datetime] = utc_now, seconds: Callable[[], float] = elapsed
 ) -> Callable[[], datetime]:
     """A clock that starts at the present time of ``wall`` and never jumps or goes back.
 

@@ -6,7 +6,7 @@ of the run and their threads. Holds no state of a clinic.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Engine
 
@@ -17,16 +17,12 @@ from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness
+from pims_pipeline.store.clock import utc_now
 from pims_pipeline.store.leases import LOGIN_LEASE, LeaseTerms
 from pims_pipeline.store.vault import Vault
 
 ProviderFactory = Callable[[Clinic], PimsProvider]
 """Gives a provider that is not logged in yet."""
-
-
-def utc_now() -> datetime:
-    """The present moment, aware UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

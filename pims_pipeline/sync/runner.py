@@ -112,7 +112,7 @@ class RunLedger:
         return self.barred.get((slug, day))
 
 
-def side_by_side(
+def clinics_side_by_side(
     selection: Mapping[str, Sequence[date]],
     work: Callable[[str, Sequence[date]], ClinicReport],
     *,

@@ -16,7 +16,7 @@ from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.inbound import sync_appointments
-from pims_pipeline.sync.runner import ClinicReport, RunLedger, side_by_side, work_on_clinic
+from pims_pipeline.sync.runner import ClinicReport, RunLedger, clinics_side_by_side, work_on_clinic
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench
 
@@ -41,7 +41,7 @@ def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
 
     selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
-        for report in side_by_side(selection, work, at_once=1, stop=stop):
+        for report in clinics_side_by_side(selection, work, at_once=1, stop=stop):
             assert report.slug == "first"
             assert began.wait(DEADLINE_S)
             raise KeyboardInterrupt
