@@ -32,7 +32,8 @@ from pims_pipeline.orchestration.jobs import build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.scheduling import phases_of
 from pims_pipeline.store import tables
-from pims_pipeline.sync.results import phase_result
+from pims_pipeline.sync import results
+from pims_pipeline.wire.results import phase_result
 
 DAY = date(2026, 3, 9)
 AUDITED = tuple(Phase)
@@ -103,7 +104,8 @@ def _with_result() -> list[Phase]:
     found = []
     for phase in Phase:
         try:
-            phase_result(phase, [], DateRange(DAY, DAY), now=datetime.now(UTC))
+            done = results.phase_result(phase, [], DateRange(DAY, DAY), now=datetime.now(UTC))
+            phase_result(done)
         except KeyError:
             continue
         found.append(phase)

@@ -120,7 +120,7 @@ ALLOWED = {
     "api/preferences.py": {"a partition key", "the separator of a partition key"},
     # Alternatives of regular expressions.
     "domain/cases.py": {"the separator of a partition key"},
-    "providers/idexx_neo/markup.py": {"the separator of a partition key"},
+    "providers/idexx_neo/parsing/markup.py": {"the separator of a partition key"},
 }
 """By module, what may be spelled there, because it is something else or at home."""
 

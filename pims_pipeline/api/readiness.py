@@ -7,9 +7,6 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Literal
-
-from pydantic import BaseModel
 
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
@@ -22,6 +19,7 @@ from pims_pipeline.store.database import (
     without_pool,
 )
 from pims_pipeline.store.tenancy import WrongApiRole, check_api_role
+from pims_pipeline.wire.health import Check, Ready
 
 DETAILS: Mapping[type[Exception], str] = MappingProxyType(
     {
@@ -36,20 +34,6 @@ DETAILS: Mapping[type[Exception], str] = MappingProxyType(
 """What is said of a check that failed, by the kind of its error."""
 _UNKNOWN = "it fails; see the log"
 _STOPPING = "the process is ending"
-
-
-class Check(BaseModel):
-    """How one thing stands; ``detail`` says what is wrong with it."""
-
-    status: Literal["ok", "failed"]
-    detail: str | None = None
-
-
-class Ready(BaseModel):
-    """What ``/ready`` says: ``ready`` when all checks are ``ok``."""
-
-    ready: bool
-    checks: dict[str, Check]
 
 
 class Readiness:

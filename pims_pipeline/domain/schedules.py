@@ -12,14 +12,10 @@ from types import MappingProxyType
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import discard_future, is_in_future, no_later_than
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.phases import PHASES, Phase
 
 DEFAULT_SCHEDULES: Mapping[Phase, str] = MappingProxyType(
-    {
-        Phase.INBOUND: "*/15 * * * *",
-        Phase.CASES: "0 */2 * * *",
-        Phase.RECONCILIATION: "0 2 * * *",
-    }
+    {phase: names.schedule for phase, names in PHASES.items()}
 )
 
 OFF = "off"

@@ -101,7 +101,7 @@ def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
     )
 
     assert report.outcomes == []
-    assert [failure.error_class for failure in report.failures] == ["ClinicInactive"]
+    assert [failure.error_class for failure in report.failures] == ["ClinicDeactivated"]
     assert bench.vendor.listings == 0
 
 
