@@ -17,7 +17,7 @@ from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.orchestration.conftest import House, days
+from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 from pims_pipeline_tests.providers.fake import FakeProvider
 
 DEADLINE_S = 30
@@ -49,13 +49,13 @@ def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
 
 
 def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
-    house: House, vault: Vault
+    deployment: DagsterDeployment, vault: Vault
 ) -> None:
-    vendor, clinic = house.vendors["alder"], house.clinics["alder"]
+    vendor, clinic = deployment.vendors["alder"], deployment.clinics["alder"]
     stop = StopSignal()
-    with run_liveness(house.engine) as liveness:
+    with run_liveness(deployment.engine) as liveness:
         context = SyncContext(
-            engine=house.engine,
+            engine=deployment.engine,
             vault=vault,
             open_provider=lambda _: FakeProvider(vendor),
             run_id="run",
@@ -72,7 +72,7 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(
 
 @pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])
 def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
-    house: House, vault: Vault, seconds: float, done: int
+    deployment: DagsterDeployment, vault: Vault, seconds: float, done: int
 ) -> None:
     now = 0.0
 
@@ -84,11 +84,11 @@ def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
             sync_type=Phase.INBOUND, window=window, audit_id=uuid4(), by_date={}, duration_ms=0
         )
 
-    with run_liveness(house.engine) as liveness:
+    with run_liveness(deployment.engine) as liveness:
         context = SyncContext(
-            engine=house.engine,
+            engine=deployment.engine,
             vault=vault,
-            open_provider=lambda _: FakeProvider(house.vendors["alder"]),
+            open_provider=lambda _: FakeProvider(deployment.vendors["alder"]),
             run_id="run",
             liveness=liveness,
             stop=StopSignal(seconds=10, explanation="too slow", clock=lambda: now),
