@@ -7,7 +7,7 @@ Run with ``python bench/enrichment.py``.
 from datetime import timedelta
 from time import perf_counter
 
-from support.world import COMPANY, world
+from support.measured_clinic import COMPANY, measured_clinic
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.sync.enrichment import enrich_cases
@@ -21,7 +21,7 @@ VISITS = 200
 
 def main() -> None:
     """Measure and print."""
-    with world(appointments_per_day=40, requests_per_second=1000) as measured:
+    with measured_clinic(appointments_per_day=40, requests_per_second=1000) as measured:
         context, clinic = measured.context, measured.clinic
         # As many days as it takes for 200 visits whose record is asked for over HTTP.
         for days in range(5, 31):

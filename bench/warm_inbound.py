@@ -7,7 +7,7 @@ Run with ``python bench/warm_inbound.py``.
 from datetime import timedelta
 from time import perf_counter
 
-from support.world import world
+from support.measured_clinic import measured_clinic
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.sync.inbound import sync_appointments
@@ -16,7 +16,7 @@ from pims_pipeline.sync.session import clinic_session
 
 def main() -> None:
     """Measure and print."""
-    with world(appointments_per_day=40, requests_per_second=10) as measured:
+    with measured_clinic(appointments_per_day=40, requests_per_second=10) as measured:
         context, clinic = measured.context, measured.clinic
         one_day = DateRange(measured.today, measured.today)
         with clinic_session(context, clinic) as session:

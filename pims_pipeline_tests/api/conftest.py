@@ -19,7 +19,7 @@ from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.database import create_engine, transaction
 from pims_pipeline.store.tenancy import let_api_log_in
 from pims_pipeline_tests.api.fake_dagster import FakeDagster
-from pims_pipeline_tests.api.world import World
+from pims_pipeline_tests.api.sync_api import SyncApi
 
 
 @dataclass
@@ -116,11 +116,11 @@ def make_key(engine: Engine, clinic: Clinic) -> MakeKey:
 
 
 @pytest.fixture
-def world(
+def sync_api(
     engine: Engine, clinic: Clinic, context: ApiContext, make_key: MakeKey
-) -> Iterator[World]:
+) -> Iterator[SyncApi]:
     """The API beside a Dagster that starts runs, and does nothing in them."""
     with FakeDagster() as fake, closing(DagsterClient(fake.url)) as dagster:
         beside = replace(context, dagster=dagster)
         api = TestClient(create_app(beside), raise_server_exceptions=False)
-        yield World(engine, clinic, beside, fake, api, make_key())
+        yield SyncApi(engine, clinic, beside, fake, api, make_key())

@@ -43,10 +43,14 @@ from pims_pipeline.sync.inbound import sync_appointments
 from pims_pipeline.sync.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
-from pims_pipeline_tests.api.world import PHASES_OF_JOB
-from pims_pipeline_tests.api.world import World as ApiWorld
+from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
-from pims_pipeline_tests.reliability.world import BrowserlessNeo, Clock, House, World
+from pims_pipeline_tests.reliability.synced_clinic import (
+    BrowserlessNeo,
+    Clock,
+    SharedServers,
+    SyncedClinic,
+)
 
 MORNING = datetime(2026, 3, 9, 12, tzinfo=UTC)
 """Eight o'clock at the clinic."""
@@ -74,7 +78,7 @@ class Neo(BrowserlessNeo):
     """The real adapter; says before each medical record that it is about to read it."""
 
     def __init__(self, day: "Day") -> None:
-        super().__init__(day.world)
+        super().__init__(day.synced)
         self._day = day
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
@@ -87,12 +91,12 @@ class Neo(BrowserlessNeo):
 class Day:
     """Everything that takes part in the day."""
 
-    world: World
-    api: ApiWorld
+    synced: SyncedClinic
+    api: SyncApi
     before_record: Callable[[], None] | None = None
 
     def pass_time(self, **duration: float) -> None:
-        self.world.house.clock.forward(timedelta(**duration))
+        self.synced.servers.clock.forward(timedelta(**duration))
 
     def asked(self, path: str, body: Json) -> tuple[Json, FakeRun]:
         """A sync that a client asks for: the response, and the run."""
@@ -104,11 +108,11 @@ class Day:
 
     def done(self, run: FakeRun) -> None:
         """The work of a run, as Dagster does it."""
-        world, window = self.world, ApiWorld.window_of(run)
-        context = replace(world.context(0), run_id=run.id, open_provider=lambda _: Neo(self))
+        synced, window = self.synced, SyncApi.window_of(run)
+        context = replace(synced.context(0), run_id=run.id, open_provider=lambda _: Neo(self))
         audit_ids = chain([self.api.sync_id_of(run)], repeat(None))
         run.status = "STARTED"
-        with clinic_session(context, world.clinic) as session:
+        with clinic_session(context, synced.clinic) as session:
             work: Mapping[Phase, Callable[..., object]] = {
                 Phase.INBOUND: sync_appointments,
                 Phase.CASES: partial(enrich_cases, workers=1),
@@ -117,7 +121,7 @@ class Day:
             try:
                 for phase in PHASES_OF_JOB[run.job]:
                     audit_id = next(audit_ids)
-                    work[phase](context, world.clinic, window, session, audit_id=audit_id)
+                    work[phase](context, synced.clinic, window, session, audit_id=audit_id)
             except PimsError:
                 run.status = "FAILURE"
             else:
@@ -133,8 +137,8 @@ def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
         server = stack.enter_context(running_simulator(config))
         control = stack.enter_context(closing(SimulatorControl(server.base_url)))
         liveness = stack.enter_context(run_liveness(engine))
-        house = House(engine, vault, control, server.base_url, clock, liveness, artifacts)
-        world = _registered(house)
+        servers = SharedServers(engine, vault, control, server.base_url, clock, liveness, artifacts)
+        synced = _registered(servers)
         fake = stack.enter_context(FakeDagster())
         dagster = stack.enter_context(closing(DagsterClient(fake.url)))
         api_engine = create_engine(let_api_log_in(engine))
@@ -148,48 +152,48 @@ def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
             clock=clock,
         )
         with transaction(engine) as connection:
-            key = create_api_key(connection, world.clinic, name="examples").text
+            key = create_api_key(connection, synced.clinic, name="examples").text
         api = TestClient(create_app(context))
-        yield Day(world, ApiWorld(engine, world.clinic, context, fake, api, key))
-        world.end()
+        yield Day(synced, SyncApi(engine, synced.clinic, context, fake, api, key))
+        synced.end()
 
 
-def _registered(house: House) -> World:
+def _registered(servers: SharedServers) -> SyncedClinic:
     login = Credentials(COMPANY.username, COMPANY.password, COMPANY.company_id)
-    with transaction(house.engine) as connection:
+    with transaction(servers.engine) as connection:
         clinic = add_clinic(
             connection,
             slug="riverbend",
             name=COMPANY.name,
             timezone=COMPANY.timezone,
             provider_type="idexx_neo",
-            provider_base_url=house.base_url,
+            provider_base_url=servers.base_url,
         )
-        put_credentials(connection, house.vault, clinic, login.to_mapping())
+        put_credentials(connection, servers.vault, clinic, login.to_mapping())
     week = DateRange(TODAY, TODAY + timedelta(days=7))
-    return World(house, COMPANY, clinic, TODAY, week, week, read_timeout=PATIENCE_SECONDS)
+    return SyncedClinic(servers, COMPANY, clinic, TODAY, week, week, read_timeout=PATIENCE_SECONDS)
 
 
 def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:
     """What the API answers on that day, by name."""
     with day(engine, vault, artifacts) as today:
         found = _played(today)
-        vendor = today.world.house.base_url
+        vendor = today.synced.servers.base_url
     return _made_plain(found, vendor)
 
 
 def _played(today: Day) -> Json:
-    world, api = today.world, today.api
-    world.meanwhile = lambda endpoint: today.pass_time(
+    synced, api = today.synced, today.api
+    synced.meanwhile = lambda endpoint: today.pass_time(
         milliseconds={"listing": 1700, "consultation": 120, "appointment": 90}[endpoint]
     )
     running = _running(today)
 
     today.pass_time(hours=2)
-    book = world.house.control.book
+    book = synced.servers.control.book
     visit = book(
         COMPANY.company_id,
-        world.local(0, 14, 30),
+        synced.local(0, 14, 30),
         patient_name="Biscuit",
         client_name="Example Client",
         type="Wellness",
@@ -201,8 +205,8 @@ def _played(today: Day) -> Json:
     page = api.get("/api/sync").json()
 
     today.pass_time(hours=4)
-    world.vendor("move", visit.id, world.local(1, 9))
-    world.vendor("delete", _a_later_visit(today))
+    synced.vendor("move", visit.id, synced.local(1, 9))
+    synced.vendor("delete", _a_later_visit(today))
     asked, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
     today.done(run)
     full = api.told(asked["syncId"])["result"]
@@ -223,7 +227,7 @@ def _played(today: Day) -> Json:
 
 
 def _a_later_visit(today: Day) -> str:
-    visits = today.world.house.control.appointments(
+    visits = today.synced.servers.control.appointments(
         COMPANY.company_id, TODAY + timedelta(days=2), TODAY + timedelta(days=2)
     )
     return next(each.id for each in visits if each.kind == "appointment" and not each.deleted)
@@ -252,7 +256,7 @@ def _running(today: Day) -> Json:
 
 
 def _failed(today: Day) -> Json:
-    today.world.house.control.add_fault("html", endpoint="listing", times=None)
+    today.synced.servers.control.add_fault("html", endpoint="listing", times=None)
     accepted, run = today.asked("inbound", {"daysAhead": 7})
     today.done(run)
     return dict(today.api.told(accepted["syncId"]))

@@ -38,7 +38,7 @@ from pims_pipeline.store.requests import (
 from pims_pipeline.store.tables import case_sync_audits, clinic_api_keys, clinics, metadata
 from pims_pipeline.store.tenancy import let_api_log_in
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
-from pims_pipeline_tests.api.world import PHASES_OF_JOB, World
+from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.conftest import database_copied_from
 
 MAPLE, OAK, PINE = "maple-street", "oak-lane", "pine-hill"
@@ -128,7 +128,7 @@ class BusyDagster(FakeDagster):
             connection,
             clinic=clinic_by_slug(connection, run.tags[CLINIC_TAG]),
             sync_type=phase,
-            window=World.window_of(run),
+            window=SyncApi.window_of(run),
             run_id=run.id,
             owner=7,
             now=now,

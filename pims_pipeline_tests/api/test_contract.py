@@ -24,7 +24,7 @@ from pims_pipeline.wire.results import (
 )
 from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
 from pims_pipeline_tests.api.fake_dagster import FakeRun
-from pims_pipeline_tests.api.world import World
+from pims_pipeline_tests.api.sync_api import SyncApi
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -107,48 +107,48 @@ def check_accepted(response: httpx2.Response, run: FakeRun) -> None:
     Accepted.model_validate(accepted)
 
 
-def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(world: World) -> None:
+def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(sync_api: SyncApi) -> None:
     for scope in RESULTS:
-        response = world.post(scope)
-        *_, run = world.fake.runs.values()
+        response = sync_api.post(scope)
+        *_, run = sync_api.fake.runs.values()
         check_accepted(response, run)
         sync_id = response.json()["syncId"]
 
-        check_status(scope, world.told(sync_id))
-        audit_id = world.begin(run, FIRST_PHASES.get(scope, Phase.INBOUND))
-        running = world.told(sync_id)
+        check_status(scope, sync_api.told(sync_id))
+        audit_id = sync_api.begin(run, FIRST_PHASES.get(scope, Phase.INBOUND))
+        running = sync_api.told(sync_id)
         check_status(scope, running, "progress")
         assert running["progress"].keys() == {"phase", "itemsDone", "itemsTotal"}
-        world.end(audit_id, Counts(), AuditStatus.COMPLETED)
-        world.complete(run)
-        check_status(scope, world.told(sync_id), "result")
+        sync_api.end(audit_id, Counts(), AuditStatus.COMPLETED)
+        sync_api.complete(run)
+        check_status(scope, sync_api.told(sync_id), "result")
 
-    page = world.get("/api/sync").json()
+    page = sync_api.get("/api/sync").json()
     assert page.keys() == {"success", "syncs", "nextCursor", "timestamp"}
     assert [each.keys() for each in page["syncs"]] == [SYNC] * len(RESULTS)
     SyncList.model_validate(page)
 
 
-def test_a_failed_sync_has_the_same_names_and_a_reason(world: World) -> None:
+def test_a_failed_sync_has_the_same_names_and_a_reason(sync_api: SyncApi) -> None:
     for scope in RESULTS:
-        sync_id, run = world.started(scope)
+        sync_id, run = sync_api.started(scope)
         run.status = "FAILURE"
-        check_status(scope, world.told(sync_id), "result", "error")
+        check_status(scope, sync_api.told(sync_id), "result", "error")
 
-    listed = world.get("/api/sync").json()["syncs"]
+    listed = sync_api.get("/api/sync").json()["syncs"]
     assert [each.keys() for each in listed] == [SYNC | {"error"}] * len(RESULTS)
 
 
-def test_errors_are_an_envelope_of_three_names(world: World) -> None:
-    world.post("inbound", headers={"Idempotency-Key": "k"})
+def test_errors_are_an_envelope_of_three_names(sync_api: SyncApi) -> None:
+    sync_api.post("inbound", headers={"Idempotency-Key": "k"})
     errors = {
-        400: world.post("inbound", {"daysAhead": 99}),
-        401: world.get("/api/sync", key="x"),
-        404: world.get(f"/api/cases/{examples.ACCEPTED['syncId']}/provenance"),
-        422: world.post("cases", headers={"Idempotency-Key": "k"}),
+        400: sync_api.post("inbound", {"daysAhead": 99}),
+        401: sync_api.get("/api/sync", key="x"),
+        404: sync_api.get(f"/api/cases/{examples.ACCEPTED['syncId']}/provenance"),
+        422: sync_api.post("cases", headers={"Idempotency-Key": "k"}),
     }
-    world.fake.stop()
-    errors[503] = world.post("inbound")
+    sync_api.fake.stop()
+    errors[503] = sync_api.post("inbound")
 
     assert {status: answer.status_code for status, answer in errors.items()} == {
         status: status for status in errors

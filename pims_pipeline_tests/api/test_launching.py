@@ -17,7 +17,7 @@ from pims_pipeline.api.standing import LAUNCH_PATIENCE
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline_tests.api.conftest import Clock
 from pims_pipeline_tests.api.fake_dagster import SECRET, Mood
-from pims_pipeline_tests.api.world import World
+from pims_pipeline_tests.api.sync_api import SyncApi
 
 # Still the 9th on Maple Street.
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
@@ -76,10 +76,10 @@ JOBS = {
 }
 
 
-def test_each_endpoint_starts_its_job_over_its_dates(world: World) -> None:
-    [(key_id,)] = world.rows("SELECT id FROM clinic_api_keys")
+def test_each_endpoint_starts_its_job_over_its_dates(sync_api: SyncApi) -> None:
+    [(key_id,)] = sync_api.rows("SELECT id FROM clinic_api_keys")
     for path, body, phase, first, last, batch in STARTS:
-        sync_id, run = world.started(path, body)
+        sync_id, run = sync_api.started(path, body)
 
         options = {} if batch is None else {"parallel_batch_size": batch}
         config = {"ops": {"consultations": {"config": options}}} if options else {}
@@ -94,7 +94,7 @@ def test_each_endpoint_starts_its_job_over_its_dates(world: World) -> None:
             "dagster/asset_partition_range_start": f"maple-street|{first}",
             "dagster/asset_partition_range_end": f"maple-street|{last}",
         }
-        [row] = world.rows(
+        [row] = sync_api.rows(
             "SELECT status, run_id, launched_at FROM sync_requests WHERE id = :id", id=sync_id
         )
         assert (row.status, row.run_id, row.launched_at) == ("launched", run.id, NOW)
@@ -155,10 +155,10 @@ BAD_BODIES = [
 ]
 
 
-def test_a_wrong_body_is_refused_by_the_name_of_its_field(world: World) -> None:
+def test_a_wrong_body_is_refused_by_the_name_of_its_field(sync_api: SyncApi) -> None:
     answers = {}
     for path, body, words in BAD_BODIES:
-        response = world.post(path, body)
+        response = sync_api.post(path, body)
         answers[path, str(body), words] = (response.status_code, response.json().get("error", ""))
 
     odd = {
@@ -167,23 +167,23 @@ def test_a_wrong_body_is_refused_by_the_name_of_its_field(world: World) -> None:
         if answer[0] != 400 or request[2] not in answer[1]
     }
     assert odd == {}
-    assert world.fake.runs == {}
-    assert world.rows("SELECT FROM sync_requests") == []
+    assert sync_api.fake.runs == {}
+    assert sync_api.rows("SELECT FROM sync_requests") == []
 
 
-def nothing_recorded(world: World) -> bool:
+def nothing_recorded(sync_api: SyncApi) -> bool:
     left = ("sync_requests", "idempotency_keys")
-    return not any(world.rows(f"SELECT FROM {table}") for table in left)
+    return not any(sync_api.rows(f"SELECT FROM {table}") for table in left)
 
 
-def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(world: World) -> None:
+def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(sync_api: SyncApi) -> None:
     sent = {"Idempotency-Key": "k", "Prefer": "wait=60"}
-    world.fake.mood = Mood.REFUSES
-    refused = world.post("inbound", headers=sent)
-    assert nothing_recorded(world)
-    world.fake.stop()
-    unreachable = world.post("inbound", headers=sent)
-    assert nothing_recorded(world)
+    sync_api.fake.mood = Mood.REFUSES
+    refused = sync_api.post("inbound", headers=sent)
+    assert nothing_recorded(sync_api)
+    sync_api.fake.stop()
+    unreachable = sync_api.post("inbound", headers=sent)
+    assert nothing_recorded(sync_api)
 
     for response in (refused, unreachable):
         assert response.status_code == 503
@@ -192,96 +192,96 @@ def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(world: World
         assert SECRET not in response.text
 
 
-def test_a_run_that_was_started_without_an_answer_is_the_sync_s(world: World) -> None:
-    for world.fake.mood in (Mood.BREAKS_AFTER, Mood.HANGS_UP):
-        sync_id, run = world.started()
-        assert world.told(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
+def test_a_run_that_was_started_without_an_answer_is_the_sync_s(sync_api: SyncApi) -> None:
+    for sync_api.fake.mood in (Mood.BREAKS_AFTER, Mood.HANGS_UP):
+        sync_id, run = sync_api.started()
+        assert sync_api.told(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
 
 
 def test_a_launch_that_nobody_knows_of_is_told_as_such_and_adopted_when_its_run_turns_up(
-    world: World, clock: Clock
+    sync_api: SyncApi, clock: Clock
 ) -> None:
-    world.fake.mood = Mood.HANGS_UP_BEFORE
-    response = world.post("inbound", headers={"Idempotency-Key": "k"})
+    sync_api.fake.mood = Mood.HANGS_UP_BEFORE
+    response = sync_api.post("inbound", headers={"Idempotency-Key": "k"})
     assert response.status_code == 503
     assert "It is not known whether" in response.json()["error"]
-    [(sync_id,)] = world.rows("SELECT id FROM sync_requests WHERE status = 'launching'")
-    assert world.told(sync_id)["links"]["run"] is None
+    [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests WHERE status = 'launching'")
+    assert sync_api.told(sync_id)["links"]["run"] is None
 
-    run = world.fake.make_run(**{SYNC_ID_TAG: str(sync_id)})
-    assert world.told(sync_id)["links"]["run"] is None
+    run = sync_api.fake.make_run(**{SYNC_ID_TAG: str(sync_id)})
+    assert sync_api.told(sync_id)["links"]["run"] is None
     clock.now += LOOK_FOR_RUN
-    told = world.told(sync_id)
+    told = sync_api.told(sync_id)
 
     assert told["links"]["run"] == f"http://dagster.example/runs/{run.id}"
     assert told["status"] == "queued"
-    [row] = world.rows("SELECT status, run_id FROM sync_requests")
+    [row] = sync_api.rows("SELECT status, run_id FROM sync_requests")
     assert (row.status, row.run_id) == ("launched", run.id)
 
 
 def test_a_launch_without_a_run_has_failed_when_nobody_can_be_at_it(
-    world: World, clock: Clock
+    sync_api: SyncApi, clock: Clock
 ) -> None:
-    world.fake.mood = Mood.BREAKS
-    world.post("inbound")
-    [(sync_id,)] = world.rows("SELECT id FROM sync_requests")
+    sync_api.fake.mood = Mood.BREAKS
+    sync_api.post("inbound")
+    [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
 
-    assert world.told(sync_id)["status"] == "queued"
+    assert sync_api.told(sync_id)["status"] == "queued"
     clock.now += LAUNCH_PATIENCE + timedelta(seconds=1)
 
-    assert world.told(sync_id)["status"] == "failed"
-    [listed] = world.get("/api/sync").json()["syncs"]
+    assert sync_api.told(sync_id)["status"] == "failed"
+    [listed] = sync_api.get("/api/sync").json()["syncs"]
     assert (listed["syncId"], listed["status"]) == (str(sync_id), "failed")
 
 
-def during(world: World, response: Callable[[], Any], look: Callable[[], object]) -> Any:
+def during(sync_api: SyncApi, response: Callable[[], Any], look: Callable[[], object]) -> Any:
     """The response of a POST whose launch waited until one had looked."""
-    world.fake.gate.clear()
+    sync_api.fake.gate.clear()
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(response)
-        assert world.fake.launching.wait(30)
+        assert sync_api.fake.launching.wait(30)
         look()
-        world.fake.gate.set()
+        sync_api.fake.gate.set()
         return future.result(30)
 
 
 def test_the_request_is_recorded_before_its_run_is_launched_and_holds_no_connection_meanwhile(
-    world: World,
+    sync_api: SyncApi,
 ) -> None:
-    pool = world.context.engine.pool
+    pool = sync_api.context.engine.pool
     assert isinstance(pool, QueuePool)
     seen: list[object] = []
 
     def look() -> None:
         seen.append(pool.checkedout())
-        seen.extend(tuple(row) for row in world.rows("SELECT status, run_id FROM sync_requests"))
+        seen.extend(tuple(row) for row in sync_api.rows("SELECT status, run_id FROM sync_requests"))
 
-    response = during(world, lambda: world.post("inbound"), look)
+    response = during(sync_api, lambda: sync_api.post("inbound"), look)
 
     assert seen == [0, ("launching", None)]
     assert response.status_code == 202
 
 
-def test_a_sync_is_queued_while_it_is_being_launched(world: World) -> None:
+def test_a_sync_is_queued_while_it_is_being_launched(sync_api: SyncApi) -> None:
     told: list[Any] = []
 
     def look() -> None:
-        [(sync_id,)] = world.rows("SELECT id FROM sync_requests")
-        told.append(world.told(sync_id))
+        [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
+        told.append(sync_api.told(sync_id))
 
-    during(world, lambda: world.post("inbound"), look)
+    during(sync_api, lambda: sync_api.post("inbound"), look)
 
     assert [(each["status"], each["links"]["run"]) for each in told] == [("queued", None)]
 
 
-def test_who_waits_holds_no_connection_and_is_given_the_result(world: World) -> None:
-    pool = world.context.engine.pool
+def test_who_waits_holds_no_connection_and_is_given_the_result(sync_api: SyncApi) -> None:
+    pool = sync_api.context.engine.pool
     assert isinstance(pool, QueuePool)
     with ThreadPoolExecutor(1) as threads:
-        future = threads.submit(world.post, "full", None, {"Prefer": "wait=100"})
-        assert world.fake.launching.wait(30)
-        polled = _until_polled(world)
-        world.complete(world.fake.run)
+        future = threads.submit(sync_api.post, "full", None, {"Prefer": "wait=100"})
+        assert sync_api.fake.launching.wait(30)
+        polled = _until_polled(sync_api)
+        sync_api.complete(sync_api.fake.run)
         response = future.result(30)
 
     assert polled
@@ -290,34 +290,34 @@ def test_who_waits_holds_no_connection_and_is_given_the_result(world: World) -> 
     body = response.json()
     assert body["success"] is True
     assert set(body) >= {"inboundResult", "casesResult", "reconciliationResult"}
-    assert world.told(body["syncId"])["result"] == body
+    assert sync_api.told(body["syncId"])["result"] == body
 
 
-def _until_polled(world: World) -> bool:
+def _until_polled(sync_api: SyncApi) -> bool:
     """Whether the one who waits has asked how the run stands, and lies in wait again."""
     tried = threading.Event()
     for _ in range(300):
-        if world.fake.asked.count("Find") >= 2:
+        if sync_api.fake.asked.count("Find") >= 2:
             return True
         tried.wait(0.05)
     return False
 
 
-def test_who_waits_in_vain_is_answered_as_if_it_had_not_waited(world: World) -> None:
-    response = world.post("inbound", headers={"Prefer": "wait=1"})
+def test_who_waits_in_vain_is_answered_as_if_it_had_not_waited(sync_api: SyncApi) -> None:
+    response = sync_api.post("inbound", headers={"Prefer": "wait=1"})
 
     assert response.status_code == 202
     assert response.headers["Preference-Applied"] == "wait=1"
     assert response.json()["status"] == "queued"
 
 
-def test_a_failed_sync_is_a_result_too(world: World) -> None:
+def test_a_failed_sync_is_a_result_too(sync_api: SyncApi) -> None:
     with ThreadPoolExecutor(1) as threads:
-        future = threads.submit(world.post, "inbound", None, {"Prefer": "wait=100"})
-        assert _until_polled(world)
-        audit_id = world.begin(world.fake.run)
-        world.fail(audit_id, "HumanNeeded: the vendor asks for a code")
-        world.fake.run.status = "FAILURE"
+        future = threads.submit(sync_api.post, "inbound", None, {"Prefer": "wait=100"})
+        assert _until_polled(sync_api)
+        audit_id = sync_api.begin(sync_api.fake.run)
+        sync_api.fail(audit_id, "HumanNeeded: the vendor asks for a code")
+        sync_api.fake.run.status = "FAILURE"
         response = future.result(30)
 
     assert response.status_code == 200
@@ -325,23 +325,23 @@ def test_a_failed_sync_is_a_result_too(world: World) -> None:
     assert (body["success"], body["error"]) == (False, "HumanNeeded: the vendor asks for a code")
 
 
-def test_nobody_waits_on_once_the_process_is_to_end(world: World) -> None:
-    world.context.stopping.set()
+def test_nobody_waits_on_once_the_process_is_to_end(sync_api: SyncApi) -> None:
+    sync_api.context.stopping.set()
 
-    response = world.post("inbound", headers={"Prefer": "wait=100"})
+    response = sync_api.post("inbound", headers={"Prefer": "wait=100"})
 
     assert response.status_code == 202
 
 
 def test_without_room_to_wait_the_answer_comes_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    sync_api: SyncApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert isinstance(world.api.app, FastAPI)
-    desk = services_of(world.api.app).desk
+    assert isinstance(sync_api.api.app, FastAPI)
+    desk = services_of(sync_api.api.app).desk
     monkeypatch.setattr(desk.watcher._room, "_places", threading.BoundedSemaphore(1))
     with desk.watcher._room.place():
-        response = world.post("inbound", headers={"Prefer": "wait=100"})
+        response = sync_api.post("inbound", headers={"Prefer": "wait=100"})
 
     assert response.status_code == 202
     assert "Preference-Applied" not in response.headers
-    assert world.post("inbound", headers={"Prefer": "wait=1"}).headers["Preference-Applied"]
+    assert sync_api.post("inbound", headers={"Prefer": "wait=1"}).headers["Preference-Applied"]

@@ -14,22 +14,22 @@ from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.api.conftest import MakeKey
-from pims_pipeline_tests.api.world import World
+from pims_pipeline_tests.api.sync_api import SyncApi
 
 
 @pytest.fixture
-def case_id(world: World) -> UUID:
+def case_id(sync_api: SyncApi) -> UUID:
     """A case that a sync created."""
-    _, run = world.started()
-    audit_id = world.begin(run)
+    _, run = sync_api.started()
+    audit_id = sync_api.begin(run)
     case_id = uuid4()
     values: Mapping[str, object] = {
         "case": case_id,
-        "clinic": world.clinic.id,
+        "clinic": sync_api.clinic.id,
         "audit": audit_id,
         "run": run.id,
     }
-    with transaction(world.engine) as connection:
+    with transaction(sync_api.engine) as connection:
         connection.execute(
             text(
                 "INSERT INTO cases (id, clinic_id, provider_type, pims_id, patient_name, "
@@ -54,15 +54,15 @@ def case_id(world: World) -> UUID:
             ),
             values,
         )
-    world.end(audit_id, Counts(found=1, created=1), AuditStatus.COMPLETED)
+    sync_api.end(audit_id, Counts(found=1, created=1), AuditStatus.COMPLETED)
     return case_id
 
 
-def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> None:
-    with transaction(world.engine) as connection:
+def test_a_case_s_story_is_the_command_line_s(sync_api: SyncApi, case_id: UUID) -> None:
+    with transaction(sync_api.engine) as connection:
         story = case_story(connection, case_id)
 
-    response = world.get(f"/api/cases/{case_id}/provenance")
+    response = sync_api.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
     told = provenance_of(story, dagster_ui_url="http://dagster.example")
@@ -70,16 +70,16 @@ def test_a_case_s_story_is_the_command_line_s(world: World, case_id: UUID) -> No
     Provenance.model_validate(response.json())
 
 
-def test_an_event_leads_to_the_sync_that_did_it(world: World, case_id: UUID) -> None:
-    [told] = world.get(f"/api/cases/{case_id}/provenance").json()["events"]
+def test_an_event_leads_to_the_sync_that_did_it(sync_api: SyncApi, case_id: UUID) -> None:
+    [told] = sync_api.get(f"/api/cases/{case_id}/provenance").json()["events"]
 
     assert told["changes"] == {"status": [None, "draft"]}
     assert [each["purpose"] for each in told["credentialAccesses"]] == ["login"]
-    assert world.told(told["syncId"])["links"]["run"] == told["runUrl"]
+    assert sync_api.told(told["syncId"])["links"]["run"] == told["runUrl"]
 
 
 def test_only_its_own_clinic_is_told(
-    world: World, case_id: UUID, engine: Engine, make_key: MakeKey
+    sync_api: SyncApi, case_id: UUID, engine: Engine, make_key: MakeKey
 ) -> None:
     with transaction(engine) as connection:
         other: Clinic = add_clinic(
@@ -91,42 +91,44 @@ def test_only_its_own_clinic_is_told(
             provider_base_url="https://pims.example",
         )
     answers = [
-        world.get(f"/api/cases/{case_id}/provenance", key=make_key(clinic=other)),
-        world.get(f"/api/cases/{uuid4()}/provenance"),
+        sync_api.get(f"/api/cases/{case_id}/provenance", key=make_key(clinic=other)),
+        sync_api.get(f"/api/cases/{uuid4()}/provenance"),
     ]
 
     for answer in answers:
         assert (answer.status_code, answer.json()["error"]) == (404, "Case not found")
 
 
-def test_it_takes_the_permission_to_read(world: World, case_id: UUID, make_key: MakeKey) -> None:
+def test_it_takes_the_permission_to_read(
+    sync_api: SyncApi, case_id: UUID, make_key: MakeKey
+) -> None:
     key = make_key("sync:inbound")
 
-    answer = world.get(f"/api/cases/{case_id}/provenance", key=key)
+    answer = sync_api.get(f"/api/cases/{case_id}/provenance", key=key)
 
     assert (answer.status_code, answer.json()["error"]) == (403, "Permission denied: read")
-    assert world.get("/api/cases/7/provenance").json()["error"] == "id: must be a UUID"
+    assert sync_api.get("/api/cases/7/provenance").json()["error"] == "id: must be a UUID"
 
 
-def test_a_number_that_no_double_holds_is_null(world: World, case_id: UUID) -> None:
+def test_a_number_that_no_double_holds_is_null(sync_api: SyncApi, case_id: UUID) -> None:
     """Postgres stores what the application wrote; most readers of JSON could not read it."""
     theirs = f'{{"theirs": [1{"0" * 400}.5, 7]}}'
-    with transaction(world.engine) as connection:
+    with transaction(sync_api.engine) as connection:
         connection.execute(
             text("UPDATE cases SET metadata = CAST(:theirs AS jsonb) WHERE id = :id"),
             {"id": case_id, "theirs": theirs},
         )
 
-    answer = world.get(f"/api/cases/{case_id}/provenance")
+    answer = sync_api.get(f"/api/cases/{case_id}/provenance")
 
     assert (answer.status_code, answer.json()["metadata"]) == (200, {"theirs": [None, 7]})
 
 
 def test_changes_that_python_cannot_hold_are_shown_as_their_text(
-    world: World, case_id: UUID
+    sync_api: SyncApi, case_id: UUID
 ) -> None:
     deep = f"{'[' * 5000}{']' * 5000}"
-    with transaction(world.engine) as connection:
+    with transaction(sync_api.engine) as connection:
         connection.execute(
             text(
                 "INSERT INTO case_events (clinic_id, case_id, audit_id, run_id, partition_key, "
@@ -137,7 +139,7 @@ def test_changes_that_python_cannot_hold_are_shown_as_their_text(
             {"id": case_id, "changes": f'{{"metadata": [null, {deep}]}}'},
         )
 
-    *_, event = world.get(f"/api/cases/{case_id}/provenance").json()["events"]
+    *_, event = sync_api.get(f"/api/cases/{case_id}/provenance").json()["events"]
 
     before, after = event["changes"]["notAnObject"]
     assert before is None

@@ -15,7 +15,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
-from pims_pipeline_tests.api.world import World
+from pims_pipeline_tests.api.sync_api import SyncApi
 
 
 @pytest.fixture
@@ -33,31 +33,31 @@ def other(engine: Engine) -> Clinic:
 
 
 @pytest.fixture
-def statements(world: World) -> Iterator[list[str]]:
+def statements(sync_api: SyncApi) -> Iterator[list[str]]:
     """What the API asked the database."""
     asked: list[str] = []
 
     def note(*arguments: Any) -> None:
         asked.append(arguments[2])
 
-    event.listen(world.context.engine, "before_cursor_execute", note)
+    event.listen(sync_api.context.engine, "before_cursor_execute", note)
     yield asked
-    event.remove(world.context.engine, "before_cursor_execute", note)
+    event.remove(sync_api.context.engine, "before_cursor_execute", note)
 
 
-def test_a_sync_is_told_of_from_its_start_to_its_end(world: World, clock: Clock) -> None:
-    sync_id, run = world.started("full")
-    queued = world.told(sync_id)
-    inbound = world.begin(run)
-    world.progress(inbound, 3, 40)
-    running = world.told(sync_id)
+def test_a_sync_is_told_of_from_its_start_to_its_end(sync_api: SyncApi, clock: Clock) -> None:
+    sync_id, run = sync_api.started("full")
+    queued = sync_api.told(sync_id)
+    inbound = sync_api.begin(run)
+    sync_api.progress(inbound, 3, 40)
+    running = sync_api.told(sync_id)
     clock.advance(seconds=5)
-    world.end(inbound, Counts(found=40, created=40), AuditStatus.COMPLETED)
+    sync_api.end(inbound, Counts(found=40, created=40), AuditStatus.COMPLETED)
     for phase in (Phase.CASES, Phase.RECONCILIATION):
-        world.end(world.begin(run, phase), Counts(), AuditStatus.COMPLETED)
-    checking = world.told(sync_id)
+        sync_api.end(sync_api.begin(run, phase), Counts(), AuditStatus.COMPLETED)
+    checking = sync_api.told(sync_id)
     run.status = "SUCCESS"
-    completed = world.told(sync_id)
+    completed = sync_api.told(sync_id)
 
     assert inbound == sync_id
     assert [each["status"] for each in (queued, running, checking, completed)] == [
@@ -77,113 +77,113 @@ def test_a_sync_is_told_of_from_its_start_to_its_end(world: World, clock: Clock)
 
 
 def test_a_finished_sync_is_told_of_in_the_same_bytes_by_one_query_and_without_dagster(
-    world: World, clock: Clock, statements: list[str]
+    sync_api: SyncApi, clock: Clock, statements: list[str]
 ) -> None:
-    sync_id, run = world.started("reconcile")
-    world.complete(run)
-    first = world.get(f"/api/sync/{sync_id}")
-    world.fake.stop()
+    sync_id, run = sync_api.started("reconcile")
+    sync_api.complete(run)
+    first = sync_api.get(f"/api/sync/{sync_id}")
+    sync_api.fake.stop()
     clock.advance(days=3)
-    world.get("/api/sync")
+    sync_api.get("/api/sync")
     statements.clear()
 
-    again = world.get(f"/api/sync/{sync_id}")
+    again = sync_api.get(f"/api/sync/{sync_id}")
 
     assert (again.content, again.json()["status"]) == (first.content, "completed")
     ours = [words for words in statements if "pims_" not in words.split("(")[0]]
     assert [words.split()[0] for words in ours if "pims.clinic_id" not in words] == ["SELECT"]
 
 
-def test_a_run_that_ends_before_its_first_audit_has_failed(world: World) -> None:
+def test_a_run_that_ends_before_its_first_audit_has_failed(sync_api: SyncApi) -> None:
     for status, words in (("FAILURE", "the run failed"), ("CANCELED", "the run was canceled")):
-        sync_id, run = world.started()
+        sync_id, run = sync_api.started()
         run.status = status
-        told = world.told(sync_id)
+        told = sync_api.told(sync_id)
 
         assert (told["status"], told["success"]) == ("failed", False)
         assert told["error"].startswith(words)
         assert told["result"]["error"] == told["error"]
 
 
-def test_a_failed_check_is_named(world: World) -> None:
-    sync_id, run = world.started()
-    world.complete(run)
+def test_a_failed_check_is_named(sync_api: SyncApi) -> None:
+    sync_id, run = sync_api.started()
+    sync_api.complete(run)
     run.status, run.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
 
-    told = world.told(sync_id)
+    told = sync_api.told(sync_id)
 
     assert told["status"] == "failed"
     assert "appointments_snapshot_complete" in told["error"]
 
 
-def test_held_deletions_are_held(world: World) -> None:
-    sync_id, run = world.started("reconcile")
-    audit_id = world.begin(run, Phase.RECONCILIATION)
-    world.end(audit_id, Counts(found=20, unchanged=11, held=9), AuditStatus.HELD)
+def test_held_deletions_are_held(sync_api: SyncApi) -> None:
+    sync_id, run = sync_api.started("reconcile")
+    audit_id = sync_api.begin(run, Phase.RECONCILIATION)
+    sync_api.end(audit_id, Counts(found=20, unchanged=11, held=9), AuditStatus.HELD)
     run.status = "FAILURE"
 
-    told = world.told(sync_id)
+    told = sync_api.told(sync_id)
 
     assert (told["status"], told["success"]) == ("held", False)
     assert "holds back 9 deletions" in told["error"]
     assert told["result"]["stats"]["casesHeld"] == 9
 
 
-def test_what_is_known_is_told_while_dagster_is_silent(world: World) -> None:
-    waiting, _ = world.started()
-    done, run = world.started()
-    world.complete(run)
-    world.fake.stop()
+def test_what_is_known_is_told_while_dagster_is_silent(sync_api: SyncApi) -> None:
+    waiting, _ = sync_api.started()
+    done, run = sync_api.started()
+    sync_api.complete(run)
+    sync_api.fake.stop()
 
-    assert world.told(waiting)["status"] == "queued"
-    assert world.told(done)["status"] == "completed"
-    assert len(world.get("/api/sync").json()["syncs"]) == 2
+    assert sync_api.told(waiting)["status"] == "queued"
+    assert sync_api.told(done)["status"] == "completed"
+    assert len(sync_api.get("/api/sync").json()["syncs"]) == 2
 
 
-def test_a_run_that_was_killed_is_found_out(world: World, clock: Clock) -> None:
-    sync_id, run = world.started()
-    world.begin(run)
+def test_a_run_that_was_killed_is_found_out(sync_api: SyncApi, clock: Clock) -> None:
+    sync_id, run = sync_api.started()
+    sync_api.begin(run)
     run.status = "FAILURE"
-    assert world.told(sync_id)["status"] == "running"
+    assert sync_api.told(sync_id)["status"] == "running"
 
     clock.now += AUDIT_PATIENCE + timedelta(seconds=1)
-    told = world.told(sync_id)
+    told = sync_api.told(sync_id)
 
     assert told["status"] == "failed"
     assert told["error"] == "the process that did it ended before it was done"
 
 
-def test_what_a_schedule_did_is_a_sync_too(world: World) -> None:
-    run = world.fake.make_run(
+def test_what_a_schedule_did_is_a_sync_too(sync_api: SyncApi) -> None:
+    run = sync_api.fake.make_run(
         **{
             "dagster/asset_partition_range_start": "maple-street|2026-03-09",
             "dagster/asset_partition_range_end": "maple-street|2026-03-10",
         }
     )
-    audit_id = world.begin(run, Phase.CASES)
-    world.end(audit_id, Counts(found=2, enriched=2), AuditStatus.COMPLETED)
+    audit_id = sync_api.begin(run, Phase.CASES)
+    sync_api.end(audit_id, Counts(found=2, enriched=2), AuditStatus.COMPLETED)
 
-    told = world.told(audit_id)
+    told = sync_api.told(audit_id)
 
     assert (told["syncType"], told["status"]) == ("cases", "completed")
     assert told["dateRange"] == {"startDate": "2026-03-09", "endDate": "2026-03-10"}
     assert told["result"]["stats"]["casesEnriched"] == 2
-    assert [each["syncId"] for each in world.get("/api/sync").json()["syncs"]] == [str(audit_id)]
+    assert [each["syncId"] for each in sync_api.get("/api/sync").json()["syncs"]] == [str(audit_id)]
 
 
 def test_nobody_is_told_of_another_clinic_s_syncs(
-    world: World, other: Clinic, make_key: MakeKey
+    sync_api: SyncApi, other: Clinic, make_key: MakeKey
 ) -> None:
-    sync_id, run = world.started("full")
-    world.begin(run)
-    scheduled = world.begin(world.fake.make_run(**_range(run.tags)), Phase.CASES)
+    sync_id, run = sync_api.started("full")
+    sync_api.begin(run)
+    scheduled = sync_api.begin(sync_api.fake.make_run(**_range(run.tags)), Phase.CASES)
     theirs = make_key(clinic=other)
 
     for each in (sync_id, scheduled, uuid4()):
-        response = world.get(f"/api/sync/{each}", key=theirs)
+        response = sync_api.get(f"/api/sync/{each}", key=theirs)
         assert (response.status_code, response.json()["error"]) == (404, "Sync not found")
-    assert world.get("/api/sync", key=theirs).json()["syncs"] == []
-    assert {each["syncId"] for each in world.get("/api/sync").json()["syncs"]} == {
+    assert sync_api.get("/api/sync", key=theirs).json()["syncs"] == []
+    assert {each["syncId"] for each in sync_api.get("/api/sync").json()["syncs"]} == {
         str(sync_id),
         str(scheduled),
     }
@@ -193,7 +193,7 @@ def _range(tags: Any) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.startswith("dagster/")}
 
 
-def test_ids_limits_and_cursors_that_cannot_be_are_refused(world: World) -> None:
+def test_ids_limits_and_cursors_that_cannot_be_are_refused(sync_api: SyncApi) -> None:
     refused = {
         "/7": "syncId: must be a UUID",
         "/" + "0" * 31: "syncId: must be a UUID",
@@ -204,7 +204,7 @@ def test_ids_limits_and_cursors_that_cannot_be_are_refused(world: World) -> None
         "?cursor=bm8": "cursor: must be a nextCursor that this API gave",
         "?cursor=" + "A" * 201: "cursor: ",
     }
-    answers = {path: world.get(f"/api/sync{path}") for path in refused}
+    answers = {path: sync_api.get(f"/api/sync{path}") for path in refused}
 
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
         refused, 400
@@ -213,28 +213,28 @@ def test_ids_limits_and_cursors_that_cannot_be_are_refused(world: World) -> None
         assert answers[path].json()["error"].startswith(words)
 
 
-def test_pages_go_from_new_to_old_and_end(world: World, clock: Clock) -> None:
+def test_pages_go_from_new_to_old_and_end(sync_api: SyncApi, clock: Clock) -> None:
     wanted: list[UUID] = []
     for _ in range(5):
         clock.advance(seconds=1)
-        wanted.insert(0, world.started()[0])
-    [*_, newest] = world.fake.runs.values()
+        wanted.insert(0, sync_api.started()[0])
+    [*_, newest] = sync_api.fake.runs.values()
     newest.status = "STARTED"
     seen: list[str] = []
     statuses: list[str] = []
     address = "/api/sync?limit=2"
     while True:
-        page = world.get(address).json()
+        page = sync_api.get(address).json()
         seen += [each["syncId"] for each in page["syncs"]]
         statuses += [each["status"] for each in page["syncs"]]
         # What comes meanwhile is newer, and changes nothing of what is older.
         clock.advance(seconds=1)
-        world.started()
+        sync_api.started()
         if page["nextCursor"] is None:
             break
         address = f"/api/sync?limit=2&cursor={page['nextCursor']}"
 
     assert seen == [str(sync_id) for sync_id in wanted]
     assert statuses == ["running", "queued", "queued", "queued", "queued"]
-    assert len(world.get("/api/sync").json()["syncs"]) == 8
-    assert len(world.get("/api/sync?limit=100").json()["syncs"]) == 8
+    assert len(sync_api.get("/api/sync").json()["syncs"]) == 8
+    assert len(sync_api.get("/api/sync?limit=100").json()["syncs"]) == 8

@@ -18,7 +18,7 @@ from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Watcher, serving
-from pims_pipeline_tests.orchestration.conftest import START, House, days
+from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days
 from pims_pipeline_tests.providers.stalling_server import (
     Manner,
     dripping_headers,
@@ -48,7 +48,7 @@ class Recorder:
 class Sensor:
     """The sensor, its cursor, and who is told."""
 
-    house: House
+    deployment: DagsterDeployment
     recorder: Recorder = field(default_factory=Recorder)
     cursor: str | None = None
     heartbeat: Heartbeat | None = None
@@ -56,10 +56,10 @@ class Sensor:
     def tick(self) -> str:
         """What one tick says; the cursor is kept as the daemon keeps it."""
         context = dg.build_sensor_context(
-            instance=self.house.instance,
+            instance=self.deployment.instance,
             cursor=self.cursor,
             resources={
-                "store": self.house.engine,
+                "store": self.deployment.engine,
                 "rules": Rules(EnrichmentPolicy(), DeletionPolicy()),
                 "alerts": Alerting(notifier=self.recorder, heartbeat=self.heartbeat),
             },
@@ -71,41 +71,41 @@ class Sensor:
 
 
 @pytest.fixture
-def sensor(house: House) -> Sensor:
+def sensor(deployment: DagsterDeployment) -> Sensor:
     # Only alder's diary is scheduled, since now.
-    house.run(
+    deployment.run(
         "UPDATE clinic_schedule_configs SET sync_schedules = "
         """'{"inbound": "off", "cases": "off", "reconciliation": "off"}'"""
     )
-    house.run(
+    deployment.run(
         "UPDATE clinic_schedule_configs SET sync_schedules = sync_schedules || "
         """'{"inbound": "*/15 * * * *"}' WHERE clinic_id = :id""",
-        id=house.clinics["alder"].id,
+        id=deployment.clinics["alder"].id,
     )
-    return Sensor(house)
+    return Sensor(deployment)
 
 
-def grow_overdue(house: House) -> None:
+def grow_overdue(deployment: DagsterDeployment) -> None:
     """As if alder's diary had been scheduled for an hour."""
     since = datetime.now(UTC) - timedelta(minutes=45) - OVERDUE_GRACE
-    house.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
-    house.run("UPDATE clinics SET scheduled_since = :since", since=since)
-    house.run("UPDATE pims_credentials SET updated_at = :since", since=since)
+    deployment.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
+    deployment.run("UPDATE clinics SET scheduled_since = :since", since=since)
+    deployment.run("UPDATE pims_credentials SET updated_at = :since", since=since)
 
 
-def test_the_location_has_the_sensor_and_it_runs_by_itself(house: House) -> None:
-    found = house.definitions.get_repository_def().get_sensor_def("alerting")
+def test_the_location_has_the_sensor_and_it_runs_by_itself(deployment: DagsterDeployment) -> None:
+    found = deployment.definitions.get_repository_def().get_sensor_def("alerting")
 
     assert found.default_status is dg.DefaultSensorStatus.RUNNING
     assert found.minimum_interval_seconds == 60
 
 
 def test_a_clinic_s_password_that_is_refused_is_told_once_and_others_have_no_alert(
-    house: House, sensor: Sensor
+    deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
-    house.vendors["alder"].credentials = Credentials(username="vet", password="another one")
+    deployment.vendors["alder"].credentials = Credentials(username="vet", password="another one")
     for _ in range(3):
-        house.sync("inbound_sync", ["alder", "birch"], days(0, 1))
+        deployment.sync("inbound_sync", ["alder", "birch"], days(0, 1))
 
     said = [sensor.tick(), sensor.tick()]
 
@@ -117,9 +117,9 @@ def test_a_clinic_s_password_that_is_refused_is_told_once_and_others_have_no_ale
 
 
 def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
-    house: House, sensor: Sensor
+    deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
-    grow_overdue(house)
+    grow_overdue(deployment)
     sensor.recorder.trouble = DeliveryFailed("Slack did not take the message (invalid_auth)")
 
     for _ in range(2):
@@ -131,14 +131,16 @@ def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
     assert sensor.recorder.titles == ["overdue, inbound: alder"]
 
 
-def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(house: House, sensor: Sensor) -> None:
-    grow_overdue(house)
+def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(
+    deployment: DagsterDeployment, sensor: Sensor
+) -> None:
+    grow_overdue(deployment)
     sensor.recorder.trouble = DeliveryFailed("Slack asks for 90 s of rest", retry_after=90)
     assert "90 s of rest" in sensor.tick()
     assert sensor.cursor is not None
     sensor.recorder.trouble = None
 
-    house.run("UPDATE pims_credentials SET status = 'needs_human'")
+    deployment.run("UPDATE pims_credentials SET status = 'needs_human'")
     assert sensor.tick().startswith("3 alerts opened, 0 ended; nobody told before ")
     assert sensor.recorder.taken == []
 
@@ -148,9 +150,9 @@ def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(house: House, senso
 
 
 def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
-    house: House, sensor: Sensor
+    deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
-    grow_overdue(house)
+    grow_overdue(deployment)
     with serving(watcher := Watcher()):
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
         sensor.recorder.trouble = DeliveryFailed("Slack did not take the message (invalid_auth)")
@@ -192,18 +194,20 @@ def test_a_heartbeat_s_response_that_never_ends_holds_no_look_up(
     assert failed is (manner is dripping_headers)
 
 
-def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(house: House, sensor: Sensor) -> None:
-    grow_overdue(house)
+def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(
+    deployment: DagsterDeployment, sensor: Sensor
+) -> None:
+    grow_overdue(deployment)
     sensor.cursor = (datetime.now(UTC) + timedelta(days=300)).isoformat()
 
     assert sensor.tick() == "1 alerts opened, 0 ended, 1 messages sent"
 
 
-def test_every_check_that_an_alert_leads_to_exists(house: House) -> None:
+def test_every_check_that_an_alert_leads_to_exists(deployment: DagsterDeployment) -> None:
     named = {
         (phase.names.asset, check) for each in CHECKS.values() for phase, check in each.items()
     }
-    graph = house.definitions.resolve_asset_graph()
+    graph = deployment.definitions.resolve_asset_graph()
     known = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
 
     assert named - known == set()

@@ -12,7 +12,13 @@ from pims_pipeline.orchestration.daily_report import MAX_ROWS, markdown, report_
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.daily_reports import ClinicDay, Day, PhaseDay, report_of
 from pims_pipeline.store.database import transaction
-from pims_pipeline_tests.orchestration.conftest import SLUGS, START, TODAY, House, days
+from pims_pipeline_tests.orchestration.deployment import (
+    SLUGS,
+    START,
+    TODAY,
+    DagsterDeployment,
+    days,
+)
 
 QUIET = ClinicDay(
     clinic="alder",
@@ -54,21 +60,21 @@ def pictures(report: str) -> list[bytes]:
     ]
 
 
-def of_today(house: House) -> Day:
-    with transaction(house.engine) as connection:
+def of_today(deployment: DagsterDeployment) -> Day:
+    with transaction(deployment.engine) as connection:
         return report_of(connection, datetime.now(UTC).date())
 
 
-def test_a_day_with_syncs_is_told_by_clinic_and_phase(house: House) -> None:
+def test_a_day_with_syncs_is_told_by_clinic_and_phase(deployment: DagsterDeployment) -> None:
     today = days(0, 0)
     for slug in SLUGS:
-        house.book(slug, today)
-    house.vendors["birch"].fail_next(TransientError("503"), "listing")
-    house.sync("full_sync", SLUGS, today)
-    house.vendors["alder"].delete(f"alder-{today.start}")
-    house.vendors["alder"].book("another", datetime.combine(TODAY, datetime.min.time()))
-    house.sync("full_sync", ["alder"], today)
-    day = of_today(house)
+        deployment.book(slug, today)
+    deployment.vendors["birch"].fail_next(TransientError("503"), "listing")
+    deployment.sync("full_sync", SLUGS, today)
+    deployment.vendors["alder"].delete(f"alder-{today.start}")
+    deployment.vendors["alder"].book("another", datetime.combine(TODAY, datetime.min.time()))
+    deployment.sync("full_sync", ["alder"], today)
+    day = of_today(deployment)
     ended = {(each.clinic, each.phase.value): (each.completed, each.failed) for each in day.phases}
     assert ended == {
         ("alder", "inbound"): (2, 0),
@@ -83,9 +89,9 @@ def test_a_day_with_syncs_is_told_by_clinic_and_phase(house: House) -> None:
     assert (alder.draft, alder.retired) == (1, 1)
     assert birch == replace(QUIET, clinic="birch")
 
-    job = house.definitions.resolve_job_def("nightly_report")
-    assert job.execute_in_process(instance=house.instance, partition_key=str(TODAY)).success
-    told = house.metadata("daily_report", str(TODAY))
+    job = deployment.definitions.resolve_job_def("nightly_report")
+    assert job.execute_in_process(instance=deployment.instance, partition_key=str(TODAY)).success
+    told = deployment.metadata("daily_report", str(TODAY))
     assert (told["syncs"], told["completed"], told["failed"]) == (10, 9, 1)
     assert (told["retired"], told["clinics"], told["clinics_synced"]) == (1, 3, 3)
     report = str(told["report"])
@@ -97,8 +103,8 @@ def test_a_day_with_syncs_is_told_by_clinic_and_phase(house: House) -> None:
     assert "Client" not in report
 
 
-def test_a_day_without_anything_says_so(house: House) -> None:
-    with transaction(house.engine) as connection:
+def test_a_day_without_anything_says_so(deployment: DagsterDeployment) -> None:
+    with transaction(deployment.engine) as connection:
         day = report_of(connection, START)
     report = markdown(day)
     assert "Nothing was synced." in report
@@ -107,10 +113,12 @@ def test_a_day_without_anything_says_so(house: House) -> None:
     assert report_metadata(day)["syncs"] == dg.MetadataValue.int(0)
 
 
-def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(house: House) -> None:
-    clinic, noon = house.clinics["alder"].id, datetime(2026, 3, 9, 12, tzinfo=UTC)
+def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(
+    deployment: DagsterDeployment,
+) -> None:
+    clinic, noon = deployment.clinics["alder"].id, datetime(2026, 3, 9, 12, tzinfo=UTC)
     for opened, decided in ((noon, noon + timedelta(days=1)), (noon, noon)):
-        house.run(
+        deployment.run(
             "INSERT INTO reconciliation_holds (clinic_id, window_start, window_end, reason, plan, "
             "status, decided_at, created_at) VALUES (:id, '2026-03-09', '2026-03-09', "
             "'empty_listing', '{}', 'rejected', :decided, :opened)",
@@ -119,7 +127,7 @@ def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(house: Hou
             decided=decided,
         )
     for key, resolved in (("a", noon), ("b", None)):
-        house.run(
+        deployment.run(
             "INSERT INTO sync_failures (clinic_id, provider_type, phase, record_key, error_class, "
             "error_message, first_failed_at, last_failed_at, resolved_at) "
             "VALUES (:id, 'p', 'cases', :key, 'E', 'm', :at, :at, :resolved)",
@@ -128,13 +136,13 @@ def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(house: Hou
             at=noon,
             resolved=resolved,
         )
-    on_the_day, after = (_waiting(house, noon + timedelta(days=n)) for n in (0, 1))
+    on_the_day, after = (_waiting(deployment, noon + timedelta(days=n)) for n in (0, 1))
     assert on_the_day == {"holds": (2, 1), "failures": (2, 1)}
     assert after == {"holds": (0, 0), "failures": (0, 1)}
 
 
-def _waiting(house: House, moment: datetime) -> dict[str, tuple[int, int]]:
-    with transaction(house.engine) as connection:
+def _waiting(deployment: DagsterDeployment, moment: datetime) -> dict[str, tuple[int, int]]:
+    with transaction(deployment.engine) as connection:
         alder = report_of(connection, moment.date()).clinics[0]
     return {
         "holds": (alder.holds_opened, alder.holds_open),
@@ -153,16 +161,18 @@ def test_a_long_table_leaves_out_what_went_well() -> None:
     assert len(report) < 100_000
 
 
-def test_the_report_is_made_shortly_after_midnight_of_the_day_that_ended(house: House) -> None:
-    schedule = house.definitions.resolve_schedule_def("nightly_report")
+def test_the_report_is_made_shortly_after_midnight_of_the_day_that_ended(
+    deployment: DagsterDeployment,
+) -> None:
+    schedule = deployment.definitions.resolve_schedule_def("nightly_report")
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     midnight = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(minutes=10)
 
     def asked(at: datetime) -> tuple[list[str | None], str | None]:
         context = dg.build_schedule_context(
-            instance=house.instance,
+            instance=deployment.instance,
             scheduled_execution_time=at,
-            repository_def=house.definitions.get_repository_def(),
+            repository_def=deployment.definitions.get_repository_def(),
         )
         found = schedule.evaluate_tick(context)
         return [each.partition_key for each in found.run_requests or []], found.skip_message
@@ -172,8 +182,8 @@ def test_the_report_is_made_shortly_after_midnight_of_the_day_that_ended(house: 
     assert asked(too_early) == ([], f"reports begin on {START}")
 
 
-def test_there_are_reports_up_to_today(house: House) -> None:
-    graph = house.definitions.resolve_asset_graph()
+def test_there_are_reports_up_to_today(deployment: DagsterDeployment) -> None:
+    graph = deployment.definitions.resolve_asset_graph()
     partitions = graph.get(dg.AssetKey("daily_report")).partitions_def
     assert partitions is not None
     keys = partitions.get_partition_keys()

@@ -16,7 +16,7 @@ from pims_pipeline.orchestration.freshness import (
     freshness,
     metadata_of,
 )
-from pims_pipeline_tests.orchestration.conftest import House
+from pims_pipeline_tests.orchestration.deployment import DagsterDeployment
 
 # A Monday's noon in UTC; crons below are read by the clinics' own clocks, all on the hour.
 NOON = datetime(2076, 3, 9, 12, tzinfo=UTC)
@@ -25,40 +25,46 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def hourly(house: House) -> House:
+def hourly(deployment: DagsterDeployment) -> DagsterDeployment:
     """Clinics whose inbound sync is due every hour, and succeeded at noon."""
-    house.run("UPDATE clinic_schedule_configs SET sync_schedules = CAST(:s AS jsonb)", s=HOURLY)
-    house.run("UPDATE clinics SET scheduled_since = '2076-03-01'")
-    for slug in house.clinics:
-        succeed(house, slug, NOON)
-    return house
+    deployment.run(
+        "UPDATE clinic_schedule_configs SET sync_schedules = CAST(:s AS jsonb)", s=HOURLY
+    )
+    deployment.run("UPDATE clinics SET scheduled_since = '2076-03-01'")
+    for slug in deployment.clinics:
+        succeed(deployment, slug, NOON)
+    return deployment
 
 
-def succeed(house: House, slug: str, at: datetime, status: str = "completed") -> None:
-    house.run(
+def succeed(
+    deployment: DagsterDeployment, slug: str, at: datetime, status: str = "completed"
+) -> None:
+    deployment.run(
         "INSERT INTO case_sync_audits (clinic_id, sync_type, status, window_start, window_end, "
         "run_id, owner, created_at, updated_at) "
         "VALUES (:id, 'inbound', :status, '2076-03-09', '2076-03-09', 'r', 1, :at, :at)",
-        id=house.clinics[slug].id,
+        id=deployment.clinics[slug].id,
         status=status,
         at=at,
     )
 
 
-def late(house: House, at: datetime) -> dict[Phase, list[str]]:
-    return {each.phase: each.slugs for each in freshness(house.engine, at) if each.late}
+def late(deployment: DagsterDeployment, at: datetime) -> dict[Phase, list[str]]:
+    return {each.phase: each.slugs for each in freshness(deployment.engine, at) if each.late}
 
 
-def look(house: House, at: datetime, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+def look(
+    deployment: DagsterDeployment, at: datetime, cursor: str | None = None
+) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(
-        instance=house.instance, resources={"store": house.engine}, cursor=cursor
+        instance=deployment.instance, resources={"store": deployment.engine}, cursor=cursor
     )
     found = build_freshness_sensor(lambda: at)(context)
     assert isinstance(found, dg.SensorResult | dg.SkipReason)
     return found
 
 
-def test_a_clinic_is_late_once_its_second_tick_has_had_its_time(hourly: House) -> None:
+def test_a_clinic_is_late_once_its_second_tick_has_had_its_time(hourly: DagsterDeployment) -> None:
     second = NOON + timedelta(hours=2)
     succeed(hourly, "alder", second - MINUTE)
     succeed(hourly, "birch", second - MINUTE, status="held")
@@ -67,7 +73,9 @@ def test_a_clinic_is_late_once_its_second_tick_has_had_its_time(hourly: House) -
     assert late(hourly, second + OVERDUE_GRACE) == {Phase.INBOUND: ["cedar"]}
 
 
-def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(hourly: House) -> None:
+def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(
+    hourly: DagsterDeployment,
+) -> None:
     hourly.run("UPDATE clinics SET is_active = false WHERE slug = 'alder'")
     hourly.run(
         'UPDATE clinic_schedule_configs SET sync_schedules = \'{"inbound": "soon", '
@@ -81,7 +89,7 @@ def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(hour
     assert shown.records[0].data["next due"] == "its schedule cannot be read"
 
 
-def test_the_check_warns_and_lists_who_is_late_since_when(hourly: House) -> None:
+def test_the_check_warns_and_lists_who_is_late_since_when(hourly: DagsterDeployment) -> None:
     at = NOON + timedelta(hours=3, minutes=5)
     succeed(hourly, "birch", at)
     succeed(hourly, "cedar", at)
@@ -106,7 +114,7 @@ def test_the_check_warns_and_lists_who_is_late_since_when(hourly: House) -> None
     ]
 
 
-def test_a_look_tells_the_pages_of_every_asset_without_a_run(hourly: House) -> None:
+def test_a_look_tells_the_pages_of_every_asset_without_a_run(hourly: DagsterDeployment) -> None:
     first = look(hourly, NOON + 3 * timedelta(hours=1))
     assert isinstance(first, dg.SensorResult)
     assert not first.run_requests
@@ -126,7 +134,7 @@ def test_a_look_tells_the_pages_of_every_asset_without_a_run(hourly: House) -> N
     }
 
 
-def test_the_pages_are_told_again_when_that_changes_or_gets_old(hourly: House) -> None:
+def test_the_pages_are_told_again_when_that_changes_or_gets_old(hourly: DagsterDeployment) -> None:
     at = NOON + MINUTE
     first = look(hourly, at)
     assert isinstance(first, dg.SensorResult)
@@ -143,8 +151,8 @@ def test_a_cursor_that_says_nothing_is_the_first_look(cursor: str | None) -> Non
     assert Told.read(cursor) is None
 
 
-def test_the_syncs_own_jobs_leave_freshness_to_the_sensor(house: House) -> None:
+def test_the_syncs_own_jobs_leave_freshness_to_the_sensor(deployment: DagsterDeployment) -> None:
     for name in ("inbound_sync", "case_sync", "reconciliation_sync", "full_sync"):
-        layer = house.definitions.resolve_job_def(name).asset_layer
+        layer = deployment.definitions.resolve_job_def(name).asset_layer
         assert layer.executable_asset_keys
         assert not set(FRESH_CHECKS.values()) & set(layer.asset_graph.asset_check_keys)

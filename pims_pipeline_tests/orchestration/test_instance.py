@@ -9,24 +9,30 @@ from dagster import DagsterInstance
 
 from pims_pipeline.orchestration.instance import dagster_home
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, House, days, keys
+from pims_pipeline_tests.orchestration.deployment import (
+    ASSETS,
+    SLUGS,
+    DagsterDeployment,
+    days,
+    keys,
+)
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_box_that_partly_fails_is_recorded_in_postgres(
-    house: House, postgres_instance: DagsterInstance, tmp_path: Path
+    deployment: DagsterDeployment, postgres_instance: DagsterInstance, tmp_path: Path
 ) -> None:
-    house = replace(house, instance=postgres_instance)
+    deployment = replace(deployment, instance=postgres_instance)
     window = days(-1, 1)
     for slug in SLUGS:
-        house.book(slug, window)
-    house.vendors["birch"].fail_next(TransientError("503"), "listing")
-    outcome = house.sync("full_sync", SLUGS, window)
+        deployment.book(slug, window)
+    deployment.vendors["birch"].fail_next(TransientError("503"), "listing")
+    outcome = deployment.sync("full_sync", SLUGS, window)
     assert not outcome.success
     for asset in ASSETS:
-        assert house.materialized(asset) == keys(["alder", "cedar"], window)
-        assert house.failed(asset) == keys(["birch"], window)
+        assert deployment.materialized(asset) == keys(["alder", "cedar"], window)
+        assert deployment.failed(asset) == keys(["birch"], window)
     assert (tmp_path / "dagster" / "storage").is_dir()
 
 
@@ -39,13 +45,15 @@ def test_an_instance_passed_on_a_command_line_carries_no_address(
 
 
 def test_a_run_prints_on_standard_error_and_as_much_as_it_is_told(
-    house: House, postgres_instance: DagsterInstance, capfd: pytest.CaptureFixture[str]
+    deployment: DagsterDeployment,
+    postgres_instance: DagsterInstance,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    house = replace(house, instance=postgres_instance)
+    deployment = replace(deployment, instance=postgres_instance)
     silence = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    quiet = house.sync("inbound_sync", ["alder"], days(0, 0), run_config=silence)
+    quiet = deployment.sync("inbound_sync", ["alder"], days(0, 0), run_config=silence)
     assert quiet.run_id not in capfd.readouterr().err
-    usual = house.sync("inbound_sync", ["alder"], days(0, 0))
+    usual = deployment.sync("inbound_sync", ["alder"], days(0, 0))
     printed = capfd.readouterr()
     assert usual.run_id in printed.err
     assert "DEBUG" not in printed.err

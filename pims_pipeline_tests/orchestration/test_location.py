@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.dagster_names import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODULE, LOCATION
 from pims_pipeline.orchestration.jobs import JOBS
-from pims_pipeline_tests.orchestration.conftest import ASSETS, House
+from pims_pipeline_tests.orchestration.deployment import ASSETS, DagsterDeployment
 
 ROOT = Path(__file__).parents[2]
 DAGSTER = Path(sys.executable).with_name("dagster")
@@ -58,22 +58,26 @@ def test_the_workspace_names_the_location_that_runs_in_this_process_name() -> No
     }
 
 
-def test_every_job_runs_in_its_own_process_and_is_never_retried(house: House) -> None:
-    repository = house.definitions.get_repository_def()
+def test_every_job_runs_in_its_own_process_and_is_never_retried(
+    deployment: DagsterDeployment,
+) -> None:
+    repository = deployment.definitions.get_repository_def()
     jobs = [repository.get_job(name) for name in (*JOBS, "nightly_maintenance", "nightly_report")]
     assert {job.executor_def.name for job in jobs} == {"in_process"}
     assert {job.run_tags["dagster/max_retries"] for job in jobs} == {"0"}
 
 
-def test_a_backfill_of_any_asset_is_a_single_run(house: House) -> None:
-    graph = house.definitions.resolve_asset_graph()
+def test_a_backfill_of_any_asset_is_a_single_run(deployment: DagsterDeployment) -> None:
+    graph = deployment.definitions.resolve_asset_graph()
     assets = (*ASSETS, "daily_report")
     policies = {graph.get(dg.AssetKey(asset)).backfill_policy for asset in assets}
     assert policies == {dg.BackfillPolicy.single_run()}
 
 
-def test_everything_that_runs_by_itself_does_so_from_the_start(house: House) -> None:
-    repository = house.definitions.get_repository_def()
+def test_everything_that_runs_by_itself_does_so_from_the_start(
+    deployment: DagsterDeployment,
+) -> None:
+    repository = deployment.definitions.get_repository_def()
     starting = {each.name: each.default_status.value for each in repository.schedule_defs}
     starting |= {each.name: each.default_status.value for each in repository.sensor_defs}
     assert {"freshness", "nightly_maintenance", "nightly_report"} <= set(starting)
@@ -92,8 +96,8 @@ def test_loading_the_location_loads_nothing_that_only_some_processes_need() -> N
     assert told.stdout.strip() == "[]"
 
 
-def test_resources_show_no_configuration(house: House) -> None:
-    resources = house.definitions.get_repository_def().get_top_level_resources()
+def test_resources_show_no_configuration(deployment: DagsterDeployment) -> None:
+    resources = deployment.definitions.get_repository_def().get_top_level_resources()
     shown = {
         name: resource.config_schema.as_field().default_value
         for name, resource in resources.items()

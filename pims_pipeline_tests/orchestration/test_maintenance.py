@@ -11,7 +11,7 @@ from pims_pipeline.orchestration import maintenance
 from pims_pipeline.orchestration.maintenance import YESTERDAY_CHECK, Sweep
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import run_liveness
-from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
+from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 NOW = datetime.now(UTC)
 # Yesterday and a day more, in every zone.
@@ -19,17 +19,19 @@ AROUND_YESTERDAY = days(-2, 0)
 OLD = NOW - timedelta(days=500)
 
 
-def swept(house: House, *, retention_days: int = 400) -> Sweep:
+def swept(deployment: DagsterDeployment, *, retention_days: int = 400) -> Sweep:
     sweep = Sweep(
-        house.engine, Rules(EnrichmentPolicy(), DeletionPolicy(), retention_days), datetime.now(UTC)
+        deployment.engine,
+        Rules(EnrichmentPolicy(), DeletionPolicy(), retention_days),
+        datetime.now(UTC),
     )
     sweep.do()
     return sweep
 
 
-def run_maintenance(house: House) -> dg.ExecuteInProcessResult:
-    job = house.definitions.resolve_job_def("nightly_maintenance")
-    return job.execute_in_process(instance=house.instance, raise_on_error=False)
+def run_maintenance(deployment: DagsterDeployment) -> dg.ExecuteInProcessResult:
+    job = deployment.definitions.resolve_job_def("nightly_maintenance")
+    return job.execute_in_process(instance=deployment.instance, raise_on_error=False)
 
 
 def evaluation(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
@@ -37,31 +39,31 @@ def evaluation(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
     return found
 
 
-def leave_audit(house: House, slug: str) -> None:
+def leave_audit(deployment: DagsterDeployment, slug: str) -> None:
     """What a process leaves behind that was killed; its lock is nobody's."""
-    house.run(
+    deployment.run(
         "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, run_id, "
         "owner) VALUES (:id, 'inbound', '2026-03-01', '2026-03-02', 'gone', 77)",
-        id=house.clinics[slug].id,
+        id=deployment.clinics[slug].id,
     )
 
 
 def test_audits_of_dead_processes_are_interrupted_and_those_of_living_ones_are_not(
-    house: House,
+    deployment: DagsterDeployment,
 ) -> None:
-    leave_audit(house, "alder")
-    leave_audit(house, "cedar")
-    house.run("UPDATE clinics SET is_active = false WHERE slug = 'cedar'")
-    with run_liveness(house.engine) as living:
-        house.run(
+    leave_audit(deployment, "alder")
+    leave_audit(deployment, "cedar")
+    deployment.run("UPDATE clinics SET is_active = false WHERE slug = 'cedar'")
+    with run_liveness(deployment.engine) as living:
+        deployment.run(
             "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, "  # noqa: S608 - a number of ours
             "run_id, owner) SELECT id, 'inbound', '2026-03-01', '2026-03-02', 'going', "
             f"{living.owner} FROM clinics WHERE slug = 'birch'"
         )
-        sweep = swept(house)
+        sweep = swept(deployment)
     assert sweep.counts["audits_interrupted"] == 2
     assert sweep.failures == []
-    rows = house.rows("SELECT run_id, status FROM case_sync_audits ORDER BY run_id, status")
+    rows = deployment.rows("SELECT run_id, status FROM case_sync_audits ORDER BY run_id, status")
     assert [f"{row.run_id}: {row.status}" for row in rows] == [
         "going: in_progress",
         "gone: interrupted",
@@ -69,27 +71,32 @@ def test_audits_of_dead_processes_are_interrupted_and_those_of_living_ones_are_n
     ]
 
 
-def test_what_is_older_than_the_setting_goes_and_audits_and_events_stay(house: House) -> None:
-    house.book("alder", AROUND_YESTERDAY)
-    assert house.sync("inbound_sync", ["alder"], AROUND_YESTERDAY).success
-    house.run(
+def test_what_is_older_than_the_setting_goes_and_audits_and_events_stay(
+    deployment: DagsterDeployment,
+) -> None:
+    deployment.book("alder", AROUND_YESTERDAY)
+    assert deployment.sync("inbound_sync", ["alder"], AROUND_YESTERDAY).success
+    deployment.run(
         "UPDATE pims_appointments SET business_date = business_date - 500, last_seen_at = :old",
         old=OLD,
     )
-    house.run("UPDATE case_sync_audits SET created_at = :old, updated_at = :old", old=OLD)
-    told = house.rows("SELECT * FROM case_events"), house.rows("SELECT * FROM case_sync_audits")
-    assert swept(house, retention_days=501).counts["landed_records_pruned"] == 0
-    assert swept(house, retention_days=400).counts["landed_records_pruned"] == 3
-    assert house.rows("SELECT pims_id FROM pims_appointments") == []
+    deployment.run("UPDATE case_sync_audits SET created_at = :old, updated_at = :old", old=OLD)
+    told = (
+        deployment.rows("SELECT * FROM case_events"),
+        deployment.rows("SELECT * FROM case_sync_audits"),
+    )
+    assert swept(deployment, retention_days=501).counts["landed_records_pruned"] == 0
+    assert swept(deployment, retention_days=400).counts["landed_records_pruned"] == 3
+    assert deployment.rows("SELECT pims_id FROM pims_appointments") == []
     assert (
-        house.rows("SELECT * FROM case_events"),
-        house.rows("SELECT * FROM case_sync_audits"),
+        deployment.rows("SELECT * FROM case_events"),
+        deployment.rows("SELECT * FROM case_sync_audits"),
     ) == told
 
 
-def test_the_run_tells_what_was_done_as_numbers(house: House) -> None:
-    leave_audit(house, "birch")
-    result = run_maintenance(house)
+def test_the_run_tells_what_was_done_as_numbers(deployment: DagsterDeployment) -> None:
+    leave_audit(deployment, "birch")
+    result = run_maintenance(deployment)
     assert result.success
     (materialization,) = result.asset_materializations_for_node("maintenance")
     told = materialization.metadata
@@ -107,13 +114,15 @@ def test_the_run_tells_what_was_done_as_numbers(house: House) -> None:
     assert evaluation(result).passed
 
 
-def test_a_yesterday_that_was_tampered_with_fails_the_check_for_that_clinic(house: House) -> None:
+def test_a_yesterday_that_was_tampered_with_fails_the_check_for_that_clinic(
+    deployment: DagsterDeployment,
+) -> None:
     for slug in SLUGS:
-        house.book(slug, AROUND_YESTERDAY)
-    assert house.sync("full_sync", SLUGS, AROUND_YESTERDAY).success
-    house.run("DELETE FROM cases WHERE clinic_id = :id", id=house.clinics["birch"].id)
-    asked = {slug: vendor.listings for slug, vendor in house.vendors.items()}
-    result = run_maintenance(house)
+        deployment.book(slug, AROUND_YESTERDAY)
+    assert deployment.sync("full_sync", SLUGS, AROUND_YESTERDAY).success
+    deployment.run("DELETE FROM cases WHERE clinic_id = :id", id=deployment.clinics["birch"].id)
+    asked = {slug: vendor.listings for slug, vendor in deployment.vendors.items()}
+    result = run_maintenance(deployment)
     # It is found, not failed: the maintenance did what it had to.
     assert result.success
     check = evaluation(result)
@@ -124,19 +133,19 @@ def test_a_yesterday_that_was_tampered_with_fails_the_check_for_that_clinic(hous
     assert [(record.data["check"], record.data["clinic"]) for record in shown.records] == [
         ("appointments_idempotent", "birch")
     ]
-    assert {slug: vendor.listings for slug, vendor in house.vendors.items()} == asked
+    assert {slug: vendor.listings for slug, vendor in deployment.vendors.items()} == asked
 
 
 def test_a_part_that_fails_is_named_and_the_others_are_done(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object) -> int:
         raise KeyError("Rumpelstiltskin")
 
-    leave_audit(house, "alder")
+    leave_audit(deployment, "alder")
     monkeypatch.setattr(maintenance, "drop_expired_sessions", breaks)
     monkeypatch.setattr(maintenance, "prune_landed_records", lambda *_, **__: breaks())
-    result = run_maintenance(house)
+    result = run_maintenance(deployment)
     assert not result.success
     (materialization,) = result.asset_materializations_for_node("maintenance")
     assert materialization.metadata["audits_interrupted"] == dg.MetadataValue.int(1)
@@ -155,9 +164,9 @@ def test_a_part_that_fails_is_named_and_the_others_are_done(
     assert "Rumpelstiltskin" not in told
 
 
-def test_it_runs_every_night_by_itself_and_is_never_retried(house: House) -> None:
-    schedule = house.definitions.resolve_schedule_def("nightly_maintenance")
+def test_it_runs_every_night_by_itself_and_is_never_retried(deployment: DagsterDeployment) -> None:
+    schedule = deployment.definitions.resolve_schedule_def("nightly_maintenance")
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("40 3 * * *", "UTC")
-    tags = house.definitions.resolve_job_def("nightly_maintenance").run_tags
+    tags = deployment.definitions.resolve_job_def("nightly_maintenance").run_tags
     assert tags["dagster/max_retries"] == "0"

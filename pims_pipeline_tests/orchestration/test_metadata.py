@@ -5,12 +5,12 @@ import dagster as dg
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.store.tables import metadata
-from pims_pipeline_tests.orchestration.conftest import (
+from pims_pipeline_tests.orchestration.deployment import (
     ASSETS,
     SECRET_PATIENT,
     SECRET_PHONE,
     SLUGS,
-    House,
+    DagsterDeployment,
     days,
 )
 from pims_pipeline_tests.test_docs import ROOT, anchors
@@ -18,14 +18,16 @@ from pims_pipeline_tests.test_docs import ROOT, anchors
 NIGHTLY = ("nightly_maintenance", "nightly_report")
 
 
-def test_a_partition_tells_its_counts_and_the_audit_behind_them(house: House) -> None:
+def test_a_partition_tells_its_counts_and_the_audit_behind_them(
+    deployment: DagsterDeployment,
+) -> None:
     window = days(-1, 0)
-    house.book("alder", window)
-    house.vendors["alder"].delete(f"alder-{window.start}")
-    outcome = house.sync("inbound_sync", ["alder"], window)
+    deployment.book("alder", window)
+    deployment.vendors["alder"].delete(f"alder-{window.start}")
+    outcome = deployment.sync("inbound_sync", ["alder"], window)
     (audit,) = outcome.audits
-    (case,) = house.rows("SELECT id FROM cases")
-    told = house.metadata("appointments", f"alder|{window.end}")
+    (case,) = deployment.rows("SELECT id FROM cases")
+    told = deployment.metadata("appointments", f"alder|{window.end}")
     duration = told.pop("duration_ms")
     assert isinstance(duration, int)
     assert told == {
@@ -36,15 +38,15 @@ def test_a_partition_tells_its_counts_and_the_audit_behind_them(house: House) ->
         "window_changed_case_ids": [str(case.id)],
         "provenance": "`pims cases show ID` tells what happened to a case, when, and why",
     }
-    empty = house.metadata("appointments", f"alder|{window.start}")
+    empty = deployment.metadata("appointments", f"alder|{window.start}")
     assert empty["found"] == 0
     assert not {"window_changed_case_ids", "provenance"} & set(empty)
 
 
-def test_nothing_that_dagster_keeps_names_people(house: House) -> None:
+def test_nothing_that_dagster_keeps_names_people(deployment: DagsterDeployment) -> None:
     window = days(-2, 1)
-    for slug, vendor in house.vendors.items():
-        house.book(slug, window)
+    for slug, vendor in deployment.vendors.items():
+        deployment.book(slug, window)
         for visit in list(vendor.appointments.values()):
             vendor.put(
                 type(visit)(
@@ -59,27 +61,29 @@ def test_nothing_that_dagster_keeps_names_people(house: House) -> None:
                 )
             )
         vendor.record_visit(f"{slug}-{window.start}", notes=SECRET_PATIENT)
-    house.vendors["cedar"].fail_next(KeyError(SECRET_PATIENT), "listing")
-    outcome = house.sync("full_sync", ["alder", "birch", "cedar"], window)
-    stored = house.rows("SELECT patient_name FROM cases LIMIT 1")
+    deployment.vendors["cedar"].fail_next(KeyError(SECRET_PATIENT), "listing")
+    outcome = deployment.sync("full_sync", ["alder", "birch", "cedar"], window)
+    stored = deployment.rows("SELECT patient_name FROM cases LIMIT 1")
     assert [row.patient_name for row in stored] == [SECRET_PATIENT]
-    kept = "\n".join(dg.serialize_value(entry) for entry in house.instance.all_logs(outcome.run_id))
+    kept = "\n".join(
+        dg.serialize_value(entry) for entry in deployment.instance.all_logs(outcome.run_id)
+    )
     assert "alder" in kept
     assert SECRET_PATIENT not in kept
     assert SECRET_PHONE not in kept
 
 
-def test_case_events_carry_the_run_and_the_partition(house: House) -> None:
+def test_case_events_carry_the_run_and_the_partition(deployment: DagsterDeployment) -> None:
     window = days(0, 0)
-    house.book("birch", window)
-    outcome = house.sync("inbound_sync", ["birch"], window)
-    (event,) = house.rows("SELECT run_id, partition_key FROM case_events")
+    deployment.book("birch", window)
+    outcome = deployment.sync("inbound_sync", ["birch"], window)
+    (event,) = deployment.rows("SELECT run_id, partition_key FROM case_events")
     assert event.run_id == outcome.run_id
     assert event.partition_key == f"birch|{window.start}"
 
 
-def test_the_graph_tells_where_cases_come_from_and_go(house: House) -> None:
-    graph = house.definitions.resolve_asset_graph()
+def test_the_graph_tells_where_cases_come_from_and_go(deployment: DagsterDeployment) -> None:
+    graph = deployment.definitions.resolve_asset_graph()
     parents = {
         key.to_user_string(): {each.to_user_string() for each in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
@@ -103,9 +107,11 @@ def test_the_graph_tells_where_cases_come_from_and_go(house: House) -> None:
     assert set(groups.values()) == {"operations", "pims"}
 
 
-def test_every_asset_check_job_schedule_and_sensor_is_described(house: House) -> None:
-    repository = house.definitions.get_repository_def()
-    graph = house.definitions.resolve_asset_graph()
+def test_every_asset_check_job_schedule_and_sensor_is_described(
+    deployment: DagsterDeployment,
+) -> None:
+    repository = deployment.definitions.get_repository_def()
+    graph = deployment.definitions.resolve_asset_graph()
     described = {
         **{key.to_user_string(): graph.get(key).description for key in graph.get_all_asset_keys()},
         **{key.name: graph.get_check_spec(key).description for key in graph.asset_check_keys},
@@ -116,8 +122,10 @@ def test_every_asset_check_job_schedule_and_sensor_is_described(house: House) ->
     assert [name for name, description in described.items() if not description] == []
 
 
-def test_the_documents_that_are_named_have_the_headings_that_are_named(house: House) -> None:
-    graph = house.definitions.resolve_asset_graph()
+def test_the_documents_that_are_named_have_the_headings_that_are_named(
+    deployment: DagsterDeployment,
+) -> None:
+    graph = deployment.definitions.resolve_asset_graph()
     told = [
         *(graph.get(key).metadata["documents"] for key in graph.get_all_asset_keys()),
         *(graph.get_check_spec(key).metadata["documents"] for key in graph.asset_check_keys),
@@ -131,8 +139,8 @@ def test_the_documents_that_are_named_have_the_headings_that_are_named(house: Ho
     assert missing == set()
 
 
-def test_assets_show_the_columns_of_the_tables_they_write(house: House) -> None:
-    graph = house.definitions.resolve_asset_graph()
+def test_assets_show_the_columns_of_the_tables_they_write(deployment: DagsterDeployment) -> None:
+    graph = deployment.definitions.resolve_asset_graph()
     for asset, table in (("appointments", "pims_appointments"), ("consultations", "cases")):
         told = graph.get(dg.AssetKey(asset)).metadata
         assert str(told["writes"].value).split(", ")[0] == table
@@ -142,38 +150,40 @@ def test_assets_show_the_columns_of_the_tables_they_write(house: House) -> None:
         assert all(column.description for column in shown.columns)
 
 
-def test_a_run_started_by_hand_is_found_by_clinic_and_phase(house: House) -> None:
-    outcome = house.sync("case_sync", ["birch", "cedar"], days(0, 0))
+def test_a_run_started_by_hand_is_found_by_clinic_and_phase(deployment: DagsterDeployment) -> None:
+    outcome = deployment.sync("case_sync", ["birch", "cedar"], days(0, 0))
 
     def found(**tags: str) -> list[str]:
         filters = dg.RunsFilter(tags={name.replace("__", "/"): tag for name, tag in tags.items()})
-        return [run.run_id for run in house.instance.get_runs(filters=filters)]
+        return [run.run_id for run in deployment.instance.get_runs(filters=filters)]
 
     assert found(pims__phase="cases") == [outcome.run_id]
     assert found(**{"pims/clinic.birch": "yes"}) == [outcome.run_id]
     assert found(**{"pims/clinic.alder": "yes"}) == []
 
 
-def test_assets_selected_by_hand_are_a_phase_too(house: House) -> None:
-    register_clinics(house.instance, SLUGS)
-    house.book("alder", days(0, 0))
+def test_assets_selected_by_hand_are_a_phase_too(deployment: DagsterDeployment) -> None:
+    register_clinics(deployment.instance, SLUGS)
+    deployment.book("alder", days(0, 0))
     key = f"alder|{days(0, 0).start}"
-    job = house.definitions.resolve_implicit_global_asset_job_def()
+    job = deployment.definitions.resolve_implicit_global_asset_job_def()
     run = job.execute_in_process(
-        instance=house.instance,
+        instance=deployment.instance,
         partition_key=key,
         asset_selection=[dg.AssetKey("appointments")],
     )
     assert run.success
-    stored = house.instance.get_run_by_id(run.run_id)
+    stored = deployment.instance.get_run_by_id(run.run_id)
     assert stored is not None
     assert (stored.tags["pims/phase"], stored.tags["pims/clinic"]) == ("inbound", "alder")
 
 
-def test_numbers_are_told_as_numbers_so_that_they_are_plotted(house: House) -> None:
-    house.book("alder", days(0, 0))
-    house.sync("inbound_sync", ["alder"], days(0, 0))
-    found = house.instance.fetch_materializations(dg.AssetKey("appointments"), limit=1)
+def test_numbers_are_told_as_numbers_so_that_they_are_plotted(
+    deployment: DagsterDeployment,
+) -> None:
+    deployment.book("alder", days(0, 0))
+    deployment.sync("inbound_sync", ["alder"], days(0, 0))
+    found = deployment.instance.fetch_materializations(dg.AssetKey("appointments"), limit=1)
     told = found.records[0].asset_materialization
     assert told is not None
     numbers = {

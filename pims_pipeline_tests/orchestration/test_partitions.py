@@ -20,7 +20,7 @@ from pims_pipeline.orchestration.partitions import (
     selected_days,
 )
 from pims_pipeline.sync.windows import OutsidePartitions, check_window
-from pims_pipeline_tests.orchestration.conftest import START, TODAY, days
+from pims_pipeline_tests.orchestration.deployment import START, TODAY, days
 
 
 def date_keys() -> list[str]:

@@ -12,7 +12,7 @@ from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
 from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.orchestration.launching import job_origin
 from pims_pipeline.orchestration.partitions import register_clinics
-from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
+from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 SCHEDULED = {"pims/origin": "schedule", "dagster/priority": "-1"}
 BACKFILL = {"dagster/backfill": "week"}
@@ -22,13 +22,13 @@ STARTED = dg.DagsterRunStatus.STARTED
 
 
 @pytest.fixture
-def queue(house: House, postgres_instance: DagsterInstance) -> House:
+def queue(deployment: DagsterDeployment, postgres_instance: DagsterInstance) -> DagsterDeployment:
     register_clinics(postgres_instance, SLUGS)
-    return replace(house, instance=postgres_instance)
+    return replace(deployment, instance=postgres_instance)
 
 
 def add(
-    queue: House,
+    queue: DagsterDeployment,
     *tags: dict[str, str],
     job: str = "inbound_sync",
     status: dg.DagsterRunStatus = QUEUED,
@@ -46,7 +46,7 @@ def add(
     ]
 
 
-def let_out(queue: House) -> list[str]:
+def let_out(queue: DagsterDeployment) -> list[str]:
     """The ids of the runs that leave the queue now, in order."""
     daemon = QueuedRunCoordinatorDaemon(interval_seconds=5)
     config = queue.instance.get_concurrency_config()
@@ -55,7 +55,7 @@ def let_out(queue: House) -> list[str]:
 
 
 def test_what_somebody_asked_for_goes_first_and_one_place_is_for_runs_without_vendors(
-    queue: House,
+    queue: DagsterDeployment,
 ) -> None:
     scheduled = add(queue, SCHEDULED, SCHEDULED, SCHEDULED)
     backfill = add(queue, BACKFILL, BACKFILL)
@@ -65,7 +65,7 @@ def test_what_somebody_asked_for_goes_first_and_one_place_is_for_runs_without_ve
 
 
 def test_however_much_is_scheduled_and_backfilled_a_run_by_hand_gets_through(
-    queue: House,
+    queue: DagsterDeployment,
 ) -> None:
     add(queue, SCHEDULED, SCHEDULED, BACKFILL, status=STARTED)
     add(queue, *[SCHEDULED] * 5, *[BACKFILL] * 5)
@@ -74,7 +74,9 @@ def test_however_much_is_scheduled_and_backfilled_a_run_by_hand_gets_through(
     assert let_out(queue) == by_hand[:1]
 
 
-def test_no_more_runs_ask_vendors_at_once_than_the_pool_has_places(queue: House) -> None:
+def test_no_more_runs_ask_vendors_at_once_than_the_pool_has_places(
+    queue: DagsterDeployment,
+) -> None:
     add(queue, *[BY_HAND] * 4, status=STARTED)
     add(queue, BY_HAND)
     maintenance = add(queue, BY_HAND, job="nightly_maintenance")
@@ -82,6 +84,6 @@ def test_no_more_runs_ask_vendors_at_once_than_the_pool_has_places(queue: House)
     assert let_out(queue) == maintenance
 
 
-def test_a_run_on_the_command_line_waits_for_nobody(queue: House) -> None:
+def test_a_run_on_the_command_line_waits_for_nobody(queue: DagsterDeployment) -> None:
     add(queue, *[BY_HAND] * 6, status=STARTED)
     assert queue.sync("inbound_sync", ["birch"], days(0, 0)).success

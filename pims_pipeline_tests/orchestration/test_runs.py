@@ -16,63 +16,74 @@ from pims_pipeline.providers.port import HumanNeeded, TransientError
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database import transaction
 from pims_pipeline.sync.windows import OutsidePartitions
-from pims_pipeline_tests.orchestration.conftest import ASSETS, SLUGS, START, House, days, keys
+from pims_pipeline_tests.orchestration.deployment import (
+    ASSETS,
+    SLUGS,
+    START,
+    DagsterDeployment,
+    days,
+    keys,
+)
 
 
-def test_a_single_key_is_synced_through_all_three_phases(house: House) -> None:
+def test_a_single_key_is_synced_through_all_three_phases(deployment: DagsterDeployment) -> None:
     today = days(0, 0)
-    house.book("birch", days(-1, 1))
-    outcome = house.sync("full_sync", ["birch"], today)
+    deployment.book("birch", days(-1, 1))
+    outcome = deployment.sync("full_sync", ["birch"], today)
     assert outcome.success
     assert [audit.sync_type for audit in outcome.audits] == list(Phase)
     assert {audit.run_id for audit in outcome.audits} == {outcome.run_id}
     for asset in ASSETS:
-        assert house.materialized(asset) == keys(["birch"], today)
-        assert house.failed(asset) == set()
-    assert [row.pims_id for row in house.rows("SELECT pims_id FROM cases")] == [
+        assert deployment.materialized(asset) == keys(["birch"], today)
+        assert deployment.failed(asset) == set()
+    assert [row.pims_id for row in deployment.rows("SELECT pims_id FROM cases")] == [
         f"birch-{today.start}"
     ]
-    assert house.vendors["birch"].listed_windows == [today]
+    assert deployment.vendors["birch"].listed_windows == [today]
 
 
-def test_a_single_key_chosen_in_the_ui_is_synced_like_a_range(house: House) -> None:
-    register_clinics(house.instance, SLUGS)
+def test_a_single_key_chosen_in_the_ui_is_synced_like_a_range(
+    deployment: DagsterDeployment,
+) -> None:
+    register_clinics(deployment.instance, SLUGS)
     (key,) = keys(["cedar"], days(0, 0))
-    job = RepoBackedJob("full_sync", house.definitions.get_repository_def())
+    job = RepoBackedJob("full_sync", deployment.definitions.get_repository_def())
     tags = job.get_definition().get_tags_for_partition_key(key, selected_asset_keys=None)
-    run = house.instance.create_run_for_job(job_def=job.get_definition(), tags=tags)
-    assert execute_run(job, run, house.instance).success
+    run = deployment.instance.create_run_for_job(job_def=job.get_definition(), tags=tags)
+    assert execute_run(job, run, deployment.instance).success
     for asset in ASSETS:
-        assert house.materialized(asset) == {key}
+        assert deployment.materialized(asset) == {key}
 
 
-def test_a_month_of_one_clinic_is_one_run_with_one_listing_and_one_login(house: House) -> None:
+def test_a_month_of_one_clinic_is_one_run_with_one_listing_and_one_login(
+    deployment: DagsterDeployment,
+) -> None:
     window = days(-20, 9)
-    house.book("alder", window)
-    outcome = house.sync("full_sync", ["alder"], window)
+    deployment.book("alder", window)
+    outcome = deployment.sync("full_sync", ["alder"], window)
     assert outcome.success
-    assert house.materialized("reconciliation") == keys(["alder"], window)
-    assert house.vendors["alder"].listed_windows == [window]
-    assert house.vendors["alder"].logins == 1
-    assert [run.run_id for run in house.instance.get_runs()] == [outcome.run_id]
+    assert deployment.materialized("reconciliation") == keys(["alder"], window)
+    assert deployment.vendors["alder"].listed_windows == [window]
+    assert deployment.vendors["alder"].logins == 1
+    assert [run.run_id for run in deployment.instance.get_runs()] == [outcome.run_id]
 
 
-def test_more_than_31_days_are_listed_in_pieces(house: House) -> None:
+def test_more_than_31_days_are_listed_in_pieces(deployment: DagsterDeployment) -> None:
     window = days(-39, 0)
-    house.sync("inbound_sync", ["alder"], window)
-    assert house.vendors["alder"].listed_windows == [days(-39, -9), days(-8, 0)]
-    assert house.materialized("appointments") == keys(["alder"], window)
+    deployment.sync("inbound_sync", ["alder"], window)
+    assert deployment.vendors["alder"].listed_windows == [days(-39, -9), days(-8, 0)]
+    assert deployment.materialized("appointments") == keys(["alder"], window)
 
 
-def test_a_box_of_clinics_and_dates_is_one_run(house: House) -> None:
+def test_a_box_of_clinics_and_dates_is_one_run(deployment: DagsterDeployment) -> None:
     window = days(-1, 1)
     for slug in SLUGS:
-        house.book(slug, window)
-    outcome = house.sync("full_sync", SLUGS, window)
+        deployment.book(slug, window)
+    outcome = deployment.sync("full_sync", SLUGS, window)
     assert outcome.success
     for asset in ASSETS:
-        assert house.materialized(asset) == keys(SLUGS, window)
-    assert {slug: vendor.listed_windows for slug, vendor in house.vendors.items()} == {
+        assert deployment.materialized(asset) == keys(SLUGS, window)
+    assert {slug: vendor.listed_windows for slug, vendor in deployment.vendors.items()} == {
         slug: [window] for slug in SLUGS
     }
 
@@ -85,39 +96,45 @@ def test_a_box_of_clinics_and_dates_is_one_run(house: House) -> None:
         ("reconciliation_sync", "reconciliation"),
     ],
 )
-def test_each_phase_runs_alone(house: House, job: str, asset: str) -> None:
+def test_each_phase_runs_alone(deployment: DagsterDeployment, job: str, asset: str) -> None:
     window = days(-1, 0)
-    assert house.sync(job, ["cedar"], window).success
-    assert {each: house.materialized(each) for each in ASSETS if house.materialized(each)} == {
-        asset: keys(["cedar"], window)
-    }
+    assert deployment.sync(job, ["cedar"], window).success
+    assert {
+        each: deployment.materialized(each) for each in ASSETS if deployment.materialized(each)
+    } == {asset: keys(["cedar"], window)}
 
 
-def test_a_failing_clinic_fails_alone_in_all_three_assets(house: House) -> None:
+def test_a_failing_clinic_fails_alone_in_all_three_assets(deployment: DagsterDeployment) -> None:
     window = days(-1, 1)
     for slug in SLUGS:
-        house.book(slug, window)
-    house.vendors["birch"].fail_next(TransientError("asked birch for its diary; 503"), "listing")
-    outcome = house.sync("full_sync", SLUGS, window)
+        deployment.book(slug, window)
+    deployment.vendors["birch"].fail_next(
+        TransientError("asked birch for its diary; 503"), "listing"
+    )
+    outcome = deployment.sync("full_sync", SLUGS, window)
     assert not outcome.success
-    run = house.instance.get_run_by_id(outcome.run_id)
+    run = deployment.instance.get_run_by_id(outcome.run_id)
     assert run is not None
     assert run.status is dg.DagsterRunStatus.FAILURE
     for asset in ASSETS:
-        assert house.materialized(asset) == keys(["alder", "cedar"], window)
-        assert house.failed(asset) == keys(["birch"], window)
+        assert deployment.materialized(asset) == keys(["alder", "cedar"], window)
+        assert deployment.failed(asset) == keys(["birch"], window)
     # Later phases left the clinic alone, so that nothing was concluded from an old diary.
-    birch = house.clinics["birch"].id
+    birch = deployment.clinics["birch"].id
     assert [
         (audit.sync_type, audit.status) for audit in outcome.audits if audit.clinic_id == birch
     ] == [(Phase.INBOUND, AuditStatus.FAILED)]
 
 
-def test_the_failure_names_the_clinic_the_window_and_the_cause(house: House) -> None:
+def test_the_failure_names_the_clinic_the_window_and_the_cause(
+    deployment: DagsterDeployment,
+) -> None:
     window = days(0, 0)
-    house.vendors["birch"].fail_next(TransientError("asked birch for its diary; 503"), "listing")
-    outcome = house.sync("full_sync", SLUGS, window)
-    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    deployment.vendors["birch"].fail_next(
+        TransientError("asked birch for its diary; 503"), "listing"
+    )
+    outcome = deployment.sync("full_sync", SLUGS, window)
+    failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
     assert failure.user_failure_data.description == (
         f"inbound failed for 1 of 3 clinics: birch, {window}: asked birch for its diary; 503"
@@ -134,173 +151,187 @@ def test_the_failure_names_the_clinic_the_window_and_the_cause(house: House) -> 
     ]
 
 
-def test_checks_judge_the_good_clinics_of_a_run_that_partly_failed(house: House) -> None:
+def test_checks_judge_the_good_clinics_of_a_run_that_partly_failed(
+    deployment: DagsterDeployment,
+) -> None:
     window = days(0, 0)
-    house.vendors["birch"].fail_next(TransientError("503"), "listing")
-    outcome = house.sync("full_sync", SLUGS, window)
-    assert house.check(outcome.run_id, "appointments", "appointments_idempotent").passed
-    incomplete = house.check(outcome.run_id, "appointments", "snapshot_complete")
+    deployment.vendors["birch"].fail_next(TransientError("503"), "listing")
+    outcome = deployment.sync("full_sync", SLUGS, window)
+    assert deployment.check(outcome.run_id, "appointments", "appointments_idempotent").passed
+    incomplete = deployment.check(outcome.run_id, "appointments", "snapshot_complete")
     assert not incomplete.passed
     shown = incomplete.metadata["findings"]
     assert isinstance(shown, dg.TableMetadataValue)
     assert [record.data["clinic"] for record in shown.records] == ["birch"]
-    assert house.check(outcome.run_id, "reconciliation", "no_live_case_deleted").passed
+    assert deployment.check(outcome.run_id, "reconciliation", "no_live_case_deleted").passed
 
 
-def test_a_failed_window_leaves_the_clinic_s_other_windows_alone(house: House) -> None:
-    house.vendors["alder"].fail_next(TransientError("503"), "listing")
-    house.sync("inbound_sync", ["alder"], days(-39, 0))
-    assert house.failed("appointments") == keys(["alder"], days(-39, -9))
-    assert house.materialized("appointments") == keys(["alder"], days(-8, 0))
+def test_a_failed_window_leaves_the_clinic_s_other_windows_alone(
+    deployment: DagsterDeployment,
+) -> None:
+    deployment.vendors["alder"].fail_next(TransientError("503"), "listing")
+    deployment.sync("inbound_sync", ["alder"], days(-39, 0))
+    assert deployment.failed("appointments") == keys(["alder"], days(-39, -9))
+    assert deployment.materialized("appointments") == keys(["alder"], days(-8, 0))
 
 
-def test_refused_credentials_are_tried_once_in_a_run(house: House) -> None:
-    vendor = house.vendors["alder"]
+def test_refused_credentials_are_tried_once_in_a_run(deployment: DagsterDeployment) -> None:
+    vendor = deployment.vendors["alder"]
     vendor.credentials = type(vendor.credentials)(username="vet", password="changed")
     window = days(-39, 0)
-    outcome = house.sync("full_sync", ["alder"], window)
+    outcome = deployment.sync("full_sync", ["alder"], window)
     assert not outcome.success
     assert vendor.logins == 1
     assert vendor.listings == 0
-    assert house.failed("reconciliation") == keys(["alder"], window)
+    assert deployment.failed("reconciliation") == keys(["alder"], window)
 
 
-def test_an_account_that_needs_a_person_is_tried_once_in_a_run(house: House) -> None:
-    vendor = house.vendors["alder"]
+def test_an_account_that_needs_a_person_is_tried_once_in_a_run(
+    deployment: DagsterDeployment,
+) -> None:
+    vendor = deployment.vendors["alder"]
     vendor.fail_next(HumanNeeded("the account of alder is locked"), "login", times=5)
-    assert not house.sync("full_sync", ["alder"], days(-39, 0)).success
+    assert not deployment.sync("full_sync", ["alder"], days(-39, 0)).success
     assert vendor.logins == 1
 
 
-def test_a_deactivated_clinic_fails_with_a_reason_and_alone(house: House) -> None:
-    with transaction(house.engine) as connection:
+def test_a_deactivated_clinic_fails_with_a_reason_and_alone(deployment: DagsterDeployment) -> None:
+    with transaction(deployment.engine) as connection:
         deactivate_clinic(connection, "birch")
     window = days(0, 0)
-    outcome = house.sync("full_sync", SLUGS, window)
-    assert house.materialized("consultations") == keys(["alder", "cedar"], window)
-    assert house.failed("appointments") == keys(["birch"], window)
-    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    outcome = deployment.sync("full_sync", SLUGS, window)
+    assert deployment.materialized("consultations") == keys(["alder", "cedar"], window)
+    assert deployment.failed("appointments") == keys(["birch"], window)
+    failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
     assert "clinic 'birch' was deactivated" in str(failure.user_failure_data.description)
-    assert house.vendors["birch"].logins == 0
+    assert deployment.vendors["birch"].logins == 0
 
 
-def test_an_unknown_clinic_fails_with_a_reason_and_alone(house: House) -> None:
-    register_clinics(house.instance, [*SLUGS, "nowhere"])
+def test_an_unknown_clinic_fails_with_a_reason_and_alone(deployment: DagsterDeployment) -> None:
+    register_clinics(deployment.instance, [*SLUGS, "nowhere"])
     window = days(0, 0)
-    outcome = house.sync("full_sync", [*SLUGS, "nowhere"], window)
-    assert house.materialized("reconciliation") == keys(SLUGS, window)
-    assert house.failed("appointments") == keys(["nowhere"], window)
-    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    outcome = deployment.sync("full_sync", [*SLUGS, "nowhere"], window)
+    assert deployment.materialized("reconciliation") == keys(SLUGS, window)
+    assert deployment.failed("appointments") == keys(["nowhere"], window)
+    failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
     assert "unknown clinic 'nowhere'" in str(failure.user_failure_data.description)
 
 
-def test_a_bug_fails_its_clinic_without_telling_what_it_stumbled_over(house: House) -> None:
+def test_a_bug_fails_its_clinic_without_telling_what_it_stumbled_over(
+    deployment: DagsterDeployment,
+) -> None:
     window = days(0, 0)
-    house.vendors["cedar"].fail_next(KeyError("Rumpelstiltskin"), "listing")
-    outcome = house.sync("inbound_sync", SLUGS, window)
-    failure = house.step_failure(outcome.run_id, "appointments").step_failure_data
+    deployment.vendors["cedar"].fail_next(KeyError("Rumpelstiltskin"), "listing")
+    outcome = deployment.sync("inbound_sync", SLUGS, window)
+    failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
     told = str(failure.user_failure_data.description)
     assert "unexpected KeyError in answer, line" in told
     assert "Rumpelstiltskin" not in told
-    assert house.materialized("appointments") == keys(["alder", "birch"], window)
+    assert deployment.materialized("appointments") == keys(["alder", "birch"], window)
 
 
-def test_failed_partitions_are_healed_by_the_next_run(house: House) -> None:
+def test_failed_partitions_are_healed_by_the_next_run(deployment: DagsterDeployment) -> None:
     window = days(0, 1)
-    house.vendors["birch"].fail_next(TransientError("503"), "listing")
-    house.sync("full_sync", SLUGS, window)
-    assert house.sync("full_sync", ["birch"], window).success
+    deployment.vendors["birch"].fail_next(TransientError("503"), "listing")
+    deployment.sync("full_sync", SLUGS, window)
+    assert deployment.sync("full_sync", ["birch"], window).success
     for asset in ASSETS:
-        assert house.materialized(asset) == keys(SLUGS, window)
-        assert house.failed(asset) == set()
+        assert deployment.materialized(asset) == keys(SLUGS, window)
+        assert deployment.failed(asset) == set()
 
 
-def test_a_wrong_run_configuration_fails_before_any_vendor_is_asked(house: House) -> None:
+def test_a_wrong_run_configuration_fails_before_any_vendor_is_asked(
+    deployment: DagsterDeployment,
+) -> None:
     config = {"ops": {"consultations": {"config": {"parallel_batch_size": 0}}}}
-    assert not house.sync("case_sync", ["alder"], days(0, 0), run_config=config).success
-    assert house.vendors["alder"].logins == 0
+    assert not deployment.sync("case_sync", ["alder"], days(0, 0), run_config=config).success
+    assert deployment.vendors["alder"].logins == 0
 
 
-def test_dates_without_partitions_are_refused_before_anything_runs(house: House) -> None:
+def test_dates_without_partitions_are_refused_before_anything_runs(
+    deployment: DagsterDeployment,
+) -> None:
     with pytest.raises(OutsidePartitions, match="choose other dates"):
-        house.sync("full_sync", ["alder"], days(-61, 0))
-    assert list(house.instance.get_runs()) == []
+        deployment.sync("full_sync", ["alder"], days(-61, 0))
+    assert list(deployment.instance.get_runs()) == []
 
 
-def test_a_second_run_changes_nothing(house: House) -> None:
+def test_a_second_run_changes_nothing(deployment: DagsterDeployment) -> None:
     window = days(-2, 2)
-    house.book("alder", window)
-    house.vendors["alder"].record_visit(f"alder-{days(-1, -1).start}")
-    house.sync("full_sync", ["alder"], window)
-    before = house.rows("SELECT * FROM cases ORDER BY id")
-    again = house.sync("full_sync", ["alder"], window)
+    deployment.book("alder", window)
+    deployment.vendors["alder"].record_visit(f"alder-{days(-1, -1).start}")
+    deployment.sync("full_sync", ["alder"], window)
+    before = deployment.rows("SELECT * FROM cases ORDER BY id")
+    again = deployment.sync("full_sync", ["alder"], window)
     assert again.success
-    assert house.rows("SELECT * FROM cases ORDER BY id") == before
-    assert house.rows("SELECT * FROM case_events WHERE run_id = :id", id=again.run_id) == []
+    assert deployment.rows("SELECT * FROM cases ORDER BY id") == before
+    assert deployment.rows("SELECT * FROM case_events WHERE run_id = :id", id=again.run_id) == []
 
 
 def test_a_clinic_whose_vendor_stalls_fails_alone_and_frees_its_place(
-    house: House, sources: Sources
+    deployment: DagsterDeployment, sources: Sources
 ) -> None:
     window = days(-1, 0)
     for slug in SLUGS:
-        house.book(slug, window)
-    house.vendors["alder"].hanging.add("listing")
+        deployment.book(slug, window)
+    deployment.vendors["alder"].hanging.add("listing")
     limited = replace(sources, clinics_at_once=1, clinic_timeout=3.0)
-    house = replace(house, definitions=code_location(limited, partition_start=START))
-    outcome = house.sync("full_sync", SLUGS, window)
+    deployment = replace(deployment, definitions=code_location(limited, partition_start=START))
+    outcome = deployment.sync("full_sync", SLUGS, window)
 
     assert not outcome.success
     for asset in ASSETS:
-        assert house.materialized(asset) == keys(["birch", "cedar"], window)
-        assert house.failed(asset) == keys(["alder"], window)
+        assert deployment.materialized(asset) == keys(["birch", "cedar"], window)
+        assert deployment.failed(asset) == keys(["alder"], window)
     (failed,) = (audit for audit in outcome.audits if audit.status is AuditStatus.FAILED)
-    assert failed.clinic_id == house.clinics["alder"].id
+    assert failed.clinic_id == deployment.clinics["alder"].id
     assert failed.error_message is not None
     assert failed.error_message.startswith("TimeLimitReached: the phase inbound of alder")
     assert "PIMS_CLINIC_TIMEOUT_SECONDS" in failed.error_message
 
 
 def test_a_run_whose_time_is_up_ends_and_names_the_clinics_it_did_not_come_to(
-    house: House, sources: Sources
+    deployment: DagsterDeployment, sources: Sources
 ) -> None:
     window = days(0, 0)
-    house.vendors["birch"].hanging.add("listing")
+    deployment.vendors["birch"].hanging.add("listing")
     limited = replace(sources, clinics_at_once=1, run_timeout=3.0)
-    house = replace(house, definitions=code_location(limited, partition_start=START))
-    outcome = house.sync("inbound_sync", SLUGS, window)
+    deployment = replace(deployment, definitions=code_location(limited, partition_start=START))
+    outcome = deployment.sync("inbound_sync", SLUGS, window)
 
     assert not outcome.success
-    assert house.materialized("appointments") == keys(["alder"], window)
-    assert house.failed("appointments") == keys(["birch", "cedar"], window)
+    assert deployment.materialized("appointments") == keys(["alder"], window)
+    assert deployment.failed("appointments") == keys(["birch", "cedar"], window)
     (failed,) = (audit for audit in outcome.audits if audit.status is AuditStatus.FAILED)
-    assert failed.clinic_id == house.clinics["birch"].id
+    assert failed.clinic_id == deployment.clinics["birch"].id
     assert "PIMS_RUN_TIMEOUT_SECONDS" in (failed.error_message or "")
 
 
-def test_dagster_ends_a_run_that_does_not_end_by_itself(house: House) -> None:
-    outcome = house.sync("inbound_sync", ["alder"], days(0, 0))
-    run = house.instance.get_run_by_id(outcome.run_id)
+def test_dagster_ends_a_run_that_does_not_end_by_itself(deployment: DagsterDeployment) -> None:
+    outcome = deployment.sync("inbound_sync", ["alder"], days(0, 0))
+    run = deployment.instance.get_run_by_id(outcome.run_id)
     assert run is not None
     assert run.tags["dagster/max_runtime"] == str(7200 + 600)
 
 
-def test_an_interrupted_run_says_so_and_the_next_one_completes(house: House) -> None:
+def test_an_interrupted_run_says_so_and_the_next_one_completes(
+    deployment: DagsterDeployment,
+) -> None:
     window = days(-1, 0)
-    house.book("alder", window)
+    deployment.book("alder", window)
     # What Dagster turns Ctrl-C and SIGTERM into.
-    house.vendors["alder"].fail_next(dg.DagsterExecutionInterruptedError(), "listing")
-    outcome = house.sync("full_sync", ["alder"], window)
+    deployment.vendors["alder"].fail_next(dg.DagsterExecutionInterruptedError(), "listing")
+    outcome = deployment.sync("full_sync", ["alder"], window)
     assert outcome.interrupted
     assert not outcome.success
-    assert house.rows("SELECT id FROM cases") == []
-    again = house.sync("full_sync", ["alder"], window)
+    assert deployment.rows("SELECT id FROM cases") == []
+    again = deployment.sync("full_sync", ["alder"], window)
     assert again.success
     assert not again.interrupted
-    (audit,) = house.rows(
+    (audit,) = deployment.rows(
         "SELECT status FROM case_sync_audits WHERE run_id = :id", id=outcome.run_id
     )
     assert audit.status == AuditStatus.INTERRUPTED

@@ -16,7 +16,7 @@ from pims_pipeline.orchestration import storage
 from pims_pipeline.orchestration.storage import PooledPostgresStorage
 from pims_pipeline.store.dagster_connections import keeping_engine
 from pims_pipeline.store.database import dagster_storage_url, ensure_dagster_schema, transaction
-from pims_pipeline_tests.orchestration.conftest import House, days
+from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 
 _END_DAGSTERS = text(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
@@ -41,12 +41,12 @@ def opened_by_dagster() -> Iterator[list[object]]:
 
 
 def test_a_run_over_many_partitions_keeps_to_a_few_connections(
-    house: House, postgres_instance: DagsterInstance
+    deployment: DagsterDeployment, postgres_instance: DagsterInstance
 ) -> None:
-    house = replace(house, instance=postgres_instance)
-    house.book("alder", days(-7, 7))
+    deployment = replace(deployment, instance=postgres_instance)
+    deployment.book("alder", days(-7, 7))
     with opened_by_dagster() as opened:
-        assert house.sync("full_sync", ["alder"], days(-7, 7)).success
+        assert deployment.sync("full_sync", ["alder"], days(-7, 7)).success
     assert len(opened) <= 12
 
 

@@ -6,15 +6,15 @@ import pytest
 
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
+from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 SYNC_ID = uuid4()
 TAGS = {SYNC_ID_TAG: str(SYNC_ID)}
 
 
-def holders(house: House) -> list[tuple[object, ...]]:
+def holders(deployment: DagsterDeployment) -> list[tuple[object, ...]]:
     """Clinic, phase and first date of the audits that have the id."""
-    found = house.rows(
+    found = deployment.rows(
         "SELECT slug, sync_type, window_start FROM case_sync_audits "
         "JOIN clinics ON clinics.id = clinic_id WHERE case_sync_audits.id = :id",
         id=SYNC_ID,
@@ -32,27 +32,29 @@ def holders(house: House) -> list[tuple[object, ...]]:
     ],
 )
 def test_the_first_window_of_the_first_phase_takes_the_id(
-    house: House, job: str, phase: Phase
+    deployment: DagsterDeployment, job: str, phase: Phase
 ) -> None:
     window = days(-39, 0)
-    outcome = house.sync(job, ["birch"], window, tags=TAGS)
+    outcome = deployment.sync(job, ["birch"], window, tags=TAGS)
 
     assert outcome.success
     assert len(outcome.audits) > 1
     assert outcome.audits[0].id == SYNC_ID
-    assert holders(house) == [("birch", phase, window.start)]
+    assert holders(deployment) == [("birch", phase, window.start)]
 
 
-def test_of_clinics_side_by_side_the_first_one_takes_the_id(house: House) -> None:
-    outcome = house.sync("inbound_sync", SLUGS, days(0, 0), tags=TAGS)
+def test_of_clinics_side_by_side_the_first_one_takes_the_id(deployment: DagsterDeployment) -> None:
+    outcome = deployment.sync("inbound_sync", SLUGS, days(0, 0), tags=TAGS)
 
     assert len(outcome.audits) == len(SLUGS)
-    assert holders(house) == [(SLUGS[0], Phase.INBOUND, days(0, 0).start)]
+    assert holders(deployment) == [(SLUGS[0], Phase.INBOUND, days(0, 0).start)]
 
 
-def test_a_run_executed_again_under_the_same_tags_has_ids_of_its_own(house: House) -> None:
-    first = house.sync("inbound_sync", ["birch"], days(0, 0), tags=TAGS)
-    again = house.sync("inbound_sync", ["birch"], days(0, 0), tags=TAGS)
+def test_a_run_executed_again_under_the_same_tags_has_ids_of_its_own(
+    deployment: DagsterDeployment,
+) -> None:
+    first = deployment.sync("inbound_sync", ["birch"], days(0, 0), tags=TAGS)
+    again = deployment.sync("inbound_sync", ["birch"], days(0, 0), tags=TAGS)
 
     assert [audit.id for audit in first.audits] == [SYNC_ID]
     assert again.success

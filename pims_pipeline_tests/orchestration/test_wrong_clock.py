@@ -12,7 +12,7 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.alerting import alerting
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline_tests.orchestration.conftest import SLUGS, House, days
+from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 from pims_pipeline_tests.orchestration.test_alerting import Recorder
 from pims_pipeline_tests.orchestration.test_checks import judge
 from pims_pipeline_tests.orchestration.test_maintenance import run_maintenance
@@ -28,43 +28,43 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
 
 @pytest.mark.parametrize("job", ["full_sync", "inbound_sync", "case_sync", "reconciliation_sync"])
 def test_a_run_fails_before_it_writes_anything_and_names_both_times(
-    house: House, monkeypatch: pytest.MonkeyPatch, job: str
+    deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch, job: str
 ) -> None:
-    house.book("alder", WINDOW)
+    deployment.book("alder", WINDOW)
     set_clock(monkeypatch, AHEAD)
-    outcome = house.sync(job, ["alder"], WINDOW)
+    outcome = deployment.sync(job, ["alder"], WINDOW)
     assert not outcome.success
     assert list(outcome.audits) == []
-    assert house.rows("SELECT id FROM cases") == []
-    assert house.vendors["alder"].listings == 0
-    told = "\n".join(str(entry) for entry in house.instance.all_logs(outcome.run_id))
+    assert deployment.rows("SELECT id FROM cases") == []
+    assert deployment.vendors["alder"].listings == 0
+    told = "\n".join(str(entry) for entry in deployment.instance.all_logs(outcome.run_id))
     assert "WrongClock" in told
     assert f"shows {datetime.now(UTC) + AHEAD:%Y-%m-%d}" in told
     assert f"which shows {datetime.now(UTC):%Y-%m-%d}" in told
 
 
 def test_the_maintenance_deletes_nothing_by_a_wrong_clock(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.run(
+    deployment.run(
         "INSERT INTO sync_failures (clinic_id, provider_type, phase, record_key, error_class, "
         "error_message, first_failed_at, last_failed_at, resolved_at) VALUES "
         "(:id, 'idexx_neo', 'inbound', '1', 'E', 'e', now(), now(), now())",
-        id=house.clinics["alder"].id,
+        id=deployment.clinics["alder"].id,
     )
     set_clock(monkeypatch, 2 * AHEAD)
-    assert not run_maintenance(house).success
-    assert len(house.rows("SELECT id FROM sync_failures")) == 1
+    assert not run_maintenance(deployment).success
+    assert len(deployment.rows("SELECT id FROM sync_failures")) == 1
 
 
 def test_no_schedule_is_decided_by_a_wrong_clock(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sensor = house.definitions.get_repository_def().get_sensor_def("scheduled_syncs")
+    sensor = deployment.definitions.get_repository_def().get_sensor_def("scheduled_syncs")
     context = dg.build_sensor_context(
-        instance=house.instance,
-        repository_def=house.definitions.get_repository_def(),
-        resources={"store": house.engine},
+        instance=deployment.instance,
+        repository_def=deployment.definitions.get_repository_def(),
+        resources={"store": deployment.engine},
     )
     set_clock(monkeypatch, AHEAD)
     with pytest.raises(WrongClock, match="ahead of the database's"):
@@ -72,9 +72,9 @@ def test_no_schedule_is_decided_by_a_wrong_clock(
 
 
 def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_right(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house.run(
+    deployment.run(
         "UPDATE clinic_schedule_configs SET sync_schedules = "
         """'{"inbound": "off", "cases": "off", "reconciliation": "off"}'"""
     )
@@ -82,9 +82,9 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
 
     def tick() -> None:
         context = dg.build_sensor_context(
-            instance=house.instance,
+            instance=deployment.instance,
             resources={
-                "store": house.engine,
+                "store": deployment.engine,
                 "rules": Rules(EnrichmentPolicy(), DeletionPolicy()),
                 "alerts": Alerting(notifier=recorder),
             },
@@ -98,7 +98,7 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
     assert {entry.clinic for entry in message.entries} == set(SLUGS)
     said = {int(entry.details["seconds_ahead"]) for entry in message.entries}
     assert all(abs(each - AHEAD.total_seconds()) < 30 for each in said)
-    (opened,) = house.rows("SELECT max(opened_at) AS at FROM alerts")
+    (opened,) = deployment.rows("SELECT max(opened_at) AS at FROM alerts")
     assert opened.at < datetime.now(UTC) + timedelta(minutes=1)
     monkeypatch.undo()
     tick()
@@ -106,25 +106,25 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
 
 
 def test_what_a_wrong_clock_wrote_is_repaired_by_the_next_run_and_its_check_warns(
-    house: House,
+    deployment: DagsterDeployment,
 ) -> None:
-    house.book("alder", WINDOW)
-    first = house.sync("full_sync", ["alder"], WINDOW)
-    assert judge(house, "moments_in_the_future", first.run_id, WINDOW) == []
+    deployment.book("alder", WINDOW)
+    first = deployment.sync("full_sync", ["alder"], WINDOW)
+    assert judge(deployment, "moments_in_the_future", first.run_id, WINDOW) == []
     later = "+ interval '400 days'"
-    house.run(f"UPDATE pims_appointments SET last_seen_at = last_seen_at {later}")  # noqa: S608 - fixed text
-    house.run(
+    deployment.run(f"UPDATE pims_appointments SET last_seen_at = last_seen_at {later}")  # noqa: S608 - fixed text
+    deployment.run(
         f"UPDATE case_sync_audits SET created_at = created_at {later}, "  # noqa: S608 - fixed text
         f"updated_at = updated_at {later}"
     )
     gone = f"alder-{WINDOW.start}"
-    house.vendors["alder"].delete(gone)
-    second = house.sync("full_sync", ["alder"], WINDOW)
+    deployment.vendors["alder"].delete(gone)
+    second = deployment.sync("full_sync", ["alder"], WINDOW)
     assert second.success
     assert [audit.status for audit in second.audits] == [AuditStatus.COMPLETED] * 3
-    (case,) = house.rows("SELECT metadata FROM cases WHERE pims_id = :id", id=gone)
+    (case,) = deployment.rows("SELECT metadata FROM cases WHERE pims_id = :id", id=gone)
     assert case.metadata["reconciliation"]["softDeleted"]
-    evaluation = house.check(second.run_id, "appointments", "moments_in_the_future")
+    evaluation = deployment.check(second.run_id, "appointments", "moments_in_the_future")
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
-    third = house.sync("full_sync", ["alder"], WINDOW)
-    assert house.check(third.run_id, "appointments", "moments_in_the_future").passed
+    third = deployment.sync("full_sync", ["alder"], WINDOW)
+    assert deployment.check(third.run_id, "appointments", "moments_in_the_future").passed

@@ -1,4 +1,4 @@
-"""The house that the room's tests live in: one database and one simulator a process."""
+"""The servers that the room's tests share: one database and one simulator a process."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,13 +13,13 @@ from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.database import create_engine
 from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.conftest import database_copied_from
-from pims_pipeline_tests.reliability.world import Clock, House
+from pims_pipeline_tests.reliability.synced_clinic import Clock, SharedServers
 
 
 @pytest.fixture(scope="session")
 def standing_house(
     server_url: str, vault: Vault, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[House]:
+) -> Iterator[SharedServers]:
     clock = Clock()
     config = SimulatorConfig(appointments_per_day=0, clock=clock)
     artifacts: Path = tmp_path_factory.mktemp("artifacts")
@@ -29,12 +29,12 @@ def standing_house(
             closing(SimulatorControl(server.base_url)) as control,
             run_liveness(engine) as liveness,
         ):
-            yield House(engine, vault, control, server.base_url, clock, liveness, artifacts)
+            yield SharedServers(engine, vault, control, server.base_url, clock, liveness, artifacts)
         engine.dispose()
 
 
 @pytest.fixture
-def house(standing_house: House, monkeypatch: pytest.MonkeyPatch) -> House:
-    """The house; look-ups go one at a time, so that a program happens the same way again."""
+def servers(standing_house: SharedServers, monkeypatch: pytest.MonkeyPatch) -> SharedServers:
+    """The servers; look-ups go one at a time, so that a program happens the same way again."""
     monkeypatch.setattr("pims_pipeline.sync.reconciliation.LOOKUP_WORKERS", 1)
     return standing_house

@@ -1,7 +1,7 @@
-"""What must be true of a world, after every step and once all is quiet again.
+"""What must be true of a synced clinic, after every step and once all is quiet again.
 
 It judges by the vendor's true history and by what people did, never by what the pipeline
-says it saw. How a world comes about is ``world``'s.
+says it saw. How a clinic comes to its state is ``synced_clinic``'s.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from uuid import UUID
 from pims_pipeline.domain.cases import CaseStatus, case_id_of, case_type_of
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.inbound import status_of_facts
-from pims_pipeline_tests.reliability.world import PeoplesEdit, Truth, World
+from pims_pipeline_tests.reliability.synced_clinic import PeoplesEdit, SyncedClinic, Truth
 
 _SYNCED_KEYS = {"appointment", "consultation", "reconciliation"}
 _TOLD_BY_ITS_STORY = (
@@ -21,21 +21,21 @@ _TOLD_BY_ITS_STORY = (
 )  # fmt: skip
 
 
-def check(world: World) -> None:
+def check(synced: SyncedClinic) -> None:
     """What holds after every step, whatever went wrong in it."""
-    cases = world.cases()
-    knowledge_only_grows(world)
-    _no_visit_that_stood_was_retired(world)
-    _no_case_is_lost_or_doubled(world, cases)
-    _receipts_balance_and_no_success_is_empty(world)
-    _peoples_edits_stand(world, cases)
-    _stories_explain_the_cases(world, cases)
-    _no_case_has_anything_of_another_patient(world)
+    cases = synced.cases()
+    knowledge_only_grows(synced)
+    _no_visit_that_stood_was_retired(synced)
+    _no_case_is_lost_or_doubled(synced, cases)
+    _receipts_balance_and_no_success_is_empty(synced)
+    _peoples_edits_stand(synced, cases)
+    _stories_explain_the_cases(synced, cases)
+    _no_case_has_anything_of_another_patient(synced)
 
 
-def _no_case_has_anything_of_another_patient(world: World) -> None:
+def _no_case_has_anything_of_another_patient(synced: SyncedClinic) -> None:
     """The consultation and the species on a live case are of the patient it was landed with."""
-    for row in world.rows(
+    for row in synced.rows(
         "SELECT pims_id, c.patient_species, a.payload #>> '{patient,id}' AS patient_id, "
         "c.metadata #>> '{consultation,patient,id}' AS written_for "
         "FROM pims_appointments a JOIN cases c USING (clinic_id, provider_type, pims_id) "
@@ -43,13 +43,13 @@ def _no_case_has_anything_of_another_patient(world: World) -> None:
         "AND NOT coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false)"
     ):
         assert row.written_for in {None, row.patient_id}, f"{row.pims_id} has another's notes"
-        assert row.patient_species in {None, world.species(row.patient_id)}, row.pims_id
+        assert row.patient_species in {None, synced.species(row.patient_id)}, row.pims_id
 
 
-def knowledge_only_grows(world: World) -> None:
+def knowledge_only_grows(synced: SyncedClinic) -> None:
     """No landed record has given way to an older one, and its case says the same as it."""
-    now = world.house.clock()
-    for row in world.rows(
+    now = synced.servers.clock()
+    for row in synced.rows(
         "SELECT pims_id, payload ->> 'vendorUpdatedAt' AS changed, payload ->> 'status' AS status, "
         "c.metadata #>> '{appointment,status}' AS case_status, a.scheduled_start, "
         "c.scheduled_start AS case_start, jsonb_typeof(c.metadata -> 'appointment') AS kept, "
@@ -61,50 +61,50 @@ def knowledge_only_grows(world: World) -> None:
             assert row.case_start == row.scheduled_start
         if not row.retired and row.kept == "object":
             assert row.case_status == row.status
-        version = world.version_of(row.pims_id, row.changed)
-        assert version >= world.landed.get(row.pims_id, 0), f"{row.pims_id} was overwritten"
-        world.landed[row.pims_id] = version
-        gone_since = world.known_gone.pop(row.pims_id, None)
+        version = synced.version_of(row.pims_id, row.changed)
+        assert version >= synced.landed.get(row.pims_id, 0), f"{row.pims_id} was overwritten"
+        synced.landed[row.pims_id] = version
+        gone_since = synced.known_gone.pop(row.pims_id, None)
         if row.retired:
-            world.known_gone[row.pims_id] = now
+            synced.known_gone[row.pims_id] = now
         elif gone_since is not None:
-            truths = world.truths(row.pims_id, gone_since, now)
+            truths = synced.truths(row.pims_id, gone_since, now)
             assert any(truth.stands for truth in truths), f"{row.pims_id} rose from the dead"
 
 
-def _no_visit_that_stood_was_retired(world: World) -> None:
+def _no_visit_that_stood_was_retired(synced: SyncedClinic) -> None:
     """At some moment between a retiring phase's start and its end the visit was gone."""
-    for event in world.rows(
+    for event in synced.rows(
         "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
         "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
         "WHERE e.clinic_id = :clinic_id AND e.kind = 'soft_deleted'"
     ):
-        truths = world.truths(event.pims_id, event.began, event.ended)
+        truths = synced.truths(event.pims_id, event.began, event.ended)
         assert not all(truth.stands for truth in truths), f"visit {event.pims_id} always stood"
 
 
-def _no_case_is_lost_or_doubled(world: World, cases: dict[str, Any]) -> None:
-    landed = world.rows(
+def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> None:
+    landed = synced.rows(
         "SELECT pims_id FROM pims_appointments "
         "WHERE clinic_id = :clinic_id AND payload ->> 'kind' = 'appointment'"
     )
     assert {row.pims_id for row in landed} == set(cases)
-    assert set(cases) <= set(world.history)
+    assert set(cases) <= set(synced.history)
     for pims_id, case in cases.items():
-        assert case.id == case_id_of(world.clinic.id, "idexx_neo", pims_id)
+        assert case.id == case_id_of(synced.clinic.id, "idexx_neo", pims_id)
     created = Counter(
         row.case_id
-        for row in world.rows(
+        for row in synced.rows(
             "SELECT case_id FROM case_events WHERE clinic_id = :clinic_id AND kind = 'created'"
         )
     )
     assert created == Counter(case.id for case in cases.values())
 
 
-def _receipts_balance_and_no_success_is_empty(world: World) -> None:
-    listings = [at for at, endpoint in world.answers if endpoint == "listing"]
+def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
+    listings = [at for at, endpoint in synced.answers if endpoint == "listing"]
     began: dict[str, Any] = {}
-    for audit in world.rows(
+    for audit in synced.rows(
         "SELECT *, cases_created + cases_updated + cases_unchanged + cases_restored "
         "+ cases_deleted + cases_enriched + cases_skipped + cases_errored + cases_held "
         "+ quarantined AS fates FROM case_sync_audits WHERE clinic_id = :clinic_id "
@@ -120,35 +120,35 @@ def _receipts_balance_and_no_success_is_empty(world: World) -> None:
             # Its own listing, or the one that inbound landed earlier in the same run.
             since = first if audit.sync_type == "reconciliation" else audit.created_at
             assert any(since <= at <= audit.updated_at for at in listings), "nothing was verified"
-    unexplained = world.rows(
+    unexplained = synced.rows(
         "SELECT e.seq FROM case_events e JOIN case_sync_audits a ON a.id = e.audit_id "
         "WHERE e.clinic_id = :clinic_id AND a.status <> 'completed'"
     )
     assert unexplained == [], "a phase that did not succeed changed cases"
 
 
-def _peoples_edits_stand(world: World, cases: dict[str, Any]) -> None:
+def _peoples_edits_stand(synced: SyncedClinic, cases: dict[str, Any]) -> None:
     for case in cases.values():
         kept = case.metadata if isinstance(case.metadata, dict) else {}
         own = {key: value for key, value in kept.items() if key not in _SYNCED_KEYS}
-        assert own == world.foreign.get(case.id, {})
-    last: dict[tuple[UUID, str], PeoplesEdit] = {(e.case_id, e.column): e for e in world.edits}
+        assert own == synced.foreign.get(case.id, {})
+    last: dict[tuple[UUID, str], PeoplesEdit] = {(e.case_id, e.column): e for e in synced.edits}
     for edit in last.values():
-        if edit.active and _nothing_else_was_meant_since(world, edit):
+        if edit.active and _nothing_else_was_meant_since(synced, edit):
             assert getattr(cases[edit.pims_id], edit.column) == edit.value
 
 
-def _nothing_else_was_meant_since(world: World, edit: PeoplesEdit) -> bool:
-    truths = world.truths(edit.pims_id, edit.since, world.house.clock())
+def _nothing_else_was_meant_since(synced: SyncedClinic, edit: PeoplesEdit) -> bool:
+    truths = synced.truths(edit.pims_id, edit.since, synced.servers.clock())
     meanings = {edit.meaning, *(truth.meaning for truth in truths)}
     same = edit.column == "case_type" or len(meanings) == 1
     return same and all(truth.stands for truth in truths)
 
 
-def _stories_explain_the_cases(world: World, cases: dict[str, Any]) -> None:
+def _stories_explain_the_cases(synced: SyncedClinic, cases: dict[str, Any]) -> None:
     """Replaying a case's events and people's edits gives the case, without a gap."""
-    stories = {case.id: _Story(world, case.id) for case in cases.values()}
-    for event in world.rows(
+    stories = {case.id: _Story(synced, case.id) for case in cases.values()}
+    for event in synced.rows(
         "SELECT seq, case_id, kind, changes FROM case_events WHERE clinic_id = :clinic_id "
         "ORDER BY seq"
     ):
@@ -165,9 +165,9 @@ def _stories_explain_the_cases(world: World, cases: dict[str, Any]) -> None:
 class _Story:
     """What a case's events and people's edits say of it, one after the other."""
 
-    def __init__(self, world: World, case_id: UUID) -> None:
-        self._edits = [each for each in world.edits if each.case_id == case_id]
-        self._scribbles = [each for each in world.scribbles if each.case_id == case_id]
+    def __init__(self, synced: SyncedClinic, case_id: UUID) -> None:
+        self._edits = [each for each in synced.edits if each.case_id == case_id]
+        self._scribbles = [each for each in synced.scribbles if each.case_id == case_id]
         self._told: dict[str, Any] = {}
         self._seq = 0
 
@@ -210,74 +210,74 @@ def _as_told(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def nobody_works(world: World) -> None:
+def nobody_works(synced: SyncedClinic) -> None:
     """No audit claims to be in progress when no process is."""
-    left = world.rows(
+    left = synced.rows(
         "SELECT sync_type FROM case_sync_audits "
         "WHERE clinic_id = :clinic_id AND status = 'in_progress'"
     )
     assert left == []
 
 
-def nothing_gone_is_left(world: World, window: DateRange) -> None:
+def nothing_gone_is_left(synced: SyncedClinic, window: DateRange) -> None:
     """After a reconciliation that could ask about all: no active case without its visit.
 
     But for those whose retirement people have rejected.
     """
-    kept = world.kept()
-    for pims_id, case in world.cases().items():
+    kept = synced.kept()
+    for pims_id, case in synced.cases().items():
         if not case.retired and case.scheduled_date in window and pims_id not in kept:
-            truth = world.visits[pims_id]
+            truth = synced.visits[pims_id]
             assert truth.stands, f"the case of {pims_id} should have been retired"
-            start = local_to_utc(truth.visit.start, world.clinic.zone)
-            assert business_date(start, world.clinic.zone) in window, f"{pims_id} moved away"
+            start = local_to_utc(truth.visit.start, synced.clinic.zone)
+            assert business_date(start, synced.clinic.zone) in window, f"{pims_id} moved away"
 
 
-def cases_equal_the_truth(world: World) -> None:
+def cases_equal_the_truth(synced: SyncedClinic) -> None:
     """After an undisturbed full sync the cases say what the vendor says."""
-    cases = world.cases()
-    visits = world.visits
+    cases = synced.cases()
+    visits = synced.visits
     standing = {pims_id for pims_id, truth in visits.items() if truth.stands}
     active = {pims_id for pims_id, case in cases.items() if not case.retired}
     assert standing <= active
-    assert active - standing <= world.kept()
-    assert all(cases[pims_id].status == "reviewed" or _edited(world, cases[pims_id].id)
+    assert active - standing <= synced.kept()
+    assert all(cases[pims_id].status == "reviewed" or _edited(synced, cases[pims_id].id)
                for pims_id in set(cases) - active)  # fmt: skip
     dead = {
         row.pims_id
-        for row in world.rows(
+        for row in synced.rows(
             "SELECT pims_id FROM sync_failures WHERE clinic_id = :clinic_id "
             "AND phase = 'cases' AND resolved_at IS NULL AND next_retry_at IS NULL"
         )
     }
     for pims_id in standing:
-        _case_equals(world, cases[pims_id], visits[pims_id])
+        _case_equals(synced, cases[pims_id], visits[pims_id])
         if pims_id not in dead:
-            _consultation_equals(world, cases[pims_id], visits[pims_id])
+            _consultation_equals(synced, cases[pims_id], visits[pims_id])
 
 
-def _edited(world: World, case_id: UUID) -> bool:
-    return any(edit.case_id == case_id for edit in world.edits)
+def _edited(synced: SyncedClinic, case_id: UUID) -> bool:
+    return any(edit.case_id == case_id for edit in synced.edits)
 
 
-def _case_equals(world: World, case: Any, truth: Truth) -> None:
-    zone, visit = world.clinic.zone, truth.visit
+def _case_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
+    zone, visit = synced.clinic.zone, truth.visit
     start = local_to_utc(visit.start, zone)
     assert case.scheduled_start == start
     assert case.scheduled_end == max(start, local_to_utc(visit.end, zone))
     assert case.scheduled_date == business_date(start, zone)
     assert case.patient_name == visit.patient_name
     assert case.metadata["appointment"]["status"] == visit.status
-    chosen = {e.value for e in world.edits if e.case_id == case.id}
+    chosen = {e.value for e in synced.edits if e.case_id == case.id}
     assert CaseStatus(case.status) is status_of_facts({"status": visit.status}) or (
         case.status in chosen
     )
     assert case.case_type == case_type_of(visit.type) or case.case_type in chosen
 
 
-def _consultation_equals(world: World, case: Any, truth: Truth) -> None:
+def _consultation_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
     visit = truth.visit
-    if visit.notes is None or case.scheduled_start > world.house.clock():
+    if visit.notes is None or case.scheduled_start > synced.servers.clock():
         return
     if visit.written_for_id != visit.patient_id:
         return  # the vendor's is another's: that it is not on the case is checked at every step

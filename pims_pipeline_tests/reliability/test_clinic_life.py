@@ -26,7 +26,14 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
-from pims_pipeline_tests.reliability.world import FULL, PATIENT, SCRIBBLES, House, World, simulated
+from pims_pipeline_tests.reliability.synced_clinic import (
+    FULL,
+    PATIENT,
+    SCRIBBLES,
+    SharedServers,
+    SyncedClinic,
+    simulated,
+)
 
 SHARDS = 10
 PROGRAMS = 200 * int(os.environ.get("PIMS_SOAK", "1"))
@@ -90,7 +97,7 @@ FAULTS = st.sampled_from([kind for kind in FaultKind if kind not in {FaultKind.H
 class ClinicLife(RuleBasedStateMachine):
     """One program: a clinic from its first booking to the quiet after the last step."""
 
-    house: House
+    servers: SharedServers
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,74 +108,74 @@ class ClinicLife(RuleBasedStateMachine):
     @initialize(place=PLACES, visits=st.integers(0, 9))
     def begin(self, place: tuple[str, date], visits: int) -> None:
         company, today = place
-        self.world = World.begin(self.house, simulated(company), today)
+        self.synced = SyncedClinic.begin(self.servers, simulated(company), today)
         # No fault here is about silence: a slow machine must not change what a program does.
-        self.world.read_timeout = PATIENT
+        self.synced.read_timeout = PATIENT
         for number in range(visits):
-            self.world.book(self.world.local(number % 3 - 1, 8 + number), WORDS_SEEN[number % 4])
+            self.synced.book(self.synced.local(number % 3 - 1, 8 + number), WORDS_SEEN[number % 4])
         self._sync(FULL)
 
     def _step(self) -> None:
-        self.world.step_began = self.house.clock()
+        self.synced.step_began = self.servers.clock()
 
     def _visit(self, which: int) -> str:
-        known = sorted(self.world.history)
+        known = sorted(self.synced.history)
         return known[which % len(known)]
 
     def _sync(self, phases: tuple[Phase, ...], window: DateRange | None = None) -> None:
         self._step()
-        outcomes = self.world.sync(*phases, window=window)
-        oracle.nobody_works(self.world)
-        oracle.check(self.world)
+        outcomes = self.synced.sync(*phases, window=window)
+        oracle.nobody_works(self.synced)
+        oracle.check(self.synced)
         found = outcomes.get(Phase.RECONCILIATION)
         if isinstance(found, PhaseOutcome) and found.hold_id is None and not found.counts.skipped:
-            oracle.nothing_gone_is_left(self.world, found.window)
+            oracle.nothing_gone_is_left(self.synced, found.window)
 
     # The vendor
 
     @rule(day=DAYS, at=HOURS, count=st.integers(1, 6), status=WORDS)
     def visits_are_booked(self, day: int, at: tuple[int, int], count: int, status: str) -> None:
         for number in range(count):
-            start = self.world.local(day, *at) + timedelta(minutes=15 * number)
-            self.world.book(start, status)
+            start = self.synced.local(day, *at) + timedelta(minutes=15 * number)
+            self.synced.book(start, status)
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, day=st.sampled_from([-10, -2, 0, 1, 3, 9]), at=HOURS)
     def a_visit_is_moved(self, which: int, day: int, at: tuple[int, int]) -> None:
-        self.world.vendor("move", self._visit(which), self.world.local(day, *at))
+        self.synced.vendor("move", self._visit(which), self.synced.local(day, *at))
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))
     def a_visit_is_called_off_or_on(self, which: int, action: str) -> None:
-        self.world.vendor(action, self._visit(which))
+        self.synced.vendor(action, self._visit(which))
 
-    @precondition(lambda self: len(self.world.history) > 5)
+    @precondition(lambda self: len(self.synced.history) > 5)
     @rule(first=WHICH, many=st.integers(4, 30), action=st.sampled_from(["delete", "restore"]))
     def many_visits_are_deleted_or_restored(self, first: int, many: int, action: str) -> None:
-        for which in range(min(many, len(self.world.history))):
-            self.world.vendor(action, self._visit(first + which))
+        for which in range(min(many, len(self.synced.history))):
+            self.synced.vendor(action, self._visit(first + which))
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, status=WORDS)
     def a_visit_moves_on(self, which: int, status: str) -> None:
-        self.world.vendor("set_status", self._visit(which), status)
+        self.synced.vendor("set_status", self._visit(which), status)
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, finish=st.booleans())
     def a_visit_is_finished_or_its_notes_corrected(self, which: int, *, finish: bool) -> None:
         self.notes += 1
         pims_id = self._visit(which)
-        opened = self.world.visits[pims_id].visit.consultation_id is not None
+        opened = self.synced.visits[pims_id].visit.consultation_id is not None
         action = "write_notes" if opened and not finish else "finish"
-        self.world.vendor(action, pims_id, f"<p>note {self.notes};</p>")
+        self.synced.vendor(action, pims_id, f"<p>note {self.notes};</p>")
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(which=st.lists(WHICH, min_size=1, max_size=2))
     def a_patient_is_renamed_or_two_are_merged(self, which: list[int]) -> None:
         for each in which:
-            self.world.vendor("rename_patient", self._visit(each), "Señor Whiskers")
+            self.synced.vendor("rename_patient", self._visit(each), "Señor Whiskers")
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(
         which=WHICH,
         who=st.sampled_from(["patient", "client", "both"]),
@@ -181,7 +188,7 @@ class ClinicLife(RuleBasedStateMachine):
 
     def _rebook(self, which: int, consultation: str, who: str = "patient") -> None:
         self.rebookings += 1
-        self.world.vendor(
+        self.synced.vendor(
             "rebook",
             self._visit(which),
             patient_name=None if who == "client" else "Bella",
@@ -194,8 +201,8 @@ class ClinicLife(RuleBasedStateMachine):
     def the_vendor_will_misbehave(
         self, kind: FaultKind, endpoint: Endpoint, times: int, which: int
     ) -> None:
-        hidden = self._visit(which) if self.world.history else "1"
-        self.house.control.add_fault(
+        hidden = self._visit(which) if self.synced.history else "1"
+        self.servers.control.add_fault(
             kind,
             endpoint="listing" if kind in RECORD_FAULTS else endpoint,
             times=times,
@@ -218,33 +225,33 @@ class ClinicLife(RuleBasedStateMachine):
         *,
         expire: bool,
     ) -> None:
-        self.house.control.settings(deleted_lookup=lookup, listing_shape=shape, expired_mode=mode)
+        self.servers.control.settings(deleted_lookup=lookup, listing_shape=shape, expired_mode=mode)
         if expire:
-            self.house.control.expire_sessions(self.world.company.company_id, mode)
+            self.servers.control.expire_sessions(self.synced.company.company_id, mode)
 
     # People
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(edit=PEOPLES_EDITS)
     def people_edit_a_case(self, edit: Happening) -> None:
         self._step()
         self._happens(edit)
-        oracle.check(self.world)
+        oracle.check(self.synced)
 
-    @precondition(lambda self: self.world.holds())
+    @precondition(lambda self: self.synced.holds())
     @rule(yes=st.booleans())
     def a_hold_is_decided(self, *, yes: bool) -> None:
         self._step()
-        hold = self.world.holds()[0]
+        hold = self.synced.holds()[0]
         if yes:
-            self.world.approve(hold.id, DateRange(hold.window_start, hold.window_end))
+            self.synced.approve(hold.id, DateRange(hold.window_start, hold.window_end))
         else:
-            self.world.reject(hold.id)
-        oracle.check(self.world)
+            self.synced.reject(hold.id)
+        oracle.check(self.synced)
 
     @rule(by=st.sampled_from([timedelta(minutes=7), timedelta(minutes=35), timedelta(days=1)]))
     def time_passes(self, by: timedelta) -> None:
-        self.house.clock.forward(by)
+        self.servers.clock.forward(by)
 
     # The pipeline
 
@@ -254,14 +261,14 @@ class ClinicLife(RuleBasedStateMachine):
 
     @rule(phases=SOME_PHASES, first=DAYS, length=st.integers(0, 3))
     def a_part_of_it_is_synced(self, phases: tuple[Phase, ...], first: int, length: int) -> None:
-        start = self.world.today + timedelta(days=first)
+        start = self.synced.today + timedelta(days=first)
         self._sync(phases, DateRange(start, start + timedelta(days=length)))
 
     @rule(statement=st.integers(1, 70))
     def a_sync_is_killed(self, statement: int) -> None:
         self._step()
-        self.world.killed_sync(*FULL, statement=statement)
-        oracle.check(self.world)
+        self.synced.killed_sync(*FULL, statement=statement)
+        oracle.check(self.synced)
 
     @rule(
         phases=SOME_PHASES,
@@ -285,17 +292,17 @@ class ClinicLife(RuleBasedStateMachine):
                 for happening in happenings:
                     self._happens(happening)
                 if other is not None:
-                    self.world.sync(*other, fresh=True)
-                    oracle.knowledge_only_grows(self.world)
+                    self.synced.sync(*other, fresh=True)
+                    oracle.knowledge_only_grows(self.synced)
 
         self._step()
-        self.world.meanwhile = meanwhile
-        self.world.sync(*phases)
-        self.world.meanwhile = None
-        oracle.nobody_works(self.world)
-        oracle.check(self.world)
+        self.synced.meanwhile = meanwhile
+        self.synced.sync(*phases)
+        self.synced.meanwhile = None
+        oracle.nobody_works(self.synced)
+        oracle.check(self.synced)
 
-    @precondition(lambda self: self.world.history)
+    @precondition(lambda self: self.synced.history)
     @rule(
         edit=PEOPLES_EDITS,
         before=st.one_of(st.none(), VENDORS_EDITS),
@@ -316,72 +323,72 @@ class ClinicLife(RuleBasedStateMachine):
                 self._happens(edit)
 
         self._step()
-        self.house.on_statement = strike
+        self.servers.on_statement = strike
         try:
-            self.world.sync(phase)
+            self.synced.sync(phase)
         finally:
-            self.house.on_statement = None
-        oracle.check(self.world)
+            self.servers.on_statement = None
+        oracle.check(self.synced)
 
     def _happens(self, happening: Happening) -> None:
         what, how, which = happening
-        if not self.world.history:
+        if not self.synced.history:
             return
         if what == "vendor":
-            self.world.vendor(how, self._visit(which))
+            self.synced.vendor(how, self._visit(which))
         elif what == "rebook":
             self._rebook(which, how)
         elif what == "scribble":
-            self.world.scribbled(self._visit(which), how)
+            self.synced.scribbled(self._visit(which), how)
         elif what == "note":
-            self.world.people_note(self._visit(which), how, self.notes)
+            self.synced.people_note(self._visit(which), how, self.notes)
         else:
-            self.world.people_set(self._visit(which), what, how)
+            self.synced.people_set(self._visit(which), what, how)
 
     @precondition(lambda self: self.races < 2)  # they are slow
     @rule()
     def two_syncs_run_at_once(self) -> None:
         self.races += 1
         self._step()
-        self.world.two_syncs_at_once()
-        oracle.nobody_works(self.world)
-        oracle.check(self.world)
+        self.synced.two_syncs_at_once()
+        oracle.nobody_works(self.synced)
+        oracle.check(self.synced)
 
     @rule(kind=ALWAYS_WRONG, phase=st.sampled_from([Phase.INBOUND, Phase.RECONCILIATION]))
     def the_diary_cannot_be_had(self, kind: FaultKind, phase: Phase) -> None:
         """No phase that needs a listing reports success without one."""
         self._step()
-        self.house.control.add_fault(kind, endpoint="listing", times=None, retry_after=0.001)
-        result = self.world.sync(phase)[phase]
-        self.house.control.clear_faults()
+        self.servers.control.add_fault(kind, endpoint="listing", times=None, retry_after=0.001)
+        result = self.synced.sync(phase)[phase]
+        self.servers.control.clear_faults()
         assert isinstance(result, PimsError)
-        oracle.check(self.world)
+        oracle.check(self.synced)
 
     def teardown(self) -> None:
         """However it went, one undisturbed full sync makes the cases equal the diary."""
-        if hasattr(self, "world"):
-            settle(self.world)
-            self.world.end()
+        if hasattr(self, "synced"):
+            settle(self.synced)
+            self.synced.end()
 
 
-def settle(world: World) -> None:
+def settle(synced: SyncedClinic) -> None:
     """Sync the whole diary undisturbed, twice: the cases equal it, and then nothing changes."""
-    world.house.clock.forward(timedelta(days=1, minutes=1))
-    world.step_began = world.house.clock()
-    with world.undisturbed():
-        _succeeded(world)
-        for hold in world.holds():
-            world.approve(hold.id, DateRange(hold.window_start, hold.window_end))
-        oracle.check(world)
-        oracle.nobody_works(world)
-        oracle.cases_equal_the_truth(world)
-        before = world.everything()
-        assert _succeeded(world) == {AuditStatus.COMPLETED}
-        assert world.everything() == before
+    synced.servers.clock.forward(timedelta(days=1, minutes=1))
+    synced.step_began = synced.servers.clock()
+    with synced.undisturbed():
+        _succeeded(synced)
+        for hold in synced.holds():
+            synced.approve(hold.id, DateRange(hold.window_start, hold.window_end))
+        oracle.check(synced)
+        oracle.nobody_works(synced)
+        oracle.cases_equal_the_truth(synced)
+        before = synced.everything()
+        assert _succeeded(synced) == {AuditStatus.COMPLETED}
+        assert synced.everything() == before
 
 
-def _succeeded(world: World) -> set[AuditStatus]:
-    outcomes = world.sync(*FULL, window=world.wide)
+def _succeeded(synced: SyncedClinic) -> set[AuditStatus]:
+    outcomes = synced.sync(*FULL, window=synced.wide)
     assert set(outcomes) == set(FULL)
     for outcome in outcomes.values():
         assert isinstance(outcome, PhaseOutcome), outcome
@@ -389,9 +396,9 @@ def _succeeded(world: World) -> set[AuditStatus]:
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_nothing_that_befalls_a_clinic_costs_it_a_case(house: House, shard: int) -> None:  # noqa: ARG001 - shares the programs out
+def test_nothing_that_befalls_a_clinic_costs_it_a_case(servers: SharedServers, shard: int) -> None:  # noqa: ARG001 - shares the programs out
     class HereLife(ClinicLife):
         pass
 
-    HereLife.house = house
+    HereLife.servers = servers
     run_state_machine_as_test(HereLife, settings=SETTINGS)

@@ -18,8 +18,15 @@ from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
+from pims_pipeline_tests.reliability.synced_clinic import (
+    FULL,
+    HASTY,
+    PATIENT,
+    SharedServers,
+    SyncedClinic,
+    simulated,
+)
 from pims_pipeline_tests.reliability.test_clinic_life import settle
-from pims_pipeline_tests.reliability.world import FULL, HASTY, PATIENT, House, World, simulated
 
 Endpoint = Literal["listing", "appointment", "consultation"]
 PLACES: tuple[tuple[Phase, Endpoint], ...] = (
@@ -44,80 +51,82 @@ class Found:
 
 
 @contextmanager
-def _eight_visits(house: House) -> Iterator[World]:
+def _eight_visits(servers: SharedServers) -> Iterator[SyncedClinic]:
     """All of them synced."""
-    world = World.begin(house, simulated("1001"), date(2026, 3, 8))
-    world.read_timeout = PATIENT
+    synced = SyncedClinic.begin(servers, simulated("1001"), date(2026, 3, 8))
+    synced.read_timeout = PATIENT
     for number in range(8):
-        world.book(world.local(0, 8 + number))
-    world.sync(*FULL)
-    yield world
-    world.end()
+        synced.book(synced.local(0, 8 + number))
+    synced.sync(*FULL)
+    yield synced
+    synced.end()
 
 
-def _an_hour_passes(world: World, phase: Phase) -> None:
+def _an_hour_passes(synced: SyncedClinic, phase: Phase) -> None:
     """Three visits are finished, one is deleted, one moves far away, one is new."""
-    visits = sorted(world.history)
+    visits = sorted(synced.history)
     for pims_id in visits[:3]:
-        world.vendor("finish", pims_id, f"<p>note {pims_id};</p>")
-    world.vendor("delete", visits[3])
-    world.vendor("move", visits[4], world.local(9, 10))
-    world.book(world.local(1, 9))
+        synced.vendor("finish", pims_id, f"<p>note {pims_id};</p>")
+    synced.vendor("delete", visits[3])
+    synced.vendor("move", visits[4], synced.local(9, 10))
+    synced.book(synced.local(1, 9))
     if phase is Phase.CASES:
-        world.sync(Phase.INBOUND)
-    world.step_began = world.house.clock()
+        synced.sync(Phase.INBOUND)
+    synced.step_began = synced.servers.clock()
 
 
-def _strike(world: World, fault: str, endpoint: Endpoint, times: int | None) -> None:
+def _strike(synced: SyncedClinic, fault: str, endpoint: Endpoint, times: int | None) -> None:
     kind = FaultKind.RATE_LIMITED if fault == LONG_WAIT else FaultKind(fault)
     if kind is FaultKind.HANG:
-        world.end()
-        world.read_timeout = HASTY
+        synced.end()
+        synced.read_timeout = HASTY
     elif kind in STALLS:
-        world.end()
-        world.request_timeout = HASTY
-    world.house.control.add_fault(
+        synced.end()
+        synced.request_timeout = HASTY
+    synced.servers.control.add_fault(
         kind.value,
         endpoint=endpoint,
         times=times,
         seconds=0.05,
         retry_after=120 if fault == LONG_WAIT else 0.01,
-        appointment_id=sorted(world.history)[5],
+        appointment_id=sorted(synced.history)[5],
     )
 
 
 def _what_happens(
-    world: World, fault: str, phase: Phase, endpoint: Endpoint, times: int | None
+    synced: SyncedClinic, fault: str, phase: Phase, endpoint: Endpoint, times: int | None
 ) -> Found:
-    _an_hour_passes(world, phase)
-    before, asked = world.everything(), world.house.control.stats()
-    questions = world.questions[endpoint]
-    _strike(world, fault, endpoint, times)
-    result = world.sync(phase)[phase]
-    told = world.house.control.stats()
-    renewals = told.logins[world.company.company_id] - asked.logins[world.company.company_id]
+    _an_hour_passes(synced, phase)
+    before, asked = synced.everything(), synced.servers.control.stats()
+    questions = synced.questions[endpoint]
+    _strike(synced, fault, endpoint, times)
+    result = synced.sync(phase)[phase]
+    told = synced.servers.control.stats()
+    renewals = told.logins[synced.company.company_id] - asked.logins[synced.company.company_id]
     requests = told.requests[endpoint] - asked.requests[endpoint]
-    retried = requests > world.questions[endpoint] - questions
-    oracle.check(world)
+    retried = requests > synced.questions[endpoint] - questions
+    oracle.check(synced)
     if isinstance(result, PimsError):
-        _nothing_changed(world, before, phase)
+        _nothing_changed(synced, before, phase)
     words = _words(result, renewed=renewals > 0, retried=retried)
     wrong = [
         pims_id
-        for pims_id, case in world.cases().items()
-        if case.retired and world.visits[pims_id].stands
+        for pims_id, case in synced.cases().items()
+        if case.retired and synced.visits[pims_id].stands
     ]
-    settle(world)
-    kept = {pims_id for pims_id, case in world.cases().items() if not case.retired}
-    lost = {pims_id for pims_id, truth in world.visits.items() if truth.stands} - kept
+    settle(synced)
+    kept = {pims_id for pims_id, case in synced.cases().items() if not case.retired}
+    lost = {pims_id for pims_id, truth in synced.visits.items() if truth.stands} - kept
     return Found(words, len(wrong), len(lost))
 
 
-def _nothing_changed(world: World, before: Mapping[str, Sequence[object]], phase: Phase) -> None:
-    after = world.everything()
+def _nothing_changed(
+    synced: SyncedClinic, before: Mapping[str, Sequence[object]], phase: Phase
+) -> None:
+    after = synced.everything()
     # What could not be fetched is kept as dead letters, so that it is tried again.
     assert {**after, "failures": []} == {**before, "failures": []}
-    (audit,) = world.rows(
+    (audit,) = synced.rows(
         "SELECT status, sync_type FROM case_sync_audits WHERE clinic_id = :clinic_id "
         "ORDER BY created_at DESC LIMIT 1"
     )
@@ -143,15 +152,15 @@ def _words(result: PhaseOutcome | PimsError, *, renewed: bool, retried: bool) ->
     return ", ".join(words)
 
 
-def _row(house: House, fault: str, times: int | None) -> list[str]:
+def _row(servers: SharedServers, fault: str, times: int | None) -> list[str]:
     cells: list[str] = []
     wrong = lost = 0
     for phase, endpoint in PLACES:
         if fault in RECORD_FAULTS and endpoint != "listing":
             cells.append(NOT_THERE)
             continue
-        with _eight_visits(house) as world:
-            found = _what_happens(world, fault, phase, endpoint, times)
+        with _eight_visits(servers) as synced:
+            found = _what_happens(synced, fault, phase, endpoint, times)
         cells.append(found.words)
         wrong += found.deleted_in_error
         lost += found.lost
@@ -161,9 +170,9 @@ def _row(house: House, fault: str, times: int | None) -> list[str]:
 @pytest.mark.parametrize("often", TIMES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_costs_no_case_and_leads_to_what_the_page_says(
-    house: House, fault: str, often: str
+    servers: SharedServers, fault: str, often: str
 ) -> None:
-    found = _row(house, fault, TIMES[often])
+    found = _row(servers, fault, TIMES[often])
     if "PIMS_WRITE_FAULT_TABLE" in os.environ:
         write(often, {**rows_of(often), f"`{fault}`": found})
     assert found[-2:] == ["0", "0"]

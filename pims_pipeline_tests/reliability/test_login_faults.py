@@ -29,7 +29,7 @@ from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     shared_browser,
 )
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
-from pims_pipeline_tests.reliability.world import House, simulated
+from pims_pipeline_tests.reliability.synced_clinic import SharedServers, simulated
 
 COLUMNS = ("at the login", "the first sync", "credentials", "sent", "sent again")
 COMPANY = simulated("1001")
@@ -89,11 +89,11 @@ MEETINGS = {
 class NeoInSharedBrowser(IdexxNeoProvider):
     """The real adapter, in a browser that is already running."""
 
-    def __init__(self, house: House, browser: SharedBrowser, clinic: Clinic) -> None:
+    def __init__(self, servers: SharedServers, browser: SharedBrowser, clinic: Clinic) -> None:
         super().__init__(
             clinic,
             ProviderOptions(
-                login=LoginOptions(artifacts_dir=house.artifacts),
+                login=LoginOptions(artifacts_dir=servers.artifacts),
                 requests=RequestOptions(per_second=100_000, retry_base_delay=0.001),
             ),
         )
@@ -109,29 +109,29 @@ def browser() -> Iterator[SharedBrowser]:
         yield started
 
 
-def registered(house: House, password: str) -> Clinic:
+def registered(servers: SharedServers, password: str) -> Clinic:
     login = Credentials(COMPANY.username, password, COMPANY.company_id)
-    with transaction(house.engine) as connection:
+    with transaction(servers.engine) as connection:
         clinic = add_clinic(
             connection,
             slug=f"clinic-{secrets.token_hex(8)}",
             name=COMPANY.name,
             timezone=COMPANY.timezone,
             provider_type="idexx_neo",
-            provider_base_url=house.base_url,
+            provider_base_url=servers.base_url,
         )
-        put_credentials(connection, house.vault, clinic, login.to_mapping())
+        put_credentials(connection, servers.vault, clinic, login.to_mapping())
     return clinic
 
 
-def sync(house: House, browser: SharedBrowser, clinic: Clinic) -> PimsError | None:
+def sync(servers: SharedServers, browser: SharedBrowser, clinic: Clinic) -> PimsError | None:
     """A sync's first question: why it failed, if it did."""
     context = SyncContext(
-        engine=house.engine,
-        vault=house.vault,
-        open_provider=lambda clinic: NeoInSharedBrowser(house, browser, clinic),
+        engine=servers.engine,
+        vault=servers.vault,
+        open_provider=lambda clinic: NeoInSharedBrowser(servers, browser, clinic),
         run_id="a-run",
-        liveness=house.liveness,
+        liveness=servers.liveness,
     )
     today = datetime.now(UTC).astimezone(COMPANY.zone).date()
     try:
@@ -142,17 +142,17 @@ def sync(house: House, browser: SharedBrowser, clinic: Clinic) -> PimsError | No
     return None
 
 
-def status_of(house: House, clinic: Clinic) -> str | None:
-    with transaction(house.engine) as connection:
+def status_of(servers: SharedServers, clinic: Clinic) -> str | None:
+    with transaction(servers.engine) as connection:
         return credential_status(connection, clinic)
 
 
-def prepare(house: House, meeting: Meeting) -> None:
-    house.control.reset()
-    house.control.settings(login_page=meeting.page)
-    house.control.login_mode(COMPANY.company_id, meeting.mode)
+def prepare(servers: SharedServers, meeting: Meeting) -> None:
+    servers.control.reset()
+    servers.control.settings(login_page=meeting.page)
+    servers.control.login_mode(COMPANY.company_id, meeting.mode)
     if meeting.fault is not None:
-        house.control.add_fault(
+        servers.control.add_fault(
             meeting.fault,
             endpoint=meeting.endpoint,
             company_id=COMPANY.company_id if meeting.form_only else None,
@@ -160,23 +160,23 @@ def prepare(house: House, meeting: Meeting) -> None:
         )
 
 
-def forms_sent(house: House) -> int:
-    return house.control.stats().requests["login_post"]
+def forms_sent(servers: SharedServers) -> int:
+    return servers.control.stats().requests["login_post"]
 
 
 @pytest.mark.parametrize("name", MEETINGS)
 def test_what_people_meet_at_the_login_leads_to_what_the_page_says(
-    house: House, browser: SharedBrowser, name: str
+    servers: SharedServers, browser: SharedBrowser, name: str
 ) -> None:
     meeting = MEETINGS[name]
-    prepare(house, meeting)
-    clinic = registered(house, meeting.password)
-    error = sync(house, browser, clinic)
-    sent, status = forms_sent(house), status_of(house, clinic)
+    prepare(servers, meeting)
+    clinic = registered(servers, meeting.password)
+    error = sync(servers, browser, clinic)
+    sent, status = forms_sent(servers), status_of(servers, clinic)
     if status in {"invalid", "needs_human"}:
         # What needs a person is not tried again, whatever else may be.
-        assert type(sync(house, browser, clinic)) is type(error)
-    again = forms_sent(house) - sent
+        assert type(sync(servers, browser, clinic)) is type(error)
+    again = forms_sent(servers) - sent
     came = "completed" if error is None else f"`{type(error).__name__}`"
     found = [came, str(status), str(sent), "–" if error is None else str(again)]
     if "PIMS_WRITE_FAULT_TABLE" in os.environ:
@@ -192,11 +192,11 @@ def test_the_page_tells_of_every_meeting_and_no_other() -> None:
 
 
 def test_a_page_that_nobody_knows_is_named_without_anybodys_name(
-    house: House, browser: SharedBrowser
+    servers: SharedServers, browser: SharedBrowser
 ) -> None:
     """Its title holds a person's name, and its text more of them."""
-    prepare(house, Meeting(mode="news"))
-    error = sync(house, browser, registered(house, COMPANY.password))
+    prepare(servers, Meeting(mode="news"))
+    error = sync(servers, browser, registered(servers, COMPANY.password))
     assert isinstance(error, HumanNeeded)
     assert '"… simulator"' in str(error)
     assert not {"Sam", "Booker", "Okafor", "Biscuit"} & set(str(error).replace('"', " ").split())
@@ -204,30 +204,30 @@ def test_a_page_that_nobody_knows_is_named_without_anybodys_name(
 
 
 def test_after_a_person_has_chosen_the_location_the_login_works(
-    house: House, browser: SharedBrowser
+    servers: SharedServers, browser: SharedBrowser
 ) -> None:
-    prepare(house, Meeting(mode="location"))
-    clinic = registered(house, COMPANY.password)
-    assert "choose a location" in str(sync(house, browser, clinic))
-    house.control.login_mode(COMPANY.company_id, "normal")
+    prepare(servers, Meeting(mode="location"))
+    clinic = registered(servers, COMPANY.password)
+    assert "choose a location" in str(sync(servers, browser, clinic))
+    servers.control.login_mode(COMPANY.company_id, "normal")
     context = SyncContext(
-        engine=house.engine,
-        vault=house.vault,
-        open_provider=lambda clinic: NeoInSharedBrowser(house, browser, clinic),
+        engine=servers.engine,
+        vault=servers.vault,
+        open_provider=lambda clinic: NeoInSharedBrowser(servers, browser, clinic),
         run_id="pims credentials check",
-        liveness=house.liveness,
+        liveness=servers.liveness,
     )
     with clinic_session(context, clinic) as session:
         session.log_in()
-    assert status_of(house, clinic) == "valid"
-    assert sync(house, browser, clinic) is None
+    assert status_of(servers, clinic) == "valid"
+    assert sync(servers, browser, clinic) is None
 
 
-def test_a_working_login_costs_one_question(house: House, browser: SharedBrowser) -> None:
-    prepare(house, Meeting())
-    clinic = registered(house, COMPANY.password)
-    assert sync(house, browser, clinic) is None
-    assert house.control.stats().requests["listing"] == 2
-    assert sync(house, browser, clinic) is None
-    assert house.control.stats().requests["listing"] == 3
-    assert forms_sent(house) == 1
+def test_a_working_login_costs_one_question(servers: SharedServers, browser: SharedBrowser) -> None:
+    prepare(servers, Meeting())
+    clinic = registered(servers, COMPANY.password)
+    assert sync(servers, browser, clinic) is None
+    assert servers.control.stats().requests["listing"] == 2
+    assert sync(servers, browser, clinic) is None
+    assert servers.control.stats().requests["listing"] == 3
+    assert forms_sent(servers) == 1

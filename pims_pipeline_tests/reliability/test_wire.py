@@ -8,22 +8,28 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline_tests.reliability.world import FULL, PATIENT, House, World, simulated
+from pims_pipeline_tests.reliability.synced_clinic import (
+    FULL,
+    PATIENT,
+    SharedServers,
+    SyncedClinic,
+    simulated,
+)
 
 TODAY = date(2026, 3, 8)
 
 
 @pytest.fixture
-def world(house: House) -> Iterator[World]:
-    world = World.begin(house, simulated("1001"), TODAY)
-    world.read_timeout = PATIENT
-    yield world
-    world.end()
+def synced(servers: SharedServers) -> Iterator[SyncedClinic]:
+    synced = SyncedClinic.begin(servers, simulated("1001"), TODAY)
+    synced.read_timeout = PATIENT
+    yield synced
+    synced.end()
 
 
-def synced(world: World, phase: Phase, *days: int) -> PhaseOutcome:
+def sync_days(synced: SyncedClinic, phase: Phase, *days: int) -> PhaseOutcome:
     window = DateRange(*(TODAY + timedelta(days=day) for day in days)) if days else None
-    outcome = world.sync(phase, window=window)[phase]
+    outcome = synced.sync(phase, window=window)[phase]
     assert isinstance(outcome, PhaseOutcome), outcome
     return outcome
 
@@ -39,19 +45,19 @@ def visits_counted(outcome: PhaseOutcome) -> Counts:
     )
 
 
-def series(world: World, *days: int) -> list[str]:
+def series(synced: SyncedClinic, *days: int) -> list[str]:
     """Appointments on those days at nine that the vendor lists under one identity."""
-    ids = [world.book(world.local(day, 9)) for day in days]
+    ids = [synced.book(synced.local(day, 9)) for day in days]
     for other in ids[1:]:
-        world.vendor("join_series", other, ids[0])
+        synced.vendor("join_series", other, ids[0])
     return ids
 
 
-def dates(world: World) -> dict[str, int]:
+def dates(synced: SyncedClinic) -> dict[str, int]:
     """By identity, how many days from today the cases that are not retired are booked."""
     return {
         pims_id: (case.scheduled_date - TODAY).days
-        for pims_id, case in world.cases().items()
+        for pims_id, case in synced.cases().items()
         if not case.retired
     }
 
@@ -66,96 +72,98 @@ def dates(world: World) -> dict[str, int]:
     ],
 )
 def test_each_occurrence_of_a_series_is_one_case_in_whatever_windows_it_comes(
-    world: World, windows: list[tuple[int, int]]
+    synced: SyncedClinic, windows: list[tuple[int, int]]
 ) -> None:
-    first, _ = series(world, 0, 2)
+    first, _ = series(synced, 0, 2)
     for window in windows:
-        synced(world, Phase.INBOUND, *window)
-    found = dates(world)
+        sync_days(synced, Phase.INBOUND, *window)
+    found = dates(synced)
     assert sorted(found.values()) == [0, 2]
     assert all(name == first or name.startswith(f"{first}@") for name in found)
-    synced(world, Phase.INBOUND, -3, 3)
-    before = world.everything()
+    sync_days(synced, Phase.INBOUND, -3, 3)
+    before = synced.everything()
     for window in [*windows, (-3, 3), (0, 0), (2, 2)]:
-        outcome = synced(world, Phase.INBOUND, *window)
+        outcome = sync_days(synced, Phase.INBOUND, *window)
         booked = sum(day in outcome.window for day in (TODAY, TODAY + timedelta(days=2)))
         assert visits_counted(outcome) == Counts(unchanged=booked)
-    assert world.everything() == before
+    assert synced.everything() == before
 
 
-def test_a_deleted_occurrence_is_retired_and_never_another(world: World) -> None:
-    first, second, third = series(world, 0, 1, 2)
-    world.sync(*FULL)
-    assert sorted(dates(world).values()) == [0, 1, 2]
+def test_a_deleted_occurrence_is_retired_and_never_another(synced: SyncedClinic) -> None:
+    first, second, third = series(synced, 0, 1, 2)
+    synced.sync(*FULL)
+    assert sorted(dates(synced).values()) == [0, 1, 2]
     for gone, left in ((second, [0, 2]), (first, [2])):
-        world.vendor("delete", gone)
-        world.sync(*FULL)
-        world.house.clock.forward(timedelta(minutes=16))
-        world.sync(*FULL)
-        assert sorted(dates(world).values()) == left
-    world.vendor("delete", third)
-    world.vendor("restore", first)
-    world.sync(*FULL)
-    world.house.clock.forward(timedelta(minutes=16))
-    world.sync(*FULL)
-    assert sorted(dates(world).values()) == [0]
+        synced.vendor("delete", gone)
+        synced.sync(*FULL)
+        synced.servers.clock.forward(timedelta(minutes=16))
+        synced.sync(*FULL)
+        assert sorted(dates(synced).values()) == left
+    synced.vendor("delete", third)
+    synced.vendor("restore", first)
+    synced.sync(*FULL)
+    synced.servers.clock.forward(timedelta(minutes=16))
+    synced.sync(*FULL)
+    assert sorted(dates(synced).values()) == [0]
 
 
-def test_a_moved_occurrence_moves_no_other(world: World) -> None:
-    _, second = series(world, 0, 1)
-    world.sync(*FULL)
-    world.vendor("move", second, world.local(3, 9))
+def test_a_moved_occurrence_moves_no_other(synced: SyncedClinic) -> None:
+    _, second = series(synced, 0, 1)
+    synced.sync(*FULL)
+    synced.vendor("move", second, synced.local(3, 9))
     for _ in range(2):
-        world.sync(*FULL)
-        world.house.clock.forward(timedelta(minutes=16))
-    assert sorted(dates(world).values()) == [0, 3]
-    assert sorted(case.scheduled_date for case in world.cases().values()) == [
+        synced.sync(*FULL)
+        synced.servers.clock.forward(timedelta(minutes=16))
+    assert sorted(dates(synced).values()) == [0, 3]
+    assert sorted(case.scheduled_date for case in synced.cases().values()) == [
         TODAY + timedelta(days=day) for day in (0, 1, 3)
     ]
 
 
-def test_an_appointment_moved_to_another_window_is_still_the_same_case(world: World) -> None:
-    visit = world.book(world.local(0, 9))
-    synced(world, Phase.INBOUND, 0, 0)
-    world.vendor("move", visit, world.local(3, 9))
-    assert synced(world, Phase.INBOUND, 2, 3).counts.updated == 1
-    assert dates(world) == {visit: 3}
+def test_an_appointment_moved_to_another_window_is_still_the_same_case(
+    synced: SyncedClinic,
+) -> None:
+    visit = synced.book(synced.local(0, 9))
+    sync_days(synced, Phase.INBOUND, 0, 0)
+    synced.vendor("move", visit, synced.local(3, 9))
+    assert sync_days(synced, Phase.INBOUND, 2, 3).counts.updated == 1
+    assert dates(synced) == {visit: 3}
 
 
 @pytest.mark.parametrize("how", ["flag", "not_found", "null", "gone"])
 def test_a_deletion_shown_in_any_way_retires_the_case_though_all_else_is_odd(
-    world: World, how: str
+    synced: SyncedClinic, how: str
 ) -> None:
-    world.house.control.settings(deleted_lookup=how)  # type: ignore[arg-type] # one of them
-    kept, gone = world.book(world.local(0, 9)), world.book(world.local(0, 10))
-    world.sync(*FULL)
-    world.vendor("delete", gone)
-    world.house.control.add_fault("odd_descriptions", endpoint="appointment", times=None)
-    outcome = synced(world, Phase.RECONCILIATION)
+    synced.servers.control.settings(deleted_lookup=how)  # type: ignore[arg-type] # one of them
+    kept, gone = synced.book(synced.local(0, 9)), synced.book(synced.local(0, 10))
+    synced.sync(*FULL)
+    synced.vendor("delete", gone)
+    synced.servers.control.add_fault("odd_descriptions", endpoint="appointment", times=None)
+    outcome = sync_days(synced, Phase.RECONCILIATION)
     assert outcome.counts == Counts(found=2, unchanged=1, deleted=1)
-    assert dates(world) == {kept: 0}
+    assert dates(synced) == {kept: 0}
 
 
-def test_one_odd_look_up_does_not_stop_the_reconciliation(world: World) -> None:
-    kept, gone = world.book(world.local(0, 9)), world.book(world.local(0, 10))
-    world.sync(*FULL)
-    world.vendor("delete", gone)
-    world.house.control.add_fault("not_a_list", endpoint="appointment", times=None)
-    assert synced(world, Phase.RECONCILIATION).counts == Counts(found=2, unchanged=1, skipped=1)
-    assert dates(world) == {kept: 0, gone: 0}
+def test_one_odd_look_up_does_not_stop_the_reconciliation(synced: SyncedClinic) -> None:
+    kept, gone = synced.book(synced.local(0, 9)), synced.book(synced.local(0, 10))
+    synced.sync(*FULL)
+    synced.vendor("delete", gone)
+    synced.servers.control.add_fault("not_a_list", endpoint="appointment", times=None)
+    assert sync_days(synced, Phase.RECONCILIATION).counts == Counts(found=2, unchanged=1, skipped=1)
+    assert dates(synced) == {kept: 0, gone: 0}
 
 
-def test_what_was_left_out_is_counted_on_the_audit_by_field_and_type(world: World) -> None:
-    visit = world.book(world.local(-1, 9))
-    world.vendor("finish", visit, "<p>Well again.</p>")
-    world.house.control.add_fault("odd_descriptions", times=None)
-    world.sync(*FULL)
-    (case,) = world.cases().values()
+def test_what_was_left_out_is_counted_on_the_audit_by_field_and_type(synced: SyncedClinic) -> None:
+    visit = synced.book(synced.local(-1, 9))
+    synced.vendor("finish", visit, "<p>Well again.</p>")
+    synced.servers.control.add_fault("odd_descriptions", times=None)
+    synced.sync(*FULL)
+    (case,) = synced.cases().values()
     assert case.metadata["consultation"]["notes"] == "Well again."
     assert case.metadata["consultation"]["diagnoses"] == ["Otitis"]
     found = {
         row.sync_type: {(odd["path"], odd["type"]) for odd in row.oddities}
-        for row in world.rows(
+        for row in synced.rows(
             "SELECT sync_type, oddities FROM case_sync_audits WHERE clinic_id = :clinic_id"
         )
     }

@@ -22,8 +22,13 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.reliability import oracle
+from pims_pipeline_tests.reliability.synced_clinic import (
+    FULL,
+    SharedServers,
+    SyncedClinic,
+    simulated,
+)
 from pims_pipeline_tests.reliability.test_clinic_life import DAYS, SOME_PHASES, WHICH, WORDS
-from pims_pipeline_tests.reliability.world import FULL, House, World, simulated
 
 PROGRAMS = 12 * int(os.environ.get("PIMS_SOAK", "1"))
 if not {"CI", "PIMS_SOAK"} & os.environ.keys():
@@ -45,7 +50,7 @@ JUMPS = st.sampled_from(
 class WrongClocks(RuleBasedStateMachine):
     """One program; the vendor's clock and the oracle's are always right."""
 
-    house: House
+    servers: SharedServers
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,55 +59,55 @@ class WrongClocks(RuleBasedStateMachine):
 
     @initialize(visits=st.integers(2, 8), ahead=st.one_of(st.just(400 * DAY), JUMPS))
     def begin(self, visits: int, ahead: timedelta) -> None:
-        self.world = World.begin(self.house, simulated("1001"), date(2026, 3, 8))
+        self.synced = SyncedClinic.begin(self.servers, simulated("1001"), date(2026, 3, 8))
         for number in range(visits):
-            self.world.book(self.world.local(number % 3 - 1, 8 + number))
-        self.house.ahead = ahead
-        self.world.sync(*FULL)
+            self.synced.book(self.synced.local(number % 3 - 1, 8 + number))
+        self.servers.ahead = ahead
+        self.synced.sync(*FULL)
 
     def _visit(self, which: int) -> str:
-        known = sorted(self.world.history)
+        known = sorted(self.synced.history)
         return known[which % len(known)]
 
     def _look(self) -> None:
         """What was retired just now is gone at the vendor: nobody else acts in between."""
-        retired = {pims_id for pims_id, case in self.world.cases().items() if case.retired}
-        wrong = {each for each in retired - self.retired if self.world.visits[each].stands}
+        retired = {pims_id for pims_id, case in self.synced.cases().items() if case.retired}
+        wrong = {each for each in retired - self.retired if self.synced.visits[each].stands}
         assert wrong == set(), "retired although it stands"
         self.retired = retired
 
     @rule(by=JUMPS)
     def the_clock_goes_wrong(self, by: timedelta) -> None:
-        self.house.ahead = by
+        self.servers.ahead = by
 
     @rule()
     def the_clock_is_set_right(self) -> None:
-        self.house.ahead = timedelta()
+        self.servers.ahead = timedelta()
 
     @rule(by=st.sampled_from([timedelta(minutes=7), timedelta(hours=2), DAY]))
     def time_passes(self, by: timedelta) -> None:
-        self.house.clock.forward(by)
+        self.servers.clock.forward(by)
 
     @rule(day=DAYS, status=WORDS)
     def an_appointment_is_booked(self, day: int, status: str) -> None:
-        self.world.book(self.world.local(day, 9), status)
+        self.synced.book(self.synced.local(day, 9), status)
 
     @rule(which=WHICH, day=st.sampled_from([-2, 0, 1, 9]))
     def an_appointment_is_moved(self, which: int, day: int) -> None:
-        self.world.vendor("move", self._visit(which), self.world.local(day, 11))
+        self.synced.vendor("move", self._visit(which), self.synced.local(day, 11))
 
     @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))
     def an_appointment_is_called_off_or_on(self, which: int, action: str) -> None:
-        self.world.vendor(action, self._visit(which))
+        self.synced.vendor(action, self._visit(which))
 
     @rule(which=WHICH)
     def an_appointment_is_finished(self, which: int) -> None:
         self.notes += 1
-        self.world.vendor("finish", self._visit(which), f"<p>note {self.notes};</p>")
+        self.synced.vendor("finish", self._visit(which), f"<p>note {self.notes};</p>")
 
     @rule(phases=SOME_PHASES)
     def the_week_is_synced(self, phases: tuple[Phase, ...]) -> None:
-        self.world.sync(*phases)
+        self.synced.sync(*phases)
         self._look()
 
     @rule(phases=SOME_PHASES, answer=st.integers(0, 2), by=JUMPS)
@@ -114,58 +119,58 @@ class WrongClocks(RuleBasedStateMachine):
         def meanwhile(_: str) -> None:
             left[0] -= 1
             if left[0] == -1:
-                self.house.ahead = by
+                self.servers.ahead = by
 
-        self.world.meanwhile = meanwhile
-        self.world.sync(*phases)
-        self.world.meanwhile = None
+        self.synced.meanwhile = meanwhile
+        self.synced.sync(*phases)
+        self.synced.meanwhile = None
         self._look()
 
-    @precondition(lambda self: not self.world.holds())
+    @precondition(lambda self: not self.synced.holds())
     @rule()
     def everything_is_synced_whatever_the_clock_shows(self) -> None:
         """Also with a wrong clock the cases are those of the vendor's calendar."""
-        self.world.sync(*FULL, window=self.world.wide)
+        self.synced.sync(*FULL, window=self.synced.wide)
         self._look()
 
     def teardown(self) -> None:
-        if hasattr(self, "world"):
-            self.world.vendor("delete", self._visit(0))
-            self.world.vendor("cancel", self._visit(1))
-            settle(self.world)
-            self.world.end()
+        if hasattr(self, "synced"):
+            self.synced.vendor("delete", self._visit(0))
+            self.synced.vendor("cancel", self._visit(1))
+            settle(self.synced)
+            self.synced.end()
 
 
-def settle(world: World) -> None:
+def settle(synced: SyncedClinic) -> None:
     """The clock is right again: one full sync leads to the truth, the next changes nothing."""
-    world.house.ahead = timedelta()
-    world.house.clock.forward(timedelta(days=1, minutes=1))
-    with world.undisturbed():
-        _succeeded(world)
-        for hold in world.holds():
-            world.approve(hold.id, DateRange(hold.window_start, hold.window_end))
-        oracle.nobody_works(world)
-        oracle.cases_equal_the_truth(world)
-        before = world.everything()
-        assert _succeeded(world) == {AuditStatus.COMPLETED}
-        assert world.everything() == before
-        assert _ahead(world) == []
+    synced.servers.ahead = timedelta()
+    synced.servers.clock.forward(timedelta(days=1, minutes=1))
+    with synced.undisturbed():
+        _succeeded(synced)
+        for hold in synced.holds():
+            synced.approve(hold.id, DateRange(hold.window_start, hold.window_end))
+        oracle.nobody_works(synced)
+        oracle.cases_equal_the_truth(synced)
+        before = synced.everything()
+        assert _succeeded(synced) == {AuditStatus.COMPLETED}
+        assert synced.everything() == before
+        assert _ahead(synced) == []
 
 
-def _succeeded(world: World) -> set[AuditStatus]:
-    outcomes = world.sync(*FULL, window=world.wide)
+def _succeeded(synced: SyncedClinic) -> set[AuditStatus]:
+    outcomes = synced.sync(*FULL, window=synced.wide)
     assert set(outcomes) == set(FULL)
     found = [each for each in outcomes.values() if isinstance(each, PhaseOutcome)]
     assert len(found) == len(FULL), outcomes
     return {outcome.status for outcome in found}
 
 
-def _ahead(world: World) -> list[str]:
+def _ahead(synced: SyncedClinic) -> list[str]:
     """The records and audits that still lie in the future."""
-    now = world.house.clock() + timedelta(minutes=2)
+    now = synced.servers.clock() + timedelta(minutes=2)
     return [
         str(row.name)
-        for row in world.rows(
+        for row in synced.rows(
             "SELECT pims_id AS name FROM pims_appointments WHERE clinic_id = :clinic_id AND "
             "greatest(last_seen_at, fetched_at, missing_since, removed_at, "
             "consultation_checked_at) > :now UNION ALL "
@@ -176,32 +181,34 @@ def _ahead(world: World) -> list[str]:
     ]
 
 
-def test_after_any_jumps_of_the_clock_a_sync_leads_to_the_vendors_truth(house: House) -> None:
+def test_after_any_jumps_of_the_clock_a_sync_leads_to_the_vendors_truth(
+    servers: SharedServers,
+) -> None:
     class HereLife(WrongClocks):
         pass
 
-    HereLife.house = house
+    HereLife.servers = servers
     run_state_machine_as_test(HereLife, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("ahead", [400 * DAY, -400 * DAY], ids=["ahead", "behind"])
 def test_a_cancellation_a_deletion_and_a_move_after_a_wrong_clock_are_followed_at_once(
-    house: House, ahead: timedelta
+    servers: SharedServers, ahead: timedelta
 ) -> None:
-    world = World.begin(house, simulated("1001"), date(2026, 3, 8))
-    first, second, third, fourth = (world.book(world.local(0, 8 + n)) for n in range(4))
-    house.ahead = ahead
-    world.sync(*FULL)
-    house.ahead = timedelta()
-    house.clock.forward(timedelta(minutes=5))
-    world.vendor("cancel", first)
-    world.vendor("delete", second)
-    world.vendor("move", third, world.local(2, 15))
-    world.sync(*FULL)
-    cases = world.cases()
+    synced = SyncedClinic.begin(servers, simulated("1001"), date(2026, 3, 8))
+    first, second, third, fourth = (synced.book(synced.local(0, 8 + n)) for n in range(4))
+    servers.ahead = ahead
+    synced.sync(*FULL)
+    servers.ahead = timedelta()
+    servers.clock.forward(timedelta(minutes=5))
+    synced.vendor("cancel", first)
+    synced.vendor("delete", second)
+    synced.vendor("move", third, synced.local(2, 15))
+    synced.sync(*FULL)
+    cases = synced.cases()
     assert cases[first].status == "reviewed"
     assert {each for each, case in cases.items() if case.retired} == {second}
-    oracle.cases_equal_the_truth(world)
+    oracle.cases_equal_the_truth(synced)
     assert cases[fourth].status == "draft"
-    settle(world)
-    world.end()
+    settle(synced)
+    synced.end()

@@ -23,7 +23,7 @@ PHASES_OF_JOB = {job: PHASES_OF[scope] for scope, job in JOB_OF.items()}
 
 
 @dataclass
-class World:
+class SyncApi:
     """Everything a test of the sync routes needs."""
 
     engine: Engine

@@ -1,4 +1,4 @@
-"""A measured world: embedded database, simulator in a process of its own, one clinic."""
+"""What is measured: an embedded database, simulator in a process of its own, one clinic."""
 
 import socket
 import subprocess
@@ -29,7 +29,7 @@ COMPANY = "1001"
 
 
 @dataclass
-class World:
+class MeasuredClinic:
     """What a benchmark measures in."""
 
     context: SyncContext
@@ -45,7 +45,9 @@ class World:
 
 
 @contextmanager
-def world(*, appointments_per_day: int, requests_per_second: float) -> Iterator[World]:
+def measured_clinic(
+    *, appointments_per_day: int, requests_per_second: float
+) -> Iterator[MeasuredClinic]:
     """Everything started, nothing synced; all of it is stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="pims-bench") as home:
         engine = create_engine(start_embedded(Path(home)))
@@ -93,7 +95,7 @@ def world(*, appointments_per_day: int, requests_per_second: float) -> Iterator[
                     run_id="bench",
                     liveness=liveness,
                 )
-                yield World(context, clinic, control, info.today, providers)
+                yield MeasuredClinic(context, clinic, control, info.today, providers)
         finally:
             engine.dispose()
             stop_embedded(Path(home))

@@ -1,7 +1,7 @@
 """One clinic between a simulated vendor and a real database, and everything that befalls it.
 
 The adapter, the phases, the store and the vendor's HTTP are the real ones; only the browser
-is left out of the login. ``House`` is what many worlds share. What must hold in a world is
+is left out of the login. ``SharedServers`` is what many of them share. What must hold is
 ``oracle``'s business; nothing here asserts anything.
 """
 
@@ -82,8 +82,8 @@ class Clock:
 
 
 @dataclass
-class House:
-    """A database and a simulator, shared by worlds that live one after the other.
+class SharedServers:
+    """A database and a simulator, shared by clinics that are synced one after the other.
 
     Attributes:
         clock: The vendor's, and the true one.
@@ -116,29 +116,29 @@ class House:
 class BrowserlessNeo(IdexxNeoProvider):
     """The real adapter, but for the browser: the login form is sent over HTTP."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, synced: "SyncedClinic") -> None:
         super().__init__(
-            world.clinic,
+            synced.clinic,
             ProviderOptions(
-                login=LoginOptions(artifacts_dir=world.house.artifacts),
+                login=LoginOptions(artifacts_dir=synced.servers.artifacts),
                 requests=RequestOptions(
                     per_second=100_000,
                     retry_base_delay=0.001,
                     connect_timeout=PATIENT,
-                    read_timeout=world.read_timeout,
-                    total_timeout=world.request_timeout,
+                    read_timeout=synced.read_timeout,
+                    total_timeout=synced.request_timeout,
                 ),
             ),
-            clock=world.house.host_clock,
+            clock=synced.servers.host_clock,
         )
-        self._world = world
+        self._world = synced
 
     def authenticate(self, credentials: Credentials) -> bool:  # noqa: ARG002 - the simulator's own
         try:
-            state = session_without_browser(self._world.house.base_url, self._world.company)
+            state = session_without_browser(self._world.servers.base_url, self._world.company)
         except (AssertionError, httpx2.TransportError) as error:
             raise TransientError("the login page did not come; try again later") from error
-        # The world's clock is not the machine's, by which the store lets sessions expire.
+        # The vendor's clock is not the machine's, by which the store lets sessions expire.
         self.restore_session(SessionState(state.data, FOREVER))
         return True
 
@@ -227,7 +227,7 @@ _RETIRED = "coalesce(metadata #>> '{reconciliation,softDeleted}' = 'true', false
 
 
 @dataclass
-class World:
+class SyncedClinic:
     """A clinic, its vendor's diary with its history, and what people did to its cases.
 
     Attributes:
@@ -242,7 +242,7 @@ class World:
         step_began: When the latest thing began to happen that a sync is part of.
     """
 
-    house: House
+    servers: SharedServers
     company: SimulatedClinic
     clinic: Clinic
     today: date
@@ -265,31 +265,31 @@ class World:
     _session: ProviderSession | None = None
 
     @classmethod
-    def begin(cls, house: House, company: SimulatedClinic, today: date) -> "World":
-        """A world at noon of ``today``, its diary empty but for blocks and rosters."""
-        house.on_statement = None
-        house.ahead = timedelta()
-        house.clock.moment = datetime.combine(today, time(12), company.zone).astimezone(UTC)
-        house.control.reset()
-        vault = house.vault
+    def begin(cls, servers: SharedServers, company: SimulatedClinic, today: date) -> "SyncedClinic":
+        """A clinic at noon of ``today``, its diary empty but for blocks and rosters."""
+        servers.on_statement = None
+        servers.ahead = timedelta()
+        servers.clock.moment = datetime.combine(today, time(12), company.zone).astimezone(UTC)
+        servers.control.reset()
+        vault = servers.vault
         login = Credentials(company.username, company.password, company.company_id)
-        with transaction(house.engine) as connection:
+        with transaction(servers.engine) as connection:
             clinic = add_clinic(
                 connection,
                 slug=f"clinic-{secrets.token_hex(8)}",
                 name=company.name,
                 timezone=company.timezone,
                 provider_type="idexx_neo",
-                provider_base_url=house.base_url,
+                provider_base_url=servers.base_url,
             )
             put_credentials(connection, vault, clinic, login.to_mapping())
         days = timedelta(days=3), timedelta(days=12)
         window, wide = (DateRange(today - reach, today + reach) for reach in days)
-        return cls(house, company, clinic, today, window, wide, step_began=house.clock())
+        return cls(servers, company, clinic, today, window, wide, step_began=servers.clock())
 
     def end(self) -> None:
         """Let go of the conversation with the vendor."""
-        self.house.on_statement = None
+        self.servers.on_statement = None
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -302,19 +302,19 @@ class World:
         return {pims_id: told[-1] for pims_id, told in self.history.items()}
 
     def local(self, day: int, hour: int, minute: int = 0) -> datetime:
-        """A naive wall-clock time, ``day`` days from the world's today."""
+        """A naive wall-clock time, ``day`` days from the clinic's today."""
         return datetime.combine(self.today + timedelta(days=day), time(hour, minute))
 
     def book(self, start: datetime, status: str = "not arrived", patient: str = "Juniper") -> str:
         """A new visit; gives its identity."""
-        book = self.house.control.book
+        book = self.servers.control.book
         return self._heard(
             book(self.company.company_id, start, status=status, patient_name=patient)
         )
 
     def vendor(self, action: str, pims_id: str, *how: Any, **named: Any) -> None:
         """One of the simulator's edits, by its name, of one visit."""
-        edit = getattr(self.house.control, action)
+        edit = getattr(self.servers.control, action)
         self._heard(edit(self.company.company_id, pims_id, *how, **named))
 
     def species(self, patient_id: str | None) -> str | None:
@@ -323,7 +323,7 @@ class World:
         return next((each.species for each in known if each.patient_id == patient_id), None)
 
     def _heard(self, visit: TrueAppointment) -> str:
-        self.history.setdefault(visit.id, []).append(Truth(self.house.clock(), visit))
+        self.history.setdefault(visit.id, []).append(Truth(self.servers.clock(), visit))
         return visit.id
 
     def truths(self, pims_id: str, since: datetime, until: datetime) -> list[Truth]:
@@ -342,21 +342,21 @@ class World:
         return len(changed) - 1 - changed[::-1].index(vendor_updated_at)
 
     def answered(self, endpoint: str) -> None:
-        self.answers.append((self.house.clock(), endpoint))
+        self.answers.append((self.servers.clock(), endpoint))
         if self.meanwhile is not None:
             self.meanwhile(endpoint)
 
     # The pipeline's side
 
     def context(self, run: int, liveness: Liveness | None = None) -> SyncContext:
-        house = self.house
+        servers = self.servers
         return SyncContext(
-            engine=house.engine,
-            vault=house.vault,
+            engine=servers.engine,
+            vault=servers.vault,
             open_provider=lambda _: BrowserlessNeo(self),
             run_id=f"{self.clinic.slug}-{run}",
-            liveness=liveness or house.liveness,
-            clock=house.host_clock,
+            liveness=liveness or servers.liveness,
+            clock=servers.host_clock,
             login_terms=KILLED_LOGIN,
         )
 
@@ -411,19 +411,19 @@ class World:
 
         def strike() -> None:
             if next(seen) == statement:
-                self.house.on_statement = None
+                self.servers.on_statement = None
                 raise Killed
 
         try:
-            with run_liveness(self.house.engine) as liveness:
+            with run_liveness(self.servers.engine) as liveness:
                 context = self.context(next(self.runs), liveness)
                 with clinic_session(context, self.clinic) as session:
-                    self.house.on_statement = strike
+                    self.servers.on_statement = strike
                     self._run(context, session, phases, self.window)
         except Killed:
             return True
         finally:
-            self.house.on_statement = None
+            self.servers.on_statement = None
         return False
 
     def two_syncs_at_once(self) -> None:
@@ -457,7 +457,7 @@ class World:
     @contextmanager
     def undisturbed(self) -> Iterator[None]:
         """The vendor behaves, and takes the time it needs."""
-        self.house.control.clear_faults()
+        self.servers.control.clear_faults()
         self.meanwhile = None
         self.end()
         hasty, self.read_timeout = self.read_timeout, PATIENT
@@ -519,19 +519,19 @@ class World:
         return True
 
     def _people(self, statement: str, **parameters: object) -> Row[Any] | None:
-        striking, self.house.on_statement = self.house.on_statement, None
+        striking, self.servers.on_statement = self.servers.on_statement, None
         try:
-            with transaction(self.house.engine, lock_seconds=0.02) as connection:
+            with transaction(self.servers.engine, lock_seconds=0.02) as connection:
                 given = {"clinic_id": self.clinic.id, **parameters}
                 return connection.execute(text(statement), given).one_or_none()
         except LockTimeout:
             return None  # a sync has locked the case, and is waiting for us in this thread
         finally:
-            self.house.on_statement = striking
+            self.servers.on_statement = striking
 
     def rows(self, statement: str, **parameters: object) -> list[Row[Any]]:
-        """What the database says; ``:clinic_id`` is this world's."""
-        with transaction(self.house.engine) as connection:
+        """What the database says; ``:clinic_id`` is this clinic's."""
+        with transaction(self.servers.engine) as connection:
             given = {"clinic_id": self.clinic.id, **parameters}
             return list(connection.execute(text(statement), given).all())
 
@@ -545,8 +545,8 @@ class World:
 
     def reject(self, hold_id: UUID) -> None:
         """People decide that a hold's cases stay."""
-        with transaction(self.house.engine) as connection:
-            hold, now = waiting_hold(connection, hold_id), self.house.clock()
+        with transaction(self.servers.engine) as connection:
+            hold, now = waiting_hold(connection, hold_id), self.servers.clock()
             reject(connection, hold, decided_by="Sam", now=now)
         self.rejections.append((now, hold.case_ids))
 

@@ -1,0 +1,164 @@
+"""Ticks of a phase that still runs: they are skipped, counted, and alerted to in the end."""
+
+from datetime import datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from pims_pipeline.alerting.evaluation import evaluate
+from pims_pipeline.dagster_names import range_tags
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.orchestration.launching import job_origin
+from pims_pipeline.store.audits import run_liveness
+from pims_pipeline_tests.orchestration.clockwork import (
+    NOON,
+    Clockwork,
+    begin_audit,
+    make_run,
+    shape,
+    skips,
+    told,
+)
+from pims_pipeline_tests.orchestration.deployment import SLUGS, TODAY, DagsterDeployment, days
+
+
+@pytest.mark.parametrize(
+    ("job", "tags", "blocked"),
+    [
+        ("inbound_sync", range_tags(("alder", "birch"), days(0, 1)), {"alder", "birch"}),
+        ("full_sync", range_tags(("birch", "cedar"), days(-5, 5)), {"birch", "cedar"}),
+        ("full_sync", {"dagster/partition": f"birch|{TODAY}"}, {"birch"}),
+        (
+            "full_sync",
+            {"dagster/backfill": "b", **range_tags(("alder", "alder"), days(0, 0))},
+            {"alder"},
+        ),
+        ("case_sync", range_tags(("alder", "cedar"), days(0, 1)), set()),
+        ("reconciliation_sync", range_tags(("alder", "cedar"), days(0, 1)), set()),
+    ],
+    ids=[
+        "same phase",
+        "full sync",
+        "one partition",
+        "backfill",
+        "cases",
+        "reconciliation",
+    ],
+)
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING])
+def test_a_tick_that_finds_a_run_of_its_phase_is_skipped_and_counted(  # noqa: PLR0917 - parameters of a test
+    clockwork: Clockwork,
+    job: str,
+    tags: dict[str, str],
+    blocked: set[str],
+    status: dg.DagsterRunStatus,
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    run = make_run(clockwork.deployment, job, tags, status)
+    free = sorted(set(SLUGS) - blocked)
+    found = clockwork.look(NOON)
+    assert sorted(slug for _, slugs in shape(found) for slug in slugs) == free
+    assert skips(clockwork.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
+    assert told(logged) == [
+        {
+            "event": "tick_skipped",
+            "clinic": slug,
+            "phase": "inbound",
+            "tick": NOON.isoformat(),
+            "reason": "a run of the phase is still going",
+        }
+        for slug in sorted(blocked)
+    ]
+
+    clockwork.deployment.instance.report_run_canceled(run)
+    hour_later = NOON + timedelta(hours=1)
+    assert shape(clockwork.look(hour_later)) == [("inbound_sync", list(SLUGS))]
+    assert skips(clockwork.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
+
+
+@pytest.mark.parametrize(
+    ("asset", "free"), [("appointments", []), ("consultations", [("inbound_sync", list(SLUGS))])]
+)
+def test_a_materialization_from_the_asset_pages_blocks_its_own_phase_alone(
+    clockwork: Clockwork, asset: str, free: list[tuple[str, list[str]]]
+) -> None:
+    repository = clockwork.deployment.definitions.get_repository_def()
+    selection = frozenset({dg.AssetKey(asset)})
+    clockwork.deployment.instance.create_run_for_job(
+        job_def=repository.get_job("__ASSET_JOB").get_subset(asset_selection=selection),
+        asset_selection=selection,
+        tags=range_tags(("alder", "cedar"), days(0, 0)),
+        status=dg.DagsterRunStatus.QUEUED,
+        remote_job_origin=job_origin("__ASSET_JOB"),
+    )
+    assert shape(clockwork.look(NOON)) == free
+
+
+def test_a_run_that_waits_in_the_queue_blocks_the_next_tick(clockwork: Clockwork) -> None:
+    (request,) = clockwork.look(NOON)
+    clockwork.submit(request)
+    assert clockwork.look(NOON + timedelta(hours=1)) == []
+    assert skips(clockwork.deployment) == {
+        (slug, Phase.INBOUND): (1, NOON + timedelta(hours=1)) for slug in SLUGS
+    }
+
+
+def alerts_of_skips(deployment: DagsterDeployment, now: datetime) -> dict[str, object]:
+    """The clinics with an open alert on skipped ticks, and how many it opened at."""
+    evaluate(deployment.engine, now)
+    rows = deployment.rows(
+        "SELECT slug, details FROM alerts JOIN clinics ON clinics.id = clinic_id "
+        "WHERE kind = 'ticks_skipped' AND ended_at IS NULL"
+    )
+    return {row.slug: row.details for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("job", "tags", "status"),
+    [
+        ("full_sync", range_tags(("birch", "birch"), days(0, 0)), dg.DagsterRunStatus.STARTED),
+        ("inbound_sync", range_tags(("birch", "birch"), days(0, 0)), dg.DagsterRunStatus.QUEUED),
+        (
+            "inbound_sync",
+            {"dagster/backfill": "b", **range_tags(("birch", "birch"), days(-3, 0))},
+            dg.DagsterRunStatus.STARTED,
+        ),
+    ],
+    ids=["a run that goes on", "a queue that is stuck", "a backfill"],
+)
+def test_three_ticks_skipped_in_a_row_are_alerted_to_until_one_runs_again(
+    clockwork: Clockwork, job: str, tags: dict[str, str], status: dg.DagsterRunStatus
+) -> None:
+    deployment, hour = clockwork.deployment, timedelta(hours=1)
+    run = make_run(deployment, job, tags, status)
+    with run_liveness(deployment.engine) as liveness:
+        if status is dg.DagsterRunStatus.STARTED:
+            clockwork.stuck_after = 5 * hour
+            begin_audit(clockwork, "birch", run.run_id, owner=liveness.owner, at=NOON)
+        for tick in range(2):
+            clockwork.look(NOON + tick * hour)
+        assert alerts_of_skips(deployment, NOON + 2 * hour) == {}
+
+        clockwork.look(NOON + 2 * hour)
+        expected = {"birch": {"phase": "inbound", "ticks": 3}}
+        assert alerts_of_skips(deployment, NOON + 2 * hour) == expected
+        clockwork.look(NOON + 3 * hour)
+        assert alerts_of_skips(deployment, NOON + 3 * hour) == expected
+
+    deployment.instance.report_run_canceled(run)
+    assert "birch" in {
+        slug for _, slugs in shape(clockwork.look(NOON + 4 * hour)) for slug in slugs
+    }
+    assert alerts_of_skips(deployment, NOON + 4 * hour) == {}
+
+
+def test_skipped_ticks_with_one_that_ran_in_between_are_no_alert(clockwork: Clockwork) -> None:
+    deployment, hour = clockwork.deployment, timedelta(hours=1)
+    for tick in (0, 1, 3, 4):
+        run = make_run(deployment, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
+        clockwork.look(NOON + tick * hour)
+        deployment.instance.report_run_canceled(run)
+        if tick == 1:
+            clockwork.look(NOON + 2 * hour)
+    assert skips(deployment) == {("birch", Phase.INBOUND): (4, NOON + 4 * hour)}
+    assert alerts_of_skips(deployment, NOON + 4 * hour) == {}
