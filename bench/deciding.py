@@ -24,7 +24,7 @@ from pims_pipeline.store.database import (
     migrate,
     transaction,
 )
-from pims_pipeline.store.embedded import start_embedded, stop_embedded
+from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 
 CLINICS = 2_000
 LOOKS = 5

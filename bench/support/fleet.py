@@ -33,7 +33,7 @@ from pims_pipeline.store.database import (
     migrate,
     transaction,
 )
-from pims_pipeline.store.embedded import encryption_key, start_embedded, stop_embedded
+from pims_pipeline.store.embedded.server import encryption_key, start_embedded, stop_embedded
 from pims_pipeline.store.vault import Vault
 
 ROOT = Path(__file__).parents[2]

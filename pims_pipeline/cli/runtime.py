@@ -19,7 +19,7 @@ from pims_pipeline.store.database import (
     dagster_storage_url,
     ensure_dagster_schema,
 )
-from pims_pipeline.store.embedded import stop_embedded
+from pims_pipeline.store.embedded.server import stop_embedded
 from pims_pipeline.store.vault import Vault
 
 API_PORT = 8000

@@ -14,7 +14,7 @@ from pims_pipeline.local_trust.private_files import (
     keep_files_private,
     make_private,
 )
-from pims_pipeline.store.server_access import open_way
+from pims_pipeline.store.embedded.access import open_way
 
 OWNER_AND_ROOT_S_SERVER = 0o710 if os.geteuid() == 0 else 0o700
 

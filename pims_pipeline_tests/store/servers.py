@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pims_pipeline.store.embedded import start_embedded, stop_embedded
+from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 
 
 @contextmanager

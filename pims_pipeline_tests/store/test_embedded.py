@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pims_pipeline.store import embedded
-from pims_pipeline.store.embedded import (
+from pims_pipeline.store.embedded import server as embedded
+from pims_pipeline.store.embedded.server import (
     EmbeddedDatabaseFailed,
     encryption_key,
     start_embedded,
@@ -24,7 +24,7 @@ from pims_pipeline.store.embedded import (
 _USER = """
 import sys
 from pathlib import Path
-from pims_pipeline.store.embedded import start_embedded
+from pims_pipeline.store.embedded.server import start_embedded
 print(start_embedded(Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """

@@ -32,7 +32,7 @@ from sqlalchemy import URL
 
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
-from pims_pipeline.store.server_process import (
+from pims_pipeline.store.embedded.process import (
     STOP_SECONDS,
     end_servers_of,
     server_environment,
@@ -131,7 +131,7 @@ class _Server(PostgresServer):
         self.pgdata.mkdir(mode=0o700, exist_ok=True)
         if self.system_user is not None:
             # Knows users and groups, which not every system has.
-            from pims_pipeline.store.server_access import (  # noqa: PLC0415 - see above
+            from pims_pipeline.store.embedded.access import (  # noqa: PLC0415 - see above
                 give_server,
             )
 
