@@ -19,7 +19,7 @@ from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, migrate, transaction
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext

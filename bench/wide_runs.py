@@ -33,7 +33,7 @@ from pims_pipeline.providers.idexx_neo.session import (
 )
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.store.credentials import mark_credentials
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.sessions import put_session
 
 CLINICS = 200

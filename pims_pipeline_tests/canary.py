@@ -27,7 +27,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 from sqlalchemy import Engine, text
 
 from pims_pipeline.observability.logging import Sink, configure_logging
-from pims_pipeline.store.database import DAGSTER_SCHEMA, transaction
+from pims_pipeline.store.database.engine import DAGSTER_SCHEMA, transaction
 
 _PIECE = 16
 _LOOK_SECONDS = 0.1

@@ -52,14 +52,14 @@ from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, run
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.clinics import active_clinics, add_clinic, clinic_by_slug
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     create_engine,
     dagster_storage_url,
     ensure_dagster_schema,
     transaction,
 )
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.sessions import put_session, read_session
-from pims_pipeline.store.tenancy import let_api_log_in
 from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.api.every_answer import Answer, Listener
 from pims_pipeline_tests.canary import (

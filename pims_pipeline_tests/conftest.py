@@ -25,7 +25,7 @@ from sqlalchemy import Engine, make_url
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, migrate, transaction
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.tables import metadata
 from pims_pipeline.store.vault import Vault

@@ -36,7 +36,7 @@ from pims_pipeline.domain.phases import (
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.checks import CHECKS
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.phase_places import PLACES
 
 EACH = [names.scope for names in PHASES.values()]

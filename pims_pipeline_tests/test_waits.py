@@ -48,7 +48,7 @@ ALLOWED = {
     ),
     ("sync/runner.py", "clinics_side_by_side", "result"): "as_completed gave it: it is done",
     ("sync/fanout.py", "ask_concurrently", "result"): "as_completed gave it: it is done",
-    ("store/leases.py", "login_lease", "wait"): (
+    ("store/database/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),
     ("providers/http/client.py", "_close_stream", "exception"): "called when it is done",

@@ -26,7 +26,7 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     create_engine,
     dagster_storage_url,
     ensure_dagster_schema,

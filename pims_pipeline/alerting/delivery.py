@@ -24,8 +24,8 @@ from pims_pipeline.store.alerts import (
     release_alerts,
     untold_alerts,
 )
-from pims_pipeline.store.clock import utc_now
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.clock import utc_now
+from pims_pipeline.store.database.engine import transaction
 
 _AT_A_TIME = 500
 

@@ -48,7 +48,7 @@ from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.api_keys import hash_of, permits, prefix_of
 from pims_pipeline.domain.deactivation import ClinicUse, may_use
 from pims_pipeline.store.api_keys import StoredApiKey, find_api_key, note_api_key_use
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 HEADER = "X-API-Key"
 _SCHEME = "apiKey"

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.local_trust.origins import OwnAddresses
-from pims_pipeline.store.clock import utc_now
+from pims_pipeline.store.database.clock import utc_now
 
 
 @dataclass(frozen=True, kw_only=True)

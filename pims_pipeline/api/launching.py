@@ -41,7 +41,8 @@ from pims_pipeline.domain.requests import RequestStatus
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.clinics import clinic_by_id
-from pims_pipeline.store.clock import check_clock
+from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.database.tenancy import clinic_transaction
 from pims_pipeline.store.requests import (
     IdempotencyKey,
     KeyReused,
@@ -52,7 +53,6 @@ from pims_pipeline.store.requests import (
     record_request,
     remove_unlaunched,
 )
-from pims_pipeline.store.tenancy import clinic_transaction
 from pims_pipeline.sync.windows import chosen_window, default_window
 
 DAGSTER_RETRY_SECONDS = 5

@@ -11,14 +11,14 @@ from types import MappingProxyType
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
 from pims_pipeline.api.probes import PROBE_SECONDS, Probe
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     DatabaseNotMigrated,
     DatabaseRefused,
     DatabaseUnavailable,
     check_migrated,
     without_pool,
 )
-from pims_pipeline.store.tenancy import WrongApiRole, check_api_role
+from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role
 from pims_pipeline.wire.health import Check, Ready
 
 DETAILS: Mapping[type[Exception], str] = MappingProxyType(

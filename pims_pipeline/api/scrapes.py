@@ -20,7 +20,7 @@ from pims_pipeline.observability.metrics import (
     Reading,
     RequestMetrics,
 )
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.metrics import ENDS, EndedSyncs, clinic_readings, open_alerts
 
 _STORE_SECONDS = 8

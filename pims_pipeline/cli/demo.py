@@ -58,7 +58,7 @@ from pims_pipeline.simulator.server import (
     running_simulator,
 )
 from pims_pipeline.store.case_views import ListedCase
-from pims_pipeline.store.database import migrate
+from pims_pipeline.store.database.engine import migrate
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions

@@ -79,7 +79,7 @@ def _refusal(error: Exception) -> str | None:
     # Whoever gets a driver's error has loaded SQLAlchemy.
     if "sqlalchemy" not in sys.modules:
         return None
-    from pims_pipeline.store.conditions import explain  # noqa: PLC0415 - see above
+    from pims_pipeline.store.database.conditions import explain  # noqa: PLC0415 - see above
 
     return explain(error)
 

@@ -19,7 +19,7 @@ from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
 from pims_pipeline.operations.api_keys import clinic_for_key, create_key, find_keys, revoke_key
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.api_keys import ApiKey
-from pims_pipeline.store.clock import check_clock
+from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.wire.keys import KeyDocument, KeyList, NewKey
 
 _UNNAMED = "unnamed"

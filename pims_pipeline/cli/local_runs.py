@@ -12,8 +12,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Scope
 from pims_pipeline.operations.runs import RunResult, run_audits
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.database.engine import (
     DatabaseNotMigrated,
     DatabaseRefused,
     DatabaseUnavailable,

@@ -6,7 +6,7 @@ from pims_pipeline.cli.options import examples, json_option
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.settings import Settings
-from pims_pipeline.store import database
+from pims_pipeline.store.database import engine as database
 
 
 @click.command(

@@ -30,7 +30,7 @@ from pims_pipeline.domain.phases import PHASES, PHASES_OF, Phase, Scope
 from pims_pipeline.operations.clinics import syncable_clinic
 from pims_pipeline.operations.runs import cases_deleted
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clock import check_clock
+from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.sync.results import PhaseResult, SyncResult, sync_result
 from pims_pipeline.sync.windows import check_window, chosen_window, default_window
 from pims_pipeline.wire.results import any_result, phase_result

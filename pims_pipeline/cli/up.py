@@ -35,8 +35,8 @@ from pims_pipeline.cli.up_webserver import webserver_command
 from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
-from pims_pipeline.store.database import migrate
-from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline.store.database.engine import migrate
+from pims_pipeline.store.database.tenancy import let_api_log_in
 
 _LOOPBACK = "127.0.0.1"
 _SIMULATOR_PORT = 8400

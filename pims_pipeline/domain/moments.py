@@ -1,7 +1,7 @@
 """Which stored times are plausible: a time in the future was written by a wrong clock.
 
 Pure. Add a rule here when a stored time decides something. Reading clocks belongs in
-``pims_pipeline.store.clock`` and ``pims_pipeline.sync.clocks``.
+``pims_pipeline.store.database.clock`` and ``pims_pipeline.sync.clocks``.
 """
 
 from dataclasses import dataclass

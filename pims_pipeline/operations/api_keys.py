@@ -21,7 +21,7 @@ from pims_pipeline.store.api_keys import (
     revoke_api_key,
 )
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 
 @dataclass(frozen=True, slots=True)

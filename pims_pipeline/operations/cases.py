@@ -10,7 +10,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.case_stories import CaseStory, case_of_visit, case_story
 from pims_pipeline.store.case_views import ListedCase, list_cases
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from pims_pipeline.store.clinics import (
     set_schedule_config,
 )
 from pims_pipeline.store.credentials import credential_status, put_credentials
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.vault import Vault
 
 

@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.credentials import credential_status, put_credentials
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import ProviderFactory, SyncContext
 from pims_pipeline.sync.session import clinic_session

@@ -18,8 +18,8 @@ from pims_pipeline.operations.clinics import check_syncable
 from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.store.case_stories import CaseState, case_states
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import (
     Hold,
     hold_by_id,

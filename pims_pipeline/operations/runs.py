@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.case_stories import cases_deleted_by
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 
 from pims_pipeline.store.clinic_states import ClinicState, clinic_states
 from pims_pipeline.store.clinics import UnknownClinic
-from pims_pipeline.store.clock import read_clock
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.clock import read_clock
+from pims_pipeline.store.database.engine import transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pims_pipeline.dagster_names import ALERTS_SENSOR
 from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline.store.clock import read_clock, utc_now
+from pims_pipeline.store.database.clock import read_clock, utc_now
 
 _LONGEST_REST = timedelta(hours=1)
 

@@ -51,7 +51,7 @@ from pims_pipeline.orchestration.reports import PhaseReport
 from pims_pipeline.orchestration.resources import VendorAccess
 from pims_pipeline.orchestration.scheduling import phases_of
 from pims_pipeline.store.clinics import schedule_config
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import UnknownHold
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases

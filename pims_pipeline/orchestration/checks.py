@@ -27,7 +27,7 @@ from pims_pipeline.orchestration.reports import table
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit, audits_of_run, latest_audits
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import kept_by, open_hold_count
 from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.runner import RunLedger

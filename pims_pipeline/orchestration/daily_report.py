@@ -19,7 +19,7 @@ from pims_pipeline.domain.cases import CaseStatus
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
 from pims_pipeline.orchestration.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
 from pims_pipeline.store.daily_reports import ClinicDay, Day, report_of
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

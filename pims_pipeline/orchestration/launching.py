@@ -36,7 +36,7 @@ from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import boxes, register_clinics
 from pims_pipeline.orchestration.run_events import is_interrupt
 from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.windows import check_window
 
 

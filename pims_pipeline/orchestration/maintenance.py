@@ -30,9 +30,9 @@ from pims_pipeline.orchestration.reports import table
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics
-from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.leases import drop_old_leases
+from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.leases import drop_old_leases
 from pims_pipeline.store.maintenance import (
     clinics_with_unfinished_audits,
     drop_expired_idempotency_keys,

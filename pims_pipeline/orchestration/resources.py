@@ -19,8 +19,8 @@ from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness, run_liveness
-from pims_pipeline.store.cancelling import cancellable
-from pims_pipeline.store.clock import check_clock
+from pims_pipeline.store.database.cancelling import cancellable
+from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext

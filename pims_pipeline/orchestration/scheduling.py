@@ -46,8 +46,8 @@ from pims_pipeline.orchestration.partitions import (
 )
 from pims_pipeline.scheduling.timetable import DueTick
 from pims_pipeline.store.audits import interrupt_runs, signs_of_life
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.retries import in_transaction
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.sync.windows import default_window
 
 PRIORITY = "-1"
@@ -180,7 +180,7 @@ def end_abandoned_runs(
     for ever would keep its place in the queue, and its clinics from being synced.
 
     Only runs that sync clinics are looked at: these renew a lease while they are going (see
-    ``store/leases.py``). One that does not, or has begun nothing yet, is believed to be going
+    ``store/database/leases.py``). One that does not, or has begun nothing yet, is believed to be going
     for as long as ``QUIET`` after it last moved. One that does, but has not moved for
     ``stuck_after`` and ``QUIET``, is terminated: a run's own time limit should have ended it.
     Audits are marked as interrupted before their run is, so that a process which wakes up after

@@ -38,8 +38,8 @@ from pims_pipeline.orchestration.scheduling import (
 )
 from pims_pipeline.scheduling.timetable import Decision, decide
 from pims_pipeline.store.clinics import active_clinics
-from pims_pipeline.store.clock import check_clock
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.schedules import (
     SkippedTick,
     active_schedules,

@@ -16,7 +16,7 @@ from pims_pipeline.orchestration._dagster_private import DAEMON_MODULE, ping_cod
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.orchestration.partitions import in_order_of_registration, register_clinics
 from pims_pipeline.store.clinics import active_clinics
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 
 @dataclass(frozen=True, slots=True)

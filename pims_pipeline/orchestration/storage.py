@@ -10,7 +10,7 @@ from typing import Any
 from dagster_postgres import DagsterPostgresStorage
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
-from pims_pipeline.store.dagster_connections import keeping_engine
+from pims_pipeline.store.database.dagster_connections import keeping_engine
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):

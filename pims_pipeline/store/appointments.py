@@ -21,8 +21,8 @@ from pims_pipeline.domain.appointments import (
 from pims_pipeline.domain.cases import CaseStatus, CaseType, Meaning
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import KnownRecord, Landing
-from pims_pipeline.store.batches import Columns, execute_batches
 from pims_pipeline.store.cases import load_cases
+from pims_pipeline.store.database.batches import Columns, execute_batches
 
 
 def known_records(

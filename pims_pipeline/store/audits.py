@@ -20,7 +20,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.oddities import Oddities, oddities_from_payload, oddities_payload
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.leases import (
+from pims_pipeline.store.database.leases import (
     RUN_LEASE,
     LeaseTerms,
     end_expired_runs,

@@ -23,8 +23,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
 from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.store import case_metadata
-from pims_pipeline.store.batches import Columns, execute_batches
 from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION
+from pims_pipeline.store.database.batches import Columns, execute_batches
 from pims_pipeline.store.open_failures import OPEN_FAILURE
 
 _CASE_COLUMNS = f"""

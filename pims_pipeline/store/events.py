@@ -10,7 +10,7 @@ from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.canonical import canonical_json
 from pims_pipeline.domain.cases import CaseEvent
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.batches import execute_batches
+from pims_pipeline.store.database.batches import execute_batches
 
 
 def record_events(

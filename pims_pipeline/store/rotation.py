@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from pims_pipeline.store.batches import Columns, execute_batches
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.batches import Columns, execute_batches
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import (
     clinics,
     credential_access_log,

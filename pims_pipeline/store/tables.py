@@ -217,7 +217,7 @@ case_sync_audits = Table(
     _day("window_start"),
     _day("window_end"),
     _words("run_id"),
-    # The lease of the process that works on it: see store/leases.py.
+    # The lease of the process that works on it: see store/database/leases.py.
     Column("owner", Integer, nullable=False),
     _moment("fetched_at", nullable=True),
     _number("items_done"),

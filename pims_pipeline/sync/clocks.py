@@ -2,14 +2,14 @@
 
 The times of a run order what it knows. So they are counted from the run's start by a clock that
 cannot be set: neither NTP nor ``date`` changes them during a run. Checks of the host's clock belong
-in ``pims_pipeline.store.clock``.
+in ``pims_pipeline.store.database.clock``.
 """
 
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from pims_pipeline.store.clock import utc_now
+from pims_pipeline.store.database.clock import utc_now
 
 
 def elapsed() -> float:
@@ -24,7 +24,7 @@ def steady_clock(
 ) -> Callable[[], datetime]:
     """A clock that starts at the present time of ``wall`` and never jumps or goes back.
 
-    Check the wall clock first: see ``pims_pipeline.store.clock.check_clock``.
+    Check the wall clock first: see ``pims_pipeline.store.database.clock.check_clock``.
     """
     began, start = wall(), seconds()
     return lambda: began + timedelta(seconds=seconds() - start)

@@ -17,8 +17,8 @@ from pims_pipeline.domain.reconciliation import DeletionPolicy
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness
-from pims_pipeline.store.clock import utc_now
-from pims_pipeline.store.leases import LOGIN_LEASE, LeaseTerms
+from pims_pipeline.store.database.clock import utc_now
+from pims_pipeline.store.database.leases import LOGIN_LEASE, LeaseTerms
 from pims_pipeline.store.vault import Vault
 
 ProviderFactory = Callable[[Clinic], PimsProvider]

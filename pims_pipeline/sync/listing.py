@@ -22,7 +22,7 @@ from pims_pipeline.domain.series import (
 )
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import known_records
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession
 

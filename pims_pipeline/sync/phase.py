@@ -31,12 +31,12 @@ from pims_pipeline.store.audits import (
     record_progress,
     start_audit,
 )
-from pims_pipeline.store.cancelling import past_cancel
-from pims_pipeline.store.database import PoolExhausted, lock_clinic, transaction
-from pims_pipeline.store.leases import check_run_lease, lease_lost
-from pims_pipeline.store.lock_limits import LockTimeout
+from pims_pipeline.store.database.cancelling import past_cancel
+from pims_pipeline.store.database.engine import PoolExhausted, lock_clinic, transaction
+from pims_pipeline.store.database.leases import check_run_lease, lease_lost
+from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.retries import in_transaction, passes
 from pims_pipeline.store.moments import note_repair
-from pims_pipeline.store.retries import in_transaction, passes
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.repair import repair_if_needed
 

@@ -39,6 +39,7 @@ from pims_pipeline.store.appointments import (
 )
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.cases import active_cases, load_cases, retire_cases
+from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.holds import (
     Hold,
@@ -50,7 +51,6 @@ from pims_pipeline.store.holds import (
     rejections,
     waiting_hold,
 )
-from pims_pipeline.store.retries import in_transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.fanout import AppointmentFailure, ask_concurrently
 from pims_pipeline.sync.inbound import apply_snapshot

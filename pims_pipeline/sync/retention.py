@@ -17,9 +17,9 @@ from pims_pipeline.domain.cases import Case, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.inbound import KnownRecord, plan_inbound
 from pims_pipeline.store.cases import load_cases
-from pims_pipeline.store.database import lock_clinic
+from pims_pipeline.store.database.engine import lock_clinic
+from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.store.maintenance import LandedBefore, delete_landed, landed_before
-from pims_pipeline.store.retries import in_transaction
 
 BATCH = 1_000
 """How many records one transaction checks; the clinic's syncs wait for it before they write."""

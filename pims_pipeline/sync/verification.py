@@ -32,7 +32,7 @@ from pims_pipeline.store.case_views import (
     with_unreadable_metadata,
 )
 from pims_pipeline.store.cases import active_cases, enrichable_cases
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.listing import known_of
 

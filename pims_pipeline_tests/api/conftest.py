@@ -16,8 +16,8 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.api_keys import create_api_key
-from pims_pipeline.store.database import create_engine, transaction
-from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.api.fake_dagster import FakeDagster
 from pims_pipeline_tests.api.sync_api import SyncApi
 

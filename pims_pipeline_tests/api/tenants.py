@@ -28,7 +28,8 @@ from pims_pipeline.domain.phases import JOB_OF, Phase, Scope
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.clinics import add_clinic, clinic_by_slug
-from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.requests import (
     IdempotencyKey,
     SyncRequest,
@@ -36,7 +37,6 @@ from pims_pipeline.store.requests import (
     record_request,
 )
 from pims_pipeline.store.tables import case_sync_audits, clinic_api_keys, clinics, metadata
-from pims_pipeline.store.tenancy import let_api_log_in
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.conftest import database_copied_from

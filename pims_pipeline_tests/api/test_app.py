@@ -20,8 +20,8 @@ from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.store.database import create_engine
-from pims_pipeline.store.lock_limits import LockTimeout
+from pims_pipeline.store.database.engine import create_engine
+from pims_pipeline.store.database.lock_limits import LockTimeout
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
 
 PERSON = "Erika Mustermann 0151 2345678"

@@ -20,9 +20,9 @@ from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.api_keys import _checksum, hash_of, new_key, prefix_of
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.tenancy import clinic_transaction
 from pims_pipeline.store.tables import clinic_api_keys, clinics
-from pims_pipeline.store.tenancy import clinic_transaction
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
 
 READ = "/test/read"

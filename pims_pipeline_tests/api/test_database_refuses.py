@@ -5,7 +5,7 @@ from uuid import uuid4
 from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.api.conftest import MakeKey
 
 

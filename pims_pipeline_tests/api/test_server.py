@@ -15,7 +15,7 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_api, url_of
-from pims_pipeline.store.database import create_engine
+from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.api.conftest import Clock
 
 PATIENCE_SECONDS = 30

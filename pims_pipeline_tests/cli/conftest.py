@@ -18,7 +18,7 @@ from pims_pipeline.settings import variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.sessions import put_session
 from pims_pipeline.store.tables import metadata
 from pims_pipeline.store.vault import Vault

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine, text
 
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document
 
 DISK_FULL = "the database's disk is full (53100); free space there, then run this again"

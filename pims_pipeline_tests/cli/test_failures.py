@@ -10,7 +10,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import (
     FailureInput,
     open_failures,

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import clinics, reconciliation_holds
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
 

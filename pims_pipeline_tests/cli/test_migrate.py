@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from pims_pipeline.settings import variable_names
-from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline_tests.cli.conftest import Pims, complaint, document
 from pims_pipeline_tests.store.revisions import REVISIONS
 

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.cli.conftest import Pims, complaint
 from pims_pipeline_tests.cli.processes import (
     PATIENCE_SECONDS,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.cli.conftest import KEY, Pims, complaint, document
 from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
 

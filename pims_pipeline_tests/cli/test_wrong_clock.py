@@ -18,7 +18,9 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
     """Makes this host's clock ahead by so much."""
 
     def ahead(by: timedelta) -> None:
-        monkeypatch.setattr("pims_pipeline.store.clock.utc_now", lambda: datetime.now(UTC) + by)
+        monkeypatch.setattr(
+            "pims_pipeline.store.database.clock.utc_now", lambda: datetime.now(UTC) + by
+        )
 
     return ahead
 

@@ -10,7 +10,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.credentials import store_login
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.tables import sync_failures
 from pims_pipeline.store.vault import Vault

@@ -18,7 +18,7 @@ from pims_pipeline.operations.failures import (
     retry_failure,
 )
 from pims_pipeline.operations.runs import RunResult
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline_tests.operations.conftest import EARLIEST, TODAY
 

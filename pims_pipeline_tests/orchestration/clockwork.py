@@ -15,7 +15,7 @@ from pims_pipeline.orchestration.launching import JobOutcome, job_origin, run_in
 from pims_pipeline.orchestration.sensors import Scheduler
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import set_schedule_config
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.schedules import skipped_ticks
 from pims_pipeline_tests.orchestration.deployment import START, TODAY, DagsterDeployment, days
 

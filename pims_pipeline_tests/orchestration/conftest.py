@@ -17,7 +17,7 @@ from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     dagster_storage_url,
     ensure_dagster_schema,
     transaction,

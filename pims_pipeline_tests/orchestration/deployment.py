@@ -12,7 +12,7 @@ from sqlalchemy import Engine, Row, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.orchestration.launching import JobOutcome, run_in_process
 from pims_pipeline.orchestration.partitions import clinic_days
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     transaction,
 )
 from pims_pipeline_tests.providers.fake import FakeVendor

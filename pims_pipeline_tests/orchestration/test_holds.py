@@ -6,7 +6,7 @@ from uuid import UUID
 import dagster as dg
 
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days, keys
 

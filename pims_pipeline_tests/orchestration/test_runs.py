@@ -14,7 +14,7 @@ from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.providers.port import HumanNeeded, TransientError
 from pims_pipeline.store.clinics import deactivate_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.windows import OutsidePartitions
 from pims_pipeline_tests.orchestration.deployment import (
     ASSETS,

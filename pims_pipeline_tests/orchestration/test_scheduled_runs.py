@@ -13,7 +13,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.partitions import registered_clinics
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.orchestration.clockwork import (
     MINUTE,
     NOON,

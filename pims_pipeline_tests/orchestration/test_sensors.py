@@ -11,7 +11,7 @@ from pims_pipeline.orchestration.partitions import (
 )
 from pims_pipeline.orchestration.sensors import clinic_partitions, partition_changes
 from pims_pipeline.store.clinics import deactivate_clinic
-from pims_pipeline.store.database import DatabaseUnavailable, create_engine, transaction
+from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 

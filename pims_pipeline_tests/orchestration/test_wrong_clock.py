@@ -23,7 +23,9 @@ AHEAD = timedelta(days=400)
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
     """Make this host's clock ahead by so much."""
-    monkeypatch.setattr("pims_pipeline.store.clock.utc_now", lambda: datetime.now(UTC) + ahead)
+    monkeypatch.setattr(
+        "pims_pipeline.store.database.clock.utc_now", lambda: datetime.now(UTC) + ahead
+    )
 
 
 @pytest.mark.parametrize("job", ["full_sync", "inbound_sync", "case_sync", "reconciliation_sync"])

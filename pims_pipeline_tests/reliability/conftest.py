@@ -10,7 +10,7 @@ from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.audits import run_liveness
-from pims_pipeline.store.database import create_engine
+from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.conftest import database_copied_from
 from pims_pipeline_tests.reliability.synced_clinic import Clock, SharedServers

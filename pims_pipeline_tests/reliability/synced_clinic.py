@@ -36,10 +36,10 @@ from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedC
 from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.leases import LeaseTerms
+from pims_pipeline.store.database.lock_limits import LockTimeout
 from pims_pipeline.store.holds import reject, waiting_hold
-from pims_pipeline.store.leases import LeaseTerms
-from pims_pipeline.store.lock_limits import LockTimeout
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases

@@ -20,7 +20,7 @@ from pims_pipeline.store.audits import (
     run_liveness,
     start_audit,
 )
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 1), date(2026, 3, 7))

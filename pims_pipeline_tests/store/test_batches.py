@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from pims_pipeline.store.batches import ROWS_PER_STATEMENT, Columns, execute_batches
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.batches import ROWS_PER_STATEMENT, Columns, execute_batches
+from pims_pipeline.store.database.engine import transaction
 
 COLUMNS: Columns = {
     "position": ("integer", lambda row: row[0]),

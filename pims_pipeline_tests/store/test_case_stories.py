@@ -20,7 +20,7 @@ from pims_pipeline.store.case_stories import (
     case_story,
 )
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
 from pims_pipeline.sync.provenance import Source, provenance_of

@@ -9,7 +9,7 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinic_states import NO_SESSION, PhaseState, clinic_states
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.open_failures import FailureCounts
 from pims_pipeline.store.schedules import Skips
 

@@ -10,16 +10,16 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy import create_engine as plain_engine
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.store import database
-from pims_pipeline.store.conditions import explain
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database import engine as database
+from pims_pipeline.store.database.conditions import explain
+from pims_pipeline.store.database.engine import (
     DatabaseRefused,
     DatabaseUnavailable,
     create_engine,
     dagster_storage_url,
     transaction,
 )
-from pims_pipeline.store.tenancy import let_api_log_in
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.conftest import _administer, _on
 
 CODES = {

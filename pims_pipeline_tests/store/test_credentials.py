@@ -15,7 +15,7 @@ from pims_pipeline.store.credentials import (
     put_credentials,
     read_credentials,
 )
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.sessions import drop_session, put_session, read_session
 from pims_pipeline.store.tables import (
     credential_access_log,

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.addresses import BadDatabaseUrl
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     DatabaseUnavailable,
     create_engine,
     dagster_storage_url,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, insert, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import (
     ClinicFailure,
     Failure,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.reconciliation import HoldReason, ReconciliationPlan
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import (
     HoldDecided,
     UnknownHold,

@@ -27,8 +27,8 @@ from pims_pipeline.store.audits import (
     signs_of_life,
     start_audit,
 )
-from pims_pipeline.store.database import DatabaseUnavailable, create_engine, transaction
-from pims_pipeline.store.leases import (
+from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
+from pims_pipeline.store.database.leases import (
     LeaseLost,
     LeaseTerms,
     check_run_lease,
@@ -254,7 +254,7 @@ def test_only_leases_that_expired_long_ago_are_dropped(engine: Engine) -> None:
 
 
 def test_liveness_needs_a_database_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pims_pipeline.store.retries.TRIES", 1)
+    monkeypatch.setattr("pims_pipeline.store.database.retries.TRIES", 1)
     engine = create_engine("postgresql://vet@127.0.0.1:1/pims")
     with pytest.raises(DatabaseUnavailable), run_liveness(engine):
         pass
@@ -266,8 +266,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.store.audits import finish_audit, run_liveness
-from pims_pipeline.store.database import create_engine, transaction
-from pims_pipeline.store.leases import LeaseTerms
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.leases import LeaseTerms
 engine = create_engine(sys.argv[1])
 with run_liveness(engine, LeaseTerms(lasts=3600, renewed_every=0.02)) as liveness:
     print(liveness.owner, flush=True)

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database import create_engine, lock_clinic, migrate, transaction
-from pims_pipeline.store.lock_limits import LockTimeout
+from pims_pipeline.store.database.engine import create_engine, lock_clinic, migrate, transaction
+from pims_pipeline.store.database.lock_limits import LockTimeout
 
 
 @pytest.fixture

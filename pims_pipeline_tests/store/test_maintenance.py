@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store import maintenance
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.maintenance import (
     clinics_with_unfinished_audits,
     drop_expired_idempotency_keys,

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     DatabaseNotMigrated,
     _alembic_config,
     check_migrated,

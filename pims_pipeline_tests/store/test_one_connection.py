@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 import pims_pipeline
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.one_connection import Nested, one_connection_each
 
 _NESTS = """

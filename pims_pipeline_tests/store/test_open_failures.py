@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinic_states import clinic_states
-from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.failures import (
     FailureInput,
     list_failures,
@@ -17,7 +18,6 @@ from pims_pipeline.store.failures import (
 )
 from pims_pipeline.store.metrics import clinic_readings
 from pims_pipeline.store.open_failures import MAX_ATTEMPTS, FailureCounts, dead_letters
-from pims_pipeline.store.tenancy import let_api_log_in
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OPEN = {"tried again", "given up", "unreadable", "tried again by a person"}

@@ -17,7 +17,7 @@ from pims_pipeline.domain.requests import RequestStatus
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.requests import (
     KEY_LASTS,
     IdempotencyKey,

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database import DatabaseUnavailable, PoolExhausted, create_engine
-from pims_pipeline.store.retries import TRIES, TransactionConflict, in_transaction
+from pims_pipeline.store.database.engine import DatabaseUnavailable, PoolExhausted, create_engine
+from pims_pipeline.store.database.retries import TRIES, TransactionConflict, in_transaction
 
 
 @pytest.fixture(autouse=True)

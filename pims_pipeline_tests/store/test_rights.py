@@ -21,7 +21,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.credentials import put_credentials, read_credentials
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     DatabaseRefused,
     _alembic_config,
     check_migrated,
@@ -29,9 +29,9 @@ from pims_pipeline.store.database import (
     migrate,
     transaction,
 )
+from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.tables import metadata
-from pims_pipeline.store.tenancy import WrongApiRole, check_api_role, clinic_transaction
 from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.store.revisions import REVISIONS
 from pims_pipeline_tests.store.servers import own_server

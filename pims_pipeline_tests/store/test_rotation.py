@@ -17,7 +17,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import mark_credentials, put_credentials, read_credentials
-from pims_pipeline.store.database import create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.rotation import Rotation, StuckRow, rotate
 from pims_pipeline.store.sessions import put_session, read_session
 from pims_pipeline.store.tables import (

@@ -23,14 +23,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     create_engine,
     ensure_dagster_schema,
     migrate,
     transaction,
 )
+from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
 from pims_pipeline.store.tables import metadata
-from pims_pipeline.store.tenancy import clinic_transaction, let_api_log_in
 from pims_pipeline_tests.conftest import database_copied_from
 from pims_pipeline_tests.store.servers import own_server
 from pims_pipeline_tests.store.tenant_rows import TenantRows, add_tenant, another_row

@@ -14,7 +14,7 @@ from pims_pipeline.store.clinics import (
     schedule_config,
     set_schedule_config,
 )
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.schedules import (
     SkippedTick,
     Skips,

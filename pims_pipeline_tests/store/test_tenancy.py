@@ -9,14 +9,14 @@ from sqlalchemy import Engine, make_url, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     DatabaseUnavailable,
     check_migrated,
     create_engine,
     migrate,
     transaction,
 )
-from pims_pipeline.store.tenancy import (
+from pims_pipeline.store.database.tenancy import (
     WrongApiRole,
     api_url,
     check_api_role,

@@ -22,8 +22,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import CLINIC_LOCK, create_engine, transaction
-from pims_pipeline.store.leases import LeaseTerms
+from pims_pipeline.store.database.engine import CLINIC_LOCK, create_engine, transaction
+from pims_pipeline.store.database.leases import LeaseTerms
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor

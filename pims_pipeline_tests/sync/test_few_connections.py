@@ -19,8 +19,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.credentials import put_credentials
-from pims_pipeline.store.database import check_migrated, create_engine, migrate, transaction
-from pims_pipeline.store.leases import LeaseTerms
+from pims_pipeline.store.database.engine import check_migrated, create_engine, migrate, transaction
+from pims_pipeline.store.database.leases import LeaseTerms
 from pims_pipeline.store.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phase import audited

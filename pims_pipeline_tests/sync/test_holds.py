@@ -9,7 +9,7 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import (
     Hold,
     HoldDecided,

@@ -13,7 +13,7 @@ from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
 from pims_pipeline.store.clinics import deactivate_clinic
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.inbound import sync_appointments
 from pims_pipeline.sync.runner import ClinicReport, RunLedger, clinics_side_by_side, work_on_clinic

@@ -16,8 +16,8 @@ from pims_pipeline.providers.port import (
     TransientError,
 )
 from pims_pipeline.store.credentials import NoCredentials, put_credentials
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.leases import LeaseTerms, login_lease
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.leases import LeaseTerms, login_lease
 from pims_pipeline.sync.session import LoginBusy, clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutSession
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local

@@ -10,7 +10,7 @@ from pims_pipeline.domain.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.verification import replan_inbound

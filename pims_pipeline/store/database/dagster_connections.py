@@ -8,7 +8,7 @@ import weakref
 
 from sqlalchemy import Engine, create_engine
 
-from pims_pipeline.store.database import ping_after_rest
+from pims_pipeline.store.database.engine import ping_after_rest
 
 TRUSTED_SECONDS = 1.0
 """How long after its last use a connection is taken to be alive."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine, func, select
 
 from pims_pipeline.domain.moments import ClockReading
-from pims_pipeline.store.database import transaction
+from pims_pipeline.store.database.engine import transaction
 
 
 def utc_now() -> datetime:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database import (
+from pims_pipeline.store.database.engine import (
     DatabaseRefused,
     DatabaseUnavailable,
     PoolExhausted,

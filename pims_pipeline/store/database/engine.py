@@ -32,7 +32,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.conditions import (
+from pims_pipeline.store.database.conditions import (
     OLD_SERVER,
     WRONG_ENCODING,
     Condition,
@@ -40,18 +40,18 @@ from pims_pipeline.store.conditions import (
     leave_rows_out,
     sentence,
 )
-from pims_pipeline.store.former_revisions import unknown_revision_problem
-from pims_pipeline.store.lock_limits import (
+from pims_pipeline.store.database.lock_limits import (
     DEFAULT_LOCK_SECONDS,
     LOCK_OPTION,
     is_lock_timeout,
     lock_timeout,
 )
-from pims_pipeline.store.session_settings import (
+from pims_pipeline.store.database.session_settings import (
     STATEMENT_SECONDS,
     begin_statement,
     startup_options,
 )
+from pims_pipeline.store.former_revisions import unknown_revision_problem
 
 VERSION_TABLE = "pims_alembic_version"
 DAGSTER_SCHEMA = "dagster"

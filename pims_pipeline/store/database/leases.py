@@ -25,8 +25,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.store.database import transaction
-from pims_pipeline.store.retries import in_transaction
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.store.tables import login_leases, run_leases
 
 _LARGEST_INT4 = 2**31 - 1
