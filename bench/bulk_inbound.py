@@ -21,7 +21,7 @@ from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, migrate, transaction
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.inbound import apply_snapshot
 from pims_pipeline.sync.listing import known_of

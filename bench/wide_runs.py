@@ -32,9 +32,9 @@ from pims_pipeline.providers.idexx_neo.session import (
     session_end,
 )
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.store.credentials import mark_credentials
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.sessions import put_session
+from pims_pipeline.store.secrets.credentials import mark_credentials
+from pims_pipeline.store.secrets.sessions import put_session
 
 CLINICS = 200
 FEW = 20

@@ -26,7 +26,7 @@ from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings, load_settings
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.vault import Vault
 
 
 @dg.definitions

@@ -51,7 +51,6 @@ from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.clinics import active_clinics, add_clinic, clinic_by_slug
-from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database.engine import (
     create_engine,
     dagster_storage_url,
@@ -59,8 +58,9 @@ from pims_pipeline.store.database.engine import (
     transaction,
 )
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline.store.sessions import put_session, read_session
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import put_credentials
+from pims_pipeline.store.secrets.sessions import put_session, read_session
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.api.every_answer import Answer, Listener
 from pims_pipeline_tests.canary import (
     Canary,

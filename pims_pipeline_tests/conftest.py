@@ -27,8 +27,8 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, migrate, transaction
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import metadata
-from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.one_connection import one_connection_each
 
 

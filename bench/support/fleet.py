@@ -25,7 +25,6 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
-from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database.engine import (
     create_engine,
     dagster_storage_url,
@@ -34,7 +33,8 @@ from pims_pipeline.store.database.engine import (
     transaction,
 )
 from pims_pipeline.store.embedded.server import encryption_key, start_embedded, stop_embedded
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 
 ROOT = Path(__file__).parents[2]
 ZONE = "America/New_York"

@@ -28,8 +28,8 @@ from pims_pipeline.operations.credentials import check_login, store_login
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
-from pims_pipeline.store.rotation import rotate as rotate_secrets
+from pims_pipeline.store.secrets.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
+from pims_pipeline.store.secrets.rotation import rotate as rotate_secrets
 from pims_pipeline.store.tables import pims_sessions
 
 _CHECK = "pims credentials check"

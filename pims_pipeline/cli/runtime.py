@@ -20,7 +20,7 @@ from pims_pipeline.store.database.engine import (
     ensure_dagster_schema,
 )
 from pims_pipeline.store.embedded.server import stop_embedded
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.vault import Vault
 
 API_PORT = 8000
 """Where the REST API answers unless told otherwise."""

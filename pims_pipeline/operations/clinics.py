@@ -26,9 +26,9 @@ from pims_pipeline.store.clinics import (
     schedule_config,
     set_schedule_config,
 )
-from pims_pipeline.store.credentials import credential_status, put_credentials
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 
 
 class NoLoginStored(UserFacingError):

@@ -1,6 +1,6 @@
 """Clinics' logins: storing them, and trying them now.
 
-Changing the key that encrypts them is in ``store/rotation.py``.
+Changing the key that encrypts them is in ``store/secrets/rotation.py``.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.credentials import credential_status, put_credentials
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import ProviderFactory, SyncContext
 from pims_pipeline.sync.session import clinic_session
 

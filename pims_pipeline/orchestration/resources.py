@@ -21,7 +21,7 @@ from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.database.cancelling import cancellable
 from pims_pipeline.store.database.clock import check_clock
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext
 from pims_pipeline.sync.runner import RunLedger

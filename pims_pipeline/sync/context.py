@@ -19,7 +19,7 @@ from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.leases import LOGIN_LEASE, LeaseTerms
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.vault import Vault
 
 ProviderFactory = Callable[[Clinic], PimsProvider]
 """Gives a provider that is not logged in yet."""

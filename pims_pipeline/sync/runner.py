@@ -25,9 +25,9 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.credentials import NoCredentials
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.vault import Undecryptable
+from pims_pipeline.store.secrets.credentials import NoCredentials
+from pims_pipeline.store.secrets.vault import Undecryptable
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession, clinic_session
 

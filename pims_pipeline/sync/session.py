@@ -33,10 +33,14 @@ from pims_pipeline.providers.port import (
     SessionState,
     TransientError,
 )
-from pims_pipeline.store.credentials import StoredCredentials, mark_credentials, read_credentials
 from pims_pipeline.store.database.leases import LoginLease, login_lease
 from pims_pipeline.store.database.retries import in_transaction
-from pims_pipeline.store.sessions import drop_session, put_session, read_session
+from pims_pipeline.store.secrets.credentials import (
+    StoredCredentials,
+    mark_credentials,
+    read_credentials,
+)
+from pims_pipeline.store.secrets.sessions import drop_session, put_session, read_session
 from pims_pipeline.sync.context import SyncContext
 
 Result = TypeVar("Result")

@@ -16,8 +16,8 @@ from pims_pipeline.alerting.slack import SlackNotifier
 from pims_pipeline.domain.appointments import QuarantinedRecord
 from pims_pipeline.providers.port import AuthenticationRejected, HumanNeeded, TransientError
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
-from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Slack, serving
 from pims_pipeline_tests.sync.conftest import DAY, Bench, local
 

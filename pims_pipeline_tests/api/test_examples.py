@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 from pims_pipeline.api import examples
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.api import example_day
 
 

@@ -22,10 +22,10 @@ from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.terminal import prepare_streams, print_json, say
 from pims_pipeline.observability.printable import is_control, printable
 from pims_pipeline.store.clinics import clinic_by_slug
-from pims_pipeline.store.credentials import read_credentials
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.secrets.credentials import read_credentials
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import cases
-from pims_pipeline.store.vault import Vault
 from pims_pipeline_tests.cli.conftest import KEY, PASSWORD, Pims, complaint, document
 
 CLI = Path(__file__).parents[2] / "pims_pipeline" / "cli"

@@ -12,8 +12,8 @@ from pims_pipeline.operations.credentials import store_login
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import sync_failures
-from pims_pipeline.store.vault import Vault
 
 TODAY = datetime.now(UTC).date()
 EARLIEST = date(2020, 1, 1)

@@ -19,9 +19,9 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
-from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.orchestration.clockwork import (
     MINUTE,
     Clockwork,

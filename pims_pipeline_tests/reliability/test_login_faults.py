@@ -19,8 +19,8 @@ from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, HumanNeeded, PimsError
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.credentials import credential_status, put_credentials
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (

@@ -28,12 +28,12 @@ from pims_pipeline.store.alerts import (
 )
 from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_liveness, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
-from pims_pipeline.store.credentials import mark_credentials, put_credentials
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.store.last_syncs import last_syncs
 from pims_pipeline.store.open_failures import dead_letters
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import mark_credentials, put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -8,22 +8,22 @@ from sqlalchemy import Connection, Engine, select, text, update
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.credentials import (
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.secrets.credentials import (
     NoCredentials,
     credential_status,
     mark_credentials,
     put_credentials,
     read_credentials,
 )
-from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.sessions import drop_session, put_session, read_session
+from pims_pipeline.store.secrets.sessions import drop_session, put_session, read_session
+from pims_pipeline.store.secrets.vault import KeyGone, Undecryptable, Vault
 from pims_pipeline.store.tables import (
     credential_access_log,
     metadata,
     pims_credentials,
     pims_sessions,
 )
-from pims_pipeline.store.vault import KeyGone, Undecryptable, Vault
 
 FIELDS = {"company_id": "4711", "username": "ann", "password": "hunter2 ☂"}
 SESSION = b"cookies=hunter2"

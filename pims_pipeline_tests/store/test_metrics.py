@@ -22,14 +22,14 @@ from pims_pipeline.store.metrics import (
     clinic_readings,
     open_alerts,
 )
-from pims_pipeline.store.sessions import put_session
+from pims_pipeline.store.secrets.sessions import put_session
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import (
     alerts,
     reconciliation_holds,
     schedule_skips,
     sync_failures,
 )
-from pims_pipeline.store.vault import Vault
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -16,17 +16,21 @@ from sqlalchemy import Engine, Table, event, make_url, select, text, update
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.credentials import mark_credentials, put_credentials, read_credentials
 from pims_pipeline.store.database.engine import create_engine, transaction
-from pims_pipeline.store.rotation import Rotation, StuckRow, rotate
-from pims_pipeline.store.sessions import put_session, read_session
+from pims_pipeline.store.secrets.credentials import (
+    mark_credentials,
+    put_credentials,
+    read_credentials,
+)
+from pims_pipeline.store.secrets.rotation import Rotation, StuckRow, rotate
+from pims_pipeline.store.secrets.sessions import put_session, read_session
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import (
     clinics,
     credential_access_log,
     pims_credentials,
     pims_sessions,
 )
-from pims_pipeline.store.vault import Vault
 
 OLD_KEY, NEW_KEY, LOST_KEY = bytes([1] * 32), bytes([2] * 32), bytes([3] * 32)
 OLD, NEW = Vault(OLD_KEY), Vault(NEW_KEY)

@@ -9,7 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from pims_pipeline.store.vault import BadEncryptionKey, KeyGone, Undecryptable, Vault, key_id_of
+from pims_pipeline.store.secrets.vault import (
+    BadEncryptionKey,
+    KeyGone,
+    Undecryptable,
+    Vault,
+    key_id_of,
+)
 
 CLINIC = UUID("11111111-1111-4111-8111-111111111111")
 KEY = bytes(range(32))

@@ -11,9 +11,9 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.store.audits import run_liveness
-from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.enrichment import enrich_cases
 from pims_pipeline.sync.inbound import sync_appointments

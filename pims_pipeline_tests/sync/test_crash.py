@@ -21,10 +21,10 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.credentials import put_credentials
 from pims_pipeline.store.database.engine import CLINIC_LOCK, create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
-from pims_pipeline.store.vault import Vault
+from pims_pipeline.store.secrets.credentials import put_credentials
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.sync.conftest import DAY, NOW, Bench, Clock, local

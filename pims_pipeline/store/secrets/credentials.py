@@ -16,9 +16,9 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.sessions import drop_session
+from pims_pipeline.store.secrets.sessions import drop_session
+from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import credential_access_log, pims_credentials
-from pims_pipeline.store.vault import Vault
 
 _TABLE = pims_credentials.name
 

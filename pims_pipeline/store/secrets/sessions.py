@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.store.secrets.vault import KeyGone, Vault
 from pims_pipeline.store.tables import credential_access_log, pims_sessions
-from pims_pipeline.store.vault import KeyGone, Vault
 
 _TABLE = pims_sessions.name
 

@@ -1,0 +1,1 @@
+"""Encryption at rest: the vault, credentials, sessions, and changing the key."""
