@@ -33,8 +33,8 @@ from pims_pipeline.store.alerts import (
     waiting_holds,
 )
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.last_syncs import NEVER, last_syncs
-from pims_pipeline.store.open_failures import dead_letters
+from pims_pipeline.store.queries.last_syncs import NEVER, last_syncs
+from pims_pipeline.store.queries.open_failures import dead_letters
 from pims_pipeline.store.schedules import active_schedules
 
 

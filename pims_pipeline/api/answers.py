@@ -9,8 +9,8 @@ from pims_pipeline.api.preferences import cursor_of
 from pims_pipeline.api.standing import Standing
 from pims_pipeline.api.watching import Told
 from pims_pipeline.domain.phases import TYPE_OF
+from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.store.requests import SyncRequest
-from pims_pipeline.store.syncs import StoredSync
 from pims_pipeline.sync.provenance import run_url
 from pims_pipeline.wire.results import Dates, any_result
 from pims_pipeline.wire.syncs import Accepted, Links, Progress, SyncList, SyncStatus, SyncSummary

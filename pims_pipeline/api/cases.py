@@ -10,7 +10,7 @@ from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.errors import NO_SUCH_CASE, ApiError, error_responses
 from pims_pipeline.api.examples import PROVENANCE
 from pims_pipeline.api.responses import ModelResponse
-from pims_pipeline.store.case_stories import UnknownCase, case_story
+from pims_pipeline.store.queries.case_history import UnknownCase, case_story
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from urllib.request import parse_http_list
 from uuid import UUID
 
-from pims_pipeline.store.syncs import Place
+from pims_pipeline.store.queries.syncs import Place
 
 LONGEST_WAIT_SECONDS = 120
 _MOST_DIGITS = 9

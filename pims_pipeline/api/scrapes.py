@@ -2,7 +2,7 @@
 
 The route, and who may read it, stand in ``metrics``; names and labels in
 ``observability/metrics.py``; what the store tells, and that the API's role may know it of all
-clinics, in ``store/metrics.py``.
+clinics, in ``store/queries/metrics.py``.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from pims_pipeline.observability.metrics import (
     RequestMetrics,
 )
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.metrics import ENDS, EndedSyncs, clinic_readings, open_alerts
+from pims_pipeline.store.queries.metrics import ENDS, EndedSyncs, clinic_readings, open_alerts
 
 _STORE_SECONDS = 8
 """Prometheus waits ten unless told otherwise."""

@@ -14,7 +14,7 @@ from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import PHASES_OF, Phase
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.syncs import StoredSync
+from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.sync.results import SyncResult, sync_result
 from pims_pipeline.wire.syncs import Status
 

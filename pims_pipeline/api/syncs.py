@@ -21,8 +21,8 @@ from pims_pipeline.api.preferences import BadCursor, place_of, preferred_wait
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.api.services import SyncDesk
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
-from pims_pipeline.store.syncs import Place, find_sync
-from pims_pipeline.store.syncs import list_syncs as stored_syncs
+from pims_pipeline.store.queries.syncs import Place, find_sync
+from pims_pipeline.store.queries.syncs import list_syncs as stored_syncs
 from pims_pipeline.wire.results import AnyResult, any_result
 from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
 

@@ -14,7 +14,7 @@ from pims_pipeline.api.runs import RunWatch
 from pims_pipeline.api.standing import Standing, needs_run_state, standing_of
 from pims_pipeline.api.waiting import WaitingRoom
 from pims_pipeline.store.database.tenancy import clinic_transaction
-from pims_pipeline.store.syncs import StoredSync, find_sync
+from pims_pipeline.store.queries.syncs import StoredSync, find_sync
 
 
 class Told(NamedTuple):

@@ -14,7 +14,7 @@ from pims_pipeline.cli.stories import told_story
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.operations.cases import appointment_history, case_history, clinic_cases
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.case_views import ListedCase
+from pims_pipeline.store.queries.cases import ListedCase
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import CaseList, Provenance
 

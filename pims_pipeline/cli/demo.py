@@ -57,8 +57,8 @@ from pims_pipeline.simulator.server import (
     SimulatorConfig,
     running_simulator,
 )
-from pims_pipeline.store.case_views import ListedCase
 from pims_pipeline.store.database.engine import migrate
+from pims_pipeline.store.queries.cases import ListedCase
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions

@@ -16,7 +16,7 @@ from pims_pipeline.cli.demo_scenario import Period
 from pims_pipeline.domain.cases import CaseStatus
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.simulator.control_client import TrueAppointment
-from pims_pipeline.store.case_views import ListedCase
+from pims_pipeline.store.queries.cases import ListedCase
 
 _SAMPLES = 3
 

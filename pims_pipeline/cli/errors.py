@@ -57,8 +57,8 @@ def explained(error: Exception) -> click.ClickException:
     """
     # Known errors come from the modules that raise them: whoever gets one has loaded them.
     from pims_pipeline.settings import SettingsError  # noqa: PLC0415 - see above
-    from pims_pipeline.store.case_stories import UnknownCase  # noqa: PLC0415 - see above
     from pims_pipeline.store.clinics import UnknownClinic  # noqa: PLC0415 - see above
+    from pims_pipeline.store.queries.case_history import UnknownCase  # noqa: PLC0415 - see above
 
     if isinstance(error, SettingsError):
         return Refused("; ".join(error.problems))

@@ -28,8 +28,8 @@ from pims_pipeline.operations.holds import (
 )
 from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.case_stories import CaseState
 from pims_pipeline.store.holds import Hold
+from pims_pipeline.store.queries.case_history import CaseState
 from pims_pipeline.wire.holds import ApprovedHold, HoldDocument, HoldList
 from pims_pipeline.wire.shape import utc_text
 

@@ -22,8 +22,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.status import StatusOverview, status_overview
 from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinic_states import ClinicState
 from pims_pipeline.store.database.clock import read_clock
+from pims_pipeline.store.queries.clinic_status import ClinicState
 from pims_pipeline.wire.statuses import Statuses
 
 _HEADINGS = [

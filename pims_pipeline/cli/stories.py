@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.observability.printable import printable
-from pims_pipeline.store.case_stories import CaseStory
+from pims_pipeline.store.queries.case_history import CaseStory
 from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent, Source
 from pims_pipeline.wire.shape import utc_text
 

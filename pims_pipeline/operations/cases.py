@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.case_stories import CaseStory, case_of_visit, case_story
-from pims_pipeline.store.case_views import ListedCase, list_cases
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.case_history import CaseStory, case_of_visit, case_story
+from pims_pipeline.store.queries.cases import ListedCase, list_cases
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.operations.clinics import check_syncable
 from pims_pipeline.operations.runs import RunResult
-from pims_pipeline.store.case_stories import CaseState, case_states
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.database.engine import transaction
@@ -29,6 +28,7 @@ from pims_pipeline.store.holds import (
     reopen,
     waiting_hold,
 )
+from pims_pipeline.store.queries.case_history import CaseState, case_states
 from pims_pipeline.sync.results import sync_result
 from pims_pipeline.sync.windows import OutsidePartitions, check_window
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.case_stories import cases_deleted_by
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.case_history import cases_deleted_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from pims_pipeline.store.clinic_states import ClinicState, clinic_states
 from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.database.clock import read_clock
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.clinic_status import ClinicState, clinic_states
 
 
 @dataclass(frozen=True, slots=True)

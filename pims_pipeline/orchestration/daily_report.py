@@ -1,7 +1,7 @@
 """The asset ``daily_report``: what a day was like, as tables and a picture in its metadata.
 
 Clinics by slug, and counts; nothing about people. The phases' own reports of a run are
-another thing (``reports``); what is read stands in ``pims_pipeline.store.daily_reports``.
+another thing (``reports``); what is read stands in ``pims_pipeline.store.queries.daily_report``.
 """
 
 import base64
@@ -18,8 +18,8 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.cases import CaseStatus
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
 from pims_pipeline.orchestration.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
-from pims_pipeline.store.daily_reports import ClinicDay, Day, report_of
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.daily_report import ClinicDay, Day, report_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

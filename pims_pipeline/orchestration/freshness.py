@@ -22,9 +22,9 @@ from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.reports import table
 from pims_pipeline.scheduling.lateness import Punctuality, punctuality
-from pims_pipeline.store.clinic_states import PhaseState, phase_states
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.clinic_status import PhaseState, phase_states
 from pims_pipeline.store.schedules import active_schedules
 
 FRESH_CHECKS: Mapping[Phase, dg.AssetCheckKey] = {

@@ -25,7 +25,7 @@ from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.store import case_metadata
 from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION
 from pims_pipeline.store.database.batches import Columns, execute_batches
-from pims_pipeline.store.open_failures import OPEN_FAILURE
+from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
 
 _CASE_COLUMNS = f"""
     c.id, c.pims_id, c.patient_name, c.patient_species, c.client_name, c.client_phone,

@@ -18,7 +18,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.open_failures import is_dead_letter, is_open
+from pims_pipeline.store.queries.open_failures import is_dead_letter, is_open
 from pims_pipeline.store.tables import cases, clinics, sync_failures
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.cases import EventKind
-from pims_pipeline.store.case_stories import CaseStory, CredentialAccess, StoredEvent
+from pims_pipeline.store.queries.case_history import CaseStory, CredentialAccess, StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,10 @@ from pims_pipeline.domain.reconciliation import (
 from pims_pipeline.domain.series import recognized
 from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.case_views import (
+from pims_pipeline.store.cases import active_cases, enrichable_cases
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.failures import Failure, open_failures
+from pims_pipeline.store.queries.cases import (
     deleted_though_standing,
     with_another_patients_consultation,
     with_detached_consultation,
@@ -31,9 +34,6 @@ from pims_pipeline.store.case_views import (
     with_repaired_metadata,
     with_unreadable_metadata,
 )
-from pims_pipeline.store.cases import active_cases, enrichable_cases
-from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.sync.listing import known_of
 
 

@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from pims_pipeline.domain.phases import PhaseName
-from pims_pipeline.store.case_stories import CredentialAccess as StoredAccess
-from pims_pipeline.store.case_views import ListedCase
+from pims_pipeline.store.queries.case_history import CredentialAccess as StoredAccess
+from pims_pipeline.store.queries.cases import ListedCase
 from pims_pipeline.sync import provenance
 from pims_pipeline.wire.shape import LocalMoment, Model, Moment
 

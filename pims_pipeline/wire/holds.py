@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from pims_pipeline.domain.holds import HoldStatus
-from pims_pipeline.store.case_stories import CaseState
 from pims_pipeline.store.holds import Hold
+from pims_pipeline.store.queries.case_history import CaseState
 from pims_pipeline.wire import cases
 from pims_pipeline.wire.results import Dates
 from pims_pipeline.wire.shape import Model, Moment

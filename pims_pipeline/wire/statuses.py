@@ -11,7 +11,7 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase, PhaseName
 from pims_pipeline.scheduling.lateness import Punctuality
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.clinic_states import ClinicState, PhaseState, SessionState
+from pims_pipeline.store.queries.clinic_status import ClinicState, PhaseState, SessionState
 from pims_pipeline.wire.shape import Model, Moment
 
 JudgePhase = Callable[[ClinicState, Phase], Punctuality]

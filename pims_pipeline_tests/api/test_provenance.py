@@ -8,9 +8,9 @@ from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.store.case_stories import case_story
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.case_history import case_story
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.api.conftest import MakeKey

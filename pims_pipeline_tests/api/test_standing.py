@@ -19,7 +19,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.syncs import StoredSync
+from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.sync.results import SyncResult
 
 ASKED = datetime(2026, 3, 9, 14, tzinfo=UTC)

@@ -10,8 +10,8 @@ import dagster as dg
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.daily_report import MAX_ROWS, markdown, report_metadata
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.store.daily_reports import ClinicDay, Day, PhaseDay, report_of
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.daily_report import ClinicDay, Day, PhaseDay, report_of
 from pims_pipeline_tests.orchestration.deployment import (
     SLUGS,
     START,

@@ -30,8 +30,8 @@ from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_l
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
-from pims_pipeline.store.last_syncs import last_syncs
-from pims_pipeline.store.open_failures import dead_letters
+from pims_pipeline.store.queries.last_syncs import last_syncs
+from pims_pipeline.store.queries.open_failures import dead_letters
 from pims_pipeline.store.secrets.credentials import mark_credentials, put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 

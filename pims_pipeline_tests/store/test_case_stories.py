@@ -10,7 +10,10 @@ from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import start_audit
-from pims_pipeline.store.case_stories import (
+from pims_pipeline.store.clinics import add_clinic
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.events import record_events
+from pims_pipeline.store.queries.case_history import (
     CaseState,
     CaseStory,
     CredentialAccess,
@@ -19,9 +22,6 @@ from pims_pipeline.store.case_stories import (
     case_states,
     case_story,
 )
-from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
 from pims_pipeline.sync.provenance import Source, provenance_of
 from pims_pipeline.wire.cases import Provenance

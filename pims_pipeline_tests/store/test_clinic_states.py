@@ -7,10 +7,10 @@ from sqlalchemy import Engine, event, text
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinic_states import NO_SESSION, PhaseState, clinic_states
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.open_failures import FailureCounts
+from pims_pipeline.store.queries.clinic_status import NO_SESSION, PhaseState, clinic_states
+from pims_pipeline.store.queries.open_failures import FailureCounts
 from pims_pipeline.store.schedules import Skips
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)

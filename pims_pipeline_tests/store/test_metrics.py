@@ -14,8 +14,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
-from pims_pipeline.store.last_syncs import last_syncs
-from pims_pipeline.store.metrics import (
+from pims_pipeline.store.queries.last_syncs import last_syncs
+from pims_pipeline.store.queries.metrics import (
     ENDS,
     EndedSync,
     EndedSyncs,

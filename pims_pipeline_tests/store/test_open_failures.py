@@ -6,7 +6,6 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.clinic_states import clinic_states
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.failures import (
@@ -16,8 +15,9 @@ from pims_pipeline.store.failures import (
     record_failures,
     resolve_failures,
 )
-from pims_pipeline.store.metrics import clinic_readings
-from pims_pipeline.store.open_failures import MAX_ATTEMPTS, FailureCounts, dead_letters
+from pims_pipeline.store.queries.clinic_status import clinic_states
+from pims_pipeline.store.queries.metrics import clinic_readings
+from pims_pipeline.store.queries.open_failures import MAX_ATTEMPTS, FailureCounts, dead_letters
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OPEN = {"tried again", "given up", "unreadable", "tried again by a person"}

@@ -18,6 +18,7 @@ from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.syncs import StoredSync, find_sync, list_syncs
 from pims_pipeline.store.requests import (
     KEY_LASTS,
     IdempotencyKey,
@@ -29,7 +30,6 @@ from pims_pipeline.store.requests import (
     record_request,
     remove_unlaunched,
 )
-from pims_pipeline.store.syncs import StoredSync, find_sync, list_syncs
 
 NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))

@@ -19,8 +19,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.last_syncs import NEVER, LastSyncs, last_syncs
-from pims_pipeline.store.open_failures import FailureCounts, failure_counts
+from pims_pipeline.store.queries.last_syncs import NEVER, LastSyncs, last_syncs
+from pims_pipeline.store.queries.open_failures import FailureCounts, failure_counts
 from pims_pipeline.store.schedules import Skips, active_schedules, skipped_ticks
 from pims_pipeline.store.tables import (
     pims_credentials,
