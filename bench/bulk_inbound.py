@@ -13,10 +13,10 @@ from time import perf_counter
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, Snapshot
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, migrate, transaction

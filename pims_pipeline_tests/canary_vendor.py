@@ -14,9 +14,9 @@ from typing import get_args
 import dagster as dg
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.orchestration.launching import run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources

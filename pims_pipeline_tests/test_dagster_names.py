@@ -119,7 +119,7 @@ ALLOWED = {
     # The cursor of a page of syncs: a moment and an id.
     "api/preferences.py": {"a partition key", "the separator of a partition key"},
     # Alternatives of regular expressions.
-    "domain/cases.py": {"the separator of a partition key"},
+    "domain/records/cases.py": {"the separator of a partition key"},
     "providers/idexx_neo/parsing/markup.py": {"the separator of a partition key"},
 }
 """By module, what may be spelled there, because it is something else or at home."""

@@ -43,10 +43,10 @@ from pims_pipeline.cli.local_runs import local_definitions
 from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
 from pims_pipeline.dagster_names import DEMO_TAG
-from pims_pipeline.domain.cases import EventKind, case_id_of
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase, Scope
+from pims_pipeline.domain.records.cases import EventKind, case_id_of
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.operations.cases import case_history, clinic_cases
 from pims_pipeline.operations.runs import run_audits

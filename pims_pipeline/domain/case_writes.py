@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.cases import (
+from pims_pipeline.domain.records.cases import (
     Case,
     CaseDraft,
     CaseStatus,

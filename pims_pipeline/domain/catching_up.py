@@ -5,8 +5,8 @@ Pure. ``catch_up`` in ``pims_pipeline.sync.inbound`` applies it.
 
 from dataclasses import replace
 
-from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.inbound import InboundPlan
+from pims_pipeline.domain.records.cases import EventKind
 
 
 def without_vendor_changes(plan: InboundPlan) -> InboundPlan:

@@ -9,7 +9,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.case_writes import CaseWrite, kind_of
+from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.moments import discard_future
+from pims_pipeline.domain.outcome import Counts, tally
+from pims_pipeline.domain.patients import PartyChange, contradicts
+from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
@@ -17,9 +22,8 @@ from pims_pipeline.domain.appointments import (
     Snapshot,
     appointment_payload,
 )
-from pims_pipeline.domain.canonical import canonical_json, digest
-from pims_pipeline.domain.case_writes import CaseWrite, kind_of
-from pims_pipeline.domain.cases import (
+from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.cases import (
     DEFAULT_WORDS,
     FIRST_WORDS,
     Case,
@@ -32,10 +36,6 @@ from pims_pipeline.domain.cases import (
     draft_of,
     status_of,
 )
-from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.moments import discard_future
-from pims_pipeline.domain.outcome import Counts, tally
-from pims_pipeline.domain.patients import PartyChange, contradicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

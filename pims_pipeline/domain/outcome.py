@@ -13,8 +13,8 @@ from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.domain.oddities import Oddities
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.oddities import Oddities
 
 
 class AuditStatus(StrEnum):

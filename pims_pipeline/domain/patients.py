@@ -7,7 +7,7 @@ may share one. Otherwise names are compared.
 from dataclasses import dataclass
 from typing import Protocol
 
-from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment
+from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment
 
 
 class Named(Protocol):

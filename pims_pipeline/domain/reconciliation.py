@@ -11,14 +11,14 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.outcome import Counts, tally
+from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     PimsAppointment,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.cases import Case
-from pims_pipeline.domain.outcome import Counts, tally
+from pims_pipeline.domain.records.cases import Case
 from pims_pipeline.domain.rejections import Rejection, RejectionEffect, effect_of
 from pims_pipeline.domain.retirement import (
     Retirement,

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.moments import discard_future
+from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     PimsAppointment,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.cases import Case
-from pims_pipeline.domain.moments import discard_future
+from pims_pipeline.domain.records.cases import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

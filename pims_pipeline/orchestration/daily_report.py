@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.cases import CaseStatus
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
+from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.orchestration.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day, report_of

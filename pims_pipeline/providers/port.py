@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
+from pims_pipeline.domain.records.consultations import PimsConsultation
 
 if TYPE_CHECKING:
     from pims_pipeline.providers.stop_signal import StopSignal

@@ -12,15 +12,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.inbound import KnownRecord, Landing
+from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     Snapshot,
     appointment_from_payload,
 )
-from pims_pipeline.domain.cases import CaseStatus, CaseType, Meaning
-from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.inbound import KnownRecord, Landing
+from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
 from pims_pipeline.store.cases import load_cases
 from pims_pipeline.store.database.batches import Columns, execute_batches
 

@@ -17,9 +17,9 @@ from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.oddities import Oddities, oddities_from_payload, oddities_payload
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.oddities import Oddities, oddities_from_payload, oddities_payload
 from pims_pipeline.store.database.leases import (
     RUN_LEASE,
     LeaseTerms,

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from pims_pipeline.domain.appointments import Patient
 from pims_pipeline.domain.case_writes import APPOINTMENT, CONSULTATION, METADATA, RECONCILIATION
-from pims_pipeline.domain.cases import AttachedConsultation
+from pims_pipeline.domain.records.appointments import Patient
+from pims_pipeline.domain.records.cases import AttachedConsultation
 
 MAX_DEPTH = 60
 """How deep a value may be nested that is read at all; our own are five levels deep."""

@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pims_pipeline.dagster_names import partition_key
-from pims_pipeline.domain.canonical import canonical_json
-from pims_pipeline.domain.cases import CaseEvent
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.records.canonical import canonical_json
+from pims_pipeline.domain.records.cases import CaseEvent
 from pims_pipeline.store.database.batches import execute_batches
 
 

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Column, Connection, Table, delete, select, text
 
-from pims_pipeline.domain.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
 from pims_pipeline.store.tables import (
     alerts,

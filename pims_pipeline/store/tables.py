@@ -35,12 +35,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from pims_pipeline.domain.alerts import AlertKind
-from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import SLUG_PATTERN
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
+from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.requests import RequestStatus
 
 DEFAULT_SCHEDULES = json.dumps({phase.value: names.schedule for phase, names in PHASES.items()})

@@ -15,7 +15,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.cases import CaseEvent, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import (
     ConsultationPlan,
@@ -24,9 +23,10 @@ from pims_pipeline.domain.enrichment import (
     plan_consultations,
     plan_enrichment,
 )
-from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome, tally
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.cases import CaseEvent, EventKind
+from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.providers.port import PatientMismatch, TimeLimitReached
 from pims_pipeline.store.appointments import mark_checked
 from pims_pipeline.store.cases import enrichable_cases, write_consultations

@@ -11,14 +11,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.appointments import Snapshot
-from pims_pipeline.domain.cases import CaseEvent, EventKind, Words
 from pims_pipeline.domain.catching_up import without_vendor_changes
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.series import recognized, unsettled_dates
+from pims_pipeline.domain.records.appointments import Snapshot
+from pims_pipeline.domain.records.cases import CaseEvent, EventKind, Words
+from pims_pipeline.domain.records.series import recognized, unsettled_dates
 from pims_pipeline.store.appointments import (
     forget_checks,
     land,

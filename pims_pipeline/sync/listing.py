@@ -10,11 +10,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.appointments import Snapshot
 from pims_pipeline.domain.clinics import MAX_FETCH_DAYS, Clinic, DateRange
 from pims_pipeline.domain.inbound import KnownRecord
 from pims_pipeline.domain.moments import MAX_SKEW
-from pims_pipeline.domain.series import (
+from pims_pipeline.domain.records.appointments import Snapshot
+from pims_pipeline.domain.records.series import (
     recognized,
     unsettled_dates,
     windows_around,

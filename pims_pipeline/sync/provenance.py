@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.domain.cases import EventKind
+from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.queries.case_history import CaseStory, CredentialAccess, StoredEvent
 
 

@@ -12,13 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.case_writes import METADATA, RECONCILIATION, repairs
-from pims_pipeline.domain.cases import Case, CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.inbound import plan_inbound
-from pims_pipeline.domain.oddities import combined
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
@@ -27,8 +24,11 @@ from pims_pipeline.domain.reconciliation import (
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
+from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.records.oddities import combined
+from pims_pipeline.domain.records.series import recognized
 from pims_pipeline.domain.retirement import Retirement, TrackedCase
-from pims_pipeline.domain.series import recognized
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import (

@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.domain.appointments import PimsAppointment, Snapshot
-from pims_pipeline.domain.cases import Case, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.inbound import KnownRecord, plan_inbound
+from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
+from pims_pipeline.domain.records.cases import Case, EventKind
 from pims_pipeline.store.cases import load_cases
 from pims_pipeline.store.database.engine import lock_clinic
 from pims_pipeline.store.database.retries import in_transaction

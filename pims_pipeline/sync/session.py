@@ -18,9 +18,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.appointments import AppointmentLookup
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.domain.records.appointments import AppointmentLookup
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import (
     AuthenticationRejected,

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
 from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
@@ -20,7 +19,8 @@ from pims_pipeline.domain.reconciliation import (
     ReconciliationPlan,
     plan_reconciliation,
 )
-from pims_pipeline.domain.series import recognized
+from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words, status_of
+from pims_pipeline.domain.records.series import recognized
 from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.cases import active_cases, enrichable_cases

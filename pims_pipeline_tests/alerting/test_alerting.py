@@ -13,7 +13,7 @@ from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.alerting.messages import Message
 from pims_pipeline.alerting.notifiers import DeliveryFailed, LogNotifier
 from pims_pipeline.alerting.slack import SlackNotifier
-from pims_pipeline.domain.appointments import QuarantinedRecord
+from pims_pipeline.domain.records.appointments import QuarantinedRecord
 from pims_pipeline.providers.port import AuthenticationRejected, HumanNeeded, TransientError
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import transaction

@@ -23,10 +23,10 @@ from starlette.testclient import TestClient
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
-from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.appointments import PimsAppointment
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig

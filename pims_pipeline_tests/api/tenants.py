@@ -21,10 +21,10 @@ from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.dagster_names import CLINIC_TAG, SYNC_ID_TAG, sync_id_of
 from pims_pipeline.domain import api_keys
 from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key
-from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, Phase, Scope
+from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.clinics import add_clinic, clinic_by_slug

@@ -10,24 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.appointments import (
-    AppointmentLookup,
-    Patient,
-    PimsAppointment,
-    RecordKind,
-    Snapshot,
-)
 from pims_pipeline.domain.case_writes import CaseWrite
-from pims_pipeline.domain.cases import (
-    DEFAULT_WORDS,
-    AttachedConsultation,
-    Case,
-    CaseStatus,
-    CaseType,
-    Meaning,
-    Words,
-    case_id_of,
-)
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.enrichment import ConsultationPlan, EnrichableCase
 from pims_pipeline.domain.inbound import (
@@ -40,6 +23,23 @@ from pims_pipeline.domain.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
     plan_reconciliation,
+)
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    Patient,
+    PimsAppointment,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.records.cases import (
+    DEFAULT_WORDS,
+    AttachedConsultation,
+    Case,
+    CaseStatus,
+    CaseType,
+    Meaning,
+    Words,
+    case_id_of,
 )
 from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.strategies import CLINIC

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.clinics import Clinic, DateRange, local_to_utc
+from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
@@ -22,8 +23,7 @@ from pims_pipeline.domain.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.clinics import Clinic, DateRange, local_to_utc
-from pims_pipeline.domain.consultations import PimsConsultation, SoapNotes, Vital, Vitals
+from pims_pipeline.domain.records.consultations import PimsConsultation, SoapNotes, Vital, Vitals
 
 ZONES = (
     "America/New_York",

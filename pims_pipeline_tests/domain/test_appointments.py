@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Client,
     Patient,
@@ -21,7 +21,7 @@ from pims_pipeline.domain.appointments import (
     appointment_from_payload,
     appointment_payload,
 )
-from pims_pipeline.domain.canonical import canonical_json, digest
+from pims_pipeline.domain.records.canonical import canonical_json, digest
 from pims_pipeline_tests.domain.strategies import WEEK, appointments, snapshots
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

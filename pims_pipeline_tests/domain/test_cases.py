@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import PimsAppointment
-from pims_pipeline.domain.cases import (
+from pims_pipeline.domain.records.appointments import PimsAppointment
+from pims_pipeline.domain.records.cases import (
     CaseStatus,
     CaseType,
     case_id_of,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import Patient
-from pims_pipeline.domain.canonical import canonical_json, digest
-from pims_pipeline.domain.consultations import (
+from pims_pipeline.domain.records.appointments import Patient
+from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.consultations import (
     PLAUSIBLE_RANGES,
     PimsConsultation,
     SoapNotes,

@@ -9,20 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import (
-    Client,
-    Patient,
-    PimsAppointment,
-    RecordKind,
-    Snapshot,
-)
-from pims_pipeline.domain.canonical import canonical_json, digest
-from pims_pipeline.domain.consultations import (
-    PimsConsultation,
-    Vital,
-    Vitals,
-    consultation_payload,
-)
 from pims_pipeline.domain.enrichment import (
     EnrichableCase,
     EnrichmentPolicy,
@@ -32,6 +18,20 @@ from pims_pipeline.domain.enrichment import (
     due_reason,
     plan_consultations,
     plan_enrichment,
+)
+from pims_pipeline.domain.records.appointments import (
+    Client,
+    Patient,
+    PimsAppointment,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.consultations import (
+    PimsConsultation,
+    Vital,
+    Vitals,
+    consultation_payload,
 )
 from pims_pipeline_tests.domain.memory import store_after
 from pims_pipeline_tests.domain.strategies import appointments, consultations, moments, snapshots

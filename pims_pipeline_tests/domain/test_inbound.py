@@ -10,18 +10,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.case_writes import case_changes
+from pims_pipeline.domain.inbound import InboundPlan, KnownRecord
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.appointments import (
     Patient,
     PimsAppointment,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.case_writes import case_changes
-from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind, draft_of, status_of
-from pims_pipeline.domain.inbound import InboundPlan, KnownRecord
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, draft_of, status_of
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots
 

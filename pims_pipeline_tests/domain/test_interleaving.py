@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.case_writes import case_changes
+from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
+from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Patient,
     PimsAppointment,
@@ -15,11 +18,8 @@ from pims_pipeline.domain.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.case_writes import case_changes
-from pims_pipeline.domain.cases import Case, CaseStatus, draft_of
-from pims_pipeline.domain.consultations import PimsConsultation
-from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.records.cases import Case, CaseStatus, draft_of
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import STATUSES, TYPES, WEEK
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.enrichment import (
     EnrichableCase,
     EnrichmentPolicy,
@@ -31,6 +30,7 @@ from pims_pipeline.domain.moments import (
     no_later_than,
 )
 from pims_pipeline.domain.reconciliation import DeletionPolicy, plan_reconciliation
+from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.memory import store_after
 from pims_pipeline_tests.domain.strategies import CLINIC, appointments, consultations, snapshots

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import Client, Patient, PimsAppointment, RecordKind
-from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind, Meaning
-from pims_pipeline.domain.consultations import PimsConsultation
 from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
+from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, RecordKind
+from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, Meaning
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.strategies import STATUSES
 from pims_pipeline_tests.domain.test_inbound import (

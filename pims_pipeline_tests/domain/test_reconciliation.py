@@ -10,14 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import (
-    AppointmentLookup,
-    PimsAppointment,
-    QuarantinedRecord,
-    RecordKind,
-    Snapshot,
-)
-from pims_pipeline.domain.cases import CaseStatus
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.reconciliation import (
@@ -28,6 +20,14 @@ from pims_pipeline.domain.reconciliation import (
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    PimsAppointment,
+    QuarantinedRecord,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.domain.retirement import RetirementReason, TrackedCase
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import PimsAppointment, QuarantinedRecord, Snapshot
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.inbound import KnownRecord
-from pims_pipeline.domain.series import (
+from pims_pipeline.domain.records.appointments import PimsAppointment, QuarantinedRecord, Snapshot
+from pims_pipeline.domain.records.series import (
     identify_occurrences,
     occurrence_identity,
     recognized,

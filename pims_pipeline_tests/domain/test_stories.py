@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from pims_pipeline.domain.appointments import Client, Patient, appointment_payload
-from pims_pipeline.domain.canonical import digest
-from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.appointments import Client, Patient, appointment_payload
+from pims_pipeline.domain.records.canonical import digest
+from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.test_inbound import VISIT, kinds, listing
 

@@ -14,7 +14,8 @@ from itertools import count
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
+from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Client,
     Patient,
@@ -23,8 +24,7 @@ from pims_pipeline.domain.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
-from pims_pipeline.domain.consultations import PimsConsultation
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.providers.port import (
     Credentials,
     SessionExpired,

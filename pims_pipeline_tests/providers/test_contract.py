@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pims_pipeline.domain.appointments import PimsAppointment, RecordKind
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
+from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import (
     ContractViolation,

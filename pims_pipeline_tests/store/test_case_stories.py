@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, insert, update
 
-from pims_pipeline.domain.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction

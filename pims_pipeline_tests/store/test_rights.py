@@ -15,9 +15,9 @@ from alembic import command
 from sqlalchemy import Engine, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.domain.cases import CaseEvent, EventKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.database.engine import (

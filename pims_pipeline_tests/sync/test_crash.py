@@ -16,9 +16,9 @@ from multiprocessing.context import ForkServerContext
 import pytest
 from sqlalchemy import Engine, event
 
-from pims_pipeline.domain.appointments import Patient
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.appointments import Patient
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import CLINIC_LOCK, create_engine, transaction

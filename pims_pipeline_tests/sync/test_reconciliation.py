@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from pims_pipeline.domain.appointments import QuarantinedRecord, RecordKind
 from pims_pipeline.domain.outcome import AuditStatus, Counts
+from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordKind
 from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.sync.verification import live_cases_deleted, replan_reconciliation
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup

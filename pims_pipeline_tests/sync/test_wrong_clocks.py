@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from pims_pipeline.alerting.evaluation import evaluate
-from pims_pipeline.domain.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.moments import repaired_before

@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, time
 from urllib.parse import quote
 
-from pims_pipeline.domain.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.consultations import PimsConsultation
-from pims_pipeline.domain.series import series_of
+from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
+from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.series import series_of
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
 from pims_pipeline.providers.idexx_neo.parsing.responses import (

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from pims_pipeline.domain.canonical import digest
+from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.providers.port import Credentials, SessionExpired, SessionState
 
 LONGEST_SESSION = timedelta(hours=8)

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Text, and_, cast, select, text
 
-from pims_pipeline.domain.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables import (
     case_events,

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text
 
-from pims_pipeline.domain.cases import EventKind
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase, Scope
+from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.tables import case_events, case_sync_audits, sync_requests
 

@@ -6,8 +6,8 @@ from typing import Literal
 import httpx2
 import pytest
 
-from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.port import (
     ContractViolation,

@@ -15,7 +15,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.clinics import local_to_utc
-from pims_pipeline.domain.oddities import FieldOddity
+from pims_pipeline.domain.records.oddities import FieldOddity
 
 MAX_WORDS_LENGTH = 2_000
 """Characters of a name, a status or another short text; the rest is cut off."""

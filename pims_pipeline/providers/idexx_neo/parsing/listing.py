@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.clinics import DateRange, business_date
+from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
     QuarantinedRecord,
     RecordKind,
 )
-from pims_pipeline.domain.canonical import canonical_json, digest
-from pims_pipeline.domain.clinics import DateRange, business_date
-from pims_pipeline.domain.oddities import FieldOddity, Oddities, combined
-from pims_pipeline.domain.series import identify_occurrences, series_of
+from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.oddities import FieldOddity, Oddities, combined
+from pims_pipeline.domain.records.series import identify_occurrences, series_of
 from pims_pipeline.providers.idexx_neo.parsing.fields import (
     Fields,
     UnreadableField,
@@ -98,7 +98,7 @@ def sort_records(
 
     When an identity comes twice with one start, the record that the vendor changed last wins; if
     that is unknown, the last in the listing. An identity with several starts is a series: each
-    start is an appointment of its own (``pims_pipeline.domain.series``). Unreadable records are
+    start is an appointment of its own (``pims_pipeline.domain.records.series``). Unreadable records are
     never treated as duplicates.
 
     A time of change after ``changed_by`` (aware) is wrong and ignored.

@@ -10,16 +10,16 @@ from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.domain.appointments import (
+from pims_pipeline.domain.clinics import DateRange, business_date
+from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Patient,
     PimsAppointment,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.clinics import DateRange, business_date
-from pims_pipeline.domain.consultations import PimsConsultation, split_soap
-from pims_pipeline.domain.oddities import combined
+from pims_pipeline.domain.records.consultations import PimsConsultation, split_soap
+from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.providers.idexx_neo.parsing.decoding import parse_json, text_of
 from pims_pipeline.providers.idexx_neo.parsing.fields import (
     Fields,

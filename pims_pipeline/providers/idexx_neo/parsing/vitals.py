@@ -8,7 +8,7 @@ nothing was measured. How people write numbers and units belongs in ``measuremen
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pims_pipeline.domain.consultations import Vital, Vitals, celsius, kilograms
+from pims_pipeline.domain.records.consultations import Vital, Vitals, celsius, kilograms
 from pims_pipeline.providers.idexx_neo.parsing.fields import is_number, storable
 from pims_pipeline.providers.idexx_neo.parsing.measurements import (
     Quantity,

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.appointments import PimsAppointment
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.providers.idexx_neo.parsing.fields import storable
 from pims_pipeline.providers.idexx_neo.parsing.listing import sort_records
 from pims_pipeline.providers.idexx_neo.parsing.markup import plain_text

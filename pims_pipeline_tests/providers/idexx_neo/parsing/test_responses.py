@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pims_pipeline.domain.appointments import PimsAppointment, RecordKind, Snapshot
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.consultations import PimsConsultation
-from pims_pipeline.domain.oddities import FieldOddity
+from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
+from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.oddities import FieldOddity
 from pims_pipeline.providers.idexx_neo.parsing.fields import MAX_ITEMS, MAX_WORDS_LENGTH
 from pims_pipeline.providers.idexx_neo.parsing.markup import MAX_TEXT, was_cut
 from pims_pipeline.providers.idexx_neo.parsing.responses import (

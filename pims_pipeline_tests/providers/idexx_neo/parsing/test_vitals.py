@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.consultations import Vital, Vitals
+from pims_pipeline.domain.records.consultations import Vital, Vitals
 from pims_pipeline.providers.idexx_neo.parsing.measurements import quantities
 from pims_pipeline.providers.idexx_neo.parsing.vitals import VitalsReading, read_vitals
 

@@ -19,8 +19,8 @@ from datetime import date, datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.domain.appointments import PimsAppointment, Snapshot
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
 
 _OCCURRENCE = re.compile(
     r"(?P<series>.+)@\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:[+-]\d{2}:\d{2})?",

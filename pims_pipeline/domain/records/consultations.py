@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pims_pipeline.domain.appointments import Patient, patient_payload
-from pims_pipeline.domain.oddities import Oddities
+from pims_pipeline.domain.records.appointments import Patient, patient_payload
+from pims_pipeline.domain.records.oddities import Oddities
 
 PLAUSIBLE_RANGES: Mapping[str, tuple[float, float]] = {
     "temperature_c": (32.0, 43.0),

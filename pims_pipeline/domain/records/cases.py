@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
-from pims_pipeline.domain.appointments import Patient, PimsAppointment
+from pims_pipeline.domain.records.appointments import Patient, PimsAppointment
 
 
 class CaseStatus(StrEnum):

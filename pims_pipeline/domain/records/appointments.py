@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.oddities import Oddities
+from pims_pipeline.domain.records.oddities import Oddities
 
 
 class RecordKind(StrEnum):

@@ -1,0 +1,1 @@
+"""The records: appointments and consultations of a vendor, and cases. Pure values."""
