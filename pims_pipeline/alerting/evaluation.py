@@ -19,8 +19,8 @@ from pims_pipeline.domain.alerts import (
     plan_alerts,
 )
 from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.scheduling.lateness import punctuality
 from pims_pipeline.store.alerts import (

@@ -25,8 +25,8 @@ from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, Store, open_store
 from pims_pipeline.cli.terminal import print_json, say
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import PHASES, PHASES_OF, Phase, Scope
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.operations.clinics import syncable_clinic
 from pims_pipeline.operations.runs import cases_deleted
 from pims_pipeline.settings import Settings

@@ -1,6 +1,6 @@
 """Holds: what waits for a person, and the person's decision.
 
-What a decision means for later syncs is in ``domain/rejections.py`` and the reconciliation.
+What a decision means for later syncs is in ``domain/planning/rejections.py`` and the reconciliation.
 """
 
 from collections.abc import Callable, Mapping

@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 from pims_pipeline.alerting.delivery import Alerting, deliver
 from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.dagster_names import ALERTS_SENSOR
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.database.clock import read_clock, utc_now
 

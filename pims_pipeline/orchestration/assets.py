@@ -35,7 +35,7 @@ from pims_pipeline.dagster_names import PHASE_TAG, clinic_tags, clinics_tagged, 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.logging import bound_context
 from pims_pipeline.orchestration.catalog import (
     ARCHITECTURE,

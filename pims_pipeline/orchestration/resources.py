@@ -13,9 +13,9 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.alerting.delivery import Alerting
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.reports import ReportKeeper
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness, run_liveness

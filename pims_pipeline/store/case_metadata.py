@@ -2,7 +2,7 @@
 
 Whatever stands there, no statement fails by it and no other case is held up: SQL that cuts
 our part out of any JSON, and readers that say what they could not read. What is done about
-that is decided in ``pims_pipeline.domain.inbound``.
+that is decided in ``pims_pipeline.domain.planning.inbound``.
 """
 
 import json
@@ -11,7 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from pims_pipeline.domain.case_writes import APPOINTMENT, CONSULTATION, METADATA, RECONCILIATION
+from pims_pipeline.domain.planning.case_writes import (
+    APPOINTMENT,
+    CONSULTATION,
+    METADATA,
+    RECONCILIATION,
+)
 from pims_pipeline.domain.records.appointments import Patient
 from pims_pipeline.domain.records.cases import AttachedConsultation
 

@@ -15,13 +15,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from pims_pipeline.domain.case_writes import CaseWrite
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
+from pims_pipeline.domain.planning.case_writes import CaseWrite
+from pims_pipeline.domain.planning.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
+from pims_pipeline.domain.planning.retirement import Retirement, TrackedCase
 from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.domain.records.canonical import canonical_json
 from pims_pipeline.domain.records.cases import Case, CaseStatus, CaseType, EventKind
-from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.store import case_metadata
 from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION
 from pims_pipeline.store.database.batches import Columns, execute_batches

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Row, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.holds import HoldStatus
-from pims_pipeline.domain.reconciliation import ReconciliationPlan
-from pims_pipeline.domain.rejections import Rejection
+from pims_pipeline.domain.planning.reconciliation import ReconciliationPlan
+from pims_pipeline.domain.planning.rejections import Rejection
 
 
 class UnknownHold(UserFacingError):

@@ -16,15 +16,15 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.enrichment import (
+from pims_pipeline.domain.outcome import Counts, PhaseOutcome, tally
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.enrichment import (
     ConsultationPlan,
     EnrichableCase,
     FetchedConsultation,
     plan_consultations,
     plan_enrichment,
 )
-from pims_pipeline.domain.outcome import Counts, PhaseOutcome, tally
-from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.providers.port import PatientMismatch, TimeLimitReached

@@ -1,6 +1,6 @@
 """Phase 1: fetch the calendar, plan, land the records and write the cases in one transaction.
 
-What a listing changes belongs in ``pims_pipeline.domain.inbound``.
+What a listing changes belongs in ``pims_pipeline.domain.planning.inbound``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.catching_up import without_vendor_changes
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.catching_up import without_vendor_changes
+from pims_pipeline.domain.planning.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.records.appointments import Snapshot
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind, Words
 from pims_pipeline.domain.records.series import recognized, unsettled_dates

@@ -1,7 +1,7 @@
 """Phase 3: compare cases with the calendar, look up missing appointments, retire orphans.
 
 The listing is the one that phase 1 landed in the same run, if every record of it was readable;
-otherwise a fresh one. Which cases are retired belongs in ``pims_pipeline.domain.reconciliation``.
+otherwise a fresh one. Which cases are retired belongs in ``pims_pipeline.domain.planning.reconciliation``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,23 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.case_writes import METADATA, RECONCILIATION, repairs
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.domain.inbound import plan_inbound
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.reconciliation import (
+from pims_pipeline.domain.planning.case_writes import METADATA, RECONCILIATION, repairs
+from pims_pipeline.domain.planning.inbound import plan_inbound
+from pims_pipeline.domain.planning.reconciliation import (
     ReconciliationPlan,
     must_hold_unseen,
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.planning.retirement import Retirement, TrackedCase
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.domain.records.series import recognized
-from pims_pipeline.domain.retirement import Retirement, TrackedCase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import (

@@ -11,10 +11,14 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.enrichment import EnrichmentPlan, EnrichmentPolicy, plan_enrichment
-from pims_pipeline.domain.inbound import InboundPlan, KnownRecord, plan_inbound
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.reconciliation import (
+from pims_pipeline.domain.planning.enrichment import (
+    EnrichmentPlan,
+    EnrichmentPolicy,
+    plan_enrichment,
+)
+from pims_pipeline.domain.planning.inbound import InboundPlan, KnownRecord, plan_inbound
+from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
     plan_reconciliation,

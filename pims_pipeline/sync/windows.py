@@ -7,8 +7,8 @@ in ``pims_pipeline.domain.clinics``.
 from datetime import date, timedelta
 
 from pims_pipeline.domain.clinics import MAX_REQUEST_DAYS, DateRange, last_syncable_date
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import PHASES_OF, Scope
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.schedules import ScheduleConfig
 
 

@@ -10,20 +10,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.case_writes import CaseWrite
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.enrichment import ConsultationPlan, EnrichableCase
-from pims_pipeline.domain.inbound import (
+from pims_pipeline.domain.planning.case_writes import CaseWrite
+from pims_pipeline.domain.planning.enrichment import ConsultationPlan, EnrichableCase
+from pims_pipeline.domain.planning.inbound import (
     InboundPlan,
     KnownRecord,
     Landing,
     plan_inbound,
 )
-from pims_pipeline.domain.reconciliation import (
+from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
     plan_reconciliation,
 )
+from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Patient,
@@ -41,7 +42,6 @@ from pims_pipeline.domain.records.cases import (
     Words,
     case_id_of,
 )
-from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.strategies import CLINIC
 
 

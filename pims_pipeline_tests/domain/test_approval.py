@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from pims_pipeline.domain.outcome import Counts
-from pims_pipeline.domain.reconciliation import ReconciliationPlan, plan_reconciliation
+from pims_pipeline.domain.planning.reconciliation import ReconciliationPlan, plan_reconciliation
+from pims_pipeline.domain.planning.retirement import RetirementReason
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
-from pims_pipeline.domain.retirement import RetirementReason
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 from pims_pipeline_tests.domain.test_reconciliation import (

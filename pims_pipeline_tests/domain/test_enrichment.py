@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.enrichment import (
+from pims_pipeline.domain.planning.enrichment import (
     EnrichableCase,
     EnrichmentPolicy,
     FetchedConsultation,

@@ -10,10 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from pims_pipeline.domain.case_writes import case_changes
-from pims_pipeline.domain.inbound import InboundPlan, KnownRecord
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.case_writes import case_changes
+from pims_pipeline.domain.planning.inbound import InboundPlan, KnownRecord
 from pims_pipeline.domain.records.appointments import (
     Patient,
     PimsAppointment,

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pims_pipeline.domain.case_writes import case_changes
-from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.case_writes import case_changes
+from pims_pipeline.domain.planning.enrichment import FetchedConsultation, plan_consultations
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Patient,

@@ -10,15 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.enrichment import (
-    EnrichableCase,
-    EnrichmentPolicy,
-    FetchedConsultation,
-    FetchFailure,
-    plan_consultations,
-    plan_enrichment,
-)
-from pims_pipeline.domain.inbound import KnownRecord, plan_inbound
 from pims_pipeline.domain.moments import (
     FUTURE_TOLERANCE,
     MAX_SKEW,
@@ -29,9 +20,18 @@ from pims_pipeline.domain.moments import (
     is_in_future,
     no_later_than,
 )
-from pims_pipeline.domain.reconciliation import DeletionPolicy, plan_reconciliation
+from pims_pipeline.domain.planning.enrichment import (
+    EnrichableCase,
+    EnrichmentPolicy,
+    FetchedConsultation,
+    FetchFailure,
+    plan_consultations,
+    plan_enrichment,
+)
+from pims_pipeline.domain.planning.inbound import KnownRecord, plan_inbound
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy, plan_reconciliation
+from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
-from pims_pipeline.domain.retirement import TrackedCase
 from pims_pipeline_tests.domain.memory import store_after
 from pims_pipeline_tests.domain.strategies import CLINIC, appointments, consultations, snapshots
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 
-from pims_pipeline.domain.patients import contradicts, is_another
+from pims_pipeline.domain.planning.patients import contradicts, is_another
 from pims_pipeline.domain.records.appointments import Patient
 from pims_pipeline_tests.domain.strategies import patients
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.enrichment import FetchedConsultation, plan_consultations
+from pims_pipeline.domain.planning.enrichment import FetchedConsultation, plan_consultations
 from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, RecordKind
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, Meaning
 from pims_pipeline.domain.records.consultations import PimsConsultation

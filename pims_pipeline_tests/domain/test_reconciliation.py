@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.reconciliation import (
+from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     HoldReason,
     ReconciliationPlan,
@@ -20,6 +20,7 @@ from pims_pipeline.domain.reconciliation import (
     orphan_candidates,
     plan_reconciliation,
 )
+from pims_pipeline.domain.planning.retirement import RetirementReason, TrackedCase
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     PimsAppointment,
@@ -28,7 +29,6 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.cases import CaseStatus
-from pims_pipeline.domain.retirement import RetirementReason, TrackedCase
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK, snapshots
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.outcome import Counts
-from pims_pipeline.domain.reconciliation import (
+from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     HoldReason,
     ReconciliationPlan,
     plan_reconciliation,
 )
-from pims_pipeline.domain.rejections import Rejection
+from pims_pipeline.domain.planning.rejections import Rejection
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 from pims_pipeline_tests.domain.test_reconciliation import (

@@ -10,8 +10,8 @@ from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.alerting.messages import CHECKS, Message
 from pims_pipeline.alerting.notifiers import DeliveryFailed
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.alerting import AlertsNotTold, alerting
 from pims_pipeline.orchestration.location import code_location

@@ -4,9 +4,9 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration import checks
 from pims_pipeline.orchestration.checks import CHECKS, Finding, Judged
 from pims_pipeline.orchestration.resources import Rules

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration import maintenance
 from pims_pipeline.orchestration.maintenance import YESTERDAY_CHECK, Sweep
 from pims_pipeline.orchestration.resources import Rules

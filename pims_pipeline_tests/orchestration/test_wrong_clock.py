@@ -6,10 +6,10 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.alerting.delivery import Alerting
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.moments import WrongClock
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.alerting import alerting
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.reconciliation import HoldReason, ReconciliationPlan
+from pims_pipeline.domain.planning.reconciliation import HoldReason, ReconciliationPlan
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import (

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
-from pims_pipeline.domain.reconciliation import DeletionPolicy
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.sync import retention
 from pims_pipeline.sync.retention import PruneResult, prune_landed_records

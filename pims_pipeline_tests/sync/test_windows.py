@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Scope
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.sync.windows import chosen_window, default_window
 

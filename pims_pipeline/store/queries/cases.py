@@ -11,9 +11,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.dagster_names import KEY_SEPARATOR
-from pims_pipeline.domain.case_writes import PLACES
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.patients import contradicts
+from pims_pipeline.domain.planning.case_writes import PLACES
+from pims_pipeline.domain.planning.patients import contradicts
 from pims_pipeline.domain.records.appointments import Patient
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType
 from pims_pipeline.store import case_metadata

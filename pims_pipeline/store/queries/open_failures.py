@@ -18,8 +18,8 @@ from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.alerts import DeadLetter
-from pims_pipeline.domain.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.store.clinics import is_synced
 from pims_pipeline.store.tables import clinics, sync_failures
 

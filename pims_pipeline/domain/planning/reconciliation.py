@@ -12,15 +12,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from pims_pipeline.domain.outcome import Counts, tally
-from pims_pipeline.domain.records.appointments import (
-    AppointmentLookup,
-    PimsAppointment,
-    RecordKind,
-    Snapshot,
-)
-from pims_pipeline.domain.records.cases import Case
-from pims_pipeline.domain.rejections import Rejection, RejectionEffect, effect_of
-from pims_pipeline.domain.retirement import (
+from pims_pipeline.domain.planning.rejections import Rejection, RejectionEffect, effect_of
+from pims_pipeline.domain.planning.retirement import (
     Retirement,
     TrackedCase,
     is_about_other_occurrences,
@@ -29,6 +22,13 @@ from pims_pipeline.domain.retirement import (
     reason_to_retire,
     updated_by_lookup,
 )
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    PimsAppointment,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.domain.records.cases import Case
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ Pure. ``catch_up`` in ``pims_pipeline.sync.inbound`` applies it.
 
 from dataclasses import replace
 
-from pims_pipeline.domain.inbound import InboundPlan
+from pims_pipeline.domain.planning.inbound import InboundPlan
 from pims_pipeline.domain.records.cases import EventKind
 
 

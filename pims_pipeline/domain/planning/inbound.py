@@ -9,11 +9,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.case_writes import CaseWrite, kind_of
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.outcome import Counts, tally
-from pims_pipeline.domain.patients import PartyChange, contradicts
+from pims_pipeline.domain.planning.case_writes import CaseWrite, kind_of
+from pims_pipeline.domain.planning.patients import PartyChange, contradicts
 from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,

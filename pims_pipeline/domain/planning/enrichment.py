@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.case_writes import CONSULTATION, METADATA, repairs
 from pims_pipeline.domain.moments import discard_future, is_in_future, no_later_than
-from pims_pipeline.domain.patients import contradicts, is_about_another
+from pims_pipeline.domain.planning.case_writes import CONSULTATION, METADATA, repairs
+from pims_pipeline.domain.planning.patients import contradicts, is_about_another
 from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.domain.records.canonical import canonical_json, digest
 from pims_pipeline.domain.records.cases import Changes
