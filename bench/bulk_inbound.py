@@ -23,9 +23,9 @@ from pims_pipeline.store.database.engine import create_engine, migrate, transact
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.inbound import apply_snapshot
-from pims_pipeline.sync.listing import known_of
-from pims_pipeline.sync.phase import audited
+from pims_pipeline.sync.phases.audited import audited
+from pims_pipeline.sync.phases.inbound import apply_snapshot
+from pims_pipeline.sync.phases.listing import known_of
 
 ROWS = 50_000
 DAYS = 250

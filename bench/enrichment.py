@@ -10,8 +10,8 @@ from time import perf_counter
 from support.measured_clinic import COMPANY, measured_clinic
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.sync.enrichment import enrich_cases
-from pims_pipeline.sync.inbound import sync_appointments
+from pims_pipeline.sync.phases.enrichment import enrich_cases
+from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.session import clinic_session
 
 LATENCY_S = 0.2

@@ -10,7 +10,7 @@ from time import perf_counter
 from support.measured_clinic import measured_clinic
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.sync.inbound import sync_appointments
+from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.session import clinic_session
 
 

@@ -54,9 +54,9 @@ from pims_pipeline.store.clinics import schedule_config
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import UnknownHold
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.enrichment import enrich_cases
-from pims_pipeline.sync.inbound import sync_appointments
-from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
+from pims_pipeline.sync.phases.enrichment import enrich_cases
+from pims_pipeline.sync.phases.inbound import sync_appointments
+from pims_pipeline.sync.phases.reconciliation import Approval, reconcile_cases
 from pims_pipeline.sync.runner import (
     ClinicReport,
     PhaseFunction,

@@ -30,8 +30,7 @@ from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import kept_by, open_hold_count
 from pims_pipeline.store.moments import repaired_before
-from pims_pipeline.sync.runner import RunLedger
-from pims_pipeline.sync.verification import (
+from pims_pipeline.sync.phases.verification import (
     damaged_cases,
     implausible_cases,
     live_cases_deleted,
@@ -42,6 +41,7 @@ from pims_pipeline.sync.verification import (
     replan_reconciliation,
     unknown_statuses,
 )
+from pims_pipeline.sync.runner import RunLedger
 
 MAX_LISTED = 20
 """How many ids or words a finding lists; it counts them all."""

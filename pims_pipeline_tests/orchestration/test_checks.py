@@ -11,7 +11,7 @@ from pims_pipeline.orchestration import checks
 from pims_pipeline.orchestration.checks import CHECKS, Finding, Judged
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.sync.verification import last_audits
+from pims_pipeline.sync.phases.verification import last_audits
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days, keys
 
 WINDOW = days(-3, 0)

@@ -42,9 +42,9 @@ from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.enrichment import enrich_cases
-from pims_pipeline.sync.inbound import sync_appointments
-from pims_pipeline.sync.reconciliation import Approval, reconcile_cases
+from pims_pipeline.sync.phases.enrichment import enrich_cases
+from pims_pipeline.sync.phases.inbound import sync_appointments
+from pims_pipeline.sync.phases.reconciliation import Approval, reconcile_cases
 from pims_pipeline.sync.session import ProviderSession, clinic_session
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 

@@ -15,9 +15,9 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.enrichment import enrich_cases
-from pims_pipeline.sync.inbound import sync_appointments
-from pims_pipeline.sync.reconciliation import reconcile_cases
+from pims_pipeline.sync.phases.enrichment import enrich_cases
+from pims_pipeline.sync.phases.inbound import sync_appointments
+from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 

@@ -12,7 +12,7 @@ from pims_pipeline.providers.port import (
     TransientError,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
-from pims_pipeline.sync.verification import replan_enrichment
+from pims_pipeline.sync.phases.verification import replan_enrichment
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 BROKEN = TransientError("asked for a medical record; got 500; try later")

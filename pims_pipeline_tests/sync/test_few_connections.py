@@ -23,7 +23,7 @@ from pims_pipeline.store.database.leases import LeaseTerms
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.phase import audited
+from pims_pipeline.sync.phases.audited import audited
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.store.revisions import REVISIONS

@@ -21,7 +21,7 @@ from pims_pipeline.store.holds import (
     reopen,
     waiting_hold,
 )
-from pims_pipeline.sync.reconciliation import Approval, WrongWindow, reconcile_cases
+from pims_pipeline.sync.phases.reconciliation import Approval, WrongWindow, reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local

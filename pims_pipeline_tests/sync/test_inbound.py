@@ -10,7 +10,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordKind, Snapshot
 from pims_pipeline.providers.port import ContractViolation, TransientError
-from pims_pipeline.sync.verification import replan_inbound
+from pims_pipeline.sync.phases.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 

@@ -14,8 +14,8 @@ from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.case_history import case_story
 from pims_pipeline.store.queries.cases import list_cases, with_implausible_vitals
+from pims_pipeline.sync.phases.verification import damaged_cases, mixed_up_cases, replan_inbound
 from pims_pipeline.sync.provenance import provenance_of
-from pims_pipeline.sync.verification import damaged_cases, mixed_up_cases, replan_inbound
 from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 

@@ -8,7 +8,7 @@ import pytest
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordKind
 from pims_pipeline.providers.port import ContractViolation, TransientError
-from pims_pipeline.sync.verification import live_cases_deleted, replan_reconciliation
+from pims_pipeline.sync.phases.verification import live_cases_deleted, replan_reconciliation
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 

@@ -10,13 +10,13 @@ from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.sync import retention
-from pims_pipeline.sync.retention import PruneResult, prune_landed_records
-from pims_pipeline.sync.verification import (
+from pims_pipeline.sync.phases.verification import (
     live_cases_deleted,
     replan_enrichment,
     replan_inbound,
     replan_reconciliation,
 )
+from pims_pipeline.sync.retention import PruneResult, prune_landed_records
 from pims_pipeline_tests.sync.conftest import DAY, Bench, local
 
 DAYS = 60

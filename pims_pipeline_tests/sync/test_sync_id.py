@@ -6,9 +6,9 @@ import pytest
 
 from pims_pipeline.dagster_names import SYNC_ID_TAG, sync_id_of
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.sync.enrichment import enrich_cases
-from pims_pipeline.sync.inbound import sync_appointments
-from pims_pipeline.sync.reconciliation import reconcile_cases
+from pims_pipeline.sync.phases.enrichment import enrich_cases
+from pims_pipeline.sync.phases.inbound import sync_appointments
+from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.sync.conftest import WINDOW, Bench
 

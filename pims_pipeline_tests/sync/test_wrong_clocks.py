@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.clocks import steady_clock
-from pims_pipeline.sync.verification import replan_inbound
+from pims_pipeline.sync.phases.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeProviderWithoutLookup
 from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, local
 

@@ -1,6 +1,6 @@
 """The part of phase 1's plan that is due although the vendor changed nothing.
 
-Pure. ``catch_up`` in ``pims_pipeline.sync.inbound`` applies it.
+Pure. ``catch_up`` in ``pims_pipeline.sync.phases.inbound`` applies it.
 """
 
 from dataclasses import replace

@@ -1,6 +1,6 @@
 """Phase 2: which consultations are due, and what a fetched one changes.
 
-Pure. Fetching and writing belong in ``pims_pipeline.sync.enrichment``.
+Pure. Fetching and writing belong in ``pims_pipeline.sync.phases.enrichment``.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -52,10 +52,10 @@ from pims_pipeline.store.holds import (
     waiting_hold,
 )
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import AppointmentFailure, ask_concurrently
-from pims_pipeline.sync.inbound import apply_snapshot
-from pims_pipeline.sync.listing import asked_between, known_of, settled, whole_listing
-from pims_pipeline.sync.phase import PhaseRun, audited
+from pims_pipeline.sync.phases.audited import PhaseRun, audited
+from pims_pipeline.sync.phases.fanout import AppointmentFailure, ask_concurrently
+from pims_pipeline.sync.phases.inbound import apply_snapshot
+from pims_pipeline.sync.phases.listing import asked_between, known_of, settled, whole_listing
 from pims_pipeline.sync.session import ProviderSession
 
 LOOKUP_WORKERS = 5

@@ -31,8 +31,8 @@ from pims_pipeline.store.cases import load_cases, write_cases
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.listing import known_of, settled, whole_listing
-from pims_pipeline.sync.phase import PhaseRun, audited
+from pims_pipeline.sync.phases.audited import PhaseRun, audited
+from pims_pipeline.sync.phases.listing import known_of, settled, whole_listing
 from pims_pipeline.sync.session import ProviderSession
 
 

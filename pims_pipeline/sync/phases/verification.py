@@ -38,7 +38,7 @@ from pims_pipeline.store.queries.cases import (
     with_repaired_metadata,
     with_unreadable_metadata,
 )
-from pims_pipeline.sync.listing import known_of
+from pims_pipeline.sync.phases.listing import known_of
 
 
 def replan_inbound(

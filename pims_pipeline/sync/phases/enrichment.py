@@ -33,9 +33,9 @@ from pims_pipeline.store.cases import enrichable_cases, write_consultations
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.fanout import AppointmentFailure, ask_concurrently
-from pims_pipeline.sync.inbound import catch_up
-from pims_pipeline.sync.phase import PhaseRun, audited
+from pims_pipeline.sync.phases.audited import PhaseRun, audited
+from pims_pipeline.sync.phases.fanout import AppointmentFailure, ask_concurrently
+from pims_pipeline.sync.phases.inbound import catch_up
 from pims_pipeline.sync.session import ProviderSession
 
 DEFAULT_WORKERS = 5

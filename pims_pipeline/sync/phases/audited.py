@@ -38,7 +38,7 @@ from pims_pipeline.store.database.lock_limits import LockTimeout
 from pims_pipeline.store.database.retries import in_transaction, passes
 from pims_pipeline.store.moments import note_repair
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline.sync.repair import repair_if_needed
+from pims_pipeline.sync.phases.repair import repair_if_needed
 
 PROGRESS_INTERVAL_S = 0.5
 Ended = TypeVar("Ended")

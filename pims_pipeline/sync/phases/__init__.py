@@ -1,0 +1,1 @@
+"""The phases, one module each, and the audit around them. Plans live in ``domain/planning``."""
