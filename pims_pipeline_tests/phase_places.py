@@ -16,9 +16,9 @@ from sqlalchemy import CheckConstraint, Table
 
 from pims_pipeline.alerting import messages
 from pims_pipeline.api import syncs
-from pims_pipeline.cli import demo_display
-from pims_pipeline.cli.clinics import schedule
-from pims_pipeline.cli.sync import sync
+from pims_pipeline.cli.commands.clinics import schedule
+from pims_pipeline.cli.commands.sync import sync
+from pims_pipeline.cli.demo import display as demo_display
 from pims_pipeline.dagster_names import PHASE_TAG, fresh_check
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.api_keys import PERMISSIONS

@@ -15,8 +15,8 @@ from fastapi.routing import APIRoute
 from sqlalchemy import Engine, text
 
 from pims_pipeline.api import syncs
-from pims_pipeline.cli.clinics import schedule
-from pims_pipeline.cli.sync import sync
+from pims_pipeline.cli.commands.clinics import schedule
+from pims_pipeline.cli.commands.sync import sync
 from pims_pipeline.dagster_names import PHASE_TAG
 from pims_pipeline.definitions import build_definitions
 from pims_pipeline.domain.api_keys import PERMISSIONS

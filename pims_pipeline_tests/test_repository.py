@@ -184,7 +184,12 @@ def test_a_private_name_of_dagster_s_is_found(tmp_path: Path, line: str) -> None
 def test_what_a_deactivated_clinic_is_used_for_is_decided_in_one_place() -> None:
     decide = {"domain/deactivation.py", "store/clinics.py"}
     hand_on = {"store/schedules.py", "store/api_keys.py", "api/auth.py"}
-    show = {"cli/clinics.py", "cli/status.py", "wire/clinics.py", "wire/statuses.py"}
+    show = {
+        "cli/commands/clinics.py",
+        "cli/commands/status.py",
+        "wire/clinics.py",
+        "wire/statuses.py",
+    }
     released = PACKAGE / "store" / "migrations"
     files = [path for path in PACKAGE.rglob("*.py") if not path.is_relative_to(released)]
     places = found(r"\b(?:c|clinic|clinics\.c)[._]is_active\b|\bclinic_is_active\b", files)

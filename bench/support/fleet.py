@@ -20,7 +20,7 @@ import psutil
 from dagster import DagsterInstance
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.cli.up_services import Service
+from pims_pipeline.cli.up.services import Service
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.progress import progress_bar
 from pims_pipeline.cli.runtime import Store, dagster_storage
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.progress import progress_bar
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Scope
 from pims_pipeline.operations.runs import RunResult, run_audits

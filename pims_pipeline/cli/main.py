@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from pims_pipeline.cli.errors import explained, misuse, place_of
-from pims_pipeline.cli.terminal import prepare_streams
+from pims_pipeline.cli.terminal.errors import explained, misuse, place_of
+from pims_pipeline.cli.terminal.streams import prepare_streams
 
 
 class Entry(NamedTuple):

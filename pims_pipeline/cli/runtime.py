@@ -11,7 +11,7 @@ from typing import Any
 import click
 from sqlalchemy import Engine
 
-from pims_pipeline.cli.interrupts import interruptible, uninterrupted
+from pims_pipeline.cli.terminal.interrupts import interruptible, uninterrupted
 from pims_pipeline.composition import database_url, open_engine, open_vault, set_up_logging
 from pims_pipeline.local_trust.private_files import close_to_others, keep_files_private
 from pims_pipeline.settings import Settings, load_settings

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
-from pims_pipeline.cli.serve import api_addresses
+from pims_pipeline.cli.commands.serve import api_addresses
 from pims_pipeline.local_trust.origins import own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine

@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, event, select, text, update
 
-from pims_pipeline.cli.credentials import _progress_shown
+from pims_pipeline.cli.commands.credentials import _progress_shown
 from pims_pipeline.composition import open_vault
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.settings import Settings

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
+from pims_pipeline.cli.terminal.interrupts import interruptible, undisturbed_end, uninterrupted
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 

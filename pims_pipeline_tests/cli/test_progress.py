@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from pims_pipeline.cli.progress import progress_bar, steps
+from pims_pipeline.cli.terminal.progress import progress_bar, steps
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase

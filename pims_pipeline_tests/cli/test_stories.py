@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.cli.stories import LONGEST_VALUE, told_story
+from pims_pipeline.cli.terminal.case_history import LONGEST_VALUE, told_story
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.store.queries.case_history import CaseStory, CredentialAccess, StoredEvent

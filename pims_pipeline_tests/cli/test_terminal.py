@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, insert
 
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.output import print_table
-from pims_pipeline.cli.terminal import prepare_streams, print_json, say
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.streams import prepare_streams, print_json, say
+from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.observability.printable import is_control, printable
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
@@ -112,7 +112,7 @@ def test_output_that_cannot_be_written_is_named(write: Callable[[], None]) -> No
 
 WITHOUT_STREAMS = """
 import os, sys
-from pims_pipeline.cli.terminal import prepare_streams, say
+from pims_pipeline.cli.terminal.streams import prepare_streams, say
 for number in (0, 1, 2):
     os.close(number)
 sys.stdin = sys.stdout = sys.stderr = None

@@ -12,9 +12,9 @@ import httpx2
 import psutil  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
-from pims_pipeline.cli.demo_clinics import DEMO_SLUGS
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.up_services import Service
+from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.up.services import Service
 from pims_pipeline_tests.cli.conftest import Pims, complaint
 from pims_pipeline_tests.cli.processes import (
     PATIENCE_SECONDS,

@@ -19,7 +19,7 @@ import httpx2
 import psutil  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
-from pims_pipeline.cli.up_environment import (
+from pims_pipeline.cli.up.environment import (
     ALLOWED_SECRETS,
     api_environment,
     code_server_environment,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pims_pipeline.cli.demo_clinics import register_demo_clinics
+from pims_pipeline.cli.demo.clinics import register_demo_clinics
 from pims_pipeline.cli.runtime import open_store
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig

@@ -22,9 +22,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from pims_pipeline.cli.demo_clinics import DemoClinic
-from pims_pipeline.cli.progress import ReadAudits
-from pims_pipeline.cli.terminal import console_on, duplicate
+from pims_pipeline.cli.demo.clinics import DemoClinic
+from pims_pipeline.cli.terminal.progress import ReadAudits
+from pims_pipeline.cli.terminal.streams import console_on, duplicate
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger

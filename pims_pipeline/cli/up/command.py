@@ -18,20 +18,20 @@ from urllib.parse import urlsplit
 
 import click
 
-from pims_pipeline.cli.demo_clinics import DEMO_SLUGS, demo_api_key, register_demo_clinics
-from pims_pipeline.cli.errors import Misused, Refused
-from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
-from pims_pipeline.cli.options import examples
+from pims_pipeline.cli.demo.clinics import DEMO_SLUGS, demo_api_key, register_demo_clinics
 from pims_pipeline.cli.runtime import API_PORT, Command, Store, dagster_storage, open_store
-from pims_pipeline.cli.terminal import say
-from pims_pipeline.cli.up_environment import (
+from pims_pipeline.cli.terminal.errors import Misused, Refused
+from pims_pipeline.cli.terminal.interrupts import interruptible, undisturbed_end, uninterrupted
+from pims_pipeline.cli.terminal.options import examples
+from pims_pipeline.cli.terminal.streams import say
+from pims_pipeline.cli.up.environment import (
     api_environment,
     code_server_environment,
     dagster_service_environment,
     plain_environment,
 )
-from pims_pipeline.cli.up_services import Service, watch
-from pims_pipeline.cli.up_webserver import webserver_command
+from pims_pipeline.cli.up.services import Service, watch
+from pims_pipeline.cli.up.webserver import webserver_command
 from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS

@@ -9,11 +9,10 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.options import examples, json_option, slug_argument
-from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal import (
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.options import examples, json_option, slug_argument
+from pims_pipeline.cli.terminal.streams import (
     ask_secret,
     console_on,
     piped_secret,
@@ -21,6 +20,7 @@ from pims_pipeline.cli.terminal import (
     print_json,
     say,
 )
+from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.operations.clinics import find_clinic

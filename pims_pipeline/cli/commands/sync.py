@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 import click
 
-from pims_pipeline.cli.errors import Misused, Refused, typed
 from pims_pipeline.cli.local_runs import run_locally
-from pims_pipeline.cli.options import (
+from pims_pipeline.cli.runtime import Group, Store, open_store
+from pims_pipeline.cli.terminal.errors import Misused, Refused, typed
+from pims_pipeline.cli.terminal.options import (
     BusinessDate,
     Function,
     clinic_option,
     examples,
     json_option,
 )
-from pims_pipeline.cli.output import print_table
-from pims_pipeline.cli.runtime import Group, Store, open_store
-from pims_pipeline.cli.terminal import print_json, say
+from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.phases import PHASES, PHASES_OF, Phase, Scope
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy

@@ -10,9 +10,9 @@ from datetime import date
 
 from rich.console import Console
 
-from pims_pipeline.cli.demo_clinics import DemoClinic
-from pims_pipeline.cli.demo_display import say, show_table
-from pims_pipeline.cli.demo_scenario import Period
+from pims_pipeline.cli.demo.clinics import DemoClinic
+from pims_pipeline.cli.demo.display import say, show_table
+from pims_pipeline.cli.demo.scenario import Period
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.simulator.control_client import TrueAppointment

@@ -2,9 +2,9 @@
 
 import click
 
-from pims_pipeline.cli.options import examples, json_option
 from pims_pipeline.cli.runtime import Command, open_store
-from pims_pipeline.cli.terminal import print_json, say
+from pims_pipeline.cli.terminal.options import examples, json_option
+from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database import engine as database
 

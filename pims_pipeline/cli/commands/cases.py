@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from pims_pipeline.cli.errors import Misused
-from pims_pipeline.cli.options import BusinessDate, clinic_option, examples, json_option
-from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.stories import told_story
-from pims_pipeline.cli.terminal import print_json, say
+from pims_pipeline.cli.terminal.case_history import told_story
+from pims_pipeline.cli.terminal.errors import Misused
+from pims_pipeline.cli.terminal.options import BusinessDate, clinic_option, examples, json_option
+from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.operations.cases import appointment_history, case_history, clinic_cases
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.queries.cases import ListedCase

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rich.table import Table
 
-from pims_pipeline.cli.terminal import results_console, say, written_out
+from pims_pipeline.cli.terminal.streams import results_console, say, written_out
 from pims_pipeline.observability.printable import printable
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from pims_pipeline.cli.errors import Misused, typed
-from pims_pipeline.cli.options import BusinessDate, examples, json_option, slug_argument
-from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal import plain_name, print_json, say
+from pims_pipeline.cli.terminal.errors import Misused, typed
+from pims_pipeline.cli.terminal.options import BusinessDate, examples, json_option, slug_argument
+from pims_pipeline.cli.terminal.streams import plain_name, print_json, say
+from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
 from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
 from pims_pipeline.operations.api_keys import clinic_for_key, create_key, find_keys, revoke_key

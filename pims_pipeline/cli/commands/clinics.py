@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import click
 
-from pims_pipeline.cli.errors import Misused, typed
-from pims_pipeline.cli.options import Function, examples, json_option, slug_argument
-from pims_pipeline.cli.output import print_table
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal import plain_name, print_json, say
+from pims_pipeline.cli.terminal.errors import Misused, typed
+from pims_pipeline.cli.terminal.options import Function, examples, json_option, slug_argument
+from pims_pipeline.cli.terminal.streams import plain_name, print_json, say
+from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
 from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.phases import Phase

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pims_pipeline.cli.demo_clinics import DemoClinic
+from pims_pipeline.cli.demo.clinics import DemoClinic
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment

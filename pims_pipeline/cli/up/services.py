@@ -16,8 +16,8 @@ from typing import Self
 import httpx2
 import psutil  # type: ignore[import-untyped]  # it carries no types
 
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.terminal import say
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.streams import say
 from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
 
 _START_SECONDS = 120

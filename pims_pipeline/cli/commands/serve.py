@@ -15,11 +15,11 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster import DagsterClient
 from pims_pipeline.api.server import listen, url_of
 from pims_pipeline.api.server import serve as serve_app
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.interrupts import interruptible
-from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import API_PORT, Command, own_database
-from pims_pipeline.cli.terminal import say
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.interrupts import interruptible
+from pims_pipeline.cli.terminal.options import examples
+from pims_pipeline.cli.terminal.streams import say
 from pims_pipeline.composition import open_engine
 from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
 from pims_pipeline.settings import Settings

@@ -21,7 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from pims_pipeline.cli.terminal import console_on, duplicate
+from pims_pipeline.cli.terminal.streams import console_on, duplicate
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger

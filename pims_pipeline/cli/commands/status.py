@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from pims_pipeline.cli.interrupts import interruptible
-from pims_pipeline.cli.options import examples, json_option
-from pims_pipeline.cli.output import age, print_table, table_of
 from pims_pipeline.cli.runtime import Command, open_store
-from pims_pipeline.cli.terminal import print_json, results_console, say
+from pims_pipeline.cli.terminal.interrupts import interruptible
+from pims_pipeline.cli.terminal.options import examples, json_option
+from pims_pipeline.cli.terminal.streams import print_json, results_console, say
+from pims_pipeline.cli.terminal.tables import age, print_table, table_of
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase

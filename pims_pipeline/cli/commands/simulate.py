@@ -5,10 +5,10 @@ import logging
 
 import click
 
-from pims_pipeline.cli.errors import Misused, Refused
-from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command
-from pims_pipeline.cli.terminal import say
+from pims_pipeline.cli.terminal.errors import Misused, Refused
+from pims_pipeline.cli.terminal.options import examples
+from pims_pipeline.cli.terminal.streams import say
 from pims_pipeline.simulator.server import PortInUse, SimulatorConfig, serve
 
 

@@ -24,8 +24,8 @@ from uuid import UUID
 import click
 from rich.console import Console
 
-from pims_pipeline.cli.demo_clinics import DemoClinic, borrowed_demo_clinics
-from pims_pipeline.cli.demo_display import (
+from pims_pipeline.cli.demo.clinics import DemoClinic, borrowed_demo_clinics
+from pims_pipeline.cli.demo.display import (
     ToldChange,
     heading,
     run_progress,
@@ -35,13 +35,13 @@ from pims_pipeline.cli.demo_display import (
     stage,
     waiting,
 )
-from pims_pipeline.cli.demo_results import Made, show_clock_change, show_what_was_made
-from pims_pipeline.cli.demo_scenario import DAYS, Edit, Period, Story, demo_period
-from pims_pipeline.cli.errors import Refused
-from pims_pipeline.cli.interrupts import interruptible, undisturbed_end, uninterrupted
+from pims_pipeline.cli.demo.results import Made, show_clock_change, show_what_was_made
+from pims_pipeline.cli.demo.scenario import DAYS, Edit, Period, Story, demo_period
 from pims_pipeline.cli.local_runs import local_definitions
-from pims_pipeline.cli.options import examples
 from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.interrupts import interruptible, undisturbed_end, uninterrupted
+from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.dagster_names import DEMO_TAG
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts

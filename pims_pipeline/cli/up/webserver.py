@@ -14,7 +14,7 @@ from pims_pipeline.local_trust.origins import own_addresses
 from pims_pipeline.local_trust.private_files import keep_files_private
 from pims_pipeline.orchestration.ui_server import serve_ui
 
-_PROGRAM = "from pims_pipeline.cli.up_webserver import main; main()"
+_PROGRAM = "from pims_pipeline.cli.up.webserver import main; main()"
 
 
 def webserver_command(host: str, port: int, workspace: Path, names: Iterable[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from pims_pipeline.cli.errors import Misused, Refused
+from pims_pipeline.cli.terminal.errors import Misused, Refused
 from pims_pipeline.observability.printable import is_control, printable
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import click
 
-from pims_pipeline.cli.errors import Refused
 from pims_pipeline.cli.local_runs import run_locally
-from pims_pipeline.cli.options import examples, json_option
-from pims_pipeline.cli.output import age, print_table
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal import print_json, say
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.options import examples, json_option
+from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.failures import (

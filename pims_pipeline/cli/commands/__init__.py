@@ -1,0 +1,1 @@
+"""The commands, one module per noun. Add a command here and in ``cli/main.py``."""

@@ -1,0 +1,1 @@
+"""Reading and writing the terminal: options, tables, progress, errors, interrupts."""
