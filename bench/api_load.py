@@ -29,7 +29,7 @@ from sqlalchemy import Connection, Engine, select
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.server import listen, serve
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts

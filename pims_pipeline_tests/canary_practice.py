@@ -32,7 +32,7 @@ from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.cli.main import main
 from pims_pipeline.dagster_names import (
     DEFINITIONS_ATTRIBUTE,

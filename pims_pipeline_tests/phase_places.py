@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import CheckConstraint, Table
 
 from pims_pipeline.alerting import messages
-from pims_pipeline.api import syncs
+from pims_pipeline.api.routes import syncs
 from pims_pipeline.cli.commands.clinics import schedule
 from pims_pipeline.cli.commands.sync import sync
 from pims_pipeline.cli.demo import display as demo_display

@@ -333,7 +333,7 @@ def test_the_api_repeats_nothing_that_it_is_sent_and_nothing_that_fails_behind_i
     evidence, valid = house.evidence, {"X-API-Key": key}
 
     # A run whose launch was not answered is looked for once.
-    monkeypatch.setattr("pims_pipeline.api.dagster.SEARCH_SECONDS", 0)
+    monkeypatch.setattr("pims_pipeline.api.dagster_client.SEARCH_SECONDS", 0)
 
     def fails(*_: object) -> None:
         raise KeyError(unforeseen.text) from ValueError(unforeseen.text)
@@ -350,7 +350,7 @@ def test_the_api_repeats_nothing_that_it_is_sent_and_nothing_that_fails_behind_i
             api.client.post("/api/sync/full", headers=valid)
             api.client.get("/ready")
             api.client.get("/metrics")
-        monkeypatch.setattr("pims_pipeline.api.cases.case_story", fails)
+        monkeypatch.setattr("pims_pipeline.api.routes.cases.case_story", fails)
         broken = api.client.get(f"/api/cases/{uuid4()}/provenance", headers=valid)
         with house.api(database_url=nowhere) as cut_off:
             gone = cut_off.client.get("/api/sync", headers=valid)

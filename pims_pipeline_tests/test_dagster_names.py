@@ -117,7 +117,7 @@ ALLOWED = {
     # Dagster's names of metadata.
     "orchestration/catalog.py": {"a tag of Dagster's"},
     # The cursor of a page of syncs: a moment and an id.
-    "api/preferences.py": {"a partition key", "the separator of a partition key"},
+    "api/request_options.py": {"a partition key", "the separator of a partition key"},
     # Alternatives of regular expressions.
     "domain/records/cases.py": {"the separator of a partition key"},
     "providers/idexx_neo/parsing/markup.py": {"the separator of a partition key"},

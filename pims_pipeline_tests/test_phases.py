@@ -14,7 +14,7 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import Engine, text
 
-from pims_pipeline.api import syncs
+from pims_pipeline.api.routes import syncs
 from pims_pipeline.cli.commands.clinics import schedule
 from pims_pipeline.cli.commands.sync import sync
 from pims_pipeline.dagster_names import PHASE_TAG

@@ -183,7 +183,7 @@ def test_a_private_name_of_dagster_s_is_found(tmp_path: Path, line: str) -> None
 
 def test_what_a_deactivated_clinic_is_used_for_is_decided_in_one_place() -> None:
     decide = {"domain/deactivation.py", "store/clinics.py"}
-    hand_on = {"store/schedules.py", "store/api_keys.py", "api/auth.py"}
+    hand_on = {"store/schedules.py", "store/api_keys.py", "api/access/auth.py"}
     show = {
         "cli/commands/clinics.py",
         "cli/commands/status.py",

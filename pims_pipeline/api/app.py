@@ -11,10 +11,9 @@ from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from pims_pipeline.api import cases, health, metrics, syncs
-from pims_pipeline.api.auth import HEADER
+from pims_pipeline.api.access.auth import HEADER
+from pims_pipeline.api.access.hosts import OwnVisitors
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.docs_page import serve_docs
 from pims_pipeline.api.errors import answer_errors
 from pims_pipeline.api.middleware import (
     REQUEST_ID,
@@ -22,8 +21,9 @@ from pims_pipeline.api.middleware import (
     Faults,
     RequestMiddleware,
 )
+from pims_pipeline.api.routes import cases, health, metrics, syncs
+from pims_pipeline.api.routes.docs_page import serve_docs
 from pims_pipeline.api.services import ApiServices, build_services, provide_services
-from pims_pipeline.api.visitors import OwnVisitors
 
 _TITLE = "PIMS pipeline"
 _DESCRIPTION = """\

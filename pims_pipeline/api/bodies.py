@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from pims_pipeline.api.launching import Wanted
+from pims_pipeline.api.syncs.launching import Wanted
 from pims_pipeline.domain.phases import Scope
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

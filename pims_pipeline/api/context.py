@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Engine
 
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.local_trust.origins import OwnAddresses
 from pims_pipeline.store.database.clock import utc_now
 

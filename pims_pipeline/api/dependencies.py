@@ -9,10 +9,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from pims_pipeline.api.access.rate_limit import Limits
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.limits import Limits
-from pims_pipeline.api.readiness import Readiness
-from pims_pipeline.api.scrapes import Scrapes
+from pims_pipeline.api.monitoring.readiness import Readiness
+from pims_pipeline.api.monitoring.scrapes import Scrapes
 from pims_pipeline.api.services import SyncDesk, services_of
 
 # Coroutines, so that no thread is borrowed to look at an attribute.

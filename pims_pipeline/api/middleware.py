@@ -14,7 +14,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pims_pipeline.api.caller import caller_of
+from pims_pipeline.api.access.caller import caller_of
 from pims_pipeline.api.errors import BODY_TOO_LARGE, INTERNAL_ERROR, ApiError, error_response
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import bound_context, get_logger

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
+from pims_pipeline.api.access.rate_limit import Limits
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.launching import SyncLauncher
-from pims_pipeline.api.limits import Limits
-from pims_pipeline.api.readiness import Readiness
-from pims_pipeline.api.scrapes import Scrapes
-from pims_pipeline.api.waiting import WaitingRoom
-from pims_pipeline.api.watching import SyncWatcher
+from pims_pipeline.api.monitoring.readiness import Readiness
+from pims_pipeline.api.monitoring.scrapes import Scrapes
+from pims_pipeline.api.syncs.launching import SyncLauncher
+from pims_pipeline.api.syncs.waiting import WaitingRoom
+from pims_pipeline.api.syncs.watcher import SyncWatcher
 
 
 @dataclass(frozen=True, slots=True)

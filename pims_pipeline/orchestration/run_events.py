@@ -1,7 +1,7 @@
 """What Dagster recorded of a run: whether it was interrupted, and why it failed.
 
 For the command line, which runs jobs in its own process. The API asks the webserver the same
-over GraphQL, and imports no Dagster: see ``pims_pipeline.api.dagster``.
+over GraphQL, and imports no Dagster: see ``pims_pipeline.api.dagster_client``.
 """
 
 from collections.abc import Collection

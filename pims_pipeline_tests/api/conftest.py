@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.database.engine import create_engine, transaction

@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
-from pims_pipeline.api.dagster_state import DagsterState
+from pims_pipeline.api.dagster_client import DagsterClient
+from pims_pipeline.api.monitoring.dagster_state import DagsterState
 
 NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
 LOOPBACK = ("127.0.0.1", 50_000)

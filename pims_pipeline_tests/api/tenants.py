@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, insert, update
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.dagster_names import CLINIC_TAG, SYNC_ID_TAG, sync_id_of
 from pims_pipeline.domain import api_keys
 from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger

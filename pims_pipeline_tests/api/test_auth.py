@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Engine, event, func, select, update
 from sqlalchemy.pool import QueuePool
 from starlette.testclient import TestClient
 
-from pims_pipeline.api.auth import GuardedRoute, PresentedKey, ReadKey, require
-from pims_pipeline.api.caller import Caller
+from pims_pipeline.api.access.auth import GuardedRoute, PresentedKey, ReadKey, require
+from pims_pipeline.api.access.caller import Caller
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.errors import ApiError
 from pims_pipeline.api.services import services_of

@@ -7,16 +7,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pims_pipeline.api import dagster as module
-from pims_pipeline.api.dagster import (
+from pims_pipeline.api import dagster_client as module
+from pims_pipeline.api.dagster_client import (
     DagsterClient,
     DagsterRefused,
     DagsterUnreachable,
     NoAnswer,
     RunState,
 )
-from pims_pipeline.api.dagster_state import DagsterState
-from pims_pipeline.api.runs import SILENCE_SECONDS, RunWatch
+from pims_pipeline.api.monitoring.dagster_state import DagsterState
+from pims_pipeline.api.syncs.runs import SILENCE_SECONDS, RunWatch
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood

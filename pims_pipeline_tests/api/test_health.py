@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
+from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
 from pims_pipeline.store.database.engine import _alembic_config, create_engine, transaction
 from pims_pipeline_tests.api.surroundings import (
     ToldDagster,

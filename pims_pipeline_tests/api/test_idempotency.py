@@ -7,11 +7,11 @@ from threading import Barrier, Event
 import httpx2
 import pytest
 
-from pims_pipeline.api import dagster as module
-from pims_pipeline.api import launching
+from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.errors import BEING_STARTED, KEY_REUSED
-from pims_pipeline.api.launching import LOOK_FOR_RUN
-from pims_pipeline.api.standing import LAUNCH_PATIENCE
+from pims_pipeline.api.syncs import launching
+from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
+from pims_pipeline.api.syncs.status import LAUNCH_PATIENCE
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.store.requests import KEY_LASTS
 from pims_pipeline_tests.api.conftest import Clock

@@ -10,10 +10,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import QueuePool
 
-from pims_pipeline.api import dagster as module
-from pims_pipeline.api.launching import LOOK_FOR_RUN
+from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.services import services_of
-from pims_pipeline.api.standing import LAUNCH_PATIENCE
+from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
+from pims_pipeline.api.syncs.status import LAUNCH_PATIENCE
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline_tests.api.conftest import Clock
 from pims_pipeline_tests.api.fake_dagster import SECRET, Mood

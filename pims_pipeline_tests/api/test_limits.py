@@ -2,8 +2,13 @@
 
 import pytest
 
-from pims_pipeline.api import limits as module
-from pims_pipeline.api.limits import FAILURES_PER_ADDRESS, FAILURES_PER_KEY, Limits, network_of
+from pims_pipeline.api.access import rate_limit as module
+from pims_pipeline.api.access.rate_limit import (
+    FAILURES_PER_ADDRESS,
+    FAILURES_PER_KEY,
+    Limits,
+    network_of,
+)
 from pims_pipeline_tests.api.conftest import Clock
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
-from pims_pipeline.api.dagster import DagsterClient, RunState
+from pims_pipeline.api.dagster_client import DagsterClient, RunState
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.wire.results import FullResult
 from pims_pipeline_tests.cli.processes import (

@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.app import create_app
-from pims_pipeline.api.dagster import DagsterUnreachable
-from pims_pipeline.api.dagster_state import DagsterState
+from pims_pipeline.api.dagster_client import DagsterUnreachable
+from pims_pipeline.api.monitoring.dagster_state import DagsterState
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase

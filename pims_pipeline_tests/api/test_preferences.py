@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.api.preferences import BadCursor, cursor_of, place_of, preferred_wait
+from pims_pipeline.api.request_options import BadCursor, cursor_of, place_of, preferred_wait
 from pims_pipeline.store.queries.syncs import Place
 
 PLACE = Place(datetime(2026, 3, 9, 14, 0, 0, 123456, tzinfo=UTC), UUID(int=7))

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from pims_pipeline.api.probes import Probe
+from pims_pipeline.api.monitoring.probes import Probe
 
 
 class Clock:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_api, url_of
 from pims_pipeline.store.database.engine import create_engine

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pims_pipeline.api.dagster import RunState
-from pims_pipeline.api.standing import (
+from pims_pipeline.api.dagster_client import RunState
+from pims_pipeline.api.syncs.status import (
     AUDIT_PATIENCE,
     LAUNCH_PATIENCE,
     START_PATIENCE,

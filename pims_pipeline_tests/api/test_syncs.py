@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, event
 
-from pims_pipeline.api.standing import AUDIT_PATIENCE
+from pims_pipeline.api.syncs.status import AUDIT_PATIENCE
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase

@@ -12,7 +12,7 @@ import click
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterClient
+from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.server import listen, url_of
 from pims_pipeline.api.server import serve as serve_app
 from pims_pipeline.cli.runtime import API_PORT, Command, own_database

@@ -12,8 +12,8 @@ from datetime import datetime
 from fastapi.concurrency import run_in_threadpool
 
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster_state import DagsterState
-from pims_pipeline.api.probes import Answer, Probe
+from pims_pipeline.api.monitoring.dagster_state import DagsterState
+from pims_pipeline.api.monitoring.probes import Answer, Probe
 from pims_pipeline.observability.metrics import (
     ClinicReading,
     Metrics,

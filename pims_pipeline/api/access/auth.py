@@ -29,7 +29,8 @@ from fastapi.routing import APIRoute
 from fastapi.security.base import SecurityBase
 from sqlalchemy import Connection
 
-from pims_pipeline.api.caller import Caller, caller_of, name_in_logs, note_caller
+from pims_pipeline.api.access.caller import Caller, caller_of, name_in_logs, note_caller
+from pims_pipeline.api.access.rate_limit import Limits
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dependencies import Context, RateLimits
 from pims_pipeline.api.errors import (
@@ -43,7 +44,6 @@ from pims_pipeline.api.errors import (
     ApiError,
     permission_denied,
 )
-from pims_pipeline.api.limits import Limits
 from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.api_keys import hash_of, permits, prefix_of
 from pims_pipeline.domain.deactivation import ClinicUse, may_use

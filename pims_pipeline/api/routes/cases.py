@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from pims_pipeline.api.auth import GuardedRoute, ReadKey
+from pims_pipeline.api.access.auth import GuardedRoute, ReadKey
 from pims_pipeline.api.bodies import Id
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.errors import NO_SUCH_CASE, ApiError, error_responses

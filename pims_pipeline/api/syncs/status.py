@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pims_pipeline.api.dagster import RunState
+from pims_pipeline.api.dagster_client import RunState
 from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import PHASES_OF, Phase

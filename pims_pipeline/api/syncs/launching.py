@@ -14,9 +14,9 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from pims_pipeline.api.caller import Caller
+from pims_pipeline.api.access.caller import Caller
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable, NoAnswer, RunConfig
+from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable, NoAnswer, RunConfig
 from pims_pipeline.api.errors import (
     BEING_STARTED,
     KEY_REUSED,
@@ -24,8 +24,8 @@ from pims_pipeline.api.errors import (
     NOT_STARTED,
     ApiError,
 )
-from pims_pipeline.api.standing import LAUNCH_PATIENCE
-from pims_pipeline.api.waiting import WaitingRoom
+from pims_pipeline.api.syncs.status import LAUNCH_PATIENCE
+from pims_pipeline.api.syncs.waiting import WaitingRoom
 from pims_pipeline.dagster_names import (
     API_ORIGIN,
     KEY_ID_TAG,

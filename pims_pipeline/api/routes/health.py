@@ -8,9 +8,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from pims_pipeline.api.dagster import DagsterUnreachable
+from pims_pipeline.api.dagster_client import DagsterUnreachable
 from pims_pipeline.api.dependencies import ReadinessChecks
-from pims_pipeline.api.readiness import DETAILS
+from pims_pipeline.api.monitoring.readiness import DETAILS
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.wire.health import Alive, Check, Ready
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import RunState
-from pims_pipeline.api.launching import LOOK_FOR_RUN, adopt
-from pims_pipeline.api.runs import RunWatch
-from pims_pipeline.api.standing import Standing, needs_run_state, standing_of
-from pims_pipeline.api.waiting import WaitingRoom
+from pims_pipeline.api.dagster_client import RunState
+from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN, adopt
+from pims_pipeline.api.syncs.runs import RunWatch
+from pims_pipeline.api.syncs.status import Standing, needs_run_state, standing_of
+from pims_pipeline.api.syncs.waiting import WaitingRoom
 from pims_pipeline.store.database.tenancy import clinic_transaction
 from pims_pipeline.store.queries.syncs import StoredSync, find_sync
 

@@ -9,17 +9,17 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Body, Depends, Header, Path, Query
 from pydantic import WithJsonSchema
 
-from pims_pipeline.api.answers import accepted, page, path_of_sync, status
-from pims_pipeline.api.auth import GuardedRoute, ReadKey, require
+from pims_pipeline.api.access.auth import GuardedRoute, ReadKey, require
+from pims_pipeline.api.access.caller import Caller
 from pims_pipeline.api.bodies import CasesBody, FullBody, Id, InboundBody, ReconcileBody
-from pims_pipeline.api.caller import Caller
 from pims_pipeline.api.dependencies import Context, Desk
 from pims_pipeline.api.errors import NO_SUCH_SYNC, ApiError, error_responses
 from pims_pipeline.api.examples import ACCEPTED, BODIES, FULL, INBOUND, LIST, STATUS
-from pims_pipeline.api.launching import Wanted
-from pims_pipeline.api.preferences import BadCursor, place_of, preferred_wait
+from pims_pipeline.api.request_options import BadCursor, place_of, preferred_wait
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.api.services import SyncDesk
+from pims_pipeline.api.syncs.documents import accepted, page, path_of_sync, status
+from pims_pipeline.api.syncs.launching import Wanted
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
 from pims_pipeline.store.queries.syncs import Place, find_sync
 from pims_pipeline.store.queries.syncs import list_syncs as stored_syncs

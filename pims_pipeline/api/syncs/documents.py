@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.api.preferences import cursor_of
-from pims_pipeline.api.standing import Standing
-from pims_pipeline.api.watching import Told
+from pims_pipeline.api.request_options import cursor_of
+from pims_pipeline.api.syncs.status import Standing
+from pims_pipeline.api.syncs.watcher import Told
 from pims_pipeline.domain.phases import TYPE_OF
 from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.store.requests import SyncRequest

@@ -20,7 +20,7 @@ from uuid import UUID
 import httpx2
 from pydantic import BaseModel, Field
 
-from pims_pipeline.api.dagster_state import STATE_QUERY, DagsterState, StateResponse
+from pims_pipeline.api.monitoring.dagster_state import STATE_QUERY, DagsterState, StateResponse
 from pims_pipeline.dagster_names import (
     ACTIVE_STATUSES,
     ALERTS_SENSOR,

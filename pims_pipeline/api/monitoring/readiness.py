@@ -9,8 +9,8 @@ from functools import partial
 from types import MappingProxyType
 
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster import DagsterRefused, DagsterUnreachable
-from pims_pipeline.api.probes import PROBE_SECONDS, Probe
+from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
+from pims_pipeline.api.monitoring.probes import PROBE_SECONDS, Probe
 from pims_pipeline.store.database.engine import (
     DatabaseNotMigrated,
     DatabaseRefused,

@@ -10,7 +10,12 @@ from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from pims_pipeline.api.dagster import DagsterClient, DagsterRefused, DagsterUnreachable, RunState
+from pims_pipeline.api.dagster_client import (
+    DagsterClient,
+    DagsterRefused,
+    DagsterUnreachable,
+    RunState,
+)
 
 SILENCE_SECONDS = 5
 """After Dagster did not answer, it is left alone for so long."""

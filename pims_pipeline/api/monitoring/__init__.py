@@ -1,0 +1,1 @@
+"""What probes and Prometheus read: readiness, scrapes, the state of Dagster."""

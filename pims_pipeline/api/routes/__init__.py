@@ -1,0 +1,1 @@
+"""The API's routes, one module per resource. Rules live in the rooms below; shapes in ``api/schemas``."""
