@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import open_instance
-from pims_pipeline.orchestration.sensors import Scheduler
+from pims_pipeline.orchestration.sensors.scheduled_syncs import Scheduler
 from pims_pipeline.store.clinics import add_clinic, all_clinics, set_schedule_config
 from pims_pipeline.store.database.engine import (
     create_engine,

@@ -25,12 +25,12 @@ from pims_pipeline.domain.api_keys import PERMISSIONS
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import JOB_OF, PHASES, SCOPES, TYPE_OF, Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
-from pims_pipeline.orchestration.assets import build_assets
-from pims_pipeline.orchestration.checks import CHECKS
-from pims_pipeline.orchestration.freshness import FRESH_CHECKS
+from pims_pipeline.orchestration.assets.phases import build_assets
+from pims_pipeline.orchestration.checks.freshness import FRESH_CHECKS
+from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.orchestration.jobs import build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
-from pims_pipeline.orchestration.scheduling import phases_of
+from pims_pipeline.orchestration.sensors.scheduled_runs import phases_of
 from pims_pipeline.store import tables
 from pims_pipeline.sync import results
 from pims_pipeline.wire.results import phase_result

@@ -34,7 +34,7 @@ from pims_pipeline.domain.phases import (
     SyncType,
 )
 from pims_pipeline.domain.schedules import ScheduleConfig
-from pims_pipeline.orchestration.checks import CHECKS
+from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.phase_places import PLACES

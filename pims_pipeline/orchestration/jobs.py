@@ -11,7 +11,7 @@ import dagster as dg
 from pims_pipeline.dagster_names import MAX_RETRIES_TAG, MAX_RUNTIME_TAG, PHASE_TAG
 from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Scope
 from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
-from pims_pipeline.orchestration.freshness import FRESH_CHECKS
+from pims_pipeline.orchestration.checks.freshness import FRESH_CHECKS
 
 EXECUTOR = dg.in_process_executor.configured(
     {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"

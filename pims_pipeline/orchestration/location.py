@@ -8,17 +8,23 @@ from datetime import date
 
 import dagster as dg
 
-from pims_pipeline.orchestration.alerting import alerting
-from pims_pipeline.orchestration.assets import build_assets
-from pims_pipeline.orchestration.checks import build_checks
-from pims_pipeline.orchestration.daily_report import build_daily_report
-from pims_pipeline.orchestration.freshness import build_freshness_checks, build_freshness_sensor
+from pims_pipeline.orchestration.assets.daily_report import build_daily_report
+from pims_pipeline.orchestration.assets.maintenance import build_maintenance
+from pims_pipeline.orchestration.assets.phases import build_assets
+from pims_pipeline.orchestration.checks.freshness import (
+    build_freshness_checks,
+    build_freshness_sensor,
+)
+from pims_pipeline.orchestration.checks.phases import build_checks
 from pims_pipeline.orchestration.jobs import EXECUTOR, build_jobs
-from pims_pipeline.orchestration.maintenance import build_maintenance
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.resources import Sources, build_resources
 from pims_pipeline.orchestration.schedules import build_clockwork
-from pims_pipeline.orchestration.sensors import build_scheduled_syncs, clinic_partitions
+from pims_pipeline.orchestration.sensors.alerts import alerting
+from pims_pipeline.orchestration.sensors.scheduled_syncs import (
+    build_scheduled_syncs,
+    clinic_partitions,
+)
 
 
 def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:

@@ -10,9 +10,9 @@ from datetime import UTC, date, timedelta
 import dagster as dg
 
 from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
-from pims_pipeline.orchestration.daily_report import DAILY_REPORT
+from pims_pipeline.orchestration.assets.daily_report import DAILY_REPORT
+from pims_pipeline.orchestration.assets.maintenance import MAINTENANCE
 from pims_pipeline.orchestration.jobs import EXECUTOR, NO_RETRIES
-from pims_pipeline.orchestration.maintenance import MAINTENANCE
 
 MAINTENANCE_CRON = "40 3 * * *"
 """In UTC."""

@@ -2,7 +2,7 @@
 
 Everything here is pure: schedules, the moment up to which ticks were dealt with, and the
 present moment are arguments. Where schedules are read stands in ``store/schedules.py``; what
-is launched for due ticks, in ``orchestration/scheduling.py``.
+is launched for due ticks, in ``orchestration/sensors/scheduled_runs.py``.
 
 A cron expression names minutes of a wall clock. Its *ticks* are moments: a tick comes as soon
 as the clock shows its minute, or a later one. So a minute that a clock change skips ticks at

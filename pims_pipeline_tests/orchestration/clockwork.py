@@ -12,7 +12,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.launching import JobOutcome, job_origin, run_in_process
-from pims_pipeline.orchestration.sensors import Scheduler
+from pims_pipeline.orchestration.sensors.scheduled_syncs import Scheduler
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.clinics import set_schedule_config
 from pims_pipeline.store.database.engine import transaction

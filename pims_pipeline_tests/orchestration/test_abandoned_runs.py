@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.dagster_names import range_tags
-from pims_pipeline.orchestration.scheduling import QUIET
+from pims_pipeline.orchestration.sensors.scheduled_runs import QUIET
 from pims_pipeline.store.audits import audits_of_run, run_liveness
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.orchestration.clockwork import (

@@ -13,9 +13,9 @@ from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.heartbeat import Heartbeat
-from pims_pipeline.orchestration.alerting import AlertsNotTold, alerting
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
+from pims_pipeline.orchestration.sensors.alerts import AlertsNotTold, alerting
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Watcher, serving
 from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days

@@ -7,8 +7,8 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.orchestration import checks
-from pims_pipeline.orchestration.checks import CHECKS, Finding, Judged
+from pims_pipeline.orchestration.checks import phases as checks
+from pims_pipeline.orchestration.checks.phases import CHECKS, Finding, Judged
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.sync.phases.verification import last_audits

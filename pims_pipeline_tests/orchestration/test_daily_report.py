@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.daily_report import MAX_ROWS, markdown, report_metadata
+from pims_pipeline.orchestration.assets.daily_report import MAX_ROWS, markdown, report_metadata
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day, PhaseDay, report_of

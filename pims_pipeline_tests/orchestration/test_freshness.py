@@ -7,7 +7,7 @@ import pytest
 
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.freshness import (
+from pims_pipeline.orchestration.checks.freshness import (
     FRESH_CHECKS,
     TELL_EVERY,
     Told,

@@ -10,8 +10,8 @@ from pims_pipeline.domain.moments import WrongClock
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.orchestration.alerting import alerting
 from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.orchestration.sensors.alerts import alerting
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 from pims_pipeline_tests.orchestration.test_alerting import Recorder
 from pims_pipeline_tests.orchestration.test_checks import judge

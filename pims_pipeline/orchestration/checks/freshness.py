@@ -19,8 +19,8 @@ from sqlalchemy import Engine
 from pims_pipeline.dagster_names import fresh_check
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.phases import PHASES, Phase
-from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
-from pims_pipeline.orchestration.reports import table
+from pims_pipeline.orchestration.assets.catalog import RUNBOOK, documents, what_to_do
+from pims_pipeline.orchestration.assets.materializations import table
 from pims_pipeline.scheduling.lateness import Punctuality, punctuality
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction

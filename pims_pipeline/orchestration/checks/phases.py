@@ -21,9 +21,9 @@ from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.clinics import Clinic, DateRange, windows_of
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.catalog import RUNBOOK, documents, what_to_do
+from pims_pipeline.orchestration.assets.catalog import RUNBOOK, documents, what_to_do
+from pims_pipeline.orchestration.assets.materializations import table
 from pims_pipeline.orchestration.partitions import selected_days
-from pims_pipeline.orchestration.reports import table
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit, audits_of_run, latest_audits
 from pims_pipeline.store.clinics import all_clinics

@@ -37,7 +37,7 @@ from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.logging import bound_context
-from pims_pipeline.orchestration.catalog import (
+from pims_pipeline.orchestration.assets.catalog import (
     ARCHITECTURE,
     OWNERS,
     RUNBOOK,
@@ -46,10 +46,10 @@ from pims_pipeline.orchestration.catalog import (
     kept,
     written,
 )
+from pims_pipeline.orchestration.assets.materializations import PhaseReport
 from pims_pipeline.orchestration.partitions import selected_days
-from pims_pipeline.orchestration.reports import PhaseReport
 from pims_pipeline.orchestration.resources import VendorAccess
-from pims_pipeline.orchestration.scheduling import phases_of
+from pims_pipeline.orchestration.sensors.scheduled_runs import phases_of
 from pims_pipeline.store.clinics import schedule_config
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import UnknownHold

@@ -26,7 +26,7 @@ from pims_pipeline.orchestration.partitions import (
     register_clinics,
     registered_clinics,
 )
-from pims_pipeline.orchestration.scheduling import (
+from pims_pipeline.orchestration.sensors.scheduled_runs import (
     UNFINISHED,
     Sorted,
     end_abandoned_runs,

@@ -18,15 +18,15 @@ from sqlalchemy import Connection, Engine
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.orchestration.catalog import (
+from pims_pipeline.orchestration.assets.catalog import (
     OPERATIONS,
     OWNERS,
     RUNBOOK,
     documents,
     what_to_do,
 )
-from pims_pipeline.orchestration.checks import DAILY_CHECKS, Finding, Judged, judge_alone
-from pims_pipeline.orchestration.reports import table
+from pims_pipeline.orchestration.assets.materializations import table
+from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS, Finding, Judged, judge_alone
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics

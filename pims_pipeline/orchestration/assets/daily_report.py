@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.phases import PHASE_OF_ASSET, Phase
 from pims_pipeline.domain.records.cases import CaseStatus
-from pims_pipeline.orchestration.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
+from pims_pipeline.orchestration.assets.catalog import ARCHITECTURE, OPERATIONS, OWNERS, documents
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day, report_of
 

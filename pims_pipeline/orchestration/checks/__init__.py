@@ -1,0 +1,1 @@
+"""The asset checks: proof, after a materialization, that what was stored is right."""

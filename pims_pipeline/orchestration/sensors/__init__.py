@@ -1,0 +1,1 @@
+"""The sensors: partitions, scheduled runs, alerts."""
