@@ -24,30 +24,38 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "demo": Entry(
-        "demo", "demo", "Play a day at three made-up clinics, and show how their cases follow it."
+        "demo.command",
+        "demo",
+        "Play a day at three made-up clinics, and show how their cases follow it.",
     ),
     "up": Entry(
-        "up", "up", "Start everything: the database, Dagster's pages, its daemon, the API."
+        "up.command", "up", "Start everything: the database, Dagster's pages, its daemon, the API."
     ),
-    "serve": Entry("serve", "serve", "Serve the REST API."),
-    "migrate": Entry("migrate", "migrate", "Bring the database's tables up to date."),
-    "simulate": Entry("simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."),
-    "clinics": Entry("clinics", "clinics", "Register clinics and choose when they are synced."),
+    "serve": Entry("commands.serve", "serve", "Serve the REST API."),
+    "migrate": Entry("commands.migrate", "migrate", "Bring the database's tables up to date."),
+    "simulate": Entry(
+        "commands.simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."
+    ),
+    "clinics": Entry(
+        "commands.clinics", "clinics", "Register clinics and choose when they are synced."
+    ),
     "credentials": Entry(
-        "credentials",
+        "commands.credentials",
         "credentials",
         "Store clinics' logins, encrypted, check them, and change the key that encrypts them.",
     ),
-    "keys": Entry("keys", "keys", "Make and revoke keys to the REST API."),
-    "sync": Entry("sync", "sync", "Sync a clinic now, in this process."),
-    "cases": Entry("cases", "cases", "Look at cases and at what happened to them."),
-    "holds": Entry("holds", "holds", "Decide on deletions that the deletion guard holds back."),
+    "keys": Entry("commands.keys", "keys", "Make and revoke keys to the REST API."),
+    "sync": Entry("commands.sync", "sync", "Sync a clinic now, in this process."),
+    "cases": Entry("commands.cases", "cases", "Look at cases and at what happened to them."),
+    "holds": Entry(
+        "commands.holds", "holds", "Decide on deletions that the deletion guard holds back."
+    ),
     "failures": Entry(
-        "failures",
+        "commands.failures",
         "failures",
         "Look at records that could not be read or fetched, and try them again.",
     ),
-    "status": Entry("status", "status", "Show how each clinic stands."),
+    "status": Entry("commands.status", "status", "Show how each clinic stands."),
 }
 
 

@@ -341,7 +341,7 @@ def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
 def _alembic_config() -> Config:
     config = Config()
     # A percent sign in a path would be taken for an interpolation.
-    migrations = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    migrations = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
     config.set_main_option("script_location", migrations)
     config.set_main_option("path_separator", "os")
     return config
