@@ -20,8 +20,8 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseLost
 from pims_pipeline.store.database.lock_limits import LockTimeout
 from pims_pipeline_tests.providers.fake import FakeVendor
-from pims_pipeline_tests.store.test_lock_limits import held
-from pims_pipeline_tests.store.test_rights import wait_until
+from pims_pipeline_tests.store.database.test_lock_limits import held
+from pims_pipeline_tests.store.database.test_rights import wait_until
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 from pims_pipeline_tests.sync.test_crash import (
     _clinic_after_first_day,

@@ -35,7 +35,7 @@ from pims_pipeline.store.database.leases import (
     drop_old_leases,
     login_lease,
 )
-from pims_pipeline_tests.store.test_rights import wait_until
+from pims_pipeline_tests.store.database.test_rights import wait_until
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 1), date(2026, 3, 7))

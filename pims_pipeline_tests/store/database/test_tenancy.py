@@ -22,8 +22,8 @@ from pims_pipeline.store.database.tenancy import (
     check_api_role,
     let_api_log_in,
 )
+from pims_pipeline_tests.store.database.test_rights import wait_until
 from pims_pipeline_tests.store.servers import own_server
-from pims_pipeline_tests.store.test_rights import wait_until
 
 RoleMaker = Callable[[str], str]
 
