@@ -46,7 +46,7 @@ from pims_pipeline_tests.cli.processes import (
     told_until,
     until,
 )
-from pims_pipeline_tests.cli.test_up import free_port
+from pims_pipeline_tests.cli.up.test_up import free_port
 from pims_pipeline_tests.observability.stand_ins import Watcher, serving
 
 GIVEN = {
