@@ -10,8 +10,7 @@ from pims_pipeline.domain.planning.reconciliation import ReconciliationPlan, pla
 from pims_pipeline.domain.planning.retirement import RetirementReason
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
 from pims_pipeline_tests.domain.memory import MemoryStore
-from pims_pipeline_tests.domain.strategies import WEEK
-from pims_pipeline_tests.domain.test_reconciliation import (
+from pims_pipeline_tests.domain.planning.test_reconciliation import (
     POLICY,
     ids,
     listing,
@@ -23,6 +22,7 @@ from pims_pipeline_tests.domain.test_reconciliation import (
     unknown,
     visit,
 )
+from pims_pipeline_tests.domain.strategies import WEEK
 
 
 def approved_plan(

@@ -11,7 +11,7 @@ from pims_pipeline.domain.records.appointments import Client, Patient, appointme
 from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
-from pims_pipeline_tests.domain.test_inbound import VISIT, kinds, listing
+from pims_pipeline_tests.domain.planning.test_inbound import VISIT, kinds, listing
 
 FULL = replace(
     VISIT,

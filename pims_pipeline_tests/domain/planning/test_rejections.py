@@ -17,8 +17,7 @@ from pims_pipeline.domain.planning.reconciliation import (
 )
 from pims_pipeline.domain.planning.rejections import Rejection
 from pims_pipeline_tests.domain.memory import MemoryStore
-from pims_pipeline_tests.domain.strategies import WEEK
-from pims_pipeline_tests.domain.test_reconciliation import (
+from pims_pipeline_tests.domain.planning.test_reconciliation import (
     EIGHT,
     MINUTE,
     POLICY,
@@ -30,6 +29,7 @@ from pims_pipeline_tests.domain.test_reconciliation import (
     unknown,
     visit,
 )
+from pims_pipeline_tests.domain.strategies import WEEK
 
 HOLD = UUID(int=77)
 DECIDED = EIGHT + 30 * MINUTE

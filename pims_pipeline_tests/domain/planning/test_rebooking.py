@@ -12,8 +12,7 @@ from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppoi
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, Meaning
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
-from pims_pipeline_tests.domain.strategies import STATUSES
-from pims_pipeline_tests.domain.test_inbound import (
+from pims_pipeline_tests.domain.planning.test_inbound import (
     EIGHT,
     MINUTE,
     VISIT,
@@ -22,6 +21,7 @@ from pims_pipeline_tests.domain.test_inbound import (
     listing,
     retired,
 )
+from pims_pipeline_tests.domain.strategies import STATUSES
 
 OF_REX = replace(
     VISIT,
