@@ -1,0 +1,1 @@
+"""Tests of syncs started and followed over the API."""
