@@ -1,6 +1,6 @@
 """Holds: what waits for a person, and the person's decision.
 
-What a decision means for later syncs is in ``domain/planning/rejections.py`` and the reconciliation.
+``domain/planning/rejections.py`` decides what a decision means for later syncs.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,1 +1,4 @@
-"""The API's routes, one module per resource. Rules live in the rooms below; shapes in ``api/schemas``."""
+"""The API's routes, one module per resource.
+
+Rules live in the rooms below, shapes in ``wire``.
+"""

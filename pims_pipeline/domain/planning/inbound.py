@@ -1,6 +1,6 @@
 """Phase 1: what a listing of the calendar changes in the landed records and the cases.
 
-Pure. Reading the calendar and the store, and writing, belong in ``pims_pipeline.sync.phases.inbound``.
+Pure. Reading the calendar and the store, and writing, belong in ``sync/phases/inbound.py``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -2,7 +2,7 @@
 
 Pure. A case is retired only if a complete listing lacks its appointment *and* that is confirmed:
 by a lookup of the appointment, or by a second, later listing if the vendor has no lookup. The
-reasons belong in ``retirement``; reading and writing in ``pims_pipeline.sync.phases.reconciliation``.
+reasons belong in ``retirement``; reading and writing in ``sync/phases``.
 """
 
 from collections.abc import Collection, Iterable, Mapping

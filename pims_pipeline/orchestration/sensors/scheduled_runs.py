@@ -180,7 +180,7 @@ def end_abandoned_runs(
     for ever would keep its place in the queue, and its clinics from being synced.
 
     Only runs that sync clinics are looked at: these renew a lease while they are going (see
-    ``store/database/leases.py``). One that does not, or has begun nothing yet, is believed to be going
+    ``store/database/leases.py``). One that does not, or has begun nothing yet, counts as active
     for as long as ``QUIET`` after it last moved. One that does, but has not moved for
     ``stuck_after`` and ``QUIET``, is terminated: a run's own time limit should have ended it.
     Audits are marked as interrupted before their run is, so that a process which wakes up after

@@ -1,1 +1,4 @@
-"""The way to Postgres: engine, transactions, locks, batches, the embedded server. No table lives here."""
+"""The way to Postgres: engine, transactions, locks, batches, leases.
+
+No table lives here; the embedded server has a folder of its own.
+"""

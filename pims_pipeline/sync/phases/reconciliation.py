@@ -1,7 +1,7 @@
 """Phase 3: compare cases with the calendar, look up missing appointments, retire orphans.
 
 The listing is the one that phase 1 landed in the same run, if every record of it was readable;
-otherwise a fresh one. Which cases are retired belongs in ``pims_pipeline.domain.planning.reconciliation``.
+otherwise a fresh one. ``domain/planning/reconciliation.py`` decides which cases are retired.
 """
 
 from collections.abc import Mapping, Sequence

@@ -98,8 +98,8 @@ def sort_records(
 
     When an identity comes twice with one start, the record that the vendor changed last wins; if
     that is unknown, the last in the listing. An identity with several starts is a series: each
-    start is an appointment of its own (``pims_pipeline.domain.records.series``). Unreadable records are
-    never treated as duplicates.
+    start is an appointment of its own (``domain/records/series.py``). Unreadable records are never
+    treated as duplicates.
 
     A time of change after ``changed_by`` (aware) is wrong and ignored.
     """
