@@ -41,7 +41,7 @@ check: setup ## Lint, format, types, floors, lock and documents
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
 
-lock: ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 	@UV=$$(command -v uv || echo $(BIN)/uv); test -x "$$UV" || { \
 		echo "make lock needs uv: see CONTRIBUTING.md" >&2; exit 1; }; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
@@ -54,17 +54,17 @@ soak: setup ## Many more made-up lives of a clinic than make test plays (TIMES=2
 	@PIMS_SOAK=$(TIMES) $(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) \
 		--dist worksteal --timeout 0 pims_pipeline_tests/reliability/test_clinic_life.py
 
-reliability: setup ## Write the fault tables of docs/reliability.md anew
+reliability: setup ## Write the fault tables of docs/reliability.md again
 	@PIMS_WRITE_FAULT_TABLE=1 $(BIN)/python -m pytest -q \
 		pims_pipeline_tests/reliability/test_faults.py
 
 mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
 	@$(BIN)/python tools/mutants.py
 
-docs: setup ## Write the tables of docs/ that come from the code anew
+docs: setup ## Write the tables of docs/ that come from the code again
 	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md
 
-examples: setup ## Write the API's examples (a simulated day) and its outline anew
+examples: setup ## Write the API's examples (a simulated day) and its outline again
 	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py
 	@PIMS_WRITE_OUTLINE=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_outline.py
 

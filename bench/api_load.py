@@ -201,7 +201,7 @@ class _RanIt(BaseHTTPRequestHandler):
 
 @contextmanager
 def dagster_that_ran_it() -> Iterator[str]:
-    """The address of a stand-in for Dagster's pages."""
+    """The address of a stand-in for the Dagster UI."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _RanIt) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -31,8 +31,8 @@ ROWS = 50_000
 DAYS = 250
 
 
-def diary(start: date) -> tuple[PimsAppointment, ...]:
-    """A year's visits with fields as long as real ones."""
+def calendar(start: date) -> tuple[PimsAppointment, ...]:
+    """A year's appointments with fields as long as real ones."""
     first = datetime(start.year, start.month, start.day, 14, tzinfo=UTC)
     return tuple(
         PimsAppointment(
@@ -100,7 +100,7 @@ def main() -> None:
             )
             for label in ("insert", "unchanged", "unchanged again"):
                 snapshot = Snapshot(
-                    window=window, appointments=diary(start), fetched_at=datetime.now(UTC)
+                    window=window, appointments=calendar(start), fetched_at=datetime.now(UTC)
                 )
                 seconds = sync(context, clinic, snapshot)
                 print(f"{label}: {seconds:.2f} s, {ROWS / seconds:,.0f} rows/s")

@@ -1,4 +1,4 @@
-"""Enrichment of 200 visits from a vendor that takes 200 ms for each answer, 5 workers.
+"""Enrichment of 200 appointments from a vendor that takes 200 ms for each answer, 5 workers.
 
 Ideal: 200 × 0.2 s / 5 = 8 s. The politeness limit is set above what that needs.
 Run with ``python bench/enrichment.py``.
@@ -16,18 +16,18 @@ from pims_pipeline.sync.session import clinic_session
 
 LATENCY_S = 0.2
 WORKERS = 5
-VISITS = 200
+APPOINTMENTS = 200
 
 
 def main() -> None:
     """Measure and print."""
     with measured_clinic(appointments_per_day=40, requests_per_second=1000) as measured:
         context, clinic = measured.context, measured.clinic
-        # As many days as it takes for 200 visits whose record is asked for over HTTP.
+        # As many days as it takes for 200 appointments whose record is asked for over HTTP.
         for days in range(5, 31):
             start = measured.today - timedelta(days=days)
             truth = measured.control.appointments(COMPANY, start, measured.today - timedelta(1))
-            if sum(each.consultation_id is not None for each in truth) >= VISITS:
+            if sum(each.consultation_id is not None for each in truth) >= APPOINTMENTS:
                 break
         window = DateRange(start, measured.today - timedelta(days=1))
         with clinic_session(context, clinic) as session:

@@ -117,7 +117,7 @@ def main() -> None:
         for clinic in world.clinics:
             world.plan([clinic], ScheduleConfig(sync_schedules=NEVER))
         few = world.clinics[-FEW:]
-        # The first sync of all lands diaries; the later ones are the usual kind.
+        # The first sync of all lands calendars; the later ones are the usual kind.
         log_in(world, world.clinics[:-FEW])
         measure(world, "without sessions, first sync", few)
         log_in(world, few)

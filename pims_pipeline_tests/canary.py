@@ -266,7 +266,7 @@ class _Lines(Sink):
 
 @contextmanager
 def logging_left_as_found() -> Iterator[None]:
-    """Within, logging may be set up anew."""
+    """Within, logging may be set up again."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

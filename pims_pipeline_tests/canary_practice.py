@@ -127,7 +127,7 @@ class People:
         return {**in_stories, self.client: named, self.patient: named, self.email: frozenset()}
 
     def speak(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Have every made-up diary be about them."""
+        """Have every made-up calendar be about them."""
         note = self.note.text
         words: Mapping[str, Sequence[object]] = {
             "PET_NAMES": [self.patient.text],
@@ -257,7 +257,7 @@ class Practice:
         )
 
     def book(self, slug: str, day: date, hour: int) -> str:
-        """A visit that has been finished; gives its identity at the vendor."""
+        """An appointment that has been finished; gives its identity at the vendor."""
         company_id = self.companies[slug].company_id
         people, start = self.people, datetime.combine(day, time(hour))
         booked = self.control.book(
@@ -409,7 +409,7 @@ def practice(server_url: str, home: Path) -> Iterator[Practice]:
     config = SimulatorConfig(clinics=companies, appointments_per_day=5)
     with ExitStack() as stack:
         left_as_found = stack.enter_context(pytest.MonkeyPatch.context())
-        # Every client reads the certificates of the world anew, which takes longer than a phase.
+        # Every client reads the certificates of the world again, which takes longer than a phase.
         certificates = cache(httpcore2.default_ssl_context)
         left_as_found.setattr(httpcore2, "default_ssl_context", certificates)
         people.speak(left_as_found)

@@ -130,10 +130,10 @@ def sync_while_struck(house: Practice, unforeseen: Exception) -> None:
     """
     slugs = (*STRIKES, BROKEN)
     day = DateRange(house.days.start, house.days.start)
-    visits: dict[str, tuple[str, str]] = {}
+    appointments: dict[str, tuple[str, str]] = {}
     for slug in slugs:
         house.open_clinic(slug)
-        visits[slug] = (house.book(slug, day.start, 9), house.book(slug, day.start, 10))
+        appointments[slug] = (house.book(slug, day.start, 9), house.book(slug, day.start, 10))
 
     @contextmanager
     def store() -> Iterator[Engine]:
@@ -161,7 +161,7 @@ def sync_while_struck(house: Practice, unforeseen: Exception) -> None:
         sync("inbound_sync")
         for slug, (kind, endpoint) in STRIKES.items():
             # One is gone, and looked for; another is left out of a listing by one of the faults.
-            gone, other = visits[slug]
+            gone, other = appointments[slug]
             house.control.delete(house.companies[slug].company_id, gone)
             house.strike(slug, kind, endpoint, appointment_id=other)
         sync("full_sync")

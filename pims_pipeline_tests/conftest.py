@@ -37,7 +37,7 @@ def pytest_configure() -> None:
 
     Processes that tests start, and interrupt, would inherit that.
 
-    Clients share the certificates of the world: each would read them anew, which takes longer
+    Clients share the certificates of the world: each would read them again, which takes longer
     than most tests.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -95,7 +95,7 @@ def server_url(testrun_uid: str) -> Iterator[str]:
     yield url
     stop_embedded(home)
     if not (home / "postgres" / "postmaster.pid").exists():
-        # Its lock file is made anew by whoever looks at it meanwhile.
+        # Its lock file is made again by whoever looks at it meanwhile.
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -251,7 +251,7 @@ def vault() -> Vault:
 def forks() -> ForkServerContext:
     """Processes to be killed, which start with everything imported.
 
-    One server forks all of a pytest process's; what it has not imported, each imports anew.
+    One server forks all of a pytest process's; what it has not imported, each imports again.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(

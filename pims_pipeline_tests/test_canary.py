@@ -157,7 +157,7 @@ def test_a_login_and_syncs_that_fail_everywhere_tell_no_secret_and_of_nobody(
     # Cookies among them, which are forgotten when they are renewed.
     secrets = house.secrets
     assert house.pims("credentials", "check", "cedar").exit_code == 1
-    house.strike("alder", "empty_diary", "listing")
+    house.strike("alder", "empty_calendar", "listing")
     assert house.pims("sync", "reconcile", "--clinic=alder").exit_code == 1
     provoke_the_database(house)
     key = house.pims("keys", "create", "alder").stdout.strip()

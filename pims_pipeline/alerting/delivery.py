@@ -35,7 +35,7 @@ class Alerting:
     """How people are told.
 
     Attributes:
-        dagster_ui_url: Where Dagster's pages are, without a slash at the end.
+        dagster_ui_url: Where the Dagster UI are, without a slash at the end.
         seconds: For how long messages may be sent at a time; the last one may take longer.
         heartbeat: Is called after each look that succeeded, so that somebody outside notices
             when there are none; None where nobody watches.

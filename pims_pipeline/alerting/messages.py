@@ -92,7 +92,7 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
             "The vendor's login asks for a person; nothing is synced until one has been there."
         ),
         AlertKind.HOLD: (
-            "Too many visits are missing from the diary at once; deletions wait for a decision."
+            "Too many appointments are missing from the calendar; deletions wait for a decision."
         ),
         AlertKind.DEAD_LETTER: (
             "A record cannot be read or fetched, and is not tried again by itself."
@@ -123,7 +123,7 @@ def message_of(alerts: Sequence[Alert], dagster_ui_url: str) -> Message:
 
     Args:
         alerts: One or more.
-        dagster_ui_url: Where Dagster's pages are, without a slash at the end.
+        dagster_ui_url: Where the Dagster UI are, without a slash at the end.
     """
     first = alerts[0]
     phase = first.details.get("phase")

@@ -1,1 +1,1 @@
-"""The REST API: FastAPI routes over the store and Dagster's pages; knows no settings."""
+"""The REST API: FastAPI routes over the store and the Dagster UI; knows no settings."""

@@ -64,7 +64,7 @@ _DaysAhead = Annotated[
 ]
 _LookbackDays = Annotated[int, Field(ge=1, le=90, description="Dates before today."), _Whole]
 _BatchSize = Annotated[
-    int, Field(ge=1, le=20, description="Medical records fetched side by side."), _Whole
+    int, Field(ge=1, le=20, description="Consultations fetched side by side."), _Whole
 ]
 
 
@@ -81,7 +81,7 @@ class _Body(BaseModel):
 
 
 class InboundBody(_Body):
-    """Which dates of the diary to bring in: today to `daysAhead` from now, unless named."""
+    """Which dates of the calendar to bring in: today to `daysAhead` from now, unless named."""
 
     start_date: _StartDate = None
     end_date: _EndDate = None
@@ -89,7 +89,7 @@ class InboundBody(_Body):
 
 
 class CasesBody(_Body):
-    """Whose medical records to fetch: visits of the last 46 days, unless dates are named."""
+    """Whose consultations to fetch: appointments of the last 46 days, unless dates are named."""
 
     start_date: _StartDate = None
     end_date: _EndDate = None
@@ -97,7 +97,7 @@ class CasesBody(_Body):
 
 
 class ReconcileBody(_Body):
-    """How far to look for visits that are gone: so many days back, and a week ahead."""
+    """How far to look for appointments that are gone: so many days back, and a week ahead."""
 
     lookback_days: _LookbackDays = 7
 

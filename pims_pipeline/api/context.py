@@ -24,7 +24,7 @@ class ApiContext:
     Attributes:
         engine: Connects as the API's role, which sees one clinic at a time.
         dagster: Starts runs and asks about them.
-        dagster_ui_url: Where people find Dagster's pages, without a slash at the end.
+        dagster_ui_url: Where people find the Dagster UI, without a slash at the end.
         partition_start: The first business date that can be synced.
         requests_per_minute: How many calls a key may make.
         metrics_token: What ``/metrics`` asks for as a bearer token; None for nothing.

@@ -55,7 +55,7 @@ _NOTHING_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 RunConfig = Mapping[str, Mapping[str, Mapping[str, Mapping[str, int]]]]
-"""A run's own choices, as in the launchpad of Dagster's pages."""
+"""A run's own choices, as in the launchpad of the Dagster UI."""
 
 
 class DagsterUnreachable(UserFacingError):
@@ -195,7 +195,7 @@ class DagsterClient:
         """Connect to nothing yet.
 
         Args:
-            url: Where Dagster's pages begin, or their ``/graphql``. May carry a user and a
+            url: Where the Dagster UI begin, or their ``/graphql``. May carry a user and a
                 password, which are never shown.
         """
         self._url = url.rstrip("/").removesuffix("/graphql") + "/graphql"
@@ -331,7 +331,7 @@ class DagsterClient:
         except _NOTHING_SENT as error:
             raise DagsterUnreachable(
                 f"Dagster cannot be reached ({type(error).__name__}); start it with `pims up`, "
-                "or mend DAGSTER_GRAPHQL_URL"
+                "or fix DAGSTER_GRAPHQL_URL"
             ) from None
         except (httpx2.TransportError, RequestTimedOut, ResponseTooLarge) as error:
             raise NoAnswer(f"Dagster did not answer ({type(error).__name__})") from None
@@ -339,8 +339,8 @@ class DagsterClient:
             raise NoAnswer(f"Dagster did not answer (status {response.status_code})")
         if response.status_code != httpx2.codes.OK:
             raise DagsterRefused(
-                f"Dagster refused what it was asked (status {response.status_code}); mend "
-                "DAGSTER_GRAPHQL_URL if it is not the address of Dagster's pages"
+                f"Dagster refused what it was asked (status {response.status_code}); fix "
+                "DAGSTER_GRAPHQL_URL if it is not the address of the Dagster UI"
             )
         try:
             return shape.model_validate(response.json()["data"])

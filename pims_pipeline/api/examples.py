@@ -33,7 +33,7 @@ BODIES: Mapping[str, dict[str, Any]] = {
         "dates": _body("These dates", _WEEK),
         "ahead": _body("Today and two weeks more", {"daysAhead": 14}),
     },
-    "cases": {"dates": _body("Visits of these dates", {**_WEEK, "parallelBatchSize": 5})},
+    "cases": {"dates": _body("Appointments of these dates", {**_WEEK, "parallelBatchSize": 5})},
     "reconcile": {"back": _body("From two weeks ago on", {"lookbackDays": 14})},
     "full": {
         "dates": _body("These dates", {**_WEEK, "lookbackDays": 7, "parallelBatchSize": 5}),

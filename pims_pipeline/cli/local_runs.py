@@ -105,8 +105,8 @@ def _problem(instance: "DagsterInstance", outcome: "JobOutcome") -> str:
     if (message := failure_message(instance, run_id, _EXPLAINED)) is not None:
         return message
     if checks := failed_checks(instance, run_id):
-        return f"failed checks: {', '.join(checks)}; run {run_id} in Dagster's pages tells more"
-    return f"run {run_id} failed; Dagster's pages (`pims up`) or LOG_LEVEL=DEBUG tell more"
+        return f"failed checks: {', '.join(checks)}; run {run_id} in the Dagster UI tells more"
+    return f"run {run_id} failed; the Dagster UI (`pims up`) or LOG_LEVEL=DEBUG tell more"
 
 
 def local_definitions(store: Store) -> "Definitions":

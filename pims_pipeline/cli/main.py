@@ -29,7 +29,7 @@ COMMANDS = {
         "Play a day at three made-up clinics, and show how their cases follow it.",
     ),
     "up": Entry(
-        "up.command", "up", "Start everything: the database, Dagster's pages, its daemon, the API."
+        "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
     ),
     "serve": Entry("commands.serve", "serve", "Serve the REST API."),
     "migrate": Entry("commands.migrate", "migrate", "Bring the database's tables up to date."),

@@ -78,7 +78,7 @@ class PhaseNames:
 PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
     {
         Phase.INBOUND: PhaseNames(
-            summary="Bring the diary into appointments and cases.",
+            summary="Bring the calendar into appointments and cases.",
             scope="inbound",
             asset="appointments",
             job="inbound_sync",
@@ -86,10 +86,10 @@ PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
             looks_back=False,
             looks_ahead=True,
             schedule="*/15 * * * *",
-            schedule_help="When the diary is synced.",
+            schedule_help="When the calendar is synced.",
         ),
         Phase.CASES: PhaseNames(
-            summary="Put the medical records of past visits on their cases.",
+            summary="Put the consultations of past appointments on their cases.",
             scope="cases",
             asset="consultations",
             job="case_sync",
@@ -97,11 +97,11 @@ PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
             looks_back=True,
             looks_ahead=False,
             schedule="0 */2 * * *",
-            schedule_help="When medical records are fetched.",
+            schedule_help="When consultations are fetched.",
         ),
         Phase.RECONCILIATION: PhaseNames(
             summary=(
-                "Retire cases whose visit is gone from the diary; nothing is physically deleted."
+                "Retire cases whose appointment is gone from the calendar; no row is deleted."
             ),
             scope="reconcile",
             asset="reconciliation",
@@ -110,7 +110,7 @@ PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
             looks_back=True,
             looks_ahead=True,
             schedule="0 2 * * *",
-            schedule_help="When deleted visits are looked for.",
+            schedule_help="When deleted appointments are looked for.",
         ),
     }
 )

@@ -22,7 +22,7 @@ OFF = "off"
 """In place of a cron expression: the phase never runs by itself."""
 
 MAX_BATCH = 32
-"""The most medical records that are fetched side by side."""
+"""The most consultations that are fetched side by side."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -50,7 +50,7 @@ class ClinicSchedule:
     """When an active clinic is synced, and since when that holds. All moments in UTC.
 
     Attributes:
-        scheduled_since: When the clinic was registered, activated anew or moved to another
+        scheduled_since: When the clinic was registered, activated again or moved to another
             time zone.
         changed_at: When each phase's schedule was last changed, where that is known.
         skipped_until: The last tick of each phase that was skipped and counted.

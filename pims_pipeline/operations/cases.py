@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.case_history import CaseStory, case_of_visit, case_story
+from pims_pipeline.store.queries.case_history import CaseStory, case_of_appointment, case_story
 from pims_pipeline.store.queries.cases import ListedCase, list_cases
 
 
@@ -54,4 +54,4 @@ def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseStory:
     """
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)
-        return case_story(connection, case_of_visit(connection, clinic, pims_id))
+        return case_story(connection, case_of_appointment(connection, clinic, pims_id))

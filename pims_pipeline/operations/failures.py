@@ -147,4 +147,4 @@ def _why_untried(known: ClinicFailure, run: RunResult, window: DateRange) -> str
     if result.reason is not None:
         return result.reason
     case = f"; `pims cases show {known.case_id}` tells how its case stands" if known.case_id else ""
-    return f"its visit is not among those of {window} whose record is asked for{case}"
+    return f"its appointment is not among those of {window} whose record is asked for{case}"

@@ -24,7 +24,7 @@ _DESCRIPTIONS: Mapping[Scope, str] = {
     "full": "All phases over the same clinics and dates, one listing for all.",
 }
 _NOTES: Mapping[Scope, str] = {
-    "cases": " The diary must have been landed.",
+    "cases": " The calendar must have been landed.",
     "reconcile": " Or approves a hold (`approve_hold`, see the runbook).",
 }
 """What else is to be known before a job is launched."""

@@ -2,7 +2,7 @@
 
 A phase of a clinic is late when two of its ticks have passed without a sync that was completed or
 held, and the time has passed too that the second one may take (``domain.alerts``). Alerts, the
-freshness checks in Dagster's pages and ``pims status`` all ask here.
+freshness checks in the Dagster UI and ``pims status`` all ask here.
 """
 
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ class FaultKind(StrEnum):
     DRIP = "drip"
     HANG_AFTER_HEADERS = "hang_after_headers"
     ENDLESS = "endless"
-    EMPTY_DIARY = "empty_diary"
+    EMPTY_CALENDAR = "empty_calendar"
     DUPLICATES = "duplicates"
     RECORD_WITHOUT_ID = "record_without_id"
     RECORD_WITHOUT_START = "record_without_start"
@@ -53,7 +53,7 @@ SESSION_FAULTS = frozenset(
 """Faults that end the session of the request; the login has none."""
 RECORD_FAULTS = frozenset(
     {
-        FaultKind.EMPTY_DIARY,
+        FaultKind.EMPTY_CALENDAR,
         FaultKind.DUPLICATES,
         FaultKind.RECORD_WITHOUT_ID,
         FaultKind.RECORD_WITHOUT_START,

@@ -1,4 +1,4 @@
-"""The landed diary: what the vendor last said of each visit, and when it was seen.
+"""The landed calendar: what the vendor last said of each appointment, and when it was seen.
 
 Moments are those at which listings were *fetched* (before the request was sent), never
 those of writing, so that the order of knowledge holds whatever the order of writing.
@@ -132,7 +132,7 @@ def land(
 def mark_seen(
     connection: Connection, clinic: Clinic, pims_ids: Collection[str], seen_at: datetime
 ) -> None:
-    """Note that a listing fetched at ``seen_at`` held these visits."""
+    """Note that a listing fetched at ``seen_at`` held these appointments."""
     if not pims_ids:
         return
     connection.execute(
@@ -151,7 +151,7 @@ def mark_seen(
 def mark_missing(
     connection: Connection, clinic: Clinic, pims_ids: Collection[str], since: datetime
 ) -> None:
-    """Note that a complete listing fetched at ``since`` was the first to lack these visits."""
+    """Note that the complete listing of ``since`` was the first to lack these appointments."""
     if not pims_ids:
         return
     connection.execute(
@@ -167,7 +167,7 @@ def mark_missing(
 
 
 def mark_removed(connection: Connection, clinic: Clinic, gone: Mapping[str, datetime]) -> None:
-    """Note when the vendor was found to have these visits no more."""
+    """Note when the vendor was found to have these appointments no more."""
     execute_batches(
         connection,
         """
@@ -183,7 +183,7 @@ def mark_removed(connection: Connection, clinic: Clinic, gone: Mapping[str, date
 
 
 def mark_checked(connection: Connection, clinic: Clinic, checked: Mapping[str, datetime]) -> None:
-    """Note when these visits' medical records were last asked for."""
+    """Note when these appointments' consultations were last asked for."""
     execute_batches(
         connection,
         """
@@ -245,11 +245,11 @@ def stored_snapshot(
     *,
     fetched_at: datetime | None = None,
 ) -> Snapshot:
-    """The window's diary as it was landed: every record not known to be missing or gone.
+    """The window's calendar as it was landed: every record not known to be missing or gone.
 
     Args:
         connection: In a transaction.
-        clinic: Whose diary.
+        clinic: Whose calendar.
         window: Which business dates of it.
         fetched_at: When the listing that was landed was fetched; by default the latest
             moment at which any of the records was seen.

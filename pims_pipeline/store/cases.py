@@ -157,7 +157,7 @@ def write_cases(
 
 
 def active_cases(connection: Connection, clinic: Clinic, window: DateRange) -> list[TrackedCase]:
-    """The window's synced cases that are not soft-deleted, with what is known of their visits."""
+    """The window's synced cases that are not soft-deleted, with their landed appointments."""
     rows = connection.execute(
         text(
             f"""
@@ -193,7 +193,7 @@ def enrichable_cases(
     only: Collection[UUID] | None = None,
     lock: bool = False,
 ) -> list[EnrichableCase]:
-    """The window's live cases with what is known of their medical records.
+    """The window's live cases with what is known of their consultations.
 
     Args:
         connection: In a transaction.
@@ -246,7 +246,7 @@ def enrichable_cases(
 def write_consultations(
     connection: Connection, clinic: Clinic, writes: Iterable[ConsultationWrite], now: datetime
 ) -> None:
-    """Put medical records on their cases."""
+    """Put consultations on their cases."""
     execute_batches(
         connection,
         f"""

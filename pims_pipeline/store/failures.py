@@ -1,4 +1,4 @@
-"""Failures: records that could not be read, visits whose record could not be fetched.
+"""Failures: records that could not be read, appointments whose record could not be fetched.
 
 A failure is open until it is resolved. A record has at most one open failure a phase;
 failing again adds an attempt to it. When to try again is decided by the phases. What
@@ -80,7 +80,7 @@ class ClinicFailure:
 
     Attributes:
         is_dead_letter: Whether only a person, or a change at the vendor, can resolve it.
-        case_id: The case of the record's visit, if there is one.
+        case_id: The case of the record's appointment, if there is one.
         case_date: The business date on which that case now stands.
     """
 
@@ -101,7 +101,7 @@ class ClinicFailure:
     def dates(self) -> DateRange | None:
         """The dates that a retry has to cover; None when they are not known.
 
-        A medical record is asked for where its case now stands. A record that could not
+        A consultation is asked for where its case now stands. A record that could not
         be read is in the window it was found in, also when its date was misread.
         """
         failure = self.failure

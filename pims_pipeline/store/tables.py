@@ -115,7 +115,7 @@ clinics = Table(
     _yes("is_active"),
     _made_now("created_at"),
     _made_now("updated_at"),
-    # Set by a trigger when the zone changes or the clinic is activated anew: no tick of its
+    # Set by a trigger when the zone changes or the clinic is activated again: no tick of its
     # schedules before this counts.
     _made_now("scheduled_since"),
     UniqueConstraint("slug"),
@@ -296,7 +296,7 @@ pims_appointments = Table(
     _moment("missing_since", nullable=True),
     # When it was confirmed to be gone.
     _moment("removed_at", nullable=True),
-    # When its medical record was last asked for.
+    # When its consultation was last asked for.
     _moment("consultation_checked_at", nullable=True),
     # What its words meant when its case last followed them; not known of records landed
     # before this was remembered.

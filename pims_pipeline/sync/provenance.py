@@ -55,7 +55,7 @@ class Provenance:
 
 
 def run_url(dagster_ui_url: str, run_id: str) -> str:
-    """Where Dagster's pages, which begin at ``dagster_ui_url``, show a run."""
+    """Where the Dagster UI, which begin at ``dagster_ui_url``, show a run."""
     return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
 
 
@@ -64,7 +64,7 @@ def provenance_of(story: CaseStory, *, dagster_ui_url: str) -> Provenance:
 
     Args:
         story: As stored.
-        dagster_ui_url: Where Dagster's pages begin, such as ``http://127.0.0.1:3000``.
+        dagster_ui_url: Where the Dagster UI begin, such as ``http://127.0.0.1:3000``.
     """
     return Provenance(story, tuple(_event(story, event, dagster_ui_url) for event in story.events))
 

@@ -162,7 +162,7 @@ def _error(audits: Sequence[Audit]) -> str | None:
         if audit.status is AuditStatus.HELD:
             return (
                 f"the deletion guard holds back {audit.counts.held} deletions of {audit.window}: "
-                "too many visits are missing from the diary at once; nothing was deleted"
+                "too many appointments are missing from the calendar at once; nothing was deleted"
             )
         if audit.status is AuditStatus.IN_PROGRESS:
             return f"{audit.window} is not done yet"

@@ -149,7 +149,7 @@ def work_on_clinic(
 
     Args:
         context: The run's; ``stop`` is the clinic's own signal, whose time limit counts for each
-            window anew, so that a long range goes on while it moves.
+            window again, so that a long range goes on while it moves.
         slug: The clinic.
         days: Its business dates.
         phase: What is done to each window of them.

@@ -52,7 +52,7 @@ def _facts(result: results.SyncResult) -> dict[str, Any]:
 
 
 class InboundStats(Model):
-    """What became of the diary's records."""
+    """What became of the calendar's records."""
 
     appointments_found: int
     cases_created: int
@@ -75,7 +75,7 @@ class InboundStats(Model):
 
 
 class InboundResult(_Result):
-    """What bringing the diary in did."""
+    """What bringing the calendar in did."""
 
     stats: InboundStats
 
@@ -86,7 +86,7 @@ class InboundResult(_Result):
 
 
 class CasesStats(Model):
-    """What became of the visits whose medical record was due."""
+    """What became of the appointments whose consultation was due."""
 
     cases_found: int
     cases_enriched: int
@@ -105,7 +105,7 @@ class CasesStats(Model):
 
 
 class CasesResult(_Result):
-    """What fetching medical records did."""
+    """What fetching consultations did."""
 
     stats: CasesStats
 
@@ -116,7 +116,7 @@ class CasesResult(_Result):
 
 
 class ReconciliationStats(Model):
-    """What became of the cases that were compared with the diary."""
+    """What became of the cases that were compared with the calendar."""
 
     cases_checked: int
     cases_deleted: int
@@ -135,7 +135,7 @@ class ReconciliationStats(Model):
 
 
 class ReconciliationResult(_Result):
-    """What retiring cases without a visit did. Nothing is physically deleted."""
+    """What retiring cases without an appointment did. Nothing is physically deleted."""
 
     stats: ReconciliationStats
     deleted_cases: tuple[UUID, ...]

@@ -13,7 +13,7 @@ Status = Literal["queued", "running", "completed", "failed", "held"]
 
 
 class Links(Model):
-    """Where to look: the sync here, its run in Dagster's pages (null as long as unknown)."""
+    """Where to look: the sync here, its run in the Dagster UI (null as long as unknown)."""
 
     self_: Annotated[str, Field(alias="self")]
     run: str | None

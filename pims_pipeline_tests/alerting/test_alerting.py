@@ -61,7 +61,7 @@ class Watch:
         self.bench.run("UPDATE clinics SET scheduled_since = :now", now=self.bench.clock.moment)
 
     def sync(self, times: int = 1) -> None:
-        """A run of the diary, a minute later; failing is allowed."""
+        """A run of the calendar, a minute later; failing is allowed."""
         for _ in range(times):
             self.runs += 1
             self.bench.clock.forward(minutes=1)

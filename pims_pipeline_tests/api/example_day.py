@@ -75,7 +75,7 @@ class StillClock(Clock):
 
 
 class Neo(BrowserlessNeo):
-    """The real adapter; says before each medical record that it is about to read it."""
+    """The real adapter; says before each consultation that it is about to read it."""
 
     def __init__(self, day: "Day") -> None:
         super().__init__(day.synced)
@@ -191,7 +191,7 @@ def _played(today: Day) -> Json:
 
     today.pass_time(hours=2)
     book = synced.servers.control.book
-    visit = book(
+    appointment = book(
         COMPANY.company_id,
         synced.local(0, 14, 30),
         patient_name="Biscuit",
@@ -205,15 +205,15 @@ def _played(today: Day) -> Json:
     page = api.get("/api/sync").json()
 
     today.pass_time(hours=4)
-    synced.vendor("move", visit.id, synced.local(1, 9))
-    synced.vendor("delete", _a_later_visit(today))
+    synced.vendor("move", appointment.id, synced.local(1, 9))
+    synced.vendor("delete", _a_later_appointment(today))
     asked, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
     today.done(run)
     full = api.told(asked["syncId"])["result"]
 
     today.pass_time(hours=1)
     failed = _failed(today)
-    [case] = api.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit.id)
+    [case] = api.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment.id)
     return {
         "accepted": accepted,
         "inbound": completed["result"],
@@ -226,15 +226,15 @@ def _played(today: Day) -> Json:
     }
 
 
-def _a_later_visit(today: Day) -> str:
-    visits = today.synced.servers.control.appointments(
+def _a_later_appointment(today: Day) -> str:
+    appointments = today.synced.servers.control.appointments(
         COMPANY.company_id, TODAY + timedelta(days=2), TODAY + timedelta(days=2)
     )
-    return next(each.id for each in visits if each.kind == "appointment" and not each.deleted)
+    return next(each.id for each in appointments if each.kind == "appointment" and not each.deleted)
 
 
 def _running(today: Day) -> Json:
-    """The clinic's first sync, when some medical records are there and the next is being read."""
+    """The clinic's first sync, when some consultations are there and the next is being read."""
     found: list[Json] = []
     read = itertools.count()
     accepted, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})

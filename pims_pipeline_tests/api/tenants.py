@@ -349,12 +349,12 @@ class _Past:
 
     def add_case(self) -> None:
         """One to which everything happened that can."""
-        name, visit = self._name, {"provider_type": "idexx_neo", "pims_id": f"{self._name}1"}
+        name, appointment = self._name, {"provider_type": "idexx_neo", "pims_id": f"{self._name}1"}
         day, audit_id = self._today.start, self.syncs["done"]
         self._add(
             "cases",
             id=self.case_id,
-            **visit,
+            **appointment,
             patient_name=f"{name} patient",
             patient_species=f"{name} species",
             client_name=f"{name} client",
@@ -366,7 +366,7 @@ class _Past:
         )
         self._add(
             "pims_appointments",
-            **visit,
+            **appointment,
             business_date=day,
             scheduled_start=self._began,
             payload={"note": f"{name} note", "vendorUpdatedAt": self._began.isoformat()},

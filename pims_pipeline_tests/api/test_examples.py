@@ -1,6 +1,6 @@
 """The examples of the OpenAPI document: what the API really answers, and valid.
 
-``make examples`` sets ``PIMS_WRITE_EXAMPLES`` and writes them anew.
+``make examples`` sets ``PIMS_WRITE_EXAMPLES`` and writes them again.
 """
 
 import json

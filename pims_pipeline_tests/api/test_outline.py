@@ -1,6 +1,6 @@
 """What clients depend on in the OpenAPI document changes only where ``outline.txt`` says so.
 
-``make examples`` sets ``PIMS_WRITE_OUTLINE`` and writes it anew: its difference is the list of
+``make examples`` sets ``PIMS_WRITE_OUTLINE`` and writes it again: its difference is the list of
 what changed.
 """
 

@@ -61,7 +61,7 @@ def pims(database_url: str, tmp_path: Path) -> Iterator[Pims]:
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[SimulatorServer]:
-    """The pretend vendor, with six visits a day."""
+    """The pretend vendor, with six appointments a day."""
     with running_simulator(SimulatorConfig(appointments_per_day=6)) as server:
         yield server
 

@@ -74,7 +74,7 @@ class MemoryStore:
 
     @staticmethod
     def identify(pims_id: str) -> UUID:
-        """The case identity for a visit."""
+        """The case identity for an appointment."""
         return case_id_of(CLINIC.id, CLINIC.provider_type, pims_id)
 
     def known(self, snapshot: Snapshot) -> dict[str, KnownRecord]:
@@ -92,7 +92,7 @@ class MemoryStore:
         return {pims_id: self.record(pims_id) for pims_id in wanted}
 
     def record(self, pims_id: str) -> KnownRecord:
-        """What is known of one visit."""
+        """What is known of one appointment."""
         case = self._case(pims_id)
         row = self.landed.get(pims_id)
         if row is None:
@@ -226,7 +226,7 @@ class MemoryStore:
     def apply_reconciliation(
         self, plan: ReconciliationPlan, window: DateRange, asked_at: datetime
     ) -> None:
-        """Retire cases, and follow visits as they were found at ``asked_at``."""
+        """Retire cases, and follow appointments as they were found at ``asked_at``."""
         for retirement in plan.retire:
             pims_id = retirement.case.pims_id
             self.edit(pims_id, status=CaseStatus.REVIEWED, soft_deleted=True)
@@ -239,7 +239,7 @@ class MemoryStore:
             )
 
     def enrichable(self) -> dict[UUID, EnrichableCase]:
-        """Every live case with what is known of its medical record."""
+        """Every live case with what is known of its consultation."""
         return {
             case.id: EnrichableCase(
                 case_id=case.id,
@@ -254,7 +254,7 @@ class MemoryStore:
         }
 
     def apply_consultations(self, plan: ConsultationPlan) -> None:
-        """Write what fetched medical records change."""
+        """Write what fetched consultations change."""
         by_id = {case.id: pims_id for pims_id, case in self.cases.items()}
         for case_id, asked_at in plan.checked.items():
             pims_id = by_id[case_id]

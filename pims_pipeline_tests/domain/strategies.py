@@ -123,7 +123,7 @@ def appointments(
 
 
 @st.composite
-def diary_entries(draw: st.DrawFn, ids: SearchStrategy[str]) -> PimsAppointment:
+def calendar_entries(draw: st.DrawFn, ids: SearchStrategy[str]) -> PimsAppointment:
     """An appointment that differs from others in few ways, so that listings often agree."""
     start = datetime(2026, 3, 5, 15, tzinfo=UTC) + timedelta(days=draw(st.integers(0, 3)))
     return PimsAppointment(
@@ -164,8 +164,8 @@ def snapshots(
     complete: SearchStrategy[bool] = st.booleans(),  # noqa: B008 - as above
     max_quarantined: int = 2,
 ) -> Snapshot:
-    """A listing of ``WEEK``; listings with few ``ids`` talk about the same visits."""
-    entries = diary_entries(ids) | appointments(ids=ids)
+    """A listing of ``WEEK``; listings with few ``ids`` talk about the same appointments."""
+    entries = calendar_entries(ids) | appointments(ids=ids)
     return Snapshot(
         window=WEEK,
         appointments=tuple(
@@ -189,7 +189,7 @@ def consultations(
     *,
     appointment_ids: SearchStrategy[str] = identities,
 ) -> PimsConsultation:
-    """Any medical record."""
+    """Any consultation."""
     names = st.lists(_words, max_size=3).map(tuple)
     return PimsConsultation(
         appointment_id=draw(appointment_ids),

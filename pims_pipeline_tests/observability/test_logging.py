@@ -120,7 +120,7 @@ def test_libraries_that_report_every_request_are_kept_quiet(
 ) -> None:
     configure_logging("INFO", "json")
 
-    logging.getLogger("httpx2").info("HTTP Request: GET http://vendor.example/diary?owner=Ana")
+    logging.getLogger("httpx2").info("HTTP Request: GET http://vendor.example/calendar?owner=Ana")
 
     assert lines(capsys) == []
 

@@ -100,7 +100,7 @@ def deployment(
 
 @pytest.fixture
 def clockwork(deployment: DagsterDeployment) -> Clockwork:
-    """Three clinics in New York's zone, whose diaries are due every full hour."""
+    """Three clinics in New York's zone, whose calendars are due every full hour."""
     deployment.run("UPDATE clinics SET timezone = 'America/New_York'")
     deployment.clinics.update(
         {

@@ -59,10 +59,10 @@ class DagsterDeployment:
         )
 
     def book(self, slug: str, window: DateRange) -> None:
-        """A visit on each day of the window, at noon."""
+        """An appointment on each day of the window, at noon."""
         for day in window:
-            visit = datetime.combine(day, time(12))
-            self.vendors[slug].book(f"{slug}-{day}", visit)
+            appointment = datetime.combine(day, time(12))
+            self.vendors[slug].book(f"{slug}-{day}", appointment)
 
     def materialized(self, asset: str) -> set[str]:
         return set(self._status(asset, failed=False))

@@ -1,4 +1,4 @@
-"""Dagster's pages as a person works with them, in a real browser.
+"""the Dagster UI as a person works with them, in a real browser.
 
 Knows where the pages keep what a person looks for; what is to be seen there, the tests say.
 """

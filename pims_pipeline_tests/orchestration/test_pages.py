@@ -72,7 +72,7 @@ def test_a_person_follows_the_lineage_materializes_a_day_and_backfills_a_week(
     pages: Pages, simulator: SimulatorServer
 ) -> None:
     pages.open_lineage()
-    for asset in ("vendor_diary", "appointments", "consultations", "reconciliation", "cases"):
+    for asset in ("vendor_calendar", "appointments", "consultations", "reconciliation", "cases"):
         pages.shows(asset)
 
     pages.materialize_one("appointments", "demo-riverbend", DAY)

@@ -37,7 +37,7 @@ def test_keys_are_grouped_by_clinic_and_in_order() -> None:
     }
 
 
-def test_dates_exist_from_the_start_to_as_far_ahead_as_diaries_are_synced_in_every_zone() -> None:
+def test_dates_exist_from_the_start_to_as_far_ahead_as_calendars_are_synced_in_every_zone() -> None:
     found = date_keys()
     easternmost = (datetime.now(UTC) + timedelta(hours=14)).date()
     assert found[0] == START.isoformat()

@@ -109,7 +109,7 @@ def test_a_failing_clinic_fails_alone_in_all_three_assets(deployment: DagsterDep
     for slug in SLUGS:
         deployment.book(slug, window)
     deployment.vendors["birch"].fail_next(
-        TransientError("asked birch for its diary; 503"), "listing"
+        TransientError("asked birch for its calendar; 503"), "listing"
     )
     outcome = deployment.sync("full_sync", SLUGS, window)
     assert not outcome.success
@@ -119,7 +119,7 @@ def test_a_failing_clinic_fails_alone_in_all_three_assets(deployment: DagsterDep
     for asset in ASSETS:
         assert deployment.materialized(asset) == keys(["alder", "cedar"], window)
         assert deployment.failed(asset) == keys(["birch"], window)
-    # Later phases left the clinic alone, so that nothing was concluded from an old diary.
+    # Later phases left the clinic alone, so that nothing was concluded from an old calendar.
     birch = deployment.clinics["birch"].id
     assert [
         (audit.sync_type, audit.status) for audit in outcome.audits if audit.clinic_id == birch
@@ -131,13 +131,13 @@ def test_the_failure_names_the_clinic_the_window_and_the_cause(
 ) -> None:
     window = days(0, 0)
     deployment.vendors["birch"].fail_next(
-        TransientError("asked birch for its diary; 503"), "listing"
+        TransientError("asked birch for its calendar; 503"), "listing"
     )
     outcome = deployment.sync("full_sync", SLUGS, window)
     failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
     assert failure.user_failure_data.description == (
-        f"inbound failed for 1 of 3 clinics: birch, {window}: asked birch for its diary; 503"
+        f"inbound failed for 1 of 3 clinics: birch, {window}: asked birch for its calendar; 503"
     )
     shown = failure.user_failure_data.metadata["failed"]
     assert isinstance(shown, dg.TableMetadataValue)
@@ -146,7 +146,7 @@ def test_the_failure_names_the_clinic_the_window_and_the_cause(
             "clinic": "birch",
             "window": str(window),
             "error": "TransientError",
-            "message": "asked birch for its diary; 503",
+            "message": "asked birch for its calendar; 503",
         }
     ]
 
@@ -262,7 +262,7 @@ def test_dates_without_partitions_are_refused_before_anything_runs(
 def test_a_second_run_changes_nothing(deployment: DagsterDeployment) -> None:
     window = days(-2, 2)
     deployment.book("alder", window)
-    deployment.vendors["alder"].record_visit(f"alder-{days(-1, -1).start}")
+    deployment.vendors["alder"].record_appointment(f"alder-{days(-1, -1).start}")
     deployment.sync("full_sync", ["alder"], window)
     before = deployment.rows("SELECT * FROM cases ORDER BY id")
     again = deployment.sync("full_sync", ["alder"], window)

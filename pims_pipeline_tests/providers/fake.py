@@ -147,7 +147,7 @@ class FakeVendor:
             self.deleted_ids.add(appointment_id)
         return self.appointments.pop(appointment_id)
 
-    def record_visit(self, appointment_id: str, *, notes: str = "Well.") -> PimsConsultation:
+    def record_appointment(self, appointment_id: str, *, notes: str = "Well.") -> PimsConsultation:
         """Finish an appointment: its status, and its consultation."""
         consultation_id = f"k-{appointment_id}"
         appointment = self.put(

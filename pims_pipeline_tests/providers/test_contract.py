@@ -104,7 +104,7 @@ class FakeHarness:
         self.vendor.delete(appointment_id)
 
     def finish(self, appointment_id: str, notes: str) -> None:
-        self.vendor.record_visit(appointment_id, notes=notes)
+        self.vendor.record_appointment(appointment_id, notes=notes)
 
     def expire_sessions(self) -> None:
         self.vendor.expire_sessions()
@@ -273,7 +273,7 @@ def test_a_login_that_only_a_person_can_finish_leaves_no_session(harness: Harnes
         provider.export_session()
 
 
-def test_a_booked_visit_is_listed_in_utc_on_its_local_date(harness: Harness) -> None:
+def test_a_booked_appointment_is_listed_in_utc_on_its_local_date(harness: Harness) -> None:
     late = harness.book(at(23))
     found = listed(harness.warm_provider(), DateRange(DAY, DAY))[late]
     assert found.scheduled_start == local_to_utc(at(23), harness.zone)
@@ -317,7 +317,7 @@ def test_a_snapshot_is_dated_before_its_request(harness: Harness) -> None:
     assert fetched_at.utcoffset() == timedelta(0)
 
 
-def test_a_moved_visit_is_listed_on_its_new_date(harness: Harness) -> None:
+def test_a_moved_appointment_is_listed_on_its_new_date(harness: Harness) -> None:
     identity = harness.book(at(9))
     later = DAY + timedelta(days=1)
     harness.move(identity, at(14, day=later))
@@ -326,7 +326,7 @@ def test_a_moved_visit_is_listed_on_its_new_date(harness: Harness) -> None:
     assert listed(provider, DateRange(later, later))[identity].business_date == later
 
 
-def test_a_cancelled_visit_stays_listed_and_a_deleted_one_does_not(harness: Harness) -> None:
+def test_a_cancelled_appointment_stays_listed_and_a_deleted_one_does_not(harness: Harness) -> None:
     cancelled, deleted = harness.book(at(9)), harness.book(at(10))
     harness.cancel(cancelled)
     harness.delete(deleted)
@@ -335,12 +335,12 @@ def test_a_cancelled_visit_stays_listed_and_a_deleted_one_does_not(harness: Harn
     assert deleted not in found
 
 
-def test_a_block_is_told_from_a_visit(harness: Harness) -> None:
+def test_a_block_is_told_from_an_appointment(harness: Harness) -> None:
     identity = harness.block()
     assert listed(harness.warm_provider())[identity].kind is RecordKind.BLOCK
 
 
-def test_a_finished_visit_has_its_medical_record(harness: Harness) -> None:
+def test_a_finished_appointment_has_its_consultation(harness: Harness) -> None:
     provider = harness.warm_provider()
     appointment = finished_appointment(harness, provider)
     consultation = provider.fetch_consultation(appointment)
@@ -350,7 +350,7 @@ def test_a_finished_visit_has_its_medical_record(harness: Harness) -> None:
     assert "Well again." in (consultation.notes or "")
 
 
-def test_a_visit_without_consultation_is_not_asked_for(harness: Harness) -> None:
+def test_an_appointment_without_consultation_is_not_asked_for(harness: Harness) -> None:
     identity = harness.book(at(9))
     provider = harness.warm_provider()
     appointment = listed(provider)[identity]
@@ -372,7 +372,7 @@ def test_an_unknown_consultation_is_none(harness: Harness) -> None:
     assert harness.warm_provider().fetch_consultation(appointment) is None
 
 
-def test_a_look_up_finds_a_visit_wherever_it_was_moved(harness: Harness) -> None:
+def test_a_look_up_finds_an_appointment_wherever_it_was_moved(harness: Harness) -> None:
     identity = harness.book(at(9))
     far = date(2026, 9, 1)
     harness.move(identity, at(15, day=far))
@@ -382,7 +382,7 @@ def test_a_look_up_finds_a_visit_wherever_it_was_moved(harness: Harness) -> None
     assert found.scheduled_start == local_to_utc(at(15, day=far), harness.zone)
 
 
-def test_a_look_up_of_a_deleted_or_unknown_visit_does_not_stand(harness: Harness) -> None:
+def test_a_look_up_of_a_deleted_or_unknown_appointment_does_not_stand(harness: Harness) -> None:
     identity = harness.book(at(9))
     harness.delete(identity)
     provider = harness.warm_provider()

@@ -8,7 +8,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 COLUMNS = (
     "fault",
     "inbound: the listing",
-    "cases: a medical record",
+    "cases: a consultation",
     "reconciliation: the listing",
     "reconciliation: a look-up",
     "deleted in error",

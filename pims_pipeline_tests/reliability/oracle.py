@@ -25,7 +25,7 @@ def check(synced: SyncedClinic) -> None:
     """What holds after every step, whatever went wrong in it."""
     cases = synced.cases()
     knowledge_only_grows(synced)
-    _no_visit_that_stood_was_retired(synced)
+    _no_appointment_that_stood_was_retired(synced)
     _no_case_is_lost_or_doubled(synced, cases)
     _receipts_balance_and_no_success_is_empty(synced)
     _peoples_edits_stand(synced, cases)
@@ -72,15 +72,17 @@ def knowledge_only_grows(synced: SyncedClinic) -> None:
             assert any(truth.stands for truth in truths), f"{row.pims_id} rose from the dead"
 
 
-def _no_visit_that_stood_was_retired(synced: SyncedClinic) -> None:
-    """At some moment between a retiring phase's start and its end the visit was gone."""
+def _no_appointment_that_stood_was_retired(synced: SyncedClinic) -> None:
+    """At some moment between a retiring phase's start and its end the appointment was gone."""
     for event in synced.rows(
         "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
         "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
         "WHERE e.clinic_id = :clinic_id AND e.kind = 'soft_deleted'"
     ):
         truths = synced.truths(event.pims_id, event.began, event.ended)
-        assert not all(truth.stands for truth in truths), f"visit {event.pims_id} always stood"
+        assert not all(truth.stands for truth in truths), (
+            f"appointment {event.pims_id} always stood"
+        )
 
 
 def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> None:
@@ -220,24 +222,24 @@ def nobody_works(synced: SyncedClinic) -> None:
 
 
 def nothing_gone_is_left(synced: SyncedClinic, window: DateRange) -> None:
-    """After a reconciliation that could ask about all: no active case without its visit.
+    """After a reconciliation that could ask about all: no active case without its appointment.
 
     But for those whose retirement people have rejected.
     """
     kept = synced.kept()
     for pims_id, case in synced.cases().items():
         if not case.retired and case.scheduled_date in window and pims_id not in kept:
-            truth = synced.visits[pims_id]
+            truth = synced.appointments[pims_id]
             assert truth.stands, f"the case of {pims_id} should have been retired"
-            start = local_to_utc(truth.visit.start, synced.clinic.zone)
+            start = local_to_utc(truth.appointment.start, synced.clinic.zone)
             assert business_date(start, synced.clinic.zone) in window, f"{pims_id} moved away"
 
 
 def cases_equal_the_truth(synced: SyncedClinic) -> None:
     """After an undisturbed full sync the cases say what the vendor says."""
     cases = synced.cases()
-    visits = synced.visits
-    standing = {pims_id for pims_id, truth in visits.items() if truth.stands}
+    appointments = synced.appointments
+    standing = {pims_id for pims_id, truth in appointments.items() if truth.stands}
     active = {pims_id for pims_id, case in cases.items() if not case.retired}
     assert standing <= active
     assert active - standing <= synced.kept()
@@ -251,9 +253,9 @@ def cases_equal_the_truth(synced: SyncedClinic) -> None:
         )
     }
     for pims_id in standing:
-        _case_equals(synced, cases[pims_id], visits[pims_id])
+        _case_equals(synced, cases[pims_id], appointments[pims_id])
         if pims_id not in dead:
-            _consultation_equals(synced, cases[pims_id], visits[pims_id])
+            _consultation_equals(synced, cases[pims_id], appointments[pims_id])
 
 
 def _edited(synced: SyncedClinic, case_id: UUID) -> bool:
@@ -261,27 +263,27 @@ def _edited(synced: SyncedClinic, case_id: UUID) -> bool:
 
 
 def _case_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
-    zone, visit = synced.clinic.zone, truth.visit
-    start = local_to_utc(visit.start, zone)
+    zone, appointment = synced.clinic.zone, truth.appointment
+    start = local_to_utc(appointment.start, zone)
     assert case.scheduled_start == start
-    assert case.scheduled_end == max(start, local_to_utc(visit.end, zone))
+    assert case.scheduled_end == max(start, local_to_utc(appointment.end, zone))
     assert case.scheduled_date == business_date(start, zone)
-    assert case.patient_name == visit.patient_name
-    assert case.metadata["appointment"]["status"] == visit.status
+    assert case.patient_name == appointment.patient_name
+    assert case.metadata["appointment"]["status"] == appointment.status
     chosen = {e.value for e in synced.edits if e.case_id == case.id}
-    assert CaseStatus(case.status) is status_of_facts({"status": visit.status}) or (
+    assert CaseStatus(case.status) is status_of_facts({"status": appointment.status}) or (
         case.status in chosen
     )
-    assert case.case_type == case_type_of(visit.type) or case.case_type in chosen
+    assert case.case_type == case_type_of(appointment.type) or case.case_type in chosen
 
 
 def _consultation_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
-    visit = truth.visit
-    if visit.notes is None or case.scheduled_start > synced.servers.clock():
+    appointment = truth.appointment
+    if appointment.notes is None or case.scheduled_start > synced.servers.clock():
         return
-    if visit.written_for_id != visit.patient_id:
+    if appointment.written_for_id != appointment.patient_id:
         return  # the vendor's is another's: that it is not on the case is checked at every step
     consultation = case.metadata["consultation"]
-    assert consultation["consultationId"] == visit.consultation_id
-    if visit.notes.startswith("<p>note "):
-        assert consultation["notes"].startswith(visit.notes[3:-4])
+    assert consultation["consultationId"] == appointment.consultation_id
+    if appointment.notes.startswith("<p>note "):
+        assert consultation["notes"].startswith(appointment.notes[3:-4])

@@ -165,18 +165,18 @@ class BrowserlessNeo(IdexxNeoProvider):
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """How a visit stood at the vendor from ``at`` on."""
+    """How an appointment stood at the vendor from ``at`` on."""
 
     at: datetime
-    visit: TrueAppointment
+    appointment: TrueAppointment
 
     @property
     def stands(self) -> bool:
-        return not self.visit.deleted
+        return not self.appointment.deleted
 
     @property
     def meaning(self) -> CaseStatus:
-        return status_of_facts({"status": self.visit.status})
+        return status_of_facts({"status": self.appointment.status})
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +228,12 @@ _RETIRED = "coalesce(metadata #>> '{reconciliation,softDeleted}' = 'true', false
 
 @dataclass
 class SyncedClinic:
-    """A clinic, its vendor's diary with its history, and what people did to its cases.
+    """A clinic, its vendor's calendar with its history, and what people did to its cases.
 
     Attributes:
-        window: The week that is synced; ``wide`` holds every day that visits ever stand on.
+        window: The week that is synced; ``wide`` holds every day that appointments ever stand on.
         known_gone: When a retired case was last looked at.
-        landed: The latest state of each visit that the pipeline was found to know.
+        landed: The latest state of each appointment that the pipeline was found to know.
         questions: How often the adapter was asked for what; each may take several requests.
         answers: When the vendor soundly answered what, and in which run.
         meanwhile: Called after each of the vendor's answers, before it is used.
@@ -266,7 +266,7 @@ class SyncedClinic:
 
     @classmethod
     def begin(cls, servers: SharedServers, company: SimulatedClinic, today: date) -> "SyncedClinic":
-        """A clinic at noon of ``today``, its diary empty but for blocks and rosters."""
+        """A clinic at noon of ``today``, its calendar empty but for blocks and rosters."""
         servers.on_statement = None
         servers.ahead = timedelta()
         servers.clock.moment = datetime.combine(today, time(12), company.zone).astimezone(UTC)
@@ -297,8 +297,8 @@ class SyncedClinic:
     # The vendor's side
 
     @property
-    def visits(self) -> dict[str, Truth]:
-        """Every visit ever booked, as it stands now."""
+    def appointments(self) -> dict[str, Truth]:
+        """Every appointment ever booked, as it stands now."""
         return {pims_id: told[-1] for pims_id, told in self.history.items()}
 
     def local(self, day: int, hour: int, minute: int = 0) -> datetime:
@@ -306,38 +306,38 @@ class SyncedClinic:
         return datetime.combine(self.today + timedelta(days=day), time(hour, minute))
 
     def book(self, start: datetime, status: str = "not arrived", patient: str = "Juniper") -> str:
-        """A new visit; gives its identity."""
+        """A new appointment; gives its identity."""
         book = self.servers.control.book
         return self._heard(
             book(self.company.company_id, start, status=status, patient_name=patient)
         )
 
     def vendor(self, action: str, pims_id: str, *how: Any, **named: Any) -> None:
-        """One of the simulator's edits, by its name, of one visit."""
+        """One of the simulator's edits, by its name, of one appointment."""
         edit = getattr(self.servers.control, action)
         self._heard(edit(self.company.company_id, pims_id, *how, **named))
 
     def species(self, patient_id: str | None) -> str | None:
         """The species of a patient, as the vendor ever knew it."""
-        known = (truth.visit for truths in self.history.values() for truth in truths)
+        known = (truth.appointment for truths in self.history.values() for truth in truths)
         return next((each.species for each in known if each.patient_id == patient_id), None)
 
-    def _heard(self, visit: TrueAppointment) -> str:
-        self.history.setdefault(visit.id, []).append(Truth(self.servers.clock(), visit))
-        return visit.id
+    def _heard(self, appointment: TrueAppointment) -> str:
+        self.history.setdefault(appointment.id, []).append(Truth(self.servers.clock(), appointment))
+        return appointment.id
 
     def truths(self, pims_id: str, since: datetime, until: datetime) -> list[Truth]:
-        """How the visit stood at ``since`` and at every change up to ``until``."""
+        """How the appointment stood at ``since`` and at every change up to ``until``."""
         told = [truth for truth in self.history[pims_id] if truth.at <= until]
         before = [truth for truth in told if truth.at <= since]
         return [*before[-1:], *(truth for truth in told if truth.at > since)]
 
     def version_of(self, pims_id: str, vendor_updated_at: str) -> int:
-        """Which of the visit's states the vendor changed at that moment, counted from 0."""
+        """Which of the appointment's states the vendor changed at that moment, counted from 0."""
         changed = [
-            local_to_utc(truth.visit.last_updated_at, self.clinic.zone).isoformat()
+            local_to_utc(truth.appointment.last_updated_at, self.clinic.zone).isoformat()
             for truth in self.history[pims_id]
-            if truth.visit.last_updated_at is not None
+            if truth.appointment.last_updated_at is not None
         ]
         return len(changed) - 1 - changed[::-1].index(vendor_updated_at)
 
@@ -536,7 +536,7 @@ class SyncedClinic:
             return list(connection.execute(text(statement), given).all())
 
     def cases(self) -> dict[str, Row[Any]]:
-        """Every case by its visit's identity."""
+        """Every case by its appointment's identity."""
         rows = self.rows(
             f"SELECT *, {_RETIRED} AS retired "  # noqa: S608 - fixed expression
             "FROM cases WHERE clinic_id = :clinic_id ORDER BY id"
@@ -551,7 +551,7 @@ class SyncedClinic:
         self.rejections.append((now, hold.case_ids))
 
     def kept(self) -> set[str]:
-        """The visits of cases that people decided to keep, and that no listing has held since."""
+        """The appointments of cases that people decided to keep, and no listing has held since."""
         seen = self.rows(
             "SELECT c.id, c.pims_id, a.last_seen_at FROM cases AS c "
             "JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id) "
@@ -572,7 +572,7 @@ class SyncedClinic:
         )
 
     def everything(self) -> dict[str, list[Row[Any]]]:
-        """All that a sync may change, but for the times at which visits were seen."""
+        """All that a sync may change, but for the times at which appointments were seen."""
         asked = {
             "cases": "SELECT * FROM cases WHERE clinic_id = :clinic_id ORDER BY id",
             "events": "SELECT * FROM case_events WHERE clinic_id = :clinic_id ORDER BY seq",

@@ -61,12 +61,12 @@ HOURS = st.sampled_from([(2, 30), (0, 0), (8, 0), (11, 30), (16, 0), (23, 59)])
 WORDS_SEEN = ("not arrived", "Confirmed", "In Progress", "Ready to Pay", "No Show")
 WORDS = st.sampled_from([*WORDS_SEEN, "Lost in Space"])
 WHICH = st.integers(0, 20)
-"""A visit, counted from the first booked, round and round."""
+"""An appointment, counted from the first booked, round and round."""
 SOME_PHASES: st.SearchStrategy[tuple[Phase, ...]] = st.sampled_from(
     [(phase,) for phase in Phase] + [FULL] * 2
 )
 Happening = tuple[str, str, int]
-"""What happens, how (a value or an edit's name), and to which visit."""
+"""What happens, how (a value or an edit's name), and to which appointment."""
 
 
 def _of(what: str, *how: str) -> st.SearchStrategy[Happening]:
@@ -105,20 +105,20 @@ class ClinicLife(RuleBasedStateMachine):
         self.rebookings = 0
         self.races = 0
 
-    @initialize(place=PLACES, visits=st.integers(0, 9))
-    def begin(self, place: tuple[str, date], visits: int) -> None:
+    @initialize(place=PLACES, appointments=st.integers(0, 9))
+    def begin(self, place: tuple[str, date], appointments: int) -> None:
         company, today = place
         self.synced = SyncedClinic.begin(self.servers, simulated(company), today)
         # No fault here is about silence: a slow machine must not change what a program does.
         self.synced.read_timeout = PATIENT
-        for number in range(visits):
+        for number in range(appointments):
             self.synced.book(self.synced.local(number % 3 - 1, 8 + number), WORDS_SEEN[number % 4])
         self._sync(FULL)
 
     def _step(self) -> None:
         self.synced.step_began = self.servers.clock()
 
-    def _visit(self, which: int) -> str:
+    def _appointment(self, which: int) -> str:
         known = sorted(self.synced.history)
         return known[which % len(known)]
 
@@ -134,38 +134,40 @@ class ClinicLife(RuleBasedStateMachine):
     # The vendor
 
     @rule(day=DAYS, at=HOURS, count=st.integers(1, 6), status=WORDS)
-    def visits_are_booked(self, day: int, at: tuple[int, int], count: int, status: str) -> None:
+    def appointments_are_booked(
+        self, day: int, at: tuple[int, int], count: int, status: str
+    ) -> None:
         for number in range(count):
             start = self.synced.local(day, *at) + timedelta(minutes=15 * number)
             self.synced.book(start, status)
 
     @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, day=st.sampled_from([-10, -2, 0, 1, 3, 9]), at=HOURS)
-    def a_visit_is_moved(self, which: int, day: int, at: tuple[int, int]) -> None:
-        self.synced.vendor("move", self._visit(which), self.synced.local(day, *at))
+    def a_appointment_is_moved(self, which: int, day: int, at: tuple[int, int]) -> None:
+        self.synced.vendor("move", self._appointment(which), self.synced.local(day, *at))
 
     @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))
-    def a_visit_is_called_off_or_on(self, which: int, action: str) -> None:
-        self.synced.vendor(action, self._visit(which))
+    def a_appointment_is_called_off_or_on(self, which: int, action: str) -> None:
+        self.synced.vendor(action, self._appointment(which))
 
     @precondition(lambda self: len(self.synced.history) > 5)
     @rule(first=WHICH, many=st.integers(4, 30), action=st.sampled_from(["delete", "restore"]))
-    def many_visits_are_deleted_or_restored(self, first: int, many: int, action: str) -> None:
+    def many_appointments_are_deleted_or_restored(self, first: int, many: int, action: str) -> None:
         for which in range(min(many, len(self.synced.history))):
-            self.synced.vendor(action, self._visit(first + which))
+            self.synced.vendor(action, self._appointment(first + which))
 
     @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, status=WORDS)
-    def a_visit_moves_on(self, which: int, status: str) -> None:
-        self.synced.vendor("set_status", self._visit(which), status)
+    def a_appointment_moves_on(self, which: int, status: str) -> None:
+        self.synced.vendor("set_status", self._appointment(which), status)
 
     @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, finish=st.booleans())
-    def a_visit_is_finished_or_its_notes_corrected(self, which: int, *, finish: bool) -> None:
+    def a_appointment_is_finished_or_its_notes_corrected(self, which: int, *, finish: bool) -> None:
         self.notes += 1
-        pims_id = self._visit(which)
-        opened = self.synced.visits[pims_id].visit.consultation_id is not None
+        pims_id = self._appointment(which)
+        opened = self.synced.appointments[pims_id].appointment.consultation_id is not None
         action = "write_notes" if opened and not finish else "finish"
         self.synced.vendor(action, pims_id, f"<p>note {self.notes};</p>")
 
@@ -173,7 +175,7 @@ class ClinicLife(RuleBasedStateMachine):
     @rule(which=st.lists(WHICH, min_size=1, max_size=2))
     def a_patient_is_renamed_or_two_are_merged(self, which: list[int]) -> None:
         for each in which:
-            self.synced.vendor("rename_patient", self._visit(each), "Señor Whiskers")
+            self.synced.vendor("rename_patient", self._appointment(each), "Señor Whiskers")
 
     @precondition(lambda self: self.synced.history)
     @rule(
@@ -181,7 +183,7 @@ class ClinicLife(RuleBasedStateMachine):
         who=st.sampled_from(["patient", "client", "both"]),
         consultation=st.sampled_from(["none", "same", "new"]),
     )
-    def a_visit_is_rebooked_for_somebody_else(
+    def a_appointment_is_rebooked_for_somebody_else(
         self, which: int, who: str, consultation: str
     ) -> None:
         self._rebook(which, consultation, who)
@@ -190,7 +192,7 @@ class ClinicLife(RuleBasedStateMachine):
         self.rebookings += 1
         self.synced.vendor(
             "rebook",
-            self._visit(which),
+            self._appointment(which),
             patient_name=None if who == "client" else "Bella",
             species=("Feline", "Avian", "Equine")[self.rebookings % 3],
             client_name=None if who == "patient" else f"Kim {self.rebookings}",
@@ -201,7 +203,7 @@ class ClinicLife(RuleBasedStateMachine):
     def the_vendor_will_misbehave(
         self, kind: FaultKind, endpoint: Endpoint, times: int, which: int
     ) -> None:
-        hidden = self._visit(which) if self.synced.history else "1"
+        hidden = self._appointment(which) if self.synced.history else "1"
         self.servers.control.add_fault(
             kind,
             endpoint="listing" if kind in RECORD_FAULTS else endpoint,
@@ -313,7 +315,7 @@ class ClinicLife(RuleBasedStateMachine):
         self, edit: Happening, before: Happening | None, phase: Phase, statement: int
     ) -> None:
         if before is not None:
-            # Of the very visit whose case people edit: so the sync has something to write.
+            # Of the very appointment whose case people edit: so the sync has something to write.
             self._happens((*before[:2], edit[2]))
         left = [statement]
 
@@ -335,15 +337,15 @@ class ClinicLife(RuleBasedStateMachine):
         if not self.synced.history:
             return
         if what == "vendor":
-            self.synced.vendor(how, self._visit(which))
+            self.synced.vendor(how, self._appointment(which))
         elif what == "rebook":
             self._rebook(which, how)
         elif what == "scribble":
-            self.synced.scribbled(self._visit(which), how)
+            self.synced.scribbled(self._appointment(which), how)
         elif what == "note":
-            self.synced.people_note(self._visit(which), how, self.notes)
+            self.synced.people_note(self._appointment(which), how, self.notes)
         else:
-            self.synced.people_set(self._visit(which), what, how)
+            self.synced.people_set(self._appointment(which), what, how)
 
     @precondition(lambda self: self.races < 2)  # they are slow
     @rule()
@@ -355,7 +357,7 @@ class ClinicLife(RuleBasedStateMachine):
         oracle.check(self.synced)
 
     @rule(kind=ALWAYS_WRONG, phase=st.sampled_from([Phase.INBOUND, Phase.RECONCILIATION]))
-    def the_diary_cannot_be_had(self, kind: FaultKind, phase: Phase) -> None:
+    def the_calendar_cannot_be_had(self, kind: FaultKind, phase: Phase) -> None:
         """No phase that needs a listing reports success without one."""
         self._step()
         self.servers.control.add_fault(kind, endpoint="listing", times=None, retry_after=0.001)
@@ -365,14 +367,14 @@ class ClinicLife(RuleBasedStateMachine):
         oracle.check(self.synced)
 
     def teardown(self) -> None:
-        """However it went, one undisturbed full sync makes the cases equal the diary."""
+        """However it went, one undisturbed full sync makes the cases equal the calendar."""
         if hasattr(self, "synced"):
             settle(self.synced)
             self.synced.end()
 
 
 def settle(synced: SyncedClinic) -> None:
-    """Sync the whole diary undisturbed, twice: the cases equal it, and then nothing changes."""
+    """Sync the whole calendar undisturbed, twice: the cases equal it, and then nothing changes."""
     synced.servers.clock.forward(timedelta(days=1, minutes=1))
     synced.step_began = synced.servers.clock()
     with synced.undisturbed():

@@ -51,7 +51,7 @@ class Found:
 
 
 @contextmanager
-def _eight_visits(servers: SharedServers) -> Iterator[SyncedClinic]:
+def _eight_appointments(servers: SharedServers) -> Iterator[SyncedClinic]:
     """All of them synced."""
     synced = SyncedClinic.begin(servers, simulated("1001"), date(2026, 3, 8))
     synced.read_timeout = PATIENT
@@ -63,12 +63,12 @@ def _eight_visits(servers: SharedServers) -> Iterator[SyncedClinic]:
 
 
 def _an_hour_passes(synced: SyncedClinic, phase: Phase) -> None:
-    """Three visits are finished, one is deleted, one moves far away, one is new."""
-    visits = sorted(synced.history)
-    for pims_id in visits[:3]:
+    """Three appointments are finished, one is deleted, one moves far away, one is new."""
+    appointments = sorted(synced.history)
+    for pims_id in appointments[:3]:
         synced.vendor("finish", pims_id, f"<p>note {pims_id};</p>")
-    synced.vendor("delete", visits[3])
-    synced.vendor("move", visits[4], synced.local(9, 10))
+    synced.vendor("delete", appointments[3])
+    synced.vendor("move", appointments[4], synced.local(9, 10))
     synced.book(synced.local(1, 9))
     if phase is Phase.CASES:
         synced.sync(Phase.INBOUND)
@@ -112,11 +112,11 @@ def _what_happens(
     wrong = [
         pims_id
         for pims_id, case in synced.cases().items()
-        if case.retired and synced.visits[pims_id].stands
+        if case.retired and synced.appointments[pims_id].stands
     ]
     settle(synced)
     kept = {pims_id for pims_id, case in synced.cases().items() if not case.retired}
-    lost = {pims_id for pims_id, truth in synced.visits.items() if truth.stands} - kept
+    lost = {pims_id for pims_id, truth in synced.appointments.items() if truth.stands} - kept
     return Found(words, len(wrong), len(lost))
 
 
@@ -159,7 +159,7 @@ def _row(servers: SharedServers, fault: str, times: int | None) -> list[str]:
         if fault in RECORD_FAULTS and endpoint != "listing":
             cells.append(NOT_THERE)
             continue
-        with _eight_visits(servers) as synced:
+        with _eight_appointments(servers) as synced:
             found = _what_happens(synced, fault, phase, endpoint, times)
         cells.append(found.words)
         wrong += found.deleted_in_error

@@ -34,7 +34,7 @@ def sync_days(synced: SyncedClinic, phase: Phase, *days: int) -> PhaseOutcome:
     return outcome
 
 
-def visits_counted(outcome: PhaseOutcome) -> Counts:
+def appointments_counted(outcome: PhaseOutcome) -> Counts:
     """The receipt, without the blocks and rosters of every day."""
     counts = outcome.counts
     return Counts(
@@ -85,7 +85,7 @@ def test_each_occurrence_of_a_series_is_one_case_in_whatever_windows_it_comes(
     for window in [*windows, (-3, 3), (0, 0), (2, 2)]:
         outcome = sync_days(synced, Phase.INBOUND, *window)
         booked = sum(day in outcome.window for day in (TODAY, TODAY + timedelta(days=2)))
-        assert visits_counted(outcome) == Counts(unchanged=booked)
+        assert appointments_counted(outcome) == Counts(unchanged=booked)
     assert synced.everything() == before
 
 
@@ -123,11 +123,11 @@ def test_a_moved_occurrence_moves_no_other(synced: SyncedClinic) -> None:
 def test_an_appointment_moved_to_another_window_is_still_the_same_case(
     synced: SyncedClinic,
 ) -> None:
-    visit = synced.book(synced.local(0, 9))
+    appointment = synced.book(synced.local(0, 9))
     sync_days(synced, Phase.INBOUND, 0, 0)
-    synced.vendor("move", visit, synced.local(3, 9))
+    synced.vendor("move", appointment, synced.local(3, 9))
     assert sync_days(synced, Phase.INBOUND, 2, 3).counts.updated == 1
-    assert dates(synced) == {visit: 3}
+    assert dates(synced) == {appointment: 3}
 
 
 @pytest.mark.parametrize("how", ["flag", "not_found", "null", "gone"])
@@ -154,8 +154,8 @@ def test_one_odd_look_up_does_not_stop_the_reconciliation(synced: SyncedClinic) 
 
 
 def test_what_was_left_out_is_counted_on_the_audit_by_field_and_type(synced: SyncedClinic) -> None:
-    visit = synced.book(synced.local(-1, 9))
-    synced.vendor("finish", visit, "<p>Well again.</p>")
+    appointment = synced.book(synced.local(-1, 9))
+    synced.vendor("finish", appointment, "<p>Well again.</p>")
     synced.servers.control.add_fault("odd_descriptions", times=None)
     synced.sync(*FULL)
     (case,) = synced.cases().values()

@@ -57,22 +57,22 @@ class WrongClocks(RuleBasedStateMachine):
         self.notes = 0
         self.retired: set[str] = set()
 
-    @initialize(visits=st.integers(2, 8), ahead=st.one_of(st.just(400 * DAY), JUMPS))
-    def begin(self, visits: int, ahead: timedelta) -> None:
+    @initialize(appointments=st.integers(2, 8), ahead=st.one_of(st.just(400 * DAY), JUMPS))
+    def begin(self, appointments: int, ahead: timedelta) -> None:
         self.synced = SyncedClinic.begin(self.servers, simulated("1001"), date(2026, 3, 8))
-        for number in range(visits):
+        for number in range(appointments):
             self.synced.book(self.synced.local(number % 3 - 1, 8 + number))
         self.servers.ahead = ahead
         self.synced.sync(*FULL)
 
-    def _visit(self, which: int) -> str:
+    def _appointment(self, which: int) -> str:
         known = sorted(self.synced.history)
         return known[which % len(known)]
 
     def _look(self) -> None:
         """What was retired just now is gone at the vendor: nobody else acts in between."""
         retired = {pims_id for pims_id, case in self.synced.cases().items() if case.retired}
-        wrong = {each for each in retired - self.retired if self.synced.visits[each].stands}
+        wrong = {each for each in retired - self.retired if self.synced.appointments[each].stands}
         assert wrong == set(), "retired although it stands"
         self.retired = retired
 
@@ -94,16 +94,16 @@ class WrongClocks(RuleBasedStateMachine):
 
     @rule(which=WHICH, day=st.sampled_from([-2, 0, 1, 9]))
     def an_appointment_is_moved(self, which: int, day: int) -> None:
-        self.synced.vendor("move", self._visit(which), self.synced.local(day, 11))
+        self.synced.vendor("move", self._appointment(which), self.synced.local(day, 11))
 
     @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))
     def an_appointment_is_called_off_or_on(self, which: int, action: str) -> None:
-        self.synced.vendor(action, self._visit(which))
+        self.synced.vendor(action, self._appointment(which))
 
     @rule(which=WHICH)
     def an_appointment_is_finished(self, which: int) -> None:
         self.notes += 1
-        self.synced.vendor("finish", self._visit(which), f"<p>note {self.notes};</p>")
+        self.synced.vendor("finish", self._appointment(which), f"<p>note {self.notes};</p>")
 
     @rule(phases=SOME_PHASES)
     def the_week_is_synced(self, phases: tuple[Phase, ...]) -> None:
@@ -135,8 +135,8 @@ class WrongClocks(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "synced"):
-            self.synced.vendor("delete", self._visit(0))
-            self.synced.vendor("cancel", self._visit(1))
+            self.synced.vendor("delete", self._appointment(0))
+            self.synced.vendor("cancel", self._appointment(1))
             settle(self.synced)
             self.synced.end()
 

@@ -49,7 +49,7 @@ SCENES = [
     ("America/St_Johns", datetime(2010, 10, 30, tzinfo=UTC)),  # a minute past midnight
     ("Asia/Kathmandu", datetime(2026, 5, 1, tzinfo=UTC)),  # 5:45 east, no changes
     ("Pacific/Apia", datetime(2011, 12, 22, tzinfo=UTC)),  # a whole day, skipped
-    ("Pacific/Kwajalein", datetime(1993, 8, 13, tzinfo=UTC)),  # likewise
+    ("Pacific/Kwajalein", datetime(1993, 8, 13, tzinfo=UTC)),  # also
 ]
 
 

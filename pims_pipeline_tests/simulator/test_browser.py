@@ -56,7 +56,9 @@ def test_a_browser_with_a_wrong_password_sees_why(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/login$"))
 
 
-def test_people_book_move_finish_and_correct_a_visit(page: Page, control: SimulatorControl) -> None:
+def test_people_book_move_finish_and_correct_an_appointment(
+    page: Page, control: SimulatorControl
+) -> None:
     sign_in(page)
     page.fill("#book-patient", "<script>Böser & Bube</script>")
     page.fill("#book-start", f"{TODAY}T15:20")
@@ -69,9 +71,9 @@ def test_people_book_move_finish_and_correct_a_visit(page: Page, control: Simula
     row.get_by_role("button", name="Move", exact=True).click()
     expect(row).to_contain_text("08:05")
 
-    row.locator("summary", has_text="Finish visit").click()
+    row.locator("summary", has_text="Finish appointment").click()
     row.locator("textarea").fill("<p>S: eats & drinks</p>")
-    row.get_by_role("button", name="Finish visit", exact=True).click()
+    row.get_by_role("button", name="Finish appointment", exact=True).click()
     expect(row.locator(".status")).to_have_text("Finalized")
 
     row.locator("summary", has_text="Notes").click()
@@ -85,7 +87,7 @@ def test_people_book_move_finish_and_correct_a_visit(page: Page, control: Simula
     assert notes == ["<p>S: corrected</p>"]
 
 
-def test_people_cancel_delete_and_restore_a_visit(page: Page) -> None:
+def test_people_cancel_delete_and_restore_an_appointment(page: Page) -> None:
     sign_in(page)
     page.fill("#book-patient", "Comeback")
     page.click("text=Book >> nth=-1")
@@ -112,7 +114,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(
     assert control.appointments(COMPANY, TODAY, TODAY) == before
 
 
-def test_the_diary_asks_strangers_to_sign_in(page: Page) -> None:
+def test_the_calendar_asks_strangers_to_sign_in(page: Page) -> None:
     page.goto("/")
 
     expect(page).to_have_url(re.compile(r"/login$"))

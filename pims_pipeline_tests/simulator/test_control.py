@@ -164,7 +164,7 @@ def test_a_look_up_of_a_deleted_booking_can_be_answered_in_each_way(
     assert client.get("/appointments/getAppointment", params=asked).status_code == 410
 
 
-def test_finishing_a_visit_opens_its_consultation(
+def test_finishing_an_appointment_opens_its_consultation(
     client: httpx2.Client, control: SimulatorControl, booked: TrueAppointment
 ) -> None:
     assert booked.consultation_id is None
@@ -178,7 +178,7 @@ def test_finishing_a_visit_opens_its_consultation(
     assert page["patient"]["species"] == "Canine"
 
 
-def test_a_visit_finished_without_notes_gets_made_up_ones(
+def test_an_appointment_finished_without_notes_gets_made_up_ones(
     control: SimulatorControl, booked: TrueAppointment
 ) -> None:
     notes = control.finish(COMPANY, booked.id).notes
@@ -204,7 +204,7 @@ def is_later(after: TrueAppointment, before: TrueAppointment) -> bool:
     return after.last_updated_at > before.last_updated_at
 
 
-def test_notes_of_a_visit_that_was_never_opened_are_refused(
+def test_notes_of_an_appointment_that_was_never_opened_are_refused(
     control: SimulatorControl, booked: TrueAppointment
 ) -> None:
     with pytest.raises(ControlRefused, match="no consultation") as refused:
@@ -263,7 +263,7 @@ def test_a_record_is_rebooked_for_somebody_else_with_any_consultation(
     assert "first" not in page["consultationNotes"]["notes"]
 
 
-def test_some_finalized_visits_have_no_page_yet(
+def test_some_finalized_appointments_have_no_page_yet(
     client: httpx2.Client, control: SimulatorControl
 ) -> None:
     past = control.appointments(COMPANY, date(2026, 1, 1), date(2026, 2, 28))

@@ -141,10 +141,10 @@ def test_an_error_object_stands_in_place_of_the_list(
     assert list(ask_listing(client, TODAY).json()) == ["error"]
 
 
-def test_an_empty_diary_is_a_well_formed_listing_of_nothing(
+def test_an_empty_calendar_is_a_well_formed_listing_of_nothing(
     client: httpx2.Client, control: SimulatorControl
 ) -> None:
-    control.add_fault("empty_diary")
+    control.add_fault("empty_calendar")
 
     assert records_of(ask_listing(client, TODAY)) == []
     assert records_of(ask_listing(client, TODAY)) != []
@@ -311,7 +311,7 @@ def test_the_login_page_can_fail_too(base_url: str, control: SimulatorControl) -
 @pytest.mark.parametrize(
     ("kind", "endpoint"),
     [
-        ("empty_diary", "appointment"),
+        ("empty_calendar", "appointment"),
         ("session_expired_401", "login"),
         ("odd_descriptions", "login"),
     ],

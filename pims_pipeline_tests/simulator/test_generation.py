@@ -93,7 +93,7 @@ def test_nothing_changed_after_the_simulators_own_now() -> None:
     ],
     ids=lambda value: value.company_id if isinstance(value, SimulatedClinic) else str(value),
 )
-def test_a_clock_change_has_one_visit_in_the_odd_hour_and_no_other_day_has(
+def test_a_clock_change_has_one_appointment_in_the_odd_hour_and_no_other_day_has(
     clinic: SimulatedClinic, spring: date, autumn: date
 ) -> None:
     odd_hours = {
@@ -129,7 +129,7 @@ def test_consultations_come_in_every_shape_of_vitals_and_diagnoses() -> None:
     assert {line.declined for each in consultations for line in each.lines} == {True, False}
 
 
-def test_a_date_beyond_the_diary_is_empty() -> None:
+def test_a_date_beyond_the_calendar_is_empty() -> None:
     calendar = Calendar(SimulatorConfig(today=TODAY), NEW_YORK)
 
     assert calendar.day(date.max) == ()

@@ -56,7 +56,7 @@ def test_a_login_gives_a_session_cookie_that_scripts_cannot_read(base_url: str) 
     assert "httponly" in cookie.lower()
 
 
-def test_the_session_decides_whose_diary_is_shown(base_url: str) -> None:
+def test_the_session_decides_whose_calendar_is_shown(base_url: str) -> None:
     with logged_in(base_url, "1001") as first, logged_in(base_url, "1002") as second:
         assert records_of(ask_listing(first, TODAY)) != records_of(ask_listing(second, TODAY))
 

@@ -251,7 +251,7 @@ def test_a_failure_is_told_with_its_case_as_it_stands(engine: Engine, clinic: Cl
     _record(engine, clinic, failed, phase=Phase.CASES)
     [known] = _listed(engine)
     assert (known.case_id, known.case_date) == (case_id, moved_to)
-    # Its medical record is asked for where the case stands now.
+    # Its consultation is asked for where the case stands now.
     assert known.dates == DateRange(moved_to, moved_to)
     with transaction(engine) as connection:
         assert failure_by_id(connection, known.failure.id) == known

@@ -45,7 +45,7 @@ def _noted(connection: Connection) -> dict[str, datetime]:
 
 
 def _changed_by(connection: Connection, schedules: Mapping[str, str | None]) -> set[str]:
-    """The phases that count anew once the schedules are these."""
+    """The phases that count again once the schedules are these."""
     with _undone(connection):
         connection.execute(update(clinic_schedule_configs).values(sync_schedules=schedules))
         noted = _noted(connection)

@@ -95,7 +95,7 @@ class Bench:
         ]
 
     def everything(self) -> dict[str, list[Row[tuple[object, ...]]]]:
-        """All that a sync may change, but for the times at which visits were seen."""
+        """All that a sync may change, but for the times at which appointments were seen."""
         return {
             "cases": self.rows("SELECT * FROM cases ORDER BY id"),
             "events": self.rows("SELECT * FROM case_events ORDER BY seq"),

@@ -37,18 +37,18 @@ _EXPIRES_AT_ONCE = LeaseTerms(lasts=0.001, renewed_every=3600)
 def _first_day(vendor: FakeVendor) -> None:
     for number in range(6):
         vendor.book(str(number), local(DAY, 8 + number))
-    vendor.record_visit("0")
-    vendor.record_visit("5")
+    vendor.record_appointment("0")
+    vendor.record_appointment("5")
 
 
 def _second_day(vendor: FakeVendor) -> None:
-    """One of everything: a move, a deletion, a booking, a finished visit, a note, a rebooking."""
+    """One edit of each kind: move, deletion, booking, finished appointment, note, rebooking."""
     _first_day(vendor)
     vendor.move("1", local(DAY + timedelta(days=2), 9))
     vendor.delete("2")
     vendor.book("new", local(DAY, 16))
-    vendor.record_visit("3")
-    vendor.record_visit("0", notes="corrected")
+    vendor.record_appointment("3")
+    vendor.record_appointment("0", notes="corrected")
     vendor.set_status("0", "Paid")
     vendor.put(replace(vendor.appointments["5"], patient=Patient("200", "Bella")))
 
@@ -158,7 +158,7 @@ def _outcome(bench: Bench) -> dict[str, object]:
 
 
 def _clinic_after_first_day(engine: Engine, name: int) -> Clinic:
-    """One more clinic, synced with the first day's diary."""
+    """One more clinic, synced with the first day's calendar."""
     with transaction(engine) as connection:
         clinic = add_clinic(
             connection,

@@ -55,7 +55,7 @@ class Town:
                 )
                 vendor = FakeVendor(clinic.zone, clock=Clock(NOW))
                 vendor.book("1", local(DAY, 8))
-                vendor.record_visit("1")
+                vendor.record_appointment("1")
                 vendor.on_request = self._wait_for_all
                 put_credentials(connection, vault, clinic, vendor.credentials.to_mapping())
                 self.clinics.append(clinic)

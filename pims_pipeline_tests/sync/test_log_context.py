@@ -31,7 +31,7 @@ def test_lines_of_provider_store_and_worker_threads_carry_the_phase_s_context(
 ) -> None:
     for number in range(4):
         bench.vendor.book(str(number), local(DAY, 8, number))
-        bench.vendor.record_visit(str(number))
+        bench.vendor.record_appointment(str(number))
     inbound = bench.inbound()
     capsys.readouterr()
     bench.vendor.on_request = lambda endpoint: logging.getLogger("vendor").info(

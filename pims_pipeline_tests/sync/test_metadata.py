@@ -92,7 +92,7 @@ EXAMPLES = (
 def _enriched(bench: Bench, count: int) -> None:
     for number in range(count):
         bench.vendor.book(str(number), local(DAY, 8) + timedelta(minutes=number))
-        bench.vendor.record_visit(str(number), notes=NOTES)
+        bench.vendor.record_appointment(str(number), notes=NOTES)
     bench.inbound()
     bench.enrich()
 

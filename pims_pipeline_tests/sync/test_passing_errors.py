@@ -142,7 +142,7 @@ def test_failed_fetches_are_counted_once_though_the_commit_was_not_heard_of(
 ) -> None:
     for number in range(3):
         bench.vendor.book(str(number), local(DAY, 8 + number))
-        bench.vendor.record_visit(str(number))
+        bench.vendor.record_appointment(str(number))
     bench.inbound()
     bench.vendor.fail_next(TransientError("away"), "consultation", times=9)
     commit = bench.engine.dialect.do_commit

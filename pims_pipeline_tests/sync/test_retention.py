@@ -40,10 +40,10 @@ def forget(bench: Bench) -> PruneResult:
 
 @pytest.fixture
 def aged(bench: Bench) -> Bench:
-    """Visits of every fate on a day that has since become old."""
+    """Appointments of every fate on a day that has since become old."""
     for number, kind in enumerate((RecordKind.APPOINTMENT,) * 4 + (RecordKind.BLOCK,)):
         bench.vendor.book(str(number), local(DAY, 8 + number), kind=kind)
-    bench.vendor.record_visit("0", notes="all well")
+    bench.vendor.record_appointment("0", notes="all well")
     bench.inbound(TODAY)
     bench.enrich(TODAY)
     bench.vendor.delete("1")
@@ -80,7 +80,7 @@ def test_what_people_edited_outlasts_the_record_that_protects_it(aged: Bench) ->
     assert cases(aged) == before
 
 
-def test_a_change_at_the_vendor_still_reaches_a_forgotten_visit_s_case(aged: Bench) -> None:
+def test_a_change_at_the_vendor_still_reaches_a_forgotten_appointment_s_case(aged: Bench) -> None:
     forget(aged)
     aged.vendor.set_status("3", "Completed")
     aged.inbound(TODAY)
@@ -88,7 +88,7 @@ def test_a_change_at_the_vendor_still_reaches_a_forgotten_visit_s_case(aged: Ben
     assert aged.events("3") == ["created", "status_changed"]
 
 
-def test_a_retired_case_whose_record_is_forgotten_is_restored_when_the_visit_returns(
+def test_a_retired_case_whose_record_is_forgotten_is_restored_when_the_appointment_returns(
     aged: Bench,
 ) -> None:
     assert aged.case("1").gone == "true"
@@ -98,7 +98,7 @@ def test_a_retired_case_whose_record_is_forgotten_is_restored_when_the_visit_ret
     assert aged.case("1").gone is None
 
 
-def test_a_forgotten_visit_that_vanishes_is_retired_like_any_other(aged: Bench) -> None:
+def test_a_forgotten_appointment_that_vanishes_is_retired_like_any_other(aged: Bench) -> None:
     forget(aged)
     aged.vendor.delete("3")
     outcome = aged.reconcile(TODAY)

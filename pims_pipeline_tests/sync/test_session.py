@@ -59,7 +59,7 @@ def test_a_session_that_expires_at_once_is_not_renewed_forever(bench: Bench) -> 
 def test_many_threads_that_find_the_session_expired_log_in_once(bench: Bench) -> None:
     for number in range(8):
         bench.vendor.book(str(number), local(DAY, 8, number))
-        bench.vendor.record_visit(str(number))
+        bench.vendor.record_appointment(str(number))
     bench.inbound()
     bench.vendor.expire_sessions()
     assert bench.enrich(workers=8).counts.enriched == 8

@@ -69,10 +69,10 @@ def test_an_appointment_retired_by_a_wrong_clock_comes_back(bench: Bench) -> Non
     for number in range(4):
         bench.vendor.book(str(number), local(DAY, 8 + number))
     _all_phases(bench, "run-0")
-    visit = bench.vendor.delete("1")
+    appointment = bench.vendor.delete("1")
     _wrongly(bench, timedelta(days=400))
     assert bench.case("1").gone == "true"
-    bench.vendor.put(visit)
+    bench.vendor.put(appointment)
     assert bench.in_run("run-1").inbound().counts == Counts(found=4, restored=1, unchanged=3)
     assert bench.case("1").gone is None
 
@@ -93,16 +93,16 @@ def test_a_first_absence_of_the_future_is_no_absence_some_time_ago(bench: Bench)
 
 def test_a_record_asked_for_in_the_future_is_asked_for_again(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 8), status="Completed")
-    bench.vendor.record_visit("1", notes="first")
+    bench.vendor.record_appointment("1", notes="first")
     _wrongly(bench, timedelta(days=400))
-    bench.vendor.record_visit("1", notes="second")
+    bench.vendor.record_appointment("1", notes="second")
     assert bench.in_run("run-1").enrich().counts.enriched == 1
     assert bench.in_run("run-2").enrich().counts == Counts()
 
 
 def test_a_failure_of_the_future_is_tried_again(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 8), status="Completed")
-    bench.vendor.record_visit("1")
+    bench.vendor.record_appointment("1")
     bench.in_run("run-0").inbound()
     bench.clock.forward(days=400)
     bench.vendor.fail_next(TransientError("asked for the record; got 503"), "consultation")

@@ -112,7 +112,7 @@ def _answered(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="Bring the diary in",
+    summary="Bring the calendar in",
 )
 def sync_inbound(
     desk: Desk,
@@ -131,7 +131,7 @@ def sync_inbound(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="Fetch medical records",
+    summary="Fetch consultations",
 )
 def sync_cases(
     desk: Desk,
@@ -140,7 +140,7 @@ def sync_cases(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Start a sync of past visits' medical records onto their cases."""
+    """Start a sync of past appointments' consultations onto their cases."""
     wanted = (body or CasesBody()).wanted("cases")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
 
@@ -158,7 +158,7 @@ def sync_cases(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="Retire cases without a visit",
+    summary="Retire cases without an appointment",
     operation_id="sync_reconcile",
 )
 def sync_reconcile(
@@ -168,7 +168,7 @@ def sync_reconcile(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Start a comparison of cases with the diary. Nothing is ever physically deleted."""
+    """Start a comparison of cases with the calendar. Nothing is ever physically deleted."""
     wanted = (body or ReconcileBody()).wanted("reconcile")
     return _answered(desk, caller, wanted, idempotency_key, prefer)
 

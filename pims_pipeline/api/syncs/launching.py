@@ -71,7 +71,7 @@ class Wanted:
 
     Attributes:
         first: The first business date, if the client names one.
-        last: The last one, likewise.
+        last: The last one, also.
         options: What else it chose or left to be chosen, by the API's names.
     """
 
@@ -273,7 +273,7 @@ def _window(clinic: Clinic, wanted: Wanted, *, now: datetime, start: date) -> Da
 
 
 def _about_dates(error: ValueError, default: DateRange, wanted: Wanted) -> str:
-    """What is wrong with the dates, beginning with the field that is to be mended."""
+    """What is wrong with the dates, beginning with the field that is to be fixed."""
     if wanted.last is None and wanted.first and wanted.first > default.end:
         return f"endDate: must be given when startDate is later than {default.end}"
     if wanted.first is None and wanted.last and wanted.last < default.start:

@@ -114,8 +114,8 @@ def _run_error(sync: StoredSync, run: RunState, failed_steps: Sequence[str]) -> 
     if run is RunState.GONE:
         return None if _is_covered(sync) else "Dagster does not know the run any more"
     if failed_steps:
-        return f"the run failed at {', '.join(failed_steps)}; Dagster's pages tell more"
-    return "the run failed; Dagster's pages tell more"
+        return f"the run failed at {', '.join(failed_steps)}; the Dagster UI tell more"
+    return "the run failed; the Dagster UI tell more"
 
 
 def _not_begun(sync: StoredSync, run: RunState | None, now: datetime) -> Standing:

@@ -45,7 +45,7 @@ def cases() -> None:
 def list_stored(
     settings: Settings, *, slug: str, day: date | None, limit: int, as_json: bool
 ) -> None:
-    """List a clinic's cases, latest visit first. Times are the clinic's own."""
+    """List a clinic's cases, latest appointment first. Times are the clinic's own."""
     with open_store(settings) as store:
         found = clinic_cases(store.engine, slug, business_date=day, limit=limit)
     if as_json:
@@ -88,7 +88,9 @@ def _local(moment: datetime | None, zone: ZoneInfo, style: str) -> str:
     )
 )
 @click.argument("case_id", metavar="[ID]", type=click.UUID, required=False)
-@click.option("--pims-id", metavar="X", help="The visit's identity at the vendor, in place of ID.")
+@click.option(
+    "--pims-id", metavar="X", help="The appointment's identity at the vendor, in place of ID."
+)
 @click.option("--clinic", "slug", metavar="SLUG", help="Which clinic's; goes with --pims-id.")
 @json_option
 @click.pass_obj

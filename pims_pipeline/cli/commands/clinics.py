@@ -96,7 +96,7 @@ def _is_this_machine(host: str) -> bool:
     "--timezone",
     required=True,
     callback=_zone,
-    help="The zone its diary is kept in, such as America/New_York.",
+    help="The zone its calendar is kept in, such as America/New_York.",
 )
 @click.option(
     "--provider",
@@ -211,7 +211,7 @@ def cron_options(command: Function) -> Function:
 @click.option(
     "--parallel-batch-size",
     type=click.IntRange(1, MAX_BATCH),
-    help="Medical records fetched side by side.",
+    help="Consultations fetched side by side.",
 )
 @json_option
 @click.pass_obj

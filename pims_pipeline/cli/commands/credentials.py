@@ -236,8 +236,8 @@ def _why(row: StuckRow) -> str:
 def _remedy(row: StuckRow) -> str:
     if row.table == pims_sessions.name:
         return f"pims credentials check {row.clinic_slug}"
-    anew = f"pims credentials set {row.clinic_slug}"
-    return f"its key in ENCRYPTION_KEYS_RETIRED, or {anew}" if row.key_gone else anew
+    again = f"pims credentials set {row.clinic_slug}"
+    return f"its key in ENCRYPTION_KEYS_RETIRED, or {again}" if row.key_gone else again
 
 
 def _counted(number: int, noun: str) -> str:

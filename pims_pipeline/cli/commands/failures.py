@@ -36,7 +36,7 @@ _SHORT_KEY = 24
 def failures() -> None:
     """Look at records that could not be read or fetched, and try them again.
 
-    Medical records are tried again by themselves, eight times, at growing intervals; a diary's
+    Consultations are tried again by themselves, eight times, at growing intervals; a calendar's
     record is read again with every sync of its date.
     """
 

@@ -38,8 +38,8 @@ from pims_pipeline.wire.shape import utc_text
 def holds() -> None:
     """Decide on deletions that the deletion guard holds back.
 
-    Too many visits were missing from a diary at once, or all of them; nothing of such a window
-    is retired until a person approves it, or a later look finds the visits again.
+    Too many appointments were missing from a calendar at once, or all of them; nothing of such a
+    window is retired until a person approves it, or a later look finds the appointments again.
     """
 
 
@@ -143,9 +143,9 @@ def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool) -> None:
-    """Retire the cases of a hold, as far as their visits are still missing.
+    """Retire the cases of a hold, as far as their appointments are still missing.
 
-    The diary is read anew first. What it shows again, or elsewhere, is kept, and told.
+    The calendar is read again first. What it shows again, or elsewhere, is kept, and told.
     """
     choice = {"approve_hold": str(hold_id), "approved_by": decided_by}
     with open_store(settings) as store:
@@ -203,7 +203,7 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
 @json_option
 @click.pass_obj
 def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
-    """Take a rejection back: the next reconciliation decides on its cases anew.
+    """Take a rejection back: the next reconciliation decides on its cases again.
 
     What is still missing then is held again, or retired where it is little.
     """

@@ -52,7 +52,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
     Keys come from `pims keys create`. The database is that of PIMS_API_DATABASE_URL, or the
     embedded one where neither that nor PIMS_DATABASE_URL is set; `pims migrate` must have
-    brought its tables up to date. Dagster's pages are those of DAGSTER_GRAPHQL_URL.
+    brought its tables up to date. the Dagster UI are those of DAGSTER_GRAPHQL_URL.
     """
     # What it says of its starting and stopping is said better here.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

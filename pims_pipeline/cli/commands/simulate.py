@@ -53,7 +53,7 @@ def _loopback(context: click.Context, option: click.Parameter, host: str) -> str
     type=int,
     default=SimulatorConfig().seed,
     show_default=True,
-    help="The same seed makes up the same diaries.",
+    help="The same seed makes up the same calendars.",
 )
 @click.option(
     "--appointments-per-day",
@@ -63,8 +63,8 @@ def _loopback(context: click.Context, option: click.Parameter, host: str) -> str
 def simulate(port: int, host: str, seed: int, appointments_per_day: int | None) -> None:
     """Serve a pretend IDEXX Neo on this machine.
 
-    It makes up the diaries of three clinics, each in its own time zone. Its start page is for
-    people: log in, look at the day, book, move, cancel, finish visits. Tests steer it through
+    It makes up the calendars of three clinics, each in its own time zone. Its start page is for
+    people: log in, look at the day, book, move, cancel, finish appointments. Tests steer it through
     its control interface. Ctrl-C stops it.
     """
     # What it says of its starting and stopping, it says better below.

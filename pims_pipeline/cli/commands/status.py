@@ -88,7 +88,7 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
 
 
 def _watch(look: Callable[[], StatusOverview], seconds: float) -> None:
-    """Show the table anew until Ctrl-C, which is how this ends well.
+    """Show the table again until Ctrl-C, which is how this ends well.
 
     In place on a terminal; elsewhere one table after the other.
     """

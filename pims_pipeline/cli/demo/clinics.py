@@ -59,7 +59,7 @@ def register_demo_clinics(store: Store, base_url: str) -> list[DemoClinic]:
     """Make sure of the three clinics, at a simulator that answers at ``base_url``.
 
     Clinics of an earlier time are taken up again, with their cases. Their logins are stored
-    anew, so that no session outlives the simulator that gave it.
+    again, so that no session outlives the simulator that gave it.
     """
     placed = [(_as_new(each, base_url), _login(each)) for each in DEFAULT_CLINICS]
     clinics = place_clinics(store.engine, store.vault, placed)

@@ -5,7 +5,7 @@ demonstration checks what it shows, and fails where that is not as it should be.
 played stands in ``demo_scenario``, how it looks in ``demo_display`` and ``demo_results``.
 
 The pretend vendor forgets everything when it ends, the database nothing. So a second
-demonstration begins where a first one's cases stand: its first sync finds the vendor's diary
+demonstration begins where a first one's cases stand: its first sync finds the vendor's calendar
 as it was before any edit, and catches up like any sync after an outage. Nothing needs to be
 deleted for that, and the cases' stories grow. The edits that follow are the same again.
 """
@@ -77,7 +77,7 @@ def demo(settings: Settings) -> None:
     """Play a day at three made-up clinics, and show how their cases follow it.
 
     Starts a pretend IDEXX Neo on this machine, logs in with a real browser, syncs fifteen days
-    of three clinics, edits their diaries, and syncs again. The clinics, their cases and the runs
+    of three clinics, edits their calendars, and syncs again. The clinics, their cases and the runs
     stay, to be looked at with `pims up` and `pims cases`. Ends with status 1 if anything is not
     as it should be.
     """
@@ -91,7 +91,7 @@ def demo(settings: Settings) -> None:
         with _prepared(settings, console) as demonstration:
             demonstration.play()
         heading(console, f"All as promised, in {time.monotonic() - began:.0f} s.")
-        say(console, "make up          the runs and their partitions, in Dagster's pages")
+        say(console, "make up          the runs and their partitions, in the Dagster UI")
         say(console, "pims status      how the clinics stand")
         say(console, f"pims cases list --clinic {demonstration.clinics[0].clinic.slug}")
         say(console, f"What the runs logged: {log_file}")
@@ -181,19 +181,19 @@ class Demonstration:
             for each in self.clinics
         ]
         for each in made:
-            _promise(each.is_whole, f"{each.demo.clinic.slug} has fewer cases than visits")
+            _promise(each.is_whole, f"{each.demo.clinic.slug} has fewer cases than appointments")
         show_what_was_made(self.console, made, self.period)
         for day, zone in self.period.clock_changes.items():
             clinic = next(each for each in made if each.demo.clinic.timezone == zone)
             near = day - timedelta(days=1), day + timedelta(days=1)
-            visits = self.control.appointments(clinic.demo.company_id, *near)
-            show_clock_change(self.console, clinic, day, visits)
+            appointments = self.control.appointments(clinic.demo.company_id, *near)
+            show_clock_change(self.console, clinic, day, appointments)
 
     def _mistake(self, story: Story) -> Edit:
         heading(self.console, "2  A booking is deleted by mistake; its one partition is reconciled")
         mistake = story.delete_by_mistake()
         self._say_edit(mistake)
-        day = mistake.visit.start.date()
+        day = mistake.appointment.start.date()
         before = self._moments()
         outcome = self._run("reconcile", [mistake.demo], DateRange(day, day), "mistake")
         self._compare([mistake], outcome, before)
@@ -240,7 +240,7 @@ class Demonstration:
         say(
             self.console,
             f"In four runs: {asked['listing']} listings, {asked['appointment']} look-ups, "
-            f"{asked['consultation']} medical records asked for.",
+            f"{asked['consultation']} consultations asked for.",
         )
         # Every launch opens the login page, whatever comes of it.
         launches = asked["login_page"]
@@ -316,7 +316,7 @@ class Demonstration:
         changed = [each for each, moved in self._moments().items() if before.get(each) != moved]
         _promise(
             set(changed) == set(causes),
-            f"{len(edits)} visits were edited, but other cases changed",
+            f"{len(edits)} appointments were edited, but other cases changed",
         )
         told = []
         for case_id, edit in causes.items():
@@ -325,20 +325,21 @@ class Demonstration:
             kinds = frozenset(EventKind(event.kind) for event in events)
             _promise(
                 kinds in edit.expected,
-                f"a visit ({edit.what}) led to {', '.join(sorted(kinds)) or 'nothing'}",
+                f"an appointment ({edit.what}) led to {', '.join(sorted(kinds)) or 'nothing'}",
             )
             told += [ToldChange(edit.what, story, event) for event in events]
         return told
 
     def _say_edit(self, edit: Edit) -> None:
-        visit = edit.visit
-        who = f"{visit.patient_name} ({visit.type or 'visit'}, {visit.start:%a %d %b %H:%M})"
+        appointment = edit.appointment
+        what = f"{appointment.type or 'appointment'}, {appointment.start:%a %d %b %H:%M}"
+        who = f"{appointment.patient_name} ({what})"
         say(self.console, f"{edit.demo.clinic.name}: {who} {edit.what}", mark="•", style="cyan")
 
 
 def _case_id(edit: Edit) -> UUID:
     clinic = edit.demo.clinic
-    return case_id_of(clinic.id, clinic.provider_type, edit.visit.id)
+    return case_id_of(clinic.id, clinic.provider_type, edit.appointment.id)
 
 
 def _promise(kept: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -40,8 +40,8 @@ _PLAIN_WIDTH = 120
 _MOST_FIELDS = 3
 _MOST_CHARACTERS = 26
 PHASE_WORDS: Mapping[Phase, str] = {
-    Phase.INBOUND: "diary → cases",
-    Phase.CASES: "medical records",
+    Phase.INBOUND: "calendar → cases",
+    Phase.CASES: "consultations",
     Phase.RECONCILIATION: "reconciliation",
 }
 SHOWN_COUNTS: Mapping[Phase, Sequence[tuple[str, str]]] = {
@@ -132,7 +132,7 @@ def run_progress(
 
 
 class _Board:
-    """The table of a run's phases at each clinic, drawn anew from its audits."""
+    """The table of a run's phases at each clinic, drawn again from its audits."""
 
     def __init__(
         self, clinics: Sequence[DemoClinic], phases: Sequence[Phase], read: ReadAudits

@@ -1,6 +1,6 @@
 """What the demonstration's first sync made, as tables: counts, samples, clock changes.
 
-Reads nothing: cases and visits are handed in.
+Reads nothing: cases and appointments are handed in.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ class Made:
     """What is stored of a clinic after its first sync.
 
     Attributes:
-        listing: What became of the diary's records.
+        listing: What became of the calendar's records.
         cases: All of the clinic's.
     """
 
@@ -36,16 +36,16 @@ class Made:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every visit of the diary has its case."""
-        visits = self.listing.found - self.listing.blocked - self.listing.quarantined
-        return 0 < visits <= len(self.cases)
+        """Whether every appointment of the calendar has its case."""
+        appointments = self.listing.found - self.listing.blocked - self.listing.quarantined
+        return 0 < appointments <= len(self.cases)
 
 
 def show_what_was_made(console: Console, made: Sequence[Made], period: Period) -> None:
     """What each clinic's records became, and some of the cases of the vendor's today."""
     show_table(
         console,
-        ["Clinic", "Diary", "Blocks", "Unreadable", "Cases", "Their status", "Enriched"],
+        ["Clinic", "Calendar", "Blocks", "Unreadable", "Cases", "Their status", "Enriched"],
         [list(_counted(each, period)) for each in made],
     )
     headings = ["Local", "Patient", "Client", "Type", "Status", ""]
@@ -85,23 +85,26 @@ def _sample(made: Made, case: ListedCase) -> Iterator[str]:
 
 
 def show_clock_change(
-    console: Console, made: Made, day: date, visits: Sequence[TrueAppointment]
+    console: Console, made: Made, day: date, appointments: Sequence[TrueAppointment]
 ) -> None:
-    """The visits around a clock change, as the vendor wrote them and as they are stored.
+    """The appointments around a clock change, as the vendor wrote them and as they are stored.
 
     Args:
         console: Where.
         made: The clinic.
         day: When its clocks change.
-        visits: The vendor's records of that day and its neighbours, in order of time.
+        appointments: The vendor's records of that day and its neighbours, in order of time.
     """
     stored = {case.pims_id: case for case in made.cases}
     rows = []
-    for visit in visits:
-        case = stored.get(visit.id)
+    for appointment in appointments:
+        case = stored.get(appointment.id)
         if case is not None and case.scheduled_start is not None:
             local = case.scheduled_start.astimezone(made.demo.clinic.zone)
-            wrote, utc = f"{visit.start:%a %d %b %H:%M}", f"{case.scheduled_start:%a %d %b %H:%M}Z"
+            wrote, utc = (
+                f"{appointment.start:%a %d %b %H:%M}",
+                f"{case.scheduled_start:%a %d %b %H:%M}Z",
+            )
             rows.append([wrote, utc, f"{local:%H:%M %Z} ({local:%z})", case.patient_name])
     say(console, f"{made.demo.clinic.slug}: the clocks change on {day:%a %d %b}.")
     headings = ["The vendor wrote", "Stored in UTC", "The clinic's clock", "Patient"]

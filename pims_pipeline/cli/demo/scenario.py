@@ -76,24 +76,24 @@ def _offset(zone: str, day: date) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Something that was done to the vendor's diary.
+    """Something that was done to the vendor's calendar.
 
     Attributes:
         what: It, in a few words, for people.
-        visit: As it stood before.
+        appointment: As it stood before.
         expected: What the next sync may make of it, in its case's story: one of these.
     """
 
     what: str
     demo: DemoClinic
-    visit: TrueAppointment
+    appointment: TrueAppointment
     expected: tuple[Kinds, ...]
 
 
 class Story:
-    """The day at the clinics, played on the pretend vendor's diary.
+    """The day at the clinics, played on the pretend vendor's calendar.
 
-    Which visits it concerns follows from the diary alone, and no visit is concerned twice.
+    The calendar alone decides which appointments are edited, and each is edited once at most.
     """
 
     def __init__(
@@ -107,12 +107,12 @@ class Story:
     def delete_by_mistake(self) -> Edit:
         """In the morning: a booking of the third clinic's next day vanishes."""
         demo = self._clinics[2]
-        visit = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
-        self._control.delete(demo.company_id, visit.id)
-        return _edit(demo, visit, "deleted by mistake", EventKind.SOFT_DELETED)
+        appointment = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
+        self._control.delete(demo.company_id, appointment.id)
+        return _edit(demo, appointment, "deleted by mistake", EventKind.SOFT_DELETED)
 
     def rest_of_the_day(self, mistake: Edit, now: datetime) -> list[Edit]:
-        """All the other things that happen to a diary, the mistake's correction among them.
+        """All the other things that happen to a calendar, the mistake's correction among them.
 
         Args:
             mistake: What ``delete_by_mistake`` did.
@@ -130,23 +130,23 @@ class Story:
         ]
 
     def _cancellation(self, demo: DemoClinic) -> Edit:
-        visit = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
-        self._control.cancel(demo.company_id, visit.id)
-        return _edit(demo, visit, "cancelled by phone", EventKind.STATUS_CHANGED)
+        appointment = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
+        self._control.cancel(demo.company_id, appointment.id)
+        return _edit(demo, appointment, "cancelled by phone", EventKind.STATUS_CHANGED)
 
     def _deletion(self, demo: DemoClinic) -> Edit:
-        visit = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
-        self._control.delete(demo.company_id, visit.id)
-        return _edit(demo, visit, "deleted from the diary", EventKind.SOFT_DELETED)
+        appointment = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
+        self._control.delete(demo.company_id, appointment.id)
+        return _edit(demo, appointment, "deleted from the calendar", EventKind.SOFT_DELETED)
 
     def _move(self, demo: DemoClinic) -> Edit:
-        visit = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
-        start = visit.start + _NEXT_DAY
-        self._control.move(demo.company_id, visit.id, start)
-        return _edit(demo, visit, f"moved to {start:%a %d %b}", EventKind.RESCHEDULED)
+        appointment = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
+        start = appointment.start + _NEXT_DAY
+        self._control.move(demo.company_id, appointment.id, start)
+        return _edit(demo, appointment, f"moved to {start:%a %d %b}", EventKind.RESCHEDULED)
 
     def _finish(self, demo: DemoClinic, now: datetime) -> Edit:
-        visit = self._pick(
+        appointment = self._pick(
             demo, self._period.vendor_today, _UNOPENED | {"In Progress", "Ready to Pay"}
         )
         notes = (
@@ -154,12 +154,12 @@ class Story:
             "<p><b>A:</b> Soft tissue strain.</p>"
             f"<p><b>P:</b> Rest for a week. Written {now:%H:%M:%S} UTC.</p>"
         )
-        self._control.finish(demo.company_id, visit.id, notes)
+        self._control.finish(demo.company_id, appointment.id, notes)
         both = (EventKind.STATUS_CHANGED, EventKind.ENRICHED)
-        return _edit(demo, visit, "finished, notes written", *both)
+        return _edit(demo, appointment, "finished, notes written", *both)
 
     def _correction(self, demo: DemoClinic, now: datetime) -> Edit:
-        visit = self._pick(
+        appointment = self._pick(
             demo, self._period.vendor_today - _NEXT_DAY, frozenset({"Finalized"}), noted=True
         )
         notes = (
@@ -167,16 +167,16 @@ class Story:
             "<p><b>A:</b> Stable.</p>"
             f"<p><b>P:</b> Dose halved after a call. Corrected {now:%H:%M:%S} UTC.</p>"
         )
-        self._control.write_notes(demo.company_id, visit.id, notes)
-        return _edit(demo, visit, "notes corrected", EventKind.ENRICHED)
+        self._control.write_notes(demo.company_id, appointment.id, notes)
+        return _edit(demo, appointment, "notes corrected", EventKind.ENRICHED)
 
     def _return(self, mistake: Edit) -> Edit:
-        self._control.restore(mistake.demo.company_id, mistake.visit.id)
-        return _edit(mistake.demo, mistake.visit, "booked again", EventKind.RESTORED)
+        self._control.restore(mistake.demo.company_id, mistake.appointment.id)
+        return _edit(mistake.demo, mistake.appointment, "booked again", EventKind.RESTORED)
 
     def _walk_in(self, demo: DemoClinic) -> Edit:
         start = datetime.combine(self._period.vendor_today, time(16, 40))
-        visit = self._control.book(
+        appointment = self._control.book(
             demo.company_id, start, patient_name="Pepper", client_name="Robin Vale", type="Walk-in"
         )
         # The vendor gives a booking the same number in every demonstration, so that it may
@@ -185,22 +185,26 @@ class Story:
         return Edit(
             what="booked as a walk-in",
             demo=demo,
-            visit=visit,
+            appointment=appointment,
             expected=tuple(frozenset({kind}) for kind in kinds),
         )
 
     def _pick(
         self, demo: DemoClinic, day: date, statuses: frozenset[str], *, noted: bool = False
     ) -> TrueAppointment:
-        """The first visit of the day in one of these statuses that nothing was done to yet."""
-        for visit in self._control.appointments(demo.company_id, day, day):
-            is_visit = visit.kind == "appointment" and not visit.deleted and visit.patient_name
-            fits = visit.status in statuses and (visit.notes is not None or not noted)
-            if is_visit and fits and visit.id not in self._used:
-                self._used.add(visit.id)
-                return visit
-        raise LookupError(f"{demo.clinic.slug} has no visit on {day} that fits the story")
+        """The first appointment of the day in one of these statuses that was not edited yet."""
+        for appointment in self._control.appointments(demo.company_id, day, day):
+            is_appointment = (
+                appointment.kind == "appointment"
+                and not appointment.deleted
+                and appointment.patient_name
+            )
+            fits = appointment.status in statuses and (appointment.notes is not None or not noted)
+            if is_appointment and fits and appointment.id not in self._used:
+                self._used.add(appointment.id)
+                return appointment
+        raise LookupError(f"{demo.clinic.slug} has no appointment on {day} that fits the story")
 
 
-def _edit(demo: DemoClinic, visit: TrueAppointment, what: str, *kinds: EventKind) -> Edit:
-    return Edit(what=what, demo=demo, visit=visit, expected=(frozenset(kinds),))
+def _edit(demo: DemoClinic, appointment: TrueAppointment, what: str, *kinds: EventKind) -> Edit:
+    return Edit(what=what, demo=demo, appointment=appointment, expected=(frozenset(kinds),))

@@ -129,7 +129,7 @@ def _show(
 def steps(audits: Sequence[Audit], windows: int) -> tuple[int, int]:
     """How many steps of a phase are done, of how many that are known so far.
 
-    A window is one step, and so is each visit that is asked about.
+    A window is one step, and so is each appointment that is asked about.
     """
     ended = sum(audit.status is not AuditStatus.IN_PROGRESS for audit in audits)
     done = ended + sum(audit.items_done for audit in audits)

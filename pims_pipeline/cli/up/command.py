@@ -1,4 +1,4 @@
-"""``pims up``: the database, Dagster's pages, its daemon and the REST API, until Ctrl-C.
+"""``pims up``: the database, the Dagster UI, its daemon and the REST API, until Ctrl-C.
 
 Its processes are children of this one, each in a session of its own, so that Ctrl-C
 reaches them through here alone and in order. How they are started and stopped stands in
@@ -49,7 +49,7 @@ _WITHOUT_API = (
 )
 _TRY = (
     "Try: materialize `appointments` for a clinic and some days, then book, move or delete a "
-    "visit at the pretend vendor's and do it again."
+    "appointment at the pretend vendor's and do it again."
 )
 
 
@@ -67,7 +67,7 @@ class Address(NamedTuple):
 
     @property
     def graphql_url(self) -> str:
-        """Where Dagster's pages, if they are at this address, answer programs."""
+        """Where the Dagster UI, if they are at this address, answer programs."""
         return f"{self.url}/graphql"
 
 
@@ -81,7 +81,7 @@ class Address(NamedTuple):
     type=click.IntRange(1, 65535),
     default=3000,
     show_default=True,
-    help="Where Dagster's pages answer.",
+    help="Where the Dagster UI answer.",
 )
 @click.option(
     "--api-port",
@@ -94,16 +94,16 @@ class Address(NamedTuple):
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Dagster's pages ask for no password: other addresses show them to the network.",
+    help="the Dagster UI ask for no password: other addresses show them to the network.",
 )
 @click.pass_obj
 def up(settings: Settings, *, demo: bool, port: int, api_port: int, host: str) -> None:
-    """Start everything: the database, Dagster's pages, its daemon, the API. Ctrl-C stops it.
+    """Start everything: the database, the Dagster UI, its daemon, the API. Ctrl-C stops it.
 
     The database is the embedded one unless PIMS_DATABASE_URL names another; its tables are
     brought up to date. Elsewhere the API needs PIMS_API_DATABASE_URL, and is left out without
     it. With --demo, the clinics of `pims demo` are registered at a pretend vendor, which starts
-    with a fresh diary, and one of them gets a key to the API for as long as this runs.
+    with a fresh calendar, and one of them gets a key to the API for as long as this runs.
     """
     address, api = Address(host, port), Address(host, api_port)
     if port == api_port:

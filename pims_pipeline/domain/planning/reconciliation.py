@@ -207,7 +207,7 @@ def _after_rejections(
 def _changes(
     found: _Compared, kept: Collection[UUID]
 ) -> tuple[tuple[Retirement, ...], tuple[PimsAppointment, ...]]:
-    """Which cases are retired and which follow their visit, when nothing is held."""
+    """Which cases are retired and which follow their appointment, when nothing is held."""
     staying = frozenset(kept)
     retire = tuple(each for each in found.retire if each.case.id not in staying)
     return retire, tuple(found.follow)

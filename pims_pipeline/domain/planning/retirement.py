@@ -56,7 +56,7 @@ class RetirementReason(StrEnum):
 
     UNKNOWN_TO_VENDOR = "unknown_to_vendor"
     DELETED_BY_VENDOR = "deleted_by_vendor"
-    NOT_AN_APPOINTMENT = "not_a_visit"
+    NOT_AN_APPOINTMENT = "not_an_appointment"
     ABSENT_TWICE = "absent_twice"
     ABSENT_APPROVED = "absent_approved"
 

@@ -171,7 +171,7 @@ _FIRST_TYPE_WORDS: Mapping[CaseType, tuple[str, ...]] = {
         "exam",
         "checkup",
         "check up",
-        "well visit",
+        "well appointment",
         "wellness",
         "vaccination",
         "vaccinations",

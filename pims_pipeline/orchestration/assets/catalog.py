@@ -1,4 +1,4 @@
-"""How things are presented in Dagster's pages: groups, owners, documents, tables' columns.
+"""How things are presented in the Dagster UI: groups, owners, documents, tables' columns.
 
 What they do stands in the modules that define them.
 """

@@ -74,9 +74,9 @@ MAX_TAGGED = 100
 VENDOR_POOL = "vendors"
 """Every step that asks vendors is in it: ``dagster.yaml`` limits the runs that have such."""
 
-VENDOR_DIARY = dg.AssetSpec(
-    "vendor_diary",
-    description="The clinics' diaries, as kept in their practice management systems. "
+VENDOR_CALENDAR = dg.AssetSpec(
+    "vendor_calendar",
+    description="The clinics' calendars, as kept in their practice management systems. "
     "Asked for in listings of at most 31 days; nothing is ever written there.",
     group_name=SYNC,
     kinds={"api"},
@@ -84,8 +84,8 @@ VENDOR_DIARY = dg.AssetSpec(
 )
 VENDOR_CONSULTATIONS = dg.AssetSpec(
     "vendor_consultations",
-    description="The medical records, as kept in the clinics' practice management systems. "
-    "Asked for one by one, a visit's when it is due.",
+    description="The consultations, as kept in the clinics' practice management systems. "
+    "Asked for one by one, an appointment's when it is due.",
     group_name=SYNC,
     kinds={"api"},
     metadata=documents(f"{RUNBOOK}#errors-from-the-vendor"),
@@ -113,10 +113,10 @@ CASE_EVENTS = dg.AssetSpec(
 )
 
 _APPOINTMENTS = """\
-The vendor's diary, landed, and the cases it makes, moves and restores.
+The vendor's calendar, landed, and the cases it makes, moves and restores.
 
-**From** one listing of the clinic's diary per window of at most 31 days, each record compared with
-what was landed before.
+**From** one listing of the clinic's calendar per window of at most 31 days, each record compared
+with what was landed before.
 
 **A partition** is one business date of one clinic, in its own time zone; it is materialized when a
 whole listing that covers it was landed and applied.
@@ -126,10 +126,10 @@ dates alone; other clinics are not affected. The failed step names clinic, windo
 the error up in docs/runbook.md, "Errors from the vendor". The next scheduled sync tries again."""
 
 _CONSULTATIONS = """\
-The medical records of past visits, put on their cases as `metadata.consultation`.
+The consultations of past appointments, put on their cases as `metadata.consultation`.
 
-**From** one question to the vendor for each visit whose record is due: never had, changed since, or
-old enough to be looked at again.
+**From** one request to the vendor for each appointment whose consultation is due: never fetched,
+changed since, or old enough to be fetched again.
 
 **A partition** is one business date of one clinic, in its own time zone; it is materialized when
 every record that was due has been asked for.
@@ -139,12 +139,12 @@ not fail it: they become open failures and are tried again. Look the error up in
 "Errors from the vendor"; open failures under "Dead letters"."""
 
 _RECONCILIATION = """\
-Cases whose visit is gone at the vendor, retired (soft-deleted); or held for a person to decide.
+Cases whose appointment is gone at the vendor, retired (soft-deleted), or held for a decision.
 
-**From** a complete listing, and one look-up at the vendor for each visit missing from it.
+**From** a complete listing, and one look-up at the vendor for each appointment missing from it.
 
 **A partition** is one business date of one clinic, in its own time zone; it is materialized when
-its cases were compared with the diary, also when their retirement is held.
+its cases were compared with the calendar, also when their retirement is held.
 
 **When it fails**, nothing was retired: look the error up in docs/runbook.md, "Errors from the
 vendor". When the check `deletion_guard` fails, too much vanished at once: see "deletion_guard"
@@ -158,7 +158,7 @@ class EnrichmentConfig(dg.Config):
         default=None,
         ge=1,
         le=32,
-        description="Medical records fetched side by side; the clinic's own number when unset.",
+        description="Consultations fetched side by side; the clinic's own number when unset.",
     )
 
 
@@ -174,14 +174,14 @@ class ReconciliationConfig(dg.Config):
         default=None,
         ge=0,
         le=100,
-        description="Share of a window's active cases that may be retired at once; likewise.",
+        description="Share of a window's active cases that may be retired at once; also.",
     )
     approve_hold: str | None = Field(
         default=None,
         description="The id of a hold to approve. Select exactly the hold's partitions.",
     )
     approved_by: str = Field(
-        default="somebody at Dagster's pages", description="Who approves it, for the record."
+        default="somebody at the Dagster UI", description="Who approves it, for the record."
     )
 
     def approval(self) -> Approval | None:
@@ -218,7 +218,7 @@ def build_assets(
     @_asset(
         partitions,
         Phase.INBOUND,
-        deps=[VENDOR_DIARY],
+        deps=[VENDOR_CALENDAR],
         description=_APPOINTMENTS,
         writes=("pims_appointments", "cases", "case_events", "sync_failures"),
     )
@@ -264,7 +264,7 @@ def build_assets(
         reconcile = partial(_reconcile, config=config)
         return run_phase(context, provider, ledger, Phase.RECONCILIATION, reconcile)
 
-    external = [VENDOR_DIARY, VENDOR_CONSULTATIONS, CASES, CASE_EVENTS]
+    external = [VENDOR_CALENDAR, VENDOR_CONSULTATIONS, CASES, CASE_EVENTS]
     return [appointments, consultations, reconciliation, *external]
 
 

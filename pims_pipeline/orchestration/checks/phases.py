@@ -86,19 +86,19 @@ Judge = Callable[[Judged], Iterable[Finding]]
 
 
 def appointments_idempotent(judged: Judged) -> Iterator[Finding]:
-    """Landing the stored diary once more would change nothing."""
+    """Landing the stored calendar once more would change nothing."""
     plan = replan_inbound(judged.engine, judged.clinic, judged.window)
     if not plan.is_empty:
         ids = {*(write.pims_id for write in plan.case_writes), *plan.missing}
         ids |= {landing.appointment.appointment_id for landing in plan.landings}
-        yield Finding("visits that would be written again", sorted(ids))
+        yield Finding("appointments that would be written again", sorted(ids))
 
 
 def snapshot_complete(judged: Judged) -> Iterator[Finding]:
-    """A whole diary was landed, and every record of it could be read."""
+    """A whole calendar was landed, and every record of it could be read."""
     audit = judged.audit
     if audit is None or audit.status is not AuditStatus.COMPLETED:
-        yield Finding("no whole diary was landed")
+        yield Finding("no whole calendar was landed")
     failures = phase_failures(judged.engine, judged.clinic, Phase.INBOUND, judged.window)
     if failures:
         yield Finding("records that could not be read", [f.id for f in failures], is_warning=True)
@@ -119,7 +119,7 @@ def metadata_readable(judged: Judged) -> Iterator[Finding]:
 
 
 def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
-    """No medical record that was due when the phase began is still due."""
+    """No consultation that was due when the phase began is still due."""
     if judged.audit is None or judged.audit.status is not AuditStatus.COMPLETED:
         return
     began = judged.audit.created_at
@@ -130,10 +130,10 @@ def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
         now=began,
         policy=judged.rules.enrichment,
     )
-    # A visit that another run landed meanwhile is for the next enrichment.
+    # An appointment that another run landed meanwhile is for the next enrichment.
     due = [case.case_id for case, _ in plan.due if case.landed_at <= began]
     if due:
-        yield Finding("cases whose medical record is still due", due)
+        yield Finding("cases whose consultation is still due", due)
 
 
 def patients_match(judged: Judged) -> Iterator[Finding]:
@@ -154,11 +154,11 @@ def vitals_plausible(judged: Judged) -> Iterator[Finding]:
 
 
 def enrichment_errors(judged: Judged) -> Iterator[Finding]:
-    """Medical records can be fetched; single failures, which are tried again, only warn."""
+    """Consultations can be fetched; single failures, which are tried again, only warn."""
     failures = phase_failures(judged.engine, judged.clinic, Phase.CASES, judged.window)
     if failures:
         yield Finding(
-            "medical records that could not be fetched", [f.id for f in failures], is_warning=True
+            "consultations that could not be fetched", [f.id for f in failures], is_warning=True
         )
     counts = judged.audit.counts if judged.audit else None
     if (
@@ -166,7 +166,7 @@ def enrichment_errors(judged: Judged) -> Iterator[Finding]:
         and counts.errored >= judged.rules.enrichment.min_fetches_to_fail
         and counts.errored > counts.found * _ERRORED_SHARE
     ):
-        yield Finding(f"{counts.errored} of {counts.found} medical records could not be fetched")
+        yield Finding(f"{counts.errored} of {counts.found} consultations could not be fetched")
 
 
 def reconciliation_idempotent(judged: Judged) -> Iterator[Finding]:
@@ -213,9 +213,9 @@ def moments_in_the_future(judged: Judged) -> Iterator[Finding]:
 
 
 def no_live_case_deleted(judged: Judged) -> Iterator[Finding]:
-    """No case is soft-deleted while its visit stands in the diary."""
+    """No case is soft-deleted while its appointment stands in the calendar."""
     if cases := live_cases_deleted(judged.engine, judged.clinic, judged.window):
-        yield Finding("soft-deleted cases whose visit stands", cases)
+        yield Finding("soft-deleted cases whose appointment stands", cases)
 
 
 def readable_fields(judged: Judged) -> Iterator[Finding]:

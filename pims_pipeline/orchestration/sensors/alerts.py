@@ -55,7 +55,7 @@ def look(
     Args:
         engine: The database of cases.
         alerting: How people are told.
-        policy: When a medical record is given up.
+        policy: When a consultation is given up.
         rest_until: Until when the service asked to be left alone, if it did; aware.
         now: The present moment; aware.
         clock_ahead: See ``pims_pipeline.alerting.evaluation.evaluate``.

@@ -60,7 +60,7 @@ class Consultation:
 def make_consultation(seed: int, company_id: str, entry: Entry, *, imperial: bool) -> Consultation:
     """The consultation of ``entry``; notes that a person wrote replace the made-up ones."""
     # Another word in the seed would make up other consultations.
-    rng = seeded(seed, company_id, "visit", entry.id, *[entry.former] * bool(entry.former))
+    rng = seeded(seed, company_id, "appointment", entry.id, *[entry.former] * bool(entry.former))
     generated = _notes(rng)
     shapes: tuple[VitalsShape, ...] = ("object", "list", "none")
     shape = rng.choices(shapes, (50, 40, 10))[0]

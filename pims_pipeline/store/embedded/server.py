@@ -113,7 +113,7 @@ class _Server(PostgresServer):
     Differences: its lock lies beside the data, not in the machine's temporary directory,
     where the first user to come would own it for all; its settings and socket directory
     stand in a file, so that paths may hold spaces; an ``initdb`` that was killed is done
-    anew; a pid file whose process is some other program by now does not count; processes
+    again; a pid file whose process is some other program by now does not count; processes
     that were killed while using the server are forgotten.
     """
 

@@ -219,8 +219,8 @@ def _accesses(
     )
 
 
-def case_of_visit(connection: Connection, clinic: Clinic, pims_id: str) -> UUID:
-    """The id of the case that the clinic's visit with that identity made.
+def case_of_appointment(connection: Connection, clinic: Clinic, pims_id: str) -> UUID:
+    """The id of the case that the clinic's appointment with that identity made.
 
     Raises:
         UnknownCase: If it made none.
@@ -252,7 +252,7 @@ class CaseState:
 
 
 def case_states(connection: Connection, case_ids: Collection[UUID]) -> dict[UUID, CaseState]:
-    """How these cases stand, by id, in the order of their visits; unknown ids are left out."""
+    """The state of these cases, by id, in the order of their appointments, without unknown ids."""
     rows = connection.execute(
         text(
             f"""

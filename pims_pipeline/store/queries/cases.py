@@ -45,7 +45,7 @@ def list_cases(
     business_date: date | None = None,
     limit: int = 200,
 ) -> list[ListedCase]:
-    """The clinic's cases, latest visit first, of one business date or of all."""
+    """The clinic's cases, latest appointment first, of one business date or of all."""
     rows = connection.execute(
         text(
             f"""
@@ -74,7 +74,7 @@ def _listed(row: Row[*tuple[object, ...]]) -> ListedCase:
 def deleted_though_standing(
     connection: Connection, clinic: Clinic, window: DateRange
 ) -> list[UUID]:
-    """Soft-deleted cases whose visit stands in the landed diary; none when all is well."""
+    """Soft-deleted cases whose appointment stands in the landed calendar; none when all is well."""
     return _case_ids(
         connection,
         clinic,

@@ -19,8 +19,8 @@ class PhaseDay:
         seconds: Of all that ended, together.
         longest_seconds: Of the one that took longest.
         deleted: Cases retired.
-        errored: Medical records that could not be fetched.
-        quarantined: Records of the diary that could not be read.
+        errored: Consultations that could not be fetched.
+        quarantined: Records of the calendar that could not be read.
     """
 
     clinic: str

@@ -27,7 +27,7 @@ OPEN_FAILURE = "f.resolved_at IS NULL"
 """The condition of an open failure, in any statement that names ``sync_failures AS f``."""
 
 MAX_ATTEMPTS = EnrichmentPolicy().max_attempts
-"""Failed fetches of a medical record after which it is a dead letter."""
+"""Failed fetches of a consultation after which it is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)

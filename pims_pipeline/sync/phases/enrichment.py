@@ -2,7 +2,7 @@
 
 Before that, cases catch up with their landed records, where what these mean has changed.
 
-One visit's failure is recorded and never stops the others. What concerns the
+One appointment's failure is recorded and never stops the others. What concerns the
 whole clinic (refused credentials, a session that cannot be renewed) ends the phase.
 """
 

@@ -48,7 +48,7 @@ def sync_appointments(
 
     Args:
         context: The run's store, vault and rules.
-        clinic: Whose diary.
+        clinic: Whose calendar.
         window: The business dates.
         session: The conversation with the vendor.
         audit_id: See ``audited``.

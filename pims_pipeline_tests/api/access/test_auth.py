@@ -187,7 +187,7 @@ def test_who_was_let_in_sees_the_rows_of_one_clinic_and_holds_no_connection(
 def test_checks_come_in_their_documented_order(
     api: TestClient, engine: Engine, make_key: MakeKey, clinic: Clinic, clock: Clock
 ) -> None:
-    """Everything is wrong at first, and is mended from the first check to the last."""
+    """Everything is wrong at first, and is fixed from the first check to the last."""
     key = make_key("read", expires_at=clock.now - timedelta(seconds=1))
     set_key(engine, key, is_active=False)
     deactivate(engine, clinic)

@@ -110,7 +110,7 @@ def test_before_its_first_audit_it_stands_as_its_run_does(
     ("run", "steps", "words"),
     [
         (RunState.CANCELED, (), "the run was canceled"),
-        (RunState.FAILED, (), "the run failed; Dagster's pages tell more"),
+        (RunState.FAILED, (), "the run failed; the Dagster UI tell more"),
         (RunState.FAILED, ("appointments",), "the run failed at appointments; "),
         (RunState.GONE, (), "Dagster does not know the run any more"),
         (RunState.SUCCEEDED, (), "it did not run for the whole window"),

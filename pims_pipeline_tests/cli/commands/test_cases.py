@@ -43,7 +43,7 @@ def test_a_clinic_without_cases_says_so(pims: Pims, registered: str) -> None:
         "half",
         "both",
         "other clinic",
-        "unknown visit",
+        "unknown appointment",
     ],
 )
 def test_what_cannot_be_found_is_told(
@@ -62,16 +62,16 @@ def test_a_case_tells_what_changed_it_when_and_on_whose_word(
     day = control.clinics()[0].today + timedelta(days=1)
     dates = ("--clinic", ready, f"--from={day}", f"--to={day}")
     first = document(pims("sync", "inbound", *dates, "--json"))
-    visit = next(
+    appointment = next(
         each
         for each in control.appointments("1001", day, day)
         if each.kind == "appointment" and not each.deleted
     )
-    moved = visit.start + timedelta(minutes=7)
-    control.move("1001", visit.id, moved)
+    moved = appointment.start + timedelta(minutes=7)
+    control.move("1001", appointment.id, moved)
     second = document(pims("sync", "inbound", *dates, "--json"))
 
-    words = ("cases", "show", f"--pims-id={visit.id}", "--clinic", ready)
+    words = ("cases", "show", f"--pims-id={appointment.id}", "--clinic", ready)
     told = document(pims(*words, "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x/graphql"))
     assert told == document(
         pims("cases", "show", told["id"], "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x")
@@ -85,7 +85,7 @@ def test_a_case_tells_what_changed_it_when_and_on_whose_word(
     zone = ZoneInfo(told["timezone"])
     before, after = rescheduled["changes"]["scheduled_start"]
     assert [datetime.fromisoformat(each).astimezone(zone) for each in (before, after)] == [
-        visit.start.replace(tzinfo=zone),
+        appointment.start.replace(tzinfo=zone),
         moved.replace(tzinfo=zone),
     ]
     occurred = datetime.fromisoformat(rescheduled["occurredAt"])
@@ -93,7 +93,7 @@ def test_a_case_tells_what_changed_it_when_and_on_whose_word(
 
     # Only of the record that is landed now is it known when the vendor changed it.
     assert created["source"]["vendorUpdatedAt"] is None
-    [truth] = [each for each in control.appointments("1001", day, day) if each.id == visit.id]
+    [truth] = [each for each in control.appointments("1001", day, day) if each.id == appointment.id]
     assert truth.last_updated_at is not None
     said = datetime.fromisoformat(rescheduled["source"]["vendorUpdatedAt"]).astimezone(zone)
     assert said.replace(tzinfo=None) == truth.last_updated_at

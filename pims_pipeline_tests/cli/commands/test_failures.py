@@ -61,7 +61,7 @@ def listed(pims: Pims, *words: str) -> list[dict[str, object]]:
 
 @pytest.fixture
 def unfetched(pims: Pims, logged_in: str, control: SimulatorControl) -> list[dict[str, object]]:
-    """Yesterday's medical records, none of which could be fetched."""
+    """Yesterday's consultations, none of which could be fetched."""
     day = control.clinics()[0].today - timedelta(days=1)
     dates = ("--clinic", logged_in, f"--from={day}", f"--to={day}")
     document(pims("sync", "inbound", *dates, "--json"))
@@ -149,14 +149,14 @@ def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
     assert listed(pims) == []
 
 
-def test_a_failure_whose_visit_is_no_longer_asked_about_says_so(
+def test_a_failure_whose_appointment_is_no_longer_asked_about_says_so(
     pims: Pims, engine: Engine, ready: str
 ) -> None:
     failure_id = stored_failure(engine, ready)
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert "it was not tried again: its visit is not among those" in complaint(done)
+    assert "it was not tried again: its appointment is not among those" in complaint(done)
 
 
 def test_a_retry_without_the_vendor_says_why_it_was_not_tried(

@@ -15,17 +15,17 @@ from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everythi
 
 
 class Held:
-    """A day of which every visit but one vanished, and the hold on it."""
+    """A day of which every appointment but one vanished, and the hold on it."""
 
     def __init__(self, pims: Pims, slug: str, control: SimulatorControl) -> None:
         self.day: date = control.clinics()[0].today + timedelta(days=1)
         self.dates = ("--clinic", slug, f"--from={self.day}", f"--to={self.day}")
         document(pims("sync", "inbound", *self.dates, "--json"))
-        self.visits = visits(control, self.day)
-        assert len(self.visits) > 2
-        for visit in self.visits[1:]:
-            control.delete("1001", visit.id)
-        self.gone = {visit.id for visit in self.visits[1:]}
+        self.appointments = appointments(control, self.day)
+        assert len(self.appointments) > 2
+        for appointment in self.appointments[1:]:
+            control.delete("1001", appointment.id)
+        self.gone = {appointment.id for appointment in self.appointments[1:]}
         self.sync = pims(
             "sync", "reconcile", *self.dates, "--max-orphans=0", "--max-percent=0", "--json"
         )
@@ -33,8 +33,8 @@ class Held:
         self.id: str = hold["id"]
 
 
-def visits(control: SimulatorControl, day: date) -> Sequence[TrueAppointment]:
-    """The visits that stand in the pretend vendor's diary."""
+def appointments(control: SimulatorControl, day: date) -> Sequence[TrueAppointment]:
+    """The appointments that stand in the pretend vendor's calendar."""
     found = control.appointments("1001", day, day)
     return [each for each in found if each.kind == "appointment" and not each.deleted]
 
@@ -63,7 +63,7 @@ def test_a_run_with_limits_of_its_own_is_held_and_listed(
         "clinic": ready,
         "dateRange": {"startDate": day, "endDate": day},
         "reason": "too_many_orphans",
-        "casesActive": len(held.visits),
+        "casesActive": len(held.appointments),
         "casesOrphaned": len(held.gone),
         "status": "open",
         "isInForce": False,
@@ -86,7 +86,7 @@ def test_a_hold_shows_its_cases_as_they_stand(pims: Pims, held: Held) -> None:
 def test_approval_retires_what_is_still_missing_and_says_what_differed(
     pims: Pims, held: Held, control: SimulatorControl
 ) -> None:
-    back = held.visits[1].id
+    back = held.appointments[1].id
     control.restore("1001", back)
     done = document(pims("holds", "approve", held.id, "--by=Sam", "--json"))
 
@@ -96,7 +96,7 @@ def test_approval_retires_what_is_still_missing_and_says_what_differed(
         **dict.fromkeys(held.gone, ("retired", None)),
         back: ("kept", "its appointment is at the vendor"),
     }
-    [case] = [case for case in done["cases"] if case["pimsId"] == held.visits[2].id]
+    [case] = [case for case in done["cases"] if case["pimsId"] == held.appointments[2].id]
     event = document(pims("cases", "show", case["id"], "--json"))["events"][-1]
     assert (event["kind"], event["syncId"], event["runId"]) == (
         "soft_deleted",

@@ -54,24 +54,24 @@ def test_a_second_full_sync_changes_nothing(pims: Pims, ready: str, engine: Engi
     }
 
 
-def test_a_deleted_visit_is_named_in_the_result_and_told_in_the_case(
+def test_a_deleted_appointment_is_named_in_the_result_and_told_in_the_case(
     pims: Pims, logged_in: str, control: SimulatorControl
 ) -> None:
     day = control.clinics()[0].today + timedelta(days=1)
     dates = ("--clinic", logged_in, f"--from={day}", f"--to={day}")
     document(pims("sync", "inbound", *dates, "--json"))
-    visit = next(
+    appointment = next(
         each
         for each in control.appointments("1001", day, day)
         if each.kind == "appointment" and not each.deleted
     )
-    control.delete("1001", visit.id)
+    control.delete("1001", appointment.id)
     result = document(pims("sync", "reconcile", *dates, "--json"))
 
     [deleted] = result["deletedCases"]
     case = document(pims("cases", "show", deleted, "--json"))
     assert result["stats"]["casesDeleted"] == 1
-    assert (case["pimsId"], case["status"]) == (visit.id, "reviewed")
+    assert (case["pimsId"], case["status"]) == (appointment.id, "reviewed")
     assert [event["kind"] for event in case["events"]] == ["created", "soft_deleted"]
     assert case["events"][1]["syncId"] == result["syncId"]
     listed = document(pims("cases", "list", "--clinic", logged_in, f"--date={day}", "--json"))

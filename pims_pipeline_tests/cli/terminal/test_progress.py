@@ -38,7 +38,7 @@ def audit(status: AuditStatus, done: int, total: int) -> Audit:
     )
 
 
-def test_windows_and_visits_are_steps() -> None:
+def test_windows_and_appointments_are_steps() -> None:
     ended = audit(AuditStatus.COMPLETED, 8, 8)
     going = audit(AuditStatus.IN_PROGRESS, 2, 10)
 

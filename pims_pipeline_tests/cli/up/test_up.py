@@ -60,7 +60,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def port() -> int:
-    """Where Dagster's pages may answer."""
+    """Where the Dagster UI may answer."""
     return free_port()
 
 

@@ -12,6 +12,7 @@ from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapsho
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.planning.test_reconciliation import (
     POLICY,
+    appointment,
     ids,
     listing,
     lookup,
@@ -20,7 +21,6 @@ from pims_pipeline_tests.domain.planning.test_reconciliation import (
     retired,
     store_of,
     unknown,
-    visit,
 )
 from pims_pipeline_tests.domain.strategies import WEEK
 
@@ -37,9 +37,9 @@ def approved_plan(
 
 
 def test_more_than_the_guard_allows_may_be_approved() -> None:
-    visits = numbered(10)
-    store = store_of(*visits)
-    names = [each.appointment_id for each in visits]
+    appointments = numbered(10)
+    store = store_of(*appointments)
+    names = [each.appointment_id for each in appointments]
     plan = approved_plan(store, listing(), unknown(*names), ids(store, *names))
     assert retired(plan) == dict.fromkeys(names, RetirementReason.UNKNOWN_TO_VENDOR)
     assert plan.hold is None
@@ -47,8 +47,8 @@ def test_more_than_the_guard_allows_may_be_approved() -> None:
 
 
 def test_a_missing_case_that_was_not_approved_waits() -> None:
-    store = store_of(visit("a"), visit("b"), visit("c"))
-    plan = approved_plan(store, listing(visit("c")), unknown("a", "b"), ids(store, "a"))
+    store = store_of(appointment("a"), appointment("b"), appointment("c"))
+    plan = approved_plan(store, listing(appointment("c")), unknown("a", "b"), ids(store, "a"))
     assert retired(plan) == {"a": RetirementReason.UNKNOWN_TO_VENDOR}
     assert plan.unconfirmed == ids(store, "b")
     assert receipt(plan, store.tracked(WEEK)) == Counts(found=3, deleted=1, skipped=1, unchanged=1)
@@ -58,31 +58,31 @@ def test_a_missing_case_that_was_not_approved_waits() -> None:
 def test_approval_does_not_outweigh_what_the_vendor_does_not_confirm(
     lookups: Mapping[str, AppointmentLookup],
 ) -> None:
-    store = store_of(visit("a"), visit("b"))
-    plan = approved_plan(store, listing(visit("b")), lookups, ids(store, "a"))
+    store = store_of(appointment("a"), appointment("b"))
+    plan = approved_plan(store, listing(appointment("b")), lookups, ids(store, "a"))
     assert plan.is_empty
 
 
 def test_where_the_vendor_cannot_be_asked_the_approval_stands_for_the_second_listing() -> None:
-    store = store_of(visit("a"), visit("b"), visit("c"))
-    plan = approved_plan(store, listing(visit("c")), None, ids(store, "a"))
+    store = store_of(appointment("a"), appointment("b"), appointment("c"))
+    plan = approved_plan(store, listing(appointment("c")), None, ids(store, "a"))
     assert retired(plan) == {"a": RetirementReason.ABSENT_APPROVED}
     assert [each.gone_at for each in plan.retire] == [listing().fetched_at]
     assert plan.unconfirmed == ids(store, "b")
 
 
 def test_an_approved_case_that_is_listed_again_stays() -> None:
-    store = store_of(visit("a"), visit("b"))
-    assert approved_plan(store, listing(visit("a")), None, ids(store, "a")).is_empty
+    store = store_of(appointment("a"), appointment("b"))
+    assert approved_plan(store, listing(appointment("a")), None, ids(store, "a")).is_empty
 
 
-def test_an_approved_case_whose_visit_moved_is_followed() -> None:
-    store = store_of(visit("a"), visit("b"))
-    elsewhere = visit("a", day=40)
+def test_an_approved_case_whose_appointment_moved_is_followed() -> None:
+    store = store_of(appointment("a"), appointment("b"))
+    elsewhere = appointment("a", day=40)
     moved = lookup(
         "a", scheduled_start=elsewhere.scheduled_start, scheduled_end=elsewhere.scheduled_end,
         business_date=elsewhere.business_date,
     )  # fmt: skip
-    plan = approved_plan(store, listing(visit("b")), {"a": moved}, ids(store, "a"))
+    plan = approved_plan(store, listing(appointment("b")), {"a": moved}, ids(store, "a"))
     assert retired(plan) == {}
     assert plan.follow == (elsewhere,)

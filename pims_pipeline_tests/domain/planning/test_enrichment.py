@@ -1,4 +1,4 @@
-"""Whose medical record is due, when to try again, and what a fetched one changes."""
+"""Whose consultation is due, when to try again, and what a fetched one changes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 POLICY = EnrichmentPolicy()
 AGES = (1, 3, 7, 14, 30, 45)
 CASE_ID = UUID(int=1)
-VISIT = PimsAppointment(
+APPOINTMENT = PimsAppointment(
     appointment_id="a",
     scheduled_start=START,
     scheduled_end=START + 30 * MINUTE,
@@ -53,7 +53,7 @@ LANDED = START - DAY
 
 def case(**known: Any) -> EnrichableCase:
     return EnrichableCase(
-        **{"case_id": CASE_ID, "appointment": VISIT, "landed_at": LANDED, **known}
+        **{"case_id": CASE_ID, "appointment": APPOINTMENT, "landed_at": LANDED, **known}
     )
 
 
@@ -66,7 +66,9 @@ def enriched(record: PimsConsultation = RECORD, **known: Any) -> EnrichableCase:
 def answer(
     record: PimsConsultation | None = RECORD, at: datetime = START + 2 * MINUTE
 ) -> FetchedConsultation:
-    return FetchedConsultation(case_id=CASE_ID, asked_at=at, consultation=record, asked_for=VISIT)
+    return FetchedConsultation(
+        case_id=CASE_ID, asked_at=at, consultation=record, asked_for=APPOINTMENT
+    )
 
 
 def why(known: EnrichableCase, now: datetime) -> FetchReason | None:
@@ -76,7 +78,7 @@ def why(known: EnrichableCase, now: datetime) -> FetchReason | None:
 # Whose record is due
 
 
-def test_a_visit_s_record_is_first_due_when_the_visit_has_begun() -> None:
+def test_an_appointment_s_record_is_first_due_when_the_appointment_has_begun() -> None:
     assert why(case(), START - SECOND) is None
     assert why(case(), START) is FetchReason.MISSING
 
@@ -96,12 +98,12 @@ def test_a_change_landed_after_the_last_question_makes_the_record_due(
     assert why(case(checked_at=START + MINUTE, landed_at=landed), START + 5 * MINUTE) is reason
 
 
-def test_a_visit_moved_into_the_future_waits_for_its_day() -> None:
-    later = replace(VISIT, scheduled_start=START + DAY)
+def test_an_appointment_moved_into_the_future_waits_for_its_day() -> None:
+    later = replace(APPOINTMENT, scheduled_start=START + DAY)
     assert why(enriched(appointment=later, landed_at=START + 2 * MINUTE), START + DAY / 2) is None
 
 
-def test_a_visit_without_a_record_is_asked_for_again_after_a_rest() -> None:
+def test_an_appointment_without_a_record_is_asked_for_again_after_a_rest() -> None:
     asked = START + MINUTE
     absent = case(checked_at=asked)
     assert why(absent, asked + POLICY.ask_again_after - SECOND) is None
@@ -163,12 +165,17 @@ def test_a_failed_late_edit_is_retried_as_one() -> None:
     assert why(enriched(failure=failure), due + MINUTE) is FetchReason.LATE_EDIT
 
 
-def test_the_earliest_visit_comes_first() -> None:
+def test_the_earliest_appointment_comes_first() -> None:
     known = [
-        case(case_id=UUID(int=n), appointment=replace(VISIT, scheduled_start=START - n % 2 * DAY))
+        case(
+            case_id=UUID(int=n),
+            appointment=replace(APPOINTMENT, scheduled_start=START - n % 2 * DAY),
+        )
         for n in (4, 2, 1, 3)
     ]
-    future = case(case_id=UUID(int=9), appointment=replace(VISIT, scheduled_start=START + DAY))
+    future = case(
+        case_id=UUID(int=9), appointment=replace(APPOINTMENT, scheduled_start=START + DAY)
+    )
     plan = plan_enrichment([*known, future], START, POLICY)
     assert [each.case_id.int for each, _ in plan.due] == [1, 3, 2, 4]
     assert not plan.is_empty
@@ -287,7 +294,7 @@ REX = Patient(id="100", name="Rex", species="Canine")
 
 def test_a_record_of_another_patient_is_refused_whole() -> None:
     of_rex = replace(RECORD, patient=REX, vitals=Vitals(temperature_c=Vital(20.0, "20")))
-    known = case(appointment=replace(VISIT, patient=BELLA))
+    known = case(appointment=replace(APPOINTMENT, patient=BELLA))
     asked = replace(answer(of_rex), asked_for=known.appointment)
     plan = plan_consultations({CASE_ID: known}, [asked])
     assert plan.refused == {CASE_ID}
@@ -295,7 +302,9 @@ def test_a_record_of_another_patient_is_refused_whole() -> None:
 
 
 def test_a_refused_record_hides_none_after_it_and_leaves_the_one_that_stands() -> None:
-    bellas = enriched(replace(RECORD, patient=BELLA), appointment=replace(VISIT, patient=BELLA))
+    bellas = enriched(
+        replace(RECORD, patient=BELLA), appointment=replace(APPOINTMENT, patient=BELLA)
+    )
     other = case(case_id=UUID(int=2))
     plan = plan_consultations(
         {CASE_ID: bellas, other.case_id: other},
@@ -311,10 +320,10 @@ def test_a_refused_record_hides_none_after_it_and_leaves_the_one_that_stands() -
 @pytest.mark.parametrize(
     ("asked_for", "now"),
     [
-        (replace(VISIT, patient=REX), replace(VISIT, patient=BELLA)),
-        (replace(VISIT, client=Client(id="1")), replace(VISIT, client=Client(id="2"))),
-        (replace(VISIT, consultation_id="8"), replace(VISIT, consultation_id="9")),
-        (replace(VISIT, consultation_id="8"), replace(VISIT, consultation_id=None)),
+        (replace(APPOINTMENT, patient=REX), replace(APPOINTMENT, patient=BELLA)),
+        (replace(APPOINTMENT, client=Client(id="1")), replace(APPOINTMENT, client=Client(id="2"))),
+        (replace(APPOINTMENT, consultation_id="8"), replace(APPOINTMENT, consultation_id="9")),
+        (replace(APPOINTMENT, consultation_id="8"), replace(APPOINTMENT, consultation_id=None)),
     ],
     ids=["another patient", "another client", "another consultation", "none any more"],
 )
@@ -330,7 +339,7 @@ def test_an_answer_about_what_the_appointment_was_before_is_asked_for_again(
 
 
 def test_an_answer_about_the_same_appointment_at_another_time_counts() -> None:
-    moved = replace(VISIT, scheduled_start=START - DAY, status="Finalized")
+    moved = replace(APPOINTMENT, scheduled_start=START - DAY, status="Finalized")
     plan = plan_consultations({CASE_ID: case(appointment=moved)}, [answer()])
     assert [write.case.case_id for write in plan.writes] == [CASE_ID]
 
@@ -385,9 +394,9 @@ def test_planning_after_applying_is_empty(snapshot: Snapshot, data: st.DataObjec
     store = store_after([snapshot])
     now = snapshot.fetched_at + 400 * DAY
     due = plan_enrichment(store.enrichable().values(), now, POLICY).due
-    visits = [a for a in snapshot.appointments if a.kind is RecordKind.APPOINTMENT]
+    appointments = [a for a in snapshot.appointments if a.kind is RecordKind.APPOINTMENT]
     assert {each.case_id for each, _ in due} == {
-        store.identify(a.appointment_id) for a in visits if a.scheduled_start <= now
+        store.identify(a.appointment_id) for a in appointments if a.scheduled_start <= now
     }
     fetched = [
         FetchedConsultation(
@@ -412,12 +421,12 @@ def test_planning_after_applying_is_empty(snapshot: Snapshot, data: st.DataObjec
 
 @given(appointments(), st.lists(st.tuples(st.integers(0, 9), consultations()), max_size=4))
 def test_in_any_order_the_newest_answer_stands(
-    visit: PimsAppointment, answers: list[tuple[int, PimsConsultation]]
+    appointment: PimsAppointment, answers: list[tuple[int, PimsConsultation]]
 ) -> None:
-    known = case(appointment=visit)
-    records = [(minute, replace(record, patient=visit.patient)) for minute, record in answers]
+    known = case(appointment=appointment)
+    records = [(minute, replace(record, patient=appointment.patient)) for minute, record in answers]
     for minute, record in records:
-        asked = replace(answer(record, at=START + minute * MINUTE), asked_for=visit)
+        asked = replace(answer(record, at=START + minute * MINUTE), asked_for=appointment)
         plan = plan_consultations({CASE_ID: known}, [asked])
         known = replace(known, checked_at=plan.checked.get(CASE_ID, known.checked_at))
         for write in plan.writes:

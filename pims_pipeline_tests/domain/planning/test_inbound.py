@@ -28,7 +28,7 @@ from pims_pipeline_tests.domain.strategies import WEEK, snapshots
 EIGHT = datetime(2026, 3, 5, 8, tzinfo=UTC)
 DAY = EIGHT.date()
 MINUTE = timedelta(minutes=1)
-VISIT = PimsAppointment(
+APPOINTMENT = PimsAppointment(
     appointment_id="a",
     scheduled_start=EIGHT + timedelta(hours=7),
     scheduled_end=EIGHT + timedelta(hours=8),
@@ -40,14 +40,14 @@ VISIT = PimsAppointment(
 
 
 def listing(
-    *visits: PimsAppointment,
+    *appointments: PimsAppointment,
     at: int = 0,
     quarantined: tuple[QuarantinedRecord, ...] = (),
     complete: bool = True,
 ) -> Snapshot:
     return Snapshot(
         window=WEEK,
-        appointments=visits,
+        appointments=appointments,
         fetched_at=EIGHT + at * MINUTE,
         quarantined=quarantined,
         complete=complete,
@@ -64,12 +64,12 @@ def unreadable(pims_id: str | None, day: date | None = None) -> QuarantinedRecor
     )
 
 
-def moved(visit: PimsAppointment, by: timedelta) -> PimsAppointment:
-    start = visit.scheduled_start + by
+def moved(appointment: PimsAppointment, by: timedelta) -> PimsAppointment:
+    start = appointment.scheduled_start + by
     return replace(
-        visit,
+        appointment,
         scheduled_start=start,
-        scheduled_end=visit.scheduled_end + by,
+        scheduled_end=appointment.scheduled_end + by,
         business_date=start.date(),
     )
 
@@ -88,33 +88,33 @@ def retired(store: MemoryStore, pims_id: str, at: int) -> None:
     store.landed[pims_id] = replace(store.landed[pims_id], removed_at=EIGHT + at * MINUTE)
 
 
-# One visit's story
+# One appointment's story
 
 
-def test_a_new_visit_is_landed_and_becomes_a_case() -> None:
+def test_a_new_appointment_is_landed_and_becomes_a_case() -> None:
     store = MemoryStore()
-    plan = store.receive(listing(VISIT))
+    plan = store.receive(listing(APPOINTMENT))
     assert kinds(plan) == [EventKind.CREATED]
-    assert [each.appointment for each in plan.landings] == [VISIT]
+    assert [each.appointment for each in plan.landings] == [APPOINTMENT]
     case = store.cases["a"]
     assert case.id == store.identify("a")
     assert (case.status, case.case_type) == (CaseStatus.DRAFT, CaseType.CHECKUP)
-    assert not case_changes(case, draft_of(VISIT))
+    assert not case_changes(case, draft_of(APPOINTMENT))
     assert plan.by_date == {DAY: Counts(found=1, created=1)}
     assert plan.case_writes[0].changes["patient_name"] == (None, "Mishka")
 
 
 def test_the_same_listing_again_writes_nothing() -> None:
-    store = store_after([listing(VISIT)])
-    again = store.plan(listing(VISIT, at=5))
+    store = store_after([listing(APPOINTMENT)])
+    again = store.plan(listing(APPOINTMENT, at=5))
     assert again.is_empty
     assert again.sightings == ("a",)
     assert again.by_date == {DAY: Counts(found=1, unchanged=1)}
 
 
-def test_a_visit_moved_to_another_day_is_rescheduled() -> None:
-    store = store_after([listing(VISIT)])
-    plan = store.receive(listing(moved(VISIT, timedelta(days=2)), at=5))
+def test_an_appointment_moved_to_another_day_is_rescheduled() -> None:
+    store = store_after([listing(APPOINTMENT)])
+    plan = store.receive(listing(moved(APPOINTMENT, timedelta(days=2)), at=5))
     assert kinds(plan) == [EventKind.RESCHEDULED]
     assert plan.case_writes[0].changes["scheduled_date"] == ("2026-03-05", "2026-03-07")
     assert plan.by_date == {DAY + timedelta(days=2): Counts(found=1, updated=1)}
@@ -122,22 +122,22 @@ def test_a_visit_moved_to_another_day_is_rescheduled() -> None:
     assert list(store.cases) == ["a"]
 
 
-def test_a_visit_moved_within_its_day_is_rescheduled() -> None:
-    store = store_after([listing(VISIT)])
-    assert kinds(store.plan(listing(moved(VISIT, MINUTE)))) == [EventKind.RESCHEDULED]
+def test_an_appointment_moved_within_its_day_is_rescheduled() -> None:
+    store = store_after([listing(APPOINTMENT)])
+    assert kinds(store.plan(listing(moved(APPOINTMENT, MINUTE)))) == [EventKind.RESCHEDULED]
 
 
-def test_a_longer_visit_is_updated_not_rescheduled() -> None:
-    store = store_after([listing(VISIT)])
-    longer = replace(VISIT, scheduled_end=VISIT.scheduled_end + MINUTE)
+def test_a_longer_appointment_is_updated_not_rescheduled() -> None:
+    store = store_after([listing(APPOINTMENT)])
+    longer = replace(APPOINTMENT, scheduled_end=APPOINTMENT.scheduled_end + MINUTE)
     plan = store.receive(listing(longer, at=5))
     assert kinds(plan) == [EventKind.UPDATED]
     assert set(plan.case_writes[0].changes) == {"scheduled_end"}
 
 
 def test_a_new_status_is_named_as_such() -> None:
-    store = store_after([listing(VISIT)])
-    plan = store.receive(listing(replace(VISIT, status="Checked-In"), at=5))
+    store = store_after([listing(APPOINTMENT)])
+    plan = store.receive(listing(replace(APPOINTMENT, status="Checked-In"), at=5))
     assert kinds(plan) == [EventKind.STATUS_CHANGED]
     assert plan.case_writes[0].changes == {
         "status": ("draft", "ongoing"),
@@ -146,8 +146,8 @@ def test_a_new_status_is_named_as_such() -> None:
 
 
 def test_a_change_that_no_case_shows_is_landed_and_leaves_the_case_alone() -> None:
-    store = store_after([listing(VISIT)])
-    plan = store.receive(listing(replace(VISIT, notes="bring a towel"), at=5))
+    store = store_after([listing(APPOINTMENT)])
+    plan = store.receive(listing(replace(APPOINTMENT, notes="bring a towel"), at=5))
     assert plan.case_writes == ()
     assert [each.appointment.notes for each in plan.landings] == ["bring a towel"]
     assert plan.by_date == {DAY: Counts(found=1, unchanged=1)}
@@ -156,30 +156,32 @@ def test_a_change_that_no_case_shows_is_landed_and_leaves_the_case_alone() -> No
 @pytest.mark.parametrize("kind", [RecordKind.BLOCK, RecordKind.ROSTER])
 def test_blocks_and_rosters_are_landed_but_make_no_case(kind: RecordKind) -> None:
     store = MemoryStore()
-    plan = store.receive(listing(replace(VISIT, kind=kind, status="no such status")))
+    plan = store.receive(listing(replace(APPOINTMENT, kind=kind, status="no such status")))
     assert store.cases == {}
     assert set(store.landed) == {"a"}
     assert plan.by_date == {DAY: Counts(found=1, blocked=1)}
     assert plan.unknown_statuses == ()
 
 
-def test_a_block_that_becomes_a_visit_gets_its_case() -> None:
-    store = store_after([listing(replace(VISIT, kind=RecordKind.BLOCK))])
-    assert kinds(store.receive(listing(VISIT, at=5))) == [EventKind.CREATED]
+def test_a_block_that_becomes_an_appointment_gets_its_case() -> None:
+    store = store_after([listing(replace(APPOINTMENT, kind=RecordKind.BLOCK))])
+    assert kinds(store.receive(listing(APPOINTMENT, at=5))) == [EventKind.CREATED]
 
 
-def test_a_landed_visit_whose_case_was_lost_gets_the_same_case_again() -> None:
-    store = store_after([listing(VISIT)])
+def test_a_landed_appointment_whose_case_was_lost_gets_the_same_case_again() -> None:
+    store = store_after([listing(APPOINTMENT)])
     before = store.cases.pop("a")
-    plan = store.receive(listing(VISIT, at=5))
+    plan = store.receive(listing(APPOINTMENT, at=5))
     assert kinds(plan) == [EventKind.CREATED]
     assert store.cases["a"] == before
 
 
 def test_unknown_statuses_are_drafts_and_are_listed_even_when_nothing_changed() -> None:
-    odd = [replace(VISIT, appointment_id=pims_id, status=f"Odd {pims_id}") for pims_id in "ba"]
+    odd = [
+        replace(APPOINTMENT, appointment_id=pims_id, status=f"Odd {pims_id}") for pims_id in "ba"
+    ]
     store = MemoryStore()
-    assert store.receive(listing(*odd, VISIT)).unknown_statuses == ("Odd a", "Odd b")
+    assert store.receive(listing(*odd, APPOINTMENT)).unknown_statuses == ("Odd a", "Odd b")
     assert {case.status for case in store.cases.values()} == {CaseStatus.DRAFT}
     assert store.plan(listing(*odd, at=5)).unknown_statuses == ("Odd a", "Odd b")
 
@@ -188,9 +190,9 @@ def test_unknown_statuses_are_drafts_and_are_listed_even_when_nothing_changed() 
 
 
 def test_a_status_set_by_people_stands_until_the_vendor_s_meaning_changes() -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     store.edit("a", status=CaseStatus.COMPLETED)
-    same_meaning = replace(VISIT, status="Confirmed", room="2")
+    same_meaning = replace(APPOINTMENT, status="Confirmed", room="2")
     plan = store.receive(listing(same_meaning, at=5))
     assert plan.case_writes[0].status is None
     stands = store.cases["a"]
@@ -200,55 +202,55 @@ def test_a_status_set_by_people_stands_until_the_vendor_s_meaning_changes() -> N
 
 
 def test_one_unknown_status_after_another_leaves_people_s_choice() -> None:
-    store = store_after([listing(replace(VISIT, status="gone fishing"))])
+    store = store_after([listing(replace(APPOINTMENT, status="gone fishing"))])
     store.edit("a", status=CaseStatus.REVIEWED)
-    store.receive(listing(replace(VISIT, status="still fishing"), at=5))
+    store.receive(listing(replace(APPOINTMENT, status="still fishing"), at=5))
     assert store.cases["a"].status is CaseStatus.REVIEWED
 
 
 def test_a_type_set_by_people_stands_until_the_vendor_s_meaning_changes() -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     store.edit("a", case_type=CaseType.EMERGENCY)
-    plan = store.receive(listing(replace(VISIT, appointment_type="Wellness"), at=5))
+    plan = store.receive(listing(replace(APPOINTMENT, appointment_type="Wellness"), at=5))
     assert plan.case_writes[0].case_type is None
     assert kinds_of_cases(store) == {"a": CaseType.EMERGENCY}
-    store.receive(listing(replace(VISIT, appointment_type="Dental"), at=10))
+    store.receive(listing(replace(APPOINTMENT, appointment_type="Dental"), at=10))
     assert kinds_of_cases(store) == {"a": CaseType.SURGERY}
 
 
 def test_what_people_correct_stands_while_the_vendor_says_the_same() -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     store.edit("a", patient_name="Mischka")
-    assert store.plan(listing(VISIT, at=5)).is_empty
+    assert store.plan(listing(APPOINTMENT, at=5)).is_empty
 
 
-def test_a_species_learnt_elsewhere_outlives_a_diary_without_one() -> None:
-    store = store_after([listing(VISIT)])
+def test_a_species_learnt_elsewhere_outlives_a_calendar_without_one() -> None:
+    store = store_after([listing(APPOINTMENT)])
     store.edit("a", patient_species="Feline")
-    plan = store.receive(listing(replace(VISIT, room="2"), at=5))
+    plan = store.receive(listing(replace(APPOINTMENT, room="2"), at=5))
     assert set(plan.case_writes[0].changes) == {"appointment.room"}
     assert store.cases["a"].patient_species == "Feline"
 
 
 def test_moments_read_in_another_zone_are_no_change() -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     elsewhere = timezone(timedelta(hours=-5))
     store.edit(
         "a",
-        scheduled_start=VISIT.scheduled_start.astimezone(elsewhere),
-        scheduled_end=VISIT.scheduled_end.astimezone(elsewhere),
+        scheduled_start=APPOINTMENT.scheduled_start.astimezone(elsewhere),
+        scheduled_end=APPOINTMENT.scheduled_end.astimezone(elsewhere),
     )
-    assert store.plan(listing(replace(VISIT, notes="x"), at=5)).case_writes == ()
+    assert store.plan(listing(replace(APPOINTMENT, notes="x"), at=5)).case_writes == ()
 
 
 # Going and coming back
 
 
-def test_a_visit_that_reappears_is_restored_with_its_mapped_status() -> None:
-    store = store_after([listing(VISIT), listing(at=5)])
+def test_an_appointment_that_reappears_is_restored_with_its_mapped_status() -> None:
+    store = store_after([listing(APPOINTMENT), listing(at=5)])
     store.edit("a", case_type=CaseType.EMERGENCY)
     retired(store, "a", at=6)
-    plan = store.receive(listing(VISIT, at=10))
+    plan = store.receive(listing(APPOINTMENT, at=10))
     assert kinds(plan) == [EventKind.RESTORED]
     assert plan.case_writes[0].changes == {
         "status": ("reviewed", "draft"),
@@ -259,19 +261,19 @@ def test_a_visit_that_reappears_is_restored_with_its_mapped_status() -> None:
     assert (case.soft_deleted, case.status) == (False, CaseStatus.DRAFT)
     assert case.case_type is CaseType.EMERGENCY
     assert (row.missing_since, row.removed_at) == (None, None)
-    assert store.plan(listing(VISIT, at=10)).is_empty
+    assert store.plan(listing(APPOINTMENT, at=10)).is_empty
 
 
-def test_a_restored_visit_that_also_moved_is_one_write() -> None:
-    store = store_after([listing(VISIT)])
+def test_a_restored_appointment_that_also_moved_is_one_write() -> None:
+    store = store_after([listing(APPOINTMENT)])
     retired(store, "a", at=1)
-    plan = store.receive(listing(moved(VISIT, timedelta(days=1)), at=5))
+    plan = store.receive(listing(moved(APPOINTMENT, timedelta(days=1)), at=5))
     assert kinds(plan) == [EventKind.RESTORED]
     assert store.cases["a"].scheduled_date == date(2026, 3, 6)
 
 
-def test_a_visit_absent_from_a_whole_listing_is_marked_missing_once() -> None:
-    store = store_after([listing(VISIT)])
+def test_an_appointment_absent_from_a_whole_listing_is_marked_missing_once() -> None:
+    store = store_after([listing(APPOINTMENT)])
     plan = store.receive(listing(at=5))
     assert plan.missing == ("a",)
     assert not plan.is_empty
@@ -280,8 +282,8 @@ def test_a_visit_absent_from_a_whole_listing_is_marked_missing_once() -> None:
     assert store.plan(listing(at=10)).is_empty
 
 
-def test_a_visit_found_gone_is_not_marked_missing_too() -> None:
-    store = store_after([listing(VISIT)])
+def test_an_appointment_found_gone_is_not_marked_missing_too() -> None:
+    store = store_after([listing(APPOINTMENT)])
     retired(store, "a", at=5)
     assert store.plan(listing(at=10)).missing == ()
 
@@ -292,7 +294,7 @@ def test_a_visit_found_gone_is_not_marked_missing_too() -> None:
         listing(at=5, complete=False),
         listing(at=5, quarantined=(unreadable("a"),)),
         listing(at=5, quarantined=(unreadable(None),)),
-        listing(replace(VISIT, kind=RecordKind.BLOCK), at=5),
+        listing(replace(APPOINTMENT, kind=RecordKind.BLOCK), at=5),
         listing(at=-1),
         replace(listing(at=5), window=replace(WEEK, start=DAY + timedelta(days=1))),
     ],
@@ -306,11 +308,11 @@ def test_a_visit_found_gone_is_not_marked_missing_too() -> None:
     ],
 )
 def test_an_absence_that_proves_nothing_is_not_noted(snapshot: Snapshot) -> None:
-    assert store_after([listing(VISIT)]).plan(snapshot).missing == ()
+    assert store_after([listing(APPOINTMENT)]).plan(snapshot).missing == ()
 
 
 def test_another_s_unreadable_record_does_not_hide_an_absence() -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     assert store.plan(listing(at=5, quarantined=(unreadable("b"),))).missing == ("a",)
 
 
@@ -327,15 +329,15 @@ def test_a_listing_knows_nothing_of_what_came_after_it(name: str) -> None:
 
 @pytest.mark.parametrize("newer", ["seen", "missing", "removed"])
 def test_an_older_snapshot_never_overwrites_a_newer_one(newer: str) -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     if newer == "seen":
-        store.receive(listing(replace(VISIT, status="Finalized"), at=10))
+        store.receive(listing(replace(APPOINTMENT, status="Finalized"), at=10))
     elif newer == "missing":
         store.receive(listing(at=10))
     else:
         retired(store, "a", at=10)
     before = (dict(store.cases), dict(store.landed))
-    plan = store.receive(listing(replace(VISIT, status="gone fishing"), at=5))
+    plan = store.receive(listing(replace(APPOINTMENT, status="gone fishing"), at=5))
     assert plan.is_empty
     assert plan.sightings == ()
     assert plan.unknown_statuses == ()
@@ -344,8 +346,8 @@ def test_an_older_snapshot_never_overwrites_a_newer_one(newer: str) -> None:
 
 
 def test_an_old_block_is_counted_as_a_block() -> None:
-    store = store_after([listing(replace(VISIT, kind=RecordKind.BLOCK), at=10)])
-    plan = store.plan(listing(replace(VISIT, kind=RecordKind.BLOCK, room="2")))
+    store = store_after([listing(replace(APPOINTMENT, kind=RecordKind.BLOCK), at=10)])
+    plan = store.plan(listing(replace(APPOINTMENT, kind=RecordKind.BLOCK, room="2")))
     assert plan.is_empty
     assert plan.by_date == {DAY: Counts(found=1, blocked=1)}
 
@@ -373,7 +375,7 @@ def test_an_unreadable_record_is_counted_on_a_day_of_the_window(
 
 
 def histories(complete: SearchStrategy[bool] | None = None) -> SearchStrategy[list[Snapshot]]:
-    """Listings of the same week and visits, each fetched at another time, in any order."""
+    """Listings of the same week and appointments, each fetched at another time, in any order."""
 
     def timed(listings: list[Snapshot], minutes: list[int]) -> list[Snapshot]:
         return [
@@ -395,7 +397,7 @@ def test_planning_after_applying_is_empty(history: list[Snapshot]) -> None:
 
 @given(histories())
 def test_hearing_everything_a_second_time_settles_it(history: list[Snapshot]) -> None:
-    # The first time, an absence cannot be noted of a visit that only a later-applied,
+    # The first time, an absence cannot be noted of an appointment that only a later-applied,
     # older listing tells of.
     store = store_after([*history, *history])
     assert all(store.plan(snapshot).is_empty for snapshot in history)
@@ -450,7 +452,7 @@ def test_a_case_says_what_its_landed_appointment_says(history: list[Snapshot]) -
 
 
 @given(histories(complete=st.just(False)))  # noqa: FBT003 - the one value drawn
-def test_in_any_order_the_newest_word_on_each_visit_stands(history: list[Snapshot]) -> None:
+def test_in_any_order_the_newest_word_on_each_appointment_stands(history: list[Snapshot]) -> None:
     newest: dict[str, tuple[datetime, PimsAppointment]] = {}
     for snapshot in sorted(history, key=lambda each: each.fetched_at):
         newest |= {a.appointment_id: (snapshot.fetched_at, a) for a in snapshot.appointments}
@@ -494,7 +496,7 @@ def test_people_s_status_survives_every_listing_that_means_the_same(
 
 @given(snapshots(complete=st.just(True)))  # noqa: FBT003 - the one value drawn
 def test_only_identities_proven_absent_are_marked_missing(snapshot: Snapshot) -> None:
-    everyone = [replace(VISIT, appointment_id=pims_id) for pims_id in "abcdef"]
+    everyone = [replace(APPOINTMENT, appointment_id=pims_id) for pims_id in "abcdef"]
     store = store_after([replace(listing(*everyone), fetched_at=snapshot.fetched_at - MINUTE)])
     plan = store.plan(snapshot)
     there = {each.appointment_id for each in snapshot.appointments}

@@ -1,4 +1,4 @@
-"""A clinic's day told at random: the vendor's diary changes, listings arrive late, people edit."""
+"""A clinic's day at random: the vendor's calendar changes, listings arrive late, people edit."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,14 +32,14 @@ STAFF = PimsAppointment(
     business_date=EIGHT.date(),
     kind=RecordKind.ROSTER,
 )
-"""Always in the diary, so that no listing is suspiciously empty."""
+"""Always in the calendar, so that no listing is suspiciously empty."""
 IDS = st.sampled_from("abcd")
 PATIENTS = (
     Patient(id="100", name="Rex", species="Canine"),
     Patient(id="200", name="Bella", species="Feline"),
     Patient(id="201", name="Bella", species="Avian"),
 )
-Diary = Mapping[str, PimsAppointment]
+Calendar = Mapping[str, PimsAppointment]
 
 
 class ClinicsDay(RuleBasedStateMachine):
@@ -48,27 +48,27 @@ class ClinicsDay(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = EIGHT
-        self.diary: dict[str, PimsAppointment] = {}
-        self.diary_at: dict[datetime, Diary] = {}
+        self.calendar: dict[str, PimsAppointment] = {}
+        self.calendar_at: dict[datetime, Calendar] = {}
         self.under_way: list[Snapshot] = []
         self.answers: list[FetchedConsultation] = []
         self.consultations: dict[str, PimsConsultation] = {}
         self.store = MemoryStore()
 
     def _tick(self) -> datetime:
-        """A new moment, with the diary as it is then."""
+        """A new moment, with the calendar as it is then."""
         self.now += timedelta(minutes=1)
-        self.diary_at[self.now] = dict(self.diary)
+        self.calendar_at[self.now] = dict(self.calendar)
         return self.now
 
     def _listing(self) -> Snapshot:
         fetched_at = self._tick()
-        inside = [each for each in self.diary.values() if each.business_date in WEEK]
+        inside = [each for each in self.calendar.values() if each.business_date in WEEK]
         return Snapshot(window=WEEK, appointments=(STAFF, *inside), fetched_at=fetched_at)
 
     def _look_up_everything(self) -> dict[str, AppointmentLookup]:
         asked_at = self._tick()
-        return {pims_id: _lookup(pims_id, self.diary, asked_at) for pims_id in "abcd"}
+        return {pims_id: _lookup(pims_id, self.calendar, asked_at) for pims_id in "abcd"}
 
     @rule(
         pims_id=IDS,
@@ -91,14 +91,14 @@ class ClinicsDay(RuleBasedStateMachine):
         link: str,
     ) -> None:
         start = EIGHT + timedelta(days=day, hours=2)
-        before = self.diary.get(pims_id)
+        before = self.calendar.get(pims_id)
         consultation_id = before.consultation_id if before and link == "as before" else None
         if link == "new":
             consultation_id = f"k{len(self.consultations)}"
             self.consultations[consultation_id] = PimsConsultation(
                 appointment_id=pims_id, consultation_id=consultation_id, patient=patient
             )
-        self.diary[pims_id] = PimsAppointment(
+        self.calendar[pims_id] = PimsAppointment(
             appointment_id=pims_id,
             scheduled_start=start,
             scheduled_end=start + timedelta(minutes=30),
@@ -137,7 +137,7 @@ class ClinicsDay(RuleBasedStateMachine):
 
     @rule(pims_id=IDS)
     def vendor_deletes(self, pims_id: str) -> None:
-        self.diary.pop(pims_id, None)
+        self.calendar.pop(pims_id, None)
 
     @rule()
     def a_listing_is_asked_for(self) -> None:
@@ -177,12 +177,12 @@ class ClinicsDay(RuleBasedStateMachine):
         assert self.store.plan_reconciliation(snapshot, policy, lookups).is_empty
 
     def _check_gone(self, case: Case, moment: datetime) -> None:
-        """That the vendor really had no such visit in the week at ``moment``."""
-        visit = self.diary_at[moment].get(case.pims_id)
+        """That the vendor really had no such appointment in the week at ``moment``."""
+        appointment = self.calendar_at[moment].get(case.pims_id)
         gone = (
-            visit is None
-            or visit.kind is not RecordKind.APPOINTMENT
-            or visit.business_date not in WEEK
+            appointment is None
+            or appointment.kind is not RecordKind.APPOINTMENT
+            or appointment.business_date not in WEEK
             # Without look-up a landed block tells, and it may be younger than the listing.
             or self.store.landed[case.pims_id].appointment.kind is not RecordKind.APPOINTMENT
         )
@@ -194,7 +194,7 @@ class ClinicsDay(RuleBasedStateMachine):
         self.store.edit(data.draw(st.sampled_from(sorted(self.store.cases))), status=status)
 
     @invariant()
-    def every_case_belongs_to_a_landed_visit(self) -> None:
+    def every_case_belongs_to_a_landed_appointment(self) -> None:
         for pims_id, case in self.store.cases.items():
             assert case.id == self.store.identify(pims_id)
             assert pims_id in self.store.landed
@@ -218,21 +218,21 @@ class ClinicsDay(RuleBasedStateMachine):
                 assert row.appointment.kind is not RecordKind.APPOINTMENT
 
     def teardown(self) -> None:
-        """However the day went, one more full sync makes the cases match the diary."""
+        """However the day went, one more full sync makes the cases match the calendar."""
         snapshot = self._listing()
         self.store.receive(snapshot)
         lookups = self._look_up_everything()
         plan = self.store.plan_reconciliation(snapshot, NO_LIMIT, lookups)
         self.store.apply_reconciliation(plan, WEEK, self.now)
         live = {each.case.pims_id: each.case for each in self.store.tracked(WEEK)}
-        visits = {
+        appointments = {
             each.appointment_id: each
             for each in snapshot.appointments
             if each.kind is RecordKind.APPOINTMENT
         }
-        assert set(live) == set(visits)
-        for pims_id, visit in visits.items():
-            draft = draft_of(visit, self.store.words)
+        assert set(live) == set(appointments)
+        for pims_id, appointment in appointments.items():
+            draft = draft_of(appointment, self.store.words)
             people_chose = replace(
                 draft,
                 status=live[pims_id].status,
@@ -241,22 +241,24 @@ class ClinicsDay(RuleBasedStateMachine):
             )
             assert not case_changes(live[pims_id], people_chose)
             meaning = self.store.landed[pims_id].meaning
-            assert meaning == self.store.words.meaning_of(visit.status, visit.appointment_type)
+            assert meaning == self.store.words.meaning_of(
+                appointment.status, appointment.appointment_type
+            )
 
 
-def _lookup(pims_id: str, diary: Diary, asked_at: datetime) -> AppointmentLookup:
-    visit = diary.get(pims_id)
-    if visit is None:
+def _lookup(pims_id: str, calendar: Calendar, asked_at: datetime) -> AppointmentLookup:
+    appointment = calendar.get(pims_id)
+    if appointment is None:
         return AppointmentLookup(appointment_id=pims_id, asked_at=asked_at, found=False)
     return AppointmentLookup(
         appointment_id=pims_id,
         asked_at=asked_at,
         found=True,
-        kind=visit.kind,
-        status=visit.status,
-        scheduled_start=visit.scheduled_start,
-        scheduled_end=visit.scheduled_end,
-        business_date=visit.business_date,
+        kind=appointment.kind,
+        status=appointment.status,
+        scheduled_start=appointment.scheduled_start,
+        scheduled_end=appointment.scheduled_end,
+        business_date=appointment.business_date,
     )
 
 

@@ -13,9 +13,9 @@ from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, 
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.planning.test_inbound import (
+    APPOINTMENT,
     EIGHT,
     MINUTE,
-    VISIT,
     kinds,
     kinds_of_cases,
     listing,
@@ -24,7 +24,7 @@ from pims_pipeline_tests.domain.planning.test_inbound import (
 from pims_pipeline_tests.domain.strategies import STATUSES
 
 OF_REX = replace(
-    VISIT,
+    APPOINTMENT,
     consultation_id="9",
     patient=Patient(id="100", name="Rex"),
     client=Client(id="1", name="Sam"),
@@ -38,14 +38,16 @@ REXES = PimsConsultation(
 )
 
 
-def enriched(visit: PimsAppointment = OF_REX, record: PimsConsultation = REXES) -> MemoryStore:
+def enriched(
+    appointment: PimsAppointment = OF_REX, record: PimsConsultation = REXES
+) -> MemoryStore:
     """A store with a case and the consultation of its appointment."""
-    store = store_after([listing(visit)])
+    store = store_after([listing(appointment)])
     answer = FetchedConsultation(
         case_id=store.identify("a"),
         asked_at=EIGHT + MINUTE,
         consultation=record,
-        asked_for=visit,
+        asked_for=appointment,
     )
     store.apply_consultations(plan_consultations(store.enrichable(), [answer]))
     assert store.consultations
@@ -121,7 +123,7 @@ def test_a_patient_of_no_id_is_known_by_its_client_too() -> None:
     assert has_nothing_of_rex(store)
 
 
-def test_a_species_of_the_diary_goes_with_its_patient() -> None:
+def test_a_species_of_the_calendar_goes_with_its_patient() -> None:
     rex = replace(OF_REX, patient=Patient(id="100", name="Rex", species="Canine"))
     store = store_after([listing(rex), listing(OF_BELLA, at=5)])
     assert store.cases["a"].patient_species is None
@@ -192,14 +194,14 @@ def test_putting_it_right_leaves_what_people_have_corrected() -> None:
 
 
 def test_damage_is_repaired_once_and_kept_in_the_story() -> None:
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     damage: dict[str, Any] = {
         "metadata.appointment": "text",
         "metadata.consultation": [],
         "metadata.reconciliation": 7,
     }
     store.edit("a", facts={}, damage=damage, patient_name="Mischka", status=CaseStatus.REVIEWED)
-    plan = store.receive(listing(VISIT, at=5))
+    plan = store.receive(listing(APPOINTMENT, at=5))
     (write,) = plan.case_writes
     assert write.changes == {
         "metadata.appointment": ("text", {}),
@@ -212,13 +214,13 @@ def test_damage_is_repaired_once_and_kept_in_the_story() -> None:
     assert plan.recheck == ("a",)
     case = store.cases["a"]
     assert (case.patient_name, case.status) == ("Mischka", CaseStatus.REVIEWED)
-    assert store.plan(listing(VISIT, at=10)).is_empty
+    assert store.plan(listing(APPOINTMENT, at=10)).is_empty
 
 
 # Words
 
 
-GONE_FISHING = replace(VISIT, status="gone fishing", appointment_type="Nail trim")
+GONE_FISHING = replace(APPOINTMENT, status="gone fishing", appointment_type="Nail trim")
 
 
 def learnt(store: MemoryStore) -> MemoryStore:
@@ -261,10 +263,10 @@ def test_people_who_were_there_first_cost_no_write_and_are_remembered() -> None:
 
 
 def test_records_landed_before_meanings_were_remembered_are_not_all_written() -> None:
-    store = store_after([listing(VISIT, replace(GONE_FISHING, appointment_id="b"))])
+    store = store_after([listing(APPOINTMENT, replace(GONE_FISHING, appointment_id="b"))])
     store.landed = {pims_id: replace(row, meaning=None) for pims_id, row in store.landed.items()}
     store.edit("b", status=CaseStatus.REVIEWED)
-    both = listing(VISIT, replace(GONE_FISHING, appointment_id="b"), at=5)
+    both = listing(APPOINTMENT, replace(GONE_FISHING, appointment_id="b"), at=5)
     assert store.plan(both).is_empty
     plan = learnt(store).receive(both)
     assert [write.pims_id for write in plan.case_writes] == ["b"]
@@ -283,9 +285,9 @@ def test_a_forgotten_record_that_returns_leaves_what_people_chose_under_new_word
 
 
 def test_what_words_meant_is_known_although_the_case_lost_them() -> None:
-    store = store_after([listing(replace(VISIT, status="In Progress"))])
+    store = store_after([listing(replace(APPOINTMENT, status="In Progress"))])
     store.edit("a", facts={}, damage={"metadata": None}, status=CaseStatus.REVIEWED)
-    store.receive(listing(replace(VISIT, status="In Progress", room="2"), at=5))
+    store.receive(listing(replace(APPOINTMENT, status="In Progress", room="2"), at=5))
     assert store.cases["a"].status is CaseStatus.REVIEWED
     assert store.cases["a"].facts["status"] == "In Progress"
 
@@ -304,16 +306,16 @@ def test_people_s_status_stands_exactly_while_the_word_means_the_same(
     steps: list[tuple[str, dict[str, CaseStatus], CaseStatus | None]],
 ) -> None:
     """Whatever changes the meaning, the vendor's word or the mapping, counts the same."""
-    store = store_after([listing(VISIT)])
+    store = store_after([listing(APPOINTMENT)])
     meant, stands = CaseStatus.DRAFT, CaseStatus.DRAFT
     for at, (word, learnt_words, chosen) in enumerate(steps, start=1):
         if chosen is not None:
             store.edit("a", status=chosen)
             stands = chosen
         store.words = store.words.adding(learnt_words)
-        store.receive(listing(replace(VISIT, status=word), at=at))
+        store.receive(listing(replace(APPOINTMENT, status=word), at=at))
         means = store.words.status_of(word) or CaseStatus.DRAFT
         stands, meant = (stands if means is meant else means), means
         assert store.cases["a"].status is stands
-        assert store.plan(listing(replace(VISIT, status=word), at=at)).is_empty
+        assert store.plan(listing(replace(APPOINTMENT, status=word), at=at)).is_empty
     assert kinds_of_cases(store) == {"a": CaseType.CHECKUP}

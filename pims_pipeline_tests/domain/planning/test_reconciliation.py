@@ -38,7 +38,7 @@ POLICY = DeletionPolicy()
 NO_WAIT = DeletionPolicy(absence_interval=timedelta(0))
 
 
-def visit(pims_id: str, day: int = 0) -> PimsAppointment:
+def appointment(pims_id: str, day: int = 0) -> PimsAppointment:
     start = EIGHT + timedelta(days=day, hours=7)
     return PimsAppointment(
         appointment_id=pims_id,
@@ -50,14 +50,14 @@ def visit(pims_id: str, day: int = 0) -> PimsAppointment:
 
 
 def listing(
-    *visits: PimsAppointment,
+    *appointments: PimsAppointment,
     at: int = 60,
     quarantined: tuple[QuarantinedRecord, ...] = (),
     complete: bool = True,
 ) -> Snapshot:
     return Snapshot(
         window=WEEK,
-        appointments=visits,
+        appointments=appointments,
         fetched_at=EIGHT + at * MINUTE,
         quarantined=quarantined,
         complete=complete,
@@ -77,9 +77,9 @@ def lookup(pims_id: str, **said: Any) -> AppointmentLookup:
             "asked_at": EIGHT + 61 * MINUTE,
             "found": True,
             "status": "Confirmed",
-            "scheduled_start": visit(pims_id).scheduled_start,
-            "scheduled_end": visit(pims_id).scheduled_end,
-            "business_date": visit(pims_id).business_date,
+            "scheduled_start": appointment(pims_id).scheduled_start,
+            "scheduled_end": appointment(pims_id).scheduled_end,
+            "business_date": appointment(pims_id).business_date,
             **said,
         }
     )
@@ -89,9 +89,9 @@ def unknown(*ids: str) -> dict[str, AppointmentLookup]:
     return {pims_id: lookup(pims_id, found=False) for pims_id in ids}
 
 
-def store_of(*visits: PimsAppointment) -> MemoryStore:
+def store_of(*appointments: PimsAppointment) -> MemoryStore:
     store = MemoryStore()
-    store.receive(listing(*visits, at=0))
+    store.receive(listing(*appointments, at=0))
     return store
 
 
@@ -104,7 +104,7 @@ def retired(plan: ReconciliationPlan) -> dict[str, RetirementReason]:
 
 
 def numbered(count: int) -> list[PimsAppointment]:
-    return [visit(f"{n:03}", day=n % 7) for n in range(count)]
+    return [appointment(f"{n:03}", day=n % 7) for n in range(count)]
 
 
 def receipt(plan: ReconciliationPlan, window_cases: Iterable[TrackedCase]) -> Counts:
@@ -119,7 +119,7 @@ def receipt(plan: ReconciliationPlan, window_cases: Iterable[TrackedCase]) -> Co
     return outcome.counts
 
 
-# What the vendor says of a visit that a listing lacks
+# What the vendor says of an appointment that a listing lacks
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def receipt(plan: ReconciliationPlan, window_cases: Iterable[TrackedCase]) -> Co
         ({"kind": RecordKind.ROSTER}, RetirementReason.NOT_AN_APPOINTMENT),
     ],
 )
-def test_a_case_whose_visit_is_confirmed_gone_is_retired(
+def test_a_case_whose_appointment_is_confirmed_gone_is_retired(
     said: dict[str, Any], reason: RetirementReason
 ) -> None:
-    store = store_of(visit("a"), visit("b"))
-    snapshot = listing(visit("b"))
+    store = store_of(appointment("a"), appointment("b"))
+    snapshot = listing(appointment("b"))
     plan = store.plan_reconciliation(snapshot, POLICY, {"a": lookup("a", **said)})
     assert retired(plan) == {"a": reason}
     assert not plan.is_empty
@@ -151,16 +151,16 @@ def test_a_case_whose_visit_is_confirmed_gone_is_retired(
 
 
 @pytest.mark.parametrize("days", [3, 400])
-def test_a_visit_that_moved_is_followed_not_retired(days: int) -> None:
-    store = store_of(visit("a"), visit("b"))
-    later = visit("a", day=days)
+def test_an_appointment_that_moved_is_followed_not_retired(days: int) -> None:
+    store = store_of(appointment("a"), appointment("b"))
+    later = appointment("a", day=days)
     said = lookup(
         "a",
         scheduled_start=later.scheduled_start,
         scheduled_end=later.scheduled_end,
         business_date=later.business_date,
     )
-    snapshot = listing(visit("b"))
+    snapshot = listing(appointment("b"))
     plan = store.plan_reconciliation(snapshot, POLICY, {"a": said})
     assert plan.follow == (later,)
     assert not plan.is_empty
@@ -172,16 +172,16 @@ def test_a_visit_that_moved_is_followed_not_retired(days: int) -> None:
 
 
 def test_a_new_status_found_by_looking_up_is_followed() -> None:
-    store = store_of(visit("a"), visit("b"))
+    store = store_of(appointment("a"), appointment("b"))
     plan = store.plan_reconciliation(
-        listing(visit("b")), POLICY, {"a": lookup("a", status="Cancelled")}
+        listing(appointment("b")), POLICY, {"a": lookup("a", status="Cancelled")}
     )
     assert [each.status for each in plan.follow] == ["Cancelled"]
 
 
 def test_a_look_up_without_end_or_status_keeps_what_it_cannot_say() -> None:
-    store = store_of(visit("a"), visit("b"))
-    later = visit("a", day=1)
+    store = store_of(appointment("a"), appointment("b"))
+    later = appointment("a", day=1)
     said = lookup(
         "a",
         status=None,
@@ -189,7 +189,7 @@ def test_a_look_up_without_end_or_status_keeps_what_it_cannot_say() -> None:
         scheduled_end=None,
         business_date=later.business_date,
     )
-    (followed,) = store.plan_reconciliation(listing(visit("b")), POLICY, {"a": said}).follow
+    (followed,) = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": said}).follow
     assert followed.status == "Confirmed"
     assert followed.scheduled_end >= followed.scheduled_start == later.scheduled_start
 
@@ -197,28 +197,28 @@ def test_a_look_up_without_end_or_status_keeps_what_it_cannot_say() -> None:
 @pytest.mark.parametrize(
     "said", [{}, {"scheduled_start": None}, {"business_date": None}, {"status": None}]
 )
-def test_a_visit_that_stands_as_landed_changes_nothing(said: dict[str, Any]) -> None:
-    store = store_of(visit("a"), visit("b"))
-    plan = store.plan_reconciliation(listing(visit("b")), POLICY, {"a": lookup("a", **said)})
+def test_an_appointment_that_stands_as_landed_changes_nothing(said: dict[str, Any]) -> None:
+    store = store_of(appointment("a"), appointment("b"))
+    plan = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": lookup("a", **said)})
     assert plan.is_empty
     assert plan.unconfirmed == ()
     assert plan.by_date == {WEEK.start: Counts(found=2, unchanged=2)}
 
 
-def test_a_visit_that_nobody_could_be_asked_about_is_kept() -> None:
-    store = store_of(visit("a"), visit("b"))
-    plan = store.plan_reconciliation(listing(visit("b")), POLICY, {})
+def test_an_appointment_that_nobody_could_be_asked_about_is_kept() -> None:
+    store = store_of(appointment("a"), appointment("b"))
+    plan = store.plan_reconciliation(listing(appointment("b")), POLICY, {})
     assert plan.is_empty
     assert plan.unconfirmed == ids(store, "a")
     assert plan.by_date == {WEEK.start: Counts(found=2, skipped=1, unchanged=1)}
 
 
-def test_a_case_without_a_landed_visit_is_retired_only_on_the_vendor_s_word() -> None:
-    store = store_of(visit("a"), visit("b"))
+def test_a_case_without_a_landed_appointment_is_retired_only_on_the_vendor_s_word() -> None:
+    store = store_of(appointment("a"), appointment("b"))
     del store.landed["a"]
-    assert store.plan_reconciliation(listing(visit("b")), POLICY, {"a": lookup("a")}).is_empty
-    assert store.plan_reconciliation(listing(visit("b")), NO_WAIT, None).is_empty
-    plan = store.plan_reconciliation(listing(visit("b")), POLICY, unknown("a"))
+    assert store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": lookup("a")}).is_empty
+    assert store.plan_reconciliation(listing(appointment("b")), NO_WAIT, None).is_empty
+    plan = store.plan_reconciliation(listing(appointment("b")), POLICY, unknown("a"))
     assert retired(plan) == {"a": RetirementReason.UNKNOWN_TO_VENDOR}
 
 
@@ -230,35 +230,35 @@ def candidates(store: MemoryStore, snapshot: Snapshot) -> set[str]:
     return {tracked.case.pims_id for tracked in found}
 
 
-def test_only_visits_that_the_listing_lacks_are_candidates() -> None:
-    store = store_of(visit("a"), visit("b"), visit("c"))
-    assert candidates(store, listing(visit("b"))) == {"a", "c"}
+def test_only_appointments_that_the_listing_lacks_are_candidates() -> None:
+    store = store_of(appointment("a"), appointment("b"), appointment("c"))
+    assert candidates(store, listing(appointment("b"))) == {"a", "c"}
 
 
 def test_an_unreadable_record_is_there_all_the_same() -> None:
-    store = store_of(visit("a"), visit("b"))
+    store = store_of(appointment("a"), appointment("b"))
     assert candidates(store, listing(quarantined=(unreadable("a"),))) == {"b"}
 
 
-def test_a_visit_listed_as_a_block_is_a_candidate() -> None:
-    store = store_of(visit("a"))
-    assert candidates(store, listing(replace(visit("a"), kind=RecordKind.BLOCK))) == {"a"}
+def test_an_appointment_listed_as_a_block_is_a_candidate() -> None:
+    store = store_of(appointment("a"))
+    assert candidates(store, listing(replace(appointment("a"), kind=RecordKind.BLOCK))) == {"a"}
 
 
 @pytest.mark.parametrize(("seen", "candidate"), [(59, True), (60, True), (61, False)])
 def test_a_case_seen_after_the_listing_was_fetched_is_no_candidate(
     seen: int, *, candidate: bool
 ) -> None:
-    store = store_of(visit("a"), visit("b"))
-    store.receive(listing(visit("a"), visit("b"), at=seen))
-    assert candidates(store, listing(visit("b"))) == ({"a"} if candidate else set())
-    plan = store.plan_reconciliation(listing(visit("b")), POLICY, unknown("a"))
+    store = store_of(appointment("a"), appointment("b"))
+    store.receive(listing(appointment("a"), appointment("b"), at=seen))
+    assert candidates(store, listing(appointment("b"))) == ({"a"} if candidate else set())
+    plan = store.plan_reconciliation(listing(appointment("b")), POLICY, unknown("a"))
     assert set(retired(plan)) == ({"a"} if candidate else set())
 
 
 def test_an_incomplete_listing_retires_follows_and_holds_nothing() -> None:
     store = store_of(*numbered(10))
-    for snapshot in (listing(complete=False), listing(visit("000"), complete=False)):
+    for snapshot in (listing(complete=False), listing(appointment("000"), complete=False)):
         gone = unknown(*(f"{n:03}" for n in range(10)))
         plan = store.plan_reconciliation(snapshot, POLICY, gone)
         assert (plan.is_empty, plan.orphans, plan.hold) == (True, (), None)
@@ -269,8 +269,8 @@ def test_an_incomplete_listing_retires_follows_and_holds_nothing() -> None:
 
 
 def absent_since(minute: int) -> MemoryStore:
-    store = store_of(visit("a"), visit("b"))
-    store.receive(listing(visit("b"), at=minute))
+    store = store_of(appointment("a"), appointment("b"))
+    store.receive(listing(appointment("b"), at=minute))
     return store
 
 
@@ -282,76 +282,76 @@ def test_two_listings_some_time_apart_confirm_an_absence(
     first: int, second: int, *, gone: bool
 ) -> None:
     store = absent_since(first)
-    plan = store.plan_reconciliation(listing(visit("b"), at=second), POLICY, None)
+    plan = store.plan_reconciliation(listing(appointment("b"), at=second), POLICY, None)
     assert retired(plan) == ({"a": RetirementReason.ABSENT_TWICE} if gone else {})
     assert plan.unconfirmed == (() if gone else ids(store, "a"))
 
 
 @pytest.mark.parametrize(("second", "gone"), [(10, False), (11, True)])
 def test_without_an_interval_it_still_takes_two_listings(second: int, *, gone: bool) -> None:
-    plan = absent_since(10).plan_reconciliation(listing(visit("b"), at=second), NO_WAIT, None)
+    plan = absent_since(10).plan_reconciliation(listing(appointment("b"), at=second), NO_WAIT, None)
     assert set(retired(plan)) == ({"a"} if gone else set())
 
 
 def test_an_absence_that_no_earlier_listing_noted_is_unconfirmed() -> None:
-    store = store_of(visit("a"), visit("b"))
-    assert store.plan_reconciliation(listing(visit("b")), NO_WAIT, None).is_empty
+    store = store_of(appointment("a"), appointment("b"))
+    assert store.plan_reconciliation(listing(appointment("b")), NO_WAIT, None).is_empty
 
 
 def test_being_seen_in_between_starts_the_count_anew() -> None:
     store = absent_since(10)
-    store.receive(listing(visit("a"), visit("b"), at=20))
-    store.receive(listing(visit("b"), at=30))
-    assert store.plan_reconciliation(listing(visit("b"), at=44), POLICY, None).is_empty
-    plan = store.plan_reconciliation(listing(visit("b"), at=45), POLICY, None)
+    store.receive(listing(appointment("a"), appointment("b"), at=20))
+    store.receive(listing(appointment("b"), at=30))
+    assert store.plan_reconciliation(listing(appointment("b"), at=44), POLICY, None).is_empty
+    plan = store.plan_reconciliation(listing(appointment("b"), at=45), POLICY, None)
     assert set(retired(plan)) == {"a"}
     assert [each.gone_at for each in plan.retire] == [EIGHT + 45 * MINUTE]
 
 
-def test_an_unreadable_record_that_may_be_the_visit_confirms_nothing() -> None:
+def test_an_unreadable_record_that_may_be_the_appointment_confirms_nothing() -> None:
     store = absent_since(10)
-    hidden = listing(visit("b"), quarantined=(unreadable(None),))
+    hidden = listing(appointment("b"), quarantined=(unreadable(None),))
     assert store.plan_reconciliation(hidden, POLICY, None).is_empty
-    named = listing(visit("b"), quarantined=(unreadable("z"),))
+    named = listing(appointment("b"), quarantined=(unreadable("z"),))
     assert set(retired(store.plan_reconciliation(named, POLICY, None))) == {"a"}
 
 
 def test_two_absences_prove_nothing_where_the_vendor_can_be_asked() -> None:
-    assert absent_since(10).plan_reconciliation(listing(visit("b")), POLICY, {}).is_empty
+    assert absent_since(10).plan_reconciliation(listing(appointment("b")), POLICY, {}).is_empty
 
 
-def test_a_visit_that_became_a_block_needs_no_second_listing() -> None:
-    store = store_of(visit("a"), visit("b"))
-    snapshot = listing(replace(visit("a"), kind=RecordKind.BLOCK), visit("b"))
+def test_an_appointment_that_became_a_block_needs_no_second_listing() -> None:
+    store = store_of(appointment("a"), appointment("b"))
+    snapshot = listing(replace(appointment("a"), kind=RecordKind.BLOCK), appointment("b"))
     store.receive(snapshot)
     plan = store.plan_reconciliation(snapshot, POLICY, None)
     assert retired(plan) == {"a": RetirementReason.NOT_AN_APPOINTMENT}
 
 
 def revived() -> MemoryStore:
-    """A retired case that people took back although its visit was found gone."""
-    store = store_of(visit("a"), visit("b"))
+    """A retired case that people took back although its appointment was found gone."""
+    store = store_of(appointment("a"), appointment("b"))
     store.landed["a"] = replace(store.landed["a"], removed_at=EIGHT + 30 * MINUTE)
     return store
 
 
 @pytest.mark.parametrize("lookups", [None, {}])
-def test_a_visit_already_found_gone_needs_no_second_proof(
+def test_an_appointment_already_found_gone_needs_no_second_proof(
     lookups: dict[str, AppointmentLookup] | None,
 ) -> None:
-    plan = revived().plan_reconciliation(listing(visit("b")), POLICY, lookups)
+    plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, lookups)
     assert retired(plan) == {"a": RetirementReason.UNKNOWN_TO_VENDOR}
     assert [each.gone_at for each in plan.retire] == [EIGHT + 30 * MINUTE]
 
 
 def test_a_new_finding_is_dated_by_the_question_asked_today() -> None:
-    plan = revived().plan_reconciliation(listing(visit("b")), POLICY, unknown("a"))
+    plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, unknown("a"))
     assert [each.gone_at for each in plan.retire] == [EIGHT + 61 * MINUTE]
 
 
 def test_the_vendor_s_word_of_today_outweighs_an_earlier_finding() -> None:
     said = {"a": lookup("a", status="In Progress")}
-    plan = revived().plan_reconciliation(listing(visit("b")), POLICY, said)
+    plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, said)
     assert retired(plan) == {}
     assert [each.status for each in plan.follow] == ["In Progress"]
 
@@ -379,14 +379,14 @@ def test_five_or_thirty_percent_may_go_at_once(orphans: int, active: int, *, all
 
 @pytest.mark.parametrize(("gone", "held"), [(5, False), (6, False), (7, True)])
 def test_the_guard_holds_the_whole_window_past_its_limit(gone: int, *, held: bool) -> None:
-    visits = numbered(20)
-    store = store_of(*visits)
-    moving = visits[gone]
-    snapshot = listing(*visits[gone + 1 :])
-    said = unknown(*(each.appointment_id for each in visits[:gone]))
+    appointments = numbered(20)
+    store = store_of(*appointments)
+    moving = appointments[gone]
+    snapshot = listing(*appointments[gone + 1 :])
+    said = unknown(*(each.appointment_id for each in appointments[:gone]))
     said[moving.appointment_id] = lookup(moving.appointment_id, status="Cancelled")
     plan = store.plan_reconciliation(snapshot, POLICY, said)
-    orphans = [each.appointment_id for each in visits[:gone]]
+    orphans = [each.appointment_id for each in appointments[:gone]]
     assert plan.orphans == ids(store, *orphans)
     assert plan.hold is (HoldReason.TOO_MANY_ORPHANS if held else None)
     assert set(retired(plan)) == (set() if held else set(orphans))
@@ -398,7 +398,7 @@ def test_the_guard_holds_the_whole_window_past_its_limit(gone: int, *, held: boo
 
 def test_unconfirmed_absences_do_not_count_towards_the_limit() -> None:
     store = store_of(*numbered(10))
-    plan = store.plan_reconciliation(listing(visit("009", day=2)), POLICY, unknown("000"))
+    plan = store.plan_reconciliation(listing(appointment("009", day=2)), POLICY, unknown("000"))
     assert set(retired(plan)) == {"000"}
     assert len(plan.unconfirmed) == 8
 
@@ -407,7 +407,7 @@ def test_unconfirmed_absences_do_not_count_towards_the_limit() -> None:
 def test_an_empty_listing_holds_whatever_the_vendor_says(
     lookups: dict[str, AppointmentLookup] | None,
 ) -> None:
-    store = store_of(visit("a"), visit("b"))
+    store = store_of(appointment("a"), appointment("b"))
     plan = store.plan_reconciliation(listing(), POLICY, lookups)
     assert plan.hold is HoldReason.EMPTY_LISTING
     assert plan.is_empty
@@ -421,20 +421,22 @@ def test_an_empty_listing_of_an_empty_window_is_fine() -> None:
     assert (plan.hold, plan.active, plan.by_date) == (None, 0, {})
 
 
-def test_an_old_empty_listing_is_not_suspicious_once_the_visits_were_seen_later() -> None:
-    store = store_of(visit("a"))
+def test_an_old_empty_listing_is_not_suspicious_once_the_appointments_were_seen_later() -> None:
+    store = store_of(appointment("a"))
     assert not must_hold_unseen(store.tracked(WEEK), listing(at=-1))
     assert store.plan_reconciliation(listing(at=-1), POLICY, {}).hold is None
 
 
-@pytest.mark.parametrize("snapshot", [listing(quarantined=(unreadable("z"),)), listing(visit("z"))])
+@pytest.mark.parametrize(
+    "snapshot", [listing(quarantined=(unreadable("z"),)), listing(appointment("z"))]
+)
 def test_a_listing_that_holds_anything_is_not_empty(snapshot: Snapshot) -> None:
-    store = store_of(visit("a"), visit("b"))
+    store = store_of(appointment("a"), appointment("b"))
     assert not must_hold_unseen(store.tracked(WEEK), snapshot)
     assert set(retired(store.plan_reconciliation(snapshot, POLICY, unknown("a")))) == {"a"}
 
 
-# Over generated diaries
+# Over generated calendars
 
 policies = st.builds(
     DeletionPolicy,
@@ -446,7 +448,7 @@ policies = st.builds(
 
 @st.composite
 def lookups_of(draw: st.DrawFn) -> dict[str, AppointmentLookup] | None:
-    """What a vendor may say of some of the visits a to f, or nothing at all."""
+    """What a vendor may say of some of the appointments a to f, or nothing at all."""
     if draw(st.booleans()):
         return None
     said = st.fixed_dictionaries(
@@ -524,7 +526,7 @@ def test_planning_after_applying_is_empty(
 
 
 def occurrence(day: int) -> PimsAppointment:
-    booked = visit(f"s@{visit('s', day).scheduled_start:%Y-%m-%dT%H:%M}", day)
+    booked = appointment(f"s@{appointment('s', day).scheduled_start:%Y-%m-%dT%H:%M}", day)
     return replace(booked, series_id="s")
 
 
@@ -567,7 +569,7 @@ def test_a_look_up_that_names_the_occurrences_start_is_about_it() -> None:
 
 def test_a_series_that_the_vendor_does_not_know_is_gone_unless_it_is_listed() -> None:
     first, second = occurrence(0), occurrence(1)
-    other = visit("other")
+    other = appointment("other")
     _, plan = series_plan({"found": False}, other, gone=second, at=31)
     assert retired(plan) == {second.appointment_id: RetirementReason.UNKNOWN_TO_VENDOR}
     _, listed = series_plan({"found": False}, first, gone=second, at=31)
@@ -582,8 +584,8 @@ def test_an_unreadable_record_of_a_series_may_be_any_of_its_occurrences() -> Non
     assert store.plan_reconciliation(snapshot, POLICY, {}).unconfirmed == ()
 
 
-def test_a_looked_up_visit_without_an_end_keeps_its_length() -> None:
-    store = store_of(visit("a"), visit("b"))
+def test_a_looked_up_appointment_without_an_end_keeps_its_length() -> None:
+    store = store_of(appointment("a"), appointment("b"))
     moved = lookup("a", scheduled_start=EIGHT, business_date=EIGHT.date(), scheduled_end=None)
-    plan = store.plan_reconciliation(listing(visit("b")), POLICY, {"a": moved})
+    plan = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": moved})
     assert [each.scheduled_end for each in plan.follow] == [EIGHT + 30 * MINUTE]

@@ -21,13 +21,13 @@ from pims_pipeline_tests.domain.planning.test_reconciliation import (
     EIGHT,
     MINUTE,
     POLICY,
+    appointment,
     listing,
     lookup,
     numbered,
     receipt,
     store_of,
     unknown,
-    visit,
 )
 from pims_pipeline_tests.domain.strategies import WEEK
 
@@ -158,7 +158,7 @@ def test_a_case_that_is_there_again_is_decided_on_anew_when_it_goes_once_more() 
 def test_a_case_whose_appointment_stands_elsewhere_is_not_kept_but_follows_it() -> None:
     store = store_of(*numbered(12))
     gone = NUMBERS[:8]
-    moved = visit("000").scheduled_start + timedelta(days=30)
+    moved = appointment("000").scheduled_start + timedelta(days=30)
     lookups = {
         **unknown(*gone[1:]),
         "000": lookup(

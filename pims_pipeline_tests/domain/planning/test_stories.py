@@ -11,10 +11,10 @@ from pims_pipeline.domain.records.appointments import Client, Patient, appointme
 from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
-from pims_pipeline_tests.domain.planning.test_inbound import VISIT, kinds, listing
+from pims_pipeline_tests.domain.planning.test_inbound import APPOINTMENT, kinds, listing
 
 FULL = replace(
-    VISIT,
+    APPOINTMENT,
     patient=Patient(id="p", name="Mishka", species="Feline"),
     client=Client(id="c", name="Sam Booker", phone="(555) 555-0101"),
     provider="Dr. Fenwick",
@@ -97,10 +97,10 @@ def test_the_server_s_own_zone_shows_nowhere(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_is_landed_and_written_names_the_record_it_comes_from() -> None:
-    for store, visit in ((MemoryStore(), FULL), (store_after([listing(FULL)]), OTHER)):
-        plan = store.plan(listing(visit, at=5))
+    for store, appointment in ((MemoryStore(), FULL), (store_after([listing(FULL)]), OTHER)):
+        plan = store.plan(listing(appointment, at=5))
         [landing], [write] = plan.landings, plan.case_writes
-        assert json.loads(landing.payload) == appointment_payload(visit)
+        assert json.loads(landing.payload) == appointment_payload(appointment)
         assert write.digest == landing.digest == digest(landing.payload)
 
 

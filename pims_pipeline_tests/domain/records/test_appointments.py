@@ -173,7 +173,7 @@ def test_a_listing_hides_identities_when_one_could_not_be_read(
         (True, False, RecordKind.ROSTER, False),
     ],
 )
-def test_a_visit_stands_when_it_is_found_and_still_a_visit(
+def test_an_appointment_stands_when_it_is_found_and_still_an_appointment(
     kind: RecordKind, *, found: bool, deleted: bool, stands: bool
 ) -> None:
     lookup = AppointmentLookup(

@@ -33,7 +33,7 @@ STATUS_TABLE = {
 }
 TYPE_TABLE = {
     CaseType.CHECKUP: (
-        "exam, checkup, check up, well visit, wellness, vaccination, vaccinations, vaccine, "
+        "exam, checkup, check up, well appointment, wellness, vaccination, vaccinations, vaccine, "
         "vaccines, diagnostic, consultation, sick, default"
     ),
     CaseType.SURGERY: "surgery, dental, dentistry, procedure, neuter, spay",
@@ -177,7 +177,9 @@ def test_a_draft_says_what_the_appointment_says(appointment: PimsAppointment) ->
 
 
 @given(identities, identities)
-def test_a_visit_gives_the_same_case_always_and_another_visit_another(one: str, other: str) -> None:
+def test_an_appointment_gives_the_same_case_always_and_another_appointment_another(
+    one: str, other: str
+) -> None:
     assert (case_id_of(CLINIC_ID, "fake", one) == case_id_of(CLINIC_ID, "fake", other)) == (
         one == other
     )

@@ -230,7 +230,7 @@ def test_every_implausible_value_is_named_and_an_absent_one_is_not() -> None:
 
 
 @given(consultations(), consultations())
-def test_the_digest_of_a_medical_record_follows_its_content(
+def test_the_digest_of_a_consultation_follows_its_content(
     one: PimsConsultation, other: PimsConsultation
 ) -> None:
     first, second = (digest(canonical_json(consultation_payload(each))) for each in (one, other))
@@ -249,12 +249,12 @@ def test_minus_zero_is_written_as_the_zero_that_it_equals() -> None:
 
 
 @given(consultations())
-def test_a_medical_record_s_payload_survives_json(consultation: PimsConsultation) -> None:
+def test_a_consultation_s_payload_survives_json(consultation: PimsConsultation) -> None:
     payload = consultation_payload(consultation)
     assert json.loads(canonical_json(payload)) == payload
 
 
-def test_a_medical_record_is_written_in_the_wire_s_names() -> None:
+def test_a_consultation_is_written_in_the_wire_s_names() -> None:
     record = PimsConsultation(
         appointment_id="1",
         consultation_id="2",

@@ -18,7 +18,7 @@ def _reconciliation(**config: object) -> dict[str, object]:
 
 
 def _held(deployment: DagsterDeployment) -> str:
-    """All but one of eight visits vanish from the diary of birch."""
+    """All but one of eight appointments vanish from the calendar of birch."""
     deployment.book("birch", WINDOW)
     assert deployment.sync("full_sync", ["birch"], WINDOW).success
     for day in list(WINDOW)[1:]:

@@ -47,20 +47,22 @@ def test_nothing_that_dagster_keeps_names_people(deployment: DagsterDeployment) 
     window = days(-2, 1)
     for slug, vendor in deployment.vendors.items():
         deployment.book(slug, window)
-        for visit in list(vendor.appointments.values()):
+        for appointment in list(vendor.appointments.values()):
             vendor.put(
-                type(visit)(
+                type(appointment)(
                     **{
-                        **{name: getattr(visit, name) for name in type(visit).__slots__},
-                        "patient": type(visit.patient)(id="p", name=SECRET_PATIENT),
-                        "client": type(visit.client)(
+                        **{
+                            name: getattr(appointment, name) for name in type(appointment).__slots__
+                        },
+                        "patient": type(appointment.patient)(id="p", name=SECRET_PATIENT),
+                        "client": type(appointment.client)(
                             id="c", name=SECRET_PATIENT, phone=SECRET_PHONE
                         ),
                         "notes": SECRET_PATIENT,
                     }
                 )
             )
-        vendor.record_visit(f"{slug}-{window.start}", notes=SECRET_PATIENT)
+        vendor.record_appointment(f"{slug}-{window.start}", notes=SECRET_PATIENT)
     deployment.vendors["cedar"].fail_next(KeyError(SECRET_PATIENT), "listing")
     outcome = deployment.sync("full_sync", ["alder", "birch", "cedar"], window)
     stored = deployment.rows("SELECT patient_name FROM cases LIMIT 1")
@@ -89,9 +91,9 @@ def test_the_graph_tells_where_cases_come_from_and_go(deployment: DagsterDeploym
         for key in graph.get_all_asset_keys()
     }
     assert parents == {
-        "vendor_diary": set(),
+        "vendor_calendar": set(),
         "vendor_consultations": set(),
-        "appointments": {"vendor_diary"},
+        "appointments": {"vendor_calendar"},
         "consultations": {"appointments", "vendor_consultations"},
         "reconciliation": {"appointments"},
         "cases": set(ASSETS),

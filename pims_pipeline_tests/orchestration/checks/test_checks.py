@@ -46,15 +46,15 @@ def judge(
 
 @pytest.fixture
 def run_id(deployment: DagsterDeployment) -> str:
-    """A run that synced a few days of alder, one visit having a medical record."""
+    """A run that synced a few days of alder, one appointment having a consultation."""
     deployment.book("alder", WINDOW)
-    deployment.vendors["alder"].record_visit(visit(-2))
+    deployment.vendors["alder"].record_appointment(appointment(-2))
     outcome = deployment.sync("full_sync", ["alder"], WINDOW)
     assert outcome.success
     return outcome.run_id
 
 
-def visit(day: int) -> str:
+def appointment(day: int) -> str:
     return f"alder-{days(day, day).start}"
 
 
@@ -66,9 +66,9 @@ def test_a_sound_store_gives_no_check_a_reason(deployment: DagsterDeployment, ru
 def test_a_case_that_vanished_would_be_written_again(
     deployment: DagsterDeployment, run_id: str
 ) -> None:
-    deployment.run("DELETE FROM cases WHERE pims_id = :id", id=visit(-1))
+    deployment.run("DELETE FROM cases WHERE pims_id = :id", id=appointment(-1))
     (finding,) = judge(deployment, "appointments_idempotent", run_id)
-    assert finding.items == [visit(-1)]
+    assert finding.items == [appointment(-1)]
 
 
 def test_a_landed_record_that_was_edited_would_be_written_again(
@@ -76,13 +76,13 @@ def test_a_landed_record_that_was_edited_would_be_written_again(
 ) -> None:
     deployment.run(
         'UPDATE pims_appointments SET payload = payload || \'{"room": "9"}\' WHERE pims_id = :id',
-        id=visit(-3),
+        id=appointment(-3),
     )
     (finding,) = judge(deployment, "appointments_idempotent", run_id)
-    assert finding.items == [visit(-3)]
+    assert finding.items == [appointment(-3)]
 
 
-def test_a_window_without_a_whole_diary_is_not_complete(
+def test_a_window_without_a_whole_calendar_is_not_complete(
     deployment: DagsterDeployment, run_id: str
 ) -> None:
     deployment.run("UPDATE case_sync_audits SET status = 'failed' WHERE sync_type = 'inbound'")
@@ -92,7 +92,7 @@ def test_a_window_without_a_whole_diary_is_not_complete(
 
 def test_a_status_without_a_meaning_is_named(deployment: DagsterDeployment) -> None:
     deployment.book("alder", WINDOW)
-    deployment.vendors["alder"].set_status(visit(0), "Gone fishing")
+    deployment.vendors["alder"].set_status(appointment(0), "Gone fishing")
     outcome = deployment.sync("inbound_sync", ["alder"], WINDOW)
     assert outcome.success
     (finding,) = judge(deployment, "known_statuses", outcome.run_id)
@@ -115,14 +115,14 @@ def test_a_field_that_was_left_out_is_named_with_its_type_and_never_its_value(
     assert finding.is_warning
 
 
-def test_a_visit_that_was_never_asked_about_is_still_due(
+def test_an_appointment_that_was_never_asked_about_is_still_due(
     deployment: DagsterDeployment, run_id: str
 ) -> None:
     deployment.run(
         "UPDATE pims_appointments SET consultation_checked_at = NULL WHERE pims_id = :id",
-        id=visit(-1),
+        id=appointment(-1),
     )
-    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment(-1))
     (finding,) = judge(deployment, "consultations_idempotent", run_id)
     assert finding.items == [case.id]
 
@@ -133,14 +133,14 @@ def test_a_case_with_another_patient_s_consultation_is_named_by_partition_and_pu
     deployment.run(
         "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,patient,id}', "
         "'\"another\"') WHERE pims_id = :id",
-        id=visit(-2),
+        id=appointment(-2),
     )
-    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-2))
+    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment(-2))
     (finding,) = judge(deployment, "patients_match", run_id)
     assert finding.items == [f"alder|{days(-2, -2).start} {case.id}"]
     assert finding.is_warning
     (again,) = judge(deployment, "appointments_idempotent", run_id)
-    assert again.items == [visit(-2)]
+    assert again.items == [appointment(-2)]
     assert judge(deployment, "patients_match", run_id, days(-1, 0)) == []
     outcome = deployment.sync("full_sync", ["alder"], WINDOW)
     assert outcome.success
@@ -150,8 +150,8 @@ def test_a_case_with_another_patient_s_consultation_is_named_by_partition_and_pu
 def test_metadata_that_was_written_over_is_reported_before_and_by_the_run_that_repairs_it(
     deployment: DagsterDeployment, run_id: str
 ) -> None:
-    deployment.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = :id", id=visit(-1))
-    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    deployment.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = :id", id=appointment(-1))
+    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment(-1))
     wanted = [f"alder|{days(-1, -1).start} {case.id}"]
     (before,) = judge(deployment, "metadata_readable", run_id)
     outcome = deployment.sync("inbound_sync", ["alder"], WINDOW)
@@ -165,17 +165,19 @@ def test_metadata_that_was_written_over_is_reported_before_and_by_the_run_that_r
 def test_what_a_sync_of_consultations_alone_puts_right_is_reported_by_it(
     deployment: DagsterDeployment, run_id: str
 ) -> None:
-    deployment.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = :id", id=visit(-1))
+    deployment.run("UPDATE cases SET metadata = '\"x\"' WHERE pims_id = :id", id=appointment(-1))
     deployment.run(
         "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,patient,id}', "
         "'\"another\"') WHERE pims_id = :id",
-        id=visit(-2),
+        id=appointment(-2),
     )
     outcome = deployment.sync("case_sync", ["alder"], WINDOW)
     assert outcome.success
     assert outcome.run_id != run_id
     for name, offset in (("metadata_readable", -1), ("patients_match", -2)):
-        (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(offset))
+        (case,) = deployment.rows(
+            "SELECT id FROM cases WHERE pims_id = :id", id=appointment(offset)
+        )
         (finding,) = judge(deployment, name, outcome.run_id, sync_type=Phase.CASES)
         assert finding.items == [f"alder|{days(offset, offset).start} {case.id}"]
         assert finding.is_warning
@@ -188,9 +190,9 @@ def test_vitals_that_no_patient_has_are_named(deployment: DagsterDeployment, run
     deployment.run(
         "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,vitals}', "
         '\'{"implausible": ["weight_kg"]}\') WHERE pims_id = :id',
-        id=visit(-2),
+        id=appointment(-2),
     )
-    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-2))
+    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment(-2))
     (finding,) = judge(deployment, "vitals_plausible", run_id)
     assert finding.items == [case.id]
     assert finding.is_warning
@@ -199,8 +201,8 @@ def test_vitals_that_no_patient_has_are_named(deployment: DagsterDeployment, run
 def test_one_record_that_cannot_be_fetched_only_warns(deployment: DagsterDeployment) -> None:
     deployment.book("alder", WINDOW)
     for day in (-3, -2):
-        deployment.vendors["alder"].record_visit(visit(day))
-    deployment.vendors["alder"].broken_consultations[f"k-{visit(-2)}"] = TransientError("503")
+        deployment.vendors["alder"].record_appointment(appointment(day))
+    deployment.vendors["alder"].broken_consultations[f"k-{appointment(-2)}"] = TransientError("503")
     outcome = deployment.sync("full_sync", ["alder"], WINDOW)
     assert outcome.success
     (finding,) = judge(deployment, "enrichment_errors", outcome.run_id)
@@ -211,9 +213,11 @@ def test_many_records_that_cannot_be_fetched_fail_the_run(deployment: DagsterDep
     window = days(-6, 0)
     deployment.book("alder", window)
     for day in range(-6, 0):
-        deployment.vendors["alder"].record_visit(visit(day))
+        deployment.vendors["alder"].record_appointment(appointment(day))
     for day in range(-5, 0):
-        deployment.vendors["alder"].broken_consultations[f"k-{visit(day)}"] = TransientError("503")
+        deployment.vendors["alder"].broken_consultations[f"k-{appointment(day)}"] = TransientError(
+            "503"
+        )
     outcome = deployment.sync("full_sync", ["alder"], window)
     assert not outcome.success
     evaluation = deployment.check(outcome.run_id, "consultations", "enrichment_errors")
@@ -223,13 +227,13 @@ def test_many_records_that_cannot_be_fetched_fail_the_run(deployment: DagsterDep
     assert deployment.materialized("reconciliation") == keys(["alder"], window)
 
 
-def test_a_case_whose_visit_is_known_to_be_gone_would_still_be_retired(
+def test_a_case_whose_appointment_is_known_to_be_gone_would_still_be_retired(
     deployment: DagsterDeployment, run_id: str
 ) -> None:
     deployment.run(
-        "UPDATE pims_appointments SET removed_at = now() WHERE pims_id = :id", id=visit(-1)
+        "UPDATE pims_appointments SET removed_at = now() WHERE pims_id = :id", id=appointment(-1)
     )
-    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment(-1))
     (finding,) = judge(deployment, "reconciliation_idempotent", run_id)
     assert finding.items == [case.id]
 
@@ -238,9 +242,9 @@ def test_a_live_case_that_was_retired_is_named(deployment: DagsterDeployment, ru
     deployment.run(
         "UPDATE cases SET metadata = jsonb_set(metadata, '{reconciliation}', "
         "'{\"softDeleted\": true}') WHERE pims_id = :id",
-        id=visit(-1),
+        id=appointment(-1),
     )
-    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=visit(-1))
+    (case,) = deployment.rows("SELECT id FROM cases WHERE pims_id = :id", id=appointment(-1))
     (finding,) = judge(deployment, "no_live_case_deleted", run_id)
     assert finding.items == [case.id]
 

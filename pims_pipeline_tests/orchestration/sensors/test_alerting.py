@@ -72,7 +72,7 @@ class Sensor:
 
 @pytest.fixture
 def sensor(deployment: DagsterDeployment) -> Sensor:
-    # Only alder's diary is scheduled, since now.
+    # Only alder's calendar is scheduled, since now.
     deployment.run(
         "UPDATE clinic_schedule_configs SET sync_schedules = "
         """'{"inbound": "off", "cases": "off", "reconciliation": "off"}'"""
@@ -86,7 +86,7 @@ def sensor(deployment: DagsterDeployment) -> Sensor:
 
 
 def grow_overdue(deployment: DagsterDeployment) -> None:
-    """As if alder's diary had been scheduled for an hour."""
+    """As if alder's calendar had been scheduled for an hour."""
     since = datetime.now(UTC) - timedelta(minutes=45) - OVERDUE_GRACE
     deployment.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
     deployment.run("UPDATE clinics SET scheduled_since = :since", since=since)

@@ -176,7 +176,7 @@ def test_a_session_that_really_ended_is_known_in_each_way(
 
 
 @pytest.mark.parametrize("how", ["flag", "not_found", "null", "gone"])
-def test_a_deleted_visit_does_not_stand_however_the_vendor_says_so(
+def test_a_deleted_appointment_does_not_stand_however_the_vendor_says_so(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     appointment: PimsAppointment,
@@ -229,7 +229,7 @@ def test_every_listing_shape_says_the_same(
     assert warm_provider.fetch_appointments(window).appointments == before
 
 
-def test_every_made_up_medical_record_can_be_read(
+def test_every_made_up_consultation_can_be_read(
     control: SimulatorControl, warm_provider: IdexxNeoProvider, today: DateRange
 ) -> None:
     window = DateRange(today.start.replace(day=1), today.start)

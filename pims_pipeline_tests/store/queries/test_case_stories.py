@@ -18,7 +18,7 @@ from pims_pipeline.store.queries.case_history import (
     CaseStory,
     CredentialAccess,
     UnknownCase,
-    case_of_visit,
+    case_of_appointment,
     case_states,
     case_story,
 )
@@ -147,7 +147,7 @@ def test_the_vendors_time_is_told_of_the_record_that_is_landed_now(
 ) -> None:
     case_id = stored_case(engine, clinic, "7")
     landed(engine, clinic, "7", "new")
-    # The same visit identity, and the same words, at another clinic.
+    # The same appointment identity, and the same words, at another clinic.
     landed(engine, other, "7", "old")
     for kind, digest, phase in (
         (EventKind.CREATED, "old", Phase.INBOUND),
@@ -231,7 +231,7 @@ def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic)
     ]
 
 
-def test_a_medical_record_and_a_missing_visit_are_told_apart(
+def test_a_consultation_and_a_missing_appointment_are_told_apart(
     engine: Engine, clinic: Clinic
 ) -> None:
     case_id = stored_case(engine, clinic, "7")
@@ -244,16 +244,16 @@ def test_a_medical_record_and_a_missing_visit_are_told_apart(
     ]
 
 
-def test_a_case_is_found_by_its_visit_within_its_clinic(
+def test_a_case_is_found_by_its_appointment_within_its_clinic(
     engine: Engine, clinic: Clinic, other: Clinic
 ) -> None:
     case_id = stored_case(engine, clinic, "7")
     elsewhere = stored_case(engine, other, "7")
     with transaction(engine) as connection:
-        assert case_of_visit(connection, clinic, "7") == case_id
-        assert case_of_visit(connection, other, "7") == elsewhere
+        assert case_of_appointment(connection, clinic, "7") == case_id
+        assert case_of_appointment(connection, other, "7") == elsewhere
         with pytest.raises(UnknownCase, match="no case of oak has the vendor identity '8'"):
-            case_of_visit(connection, other, "8")
+            case_of_appointment(connection, other, "8")
 
 
 def test_the_states_of_cases_name_nobody(engine: Engine, clinic: Clinic) -> None:

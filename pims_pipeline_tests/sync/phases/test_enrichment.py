@@ -1,4 +1,4 @@
-"""Phase 2 from medical records to cases."""
+"""Phase 2 from consultations to cases."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,21 +15,21 @@ from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.phases.verification import replan_enrichment
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
-BROKEN = TransientError("asked for a medical record; got 500; try later")
+BROKEN = TransientError("asked for a consultation; got 500; try later")
 
 
-def _visits(bench: Bench, count: int) -> None:
+def _appointments(bench: Bench, count: int) -> None:
     for number in range(count):
         bench.vendor.book(str(number), local(DAY, 8, number))
-        bench.vendor.record_visit(str(number), notes=f"S: visit {number}\nP: rest")
+        bench.vendor.record_appointment(str(number), notes=f"S: appointment {number}\nP: rest")
     bench.inbound()
 
 
-def test_a_finished_visit_gets_its_medical_record_and_species(bench: Bench) -> None:
-    _visits(bench, 1)
+def test_a_finished_appointment_gets_its_consultation_and_species(bench: Bench) -> None:
+    _appointments(bench, 1)
     outcome = bench.enrich()
     case = bench.case("0")
-    assert case.metadata["consultation"]["notes"] == "S: visit 0\nP: rest"
+    assert case.metadata["consultation"]["notes"] == "S: appointment 0\nP: rest"
     assert case.metadata["appointment"]["status"] == "Finalized"
     assert case.patient_species == "Canine"
     assert outcome.by_date[DAY] == Counts(found=1, enriched=1)
@@ -37,7 +37,7 @@ def test_a_finished_visit_gets_its_medical_record_and_species(bench: Bench) -> N
 
 
 def test_enriching_again_asks_for_nothing_and_writes_nothing(bench: Bench) -> None:
-    _visits(bench, 3)
+    _appointments(bench, 3)
     bench.enrich()
     before, asked = bench.everything(), bench.vendor.consultation_fetches
     outcome = bench.enrich()
@@ -54,27 +54,27 @@ def test_enriching_again_asks_for_nothing_and_writes_nothing(bench: Bench) -> No
     assert plan.is_empty
 
 
-def test_a_visit_that_has_not_begun_is_left_in_peace(bench: Bench) -> None:
+def test_an_appointment_that_has_not_begun_is_left_in_peace(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY + timedelta(days=1), 9), consultation_id="k-1")
     bench.inbound()
     assert bench.enrich().counts == Counts()
     assert bench.vendor.consultation_fetches == 0
 
 
-def test_a_visit_without_a_record_is_asked_about_again_later(bench: Bench) -> None:
+def test_an_appointment_without_a_record_is_asked_about_again_later(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9), consultation_id="k-1")
     bench.inbound()
     assert bench.enrich().counts == Counts(found=1, skipped=1)
     assert bench.enrich().counts == Counts()
-    bench.vendor.record_visit("1")
+    bench.vendor.record_appointment("1")
     bench.clock.forward(minutes=31)
     assert bench.enrich().counts == Counts(found=1, enriched=1)
 
 
 def test_a_change_of_the_appointment_fetches_the_record_again(bench: Bench) -> None:
-    _visits(bench, 1)
+    _appointments(bench, 1)
     bench.enrich()
-    bench.vendor.record_visit("0", notes="S: corrected\nP: rest")
+    bench.vendor.record_appointment("0", notes="S: corrected\nP: rest")
     bench.vendor.set_status("0", "Paid")
     bench.inbound()
     assert bench.enrich().counts == Counts(found=1, enriched=1)
@@ -82,15 +82,15 @@ def test_a_change_of_the_appointment_fetches_the_record_again(bench: Bench) -> N
         "SELECT * FROM case_events WHERE kind = 'enriched' ORDER BY seq DESC LIMIT 1"
     )
     assert event.changes["consultation.notes"] == [
-        "S: visit 0\nP: rest",
+        "S: appointment 0\nP: rest",
         "S: corrected\nP: rest",
     ]
 
 
 def test_a_late_correction_is_found_at_the_next_age_and_once(bench: Bench) -> None:
-    _visits(bench, 1)
+    _appointments(bench, 1)
     bench.enrich()
-    bench.vendor.record_visit("0", notes="corrected")
+    bench.vendor.record_appointment("0", notes="corrected")
     bench.clock.forward(days=1)
     assert bench.enrich().counts == Counts(found=1, enriched=1)
     assert bench.enrich().counts == Counts()
@@ -101,7 +101,7 @@ def test_a_late_correction_is_found_at_the_next_age_and_once(bench: Bench) -> No
 
 
 def test_one_failure_is_a_dead_letter_and_stops_nobody(bench: Bench) -> None:
-    _visits(bench, 4)
+    _appointments(bench, 4)
     bench.vendor.broken_consultations["k-2"] = BROKEN
     outcome = bench.enrich()
     assert outcome.counts == Counts(found=4, enriched=3, errored=1)
@@ -117,7 +117,7 @@ def test_one_failure_is_a_dead_letter_and_stops_nobody(bench: Bench) -> None:
 
 
 def test_no_success_when_every_one_of_three_fetches_fails(bench: Bench) -> None:
-    _visits(bench, 3)
+    _appointments(bench, 3)
     bench.vendor.fail_next(BROKEN, "consultation", times=3)
     with pytest.raises(TransientError):
         bench.enrich()
@@ -130,22 +130,22 @@ def test_no_success_when_every_one_of_three_fetches_fails(bench: Bench) -> None:
 
 
 def test_refused_credentials_end_the_phase_and_cost_no_case_an_attempt(bench: Bench) -> None:
-    _visits(bench, 3)
+    _appointments(bench, 3)
     bench.vendor.fail_next(AuthenticationRejected("refused"), "consultation")
     with pytest.raises(AuthenticationRejected):
         bench.enrich(workers=1)
     assert bench.rows("SELECT * FROM sync_failures") == []
 
 
-def test_a_medical_record_survives_the_applications_own_metadata(bench: Bench) -> None:
-    _visits(bench, 1)
+def test_a_consultation_survives_the_applications_own_metadata(bench: Bench) -> None:
+    _appointments(bench, 1)
     bench.run('UPDATE cases SET metadata = metadata || \'{"billing": {"total": 3}}\'')
     bench.enrich()
     assert bench.case("0").metadata["billing"] == {"total": 3}
 
 
 def test_progress_is_told_while_it_runs(bench: Bench) -> None:
-    _visits(bench, 5)
+    _appointments(bench, 5)
     bench.enrich()
     (audit,) = bench.rows("SELECT * FROM case_sync_audits WHERE sync_type = 'cases'")
     assert (audit.items_done, audit.items_total) == (5, 5)
@@ -154,7 +154,7 @@ def test_progress_is_told_while_it_runs(bench: Bench) -> None:
 def test_what_was_fetched_before_the_time_is_up_is_kept_and_the_rest_is_left_for_later(
     bench: Bench,
 ) -> None:
-    _visits(bench, 4)
+    _appointments(bench, 4)
     now, asked = 0.0, 0
     stop = StopSignal(seconds=10, explanation="too slow", clock=lambda: now)
 

@@ -27,8 +27,8 @@ from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 
-def _held(bench: Bench, visits: int = 12, gone: int = 8) -> UUID:
-    for number in range(visits):
+def _held(bench: Bench, appointments: int = 12, gone: int = 8) -> UUID:
+    for number in range(appointments):
         bench.vendor.book(str(number), local(DAY, 8 + number // 4, 15 * (number % 4)))
     bench.in_run("run-0").inbound()
     for number in range(gone):
@@ -69,7 +69,7 @@ def test_an_approved_hold_retires_exactly_its_cases(bench: Bench) -> None:
     assert hold.kept == {}
 
 
-def test_approval_reads_the_diary_anew_and_says_what_differed(bench: Bench) -> None:
+def test_approval_reads_the_calendar_anew_and_says_what_differed(bench: Bench) -> None:
     hold_id = _held(bench)
     bench.vendor.book("0", local(DAY, 8))
     bench.vendor.book("1", local(DAY + timedelta(days=90), 8))
@@ -92,8 +92,8 @@ def test_an_orphan_that_the_hold_does_not_name_waits_for_the_next_look(bench: Be
     assert bench.in_run("run-9").reconcile().counts.deleted == 1
 
 
-def test_an_empty_diary_may_be_approved(bench: Bench) -> None:
-    hold_id = _held(bench, visits=3, gone=3)
+def test_an_empty_calendar_may_be_approved(bench: Bench) -> None:
+    hold_id = _held(bench, appointments=3, gone=3)
     assert _hold(bench, hold_id).reason == "empty_listing"
     _approve(bench, hold_id)
     assert _gone(bench) == ["0", "1", "2"]
@@ -103,7 +103,7 @@ def test_without_look_up_the_persons_word_stands_for_the_second_listing(bench: B
     bench.context = replace(
         bench.context, open_provider=lambda _: FakeProviderWithoutLookup(bench.vendor)
     )
-    hold_id = _held(bench, visits=3, gone=3)
+    hold_id = _held(bench, appointments=3, gone=3)
     _approve(bench, hold_id)
     assert _gone(bench) == ["0", "1", "2"]
     assert bench.case("0").metadata["reconciliation"]["reason"] == "absent_approved"
@@ -208,7 +208,7 @@ def test_an_appointment_seen_by_a_listing_alone_ends_the_decision_on_it(bench: B
 
 
 def test_a_rejected_empty_calendar_is_not_held_again(bench: Bench) -> None:
-    hold_id = _held(bench, visits=3, gone=3)
+    hold_id = _held(bench, appointments=3, gone=3)
     _reject(bench, hold_id)
     outcome = bench.in_run("run-2").reconcile()
     assert (outcome.hold_id, outcome.counts) == (None, Counts(found=3, held=3))
@@ -244,7 +244,7 @@ def test_a_hold_is_not_approved_over_other_partitions(bench: Bench) -> None:
 
 def test_a_hold_stays_open_when_its_approval_fails(bench: Bench) -> None:
     hold_id = _held(bench)
-    bench.vendor.fail_next(TransientError("asked for the diary; got 503"), "listing")
+    bench.vendor.fail_next(TransientError("asked for the calendar; got 503"), "listing")
     with pytest.raises(TransientError):
         _approve(bench, hold_id)
     assert _hold(bench, hold_id).status == "open"

@@ -1,4 +1,4 @@
-"""Phase 1 from the vendor's diary to rows."""
+"""Phase 1 from the vendor's calendar to rows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,20 +15,22 @@ from pims_pipeline_tests.providers.fake import FakeProvider
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 
 
-def test_a_visit_becomes_a_private_case_that_says_what_the_vendor_says(bench: Bench) -> None:
-    visit = bench.vendor.book("1", local(DAY, 9), status="Confirmed", appointment_type="Dental")
+def test_an_appointment_becomes_a_private_case_that_says_what_the_vendor_says(bench: Bench) -> None:
+    appointment = bench.vendor.book(
+        "1", local(DAY, 9), status="Confirmed", appointment_type="Dental"
+    )
     outcome = bench.inbound()
     case = bench.case("1")
     assert (case.patient_name, case.client_name) == ("Patient 1", "Client 1")
     assert (case.status, case.case_type, case.visibility) == ("draft", "surgery", "private")
     assert case.scheduled_date == DAY
-    assert case.scheduled_start == visit.scheduled_start
+    assert case.scheduled_start == appointment.scheduled_start
     assert case.metadata["appointment"]["status"] == "Confirmed"
     assert outcome.changed_case_ids == (case.id,)
     assert outcome.by_date[DAY] == Counts(found=1, created=1)
 
 
-def test_the_second_sync_of_an_unchanged_diary_writes_nothing(bench: Bench) -> None:
+def test_the_second_sync_of_an_unchanged_calendar_writes_nothing(bench: Bench) -> None:
     for number in range(5):
         bench.vendor.book(str(number), local(DAY, 9 + number))
     bench.inbound()
@@ -54,7 +56,7 @@ def test_planning_again_notices_a_case_that_was_lost(bench: Bench) -> None:
     assert [write.pims_id for write in plan.case_writes] == ["1"]
 
 
-def test_a_moved_visit_moves_its_case_and_tells_both_times(bench: Bench) -> None:
+def test_a_moved_appointment_moves_its_case_and_tells_both_times(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     tomorrow = DAY + timedelta(days=1)
@@ -69,7 +71,7 @@ def test_a_moved_visit_moves_its_case_and_tells_both_times(bench: Bench) -> None
     assert told.source_digest is not None
 
 
-def test_a_visit_moved_in_from_outside_the_window_keeps_its_case(bench: Bench) -> None:
+def test_an_appointment_moved_in_from_outside_the_window_keeps_its_case(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY - timedelta(days=30), 9))
     bench.inbound(DateRange(DAY - timedelta(days=40), DAY - timedelta(days=20)))
     case_id = bench.case("1").id
@@ -170,7 +172,7 @@ def test_a_listing_that_fails_changes_nothing_and_says_so(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     before = bench.everything()
-    bench.vendor.fail_next(TransientError("asked for the diary; got 503; try later"), "listing")
+    bench.vendor.fail_next(TransientError("asked for the calendar; got 503; try later"), "listing")
     with pytest.raises(TransientError):
         bench.inbound()
     assert bench.everything() == before
@@ -179,7 +181,7 @@ def test_a_listing_that_fails_changes_nothing_and_says_so(bench: Bench) -> None:
     assert "503" in audits[-1].error_message
 
 
-def test_an_incomplete_listing_is_never_taken_for_the_diary(bench: Bench) -> None:
+def test_an_incomplete_listing_is_never_taken_for_the_calendar(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     before = bench.everything()
@@ -190,7 +192,7 @@ def test_an_incomplete_listing_is_never_taken_for_the_diary(bench: Bench) -> Non
     assert bench.everything() == before
 
 
-def test_an_empty_diary_is_no_error(bench: Bench) -> None:
+def test_an_empty_calendar_is_no_error(bench: Bench) -> None:
     outcome = bench.inbound()
     assert outcome.counts == Counts()
     assert set(outcome.by_date) == set(WINDOW)
@@ -242,14 +244,16 @@ def test_an_unknown_status_makes_a_draft_and_is_listed(bench: Bench) -> None:
 
 
 def test_names_in_any_script_with_emoji_are_stored_as_they_are(bench: Bench) -> None:
-    visit = bench.vendor.book("1", local(DAY, 9))
-    bench.vendor.put(replace(visit, patient=replace(visit.patient, name="Mój 🐶 小白 'x' \\ \"")))
+    appointment = bench.vendor.book("1", local(DAY, 9))
+    bench.vendor.put(
+        replace(appointment, patient=replace(appointment.patient, name="Mój 🐶 小白 'x' \\ \""))
+    )
     bench.inbound()
     assert bench.case("1").patient_name == "Mój 🐶 小白 'x' \\ \""
     assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
 
 
-def test_a_day_without_visits_still_has_its_receipt(bench: Bench) -> None:
+def test_a_day_without_appointments_still_has_its_receipt(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     outcome = bench.inbound(DateRange(DAY, DAY + timedelta(days=1)))
     assert outcome.by_date == {DAY: Counts(found=1, created=1), DAY + timedelta(days=1): Counts()}

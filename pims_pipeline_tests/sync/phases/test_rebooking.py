@@ -19,7 +19,7 @@ BELLA = Patient(id="200", name="Bella")
 def _of_rex(bench: Bench, pims_id: str = "1") -> None:
     """An appointment with a consultation that is on its case."""
     bench.vendor.book(pims_id, local(DAY, 9))
-    bench.vendor.record_visit(pims_id, notes="S: itchy\nP: rest")
+    bench.vendor.record_appointment(pims_id, notes="S: itchy\nP: rest")
     bench.inbound()
     bench.enrich()
     assert bench.case(pims_id).metadata["consultation"]["notes"]
@@ -91,7 +91,7 @@ def test_the_first_patient_s_consultation_is_never_put_on_the_second_s_case(benc
 def test_no_success_when_every_consultation_is_another_patient_s(bench: Bench) -> None:
     for number in range(3):
         bench.vendor.book(str(number), local(DAY, 9, number))
-        bench.vendor.record_visit(str(number))
+        bench.vendor.record_appointment(str(number))
         bench.vendor.consultations[f"k-{number}"] = replace(
             bench.vendor.consultations[f"k-{number}"], patient=BELLA
         )
@@ -143,7 +143,7 @@ def test_cases_mixed_up_before_are_found_and_put_right_once(bench: Bench) -> Non
     _rebook(bench, None)
     content = bench.case("1").metadata["consultation"]
     bench.inbound()
-    # As an earlier release left it: nothing but the diary's own fields had followed.
+    # As an earlier release left it: nothing but the calendar's own fields had followed.
     bench.run(
         "UPDATE cases SET patient_species = 'Canine', metadata = "
         "metadata || jsonb_build_object('consultation', CAST(:content AS jsonb), 'mine', 1)",
@@ -234,7 +234,7 @@ def test_a_slot_that_was_a_block_in_between(bench: Bench) -> None:
     assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
 
 
-def test_a_visit_followed_to_another_day_is_looked_at_too(bench: Bench) -> None:
+def test_an_appointment_followed_to_another_day_is_looked_at_too(bench: Bench) -> None:
     """What a look-up says is applied like a listing, and puts the same things right."""
     _of_rex(bench)
     bench.run(

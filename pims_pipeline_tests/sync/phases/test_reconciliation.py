@@ -19,7 +19,7 @@ def _booked(bench: Bench, count: int) -> None:
     bench.in_run("run-0").inbound()
 
 
-def test_a_case_whose_visit_is_gone_is_retired_and_says_why(bench: Bench) -> None:
+def test_a_case_whose_appointment_is_gone_is_retired_and_says_why(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("1")
     outcome = bench.reconcile()
@@ -46,13 +46,13 @@ def test_reconciling_again_changes_nothing(bench: Bench) -> None:
     assert live_cases_deleted(bench.engine, bench.clinic, WINDOW) == []
 
 
-def test_a_visit_that_comes_back_brings_its_case_back(bench: Bench) -> None:
+def test_an_appointment_that_comes_back_brings_its_case_back(bench: Bench) -> None:
     _booked(bench, 3)
-    visit = bench.vendor.delete("1")
+    appointment = bench.vendor.delete("1")
     for number in range(3):
         bench.in_run(f"retiring-{number}").reconcile()
         assert bench.case("1").gone == "true"
-        bench.vendor.put(visit)
+        bench.vendor.put(appointment)
         assert bench.inbound().counts == Counts(found=3, unchanged=2, restored=1)
         case = bench.case("1")
         assert (case.gone, case.status) == (None, "draft")
@@ -60,17 +60,17 @@ def test_a_visit_that_comes_back_brings_its_case_back(bench: Bench) -> None:
         bench.vendor.delete("1")
 
 
-def test_a_returned_visit_is_no_violation_before_phase_one_has_run(bench: Bench) -> None:
+def test_a_returned_appointment_is_no_violation_before_phase_one_has_run(bench: Bench) -> None:
     _booked(bench, 3)
-    visit = bench.vendor.delete("1")
+    appointment = bench.vendor.delete("1")
     bench.reconcile()
-    bench.vendor.put(visit)
+    bench.vendor.put(appointment)
     bench.in_run("run-2").reconcile()
     assert live_cases_deleted(bench.engine, bench.clinic, WINDOW) == []
     assert bench.inbound().counts.restored == 1
 
 
-def test_a_visit_moved_out_of_the_window_is_followed_never_deleted(bench: Bench) -> None:
+def test_an_appointment_moved_out_of_the_window_is_followed_never_deleted(bench: Bench) -> None:
     _booked(bench, 3)
     far = DAY + timedelta(days=60)
     bench.vendor.move("1", local(far, 10))
@@ -81,18 +81,18 @@ def test_a_visit_moved_out_of_the_window_is_followed_never_deleted(bench: Bench)
     assert bench.events("1") == ["created", "rescheduled"]
 
 
-def test_a_visit_that_became_a_block_is_retired(bench: Bench) -> None:
+def test_an_appointment_that_became_a_block_is_retired(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.put(replace(bench.vendor.appointments["1"], kind=RecordKind.BLOCK))
     bench.reconcile()
-    assert bench.case("1").metadata["reconciliation"]["reason"] == "not_a_visit"
+    assert bench.case("1").metadata["reconciliation"]["reason"] == "not_an_appointment"
 
 
 def test_a_listing_that_fails_deletes_nothing(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.appointments.clear()
     before = bench.everything()
-    bench.vendor.fail_next(ContractViolation("asked for the diary; got a page"), "listing")
+    bench.vendor.fail_next(ContractViolation("asked for the calendar; got a page"), "listing")
     with pytest.raises(ContractViolation):
         bench.in_run("run-2").reconcile()
     assert bench.everything() == before
@@ -153,7 +153,7 @@ def test_a_later_look_that_finds_all_in_order_supersedes_the_hold(bench: Bench) 
     assert hold.status == "superseded"
 
 
-def test_a_visit_that_the_vendor_still_knows_is_kept(bench: Bench) -> None:
+def test_an_appointment_that_the_vendor_still_knows_is_kept(bench: Bench) -> None:
     """A partial listing that looks whole: the look-up contradicts it, and wins."""
     _booked(bench, 3)
     hidden = bench.vendor.appointments["1"]
@@ -170,20 +170,20 @@ def test_a_visit_that_the_vendor_still_knows_is_kept(bench: Bench) -> None:
     assert outcome.counts == Counts(found=3, unchanged=3)
 
 
-def test_a_visit_that_cannot_be_asked_about_is_kept_for_now(bench: Bench) -> None:
+def test_an_appointment_that_cannot_be_asked_about_is_kept_for_now(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("0")
     bench.vendor.delete("1")
-    bench.vendor.fail_next(TransientError("asked about a visit; got 500"), "lookup")
+    bench.vendor.fail_next(TransientError("asked about an appointment; got 500"), "lookup")
     outcome = bench.in_run("run-2").reconcile()
     assert outcome.counts == Counts(found=3, unchanged=1, skipped=1, deleted=1)
     assert bench.in_run("run-3").reconcile().counts.deleted == 1
 
 
-def test_no_success_when_no_missing_visit_could_be_asked_about(bench: Bench) -> None:
+def test_no_success_when_no_missing_appointment_could_be_asked_about(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("1")
-    bench.vendor.fail_next(TransientError("asked about a visit; got 500"), "lookup")
+    bench.vendor.fail_next(TransientError("asked about an appointment; got 500"), "lookup")
     with pytest.raises(TransientError):
         bench.in_run("run-2").reconcile()
     assert bench.case("1").gone is None
@@ -198,7 +198,7 @@ def test_odd_look_ups_fail_the_phase_only_when_several_are_all_odd(
     _booked(bench, 6)
     for number in range(odd):
         bench.vendor.delete(str(number))
-        bench.vendor.fail_next(ContractViolation("asked about a visit; odd"), "lookup")
+        bench.vendor.fail_next(ContractViolation("asked about an appointment; odd"), "lookup")
     if expected is None:
         with pytest.raises(ContractViolation):
             bench.in_run("run-2").reconcile()
@@ -218,7 +218,7 @@ def test_an_unreadable_record_never_makes_its_case_an_orphan(bench: Bench) -> No
     assert bench.in_run("run-2").reconcile().counts == Counts(found=3, unchanged=3)
 
 
-def test_the_diary_landed_in_the_same_run_is_not_fetched_again(bench: Bench) -> None:
+def test_the_calendar_landed_in_the_same_run_is_not_fetched_again(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("1")
     bench.inbound()
@@ -228,15 +228,15 @@ def test_the_diary_landed_in_the_same_run_is_not_fetched_again(bench: Bench) -> 
 
 
 def test_a_case_seen_after_the_listing_was_fetched_is_never_retired(bench: Bench) -> None:
-    """The visit is booked again, and synced, while the older listing is on its way."""
+    """The appointment is booked again, and synced, while the older listing is on its way."""
     _booked(bench, 3)
-    visit = bench.vendor.delete("1")
+    appointment = bench.vendor.delete("1")
     nested: list[str] = []
 
     def rebook(endpoint: str) -> None:
         if endpoint == "lookup" and not nested:
             nested.append(endpoint)
-            bench.vendor.put(visit)
+            bench.vendor.put(appointment)
             bench.inbound()
             bench.vendor.delete("1")
 

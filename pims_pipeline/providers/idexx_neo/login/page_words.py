@@ -34,7 +34,7 @@ sessions set settings shortly sign signed signing simulator site skip something 
 step still submit subscribe subscription suspended switch system team temporarily temporary
 terms thank that the then these this time timed times to today token too try trust two
 unable unavailable unexpected unknown unlock unsupported until update updated upgrade use used
-user username users valid verification verify veterinary vet vets view visit wait was way we
+user username users valid verification verify veterinary vet vets view appointment wait was way we
 welcome went were what when where which with work workspace wrong yes yet you your
 """
 WORDS = frozenset(_VOCABULARY.split())

@@ -115,7 +115,7 @@ def _local_time(text: str | None) -> datetime | None:
 
 def _apply_record_fault(fault: Fault, records: list[str]) -> list[str]:
     match fault.kind:
-        case FaultKind.EMPTY_DIARY:
+        case FaultKind.EMPTY_CALENDAR:
             return []
         case FaultKind.DUPLICATES:
             return [*records, *records[: max(1, len(records) // 2)]]

@@ -1,4 +1,4 @@
-"""Cases: the landed snapshot of the vendors' diaries, the cases, and their events.
+"""Cases: the landed snapshot of the vendors' calendars, the cases, and their events.
 
 An appointment keeps what its words meant when its case last followed them. Where that is NULL, it
 reads as the words' first meanings: see ``pims_pipeline.domain.records.cases.FIRST_WORDS``.
@@ -38,7 +38,7 @@ def downgrade() -> None:
 
 
 def _create_appointments() -> None:
-    """The landed diaries."""
+    """The landed calendars."""
     op.create_table(
         "pims_appointments",
         sa.Column("clinic_id", sa.Uuid(), nullable=False),

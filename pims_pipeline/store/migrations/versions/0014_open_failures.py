@@ -23,7 +23,7 @@ def downgrade() -> None:
 
 
 def _replace_function(failures: str) -> None:
-    """Make it anew, since a column of a function cannot be renamed; bound to the tables now."""
+    """Make it again, since a column of a function cannot be renamed; bound to the tables now."""
     op.execute("DROP FUNCTION pims_metrics_clinics()")
     op.execute(
         f"""

@@ -59,7 +59,7 @@ def test_a_listing_may_stand_under_any_of_its_keys(key: str) -> None:
     assert snapshot.fetched_at == FETCHED_AT
 
 
-def test_an_empty_list_is_an_empty_diary() -> None:
+def test_an_empty_list_is_an_empty_calendar() -> None:
     assert listing().appointments == ()
 
 
@@ -82,7 +82,7 @@ def test_an_empty_list_is_an_empty_diary() -> None:
         b"[" * 100_000,
     ],
 )
-def test_anything_else_is_never_an_empty_diary(body: bytes) -> None:
+def test_anything_else_is_never_an_empty_calendar(body: bytes) -> None:
     with pytest.raises(ContractViolation):
         parse_listing(body, window=WINDOW, zone=NEW_YORK, fetched_at=FETCHED_AT)
 
@@ -161,7 +161,7 @@ def test_a_time_with_an_offset_is_taken_at_its_word() -> None:
         ([], "array"),
     ],
 )
-def test_a_visit_without_a_sound_end_ends_when_it_starts_and_is_reported(
+def test_an_appointment_without_a_sound_end_ends_when_it_starts_and_is_reported(
     end: Json, kind: str
 ) -> None:
     snapshot = listing(record(end=end))
@@ -441,7 +441,7 @@ def lookup_body(**fields: Json) -> str:
     return json.dumps({"appointment": appointment})
 
 
-def test_a_look_up_tells_where_a_visit_stands() -> None:
+def test_a_look_up_tells_where_an_appointment_stands() -> None:
     found = parse_lookup(lookup_body(), appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert found.exists
     assert found.status == "not arrived"
@@ -455,7 +455,9 @@ def test_a_look_up_tells_where_a_visit_stands() -> None:
     ("fields", "kind"),
     [({"block": 1}, RecordKind.BLOCK), ({"roster": True}, RecordKind.ROSTER)],
 )
-def test_a_look_up_tells_a_slot_from_a_visit(fields: dict[str, Json], kind: RecordKind) -> None:
+def test_a_look_up_tells_a_slot_from_an_appointment(
+    fields: dict[str, Json], kind: RecordKind
+) -> None:
     body = lookup_body(**fields)
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert found.kind is kind
@@ -647,7 +649,7 @@ def test_discharge_and_reason_are_text() -> None:
         b'{"consultation": "Bella"}',
     ],
 )
-def test_an_odd_medical_record_is_refused_without_its_content(body: bytes) -> None:
+def test_an_odd_consultation_is_refused_without_its_content(body: bytes) -> None:
     with pytest.raises(ContractViolation) as raised:
         parse_consultation(body, appointment=APPOINTMENT)
     assert "Bella" not in str(raised.value)
