@@ -1,9 +1,11 @@
-"""The documents say what the code does: settings, make targets, links, commands."""
+"""The documents say what the code does: settings, make targets, links, commands, decisions."""
 
 import importlib
 import importlib.util
+import itertools
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import click
@@ -11,6 +13,7 @@ import pytest
 from cogapp import Cog  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.settings import Settings, variable_names
+from pims_pipeline.store.tables import metadata
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -108,6 +111,121 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     )
 
     assert list(broken_links(document)) == ["gone.md", "page.md#three"]
+
+
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+SECTIONS = ["Context", "Decision", "Consequences", "Enforced by"]
+LONGEST_RECORD = 300
+"""Words: a page."""
+
+_RECORD = r"\[decision \d+\]\(\d{4}-[a-z0-9-]+\.md\)"
+_STATUS = re.compile(
+    r"^Status: accepted, (\d{4}-\d{2}-\d{2})"
+    rf"(?:; replaces {_RECORD})?(?:; replaced by {_RECORD}, (\d{{4}}-\d{{2}}-\d{{2}}))?$",
+    re.MULTILINE,
+)
+
+
+def names_of(kind: str, text: str) -> set[str]:
+    """The names that follow the word ``kind``, or its plural, in a record."""
+    lists = re.findall(rf"\b{kind}(?:s|es)?((?:(?:,|\s|and)*`[^`]+`)+)", text)
+    return {name for each in lists for name in re.findall(r"`([^`]+)`", each)}
+
+
+def contracts() -> set[str]:
+    """The names of the contracts that import-linter holds."""
+    text = (ROOT / ".importlinter").read_text(encoding="utf-8")
+    return set(re.findall(r"^\[importlinter:contract:(.+)\]$", text, re.MULTILINE))
+
+
+def constraints() -> set[str]:
+    """The names of the tables' constraints and indexes."""
+    tables = metadata.tables.values()
+    named = {str(each.name) for table in tables for each in table.constraints}
+    return named | {str(each.name) for table in tables for each in table.indexes}
+
+
+def faults_of(record: str, index: str, file_name: str) -> Iterator[str]:
+    """What is wrong with the text of a decision record, given the list of all records.
+
+    Tests are named by file name alone, so that they may move between folders.
+    """
+    statuses = _STATUS.findall(record)
+    if len(statuses) != 1 or record.count("\nStatus:") != 1:
+        yield "no single status with its date"
+    for day in filter(None, itertools.chain.from_iterable(statuses)):
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            yield f"{day} is no date"
+    sections = re.findall(r"^## (.*)$", record, re.MULTILINE)
+    if sections not in (SECTIONS, [*SECTIONS, "Alternatives"]):
+        yield f"its sections are {sections}"
+    if len(record.split()) > LONGEST_RECORD:
+        yield f"it has more than {LONGEST_RECORD} words"
+    number, title = re.findall(r"\A# (\d+)\. (.*)\n", record)[0]
+    if f"\n{number}. [{title}]({file_name})" not in index:
+        yield "it is not in the list of records"
+    present = {path.name for path in (ROOT / "pims_pipeline_tests").rglob("test_*.py")}
+    for name in sorted(set(re.findall(r"\btest_\w+\.py", record)) - present):
+        yield f"there is no {name}"
+    for name in sorted(names_of("contract", record) - contracts()):
+        yield f"there is no contract {name}"
+    kept_by_database = names_of("constraint", record) | names_of("index", record)
+    for name in sorted(kept_by_database - constraints()):
+        yield f"there is no constraint or index {name}"
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.name)
+def test_every_decision_says_when_it_was_taken_and_what_enforces_it(record: Path) -> None:
+    index = (record.parent / "README.md").read_text(encoding="utf-8")
+
+    assert list(faults_of(record.read_text(encoding="utf-8"), index, record.name)) == []
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(path.name[:4]) for path in RECORDS] == list(range(1, len(RECORDS) + 1))
+
+
+_SOUND = """# 1. Title
+
+Status: accepted, 2026-11-22; replaced by [decision 2](0002-two.md), 2026-11-27
+
+## Context
+
+## Decision
+
+## Consequences
+
+## Enforced by
+
+- `test_docs.py`, and the contracts `floors`,
+  `slack` and `cronsim`.
+- The constraints `pk_cases` and `ck_cases_status`, the index `uq_alerts_open`.
+"""
+
+
+@pytest.mark.parametrize(
+    ("sound", "faulty", "fault"),
+    [
+        ("accepted, 2026-11-22;", "accepted;", "no single status with its date"),
+        ("Status: accepted, 2026-11-22", "Status: proposed", "no single status with its date"),
+        ("2026-11-27", "2026-11-31", "2026-11-31 is no date"),
+        ("\n## Decision\n", "", "its sections are ['Context', 'Consequences', 'Enforced by']"),
+        ("## Decision\n", f"## Decision\n{'word ' * 300}", "it has more than 300 words"),
+        ("# 1. Title", "# 1. Another", "it is not in the list of records"),
+        ("`test_docs.py`", "`test_gone.py`", "there is no test_gone.py"),
+        ("`slack`", "`gone`", "there is no contract gone"),
+        ("`cronsim`", "`gone`", "there is no contract gone"),
+        ("`ck_cases_status`", "`gone`", "there is no constraint or index gone"),
+        ("`uq_alerts_open`", "`gone`", "there is no constraint or index gone"),
+    ],
+)
+def test_a_fault_of_a_decision_is_noticed(sound: str, faulty: str, fault: str) -> None:
+    index = "# Decisions\n\n1. [Title](0001-one.md)\n"
+    assert list(faults_of(_SOUND, index, "0001-one.md")) == []
+
+    assert list(faults_of(_SOUND.replace(sound, faulty), index, "0001-one.md")) == [fault]
 
 
 def command_paths(command: click.Command, path: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Every wait in the program has an end: its call sites, read from the source.
 
 What waits without a limit of its own stands in ``ALLOWED`` with the reason why it ends all the
-same. docs/decisions/0022-no-wait-without-an-end.md has the limits of the others.
+same. docs/reliability.md, "How long each wait may take", has the limits of the others.
 """
 
 import ast

@@ -1,8 +1,8 @@
 """The only module that names what Dagster keeps private: what each name is for, what replaces it.
 
-When Dagster is upgraded, look here first. ADR 8 (docs/decisions/0008-libraries.md) lists the
-same modules, and ``pims_pipeline_tests/test_repository.py`` fails when another module imports
-one. Add a name here only when no public API does, and say both things about it.
+When Dagster is upgraded, look here first. docs/dagster_private.md lists the same modules, and
+``pims_pipeline_tests/test_repository.py`` fails when another module imports one. Add a name here
+only when no public API does, and say both things about it.
 
 Imported at the top is what ``import dagster`` has loaded already, or what every Dagster process
 needs. The rest costs up to a second, and is imported in functions.
