@@ -139,7 +139,7 @@ class Evidence:
         self._said[place].append(words)
         self._whole.pop(place, None)
 
-    def places_of(self, canary: Canary) -> set[str]:
+    def clinic_phases_of(self, canary: Canary) -> set[str]:
         """Where it is to be seen."""
         return {place for place in self._said if _shown(*self._all_of(place), canary)}
 
@@ -291,7 +291,7 @@ def leaks(
     """
     found = {}
     for each, homes in canaries.items():
-        places = evidence.places_of(each)
+        places = evidence.clinic_phases_of(each)
         if places != homes:
             found[each.what] = {
                 "leaked to": sorted(places - homes),

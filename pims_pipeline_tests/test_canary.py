@@ -350,7 +350,7 @@ def test_the_api_repeats_nothing_that_it_is_sent_and_nothing_that_fails_behind_i
             api.client.post("/api/sync/full", headers=valid)
             api.client.get("/ready")
             api.client.get("/metrics")
-        monkeypatch.setattr("pims_pipeline.api.routes.cases.case_story", fails)
+        monkeypatch.setattr("pims_pipeline.api.routes.cases.case_history", fails)
         broken = api.client.get(f"/api/cases/{uuid4()}/provenance", headers=valid)
         with house.api(database_url=nowhere) as cut_off:
             gone = cut_off.client.get("/api/sync", headers=valid)

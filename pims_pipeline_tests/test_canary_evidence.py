@@ -71,7 +71,7 @@ def test_a_canary_is_seen_wherever_it_leaks(house: Practice) -> None:
         *("log", "log, in JSON", "log of a library", "log of a library, in JSON"),
         *("processes", "error", "clinics.name", "dagster.events.event", "file left.txt"),
     }
-    assert evidence.places_of(found) == seen
+    assert evidence.clinic_phases_of(found) == seen
     assert leaks(evidence, {found: frozenset({"error", "nowhere"})}) == {
         "found": {"leaked to": sorted(seen - {"error"}), "not seen in": ["nowhere"]}
     }

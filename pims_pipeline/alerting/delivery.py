@@ -20,9 +20,9 @@ from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.store.alerts import (
     Alert,
     claim_alerts,
-    mark_told,
+    mark_delivered,
     release_alerts,
-    untold_alerts,
+    undelivered_alerts,
 )
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
@@ -90,7 +90,7 @@ def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetim
         DeliveryFailed: If it was not taken.
     """
     with transaction(engine) as connection:
-        alerts = _next_together(untold_alerts(connection, _AT_A_TIME))
+        alerts = _next_together(undelivered_alerts(connection, _AT_A_TIME))
         if not alerts or not claim_alerts(connection, alerts):
             return False
     try:
@@ -100,7 +100,7 @@ def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetim
             release_alerts(connection, alerts)
         raise
     with transaction(engine) as connection:
-        mark_told(connection, alerts, clock())
+        mark_delivered(connection, alerts, clock())
     return True
 
 

@@ -22,7 +22,7 @@ from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.schedules import ClinicSchedule
-from pims_pipeline.scheduling.lateness import punctuality
+from pims_pipeline.scheduling.lateness import schedule_status
 from pims_pipeline.store.alerts import (
     begin_alerts,
     credential_troubles,
@@ -97,7 +97,7 @@ def _phase_facts(
     ends: Sequence[RunEnd],
     now: datetime,
 ) -> PhaseFacts:
-    stands = punctuality(schedule, phase, last_completed_or_held, now)
+    stands = schedule_status(schedule, phase, last_completed_or_held, now)
     return PhaseFacts(
         schedule=stands.schedule,
         last_completed_or_held=last_completed_or_held,

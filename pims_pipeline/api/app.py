@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from pims_pipeline.api.access.auth import HEADER
 from pims_pipeline.api.access.hosts import OwnVisitors
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.errors import answer_errors
+from pims_pipeline.api.errors import handle_errors
 from pims_pipeline.api.middleware import (
     REQUEST_ID,
     BodyLimit,
@@ -60,7 +60,7 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     services = build_services(context)
     provide_services(app, services)
-    answer_errors(app, context.clock)
+    handle_errors(app, context.clock)
     for routes in (syncs, cases, health, metrics):
         app.include_router(routes.router)
     serve_docs(app)

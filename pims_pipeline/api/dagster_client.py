@@ -5,7 +5,7 @@ minutes for an answer. What is recorded of a launch stands in ``launching``, wha
 state means to a client of the API in ``standing``.
 
     DagsterUnreachable    it does not answer: nothing happened there
-    └─ NoAnswer           it was asked and did not say what came of it
+    └─ NoResponse           it was asked and did not say what came of it
     DagsterRefused        it answered, and did not do what was asked
 """
 
@@ -62,7 +62,7 @@ class DagsterUnreachable(UserFacingError):
     """Dagster's webserver does not answer."""
 
 
-class NoAnswer(DagsterUnreachable):
+class NoResponse(DagsterUnreachable):
     """It was asked, and whether it did what it was asked to do is not known."""
 
 
@@ -229,7 +229,7 @@ class DagsterClient:
             config: The run's own choices.
 
         Raises:
-            NoAnswer: If the run may have been started and cannot be found, as yet.
+            NoResponse: If the run may have been started and cannot be found, as yet.
             DagsterUnreachable: If it was not started.
             DagsterRefused: If it was not started either.
         """
@@ -246,7 +246,7 @@ class DagsterClient:
         }
         try:
             return self._launched(asked)
-        except NoAnswer:
+        except NoResponse:
             found = self._search(UUID(tags[SYNC_ID_TAG]))
             if found is None:
                 raise
@@ -258,7 +258,7 @@ class DagsterClient:
             return launch.run.id
         if launch.kind == "PythonError":
             # It broke on the way, perhaps after the run was made.
-            raise NoAnswer("Dagster broke while it started a run; its log tells why")
+            raise NoResponse("Dagster broke while it started a run; its log tells why")
         raise DagsterRefused(f"Dagster does not start the run ({launch.kind})")
 
     def _search(self, sync_id: UUID) -> str | None:
@@ -334,9 +334,9 @@ class DagsterClient:
                 "or fix DAGSTER_GRAPHQL_URL"
             ) from None
         except (httpx2.TransportError, RequestTimedOut, ResponseTooLarge) as error:
-            raise NoAnswer(f"Dagster did not answer ({type(error).__name__})") from None
+            raise NoResponse(f"Dagster did not answer ({type(error).__name__})") from None
         if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            raise NoAnswer(f"Dagster did not answer (status {response.status_code})")
+            raise NoResponse(f"Dagster did not answer (status {response.status_code})")
         if response.status_code != httpx2.codes.OK:
             raise DagsterRefused(
                 f"Dagster refused what it was asked (status {response.status_code}); fix "
@@ -346,7 +346,9 @@ class DagsterClient:
             return shape.model_validate(response.json()["data"])
         except (ValueError, TypeError, KeyError):
             # Their messages would quote what was received.
-            raise NoAnswer("what answered is not Dagster, or it broke; its log tells why") from None
+            raise NoResponse(
+                "what answered is not Dagster, or it broke; its log tells why"
+            ) from None
 
 
 def _pairs(tags: Mapping[str, str]) -> Json:

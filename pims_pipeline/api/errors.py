@@ -83,7 +83,7 @@ def error_response(
     return ModelResponse(body, status_code=status, headers=dict(headers or {}))
 
 
-class _ErrorAnswers:
+class _ErrorHandlers:
     """Turns what routes raise into responses.
 
     Args:
@@ -120,9 +120,9 @@ class _ErrorAnswers:
         return error_response(503, words, now=self._clock(), headers=headers)
 
 
-def answer_errors(app: FastAPI, clock: Callable[[], datetime]) -> None:
+def handle_errors(app: FastAPI, clock: Callable[[], datetime]) -> None:
     """Have ``app`` answer its errors with the envelope; faults are the middleware's."""
-    answers = _ErrorAnswers(clock)
+    answers = _ErrorHandlers(clock)
     app.add_exception_handler(HTTPException, answers.http_error)
     app.add_exception_handler(RequestValidationError, answers.invalid)
     app.add_exception_handler(DatabaseUnavailable, answers.database_unavailable)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from urllib.request import parse_http_list
 from uuid import UUID
 
-from pims_pipeline.store.queries.syncs import Place
+from pims_pipeline.store.queries.syncs import SyncCursor
 
 LONGEST_WAIT_SECONDS = 120
 _MOST_DIGITS = 9
@@ -32,14 +32,14 @@ def preferred_wait(headers: Sequence[str]) -> int | None:
     return None
 
 
-def cursor_of(place: Place) -> str:
-    """The text that names a place in the list, without telling of it."""
-    text = f"{place.created_at.astimezone(UTC).isoformat()}|{place.sync_id.hex}"
+def cursor_text(position: SyncCursor) -> str:
+    """The opaque text of a position in the list."""
+    text = f"{position.created_at.astimezone(UTC).isoformat()}|{position.sync_id.hex}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str) -> Place:
-    """The place that a cursor names.
+def cursor_of(cursor: str) -> SyncCursor:
+    """The position that a cursor names.
 
     Raises:
         BadCursor: If it is none.
@@ -48,11 +48,11 @@ def place_of(cursor: str) -> Place:
         padded = cursor + "=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
         moment, _, sync_id = text.partition("|")
-        place = Place(datetime.fromisoformat(moment), UUID(hex=sync_id))
+        position = SyncCursor(datetime.fromisoformat(moment), UUID(hex=sync_id))
         # There are other ways to write the same; ours alone was ever given.
-        is_ours = place.created_at.tzinfo is not None and cursor_of(place) == cursor
+        is_ours = position.created_at.tzinfo is not None and cursor_text(position) == cursor
     except (binascii.Error, OverflowError, ValueError) as error:
         raise BadCursor("not a cursor") from error
     if not is_ours:
         raise BadCursor("not a cursor")
-    return place
+    return position

@@ -161,7 +161,7 @@ class ApiServer:
     base_url: str
     _server: _Server
 
-    def tell_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Begin to stop, and return at once."""
         self._server.handle_exit(signal.SIGTERM, None)
 
@@ -200,7 +200,7 @@ def running_api(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterato
             raise RuntimeError("the API did not come up")
         yield running
     finally:
-        running.tell_to_stop()
+        running.request_stop()
         thread.join(GRACE_SECONDS + _START_SECONDS)
     if thread.is_alive():
         raise RuntimeError("the API did not stop")

@@ -74,7 +74,7 @@ class ClinicSchedule:
         moments = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
         return max(no_later_than(moment, now) for moment in moments)
 
-    def judged_since(self, phase: Phase, now: datetime) -> datetime:
+    def evaluated_since(self, phase: Phase, now: datetime) -> datetime:
         """Since when the phase could have succeeded by its schedule: a new login starts afresh."""
         since = self.counts_since(phase, now)
         stored = discard_future(self.login_stored_at, now)

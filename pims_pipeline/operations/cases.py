@@ -9,7 +9,8 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.case_history import CaseStory, case_of_appointment, case_story
+from pims_pipeline.store.queries.case_history import CaseHistory, case_of_appointment
+from pims_pipeline.store.queries.case_history import case_history as stored_history
 from pims_pipeline.store.queries.cases import ListedCase, list_cases
 
 
@@ -35,17 +36,17 @@ def clinic_cases(
         return ClinicCases(clinic, found)
 
 
-def case_history(engine: Engine, case_id: UUID) -> CaseStory:
+def case_history(engine: Engine, case_id: UUID) -> CaseHistory:
     """A case and everything that happened to it.
 
     Raises:
         UnknownCase: If there is none.
     """
     with transaction(engine) as connection:
-        return case_story(connection, case_id)
+        return stored_history(connection, case_id)
 
 
-def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseStory:
+def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseHistory:
     """The case of the clinic's appointment that the vendor calls ``pims_id``; as above.
 
     Raises:
@@ -54,4 +55,4 @@ def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseStory:
     """
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)
-        return case_story(connection, case_of_appointment(connection, clinic, pims_id))
+        return stored_history(connection, case_of_appointment(connection, clinic, pims_id))

@@ -40,7 +40,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.windows import check_window
 
 
-class NotOneBox(ValueError):
+class SelectionNotRectangular(ValueError):
     """The clinics are not neighbours, so no single run covers them alone."""
 
 
@@ -92,7 +92,7 @@ def run_in_process(
 
     Raises:
         OutsidePartitions: If dates of the window have no partitions.
-        NotOneBox: If the clinics are not neighbours.
+        SelectionNotRectangular: If the clinics are not neighbours.
         KeyError: If there is no such job.
     """
     if job_name not in JOBS:
@@ -101,7 +101,9 @@ def run_in_process(
     register_clinics(instance, slugs)
     found = boxes(instance, slugs)
     if len(found) != 1:
-        raise NotOneBox(f"no single run covers {', '.join(slugs)} alone; sync them one by one")
+        raise SelectionNotRectangular(
+            f"no single run covers {', '.join(slugs)} alone; sync them one by one"
+        )
     job = RepoBackedJob(job_name, definitions.get_repository_def())
     definition = job.get_definition()
     run = instance.create_run_for_job(

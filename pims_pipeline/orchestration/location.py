@@ -19,7 +19,7 @@ from pims_pipeline.orchestration.checks.phases import build_checks
 from pims_pipeline.orchestration.jobs import EXECUTOR, build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.resources import Sources, build_resources
-from pims_pipeline.orchestration.schedules import build_clockwork
+from pims_pipeline.orchestration.schedules import build_schedules
 from pims_pipeline.orchestration.sensors.alerts import alerting
 from pims_pipeline.orchestration.sensors.scheduled_syncs import (
     build_scheduled_syncs,
@@ -41,7 +41,7 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
         clinics_per_run=sources.clinics_per_run,
         run_timeout=sources.run_timeout,
     )
-    clockwork = build_clockwork(partition_start)
+    harness = build_schedules(partition_start)
     return dg.Definitions(
         assets=[
             *build_assets(clinic_days(partition_start)),
@@ -49,8 +49,8 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
             build_daily_report(partition_start),
         ],
         asset_checks=[*build_checks(), *build_freshness_checks()],
-        jobs=[*jobs, *clockwork.jobs],
-        schedules=clockwork.schedules,
+        jobs=[*jobs, *harness.jobs],
+        schedules=harness.schedules,
         sensors=[clinic_partitions, scheduled_syncs, alerting, build_freshness_sensor()],
         resources=build_resources(sources),
         executor=EXECUTOR,

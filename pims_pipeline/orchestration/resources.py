@@ -16,7 +16,7 @@ from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.orchestration.assets.materializations import ReportKeeper
+from pims_pipeline.orchestration.assets.materializations import ReportIOManager
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.database.cancelling import cancellable
@@ -132,7 +132,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             lambda _: RunLedger(), description="What later phases of the run must leave alone."
         ),
         "reports": dg.IOManagerDefinition.hardcoded_io_manager(
-            ReportKeeper(), description="Fails the step whose report tells of failures."
+            ReportIOManager(), description="Fails the step whose report tells of failures."
         ),
     }
 

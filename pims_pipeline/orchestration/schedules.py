@@ -22,20 +22,20 @@ REPORT_CRON = "10 0 * * *"
 
 
 @dataclass(frozen=True, slots=True)
-class Clockwork:
+class ScheduleOptions:
     """What starts by the clock, and what it starts."""
 
     jobs: Sequence[UnresolvedAssetJobDefinition]
     schedules: Sequence[dg.ScheduleDefinition]
 
 
-def build_clockwork(partition_start: date) -> Clockwork:
+def build_schedules(partition_start: date) -> ScheduleOptions:
     """The schedules and their jobs; reports begin with ``partition_start``."""
     maintenance = _job(
         "nightly_maintenance", MAINTENANCE, "Sweeps up what expired, and looks at yesterday again."
     )
     report = _job("nightly_report", DAILY_REPORT, "Tells what a day was like.")
-    return Clockwork(
+    return ScheduleOptions(
         jobs=[maintenance, report],
         schedules=[_nightly_maintenance(maintenance), _nightly_report(report, partition_start)],
     )

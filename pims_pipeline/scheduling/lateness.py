@@ -19,7 +19,7 @@ from pims_pipeline.scheduling.timetable import Cron, next_ticks, parse_schedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Punctuality:
+class ScheduleStatus:
     """How a phase stands by its schedule. Moments are aware UTC.
 
     Attributes:
@@ -36,9 +36,9 @@ class Punctuality:
     is_late: bool = False
 
 
-def punctuality(
+def schedule_status(
     schedule: ClinicSchedule, phase: Phase, last_completed_or_held: datetime | None, now: datetime
-) -> Punctuality:
+) -> ScheduleStatus:
     """How a phase of an active clinic stands by its schedule.
 
     Args:
@@ -52,10 +52,10 @@ def punctuality(
         cron = parse_schedule(schedule.config.sync_schedules[phase])
         zone = zone_named(schedule.clinic.timezone)
     except ValueError:
-        return Punctuality(schedule=ScheduleState.MALFORMED)
+        return ScheduleStatus(schedule=ScheduleState.MALFORMED)
     if cron is None:
-        return Punctuality(schedule=ScheduleState.OFF)
-    since = schedule.judged_since(phase, now)
+        return ScheduleStatus(schedule=ScheduleState.OFF)
+    since = schedule.evaluated_since(phase, now)
     if last_completed_or_held is not None:
         # A sync that is yet to come, by a clock that went wrong, makes nothing punctual.
         since = max(since, discard_future(last_completed_or_held, now) or since)
@@ -63,7 +63,7 @@ def punctuality(
     facts = PhaseFacts(
         schedule=ScheduleState.ON, last_completed_or_held=last_completed_or_held, due_by=due_by
     )
-    return Punctuality(
+    return ScheduleStatus(
         schedule=facts.schedule,
         next_due=_next_tick(cron, zone, now),
         due_by=due_by,

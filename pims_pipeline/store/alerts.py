@@ -109,7 +109,7 @@ def end_alerts(connection: Connection, keys: Collection[AlertKey], now: datetime
     )
 
 
-def untold_alerts(connection: Connection, limit: int) -> list[Alert]:
+def undelivered_alerts(connection: Connection, limit: int) -> list[Alert]:
     """Alerts of which people have yet to be told something, the longest waiting first.
 
     Those that began to wait at the same moment come by what there is to tell.
@@ -137,7 +137,7 @@ def untold_alerts(connection: Connection, limit: int) -> list[Alert]:
 def claim_alerts(connection: Connection, claimed: Sequence[Alert]) -> bool:
     """Keep other processes from sending what these alerts, all of them, have to tell.
 
-    The claim ends with ``mark_told`` or ``release_alerts``, or by itself after
+    The claim ends with ``mark_delivered`` or ``release_alerts``, or by itself after
     ``CLAIM_SECONDS`` of the database's clock, so that no transaction is open meanwhile.
 
     Returns:
@@ -161,7 +161,7 @@ def release_alerts(connection: Connection, claimed: Sequence[Alert]) -> None:
     connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(claimed_until=None))
 
 
-def mark_told(connection: Connection, told: Sequence[Alert], now: datetime) -> None:
+def mark_delivered(connection: Connection, told: Sequence[Alert], now: datetime) -> None:
     """Record that people were told what these alerts, as given, had to tell; ends the claim."""
     started = [alert.id for alert in told if alert.opening_sent_at is None]
     ended = [alert.id for alert in told if alert.ended_at is not None]

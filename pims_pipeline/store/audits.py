@@ -143,7 +143,7 @@ def _is_alive() -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class SignOfLife:
+class RunActivity:
     """What a run's audits tell of its process.
 
     Attributes:
@@ -155,7 +155,7 @@ class SignOfLife:
     last_moved: datetime
 
 
-def signs_of_life(connection: Connection, run_ids: Iterable[str]) -> dict[str, SignOfLife]:
+def run_activities(connection: Connection, run_ids: Iterable[str]) -> dict[str, RunActivity]:
     """By run, whether its process is still there; nothing of runs that have no audits yet."""
     table = case_sync_audits
     rows = connection.execute(
@@ -167,7 +167,7 @@ def signs_of_life(connection: Connection, run_ids: Iterable[str]) -> dict[str, S
         .where(table.c.run_id.in_(list(run_ids)))
         .group_by(table.c.run_id)
     )
-    return {row.run_id: SignOfLife(row.is_held, row.last_moved) for row in rows}
+    return {row.run_id: RunActivity(row.is_held, row.last_moved) for row in rows}
 
 
 def start_audit(

@@ -10,7 +10,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.records.cases import EventKind
-from pims_pipeline.store.queries.case_history import CaseStory, CredentialAccess, StoredEvent
+from pims_pipeline.store.queries.case_history import CaseHistory, CredentialAccess, StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class ProvenanceEvent:
 class Provenance:
     """A case, and everything that happened to it, oldest first."""
 
-    case: CaseStory
+    case: CaseHistory
     events: tuple[ProvenanceEvent, ...]
 
 
@@ -59,7 +59,7 @@ def run_url(dagster_ui_url: str, run_id: str) -> str:
     return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
 
 
-def provenance_of(story: CaseStory, *, dagster_ui_url: str) -> Provenance:
+def provenance_of(story: CaseHistory, *, dagster_ui_url: str) -> Provenance:
     """Where a case and each change of it come from.
 
     Args:
@@ -69,7 +69,7 @@ def provenance_of(story: CaseStory, *, dagster_ui_url: str) -> Provenance:
     return Provenance(story, tuple(_event(story, event, dagster_ui_url) for event in story.events))
 
 
-def _event(story: CaseStory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
+def _event(story: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
     return ProvenanceEvent(
         stored=event,
         occurred_at_local=event.occurred_at.astimezone(ZoneInfo(story.timezone)),

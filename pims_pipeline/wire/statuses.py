@@ -9,12 +9,12 @@ from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase, PhaseName
-from pims_pipeline.scheduling.lateness import Punctuality
+from pims_pipeline.scheduling.lateness import ScheduleStatus
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.queries.clinic_status import ClinicState, PhaseState, SessionState
+from pims_pipeline.store.queries.clinic_status import ClinicState, PhaseState, StoredSession
 from pims_pipeline.wire.shape import Model, Moment
 
-JudgePhase = Callable[[ClinicState, Phase], Punctuality]
+JudgePhase = Callable[[ClinicState, Phase], ScheduleStatus]
 """Gives how a phase of a clinic stands by its schedule."""
 
 
@@ -52,7 +52,7 @@ class PhaseStatus(Model):
     latest: LatestAudit | None
 
     @classmethod
-    def of(cls, state: PhaseState, stands: Punctuality, now: datetime) -> Self:
+    def of(cls, state: PhaseState, stands: ScheduleStatus, now: datetime) -> Self:
         """A phase at ``now``, and how it stands by its schedule."""
         success = state.last.last_success
         return cls(
@@ -75,7 +75,7 @@ class Session(Model):
     last_used_at: Moment | None
 
     @classmethod
-    def of(cls, session: SessionState) -> Self:
+    def of(cls, session: StoredSession) -> Self:
         """A session as stored."""
         return cls(
             status=session.status,

@@ -12,7 +12,7 @@ from pims_pipeline.api.dagster_client import (
     DagsterClient,
     DagsterRefused,
     DagsterUnreachable,
-    NoAnswer,
+    NoResponse,
     RunState,
 )
 from pims_pipeline.api.monitoring.dagster_state import DagsterState
@@ -49,7 +49,7 @@ def test_a_response_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     with (
         stalling_server(dripping_body) as server,
         closing(DagsterClient(server.base_url)) as client,
-        pytest.raises(NoAnswer, match="RequestTimedOut"),
+        pytest.raises(NoResponse, match="RequestTimedOut"),
     ):
         client.check()
 
@@ -94,7 +94,7 @@ def test_a_launch_without_answer_or_run_may_yet_have_been_done(
 ) -> None:
     server.mood = mood
 
-    with pytest.raises(NoAnswer) as raised:
+    with pytest.raises(NoResponse) as raised:
         launch(client)
     assert SECRET not in str(raised.value)
 
@@ -116,12 +116,12 @@ def test_where_nobody_listens_nothing_was_started() -> None:
         pytest.raises(DagsterUnreachable) as raised,
     ):
         launch(client)
-    assert not isinstance(raised.value, NoAnswer)
+    assert not isinstance(raised.value, NoResponse)
     assert "hunter2" not in str(raised.value)
 
 
 def test_an_address_that_is_not_dagster_s_is_told(server: FakeDagster) -> None:
-    with closing(DagsterClient(f"{server.url}/elsewhere")) as client, pytest.raises(NoAnswer):
+    with closing(DagsterClient(f"{server.url}/elsewhere")) as client, pytest.raises(NoResponse):
         client.check()
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.api.request_options import BadCursor, cursor_of, place_of, preferred_wait
-from pims_pipeline.store.queries.syncs import Place
+from pims_pipeline.api.request_options import BadCursor, cursor_of, cursor_text, preferred_wait
+from pims_pipeline.store.queries.syncs import SyncCursor
 
-PLACE = Place(datetime(2026, 3, 9, 14, 0, 0, 123456, tzinfo=UTC), UUID(int=7))
+PLACE = SyncCursor(datetime(2026, 3, 9, 14, 0, 0, 123456, tzinfo=UTC), UUID(int=7))
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_no_header_is_too_strange(headers: list[str]) -> None:
 
 @given(st.datetimes(timezones=st.just(UTC)), st.uuids())
 def test_a_cursor_names_its_place_to_the_microsecond(moment: datetime, sync_id: UUID) -> None:
-    place = Place(moment, sync_id)
+    place = SyncCursor(moment, sync_id)
 
-    assert place_of(cursor_of(place)) == place
+    assert cursor_of(cursor_text(place)) == place
 
 
 def _written(text: str) -> str:
@@ -66,9 +66,9 @@ def _written(text: str) -> str:
         "",
         "x",
         "not a cursor",
-        cursor_of(PLACE)[:-1],
-        cursor_of(PLACE) + "=",
-        cursor_of(PLACE) + "A",
+        cursor_text(PLACE)[:-1],
+        cursor_text(PLACE) + "=",
+        cursor_text(PLACE) + "A",
         _written("2026-03-09T14:00:00|" + "0" * 32),
         _written("0001-01-01T00:00:00+23:00|" + "0" * 32),
         _written("2026-03-09|" + "0" * 32),
@@ -79,4 +79,4 @@ def _written(text: str) -> str:
 )
 def test_what_is_no_cursor_of_ours_is_refused(cursor: str) -> None:
     with pytest.raises(BadCursor):
-        place_of(cursor)
+        cursor_of(cursor)

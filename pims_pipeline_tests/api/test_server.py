@@ -82,7 +82,7 @@ def test_requests_under_way_finish_and_those_that_wait_are_let_go(
         waiting = threads.submit(http.get, "/test/wait")
         for _ in range(2):
             assert doors.entered.acquire(timeout=PATIENCE_SECONDS)
-        server.tell_to_stop()
+        server.request_stop()
 
         # It says so while the other request still works.
         assert waiting.result(PATIENCE_SECONDS).json() == {"stopping": True}

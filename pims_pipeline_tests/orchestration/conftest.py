@@ -23,8 +23,8 @@ from pims_pipeline.store.database.engine import (
 )
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.orchestration.clockwork import MINUTE, NOON, Clockwork, plan
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment
+from pims_pipeline_tests.orchestration.harness import MINUTE, NOON, SensorHarness, plan
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
 
@@ -99,7 +99,7 @@ def deployment(
 
 
 @pytest.fixture
-def clockwork(deployment: DagsterDeployment) -> Clockwork:
+def harness(deployment: DagsterDeployment) -> SensorHarness:
     """Three clinics in New York's zone, whose calendars are due every full hour."""
     deployment.run("UPDATE clinics SET timezone = 'America/New_York'")
     deployment.clinics.update(
@@ -111,7 +111,7 @@ def clockwork(deployment: DagsterDeployment) -> Clockwork:
     for slug in SLUGS:
         plan(deployment, slug, inbound="0 * * * *")
     register_clinics(deployment.instance, SLUGS)
-    return Clockwork(deployment, cursor=(NOON - MINUTE).isoformat())
+    return SensorHarness(deployment, cursor=(NOON - MINUTE).isoformat())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pims_pipeline.domain.alerts import OVERDUE_GRACE, ScheduleState
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, ClinicSchedule, ScheduleConfig
-from pims_pipeline.scheduling.lateness import Punctuality, punctuality
+from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 
 NOON = datetime(2026, 3, 9, 12, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -38,21 +38,21 @@ def schedule(
 def test_it_is_late_when_the_second_tick_has_had_its_time() -> None:
     due_by = NOON + 2 * HOUR
     last = due_by + OVERDUE_GRACE
-    stands = [punctuality(schedule(), PHASE, NOON, at) for at in (last - MINUTE, last)]
+    stands = [schedule_status(schedule(), PHASE, NOON, at) for at in (last - MINUTE, last)]
     assert [each.is_late for each in stands] == [False, True]
     assert {each.due_by for each in stands} == {due_by}
     assert stands[1].next_due == NOON + 3 * HOUR
 
 
 def test_a_success_moves_what_is_due_and_a_tick_at_its_very_beginning_is_its_own() -> None:
-    stands = punctuality(schedule(), PHASE, NOON + 5 * HOUR, NOON + 5 * HOUR)
+    stands = schedule_status(schedule(), PHASE, NOON + 5 * HOUR, NOON + 5 * HOUR)
     assert stands.due_by == NOON + 7 * HOUR
 
 
 def test_what_never_succeeded_is_late_from_when_its_schedule_began_to_count() -> None:
     at = NOON + 3 * HOUR
-    assert punctuality(schedule(), PHASE, None, at).is_late
-    assert not punctuality(schedule(changed=at), PHASE, NOON - 50 * HOUR, at).is_late
+    assert schedule_status(schedule(), PHASE, None, at).is_late
+    assert not schedule_status(schedule(changed=at), PHASE, NOON - 50 * HOUR, at).is_late
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_what_never_succeeded_is_late_from_when_its_schedule_began_to_count() ->
 def test_without_a_timetable_nothing_is_due_or_late(
     odd: ClinicSchedule, state: ScheduleState
 ) -> None:
-    assert punctuality(odd, PHASE, None, NOON + 99 * HOUR) == Punctuality(schedule=state)
+    assert schedule_status(odd, PHASE, None, NOON + 99 * HOUR) == ScheduleStatus(schedule=state)

@@ -19,11 +19,11 @@ from pims_pipeline.store.alerts import (
     claim_alerts,
     credential_troubles,
     end_alerts,
-    mark_told,
+    mark_delivered,
     open_alerts,
     release_alerts,
     run_ends,
-    untold_alerts,
+    undelivered_alerts,
     waiting_holds,
 )
 from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_liveness, start_audit
@@ -69,12 +69,12 @@ def end(engine: Engine, *conditions: Condition, now: datetime = NOW + MINUTE) ->
 
 def untold(engine: Engine) -> list[Alert]:
     with transaction(engine) as connection:
-        return untold_alerts(connection, 100)
+        return undelivered_alerts(connection, 100)
 
 
 def tell(engine: Engine, *told: Alert, now: datetime = NOW + 2 * MINUTE) -> None:
     with transaction(engine) as connection:
-        mark_told(connection, told, now)
+        mark_delivered(connection, told, now)
 
 
 def deactivate(engine: Engine, clinic: Clinic) -> None:

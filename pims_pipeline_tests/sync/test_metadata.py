@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.case_history import case_story
+from pims_pipeline.store.queries.case_history import case_history
 from pims_pipeline.store.queries.cases import list_cases, with_implausible_vitals
 from pims_pipeline.sync.phases.verification import damaged_cases, mixed_up_cases, replan_inbound
 from pims_pipeline.sync.provenance import provenance_of
@@ -114,7 +114,7 @@ def _all_readers(bench: Bench) -> None:
     with transaction(bench.engine) as connection:
         with_implausible_vitals(connection, bench.clinic, WINDOW)
         for case in list_cases(connection, bench.clinic):
-            told = provenance_of(case_story(connection, case.id), dagster_ui_url="http://x")
+            told = provenance_of(case_history(connection, case.id), dagster_ui_url="http://x")
             assert json.loads(Provenance.of(told).model_dump_json())["id"] == str(case.id)
 
 

@@ -10,7 +10,7 @@ from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.errors import NO_SUCH_CASE, ApiError, error_responses
 from pims_pipeline.api.examples import PROVENANCE
 from pims_pipeline.api.responses import ModelResponse
-from pims_pipeline.store.queries.case_history import UnknownCase, case_story
+from pims_pipeline.store.queries.case_history import UnknownCase, case_history
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
 
@@ -37,7 +37,7 @@ def get_provenance(
     """Tell how a case stands, and every change of it with its cause, oldest first."""
     try:
         with key.clinic_transaction() as (_, connection):
-            story = case_story(connection, case_id)
+            story = case_history(connection, case_id)
     except UnknownCase as error:
         raise ApiError(404, NO_SUCH_CASE) from error
     told = provenance_of(story, dagster_ui_url=context.dagster_ui_url)

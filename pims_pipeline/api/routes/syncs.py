@@ -15,13 +15,13 @@ from pims_pipeline.api.bodies import CasesBody, FullBody, Id, InboundBody, Recon
 from pims_pipeline.api.dependencies import Context, Desk
 from pims_pipeline.api.errors import NO_SUCH_SYNC, ApiError, error_responses
 from pims_pipeline.api.examples import ACCEPTED, BODIES, FULL, INBOUND, LIST, STATUS
-from pims_pipeline.api.request_options import BadCursor, place_of, preferred_wait
+from pims_pipeline.api.request_options import BadCursor, cursor_of, preferred_wait
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.api.services import SyncDesk
 from pims_pipeline.api.syncs.documents import accepted, page, path_of_sync, status
 from pims_pipeline.api.syncs.launching import Wanted
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
-from pims_pipeline.store.queries.syncs import Place, find_sync
+from pims_pipeline.store.queries.syncs import SyncCursor, find_sync
 from pims_pipeline.store.queries.syncs import list_syncs as stored_syncs
 from pims_pipeline.wire.results import AnyResult, any_result
 from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
@@ -240,19 +240,19 @@ def list_syncs(
     with key.clinic_transaction() as (caller, connection):
         after = _place(cursor)
         syncs = stored_syncs(connection, caller.clinic_id, limit=limit + 1, after=after)
-    told = desk.watcher.all_told(syncs)
+    told = desk.watcher.report_all(syncs)
     return ModelResponse(
         page(told, limit, now=context.clock(), dagster_ui_url=context.dagster_ui_url)
     )
 
 
-def _place(cursor: str | None) -> Place | None:
+def _place(cursor: str | None) -> SyncCursor | None:
     """The place that a cursor names.
 
     Raises:
         ApiError: 400, if it is none of ours.
     """
     try:
-        return None if cursor is None else place_of(cursor)
+        return None if cursor is None else cursor_of(cursor)
     except BadCursor as error:
         raise ApiError(400, BAD_CURSOR) from error

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.api.request_options import cursor_of
-from pims_pipeline.api.syncs.status import Standing
-from pims_pipeline.api.syncs.watcher import Told
+from pims_pipeline.api.request_options import cursor_text
+from pims_pipeline.api.syncs.status import SyncState
+from pims_pipeline.api.syncs.watcher import ReportedSync
 from pims_pipeline.domain.phases import TYPE_OF
 from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.store.requests import SyncRequest
@@ -37,7 +37,7 @@ def accepted(request: SyncRequest, *, dagster_ui_url: str) -> Accepted:
     )
 
 
-def status(told: Told, *, dagster_ui_url: str) -> SyncStatus:
+def status(told: ReportedSync, *, dagster_ui_url: str) -> SyncStatus:
     """How a sync stands; once it has ended, the same for ever."""
     sync, standing = told
     result = standing.result
@@ -49,7 +49,7 @@ def status(told: Told, *, dagster_ui_url: str) -> SyncStatus:
     )
 
 
-def _facts(sync: StoredSync, standing: Standing, dagster_ui_url: str) -> dict[str, Any]:
+def _facts(sync: StoredSync, standing: SyncState, dagster_ui_url: str) -> dict[str, Any]:
     """The fields that a sync has wherever it is shown."""
     progress = standing.progress
     return {
@@ -69,12 +69,14 @@ def _facts(sync: StoredSync, standing: Standing, dagster_ui_url: str) -> dict[st
     }
 
 
-def page(told: Sequence[Told], limit: int, *, now: datetime, dagster_ui_url: str) -> SyncList:
+def page(
+    told: Sequence[ReportedSync], limit: int, *, now: datetime, dagster_ui_url: str
+) -> SyncList:
     """A page of the list, from one sync more than it may hold, if there is one more."""
     shown = told[:limit]
     return SyncList(
         success=True,
         syncs=[SyncSummary(**_facts(sync, standing, dagster_ui_url)) for sync, standing in shown],
-        next_cursor=cursor_of(shown[-1].sync.place) if len(told) > limit else None,
+        next_cursor=cursor_text(shown[-1].sync.place) if len(told) > limit else None,
         timestamp=now,
     )

@@ -16,7 +16,12 @@ from uuid import UUID, uuid4
 
 from pims_pipeline.api.access.caller import Caller
 from pims_pipeline.api.context import ApiContext
-from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable, NoAnswer, RunConfig
+from pims_pipeline.api.dagster_client import (
+    DagsterRefused,
+    DagsterUnreachable,
+    NoResponse,
+    RunConfig,
+)
 from pims_pipeline.api.errors import (
     BEING_STARTED,
     KEY_REUSED,
@@ -24,7 +29,7 @@ from pims_pipeline.api.errors import (
     NOT_STARTED,
     ApiError,
 )
-from pims_pipeline.api.syncs.status import LAUNCH_PATIENCE
+from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.api.syncs.waiting import WaitingRoom
 from pims_pipeline.dagster_names import (
     API_ORIGIN,
@@ -185,7 +190,7 @@ class SyncLauncher:
             log.warning(
                 "launch_failed", sync_id=str(request.id), clinic=clinic.slug, reason=str(error)
             )
-            if not isinstance(error, NoAnswer):
+            if not isinstance(error, NoResponse):
                 with clinic_transaction(self._context.engine, request.clinic_id) as connection:
                     remove_unlaunched(connection, request.id)
             raise _not_started(error) from error
@@ -231,7 +236,7 @@ class SyncLauncher:
             raise _not_started(error) from error
         if run_id is not None:
             return adopt(self._context, known.clinic_id, known.id, run_id)
-        if age < LAUNCH_PATIENCE:
+        if age < LAUNCH_TIMEOUT:
             return known
         with clinic_transaction(self._context.engine, known.clinic_id) as connection:
             remove_unlaunched(connection, known.id)
@@ -301,5 +306,5 @@ def _config(request: SyncRequest) -> RunConfig:
 
 
 def _not_started(error: DagsterUnreachable | DagsterRefused) -> ApiError:
-    words = NOT_KNOWN if isinstance(error, NoAnswer) else NOT_STARTED
+    words = NOT_KNOWN if isinstance(error, NoResponse) else NOT_STARTED
     return ApiError(503, words, {"Retry-After": str(DAGSTER_RETRY_SECONDS)})

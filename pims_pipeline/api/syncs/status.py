@@ -18,11 +18,11 @@ from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.sync.results import SyncResult, sync_result
 from pims_pipeline.wire.syncs import Status
 
-LAUNCH_PATIENCE = timedelta(seconds=60)
+LAUNCH_TIMEOUT = timedelta(seconds=60)
 """After so long, whoever was launching a run is not any more; more than a launch can take."""
-AUDIT_PATIENCE = timedelta(seconds=60)
+AUDIT_TIMEOUT = timedelta(seconds=60)
 """After so long without a move, Dagster is asked whether the audit's run goes on."""
-START_PATIENCE = timedelta(minutes=5)
+START_TIMEOUT = timedelta(minutes=5)
 """After so long, a run that Dagster has made and not even queued will not be started."""
 
 _BROKEN_OFF = "the process that did it ended before it was done"
@@ -39,7 +39,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SyncState:
     """How a sync stands.
 
     Attributes:
@@ -68,13 +68,13 @@ def needs_run_state(sync: StoredSync, now: datetime) -> bool:
         return False
     moved = [a.updated_at for a in sync.audits if a.status is AuditStatus.IN_PROGRESS]
     if moved:
-        return age_of(max(moved), now) > AUDIT_PATIENCE
+        return age_of(max(moved), now) > AUDIT_TIMEOUT
     return sync.is_request
 
 
-def standing_of(
+def sync_state_of(
     sync: StoredSync, run: RunState | None, *, now: datetime, failed_steps: Sequence[str] = ()
-) -> Standing:
+) -> SyncState:
     """How the sync stands.
 
     Args:
@@ -84,8 +84,8 @@ def standing_of(
         failed_steps: Of a run that failed, by Dagster's names.
     """
     if sync.run_id is None:
-        if age_of(sync.created_at, now) <= LAUNCH_PATIENCE:
-            return Standing(status="queued", at=now)
+        if age_of(sync.created_at, now) <= LAUNCH_TIMEOUT:
+            return SyncState(status="queued", at=now)
         return _ended(sync, "it was not started: Dagster could not be reached")
     if run is not None and run.is_final:
         stopped = replace(sync, audits=tuple(_stopped(audit) for audit in sync.audits))
@@ -94,7 +94,7 @@ def standing_of(
         return _not_begun(sync, run, now)
     if _has_run(sync, run, now):
         return _ended(sync, None)
-    return Standing(status="running", at=now, progress=_progress(sync.audits))
+    return SyncState(status="running", at=now, progress=_progress(sync.audits))
 
 
 def _stopped(audit: Audit) -> Audit:
@@ -118,11 +118,11 @@ def _run_error(sync: StoredSync, run: RunState, failed_steps: Sequence[str]) -> 
     return "the run failed; the Dagster UI tell more"
 
 
-def _not_begun(sync: StoredSync, run: RunState | None, now: datetime) -> Standing:
-    if run is RunState.CREATED and age_of(sync.created_at, now) > START_PATIENCE:
+def _not_begun(sync: StoredSync, run: RunState | None, now: datetime) -> SyncState:
+    if run is RunState.CREATED and age_of(sync.created_at, now) > START_TIMEOUT:
         return _ended(sync, "Dagster made the run and did not start it")
     status: Status = "running" if run is RunState.RUNNING else "queued"
-    return Standing(status=status, at=now)
+    return SyncState(status=status, at=now)
 
 
 def _has_run(sync: StoredSync, run: RunState | None, now: datetime) -> bool:
@@ -138,7 +138,7 @@ def _has_run(sync: StoredSync, run: RunState | None, now: datetime) -> bool:
         return True
     # A phase that failed keeps the others from beginning; they may also be about to begin.
     last = max(audit.updated_at for audit in sync.audits)
-    return age_of(last, now) > AUDIT_PATIENCE and any(audit.status in _BAD for audit in sync.audits)
+    return age_of(last, now) > AUDIT_TIMEOUT and any(audit.status in _BAD for audit in sync.audits)
 
 
 def _is_covered(sync: StoredSync) -> bool:
@@ -161,7 +161,7 @@ def _progress(audits: Sequence[Audit]) -> Progress:
     )
 
 
-def _ended(sync: StoredSync, error: str | None) -> Standing:
+def _ended(sync: StoredSync, error: str | None) -> SyncState:
     at = max([sync.created_at, *(audit.updated_at for audit in sync.audits)])
     result = sync_result(
         sync.scope,
@@ -174,8 +174,8 @@ def _ended(sync: StoredSync, error: str | None) -> Standing:
     # A run that was executed under a tag of another's has audits with ids of their own.
     result = replace(result, sync_id=sync.id)
     if result.success:
-        return Standing(status="completed", at=at, result=result)
-    return Standing(status=_bad_status(sync.audits), at=at, result=result, error=result.reason)
+        return SyncState(status="completed", at=at, result=result)
+    return SyncState(status=_bad_status(sync.audits), at=at, result=result, error=result.reason)
 
 
 def _bad_status(audits: Sequence[Audit]) -> Status:

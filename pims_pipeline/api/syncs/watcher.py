@@ -11,17 +11,17 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import RunState
 from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN, adopt
 from pims_pipeline.api.syncs.runs import RunWatch
-from pims_pipeline.api.syncs.status import Standing, needs_run_state, standing_of
+from pims_pipeline.api.syncs.status import SyncState, needs_run_state, sync_state_of
 from pims_pipeline.api.syncs.waiting import WaitingRoom
 from pims_pipeline.store.database.tenancy import clinic_transaction
 from pims_pipeline.store.queries.syncs import StoredSync, find_sync
 
 
-class Told(NamedTuple):
+class ReportedSync(NamedTuple):
     """A sync, and how it stands."""
 
     sync: StoredSync
-    standing: Standing
+    standing: SyncState
 
 
 class SyncWatcher:
@@ -37,12 +37,12 @@ class SyncWatcher:
         self._room = room
         self._runs = RunWatch(context.dagster)
 
-    def look(self, clinic_id: UUID, sync_id: UUID) -> Told | None:
+    def look(self, clinic_id: UUID, sync_id: UUID) -> ReportedSync | None:
         """The clinic's sync with that id, as it stands now; None if there is none."""
         sync = self._stored(clinic_id, sync_id)
         return None if sync is None else self.told(clinic_id, sync)
 
-    def told(self, clinic_id: UUID, sync: StoredSync) -> Told:
+    def told(self, clinic_id: UUID, sync: StoredSync) -> ReportedSync:
         """How the clinic's sync, which was just read, stands; may ask Dagster."""
         now = self._context.clock()
         if sync.run_id is None and now - sync.created_at >= LOOK_FOR_RUN:
@@ -57,18 +57,20 @@ class SyncWatcher:
             state = self._runs.states([sync.run_id]).get(sync.run_id)
             if state is RunState.FAILED:
                 steps = self._runs.failed_steps(sync.run_id)
-        return Told(sync, standing_of(sync, state, now=now, failed_steps=steps))
+        return ReportedSync(sync, sync_state_of(sync, state, now=now, failed_steps=steps))
 
     def _stored(self, clinic_id: UUID, sync_id: UUID) -> StoredSync | None:
         with clinic_transaction(self._context.engine, clinic_id) as connection:
             return find_sync(connection, clinic_id, sync_id)
 
-    def wait(self, clinic_id: UUID, sync_id: UUID, seconds: int) -> tuple[Told | None, bool]:
+    def wait(
+        self, clinic_id: UUID, sync_id: UUID, seconds: int
+    ) -> tuple[ReportedSync | None, bool]:
         """The sync, when it has ended or so many seconds have passed; and whether it waited.
 
         It does not wait when there is no room, and not on when the process is to end.
         """
-        told: Told | None = None
+        told: ReportedSync | None = None
         with self._room.place() as has_room:
             if has_room:
                 for _ in self._room.looks(seconds):
@@ -77,11 +79,12 @@ class SyncWatcher:
                         break
         return told, has_room
 
-    def all_told(self, syncs: Sequence[StoredSync]) -> list[Told]:
+    def report_all(self, syncs: Sequence[StoredSync]) -> list[ReportedSync]:
         """How syncs that were just read stand, in their order; asks Dagster once at most."""
         now = self._context.clock()
         unclear = [sync.run_id for sync in syncs if sync.run_id and needs_run_state(sync, now)]
         states = self._runs.states(unclear)
         return [
-            Told(sync, standing_of(sync, states.get(sync.run_id or ""), now=now)) for sync in syncs
+            ReportedSync(sync, sync_state_of(sync, states.get(sync.run_id or ""), now=now))
+            for sync in syncs
         ]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal.case_history import told_story
+from pims_pipeline.cli.terminal.case_history import history_lines
 from pims_pipeline.cli.terminal.errors import Misused
 from pims_pipeline.cli.terminal.options import BusinessDate, clinic_option, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
@@ -116,7 +116,7 @@ def show(
     if as_json:
         print_json(Provenance.of(told))
         return
-    for line in told_story(told):
+    for line in history_lines(told):
         say(line)
 
 

@@ -20,7 +20,7 @@ from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.status import StatusOverview, status_overview
-from pims_pipeline.scheduling.lateness import Punctuality, punctuality
+from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.clock import read_clock
 from pims_pipeline.store.queries.clinic_status import ClinicState
@@ -33,7 +33,7 @@ _HEADINGS = [
 ]
 _NONE = "No clinic is registered; `pims clinics add --help` tells how."
 _DEFAULT_SECONDS = 5
-_NOT_ACTIVE = Punctuality(schedule=ScheduleState.OFF)
+_NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
 
 
 @click.command(
@@ -131,10 +131,12 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
     ]
 
 
-def _punctuality(state: ClinicState, phase: Phase, *, now: datetime) -> Punctuality:
+def _punctuality(state: ClinicState, phase: Phase, *, now: datetime) -> ScheduleStatus:
     if state.schedule is None:
         return _NOT_ACTIVE
-    return punctuality(state.schedule, phase, state.phases[phase].last.last_completed_or_held, now)
+    return schedule_status(
+        state.schedule, phase, state.phases[phase].last.last_completed_or_held, now
+    )
 
 
 def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
@@ -147,7 +149,7 @@ def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
     return f"{text}, {_due_text(state, stands, now)}" if state.schedule else text
 
 
-def _due_text(state: ClinicState, stands: Punctuality, now: datetime) -> str:
+def _due_text(state: ClinicState, stands: ScheduleStatus, now: datetime) -> str:
     """When the phase is due next, by the clinic's own clock."""
     if stands.schedule is ScheduleState.MALFORMED:
         return "bad schedule"

@@ -31,7 +31,7 @@ from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.printable import printable
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.database.engine import DatabaseUnavailable
-from pims_pipeline.store.queries.case_history import CaseStory, StoredEvent
+from pims_pipeline.store.queries.case_history import CaseHistory, StoredEvent
 
 log = get_logger(__name__)
 
@@ -214,7 +214,7 @@ class ToldChange:
     """An event of a case's story, with what was done at the vendor's that led to it."""
 
     cause: str
-    story: CaseStory
+    story: CaseHistory
     event: StoredEvent
 
 

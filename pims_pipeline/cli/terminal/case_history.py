@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.observability.printable import printable
-from pims_pipeline.store.queries.case_history import CaseStory
+from pims_pipeline.store.queries.case_history import CaseHistory
 from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent, Source
 from pims_pipeline.wire.shape import utc_text
 
@@ -15,7 +15,7 @@ LONGEST_VALUE = 120
 _SHORT_DIGEST = 12
 
 
-def told_story(told: Provenance) -> Iterator[str]:
+def history_lines(told: Provenance) -> Iterator[str]:
     """The lines that tell of a case and of everything that happened to it."""
     yield from _summary(told.case)
     for event in told.events:
@@ -26,7 +26,7 @@ def told_story(told: Provenance) -> Iterator[str]:
         yield "Nothing is recorded of it: people made it, or it stems from before the records."
 
 
-def _summary(case: CaseStory) -> Iterator[str]:
+def _summary(case: CaseHistory) -> Iterator[str]:
     species = f" ({case.patient_species})" if case.patient_species else ""
     yield printable(f"{case.patient_name}{species}, {case.client_name}")
     when = _local_time(case)
@@ -35,13 +35,13 @@ def _summary(case: CaseStory) -> Iterator[str]:
     yield printable(f"{case.clinic}, {origin}, case {case.id}")
 
 
-def _local_time(case: CaseStory) -> str:
+def _local_time(case: CaseHistory) -> str:
     if case.scheduled_start is None:
         return case.timezone
     return f"{case.scheduled_start.astimezone(ZoneInfo(case.timezone)):%H:%M} {case.timezone}"
 
 
-def _mark(case: CaseStory) -> str:
+def _mark(case: CaseHistory) -> str:
     retired = case.metadata.get("reconciliation")
     if not isinstance(retired, Mapping) or not retired.get("softDeleted"):
         return ""

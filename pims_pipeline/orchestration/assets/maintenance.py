@@ -26,7 +26,7 @@ from pims_pipeline.orchestration.assets.catalog import (
     what_to_do,
 )
 from pims_pipeline.orchestration.assets.materializations import table
-from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS, Finding, Judged, judge_alone
+from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS, CheckInput, Finding, judge_alone
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics
@@ -78,7 +78,7 @@ class Sweep:
     rules: Rules
     now: datetime
     counts: Counter[str] = field(default_factory=Counter)
-    findings: list[tuple[str, Judged, Finding]] = field(default_factory=list)
+    findings: list[tuple[str, CheckInput, Finding]] = field(default_factory=list)
     failures: list[PartFailure] = field(default_factory=list)
 
     def do(self) -> None:

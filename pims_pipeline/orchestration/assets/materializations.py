@@ -106,7 +106,7 @@ def table(rows: Iterable[dict[str, str]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
 
 
-class ReportKeeper(dg.IOManager):
+class ReportIOManager(dg.IOManager):
     """Takes the phases' reports; fails the step of one that tells of failures.
 
     What the phases make lies in the database already, so there is nothing to store. Why

@@ -8,7 +8,7 @@ all three assets; the failed clinic's partitions show as failed; and the run fai
 Dagster materializes either every partition of a step or, when the body raises, none, and
 a failed step's dependents are not executed. So a phase's body does not raise. It logs the
 good partitions' materializations itself and hands its report on; the step's output exists
-from then on, and only storing it fails: ``reports.ReportKeeper`` raises the failure that
+from then on, and only storing it fails: ``reports.ReportIOManager`` raises the failure that
 names the clinics. The executor (``jobs.EXECUTOR``) starts a step as soon as the outputs it
 needs exist, rather than when the steps before it have succeeded: a public setting of
 Dagster's in-process executor. One clinic's changed password thus costs the others nothing.

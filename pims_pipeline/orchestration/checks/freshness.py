@@ -21,7 +21,7 @@ from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.phases import PHASES, Phase
 from pims_pipeline.orchestration.assets.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.assets.materializations import table
-from pims_pipeline.scheduling.lateness import Punctuality, punctuality
+from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.clinic_status import PhaseState, phase_states
@@ -49,7 +49,7 @@ class Late:
 
     clinic: str
     state: PhaseState
-    punctuality: Punctuality
+    schedule_status: ScheduleStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,9 @@ def freshness(engine: Engine, now: datetime) -> list[Freshness]:
     for schedule in schedules:
         for phase, late in found.items():
             state = states[schedule.clinic.id, phase]
-            stands = punctuality(schedule, phase, state.last.last_completed_or_held, now)
+            stands = schedule_status(schedule, phase, state.last.last_completed_or_held, now)
             if stands.is_late or stands.schedule is ScheduleState.MALFORMED:
-                late.append(Late(clinic=schedule.clinic.slug, state=state, punctuality=stands))
+                late.append(Late(clinic=schedule.clinic.slug, state=state, schedule_status=stands))
     return [
         Freshness(phase=phase, clinics=len(schedules), late=late) for phase, late in found.items()
     ]
@@ -96,7 +96,7 @@ def metadata_of(fresh: Freshness, now: datetime) -> dict[str, dg.MetadataValue]:
             "last success": _moment(each.state.last.last_success),
             "age": _age(each.state.last.last_success, now),
             "last completed or held": _moment(each.state.last.last_completed_or_held),
-            "next due": _due(each.punctuality),
+            "next due": _due(each.schedule_status),
         }
         for each in fresh.late[:MAX_LISTED]
     ]
@@ -107,7 +107,7 @@ def metadata_of(fresh: Freshness, now: datetime) -> dict[str, dg.MetadataValue]:
     }
 
 
-def _due(stands: Punctuality) -> str:
+def _due(stands: ScheduleStatus) -> str:
     if stands.schedule is ScheduleState.MALFORMED:
         return "its schedule cannot be read"
     return _moment(stands.next_due)
@@ -155,14 +155,14 @@ def _check(phase: Phase, clock: Callable[[], datetime]) -> dg.AssetChecksDefinit
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FreshnessReport:
     """What the pages were last told, and when; the sensor's cursor."""
 
     at: datetime
     late: Mapping[str, Sequence[str]]
 
     @classmethod
-    def read(cls, cursor: str | None) -> "Told | None":
+    def read(cls, cursor: str | None) -> "FreshnessReport | None":
         """What ``text`` wrote; None for anything else."""
         try:
             found = json.loads(cursor or "")
@@ -174,7 +174,7 @@ class Told:
         """As a cursor."""
         return json.dumps({"at": self.at.isoformat(), "late": self.late})
 
-    def is_news_after(self, before: "Told | None") -> bool:
+    def is_news_after(self, before: "FreshnessReport | None") -> bool:
         """Whether the pages have to be told, after they were told that before."""
         if before is None or before.late != self.late:
             return True
@@ -199,8 +199,8 @@ def build_freshness_sensor(clock: Callable[[], datetime] = utc_now) -> dg.Sensor
     ) -> dg.SensorResult | dg.SkipReason:
         now = clock()
         found = freshness(store, now)
-        told = Told(now, {each.phase.value: each.slugs for each in found})
-        if not told.is_news_after(Told.read(context.cursor)):
+        told = FreshnessReport(now, {each.phase.value: each.slugs for each in found})
+        if not told.is_news_after(FreshnessReport.read(context.cursor)):
             return dg.SkipReason("nothing changed since the pages were told")
         return dg.SensorResult(
             asset_events=[_evaluation(each, now) for each in found],

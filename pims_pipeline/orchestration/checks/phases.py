@@ -1,7 +1,7 @@
 """The asset checks: proof, after every materialization, that what was stored is right.
 
 A check looks at the partitions of its run and at the database, never at what an asset
-returned, and names what it found by slug, window and id. Judged are windows of a clinic,
+returned, and names what it found by slug, window and id. CheckInput are windows of a clinic,
 as the phases work on them.
 
 Blocking checks fail the run. Those of ``appointments`` also keep the later phases of the
@@ -66,7 +66,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckInput:
     """A window to be judged, and what it is judged by.
 
     Attributes:
@@ -82,10 +82,10 @@ class Judged:
     in_this_run: bool
 
 
-Judge = Callable[[Judged], Iterable[Finding]]
+Judge = Callable[[CheckInput], Iterable[Finding]]
 
 
-def appointments_idempotent(judged: Judged) -> Iterator[Finding]:
+def appointments_idempotent(judged: CheckInput) -> Iterator[Finding]:
     """Landing the stored calendar once more would change nothing."""
     plan = replan_inbound(judged.engine, judged.clinic, judged.window)
     if not plan.is_empty:
@@ -94,7 +94,7 @@ def appointments_idempotent(judged: Judged) -> Iterator[Finding]:
         yield Finding("appointments that would be written again", sorted(ids))
 
 
-def snapshot_complete(judged: Judged) -> Iterator[Finding]:
+def snapshot_complete(judged: CheckInput) -> Iterator[Finding]:
     """A whole calendar was landed, and every record of it could be read."""
     audit = judged.audit
     if audit is None or audit.status is not AuditStatus.COMPLETED:
@@ -104,21 +104,21 @@ def snapshot_complete(judged: Judged) -> Iterator[Finding]:
         yield Finding("records that could not be read", [f.id for f in failures], is_warning=True)
 
 
-def known_statuses(judged: Judged) -> Iterator[Finding]:
+def known_statuses(judged: CheckInput) -> Iterator[Finding]:
     """Every status of the vendor's has a meaning."""
     if words := unknown_statuses(judged.engine, judged.clinic, judged.window):
         shown = [word[:_MAX_WORD] for word in words]
         yield Finding("statuses without a meaning, taken for drafts", shown, is_warning=True)
 
 
-def metadata_readable(judged: Judged) -> Iterator[Finding]:
+def metadata_readable(judged: CheckInput) -> Iterator[Finding]:
     """What the sync keeps in the cases' metadata is as it wrote it, and needed no repair."""
     if cases := damaged_cases(judged.engine, judged.clinic, judged.window, judged.audit):
         shown = _by_partition(judged.clinic, cases)
         yield Finding("cases whose metadata was written over", shown, is_warning=True)
 
 
-def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
+def consultations_idempotent(judged: CheckInput) -> Iterator[Finding]:
     """No consultation that was due when the phase began is still due."""
     if judged.audit is None or judged.audit.status is not AuditStatus.COMPLETED:
         return
@@ -136,7 +136,7 @@ def consultations_idempotent(judged: Judged) -> Iterator[Finding]:
         yield Finding("cases whose consultation is still due", due)
 
 
-def patients_match(judged: Judged) -> Iterator[Finding]:
+def patients_match(judged: CheckInput) -> Iterator[Finding]:
     """No case carries the consultation of another patient than its appointment's."""
     if cases := mixed_up_cases(judged.engine, judged.clinic, judged.window, judged.audit):
         shown = _by_partition(judged.clinic, cases)
@@ -147,13 +147,13 @@ def _by_partition(clinic: Clinic, cases: Iterable[tuple[date, UUID]]) -> list[st
     return [f"{partition_key(clinic.slug, day)} {case_id}" for day, case_id in cases]
 
 
-def vitals_plausible(judged: Judged) -> Iterator[Finding]:
+def vitals_plausible(judged: CheckInput) -> Iterator[Finding]:
     """No case has vitals that no patient can have."""
     if cases := implausible_cases(judged.engine, judged.clinic, judged.window):
         yield Finding("cases with implausible vitals", cases, is_warning=True)
 
 
-def enrichment_errors(judged: Judged) -> Iterator[Finding]:
+def enrichment_errors(judged: CheckInput) -> Iterator[Finding]:
     """Consultations can be fetched; single failures, which are tried again, only warn."""
     failures = phase_failures(judged.engine, judged.clinic, Phase.CASES, judged.window)
     if failures:
@@ -169,7 +169,7 @@ def enrichment_errors(judged: Judged) -> Iterator[Finding]:
         yield Finding(f"{counts.errored} of {counts.found} consultations could not be fetched")
 
 
-def reconciliation_idempotent(judged: Judged) -> Iterator[Finding]:
+def reconciliation_idempotent(judged: CheckInput) -> Iterator[Finding]:
     """Nothing that is known to be gone would still be retired."""
     plan = replan_reconciliation(
         judged.engine, judged.clinic, judged.window, policy=judged.rules.deletion
@@ -179,7 +179,7 @@ def reconciliation_idempotent(judged: Judged) -> Iterator[Finding]:
         yield Finding("cases that would still be retired", [each.case.id for each in plan.retire])
 
 
-def deletion_guard(judged: Judged) -> Iterator[Finding]:
+def deletion_guard(judged: CheckInput) -> Iterator[Finding]:
     """No deletions wait for a person."""
     if judged.audit is not None and judged.audit.status is AuditStatus.HELD:
         yield Finding("deletions are held; see `pims holds list`", [judged.audit.id])
@@ -196,12 +196,12 @@ def deletion_guard(judged: Judged) -> Iterator[Finding]:
             yield Finding("deletions of the clinic are held; see `pims holds list`")
 
 
-def _kept_by(judged: Judged, audit: Audit) -> UUID | None:
+def _kept_by(judged: CheckInput, audit: Audit) -> UUID | None:
     with transaction(judged.engine) as connection:
         return kept_by(connection, audit.id)
 
 
-def moments_in_the_future(judged: Judged) -> Iterator[Finding]:
+def moments_in_the_future(judged: CheckInput) -> Iterator[Finding]:
     """No clock that was ahead wrote moments about the clinic; those found are repaired."""
     if judged.audit is None:
         return
@@ -212,13 +212,13 @@ def moments_in_the_future(judged: Judged) -> Iterator[Finding]:
         yield Finding(what, [f"{rows} rows"], is_warning=True)
 
 
-def no_live_case_deleted(judged: Judged) -> Iterator[Finding]:
+def no_live_case_deleted(judged: CheckInput) -> Iterator[Finding]:
     """No case is soft-deleted while its appointment stands in the calendar."""
     if cases := live_cases_deleted(judged.engine, judged.clinic, judged.window):
         yield Finding("soft-deleted cases whose appointment stands", cases)
 
 
-def readable_fields(judged: Judged) -> Iterator[Finding]:
+def readable_fields(judged: CheckInput) -> Iterator[Finding]:
     """Every field of the vendor's that describes a record could be read."""
     if judged.audit is not None and judged.audit.oddities:
         shown = [f"{odd.path} ({odd.json_type}): {odd.count}" for odd in judged.audit.oddities]
@@ -312,7 +312,7 @@ def _windows(
     rules: Rules,
     sync_type: Phase,
     ledger: RunLedger,
-) -> Iterator[Judged]:
+) -> Iterator[CheckInput]:
     """The run's windows whose partitions the phase got to, as far as their clinic is known."""
     with transaction(engine) as connection:
         clinics = {clinic.slug: clinic for clinic in all_clinics(connection)}
@@ -334,15 +334,15 @@ def _windows(
                 continue
             of_run = [a for a in audits if a.clinic_id == clinic.id and a.window.covers(window)]
             audit = of_run[-1] if of_run else None
-            yield Judged(engine, rules, clinic, window, audit, in_this_run=True)
+            yield CheckInput(engine, rules, clinic, window, audit, in_this_run=True)
 
 
 def judge_alone(
     engine: Engine, rules: Rules, clinic: Clinic, sync_type: Phase, window: DateRange
-) -> Judged:
+) -> CheckInput:
     """The window as a check judges it that runs by itself, without the phase."""
     audit = _latest(engine, clinic, sync_type, window)
-    return Judged(engine, rules, clinic, window, audit, in_this_run=False)
+    return CheckInput(engine, rules, clinic, window, audit, in_this_run=False)
 
 
 def _latest(engine: Engine, clinic: Clinic, sync_type: Phase, window: DateRange) -> Audit | None:
@@ -357,8 +357,8 @@ def _latest(engine: Engine, clinic: Clinic, sync_type: Phase, window: DateRange)
 
 def _result(
     name: str,
-    windows: Sequence[Judged],
-    findings: Sequence[tuple[Judged, Finding]],
+    windows: Sequence[CheckInput],
+    findings: Sequence[tuple[CheckInput, Finding]],
     *,
     failed: bool,
 ) -> dg.AssetCheckResult:

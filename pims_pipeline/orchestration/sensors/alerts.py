@@ -22,7 +22,7 @@ from pims_pipeline.store.database.clock import read_clock, utc_now
 _LONGEST_REST = timedelta(hours=1)
 
 
-class AlertsNotTold(UserFacingError):
+class AlertsNotDelivered(UserFacingError):
     """Alerts wait in the database, because people could not be told of them."""
 
 
@@ -102,7 +102,7 @@ def alerting(
         clock_ahead=clock.ahead if clock.is_wrong else None,
     )
     if seen.trouble is not None:
-        raise AlertsNotTold(f"{seen.words}; the others wait: {seen.trouble}")
+        raise AlertsNotDelivered(f"{seen.words}; the others wait: {seen.trouble}")
     if seen.rest_until is not None:
         context.update_cursor(seen.rest_until.isoformat())
     return dg.SkipReason(seen.words)

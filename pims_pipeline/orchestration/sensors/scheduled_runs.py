@@ -45,7 +45,7 @@ from pims_pipeline.orchestration.partitions import (
     registered_clinics,
 )
 from pims_pipeline.scheduling.timetable import DueTick
-from pims_pipeline.store.audits import interrupt_runs, signs_of_life
+from pims_pipeline.store.audits import interrupt_runs, run_activities
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.sync.windows import default_window
@@ -59,10 +59,10 @@ log = get_logger(__name__)
 
 _PAGE = 50
 
-QUIET = timedelta(minutes=5)
+IDLE_LIMIT = timedelta(minutes=5)
 """How long a run may give no sign of life: its start, or the end of its clinics' work."""
 
-Place = tuple[Phase, str]
+ClinicPhase = tuple[Phase, str]
 """A phase and a clinic's slug."""
 
 
@@ -79,8 +79,8 @@ class Sorted:
     skip: list[DueTick]
 
 
-def sort_out(
-    due: Iterable[DueTick], going: set[Place], decided: Mapping[Place, datetime]
+def group_ticks(
+    due: Iterable[DueTick], going: set[ClinicPhase], decided: Mapping[ClinicPhase, datetime]
 ) -> Sorted:
     """Decide what becomes of each due tick.
 
@@ -110,7 +110,7 @@ def phases_of(run: dg.DagsterRun) -> set[Phase]:
     return set(PHASES) if run.job_name == ASSET_JOB else set()
 
 
-def places_of(run: dg.DagsterRun, order: Sequence[str]) -> set[Place]:
+def clinic_phases_of(run: dg.DagsterRun, order: Sequence[str]) -> set[ClinicPhase]:
     """Where a run works.
 
     Args:
@@ -121,19 +121,19 @@ def places_of(run: dg.DagsterRun, order: Sequence[str]) -> set[Place]:
     return {(phase, slug) for phase in phases_of(run) for slug in slugs}
 
 
-def places_going(instance: DagsterInstance, order: Sequence[str]) -> set[Place]:
+def active_clinic_phases(instance: DagsterInstance, order: Sequence[str]) -> set[ClinicPhase]:
     """Where runs are unfinished, whoever started them."""
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))
-    return {place for run in runs for place in places_of(run, order)}
+    return {place for run in runs for place in clinic_phases_of(run, order)}
 
 
-def places_decided(
+def decided_clinic_phases(
     instance: DagsterInstance, since: datetime, now: datetime, order: Sequence[str]
-) -> dict[Place, datetime]:
+) -> dict[ClinicPhase, datetime]:
     """Where scheduled runs were decided on after ``since``, and when, finished or not."""
-    found: dict[Place, datetime] = {}
+    found: dict[ClinicPhase, datetime] = {}
     for decided, run in _scheduled_runs(instance, since, now):
-        for place in places_of(run, order):
+        for place in clinic_phases_of(run, order):
             found[place] = max(found.get(place, decided), decided)
     return found
 
@@ -154,7 +154,7 @@ def _scheduled_runs(
             (decided, run)
             for run in page
             # One that is yet to come was noted by a clock that went wrong.
-            if (decided := moment_told(run.tags.get(DECIDED_TAG))) and since < decided <= now
+            if (decided := parse_timestamp(run.tags.get(DECIDED_TAG))) and since < decided <= now
         ]
         yield from later
         if len(page) < _PAGE or not later:
@@ -162,7 +162,7 @@ def _scheduled_runs(
         cursor = page[-1].run_id
 
 
-def moment_told(text: str | None) -> datetime | None:
+def parse_timestamp(text: str | None) -> datetime | None:
     """The moment (aware) that a tag or a cursor tells, if it tells one."""
     try:
         moment = datetime.fromisoformat(text or "")
@@ -181,8 +181,8 @@ def end_abandoned_runs(
 
     Only runs that sync clinics are looked at: these renew a lease while they are going (see
     ``store/database/leases.py``). One that does not, or has begun nothing yet, counts as active
-    for as long as ``QUIET`` after it last moved. One that does, but has not moved for
-    ``stuck_after`` and ``QUIET``, is terminated: a run's own time limit should have ended it.
+    for as long as ``IDLE_LIMIT`` after it last moved. One that does, but has not moved for
+    ``stuck_after`` and ``IDLE_LIMIT``, is terminated: a run's own time limit should have ended it.
     Audits are marked as interrupted before their run is, so that a process which wakes up after
     all writes nothing in the name of a failed run.
     """
@@ -193,14 +193,14 @@ def end_abandoned_runs(
     if not runs:
         return []
     with transaction(engine) as connection:
-        signs = signs_of_life(connection, runs)
+        signs = run_activities(connection, runs)
     dead: list[str] = []
     stuck: list[str] = []
     for run_id, record in runs.items():
         sign = signs.get(run_id)
         moved = sign.last_moved if sign else _start_of(record)
         is_held = sign is not None and sign.is_held
-        if age_of(moved, now) >= (stuck_after + QUIET if is_held else QUIET):
+        if age_of(moved, now) >= (stuck_after + IDLE_LIMIT if is_held else IDLE_LIMIT):
             (stuck if is_held else dead).append(run_id)
     for run_id in stuck:
         _terminate(instance, run_id)

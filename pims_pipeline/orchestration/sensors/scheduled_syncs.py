@@ -29,12 +29,12 @@ from pims_pipeline.orchestration.partitions import (
 from pims_pipeline.orchestration.sensors.scheduled_runs import (
     UNFINISHED,
     Sorted,
+    active_clinic_phases,
+    decided_clinic_phases,
     end_abandoned_runs,
-    moment_told,
-    places_decided,
-    places_going,
+    group_ticks,
+    parse_timestamp,
     run_requests,
-    sort_out,
 )
 from pims_pipeline.scheduling.timetable import Decision, decide
 from pims_pipeline.store.clinics import active_clinics
@@ -135,7 +135,7 @@ class Scheduler:
                 the very first look.
             now: Aware.
         """
-        since = moment_told(cursor)
+        since = parse_timestamp(cursor)
         with transaction(self.engine) as connection:
             schedules = active_schedules(connection)
         decision = decide(schedules, since, now)
@@ -159,10 +159,10 @@ class Scheduler:
             in_order_of_registration({each.schedule.clinic for each in decision.due}),
         )
         order = registered_clinics(self.instance)
-        found = sort_out(
+        found = group_ticks(
             decision.due,
-            going=places_going(self.instance, order),
-            decided=places_decided(self.instance, since, now, order),
+            going=active_clinic_phases(self.instance, order),
+            decided=decided_clinic_phases(self.instance, since, now, order),
         )
         self._count(found)
         return run_requests(

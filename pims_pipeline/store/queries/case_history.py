@@ -72,7 +72,7 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CaseStory:
+class CaseHistory:
     """A case and its events, oldest first. Holds people's data: it has no repr of them.
 
     Attributes:
@@ -104,7 +104,7 @@ class CaseStory:
     accesses: tuple[CredentialAccess, ...] = ()
 
 
-def case_story(connection: Connection, case_id: UUID) -> CaseStory:
+def case_history(connection: Connection, case_id: UUID) -> CaseHistory:
     """The case with that id, of whichever clinic.
 
     Raises:
@@ -125,7 +125,7 @@ def case_story(connection: Connection, case_id: UUID) -> CaseStory:
             f"no case has the id {case_id}; `pims cases list --clinic …` shows the ids"
         )
     events = _events(connection, case_id)
-    return CaseStory(
+    return CaseHistory(
         id=row.id,
         clinic=row.slug,
         timezone=row.timezone,

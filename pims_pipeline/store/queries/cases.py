@@ -71,7 +71,7 @@ def _listed(row: Row[*tuple[object, ...]]) -> ListedCase:
     return ListedCase(**{**facts, "status": status, "case_type": case_type})
 
 
-def deleted_though_standing(
+def deleted_with_appointment(
     connection: Connection, clinic: Clinic, window: DateRange
 ) -> list[UUID]:
     """Soft-deleted cases whose appointment stands in the landed calendar; none when all is well."""

@@ -32,7 +32,7 @@ SessionStatus = Literal["none", "stored", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionState:
+class StoredSession:
     """Whether a login can be spared. Moments are aware UTC.
 
     ``stored`` says that the vendor may still accept it: it can have ended it earlier.
@@ -43,7 +43,7 @@ class SessionState:
     last_used_at: datetime | None = None
 
 
-NO_SESSION = SessionState(status="none")
+NO_SESSION = StoredSession(status="none")
 NO_FAILURES = FailureCounts()
 
 
@@ -76,7 +76,7 @@ class ClinicState:
     schedule: ClinicSchedule | None
     phases: Mapping[Phase, PhaseState]
     credentials: CredentialStatus | None
-    session: SessionState
+    session: StoredSession
     open_holds: int
     failures: FailureCounts
 
@@ -145,13 +145,13 @@ def _credentials(connection: Connection) -> dict[tuple[UUID, str], CredentialSta
     return {(row.clinic_id, row.provider_type): CredentialStatus(row.status) for row in rows}
 
 
-def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], SessionState]:
+def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], StoredSession]:
     table = pims_sessions
     rows = connection.execute(
         select(table.c.clinic_id, table.c.provider_type, table.c.expires_at, table.c.last_used_at)
     )
     return {
-        (row.clinic_id, row.provider_type): SessionState(
+        (row.clinic_id, row.provider_type): StoredSession(
             status="stored" if row.expires_at > now else "expired",
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,

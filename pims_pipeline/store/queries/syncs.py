@@ -19,7 +19,7 @@ from pims_pipeline.store.audits import Audit, audit_of
 from pims_pipeline.store.tables import case_events, case_sync_audits, sync_requests
 
 
-class Place(NamedTuple):
+class SyncCursor(NamedTuple):
     """Where a sync stands among all of a clinic's, which go from new to old."""
 
     created_at: datetime
@@ -50,9 +50,9 @@ class StoredSync:
     deleted_cases: tuple[UUID, ...] = ()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> SyncCursor:
         """Where it stands in the list."""
-        return Place(self.created_at, self.id)
+        return SyncCursor(self.created_at, self.id)
 
 
 _AUDITS = case_sync_audits
@@ -138,11 +138,11 @@ _NEWEST = text(
     """
 )
 
-_BEFORE_ALL = Place(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+_BEFORE_ALL = SyncCursor(datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
 
 
 def list_syncs(
-    connection: Connection, clinic_id: UUID, *, limit: int, after: Place | None = None
+    connection: Connection, clinic_id: UUID, *, limit: int, after: SyncCursor | None = None
 ) -> list[StoredSync]:
     """The clinic's newest syncs, newest first; without what they deleted.
 

@@ -31,7 +31,7 @@ from pims_pipeline.store.cases import active_cases, enrichable_cases
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.store.queries.cases import (
-    deleted_though_standing,
+    deleted_with_appointment,
     with_another_patients_consultation,
     with_detached_consultation,
     with_implausible_vitals,
@@ -95,7 +95,7 @@ def replan_reconciliation(
 def live_cases_deleted(engine: Engine, clinic: Clinic, window: DateRange) -> list[UUID]:
     """Soft-deleted cases whose appointment is in the landed calendar; none when all is well."""
     with transaction(engine) as connection:
-        return deleted_though_standing(connection, clinic, window)
+        return deleted_with_appointment(connection, clinic, window)
 
 
 def implausible_cases(engine: Engine, clinic: Clinic, window: DateRange) -> list[UUID]:

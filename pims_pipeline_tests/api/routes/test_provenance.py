@@ -10,7 +10,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.case_history import case_story
+from pims_pipeline.store.queries.case_history import case_history
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
 from pims_pipeline_tests.api.conftest import MakeKey
@@ -60,7 +60,7 @@ def case_id(sync_api: SyncApi) -> UUID:
 
 def test_a_case_s_story_is_the_command_line_s(sync_api: SyncApi, case_id: UUID) -> None:
     with transaction(sync_api.engine) as connection:
-        story = case_story(connection, case_id)
+        story = case_history(connection, case_id)
 
     response = sync_api.get(f"/api/cases/{case_id}/provenance")
 

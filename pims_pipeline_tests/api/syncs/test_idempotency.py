@@ -11,7 +11,7 @@ from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.errors import BEING_STARTED, KEY_REUSED
 from pims_pipeline.api.syncs import launching
 from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
-from pims_pipeline.api.syncs.status import LAUNCH_PATIENCE
+from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.store.requests import KEY_LASTS
 from pims_pipeline_tests.api.conftest import Clock
@@ -199,7 +199,7 @@ def test_a_repeat_launches_anew_once_nobody_can_be_launching(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     sync_id = lost(sync_api)
-    clock.now += LAUNCH_PATIENCE
+    clock.now += LAUNCH_TIMEOUT
 
     response = keyed(sync_api)
 
@@ -213,7 +213,7 @@ def test_a_repeat_decides_nothing_while_dagster_cannot_be_asked(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     lost(sync_api)
-    clock.now += LAUNCH_PATIENCE
+    clock.now += LAUNCH_TIMEOUT
     sync_api.fake.stop()
 
     assert keyed(sync_api).status_code == 503

@@ -13,7 +13,7 @@ from sqlalchemy import QueuePool
 from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.services import services_of
 from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
-from pims_pipeline.api.syncs.status import LAUNCH_PATIENCE
+from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline_tests.api.conftest import Clock
 from pims_pipeline_tests.api.fake_dagster import SECRET, Mood
@@ -227,7 +227,7 @@ def test_a_launch_without_a_run_has_failed_when_nobody_can_be_at_it(
     [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
 
     assert sync_api.told(sync_id)["status"] == "queued"
-    clock.now += LAUNCH_PATIENCE + timedelta(seconds=1)
+    clock.now += LAUNCH_TIMEOUT + timedelta(seconds=1)
 
     assert sync_api.told(sync_id)["status"] == "failed"
     [listed] = sync_api.get("/api/sync").json()["syncs"]

@@ -7,13 +7,13 @@ import pytest
 
 from pims_pipeline.api.dagster_client import RunState
 from pims_pipeline.api.syncs.status import (
-    AUDIT_PATIENCE,
-    LAUNCH_PATIENCE,
-    START_PATIENCE,
+    AUDIT_TIMEOUT,
+    LAUNCH_TIMEOUT,
+    START_TIMEOUT,
     Progress,
-    Standing,
+    SyncState,
     needs_run_state,
-    standing_of,
+    sync_state_of,
 )
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
@@ -80,11 +80,11 @@ def stands(
     *,
     now: datetime = NOW,
     steps: tuple[str, ...] = (),
-) -> Standing:
-    return standing_of(stored, run, now=now, failed_steps=steps)
+) -> SyncState:
+    return sync_state_of(stored, run, now=now, failed_steps=steps)
 
 
-def result(standing: Standing) -> SyncResult:
+def result(standing: SyncState) -> SyncResult:
     assert standing.result is not None
     return standing.result
 
@@ -129,15 +129,15 @@ def test_a_run_that_ended_before_its_first_audit_failed(
 
 
 def test_a_run_that_dagster_made_and_never_started_has_failed() -> None:
-    waits = stands(sync(), RunState.CREATED, now=ASKED + START_PATIENCE)
-    late = stands(sync(), RunState.CREATED, now=ASKED + START_PATIENCE + timedelta.resolution)
+    waits = stands(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT)
+    late = stands(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT + timedelta.resolution)
 
     assert (waits.status, late.status) == ("queued", "failed")
 
 
 def test_what_was_never_launched_has_failed_once_nobody_can_be_launching_it() -> None:
-    waits = stands(sync(run_id=None), now=ASKED + LAUNCH_PATIENCE)
-    late = stands(sync(run_id=None), now=ASKED + LAUNCH_PATIENCE + timedelta.resolution)
+    waits = stands(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT)
+    late = stands(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT + timedelta.resolution)
 
     assert (waits.status, late.status) == ("queued", "failed")
     assert late.error == "it was not started: Dagster could not be reached"
@@ -242,7 +242,7 @@ class TestWithoutDagster:
 
     def test_after_a_failed_phase_the_others_are_not_waited_for_long(self) -> None:
         failed = audit(status=AuditStatus.FAILED, error="TransientError: slow")
-        soon, late = MOVED + AUDIT_PATIENCE, MOVED + AUDIT_PATIENCE + timedelta.resolution
+        soon, late = MOVED + AUDIT_TIMEOUT, MOVED + AUDIT_TIMEOUT + timedelta.resolution
 
         assert stands(sync(failed, scope="full"), now=soon).status == "running"
         standing = stands(sync(failed, scope="full"), now=late)
@@ -275,7 +275,7 @@ def test_the_failure_of_a_run_with_many_clinics_is_not_each_one_s() -> None:
 
 def test_dagster_is_asked_only_when_the_audits_do_not_tell() -> None:
     going = audit(status=AuditStatus.IN_PROGRESS)
-    stale = MOVED + AUDIT_PATIENCE + timedelta.resolution
+    stale = MOVED + AUDIT_TIMEOUT + timedelta.resolution
     done = sync(audit(), is_request=False)
 
     assert needs_run_state(sync(), NOW)

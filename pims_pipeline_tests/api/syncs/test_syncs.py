@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, event
 
-from pims_pipeline.api.syncs.status import AUDIT_PATIENCE
+from pims_pipeline.api.syncs.status import AUDIT_TIMEOUT
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
@@ -146,7 +146,7 @@ def test_a_run_that_was_killed_is_found_out(sync_api: SyncApi, clock: Clock) -> 
     run.status = "FAILURE"
     assert sync_api.told(sync_id)["status"] == "running"
 
-    clock.now += AUDIT_PATIENCE + timedelta(seconds=1)
+    clock.now += AUDIT_TIMEOUT + timedelta(seconds=1)
     told = sync_api.told(sync_id)
 
     assert told["status"] == "failed"

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.cli.terminal.case_history import LONGEST_VALUE, told_story
+from pims_pipeline.cli.terminal.case_history import LONGEST_VALUE, history_lines
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
-from pims_pipeline.store.queries.case_history import CaseStory, CredentialAccess, StoredEvent
+from pims_pipeline.store.queries.case_history import CaseHistory, CredentialAccess, StoredEvent
 from pims_pipeline.sync.provenance import provenance_of
 
 EVENT = StoredEvent(
@@ -24,7 +24,7 @@ EVENT = StoredEvent(
     vendor_updated_at=None,
     changes={},
 )
-CASE = CaseStory(
+CASE = CaseHistory(
     id=UUID(int=2),
     clinic="maple-street",
     timezone="America/New_York",
@@ -50,8 +50,8 @@ LOGIN = CredentialAccess(
 )
 
 
-def lines_of(case: CaseStory) -> list[str]:
-    return list(told_story(provenance_of(case, dagster_ui_url="http://127.0.0.1:3000")))
+def lines_of(case: CaseHistory) -> list[str]:
+    return list(history_lines(provenance_of(case, dagster_ui_url="http://127.0.0.1:3000")))
 
 
 def told(changes: Mapping[str, Any]) -> str:

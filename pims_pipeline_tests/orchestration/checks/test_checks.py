@@ -8,7 +8,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.checks import phases as checks
-from pims_pipeline.orchestration.checks.phases import CHECKS, Finding, Judged
+from pims_pipeline.orchestration.checks.phases import CHECKS, CheckInput, Finding
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.sync.phases.verification import last_audits
@@ -32,7 +32,7 @@ def judge(
         if name in {judge.__name__ for judge, _ in found} and sync_type in {None, each}
     )
     audits = last_audits(deployment.engine, run_id, sync_type)
-    judged = Judged(
+    judged = CheckInput(
         deployment.engine,
         Rules(EnrichmentPolicy(), DeletionPolicy()),
         deployment.clinics["alder"],

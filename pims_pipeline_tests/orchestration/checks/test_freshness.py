@@ -10,7 +10,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.checks.freshness import (
     FRESH_CHECKS,
     TELL_EVERY,
-    Told,
+    FreshnessReport,
     build_freshness_checks,
     build_freshness_sensor,
     freshness,
@@ -142,13 +142,15 @@ def test_the_pages_are_told_again_when_that_changes_or_gets_old(hourly: DagsterD
     assert isinstance(look(hourly, at + TELL_EVERY, first.cursor), dg.SensorResult)
     # The clock was put back.
     assert isinstance(look(hourly, at - MINUTE, first.cursor), dg.SensorResult)
-    became_late = look(hourly, at + timedelta(hours=3), Told(at + timedelta(hours=3), {}).text())
+    became_late = look(
+        hourly, at + timedelta(hours=3), FreshnessReport(at + timedelta(hours=3), {}).text()
+    )
     assert isinstance(became_late, dg.SensorResult)
 
 
 @pytest.mark.parametrize("cursor", [None, "", "nonsense", "[]", '{"at": 1}', '{"at": "x"}'])
 def test_a_cursor_that_says_nothing_is_the_first_look(cursor: str | None) -> None:
-    assert Told.read(cursor) is None
+    assert FreshnessReport.read(cursor) is None
 
 
 def test_the_syncs_own_jobs_leave_freshness_to_the_sensor(deployment: DagsterDeployment) -> None:

@@ -6,62 +6,62 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.dagster_names import range_tags
-from pims_pipeline.orchestration.sensors.scheduled_runs import QUIET
+from pims_pipeline.orchestration.sensors.scheduled_runs import IDLE_LIMIT
 from pims_pipeline.store.audits import audits_of_run, run_liveness
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.orchestration.clockwork import (
+from pims_pipeline_tests.orchestration.deployment import SLUGS, days
+from pims_pipeline_tests.orchestration.harness import (
     MINUTE,
     NOON,
-    Clockwork,
+    SensorHarness,
     begin_audit,
     make_run,
     shape,
     told,
 )
-from pims_pipeline_tests.orchestration.deployment import SLUGS, days
 
 
-def begun(clockwork: Clockwork, owner: int, at: datetime) -> str:
+def begun(harness: SensorHarness, owner: int, at: datetime) -> str:
     """A run that Dagster believes to be going, with an audit of that process."""
     tags = range_tags(("alder", "alder"), days(0, 0))
-    run = make_run(clockwork.deployment, "inbound_sync", tags)
-    clockwork.deployment.instance.report_dagster_event(
+    run = make_run(harness.deployment, "inbound_sync", tags)
+    harness.deployment.instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "inbound_sync"), run.run_id
     )
-    begin_audit(clockwork, "alder", run.run_id, owner=owner, at=at)
+    begin_audit(harness, "alder", run.run_id, owner=owner, at=at)
     return run.run_id
 
 
-def status_of(clockwork: Clockwork, run_id: str) -> dg.DagsterRunStatus:
-    run = clockwork.deployment.instance.get_run_by_id(run_id)
+def status_of(harness: SensorHarness, run_id: str) -> dg.DagsterRunStatus:
+    run = harness.deployment.instance.get_run_by_id(run_id)
     assert run is not None
     return run.status
 
 
 def test_a_run_whose_process_died_is_ended_and_blocks_nothing_any_more(
-    clockwork: Clockwork, logged: pytest.LogCaptureFixture
+    harness: SensorHarness, logged: pytest.LogCaptureFixture
 ) -> None:
-    run_id = begun(clockwork, owner=4711, at=NOON - QUIET)
-    assert shape(clockwork.look(NOON)) == [("inbound_sync", list(SLUGS))]
-    assert status_of(clockwork, run_id) is dg.DagsterRunStatus.FAILURE
+    run_id = begun(harness, owner=4711, at=NOON - IDLE_LIMIT)
+    assert shape(harness.look(NOON)) == [("inbound_sync", list(SLUGS))]
+    assert status_of(harness, run_id) is dg.DagsterRunStatus.FAILURE
     assert told(logged) == [{"event": "abandoned_run_ended", "run_id": run_id}]
     # A process that wakes up after all writes nothing in the name of a failed run.
-    with transaction(clockwork.deployment.engine) as connection:
+    with transaction(harness.deployment.engine) as connection:
         assert [each.status for each in audits_of_run(connection, run_id)] == ["interrupted"]
 
 
-def test_a_run_that_moved_lately_or_renews_its_lease_is_left_alone(clockwork: Clockwork) -> None:
-    lately = begun(clockwork, owner=4711, at=NOON - QUIET + MINUTE)
-    with run_liveness(clockwork.deployment.engine) as liveness:
-        slow = begun(clockwork, owner=liveness.owner, at=NOON - timedelta(hours=2))
-        assert shape(clockwork.look(NOON)) == [("inbound_sync", ["birch", "cedar"])]
+def test_a_run_that_moved_lately_or_renews_its_lease_is_left_alone(harness: SensorHarness) -> None:
+    lately = begun(harness, owner=4711, at=NOON - IDLE_LIMIT + MINUTE)
+    with run_liveness(harness.deployment.engine) as liveness:
+        slow = begun(harness, owner=liveness.owner, at=NOON - timedelta(hours=2))
+        assert shape(harness.look(NOON)) == [("inbound_sync", ["birch", "cedar"])]
     for run_id in (lately, slow):
-        assert status_of(clockwork, run_id) is dg.DagsterRunStatus.STARTED
+        assert status_of(harness, run_id) is dg.DagsterRunStatus.STARTED
 
 
 @pytest.mark.parametrize("reachable", [True, False])
 def test_a_run_that_holds_its_lock_but_is_stuck_is_terminated_and_blocks_nothing_any_more(
-    clockwork: Clockwork,
+    harness: SensorHarness,
     logged: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -75,12 +75,12 @@ def test_a_run_that_holds_its_lock_but_is_stuck_is_terminated_and_blocks_nothing
             raise dg.DagsterInvariantViolationError("its code server is gone")
         return True
 
-    monkeypatch.setattr(clockwork.deployment.instance.run_launcher, "terminate", terminate)
-    with run_liveness(clockwork.deployment.engine) as liveness:
-        at = NOON - timedelta(hours=2) - QUIET
-        run_id = begun(clockwork, owner=liveness.owner, at=at)
-        assert shape(clockwork.look(NOON)) == [("inbound_sync", list(SLUGS))]
-    assert status_of(clockwork, run_id) is dg.DagsterRunStatus.FAILURE
+    monkeypatch.setattr(harness.deployment.instance.run_launcher, "terminate", terminate)
+    with run_liveness(harness.deployment.engine) as liveness:
+        at = NOON - timedelta(hours=2) - IDLE_LIMIT
+        run_id = begun(harness, owner=liveness.owner, at=at)
+        assert shape(harness.look(NOON)) == [("inbound_sync", list(SLUGS))]
+    assert status_of(harness, run_id) is dg.DagsterRunStatus.FAILURE
     assert terminated == [run_id]
     said = {"reached": True} if reachable else {"error": "DagsterInvariantViolationError"}
     event = "stuck_run_terminated" if reachable else "stuck_run_not_terminated"
@@ -90,10 +90,10 @@ def test_a_run_that_holds_its_lock_but_is_stuck_is_terminated_and_blocks_nothing
     ]
 
 
-def test_a_run_that_syncs_nothing_is_never_ended(clockwork: Clockwork) -> None:
-    run = make_run(clockwork.deployment, "nightly_maintenance", {})
-    clockwork.deployment.instance.report_dagster_event(
+def test_a_run_that_syncs_nothing_is_never_ended(harness: SensorHarness) -> None:
+    run = make_run(harness.deployment, "nightly_maintenance", {})
+    harness.deployment.instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "nightly_maintenance"), run.run_id
     )
-    clockwork.look(NOON + timedelta(days=3))
-    assert status_of(clockwork, run.run_id) is dg.DagsterRunStatus.STARTED
+    harness.look(NOON + timedelta(days=3))
+    assert status_of(harness, run.run_id) is dg.DagsterRunStatus.STARTED

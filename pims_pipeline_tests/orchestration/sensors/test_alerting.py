@@ -15,7 +15,7 @@ from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
-from pims_pipeline.orchestration.sensors.alerts import AlertsNotTold, alerting
+from pims_pipeline.orchestration.sensors.alerts import AlertsNotDelivered, alerting
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Watcher, serving
 from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days
@@ -123,7 +123,7 @@ def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
     sensor.recorder.trouble = DeliveryFailed("Slack did not take the message (invalid_auth)")
 
     for _ in range(2):
-        with pytest.raises(AlertsNotTold, match=r"the others wait: .*invalid_auth"):
+        with pytest.raises(AlertsNotDelivered, match=r"the others wait: .*invalid_auth"):
             sensor.tick()
     sensor.recorder.trouble = None
 
@@ -156,7 +156,7 @@ def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
     with serving(watcher := Watcher()):
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
         sensor.recorder.trouble = DeliveryFailed("Slack did not take the message (invalid_auth)")
-        with pytest.raises(AlertsNotTold):
+        with pytest.raises(AlertsNotDelivered):
             sensor.tick()
         assert watcher.asked == []
 

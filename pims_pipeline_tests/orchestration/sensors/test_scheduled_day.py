@@ -22,15 +22,15 @@ from pims_pipeline.store.clinics import add_clinic, set_schedule_config
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.orchestration.clockwork import (
+from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment
+from pims_pipeline_tests.orchestration.harness import (
     MINUTE,
-    Clockwork,
+    SensorHarness,
     do,
     long_ago,
     plan,
     shape,
 )
-from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
 
@@ -188,7 +188,7 @@ def test_a_day_of_thirty_clinics_starts_every_due_tick_exactly_once(
 ) -> None:
     """Looked at every few minutes, with restarts that lose an evaluation, and an outage."""
     dice = Random(jump)  # noqa: S311 - the same dice each time
-    clockwork = Clockwork(thirty, cursor=start.isoformat(), partition_start=FIRST_DAY, cap=4)
+    harness = SensorHarness(thirty, cursor=start.isoformat(), partition_start=FIRST_DAY, cap=4)
     since = now = start
     outage: datetime | None = start + timedelta(hours=dice.uniform(2, 8))
     sample: dict[str, dg.RunRequest] = {}
@@ -197,7 +197,7 @@ def test_a_day_of_thirty_clinics_starts_every_due_tick_exactly_once(
         if outage is not None and now > outage:
             now, outage = now + timedelta(minutes=100), None
         lost = dice.random() < 0.1
-        requests = clockwork.look(now, keep=not lost)
+        requests = harness.look(now, keep=not lost)
         asked = [
             (each.tags["pims/phase"], slug)
             for each in requests

@@ -14,11 +14,12 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.partitions import registered_clinics
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.orchestration.clockwork import (
+from pims_pipeline_tests.orchestration.deployment import SLUGS, days
+from pims_pipeline_tests.orchestration.harness import (
     MINUTE,
     NOON,
     OFF,
-    Clockwork,
+    SensorHarness,
     long_ago,
     make_run,
     plan,
@@ -26,11 +27,10 @@ from pims_pipeline_tests.orchestration.clockwork import (
     skips,
     told,
 )
-from pims_pipeline_tests.orchestration.deployment import SLUGS, days
 
 
-def test_clinics_that_are_due_together_share_one_run(clockwork: Clockwork) -> None:
-    (request,) = clockwork.look(NOON)
+def test_clinics_that_are_due_together_share_one_run(harness: SensorHarness) -> None:
+    (request,) = harness.look(NOON)
     today = business_date(NOON, ZoneInfo("America/New_York"))
     window = DateRange(today, today + timedelta(days=7))
     assert request.job_name == "inbound_sync"
@@ -48,42 +48,42 @@ def test_clinics_that_are_due_together_share_one_run(clockwork: Clockwork) -> No
     }
     assert request.run_key is not None
     assert request.run_key.startswith(f"inbound {NOON.isoformat()} {window} ")
-    assert clockwork.look(NOON + MINUTE) == []
+    assert harness.look(NOON + MINUTE) == []
 
 
-def test_a_run_of_one_clinic_says_so(clockwork: Clockwork) -> None:
-    plan(clockwork.deployment, "alder")
-    plan(clockwork.deployment, "cedar")
-    (request,) = clockwork.look(NOON)
+def test_a_run_of_one_clinic_says_so(harness: SensorHarness) -> None:
+    plan(harness.deployment, "alder")
+    plan(harness.deployment, "cedar")
+    (request,) = harness.look(NOON)
     assert request.tags["pims/clinic"] == "birch"
 
 
-def test_runs_have_no_more_clinics_than_they_may(clockwork: Clockwork) -> None:
-    clockwork.cap = 2
-    assert shape(clockwork.look(NOON)) == [
+def test_runs_have_no_more_clinics_than_they_may(harness: SensorHarness) -> None:
+    harness.cap = 2
+    assert shape(harness.look(NOON)) == [
         ("inbound_sync", ["alder", "birch"]),
         ("inbound_sync", ["cedar"]),
     ]
 
 
-def test_a_clinic_that_is_not_due_is_in_no_run(clockwork: Clockwork) -> None:
-    plan(clockwork.deployment, "birch", cases="0 * * * *")
-    assert shape(clockwork.look(NOON)) == [
+def test_a_clinic_that_is_not_due_is_in_no_run(harness: SensorHarness) -> None:
+    plan(harness.deployment, "birch", cases="0 * * * *")
+    assert shape(harness.look(NOON)) == [
         ("inbound_sync", ["alder"]),
         ("inbound_sync", ["cedar"]),
         ("case_sync", ["birch"]),
     ]
 
 
-def test_clinics_whose_days_differ_have_runs_of_their_own(clockwork: Clockwork) -> None:
-    deployment = clockwork.deployment
+def test_clinics_whose_days_differ_have_runs_of_their_own(harness: SensorHarness) -> None:
+    deployment = harness.deployment
     deployment.run("UPDATE clinics SET timezone = 'Pacific/Kiritimati' WHERE slug = 'birch'")
     deployment.run(
         "UPDATE clinic_schedule_configs SET days_ahead = 2 FROM clinics "
         "WHERE clinic_id = id AND slug = 'cedar'"
     )
     long_ago(deployment)
-    found = {request.tags[RANGE_START_TAG]: request for request in clockwork.look(NOON)}
+    found = {request.tags[RANGE_START_TAG]: request for request in harness.look(NOON)}
     today = business_date(NOON, ZoneInfo("America/New_York"))
     assert {start: each.tags[RANGE_END_TAG] for start, each in found.items()} == {
         f"alder|{today}": f"alder|{today + timedelta(days=7)}",
@@ -93,17 +93,17 @@ def test_clinics_whose_days_differ_have_runs_of_their_own(clockwork: Clockwork) 
 
 
 def test_ticks_missed_together_are_one_run_however_different_they_were(
-    clockwork: Clockwork,
+    harness: SensorHarness,
 ) -> None:
     for slug, minute in zip(SLUGS, (10, 20, 30), strict=True):
-        plan(clockwork.deployment, slug, inbound=f"{minute} * * * *")
-    (request,) = clockwork.look(NOON + 40 * MINUTE)
+        plan(harness.deployment, slug, inbound=f"{minute} * * * *")
+    (request,) = harness.look(NOON + 40 * MINUTE)
     assert clinics_tagged(request.tags) == set(SLUGS)
     assert request.tags["pims/tick"] == (NOON + 30 * MINUTE).isoformat()
 
 
 def test_a_new_clinic_gets_its_partitions_rather_than_lose_its_tick(
-    clockwork: Clockwork, engine: Engine
+    harness: SensorHarness, engine: Engine
 ) -> None:
     with transaction(engine) as connection:
         for slug in ("yew", "elm"):
@@ -115,19 +115,19 @@ def test_a_new_clinic_gets_its_partitions_rather_than_lose_its_tick(
                 provider_type="idexx_neo",
                 provider_base_url="https://pims.example",
             )
-            clockwork.deployment.clinics[slug] = clinic
+            harness.deployment.clinics[slug] = clinic
     for slug in ("yew", "elm"):
-        plan(clockwork.deployment, slug, inbound="0 * * * *")
-    assert shape(clockwork.look(NOON)) == [
+        plan(harness.deployment, slug, inbound="0 * * * *")
+    assert shape(harness.look(NOON)) == [
         ("inbound_sync", ["alder", "birch", "cedar", "elm", "yew"])
     ]
     # Neighbours by zone, then by name.
-    assert registered_clinics(clockwork.deployment.instance) == [*SLUGS, "elm", "yew"]
+    assert registered_clinics(harness.deployment.instance) == [*SLUGS, "elm", "yew"]
 
 
-def test_a_changed_schedule_counts_from_the_next_tick(clockwork: Clockwork) -> None:
-    deployment = clockwork.deployment
-    assert len(clockwork.look(NOON)) == 1
+def test_a_changed_schedule_counts_from_the_next_tick(harness: SensorHarness) -> None:
+    deployment = harness.deployment
+    assert len(harness.look(NOON)) == 1
     with transaction(deployment.engine) as connection:
         set_schedule_config(
             connection,
@@ -140,55 +140,55 @@ def test_a_changed_schedule_counts_from_the_next_tick(clockwork: Clockwork) -> N
         "JOIN clinics ON clinic_id = id WHERE slug = 'birch'"
     )
     edited = datetime.fromisoformat(str(row.noted))
-    clockwork.cursor = (edited - MINUTE).isoformat()
+    harness.cursor = (edited - MINUTE).isoformat()
     plan_of_others = edited + timedelta(minutes=5)
-    found = clockwork.look(plan_of_others)
+    found = harness.look(plan_of_others)
     assert "birch" in {slug for _, slugs in shape(found) for slug in slugs}
-    clockwork.cursor = (edited - timedelta(hours=1)).isoformat()
-    assert "birch" not in {slug for _, slugs in shape(clockwork.look(edited)) for slug in slugs}
+    harness.cursor = (edited - timedelta(hours=1)).isoformat()
+    assert "birch" not in {slug for _, slugs in shape(harness.look(edited)) for slug in slugs}
 
 
-def test_an_evaluation_whose_cursor_was_lost_decides_the_same_again(clockwork: Clockwork) -> None:
-    make_run(clockwork.deployment, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
-    lost = clockwork.look(NOON, keep=False)
-    again = clockwork.look(NOON + timedelta(seconds=30))
+def test_an_evaluation_whose_cursor_was_lost_decides_the_same_again(harness: SensorHarness) -> None:
+    make_run(harness.deployment, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
+    lost = harness.look(NOON, keep=False)
+    again = harness.look(NOON + timedelta(seconds=30))
     assert [each.run_key for each in again] == [each.run_key for each in lost]
     assert shape(again) == [("inbound_sync", ["alder"]), ("inbound_sync", ["cedar"])]
-    assert skips(clockwork.deployment) == {("birch", Phase.INBOUND): (1, NOON)}
+    assert skips(harness.deployment) == {("birch", Phase.INBOUND): (1, NOON)}
 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.SUCCESS])
 def test_what_was_launched_before_an_evaluation_broke_off_is_not_launched_again(
-    clockwork: Clockwork, status: dg.DagsterRunStatus
+    harness: SensorHarness, status: dg.DagsterRunStatus
 ) -> None:
-    clockwork.cap = 1
-    first, *_ = clockwork.look(NOON, keep=False)
-    clockwork.submit(first, status)
-    clockwork.cap = 50
-    assert shape(clockwork.look(NOON + MINUTE)) == [("inbound_sync", ["birch", "cedar"])]
-    assert skips(clockwork.deployment) == {}
+    harness.cap = 1
+    first, *_ = harness.look(NOON, keep=False)
+    harness.submit(first, status)
+    harness.cap = 50
+    assert shape(harness.look(NOON + MINUTE)) == [("inbound_sync", ["birch", "cedar"])]
+    assert skips(harness.deployment) == {}
 
 
-def test_a_finished_run_of_the_tick_before_bars_nothing(clockwork: Clockwork) -> None:
-    (request,) = clockwork.look(NOON)
-    clockwork.submit(request, dg.DagsterRunStatus.SUCCESS)
-    assert shape(clockwork.look(NOON + timedelta(hours=1))) == [("inbound_sync", list(SLUGS))]
+def test_a_finished_run_of_the_tick_before_bars_nothing(harness: SensorHarness) -> None:
+    (request,) = harness.look(NOON)
+    harness.submit(request, dg.DagsterRunStatus.SUCCESS)
+    assert shape(harness.look(NOON + timedelta(hours=1))) == [("inbound_sync", list(SLUGS))]
 
 
-def test_a_run_decided_by_a_wrong_clock_bars_nothing(clockwork: Clockwork) -> None:
-    (request,) = clockwork.look(NOON)
+def test_a_run_decided_by_a_wrong_clock_bars_nothing(harness: SensorHarness) -> None:
+    (request,) = harness.look(NOON)
     ahead = {**request.tags, "pims/decided": (NOON + timedelta(days=9)).isoformat()}
-    make_run(clockwork.deployment, "inbound_sync", ahead, dg.DagsterRunStatus.SUCCESS)
-    assert len(clockwork.look(NOON + timedelta(hours=1))) == 1
+    make_run(harness.deployment, "inbound_sync", ahead, dg.DagsterRunStatus.SUCCESS)
+    assert len(harness.look(NOON + timedelta(hours=1))) == 1
 
 
 @pytest.mark.parametrize("cursor", [None, "", "soon", "2026-03-09T10:00:00"])
 def test_without_a_cursor_that_can_be_read_nothing_of_the_past_is_started(
-    clockwork: Clockwork, cursor: str | None, logged: pytest.LogCaptureFixture
+    harness: SensorHarness, cursor: str | None, logged: pytest.LogCaptureFixture
 ) -> None:
-    clockwork.cursor = cursor
-    assert clockwork.look(NOON) == []
-    assert clockwork.cursor == NOON.isoformat()
+    harness.cursor = cursor
+    assert harness.look(NOON) == []
+    assert harness.cursor == NOON.isoformat()
     assert told(logged) == (
         [{"event": "schedules_start_over", "cursor": cursor, "now": NOON.isoformat()}]
         if cursor
@@ -197,20 +197,20 @@ def test_without_a_cursor_that_can_be_read_nothing_of_the_past_is_started(
 
 
 def test_a_clock_put_back_far_is_told(
-    clockwork: Clockwork, logged: pytest.LogCaptureFixture
+    harness: SensorHarness, logged: pytest.LogCaptureFixture
 ) -> None:
-    clockwork.cursor = (NOON + timedelta(days=2)).isoformat()
-    assert clockwork.look(NOON) == []
+    harness.cursor = (NOON + timedelta(days=2)).isoformat()
+    assert harness.look(NOON) == []
     assert [entry["event"] for entry in told(logged)] == ["schedules_start_over"]
-    assert len(clockwork.look(NOON + timedelta(hours=1))) == 1
+    assert len(harness.look(NOON + timedelta(hours=1))) == 1
 
 
 def test_inactive_clinics_and_malformed_schedules_keep_nobody_from_being_synced(
-    clockwork: Clockwork,
+    harness: SensorHarness,
 ) -> None:
-    plan(clockwork.deployment, "alder", inbound="often", cases="0 * * * *")
-    clockwork.deployment.run("UPDATE clinics SET is_active = false WHERE slug = 'birch'")
-    assert shape(clockwork.look(NOON)) == [
+    plan(harness.deployment, "alder", inbound="often", cases="0 * * * *")
+    harness.deployment.run("UPDATE clinics SET is_active = false WHERE slug = 'birch'")
+    assert shape(harness.look(NOON)) == [
         ("inbound_sync", ["cedar"]),
         ("case_sync", ["alder"]),
     ]

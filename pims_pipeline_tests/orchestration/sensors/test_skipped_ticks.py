@@ -10,16 +10,16 @@ from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.launching import job_origin
 from pims_pipeline.store.audits import run_liveness
-from pims_pipeline_tests.orchestration.clockwork import (
+from pims_pipeline_tests.orchestration.deployment import SLUGS, TODAY, DagsterDeployment, days
+from pims_pipeline_tests.orchestration.harness import (
     NOON,
-    Clockwork,
+    SensorHarness,
     begin_audit,
     make_run,
     shape,
     skips,
     told,
 )
-from pims_pipeline_tests.orchestration.deployment import SLUGS, TODAY, DagsterDeployment, days
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,18 @@ from pims_pipeline_tests.orchestration.deployment import SLUGS, TODAY, DagsterDe
 )
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING])
 def test_a_tick_that_finds_a_run_of_its_phase_is_skipped_and_counted(  # noqa: PLR0917 - parameters of a test
-    clockwork: Clockwork,
+    harness: SensorHarness,
     job: str,
     tags: dict[str, str],
     blocked: set[str],
     status: dg.DagsterRunStatus,
     logged: pytest.LogCaptureFixture,
 ) -> None:
-    run = make_run(clockwork.deployment, job, tags, status)
+    run = make_run(harness.deployment, job, tags, status)
     free = sorted(set(SLUGS) - blocked)
-    found = clockwork.look(NOON)
+    found = harness.look(NOON)
     assert sorted(slug for _, slugs in shape(found) for slug in slugs) == free
-    assert skips(clockwork.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
+    assert skips(harness.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
     assert told(logged) == [
         {
             "event": "tick_skipped",
@@ -70,35 +70,35 @@ def test_a_tick_that_finds_a_run_of_its_phase_is_skipped_and_counted(  # noqa: P
         for slug in sorted(blocked)
     ]
 
-    clockwork.deployment.instance.report_run_canceled(run)
+    harness.deployment.instance.report_run_canceled(run)
     hour_later = NOON + timedelta(hours=1)
-    assert shape(clockwork.look(hour_later)) == [("inbound_sync", list(SLUGS))]
-    assert skips(clockwork.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
+    assert shape(harness.look(hour_later)) == [("inbound_sync", list(SLUGS))]
+    assert skips(harness.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
 
 
 @pytest.mark.parametrize(
     ("asset", "free"), [("appointments", []), ("consultations", [("inbound_sync", list(SLUGS))])]
 )
 def test_a_materialization_from_the_asset_pages_blocks_its_own_phase_alone(
-    clockwork: Clockwork, asset: str, free: list[tuple[str, list[str]]]
+    harness: SensorHarness, asset: str, free: list[tuple[str, list[str]]]
 ) -> None:
-    repository = clockwork.deployment.definitions.get_repository_def()
+    repository = harness.deployment.definitions.get_repository_def()
     selection = frozenset({dg.AssetKey(asset)})
-    clockwork.deployment.instance.create_run_for_job(
+    harness.deployment.instance.create_run_for_job(
         job_def=repository.get_job("__ASSET_JOB").get_subset(asset_selection=selection),
         asset_selection=selection,
         tags=range_tags(("alder", "cedar"), days(0, 0)),
         status=dg.DagsterRunStatus.QUEUED,
         remote_job_origin=job_origin("__ASSET_JOB"),
     )
-    assert shape(clockwork.look(NOON)) == free
+    assert shape(harness.look(NOON)) == free
 
 
-def test_a_run_that_waits_in_the_queue_blocks_the_next_tick(clockwork: Clockwork) -> None:
-    (request,) = clockwork.look(NOON)
-    clockwork.submit(request)
-    assert clockwork.look(NOON + timedelta(hours=1)) == []
-    assert skips(clockwork.deployment) == {
+def test_a_run_that_waits_in_the_queue_blocks_the_next_tick(harness: SensorHarness) -> None:
+    (request,) = harness.look(NOON)
+    harness.submit(request)
+    assert harness.look(NOON + timedelta(hours=1)) == []
+    assert skips(harness.deployment) == {
         (slug, Phase.INBOUND): (1, NOON + timedelta(hours=1)) for slug in SLUGS
     }
 
@@ -127,38 +127,36 @@ def alerts_of_skips(deployment: DagsterDeployment, now: datetime) -> dict[str, o
     ids=["a run that goes on", "a queue that is stuck", "a backfill"],
 )
 def test_three_ticks_skipped_in_a_row_are_alerted_to_until_one_runs_again(
-    clockwork: Clockwork, job: str, tags: dict[str, str], status: dg.DagsterRunStatus
+    harness: SensorHarness, job: str, tags: dict[str, str], status: dg.DagsterRunStatus
 ) -> None:
-    deployment, hour = clockwork.deployment, timedelta(hours=1)
+    deployment, hour = harness.deployment, timedelta(hours=1)
     run = make_run(deployment, job, tags, status)
     with run_liveness(deployment.engine) as liveness:
         if status is dg.DagsterRunStatus.STARTED:
-            clockwork.stuck_after = 5 * hour
-            begin_audit(clockwork, "birch", run.run_id, owner=liveness.owner, at=NOON)
+            harness.stuck_after = 5 * hour
+            begin_audit(harness, "birch", run.run_id, owner=liveness.owner, at=NOON)
         for tick in range(2):
-            clockwork.look(NOON + tick * hour)
+            harness.look(NOON + tick * hour)
         assert alerts_of_skips(deployment, NOON + 2 * hour) == {}
 
-        clockwork.look(NOON + 2 * hour)
+        harness.look(NOON + 2 * hour)
         expected = {"birch": {"phase": "inbound", "ticks": 3}}
         assert alerts_of_skips(deployment, NOON + 2 * hour) == expected
-        clockwork.look(NOON + 3 * hour)
+        harness.look(NOON + 3 * hour)
         assert alerts_of_skips(deployment, NOON + 3 * hour) == expected
 
     deployment.instance.report_run_canceled(run)
-    assert "birch" in {
-        slug for _, slugs in shape(clockwork.look(NOON + 4 * hour)) for slug in slugs
-    }
+    assert "birch" in {slug for _, slugs in shape(harness.look(NOON + 4 * hour)) for slug in slugs}
     assert alerts_of_skips(deployment, NOON + 4 * hour) == {}
 
 
-def test_skipped_ticks_with_one_that_ran_in_between_are_no_alert(clockwork: Clockwork) -> None:
-    deployment, hour = clockwork.deployment, timedelta(hours=1)
+def test_skipped_ticks_with_one_that_ran_in_between_are_no_alert(harness: SensorHarness) -> None:
+    deployment, hour = harness.deployment, timedelta(hours=1)
     for tick in (0, 1, 3, 4):
         run = make_run(deployment, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
-        clockwork.look(NOON + tick * hour)
+        harness.look(NOON + tick * hour)
         deployment.instance.report_run_canceled(run)
         if tick == 1:
-            clockwork.look(NOON + 2 * hour)
+            harness.look(NOON + 2 * hour)
     assert skips(deployment) == {("birch", Phase.INBOUND): (4, NOON + 4 * hour)}
     assert alerts_of_skips(deployment, NOON + 4 * hour) == {}

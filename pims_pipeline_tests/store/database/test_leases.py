@@ -23,8 +23,8 @@ from pims_pipeline.store.audits import (
     finish_audit,
     interrupt_orphans,
     interrupt_runs,
+    run_activities,
     run_liveness,
-    signs_of_life,
     start_audit,
 )
 from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
@@ -231,7 +231,7 @@ def test_a_run_without_a_lease_shows_no_sign_of_life(engine: Engine, clinic: Cli
         _start(engine, clinic, liveness.owner, "going")
         left = _start(engine, clinic, 4711, "killed")
         with transaction(engine) as connection:
-            signs = signs_of_life(connection, ["going", "killed", "unknown"])
+            signs = run_activities(connection, ["going", "killed", "unknown"])
             assert {run: sign.is_held for run, sign in signs.items()} == {
                 "going": True,
                 "killed": False,

@@ -14,13 +14,13 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.queries.case_history import (
+    CaseHistory,
     CaseState,
-    CaseStory,
     CredentialAccess,
     UnknownCase,
+    case_history,
     case_of_appointment,
     case_states,
-    case_story,
 )
 from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
 from pims_pipeline.sync.provenance import Source, provenance_of
@@ -123,9 +123,9 @@ def decrypted(engine: Engine, clinic: Clinic, run_id: str | None, purpose: str) 
         )
 
 
-def story_of(engine: Engine, case_id: UUID) -> CaseStory:
+def story_of(engine: Engine, case_id: UUID) -> CaseHistory:
     with transaction(engine) as connection:
-        return case_story(connection, case_id)
+        return case_history(connection, case_id)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ OFF = dict.fromkeys(Phase, "off")
 
 
 @dataclass
-class Clockwork:
+class SensorHarness:
     """The sensor's body under a clock of the test's own, and a daemon that obeys it.
 
     Attributes:
@@ -84,12 +84,14 @@ def make_run(
     )
 
 
-def begin_audit(clockwork: Clockwork, slug: str, run_id: str, *, owner: int, at: datetime) -> None:
+def begin_audit(
+    harness: SensorHarness, slug: str, run_id: str, *, owner: int, at: datetime
+) -> None:
     """An audit of that process, which a run has begun with."""
-    with transaction(clockwork.deployment.engine) as connection:
+    with transaction(harness.deployment.engine) as connection:
         start_audit(
             connection,
-            clinic=clockwork.deployment.clinics[slug],
+            clinic=harness.deployment.clinics[slug],
             sync_type=Phase.INBOUND,
             window=days(0, 0),
             run_id=run_id,
