@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.planning.inbound import KnownRecord, Landing
+from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,

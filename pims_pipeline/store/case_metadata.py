@@ -2,7 +2,7 @@
 
 Whatever stands there, no statement fails by it and no other case is held up: SQL that cuts
 our part out of any JSON, and readers that say what they could not read. What is done about
-that is decided in ``pims_pipeline.domain.planning.inbound``.
+that is decided in ``pims_pipeline.domain.planning.inbound_decisions``.
 """
 
 import json

@@ -13,7 +13,8 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
-from pims_pipeline.domain.planning.inbound import KnownRecord, plan_inbound
+from pims_pipeline.domain.planning.inbound import plan_inbound
+from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, EventKind
 from pims_pipeline.store.cases import load_cases

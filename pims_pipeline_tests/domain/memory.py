@@ -13,12 +13,8 @@ from uuid import UUID
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.planning.case_writes import CaseWrite
 from pims_pipeline.domain.planning.enrichment import ConsultationPlan, EnrichableCase
-from pims_pipeline.domain.planning.inbound import (
-    InboundPlan,
-    KnownRecord,
-    Landing,
-    plan_inbound,
-)
+from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,

@@ -28,7 +28,8 @@ from pims_pipeline.domain.planning.enrichment import (
     plan_consultations,
     plan_enrichment,
 )
-from pims_pipeline.domain.planning.inbound import KnownRecord, plan_inbound
+from pims_pipeline.domain.planning.inbound import plan_inbound
+from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy, plan_reconciliation
 from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
@@ -42,9 +43,6 @@ FUTURE = AHEAD.map(lambda ahead: NOW + ahead)
 PAST = st.timedeltas(timedelta(), timedelta(days=60)).map(lambda ago: NOW - ago)
 LISTINGS = snapshots(fetched_at=PAST, complete=st.just(True))  # noqa: FBT003 - a value
 NAMES = ("last_seen_at", "missing_since", "removed_at")
-
-
-# Two clocks
 
 
 @pytest.mark.parametrize("skew", [timedelta(), MAX_SKEW, -MAX_SKEW])
@@ -90,9 +88,6 @@ def test_a_clock_set_back_during_the_question_is_no_negative_round_trip() -> Non
     assert reading.ahead == -SECOND
 
 
-# One moment
-
-
 @given(moment=st.one_of(FUTURE, PAST))
 def test_a_moment_is_believed_unless_it_lies_in_the_future(moment: datetime) -> None:
     wrong = is_in_future(moment, NOW)
@@ -105,9 +100,6 @@ def test_a_moment_is_believed_unless_it_lies_in_the_future(moment: datetime) -> 
 def test_two_hosts_within_the_permitted_skew_believe_each_other() -> None:
     fast, slow = NOW + MAX_SKEW, NOW - MAX_SKEW
     assert discard_future(fast, slow) == fast
-
-
-# Plans
 
 
 def _absent(given: Mapping[str, datetime | None]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
-from pims_pipeline.domain.planning.inbound import status_of_facts
+from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
 from pims_pipeline.domain.records.cases import CaseStatus, case_id_of, case_type_of
 from pims_pipeline_tests.reliability.synced_clinic import PeoplesEdit, SyncedClinic, Truth
 

@@ -24,7 +24,7 @@ from sqlalchemy import Engine, Row, event, text
 from pims_pipeline.domain.clinics import Clinic, DateRange, local_to_utc
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.planning.inbound import status_of_facts
+from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.domain.records.consultations import PimsConsultation

@@ -15,7 +15,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.catching_up import without_vendor_changes
-from pims_pipeline.domain.planning.inbound import InboundPlan, KnownRecord, plan_inbound
+from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import Snapshot
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind, Words
 from pims_pipeline.domain.records.series import recognized, unsettled_dates

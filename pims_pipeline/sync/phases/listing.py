@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import MAX_FETCH_DAYS, Clinic, DateRange
 from pims_pipeline.domain.moments import MAX_SKEW
-from pims_pipeline.domain.planning.inbound import KnownRecord
+from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import Snapshot
 from pims_pipeline.domain.records.series import (
     recognized,

@@ -17,7 +17,8 @@ from pims_pipeline.domain.planning.enrichment import (
     EnrichmentPolicy,
     plan_enrichment,
 )
-from pims_pipeline.domain.planning.inbound import InboundPlan, KnownRecord, plan_inbound
+from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,

@@ -10,7 +10,7 @@ from pims_pipeline.domain.planning.reconciliation import ReconciliationPlan, pla
 from pims_pipeline.domain.planning.retirement import RetirementReason
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
 from pims_pipeline_tests.domain.memory import MemoryStore
-from pims_pipeline_tests.domain.planning.test_reconciliation import (
+from pims_pipeline_tests.domain.planning.reconciliation.window_cases import (
     POLICY,
     appointment,
     ids,

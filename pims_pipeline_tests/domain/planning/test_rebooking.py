@@ -12,7 +12,7 @@ from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppoi
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, Meaning
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
-from pims_pipeline_tests.domain.planning.test_inbound import (
+from pims_pipeline_tests.domain.planning.inbound.listings import (
     APPOINTMENT,
     EIGHT,
     MINUTE,
@@ -60,9 +60,6 @@ def has_nothing_of_rex(store: MemoryStore) -> bool:
         and store.cases["a"].patient_species is None
         and store.landed["a"].checked_at is None
     )
-
-
-# Another patient
 
 
 def test_another_patient_takes_the_consultation_off_and_keeps_it_in_the_story() -> None:
@@ -158,9 +155,6 @@ def test_a_retired_appointment_that_comes_back_for_another_patient() -> None:
     assert store.plan(listing(OF_BELLA, at=10)).is_empty
 
 
-# Cases that were mixed up before
-
-
 def mixed_up() -> MemoryStore:
     """A store in which Bella's case shows Rex's consultation, as if nothing had noticed."""
     store = store_after([listing(OF_BELLA)])
@@ -190,9 +184,6 @@ def test_putting_it_right_leaves_what_people_have_corrected() -> None:
     assert case.status is CaseStatus.REVIEWED
 
 
-# What cannot be read
-
-
 def test_damage_is_repaired_once_and_kept_in_the_story() -> None:
     store = store_after([listing(APPOINTMENT)])
     damage: dict[str, Any] = {
@@ -215,9 +206,6 @@ def test_damage_is_repaired_once_and_kept_in_the_story() -> None:
     case = store.cases["a"]
     assert (case.patient_name, case.status) == ("Mischka", CaseStatus.REVIEWED)
     assert store.plan(listing(APPOINTMENT, at=10)).is_empty
-
-
-# Words
 
 
 GONE_FISHING = replace(APPOINTMENT, status="gone fishing", appointment_type="Nail trim")

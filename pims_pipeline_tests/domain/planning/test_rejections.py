@@ -17,7 +17,7 @@ from pims_pipeline.domain.planning.reconciliation import (
 )
 from pims_pipeline.domain.planning.rejections import Rejection
 from pims_pipeline_tests.domain.memory import MemoryStore
-from pims_pipeline_tests.domain.planning.test_reconciliation import (
+from pims_pipeline_tests.domain.planning.reconciliation.window_cases import (
     EIGHT,
     MINUTE,
     POLICY,

@@ -11,7 +11,7 @@ from pims_pipeline.domain.records.appointments import Client, Patient, appointme
 from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
-from pims_pipeline_tests.domain.planning.test_inbound import APPOINTMENT, kinds, listing
+from pims_pipeline_tests.domain.planning.inbound.listings import APPOINTMENT, kinds, listing
 
 FULL = replace(
     APPOINTMENT,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
-from pims_pipeline.domain.planning.inbound import KnownRecord
+from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import PimsAppointment, QuarantinedRecord, Snapshot
 from pims_pipeline.domain.records.series import (
     identify_occurrences,

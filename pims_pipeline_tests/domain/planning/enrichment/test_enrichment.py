@@ -1,0 +1,107 @@
+"""What a fetched consultation changes."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from pims_pipeline.domain.planning.enrichment import (
+    plan_consultations,
+)
+from pims_pipeline.domain.records.consultations import (
+    Vital,
+    Vitals,
+)
+from pims_pipeline_tests.domain.planning.enrichment.consultations import (
+    CASE_ID,
+    MINUTE,
+    RECORD,
+    SECOND,
+    START,
+    answer,
+    case,
+    enriched,
+)
+
+
+def test_a_first_record_is_written_whole() -> None:
+    plan = plan_consultations({CASE_ID: case()}, [answer()])
+    (write,) = plan.writes
+    assert write.metadata["notes"] == "itchy"
+    assert write.metadata["digest"] == write.digest
+    assert write.metadata["fetchedAt"] == (START + 2 * MINUTE).isoformat()
+    assert write.changes["consultation.notes"] == (None, "itchy")
+    assert plan.checked == {CASE_ID: START + 2 * MINUTE}
+    assert (plan.unchanged, plan.absent, plan.implausible) == (frozenset(),) * 3
+
+
+def test_a_corrected_note_is_the_only_change_named() -> None:
+    (write,) = plan_consultations(
+        {CASE_ID: enriched()}, [answer(replace(RECORD, notes="scratchy"))]
+    ).writes
+    assert write.changes == {"consultation.notes": ("itchy", "scratchy")}
+
+
+def test_a_record_that_says_the_same_writes_nothing() -> None:
+    plan = plan_consultations({CASE_ID: enriched()}, [answer()])
+    assert plan.writes == ()
+    assert plan.unchanged == {CASE_ID}
+    assert plan.checked == {CASE_ID: START + 2 * MINUTE}
+
+
+@pytest.mark.parametrize(
+    ("late", "dropped"), [(-SECOND, True), (0 * SECOND, False), (SECOND, False)]
+)
+def test_an_older_answer_never_overwrites_a_newer_one(late: timedelta, *, dropped: bool) -> None:
+    known = enriched()
+    assert known.checked_at is not None
+    record = replace(RECORD, notes="scratchy")
+    plan = plan_consultations({CASE_ID: known}, [answer(record, at=known.checked_at + late)])
+    assert (plan.writes == ()) is dropped
+    assert (plan.checked == {}) is dropped
+    assert plan.unchanged == (frozenset({CASE_ID}) if dropped else frozenset())
+
+
+def test_an_older_absence_is_dropped_too() -> None:
+    plan = plan_consultations({CASE_ID: enriched()}, [answer(None, at=START)])
+    assert (plan.checked, plan.absent) == ({}, frozenset())
+
+
+def test_a_record_that_vanished_at_the_vendor_is_kept() -> None:
+    plan = plan_consultations({CASE_ID: enriched()}, [answer(None)])
+    assert plan.writes == ()
+    assert plan.absent == {CASE_ID}
+    assert plan.checked == {CASE_ID: START + 2 * MINUTE}
+
+
+def test_an_answer_for_a_case_that_is_gone_changes_nothing() -> None:
+    plan = plan_consultations({}, [answer()])
+    assert (plan.writes, plan.checked) == ((), {})
+    assert plan.unchanged == {CASE_ID}
+
+
+def test_an_answer_for_a_case_that_is_gone_hides_none_after_it() -> None:
+    gone = replace(answer(), case_id=UUID(int=99))
+    plan = plan_consultations({CASE_ID: case()}, [gone, answer()])
+    assert [write.case.case_id for write in plan.writes] == [CASE_ID]
+
+
+def test_a_case_without_a_record_hides_none_after_it() -> None:
+    without = replace(case(), case_id=UUID(int=99))
+    plan = plan_consultations(
+        {CASE_ID: case(), without.case_id: without},
+        [replace(answer(None), case_id=without.case_id), answer()],
+    )
+    assert plan.absent == {without.case_id}
+    assert [write.case.case_id for write in plan.writes] == [CASE_ID]
+
+
+def test_cases_with_implausible_vitals_are_named_written_or_not() -> None:
+    record = replace(RECORD, vitals=Vitals(temperature_c=Vital(20.0, "20")))
+    assert plan_consultations({CASE_ID: case()}, [answer(record)]).implausible == {CASE_ID}
+    assert plan_consultations({CASE_ID: enriched(record)}, [answer(record)]).implausible == {
+        CASE_ID
+    }
+    fine = replace(RECORD, vitals=Vitals(temperature_c=Vital(38.5, "38.5")))
+    assert plan_consultations({CASE_ID: case()}, [answer(fine)]).implausible == frozenset()

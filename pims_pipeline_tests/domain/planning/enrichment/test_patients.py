@@ -1,0 +1,122 @@
+"""Whose consultation it is, and which species it names."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from pims_pipeline.domain.planning.enrichment import (
+    plan_consultations,
+)
+from pims_pipeline.domain.records.appointments import (
+    Client,
+    Patient,
+    PimsAppointment,
+)
+from pims_pipeline.domain.records.consultations import (
+    PimsConsultation,
+    Vital,
+    Vitals,
+)
+from pims_pipeline_tests.domain.planning.enrichment.consultations import (
+    APPOINTMENT,
+    CASE_ID,
+    DAY,
+    RECORD,
+    START,
+    answer,
+    case,
+    enriched,
+)
+
+BELLA = Patient(id="200", name="Bella")
+
+
+REX = Patient(id="100", name="Rex", species="Canine")
+
+
+def test_a_record_of_another_patient_is_refused_whole() -> None:
+    of_rex = replace(RECORD, patient=REX, vitals=Vitals(temperature_c=Vital(20.0, "20")))
+    known = case(appointment=replace(APPOINTMENT, patient=BELLA))
+    asked = replace(answer(of_rex), asked_for=known.appointment)
+    plan = plan_consultations({CASE_ID: known}, [asked])
+    assert plan.refused == {CASE_ID}
+    assert (plan.writes, plan.checked, plan.implausible) == ((), {}, frozenset())
+
+
+def test_a_refused_record_hides_none_after_it_and_leaves_the_one_that_stands() -> None:
+    bellas = enriched(
+        replace(RECORD, patient=BELLA), appointment=replace(APPOINTMENT, patient=BELLA)
+    )
+    other = case(case_id=UUID(int=2))
+    plan = plan_consultations(
+        {CASE_ID: bellas, other.case_id: other},
+        [
+            replace(answer(replace(RECORD, patient=REX)), asked_for=bellas.appointment),
+            replace(answer(), case_id=other.case_id),
+        ],
+    )
+    assert plan.refused == {CASE_ID}
+    assert [write.case.case_id for write in plan.writes] == [other.case_id]
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "now"),
+    [
+        (replace(APPOINTMENT, patient=REX), replace(APPOINTMENT, patient=BELLA)),
+        (replace(APPOINTMENT, client=Client(id="1")), replace(APPOINTMENT, client=Client(id="2"))),
+        (replace(APPOINTMENT, consultation_id="8"), replace(APPOINTMENT, consultation_id="9")),
+        (replace(APPOINTMENT, consultation_id="8"), replace(APPOINTMENT, consultation_id=None)),
+    ],
+    ids=["another patient", "another client", "another consultation", "none any more"],
+)
+@pytest.mark.parametrize("record", [RECORD, None])
+def test_an_answer_about_what_the_appointment_was_before_is_asked_for_again(
+    asked_for: PimsAppointment, now: PimsAppointment, record: PimsConsultation | None
+) -> None:
+    """The appointment changed while the vendor was asked, and its listing is older."""
+    asked = replace(answer(record), asked_for=asked_for)
+    plan = plan_consultations({CASE_ID: case(appointment=now)}, [asked])
+    assert (plan.writes, plan.checked) == ((), {})
+    assert plan.unchanged == {CASE_ID}
+
+
+def test_an_answer_about_the_same_appointment_at_another_time_counts() -> None:
+    moved = replace(APPOINTMENT, scheduled_start=START - DAY, status="Finalized")
+    plan = plan_consultations({CASE_ID: case(appointment=moved)}, [answer()])
+    assert [write.case.case_id for write in plan.writes] == [CASE_ID]
+
+
+def test_what_cannot_be_read_on_the_case_makes_way_and_is_kept_in_the_story() -> None:
+    damage = {"metadata.consultation": ["x"], "metadata.reconciliation": 5}
+    (write,) = plan_consultations({CASE_ID: case(damage=damage)}, [answer()]).writes
+    assert write.changes["metadata.consultation"] == (["x"], None)
+    assert "metadata.reconciliation" not in write.changes
+
+
+FELINE = replace(RECORD, patient=Patient(name="Mishka", species="Feline"))
+
+
+def test_the_species_is_filled_in_from_the_record() -> None:
+    (write,) = plan_consultations({CASE_ID: case()}, [answer(FELINE)]).writes
+    assert write.patient_species == "Feline"
+    assert write.changes["patient_species"] == (None, "Feline")
+
+
+def test_a_lost_species_is_filled_in_even_when_the_record_is_the_same() -> None:
+    (write,) = plan_consultations({CASE_ID: enriched(FELINE)}, [answer(FELINE)]).writes
+    assert write.changes == {"patient_species": (None, "Feline")}
+
+
+def test_a_species_corrected_by_people_stands_while_the_record_says_the_same() -> None:
+    known = enriched(FELINE, patient_species="Lynx")
+    assert plan_consultations({CASE_ID: known}, [answer(FELINE)]).writes == ()
+
+
+@pytest.mark.parametrize("patient", [None, Patient(name="Mishka"), Patient(species="")])
+def test_a_record_without_a_species_leaves_the_one_that_stands(patient: Patient | None) -> None:
+    record = replace(RECORD, notes="scratchy", patient=patient)
+    known = enriched(patient_species="Feline")
+    (write,) = plan_consultations({CASE_ID: known}, [answer(record)]).writes
+    assert write.patient_species is None
+    assert "patient_species" not in write.changes
