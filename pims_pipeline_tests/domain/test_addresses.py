@@ -38,7 +38,7 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
         "postgresql://user:secret@host/db#secret",
     ],
 )
-def test_what_can_be_read_in_two_ways_is_refused_and_nothing_of_it_is_repeated(
+def test_an_ambiguous_address_is_refused_and_not_quoted(
     address: str,
 ) -> None:
     with pytest.raises(BadDatabaseUrl) as caught:

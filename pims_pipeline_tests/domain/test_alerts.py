@@ -85,7 +85,7 @@ def test_whatever_happens_each_spell_of_a_condition_is_one_alert(
         assert ended.count(key) == spells[spells.index(True) :].count(False)
 
 
-def test_a_clinic_that_is_synced_no_more_ends_its_alerts() -> None:
+def test_a_deactivated_clinic_ends_its_alerts() -> None:
     opened = [AlertKey(CLINIC, AlertKind.OVERDUE, "inbound")]
 
     assert plan_alerts([], opened).to_end == tuple(opened)
@@ -109,7 +109,7 @@ def test_a_phase_is_failing_when_its_three_newest_runs_failed(
     assert is_failing(newest_first) is failing
 
 
-def test_a_failing_phase_is_told_with_its_newest_run_and_error() -> None:
+def test_a_failing_phase_is_reported_with_its_newest_run_and_error() -> None:
     [condition] = found(running(ends=[FAILED] * 3))
 
     assert condition.key == AlertKey(CLINIC, AlertKind.FAILING, "inbound")
@@ -138,13 +138,13 @@ def test_a_phase_without_ticks_to_come_is_never_overdue() -> None:
     assert found(running(due_by=None)) == []
 
 
-def test_a_phase_that_is_off_is_nobody_s_concern() -> None:
+def test_a_phase_that_is_off_has_no_condition() -> None:
     due_by = NOW - timedelta(days=30)
 
     assert found(running(ScheduleState.OFF, due_by=due_by, ends=[FAILED] * 3)) == []
 
 
-def test_a_schedule_that_cannot_be_read_is_told_and_what_failed_before_it_too() -> None:
+def test_a_malformed_schedule_is_reported_and_so_are_earlier_failures() -> None:
     due_by = NOW - timedelta(days=30)
 
     conditions = found(running(ScheduleState.MALFORMED, due_by=due_by, ends=[FAILED] * 3))

@@ -62,7 +62,7 @@ def test_what_has_not_the_shape_of_a_key_has_no_prefix(text: str) -> None:
 
 
 @given(st.text(st.characters()))
-def test_any_text_at_all_can_be_asked_for_its_prefix_and_hash(text: str) -> None:
+def test_any_text_has_a_hash_and_is_checked_for_a_prefix(text: str) -> None:
     assert prefix_of(text) is None
     assert re.fullmatch("[0-9a-f]{64}", hash_of(text))
 

@@ -119,7 +119,7 @@ def test_the_scan_meets_skipped_and_repeated_times() -> None:
 
 
 @given(moments, zones)
-def test_every_moment_comes_back_from_the_wall_clock_or_as_its_first_occurrence(
+def test_every_time_comes_back_from_the_wall_clock_or_as_its_first_occurrence(
     moment: datetime, zone: ZoneInfo
 ) -> None:
     again = local_to_utc(wall_clock(moment, zone), zone)
@@ -141,7 +141,7 @@ def test_a_wall_clock_with_a_zone_is_refused() -> None:
 
 
 @given(moments, zones)
-def test_a_moment_lies_within_the_bounds_of_its_business_date(
+def test_a_time_lies_within_the_bounds_of_its_business_date(
     moment: datetime, zone: ZoneInfo
 ) -> None:
     day = business_date(moment, zone)

@@ -75,7 +75,7 @@ def test_clocks_too_far_apart_are_refused_with_both_times(ahead: timedelta) -> N
     there=st.timedeltas(timedelta(), timedelta(minutes=3)),
     back=st.timedeltas(timedelta(), timedelta(minutes=3)),
 )
-def test_the_way_there_and_back_never_adds_to_the_difference(
+def test_the_round_trip_never_adds_to_the_difference(
     offset: timedelta, there: timedelta, back: timedelta
 ) -> None:
     reading = ClockReading(before=NOW + offset - there, database=NOW, after=NOW + offset + back)
@@ -83,13 +83,13 @@ def test_the_way_there_and_back_never_adds_to_the_difference(
     assert abs(offset) - abs(reading.ahead) <= max(there, back)
 
 
-def test_a_clock_set_back_during_the_question_is_no_negative_round_trip() -> None:
+def test_a_clock_set_back_during_the_request_gives_no_negative_round_trip() -> None:
     reading = ClockReading(before=NOW, database=NOW + SECOND, after=NOW - timedelta(hours=2))
     assert reading.ahead == -SECOND
 
 
 @given(moment=st.one_of(FUTURE, PAST))
-def test_a_moment_is_believed_unless_it_lies_in_the_future(moment: datetime) -> None:
+def test_a_time_is_accepted_unless_it_lies_in_the_future(moment: datetime) -> None:
     wrong = is_in_future(moment, NOW)
     assert wrong == (moment > NOW + FUTURE_TOLERANCE)
     assert discard_future(moment, NOW) == (None if wrong else moment)
@@ -97,7 +97,7 @@ def test_a_moment_is_believed_unless_it_lies_in_the_future(moment: datetime) -> 
     assert age_of(moment, NOW) == (timedelta.max if wrong else NOW - moment)
 
 
-def test_two_hosts_within_the_permitted_skew_believe_each_other() -> None:
+def test_two_hosts_within_the_permitted_skew_accept_each_other_s_times() -> None:
     fast, slow = NOW + MAX_SKEW, NOW - MAX_SKEW
     assert discard_future(fast, slow) == fast
 
@@ -110,7 +110,7 @@ def _absent(given: Mapping[str, datetime | None]) -> dict[str, Any]:
 
 
 @given(data=st.data(), before=st.lists(LISTINGS, max_size=2), listing=LISTINGS)
-def test_inbound_plans_as_if_moments_in_the_future_were_not_there(
+def test_the_inbound_plan_ignores_times_in_the_future(
     data: st.DataObject, before: list[Snapshot], listing: Snapshot
 ) -> None:
     store = store_after(before)
@@ -126,7 +126,7 @@ def test_inbound_plans_as_if_moments_in_the_future_were_not_there(
 
 
 @given(data=st.data(), before=st.lists(LISTINGS, max_size=2), listing=LISTINGS, asked=st.booleans())
-def test_reconciliation_plans_as_if_moments_in_the_future_were_not_there(
+def test_the_reconciliation_plan_ignores_times_in_the_future(
     data: st.DataObject,
     before: list[Snapshot],
     listing: Snapshot,
@@ -161,7 +161,7 @@ def test_reconciliation_plans_as_if_moments_in_the_future_were_not_there(
     attempts=st.integers(1, 7),
     wait=st.timedeltas(timedelta(), timedelta(hours=16)),
 )
-def test_a_record_checked_or_failed_in_the_future_is_due_as_if_never_asked_for(
+def test_a_consultation_checked_or_failed_in_the_future_is_due_as_if_never_requested(
     appointment: Any, landed: datetime, checked: datetime, attempts: int, wait: timedelta
 ) -> None:
     appointment = replace(appointment, scheduled_start=NOW - timedelta(days=1))
@@ -182,7 +182,7 @@ def test_a_record_checked_or_failed_in_the_future_is_due_as_if_never_asked_for(
 
 
 @given(appointment=appointments(), checked=FUTURE, landed=FUTURE, record=consultations())
-def test_a_response_of_now_counts_whatever_a_wrong_clock_noted(
+def test_a_present_response_counts_against_any_time_of_a_wrong_clock(
     appointment: Any, checked: datetime, landed: datetime, record: Any
 ) -> None:
     case = EnrichableCase(

@@ -56,7 +56,7 @@ LINK = page("cross-site", "navigate", "document")
     ("/graphql?query={version}", {}), ("/graphql?query=query A{a} fragment F on T{b}", {}),
     ("/graphql", {"Accept": "text/html"}), ("/runs/1", LINK),
 ])  # fmt: skip
-def test_people_links_programs_and_its_own_pages_may_read(
+def test_users_links_programs_and_its_own_pages_may_read(
     client: TestClient, path: str, headers: Mapping[str, str]
 ) -> None:
     assert client.get(path, headers=headers).text == "done"

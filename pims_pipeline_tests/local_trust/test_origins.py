@@ -29,7 +29,7 @@ PROBED = own_addresses("127.0.0.1", 8000, any_address=True)
     (own_addresses("build.example", 3000), "build.example:3000"),
     (own_addresses("::1", 3000), "[::1]:3000"),
 ])  # fmt: skip
-def test_a_request_that_names_this_server_is_answered(own: OwnAddresses, host: str) -> None:
+def test_a_request_that_names_this_server_is_served(own: OwnAddresses, host: str) -> None:
     assert refuse_foreign(own, [host], []) is None
 
 
@@ -93,7 +93,7 @@ def test_an_origin_that_is_trusted_by_name_may_call() -> None:
 
 
 @given(st.text(max_size=40))
-def test_whatever_a_header_holds_it_is_understood_or_not_ours(text: str) -> None:
+def test_any_header_is_understood_or_not_ours(text: str) -> None:
     for parsed in (parse_authority(text), parse_origin(text)):
         assert parsed is None or isinstance(parsed, Authority)
     if text.lower() not in {"127.0.0.1:3000", "localhost:3000", "[::1]:3000"}:

@@ -40,7 +40,7 @@ class Hurried(AxiomSink):
         self.pauses.append(seconds)
 
 
-def test_lines_arrive_in_one_batch_with_their_moment_and_context(axiom: Axiom) -> None:
+def test_lines_arrive_in_one_batch_with_their_time_and_context(axiom: Axiom) -> None:
     sink = Hurried(axiom, batch_lines=3, batch_seconds=60)
     configure_logging("INFO", "console", sink=sink)
 
@@ -60,7 +60,7 @@ def test_lines_arrive_in_one_batch_with_their_moment_and_context(axiom: Axiom) -
     ]
 
 
-def test_nothing_arrives_that_must_not_be_said(axiom: Axiom) -> None:
+def test_nothing_sensitive_arrives(axiom: Axiom) -> None:
     sink = Hurried(axiom)
     configure_logging("DEBUG", "console", sink=sink)
 
@@ -79,7 +79,7 @@ def test_nothing_arrives_that_must_not_be_said(axiom: Axiom) -> None:
     assert f"postgresql://pims:{REDACTED}@db/pims" in said
 
 
-def test_an_outage_holds_lines_back_and_loses_none(
+def test_an_outage_delays_lines_and_loses_none(
     axiom: Axiom, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sink = Hurried(axiom)
@@ -98,7 +98,7 @@ def test_an_outage_holds_lines_back_and_loses_none(
     assert sorted(told) == ["after", "axiom_takes_lines_again", "axiom_takes_no_lines", "before"]
 
 
-def test_the_rest_that_axiom_asks_for_is_kept(axiom: Axiom) -> None:
+def test_axiom_s_retry_after_is_obeyed(axiom: Axiom) -> None:
     sink = Hurried(axiom)
     axiom.faults.append(Answer(429, {"message": "rate limit"}, {"Retry-After": "17"}))
     configure_logging("INFO", "console", sink=sink)
@@ -111,7 +111,7 @@ def test_the_rest_that_axiom_asks_for_is_kept(axiom: Axiom) -> None:
     assert axiom.said == ["patient"]
 
 
-def test_what_axiom_will_never_take_is_dropped_counted_and_told_later(
+def test_lines_that_axiom_refuses_are_dropped_counted_and_reported_later(
     axiom: Axiom, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sink = Hurried(axiom)
@@ -152,7 +152,7 @@ def gated(gate: Ingest, **options: float) -> AxiomSink:
     return AxiomSink(lambda: gate, **options)  # type: ignore[arg-type]  # a test's few keywords
 
 
-def test_a_full_queue_drops_and_counts_and_nobody_waits(
+def test_a_full_queue_drops_and_counts_and_no_caller_waits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gate = Gate()
@@ -171,7 +171,7 @@ def test_a_full_queue_drops_and_counts_and_nobody_waits(
     assert dropped == [7]
 
 
-def test_closing_gives_up_on_an_axiom_that_does_not_answer(
+def test_closing_gives_up_on_an_axiom_that_does_not_respond(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     gate = Gate()
@@ -188,7 +188,7 @@ def test_closing_gives_up_on_an_axiom_that_does_not_answer(
     assert '"count": 2' in capsys.readouterr().err
 
 
-def test_closing_ends_a_rest_and_tries_once_more() -> None:
+def test_closing_ends_a_pause_and_tries_once_more() -> None:
     gate = Gate()
     gate.error = IngestFailed("status 503", is_transient=True, retry_after=60)
     gate.opened.set()
@@ -202,7 +202,7 @@ def test_closing_ends_a_rest_and_tries_once_more() -> None:
     assert sink.dropped == 1
 
 
-def test_an_ingest_that_breaks_in_a_way_nobody_foresaw_stops_no_lines(axiom: Axiom) -> None:
+def test_an_unforeseen_error_of_the_ingest_stops_no_lines(axiom: Axiom) -> None:
     sink = Hurried(axiom)
     axiom.faults.append(Answer(200, '["not", "a", "status"]'))
     configure_logging("INFO", "json", sink=sink)
@@ -229,7 +229,7 @@ def test_a_line_that_is_no_json_spoils_no_batch(axiom: Axiom) -> None:
     assert sink.dropped == 2
 
 
-def test_the_sink_s_own_client_is_not_heard_in_it(axiom: Axiom) -> None:
+def test_the_sink_does_not_ship_the_lines_of_its_own_client(axiom: Axiom) -> None:
     sink = Hurried(axiom)
     configure_logging("DEBUG", "json", sink=sink)
     logging.getLogger("urllib3").setLevel(logging.DEBUG)
@@ -241,7 +241,7 @@ def test_the_sink_s_own_client_is_not_heard_in_it(axiom: Axiom) -> None:
     assert axiom.said == ["only this"]
 
 
-def test_configuring_again_ends_the_sink_of_before(axiom: Axiom) -> None:
+def test_configuring_again_closes_the_earlier_sink(axiom: Axiom) -> None:
     first, second = Hurried(axiom), Hurried(axiom)
     configure_logging("INFO", "json", sink=first)
     get_logger("ours").info("one")
@@ -254,7 +254,7 @@ def test_configuring_again_ends_the_sink_of_before(axiom: Axiom) -> None:
     assert logging.getLogger().handlers.count(first) == 0
 
 
-def test_logging_set_up_by_somebody_else_costs_no_line(axiom: Axiom) -> None:
+def test_logging_configured_by_another_library_costs_no_line(axiom: Axiom) -> None:
     """Dagster does that at the beginning of a run: it closes every handler there is."""
     sink = Hurried(axiom)
     configure_logging("INFO", "json", sink=sink)
@@ -278,7 +278,7 @@ def test_logging_set_up_by_somebody_else_costs_no_line(axiom: Axiom) -> None:
         ),
     ],
 )
-def test_an_edge_deployment_is_told_from_axiom_s_own_address(
+def test_an_edge_deployment_is_distinguished_from_axiom_s_own_address(
     url: str | None, addresses: Addresses
 ) -> None:
     assert axiom_addresses(url) == addresses

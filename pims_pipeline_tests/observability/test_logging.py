@@ -25,7 +25,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in captured.err.splitlines()]
 
 
-def test_a_json_line_says_what_when_where_and_how_grave(
+def test_a_json_line_has_event_time_logger_and_level(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("INFO", "json")
@@ -65,7 +65,7 @@ def test_a_library_s_line_looks_like_ours_and_keeps_its_extras(
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
-def test_an_exception_is_told_without_the_secret_it_quotes(
+def test_an_exception_is_logged_without_the_secret_it_quotes(
     log_format: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging("INFO", "json" if log_format == "json" else "console")
@@ -139,7 +139,7 @@ def test_warnings_become_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert "this will go" in str(line["event"])
 
 
-def test_bound_context_is_said_by_every_line_within_it_and_none_after(
+def test_bound_context_is_in_every_line_within_it_and_none_after(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("INFO", "json")
@@ -157,7 +157,7 @@ def test_bound_context_is_said_by_every_line_within_it_and_none_after(
     ]
 
 
-def test_a_worker_thread_takes_the_context_along_when_told_to(
+def test_a_worker_thread_inherits_the_context_where_this_is_requested(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure_logging("INFO", "json")

@@ -54,7 +54,7 @@ def test_syncs_are_counted_by_clinic_phase_and_status_from_zero(metrics: Metrics
     }
 
 
-def test_counts_stand_when_the_database_does_not_answer(metrics: Metrics) -> None:
+def test_counts_are_shown_when_the_database_does_not_respond(metrics: Metrics) -> None:
     metrics.syncs.count("maple-street", "inbound", "completed", 3)
     samples(metrics, "pims_syncs_total", reading_of(MAPLE))
     kept = samples(metrics, "pims_syncs_total", NOTHING)
@@ -75,7 +75,7 @@ def test_durations_fall_into_buckets_up_to_half_an_hour(metrics: Metrics) -> Non
     assert buckets["+Inf", "reconciliation"] == 0
 
 
-def test_how_clinics_stand_is_told_for_each(metrics: Metrics) -> None:
+def test_the_status_of_each_clinic_is_shown(metrics: Metrics) -> None:
     found = {
         name: samples(metrics, f"pims_{name}", reading_of(MAPLE))
         for name in (
@@ -112,12 +112,12 @@ def test_the_former_name_of_open_failures_has_the_same_number_for_one_release(
     assert "# HELP pims_dead_letters Deprecated name of pims_open_failures." in text
 
 
-def test_a_clinic_that_is_gone_is_told_of_no_more(metrics: Metrics) -> None:
+def test_a_deleted_clinic_is_not_shown(metrics: Metrics) -> None:
     samples(metrics, "pims_open_holds", reading_of(MAPLE))
     assert samples(metrics, "pims_open_holds", reading_of()) == {}
 
 
-def test_what_a_source_did_not_tell_is_absent_and_said_to_be(metrics: Metrics) -> None:
+def test_a_value_that_a_source_did_not_return_is_absent_and_reported_so(metrics: Metrics) -> None:
     runs = Reading(clinics=None, open_alerts=None, runs={"queued": 0, "running": 3})
     database = ("database",)
     dagster = ("dagster",)

@@ -45,11 +45,11 @@ def redacted(**fields: object) -> dict[str, object]:
         "slack_bot_token",
     ],
 )
-def test_a_field_with_a_telling_name_is_withheld(name: str) -> None:
+def test_a_field_with_a_sensitive_name_is_withheld(name: str) -> None:
     assert redacted(**{name: "Zoë"}) == {name: REDACTED}
 
 
-def test_ids_counts_and_partition_keys_are_said() -> None:
+def test_ids_counts_and_partition_keys_are_kept() -> None:
     fields = {
         "event": "phase finished",
         "clinic": "harbour-vets",
@@ -101,7 +101,7 @@ def test_ids_counts_and_partition_keys_are_said() -> None:
         ("token eyJhbGciOi.eyJzdWIi.c2ln here", f"token {REDACTED} here"),
     ],
 )
-def test_what_must_not_be_said_is_cut_from_text(said: str, kept: str) -> None:
+def test_sensitive_values_are_cut_from_text(said: str, kept: str) -> None:
     assert redact_text(said) == kept
 
 
@@ -121,7 +121,7 @@ def test_what_must_not_be_said_is_cut_from_text(said: str, kept: str) -> None:
         "pims_pipeline.orchestration.maintenance_of_the_whole = 3",
     ],
 )
-def test_what_only_looks_like_a_secret_or_a_phone_number_is_said(text: str) -> None:
+def test_a_value_that_only_resembles_a_secret_or_a_phone_number_is_kept(text: str) -> None:
     assert redact_text(text) == text
 
 
@@ -133,7 +133,7 @@ def test_no_identity_is_mistaken_for_a_phone_number(identity: UUID) -> None:
 
 
 @given(st.dates(), st.datetimes(timezones=st.just(UTC)))
-def test_no_moment_is_mistaken_for_a_phone_number(day: date, moment: datetime) -> None:
+def test_no_time_is_mistaken_for_a_phone_number(day: date, moment: datetime) -> None:
     assert redacted(day=day, at=moment) == {"day": str(day), "at": str(moment)}
 
 

@@ -110,7 +110,7 @@ def test_a_cancelled_appointment_stays_listed_and_a_deleted_one_does_not(harness
     assert deleted not in found
 
 
-def test_a_block_is_told_from_an_appointment(harness: Harness) -> None:
+def test_a_block_is_distinguished_from_an_appointment(harness: Harness) -> None:
     identity = harness.block()
     assert listed(harness.warm_provider())[identity].kind is RecordKind.BLOCK
 
@@ -147,7 +147,7 @@ def test_an_unknown_consultation_is_none(harness: Harness) -> None:
     assert harness.warm_provider().fetch_consultation(appointment) is None
 
 
-def test_a_look_up_finds_an_appointment_wherever_it_was_moved(harness: Harness) -> None:
+def test_a_lookup_finds_an_appointment_on_any_date(harness: Harness) -> None:
     identity = harness.book(at(9))
     far = date(2026, 9, 1)
     harness.move(identity, at(15, day=far))
@@ -157,7 +157,7 @@ def test_a_look_up_finds_an_appointment_wherever_it_was_moved(harness: Harness) 
     assert found.scheduled_start == local_to_utc(at(15, day=far), harness.zone)
 
 
-def test_a_look_up_of_a_deleted_or_unknown_appointment_does_not_stand(harness: Harness) -> None:
+def test_a_lookup_of_a_deleted_or_unknown_appointment_does_not_find_it(harness: Harness) -> None:
     identity = harness.book(at(9))
     harness.delete(identity)
     provider = harness.warm_provider()
@@ -165,7 +165,7 @@ def test_a_look_up_of_a_deleted_or_unknown_appointment_does_not_stand(harness: H
     assert not provider.lookup_appointment("999999999999").found
 
 
-def test_a_look_up_is_dated_before_its_request(harness: Harness) -> None:
+def test_a_lookup_is_dated_before_its_request(harness: Harness) -> None:
     identity = harness.book(at(9))
     provider = harness.warm_provider()
     before = datetime.now(UTC)

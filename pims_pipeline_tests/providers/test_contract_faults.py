@@ -63,7 +63,7 @@ def test_without_a_login_nothing_can_be_exported(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_an_ended_session_is_told_apart_from_every_other_fault(
+def test_an_ended_session_is_distinguished_from_every_other_fault(
     harness: Harness, endpoint: str
 ) -> None:
     provider = harness.warm_provider()
@@ -84,7 +84,7 @@ def test_a_breakdown_is_transient_and_passes(harness: Harness, endpoint: str) ->
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_a_broken_promise_is_never_an_empty_answer(harness: Harness, endpoint: str) -> None:
+def test_a_contract_violation_is_never_an_empty_response(harness: Harness, endpoint: str) -> None:
     provider = harness.warm_provider()
     appointment = finished_appointment(harness, provider)
     harness.break_promise(endpoint)
@@ -150,9 +150,7 @@ def test_a_login_that_stalls_ends_when_the_run_stops(harness: Harness) -> None:
 @pytest.mark.parametrize(
     "how", ["zero_ids", "odd_bytes", "json_as_html", "odd_descriptions", "duplicates"]
 )
-def test_what_is_put_oddly_costs_no_appointment_and_no_consultation(
-    harness: Harness, how: str
-) -> None:
+def test_odd_responses_cost_no_appointment_and_no_consultation(harness: Harness, how: str) -> None:
     provider = harness.warm_provider()
     appointment = finished_appointment(harness, provider)
     before = {name: each.scheduled_start for name, each in listed(provider).items()}

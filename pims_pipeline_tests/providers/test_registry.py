@@ -47,7 +47,7 @@ def test_idexx_neo_has_every_capability(tmp_path: Path) -> None:
     assert provider.browser_launches == 0
 
 
-def test_an_unknown_type_is_told_the_known_ones(tmp_path: Path) -> None:
+def test_an_unknown_type_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     clinic = replace(CLINIC, provider_type="paper")
     with pytest.raises(UnknownProvider, match="'paper'; known are: idexx_neo"):
         build_provider(clinic, options_in(tmp_path))

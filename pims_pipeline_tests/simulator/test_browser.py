@@ -56,7 +56,7 @@ def test_a_browser_with_a_wrong_password_sees_why(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/login$"))
 
 
-def test_people_book_move_finish_and_correct_an_appointment(
+def test_a_user_books_moves_finishes_and_corrects_an_appointment(
     page: Page, control: SimulatorControl
 ) -> None:
     sign_in(page)
@@ -87,7 +87,7 @@ def test_people_book_move_finish_and_correct_an_appointment(
     assert notes == ["<p>S: corrected</p>"]
 
 
-def test_people_cancel_delete_and_restore_an_appointment(page: Page) -> None:
+def test_a_user_cancels_deletes_and_restores_an_appointment(page: Page) -> None:
     sign_in(page)
     page.fill("#book-patient", "Comeback")
     page.click("text=Book >> nth=-1")
@@ -114,7 +114,7 @@ def test_a_form_without_the_sessions_token_changes_nothing(
     assert control.appointments(COMPANY, TODAY, TODAY) == before
 
 
-def test_the_calendar_asks_strangers_to_sign_in(page: Page) -> None:
+def test_the_calendar_requires_a_login(page: Page) -> None:
     page.goto("/")
 
     expect(page).to_have_url(re.compile(r"/login$"))

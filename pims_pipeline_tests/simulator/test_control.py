@@ -149,7 +149,7 @@ def test_a_deleted_booking_leaves_the_listing_and_can_come_back(
     assert listed(client, TOMORROW, booked.id) is not None
 
 
-def test_a_look_up_of_a_deleted_booking_can_be_answered_in_each_way(
+def test_a_lookup_of_a_deleted_booking_has_each_response_shape(
     client: httpx2.Client, control: SimulatorControl, booked: TrueAppointment
 ) -> None:
     control.delete(COMPANY, booked.id)
@@ -232,7 +232,7 @@ def test_a_patient_is_renamed_and_a_status_is_any_words(
 
 
 @pytest.mark.parametrize("consultation", ["none", "same", "new"])
-def test_a_record_is_rebooked_for_somebody_else_with_any_consultation(
+def test_a_record_is_rebooked_for_another_patient_with_any_consultation(
     client: httpx2.Client,
     control: SimulatorControl,
     booked: TrueAppointment,
@@ -326,7 +326,7 @@ def test_a_reset_forgets_edits_sessions_and_counts(
     assert control.stats().requests["listing"] == 1
 
 
-def test_the_clinics_tell_their_zone_and_today(control: SimulatorControl) -> None:
+def test_the_clinics_show_their_zone_and_today(control: SimulatorControl) -> None:
     assert {(c.company_id, c.timezone, c.today) for c in control.clinics()} == {
         ("1001", "America/New_York", TODAY),
         ("1002", "Europe/London", TODAY),

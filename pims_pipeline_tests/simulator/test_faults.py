@@ -109,7 +109,7 @@ def test_a_cut_off_body_ends_with_the_connection(
     assert ask_listing(client, TODAY).status_code == 200
 
 
-def test_truncated_json_is_a_whole_answer_with_half_a_document(
+def test_truncated_json_is_a_whole_response_with_half_a_document(
     client: httpx2.Client, control: SimulatorControl
 ) -> None:
     control.add_fault("truncated_json")
@@ -133,7 +133,7 @@ def test_html_in_place_of_json_is_not_the_login_page(
     assert "password" not in response.text
 
 
-def test_an_error_object_stands_in_place_of_the_list(
+def test_an_error_object_replaces_the_list(
     client: httpx2.Client, control: SimulatorControl
 ) -> None:
     control.add_fault("not_a_list")
@@ -223,7 +223,7 @@ def test_odd_bytes_are_neither_utf_8_nor_strict_json(
     assert json.loads(response.content.decode("cp1252"), strict=False)
 
 
-def test_json_as_html_is_json_with_a_login_form_in_somebodys_words(
+def test_json_as_html_is_json_with_a_login_form_in_a_text(
     client: httpx2.Client, control: SimulatorControl
 ) -> None:
     control.add_fault("json_as_html")
@@ -249,7 +249,9 @@ def test_odd_descriptions_spoil_nothing_that_decides(
         assert (after["provider"], after["phone_number"]) == ([], {})
 
 
-def test_latency_delays_the_right_answer(client: httpx2.Client, control: SimulatorControl) -> None:
+def test_latency_delays_the_right_response(
+    client: httpx2.Client, control: SimulatorControl
+) -> None:
     control.add_fault("latency", seconds=30)
 
     with pytest.raises(httpx2.ReadTimeout):
@@ -258,7 +260,7 @@ def test_latency_delays_the_right_answer(client: httpx2.Client, control: Simulat
     assert ask_listing(client, TODAY).status_code == 200
 
 
-def test_a_hung_request_holds_up_nobody_else(
+def test_a_hung_request_holds_up_no_other(
     base_url: str, client: httpx2.Client, control: SimulatorControl
 ) -> None:
     control.add_fault("hang")

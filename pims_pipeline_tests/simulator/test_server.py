@@ -14,7 +14,7 @@ from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorC
 from pims_pipeline.simulator.server import PortInUse, SimulatorServer, running_simulator
 
 
-def test_a_port_in_use_is_said_clearly(server: SimulatorServer) -> None:
+def test_a_port_in_use_is_reported_clearly(server: SimulatorServer) -> None:
     port = int(server.base_url.rpartition(":")[2])
 
     with (
@@ -24,7 +24,7 @@ def test_a_port_in_use_is_said_clearly(server: SimulatorServer) -> None:
         pass
 
 
-def test_a_stopped_server_lets_go_of_its_port_for_another() -> None:
+def test_a_stopped_server_frees_its_port() -> None:
     with running_simulator() as server:
         url = server.base_url
         assert httpx2.get(f"{url}/login").status_code == 200

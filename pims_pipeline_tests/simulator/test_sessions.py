@@ -118,7 +118,7 @@ def test_setting_the_login_back_to_normal_unlocks(base_url: str, control: Simula
         assert try_login(client, "1001").headers["location"] == "/"
 
 
-def test_a_code_stands_between_the_password_and_the_session(
+def test_a_code_is_required_between_the_password_and_the_session(
     base_url: str, control: SimulatorControl
 ) -> None:
     control.login_mode("1001", "code")
@@ -136,7 +136,7 @@ def test_a_code_stands_between_the_password_and_the_session(
 
 
 @pytest.mark.parametrize("mode", sorted(HELD_MODES))
-def test_a_page_stands_between_the_session_and_its_answers_until_a_person_has_passed_it(
+def test_a_page_blocks_the_session_s_responses_until_a_person_has_passed_it(
     base_url: str, control: SimulatorControl, mode: str
 ) -> None:
     control.login_mode("1001", mode)
@@ -155,7 +155,7 @@ def test_a_page_stands_between_the_session_and_its_answers_until_a_person_has_pa
         assert records_of(ask_listing(client, TODAY))
 
 
-def test_a_dead_session_shows_the_day_and_answers_nothing(
+def test_a_dead_session_shows_the_day_page_and_gets_no_data(
     base_url: str, control: SimulatorControl
 ) -> None:
     control.login_mode("1001", "dead_session")
@@ -164,7 +164,7 @@ def test_a_dead_session_shows_the_day_and_answers_nothing(
         assert ask_listing(client, TODAY).headers["location"] == "/login"
 
 
-def test_terms_stand_between_the_password_and_the_session(
+def test_terms_must_be_accepted_between_the_password_and_the_session(
     base_url: str, control: SimulatorControl
 ) -> None:
     control.login_mode("1001", "terms")
@@ -201,7 +201,7 @@ def test_a_session_ends_for_good_however_busy_it_is(timed_url: str, clock: Setta
     "/appointments/getAppointment?id=1",
     "/consultations/1/page-data",
 ])  # fmt: skip
-def test_no_endpoint_answers_without_a_session(base_url: str, path: str) -> None:
+def test_every_endpoint_requires_a_session(base_url: str, path: str) -> None:
     with visitor(base_url) as client:
         response = client.get(path)
 
@@ -209,7 +209,7 @@ def test_no_endpoint_answers_without_a_session(base_url: str, path: str) -> None
     assert response.headers["location"] == "/login"
 
 
-def test_expired_sessions_are_turned_away_in_the_way_chosen(
+def test_expired_sessions_are_rejected_in_the_chosen_shape(
     base_url: str, control: SimulatorControl
 ) -> None:
     def answer(client: httpx2.Client) -> tuple[int, str]:
@@ -227,7 +227,9 @@ def test_expired_sessions_are_turned_away_in_the_way_chosen(
         assert answer(other) == (200, "application/json")
 
 
-def test_strangers_are_turned_away_in_the_way_set(base_url: str, control: SimulatorControl) -> None:
+def test_clients_without_a_session_are_rejected_in_the_chosen_shape(
+    base_url: str, control: SimulatorControl
+) -> None:
     control.settings(expired_mode="401")
 
     with visitor(base_url) as client:

@@ -63,7 +63,7 @@ def test_approval_does_not_outweigh_what_the_vendor_does_not_confirm(
     assert plan.is_empty
 
 
-def test_where_the_vendor_cannot_be_asked_the_approval_stands_for_the_second_listing() -> None:
+def test_without_lookup_the_approval_replaces_the_second_listing() -> None:
     store = store_of(appointment("a"), appointment("b"), appointment("c"))
     plan = approved_plan(store, listing(appointment("c")), None, ids(store, "a"))
     assert retired(plan) == {"a": RetirementReason.ABSENT_APPROVED}

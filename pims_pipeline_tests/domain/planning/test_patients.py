@@ -29,7 +29,7 @@ BELLA = Patient(id="200", name="Bella")
         (Patient(), Patient(), False),
     ],
 )
-def test_another_patient_is_told_by_id_and_where_there_is_none_by_name(
+def test_another_patient_is_recognized_by_id_or_else_by_name(
     before: Patient, after: Patient, *, another: bool
 ) -> None:
     assert is_another(before, after) is another

@@ -62,7 +62,7 @@ def has_nothing_of_rex(store: MemoryStore) -> bool:
     )
 
 
-def test_another_patient_takes_the_consultation_off_and_keeps_it_in_the_story() -> None:
+def test_another_patient_removes_the_consultation_and_its_event_keeps_it() -> None:
     store = enriched()
     content = dict(store.consultations[store.identify("a")])
     plan = store.receive(listing(OF_BELLA, at=5))
@@ -96,7 +96,7 @@ def test_another_patient_takes_the_consultation_off_and_keeps_it_in_the_story() 
         "another consultation",
     ],
 )
-def test_the_consultation_stays_on_the_case_of_whom_it_is(
+def test_the_consultation_stays_on_the_case_of_its_patient(
     now: PimsAppointment, *, stays: bool
 ) -> None:
     store = enriched()
@@ -105,14 +105,14 @@ def test_the_consultation_stays_on_the_case_of_whom_it_is(
     assert (plan.recheck == ()) is stays
 
 
-def test_the_species_is_the_patient_s_whoever_the_client_is() -> None:
+def test_the_species_is_the_patient_s_under_any_client() -> None:
     store = enriched()
     store.receive(listing(replace(OF_REX, client=Client(id="2", name="Kim")), at=5))
     assert store.cases["a"].patient_species == "Canine"
     assert store.consultations == {}
 
 
-def test_a_patient_of_no_id_is_known_by_its_client_too() -> None:
+def test_a_patient_without_an_id_is_identified_by_its_client_too() -> None:
     rex = Patient(name="Rex")
     store = enriched(replace(OF_REX, patient=rex), replace(REXES, patient=None))
     store.edit("a", patient_species="Canine")
@@ -131,7 +131,7 @@ def test_an_id_that_appears_beside_the_same_name_is_no_other_patient() -> None:
     assert store.plan(listing(OF_REX, at=5)).recheck == ()
 
 
-def test_by_way_of_a_block_it_is_another_patient_all_the_same() -> None:
+def test_another_patient_is_noticed_after_a_time_as_a_block() -> None:
     store = enriched(record=replace(REXES, patient=Patient(name="Rex", species="Canine")))
     block = replace(OF_REX, kind=RecordKind.BLOCK, patient=Patient(), client=Client())
     store.receive(listing(block, at=5))
@@ -139,7 +139,7 @@ def test_by_way_of_a_block_it_is_another_patient_all_the_same() -> None:
     assert has_nothing_of_rex(store)
 
 
-def test_by_way_of_a_block_and_back_it_keeps_its_consultation() -> None:
+def test_the_same_patient_keeps_its_consultation_after_a_time_as_a_block() -> None:
     store = enriched()
     store.receive(listing(replace(OF_REX, kind=RecordKind.BLOCK, patient=Patient()), at=5))
     store.receive(listing(OF_REX, at=10))
@@ -175,7 +175,7 @@ def test_a_case_found_with_another_s_consultation_is_put_right_once() -> None:
     assert store.plan(listing(OF_BELLA, at=10)).is_empty
 
 
-def test_putting_it_right_leaves_what_people_have_corrected() -> None:
+def test_the_repair_leaves_what_users_corrected() -> None:
     store = mixed_up()
     store.edit("a", patient_species="Lynx", patient_name="Bela", status=CaseStatus.REVIEWED)
     store.receive(listing(OF_BELLA, at=5))
@@ -184,7 +184,7 @@ def test_putting_it_right_leaves_what_people_have_corrected() -> None:
     assert case.status is CaseStatus.REVIEWED
 
 
-def test_damage_is_repaired_once_and_kept_in_the_story() -> None:
+def test_damage_is_repaired_once_and_its_event_keeps_it() -> None:
     store = store_after([listing(APPOINTMENT)])
     damage: dict[str, Any] = {
         "metadata.appointment": "text",
@@ -232,7 +232,7 @@ def test_a_word_that_is_given_a_meaning_reaches_the_cases_that_carry_it_once() -
     assert store.plan(listing(GONE_FISHING, at=10)).is_empty
 
 
-def test_a_word_that_means_something_else_overrules_people_as_a_vendor_s_change_does() -> None:
+def test_a_new_meaning_of_a_word_replaces_users_choice_as_a_vendor_s_change_does() -> None:
     store = store_after([listing(GONE_FISHING)])
     store.edit("a", status=CaseStatus.COMPLETED, patient_name="Mischka")
     learnt(store).receive(listing(GONE_FISHING, at=5))
@@ -240,7 +240,7 @@ def test_a_word_that_means_something_else_overrules_people_as_a_vendor_s_change_
     assert (case.status, case.patient_name) == (CaseStatus.ONGOING, "Mischka")
 
 
-def test_people_who_were_there_first_cost_no_write_and_are_remembered() -> None:
+def test_an_equal_choice_made_by_a_user_before_causes_no_write_and_the_meaning_is_stored() -> None:
     store = store_after([listing(GONE_FISHING)])
     store.edit("a", status=CaseStatus.ONGOING, case_type=CaseType.SURGERY)
     plan = learnt(store).receive(listing(GONE_FISHING, at=5))
@@ -250,7 +250,7 @@ def test_people_who_were_there_first_cost_no_write_and_are_remembered() -> None:
     assert store.plan(listing(GONE_FISHING, at=10)).is_empty
 
 
-def test_records_landed_before_meanings_were_remembered_are_not_all_written() -> None:
+def test_records_landed_before_meanings_were_stored_are_not_all_written() -> None:
     store = store_after([listing(APPOINTMENT, replace(GONE_FISHING, appointment_id="b"))])
     store.landed = {pims_id: replace(row, meaning=None) for pims_id, row in store.landed.items()}
     store.edit("b", status=CaseStatus.REVIEWED)
@@ -263,7 +263,7 @@ def test_records_landed_before_meanings_were_remembered_are_not_all_written() ->
     assert store.plan(both).is_empty
 
 
-def test_a_forgotten_record_that_returns_leaves_what_people_chose_under_new_words() -> None:
+def test_a_deleted_record_that_returns_leaves_users_choice_under_new_words() -> None:
     store = learnt(store_after([listing(GONE_FISHING)]))
     store.receive(listing(GONE_FISHING, at=5))
     store.edit("a", status=CaseStatus.REVIEWED)
@@ -290,7 +290,7 @@ def test_what_words_meant_is_known_although_the_case_lost_them() -> None:
         max_size=6,
     )
 )
-def test_people_s_status_stands_exactly_while_the_word_means_the_same(
+def test_a_user_s_status_stays_exactly_while_the_word_means_the_same(
     steps: list[tuple[str, dict[str, CaseStatus], CaseStatus | None]],
 ) -> None:
     """Whatever changes the meaning, the vendor's word or the mapping, counts the same."""

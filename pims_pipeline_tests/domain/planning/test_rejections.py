@@ -137,7 +137,7 @@ def test_another_reason_is_another_finding() -> None:
         assert plan.ended == ()
 
 
-def test_a_case_that_is_there_again_is_decided_on_anew_when_it_goes_once_more() -> None:
+def test_a_case_that_returned_needs_a_new_decision_when_it_disappears_again() -> None:
     store = store_of(*numbered(12))
     rejected = rejection(store, NUMBERS[:8])
     back = store.plan_reconciliation(listing(*numbered(12)), POLICY, {})
@@ -155,7 +155,7 @@ def test_a_case_that_is_there_again_is_decided_on_anew_when_it_goes_once_more() 
     assert plan.ended == (store.identify("000"),)
 
 
-def test_a_case_whose_appointment_stands_elsewhere_is_not_kept_but_follows_it() -> None:
+def test_a_rejected_case_whose_appointment_moved_follows_it() -> None:
     store = store_of(*numbered(12))
     gone = NUMBERS[:8]
     moved = appointment("000").scheduled_start + timedelta(days=30)
@@ -175,7 +175,7 @@ def test_a_case_whose_appointment_stands_elsewhere_is_not_kept_but_follows_it() 
     assert set(plan.kept) == named(store, gone[1:])
 
 
-def test_a_case_that_the_vendor_could_not_be_asked_about_keeps_its_decision() -> None:
+def test_a_case_without_a_lookup_keeps_its_decision() -> None:
     store = store_of(*numbered(12))
     present = [each for each in numbered(12) if each.appointment_id not in NUMBERS[:8]]
     plan = plan_reconciliation(

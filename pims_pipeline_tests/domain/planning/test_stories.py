@@ -36,7 +36,7 @@ OTHER = replace(
 )
 
 
-def test_a_new_case_tells_all_that_is_known_of_it() -> None:
+def test_the_event_of_a_new_case_has_every_known_field() -> None:
     (write,) = MemoryStore().plan(listing(FULL)).case_writes
     assert dict(write.changes) == {
         "patient_name": (None, "Mishka"),
@@ -56,7 +56,7 @@ def test_a_new_case_tells_all_that_is_known_of_it() -> None:
     }
 
 
-def test_a_changed_case_tells_every_field_before_and_after() -> None:
+def test_the_event_of_a_changed_case_has_every_field_before_and_after() -> None:
     (write,) = store_after([listing(FULL)]).plan(listing(OTHER, at=5)).case_writes
     assert dict(write.changes) == {
         "patient_name": ("Mishka", "Pip"),
@@ -104,7 +104,7 @@ def test_what_is_landed_and_written_names_the_record_it_comes_from() -> None:
         assert write.digest == landing.digest == digest(landing.payload)
 
 
-def test_what_people_chose_is_no_change_of_the_vendor_s() -> None:
+def test_a_user_s_choice_is_no_change_by_the_vendor() -> None:
     store = store_after([listing(OTHER)])
     store.edit("a", status=CaseStatus.REVIEWED, case_type=CaseType.EMERGENCY)
     renamed = replace(OTHER, patient=Patient(id="p", name="Pippin", species="Avian"))

@@ -57,7 +57,7 @@ def test_the_digest_does_not_depend_on_the_order_of_keys(
 
 
 @given(appointments(), appointments())
-def test_the_digest_tells_any_two_different_appointments_apart(
+def test_any_two_different_appointments_have_different_digests(
     one: PimsAppointment, other: PimsAppointment
 ) -> None:
     for each in fields(PimsAppointment):
@@ -109,7 +109,7 @@ def test_the_digest_notices_a_change_of_the_client(name: str) -> None:
     assert digest_of(edited) != digest_of(PLAIN)
 
 
-def test_a_broken_emoji_is_digested_as_it_stands() -> None:
+def test_a_broken_emoji_is_digested_unchanged() -> None:
     broken = {each: digest(canonical_json({"notes": each})) for each in ("\ud83d", "\ud83e", "?")}
     assert len(set(broken.values())) == len(broken)
 
@@ -173,7 +173,7 @@ def test_a_listing_hides_identities_when_one_could_not_be_read(
         (True, False, RecordKind.ROSTER, False),
     ],
 )
-def test_an_appointment_stands_when_it_is_found_and_still_an_appointment(
+def test_an_appointment_exists_when_it_is_found_and_still_an_appointment(
     kind: RecordKind, *, found: bool, deleted: bool, stands: bool
 ) -> None:
     lookup = AppointmentLookup(

@@ -160,7 +160,7 @@ def test_the_occurrence_that_was_known_first_keeps_the_bare_identity() -> None:
     }
 
 
-def test_a_move_that_a_listing_has_shown_is_not_asked_about() -> None:
+def test_a_move_that_a_listing_showed_needs_no_lookup() -> None:
     calendar = Calendar()
     calendar.sync({("7", at(0))}, days(0, 0))
     moved = {("7", at(3))}

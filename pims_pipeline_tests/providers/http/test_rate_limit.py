@@ -48,7 +48,7 @@ def test_no_second_sees_more_requests_than_the_rate_from_any_number_of_threads()
     assert moments == pytest.approx([index / 10 for index in range(50)])
 
 
-def test_holding_off_delays_everybody() -> None:
+def test_a_pause_delays_every_caller() -> None:
     clock = SleepingClock()
     bucket = TokenBucket(10, clock=clock)
     bucket.hold_off(5)
@@ -65,6 +65,6 @@ def test_one_account_has_one_bucket_at_the_lowest_rate() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1])
-def test_a_rate_that_lets_nobody_through_is_refused(rate: float) -> None:
+def test_a_rate_that_allows_no_request_is_refused(rate: float) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         TokenBucket(rate)

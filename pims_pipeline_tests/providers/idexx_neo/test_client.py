@@ -73,7 +73,7 @@ def test_a_renewed_cookie_is_kept(server: OddServer, client: IdexxNeoClient) -> 
         Response(200, LOGIN_PAGE, "application/json"),
     ],
 )
-def test_an_ended_session_is_known_in_all_its_shapes_and_not_asked_again(
+def test_an_ended_session_is_recognized_in_every_shape_and_not_retried(
     server: OddServer, client: IdexxNeoClient, answer: Response
 ) -> None:
     server.responses = [answer]
@@ -98,7 +98,7 @@ def test_an_ended_session_is_known_in_all_its_shapes_and_not_asked_again(
         Response(200, b""),
     ],
 )
-def test_what_may_pass_is_tried_four_times(
+def test_a_transient_failure_is_tried_four_times(
     server: OddServer, client: IdexxNeoClient, answer: Response
 ) -> None:
     server.responses = [answer]
@@ -108,7 +108,9 @@ def test_what_may_pass_is_tried_four_times(
     assert raised.value.retry_after is None
 
 
-def test_what_passes_is_not_seen_by_the_caller(server: OddServer, client: IdexxNeoClient) -> None:
+def test_a_failure_that_passes_is_hidden_from_the_caller(
+    server: OddServer, client: IdexxNeoClient
+) -> None:
     server.responses = [Response(500), Response(502), Response(503), Response(200, b"[1]")]
     assert get(client) == b"[1]"
 
@@ -123,7 +125,7 @@ def test_what_passes_is_not_seen_by_the_caller(server: OddServer, client: IdexxN
         Response(200, b"<html><h1>Scheduled maintenance</h1></html>", "text/html"),
     ],
 )
-def test_what_was_never_promised_is_not_tried_again(
+def test_a_contract_violation_is_not_retried(
     server: OddServer, client: IdexxNeoClient, answer: Response
 ) -> None:
     server.responses = [answer]
@@ -145,7 +147,7 @@ def test_not_found_is_none(server: OddServer, client: IdexxNeoClient) -> None:
     assert get(client) is None
 
 
-def test_a_short_wait_that_the_vendor_names_is_kept_to(
+def test_a_short_retry_after_of_the_vendor_is_obeyed(
     server: OddServer, client: IdexxNeoClient
 ) -> None:
     server.responses = [Response(429, headers={"Retry-After": "0.05"}), Response(200, b"[1]")]
@@ -155,7 +157,7 @@ def test_a_short_wait_that_the_vendor_names_is_kept_to(
 @pytest.mark.parametrize(
     "header", ["61", format_datetime(NOW + timedelta(seconds=61), usegmt=True)]
 )
-def test_a_long_wait_is_handed_to_the_caller_with_its_time(
+def test_a_long_retry_after_is_returned_to_the_caller(
     server: OddServer, client: IdexxNeoClient, header: str
 ) -> None:
     server.responses = [Response(429, headers={"Retry-After": header})]
@@ -166,7 +168,7 @@ def test_a_long_wait_is_handed_to_the_caller_with_its_time(
 
 
 @pytest.mark.parametrize("header", ["soon", "-5", "nan", "inf", ""])
-def test_a_wait_that_makes_no_sense_is_as_good_as_none(
+def test_an_invalid_retry_after_is_ignored(
     server: OddServer, client: IdexxNeoClient, header: str
 ) -> None:
     server.responses = [Response(429, headers={"Retry-After": header}), Response(200, b"[1]")]

@@ -86,7 +86,7 @@ def test_a_fault_that_lasts_is_transient_until_it_is_over(
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("fault", ["html", "not_a_list"])
-def test_an_answer_that_was_never_promised_violates_the_contract(
+def test_an_unexpected_response_violates_the_contract(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     appointment: PimsAppointment,
@@ -99,7 +99,7 @@ def test_an_answer_that_was_never_promised_violates_the_contract(
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("way", ["redirect", "401", "html"])
-def test_a_session_that_ends_under_a_request_is_known_in_each_way(
+def test_a_session_that_ends_during_a_request_is_recognized_in_each_shape(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     appointment: PimsAppointment,
@@ -135,7 +135,7 @@ def test_a_short_rate_limit_is_waited_out(
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_a_long_rate_limit_is_handed_on(
+def test_a_long_rate_limit_is_returned_to_the_caller(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     appointment: PimsAppointment,
@@ -163,7 +163,7 @@ def test_a_hung_connection_is_given_up(
 
 
 @pytest.mark.parametrize("mode", ["redirect", "401", "html"])
-def test_a_session_that_really_ended_is_known_in_each_way(
+def test_a_session_that_really_ended_is_recognized_in_each_shape(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     appointment: PimsAppointment,
@@ -176,7 +176,7 @@ def test_a_session_that_really_ended_is_known_in_each_way(
 
 
 @pytest.mark.parametrize("how", ["flag", "not_found", "null", "gone"])
-def test_a_deleted_appointment_does_not_stand_however_the_vendor_says_so(
+def test_a_deleted_appointment_is_recognized_in_every_response_shape(
     control: SimulatorControl,
     warm_provider: IdexxNeoProvider,
     appointment: PimsAppointment,
@@ -250,7 +250,7 @@ def test_every_made_up_consultation_can_be_read(
 
 @pytest.mark.parametrize("endpoint", ["appointment", "consultation"])
 @pytest.mark.parametrize("calendar", [200, 401])
-def test_a_question_that_alone_wants_a_login_does_not_call_the_session_expired(
+def test_one_endpoint_that_redirects_to_the_login_does_not_mean_an_expired_session(
     open_provider: OpenProvider,
     simulator: SimulatorServer,
     appointment: PimsAppointment,

@@ -28,7 +28,7 @@ from pims_pipeline_tests.domain.planning.enrichment.consultations import (
 from pims_pipeline_tests.domain.strategies import moments
 
 
-def test_an_appointment_s_record_is_first_due_when_the_appointment_has_begun() -> None:
+def test_a_consultation_is_first_due_when_the_appointment_has_begun() -> None:
     assert why(case(), START - SECOND) is None
     assert why(case(), START) is FetchReason.MISSING
 
@@ -41,7 +41,7 @@ def test_an_appointment_s_record_is_first_due_when_the_appointment_has_begun() -
         (START + MINUTE + SECOND, FetchReason.APPOINTMENT_CHANGED),
     ],
 )
-def test_a_change_landed_after_the_last_question_makes_the_record_due(
+def test_a_change_landed_after_the_last_request_makes_the_consultation_due(
     landed: datetime, reason: FetchReason | None
 ) -> None:
     assert why(enriched(landed_at=landed), START + 5 * MINUTE) is reason
@@ -53,7 +53,7 @@ def test_an_appointment_moved_into_the_future_waits_for_its_day() -> None:
     assert why(enriched(appointment=later, landed_at=START + 2 * MINUTE), START + DAY / 2) is None
 
 
-def test_an_appointment_without_a_record_is_asked_for_again_after_a_rest() -> None:
+def test_a_missing_consultation_is_requested_again_after_a_pause() -> None:
     asked = START + MINUTE
     absent = case(checked_at=asked)
     assert why(absent, asked + POLICY.ask_again_after - SECOND) is None
@@ -61,7 +61,7 @@ def test_an_appointment_without_a_record_is_asked_for_again_after_a_rest() -> No
 
 
 @pytest.mark.parametrize("age", AGES)
-def test_a_record_is_asked_for_again_at_each_age_and_only_once(age: int) -> None:
+def test_a_consultation_is_fetched_again_at_each_age_and_only_once(age: int) -> None:
     due = START + timedelta(days=age)
     before = enriched(checked_at=due - SECOND)
     assert why(before, due - SECOND / 2) is None
@@ -69,7 +69,7 @@ def test_a_record_is_asked_for_again_at_each_age_and_only_once(age: int) -> None
     assert why(enriched(checked_at=due), due + MINUTE) is None
 
 
-def test_a_record_older_than_the_last_age_is_left_in_peace() -> None:
+def test_a_consultation_older_than_the_last_age_is_not_fetched_again() -> None:
     assert POLICY.recheck_ages == tuple(timedelta(days=age) for age in AGES)
     assert why(enriched(checked_at=START + 45 * DAY), START + 400 * DAY) is None
     assert why(enriched(checked_at=START + 31 * DAY), START + 400 * DAY) is FetchReason.LATE_EDIT
@@ -103,7 +103,7 @@ def test_a_failed_fetch_waits_for_its_retry() -> None:
     assert why(case(failure=WAITING), RETRY_AT) is FetchReason.MISSING
 
 
-def test_a_dead_fetch_waits_for_a_person() -> None:
+def test_a_dead_letter_waits_for_an_operator() -> None:
     assert why(case(failure=DEAD), START + 400 * DAY) is None
     assert why(enriched(failure=DEAD), START + 400 * DAY) is None
 

@@ -25,7 +25,7 @@ from pims_pipeline_tests.domain.planning.enrichment.consultations import (
 )
 
 
-def test_a_first_record_is_written_whole() -> None:
+def test_a_first_consultation_is_written_whole() -> None:
     plan = plan_consultations({CASE_ID: case()}, [answer()])
     (write,) = plan.writes
     assert write.metadata["notes"] == "itchy"
@@ -43,7 +43,7 @@ def test_a_corrected_note_is_the_only_change_named() -> None:
     assert write.changes == {"consultation.notes": ("itchy", "scratchy")}
 
 
-def test_a_record_that_says_the_same_writes_nothing() -> None:
+def test_an_unchanged_consultation_writes_nothing() -> None:
     plan = plan_consultations({CASE_ID: enriched()}, [answer()])
     assert plan.writes == ()
     assert plan.unchanged == {CASE_ID}
@@ -53,7 +53,7 @@ def test_a_record_that_says_the_same_writes_nothing() -> None:
 @pytest.mark.parametrize(
     ("late", "dropped"), [(-SECOND, True), (0 * SECOND, False), (SECOND, False)]
 )
-def test_an_older_answer_never_overwrites_a_newer_one(late: timedelta, *, dropped: bool) -> None:
+def test_an_older_response_never_overwrites_a_newer_one(late: timedelta, *, dropped: bool) -> None:
     known = enriched()
     assert known.checked_at is not None
     record = replace(RECORD, notes="scratchy")
@@ -68,26 +68,26 @@ def test_an_older_absence_is_dropped_too() -> None:
     assert (plan.checked, plan.absent) == ({}, frozenset())
 
 
-def test_a_record_that_vanished_at_the_vendor_is_kept() -> None:
+def test_a_consultation_that_vanished_at_the_vendor_is_kept() -> None:
     plan = plan_consultations({CASE_ID: enriched()}, [answer(None)])
     assert plan.writes == ()
     assert plan.absent == {CASE_ID}
     assert plan.checked == {CASE_ID: START + 2 * MINUTE}
 
 
-def test_an_answer_for_a_case_that_is_gone_changes_nothing() -> None:
+def test_a_response_for_a_deleted_case_changes_nothing() -> None:
     plan = plan_consultations({}, [answer()])
     assert (plan.writes, plan.checked) == ((), {})
     assert plan.unchanged == {CASE_ID}
 
 
-def test_an_answer_for_a_case_that_is_gone_hides_none_after_it() -> None:
+def test_a_response_for_a_deleted_case_skips_no_later_one() -> None:
     gone = replace(answer(), case_id=UUID(int=99))
     plan = plan_consultations({CASE_ID: case()}, [gone, answer()])
     assert [write.case.case_id for write in plan.writes] == [CASE_ID]
 
 
-def test_a_case_without_a_record_hides_none_after_it() -> None:
+def test_a_case_without_a_consultation_skips_no_later_one() -> None:
     without = replace(case(), case_id=UUID(int=99))
     plan = plan_consultations(
         {CASE_ID: case(), without.case_id: without},

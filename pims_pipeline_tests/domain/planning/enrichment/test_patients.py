@@ -35,7 +35,7 @@ BELLA = Patient(id="200", name="Bella")
 REX = Patient(id="100", name="Rex", species="Canine")
 
 
-def test_a_record_of_another_patient_is_refused_whole() -> None:
+def test_a_consultation_of_another_patient_is_refused_whole() -> None:
     of_rex = replace(RECORD, patient=REX, vitals=Vitals(temperature_c=Vital(20.0, "20")))
     known = case(appointment=replace(APPOINTMENT, patient=BELLA))
     asked = replace(answer(of_rex), asked_for=known.appointment)
@@ -44,7 +44,7 @@ def test_a_record_of_another_patient_is_refused_whole() -> None:
     assert (plan.writes, plan.checked, plan.implausible) == ((), {}, frozenset())
 
 
-def test_a_refused_record_hides_none_after_it_and_leaves_the_one_that_stands() -> None:
+def test_a_refused_consultation_skips_no_later_one_and_leaves_the_stored_one() -> None:
     bellas = enriched(
         replace(RECORD, patient=BELLA), appointment=replace(APPOINTMENT, patient=BELLA)
     )
@@ -71,7 +71,7 @@ def test_a_refused_record_hides_none_after_it_and_leaves_the_one_that_stands() -
     ids=["another patient", "another client", "another consultation", "none any more"],
 )
 @pytest.mark.parametrize("record", [RECORD, None])
-def test_an_answer_about_what_the_appointment_was_before_is_asked_for_again(
+def test_a_response_about_an_earlier_state_of_the_appointment_is_fetched_again(
     asked_for: PimsAppointment, now: PimsAppointment, record: PimsConsultation | None
 ) -> None:
     """The appointment changed while the vendor was asked, and its listing is older."""
@@ -81,13 +81,13 @@ def test_an_answer_about_what_the_appointment_was_before_is_asked_for_again(
     assert plan.unchanged == {CASE_ID}
 
 
-def test_an_answer_about_the_same_appointment_at_another_time_counts() -> None:
+def test_a_response_about_the_same_appointment_at_another_time_counts() -> None:
     moved = replace(APPOINTMENT, scheduled_start=START - DAY, status="Finalized")
     plan = plan_consultations({CASE_ID: case(appointment=moved)}, [answer()])
     assert [write.case.case_id for write in plan.writes] == [CASE_ID]
 
 
-def test_what_cannot_be_read_on_the_case_makes_way_and_is_kept_in_the_story() -> None:
+def test_an_unreadable_consultation_on_the_case_is_replaced_and_its_event_keeps_it() -> None:
     damage = {"metadata.consultation": ["x"], "metadata.reconciliation": 5}
     (write,) = plan_consultations({CASE_ID: case(damage=damage)}, [answer()]).writes
     assert write.changes["metadata.consultation"] == (["x"], None)
@@ -97,24 +97,24 @@ def test_what_cannot_be_read_on_the_case_makes_way_and_is_kept_in_the_story() ->
 FELINE = replace(RECORD, patient=Patient(name="Mishka", species="Feline"))
 
 
-def test_the_species_is_filled_in_from_the_record() -> None:
+def test_the_species_is_filled_in_from_the_consultation() -> None:
     (write,) = plan_consultations({CASE_ID: case()}, [answer(FELINE)]).writes
     assert write.patient_species == "Feline"
     assert write.changes["patient_species"] == (None, "Feline")
 
 
-def test_a_lost_species_is_filled_in_even_when_the_record_is_the_same() -> None:
+def test_a_lost_species_is_filled_in_even_when_the_consultation_is_the_same() -> None:
     (write,) = plan_consultations({CASE_ID: enriched(FELINE)}, [answer(FELINE)]).writes
     assert write.changes == {"patient_species": (None, "Feline")}
 
 
-def test_a_species_corrected_by_people_stands_while_the_record_says_the_same() -> None:
+def test_a_species_corrected_by_a_user_stays_while_the_consultation_is_the_same() -> None:
     known = enriched(FELINE, patient_species="Lynx")
     assert plan_consultations({CASE_ID: known}, [answer(FELINE)]).writes == ()
 
 
 @pytest.mark.parametrize("patient", [None, Patient(name="Mishka"), Patient(species="")])
-def test_a_record_without_a_species_leaves_the_one_that_stands(patient: Patient | None) -> None:
+def test_a_consultation_without_a_species_leaves_the_present_one(patient: Patient | None) -> None:
     record = replace(RECORD, notes="scratchy", patient=patient)
     known = enriched(patient_species="Feline")
     (write,) = plan_consultations({CASE_ID: known}, [answer(record)]).writes

@@ -64,7 +64,7 @@ def test_planning_after_applying_is_empty(snapshot: Snapshot, data: st.DataObjec
 
 
 @given(appointments(), st.lists(st.tuples(st.integers(0, 9), consultations()), max_size=4))
-def test_in_any_order_the_newest_answer_stands(
+def test_in_any_order_the_newest_response_wins(
     appointment: PimsAppointment, answers: list[tuple[int, PimsConsultation]]
 ) -> None:
     known = case(appointment=appointment)

@@ -12,7 +12,7 @@ from pims_pipeline_tests.domain.planning.inbound.listings import (
 )
 
 
-def test_a_status_set_by_people_stands_until_the_vendor_s_meaning_changes() -> None:
+def test_a_status_set_by_a_user_stays_until_the_vendor_s_meaning_changes() -> None:
     store = store_after([listing(APPOINTMENT)])
     store.edit("a", status=CaseStatus.COMPLETED)
     same_meaning = replace(APPOINTMENT, status="Confirmed", room="2")
@@ -24,14 +24,14 @@ def test_a_status_set_by_people_stands_until_the_vendor_s_meaning_changes() -> N
     assert store.cases["a"].status is CaseStatus.ONGOING
 
 
-def test_one_unknown_status_after_another_leaves_people_s_choice() -> None:
+def test_one_unknown_status_after_another_leaves_the_user_s_choice() -> None:
     store = store_after([listing(replace(APPOINTMENT, status="gone fishing"))])
     store.edit("a", status=CaseStatus.REVIEWED)
     store.receive(listing(replace(APPOINTMENT, status="still fishing"), at=5))
     assert store.cases["a"].status is CaseStatus.REVIEWED
 
 
-def test_a_type_set_by_people_stands_until_the_vendor_s_meaning_changes() -> None:
+def test_a_type_set_by_a_user_stays_until_the_vendor_s_meaning_changes() -> None:
     store = store_after([listing(APPOINTMENT)])
     store.edit("a", case_type=CaseType.EMERGENCY)
     plan = store.receive(listing(replace(APPOINTMENT, appointment_type="Wellness"), at=5))
@@ -41,13 +41,13 @@ def test_a_type_set_by_people_stands_until_the_vendor_s_meaning_changes() -> Non
     assert kinds_of_cases(store) == {"a": CaseType.SURGERY}
 
 
-def test_what_people_correct_stands_while_the_vendor_says_the_same() -> None:
+def test_a_user_s_correction_stays_while_the_listing_is_the_same() -> None:
     store = store_after([listing(APPOINTMENT)])
     store.edit("a", patient_name="Mischka")
     assert store.plan(listing(APPOINTMENT, at=5)).is_empty
 
 
-def test_a_species_learnt_elsewhere_outlives_a_calendar_without_one() -> None:
+def test_a_species_from_elsewhere_stays_when_the_calendar_has_none() -> None:
     store = store_after([listing(APPOINTMENT)])
     store.edit("a", patient_species="Feline")
     plan = store.receive(listing(replace(APPOINTMENT, room="2"), at=5))
@@ -55,7 +55,7 @@ def test_a_species_learnt_elsewhere_outlives_a_calendar_without_one() -> None:
     assert store.cases["a"].patient_species == "Feline"
 
 
-def test_moments_read_in_another_zone_are_no_change() -> None:
+def test_times_read_in_another_zone_are_no_change() -> None:
     store = store_after([listing(APPOINTMENT)])
     elsewhere = timezone(timedelta(hours=-5))
     store.edit(

@@ -45,7 +45,7 @@ def test_planning_after_applying_is_empty(history: list[Snapshot]) -> None:
 
 
 @given(histories())
-def test_hearing_everything_a_second_time_settles_it(history: list[Snapshot]) -> None:
+def test_applying_every_listing_twice_leaves_nothing_to_plan(history: list[Snapshot]) -> None:
     # The first time, an absence cannot be noted of an appointment that only a later-applied,
     # older listing tells of.
     store = store_after([*history, *history])
@@ -101,7 +101,7 @@ def test_a_case_says_what_its_landed_appointment_says(history: list[Snapshot]) -
 
 
 @given(histories(complete=st.just(False)))  # noqa: FBT003 - the one value drawn
-def test_in_any_order_the_newest_word_on_each_appointment_stands(history: list[Snapshot]) -> None:
+def test_in_any_order_the_newest_record_of_each_appointment_wins(history: list[Snapshot]) -> None:
     newest: dict[str, tuple[datetime, PimsAppointment]] = {}
     for snapshot in sorted(history, key=lambda each: each.fetched_at):
         newest |= {a.appointment_id: (snapshot.fetched_at, a) for a in snapshot.appointments}
@@ -114,7 +114,7 @@ def test_in_any_order_the_newest_word_on_each_appointment_stands(history: list[S
 
 
 @given(histories())
-def test_in_any_order_the_newest_listing_stands_whole(history: list[Snapshot]) -> None:
+def test_in_any_order_the_newest_listing_is_applied_whole(history: list[Snapshot]) -> None:
     newest = max(history, key=lambda each: each.fetched_at)
     for order in permutations(history):
         store = store_after(order)
@@ -125,7 +125,7 @@ def test_in_any_order_the_newest_listing_stands_whole(history: list[Snapshot]) -
 
 
 @given(histories(), st.data())
-def test_people_s_status_survives_every_listing_that_means_the_same(
+def test_a_user_s_status_survives_every_listing_that_means_the_same(
     history: list[Snapshot], data: st.DataObject
 ) -> None:
     store = store_after(history[:1])

@@ -56,7 +56,7 @@ def test_an_absence_that_no_earlier_listing_noted_is_unconfirmed() -> None:
     assert store.plan_reconciliation(listing(appointment("b")), NO_WAIT, None).is_empty
 
 
-def test_being_seen_in_between_starts_the_count_anew() -> None:
+def test_being_seen_in_between_restarts_the_count() -> None:
     store = absent_since(10)
     store.receive(listing(appointment("a"), appointment("b"), at=20))
     store.receive(listing(appointment("b"), at=30))
@@ -74,7 +74,7 @@ def test_an_unreadable_record_that_may_be_the_appointment_confirms_nothing() -> 
     assert set(retired(store.plan_reconciliation(named, POLICY, None))) == {"a"}
 
 
-def test_two_absences_prove_nothing_where_the_vendor_can_be_asked() -> None:
+def test_two_absences_prove_nothing_where_the_vendor_has_lookup() -> None:
     assert absent_since(10).plan_reconciliation(listing(appointment("b")), POLICY, {}).is_empty
 
 
@@ -102,12 +102,12 @@ def test_an_appointment_already_found_gone_needs_no_second_proof(
     assert [each.gone_at for each in plan.retire] == [EIGHT + 30 * MINUTE]
 
 
-def test_a_new_finding_is_dated_by_the_question_asked_today() -> None:
+def test_a_new_finding_is_dated_by_the_latest_lookup() -> None:
     plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, unknown("a"))
     assert [each.gone_at for each in plan.retire] == [EIGHT + 61 * MINUTE]
 
 
-def test_the_vendor_s_word_of_today_outweighs_an_earlier_finding() -> None:
+def test_the_latest_lookup_outweighs_an_earlier_finding() -> None:
     said = {"a": lookup("a", status="In Progress")}
     plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, said)
     assert retired(plan) == {}

@@ -73,7 +73,7 @@ def test_unconfirmed_absences_do_not_count_towards_the_limit() -> None:
 
 
 @pytest.mark.parametrize("lookups", [None, {}, unknown("a", "b")])
-def test_an_empty_listing_holds_whatever_the_vendor_says(
+def test_an_empty_listing_causes_a_hold_with_any_lookups(
     lookups: dict[str, AppointmentLookup] | None,
 ) -> None:
     store = store_of(appointment("a"), appointment("b"))

@@ -72,7 +72,7 @@ def generated_stores() -> st.SearchStrategy[tuple[MemoryStore, Snapshot]]:
 
 
 @given(generated_stores(), policies, lookups_of())
-def test_what_stands_is_never_retired_and_never_more_than_allowed(
+def test_an_existing_appointment_is_never_retired_and_never_more_than_allowed(
     before: tuple[MemoryStore, Snapshot],
     policy: DeletionPolicy,
     lookups: dict[str, AppointmentLookup] | None,

@@ -92,7 +92,7 @@ def test_a_new_status_found_by_looking_up_is_followed() -> None:
     assert [each.status for each in plan.follow] == ["Cancelled"]
 
 
-def test_a_look_up_without_end_or_status_keeps_what_it_cannot_say() -> None:
+def test_a_lookup_without_end_or_status_keeps_the_landed_ones() -> None:
     store = store_of(appointment("a"), appointment("b"))
     later = appointment("a", day=1)
     said = lookup(
@@ -110,7 +110,7 @@ def test_a_look_up_without_end_or_status_keeps_what_it_cannot_say() -> None:
 @pytest.mark.parametrize(
     "said", [{}, {"scheduled_start": None}, {"business_date": None}, {"status": None}]
 )
-def test_an_appointment_that_stands_as_landed_changes_nothing(said: dict[str, Any]) -> None:
+def test_an_appointment_found_as_landed_changes_nothing(said: dict[str, Any]) -> None:
     store = store_of(appointment("a"), appointment("b"))
     plan = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": lookup("a", **said)})
     assert plan.is_empty
@@ -118,7 +118,7 @@ def test_an_appointment_that_stands_as_landed_changes_nothing(said: dict[str, An
     assert plan.by_date == {WEEK.start: Counts(found=2, unchanged=2)}
 
 
-def test_an_appointment_that_nobody_could_be_asked_about_is_kept() -> None:
+def test_an_appointment_without_a_lookup_is_kept() -> None:
     store = store_of(appointment("a"), appointment("b"))
     plan = store.plan_reconciliation(listing(appointment("b")), POLICY, {})
     assert plan.is_empty
@@ -126,7 +126,7 @@ def test_an_appointment_that_nobody_could_be_asked_about_is_kept() -> None:
     assert plan.by_date == {WEEK.start: Counts(found=2, skipped=1, unchanged=1)}
 
 
-def test_a_case_without_a_landed_appointment_is_retired_only_on_the_vendor_s_word() -> None:
+def test_a_case_without_a_landed_appointment_is_retired_only_after_a_lookup() -> None:
     store = store_of(appointment("a"), appointment("b"))
     del store.landed["a"]
     assert store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": lookup("a")}).is_empty
@@ -145,7 +145,7 @@ def test_only_appointments_that_the_listing_lacks_are_candidates() -> None:
     assert candidates(store, listing(appointment("b"))) == {"a", "c"}
 
 
-def test_an_unreadable_record_is_there_all_the_same() -> None:
+def test_an_unreadable_record_counts_as_listed() -> None:
     store = store_of(appointment("a"), appointment("b"))
     assert candidates(store, listing(quarantined=(unreadable("a"),))) == {"b"}
 

@@ -49,7 +49,7 @@ def said_of(appointment: PimsAppointment, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("deleted", [False, True])
-def test_a_look_up_that_speaks_of_another_occurrence_is_no_evidence(*, deleted: bool) -> None:
+def test_a_lookup_of_another_occurrence_proves_nothing(*, deleted: bool) -> None:
     first, second = occurrence(0), occurrence(1)
     says = said_of(first, deleted=deleted)
     store, plan = series_plan(says, first, gone=second, at=40)
@@ -59,7 +59,7 @@ def test_a_look_up_that_speaks_of_another_occurrence_is_no_evidence(*, deleted: 
     assert retired(later) == {second.appointment_id: RetirementReason.ABSENT_TWICE}
 
 
-def test_a_look_up_that_names_the_occurrences_start_is_about_it() -> None:
+def test_a_lookup_with_the_occurrences_start_is_about_it() -> None:
     first, second = occurrence(0), occurrence(1)
     _, stands = series_plan(said_of(second), first, gone=second)
     assert (retired(stands), stands.unconfirmed) == ({}, ())

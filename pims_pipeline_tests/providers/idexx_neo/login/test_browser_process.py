@@ -156,7 +156,7 @@ def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, True), (1000, False)])
-def test_only_root_or_who_says_so_goes_without_a_sandbox(
+def test_only_root_or_a_setting_runs_without_a_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, user: int, allowed: bool
 ) -> None:
     pretender = tmp_path / "chromium"

@@ -53,7 +53,7 @@ def test_a_wrong_password_is_refused_and_pictured(
 @pytest.mark.parametrize(
     ("mode", "what"), [("code", "one-time code"), ("locked", "locked"), ("terms", "terms")]
 )
-def test_a_page_for_people_calls_for_one(
+def test_a_page_that_needs_a_person_raises_human_needed(
     simulator: SimulatorServer,
     control: SimulatorControl,
     browser: SharedBrowser,
@@ -132,7 +132,7 @@ def test_a_stale_form_is_not_mistaken_for_a_wrong_password(
         browser.log_in(server.base_url)
 
 
-def test_a_message_that_stood_there_before_is_not_an_answer(
+def test_a_message_from_before_the_submit_is_not_a_response(
     server: OddServer, browser: SharedBrowser
 ) -> None:
     notice = "<p class=alert-danger>You were signed out.</p>"
@@ -184,7 +184,7 @@ SEND = (
         ("", ContractViolation),
     ],
 )
-def test_credentials_are_refused_only_by_an_answer_to_them(
+def test_credentials_are_refused_only_by_a_response_to_them(
     server: OddServer, browser: SharedBrowser, script: str, outcome: type[Exception] | None
 ) -> None:
     server.responses = [form("<p class=alert-danger></p>" + BESIDE.format(script)), Response(401)]
@@ -195,7 +195,7 @@ def test_credentials_are_refused_only_by_an_answer_to_them(
             browser.log_in(server.base_url)
 
 
-def test_a_session_that_answers_counts_whatever_the_page_still_shows(
+def test_an_accepted_session_counts_although_the_page_still_shows_the_form(
     server: OddServer, browser: SharedBrowser
 ) -> None:
     """The form stays, and the cookie has any name; an error beside it is of something else."""
@@ -205,7 +205,7 @@ def test_a_session_that_answers_counts_whatever_the_page_still_shows(
     assert [(cookie.name, cookie.value) for cookie in cookies or ()] == [("x", "1")]
 
 
-def test_a_first_question_that_is_never_answered_ends_with_the_logins_time(
+def test_a_first_request_without_a_response_ends_with_the_logins_timeout(
     simulator: SimulatorServer, control: SimulatorControl, tmp_path: Path
 ) -> None:
     control.add_fault("drip", endpoint="listing", times=None, seconds=0.1)
@@ -224,7 +224,7 @@ def test_a_first_question_that_is_never_answered_ends_with_the_logins_time(
     provider.close()
 
 
-def test_the_questions_after_a_login_have_more_time_than_the_login(
+def test_the_requests_after_a_login_have_more_time_than_the_login(
     simulator: SimulatorServer,
     control: SimulatorControl,  # noqa: ARG001 - lets go of the faults of other tests
     tmp_path: Path,

@@ -48,7 +48,7 @@ PRIVATE = (
 )
 
 
-def test_a_picture_of_a_page_after_the_login_shows_nobodys_data(
+def test_a_picture_of_a_page_after_the_login_shows_no_personal_data(
     server: OddServer, browser: SharedBrowser
 ) -> None:
     """The picture is the same for any name on the page; the policy forbids the page new styles."""
@@ -97,7 +97,7 @@ def self_signed(directory: Path) -> Path:
     return path
 
 
-def test_no_error_tells_what_was_typed(server: OddServer, browser: SharedBrowser) -> None:
+def test_no_error_shows_what_was_typed(server: OddServer, browser: SharedBrowser) -> None:
     """The password field goes away while it is being filled, which Playwright would quote."""
     vanishing = form(
         "<script>addEventListener('focusin', () => document.forms[0].remove(), true)</script>"

@@ -58,7 +58,7 @@ def test_vital_signs_in_words_end_the_notes() -> None:
     assert found.vitals.pulse_bpm.value == 96
 
 
-def test_lines_are_told_by_whether_the_client_declined_them() -> None:
+def test_declined_lines_are_separated_from_treatments() -> None:
     found = consultation(
         consultationLines=[
             {"id": 1, "productService": "Exam", "quantity": 1, "isDeclined": False},
@@ -143,7 +143,7 @@ def test_an_odd_consultation_is_refused_without_its_content(body: bytes) -> None
         ),
     ],
 )
-def test_a_consultation_stands_whatever_describes_it_oddly(
+def test_odd_descriptions_do_not_cost_the_consultation(
     odd: dict[str, Json], path: str | None
 ) -> None:
     whole: dict[str, Json] = {
@@ -182,7 +182,7 @@ def test_a_consultation_of_another_date_is_another_occurrences() -> None:
         assert (parse_consultation(body, appointment=occurrence) is not None) is is_own
 
 
-def test_a_text_without_measure_is_cut_off_and_counted() -> None:
+def test_an_excessive_text_is_cut_off_and_counted() -> None:
     found = consultation(
         {"status": "s" * 1_000_000, "notes": "n" * 1_000_000},
         consultationLines=[{"productService": "p" * 3_000}] * 1_500,

@@ -176,7 +176,7 @@ def test_a_declared_charset_is_honoured(server: OddServer, client: IdexxNeoClien
         (Response(200, b" \n<input type=password>", JSON_TYPE), SessionExpired),
     ],
 )
-def test_what_is_not_json_is_told_apart(
+def test_other_bodies_than_json_are_classified(
     server: OddServer, client: IdexxNeoClient, answer: Response, error: type[Exception]
 ) -> None:
     server.responses = [answer]

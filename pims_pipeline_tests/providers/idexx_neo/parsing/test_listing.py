@@ -25,7 +25,7 @@ from pims_pipeline_tests.providers.idexx_neo.parsing.vendor_responses import (
 
 
 @pytest.mark.parametrize("key", ["appointments", "data", "events"])
-def test_a_listing_may_stand_under_any_of_its_keys(key: str) -> None:
+def test_a_listing_may_be_under_any_of_its_keys(key: str) -> None:
     body = json.dumps({key: [record()], "count": 1}).encode()
     snapshot = parse_listing(body, window=WINDOW, zone=NEW_YORK, fetched_at=FETCHED_AT)
     assert [found.appointment_id for found in snapshot.appointments] == ["7"]
@@ -87,7 +87,7 @@ def test_an_unreadable_record_is_quarantined_without_its_content(
 
 
 @pytest.mark.parametrize("none", NO_IDENTITY)
-def test_id_stands_in_for_an_appointment_id_that_names_nothing(none: Json) -> None:
+def test_id_replaces_an_appointment_id_that_names_nothing(none: Json) -> None:
     found = listing(*(record(id=number, appointment_id=none) for number in (1001, 1002, 1003)))
     assert [each.appointment_id for each in found.appointments] == ["1001", "1002", "1003"]
 

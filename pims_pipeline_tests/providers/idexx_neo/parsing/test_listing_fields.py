@@ -43,7 +43,7 @@ def test_the_appointments_own_identity_wins_over_the_events() -> None:
         ({"current_status": None}, ""),
     ],
 )
-def test_the_most_telling_status_wins(fields: dict[str, Json], status: str) -> None:
+def test_the_most_specific_status_wins(fields: dict[str, Json], status: str) -> None:
     assert only(record(**fields)).status == status
 
 
@@ -207,7 +207,7 @@ def test_unknown_fields_are_ignored() -> None:
     assert only(record(backgroundColor={"a": [1]}, editable=None)) == only(record())
 
 
-def test_a_name_without_measure_does_not_cost_its_appointment() -> None:
+def test_an_excessive_name_does_not_cost_its_appointment() -> None:
     snapshot = listing(record(patient_name="n" * 1_000_000))
     [appointment] = snapshot.appointments
     assert appointment.patient.name == "n" * MAX_WORDS_LENGTH + "…"

@@ -18,7 +18,7 @@ from pims_pipeline_tests.providers.idexx_neo.parsing.vendor_responses import (
 )
 
 
-def test_a_look_up_tells_where_an_appointment_stands() -> None:
+def test_a_lookup_returns_the_status_and_times_of_an_appointment() -> None:
     found = parse_lookup(lookup_body(), appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert found.exists
     assert found.status == "not arrived"
@@ -32,7 +32,7 @@ def test_a_look_up_tells_where_an_appointment_stands() -> None:
     ("fields", "kind"),
     [({"block": 1}, RecordKind.BLOCK), ({"roster": True}, RecordKind.ROSTER)],
 )
-def test_a_look_up_tells_a_slot_from_an_appointment(
+def test_a_lookup_distinguishes_a_slot_from_an_appointment(
     fields: dict[str, Json], kind: RecordKind
 ) -> None:
     body = lookup_body(**fields)
@@ -41,7 +41,7 @@ def test_a_look_up_tells_a_slot_from_an_appointment(
     assert not found.exists
 
 
-def test_a_look_up_tells_of_deletion() -> None:
+def test_a_lookup_reports_a_deletion() -> None:
     body = lookup_body(deleted="1")
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert (found.found, found.deleted, found.exists) == (True, True, False)
@@ -63,7 +63,7 @@ def test_a_mark_of_deletion_counts_whatever_else_is_odd(odd: dict[str, Json]) ->
     assert (found.found, found.deleted, found.exists) == (True, True, False)
 
 
-def test_a_look_up_of_what_was_cancelled_and_kept_stands() -> None:
+def test_a_lookup_of_a_cancelled_appointment_that_was_kept_finds_it() -> None:
     body = lookup_body(status="Cancelled", cancelledReason="Owner cancelled by phone")
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert (found.exists, found.status) == (True, "Cancelled")
@@ -77,7 +77,7 @@ def test_a_looked_up_end_that_cannot_be_read_is_none_and_counted(end: Json) -> N
     assert [odd.path for odd in found.oddities] == ["appointment.endAtLocal"]
 
 
-def test_a_look_up_of_nothing_is_not_found() -> None:
+def test_a_lookup_of_nothing_is_not_found() -> None:
     body = b'{"appointment": null}'
     found = parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)
     assert not found.found
@@ -103,6 +103,6 @@ def test_a_look_up_of_nothing_is_not_found() -> None:
         b"<html><h1>Not found</h1></html>",
     ],
 )
-def test_an_odd_look_up_concludes_nothing(body: bytes | str) -> None:
+def test_an_odd_lookup_violates_the_contract(body: bytes | str) -> None:
     with pytest.raises(ContractViolation):
         parse_lookup(body, appointment_id="7", zone=NEW_YORK, asked_at=FETCHED_AT)

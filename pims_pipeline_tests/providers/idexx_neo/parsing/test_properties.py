@@ -167,7 +167,7 @@ def test_any_bytes_are_read_or_violate_the_contract(body: bytes | str) -> None:
 
 
 @given(any_json | st.fixed_dictionaries({"appointment": object_with(["id", "deleted"], moments)}))
-def test_a_look_up_is_read_or_violates_the_contract(answer: object) -> None:
+def test_a_lookup_is_read_or_violates_the_contract(answer: object) -> None:
     try:
         found = parse_lookup(json.dumps(answer), appointment_id="7", zone=ZONE, asked_at=NOW)
     except ContractViolation:
