@@ -1,8 +1,8 @@
 """Which conditions open an alert, and when it ends.
 
-An alert is open for exactly as long as its condition holds, so nothing has to be remembered
-but which alerts are open. One cause is one alert: a condition that follows from another one
-opens none of its own. How alerts are delivered is in ``pims_pipeline.alerting``.
+An alert is open for exactly as long as its condition holds, so only the open alerts are stored.
+One cause is one alert: a condition that follows from another one opens none of its own. How
+alerts are delivered belongs in ``pims_pipeline.alerting``.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is known of a clinic's stored login."""
+"""The status of a clinic's stored credentials."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ class CredentialStatus(StrEnum):
     """What the vendor made of the stored credentials when they were last tried.
 
     Attributes:
-        UNVERIFIED: Nobody has tried them yet.
+        UNVERIFIED: They have not been tried yet.
         VALID: The vendor accepted them.
         INVALID: The vendor refused them. No sync tries them again until they are replaced.
         NEEDS_HUMAN: The account needs a person. No sync logs in until a person has checked it.

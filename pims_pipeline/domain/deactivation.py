@@ -1,8 +1,8 @@
 """What a deactivated clinic is still used for: the one place that decides it.
 
 Pure. Add a use here when something new is done with a clinic, and ask ``check_use`` before it
-is done. Which clinics are synced by themselves, and judged for it, is the same rule as a
-condition of SQL: ``is_synced`` in ``pims_pipeline.store.clinics``.
+is done. The same rule as a condition of SQL, for schedules and alerts, is ``is_synced`` in
+``pims_pipeline.store.clinics``.
 """
 
 from collections.abc import Mapping
@@ -33,16 +33,16 @@ _REFUSED: Mapping[ClinicUse, str] = MappingProxyType(
         ClinicUse.DECIDE_HOLD: "its holds cannot be decided, and nothing was changed",
     }
 )
-"""What a deactivated clinic is not used for, and what people are told then."""
+"""What a deactivated clinic is not used for, as the error message words it."""
 
 
 def may_use(use: ClinicUse, *, clinic_is_active: bool) -> bool:
-    """Whether a clinic is used so. What is stored of a deactivated one can still be read."""
+    """Whether a clinic may be used so. What is stored of a deactivated one can still be read."""
     return clinic_is_active or use not in _REFUSED
 
 
 def check_use(clinic: Clinic, use: ClinicUse) -> None:
-    """Make sure that the clinic is used so.
+    """Check that the clinic may be used so.
 
     Raises:
         ClinicDeactivated: If it is not.
@@ -52,7 +52,7 @@ def check_use(clinic: Clinic, use: ClinicUse) -> None:
 
 
 def refusal(clinic: Clinic, use: ClinicUse) -> str | None:
-    """Why the clinic is not used so; None when it is."""
+    """Why the clinic may not be used so; None when it may."""
     if may_use(use, clinic_is_active=clinic.is_active):
         return None
     return f"clinic {clinic.slug!r} was deactivated; {_REFUSED[use]}"

@@ -6,7 +6,7 @@ error they show only the class, because its message may quote personal data.
 
 
 class UserFacingError(Exception):
-    """An error whose message is written for people: what failed, why, and what to do.
+    """An error whose message is written for users: what failed, why, and what to do.
 
     The message holds no personal data and no secret.
     """

@@ -32,7 +32,7 @@ def is_in_future(moment: datetime, now: datetime) -> bool:
 
 
 def discard_future(moment: datetime | None, now: datetime) -> datetime | None:
-    """The moment, or None if it lies in the future; both aware.
+    """``moment``, or None if it lies in the future; both aware.
 
     Example:
         ``discard_future(row.last_seen_at, now)`` is None when a clock that was ahead wrote it.
@@ -41,12 +41,12 @@ def discard_future(moment: datetime | None, now: datetime) -> datetime | None:
 
 
 def no_later_than(moment: datetime, now: datetime) -> datetime:
-    """The moment, or ``now`` if it lies in the future; both aware."""
+    """``moment``, or ``now`` if it lies in the future; both aware."""
     return now if is_in_future(moment, now) else moment
 
 
 def age_of(moment: datetime, now: datetime) -> timedelta:
-    """How long ago the moment was, both aware; the maximum if it lies in the future.
+    """How long ago ``moment`` was, both aware; the maximum if it lies in the future.
 
     So a wait that counts from a wrong time ends now, not when that time comes.
     """

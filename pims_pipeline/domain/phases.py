@@ -1,10 +1,10 @@
 """The phases of a sync, and their names in audits, in Dagster and for clients.
 
-A phase has one name in audits, another as a Dagster asset, and another for the clients that ask
-for it. All of them are in ``PHASES``; every map from one to another is read from it: jobs, tags,
-permissions, commands, options, schedules, constraints. What has to be written for a new phase
-(its asset, checks, route and results), ``pims_pipeline_tests/test_phases.py`` names until it is
-there. What a phase does is in ``inbound``, ``enrichment`` and ``reconciliation``.
+A phase has one name in audits, another as a Dagster asset, and another for the clients that
+request it. All of them are in ``PHASES``; every map from one to another is read from it: jobs,
+tags, permissions, commands, options, schedules, constraints. Add a phase here;
+``pims_pipeline_tests/test_phases.py`` then fails until its asset, checks, route and results exist.
+What a phase does belongs in ``inbound``, ``enrichment`` and ``reconciliation``.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ class PhaseNames:
 
     Attributes:
         summary: What it does, in a sentence, as the help of its command says.
-        scope: The word by which clients ask for it.
+        scope: The name by which clients request it.
         asset: The Dagster asset that it makes.
         job: The Dagster job that does it alone.
         result: Its part of a full sync's result.

@@ -33,7 +33,7 @@ class ScheduleConfig:
 
     Attributes:
         sync_schedules: By phase a cron expression, read in the clinic's own time zone, or
-            ``OFF``. As stored: whether it can be read is for ``scheduling/timetable.py`` to say.
+            ``OFF``. As stored: ``scheduling/timetable.py`` checks whether it can be read.
         days_ahead: Business dates after today that a sync covers.
         lookback_days: Business dates before today that reconciliation covers.
         parallel_batch_size: Consultations fetched side by side, at most ``MAX_BATCH``.
@@ -47,7 +47,7 @@ class ScheduleConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicSchedule:
-    """When an active clinic is synced, and since when that holds. All moments in UTC.
+    """When an active clinic is synced, and since when that holds. All times in UTC.
 
     Attributes:
         scheduled_since: When the clinic was registered, activated again or moved to another
@@ -67,9 +67,9 @@ class ClinicSchedule:
     skipped_in_a_row: Mapping[Phase, int] = field(default_factory=dict)
 
     def counts_since(self, phase: Phase, now: datetime) -> datetime:
-        """Since when the phase's schedule is in force as it stands, looked at from ``now``.
+        """Since when the phase's present schedule is in force; at most ``now``.
 
-        Never later than that: a moment that is yet to come was noted by a clock that went wrong.
+        A wrong clock wrote the times that lie after ``now``.
         """
         moments = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
         return max(no_later_than(moment, now) for moment in moments)
@@ -81,11 +81,11 @@ class ClinicSchedule:
         return since if stored is None else max(since, stored)
 
     def void_until(self, phase: Phase, now: datetime) -> datetime:
-        """The moment up to which ticks of the phase never count, looked at from ``now``."""
+        """The time up to which ticks of the phase do not count; at most ``now``."""
         changed = (self.scheduled_since, self.changed_at.get(phase, self.scheduled_since))
         moments = [moment for moment in changed if not is_in_future(moment, now)]
         skipped = self.skipped_until.get(phase)
-        # One that is yet to come was noted by a clock that went wrong.
+        # A wrong clock wrote a time after ``now``.
         if skipped is not None and skipped <= now:
             moments.append(skipped)
         return max(moments, default=_NEVER)

@@ -1,4 +1,4 @@
-"""Structured logs: one line per event, on standard error, for people or for machines.
+"""Structured logs: one line per event, on standard error, for a terminal or for programs.
 
 Our loggers and every library's share one handler and one format. Standard output is for the output
 of commands. The content of a line belongs to the caller; the removal of secrets and personal data
@@ -100,7 +100,7 @@ def configure_logging(
 
     Args:
         level: The lowest level to show, in capitals.
-        log_format: ``console`` for people, ``json`` for one JSON object per line.
+        log_format: ``console`` for a terminal, ``json`` for one JSON object per line.
         sink: Also gets every line, as a JSON object with its time in ``_time``.
     """
     handler = _StandardError()

@@ -100,7 +100,7 @@ class SessionState:
 
     Attributes:
         data: Opaque to everyone but the adapter that exported it.
-        expires_at: Aware UTC; the latest moment the vendor can still accept it.
+        expires_at: Aware UTC; the latest time at which the vendor can still accept it.
     """
 
     data: bytes = field(repr=False)
@@ -180,7 +180,7 @@ class LooksUpAppointments(Protocol):
     """A provider that can look up one appointment by its identity."""
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
-        """What the vendor says of the appointment, on whatever date it is.
+        """Look up the appointment, on any date.
 
         Raises:
             SessionExpired, TransientError, ContractViolation: See the tree.

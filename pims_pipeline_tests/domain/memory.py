@@ -60,7 +60,7 @@ class MemoryStore:
     """One clinic's landed records and cases, by vendor identity.
 
     Attributes:
-        words: What the clinic's words mean; edit it freely.
+        words: What the clinic's words mean; tests may replace it.
     """
 
     landed: dict[str, Landed] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class MemoryStore:
         return case_id_of(CLINIC.id, CLINIC.provider_type, pims_id)
 
     def known(self, snapshot: Snapshot) -> dict[str, KnownRecord]:
-        """Everything that ``plan_inbound`` has to be told for this listing."""
+        """The records that ``plan_inbound`` needs for this listing."""
         listed = {each.appointment_id for each in snapshot.appointments}
         wanted = {
             pims_id
@@ -192,7 +192,7 @@ class MemoryStore:
         )
 
     def edit(self, pims_id: str, **changes: Any) -> None:
-        """Change a case as people do in the application."""
+        """Change a case as users do in the application."""
         self.cases[pims_id] = replace(self.cases[pims_id], **changes)
 
     def tracked(self, window: DateRange) -> tuple[TrackedCase, ...]:
@@ -216,7 +216,7 @@ class MemoryStore:
         policy: DeletionPolicy,
         lookups: Mapping[str, AppointmentLookup] | None,
     ) -> ReconciliationPlan:
-        """What the comparison of the cases with the listing would lead to now."""
+        """What reconciliation with the listing would change now."""
         return plan_reconciliation(self.tracked(snapshot.window), snapshot, policy, lookups=lookups)
 
     def apply_reconciliation(

@@ -1,9 +1,9 @@
 """Hypothesis strategies for the domain's types, for every room's tests.
 
-Everything generated obeys the contracts of the types (aware UTC moments, business dates
+Everything generated obeys the contracts of the types (aware UTC times, business dates
 in the clinic's zone, each identity once per listing). Text holds many scripts, but no NUL
-and no lone surrogates, which no Postgres column can hold; the rules that must bear those
-say so in their own tests.
+and no lone surrogates, which no Postgres column can hold; rules that must accept those
+have tests of their own.
 """
 
 from collections.abc import Sequence
@@ -164,7 +164,7 @@ def snapshots(
     complete: SearchStrategy[bool] = st.booleans(),  # noqa: B008 - as above
     max_quarantined: int = 2,
 ) -> Snapshot:
-    """A listing of ``WEEK``; listings with few ``ids`` talk about the same appointments."""
+    """A listing of ``WEEK``; listings with few ``ids`` share appointments."""
     entries = calendar_entries(ids) | appointments(ids=ids)
     return Snapshot(
         window=WEEK,
@@ -218,4 +218,4 @@ CLINIC = Clinic(
     provider_base_url="https://pims.example.test",
     is_active=True,
 )
-"""Whose calendar the tests speak of, where the clinic does not matter."""
+"""The clinic of tests in which the clinic does not matter."""

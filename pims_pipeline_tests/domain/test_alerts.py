@@ -160,8 +160,8 @@ def test_a_malformed_schedule_is_reported_and_so_are_earlier_failures() -> None:
     ],
 )
 def test_a_login_that_cannot_go_on_is_one_alert_for_the_clinic(fact: str, kind: AlertKind) -> None:
-    told: dict[str, object] = {fact: True}
-    assert [each.key for each in found(None, NOW, **told)] == [AlertKey(CLINIC, kind)]
+    facts: dict[str, object] = {fact: True}
+    assert [each.key for each in found(None, NOW, **facts)] == [AlertKey(CLINIC, kind)]
 
 
 def test_each_hold_and_each_dead_letter_is_an_alert_of_its_own() -> None:

@@ -39,7 +39,7 @@ def wall_clock(moment: datetime, zone: ZoneInfo) -> datetime:
 
 @cache
 def clock_changes(name: str) -> tuple[datetime, ...]:
-    """The first moment of every new offset in 2020-2030, found by looking, not by rules."""
+    """The first time of every new offset in 2020-2030, found by search instead of rules."""
     zone = ZoneInfo(name)
     steps = [FIRST + timedelta(days=day) for day in range((LAST - FIRST).days + 1)]
     return tuple(

@@ -1,4 +1,4 @@
-"""A deactivated clinic can be looked at, and is used for nothing else."""
+"""A deactivated clinic can be read, and is used for nothing else."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""What a wrong clock wrote is no knowledge: plans are as if it had never been written."""
+"""Plans ignore the times that a wrong clock wrote."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -52,7 +52,7 @@ def test_clocks_that_agree_are_right_however_slow_the_response(
 ) -> None:
     reading = ClockReading(before=NOW + skew, database=NOW, after=NOW + skew + round_trip)
     reading.check()
-    # The database may have read its clock at any moment until the response came.
+    # The database may have read its clock at any time until the response came.
     ClockReading(before=NOW, database=NOW + round_trip, after=NOW + round_trip).check()
 
 
@@ -121,7 +121,7 @@ def test_the_inbound_plan_ignores_times_in_the_future(
         absent[pims_id] = replace(record, **_absent(moments))
     plans = [plan_inbound(records, listing, clinic=CLINIC, now=NOW) for records in (known, absent)]
     assert plans[0] == plans[1]
-    # And what does lie in the past counts as ever.
+    # A time in the past counts.
     assert plans[1] == plan_inbound(absent, listing, clinic=CLINIC)
 
 

@@ -1,4 +1,4 @@
-"""What the guard lets through to a server that asks for no password, and what it answers."""
+"""Which requests the guard passes to a server without a password, and its responses."""
 
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -20,7 +20,7 @@ MUTATION = "mutation { wipe }"
 ALL_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]
 
 
-async def answer(_request: Request) -> Response:
+async def respond(_request: Request) -> Response:
     return PlainTextResponse("done", headers={"Access-Control-Allow-Origin": "*"})
 
 
@@ -35,7 +35,7 @@ def client() -> TestClient:
     """A browser or a program that asks the guarded server."""
     app = Starlette(
         routes=[
-            Route("/{path:path}", answer, methods=ALL_METHODS),
+            Route("/{path:path}", respond, methods=ALL_METHODS),
             WebSocketRoute("/graphql", talk),
         ]
     )
@@ -144,13 +144,13 @@ def test_other_methods_are_not_known(client: TestClient, method: str) -> None:
 
 
 def test_no_response_may_be_shown_or_read_elsewhere(client: TestClient) -> None:
-    answered = client.get("/")
+    response = client.get("/")
 
-    assert answered.headers["x-frame-options"] == "SAMEORIGIN"
-    assert "frame-ancestors 'self'" in answered.headers["content-security-policy"]
-    assert answered.headers["cross-origin-resource-policy"] == "same-origin"
-    assert answered.headers["x-content-type-options"] == "nosniff"
-    assert "access-control-allow-origin" not in answered.headers
+    assert response.headers["x-frame-options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in response.headers["content-security-policy"]
+    assert response.headers["cross-origin-resource-policy"] == "same-origin"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-origin" not in response.headers
 
 
 def test_its_own_pages_may_open_a_web_socket(client: TestClient) -> None:

@@ -76,13 +76,13 @@ def test_a_directory_of_another_user_is_refused(
 
 
 def test_the_server_s_user_passes_through_and_can_list_nothing(tmp_path: Path) -> None:
-    nobody = pwd.struct_passwd(("nobody", "x", 65534, os.getegid(), "", "/", "/bin/false"))
+    other = pwd.struct_passwd(("other", "x", 65534, os.getegid(), "", "/", "/bin/false"))
     home = tmp_path / "above" / "home"
     (home / "postgres").mkdir(parents=True)
     for each in (home, home.parent):
         each.chmod(0o700)
     os.chown(home.parent, -1, os.getegid())
-    open_way(home / "postgres", nobody, home=home, top=tmp_path)
+    open_way(home / "postgres", other, home=home, top=tmp_path)
 
     assert mode(home) == 0o710
     assert mode(home.parent) == 0o701

@@ -1,1 +1,1 @@
-"""Tests of the logs and of what they may not say."""
+"""Tests of the logs and of their redaction."""

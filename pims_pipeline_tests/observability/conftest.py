@@ -1,4 +1,4 @@
-"""Logging left as it was found, and services that are only played."""
+"""Restores logging after each test, and starts stand-ins of services."""
 
 import logging
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def _logging_left_as_found() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests behind one reaches this machine without it."""
+    """Requests to this machine bypass the proxy of the environment."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)

@@ -94,8 +94,8 @@ def test_an_outage_delays_lines_and_loses_none(
     assert axiom.said == ["before", "after"]
     assert sink.pauses == [1, 2, 4]
     assert sink.dropped == 0
-    told = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
-    assert sorted(told) == ["after", "axiom_takes_lines_again", "axiom_takes_no_lines", "before"]
+    lines = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
+    assert sorted(lines) == ["after", "axiom_takes_lines_again", "axiom_takes_no_lines", "before"]
 
 
 def test_axiom_s_retry_after_is_obeyed(axiom: Axiom) -> None:
@@ -131,7 +131,7 @@ def test_lines_that_axiom_refuses_are_dropped_counted_and_reported_later(
 
 
 class Gate:
-    """An ingest that does not come back before it is told to, with or without a failure."""
+    """An ingest that returns or fails only when released."""
 
     def __init__(self) -> None:
         self.entered, self.opened = Event(), Event()
@@ -166,8 +166,8 @@ def test_a_full_queue_drops_and_counts_and_no_caller_waits(
     sink.end()
 
     assert gate.taken == ["line 0", "line 1", "line 2", "axiom_lines_dropped"]
-    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    dropped = [line["count"] for line in told if line["event"] == "axiom_lines_dropped"]
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    dropped = [line["count"] for line in lines if line["event"] == "axiom_lines_dropped"]
     assert dropped == [7]
 
 

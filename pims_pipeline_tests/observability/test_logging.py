@@ -1,4 +1,4 @@
-"""Log lines as they come out: where, in what form, with what context."""
+"""Log lines: their destination, form and context."""
 
 import json
 import logging
@@ -77,10 +77,10 @@ def test_an_exception_is_logged_without_the_secret_it_quotes(
         get_logger("ours").exception("database lost")
         logging.getLogger("theirs").exception("database lost")
 
-    told = capsys.readouterr().err
-    assert "hunter2" not in told
-    assert told.count(f"postgresql://pims:{REDACTED}@db/pims") == 2
-    assert told.count("ValueError") == 2
+    logged = capsys.readouterr().err
+    assert "hunter2" not in logged
+    assert logged.count(f"postgresql://pims:{REDACTED}@db/pims") == 2
+    assert logged.count("ValueError") == 2
 
 
 def test_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:

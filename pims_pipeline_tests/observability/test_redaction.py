@@ -1,4 +1,4 @@
-"""What a log line may say and what is taken out of it."""
+"""What a log line may contain and what is removed from it."""
 
 from datetime import UTC, date, datetime
 from uuid import UUID

@@ -26,7 +26,7 @@ def simulator() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
-    """The simulator's controls; it has forgotten everything earlier."""
+    """The simulator's controls, after a reset."""
     with closing(SimulatorControl(simulator.base_url)) as steering:
         steering.reset()
         yield steering

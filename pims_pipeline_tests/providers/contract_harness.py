@@ -44,7 +44,7 @@ class FullProvider(PimsProvider, PortableSession, LooksUpAppointments, Protocol)
 
 
 class Harness(Protocol):
-    """A clinic at a vendor, as people and the network treat it."""
+    """A clinic at a vendor, with the actions of its users and the network."""
 
     zone: ZoneInfo
     credentials: Credentials
@@ -62,7 +62,7 @@ class Harness(Protocol):
     def break_down(self, endpoint: str) -> None: ...
     def break_promise(self, endpoint: str) -> None: ...
     def stall(self, endpoint: str, request_timeout: float = 600.0) -> None: ...
-    def answer_oddly(self, how: str) -> None: ...
+    def respond_oddly(self, how: str) -> None: ...
     def requests(self, endpoint: str) -> int: ...
 
 
@@ -117,8 +117,8 @@ class FakeHarness:
         self.vendor.request_timeout = request_timeout
         self.vendor.hanging.add(endpoint)  # type: ignore[arg-type] # a name from ENDPOINTS
 
-    def answer_oddly(self, how: str) -> None:
-        """A vendor without a wire has nothing odd on it."""
+    def respond_oddly(self, how: str) -> None:
+        """The fake has no wire format, so nothing in it is odd."""
 
     def requests(self, endpoint: str) -> int:
         counts = {
@@ -131,7 +131,7 @@ class FakeHarness:
 
 
 class SimulatorHarness:
-    """The real adapter at the simulator, which calls a look-up an ``appointment``."""
+    """The real adapter at the simulator, which calls a lookup an ``appointment``."""
 
     def __init__(
         self, simulator: SimulatorServer, control: SimulatorControl, open_provider: OpenProvider
@@ -190,7 +190,7 @@ class SimulatorHarness:
         self._request_timeout = request_timeout
         self._fault("drip", endpoint, times=None)
 
-    def answer_oddly(self, how: str) -> None:
+    def respond_oddly(self, how: str) -> None:
         self._control.add_fault(how, times=None)
 
     def requests(self, endpoint: str) -> int:

@@ -1,6 +1,6 @@
-"""A vendor in memory, and providers that speak to it: the port's test double.
+"""A vendor in memory, and providers that use it: the port's test double.
 
-``FakeVendor`` is the truth (a calendar, consultations, accounts, faults);
+``FakeVendor`` holds the state (a calendar, consultations, accounts, faults);
 ``FakeProvider`` obeys the same contract suite as the real adapters
 (``test_contract.py``). Nothing here knows a wire format.
 """
@@ -49,17 +49,17 @@ class _Fault:
 
 @dataclass
 class FakeVendor:
-    """A pretend vendor; edit its public fields freely between calls.
+    """A pretend vendor; tests may edit its public fields between calls.
 
     Attributes:
         zone: The clinic's zone.
         appointments: The calendar, by appointment id.
         consultations: The consultations, by their id.
         quarantined: Unreadable records; one without a business date is in every listing.
-        deleted_ids: Identities a look-up still knows, as deleted.
+        deleted_ids: Identities that a lookup reports as deleted.
         broken_consultations: By consultation id, the error that fetching it always gives.
-        listing_complete: What the next snapshots say of their completeness.
-        on_request: Called before every answer, without any lock held; may block or raise.
+        listing_complete: Whether the next snapshots are complete.
+        on_request: Called before every response, without any lock held; may block or raise.
         hanging: Endpoints that give no response; a request fails after ``request_timeout``.
         request_timeout: Seconds.
     """
@@ -138,11 +138,11 @@ class FakeVendor:
         )
 
     def set_status(self, appointment_id: str, status: str) -> PimsAppointment:
-        """Change what the vendor says of an appointment."""
+        """Change fields of an appointment."""
         return self.put(replace(self.appointments[appointment_id], status=status))
 
     def delete(self, appointment_id: str, *, leave_trace: bool = False) -> PimsAppointment:
-        """Take an appointment out of the calendar; with a trace, a look-up says it was deleted."""
+        """Take an appointment out of the calendar; with a trace, a lookup reports it as deleted."""
         if leave_trace:
             self.deleted_ids.add(appointment_id)
         return self.appointments.pop(appointment_id)
@@ -171,17 +171,17 @@ class FakeVendor:
     def fail_next(
         self, error: BaseException, endpoint: Endpoint | Literal["any"] = "any", times: int = 1
     ) -> None:
-        """Answer the next ``times`` requests to ``endpoint`` with ``error``.
+        """Fail the next ``times`` requests to ``endpoint`` with ``error``.
 
         The fake, like a real adapter, has done its own retries by then.
         """
         self._faults.append(_Fault(error, endpoint, times))
 
     def expire_sessions(self) -> None:
-        """Forget every login; the next request on one meets ``SessionExpired``."""
+        """End every session; its next request gets ``SessionExpired``."""
         self._sessions.clear()
 
-    def answer(self, endpoint: Endpoint, token: str | None, stop: StopSignal) -> None:
+    def count_request(self, endpoint: Endpoint, token: str | None, stop: StopSignal) -> None:
         """Count a request; raise the error that is set for it, if any."""
         if endpoint in self.hanging:
             with self._lock:
@@ -239,7 +239,7 @@ class BareFakeProvider:
 
     def authenticate(self, credentials: Credentials) -> bool:
         """See the port."""
-        self.vendor.answer("login", None, self._stop)
+        self.vendor.count_request("login", None, self._stop)
         if credentials != self.vendor.credentials:
             return False
         self._expires_at = self.vendor.clock() + SESSION_LENGTH
@@ -249,7 +249,7 @@ class BareFakeProvider:
     def fetch_appointments(self, window: DateRange) -> Snapshot:
         """See the port."""
         fetched_at = self.vendor.clock()
-        self.vendor.answer("listing", self._token, self._stop)
+        self.vendor.count_request("listing", self._token, self._stop)
         self.vendor.listed_windows.append(window)
         return Snapshot(
             window=window,
@@ -271,7 +271,7 @@ class BareFakeProvider:
         """See the port."""
         if appointment.consultation_id is None:
             return None
-        self.vendor.answer("consultation", self._token, self._stop)
+        self.vendor.count_request("consultation", self._token, self._stop)
         if error := self.vendor.broken_consultations.get(appointment.consultation_id):
             raise error
         return self.vendor.consultations.get(appointment.consultation_id)
@@ -307,7 +307,7 @@ class _WithLookup(BareFakeProvider):
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = self.vendor.clock()
-        self.vendor.answer("lookup", self._token, self._stop)
+        self.vendor.count_request("lookup", self._token, self._stop)
         deleted = appointment_id in self.vendor.deleted_ids
         found = self.vendor.appointments.get(appointment_id)
         if found is None:
@@ -327,11 +327,11 @@ class _WithLookup(BareFakeProvider):
 
 
 class FakeProviderWithoutLookup(_WithPortableSession):
-    """Keeps sessions, cannot be asked for one appointment."""
+    """Keeps sessions, has no lookup."""
 
 
 class FakeProviderWithoutSession(_WithLookup):
-    """Can be asked for one appointment, cannot keep sessions."""
+    """Has lookup, cannot keep sessions."""
 
 
 class FakeProvider(_WithPortableSession, _WithLookup):

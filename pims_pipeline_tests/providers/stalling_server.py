@@ -1,4 +1,4 @@
-"""A server that takes connections and then stalls, in every way that a network knows."""
+"""A server that takes connections and then stalls, in several ways."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class StallingServer:
     ended: Event = field(default_factory=Event)
 
     def sends(self, connection: socket.socket, piece: bytes) -> bool:
-        """Send a piece and pause; False when no one is there for the next one."""
+        """Send a piece and pause; False when the client has gone."""
         try:
             connection.sendall(piece)
         except OSError:

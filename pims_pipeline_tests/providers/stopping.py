@@ -7,11 +7,11 @@ from threading import Event, Thread
 from pims_pipeline.providers.stop_signal import StopSignal
 
 DEADLINE_S = 30
-"""For what ends in a moment; whatever it waits for takes far longer."""
+"""Seconds. Work that is stopped ends at once; what it waits for takes far longer."""
 
 
 def eventually(condition: Callable[[], bool], seconds: float = DEADLINE_S) -> None:
-    """Wait until it is so."""
+    """Wait until the condition holds."""
     deadline, pause = time.monotonic() + seconds, Event()
     while not condition():
         assert time.monotonic() < deadline, "it does not come to that"

@@ -176,9 +176,11 @@ def test_several_threads_share_one_provider(harness: Harness) -> None:
     provider = harness.warm_provider()
     appointment = finished_appointment(harness, provider)
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda _: provider.fetch_consultation(appointment), range(12)))
-    assert {answer.consultation_id for answer in answers if answer} == {appointment.consultation_id}
-    assert None not in answers
+        responses = list(threads.map(lambda _: provider.fetch_consultation(appointment), range(12)))
+    assert {response.consultation_id for response in responses if response} == {
+        appointment.consultation_id
+    }
+    assert None not in responses
 
 
 def test_closing_again_does_nothing(harness: Harness) -> None:

@@ -154,7 +154,7 @@ def test_odd_responses_cost_no_appointment_and_no_consultation(harness: Harness,
     provider = harness.warm_provider()
     appointment = finished_appointment(harness, provider)
     before = {name: each.scheduled_start for name, each in listed(provider).items()}
-    harness.answer_oddly(how)
+    harness.respond_oddly(how)
     snapshot = provider.fetch_appointments(WINDOW)
     after = {each.appointment_id: each.scheduled_start for each in snapshot.appointments}
     assert after == before

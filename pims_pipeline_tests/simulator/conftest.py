@@ -1,4 +1,4 @@
-"""One simulator for the room's tests, put back to its beginning before each."""
+"""One simulator for the tests of this folder, reset before each."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,7 +22,7 @@ def server() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def base_url(server: SimulatorServer, control: SimulatorControl) -> str:
-    """Where the freshly reset simulator answers."""
+    """The address of the simulator, reset and without faults."""
     control.clear_faults()
     return server.base_url
 

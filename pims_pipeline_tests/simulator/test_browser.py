@@ -1,4 +1,4 @@
-"""A real Chromium logs in through the script-drawn form and works with the people's page."""
+"""A real Chromium logs in through the script-drawn form and uses the calendar page."""
 
 import re
 import shutil

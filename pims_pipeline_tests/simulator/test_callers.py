@@ -1,4 +1,4 @@
-"""The simulator answers programs on this machine and its own pages, and no other page."""
+"""The simulator serves programs on this machine and its own pages, and no other page."""
 
 from collections.abc import Iterator, Mapping
 

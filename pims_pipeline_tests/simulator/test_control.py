@@ -1,4 +1,4 @@
-"""Edits through the control interface show in the listing, the look-up and the consultation."""
+"""Edits through the control interface show in the listing, the lookup and the consultation."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -79,9 +79,9 @@ def test_a_listing_of_a_month_is_whole_and_the_same_every_time(client: httpx2.Cl
 def test_a_listing_without_two_proper_times_is_refused(
     client: httpx2.Client, params: dict[str, str]
 ) -> None:
-    answer = client.get("/appointments/getCalendarEventData", params=params)
+    response = client.get("/appointments/getCalendarEventData", params=params)
 
-    assert answer.status_code == 400
+    assert response.status_code == 400
 
 
 @pytest.mark.parametrize("shape", ["array", "appointments", "data", "events"])
@@ -158,8 +158,8 @@ def test_a_lookup_of_a_deleted_booking_has_each_response_shape(
     control.settings(deleted_lookup="not_found")
     assert client.get("/appointments/getAppointment", params=asked).status_code == 404
     control.settings(deleted_lookup="null")
-    answer = client.get("/appointments/getAppointment", params=asked)
-    assert answer.json() == {"appointment": None}
+    response = client.get("/appointments/getAppointment", params=asked)
+    assert response.json() == {"appointment": None}
     control.settings(deleted_lookup="gone")
     assert client.get("/appointments/getAppointment", params=asked).status_code == 410
 
@@ -298,10 +298,10 @@ def test_an_unknown_record_or_clinic_is_not_found(control: SimulatorControl) -> 
     {"start": "2026-03-12 10:00", "minutes": 0}, {"start": "2026-03-12 10:00", "pet": "Rex"},
 ])  # fmt: skip
 def test_a_bad_booking_is_refused_with_a_message(base_url: str, body: dict[str, object]) -> None:
-    answer = httpx2.post(f"{base_url}/_control/clinics/1001/appointments", json=body)
+    response = httpx2.post(f"{base_url}/_control/clinics/1001/appointments", json=body)
 
-    assert answer.status_code == 400
-    assert answer.json()["error"]
+    assert response.status_code == 400
+    assert response.json()["error"]
 
 
 def test_requests_and_logins_are_counted(client: httpx2.Client, control: SimulatorControl) -> None:

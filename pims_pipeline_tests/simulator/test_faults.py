@@ -1,4 +1,4 @@
-"""Each fault looks on the wire as it is named, strikes as often as asked, and then is gone."""
+"""Each fault has its effect on as many responses as requested, and then ends."""
 
 import json
 import threading
@@ -43,11 +43,11 @@ def test_an_expired_session_stays_expired(
 ) -> None:
     control.add_fault(kind, endpoint="listing")
 
-    answers = [ask_listing(client, TODAY) for _ in range(2)]
+    responses = [ask_listing(client, TODAY) for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [status, status]
+    assert [response.status_code for response in responses] == [status, status]
     if content:
-        assert [a.headers["content-type"].split(";")[0] for a in answers] == [content, content]
+        assert [a.headers["content-type"].split(";")[0] for a in responses] == [content, content]
 
 
 def test_too_many_requests_name_the_seconds_to_wait(

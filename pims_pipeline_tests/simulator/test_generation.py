@@ -1,4 +1,4 @@
-"""The made-up calendar: the same question has the same answer, and the days are believable."""
+"""The made-up calendar: the same seed gives the same days, and they are plausible."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta

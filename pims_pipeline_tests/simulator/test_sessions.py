@@ -102,10 +102,10 @@ def test_too_many_wrong_passwords_lock_the_account_against_the_right_one(
     base_url: str, control: SimulatorControl
 ) -> None:
     with visitor(base_url) as client:
-        answers = [try_login(client, "1001", "wrong").text for _ in range(WRONG_ATTEMPTS_ALLOWED)]
+        pages = [try_login(client, "1001", "wrong").text for _ in range(WRONG_ATTEMPTS_ALLOWED)]
         after = try_login(client, "1001")
 
-    assert ["account is locked" in text for text in answers] == [False] * 4 + [True]
+    assert ["account is locked" in text for text in pages] == [False] * 4 + [True]
     assert "account is locked" in after.text
     assert control.stats().logins == {"1001": 0, "1002": 0, "1003": 0}
 
@@ -212,19 +212,19 @@ def test_every_endpoint_requires_a_session(base_url: str, path: str) -> None:
 def test_expired_sessions_are_rejected_in_the_chosen_shape(
     base_url: str, control: SimulatorControl
 ) -> None:
-    def answer(client: httpx2.Client) -> tuple[int, str]:
+    def status_and_type(client: httpx2.Client) -> tuple[int, str]:
         response = ask_listing(client, TODAY)
         return response.status_code, response.headers.get("content-type", "").split(";")[0]
 
     with logged_in(base_url, "1001") as client, logged_in(base_url, "1002") as other:
         control.expire_sessions("1001", "401")
-        assert answer(client) == (401, "application/json")
+        assert status_and_type(client) == (401, "application/json")
         control.expire_sessions("1001", "html")
-        assert answer(client) == (200, "text/html")
+        assert status_and_type(client) == (200, "text/html")
         assert "login-root" in ask_listing(client, TODAY).text
         control.expire_sessions("1001", "redirect")
-        assert answer(client)[0] == 302
-        assert answer(other) == (200, "application/json")
+        assert status_and_type(client)[0] == 302
+        assert status_and_type(other) == (200, "application/json")
 
 
 def test_clients_without_a_session_are_rejected_in_the_chosen_shape(

@@ -33,8 +33,8 @@ class CaseWrite:
 
     Attributes:
         before: The case as it is now; None when it is created.
-        status: None leaves the status as people have set it.
-        case_type: None leaves the type as people have set it.
+        status: None leaves the status as users have set it.
+        case_type: None leaves the type as users have set it.
         digest: Of the vendor record that caused the write.
         detaches: Whether the consultation belongs to another patient or client, and is removed.
     """

@@ -60,7 +60,7 @@ def plan_inbound(
     A record of which the store knows something newer is not changed. A record with an unchanged
     digest causes a write in three cases only: its words have a new meaning, the case has another
     patient's consultation, or its metadata is unreadable. Status and type of a case are written
-    only when the meaning of the vendor's words changes: until then, people's edits stay.
+    only when the meaning of the vendor's words changes: until then, users' edits stay.
 
     Args:
         existing: By vendor identity: the known records of the listing, and every landed record

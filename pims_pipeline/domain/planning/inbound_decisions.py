@@ -85,7 +85,7 @@ def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -
         return Decision(known, landing)
     draft = draft_of(landing.appointment, words)
     if not (is_changed or case.soft_deleted):
-        # The vendor changed nothing, so people's corrections stay.
+        # The vendor changed nothing, so users' corrections stay.
         draft = _draft_of_case(case, draft)
     has_new_status = case.soft_deleted or meaning.status is not before.status
     has_new_type = meaning.case_type is not before.case_type

@@ -39,7 +39,7 @@ class DeletionPolicy:
         min_orphans: The number that may always be retired.
         max_percent: The share of the window's active cases that may be retired at once.
         absence_interval: The least time between two listings that confirm an absence, if the
-            vendor cannot be asked for one appointment.
+            vendor has no lookup.
     """
 
     min_orphans: int = 5
@@ -198,7 +198,7 @@ def _orphans(found: _Compared, hold: HoldReason | None) -> tuple[UUID, ...]:
 def _after_rejections(
     hold: HoldReason | None, orphans: tuple[UUID, ...], decided: RejectionEffect
 ) -> tuple[HoldReason | None, tuple[UUID, ...]]:
-    """What is left of a hold, and which cases stay because people rejected one like it."""
+    """What is left of a hold, and which cases stay because an operator rejected one like it."""
     if hold is None:
         return None, tuple(case_id for case_id in orphans if case_id in decided.covered)
     return (None, orphans) if decided.covers_all(orphans, hold) else (hold, ())

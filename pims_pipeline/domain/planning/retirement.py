@@ -79,7 +79,7 @@ def own_lookups(
     snapshot: Snapshot,
     lookups: Mapping[str, AppointmentLookup],
 ) -> dict[str, AppointmentLookup]:
-    """By identity, the lookups that describe the very appointment that was asked for.
+    """By identity, the lookups that describe exactly the appointment that was looked up.
 
     The occurrences of a series share one vendor identity, and so one lookup. A lookup with a start
     applies to the occurrence with that start. If the vendor does not know the identity any more,
@@ -120,7 +120,7 @@ def reason_if_approved(
 ) -> RetirementReason | None:
     """The reason under a person's approval, which covers only the approved cases.
 
-    If the vendor cannot be asked for one appointment, the approval replaces the second listing.
+    If the vendor has no lookup, the approval replaces the second listing.
     """
     if tracked.case.id not in approved:
         return None
@@ -144,7 +144,7 @@ def reason_to_retire(
         snapshot: The listing.
         absence_interval: See ``DeletionPolicy``.
         lookup: The vendor's response for this appointment, if there is one.
-        can_ask: Whether the vendor can be asked for this appointment alone.
+        can_ask: Whether the vendor can look up this appointment.
     """
     if lookup is not None:
         # The vendor's present response outweighs earlier findings.

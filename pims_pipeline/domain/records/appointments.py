@@ -135,10 +135,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppointmentLookup:
-    """The vendor's response when asked for one appointment by its identity.
+    """The vendor's response to a lookup of one appointment by its identity.
 
     Attributes:
-        appointment_id: The identity that was asked for. Appointments of a series share one
+        appointment_id: The identity that was looked up. Appointments of a series share one
             response: ``scheduled_start`` shows which of them it describes.
         found: False when the vendor does not know the identity (any more).
         deleted: True when the vendor reports that the record was deleted.
@@ -163,7 +163,7 @@ class AppointmentLookup:
 
 
 def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:
-    """The appointment as JSON-ready values, keys in camelCase, moments in ISO 8601."""
+    """The appointment as JSON-ready values, keys in camelCase, times in ISO 8601."""
     updated = appointment.vendor_updated_at
     # Only present for an appointment of a series, so that every other record keeps its digest.
     series = {"seriesId": appointment.series_id} if appointment.series_id else {}

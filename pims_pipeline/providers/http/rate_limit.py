@@ -66,7 +66,7 @@ class TokenBucket:
 def bucket_for(account: str, rate: float) -> TokenBucket:
     """The process's only bucket for ``account``.
 
-    The lowest rate asked for applies to all, because the vendor counts requests per account.
+    The lowest requested rate applies to all, because the vendor counts requests per account.
     Buckets are never dropped, so that a new provider does not start with a free token.
     """
     with _buckets_lock:

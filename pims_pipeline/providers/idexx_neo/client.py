@@ -72,7 +72,7 @@ class IdexxNeoClient:
         Args:
             session: The session of the account.
             options: The rate and the timeouts of requests.
-            clock: Gives the present moment, aware UTC.
+            clock: Gives the present time, aware UTC.
             stop: Ends every wait, also before and between requests.
         """
         self.saw_maintenance = False
@@ -128,7 +128,7 @@ class IdexxNeoClient:
         raise AssertionError("stamina yields at least one attempt")
 
     def _pause(self, attempt: int, failure: TransientError) -> float:
-        """Seconds before an attempt, counted from 1: what the vendor asked for, or a backoff."""
+        """Seconds before an attempt, counted from 1: what the vendor requested, or a backoff."""
         if failure.retry_after is not None:
             return failure.retry_after
         spread = random.uniform(0, self._options.retry_base_delay)  # noqa: S311 - spreads retries, keeps no secret

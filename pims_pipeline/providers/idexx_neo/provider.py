@@ -61,7 +61,7 @@ class IdexxNeoProvider:
         Args:
             clinic: The clinic whose IDEXX Neo it is.
             options: How to log in and how to send requests.
-            clock: Gives the present moment, aware UTC.
+            clock: Gives the present time, aware UTC.
         """
         self.browser_launches = 0
         self._zone = clinic.zone

@@ -43,7 +43,7 @@ class Session:
     Attributes:
         account: A digest that identifies the vendor account without revealing it.
         base_url: The only address that the cookies may be sent to.
-        expires_at: Aware UTC; the latest moment the vendor can still accept it.
+        expires_at: Aware UTC; the latest time at which the vendor can still accept it.
     """
 
     account: str

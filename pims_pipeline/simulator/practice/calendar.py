@@ -191,7 +191,7 @@ class Calendar:
         )
 
     def delete(self, entry_id: int) -> Entry:
-        """Take a record out of the listing; a look-up still shows that it was deleted."""
+        """Take a record out of the listing; a lookup still shows that it was deleted."""
         return self._put(replace(self.entry(entry_id), deleted=True))
 
     def restore(self, entry_id: int) -> Entry:

@@ -78,7 +78,7 @@ MOST_APPOINTMENTS_PER_DAY = 1000
 
 
 def system_clock() -> datetime:
-    """The present moment, in UTC."""
+    """The present time, in UTC."""
     return datetime.now(UTC)
 
 
@@ -92,13 +92,13 @@ class SimulatorConfig:
         absolute_timeout_s: Seconds after which any session ends.
         appointments_per_day: Exactly so many appointments every day; ``None`` makes about
             twelve on weekdays and fewer at weekends. Blocks and rosters come on top.
-        clock: Gives the present moment, aware. Used for sessions and the time of edits only.
+        clock: Gives the present time, aware. Used for sessions and the time of edits only.
         today: The date that divides past from future, in every clinic. ``None`` takes each
             clinic's own date when the simulator is built. It is fixed while the simulator runs,
             so that no appointment's status changes by itself.
 
     Raises:
-        ValueError: If more appointments a day are asked for than a day has ids.
+        ValueError: If ``appointments_per_day`` exceeds the ids of a day.
     """
 
     seed: int = 7

@@ -1,4 +1,4 @@
-"""A clinic's day at random: the vendor's calendar changes, listings arrive late, people edit."""
+"""A clinic's day at random: the calendar changes, listings arrive late, users edit."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -43,7 +43,7 @@ Calendar = Mapping[str, PimsAppointment]
 
 
 class ClinicsDay(RuleBasedStateMachine):
-    """A vendor whose every state is remembered, and a store that hears of it late."""
+    """A vendor with all its past calendars, and a store that gets listings late."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,12 +51,12 @@ class ClinicsDay(RuleBasedStateMachine):
         self.calendar: dict[str, PimsAppointment] = {}
         self.calendar_at: dict[datetime, Calendar] = {}
         self.under_way: list[Snapshot] = []
-        self.answers: list[FetchedConsultation] = []
+        self.fetched: list[FetchedConsultation] = []
         self.consultations: dict[str, PimsConsultation] = {}
         self.store = MemoryStore()
 
     def _tick(self) -> datetime:
-        """A new moment, with the calendar as it is then."""
+        """A new point in time, with the calendar as it is then."""
         self.now += timedelta(minutes=1)
         self.calendar_at[self.now] = dict(self.calendar)
         return self.now
@@ -116,7 +116,7 @@ class ClinicsDay(RuleBasedStateMachine):
         live = self.store.enrichable()
         known = live[data.draw(st.sampled_from(sorted(live)))]
         found = self.consultations.get(known.appointment.consultation_id or "")
-        self.answers.append(
+        self.fetched.append(
             FetchedConsultation(
                 case_id=known.case_id,
                 asked_at=self._tick(),
@@ -125,11 +125,11 @@ class ClinicsDay(RuleBasedStateMachine):
             )
         )
 
-    @precondition(lambda self: self.answers)
+    @precondition(lambda self: self.fetched)
     @rule(data=st.data())
     def a_consultation_arrives(self, data: st.DataObject) -> None:
-        answer = data.draw(st.sampled_from(self.answers))
-        self.store.apply_consultations(plan_consultations(self.store.enrichable(), [answer]))
+        response = data.draw(st.sampled_from(self.fetched))
+        self.store.apply_consultations(plan_consultations(self.store.enrichable(), [response]))
 
     @rule(word=st.sampled_from(STATUSES), status=st.sampled_from(CaseStatus))
     def a_word_gets_another_meaning(self, word: str, status: CaseStatus) -> None:
@@ -177,16 +177,16 @@ class ClinicsDay(RuleBasedStateMachine):
         assert self.store.plan_reconciliation(snapshot, policy, lookups).is_empty
 
     def _check_gone(self, case: Case, moment: datetime) -> None:
-        """That the vendor really had no such appointment in the week at ``moment``."""
+        """Check that the vendor had no such appointment in the week at ``moment``."""
         appointment = self.calendar_at[moment].get(case.pims_id)
         gone = (
             appointment is None
             or appointment.kind is not RecordKind.APPOINTMENT
             or appointment.business_date not in WEEK
-            # Without look-up a landed block tells, and it may be younger than the listing.
+            # Without a lookup a landed block decides, and it may be newer than the listing.
             or self.store.landed[case.pims_id].appointment.kind is not RecordKind.APPOINTMENT
         )
-        assert gone, f"{case.pims_id} stood at {moment}"
+        assert gone, f"{case.pims_id} existed at {moment}"
 
     @precondition(lambda self: self.store.cases)
     @rule(data=st.data(), status=st.sampled_from(CaseStatus))
@@ -218,7 +218,7 @@ class ClinicsDay(RuleBasedStateMachine):
                 assert row.appointment.kind is not RecordKind.APPOINTMENT
 
     def teardown(self) -> None:
-        """However the day went, one more full sync makes the cases match the calendar."""
+        """After any day, one more full sync makes the cases match the calendar."""
         snapshot = self._listing()
         self.store.receive(snapshot)
         lookups = self._look_up_everything()

@@ -56,7 +56,7 @@ def test_a_consultation_is_another_s_only_where_that_is_proven(
 
 @given(patients, patients)
 def test_a_contradiction_is_always_a_change_as_well(one: Patient, other: Patient) -> None:
-    """So that a consultation which is taken off by a change is never put back by its look."""
+    """A consultation that a change removes is thus never attached again."""
     assert not contradicts(one, one)
     assert not is_another(one, one)
     if contradicts(one, other):

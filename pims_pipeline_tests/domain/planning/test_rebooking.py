@@ -1,4 +1,4 @@
-"""An appointment that comes to speak of somebody else; words that get another meaning."""
+"""Appointments that get another patient or client, and words that get another meaning."""
 
 from dataclasses import replace
 from typing import Any
@@ -43,13 +43,13 @@ def enriched(
 ) -> MemoryStore:
     """A store with a case and the consultation of its appointment."""
     store = store_after([listing(appointment)])
-    answer = FetchedConsultation(
+    response = FetchedConsultation(
         case_id=store.identify("a"),
         asked_at=EIGHT + MINUTE,
         consultation=record,
         asked_for=appointment,
     )
-    store.apply_consultations(plan_consultations(store.enrichable(), [answer]))
+    store.apply_consultations(plan_consultations(store.enrichable(), [response]))
     assert store.consultations
     return store
 
@@ -92,7 +92,7 @@ def test_another_patient_removes_the_consultation_and_its_event_keeps_it() -> No
         "a patient of the same name",
         "a client of the same name",
         "the id left out",
-        "nobody any more",
+        "no patient any more",
         "another consultation",
     ],
 )
@@ -156,7 +156,7 @@ def test_a_retired_appointment_that_comes_back_for_another_patient() -> None:
 
 
 def mixed_up() -> MemoryStore:
-    """A store in which Bella's case shows Rex's consultation, as if nothing had noticed."""
+    """A store in which Bella's case shows Rex's consultation, as if it had not been noticed."""
     store = store_after([listing(OF_BELLA)])
     rexes = enriched()
     store.consultations = dict(rexes.consultations)
@@ -293,17 +293,17 @@ def test_what_words_meant_is_known_although_the_case_lost_them() -> None:
 def test_a_user_s_status_stays_exactly_while_the_word_means_the_same(
     steps: list[tuple[str, dict[str, CaseStatus], CaseStatus | None]],
 ) -> None:
-    """Whatever changes the meaning, the vendor's word or the mapping, counts the same."""
+    """A new word of the vendor and a new mapping count the same."""
     store = store_after([listing(APPOINTMENT)])
-    meant, stands = CaseStatus.DRAFT, CaseStatus.DRAFT
+    meant, expected = CaseStatus.DRAFT, CaseStatus.DRAFT
     for at, (word, learnt_words, chosen) in enumerate(steps, start=1):
         if chosen is not None:
             store.edit("a", status=chosen)
-            stands = chosen
+            expected = chosen
         store.words = store.words.adding(learnt_words)
         store.receive(listing(replace(APPOINTMENT, status=word), at=at))
         means = store.words.status_of(word) or CaseStatus.DRAFT
-        stands, meant = (stands if means is meant else means), means
-        assert store.cases["a"].status is stands
+        expected, meant = (expected if means is meant else means), means
+        assert store.cases["a"].status is expected
         assert store.plan(listing(replace(APPOINTMENT, status=word), at=at)).is_empty
     assert kinds_of_cases(store) == {"a": CaseType.CHECKUP}

@@ -1,4 +1,4 @@
-"""The words in which an event tells what a listing changed; people and commands read them."""
+"""The fields of the event that records what a listing changed; users and commands read them."""
 
 import json
 import time
@@ -77,7 +77,7 @@ def test_the_event_of_a_changed_case_has_every_field_before_and_after() -> None:
 
 
 def test_another_date_alone_is_a_new_schedule() -> None:
-    """As when a clinic's time zone is put right: the same moment falls on another date."""
+    """As when a clinic's time zone is corrected: the same time falls on another date."""
     store = store_after([listing(FULL)])
     redated = replace(FULL, business_date=FULL.business_date + timedelta(days=1))
     assert kinds(store.plan(listing(redated, at=5))) == [EventKind.RESCHEDULED]

@@ -1,4 +1,4 @@
-"""Appointments as JSON and back, and the digest that tells two apart."""
+"""Appointments as JSON and back, and the digest by which two are compared."""
 
 import json
 import random
@@ -164,7 +164,7 @@ def test_a_listing_hides_identities_when_one_could_not_be_read(
 
 
 @pytest.mark.parametrize(
-    ("found", "deleted", "kind", "stands"),
+    ("found", "deleted", "kind", "exists"),
     [
         (True, False, RecordKind.APPOINTMENT, True),
         (False, False, RecordKind.APPOINTMENT, False),
@@ -174,12 +174,12 @@ def test_a_listing_hides_identities_when_one_could_not_be_read(
     ],
 )
 def test_an_appointment_exists_when_it_is_found_and_still_an_appointment(
-    kind: RecordKind, *, found: bool, deleted: bool, stands: bool
+    kind: RecordKind, *, found: bool, deleted: bool, exists: bool
 ) -> None:
     lookup = AppointmentLookup(
         appointment_id="1", asked_at=NOON, found=found, deleted=deleted, kind=kind
     )
-    assert lookup.exists is stands
+    assert lookup.exists is exists
 
 
 @given(snapshots())

@@ -47,7 +47,7 @@ any_text = st.text(st.characters())
 
 
 def spellings(words: str) -> set[str]:
-    """The same words as clinics write them."""
+    """The same words in other spellings."""
     gaps = [" ", "_", "-", "  ", " - ", "\u00a0", "\t"]
     spelled = {gap.join(words.replace("-", " ").split()) for gap in gaps}
     spelled |= {f"  {each}\n" for each in spelled}

@@ -33,7 +33,7 @@ Truth = set[tuple[str, datetime]]
 
 
 class Calendar:
-    """What is known of a vendor's calendar that is listed window by window."""
+    """The known records of a calendar that is listed window by window."""
 
     def __init__(self) -> None:
         self.known: dict[str, KnownRecord] = {}
@@ -123,10 +123,10 @@ def test_an_occurrence_is_called_the_same_on_every_listing(
 
 @given(st.lists(st.tuples(starts, st.lists(windows, max_size=3)), min_size=1, max_size=5))
 def test_an_appointment_by_itself_keeps_its_identity_wherever_it_moves(
-    story: list[tuple[datetime, list[DateRange]]],
+    history: list[tuple[datetime, list[DateRange]]],
 ) -> None:
     calendar = Calendar()
-    for start, listed in story:
+    for start, listed in history:
         for window in listed:
             found = calendar.sync({("7", start)}, window)
             assert set(found.values()) <= {"7"}

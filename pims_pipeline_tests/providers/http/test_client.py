@@ -141,7 +141,7 @@ def test_a_run_that_stops_ends_a_request_wherever_it_is(manner: Manner, scheme: 
         client_of(server.base_url.replace("http:", scheme), stop) as client,
     ):
         ended = ended_by_stop(lambda: fetch(client), stop, server.met.is_set)
-    # A server that answers a handshake in plain text breaks it off by itself.
+    # A handshake fails at once when the server responds in plain text.
     assert isinstance(ended, RunStopped | TransientError if scheme == "https:" else RunStopped)
 
 
@@ -169,9 +169,9 @@ def test_a_run_that_stops_does_not_wait_for_the_next_try(
 ) -> None:
     monkeypatch.setattr(client_module, "MAX_TRIES", 4)
     stop = StopSignal()
-    answer = Response(status, headers={"Retry-After": "50"} if status == 429 else {})
+    response = Response(status, headers={"Retry-After": "50"} if status == 429 else {})
     with odd_server() as server, client_of(server.base_url, stop, retry_base_delay=60) as client:
-        server.responses = [answer]
+        server.responses = [response]
 
         ended = ended_by_stop(lambda: fetch(client), stop, lambda: bool(server.paths))
         assert len(server.paths) == 1
@@ -265,7 +265,7 @@ def test_a_body_that_pauses_arrives_whole_over_tls(tmp_path: Path) -> None:
 def test_clients_trust_whom_the_environment_names_when_they_are_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The certificates of the world were read for the first; the second has others."""
+    """The first client trusts the default certificates; the second has others."""
 
     def ask(base_url: str) -> httpx2.Response:
         with http_client.open_client(base_url=base_url, timeout=LONG) as http:

@@ -1,4 +1,4 @@
-"""The token bucket, on a clock that only moves when somebody sleeps."""
+"""The token bucket, on a clock that moves only during a sleep."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

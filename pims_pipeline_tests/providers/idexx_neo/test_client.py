@@ -1,4 +1,4 @@
-"""How the HTTP client judges answers, retries and waits."""
+"""How the HTTP client classifies responses, retries and waits."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,7 @@ def test_a_renewed_cookie_is_kept(server: OddServer, client: IdexxNeoClient) -> 
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         Response(302, b"", headers={"Location": "/login"}),
         Response(303, b"", headers={"Location": "https://neo.example.test/login?next=%2F"}),
@@ -74,16 +74,16 @@ def test_a_renewed_cookie_is_kept(server: OddServer, client: IdexxNeoClient) -> 
     ],
 )
 def test_an_ended_session_is_recognized_in_every_shape_and_not_retried(
-    server: OddServer, client: IdexxNeoClient, answer: Response
+    server: OddServer, client: IdexxNeoClient, response: Response
 ) -> None:
-    server.responses = [answer]
+    server.responses = [response]
     with pytest.raises(SessionExpired):
         get(client)
     assert len(server.paths) == 1
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         Response(500, b""),
         Response(503, b"<html>busy, please log in later</html>", "text/html"),
@@ -99,9 +99,9 @@ def test_an_ended_session_is_recognized_in_every_shape_and_not_retried(
     ],
 )
 def test_a_transient_failure_is_tried_four_times(
-    server: OddServer, client: IdexxNeoClient, answer: Response
+    server: OddServer, client: IdexxNeoClient, response: Response
 ) -> None:
-    server.responses = [answer]
+    server.responses = [response]
     with pytest.raises(TransientError) as raised:
         get(client)
     assert len(server.paths) == MAX_TRIES
@@ -116,7 +116,7 @@ def test_a_failure_that_passes_is_hidden_from_the_caller(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         Response(400, b"{}"),
         Response(403, b"{}"),
@@ -126,9 +126,9 @@ def test_a_failure_that_passes_is_hidden_from_the_caller(
     ],
 )
 def test_a_contract_violation_is_not_retried(
-    server: OddServer, client: IdexxNeoClient, answer: Response
+    server: OddServer, client: IdexxNeoClient, response: Response
 ) -> None:
-    server.responses = [answer]
+    server.responses = [response]
     with pytest.raises(ContractViolation):
         get(client)
     assert len(server.paths) == 1
@@ -185,8 +185,8 @@ def test_a_message_carries_nothing_the_vendor_sent(
     assert "s3cret" not in str(raised.value)
 
 
-def test_nobody_at_the_address_is_transient(server: OddServer) -> None:
-    session = Session(account="nobody", base_url="http://127.0.0.1:1", cookies=(), expires_at=NOW)
+def test_a_refused_connection_is_transient(server: OddServer) -> None:
+    session = Session(account="unused", base_url="http://127.0.0.1:1", cookies=(), expires_at=NOW)
     client = IdexxNeoClient(
         session,
         RequestOptions(per_second=1000, retry_base_delay=0.001, connect_timeout=1, read_timeout=1),

@@ -257,7 +257,7 @@ def test_one_endpoint_that_redirects_to_the_login_does_not_mean_an_expired_sessi
     endpoint: Endpoint,
     calendar: int,
 ) -> None:
-    """Otherwise every sync would log in for an account that may not see everything."""
+    """Otherwise an account with few permissions would log in on every sync."""
     state = session_without_browser(simulator.base_url).data.decode()
     with odd_server() as server:
         server.responses = [Response(401), Response(calendar)]

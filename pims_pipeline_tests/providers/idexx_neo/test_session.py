@@ -1,4 +1,4 @@
-"""Sessions between processes: whose they are, where they may go, when they end."""
+"""Sessions between processes: their account, their address, and their end."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

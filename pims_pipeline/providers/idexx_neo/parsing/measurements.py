@@ -1,4 +1,4 @@
-"""How people write numbers and units: "12 lb 4 oz", "12#", "101,4", "38.5℃". Pure.
+"""Numbers and units as they are typed: "12 lb 4 oz", "12#", "101,4", "38.5℃". Pure.
 
 Which vital sign a measurement belongs to, and its units, are in ``vitals``.
 """

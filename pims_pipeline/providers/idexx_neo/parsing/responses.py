@@ -73,7 +73,7 @@ def parse_listing(
 def parse_lookup(
     body: bytes | str, *, appointment_id: str, zone: ZoneInfo, asked_at: datetime
 ) -> AppointmentLookup:
-    """What ``body`` says of one appointment; ``appointment: null`` means unknown.
+    """The lookup of one appointment in ``body``; ``appointment: null`` means unknown.
 
     A record marked as deleted is deleted, whatever else in it cannot be read.
 
@@ -84,7 +84,7 @@ def parse_lookup(
         asked_at: Aware UTC, from before the request was sent.
 
     Raises:
-        ContractViolation: If ``body`` is not a look-up's response, or is about another appointment.
+        ContractViolation: If ``body`` is not a lookup's response, or is about another appointment.
     """
     what = "one appointment"
     response = _response_object(body, what, "appointment")

@@ -2,7 +2,7 @@
 
 A measurement that is not a number ("QNS", ">40", a range) is not guessed: it is returned in words,
 which ``responses`` adds to the consultation's notes. Zero is how the vendor's forms say that
-nothing was measured. How people write numbers and units belongs in ``measurements``.
+nothing was measured. Parsing of typed numbers and units belongs in ``measurements``.
 """
 
 from collections.abc import Iterator, Mapping

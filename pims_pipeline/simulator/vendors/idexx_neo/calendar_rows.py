@@ -1,4 +1,4 @@
-"""How the people's page shows one entry of a calendar: words and buttons, no markup."""
+"""How the calendar page shows one entry: texts and buttons, no markup."""
 
 from dataclasses import dataclass
 
@@ -78,13 +78,13 @@ class Row:
 
     @property
     def details(self) -> list[str]:
-        """Why the appointment takes place, with whom and where; not its type."""
+        """Why the appointment takes place, with which vet and where; not its type."""
         where = " - ".join(filter(None, (self.entry.provider, self.entry.room)))
         return [text for text in (self.entry.reason, where) if text] if self.is_appointment else []
 
     @property
     def label(self) -> str:
-        """What its buttons are about, for those who hear the page."""
+        """What its buttons are about, for screen readers."""
         return self.entry.patient.name if self.entry.patient else self.entry.title
 
     @property

@@ -1,7 +1,7 @@
-"""The shapes that a login page may have: what stands around the form, and where it is drawn.
+"""The shapes of a login page: what surrounds the form, and where it is drawn.
 
-The HTML and the script stand in ``templates/login``. What sending the form leads to is
-``login``'s, and the pages after a right password are ``login_steps``'s.
+The HTML and the script are in ``templates/login``. What sending the form leads to belongs in
+``login``, and the pages after a right password in ``login_steps``.
 """
 
 from typing import Literal
@@ -27,7 +27,7 @@ LoginPage = Literal[
     "file",
     "basic_auth",
 ]
-"""What the login page is like before anybody has logged in."""
+"""The shape of the login page."""
 
 
 def login_page(token: str, error: str | None = None, shape: LoginPage = "plain") -> str:

@@ -1,7 +1,7 @@
-"""Pages that stand between a right password and the calendar, for a person to answer once.
+"""Pages between a right password and the calendar, which a person must pass once.
 
-The session is there, and the vendor answers nothing within it until the page is passed. A
-person who passes it has settled it: the next login meets no such page.
+The session exists, but the JSON endpoints refuse it until the page is passed. The next login
+has no such page.
 """
 
 import secrets
@@ -26,7 +26,7 @@ async def show_step(request: Request) -> Response:
 
 
 async def pass_step(request: Request) -> Response:
-    """``POST /welcome/{step}``: a person has answered."""
+    """``POST /welcome/{step}``: pass the page."""
     simulator = await simulator_of(request)
     session = simulator.sessions.use(request.cookies.get(SESSION_COOKIE))
     token = (await read_form(request)).get("form_token", "")

@@ -1,8 +1,8 @@
-"""The people's page: one day of the calendar, with forms to book, move, cancel, delete and finish.
+"""The calendar page: one day, with forms to book, move, cancel, delete and finish.
 
 Server-rendered, without script or anything from elsewhere; its templates are
 ``templates/calendar``. Every value is escaped, and every form carries the session's token. What an
-edit means is in ``calendar``, how an entry is shown in ``calendar_rows``.
+edit means belongs in ``calendar``, how an entry is shown in ``calendar_rows``.
 """
 
 import secrets
@@ -27,7 +27,7 @@ _CSP = (
 
 
 async def show_calendar(request: Request) -> Response:
-    """``GET /?date=YYYY-MM-DD``: the day's calendar, or the way to the login page."""
+    """``GET /?date=YYYY-MM-DD``: the day's calendar, or a redirect to the login page."""
     simulator = await simulator_of(request)
     session = _session(request, simulator)
     if session is None:

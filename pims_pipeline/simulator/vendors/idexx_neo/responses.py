@@ -61,7 +61,7 @@ def fault_response(fault: Fault) -> Response | None:
 
 
 def apply_fault(fault: Fault | None, response: Response) -> Response:
-    """The sound response, cut off, stalled or made odd as the fault says."""
+    """The sound response, cut off, stalled or made odd by the fault."""
     body = bytes(response.body)
     if fault is None:
         return response
@@ -136,7 +136,7 @@ class StallingResponse(Response):
 async def delay_response(
     request: Request, delays: Sequence[Fault], stopping: asyncio.Event
 ) -> None:
-    """Wait as the faults say; end early when the client hangs up or the server stops."""
+    """Wait for the faults' delays; end early when the client hangs up or the server stops."""
     for fault in delays:
         seconds = None if fault.kind is FaultKind.HANG else fault.seconds
         waits: list[asyncio.Task[object]] = [asyncio.create_task(stopping.wait())]

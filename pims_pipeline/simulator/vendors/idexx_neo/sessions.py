@@ -157,7 +157,7 @@ class Sessions:
         self._pending.pop(browser, None)
 
     def reset(self) -> None:
-        """Forget everyone."""
+        """Remove every session and wrong password."""
         self.default_expired_mode = "redirect"
         self.logins.clear()
         self._live.clear()

@@ -16,7 +16,7 @@ from pims_pipeline.simulator.practice.generation import Entry
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 DeletedLookup = Literal["flag", "not_found", "null", "gone"]
-"""How a look-up shows a deleted record: ``deleted: true``, 404, ``appointment: null``, 410."""
+"""How a lookup shows a deleted record: ``deleted: true``, 404, ``appointment: null``, 410."""
 
 _TRUE: tuple[Json, ...] = (True, 1, "1")
 _FALSE: tuple[Json, ...] = (False, 0, "0")

@@ -61,7 +61,7 @@ def enriched(record: PimsConsultation = RECORD, **known: Any) -> EnrichableCase:
     return case(**{"checked_at": START + MINUTE, "consultation": metadata, **known})
 
 
-def answer(
+def response(
     record: PimsConsultation | None = RECORD, at: datetime = START + 2 * MINUTE
 ) -> FetchedConsultation:
     return FetchedConsultation(

@@ -27,8 +27,8 @@ from pims_pipeline_tests.domain.planning.enrichment.consultations import (
     MINUTE,
     POLICY,
     START,
-    answer,
     case,
+    response,
 )
 from pims_pipeline_tests.domain.strategies import appointments, consultations, snapshots
 
@@ -65,18 +65,20 @@ def test_planning_after_applying_is_empty(snapshot: Snapshot, data: st.DataObjec
 
 @given(appointments(), st.lists(st.tuples(st.integers(0, 9), consultations()), max_size=4))
 def test_in_any_order_the_newest_response_wins(
-    appointment: PimsAppointment, answers: list[tuple[int, PimsConsultation]]
+    appointment: PimsAppointment, responses: list[tuple[int, PimsConsultation]]
 ) -> None:
     known = case(appointment=appointment)
-    records = [(minute, replace(record, patient=appointment.patient)) for minute, record in answers]
+    records = [
+        (minute, replace(record, patient=appointment.patient)) for minute, record in responses
+    ]
     for minute, record in records:
-        asked = replace(answer(record, at=START + minute * MINUTE), asked_for=appointment)
+        asked = replace(response(record, at=START + minute * MINUTE), asked_for=appointment)
         plan = plan_consultations({CASE_ID: known}, [asked])
         known = replace(known, checked_at=plan.checked.get(CASE_ID, known.checked_at))
         for write in plan.writes:
             known = replace(known, consultation=write.metadata)
-    if answers:
-        latest = max(minute for minute, _ in answers)
+    if responses:
+        latest = max(minute for minute, _ in responses)
         winner = [record for minute, record in records if minute == latest][-1]
         assert known.consultation is not None
         assert known.consultation["digest"] == digest(canonical_json(consultation_payload(winner)))

@@ -1,4 +1,4 @@
-"""What operators change on a case stays until the vendor's meaning changes."""
+"""What users change on a case stays until the vendor's meaning changes."""
 
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -18,8 +18,8 @@ def test_a_status_set_by_a_user_stays_until_the_vendor_s_meaning_changes() -> No
     same_meaning = replace(APPOINTMENT, status="Confirmed", room="2")
     plan = store.receive(listing(same_meaning, at=5))
     assert plan.case_writes[0].status is None
-    stands = store.cases["a"]
-    assert (stands.status, stands.facts["status"]) == (CaseStatus.COMPLETED, "Confirmed")
+    case = store.cases["a"]
+    assert (case.status, case.facts["status"]) == (CaseStatus.COMPLETED, "Confirmed")
     store.receive(listing(replace(same_meaning, status="In Progress"), at=10))
     assert store.cases["a"].status is CaseStatus.ONGOING
 

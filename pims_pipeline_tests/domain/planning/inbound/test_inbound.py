@@ -124,7 +124,7 @@ def test_unknown_statuses_are_drafts_and_are_listed_even_when_nothing_changed() 
 
 @pytest.mark.parametrize("name", ["last_seen_at", "missing_since", "removed_at"])
 def test_a_listing_knows_nothing_of_what_came_after_it(name: str) -> None:
-    record = KnownRecord(pims_id="a", **{name: EIGHT})  # type: ignore[arg-type] # one of three moments
+    record = KnownRecord(pims_id="a", **{name: EIGHT})  # type: ignore[arg-type] # one of three times
     assert record.is_newer_than(EIGHT - MINUTE)
     assert not record.is_newer_than(EIGHT)
     assert not KnownRecord(pims_id="a").is_newer_than(EIGHT)

@@ -46,8 +46,8 @@ def test_planning_after_applying_is_empty(history: list[Snapshot]) -> None:
 
 @given(histories())
 def test_applying_every_listing_twice_leaves_nothing_to_plan(history: list[Snapshot]) -> None:
-    # The first time, an absence cannot be noted of an appointment that only a later-applied,
-    # older listing tells of.
+    # The first time, an appointment of an older listing that is applied later cannot be marked
+    # as missing.
     store = store_after([*history, *history])
     assert all(store.plan(snapshot).is_empty for snapshot in history)
 

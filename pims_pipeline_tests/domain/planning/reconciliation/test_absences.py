@@ -87,7 +87,7 @@ def test_an_appointment_that_became_a_block_needs_no_second_listing() -> None:
 
 
 def revived() -> MemoryStore:
-    """A retired case that people took back although its appointment was found gone."""
+    """A retired case that a user restored although its appointment was found gone."""
     store = store_of(appointment("a"), appointment("b"))
     store.landed["a"] = replace(store.landed["a"], removed_at=EIGHT + 30 * MINUTE)
     return store

@@ -35,7 +35,7 @@ policies = st.builds(
 
 @st.composite
 def lookups_of(draw: st.DrawFn) -> dict[str, AppointmentLookup] | None:
-    """What a vendor may say of some of the appointments a to f, or nothing at all."""
+    """Lookups of some of the appointments a to f, or None."""
     if draw(st.booleans()):
         return None
     said = st.fixed_dictionaries(
@@ -55,7 +55,7 @@ def lookups_of(draw: st.DrawFn) -> dict[str, AppointmentLookup] | None:
 
 
 def generated_stores() -> st.SearchStrategy[tuple[MemoryStore, Snapshot]]:
-    """What two listings left, and a third one, each at some time within an hour."""
+    """A store after two listings, and a third listing, all within an hour."""
 
     def history(listings: list[Snapshot], minutes: list[int]) -> tuple[MemoryStore, Snapshot]:
         timed = [
@@ -81,13 +81,13 @@ def test_an_existing_appointment_is_never_retired_and_never_more_than_allowed(
     tracked = store.tracked(WEEK)
     plan = plan_reconciliation(tracked, snapshot, policy, lookups=lookups)
     listed = {a.appointment_id for a in snapshot.appointments if a.kind is RecordKind.APPOINTMENT}
-    standing = {pims_id for pims_id, said in (lookups or {}).items() if said.exists}
+    existing_ids = {pims_id for pims_id, said in (lookups or {}).items() if said.exists}
     seen_since = {
         each.case.pims_id
         for each in tracked
         if each.last_seen_at and each.last_seen_at > snapshot.fetched_at
     }
-    assert not set(retired(plan)) & (listed | standing | seen_since)
+    assert not set(retired(plan)) & (listed | existing_ids | seen_since)
     assert len(plan.retire) <= max(policy.min_orphans, policy.max_percent / 100 * len(tracked))
     if plan.hold or not snapshot.complete:
         assert plan.is_empty

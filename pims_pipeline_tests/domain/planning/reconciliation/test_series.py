@@ -61,8 +61,8 @@ def test_a_lookup_of_another_occurrence_proves_nothing(*, deleted: bool) -> None
 
 def test_a_lookup_with_the_occurrences_start_is_about_it() -> None:
     first, second = occurrence(0), occurrence(1)
-    _, stands = series_plan(said_of(second), first, gone=second)
-    assert (retired(stands), stands.unconfirmed) == ({}, ())
+    _, unchanged = series_plan(said_of(second), first, gone=second)
+    assert (retired(unchanged), unchanged.unconfirmed) == ({}, ())
     _, plan = series_plan(said_of(second, deleted=True), first, gone=second, at=31)
     assert retired(plan) == {second.appointment_id: RetirementReason.DELETED_BY_VENDOR}
 

@@ -22,7 +22,7 @@ Cookies = tuple[SessionCookie, ...]
 
 
 def has_session_cookie(cookies: Cookies, _: float) -> bool:
-    """Whether one of the cookies is named like a session; for vendors that answer nothing."""
+    """Whether one of the cookies is named like a session; for servers that check no session."""
     return any(cookie.proves_login for cookie in cookies)
 
 

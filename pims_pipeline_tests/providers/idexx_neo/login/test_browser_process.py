@@ -36,7 +36,7 @@ def browsers_of(process: psutil.Process) -> list[psutil.Process]:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; an ended one may linger until a container's init takes note."""
+    """Whether it still runs; an ended one stays a zombie until a container's init reaps it."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -77,7 +77,7 @@ SECRETS = {
     for name in (
         *("ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PIMS_DATABASE_URL", "DAGSTER_POSTGRES_URL"),
         *("PIMS_API_DATABASE_URL", "SLACK_BOT_TOKEN", "AXIOM_TOKEN", "PIMS_METRICS_TOKEN"),
-        *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "NOBODY_KNOWS_THIS_ONE"),
+        *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "OF_ANOTHER_PROGRAM"),
     )
 }
 

@@ -101,7 +101,7 @@ def test_a_page_without_a_login_form_violates_the_contract(
         browser.log_in(simulator.base_url, timeout_s=6)
 
 
-def test_nobody_at_the_address_is_transient(browser: SharedBrowser) -> None:
+def test_a_refused_connection_is_transient(browser: SharedBrowser) -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         with pytest.raises(TransientError, match="ERR_CONNECTION_REFUSED"):
@@ -198,7 +198,7 @@ def test_credentials_are_refused_only_by_a_response_to_them(
 def test_an_accepted_session_counts_although_the_page_still_shows_the_form(
     server: OddServer, browser: SharedBrowser
 ) -> None:
-    """The form stays, and the cookie has any name; an error beside it is of something else."""
+    """The form stays, and the cookie has any name; an error beside it has another cause."""
     stays = BESIDE.format(SEND.format("document.cookie = 'x=1; path=/'"))
     server.responses = [form(stays), Response(200)]
     cookies = browser.log_in(server.base_url, accepts=lambda cookies, _: bool(cookies))

@@ -30,7 +30,7 @@ def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: Shar
     )
     server.responses = [refused_in_place]
     taken = []
-    for words in (Credentials("ana", "hunter2"), Credentials("somebody else", "x")):
+    for words in (Credentials("ana", "hunter2"), Credentials("another user", "x")):
         with pytest.raises(ContractViolation, match="not sent"):
             browser.log_in(server.base_url, words)
         taken += browser.pictures

@@ -168,7 +168,7 @@ def test_a_declared_charset_is_honoured(server: OddServer, client: IdexxNeoClien
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         (Response(200, b'[{"reason": "password: log in <', "text/html"), TransientError),
         (Response(200, b"", "text/html"), TransientError),
@@ -177,9 +177,9 @@ def test_a_declared_charset_is_honoured(server: OddServer, client: IdexxNeoClien
     ],
 )
 def test_other_bodies_than_json_are_classified(
-    server: OddServer, client: IdexxNeoClient, answer: Response, error: type[Exception]
+    server: OddServer, client: IdexxNeoClient, response: Response, error: type[Exception]
 ) -> None:
-    server.responses = [answer]
+    server.responses = [response]
     with pytest.raises(error):
         get(client)
 

@@ -1,4 +1,4 @@
-"""What holds for every answer the vendor could ever give."""
+"""What holds for any response of the vendor."""
 
 import json
 from contextlib import suppress
@@ -150,9 +150,9 @@ def test_no_description_costs_a_consultation(
 
 
 @given(any_json | st.lists(records) | st.fixed_dictionaries({"data": st.lists(records)}))
-def test_a_listing_is_read_or_violates_the_contract(answer: object) -> None:
+def test_a_listing_is_read_or_violates_the_contract(response: object) -> None:
     try:
-        snapshot = parse_listing(json.dumps(answer), window=WINDOW, zone=ZONE, fetched_at=NOW)
+        snapshot = parse_listing(json.dumps(response), window=WINDOW, zone=ZONE, fetched_at=NOW)
     except ContractViolation:
         return
     for appointment in snapshot.appointments:
@@ -167,18 +167,18 @@ def test_any_bytes_are_read_or_violate_the_contract(body: bytes | str) -> None:
 
 
 @given(any_json | st.fixed_dictionaries({"appointment": object_with(["id", "deleted"], moments)}))
-def test_a_lookup_is_read_or_violates_the_contract(answer: object) -> None:
+def test_a_lookup_is_read_or_violates_the_contract(response: object) -> None:
     try:
-        found = parse_lookup(json.dumps(answer), appointment_id="7", zone=ZONE, asked_at=NOW)
+        found = parse_lookup(json.dumps(response), appointment_id="7", zone=ZONE, asked_at=NOW)
     except ContractViolation:
         return
     assert found.appointment_id == "7"
 
 
 @given(any_json | consultations)
-def test_a_consultation_is_read_or_violates_the_contract(answer: object) -> None:
+def test_a_consultation_is_read_or_violates_the_contract(response: object) -> None:
     try:
-        found = parse_consultation(json.dumps(answer), appointment=APPOINTMENT)
+        found = parse_consultation(json.dumps(response), appointment=APPOINTMENT)
     except ContractViolation:
         return
     assert found is not None

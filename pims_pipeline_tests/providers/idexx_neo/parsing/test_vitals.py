@@ -1,4 +1,4 @@
-"""Vital signs in the vendor's two shapes, and in people's spelling."""
+"""Vital signs in the vendor's two shapes, and in any spelling."""
 
 import math
 
