@@ -15,7 +15,7 @@ from pims_pipeline.alerting.slack import MAX_LISTED, SlackNotifier
 from pims_pipeline.composition import alerting
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
-from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Slack
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Slack
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
 ENTRY = Entry(
@@ -158,14 +158,23 @@ def test_nobody_waits_for_a_long_rest(
     [
         (Slack.refused("channel_not_found"), r"did not take the message \(channel_not_found\)"),
         (Slack.refused("Ana Rex 555-0199"), r"did not take the message \(status 200\)"),
-        (Answer(500, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 500\)"),
-        (Answer(200, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 200\)"),
-        (Answer(200, '{"ok": tr Ana Rex 555-0199'), r"cannot be reached \(JSONDecodeError\)"),
+        (
+            Canned(500, "<html>Ana Rex 555-0199</html>"),
+            r"did not take the message \(status 500\)",
+        ),
+        (
+            Canned(200, "<html>Ana Rex 555-0199</html>"),
+            r"did not take the message \(status 200\)",
+        ),
+        (
+            Canned(200, '{"ok": tr Ana Rex 555-0199'),
+            r"cannot be reached \(JSONDecodeError\)",
+        ),
         (HANG_UP, r"cannot be reached \(RemoteDisconnected\)"),
     ],
 )
 def test_a_message_that_is_not_taken_is_said_so_without_slack_s_words(
-    fault: Answer, said: str, notifier: SlackNotifier, slack: Slack
+    fault: Canned, said: str, notifier: SlackNotifier, slack: Slack
 ) -> None:
     slack.faults.append(fault)
 

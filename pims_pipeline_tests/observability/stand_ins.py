@@ -1,7 +1,7 @@
-"""Loopback servers that speak what Slack's and Axiom's documentation says of one call each.
+"""Loopback servers that implement one call each of Slack and Axiom as documented.
 
-They share no code with the pipeline, refuse what the services refuse, and play the faults
-that a test lines up, in order.
+They share no code with the pipeline, refuse what the services refuse, and send the faults
+that a test queues, in order.
 """
 
 import gzip
@@ -15,57 +15,57 @@ from threading import Condition, Thread
 from typing import Any, NamedTuple
 
 
-class Answer(NamedTuple):
-    """What a server says. ``body`` is sent as JSON unless it is text already."""
+class Canned(NamedTuple):
+    """A response of a stand-in. ``body`` is sent as JSON unless it is text already."""
 
     status: int
     body: Mapping[str, Any] | str
     headers: Mapping[str, str] = {}
 
 
-HANG_UP = Answer(0, "")
-"""In place of an answer the connection is closed."""
+HANG_UP = Canned(0, "")
+"""Closes the connection instead of sending a response."""
 
 
 @dataclass
 class StandIn:
-    """What a server was asked, and how it is to fail.
+    """A server that records its requests and fails as a test wants.
 
     Attributes:
-        faults: Answers given instead of its own, the first one next.
+        faults: Responses sent instead of its own, the first one next.
         address: Where it listens, with a slash at the end.
     """
 
     token: str
     address: str = ""
-    faults: deque[Answer] = field(default_factory=deque)
+    faults: deque[Canned] = field(default_factory=deque)
     asked: list[str] = field(default_factory=list)
     changed: Condition = field(default_factory=Condition)
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def respond(self, path: str, headers: Mapping[str, str], body: bytes) -> Canned:
         raise NotImplementedError
 
-    def own_or_fault(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def own_or_fault(self, path: str, headers: Mapping[str, str], body: bytes) -> Canned:
         with self.changed:
             self.asked.append(path)
-            answer = self.faults.popleft() if self.faults else self.answer(path, headers, body)
+            response = self.faults.popleft() if self.faults else self.respond(path, headers, body)
             self.changed.notify_all()
-            return answer
+            return response
 
     def wait_for(self, number: int, seconds: float = 20) -> None:
-        """Wait until it has been asked so many times."""
+        """Wait until it has had so many requests."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.asked) >= number, timeout=seconds)
 
 
 @dataclass
 class Watcher(StandIn):
-    """A service that raises the alarm when it is not called."""
+    """A monitoring service that is called as a heartbeat."""
 
     token: str = ""
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:  # noqa: ARG002 - the base's signature
-        return Answer(200, "OK")
+    def respond(self, path: str, headers: Mapping[str, str], body: bytes) -> Canned:  # noqa: ARG002 - the base's signature
+        return Canned(200, "OK")
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Slack(StandIn):
     channel: str = "C0123456789"
     posted: list[dict[str, Any]] = field(default_factory=list)
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def respond(self, path: str, headers: Mapping[str, str], body: bytes) -> Canned:
         if path != "/api/chat.postMessage":
             return self.refused("unknown_method")
         if headers["Authorization"] != f"Bearer {self.token}":
@@ -87,7 +87,7 @@ class Slack(StandIn):
             return self.refused(error)
         self.posted.append(message)
         said = {"ok": True, "channel": self.channel, "ts": "1503435956.000247", "message": {}}
-        return Answer(200, said)
+        return Canned(200, said)
 
     def fault_of(self, message: Mapping[str, Any]) -> str | None:
         if message.get("channel") != self.channel:
@@ -105,21 +105,21 @@ class Slack(StandIn):
         return kind == ("section", "mrkdwn") and 1 <= len(text["text"]) <= 3_000
 
     @staticmethod
-    def refused(error: str) -> Answer:
-        """Slack says no with status 200."""
-        return Answer(200, {"ok": False, "error": error})
+    def refused(error: str) -> Canned:
+        """A refusal; Slack sends it with status 200."""
+        return Canned(200, {"ok": False, "error": error})
 
     @staticmethod
-    def rate_limited(seconds: int) -> Answer:
+    def rate_limited(seconds: int) -> Canned:
         said = {"ok": False, "error": "ratelimited"}
-        return Answer(429, said, {"Retry-After": str(seconds)})
+        return Canned(429, said, {"Retry-After": str(seconds)})
 
     @property
     def texts(self) -> list[str]:
         return [message["text"] for message in self.posted]
 
     def shown(self) -> str:
-        """Everything that the channel was shown."""
+        """Every message of the channel."""
         return json.dumps(self.posted, ensure_ascii=False)
 
 
@@ -130,13 +130,13 @@ class Axiom(StandIn):
     dataset: str = "pims"
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def respond(self, path: str, headers: Mapping[str, str], body: bytes) -> Canned:
         if headers["Authorization"] != f"Bearer {self.token}":
-            return Answer(403, {"message": "forbidden"})
+            return Canned(403, {"message": "forbidden"})
         if path not in {f"/v1/datasets/{self.dataset}/ingest", f"/v1/ingest/{self.dataset}"}:
-            return Answer(404, {"message": "dataset not found"})
+            return Canned(404, {"message": "dataset not found"})
         if headers["Content-Type"] != "application/x-ndjson":
-            return Answer(415, {"message": "unsupported content type"})
+            return Canned(415, {"message": "unsupported content type"})
         text = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
         events = [json.loads(line) for line in text.decode().splitlines()]
         self.batches.append(events)
@@ -148,7 +148,7 @@ class Axiom(StandIn):
             "blocksCreated": 0,
             "walLength": len(events),
         }
-        return Answer(200, said)
+        return Canned(200, said)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -171,21 +171,21 @@ def serving(stand_in: StandIn) -> Iterator[None]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            answer = stand_in.own_or_fault(self.path, dict(self.headers), body)
-            if answer == HANG_UP:
+            response = stand_in.own_or_fault(self.path, dict(self.headers), body)
+            if response == HANG_UP:
                 self.close_connection = True
                 return
-            said = answer.body if isinstance(answer.body, str) else json.dumps(answer.body)
-            self.send_response(answer.status)
+            said = response.body if isinstance(response.body, str) else json.dumps(response.body)
+            self.send_response(response.status)
             self.send_header("Content-Type", "application/json; charset=utf-8")
             self.send_header("Content-Length", str(len(said.encode())))
-            for name, value in answer.headers.items():
+            for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(said.encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing on standard error."""
+            """Log nothing on standard error."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

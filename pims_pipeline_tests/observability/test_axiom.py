@@ -23,7 +23,7 @@ from pims_pipeline.observability.axiom import (
 )
 from pims_pipeline.observability.logging import bound_context, configure_logging, get_logger
 from pims_pipeline.observability.redaction import REDACTED
-from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Axiom
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Axiom, Canned
 
 
 class Hurried(AxiomSink):
@@ -83,7 +83,7 @@ def test_an_outage_delays_lines_and_loses_none(
     axiom: Axiom, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sink = Hurried(axiom)
-    axiom.faults.extend([HANG_UP, Answer(503, "down"), Answer(500, {"message": "oh"})])
+    axiom.faults.extend([HANG_UP, Canned(503, "down"), Canned(500, {"message": "oh"})])
     configure_logging("INFO", "json", sink=sink)
 
     get_logger("ours").info("before")
@@ -100,7 +100,7 @@ def test_an_outage_delays_lines_and_loses_none(
 
 def test_axiom_s_retry_after_is_obeyed(axiom: Axiom) -> None:
     sink = Hurried(axiom)
-    axiom.faults.append(Answer(429, {"message": "rate limit"}, {"Retry-After": "17"}))
+    axiom.faults.append(Canned(429, {"message": "rate limit"}, {"Retry-After": "17"}))
     configure_logging("INFO", "console", sink=sink)
 
     get_logger("ours").info("patient")
@@ -115,7 +115,7 @@ def test_lines_that_axiom_refuses_are_dropped_counted_and_reported_later(
     axiom: Axiom, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sink = Hurried(axiom)
-    axiom.faults.append(Answer(403, {"message": "forbidden"}))
+    axiom.faults.append(Canned(403, {"message": "forbidden"}))
     configure_logging("INFO", "json", sink=sink)
 
     get_logger("ours").info("lost")
@@ -204,7 +204,7 @@ def test_closing_ends_a_pause_and_tries_once_more() -> None:
 
 def test_an_unforeseen_error_of_the_ingest_stops_no_lines(axiom: Axiom) -> None:
     sink = Hurried(axiom)
-    axiom.faults.append(Answer(200, '["not", "a", "status"]'))
+    axiom.faults.append(Canned(200, '["not", "a", "status"]'))
     configure_logging("INFO", "json", sink=sink)
 
     get_logger("ours").info("odd")

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
 
 import pytest
 
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
-
-TODAY = date(2026, 3, 11)
+from pims_pipeline_tests.simulator.http_client import TODAY
 
 
 @pytest.fixture(scope="session")

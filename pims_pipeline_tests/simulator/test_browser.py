@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline_tests.simulator.conftest import TODAY
-from pims_pipeline_tests.simulator.visitor import logged_in
+from pims_pipeline_tests.simulator.http_client import TODAY, logged_in
 
 COMPANY = "1001"
 

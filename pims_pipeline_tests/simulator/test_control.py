@@ -12,8 +12,13 @@ from pims_pipeline.simulator.control_client import (
     SimulatorControl,
     TrueAppointment,
 )
-from pims_pipeline_tests.simulator.conftest import TODAY
-from pims_pipeline_tests.simulator.visitor import ask_listing, id_of, logged_in, records_of
+from pims_pipeline_tests.simulator.http_client import (
+    TODAY,
+    ask_listing,
+    id_of,
+    logged_in,
+    records_of,
+)
 
 COMPANY = "1001"
 TOMORROW = TODAY + timedelta(days=1)

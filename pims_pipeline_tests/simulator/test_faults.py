@@ -14,13 +14,13 @@ from pims_pipeline.simulator.control_client import ControlRefused, SimulatorCont
 from pims_pipeline.simulator.faults import STALLS
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
-from pims_pipeline_tests.simulator.conftest import TODAY
-from pims_pipeline_tests.simulator.visitor import (
+from pims_pipeline_tests.simulator.http_client import (
+    TODAY,
     ask_listing,
     id_of,
     logged_in,
+    new_client,
     records_of,
-    visitor,
 )
 
 
@@ -306,7 +306,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_the_login_page_can_fail_too(base_url: str, control: SimulatorControl) -> None:
     control.add_fault("server_error", endpoint="login")
 
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         assert [client.get("/login").status_code for _ in range(2)] == [500, 200]
 
 

@@ -16,14 +16,14 @@ from pims_pipeline.simulator.vendors.idexx_neo.sessions import (
     SIMULATED_CODE,
     WRONG_ATTEMPTS_ALLOWED,
 )
-from pims_pipeline_tests.simulator.conftest import TODAY
-from pims_pipeline_tests.simulator.visitor import (
+from pims_pipeline_tests.simulator.http_client import (
+    TODAY,
     ask_listing,
     form_token,
     logged_in,
+    new_client,
     records_of,
     try_login,
-    visitor,
 )
 
 
@@ -49,7 +49,7 @@ def timed_url(clock: SettableClock) -> Iterator[str]:
 
 
 def test_a_login_gives_a_session_cookie_that_scripts_cannot_read(base_url: str) -> None:
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         cookie = try_login(client, "1001").headers["set-cookie"]
 
     assert "session" in cookie.split("=")[0]
@@ -62,7 +62,7 @@ def test_the_session_decides_whose_calendar_is_shown(base_url: str) -> None:
 
 
 def test_a_wrong_password_stays_on_the_login_page_with_a_message(base_url: str) -> None:
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         response = try_login(client, "1001", "wrong")
 
     assert response.status_code == 200
@@ -71,7 +71,7 @@ def test_a_wrong_password_stays_on_the_login_page_with_a_message(base_url: str) 
 
 
 def test_a_form_without_its_hidden_token_is_rejected(base_url: str) -> None:
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         client.get("/login")
         response = client.post(
             "/login", data={"company_id": "1001", "username": "demo", "password": "demo-1001"}
@@ -82,7 +82,7 @@ def test_a_form_without_its_hidden_token_is_rejected(base_url: str) -> None:
 
 
 def test_another_browsers_hidden_token_is_rejected(base_url: str) -> None:
-    with visitor(base_url) as client, visitor(base_url) as other:
+    with new_client(base_url) as client, new_client(base_url) as other:
         client.get("/login")
         token = form_token(other.get("/login").text)
         response = client.post(
@@ -101,7 +101,7 @@ def test_another_browsers_hidden_token_is_rejected(base_url: str) -> None:
 def test_too_many_wrong_passwords_lock_the_account_against_the_right_one(
     base_url: str, control: SimulatorControl
 ) -> None:
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         pages = [try_login(client, "1001", "wrong").text for _ in range(WRONG_ATTEMPTS_ALLOWED)]
         after = try_login(client, "1001")
 
@@ -112,7 +112,7 @@ def test_too_many_wrong_passwords_lock_the_account_against_the_right_one(
 
 def test_setting_the_login_back_to_normal_unlocks(base_url: str, control: SimulatorControl) -> None:
     control.login_mode("1001", "locked")
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         assert "account is locked" in try_login(client, "1001").text
         control.login_mode("1001", "normal")
         assert try_login(client, "1001").headers["location"] == "/"
@@ -122,7 +122,7 @@ def test_a_code_is_required_between_the_password_and_the_session(
     base_url: str, control: SimulatorControl
 ) -> None:
     control.login_mode("1001", "code")
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         assert try_login(client, "1001").headers["location"] == "/login/code"
         page = client.get("/login/code").text
         assert 'name="code"' in page
@@ -140,7 +140,7 @@ def test_a_page_blocks_the_session_s_responses_until_a_person_has_passed_it(
     base_url: str, control: SimulatorControl, mode: str
 ) -> None:
     control.login_mode("1001", mode)
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         where = f"/welcome/{mode}"
         assert try_login(client, "1001").headers["location"] == where
         assert ask_listing(client, TODAY).headers["location"] == where
@@ -168,7 +168,7 @@ def test_terms_must_be_accepted_between_the_password_and_the_session(
     base_url: str, control: SimulatorControl
 ) -> None:
     control.login_mode("1001", "terms")
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         assert try_login(client, "1001").headers["location"] == "/login/terms"
         page = client.get("/login/terms").text
         token = page.split('name="csrf_token" value="')[1].split('"')[0]
@@ -202,7 +202,7 @@ def test_a_session_ends_for_good_however_busy_it_is(timed_url: str, clock: Setta
     "/consultations/1/page-data",
 ])  # fmt: skip
 def test_every_endpoint_requires_a_session(base_url: str, path: str) -> None:
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         response = client.get(path)
 
     assert response.status_code == 302
@@ -232,5 +232,5 @@ def test_clients_without_a_session_are_rejected_in_the_chosen_shape(
 ) -> None:
     control.settings(expired_mode="401")
 
-    with visitor(base_url) as client:
+    with new_client(base_url) as client:
         assert ask_listing(client, TODAY).status_code == 401

@@ -17,7 +17,7 @@ from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
 from pims_pipeline.orchestration.sensors.alerts import AlertsNotDelivered, alerting
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline_tests.observability.stand_ins import HANG_UP, Answer, Watcher, serving
+from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Watcher, serving
 from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days
 from pims_pipeline_tests.providers.stalling_server import (
     Manner,
@@ -166,10 +166,10 @@ def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
 
 
 @pytest.mark.parametrize(
-    "fault", [HANG_UP, Answer(500, "down"), Answer(302, "", {"Location": "/"})]
+    "fault", [HANG_UP, Canned(500, "down"), Canned(302, "", {"Location": "/"})]
 )
 def test_a_heartbeat_that_fails_stops_no_alert_and_shows_no_address(
-    sensor: Sensor, fault: Answer, caplog: pytest.LogCaptureFixture
+    sensor: Sensor, fault: Canned, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING")
     with serving(watcher := Watcher()):

@@ -1,4 +1,4 @@
-"""Logs in to the simulator over plain HTTP and asks it things, as an adapter would."""
+"""Logs in to the simulator over plain HTTP and sends it requests, as an adapter does."""
 
 import re
 from collections.abc import Iterator
@@ -8,10 +8,13 @@ from typing import Any
 
 import httpx2
 
+TODAY = date(2026, 3, 11)
+"""The date of the simulator of these tests; a Wednesday."""
+
 HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 
 
-def visitor(base_url: str) -> httpx2.Client:
+def new_client(base_url: str) -> httpx2.Client:
     """A client that holds cookies and follows no redirect."""
     return httpx2.Client(base_url=base_url, timeout=10, trust_env=False, headers=HEADERS)
 
@@ -41,8 +44,8 @@ def try_login(
 
 @contextmanager
 def logged_in(base_url: str, company_id: str = "1001") -> Iterator[httpx2.Client]:
-    """A visitor with a session of that clinic."""
-    with visitor(base_url) as client:
+    """A client with a session of that clinic."""
+    with new_client(base_url) as client:
         response = try_login(client, company_id)
         assert response.status_code == 302
         assert response.headers["location"] == "/"
