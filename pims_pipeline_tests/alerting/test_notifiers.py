@@ -158,18 +158,9 @@ def test_nobody_waits_for_a_long_rest(
     [
         (Slack.refused("channel_not_found"), r"did not take the message \(channel_not_found\)"),
         (Slack.refused("Ana Rex 555-0199"), r"did not take the message \(status 200\)"),
-        (
-            Canned(500, "<html>Ana Rex 555-0199</html>"),
-            r"did not take the message \(status 500\)",
-        ),
-        (
-            Canned(200, "<html>Ana Rex 555-0199</html>"),
-            r"did not take the message \(status 200\)",
-        ),
-        (
-            Canned(200, '{"ok": tr Ana Rex 555-0199'),
-            r"cannot be reached \(JSONDecodeError\)",
-        ),
+        (Canned(500, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 500\)"),
+        (Canned(200, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 200\)"),
+        (Canned(200, '{"ok": tr Ana Rex 555-0199'), r"cannot be reached \(JSONDecodeError\)"),
         (HANG_UP, r"cannot be reached \(RemoteDisconnected\)"),
     ],
 )
