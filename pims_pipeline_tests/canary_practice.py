@@ -46,7 +46,7 @@ from pims_pipeline.orchestration.instance import dagster_environment, open_insta
 from pims_pipeline.orchestration.partitions import boxes, register_clinics
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice import generation, vocabulary
+from pims_pipeline.simulator.practice import entries, generation, vocabulary
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
@@ -144,8 +144,8 @@ class People:
         # Who leaves nothing out.
         monkeypatch.setattr(generation, "_client", self._client)
 
-    def _client(self, _rng: Random, _clinic: SimulatedClinic, number: int) -> generation.Client:
-        return generation.Client(
+    def _client(self, _rng: Random, _clinic: SimulatedClinic, number: int) -> entries.Client:
+        return entries.Client(
             id=number,
             first_name=self.client.text,
             last_name=self.client.text,

@@ -1,32 +1,35 @@
 """``/_control``: edits, faults and the true calendar, in JSON, for tests and demonstrations.
 
-It has no login, and so accepts callers on this machine only. ``calendar`` holds the rules of an
-edit; ``endpoints`` and ``login`` apply the faults.
+It has no login, and so accepts callers on this machine only. ``control_bodies`` has the bodies of
+its requests, ``calendar`` the rules of an edit; ``endpoints`` and ``login`` apply the faults.
 """
 
 import ipaddress
-from datetime import date, datetime
-from typing import Annotated, Literal
+from datetime import date
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
 
-from pims_pipeline.simulator.faults import (
-    ODDITIES,
-    RECORD_FAULTS,
-    SESSION_FAULTS,
-    Endpoint,
-    Fault,
-    FaultKind,
+from pims_pipeline.simulator.control_bodies import (
+    BookBody,
+    ExpireBody,
+    FaultBody,
+    FinishBody,
+    LoginBody,
+    MoveBody,
+    NotesBody,
+    PatientBody,
+    RebookBody,
+    SeriesBody,
+    SettingsBody,
+    StatusBody,
 )
-from pims_pipeline.simulator.practice.calendar import Booking, RebookedConsultation
-from pims_pipeline.simulator.practice.clinics import ListingShape
-from pims_pipeline.simulator.practice.generation import Entry, Patient
+from pims_pipeline.simulator.faults import (
+    Fault,
+)
+from pims_pipeline.simulator.practice.calendar import Booking
+from pims_pipeline.simulator.practice.entries import Entry, Patient
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
-from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
-from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode, LoginMode
-from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup
 
 Scalar = None | bool | int | float | str
 LONGEST_TRUTH_DAYS = 366
@@ -68,137 +71,6 @@ def _practice(simulator: Simulator, company_id: str) -> Practice:
 
 
 PracticeOf = Annotated[Practice, Depends(practice_of)]
-
-
-def parse_local(value: object) -> datetime:
-    """``YYYY-MM-DD HH:MM``, with or without seconds, as a naive local time.
-
-    Raises:
-        ValueError: If it is anything else, a time with a zone included.
-    """
-    wanted = "give a clinic-local time as YYYY-MM-DD HH:MM, without a zone"
-    if not isinstance(value, str):
-        raise ValueError(wanted)  # noqa: TRY004 - pydantic reports ValueError, not TypeError
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError as error:
-        raise ValueError(wanted) from error
-    if moment.tzinfo is not None or ":" not in value:
-        raise ValueError(wanted)
-    return moment
-
-
-LocalTime = Annotated[datetime, BeforeValidator(parse_local)]
-
-
-class _Body(BaseModel):
-    """A request body: camelCase on the wire, unknown fields refused."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
-
-
-class BookBody(_Body):
-    """An appointment to book."""
-
-    start: LocalTime
-    minutes: int = Field(default=30, ge=1, le=24 * 60)
-    patient_name: str = "Juniper"
-    client_name: str = "Sam Booker"
-    type: str | None = "Consultation"
-    status: str = "not arrived"
-    species: str = "Canine"
-    reason: str | None = None
-
-
-class MoveBody(_Body):
-    """Where to move a record."""
-
-    start: LocalTime
-
-
-class StatusBody(_Body):
-    """A status; any text will do."""
-
-    status: str = Field(min_length=1)
-
-
-class FinishBody(_Body):
-    """How to finish an appointment; without notes, it keeps the made-up ones."""
-
-    notes_html: str | None = None
-
-
-class NotesBody(_Body):
-    """The notes to write."""
-
-    html: str
-
-
-class PatientBody(_Body):
-    """The animal's right name."""
-
-    name: str = Field(min_length=1)
-
-
-class SeriesBody(_Body):
-    """The record whose identity is shared."""
-
-    series_id: int
-
-
-class RebookBody(_Body):
-    """The new patient and client; one that is not named stays."""
-
-    patient_name: str | None = Field(default=None, min_length=1)
-    species: str = "Canine"
-    client_name: str | None = Field(default=None, min_length=1)
-    consultation: RebookedConsultation = "none"
-
-
-class ExpireBody(_Body):
-    """How requests of the ended sessions are refused."""
-
-    mode: ExpiredMode = "redirect"
-
-
-class LoginBody(_Body):
-    """What comes between a right password and a session."""
-
-    mode: LoginMode
-
-
-class SettingsBody(_Body):
-    """Changes to how clinics respond; what is left out stays."""
-
-    company_id: str | None = None
-    listing_shape: ListingShape | None = None
-    deleted_lookup: DeletedLookup | None = None
-    expired_mode: ExpiredMode | None = None
-    login_page: LoginPage | None = None
-
-
-class FaultBody(_Body):
-    """A fault to set; see ``Fault``."""
-
-    kind: FaultKind
-    endpoint: Endpoint | Literal["any"] = "any"
-    company_id: str | None = None
-    times: int | None = Field(default=1, ge=1)
-    seconds: float = Field(default=0.0, ge=0, le=3600)
-    retry_after: float | None = Field(default=1.0, ge=0)
-    appointment_id: int | None = None
-
-    @model_validator(mode="after")
-    def _names_what_it_needs(self) -> "FaultBody":
-        if self.kind is FaultKind.DROP_RECORD and self.appointment_id is None:
-            raise ValueError("drop_record needs appointmentId")
-        if self.kind is FaultKind.LATENCY and self.seconds == 0:
-            raise ValueError("latency needs seconds")
-        if self.kind in RECORD_FAULTS and self.endpoint not in {"any", "listing"}:
-            raise ValueError(f"{self.kind} applies to the listing only")
-        if self.kind in SESSION_FAULTS | ODDITIES and self.endpoint == "login":
-            raise ValueError(f"{self.kind} does not apply to the login")
-        return self
 
 
 def truth(entry: Entry, practice: Practice) -> dict[str, Scalar]:

@@ -31,11 +31,7 @@ from pims_pipeline_tests.providers.simulated_login import (
 )
 
 DAY = date(2026, 3, 4)
-
-
 WINDOW = DateRange(DAY - timedelta(days=2), DAY + timedelta(days=2))
-
-
 ENDPOINTS = ("listing", "lookup", "consultation")
 
 

@@ -13,10 +13,10 @@ from pims_pipeline.simulator.practice.clinics import (
     SimulatorConfig,
 )
 from pims_pipeline.simulator.practice.consultations import make_consultation
+from pims_pipeline.simulator.practice.entries import Entry
 from pims_pipeline.simulator.practice.generation import (
     OPENED_STATUSES,
     WRITTEN_STATUSES,
-    Entry,
     clock_change_time,
     generate_day,
 )

@@ -12,14 +12,16 @@ from typing import Literal
 
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
 from pims_pipeline.simulator.practice.consultations import Consultation, make_consultation
-from pims_pipeline.simulator.practice.generation import (
+from pims_pipeline.simulator.practice.entries import (
     CONSULTATION_OFFSET,
     FIRST_BOOKED_ID,
-    OPENED_STATUSES,
-    WRITTEN_STATUSES,
     Client,
     Entry,
     Patient,
+)
+from pims_pipeline.simulator.practice.generation import (
+    OPENED_STATUSES,
+    WRITTEN_STATUSES,
     generate_day,
     id_date,
 )

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pims_pipeline.simulator.practice import vocabulary as words
-from pims_pipeline.simulator.practice.generation import Entry, seeded
+from pims_pipeline.simulator.practice.entries import Entry
+from pims_pipeline.simulator.practice.generation import seeded
 
 VitalsShape = Literal["object", "list", "none"]
 _CELSIUS_TO_FAHRENHEIT = 1.8

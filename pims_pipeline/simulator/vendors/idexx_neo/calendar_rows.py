@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pims_pipeline.simulator.practice.calendar import Calendar
-from pims_pipeline.simulator.practice.generation import Entry
+from pims_pipeline.simulator.practice.entries import Entry
 
 _STATUS_CLASSES = {
     "Finalized": "done",

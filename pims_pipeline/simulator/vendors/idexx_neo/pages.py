@@ -13,7 +13,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.practice.calendar import Booking, Calendar, EditRefused, UnknownEntry
-from pims_pipeline.simulator.practice.generation import Entry
+from pims_pipeline.simulator.practice.entries import Entry
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.calendar_rows import Row
 from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, read_form

@@ -12,7 +12,7 @@ from zlib import crc32
 from pims_pipeline.simulator.practice.calendar import DAYS_KEPT, Calendar
 from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic
 from pims_pipeline.simulator.practice.consultations import Consultation, Vitals
-from pims_pipeline.simulator.practice.generation import Entry
+from pims_pipeline.simulator.practice.entries import Entry
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 DeletedLookup = Literal["flag", "not_found", "null", "gone"]

@@ -21,31 +21,17 @@ from pims_pipeline.domain.records.consultations import (
 )
 
 START = datetime(2026, 3, 5, 15, tzinfo=UTC)
-
-
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
-
-
 POLICY = EnrichmentPolicy()
-
-
 AGES = (1, 3, 7, 14, 30, 45)
-
-
 CASE_ID = UUID(int=1)
-
-
 APPOINTMENT = PimsAppointment(
     appointment_id="a",
     scheduled_start=START,
     scheduled_end=START + 30 * MINUTE,
     business_date=START.date(),
 )
-
-
 RECORD = PimsConsultation(appointment_id="a", consultation_id="9", notes="itchy")
-
-
 LANDED = START - DAY
 
 

@@ -87,14 +87,8 @@ def test_a_late_edit_is_due_exactly_when_an_age_was_reached_since(
 
 
 FAILED_AT = START + 10 * MINUTE
-
-
 RETRY_AT = START + 15 * MINUTE
-
-
 WAITING = FetchFailure(attempts=1, last_failed_at=FAILED_AT, next_retry_at=RETRY_AT)
-
-
 DEAD = FetchFailure(attempts=8, last_failed_at=FAILED_AT, next_retry_at=None)
 
 

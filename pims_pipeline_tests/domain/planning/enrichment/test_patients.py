@@ -30,8 +30,6 @@ from pims_pipeline_tests.domain.planning.enrichment.consultations import (
 )
 
 BELLA = Patient(id="200", name="Bella")
-
-
 REX = Patient(id="100", name="Rex", species="Canine")
 
 

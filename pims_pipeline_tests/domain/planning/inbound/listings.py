@@ -15,14 +15,8 @@ from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 
 EIGHT = datetime(2026, 3, 5, 8, tzinfo=UTC)
-
-
 DAY = EIGHT.date()
-
-
 MINUTE = timedelta(minutes=1)
-
-
 APPOINTMENT = PimsAppointment(
     appointment_id="a",
     scheduled_start=EIGHT + timedelta(hours=7),

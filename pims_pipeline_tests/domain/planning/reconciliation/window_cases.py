@@ -22,14 +22,8 @@ from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 
 EIGHT = datetime(2026, 3, 5, 8, tzinfo=UTC)
-
-
 MINUTE = timedelta(minutes=1)
-
-
 POLICY = DeletionPolicy()
-
-
 NO_WAIT = DeletionPolicy(absence_interval=timedelta(0))
 
 

@@ -80,8 +80,6 @@ SECRETS = {
         *("PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "OF_ANOTHER_PROGRAM"),
     )
 }
-
-
 INTERRUPTED = """
 import sys
 from pathlib import Path

@@ -154,8 +154,6 @@ def test_a_login_that_leads_nowhere_calls_for_a_person(
 
 
 BESIDE = "<script>addEventListener('submit', event => {{ event.preventDefault(); {} }})</script>"
-
-
 SEND = (
     "fetch('/api', {{method: 'POST', body: JSON.stringify("
     "{{p: document.forms[0].password.value}})}}).then(() => {})"

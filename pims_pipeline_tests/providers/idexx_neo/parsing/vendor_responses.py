@@ -13,17 +13,9 @@ from pims_pipeline.providers.idexx_neo.parsing.responses import (
 )
 
 NEW_YORK = ZoneInfo("America/New_York")
-
-
 DAY = date(2026, 3, 4)
-
-
 WINDOW = DateRange(DAY, DAY)
-
-
 FETCHED_AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
-
-
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
