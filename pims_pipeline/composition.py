@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.alerting.notifiers import LogNotifier, Notifier
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.observability.axiom import AxiomSink, axiom_ingest
+from pims_pipeline.observability.axiom import AxiomSink
+from pims_pipeline.observability.axiom_client import axiom_ingest
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions

@@ -20,11 +20,8 @@ from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.orchestration.launching import run_in_process
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
-from pims_pipeline.providers.idexx_neo.parsing.responses import (
-    parse_consultation,
-    parse_listing,
-    parse_lookup,
-)
+from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
+from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials

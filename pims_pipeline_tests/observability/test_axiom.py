@@ -13,9 +13,9 @@ from threading import Event
 
 import pytest
 
-from pims_pipeline.observability.axiom import (
+from pims_pipeline.observability.axiom import AxiomSink
+from pims_pipeline.observability.axiom_client import (
     Addresses,
-    AxiomSink,
     Ingest,
     IngestFailed,
     axiom_addresses,

@@ -16,11 +16,8 @@ from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.series import series_of
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
-from pims_pipeline.providers.idexx_neo.parsing.responses import (
-    parse_consultation,
-    parse_listing,
-    parse_lookup,
-)
+from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
+from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.idexx_neo.session import (
     Session,
     SessionCookie,

@@ -10,15 +10,12 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import PimsAppointment
+from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
 from pims_pipeline.providers.idexx_neo.parsing.fields import storable
 from pims_pipeline.providers.idexx_neo.parsing.listing import sort_records
 from pims_pipeline.providers.idexx_neo.parsing.markup import plain_text
 from pims_pipeline.providers.idexx_neo.parsing.measurements import quantities
-from pims_pipeline.providers.idexx_neo.parsing.responses import (
-    parse_consultation,
-    parse_listing,
-    parse_lookup,
-)
+from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.idexx_neo.parsing.vitals import read_vitals
 from pims_pipeline.providers.port import ContractViolation
 

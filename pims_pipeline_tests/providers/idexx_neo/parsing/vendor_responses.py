@@ -7,10 +7,8 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
-from pims_pipeline.providers.idexx_neo.parsing.responses import (
-    parse_consultation,
-    parse_listing,
-)
+from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
+from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing
 
 NEW_YORK = ZoneInfo("America/New_York")
 DAY = date(2026, 3, 4)
