@@ -171,7 +171,7 @@ def test_a_login_and_syncs_that_fail_everywhere_tell_no_secret_and_of_nobody(
         *("birch, inbound: failed", "cedar, inbound: failed", "dogwood, inbound: failed"),
     }
     assert alerts == {"credentials_rejected: cedar", "dead_letter, cases: elm", "hold: alder"}
-    assert {"logged_in", "phase_broke", "phase_failed"} <= set(axiom.said)
+    assert {"logged_in", "phase_broke", "phase_failed"} <= set(axiom.event_names)
     for place in ("log of the run", "file dagster/storage", "log of pims sync reconcile"):
         assert "phase_started" in evidence.said_at(place)
     assert "ContractViolation" in evidence.said_at("dagster.event_logs.event")

@@ -18,7 +18,7 @@ _READING = frozenset({"GET", "HEAD"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 """Values of Sec-Fetch-Site for a page of this server and for a person (address bar, bookmark)."""
 _GRAPHQL = "graphql"
-_MOST_TOKENS = 2_000
+_MAX_TOKENS = 2_000
 _FOREIGN_PAGE = Refusal(
     403,
     "A page of another server sent this request. Open the Dagster UI itself to do what it asks.",
@@ -130,7 +130,7 @@ def _refusal_of_reading(scope: Scope) -> Refusal | None:
     if len(documents) > 1:
         return _NO_QUERY
     try:
-        parsed = parse(documents[0], no_location=True, max_tokens=_MOST_TOKENS)
+        parsed = parse(documents[0], no_location=True, max_tokens=_MAX_TOKENS)
     except (GraphQLError, RecursionError):
         return _NO_QUERY
     # All operations, because the parameter operationName may choose any of them.

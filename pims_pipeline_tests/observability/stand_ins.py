@@ -86,8 +86,8 @@ class Slack(StandIn):
         if error := self.fault_of(message):
             return self.refused(error)
         self.posted.append(message)
-        said = {"ok": True, "channel": self.channel, "ts": "1503435956.000247", "message": {}}
-        return Canned(200, said)
+        content = {"ok": True, "channel": self.channel, "ts": "1503435956.000247", "message": {}}
+        return Canned(200, content)
 
     def fault_of(self, message: Mapping[str, Any]) -> str | None:
         if message.get("channel") != self.channel:
@@ -111,8 +111,8 @@ class Slack(StandIn):
 
     @staticmethod
     def rate_limited(seconds: int) -> Canned:
-        said = {"ok": False, "error": "ratelimited"}
-        return Canned(429, said, {"Retry-After": str(seconds)})
+        content = {"ok": False, "error": "ratelimited"}
+        return Canned(429, content, {"Retry-After": str(seconds)})
 
     @property
     def texts(self) -> list[str]:
@@ -140,7 +140,7 @@ class Axiom(StandIn):
         text = gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
         events = [json.loads(line) for line in text.decode().splitlines()]
         self.batches.append(events)
-        said = {
+        content = {
             "ingested": len(events),
             "failed": 0,
             "failures": [],
@@ -148,14 +148,14 @@ class Axiom(StandIn):
             "blocksCreated": 0,
             "walLength": len(events),
         }
-        return Canned(200, said)
+        return Canned(200, content)
 
     @property
     def events(self) -> list[dict[str, Any]]:
         return [event for batch in self.batches for event in batch]
 
     @property
-    def said(self) -> list[str]:
+    def event_names(self) -> list[str]:
         return [event["event"] for event in self.events]
 
 
@@ -175,14 +175,14 @@ def serving(stand_in: StandIn) -> Iterator[None]:
             if response == HANG_UP:
                 self.close_connection = True
                 return
-            said = response.body if isinstance(response.body, str) else json.dumps(response.body)
+            content = response.body if isinstance(response.body, str) else json.dumps(response.body)
             self.send_response(response.status)
             self.send_header("Content-Type", "application/json; charset=utf-8")
-            self.send_header("Content-Length", str(len(said.encode())))
+            self.send_header("Content-Length", str(len(content.encode())))
             for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said.encode())
+            self.wfile.write(content.encode())
 
         def log_message(self, *_: object) -> None:
             """Log nothing on standard error."""

@@ -71,12 +71,12 @@ def test_nothing_sensitive_arrives(axiom: Axiom) -> None:
         logging.getLogger("theirs").exception("lost %s", "ana@clinic.example")
     sink.end()
 
-    said = json.dumps(axiom.events)
-    assert "hunter2" not in said
-    assert "555-0199" not in said
-    assert "ana@" not in said
-    assert "AbCd" not in said
-    assert f"postgresql://pims:{REDACTED}@db/pims" in said
+    text = json.dumps(axiom.events)
+    assert "hunter2" not in text
+    assert "555-0199" not in text
+    assert "ana@" not in text
+    assert "AbCd" not in text
+    assert f"postgresql://pims:{REDACTED}@db/pims" in text
 
 
 def test_an_outage_delays_lines_and_loses_none(
@@ -91,7 +91,7 @@ def test_an_outage_delays_lines_and_loses_none(
     get_logger("ours").info("after")
     sink.end()
 
-    assert axiom.said == ["before", "after"]
+    assert axiom.event_names == ["before", "after"]
     assert sink.pauses == [1, 2, 4]
     assert sink.dropped == 0
     lines = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
@@ -108,7 +108,7 @@ def test_axiom_s_retry_after_is_obeyed(axiom: Axiom) -> None:
     sink.end()
 
     assert sink.pauses == [17]
-    assert axiom.said == ["patient"]
+    assert axiom.event_names == ["patient"]
 
 
 def test_lines_that_axiom_refuses_are_dropped_counted_and_reported_later(
@@ -125,7 +125,7 @@ def test_lines_that_axiom_refuses_are_dropped_counted_and_reported_later(
 
     assert sink.pauses == []
     assert sink.dropped == 1
-    assert axiom.said == ["kept", "axiom_lines_dropped"]
+    assert axiom.event_names == ["kept", "axiom_lines_dropped"]
     assert axiom.events[-1]["count"] == 1
     assert '"reason": "status 403"' in capsys.readouterr().err
 
@@ -212,7 +212,7 @@ def test_an_unforeseen_error_of_the_ingest_stops_no_lines(axiom: Axiom) -> None:
     get_logger("ours").info("kept")
     sink.end()
 
-    assert axiom.said[0] == "kept"
+    assert axiom.event_names[0] == "kept"
     assert sink.dropped == 1
 
 
@@ -225,7 +225,7 @@ def test_a_line_that_is_no_json_spoils_no_batch(axiom: Axiom) -> None:
     get_logger("ours").info("kept")
     sink.end()
 
-    assert axiom.said[0] == "kept"
+    assert axiom.event_names[0] == "kept"
     assert sink.dropped == 2
 
 
@@ -238,7 +238,7 @@ def test_the_sink_does_not_ship_the_lines_of_its_own_client(axiom: Axiom) -> Non
     axiom.wait_for(1)
     sink.end()
 
-    assert axiom.said == ["only this"]
+    assert axiom.event_names == ["only this"]
 
 
 def test_configuring_again_closes_the_earlier_sink(axiom: Axiom) -> None:
@@ -250,7 +250,7 @@ def test_configuring_again_closes_the_earlier_sink(axiom: Axiom) -> None:
     get_logger("ours").info("two")
     second.end()
 
-    assert axiom.said == ["one", "two"]
+    assert axiom.event_names == ["one", "two"]
     assert logging.getLogger().handlers.count(first) == 0
 
 
@@ -263,7 +263,7 @@ def test_logging_configured_by_another_library_costs_no_line(axiom: Axiom) -> No
     get_logger("ours").info("after")
     sink.end()
 
-    assert axiom.said == ["before", "after"]
+    assert axiom.event_names == ["before", "after"]
     assert sink.dropped == 0
 
 

@@ -149,8 +149,8 @@ def test_bound_context_is_in_every_line_within_it_and_none_after(
         logging.getLogger("theirs").info("inside")
     get_logger("ours").info("after")
 
-    said = [(line["event"], line.get("clinic"), line.get("run_id")) for line in lines(capsys)]
-    assert said == [
+    contexts = [(line["event"], line.get("clinic"), line.get("run_id")) for line in lines(capsys)]
+    assert contexts == [
         ("inside", "harbour-vets", "r1"),
         ("inside", "harbour-vets", "r1"),
         ("after", None, None),
@@ -199,6 +199,6 @@ def test_no_text_in_a_line_steers_the_terminal_that_shows_it(
         "odd\x1b[2J", title="a\x9b31m\u202eb\rc", names=["\x9b0", {"key": "\u202e"}]
     )
 
-    said = capsys.readouterr().err
-    assert not any(is_control(each) for each in said.rstrip("\n"))
-    assert "a\\" in said
+    output = capsys.readouterr().err
+    assert not any(is_control(each) for each in output.rstrip("\n"))
+    assert "a\\" in output

@@ -68,7 +68,7 @@ def test_ids_counts_and_partition_keys_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "kept"),
+    ("text", "kept"),
     [
         (
             "postgresql://pims:hunter2@db.example:5432/pims failed",
@@ -101,8 +101,8 @@ def test_ids_counts_and_partition_keys_are_kept() -> None:
         ("token eyJhbGciOi.eyJzdWIi.c2ln here", f"token {REDACTED} here"),
     ],
 )
-def test_sensitive_values_are_cut_from_text(said: str, kept: str) -> None:
-    assert redact_text(said) == kept
+def test_sensitive_values_are_cut_from_text(text: str, kept: str) -> None:
+    assert redact_text(text) == kept
 
 
 @pytest.mark.parametrize(

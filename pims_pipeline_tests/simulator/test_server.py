@@ -56,9 +56,9 @@ def test_ctrl_c_ends_the_serving_process_quietly() -> None:
         url = process.stdout.readline().strip()
         assert httpx2.get(f"{url}/login").status_code == 200
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, output = process.communicate(timeout=20)
 
-    assert (process.returncode, said) == (0, "")
+    assert (process.returncode, output) == (0, "")
 
 
 def test_the_simulator_imports_nothing_else_of_the_package() -> None:

@@ -73,7 +73,7 @@ DEFAULT_CLINICS: tuple[SimulatedClinic, ...] = (
 )
 
 
-MOST_APPOINTMENTS_PER_DAY = 1000
+MAX_APPOINTMENTS_PER_DAY = 1000
 """How many appointments a generated day has ids for."""
 
 
@@ -111,9 +111,9 @@ class SimulatorConfig:
 
     def __post_init__(self) -> None:
         wanted = self.appointments_per_day
-        if wanted is not None and not 0 <= wanted <= MOST_APPOINTMENTS_PER_DAY:
+        if wanted is not None and not 0 <= wanted <= MAX_APPOINTMENTS_PER_DAY:
             raise ValueError(
-                f"{wanted} appointments a day cannot be made: 0 to {MOST_APPOINTMENTS_PER_DAY} can"
+                f"{wanted} appointments a day cannot be made: 0 to {MAX_APPOINTMENTS_PER_DAY} can"
             )
 
     def today_of(self, clinic: SimulatedClinic) -> date:

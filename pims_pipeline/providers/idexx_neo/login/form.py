@@ -34,7 +34,7 @@ _SIGN_IN = re.compile(r"^\s*(?:log|sign)[ -]?(?:in|on)\s*$", re.IGNORECASE)
 _GO_ON = re.compile(r"^\s*(?:(?:log|sign)[ -]?(?:in|on)|continue|next|submit)\s*$", re.IGNORECASE)
 _AROUND = "xpath=ancestor::*[.//input[not(@type) or @type='text' or @type='email']][1]"
 _ACTION_MS = 5_000.0
-_MOST_FORMS = 5
+_MAX_FORMS = 5
 
 _IS_COVERED = """
 e => {
@@ -165,7 +165,7 @@ async def find_first_step(page: "Page") -> LoginForm | None:
     """
     for frame in own_frames(page):
         forms = frame.locator("form").filter(has=frame.locator(_FIRST_STEP))
-        for place in range(min(await forms.count(), _MOST_FORMS)):
+        for place in range(min(await forms.count(), _MAX_FORMS)):
             form = await _form(page, forms.nth(place), None)
             if form.user is not None:
                 return form
@@ -176,7 +176,7 @@ async def _scopes(frame: "Frame") -> list["Locator"]:
     """The elements that hold the fields of a form with a password."""
     password = frame.locator(_PASSWORD)
     forms = frame.locator("form").filter(has=password)
-    count = min(await forms.count(), _MOST_FORMS)
+    count = min(await forms.count(), _MAX_FORMS)
     if count:
         return [forms.nth(place) for place in range(count)]
     if await _visible(frame, _PASSWORD).count() != 1:

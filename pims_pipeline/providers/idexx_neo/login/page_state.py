@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from playwright.async_api import Frame, Page
 
-_MOST_TEXT = 20_000
-_MOST_FRAMES = 10
+_MAX_TEXT = 20_000
+_MAX_FRAMES = 10
 _READ_PAGE = r"""
 limit => {
   const shown = e => {
@@ -215,11 +215,11 @@ async def read_page(page: "Page") -> PageState:
     """
     from playwright.async_api import Error  # noqa: PLC0415 - see chromium
 
-    found = await page.main_frame.evaluate(_READ_PAGE, _MOST_TEXT)
+    found = await page.main_frame.evaluate(_READ_PAGE, _MAX_TEXT)
     inner = []
     for frame in own_frames(page)[1:]:
         try:
-            inner.append(await frame.evaluate(_READ_PAGE, _MOST_TEXT))
+            inner.append(await frame.evaluate(_READ_PAGE, _MAX_TEXT))
         except Error:
             continue  # it is leaving; the next reading sees its successor
     return _page_state(page.url, found, inner)
@@ -235,7 +235,7 @@ def own_frames(page: "Page") -> list["Frame"]:
         and not frame.is_detached()
         and (urlsplit(frame.url).scheme == "about" or is_same_site(page.url, frame.url))
     ]
-    return [main, *inner[: _MOST_FRAMES - 1]]
+    return [main, *inner[: _MAX_FRAMES - 1]]
 
 
 def is_same_site(ours: str, other: str) -> bool:
@@ -257,7 +257,7 @@ def _page_state(url: str, main: dict[str, Any], inner: list[dict[str, Any]]) -> 
     return PageState(
         url=url,
         title=main["title"],
-        text="\n".join(each["text"] for each in every)[:_MOST_TEXT],
+        text="\n".join(each["text"] for each in every)[:_MAX_TEXT],
         headings="\n".join(each["headings"] for each in every),
         errors=tuple(message for each in every for message in each["errors"]),
         messages=tuple(message for each in every for message in each["messages"]),

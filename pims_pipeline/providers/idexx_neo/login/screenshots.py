@@ -15,7 +15,7 @@ from pims_pipeline.providers.idexx_neo.login.page_words import WORDS
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-MOST_KEPT = 20
+MAX_KEPT = 20
 _TIMEOUT_MS = 2_000.0
 _EVERY_FIELD = "input, textarea, select"
 _STYLE = """
@@ -83,7 +83,7 @@ def keep_screenshot(picture: bytes, *, directory: Path, subject: str, taken_at: 
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(picture)
-    for old in _oldest_first(directory)[:-MOST_KEPT]:
+    for old in _oldest_first(directory)[:-MAX_KEPT]:
         old.unlink(missing_ok=True)
     return path
 

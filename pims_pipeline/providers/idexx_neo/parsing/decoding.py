@@ -14,7 +14,7 @@ _LONGEST_INT = 4000
 """Digits; Python refuses to read integers of more than 4300."""
 _CLOSE_TO_THE_END = 8
 """Characters: half of a literal or of an escape, where a cut in JSON shows."""
-_MOST_OF_A_PAGE = 200_000
+_MAX_SCANNED = 200_000
 """Characters of a page that are read; a login page is far shorter."""
 _LOGIN_PATHS = frozenset({"login", "log-in", "signin", "sign-in"})
 _BOMS = (
@@ -130,7 +130,7 @@ def is_login_page(page: str) -> bool:
     marks = _LoginMarks()
     # A declaration that is none ("<![Bella]>") is an AssertionError to Python's parser.
     with suppress(AssertionError):
-        marks.feed(page[:_MOST_OF_A_PAGE])
+        marks.feed(page[:_MAX_SCANNED])
     return marks.found
 
 

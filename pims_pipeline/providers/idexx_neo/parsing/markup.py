@@ -26,7 +26,7 @@ CUT_MARK = "[… cut off here: the text at the vendor is longer]"
 """The last line of a text that was cut off."""
 
 _DEEPEST_NESTING = 200
-_MOST_OPEN_INLINE = 16
+_MAX_OPEN_INLINE = 16
 _BLOCK_NAMES = (
     "address article aside blockquote caption center dd details div dl dt figcaption figure "
     "footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section summary table tbody tfoot "
@@ -157,7 +157,7 @@ def _shallow(markup: str) -> str:
         inline = word in _INLINE
         open_now[inline] = max(open_now[inline] + (-1 if closing else 1), 0)
         deepest[inline] = max(deepest[inline], open_now[inline])
-    if deepest[False] <= _DEEPEST_NESTING and deepest[True] <= _MOST_OPEN_INLINE:
+    if deepest[False] <= _DEEPEST_NESTING and deepest[True] <= _MAX_OPEN_INLINE:
         return markup
     return _MANY_BREAKS.sub("<br><br>", _TAG.sub(_without_nesting, markup))
 

@@ -16,7 +16,7 @@ _REPETITION = re.compile(r"\s*[/(\[=]\s*")
 _END = re.compile(r"\s*[)\]]?\s*")
 _PER_MINUTE = re.compile(r"\s*/\s*min(?:ute)?\.?\s*", re.IGNORECASE)
 _BRACKETED = re.compile(r"[(\[]([^)\]]*)[)\]]?")
-_MOST_QUANTITIES = 2
+_MAX_QUANTITIES = 2
 _LONGEST = 200
 
 _TEMPERATURE_UNIT = re.compile(r"(?:deg(?:ree)?s?|[°º˚])?\s*(f|c)?(?:ahrenheit|elsius)?")
@@ -54,7 +54,7 @@ def quantities(written: str) -> tuple[Quantity, ...]:
     found: list[Quantity] = []
     place = 0
     is_repetition = False
-    while len(found) < _MOST_QUANTITIES:
+    while len(found) < _MAX_QUANTITIES:
         match = _NUMBER.match(text, place)
         number = _number(match[0]) if match else None
         if match is None or number is None:

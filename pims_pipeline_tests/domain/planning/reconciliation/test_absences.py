@@ -108,7 +108,7 @@ def test_a_new_finding_is_dated_by_the_latest_lookup() -> None:
 
 
 def test_the_latest_lookup_outweighs_an_earlier_finding() -> None:
-    said = {"a": lookup("a", status="In Progress")}
-    plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, said)
+    lookups_now = {"a": lookup("a", status="In Progress")}
+    plan = revived().plan_reconciliation(listing(appointment("b")), POLICY, lookups_now)
     assert retired(plan) == {}
     assert [each.status for each in plan.follow] == ["In Progress"]

@@ -52,9 +52,9 @@ def test_the_guard_holds_the_whole_window_past_its_limit(gone: int, *, held: boo
     store = store_of(*appointments)
     moving = appointments[gone]
     snapshot = listing(*appointments[gone + 1 :])
-    said = unknown(*(each.appointment_id for each in appointments[:gone]))
-    said[moving.appointment_id] = lookup(moving.appointment_id, status="Cancelled")
-    plan = store.plan_reconciliation(snapshot, POLICY, said)
+    lookups = unknown(*(each.appointment_id for each in appointments[:gone]))
+    lookups[moving.appointment_id] = lookup(moving.appointment_id, status="Cancelled")
+    plan = store.plan_reconciliation(snapshot, POLICY, lookups)
     orphans = [each.appointment_id for each in appointments[:gone]]
     assert plan.orphans == ids(store, *orphans)
     assert plan.hold is (HoldReason.TOO_MANY_ORPHANS if held else None)

@@ -38,7 +38,7 @@ def lookups_of(draw: st.DrawFn) -> dict[str, AppointmentLookup] | None:
     """Lookups of some of the appointments a to f, or None."""
     if draw(st.booleans()):
         return None
-    said = st.fixed_dictionaries(
+    fields = st.fixed_dictionaries(
         {},
         optional={
             "found": st.booleans(),
@@ -49,7 +49,7 @@ def lookups_of(draw: st.DrawFn) -> dict[str, AppointmentLookup] | None:
         },
     )
     return {
-        pims_id: lookup(pims_id, **draw(said))
+        pims_id: lookup(pims_id, **draw(fields))
         for pims_id in draw(st.sets(st.sampled_from("abcdef")))
     }
 
@@ -81,7 +81,7 @@ def test_an_existing_appointment_is_never_retired_and_never_more_than_allowed(
     tracked = store.tracked(WEEK)
     plan = plan_reconciliation(tracked, snapshot, policy, lookups=lookups)
     listed = {a.appointment_id for a in snapshot.appointments if a.kind is RecordKind.APPOINTMENT}
-    existing_ids = {pims_id for pims_id, said in (lookups or {}).items() if said.exists}
+    existing_ids = {pims_id for pims_id, found in (lookups or {}).items() if found.exists}
     seen_since = {
         each.case.pims_id
         for each in tracked

@@ -36,7 +36,7 @@ from pims_pipeline_tests.domain.strategies import WEEK
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("fields", "reason"),
     [
         ({"found": False}, RetirementReason.UNKNOWN_TO_VENDOR),
         ({"deleted": True}, RetirementReason.DELETED_BY_VENDOR),
@@ -45,11 +45,11 @@ from pims_pipeline_tests.domain.strategies import WEEK
     ],
 )
 def test_a_case_whose_appointment_is_confirmed_gone_is_retired(
-    said: dict[str, Any], reason: RetirementReason
+    fields: dict[str, Any], reason: RetirementReason
 ) -> None:
     store = store_of(appointment("a"), appointment("b"))
     snapshot = listing(appointment("b"))
-    plan = store.plan_reconciliation(snapshot, POLICY, {"a": lookup("a", **said)})
+    plan = store.plan_reconciliation(snapshot, POLICY, {"a": lookup("a", **fields)})
     assert retired(plan) == {"a": reason}
     assert not plan.is_empty
     assert plan.orphans == ids(store, "a")
@@ -67,21 +67,21 @@ def test_a_case_whose_appointment_is_confirmed_gone_is_retired(
 def test_an_appointment_that_moved_is_followed_not_retired(days: int) -> None:
     store = store_of(appointment("a"), appointment("b"))
     later = appointment("a", day=days)
-    said = lookup(
+    found = lookup(
         "a",
         scheduled_start=later.scheduled_start,
         scheduled_end=later.scheduled_end,
         business_date=later.business_date,
     )
     snapshot = listing(appointment("b"))
-    plan = store.plan_reconciliation(snapshot, POLICY, {"a": said})
+    plan = store.plan_reconciliation(snapshot, POLICY, {"a": found})
     assert plan.follow == (later,)
     assert not plan.is_empty
     assert (retired(plan), plan.orphans) == ({}, ())
     assert plan.by_date == {WEEK.start: Counts(found=2, updated=1, unchanged=1)}
-    store.apply_reconciliation(plan, WEEK, said.asked_at)
+    store.apply_reconciliation(plan, WEEK, found.asked_at)
     assert store.cases["a"].scheduled_date == later.business_date
-    assert store.plan_reconciliation(snapshot, POLICY, {"a": said}).is_empty
+    assert store.plan_reconciliation(snapshot, POLICY, {"a": found}).is_empty
 
 
 def test_a_new_status_found_by_looking_up_is_followed() -> None:
@@ -95,24 +95,26 @@ def test_a_new_status_found_by_looking_up_is_followed() -> None:
 def test_a_lookup_without_end_or_status_keeps_the_landed_ones() -> None:
     store = store_of(appointment("a"), appointment("b"))
     later = appointment("a", day=1)
-    said = lookup(
+    found = lookup(
         "a",
         status=None,
         scheduled_start=later.scheduled_start,
         scheduled_end=None,
         business_date=later.business_date,
     )
-    (followed,) = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": said}).follow
+    (followed,) = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": found}).follow
     assert followed.status == "Confirmed"
     assert followed.scheduled_end >= followed.scheduled_start == later.scheduled_start
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"scheduled_start": None}, {"business_date": None}, {"status": None}]
+    "fields", [{}, {"scheduled_start": None}, {"business_date": None}, {"status": None}]
 )
-def test_an_appointment_found_as_landed_changes_nothing(said: dict[str, Any]) -> None:
+def test_an_appointment_found_as_landed_changes_nothing(fields: dict[str, Any]) -> None:
     store = store_of(appointment("a"), appointment("b"))
-    plan = store.plan_reconciliation(listing(appointment("b")), POLICY, {"a": lookup("a", **said)})
+    plan = store.plan_reconciliation(
+        listing(appointment("b")), POLICY, {"a": lookup("a", **fields)}
+    )
     assert plan.is_empty
     assert plan.unconfirmed == ()
     assert plan.by_date == {WEEK.start: Counts(found=2, unchanged=2)}

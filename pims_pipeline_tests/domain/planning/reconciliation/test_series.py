@@ -31,16 +31,16 @@ def occurrence(day: int) -> PimsAppointment:
 
 
 def series_plan(
-    lookup_says: dict[str, Any], *left: PimsAppointment, gone: PimsAppointment, at: int = 60
+    fields: dict[str, Any], *left: PimsAppointment, gone: PimsAppointment, at: int = 60
 ) -> tuple[MemoryStore, ReconciliationPlan]:
     """The plan when ``gone`` is missing, and the series was looked up."""
     store = store_of(gone, *left)
     store.receive(listing(*left, at=30))
-    said = {gone.appointment_id: lookup(gone.appointment_id, **lookup_says)}
-    return store, store.plan_reconciliation(listing(*left, at=at), POLICY, said)
+    lookups = {gone.appointment_id: lookup(gone.appointment_id, **fields)}
+    return store, store.plan_reconciliation(listing(*left, at=at), POLICY, lookups)
 
 
-def said_of(appointment: PimsAppointment, **more: Any) -> dict[str, Any]:
+def fields_of(appointment: PimsAppointment, **more: Any) -> dict[str, Any]:
     return {
         "scheduled_start": appointment.scheduled_start,
         "business_date": appointment.business_date,
@@ -51,19 +51,19 @@ def said_of(appointment: PimsAppointment, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_lookup_of_another_occurrence_proves_nothing(*, deleted: bool) -> None:
     first, second = occurrence(0), occurrence(1)
-    says = said_of(first, deleted=deleted)
-    store, plan = series_plan(says, first, gone=second, at=40)
+    fields = fields_of(first, deleted=deleted)
+    store, plan = series_plan(fields, first, gone=second, at=40)
     assert (retired(plan), plan.follow) == ({}, ())
     assert plan.unconfirmed == ids(store, second.appointment_id)
-    _, later = series_plan(says, first, gone=second, at=60)
+    _, later = series_plan(fields, first, gone=second, at=60)
     assert retired(later) == {second.appointment_id: RetirementReason.ABSENT_TWICE}
 
 
 def test_a_lookup_with_the_occurrences_start_is_about_it() -> None:
     first, second = occurrence(0), occurrence(1)
-    _, unchanged = series_plan(said_of(second), first, gone=second)
+    _, unchanged = series_plan(fields_of(second), first, gone=second)
     assert (retired(unchanged), unchanged.unconfirmed) == ({}, ())
-    _, plan = series_plan(said_of(second, deleted=True), first, gone=second, at=31)
+    _, plan = series_plan(fields_of(second, deleted=True), first, gone=second, at=31)
     assert retired(plan) == {second.appointment_id: RetirementReason.DELETED_BY_VENDOR}
 
 

@@ -59,7 +59,7 @@ def unreadable(pims_id: str | None) -> QuarantinedRecord:
     )
 
 
-def lookup(pims_id: str, **said: Any) -> AppointmentLookup:
+def lookup(pims_id: str, **fields: Any) -> AppointmentLookup:
     return AppointmentLookup(
         **{
             "appointment_id": pims_id,
@@ -69,7 +69,7 @@ def lookup(pims_id: str, **said: Any) -> AppointmentLookup:
             "scheduled_start": appointment(pims_id).scheduled_start,
             "scheduled_end": appointment(pims_id).scheduled_end,
             "business_date": appointment(pims_id).business_date,
-            **said,
+            **fields,
         }
     )
 

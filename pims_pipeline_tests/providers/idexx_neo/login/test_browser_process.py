@@ -158,7 +158,7 @@ def test_only_root_or_a_setting_runs_without_a_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, user: int, allowed: bool
 ) -> None:
     pretender = tmp_path / "chromium"
-    pretender.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\necho "No usable sandbox!" >&2\n')
+    pretender.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/args\necho "No usable sandbox!" >&2\n')
     pretender.chmod(0o755)
     monkeypatch.setattr("os.geteuid", lambda: user)
     with pytest.raises(BrowserUnavailable, match="PIMS_BROWSER_SANDBOX=false"):
@@ -168,7 +168,7 @@ def test_only_root_or_a_setting_runs_without_a_sandbox(
             LoginOptions(artifacts_dir=tmp_path, chromium_path=pretender, sandbox=allowed),
             accepts=lambda *_: True,
         )
-    without = "--no-sandbox" in (tmp_path / "said").read_text().split()
+    without = "--no-sandbox" in (tmp_path / "args").read_text().split()
     assert without == (user == 0 or not allowed)
 
 

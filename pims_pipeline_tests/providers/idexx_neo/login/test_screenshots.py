@@ -4,7 +4,7 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pims_pipeline.providers.idexx_neo.login.screenshots import MOST_KEPT, keep_screenshot
+from pims_pipeline.providers.idexx_neo.login.screenshots import MAX_KEPT, keep_screenshot
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ def test_the_oldest_pictures_of_all_clinics_are_deleted(tmp_path: Path) -> None:
             subject="z-clinic" if number % 2 else "a-clinic",
             taken_at=NOW + timedelta(minutes=number),
         )
-        for number in range(MOST_KEPT + 5)
+        for number in range(MAX_KEPT + 5)
     ]
-    assert set(tmp_path.glob("*.png")) == set(kept[-MOST_KEPT:])
+    assert set(tmp_path.glob("*.png")) == set(kept[-MAX_KEPT:])
     assert (tmp_path / "notes.txt").exists()

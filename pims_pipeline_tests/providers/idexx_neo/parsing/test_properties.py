@@ -197,7 +197,7 @@ def test_text_without_markup_keeps_every_character(text: str) -> None:
 @given(st.sampled_from(["Temperature", "Weight", "HR", "Resp"]), st.text(min_size=1))
 def test_a_measurement_is_kept_as_number_or_in_words(name: str, value: str) -> None:
     reading = read_vitals([{"name": name, "value": value}])
-    said = storable(value)
-    measures_nothing = not said or {each.number for each in quantities(said)} == {0}
+    text = storable(value)
+    measures_nothing = not text or {each.number for each in quantities(text)} == {0}
     assert (reading.vitals is not None) + len(reading.in_words) == (0 if measures_nothing else 1)
-    assert not reading.in_words or said in reading.in_words[0]
+    assert not reading.in_words or text in reading.in_words[0]
