@@ -25,7 +25,7 @@ class Clinic:
     """A tenant: one veterinary clinic with one account at a vendor.
 
     Attributes:
-        slug: The name that people and partition keys use.
+        slug: The name that operators and partition keys use.
         timezone: IANA name of the time zone of the clinic's calendar.
         provider_type: The adapter to its PIMS, such as ``idexx_neo``.
         provider_base_url: The address of its PIMS, without a trailing slash.

@@ -8,7 +8,7 @@ settings.register_profile(
     stateful_step_count=30,
     # Hypothesis would repeat the same examples for ever where it finds itself in CI.
     derandomize=False,
-    # A shared CI machine may pause at any time; no test here is about speed.
+    # A shared CI machine may pause at any time; no test here measures time.
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

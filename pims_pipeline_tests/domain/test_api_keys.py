@@ -1,4 +1,4 @@
-"""API keys: what a key looks like, what is no key, and what a key permits."""
+"""API keys: their format, malformed keys, and permissions."""
 
 import re
 import string

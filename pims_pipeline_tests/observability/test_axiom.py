@@ -1,4 +1,4 @@
-"""Log lines on their way to Axiom: in batches, bounded, redacted, and never in anyone's way."""
+"""Log lines on their way to Axiom: in batches, bounded, redacted, without delay for callers."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ from pims_pipeline_tests.observability.stand_ins import HANG_UP, Axiom, Canned
 
 
 class Hurried(AxiomSink):
-    """Notes how long it would have waited, and does not."""
+    """Records each wait instead of waiting."""
 
     def __init__(self, axiom: Axiom, **options: float) -> None:
         self.pauses: list[float] = []

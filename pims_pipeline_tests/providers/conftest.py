@@ -1,4 +1,4 @@
-"""One simulator for the room, and logins to it that need no browser."""
+"""One simulator for the tests of this folder, and logins to it that need no browser."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -34,7 +34,7 @@ def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
 
 @pytest.fixture
 def open_provider(simulator: SimulatorServer, tmp_path: Path) -> Iterator[OpenProvider]:
-    """Makes adapters that hurry; they are closed after the test."""
+    """Builds adapters with short waits, and closes them after the test."""
     with ExitStack() as stack:
 
         def build(

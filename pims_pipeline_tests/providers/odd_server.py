@@ -22,7 +22,7 @@ class Response:
 
 @dataclass
 class OddServer:
-    """Sends ``responses`` in turn, the last one for ever, and records the requests."""
+    """Sends ``responses`` in turn, the last one repeatedly, and records the requests."""
 
     base_url: str
     responses: list[Response] = field(default_factory=lambda: [Response()])

@@ -25,7 +25,7 @@ CREDENTIALS = Credentials(
 
 
 class OpenProvider(Protocol):
-    """Makes an adapter that hurries."""
+    """Builds an adapter with short waits."""
 
     def __call__(
         self,
@@ -38,7 +38,7 @@ class OpenProvider(Protocol):
 
 
 def clinic_at(base_url: str) -> Clinic:
-    """``CLINIC`` as the pipeline knows it, when its vendor is at ``base_url``."""
+    """``CLINIC`` as a clinic of the pipeline whose vendor is at ``base_url``."""
     return Clinic(
         id=UUID(int=1),
         slug="riverbend",
@@ -51,7 +51,7 @@ def clinic_at(base_url: str) -> Clinic:
 
 
 def session_without_browser(base_url: str, clinic: SimulatedClinic = CLINIC) -> SessionState:
-    """A live session of the simulator, got by sending its form as its page would."""
+    """A live session of the simulator, obtained by sending its form over HTTP."""
     with httpx2.Client(base_url=base_url, trust_env=False) as http:
         token = re.search(r'data-token="([0-9a-f]+)"', http.get("/login").text)
         assert token is not None

@@ -16,7 +16,7 @@ class StallingServer:
     """Attributes:
     base_url: Over plain HTTP, whatever the manner.
     met: Set once a client is connected.
-    ended: Set when the server ends, which ends all it does.
+    ended: Set when the server ends; every wait of it observes this.
     """
 
     base_url: str

@@ -27,7 +27,7 @@ def base_url(server: SimulatorServer, control: SimulatorControl) -> str:
 
 @pytest.fixture
 def control(server: SimulatorServer) -> Iterator[SimulatorControl]:
-    """Steers the simulator, reset."""
+    """Controls the simulator, after a reset."""
     with closing(SimulatorControl(server.base_url)) as steering:
         steering.reset()
         yield steering

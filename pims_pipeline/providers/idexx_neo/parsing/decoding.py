@@ -124,7 +124,7 @@ def looks_like_html(text: str, content_type: str) -> bool:
 def is_login_page(page: str) -> bool:
     """Whether the web page ``page`` asks for a password, or draws a form that does.
 
-    Only its markup and scripts count, not its text: a maintenance page may ask people to log in
+    Only its markup and scripts count, not its text: a maintenance page may ask users to log in
     later.
     """
     marks = _LoginMarks()
