@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 from cogapp import Cog  # type: ignore[import-untyped]  # it carries no types
+from pydantic import Field
 
+from pims_pipeline.setting_areas import SettingsArea
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.store.tables import metadata
 
@@ -53,6 +56,40 @@ def test_the_tables_that_come_from_the_code_are_up_to_date() -> None:
     documents = [str(ROOT / "docs" / name) for name in ("cli.md", "settings.md")]
 
     assert Cog().main(["cog", "--check", "-I", str(ROOT / "tools"), *documents]) == 0, "make docs"
+
+
+def reference() -> ModuleType:
+    """The script tools/reference.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_setting_without_a_meaning_is_noticed() -> None:
+    class UnexplainedSettings(SettingsArea):
+        explained: int = Field(default=1, validation_alias="EXPLAINED")
+        """A meaning."""
+
+        unexplained: int = Field(default=1, validation_alias="UNEXPLAINED")
+
+    with pytest.raises(LookupError, match="UnexplainedSettings: no docstring below unexplained"):
+        reference().settings_table(UnexplainedSettings)
+
+
+def test_the_table_of_settings_shows_default_values_and_meaning() -> None:
+    class SampleSettings(SettingsArea):
+        sample: bool = Field(default=True, validation_alias="SAMPLE", description="true or false")
+        """Whether ``this`` is
+        a sample."""
+
+    [row] = [
+        line for line in reference().settings_table(SampleSettings).splitlines() if "SAMPLE" in line
+    ]
+
+    assert row == "| `SAMPLE` | `true` | true or false | Whether `this` is a sample. |"
 
 
 def test_make_help_lists_every_target() -> None:
