@@ -1,4 +1,4 @@
-"""The documents say what the code does: settings, make targets, links, commands, decisions."""
+"""The documents match the code: settings, make targets, links, files, commands, decisions."""
 
 import importlib
 import importlib.util
@@ -17,6 +17,7 @@ from pydantic import Field
 from pims_pipeline.setting_areas import SettingsArea
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.store.tables import metadata
+from pims_pipeline_tests.test_repository import FILES, name
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -148,6 +149,30 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     )
 
     assert list(broken_links(document)) == ["gone.md", "page.md#three"]
+
+
+PATHS = {name(path) for path in FILES}
+_FILE = re.compile(r"`(\w[\w./-]*\.(?:py|yaml|json|txt))`")
+
+
+def missing_files(text: str) -> list[str]:
+    """The files that ``text`` names in backquotes, by the end of their paths, and that are none."""
+    return [
+        named
+        for named in _FILE.findall(text)
+        if not any(f"/{path}".endswith(f"/{named}") for path in PATHS)
+    ]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    assert missing_files(document.read_text(encoding="utf-8")) == []
+
+
+def test_a_file_that_is_not_there_is_noticed() -> None:
+    text = "`settings.py`, `pims_pipeline/settings.py`, `ettings.py`, `store/settings.py`"
+
+    assert missing_files(text) == ["ettings.py", "store/settings.py"]
 
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
