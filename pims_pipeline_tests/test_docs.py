@@ -17,7 +17,7 @@ from pydantic import Field
 from pims_pipeline.setting_areas import SettingsArea
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.store.tables import metadata
-from pims_pipeline_tests.test_repository import FILES, name
+from pims_pipeline_tests.test_repository import FILES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -59,9 +59,9 @@ def test_the_tables_that_come_from_the_code_are_up_to_date() -> None:
     assert Cog().main(["cog", "--check", "-I", str(ROOT / "tools"), *documents]) == 0, "make docs"
 
 
-def reference() -> ModuleType:
-    """The script tools/reference.py, which is in no package."""
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "tools" / "reference.py")
+def tool(name: str) -> ModuleType:
+    """The script ``name`` of tools/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -77,7 +77,7 @@ def test_a_setting_without_a_meaning_is_noticed() -> None:
         unexplained: int = Field(default=1, validation_alias="UNEXPLAINED")
 
     with pytest.raises(LookupError, match="UnexplainedSettings: no docstring below unexplained"):
-        reference().settings_table(UnexplainedSettings)
+        tool("reference").settings_table(UnexplainedSettings)
 
 
 def test_the_table_of_settings_shows_default_values_and_meaning() -> None:
@@ -87,10 +87,16 @@ def test_the_table_of_settings_shows_default_values_and_meaning() -> None:
         a sample."""
 
     [row] = [
-        line for line in reference().settings_table(SampleSettings).splitlines() if "SAMPLE" in line
+        line
+        for line in tool("reference").settings_table(SampleSettings).splitlines()
+        if "SAMPLE" in line
     ]
 
     assert row == "| `SAMPLE` | `true` | true or false | Whether `this` is a sample. |"
+
+
+def test_the_plans_that_make_mutants_changes_exist() -> None:
+    assert [plan for plan in tool("mutants").PLANS if plan not in PATHS] == []
 
 
 def test_make_help_lists_every_target() -> None:
@@ -151,7 +157,7 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     assert list(broken_links(document)) == ["gone.md", "page.md#three"]
 
 
-PATHS = {name(path) for path in FILES}
+PATHS = {path.relative_to(ROOT).as_posix() for path in FILES}
 _FILE = re.compile(r"`(\w[\w./-]*\.(?:py|yaml|json|txt))`")
 
 
