@@ -25,7 +25,7 @@ setup: $(READY) $(VENV)/.pgbouncer ## Make .venv, install the locked packages, f
 demo: $(READY) ## A simulated vendor, three clinics, a day's edits: watch them become cases
 	@$(BIN)/pims demo
 
-up: $(READY) ## Start everything, a pretend vendor too; Ctrl-C stops it
+up: $(READY) ## Start everything, a simulated vendor too; Ctrl-C stops it
 	@$(BIN)/pims up --demo
 
 test: setup ## Run all tests

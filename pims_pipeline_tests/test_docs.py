@@ -1,4 +1,4 @@
-"""The documents say what the code does: settings, make targets, links, commands, decisions."""
+"""The documents match the code: settings, make targets, links, files, commands, decisions."""
 
 import importlib
 import importlib.util
@@ -7,13 +7,17 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 from cogapp import Cog  # type: ignore[import-untyped]  # it carries no types
+from pydantic import Field
 
+from pims_pipeline.setting_areas import SettingsArea
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.store.tables import metadata
+from pims_pipeline_tests.test_repository import FILES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -53,6 +57,46 @@ def test_the_tables_that_come_from_the_code_are_up_to_date() -> None:
     documents = [str(ROOT / "docs" / name) for name in ("cli.md", "settings.md")]
 
     assert Cog().main(["cog", "--check", "-I", str(ROOT / "tools"), *documents]) == 0, "make docs"
+
+
+def tool(name: str) -> ModuleType:
+    """The script ``name`` of tools/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_setting_without_a_meaning_is_noticed() -> None:
+    class UnexplainedSettings(SettingsArea):
+        explained: int = Field(default=1, validation_alias="EXPLAINED")
+        """A meaning."""
+
+        unexplained: int = Field(default=1, validation_alias="UNEXPLAINED")
+
+    with pytest.raises(LookupError, match="UnexplainedSettings: no docstring below unexplained"):
+        tool("reference").settings_table(UnexplainedSettings)
+
+
+def test_the_table_of_settings_shows_default_values_and_meaning() -> None:
+    class SampleSettings(SettingsArea):
+        sample: bool = Field(default=True, validation_alias="SAMPLE", description="true or false")
+        """Whether ``this`` is
+        a sample."""
+
+    [row] = [
+        line
+        for line in tool("reference").settings_table(SampleSettings).splitlines()
+        if "SAMPLE" in line
+    ]
+
+    assert row == "| `SAMPLE` | `true` | true or false | Whether `this` is a sample. |"
+
+
+def test_the_plans_that_make_mutants_changes_exist() -> None:
+    assert [plan for plan in tool("mutants").PLANS if plan not in PATHS] == []
 
 
 def test_make_help_lists_every_target() -> None:
@@ -111,6 +155,30 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     )
 
     assert list(broken_links(document)) == ["gone.md", "page.md#three"]
+
+
+PATHS = {path.relative_to(ROOT).as_posix() for path in FILES}
+_FILE = re.compile(r"`(\w[\w./-]*\.(?:py|yaml|json|txt))`")
+
+
+def missing_files(text: str) -> list[str]:
+    """The files that ``text`` names in backquotes, by the end of their paths, and that are none."""
+    return [
+        named
+        for named in _FILE.findall(text)
+        if not any(f"/{path}".endswith(f"/{named}") for path in PATHS)
+    ]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    assert missing_files(document.read_text(encoding="utf-8")) == []
+
+
+def test_a_file_that_is_not_there_is_noticed() -> None:
+    text = "`settings.py`, `pims_pipeline/settings.py`, `ettings.py`, `store/settings.py`"
+
+    assert missing_files(text) == ["ettings.py", "store/settings.py"]
 
 
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))

@@ -1,7 +1,7 @@
-"""Changes the three plans in many small ways and shows each change that no test noticed.
+"""Changes the three plans in many small ways and shows each change that no test detects.
 
-Part of ``make mutants``; takes some minutes. Everything happens in a copy, because mutmut
-writes beside what it changes. What a survivor means is told in docs/reliability.md.
+``make mutants`` runs it; it takes some minutes. It works in a copy, because mutmut writes beside
+the files that it changes. docs/reliability.md says what a survivor means.
 """  # noqa: INP001 - a script, not part of a package
 
 import re
@@ -12,22 +12,25 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLANS = ("inbound", "inbound_decisions", "enrichment", "reconciliation")
+PLANS = tuple(
+    f"pims_pipeline/domain/planning/{module}.py"
+    for module in ("inbound", "inbound_decisions", "enrichment", "reconciliation")
+)
 COPIED = ("pims_pipeline", "pims_pipeline_tests")
 CONFIG = f"""\
 [tool.mutmut]
 source_paths = ["pims_pipeline/"]
-only_mutate = {[f"pims_pipeline/domain/planning/{plan}.py" for plan in PLANS]}
+only_mutate = {list(PLANS)}
 also_copy = ["pims_pipeline_tests", "pyproject.toml"]
 pytest_add_cli_args_test_selection = ["pims_pipeline_tests/domain"]
 pytest_add_cli_args = ["--ignore=pims_pipeline_tests/domain/planning/test_interleaving.py"]
 """
-# The ignored file tests the same rules at random, and takes the longest.
+# The ignored tests repeat the plans' rules on random input, and take the longest.
 _SURVIVOR = re.compile(r"^\s*(\S+): (survived|no tests|timeout|suspicious)$", re.MULTILINE)
 
 
 def mutmut(copy: Path, *command: str, shown: bool = False) -> str:
-    """What mutmut says; ``shown`` lets it write to the terminal instead."""
+    """The output of mutmut; ``shown`` lets it write to the terminal instead."""
     done = subprocess.run(  # noqa: S603 - this interpreter, commands of our own
         [sys.executable, "-m", "mutmut", *command],
         cwd=copy,
@@ -52,7 +55,7 @@ def main() -> None:
             changed = [line for line in mutmut(copy, "show", name).splitlines()
                        if line[:1] in {"-", "+"} and line[:3] not in {"---", "+++"}]  # fmt: skip
             sys.stdout.write("\n".join(["", f"{fate}: {name}", *changed, ""]))
-        sys.stdout.write(f"\n{len(survivors)} mutants were not noticed\n")
+        sys.stdout.write(f"\n{len(survivors)} mutants were not detected\n")
 
 
 if __name__ == "__main__":

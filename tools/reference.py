@@ -4,15 +4,22 @@
 documents; names, defaults and meanings belong in the code.
 """  # noqa: INP001 - a script's part, not part of a package
 
+import ast
+import inspect
+import itertools
+import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+from pydantic.fields import FieldInfo
 
 from pims_pipeline.cli.main import main
+from pims_pipeline.setting_areas import SettingsArea
 
 
 def command(path: str) -> click.Command:
-    """The command that a person types as ``path``, without ``pims``.
+    """The command ``pims path``.
 
     Raises:
         LookupError: If there is none.
@@ -60,3 +67,48 @@ def _meaning(option: click.Option) -> str:
     elif option.show_default and option.default is not None:
         parts.append(f"Default: `{option.default}`.")
     return " ".join(part for part in parts if part).replace("|", "\\|")
+
+
+def settings_table(area: type[SettingsArea]) -> str:
+    """The variables of ``area`` as a Markdown table: default, permitted values, meaning.
+
+    Raises:
+        LookupError: If a field has no docstring, which is its meaning.
+    """
+    meanings = dict(_attribute_docstrings(area))
+    missing = sorted(set(area.model_fields) - set(meanings))
+    if missing:
+        raise LookupError(f"{area.__name__}: no docstring below {', '.join(missing)}")
+    rows = [
+        (f"`{field.validation_alias}`", _default(field), field.description, meanings[name])
+        for name, field in area.model_fields.items()
+    ]
+    lines = [
+        f"| {variable} | {default} | {values} | {meaning} |"
+        for variable, default, values, meaning in rows
+    ]
+    heading = ["| variable | default | must be | meaning |", "|---|---|---|---|"]
+    return "\n".join([*heading, *lines, ""])
+
+
+def _attribute_docstrings(area: type[SettingsArea]) -> Iterator[tuple[str, str]]:
+    """The fields of ``area`` with the docstrings below them, each as one line of Markdown."""
+    module = ast.parse(textwrap.dedent(inspect.getsource(area)))
+    statements = [each for each in ast.walk(module) if isinstance(each, ast.AnnAssign | ast.Expr)]
+    for field, after in itertools.pairwise(statements):
+        match field, after:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+                yield name, " ".join(text.split()).replace("``", "`").replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as it is written into the environment."""
+    match field.default:
+        case bool(value):
+            return f"`{value}`".lower()
+        case int(value) | float(value):
+            return f"`{value:g}`"
+        case str() | Path():
+            return f"`{field.default}`"
+        case _:
+            return "unset"

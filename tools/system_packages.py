@@ -37,7 +37,7 @@ def runs(command: Sequence[str], *, seconds: int, extra: Mapping[str, str] = _AS
 
 
 def install(package: str, *, brew: Sequence[str]) -> None:
-    """Install ``package`` where that can be done; ``brew`` is what brew is told to install."""
+    """Install ``package`` if possible; ``brew`` holds the arguments of ``brew install``."""
     if shutil.which("brew"):
         print(f"Installing {package} with brew", flush=True)  # noqa: T201 - a script
         runs(["brew", "install", *brew], seconds=INSTALL_SECONDS)

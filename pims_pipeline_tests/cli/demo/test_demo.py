@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
 from pims_pipeline.cli.demo.display import fields
 from pims_pipeline.cli.demo.scenario import DAYS, demo_period
-from pims_pipeline.settings import default_partition_start
+from pims_pipeline.setting_areas import default_partition_start
 from pims_pipeline.simulator.server import DEFAULT_CLINICS
 from pims_pipeline_tests.cli.processes import (
     PATIENCE_SECONDS,
