@@ -229,7 +229,7 @@ def build_assets(
     ) -> PhaseReport:
         report = run_phase(context, provider, ledger, Phase.INBOUND, sync_appointments)
         for clinic in report.failed:
-            ledger.bar(clinic.slug, clinic.failed_days, "its appointments failed in this run")
+            ledger.exclude(clinic.slug, clinic.failed_days, "its appointments failed in this run")
         return report
 
     @_asset(
