@@ -64,7 +64,7 @@ def prepare_services(
     )
 
 
-def code_server_answers(socket: Path) -> bool:
+def code_server_responds(socket: Path) -> bool:
     """Whether the code server has come up."""
     if not socket.exists():
         return False
