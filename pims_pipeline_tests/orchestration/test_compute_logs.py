@@ -64,7 +64,7 @@ def test_a_run_that_fails_leaves_the_streams_as_they_were(
 def test_output_that_nobody_reads_keeps_no_run_from_ending(
     manager: InProcessComputeLogManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compute_logs, "_FAREWELL_SECONDS", 0.1)
+    monkeypatch.setattr(compute_logs, "_LAST_OUTPUT_SECONDS", 0.1)
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as unread:
         monkeypatch.setattr(sys, "stdout", unread)

@@ -300,7 +300,9 @@ def _checks_of(phase: Phase, checks: Sequence[tuple[Judge, bool]]) -> dg.AssetCh
             errors = [judged for judged, finding in findings if not finding.is_warning]
             if phase is Phase.INBOUND and blocking:
                 for judged in errors:
-                    ledger.exclude(judged.clinic.slug, list(judged.window), f"the check {name} failed")
+                    ledger.exclude(
+                        judged.clinic.slug, list(judged.window), f"the check {name} failed"
+                    )
             yield _result(name, windows, findings, failed=bool(errors))
 
     return check
