@@ -11,20 +11,16 @@ import dagster as dg
 from pims_pipeline.orchestration.assets.daily_report import build_daily_report
 from pims_pipeline.orchestration.assets.maintenance import build_maintenance
 from pims_pipeline.orchestration.assets.phases import build_assets
-from pims_pipeline.orchestration.checks.freshness import (
-    build_freshness_checks,
-    build_freshness_sensor,
-)
+from pims_pipeline.orchestration.checks.freshness import build_freshness_checks
 from pims_pipeline.orchestration.checks.phases import build_checks
 from pims_pipeline.orchestration.jobs import EXECUTOR, build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.resources import Sources, build_resources
 from pims_pipeline.orchestration.schedules import build_schedules
 from pims_pipeline.orchestration.sensors.alerts import alerting
-from pims_pipeline.orchestration.sensors.scheduled_syncs import (
-    build_scheduled_syncs,
-    clinic_partitions,
-)
+from pims_pipeline.orchestration.sensors.clinic_partitions import clinic_partitions
+from pims_pipeline.orchestration.sensors.freshness import build_freshness_sensor
+from pims_pipeline.orchestration.sensors.scheduled_syncs import build_scheduled_syncs
 
 
 def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
