@@ -87,11 +87,11 @@ def plan(engine: Engine, crons: Crons) -> None:
 
 
 def measure(scheduler: Scheduler, label: str, since: datetime, now: datetime) -> None:
-    """Print the slowest of some looks, each from the same cursor."""
+    """Print the slowest of some evaluations, each from the same cursor."""
     walls, busy, runs = [], [], 0
     for _ in range(LOOKS):
         wall, cpu = perf_counter(), process_time()
-        result = scheduler.look(since.isoformat(), now)
+        result = scheduler.evaluate(since.isoformat(), now)
         walls.append(perf_counter() - wall)
         busy.append(process_time() - cpu)
         runs = len(result.run_requests or [])

@@ -23,7 +23,7 @@ from support.fleet import ZONE, Fleet, fleet, wait
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
-from pims_pipeline.orchestration.sensors.scheduled_runs import UNFINISHED
+from pims_pipeline.orchestration.run_scope import UNFINISHED
 from pims_pipeline.providers.idexx_neo.session import (
     Session,
     SessionCookie,

@@ -1,8 +1,8 @@
-"""What Dagster loads: settings → sources → the code location, built when Dagster asks for it.
+"""Builds the definitions that Dagster loads: settings → sources → code location.
 
 A composition root: the only module that joins orchestration with settings and adapters. Importing
-it builds nothing; loading the definitions opens no connection. What the terminal needs too belongs
-in ``composition``.
+it builds nothing; loading the definitions opens no connection. What the CLI needs too belongs in
+``composition``.
 """
 
 import logging
@@ -38,7 +38,7 @@ def defs() -> dg.Definitions:
     """
     settings = load_settings()
     set_up_logging(settings)
-    # Dagster has its own handlers; ours would log each line a second time.
+    # Dagster has its own handlers; with ours, each line would be logged twice.
     logging.getLogger("dagster").propagate = False
     return build_definitions(settings)
 
@@ -49,9 +49,12 @@ def build_definitions(
     open_store: Callable[[], AbstractContextManager[Engine]] | None = None,
     vault: Callable[[], Vault] | None = None,
 ) -> dg.Definitions:
-    """The code location over the settings' database, vault and vendors.
+    """Return the code location for the database, vault and vendors of ``settings``.
 
-    A caller that has already opened the database or the vault passes its own.
+    Args:
+        settings: The configuration.
+        open_store: Opens the database; by default, as the settings say.
+        vault: Opens the vault; by default, as the settings say.
     """
     options = provider_options(settings)
     sources = Sources(

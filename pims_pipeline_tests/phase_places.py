@@ -30,7 +30,7 @@ from pims_pipeline.orchestration.checks.freshness import FRESH_CHECKS
 from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.orchestration.jobs import build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
-from pims_pipeline.orchestration.sensors.scheduled_runs import phases_of
+from pims_pipeline.orchestration.run_scope import phases_of
 from pims_pipeline.store import tables
 from pims_pipeline.sync import results
 from pims_pipeline.wire.results import phase_result

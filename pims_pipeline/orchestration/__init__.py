@@ -1,1 +1,1 @@
-"""Everything Dagster, one file per Dagster noun."""
+"""Everything Dagster: assets, checks, jobs, schedules, sensors, resources and the instance."""

@@ -1,11 +1,11 @@
-"""The only module that names what Dagster keeps private: what each name is for, what replaces it.
+"""The only module that imports Dagster's private names: what each is for, and what replaces it.
 
-When Dagster is upgraded, look here first. docs/dagster_private.md lists the same modules, and
-``pims_pipeline_tests/test_repository.py`` fails when another module imports one. Add a name here
-only when no public API does, and say both things about it.
+Check it first when upgrading Dagster. docs/dagster_private.md lists the same modules, and
+``pims_pipeline_tests/test_repository.py`` fails when another module imports one. Add a name only
+when no public API does the same, and note both things about it.
 
-Imported at the top is what ``import dagster`` has loaded already, or what every Dagster process
-needs. The rest costs up to a second, and is imported in functions.
+Imports at the top are loaded by ``import dagster`` anyway, or needed by every Dagster process. The
+others take up to a second, so functions import them.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 # For: as `RepoBackedJob`. Replaced by: the same.
 from dagster._core.execution.api import execute_run
 
-# For: sending what a stream is given to a file.
+# For: redirecting a stream to a file.
 # Replaced by: a public base class of compute log managers.
 from dagster._core.execution.compute_logs import redirect_to_file
 
-# For: the origin of a run, by which the Dagster UI and the daemon find its code again.
+# For: the origin of a run, by which the Dagster UI and the daemon find its code.
 # Replaced by: a public way to create a run for a job of a named code location.
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -78,8 +78,8 @@ __all__ = [
     "use_engine",
 ]
 
-# For: starting the daemon with this process's interpreter, wherever its scripts are.
-# Replaced by: `python -m dagster daemon`, when there is such a command.
+# For: starting the daemon with this process's interpreter.
+# Replaced by: `python -m dagster daemon`, when Dagster has that command.
 DAEMON_MODULE = "dagster._daemon"
 
 
@@ -119,21 +119,21 @@ def ui_application(instance: DagsterInstance, workspace: Path) -> Iterator["ASGI
 
 
 def ping_code_server(socket: Path) -> None:
-    """Ask the code server at a Unix socket whether it is there.
+    """Ping the code server at a Unix socket.
 
     Raises:
         Exception: If it does not respond.
     """
     # For: waiting until the code server is up, before its clients start.
-    # Replaced by: `dagster api grpc-health-check`, if it did not cost a process each time.
+    # Replaced by: a health check that needs no process, unlike `dagster api grpc-health-check`.
     from dagster._grpc.client import DagsterGrpcClient  # noqa: PLC0415 - costs time
 
     DagsterGrpcClient(socket=str(socket)).ping("")
 
 
 def use_engine(storage: "DagsterPostgresStorage", engine: "Engine") -> None:
-    """Make the storage's three parts work over this engine."""
-    # For: connections that a process keeps.
-    # Replaced by: a storage of `dagster_postgres` that takes an engine, or pools its own.
+    """Make the storage's three parts use this engine."""
+    # For: connections that a process keeps open.
+    # Replaced by: a storage of `dagster_postgres` that takes an engine, or pools connections.
     for part in (storage._run_storage, storage._event_log_storage, storage._schedule_storage):  # noqa: SLF001 - as above
         part._engine = engine  # noqa: SLF001 - as above

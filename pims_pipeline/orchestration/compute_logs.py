@@ -1,8 +1,8 @@
-"""Where runs' output is kept: as in Dagster, and shown where they run, without helpers.
+"""Stores the output of runs as Dagster does, and also prints it, without helper processes.
 
-Dagster's own manager starts ``tail`` and a watcher for each stream. They inherit the run's
-environment, with the key that encrypts logins in it, for as long as the run lasts. Here a
-thread of the run shows what the run has written.
+Dagster's own manager starts two processes for each stream (``tail`` and a watcher), which inherit
+the run's environment and so the encryption key of the logins. Here a thread of the run prints the
+output.
 """
 
 import os
@@ -25,13 +25,13 @@ from pims_pipeline.orchestration._dagster_private import (
 )
 
 _INTERVAL_SECONDS = 0.2
-_FAREWELL_SECONDS = 5.0
+_LAST_OUTPUT_SECONDS = 5.0
 _CHUNK_BYTES = 64 * 1024
 _DIRECTORY = "storage"
 
 
 class InProcessComputeLogManager(LocalComputeLogManager):
-    """Keeps what runs print under ``DAGSTER_HOME``; see ``dagster.yaml``."""
+    """Stores the output of runs under ``DAGSTER_HOME``; see ``dagster.yaml``."""
 
     @classmethod
     def config_type(cls) -> Mapping[str, Field]:
@@ -42,7 +42,7 @@ class InProcessComputeLogManager(LocalComputeLogManager):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "InProcessComputeLogManager":
-        """See Dagster; its own place for them is the same."""
+        """See Dagster; the directory is the same as Dagster's."""
         directory = Path(config_value["home"]) / _DIRECTORY
         return cls(base_dir=str(directory), inst_data=inst_data)
 
@@ -51,15 +51,15 @@ class InProcessComputeLogManager(LocalComputeLogManager):
         """See Dagster."""
         out = self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[ComputeIOType.STDOUT])
         err = self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[ComputeIOType.STDERR])
-        with _kept_and_shown(sys.stdout, out), _kept_and_shown(sys.stderr, err):
+        with _stored_and_printed(sys.stdout, out), _stored_and_printed(sys.stderr, err):
             yield CapturedLogContext(log_key)
-        # Its existence says that the output is whole.
+        # Dagster reads the output as complete when this file exists.
         _touch(self.get_captured_local_path(log_key, "complete"))
 
 
 @contextmanager
-def _kept_and_shown(stream: TextIO, path: str) -> Iterator[None]:
-    """Within, what is written to ``stream`` goes to a file, and on to where it went before."""
+def _stored_and_printed(stream: TextIO, path: str) -> Iterator[None]:
+    """Write the stream to a file, and copy the file to where the stream went before."""
     _touch(path)
     try:
         shown = os.dup(stream.fileno())
@@ -77,34 +77,34 @@ def _kept_and_shown(stream: TextIO, path: str) -> Iterator[None]:
             yield
     finally:
         done.set()
-        # A pipe that nobody reads takes nothing more. The file has it all.
-        thread.join(_FAREWELL_SECONDS)
+        # A pipe without a reader blocks the thread for ever; the file has all output.
+        thread.join(_LAST_OUTPUT_SECONDS)
 
 
 def _touch(path: str) -> None:
-    """Make the file and its directory, where they do not exist."""
+    """Create the file and its directory where they do not exist."""
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
 
 
 def _show(path: str, shown: int, done: threading.Event) -> None:
-    """Write the file on to the descriptor while it grows, until told that it is whole.
+    """Copy the growing file to the descriptor ``shown`` until ``done`` is set.
 
-    The descriptor is closed here alone: a number that is in use again must get none of it.
+    Only this function closes the descriptor: its number may be reused, and must not get the output.
     """
     with (
         open(shown, "wb", buffering=0),
         open(path, "rb", buffering=0) as file,  # noqa: PTH123 - read as it grows
     ):
-        is_whole = False
+        is_complete = False
         while True:
             while chunk := file.read(_CHUNK_BYTES):
                 if not _written(shown, chunk):
                     return
-            if is_whole:
+            if is_complete:
                 return
-            is_whole = done.wait(_INTERVAL_SECONDS)
+            is_complete = done.wait(_INTERVAL_SECONDS)
 
 
 def _written(shown: int, chunk: bytes) -> bool:
@@ -112,6 +112,6 @@ def _written(shown: int, chunk: bytes) -> bool:
         while chunk:
             chunk = chunk[os.write(shown, chunk) :]
     except OSError:
-        # Nobody reads it any more; the file has it.
+        # The reader is gone; the file has all output.
         return False
     return True

@@ -1,7 +1,7 @@
-"""The Dagster instance: its home directory, its environment, and how it is opened.
+"""The Dagster instance: its home directory, its environment, and how to open it.
 
-Its configuration is ``dagster.yaml`` beside this file. The database's address stays out of
-it, in the environment: Dagster passes an instance's configuration on command lines.
+Its configuration is ``dagster.yaml`` beside this file. The database's address is in the
+environment instead, because Dagster passes an instance's configuration on command lines.
 """
 
 import os
@@ -17,7 +17,7 @@ _CONFIG = Path(__file__).with_name("dagster.yaml")
 
 
 def dagster_home(home: Path) -> Path:
-    """The instance's directory under ``home``, made and configured if need be."""
+    """Return the instance's directory under ``home``; create and configure it where needed."""
     directory = home.expanduser().absolute() / "dagster"
     make_private(directory.parent)
     make_private(directory)
@@ -29,7 +29,7 @@ def dagster_home(home: Path) -> Path:
 
 
 def dagster_environment(home: Path, storage_url: str) -> dict[str, str]:
-    """The variables that every Dagster process of this instance needs.
+    """Return the environment variables that every Dagster process of this instance needs.
 
     Args:
         home: The program's home directory.
@@ -38,7 +38,7 @@ def dagster_environment(home: Path, storage_url: str) -> dict[str, str]:
     return {
         "DAGSTER_HOME": str(dagster_home(home)),
         "DAGSTER_POSTGRES_URL": storage_url,
-        # A connection per event would cost more than the work: a run of a month for twenty
+        # Writing events one by one would cost more than the sync: a run of a month for twenty
         # clinics has six hundred partitions.
         "DAGSTER_EVENT_BATCH_SIZE": "100",
     }
@@ -46,7 +46,7 @@ def dagster_environment(home: Path, storage_url: str) -> dict[str, str]:
 
 @contextmanager
 def open_instance(home: Path, storage_url: str) -> Iterator[DagsterInstance]:
-    """The instance, for this process; sets the variables above in its environment.
+    """Open the instance. Sets ``dagster_environment`` in this process.
 
     Args:
         home: The program's home directory.

@@ -1,7 +1,7 @@
-"""The jobs that sync: each phase alone, and all three; with the checks of their assets.
+"""The jobs that sync: each phase alone, and all phases; with the checks of their assets.
 
-What the assets do stands in ``assets``; when jobs run by themselves, in sensors. What else
-runs by the clock stands in ``schedules``.
+``assets`` defines what a job does, ``sensors`` when it starts. The nightly jobs are in
+``schedules``.
 """
 
 from collections.abc import Mapping
@@ -16,40 +16,42 @@ from pims_pipeline.orchestration.checks.freshness import FRESH_CHECKS
 EXECUTOR = dg.in_process_executor.configured(
     {"step_dependency_config": {"require_upstream_step_success": False}}, name="in_process"
 )
-"""Runs steps in the run's own process, one after the other, as soon as the outputs they need
-exist: see ``assets`` for why. A process per step would cost seconds each."""
+"""Runs steps one after the other in the run's own process; a process per step costs seconds. A
+step starts when the outputs it needs exist: see ``assets.phases``."""
 
 _DESCRIPTIONS: Mapping[Scope, str] = {
     **{names.scope: names.summary for names in PHASES.values()},
-    "full": "All phases over the same clinics and dates, one listing for all.",
+    "full": "All phases over the same clinics and dates, with one listing of the calendar.",
 }
 _NOTES: Mapping[Scope, str] = {
-    "cases": " The calendar must have been landed.",
-    "reconcile": " Or approves a hold (`approve_hold`, see the runbook).",
+    "cases": " Land the calendar first (`inbound_sync`).",
+    "reconcile": " Also approves a hold (`approve_hold`, see docs/runbook.md).",
 }
-"""What else is to be known before a job is launched."""
+"""What an operator needs to know before launching a job."""
 
 JOBS: Mapping[str, Scope] = {JOB_OF[scope]: scope for scope in SCOPES}
-"""What each job syncs, by the job's name."""
+"""Each job's scope, by the job's name."""
 
 NO_RETRIES = {
-    # A failed run is a matter for the next scheduled one, or for a person; adapters have
-    # tried again what is worth it, and a second login with a refused password locks accounts.
+    # The adapters have already retried transient errors, and a second login with a rejected
+    # password locks accounts. The next scheduled run, or an operator, syncs again.
     MAX_RETRIES_TAG: "0",
 }
 
 
 MAX_RUNTIME_GRACE = 600
-"""Seconds more than a run's own limit, at which it ends by itself and in order."""
+"""Seconds past a run's own limit after which Dagster ends it. At its own limit, a run ends in
+order: it records what it did."""
 
 
 def build_jobs(run_timeout: float) -> list[UnresolvedAssetJobDefinition]:
-    """The jobs of ``JOBS``, over the partitions of their assets.
+    """Return the jobs of ``JOBS``, over the partitions of their assets.
 
-    ``run_timeout`` is in seconds; ``dagster.yaml`` has a limit for runs without a job of ours.
+    Args:
+        run_timeout: Seconds that a run may take. ``dagster.yaml`` limits runs of other jobs.
     """
     max_runtime = str(round(run_timeout) + MAX_RUNTIME_GRACE)
-    # A sensor evaluates those, for all clinics at once.
+    # The sensor `freshness` evaluates these, for all clinics at once.
     checks_apart = dg.AssetSelection.checks(*FRESH_CHECKS.values())
     return [
         dg.define_asset_job(

@@ -1,8 +1,8 @@
-"""Running a job in this process, on the same instance as the webserver and the daemon.
+"""Runs a job in this process, on the same instance as the webserver and the daemon.
 
-The run looks and behaves as if it had been launched in the Dagster UI: it names the code
-location and the partitions, so that it can be found and executed again there. Unlike
-``JobDefinition.execute_in_process`` this keeps the job's own executor (see ``assets``).
+The run has the code location and partitions of a run launched in the Dagster UI, so that it can be
+found and executed again there. Unlike ``JobDefinition.execute_in_process``, this keeps the job's
+own executor (see ``jobs.EXECUTOR``).
 """
 
 import sys
@@ -41,7 +41,7 @@ from pims_pipeline.sync.windows import check_window
 
 
 class SelectionNotRectangular(ValueError):
-    """The clinics are not neighbours, so no single run covers them alone."""
+    """The clinics are not neighbours: a run that covers them would cover others too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ class JobOutcome:
     Attributes:
         success: Whether every step succeeded: every phase of every clinic, every blocking
             check.
-        interrupted: Whether it was told to stop (Ctrl-C, SIGTERM). Dagster then ends the run
-            and does not let the interrupt through.
-        audits: What the run did, in the order it began to.
+        interrupted: Whether Ctrl-C or SIGTERM stopped it. Dagster ends the run and does not pass
+            the interrupt on.
+        audits: The run's audits, in the order of their start.
     """
 
     run_id: str
@@ -78,17 +78,17 @@ def run_in_process(
     """Run a job over the clinics' partitions of a window, and wait for it.
 
     Args:
-        definitions: The code location's.
+        definitions: The code location's definitions.
         job_name: One of ``jobs.JOBS``.
         slugs: Clinics that are neighbours in the order of registration; see
-            ``partitions.boxes``. Their partitions are made if need be.
+            ``partitions.boxes``. Missing partitions are added.
         window: The business dates.
         partition_start: The first date that has partitions.
         instance: Where the run is recorded.
         engine: The database of cases.
-        run_id: A UUID, when the caller wants to know it beforehand.
-        run_config: As in the UI's launchpad.
-        tags: Added to the run's.
+        run_id: The run's UUID; by default a new one.
+        run_config: The run configuration, as in the launchpad of the Dagster UI.
+        tags: Tags to add to the run.
 
     Raises:
         OutsidePartitions: If dates of the window have no partitions.
@@ -118,10 +118,10 @@ def run_in_process(
         },
         remote_job_origin=job_origin(job_name),
     )
-    return _executed(job, run, instance, engine)
+    return _execute(job, run, instance, engine)
 
 
-def _executed(
+def _execute(
     job: RepoBackedJob, run: dg.DagsterRun, instance: DagsterInstance, engine: Engine
 ) -> JobOutcome:
     result = execute_run(job, run, instance)
@@ -136,7 +136,7 @@ def _executed(
 
 
 def job_origin(job_name: str) -> RemoteJobOrigin:
-    """The job's place as the webserver knows it from ``workspace.yaml``."""
+    """Return the job's origin, as the webserver reads it from ``workspace.yaml``."""
     location = ManagedGrpcPythonEnvCodeLocationOrigin(
         loadable_target_origin=LoadableTargetOrigin(
             executable_path=sys.executable,

@@ -1,7 +1,7 @@
-"""The code location: everything Dagster is told of, put together.
+"""The code location: all definitions that Dagster loads.
 
-Where runs get their store, vault and providers from is the caller's choice (``Sources``),
-so that tests assemble the very same thing over a pretend vendor.
+The caller chooses the store, vault and providers (``Sources``), so that tests load the same
+definitions over a fake vendor. Add an asset, check, job, schedule or sensor here.
 """
 
 from datetime import date
@@ -11,27 +11,23 @@ import dagster as dg
 from pims_pipeline.orchestration.assets.daily_report import build_daily_report
 from pims_pipeline.orchestration.assets.maintenance import build_maintenance
 from pims_pipeline.orchestration.assets.phases import build_assets
-from pims_pipeline.orchestration.checks.freshness import (
-    build_freshness_checks,
-    build_freshness_sensor,
-)
+from pims_pipeline.orchestration.checks.freshness import build_freshness_checks
 from pims_pipeline.orchestration.checks.phases import build_checks
 from pims_pipeline.orchestration.jobs import EXECUTOR, build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.resources import Sources, build_resources
 from pims_pipeline.orchestration.schedules import build_schedules
 from pims_pipeline.orchestration.sensors.alerts import alerting
-from pims_pipeline.orchestration.sensors.scheduled_syncs import (
-    build_scheduled_syncs,
-    clinic_partitions,
-)
+from pims_pipeline.orchestration.sensors.clinic_partitions import clinic_partitions
+from pims_pipeline.orchestration.sensors.freshness import build_freshness_sensor
+from pims_pipeline.orchestration.sensors.scheduled_syncs import build_scheduled_syncs
 
 
 def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
-    """The definitions over these sources. Opens and reads nothing.
+    """Return the definitions over these sources. Opens and reads nothing.
 
     Args:
-        sources: What runs work with.
+        sources: Where runs get the store, vault and providers from.
         partition_start: The first business date that has partitions.
     """
     jobs = build_jobs(sources.run_timeout)
@@ -41,7 +37,7 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
         clinics_per_run=sources.clinics_per_run,
         run_timeout=sources.run_timeout,
     )
-    harness = build_schedules(partition_start)
+    scheduled = build_schedules(partition_start)
     return dg.Definitions(
         assets=[
             *build_assets(clinic_days(partition_start)),
@@ -49,8 +45,8 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
             build_daily_report(partition_start),
         ],
         asset_checks=[*build_checks(), *build_freshness_checks()],
-        jobs=[*jobs, *harness.jobs],
-        schedules=harness.schedules,
+        jobs=[*jobs, *scheduled.jobs],
+        schedules=scheduled.schedules,
         sensors=[clinic_partitions, scheduled_syncs, alerting, build_freshness_sensor()],
         resources=build_resources(sources),
         executor=EXECUTOR,

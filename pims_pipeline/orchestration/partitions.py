@@ -1,7 +1,7 @@
-"""Clinics × business dates: the partitions of every asset, and what a selection of them means.
+"""The partitions of the phases' assets: clinics × business dates.
 
-Keys are built and read in ``dagster_names``. Nothing here enumerates all of them: with hundreds
-of clinics that takes seconds; a selection is always small beside the whole.
+``dagster_names`` builds and parses partition keys. Never enumerate all keys: with hundreds of
+clinics that takes seconds.
 """
 
 from collections import defaultdict
@@ -24,21 +24,21 @@ from pims_pipeline.dagster_names import (
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic
 
 CLINICS = dg.DynamicPartitionsDefinition(name=CLINIC_PARTITIONS)
-"""The active clinics' slugs; ``sensors.clinic_partitions`` keeps them so."""
+"""The slugs of the active clinics; ``sensors.clinic_partitions`` keeps them up to date."""
 
-# Dagster's day ends in UTC, and the last partition is the last day that has ended: one day
-# more makes today exist, another one the today of clinics east of Greenwich.
+# By default, Dagster's last partition is the last day that has ended in UTC. One day more adds
+# today, and a second one the local today of clinics east of Greenwich.
 _END_OFFSET = DAYS_AHEAD + 2
 
 
 def clinic_days(start: date) -> dg.MultiPartitionsDefinition:
-    """Every clinic's every business date from ``start`` to ``DAYS_AHEAD`` days from today."""
+    """Every clinic's business dates from ``start`` to ``DAYS_AHEAD`` days from today."""
     days = dg.DailyPartitionsDefinition(start_date=start.isoformat(), end_offset=_END_OFFSET)
     return dg.MultiPartitionsDefinition({CLINIC_DIMENSION: CLINICS, DATE_DIMENSION: days})
 
 
 def selected_days(keys: Iterable[str]) -> dict[str, list[date]]:
-    """The selected business dates of each clinic, by slug, in order."""
+    """Return the business dates of each clinic in these partition keys, both in order."""
     days: defaultdict[str, set[date]] = defaultdict(set)
     for key in keys:
         slug, day = parse_partition_key(key)
@@ -47,20 +47,24 @@ def selected_days(keys: Iterable[str]) -> dict[str, list[date]]:
 
 
 def registered_clinics(instance: DagsterInstance) -> list[str]:
-    """The slugs that have partitions, in the order of their registration."""
+    """Return the clinics that have partitions, in the order of registration."""
     return list(instance.get_dynamic_partitions(CLINIC_PARTITIONS))
 
 
 def in_order_of_registration(clinics: Iterable[Clinic]) -> list[str]:
-    """The slugs, so that clinics which are often due together become neighbours.
+    """Return the slugs in an order that makes clinics which are often due together neighbours.
 
-    Those of one time zone have the same day, and schedules that mean the same moment.
+    Clinics of one time zone share their business date and the times of their schedules.
     """
     return [each.slug for each in sorted(clinics, key=lambda each: (each.timezone, each.slug))]
 
 
 def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[str]:
-    """Make partitions for clinics that have none, in this order; gives the slugs of those."""
+    """Add partitions for clinics that have none, in this order.
+
+    Returns:
+        The clinics that were added.
+    """
     known = set(registered_clinics(instance))
     new = [slug for slug in dict.fromkeys(slugs) if slug not in known]
     if new:
@@ -71,42 +75,46 @@ def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[st
 def neighbours(
     order: Iterable[str], slugs: Iterable[str], *, at_most: int | None = None
 ) -> list[list[str]]:
-    """The fewest rows of clinics without a stranger in between that hold exactly ``slugs``.
+    """Split clinics into the fewest groups of neighbours.
 
-    A run covers every clinic that lies between two others in the order of their
-    registration, so clinics that are not neighbours need runs of their own.
-
-    Args:
-        order: Every clinic, in the order of registration; what is not in it is left out.
-        slugs: The clinics wanted.
-        at_most: How many may be in a row.
-    """
-    wanted = set(slugs)
-    rows: list[list[str]] = [[]]
-    for slug in order:
-        if slug not in wanted or len(rows[-1]) == at_most:
-            rows.append([])
-        if slug in wanted:
-            rows[-1].append(slug)
-    return [row for row in rows if row]
-
-
-def boxes(instance: DagsterInstance, slugs: Iterable[str]) -> list[tuple[str, str]]:
-    """The first and last clinic of each run that it takes to cover exactly ``slugs``."""
-    return [(row[0], row[-1]) for row in neighbours(registered_clinics(instance), slugs)]
-
-
-def clinics_between(order: Sequence[str], tags: Mapping[str, str]) -> set[str]:
-    """The clinics that a run with these tags works on.
+    A run covers every clinic between its first and last in the order of registration, so clinics
+    that are not neighbours need separate runs.
 
     Args:
         order: Every clinic, in the order of registration.
-        tags: The run's; those of a partition key or of a range of keys.
+        slugs: The clinics to group; those that are not in ``order`` are left out.
+        at_most: The most clinics in a group.
+
+    Example:
+        >>> neighbours(["a", "b", "c", "d"], ["a", "b", "d"])
+        [['a', 'b'], ['d']]
+    """
+    wanted = set(slugs)
+    groups: list[list[str]] = [[]]
+    for slug in order:
+        if slug not in wanted or len(groups[-1]) == at_most:
+            groups.append([])
+        if slug in wanted:
+            groups[-1].append(slug)
+    return [group for group in groups if group]
+
+
+def boxes(instance: DagsterInstance, slugs: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the first and last clinic of each run needed to cover exactly ``slugs``."""
+    return [(group[0], group[-1]) for group in neighbours(registered_clinics(instance), slugs)]
+
+
+def clinics_between(order: Sequence[str], tags: Mapping[str, str]) -> set[str]:
+    """Return the clinics of a run.
+
+    Args:
+        order: Every clinic, in the order of registration.
+        tags: The run's tags, with a partition key or a range of keys.
     """
     if key := tags.get(PARTITION_TAG):
         return {clinic_of_key(key)}
     ends = [clinic_of_key(tags[tag]) for tag in (RANGE_START_TAG, RANGE_END_TAG) if tag in tags]
     if not ends or any(slug not in order for slug in ends):
         return set(ends)
-    places = sorted(order.index(slug) for slug in ends)
-    return set(order[places[0] : places[-1] + 1])
+    positions = sorted(order.index(slug) for slug in ends)
+    return set(order[positions[0] : positions[-1] + 1])

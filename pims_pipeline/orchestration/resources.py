@@ -1,8 +1,7 @@
-"""What assets, checks and sensors are given: the store, the way to vendors, the ledger.
+"""The resources of assets, checks and sensors: the store, the providers, the ledger, and more.
 
-The composition root says where these come from (``Sources``), as functions that are
-called when a run starts. None of it is Dagster configuration: the Dagster UI displays
-that, and here it would hold secrets.
+The composition root passes functions that open them (``Sources``), called when a run starts. None
+is Dagster configuration, because the Dagster UI displays that, secrets included.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,18 +28,18 @@ from pims_pipeline.sync.runner import RunLedger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where a run gets what it works with; nothing is opened until a run asks.
+    """Opens what a run works with, and sets its limits. Nothing is opened before a run.
 
     Attributes:
-        open_store: Gives the engine for as long as the block runs.
-        open_vault: Gives the vault that decrypts credentials.
-        open_provider: Gives a provider for a clinic that is not logged in yet.
-        clinics_at_once: How many clinics are worked on side by side.
+        open_store: Opens the database for as long as the block runs.
+        open_vault: Opens the vault that decrypts credentials.
+        open_provider: Returns a clinic's provider, not logged in yet.
+        clinics_at_once: How many clinics are synced in parallel.
         clinics_per_run: How many clinics a scheduled run may have.
         clinic_timeout: Seconds that a phase may take at one clinic, for each window.
         run_timeout: Seconds that a run may take.
-        retention_days: How long is kept what nobody asks for any more.
-        alerting: How people are told of alerts.
+        retention_days: After how many days the maintenance deletes old records.
+        alerting: How alerts are delivered.
     """
 
     open_store: Callable[[], AbstractContextManager[Engine]]
@@ -58,7 +57,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What checks and the maintenance go by, without a way to any vendor."""
+    """The policies of checks and maintenance, which request nothing from vendors."""
 
     enrichment: EnrichmentPolicy
     deletion: DeletionPolicy
@@ -67,10 +66,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class VendorAccess:
-    """The way to the clinics' practice management systems, for one run.
+    """Access to the clinics' practice management systems, for one run.
 
     Attributes:
-        context: What the phases are given; opens providers and logs them in when needed.
+        context: The context of the phases; opens providers and logs in when needed.
+        clinics_at_once: How many clinics are synced in parallel.
         clinic_timeout: Seconds that a phase may take at one clinic, for each window.
     """
 
@@ -79,22 +79,22 @@ class VendorAccess:
     clinic_timeout: float
 
     def clinic_signal(self, slug: str, phase: Phase) -> StopSignal:
-        """The signal that a phase at one clinic watches: the run's, with the clinic's limit."""
+        """Return the run's stop signal with the time limit of a phase at one clinic."""
         return self.context.stop.child(
             seconds=self.clinic_timeout,
             explanation=(
-                f"the phase {phase} of {slug} was stopped after {self.clinic_timeout:g} s, all "
-                "that a window may take (PIMS_CLINIC_TIMEOUT_SECONDS); the next sync goes on. If "
-                "it happens again, see whether the vendor is slow"
+                f"the phase {phase} of {slug} was stopped after {self.clinic_timeout:g} s, the "
+                "time limit of a window (PIMS_CLINIC_TIMEOUT_SECONDS); the next sync continues. If "
+                "this happens again, check whether the vendor is slow"
             ),
         )
 
 
 def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
-    """The resources of runs and sensors, by the names that those ask for.
+    """Return the resources by name.
 
-    The in-process executor makes each once per run and lets go of it at the run's end,
-    also when the run is interrupted.
+    The in-process executor opens each once per run, and closes it when the run ends or is
+    interrupted.
     """
 
     @contextmanager
@@ -106,8 +106,8 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
     def provider(init: dg.InitResourceContext) -> Iterator[VendorAccess]:
         engine = init.resources.store
         if init.run is None:
-            raise dg.DagsterInvariantViolationError("vendors are asked by runs alone")
-        # Once per run: nothing is written by a clock that is wrong.
+            raise dg.DagsterInvariantViolationError("only runs may use the resource `provider`")
+        # Once per run: a run must write nothing while its clock is wrong.
         check_clock(engine)
         with run_liveness(engine) as liveness, cancellable(engine) as cancel:
             stop = _run_time_limit(sources.run_timeout, cancel)
@@ -123,16 +123,16 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             description="Opens a logged-in provider for a clinic; secrets stay in the vault.",
         ),
         "rules": dg.ResourceDefinition(
-            lambda _: rules, description="When to ask again, how much may vanish, what is kept."
+            lambda _: rules,
+            description="When consultations are fetched again, how many cases may be retired at "
+            "once, and how long records are kept.",
         ),
-        "alerts": dg.ResourceDefinition(
-            lambda _: sources.alerting, description="How people are told of alerts."
-        ),
+        "alerts": dg.ResourceDefinition(lambda _: sources.alerting, description="Delivers alerts."),
         "ledger": dg.ResourceDefinition(
-            lambda _: RunLedger(), description="What later phases of the run must leave alone."
+            lambda _: RunLedger(), description="The partitions that later phases must skip."
         ),
         "reports": dg.IOManagerDefinition.hardcoded_io_manager(
-            ReportIOManager(), description="Fails the step whose report tells of failures."
+            ReportIOManager(), description="Fails a phase's step when a clinic failed."
         ),
     }
 
@@ -157,7 +157,7 @@ def _run_time_limit(seconds: float, cancel: Callable[[], None]) -> StopSignal:
     return StopSignal(
         seconds=seconds,
         explanation=(
-            f"the run was stopped after {seconds:g} s, the time that a run may take "
+            f"the run was stopped after {seconds:g} s, the time limit of a run "
             "(PIMS_RUN_TIMEOUT_SECONDS); sync fewer clinics or dates at once"
         ),
         on_stop=cancel,

@@ -1,7 +1,7 @@
-"""What Dagster recorded of a run: whether it was interrupted, and why it failed.
+"""Reads a run's events: whether it was interrupted, and why it failed.
 
-For the command line, which runs jobs in its own process. The API asks the webserver the same
-over GraphQL, and imports no Dagster: see ``pims_pipeline.api.dagster_client``.
+For the CLI, which runs jobs in its own process. The API imports no Dagster; it reads the same from
+the webserver over GraphQL (``pims_pipeline.api.dagster_client``).
 """
 
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from dagster import DagsterInstance
 
 
 def is_interrupt(event: dg.DagsterEvent) -> bool:
-    """Whether the event is the end of a run that Ctrl-C or SIGTERM stopped."""
+    """Whether the event ends a run that Ctrl-C or SIGTERM stopped."""
     if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
         return False
     error = event.job_failure_data.error
@@ -19,7 +19,7 @@ def is_interrupt(event: dg.DagsterEvent) -> bool:
 
 
 def failed_checks(instance: DagsterInstance, run_id: str) -> list[str]:
-    """The names of the checks that failed a run."""
+    """Return the names of the checks that failed the run."""
     found = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     return [
         evaluation.check_name
@@ -33,14 +33,15 @@ def failed_checks(instance: DagsterInstance, run_id: str) -> list[str]:
 def failure_message(
     instance: DagsterInstance, run_id: str, explained: Collection[str]
 ) -> str | None:
-    """What the first failed step says by itself: a phase's report, or one of our own errors.
+    """Return the message of the first failed step that has one, or None.
 
-    A phase that cannot write has no audit, and a check that cannot read has a name alone.
+    That is a phase's report, or an error that may be shown. Needed where nothing else explains the
+    failure: a phase that cannot write leaves no audit, and a check that cannot read only its name.
 
     Args:
         instance: Where the run is recorded.
         run_id: The run.
-        explained: The names of the classes of errors whose messages may be shown.
+        explained: The class names of errors whose messages may be shown.
     """
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event

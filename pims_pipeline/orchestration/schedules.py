@@ -1,6 +1,6 @@
-"""What Dagster starts by the clock: the nightly maintenance and the report of each day.
+"""The nightly schedules and their jobs: the maintenance, and the report of each day.
 
-When clinics are synced stands in the database, and is looked at by a sensor (``sensors``).
+Clinics' own schedules are in the database; ``sensors.scheduled_syncs`` starts their syncs.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,25 @@ MAINTENANCE_CRON = "40 3 * * *"
 """In UTC."""
 
 REPORT_CRON = "10 0 * * *"
-"""In UTC; after the end of the day that it tells of."""
+"""In UTC; after the end of the reported day."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOptions:
-    """What starts by the clock, and what it starts."""
+    """Schedules, and the jobs that they start."""
 
     jobs: Sequence[UnresolvedAssetJobDefinition]
     schedules: Sequence[dg.ScheduleDefinition]
 
 
 def build_schedules(partition_start: date) -> ScheduleOptions:
-    """The schedules and their jobs; reports begin with ``partition_start``."""
+    """Return the schedules and their jobs; reports begin on ``partition_start``."""
     maintenance = _job(
-        "nightly_maintenance", MAINTENANCE, "Sweeps up what expired, and looks at yesterday again."
+        "nightly_maintenance", MAINTENANCE, "Deletes what expired, and checks yesterday again."
     )
-    report = _job("nightly_report", DAILY_REPORT, "Tells what a day was like.")
+    report = _job(
+        "nightly_report", DAILY_REPORT, "Reports the syncs, cases, holds and failures of a day."
+    )
     return ScheduleOptions(
         jobs=[maintenance, report],
         schedules=[_nightly_maintenance(maintenance), _nightly_report(report, partition_start)],
@@ -58,7 +60,7 @@ def _nightly_maintenance(job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefini
         cron_schedule=MAINTENANCE_CRON,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every night: see the asset `maintenance`.",
+        description="Every night at 03:40 UTC: runs the asset `maintenance`.",
     )
 
 
@@ -71,7 +73,7 @@ def _nightly_report(
         cron_schedule=REPORT_CRON,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Shortly after midnight in UTC, of the day that ended: see `daily_report`.",
+        description="Every night at 00:10 UTC: runs the asset `daily_report` for the day before.",
     )
     def nightly_report(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         day = context.scheduled_execution_time.astimezone(UTC).date() - timedelta(days=1)

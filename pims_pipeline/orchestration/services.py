@@ -1,7 +1,7 @@
-"""Dagster's processes on one machine: what has to exist before they start, and their programs.
+"""The commands and the environment of Dagster's processes on one machine.
 
-The webserver has a module of its own, ``ui_server``. Which process is started when, and with
-which secrets, is decided by ``pims up``.
+``pims up`` decides when each process starts, and with which secrets. The webserver is in
+``ui_server``.
 """
 
 import sys
@@ -21,14 +21,14 @@ from pims_pipeline.store.database.engine import transaction
 
 @dataclass(frozen=True, slots=True)
 class DagsterServices:
-    """How Dagster's processes are started.
+    """How to start Dagster's processes.
 
     Attributes:
-        environment: Variables that all of them need; holds a password.
+        environment: Variables that all processes need; holds a password.
         workspace: The file that names the code server to the webserver and the daemon.
-        code_server: The program that loads our code location once, for both. Runs are its
-            children. It answers at a Unix socket, which no web page can reach.
-        daemon: The program of sensors, schedules and the queue of runs.
+        code_server: The command that loads the code location, for both. Runs are its child
+            processes. It listens at a Unix socket, which no web page can reach.
+        daemon: The command that runs sensors, schedules and the queue of runs.
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -40,15 +40,15 @@ class DagsterServices:
 def prepare_services(
     engine: Engine, home: Path, storage_url: str, code_socket: Path
 ) -> DagsterServices:
-    """Make Dagster's own tables, the clinics' partitions and the workspace file.
+    """Create Dagster's tables, the clinics' partitions and the workspace file.
 
-    One process does so before several use them.
+    Call it once, before the processes start.
 
     Args:
         engine: The database of cases.
         home: The program's home directory.
         storage_url: The address of Dagster's own storage, on psycopg2; a secret.
-        code_socket: Where the code server is to answer.
+        code_socket: The Unix socket at which the code server will listen.
     """
     with transaction(engine) as connection:
         clinics = active_clinics(connection)
@@ -64,13 +64,13 @@ def prepare_services(
     )
 
 
-def code_server_answers(socket: Path) -> bool:
-    """Whether the code server has come up."""
+def code_server_responds(socket: Path) -> bool:
+    """Whether the code server at the socket responds."""
     if not socket.exists():
         return False
     try:
         ping_code_server(socket)
-    except Exception:  # noqa: BLE001 - whatever it is, the server does not answer yet
+    except Exception:  # noqa: BLE001 - any error means that the server is not up yet
         return False
     return True
 

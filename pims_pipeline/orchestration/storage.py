@@ -1,7 +1,7 @@
-"""Dagster's records in Postgres, over a connection that each process keeps.
+"""Dagster's storage in Postgres, over a connection that each process keeps open.
 
-Dagster's own storage opens a connection for every question and every event, some hundreds in a
-run. ``dagster.yaml`` names the class below instead, for every process of the instance.
+Dagster's own storage opens a connection for every query and event, hundreds in a run.
+``dagster.yaml`` names this class instead, for every process of the instance.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from pims_pipeline.store.database.dagster_connections import keeping_engine
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
-    """``DagsterPostgresStorage``, whose three parts share one kept connection."""
+    """A ``DagsterPostgresStorage`` whose three parts share one connection."""
 
     def __init__(
         self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
@@ -26,5 +26,5 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgresStorage":
-        """Of the address that ``dagster.yaml`` names; Dagster calls this."""
+        """Make the storage from its configuration in ``dagster.yaml``; Dagster calls this."""
         return cls(config_value["postgres_url"], inst_data=inst_data)

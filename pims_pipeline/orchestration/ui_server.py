@@ -1,8 +1,7 @@
-"""Dagster's webserver in a process of ours.
+"""Serves the Dagster UI behind a guard.
 
-``dagster-webserver`` listens on a port of its own and knows no guard, and a port on loopback is
-open to every web page of this machine. So its ASGI application is served here, inside the
-guard, and nothing listens beside it. What the guard refuses stands in ``local_trust``.
+``dagster-webserver`` has no guard, and any web page on this machine can reach a port on loopback.
+So this module serves the UI's ASGI application inside the guard of ``local_trust``.
 """
 
 from collections.abc import Callable
@@ -25,17 +24,15 @@ _GRACE_SECONDS = 5
 def serve_ui(
     workspace: Path, host: str, port: int, guarded: Callable[["ASGIApp"], "ASGIApp"]
 ) -> None:
-    """Serve the Dagster UI in front until SIGINT or SIGTERM.
-
-    The instance is that of ``DAGSTER_HOME``.
+    """Serve the Dagster UI of the instance in ``DAGSTER_HOME`` until SIGINT or SIGTERM.
 
     Args:
         workspace: The file that names the code location; see ``services``.
-        host: Where to listen.
-        port: As above.
-        guarded: Puts the guard around an application.
+        host: The address to listen at.
+        port: The port to listen at.
+        guarded: Wraps an application in the guard.
     """
-    import uvicorn  # noqa: PLC0415 - other processes need the rest of this module alone
+    import uvicorn  # noqa: PLC0415 - other processes import this module without serving
 
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(

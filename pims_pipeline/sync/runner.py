@@ -102,7 +102,7 @@ class RunLedger:
 
     barred: dict[tuple[str, date], str] = field(default_factory=dict)
 
-    def bar(self, slug: str, days: Sequence[date], why: str) -> None:
+    def exclude(self, slug: str, days: Sequence[date], why: str) -> None:
         """Keep later phases from the clinic's days; the first reason stands."""
         for day in days:
             self.barred.setdefault((slug, day), why)

@@ -1,1 +1,1 @@
-"""Tests of everything Dagster, on real instances, the real phases and a real database."""
+"""Tests of the code location on real Dagster instances, the real phases and a real database."""

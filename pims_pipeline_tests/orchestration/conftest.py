@@ -1,4 +1,4 @@
-"""Three clinics, their vendors in memory, and the code location over them."""
+"""Fixtures: three clinics, their fake vendors, and the code location over them."""
 
 import logging
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ def postgres_instance(
     ensure_dagster_schema(engine)
     url = dagster_storage_url(database_url)
     for name in dagster_environment(tmp_path, url):
-        monkeypatch.setenv(name, "")  # so that it is put back afterwards
+        monkeypatch.setenv(name, "")  # so that monkeypatch restores it
     with open_instance(tmp_path, url) as instance:
         yield instance
 
@@ -116,6 +116,6 @@ def harness(deployment: DagsterDeployment) -> SensorHarness:
 
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What is logged, also after a test that set logging up to say less."""
+    """Captures warnings, even after a test that raised the log level."""
     caplog.set_level(logging.WARNING)
     return caplog

@@ -1,8 +1,8 @@
-"""Clinics, their vendors in memory, and a Dagster over them, by short names."""
+"""A Dagster deployment over clinics with fake vendors, and short ways to use it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -36,7 +36,7 @@ def keys(slugs: Sequence[str], window: DateRange) -> set[str]:
 
 @dataclass
 class DagsterDeployment:
-    """Clinics, vendors, and a Dagster that knows them, by short names."""
+    """Clinics, their fake vendors, and the definitions and instance of Dagster over them."""
 
     engine: Engine
     instance: DagsterInstance
@@ -59,7 +59,7 @@ class DagsterDeployment:
         )
 
     def book(self, slug: str, window: DateRange) -> None:
-        """An appointment on each day of the window, at noon."""
+        """Add an appointment at noon of each day of the window."""
         for day in window:
             appointment = datetime.combine(day, time(12))
             self.vendors[slug].book(f"{slug}-{day}", appointment)
@@ -75,7 +75,7 @@ class DagsterDeployment:
         cache = get_and_update_asset_status_cache_value(
             self.instance, dg.AssetKey(asset), partitions
         )
-        if cache is None:  # nothing was ever tried
+        if cache is None:  # no partition was materialized or failed yet
             return []
         subset = (
             cache.deserialize_failed_partition_subsets(partitions)
@@ -85,13 +85,13 @@ class DagsterDeployment:
         return list(subset.get_partition_keys())
 
     def metadata(self, asset: str, key: str) -> dict[str, object]:
-        """What the newest materialization of a partition tells."""
+        """Return the metadata of a partition's newest materialization."""
         found = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[key]), limit=1
         )
-        told = found.records[0].asset_materialization
-        assert told is not None
-        return {name: value.value for name, value in told.metadata.items()}
+        newest = found.records[0].asset_materialization
+        assert newest is not None
+        return {name: value.value for name, value in newest.metadata.items()}
 
     def step_failure(self, run_id: str, step: str) -> dg.DagsterEvent:
         (event,) = (
@@ -124,8 +124,3 @@ class DagsterDeployment:
     def run(self, statement: str, **parameters: object) -> None:
         with transaction(self.engine) as connection:
             connection.execute(text(statement), parameters)
-
-
-def moment_of(day: date, hour: int = 12) -> datetime:
-    """A naive wall-clock time."""
-    return datetime.combine(day, time(hour))

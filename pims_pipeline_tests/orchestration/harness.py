@@ -1,4 +1,4 @@
-"""The deciding sensor under a clock of the test's own, and what it is told and tells."""
+"""Evaluates the sensor ``scheduled_syncs`` at times that the test chooses."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,30 +26,32 @@ OFF = dict.fromkeys(Phase, "off")
 
 @dataclass
 class SensorHarness:
-    """The sensor's body under a clock of the test's own, and a daemon that obeys it.
+    """The sensor ``scheduled_syncs``, evaluated and obeyed as by the daemon.
 
     Attributes:
-        cursor: As the daemon keeps it.
-        cap: How many clinics a run may have.
+        deployment: The clinics and their Dagster.
+        cursor: The sensor's cursor.
+        clinics_per_run: How many clinics a run may have.
         stuck_after: How long a run may take.
+        partition_start: The first date that has partitions.
     """
 
     deployment: DagsterDeployment
     cursor: str | None = None
-    cap: int = 50
+    clinics_per_run: int = 50
     stuck_after: timedelta = timedelta(hours=2)
     partition_start: date = START
 
-    def look(self, now: datetime, *, keep: bool = True) -> list[dg.RunRequest]:
-        """One evaluation; its cursor is lost when it is not to be kept."""
+    def evaluate(self, now: datetime, *, keep: bool = True) -> list[dg.RunRequest]:
+        """Evaluate the sensor once; without ``keep``, its new cursor is lost."""
         scheduler = Scheduler(
             engine=self.deployment.engine,
             instance=self.deployment.instance,
             partition_start=self.partition_start,
-            clinics_per_run=self.cap,
+            clinics_per_run=self.clinics_per_run,
             stuck_after=self.stuck_after,
         )
-        result = scheduler.look(self.cursor, now)
+        result = scheduler.evaluate(self.cursor, now)
         if keep:
             self.cursor = result.cursor
         return list(result.run_requests or [])
@@ -59,7 +61,7 @@ class SensorHarness:
         request: dg.RunRequest,
         status: dg.DagsterRunStatus = dg.DagsterRunStatus.QUEUED,
     ) -> dg.DagsterRun:
-        """Make the run that was asked for."""
+        """Create the requested run."""
         assert request.job_name is not None
         assert request.run_key is not None
         return make_run(
@@ -87,7 +89,7 @@ def make_run(
 def begin_audit(
     harness: SensorHarness, slug: str, run_id: str, *, owner: int, at: datetime
 ) -> None:
-    """An audit of that process, which a run has begun with."""
+    """Start an audit of the run, owned by the process ``owner``."""
     with transaction(harness.deployment.engine) as connection:
         start_audit(
             connection,
@@ -101,27 +103,27 @@ def begin_audit(
 
 
 def plan(deployment: DagsterDeployment, slug: str, **crons: str) -> None:
-    """Give a clinic this schedule, as of long ago; phases that are not named are off."""
+    """Give a clinic this schedule, since long ago; the other phases are off."""
     stored = {**OFF, **{Phase(phase): cron for phase, cron in crons.items()}}
     with transaction(deployment.engine) as connection:
         set_schedule_config(
             connection, deployment.clinics[slug], ScheduleConfig(sync_schedules=stored)
         )
-    long_ago(deployment)
+    backdate_schedules(deployment)
 
 
-def long_ago(deployment: DagsterDeployment) -> None:
+def backdate_schedules(deployment: DagsterDeployment) -> None:
     deployment.run("UPDATE clinics SET scheduled_since = '2000-01-01Z'")
     deployment.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
 
 
 def shape(requests: Iterable[dg.RunRequest]) -> list[tuple[str | None, list[str]]]:
-    """Each run's job and clinics."""
+    """Return each run's job and clinics."""
     return [(each.job_name, sorted(clinics_tagged(each.tags))) for each in requests]
 
 
-def told(logged: pytest.LogCaptureFixture) -> list[dict[str, str]]:
-    """What was logged, without what every line has."""
+def log_entries(logged: pytest.LogCaptureFixture) -> list[dict[str, str]]:
+    """Return the logged entries, without the keys that every entry has."""
     return [
         {name: value for name, value in each.msg.items() if name not in {"logger", "level"}}
         for each in logged.records
@@ -140,8 +142,10 @@ def skips(deployment: DagsterDeployment) -> dict[tuple[str, Phase], tuple[int, d
     }
 
 
-def do(deployment: DagsterDeployment, request: dg.RunRequest, partition_start: date) -> JobOutcome:
-    """Do the run that was asked for, over the fake vendors."""
+def execute(
+    deployment: DagsterDeployment, request: dg.RunRequest, partition_start: date
+) -> JobOutcome:
+    """Execute the requested run, over the fake vendors."""
     slugs = sorted(clinics_tagged(request.tags))
     first, last = (
         date.fromisoformat(request.tags[tag].rpartition("|")[2])

@@ -1,4 +1,4 @@
-"""The instance on PostgreSQL, as every process of the pipeline uses it."""
+"""The Dagster instance on PostgreSQL, as every process opens it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_box_that_partly_fails_is_recorded_in_postgres(
     assert (tmp_path / "dagster" / "storage").is_dir()
 
 
-def test_an_instance_passed_on_a_command_line_carries_no_address(
+def test_an_instance_passed_on_a_command_line_has_no_address(
     postgres_instance: DagsterInstance, database_url: str
 ) -> None:
     shown = str(postgres_instance.get_ref().to_dict())
@@ -44,7 +44,7 @@ def test_an_instance_passed_on_a_command_line_carries_no_address(
     assert database_url.rpartition("/")[2].partition("?")[0] not in shown
 
 
-def test_a_run_prints_on_standard_error_and_as_much_as_it_is_told(
+def test_a_run_prints_to_standard_error_at_its_log_level(
     deployment: DagsterDeployment,
     postgres_instance: DagsterInstance,
     capfd: pytest.CaptureFixture[str],
@@ -60,7 +60,7 @@ def test_a_run_prints_on_standard_error_and_as_much_as_it_is_told(
     assert printed.out == ""
 
 
-def test_the_home_is_configured_anew_only_when_it_differs(tmp_path: Path) -> None:
+def test_the_configuration_is_written_only_when_it_differs(tmp_path: Path) -> None:
     config = dagster_home(tmp_path) / "dagster.yaml"
     before = config.stat().st_mtime_ns
     assert dagster_home(tmp_path) == config.parent
@@ -70,7 +70,7 @@ def test_the_home_is_configured_anew_only_when_it_differs(tmp_path: Path) -> Non
     assert config.read_text() == (ROOT / "dagster.yaml").read_text()
 
 
-def test_dagster_reports_to_nobody_and_never_retries_runs() -> None:
+def test_telemetry_and_retries_of_runs_are_off() -> None:
     config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert config["telemetry"] == {"enabled": False}
     assert config["run_retries"] == {"enabled": False}

@@ -16,7 +16,7 @@ from pims_pipeline_tests.orchestration.deployment import ASSETS, DagsterDeployme
 
 ROOT = Path(__file__).parents[2]
 DAGSTER = Path(sys.executable).with_name("dagster")
-NO_SERVER = "postgresql://nobody:hush-hush@127.0.0.1:1/nothing"
+NO_SERVER = "postgresql://pims:hush-hush@127.0.0.1:1/nothing"
 
 
 def validate(home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -44,12 +44,12 @@ def test_dagster_validates_the_definitions_without_any_database(tmp_path: Path) 
 def test_a_wrong_setting_is_named_and_its_value_is_not(tmp_path: Path) -> None:
     result = validate(tmp_path, PIMS_DATABASE_URL=NO_SERVER, ENCRYPTION_KEY="hush-hush")
     assert result.returncode != 0
-    told = result.stdout + result.stderr
-    assert "ENCRYPTION_KEY must be" in told
-    assert "hush-hush" not in told
+    output = result.stdout + result.stderr
+    assert "ENCRYPTION_KEY must be" in output
+    assert "hush-hush" not in output
 
 
-def test_the_workspace_names_the_location_that_runs_in_this_process_name() -> None:
+def test_the_workspace_and_runs_in_this_process_name_the_same_location() -> None:
     (entry,) = yaml.safe_load((ROOT / "workspace.yaml").read_text())["load_from"]
     assert entry["python_module"] == {
         "module_name": DEFINITIONS_MODULE,
@@ -74,7 +74,7 @@ def test_a_backfill_of_any_asset_is_a_single_run(deployment: DagsterDeployment) 
     assert policies == {dg.BackfillPolicy.single_run()}
 
 
-def test_everything_that_runs_by_itself_does_so_from_the_start(
+def test_schedules_and_sensors_are_on_by_default(
     deployment: DagsterDeployment,
 ) -> None:
     repository = deployment.definitions.get_repository_def()
@@ -84,16 +84,16 @@ def test_everything_that_runs_by_itself_does_so_from_the_start(
     assert set(starting.values()) == {"RUNNING"}
 
 
-def test_loading_the_location_loads_nothing_that_only_some_processes_need() -> None:
-    loaded = (
+def test_loading_the_location_imports_nothing_heavy() -> None:
+    program = (
         "import sys, pims_pipeline.definitions; "
         "heavy = {'pandas', 'matplotlib', 'dagster_webserver', 'dagster_graphql'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
-    told = subprocess.run(  # noqa: S603 - this interpreter
-        [sys.executable, "-c", loaded], capture_output=True, text=True, timeout=200, check=True
+    result = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=200, check=True
     )
-    assert told.stdout.strip() == "[]"
+    assert result.stdout.strip() == "[]"
 
 
 def test_resources_show_no_configuration(deployment: DagsterDeployment) -> None:

@@ -65,7 +65,7 @@ def test_neighbours_share_a_box_and_others_do_not(instance: DagsterInstance) -> 
     assert boxes(instance, ["d"]) == [("d", "d")]
 
 
-def test_rows_of_neighbours_are_as_few_as_their_length_allows() -> None:
+def test_groups_of_neighbours_are_as_few_as_their_size_allows() -> None:
     order = ["a", "b", "c", "d", "e", "f"]
     assert neighbours(order, ["f", "a", "b", "c", "e"], at_most=2) == [
         ["a", "b"],
@@ -90,7 +90,7 @@ def test_clinics_of_one_zone_are_registered_beside_each_other(
     ]
 
 
-def test_a_run_s_clinics_are_told_by_its_tags() -> None:
+def test_a_run_s_clinics_are_read_from_its_tags() -> None:
     order = ["a", "b", "c", "d"]
     assert clinics_between(order, {"dagster/partition": "b|2026-01-01"}) == {"b"}
     assert clinics_between(order, range_tags(("b", "d"), days(0, 1))) == {"b", "c", "d"}

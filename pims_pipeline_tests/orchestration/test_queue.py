@@ -1,4 +1,4 @@
-"""What ``dagster.yaml`` lets out of the queue: Dagster's own daemon decides here."""
+"""The limits of ``dagster.yaml`` on the queue of runs, applied by Dagster's own daemon."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def add(
     job: str = "inbound_sync",
     status: dg.DagsterRunStatus = QUEUED,
 ) -> list[str]:
-    """Runs with these tags, in this order; gives their ids."""
+    """Create runs with these tags, in this order, and return their ids."""
     box = range_tags(("alder", "alder"), days(0, 0)) if job == "inbound_sync" else {}
     return [
         queue.instance.create_run_for_job(
@@ -46,7 +46,7 @@ def add(
     ]
 
 
-def let_out(queue: DagsterDeployment) -> list[str]:
+def dequeued(queue: DagsterDeployment) -> list[str]:
     """The ids of the runs that leave the queue now, in order."""
     daemon = QueuedRunCoordinatorDaemon(interval_seconds=5)
     config = queue.instance.get_concurrency_config()
@@ -54,14 +54,14 @@ def let_out(queue: DagsterDeployment) -> list[str]:
     return [run.run_id for run in found]
 
 
-def test_what_somebody_asked_for_goes_first_and_one_place_is_for_runs_without_vendors(
+def test_runs_by_hand_go_first_and_one_slot_is_for_runs_without_vendors(
     queue: DagsterDeployment,
 ) -> None:
     scheduled = add(queue, SCHEDULED, SCHEDULED, SCHEDULED)
     backfill = add(queue, BACKFILL, BACKFILL)
     by_hand = add(queue, BY_HAND)
     maintenance = add(queue, BY_HAND, job="nightly_maintenance")
-    assert let_out(queue) == [backfill[0], *by_hand, *maintenance, *scheduled[:2]]
+    assert dequeued(queue) == [backfill[0], *by_hand, *maintenance, *scheduled[:2]]
 
 
 def test_however_much_is_scheduled_and_backfilled_a_run_by_hand_gets_through(
@@ -69,21 +69,21 @@ def test_however_much_is_scheduled_and_backfilled_a_run_by_hand_gets_through(
 ) -> None:
     add(queue, SCHEDULED, SCHEDULED, BACKFILL, status=STARTED)
     add(queue, *[SCHEDULED] * 5, *[BACKFILL] * 5)
-    assert let_out(queue) == []
+    assert dequeued(queue) == []
     by_hand = add(queue, BY_HAND, BY_HAND)
-    assert let_out(queue) == by_hand[:1]
+    assert dequeued(queue) == by_hand[:1]
 
 
-def test_no_more_runs_ask_vendors_at_once_than_the_pool_has_places(
+def test_the_pool_limits_the_runs_that_use_vendors(
     queue: DagsterDeployment,
 ) -> None:
     add(queue, *[BY_HAND] * 4, status=STARTED)
     add(queue, BY_HAND)
     maintenance = add(queue, BY_HAND, job="nightly_maintenance")
-    let_out(queue)  # Dagster makes the pool when it first sees a run that is in it.
-    assert let_out(queue) == maintenance
+    dequeued(queue)  # Dagster creates the pool when it first sees a run that uses it.
+    assert dequeued(queue) == maintenance
 
 
-def test_a_run_on_the_command_line_waits_for_nobody(queue: DagsterDeployment) -> None:
+def test_a_run_on_the_command_line_does_not_wait(queue: DagsterDeployment) -> None:
     add(queue, *[BY_HAND] * 6, status=STARTED)
     assert queue.sync("inbound_sync", ["birch"], days(0, 0)).success

@@ -1,4 +1,4 @@
-"""Runs of every shape: what is asked of vendors, what is materialized, what fails."""
+"""Runs over every kind of selection: requests to vendors, materializations, failures."""
 
 from dataclasses import replace
 
@@ -119,7 +119,7 @@ def test_a_failing_clinic_fails_alone_in_all_three_assets(deployment: DagsterDep
     for asset in ASSETS:
         assert deployment.materialized(asset) == keys(["alder", "cedar"], window)
         assert deployment.failed(asset) == keys(["birch"], window)
-    # Later phases left the clinic alone, so that nothing was concluded from an old calendar.
+    # Later phases skipped the clinic, because its stored calendar is outdated.
     birch = deployment.clinics["birch"].id
     assert [
         (audit.sync_type, audit.status) for audit in outcome.audits if audit.clinic_id == birch
@@ -151,7 +151,7 @@ def test_the_failure_names_the_clinic_the_window_and_the_cause(
     ]
 
 
-def test_checks_judge_the_good_clinics_of_a_run_that_partly_failed(
+def test_checks_cover_the_good_clinics_of_a_run_that_partly_failed(
     deployment: DagsterDeployment,
 ) -> None:
     window = days(0, 0)
@@ -166,7 +166,7 @@ def test_checks_judge_the_good_clinics_of_a_run_that_partly_failed(
     assert deployment.check(outcome.run_id, "reconciliation", "no_live_case_deleted").passed
 
 
-def test_a_failed_window_leaves_the_clinic_s_other_windows_alone(
+def test_a_failed_window_does_not_affect_the_clinic_s_other_windows(
     deployment: DagsterDeployment,
 ) -> None:
     deployment.vendors["alder"].fail_next(TransientError("503"), "listing")
@@ -219,7 +219,7 @@ def test_an_unknown_clinic_fails_with_a_reason_and_alone(deployment: DagsterDepl
     assert "unknown clinic 'nowhere'" in str(failure.user_failure_data.description)
 
 
-def test_a_bug_fails_its_clinic_without_telling_what_it_stumbled_over(
+def test_an_unexpected_error_fails_its_clinic_without_showing_its_message(
     deployment: DagsterDeployment,
 ) -> None:
     window = days(0, 0)
@@ -227,13 +227,13 @@ def test_a_bug_fails_its_clinic_without_telling_what_it_stumbled_over(
     outcome = deployment.sync("inbound_sync", SLUGS, window)
     failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
-    told = str(failure.user_failure_data.description)
-    assert "unexpected KeyError in answer, line" in told
-    assert "Rumpelstiltskin" not in told
+    message = str(failure.user_failure_data.description)
+    assert "unexpected KeyError in answer, line" in message
+    assert "Rumpelstiltskin" not in message
     assert deployment.materialized("appointments") == keys(["alder", "birch"], window)
 
 
-def test_failed_partitions_are_healed_by_the_next_run(deployment: DagsterDeployment) -> None:
+def test_the_next_run_repairs_failed_partitions(deployment: DagsterDeployment) -> None:
     window = days(0, 1)
     deployment.vendors["birch"].fail_next(TransientError("503"), "listing")
     deployment.sync("full_sync", SLUGS, window)
@@ -243,7 +243,7 @@ def test_failed_partitions_are_healed_by_the_next_run(deployment: DagsterDeploym
         assert deployment.failed(asset) == set()
 
 
-def test_a_wrong_run_configuration_fails_before_any_vendor_is_asked(
+def test_a_wrong_run_configuration_fails_before_any_request_to_a_vendor(
     deployment: DagsterDeployment,
 ) -> None:
     config = {"ops": {"consultations": {"config": {"parallel_batch_size": 0}}}}
@@ -271,7 +271,7 @@ def test_a_second_run_changes_nothing(deployment: DagsterDeployment) -> None:
     assert deployment.rows("SELECT * FROM case_events WHERE run_id = :id", id=again.run_id) == []
 
 
-def test_a_clinic_whose_vendor_stalls_fails_alone_and_frees_its_place(
+def test_a_clinic_whose_vendor_stalls_fails_alone_and_frees_its_worker(
     deployment: DagsterDeployment, sources: Sources
 ) -> None:
     window = days(-1, 0)
@@ -293,7 +293,7 @@ def test_a_clinic_whose_vendor_stalls_fails_alone_and_frees_its_place(
     assert "PIMS_CLINIC_TIMEOUT_SECONDS" in failed.error_message
 
 
-def test_a_run_whose_time_is_up_ends_and_names_the_clinics_it_did_not_come_to(
+def test_a_run_at_its_time_limit_ends_and_fails_the_clinics_it_did_not_reach(
     deployment: DagsterDeployment, sources: Sources
 ) -> None:
     window = days(0, 0)
@@ -317,7 +317,7 @@ def test_dagster_ends_a_run_that_does_not_end_by_itself(deployment: DagsterDeplo
     assert run.tags["dagster/max_runtime"] == str(7200 + 600)
 
 
-def test_an_interrupted_run_says_so_and_the_next_one_completes(
+def test_an_interrupted_run_is_recorded_and_the_next_one_completes(
     deployment: DagsterDeployment,
 ) -> None:
     window = days(-1, 0)

@@ -1,4 +1,4 @@
-"""Dagster's storage: few connections, none of them dead, none of them another process's."""
+"""Dagster's storage opens few connections, replaces dead ones, and shares none with a fork."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ _END_DAGSTERS = text(
 
 @contextmanager
 def opened_by_dagster() -> Iterator[list[object]]:
-    """Every connection that is opened with Dagster's driver meanwhile."""
+    """Records the connections that are opened with Dagster's driver."""
     opened: list[object] = []
 
     def note(connection: object, _record: object) -> None:

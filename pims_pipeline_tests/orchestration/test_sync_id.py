@@ -1,4 +1,4 @@
-"""The id that a client was told belongs to the first audit of its run, and to no other."""
+"""The sync id that the API returned belongs to the run's first audit, and to no other."""
 
 from uuid import UUID, uuid4
 

@@ -108,7 +108,7 @@ def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
 def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:
     ledger = RunLedger()
     window = DateRange(DAY, DAY + timedelta(days=1))
-    ledger.bar(clinic.slug, [window.start], "one")
-    ledger.bar(clinic.slug, list(window), "two")
+    ledger.exclude(clinic.slug, [window.start], "one")
+    ledger.exclude(clinic.slug, list(window), "two")
     assert [ledger.reason(clinic.slug, day) for day in window] == ["one", "two"]
     assert ledger.reason("another", window.start) is None

@@ -158,7 +158,7 @@ def _start_services(
         Whether the API is served.
     """
     from pims_pipeline.orchestration.services import (  # noqa: PLC0415 - costs seconds
-        code_server_answers,
+        code_server_responds,
         prepare_services,
     )
 
@@ -180,7 +180,7 @@ def _start_services(
     if api_told is not None:
         words = ("-c", _PIMS, "serve", f"--host={api.host}", f"--port={api.port}")
         serving = start("pims-serve", api_told, [sys.executable, *words])
-    code.wait_until(lambda: code_server_answers(code_socket), "its socket", services)
+    code.wait_until(lambda: code_server_responds(code_socket), "its socket", services)
     told = {**dagster_service_environment(given, dagster.environment), **_UNBUFFERED}
     names = _names(settings)
     command = webserver_command(address.host, address.port, dagster.workspace, names)

@@ -1,17 +1,14 @@
-"""How things are presented in the Dagster UI: groups, owners, documents, tables' columns.
-
-What they do stands in the modules that define them.
-"""
+"""How assets and checks are presented in the Dagster UI: groups, owners, documents, columns."""
 
 import dagster as dg
 
 from pims_pipeline.store.table_columns import table_columns
 
 SYNC = "pims"
-"""The group of everything that a clinic's day flows through."""
+"""The asset group of the sync, from the vendor to the tables."""
 
 OPERATIONS = "operations"
-"""The group of what keeps that going, and tells how it went."""
+"""The asset group of maintenance and reports."""
 
 OWNERS = ["team:platform"]
 
@@ -20,17 +17,17 @@ ARCHITECTURE = "docs/architecture.md"
 
 
 def documents(*places: str) -> dict[str, dg.MetadataValue]:
-    """Where to read on: paths in the repository, which has no public address to link to."""
+    """Return metadata that names paths in the repository, which has no public address."""
     return {"documents": dg.MetadataValue.text(", ".join(places))}
 
 
 def what_to_do(heading: str) -> str:
-    """The sentence that leads a reader of the pages to the runbook."""
+    """Return the sentence that refers to a heading of the runbook."""
     return f"What to do: {RUNBOOK}, heading “{heading}”."
 
 
 def table_schema(table: str) -> dg.TableSchema:
-    """The columns of one of our tables, as the pages show them."""
+    """Return the columns of a database table, for the Dagster UI."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -46,14 +43,14 @@ def table_schema(table: str) -> dg.TableSchema:
     )
 
 
-def written(*tables: str) -> dict[str, object]:
-    """What an asset tells of the tables it writes; the first one's columns are shown."""
+def written_tables(*tables: str) -> dict[str, object]:
+    """Return the metadata of an asset that writes these tables; shows the first one's columns."""
     return {
         "dagster/column_schema": table_schema(tables[0]),
         "writes": dg.MetadataValue.text(", ".join(tables)),
     }
 
 
-def kept(table: str) -> dict[str, object]:
-    """What marks an asset as a table of ours, with its columns."""
+def table_metadata(table: str) -> dict[str, object]:
+    """Return the metadata of an asset that is a database table."""
     return {"dagster/column_schema": table_schema(table), "dagster/table_name": table}

@@ -1,1 +1,1 @@
-"""The asset checks: proof, after a materialization, that what was stored is right."""
+"""The asset checks: of what the phases stored, and of how late they are."""

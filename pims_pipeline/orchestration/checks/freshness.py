@@ -1,14 +1,12 @@
-"""Freshness: which clinics' phases are late, shown as a check on each phase's asset.
+"""The freshness checks: which clinics' phases are late, one check on each phase's asset.
 
-Dagster's own freshness policies look at an asset as a whole, or at its partitions by their
-dates; here every clinic is due by a schedule of its own, in its own time zone, for dates that
-move along. When a phase counts as late is decided in ``pims_pipeline.scheduling.lateness``.
+Dagster's freshness policies are for a whole asset, or for its partitions by date. Here each clinic
+has its own schedule, time zone and window. ``pims_pipeline.scheduling.lateness`` decides when a
+phase is late.
 
-The checks can be run by hand. By itself a sensor evaluates them, without a run: a run costs
-seconds, the evaluation a statement.
+The sensor of ``sensors.freshness`` evaluates the checks; an operator can also run them.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,20 +30,15 @@ FRESH_CHECKS: Mapping[Phase, dg.AssetCheckKey] = {
     for phase, names in PHASES.items()
 }
 
-LOOK_SECONDS = 120
-"""How often the sensor looks; it tells what changed."""
-
-TELL_EVERY = timedelta(minutes=15)
-"""How old the pages' picture may become while nothing changes."""
-
 MAX_LISTED = 100
+"""How many late clinics a check lists; it counts them all."""
 
 _HEADING = "Late clinics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
-    """A phase of a clinic that is late, or of which nobody can tell, for want of a schedule."""
+    """A phase of a clinic that is late, or whose schedule cannot be read."""
 
     clinic: str
     state: PhaseState
@@ -54,11 +47,11 @@ class Late:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Freshness:
-    """How a phase stands over all active clinics.
+    """Which of the active clinics are late with a phase.
 
     Attributes:
-        clinics: How many there are.
-        late: By slug.
+        clinics: How many clinics are active.
+        late: The late clinics, by slug.
     """
 
     phase: Phase
@@ -67,12 +60,12 @@ class Freshness:
 
     @property
     def slugs(self) -> list[str]:
-        """The clinics that are late."""
+        """The slugs of the late clinics."""
         return [each.clinic for each in self.late]
 
 
 def freshness(engine: Engine, now: datetime) -> list[Freshness]:
-    """How each phase stands at ``now`` (aware)."""
+    """Return the freshness of each phase at ``now`` (aware)."""
     with transaction(engine) as connection:
         schedules = active_schedules(connection)
         states = phase_states(connection, now)
@@ -80,22 +73,22 @@ def freshness(engine: Engine, now: datetime) -> list[Freshness]:
     for schedule in schedules:
         for phase, late in found.items():
             state = states[schedule.clinic.id, phase]
-            stands = schedule_status(schedule, phase, state.last.last_completed_or_held, now)
-            if stands.is_late or stands.schedule is ScheduleState.MALFORMED:
-                late.append(Late(clinic=schedule.clinic.slug, state=state, schedule_status=stands))
+            status = schedule_status(schedule, phase, state.last.last_completed_or_held, now)
+            if status.is_late or status.schedule is ScheduleState.MALFORMED:
+                late.append(Late(clinic=schedule.clinic.slug, state=state, schedule_status=status))
     return [
         Freshness(phase=phase, clinics=len(schedules), late=late) for phase, late in found.items()
     ]
 
 
 def metadata_of(fresh: Freshness, now: datetime) -> dict[str, dg.MetadataValue]:
-    """What a check shows: numbers, and the late clinics as a table."""
+    """Return a check's metadata: numbers, and the late clinics as a table."""
     rows = [
         {
             "clinic": each.clinic,
-            "last success": _moment(each.state.last.last_success),
+            "last success": _utc(each.state.last.last_success),
             "age": _age(each.state.last.last_success, now),
-            "last completed or held": _moment(each.state.last.last_completed_or_held),
+            "last completed or held": _utc(each.state.last.last_completed_or_held),
             "next due": _due(each.schedule_status),
         }
         for each in fresh.late[:MAX_LISTED]
@@ -107,26 +100,26 @@ def metadata_of(fresh: Freshness, now: datetime) -> dict[str, dg.MetadataValue]:
     }
 
 
-def _due(stands: ScheduleStatus) -> str:
-    if stands.schedule is ScheduleState.MALFORMED:
+def _due(status: ScheduleStatus) -> str:
+    if status.schedule is ScheduleState.MALFORMED:
         return "its schedule cannot be read"
-    return _moment(stands.next_due)
+    return _utc(status.next_due)
 
 
-def _moment(moment: datetime | None) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else "never"
+def _utc(time: datetime | None) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if time else "never"
 
 
-def _age(moment: datetime | None, now: datetime) -> str:
-    if moment is None:
+def _age(time: datetime | None, now: datetime) -> str:
+    if time is None:
         return ""
-    return str(timedelta(minutes=max(0, int((now - moment) / timedelta(minutes=1)))))
+    return str(timedelta(minutes=max(0, int((now - time) / timedelta(minutes=1)))))
 
 
 def build_freshness_checks(
     clock: Callable[[], datetime] = utc_now,
 ) -> list[dg.AssetChecksDefinition]:
-    """One check for each phase's asset; it warns and blocks nothing."""
+    """Return one check for each phase's asset. It only warns."""
     return [_check(phase, clock) for phase in Phase]
 
 
@@ -152,72 +145,3 @@ def _check(phase: Phase, clock: Callable[[], datetime]) -> dg.AssetChecksDefinit
         )
 
     return check
-
-
-@dataclass(frozen=True, slots=True)
-class FreshnessReport:
-    """What the pages were last told, and when; the sensor's cursor."""
-
-    at: datetime
-    late: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def read(cls, cursor: str | None) -> "FreshnessReport | None":
-        """What ``text`` wrote; None for anything else."""
-        try:
-            found = json.loads(cursor or "")
-            return cls(datetime.fromisoformat(found["at"]), dict(found["late"]))
-        except (ValueError, TypeError, KeyError):
-            return None
-
-    def text(self) -> str:
-        """As a cursor."""
-        return json.dumps({"at": self.at.isoformat(), "late": self.late})
-
-    def is_news_after(self, before: "FreshnessReport | None") -> bool:
-        """Whether the pages have to be told, after they were told that before."""
-        if before is None or before.late != self.late:
-            return True
-        # A clock that was put back must not silence it.
-        return not before.at <= self.at < before.at + TELL_EVERY
-
-
-def build_freshness_sensor(clock: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
-    """The sensor that evaluates the checks; ``clock`` gives the present moment, aware."""
-
-    @dg.sensor(
-        name="freshness",
-        minimum_interval_seconds=LOOK_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=(
-            "Tells each phase's asset which clinics are late by their own schedules: as soon as "
-            "that changes, and every quarter of an hour. Starts no runs."
-        ),
-    )
-    def look(
-        context: dg.SensorEvaluationContext, store: dg.ResourceParam[Engine]
-    ) -> dg.SensorResult | dg.SkipReason:
-        now = clock()
-        found = freshness(store, now)
-        told = FreshnessReport(now, {each.phase.value: each.slugs for each in found})
-        if not told.is_news_after(FreshnessReport.read(context.cursor)):
-            return dg.SkipReason("nothing changed since the pages were told")
-        return dg.SensorResult(
-            asset_events=[_evaluation(each, now) for each in found],
-            skip_reason=f"told the pages; {sum(len(each.late) for each in found)} late",
-            cursor=told.text(),
-        )
-
-    return look
-
-
-def _evaluation(fresh: Freshness, now: datetime) -> dg.AssetCheckEvaluation:
-    key = FRESH_CHECKS[fresh.phase]
-    return dg.AssetCheckEvaluation(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=not fresh.late,
-        severity=dg.AssetCheckSeverity.WARN,
-        blocking=False,
-        metadata=metadata_of(fresh, now),
-    )

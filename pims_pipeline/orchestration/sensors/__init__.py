@@ -1,1 +1,1 @@
-"""The sensors: partitions, scheduled runs, alerts."""
+"""The sensors: clinics' partitions, scheduled syncs, freshness, alerts."""

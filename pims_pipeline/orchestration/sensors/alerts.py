@@ -1,8 +1,8 @@
-"""The sensor that opens and ends alerts, and has people told of them.
+"""The sensor ``alerting``: opens and ends alerts, and delivers them.
 
-What an alert is stands in the domain, what is done in ``pims_pipeline.alerting``. Here is only what
-Dagster is shown of it: a tick that says what happened, and one that fails when people could
-not be told. When Slack asks to be left alone, the sensor's cursor is the moment until which.
+``domain.alerts`` defines alerts, ``pims_pipeline.alerting`` evaluates and delivers them. Here is
+only the sensor: a tick fails while alerts cannot be delivered. When Slack requests a pause, the
+sensor's cursor is the time until which nothing is sent.
 """
 
 from dataclasses import dataclass
@@ -19,61 +19,62 @@ from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.database.clock import read_clock, utc_now
 
-_LONGEST_REST = timedelta(hours=1)
+_LONGEST_PAUSE = timedelta(hours=1)
 
 
 class AlertsNotDelivered(UserFacingError):
-    """Alerts wait in the database, because people could not be told of them."""
+    """Alerts could not be delivered; they wait in the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """What came of one look at the clinics.
+class AlertsTick:
+    """What one evaluation of the sensor did.
 
     Attributes:
-        words: What happened, in a few words.
-        trouble: Why people could not be told; None when they were, or when it was not tried.
-        rest_until: Until when nobody is to be told anything; aware.
+        summary: What happened, in a few words.
+        trouble: Why alerts could not be delivered; None when they were delivered, or during a
+            pause.
+        pause_until: Until when nothing is to be sent; aware.
     """
 
-    words: str
+    summary: str
     trouble: str | None = None
-    rest_until: datetime | None = None
+    pause_until: datetime | None = None
 
 
-def look(
+def update_alerts(
     engine: Engine,
     alerting: Alerting,
     policy: EnrichmentPolicy,
     *,
-    rest_until: datetime | None,
+    pause_until: datetime | None,
     now: datetime,
     clock_ahead: timedelta | None = None,
-) -> Look:
-    """Bring the alerts up to date, and tell people unless they are to be left alone.
+) -> AlertsTick:
+    """Open and end alerts, and deliver them unless the notifier requested a pause.
 
     Args:
         engine: The database of cases.
-        alerting: How people are told.
-        policy: When a consultation is given up.
-        rest_until: Until when the service asked to be left alone, if it did; aware.
-        now: The present moment; aware.
+        alerting: How alerts are delivered.
+        policy: When a consultation becomes a dead letter.
+        pause_until: Until when the notifier requested a pause, if it did; aware.
+        now: The present time; aware.
         clock_ahead: See ``pims_pipeline.alerting.evaluation.evaluate``.
     """
     plan = evaluate(engine, now, policy, clock_ahead=clock_ahead)
-    words = f"{len(plan.to_open)} alerts opened, {len(plan.to_end)} ended"
-    if rest_until is not None and now < rest_until <= now + _LONGEST_REST:
-        return Look(words=f"{words}; nobody told before {rest_until:%H:%M:%S} UTC")
+    summary = f"{len(plan.to_open)} alerts opened, {len(plan.to_end)} ended"
+    if pause_until is not None and now < pause_until <= now + _LONGEST_PAUSE:
+        return AlertsTick(summary=f"{summary}; nothing sent before {pause_until:%H:%M:%S} UTC")
     delivery = deliver(engine, alerting)
-    words = f"{words}, {delivery.messages} messages sent"
+    summary = f"{summary}, {delivery.messages} messages sent"
     if delivery.trouble is None:
         if alerting.heartbeat is not None and not alerting.heartbeat.beat():
-            words = f"{words}; the heartbeat address could not be called"
-        return Look(words=words)
+            summary = f"{summary}; the heartbeat address could not be called"
+        return AlertsTick(summary=summary)
     if delivery.retry_after is None:
-        return Look(words=words, trouble=delivery.trouble)
-    rest = min(timedelta(seconds=delivery.retry_after), _LONGEST_REST)
-    return Look(words=f"{words}; {delivery.trouble}", rest_until=utc_now() + rest)
+        return AlertsTick(summary=summary, trouble=delivery.trouble)
+    pause = min(timedelta(seconds=delivery.retry_after), _LONGEST_PAUSE)
+    return AlertsTick(summary=f"{summary}; {delivery.trouble}", pause_until=utc_now() + pause)
 
 
 @dg.sensor(
@@ -81,8 +82,8 @@ def look(
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
-        "Opens an alert when something goes wrong with a clinic, ends it when it is over, and "
-        "has people told of both, once. Fails while they cannot be told."
+        "Opens an alert when a clinic has a problem, ends it when the problem is over, and "
+        "delivers each of the two once. Fails while alerts cannot be delivered."
     ),
 )
 def alerting(
@@ -91,18 +92,18 @@ def alerting(
     rules: dg.ResourceParam[Rules],
     alerts: dg.ResourceParam[Alerting],
 ) -> dg.SkipReason:
-    """One look at every clinic."""
+    """Evaluate every clinic once."""
     clock = read_clock(store)
-    seen = look(
+    tick = update_alerts(
         store,
         alerts,
         rules.enrichment,
-        rest_until=datetime.fromisoformat(context.cursor) if context.cursor else None,
+        pause_until=datetime.fromisoformat(context.cursor) if context.cursor else None,
         now=clock.database if clock.is_wrong else clock.after,
         clock_ahead=clock.ahead if clock.is_wrong else None,
     )
-    if seen.trouble is not None:
-        raise AlertsNotDelivered(f"{seen.words}; the others wait: {seen.trouble}")
-    if seen.rest_until is not None:
-        context.update_cursor(seen.rest_until.isoformat())
-    return dg.SkipReason(seen.words)
+    if tick.trouble is not None:
+        raise AlertsNotDelivered(f"{tick.summary}; the others wait: {tick.trouble}")
+    if tick.pause_until is not None:
+        context.update_cursor(tick.pause_until.isoformat())
+    return dg.SkipReason(tick.summary)

@@ -1,4 +1,4 @@
-"""The report of a day: its numbers are the store's, its picture small, its people nobody."""
+"""The daily report has the store's numbers, small charts, and no personal data."""
 
 import base64
 import re
@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.orchestration.assets.daily_report import MAX_ROWS, markdown, report_metadata
+from pims_pipeline.orchestration.assets.daily_report import report_metadata
+from pims_pipeline.orchestration.assets.report_markdown import MAX_ROWS, markdown
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day, PhaseDay, report_of
@@ -65,7 +66,7 @@ def of_today(deployment: DagsterDeployment) -> Day:
         return report_of(connection, datetime.now(UTC).date())
 
 
-def test_a_day_with_syncs_is_told_by_clinic_and_phase(deployment: DagsterDeployment) -> None:
+def test_a_day_with_syncs_is_reported_by_clinic_and_phase(deployment: DagsterDeployment) -> None:
     today = days(0, 0)
     for slug in SLUGS:
         deployment.book(slug, today)
@@ -91,29 +92,29 @@ def test_a_day_with_syncs_is_told_by_clinic_and_phase(deployment: DagsterDeploym
 
     job = deployment.definitions.resolve_job_def("nightly_report")
     assert job.execute_in_process(instance=deployment.instance, partition_key=str(TODAY)).success
-    told = deployment.metadata("daily_report", str(TODAY))
-    assert (told["syncs"], told["completed"], told["failed"]) == (10, 9, 1)
-    assert (told["retired"], told["clinics"], told["clinics_synced"]) == (1, 3, 3)
-    report = str(told["report"])
+    metadata = deployment.metadata("daily_report", str(TODAY))
+    assert (metadata["syncs"], metadata["completed"], metadata["failed"]) == (10, 9, 1)
+    assert (metadata["retired"], metadata["clinics"], metadata["clinics_synced"]) == (1, 3, 3)
+    report = str(metadata["report"])
     (picture,) = pictures(report)
     assert picture.startswith(b"\x89PNG")
     assert len(report) < 100_000
-    # The vendor's fake names its people so.
+    # The fake vendor's names of patients and clients.
     assert "Patient" not in report
     assert "Client" not in report
 
 
-def test_a_day_without_anything_says_so(deployment: DagsterDeployment) -> None:
+def test_an_empty_day_has_a_report_without_tables(deployment: DagsterDeployment) -> None:
     with transaction(deployment.engine) as connection:
         day = report_of(connection, START)
     report = markdown(day)
     assert "Nothing was synced." in report
-    assert "No clinic has cases on this date, and nothing waits for a person." in report
+    assert "No clinic has cases, holds or failures on this date." in report
     assert pictures(report) == []
     assert report_metadata(day)["syncs"] == dg.MetadataValue.int(0)
 
 
-def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(
+def test_holds_and_failures_are_those_at_the_end_of_the_day(
     deployment: DagsterDeployment,
 ) -> None:
     clinic, noon = deployment.clinics["alder"].id, datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -141,23 +142,23 @@ def test_holds_and_failures_are_told_as_they_stood_when_the_day_ended(
     assert after == {"holds": (0, 0), "failures": (0, 1)}
 
 
-def _waiting(deployment: DagsterDeployment, moment: datetime) -> dict[str, tuple[int, int]]:
+def _waiting(deployment: DagsterDeployment, time: datetime) -> dict[str, tuple[int, int]]:
     with transaction(deployment.engine) as connection:
-        alder = report_of(connection, moment.date()).clinics[0]
+        alder = report_of(connection, time.date()).clinics[0]
     return {
         "holds": (alder.holds_opened, alder.holds_open),
         "failures": (alder.failures_new, alder.failures_open),
     }
 
 
-def test_a_long_table_leaves_out_what_went_well() -> None:
+def test_a_long_table_leaves_out_rows_without_problems() -> None:
     slugs = [f"clinic-{number:03}" for number in range(MAX_ROWS + 5)]
     phases = [replace(SYNCED, clinic=slug) for slug in slugs]
     phases[-1] = replace(phases[-1], failed=2, completed=2)
     report = markdown(Day(TODAY, phases, [replace(QUIET, clinic=slug, draft=1) for slug in slugs]))
     assert "| clinic-064 | inbound |" in report
     assert "clinic-063 | inbound" not in report
-    assert report.count("5 rows with less to look at are left out.") == 2
+    assert report.count("5 rows with fewer problems are left out.") == 2
     assert len(report) < 100_000
 
 
@@ -168,7 +169,7 @@ def test_the_report_is_made_shortly_after_midnight_of_the_day_that_ended(
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     midnight = datetime.combine(TODAY, datetime.min.time(), UTC) + timedelta(minutes=10)
 
-    def asked(at: datetime) -> tuple[list[str | None], str | None]:
+    def requested(at: datetime) -> tuple[list[str | None], str | None]:
         context = dg.build_schedule_context(
             instance=deployment.instance,
             scheduled_execution_time=at,
@@ -177,9 +178,9 @@ def test_the_report_is_made_shortly_after_midnight_of_the_day_that_ended(
         found = schedule.evaluate_tick(context)
         return [each.partition_key for each in found.run_requests or []], found.skip_message
 
-    assert asked(midnight) == ([str(TODAY - timedelta(days=1))], None)
+    assert requested(midnight) == ([str(TODAY - timedelta(days=1))], None)
     too_early = datetime.combine(START, datetime.min.time(), UTC) + timedelta(minutes=10)
-    assert asked(too_early) == ([], f"reports begin on {START}")
+    assert requested(too_early) == ([], f"reports begin on {START}")
 
 
 def test_there_are_reports_up_to_today(deployment: DagsterDeployment) -> None:

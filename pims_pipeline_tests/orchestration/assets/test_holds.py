@@ -1,4 +1,4 @@
-"""Held deletions, and limits of a single run, through Dagster's run configuration."""
+"""Held deletions, and the limits of a single run, set in the run configuration."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -70,7 +70,7 @@ def test_a_hold_of_other_partitions_is_refused_and_stays_open(
     assert row.status == "open"
 
 
-def test_what_is_no_hold_is_refused_in_words(deployment: DagsterDeployment) -> None:
+def test_an_id_that_is_no_hold_fails_with_a_message(deployment: DagsterDeployment) -> None:
     deployment.book("birch", WINDOW)
     outcome = deployment.sync(
         "reconciliation_sync",
@@ -96,7 +96,7 @@ def test_a_run_may_set_its_own_limits(deployment: DagsterDeployment) -> None:
     assert row.status == "superseded"
 
 
-def test_a_rejected_hold_is_kept_to_and_the_guards_check_warns_of_it(
+def test_after_a_rejected_hold_the_cases_are_kept_and_the_check_warns(
     deployment: DagsterDeployment,
 ) -> None:
     hold = _held(deployment)

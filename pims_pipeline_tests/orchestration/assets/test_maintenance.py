@@ -1,4 +1,4 @@
-"""The nightly maintenance: every part is done, findings show, what failed is named."""
+"""The nightly maintenance does every part, shows findings, and names what failed."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,31 +7,29 @@ import pytest
 
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.orchestration.assets import maintenance
-from pims_pipeline.orchestration.assets.maintenance import YESTERDAY_CHECK, Sweep
+from pims_pipeline.orchestration.assets import maintenance_parts
+from pims_pipeline.orchestration.assets.maintenance import YESTERDAY_CHECK
+from pims_pipeline.orchestration.assets.maintenance_parts import MaintenanceRun
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
+from pims_pipeline_tests.orchestration.maintenance import run_maintenance
 
 NOW = datetime.now(UTC)
-# Yesterday and a day more, in every zone.
+# Includes yesterday in every time zone.
 AROUND_YESTERDAY = days(-2, 0)
 OLD = NOW - timedelta(days=500)
 
 
-def swept(deployment: DagsterDeployment, *, retention_days: int = 400) -> Sweep:
-    sweep = Sweep(
+def maintained(deployment: DagsterDeployment, *, retention_days: int = 400) -> MaintenanceRun:
+    """Do every part of the maintenance, without Dagster."""
+    done = MaintenanceRun(
         deployment.engine,
         Rules(EnrichmentPolicy(), DeletionPolicy(), retention_days),
         datetime.now(UTC),
     )
-    sweep.do()
-    return sweep
-
-
-def run_maintenance(deployment: DagsterDeployment) -> dg.ExecuteInProcessResult:
-    job = deployment.definitions.resolve_job_def("nightly_maintenance")
-    return job.execute_in_process(instance=deployment.instance, raise_on_error=False)
+    done.do()
+    return done
 
 
 def evaluation(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
@@ -40,7 +38,7 @@ def evaluation(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
 
 
 def leave_audit(deployment: DagsterDeployment, slug: str) -> None:
-    """What a process leaves behind that was killed; its lock is nobody's."""
+    """Store the audit of a killed process; no process has its lease."""
     deployment.run(
         "INSERT INTO case_sync_audits (clinic_id, sync_type, window_start, window_end, run_id, "
         "owner) VALUES (:id, 'inbound', '2026-03-01', '2026-03-02', 'gone', 77)",
@@ -60,9 +58,9 @@ def test_audits_of_dead_processes_are_interrupted_and_those_of_living_ones_are_n
             "run_id, owner) SELECT id, 'inbound', '2026-03-01', '2026-03-02', 'going', "
             f"{living.owner} FROM clinics WHERE slug = 'birch'"
         )
-        sweep = swept(deployment)
-    assert sweep.counts["audits_interrupted"] == 2
-    assert sweep.failures == []
+        done = maintained(deployment)
+    assert done.counts["audits_interrupted"] == 2
+    assert done.failures == []
     rows = deployment.rows("SELECT run_id, status FROM case_sync_audits ORDER BY run_id, status")
     assert [f"{row.run_id}: {row.status}" for row in rows] == [
         "going: in_progress",
@@ -71,7 +69,7 @@ def test_audits_of_dead_processes_are_interrupted_and_those_of_living_ones_are_n
     ]
 
 
-def test_what_is_older_than_the_setting_goes_and_audits_and_events_stay(
+def test_records_past_retention_are_deleted_but_audits_and_events_stay(
     deployment: DagsterDeployment,
 ) -> None:
     deployment.book("alder", AROUND_YESTERDAY)
@@ -81,28 +79,28 @@ def test_what_is_older_than_the_setting_goes_and_audits_and_events_stay(
         old=OLD,
     )
     deployment.run("UPDATE case_sync_audits SET created_at = :old, updated_at = :old", old=OLD)
-    told = (
+    kept = (
         deployment.rows("SELECT * FROM case_events"),
         deployment.rows("SELECT * FROM case_sync_audits"),
     )
-    assert swept(deployment, retention_days=501).counts["landed_records_pruned"] == 0
-    assert swept(deployment, retention_days=400).counts["landed_records_pruned"] == 3
+    assert maintained(deployment, retention_days=501).counts["landed_records_pruned"] == 0
+    assert maintained(deployment, retention_days=400).counts["landed_records_pruned"] == 3
     assert deployment.rows("SELECT pims_id FROM pims_appointments") == []
     assert (
         deployment.rows("SELECT * FROM case_events"),
         deployment.rows("SELECT * FROM case_sync_audits"),
-    ) == told
+    ) == kept
 
 
-def test_the_run_tells_what_was_done_as_numbers(deployment: DagsterDeployment) -> None:
+def test_the_metadata_has_what_was_done_as_numbers(deployment: DagsterDeployment) -> None:
     leave_audit(deployment, "birch")
     result = run_maintenance(deployment)
     assert result.success
     (materialization,) = result.asset_materializations_for_node("maintenance")
-    told = materialization.metadata
-    assert told["audits_interrupted"] == dg.MetadataValue.int(1)
-    assert told["clinics_checked"] == dg.MetadataValue.int(3)
-    assert set(told) >= {
+    metadata = materialization.metadata
+    assert metadata["audits_interrupted"] == dg.MetadataValue.int(1)
+    assert metadata["clinics_checked"] == dg.MetadataValue.int(3)
+    assert set(metadata) >= {
         "sessions_dropped",
         "leases_dropped",
         "idempotency_keys_dropped",
@@ -114,16 +112,16 @@ def test_the_run_tells_what_was_done_as_numbers(deployment: DagsterDeployment) -
     assert evaluation(result).passed
 
 
-def test_a_yesterday_that_was_tampered_with_fails_the_check_for_that_clinic(
+def test_tampering_with_yesterday_fails_the_check_for_that_clinic(
     deployment: DagsterDeployment,
 ) -> None:
     for slug in SLUGS:
         deployment.book(slug, AROUND_YESTERDAY)
     assert deployment.sync("full_sync", SLUGS, AROUND_YESTERDAY).success
     deployment.run("DELETE FROM cases WHERE clinic_id = :id", id=deployment.clinics["birch"].id)
-    asked = {slug: vendor.listings for slug, vendor in deployment.vendors.items()}
+    before = {slug: vendor.listings for slug, vendor in deployment.vendors.items()}
     result = run_maintenance(deployment)
-    # It is found, not failed: the maintenance did what it had to.
+    # Only the check fails: the maintenance did its work.
     assert result.success
     check = evaluation(result)
     assert (check.check_name, check.passed) == (YESTERDAY_CHECK, False)
@@ -133,7 +131,7 @@ def test_a_yesterday_that_was_tampered_with_fails_the_check_for_that_clinic(
     assert [(record.data["check"], record.data["clinic"]) for record in shown.records] == [
         ("appointments_idempotent", "birch")
     ]
-    assert {slug: vendor.listings for slug, vendor in deployment.vendors.items()} == asked
+    assert {slug: vendor.listings for slug, vendor in deployment.vendors.items()} == before
 
 
 def test_a_part_that_fails_is_named_and_the_others_are_done(
@@ -143,8 +141,8 @@ def test_a_part_that_fails_is_named_and_the_others_are_done(
         raise KeyError("Rumpelstiltskin")
 
     leave_audit(deployment, "alder")
-    monkeypatch.setattr(maintenance, "drop_expired_sessions", breaks)
-    monkeypatch.setattr(maintenance, "prune_landed_records", lambda *_, **__: breaks())
+    monkeypatch.setattr(maintenance_parts, "drop_expired_sessions", breaks)
+    monkeypatch.setattr(maintenance_parts, "prune_landed_records", lambda *_, **__: breaks())
     result = run_maintenance(deployment)
     assert not result.success
     (materialization,) = result.asset_materializations_for_node("maintenance")
@@ -159,12 +157,12 @@ def test_a_part_that_fails_is_named_and_the_others_are_done(
         ("sessions", ""),
         *(("landed records", slug) for slug in SLUGS),
     ]
-    told = str(failure.user_failure_data.description)
-    assert "unexpected KeyError" in told
-    assert "Rumpelstiltskin" not in told
+    message = str(failure.user_failure_data.description)
+    assert "unexpected KeyError" in message
+    assert "Rumpelstiltskin" not in message
 
 
-def test_it_runs_every_night_by_itself_and_is_never_retried(deployment: DagsterDeployment) -> None:
+def test_it_runs_every_night_and_is_never_retried(deployment: DagsterDeployment) -> None:
     schedule = deployment.definitions.resolve_schedule_def("nightly_maintenance")
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("40 3 * * *", "UTC")

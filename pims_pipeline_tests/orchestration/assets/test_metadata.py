@@ -1,10 +1,10 @@
-"""What Dagster is told: numbers and ids, traceable, and nothing about people."""
+"""Metadata in Dagster: numbers and ids that can be traced, and no personal data."""
 
 import dagster as dg
 
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import register_clinics
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store import tables
 from pims_pipeline_tests.orchestration.deployment import (
     ASSETS,
     SECRET_PATIENT,
@@ -18,7 +18,7 @@ from pims_pipeline_tests.test_docs import ROOT, anchors
 NIGHTLY = ("nightly_maintenance", "nightly_report")
 
 
-def test_a_partition_tells_its_counts_and_the_audit_behind_them(
+def test_a_partition_has_its_counts_and_its_audit(
     deployment: DagsterDeployment,
 ) -> None:
     window = days(-1, 0)
@@ -27,23 +27,23 @@ def test_a_partition_tells_its_counts_and_the_audit_behind_them(
     outcome = deployment.sync("inbound_sync", ["alder"], window)
     (audit,) = outcome.audits
     (case,) = deployment.rows("SELECT id FROM cases")
-    told = deployment.metadata("appointments", f"alder|{window.end}")
-    duration = told.pop("duration_ms")
+    metadata = deployment.metadata("appointments", f"alder|{window.end}")
+    duration = metadata.pop("duration_ms")
     assert isinstance(duration, int)
-    assert told == {
+    assert metadata == {
         "found": 1,
         "created": 1,
         "audit_id": str(audit.id),
         "window": str(window),
         "window_changed_case_ids": [str(case.id)],
-        "provenance": "`pims cases show ID` tells what happened to a case, when, and why",
+        "provenance": "`pims cases show ID` shows every change of a case, when and why",
     }
     empty = deployment.metadata("appointments", f"alder|{window.start}")
     assert empty["found"] == 0
     assert not {"window_changed_case_ids", "provenance"} & set(empty)
 
 
-def test_nothing_that_dagster_keeps_names_people(deployment: DagsterDeployment) -> None:
+def test_dagster_stores_no_personal_data(deployment: DagsterDeployment) -> None:
     window = days(-2, 1)
     for slug, vendor in deployment.vendors.items():
         deployment.book(slug, window)
@@ -84,7 +84,7 @@ def test_case_events_carry_the_run_and_the_partition(deployment: DagsterDeployme
     assert event.partition_key == f"birch|{window.start}"
 
 
-def test_the_graph_tells_where_cases_come_from_and_go(deployment: DagsterDeployment) -> None:
+def test_the_lineage_shows_where_cases_come_from_and_go(deployment: DagsterDeployment) -> None:
     graph = deployment.definitions.resolve_asset_graph()
     parents = {
         key.to_user_string(): {each.to_user_string() for each in graph.get(key).parent_keys}
@@ -124,15 +124,15 @@ def test_every_asset_check_job_schedule_and_sensor_is_described(
     assert [name for name, description in described.items() if not description] == []
 
 
-def test_the_documents_that_are_named_have_the_headings_that_are_named(
+def test_every_named_document_has_the_named_heading(
     deployment: DagsterDeployment,
 ) -> None:
     graph = deployment.definitions.resolve_asset_graph()
-    told = [
+    documents = [
         *(graph.get(key).metadata["documents"] for key in graph.get_all_asset_keys()),
         *(graph.get_check_spec(key).metadata["documents"] for key in graph.asset_check_keys),
     ]
-    places = {place for each in told for place in str(each.value).split(", ")}
+    places = {place for each in documents for place in str(each.value).split(", ")}
     missing = {
         place
         for place in places
@@ -144,11 +144,13 @@ def test_the_documents_that_are_named_have_the_headings_that_are_named(
 def test_assets_show_the_columns_of_the_tables_they_write(deployment: DagsterDeployment) -> None:
     graph = deployment.definitions.resolve_asset_graph()
     for asset, table in (("appointments", "pims_appointments"), ("consultations", "cases")):
-        told = graph.get(dg.AssetKey(asset)).metadata
-        assert str(told["writes"].value).split(", ")[0] == table
-        shown = told["dagster/column_schema"]
+        metadata = graph.get(dg.AssetKey(asset)).metadata
+        assert str(metadata["writes"].value).split(", ")[0] == table
+        shown = metadata["dagster/column_schema"]
         assert isinstance(shown, dg.TableSchema)
-        assert [column.name for column in shown.columns] == metadata.tables[table].columns.keys()
+        assert [column.name for column in shown.columns] == tables.metadata.tables[
+            table
+        ].columns.keys()
         assert all(column.description for column in shown.columns)
 
 
@@ -164,7 +166,7 @@ def test_a_run_started_by_hand_is_found_by_clinic_and_phase(deployment: DagsterD
     assert found(**{"pims/clinic.alder": "yes"}) == []
 
 
-def test_assets_selected_by_hand_are_a_phase_too(deployment: DagsterDeployment) -> None:
+def test_a_run_of_selected_assets_is_tagged_with_its_phase(deployment: DagsterDeployment) -> None:
     register_clinics(deployment.instance, SLUGS)
     deployment.book("alder", days(0, 0))
     key = f"alder|{days(0, 0).start}"
@@ -180,15 +182,15 @@ def test_assets_selected_by_hand_are_a_phase_too(deployment: DagsterDeployment) 
     assert (stored.tags["pims/phase"], stored.tags["pims/clinic"]) == ("inbound", "alder")
 
 
-def test_numbers_are_told_as_numbers_so_that_they_are_plotted(
+def test_numbers_are_stored_as_numbers_so_that_the_ui_plots_them(
     deployment: DagsterDeployment,
 ) -> None:
     deployment.book("alder", days(0, 0))
     deployment.sync("inbound_sync", ["alder"], days(0, 0))
     found = deployment.instance.fetch_materializations(dg.AssetKey("appointments"), limit=1)
-    told = found.records[0].asset_materialization
-    assert told is not None
+    newest = found.records[0].asset_materialization
+    assert newest is not None
     numbers = {
-        name for name, value in told.metadata.items() if isinstance(value, dg.IntMetadataValue)
+        name for name, value in newest.metadata.items() if isinstance(value, dg.IntMetadataValue)
     }
     assert numbers == {"found", "created", "duration_ms"}

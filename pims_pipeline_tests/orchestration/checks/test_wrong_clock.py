@@ -1,4 +1,4 @@
-"""A host whose clock is wrong starts no run, decides no schedule, and people are alerted."""
+"""A host with a wrong clock writes nothing, launches nothing, and opens an alert."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,17 +12,17 @@ from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.orchestration.sensors.alerts import alerting
-from pims_pipeline_tests.orchestration.assets.test_maintenance import run_maintenance
-from pims_pipeline_tests.orchestration.checks.test_checks import judge
+from pims_pipeline_tests.orchestration.checks.findings import findings_of
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
-from pims_pipeline_tests.orchestration.sensors.test_alerting import Recorder
+from pims_pipeline_tests.orchestration.maintenance import run_maintenance
+from pims_pipeline_tests.orchestration.recorder import Recorder
 
 WINDOW = days(-1, 0)
 AHEAD = timedelta(days=400)
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
-    """Make this host's clock ahead by so much."""
+    """Put this host's clock ahead."""
     monkeypatch.setattr(
         "pims_pipeline.store.database.clock.utc_now", lambda: datetime.now(UTC) + ahead
     )
@@ -39,13 +39,13 @@ def test_a_run_fails_before_it_writes_anything_and_names_both_times(
     assert list(outcome.audits) == []
     assert deployment.rows("SELECT id FROM cases") == []
     assert deployment.vendors["alder"].listings == 0
-    told = "\n".join(str(entry) for entry in deployment.instance.all_logs(outcome.run_id))
-    assert "WrongClock" in told
-    assert f"shows {datetime.now(UTC) + AHEAD:%Y-%m-%d}" in told
-    assert f"which shows {datetime.now(UTC):%Y-%m-%d}" in told
+    log = "\n".join(str(entry) for entry in deployment.instance.all_logs(outcome.run_id))
+    assert "WrongClock" in log
+    assert f"shows {datetime.now(UTC) + AHEAD:%Y-%m-%d}" in log
+    assert f"which shows {datetime.now(UTC):%Y-%m-%d}" in log
 
 
-def test_the_maintenance_deletes_nothing_by_a_wrong_clock(
+def test_the_maintenance_deletes_nothing_under_a_wrong_clock(
     deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment.run(
@@ -59,7 +59,7 @@ def test_the_maintenance_deletes_nothing_by_a_wrong_clock(
     assert len(deployment.rows("SELECT id FROM sync_failures")) == 1
 
 
-def test_no_schedule_is_decided_by_a_wrong_clock(
+def test_no_schedule_is_evaluated_under_a_wrong_clock(
     deployment: DagsterDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sensor = deployment.definitions.get_repository_def().get_sensor_def("scheduled_syncs")
@@ -98,8 +98,8 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
     (message,) = recorder.taken
     assert (message.kind, message.event) == ("wrong_clock", "started")
     assert {entry.clinic for entry in message.entries} == set(SLUGS)
-    said = {int(entry.details["seconds_ahead"]) for entry in message.entries}
-    assert all(abs(each - AHEAD.total_seconds()) < 30 for each in said)
+    ahead = {int(entry.details["seconds_ahead"]) for entry in message.entries}
+    assert all(abs(each - AHEAD.total_seconds()) < 30 for each in ahead)
     (opened,) = deployment.rows("SELECT max(opened_at) AS at FROM alerts")
     assert opened.at < datetime.now(UTC) + timedelta(minutes=1)
     monkeypatch.undo()
@@ -107,12 +107,12 @@ def test_every_active_clinic_has_an_alert_in_one_message_until_the_clock_is_righ
     assert [each.event for each in recorder.taken] == ["started", "ended"]
 
 
-def test_what_a_wrong_clock_wrote_is_repaired_by_the_next_run_and_its_check_warns(
+def test_the_next_run_repairs_what_a_wrong_clock_wrote_and_its_check_warns(
     deployment: DagsterDeployment,
 ) -> None:
     deployment.book("alder", WINDOW)
     first = deployment.sync("full_sync", ["alder"], WINDOW)
-    assert judge(deployment, "moments_in_the_future", first.run_id, WINDOW) == []
+    assert findings_of(deployment, "moments_in_the_future", first.run_id, WINDOW) == []
     later = "+ interval '400 days'"
     deployment.run(f"UPDATE pims_appointments SET last_seen_at = last_seen_at {later}")  # noqa: S608 - fixed text
     deployment.run(

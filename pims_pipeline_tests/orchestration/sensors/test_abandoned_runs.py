@@ -1,4 +1,4 @@
-"""Runs whose process died, or is stuck: the deciding sensor ends them, and no others."""
+"""Runs whose process died or is stuck: ``scheduled_syncs`` ends them, and no others."""
 
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.dagster_names import range_tags
-from pims_pipeline.orchestration.sensors.scheduled_runs import IDLE_LIMIT
+from pims_pipeline.orchestration.sensors.abandoned_runs import IDLE_LIMIT
 from pims_pipeline.store.audits import audits_of_run, run_liveness
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.orchestration.deployment import SLUGS, days
@@ -15,14 +15,14 @@ from pims_pipeline_tests.orchestration.harness import (
     NOON,
     SensorHarness,
     begin_audit,
+    log_entries,
     make_run,
     shape,
-    told,
 )
 
 
-def begun(harness: SensorHarness, owner: int, at: datetime) -> str:
-    """A run that Dagster believes to be going, with an audit of that process."""
+def started_run(harness: SensorHarness, owner: int, at: datetime) -> str:
+    """A run that Dagster believes to be executed, with an audit of the process ``owner``."""
     tags = range_tags(("alder", "alder"), days(0, 0))
     run = make_run(harness.deployment, "inbound_sync", tags)
     harness.deployment.instance.report_dagster_event(
@@ -41,26 +41,26 @@ def status_of(harness: SensorHarness, run_id: str) -> dg.DagsterRunStatus:
 def test_a_run_whose_process_died_is_ended_and_blocks_nothing_any_more(
     harness: SensorHarness, logged: pytest.LogCaptureFixture
 ) -> None:
-    run_id = begun(harness, owner=4711, at=NOON - IDLE_LIMIT)
-    assert shape(harness.look(NOON)) == [("inbound_sync", list(SLUGS))]
+    run_id = started_run(harness, owner=4711, at=NOON - IDLE_LIMIT)
+    assert shape(harness.evaluate(NOON)) == [("inbound_sync", list(SLUGS))]
     assert status_of(harness, run_id) is dg.DagsterRunStatus.FAILURE
-    assert told(logged) == [{"event": "abandoned_run_ended", "run_id": run_id}]
-    # A process that wakes up after all writes nothing in the name of a failed run.
+    assert log_entries(logged) == [{"event": "abandoned_run_ended", "run_id": run_id}]
+    # A process that wakes up later can then write nothing for the failed run.
     with transaction(harness.deployment.engine) as connection:
         assert [each.status for each in audits_of_run(connection, run_id)] == ["interrupted"]
 
 
-def test_a_run_that_moved_lately_or_renews_its_lease_is_left_alone(harness: SensorHarness) -> None:
-    lately = begun(harness, owner=4711, at=NOON - IDLE_LIMIT + MINUTE)
+def test_a_run_with_recent_progress_or_a_lease_goes_on(harness: SensorHarness) -> None:
+    recent = started_run(harness, owner=4711, at=NOON - IDLE_LIMIT + MINUTE)
     with run_liveness(harness.deployment.engine) as liveness:
-        slow = begun(harness, owner=liveness.owner, at=NOON - timedelta(hours=2))
-        assert shape(harness.look(NOON)) == [("inbound_sync", ["birch", "cedar"])]
-    for run_id in (lately, slow):
+        slow = started_run(harness, owner=liveness.owner, at=NOON - timedelta(hours=2))
+        assert shape(harness.evaluate(NOON)) == [("inbound_sync", ["birch", "cedar"])]
+    for run_id in (recent, slow):
         assert status_of(harness, run_id) is dg.DagsterRunStatus.STARTED
 
 
 @pytest.mark.parametrize("reachable", [True, False])
-def test_a_run_that_holds_its_lock_but_is_stuck_is_terminated_and_blocks_nothing_any_more(
+def test_a_stuck_run_with_a_lease_is_terminated_and_blocks_nothing_any_more(
     harness: SensorHarness,
     logged: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -78,14 +78,14 @@ def test_a_run_that_holds_its_lock_but_is_stuck_is_terminated_and_blocks_nothing
     monkeypatch.setattr(harness.deployment.instance.run_launcher, "terminate", terminate)
     with run_liveness(harness.deployment.engine) as liveness:
         at = NOON - timedelta(hours=2) - IDLE_LIMIT
-        run_id = begun(harness, owner=liveness.owner, at=at)
-        assert shape(harness.look(NOON)) == [("inbound_sync", list(SLUGS))]
+        run_id = started_run(harness, owner=liveness.owner, at=at)
+        assert shape(harness.evaluate(NOON)) == [("inbound_sync", list(SLUGS))]
     assert status_of(harness, run_id) is dg.DagsterRunStatus.FAILURE
     assert terminated == [run_id]
-    said = {"reached": True} if reachable else {"error": "DagsterInvariantViolationError"}
+    details = {"reached": True} if reachable else {"error": "DagsterInvariantViolationError"}
     event = "stuck_run_terminated" if reachable else "stuck_run_not_terminated"
-    assert told(logged) == [
-        {"event": event, "run_id": run_id, **said},
+    assert log_entries(logged) == [
+        {"event": event, "run_id": run_id, **details},
         {"event": "abandoned_run_ended", "run_id": run_id},
     ]
 
@@ -95,5 +95,5 @@ def test_a_run_that_syncs_nothing_is_never_ended(harness: SensorHarness) -> None
     harness.deployment.instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "nightly_maintenance"), run.run_id
     )
-    harness.look(NOON + timedelta(days=3))
+    harness.evaluate(NOON + timedelta(days=3))
     assert status_of(harness, run.run_id) is dg.DagsterRunStatus.STARTED

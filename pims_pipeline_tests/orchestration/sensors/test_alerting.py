@@ -1,4 +1,4 @@
-"""The sensor of alerts: what its tick says, when it fails, and when it leaves people alone."""
+"""The sensor of alerts: its messages, its failures, and the pauses that Slack requests."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from pims_pipeline.alerting.delivery import Alerting
-from pims_pipeline.alerting.messages import CHECKS, Message
+from pims_pipeline.alerting.messages import CHECKS
 from pims_pipeline.alerting.notifiers import DeliveryFailed
 from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
@@ -19,6 +19,7 @@ from pims_pipeline.orchestration.sensors.alerts import AlertsNotDelivered, alert
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Watcher, serving
 from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days
+from pims_pipeline_tests.orchestration.recorder import Recorder
 from pims_pipeline_tests.providers.stalling_server import (
     Manner,
     dripping_headers,
@@ -28,25 +29,8 @@ from pims_pipeline_tests.providers.stalling_server import (
 
 
 @dataclass
-class Recorder:
-    """Takes every message, unless it is told to take none."""
-
-    taken: list[Message] = field(default_factory=list)
-    trouble: DeliveryFailed | None = None
-
-    def deliver(self, message: Message) -> None:
-        if self.trouble is not None:
-            raise self.trouble
-        self.taken.append(message)
-
-    @property
-    def titles(self) -> list[str]:
-        return [message.title for message in self.taken]
-
-
-@dataclass
 class Sensor:
-    """The sensor, its cursor, and who is told."""
+    """The sensor, its cursor, and its notifier."""
 
     deployment: DagsterDeployment
     recorder: Recorder = field(default_factory=Recorder)
@@ -54,7 +38,7 @@ class Sensor:
     heartbeat: Heartbeat | None = None
 
     def tick(self) -> str:
-        """What one tick says; the cursor is kept as the daemon keeps it."""
+        """Evaluate the sensor as the daemon does, and return its message."""
         context = dg.build_sensor_context(
             instance=self.deployment.instance,
             cursor=self.cursor,
@@ -72,7 +56,7 @@ class Sensor:
 
 @pytest.fixture
 def sensor(deployment: DagsterDeployment) -> Sensor:
-    # Only alder's calendar is scheduled, since now.
+    # Only the calendar of alder is scheduled, from now on.
     deployment.run(
         "UPDATE clinic_schedule_configs SET sync_schedules = "
         """'{"inbound": "off", "cases": "off", "reconciliation": "off"}'"""
@@ -86,7 +70,7 @@ def sensor(deployment: DagsterDeployment) -> Sensor:
 
 
 def grow_overdue(deployment: DagsterDeployment) -> None:
-    """As if alder's calendar had been scheduled for an hour."""
+    """Schedule the calendar of alder since an hour ago."""
     since = datetime.now(UTC) - timedelta(minutes=45) - OVERDUE_GRACE
     deployment.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
     deployment.run("UPDATE clinics SET scheduled_since = :since", since=since)
@@ -100,23 +84,23 @@ def test_the_location_has_the_sensor_and_it_runs_by_itself(deployment: DagsterDe
     assert found.minimum_interval_seconds == 60
 
 
-def test_a_clinic_s_password_that_is_refused_is_told_once_and_others_have_no_alert(
+def test_a_rejected_password_opens_one_alert_of_one_clinic(
     deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
     deployment.vendors["alder"].credentials = Credentials(username="vet", password="another one")
     for _ in range(3):
         deployment.sync("inbound_sync", ["alder", "birch"], days(0, 1))
 
-    said = [sensor.tick(), sensor.tick()]
+    messages = [sensor.tick(), sensor.tick()]
 
-    assert said == [
+    assert messages == [
         "1 alerts opened, 0 ended, 1 messages sent",
         "0 alerts opened, 0 ended, 0 messages sent",
     ]
     assert sensor.recorder.titles == ["credentials_rejected: alder"]
 
 
-def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
+def test_a_tick_fails_while_alerts_cannot_be_delivered_and_they_follow_later(
     deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
     grow_overdue(deployment)
@@ -131,7 +115,7 @@ def test_a_tick_fails_while_nobody_can_be_told_and_what_waits_is_told_then(
     assert sensor.recorder.titles == ["overdue, inbound: alder"]
 
 
-def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(
+def test_during_a_requested_pause_alerts_are_opened_and_nothing_is_sent(
     deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
     grow_overdue(deployment)
@@ -141,7 +125,7 @@ def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(
     sensor.recorder.trouble = None
 
     deployment.run("UPDATE pims_credentials SET status = 'needs_human'")
-    assert sensor.tick().startswith("3 alerts opened, 0 ended; nobody told before ")
+    assert sensor.tick().startswith("3 alerts opened, 0 ended; nothing sent before ")
     assert sensor.recorder.taken == []
 
     sensor.cursor = (datetime.fromisoformat(sensor.cursor) - timedelta(minutes=2)).isoformat()
@@ -149,7 +133,7 @@ def test_a_rest_that_is_asked_for_is_kept_while_alerts_go_on(
     assert sensor.recorder.titles == ["overdue, inbound: alder", "human_needed: 3 clinics"]
 
 
-def test_the_heartbeat_is_sent_after_each_look_that_succeeded_and_no_other(
+def test_the_heartbeat_is_sent_after_each_successful_tick_and_no_other(
     deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
     grow_overdue(deployment)
@@ -175,26 +159,26 @@ def test_a_heartbeat_that_fails_stops_no_alert_and_shows_no_address(
     with serving(watcher := Watcher()):
         watcher.faults.append(fault)
         sensor.heartbeat = Heartbeat(f"{watcher.address}ping/0123")
-        said = sensor.tick()
-    assert said.endswith("the heartbeat address could not be called")
+        message = sensor.tick()
+    assert message.endswith("the heartbeat address could not be called")
     assert "heartbeat_failed" in caplog.text
-    assert "0123" not in said + caplog.text + repr(sensor.heartbeat)
+    assert "0123" not in message + caplog.text + repr(sensor.heartbeat)
 
 
 @pytest.mark.parametrize("manner", [dripping_headers, endless_body], ids=lambda each: each.__name__)
-def test_a_heartbeat_s_response_that_never_ends_holds_no_look_up(
+def test_a_heartbeat_response_that_never_ends_does_not_block_the_tick(
     sensor: Sensor, manner: Manner
 ) -> None:
     with stalling_server(manner) as server:
         sensor.heartbeat = Heartbeat(f"{server.base_url}/ping/0123", total_seconds=1)
-        said = sensor.tick()
+        message = sensor.tick()
 
-    # Headers are an answer; what follows them is not waited for.
-    failed = said.endswith("the heartbeat address could not be called")
+    # Headers are a response; the sensor does not wait for the body.
+    failed = message.endswith("the heartbeat address could not be called")
     assert failed is (manner is dripping_headers)
 
 
-def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(
+def test_an_implausibly_long_pause_is_ignored(
     deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
     grow_overdue(deployment)
@@ -203,7 +187,7 @@ def test_a_rest_too_long_to_be_meant_is_not_kept_for_ever(
     assert sensor.tick() == "1 alerts opened, 0 ended, 1 messages sent"
 
 
-def test_every_check_that_an_alert_leads_to_exists(deployment: DagsterDeployment) -> None:
+def test_every_check_that_an_alert_names_exists(deployment: DagsterDeployment) -> None:
     named = {
         (phase.names.asset, check) for each in CHECKS.values() for phase, check in each.items()
     }
@@ -213,7 +197,7 @@ def test_every_check_that_an_alert_leads_to_exists(deployment: DagsterDeployment
     assert named - known == set()
 
 
-def test_people_are_told_as_the_sources_say(sources: Sources) -> None:
+def test_alerts_are_delivered_by_the_notifier_of_the_sources(sources: Sources) -> None:
     recorder = Recorder()
     definitions = code_location(
         replace(sources, alerting=Alerting(notifier=recorder)), partition_start=START

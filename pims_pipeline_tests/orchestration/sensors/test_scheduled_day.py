@@ -1,4 +1,4 @@
-"""The sensor of the code location, and a day of thirty clinics under it."""
+"""The sensor of the code location, and a day of thirty clinics."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDe
 from pims_pipeline_tests.orchestration.harness import (
     MINUTE,
     SensorHarness,
-    do,
-    long_ago,
+    backdate_schedules,
+    execute,
     plan,
     shape,
 )
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
 
-def test_the_sensor_of_the_code_location_asks_for_runs_that_can_be_done(
+def test_the_sensor_of_the_code_location_requests_runs_that_can_be_executed(
     deployment: DagsterDeployment,
 ) -> None:
     for slug in SLUGS:
@@ -55,7 +55,7 @@ def test_the_sensor_of_the_code_location_asks_for_runs_that_can_be_done(
     requests = data.run_requests or []
     assert {slug for _, slugs in shape(requests) for slug in slugs} == set(SLUGS)
     for request in requests:
-        outcome = do(deployment, request, START)
+        outcome = execute(deployment, request, START)
         assert outcome.success
 
 
@@ -75,11 +75,11 @@ CRONS: Sequence[tuple[str, str, str]] = (
     ("0 * * * *", "45 * * * *", "0 0 * * *"),
     ("*/30 1-3 * * *", "0 12 L * *", "59 23 * * 1-5"),
 )
-"""Matched by eye below, by the means of a wall clock alone."""
+"""``matches`` reads these, from a wall clock alone."""
 
 
-def named(cron: str, local: datetime) -> bool:
-    """Whether the expression names a minute; knows what ``CRONS`` uses, and no more."""
+def matches(cron: str, local: datetime) -> bool:
+    """Whether the expression includes a minute; reads only the syntax in ``CRONS``."""
     minute, hour, day, _, weekday = cron.split()
     tomorrow = local + timedelta(days=1)
     return (
@@ -91,37 +91,39 @@ def named(cron: str, local: datetime) -> bool:
 
 
 def _in(text: str, number: int, last: int) -> bool:
-    meant: set[int] = set()
+    numbers: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
         first, _, end = span.replace("*", f"0-{last}").partition("-")
-        meant |= set(range(int(first), int(end or first) + 1, int(step or 1)))
-    return number in meant
+        numbers |= set(range(int(first), int(end or first) + 1, int(step or 1)))
+    return number in numbers
 
 
 @cache
 def ticks_of_the_day(zone: str, cron: str, start: datetime) -> list[datetime]:
-    """By watching the wall clock every minute: what it comes to, and jumps over, for once."""
-    place = ZoneInfo(zone)
-    moment = start - timedelta(days=2)
-    furthest = moment.astimezone(place).replace(tzinfo=None)
+    """The ticks found by reading the wall clock every minute.
+
+    A minute that the clock skips ticks when the clock jumps; a repeated one ticks once.
+    """
+    time = start - timedelta(days=2)
+    furthest = time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     found = []
-    while cron != "off" and moment < start + timedelta(hours=26):
-        moment += MINUTE
-        clock = moment.astimezone(place).replace(tzinfo=None)
-        come = False
+    while cron != "off" and time < start + timedelta(hours=26):
+        time += MINUTE
+        clock = time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        is_tick = False
         while furthest < clock:
             furthest += MINUTE
-            come = named(cron, furthest) or come
-        if come:
-            found.append(moment)
+            is_tick = matches(cron, furthest) or is_tick
+        if is_tick:
+            found.append(time)
     return found
 
 
-def expected_places(since: datetime, now: datetime, start: datetime) -> set[tuple[str, str]]:
-    """Phase and slug of everything that is due."""
+def expected_ticks(since: datetime, now: datetime, start: datetime) -> set[tuple[str, str]]:
+    """Phase and slug of each due tick."""
     found = set()
-    for place, zone in enumerate(ZONES):
+    for zone_number, zone in enumerate(ZONES):
         for number, crons in enumerate(CRONS):
             for phase, cron in zip(Phase, crons, strict=True):
                 ticks = ticks_of_the_day(zone, cron, start)
@@ -129,7 +131,7 @@ def expected_places(since: datetime, now: datetime, start: datetime) -> set[tupl
                 if at < 0 or ticks[at] <= since:
                     continue
                 if at == 0 or now - ticks[at] < ticks[at] - ticks[at - 1]:
-                    found.add((phase.value, f"clinic-{place}-{number}"))
+                    found.add((phase.value, f"clinic-{zone_number}-{number}"))
     return found
 
 
@@ -141,9 +143,9 @@ def thirty(
     clinics: dict[str, Clinic] = {}
     vendors: dict[str, FakeVendor] = {}
     with transaction(engine) as connection:
-        for place, zone in enumerate(ZONES):
+        for zone_number, zone in enumerate(ZONES):
             for number, crons in enumerate(CRONS):
-                slug = f"clinic-{place}-{number}"
+                slug = f"clinic-{zone_number}-{number}"
                 clinic = add_clinic(
                     connection,
                     slug=slug,
@@ -169,9 +171,9 @@ def thirty(
         partition_start=FIRST_DAY,
     )
     deployment = DagsterDeployment(engine, instance, definitions, clinics, vendors)
-    # The three clinics that the sources brought along are none of this.
+    # The three clinics of the fixture `sources` take no part.
     deployment.run("UPDATE clinics SET is_active = false WHERE slug IN ('alder', 'birch', 'cedar')")
-    long_ago(deployment)
+    backdate_schedules(deployment)
     return deployment
 
 
@@ -186,9 +188,11 @@ def thirty(
 def test_a_day_of_thirty_clinics_starts_every_due_tick_exactly_once(
     thirty: DagsterDeployment, start: datetime, jump: str
 ) -> None:
-    """Looked at every few minutes, with restarts that lose an evaluation, and an outage."""
+    """Evaluated every few minutes, with restarts that lose an evaluation, and an outage."""
     dice = Random(jump)  # noqa: S311 - the same dice each time
-    harness = SensorHarness(thirty, cursor=start.isoformat(), partition_start=FIRST_DAY, cap=4)
+    harness = SensorHarness(
+        thirty, cursor=start.isoformat(), partition_start=FIRST_DAY, clinics_per_run=4
+    )
     since = now = start
     outage: datetime | None = start + timedelta(hours=dice.uniform(2, 8))
     sample: dict[str, dg.RunRequest] = {}
@@ -197,17 +201,17 @@ def test_a_day_of_thirty_clinics_starts_every_due_tick_exactly_once(
         if outage is not None and now > outage:
             now, outage = now + timedelta(minutes=100), None
         lost = dice.random() < 0.1
-        requests = harness.look(now, keep=not lost)
-        asked = [
+        requests = harness.evaluate(now, keep=not lost)
+        requested = [
             (each.tags["pims/phase"], slug)
             for each in requests
             for slug in clinics_tagged(each.tags)
         ]
-        assert len(set(asked)) == len(asked)
-        assert set(asked) == expected_places(since, now, start)
+        assert len(set(requested)) == len(requested)
+        assert set(requested) == expected_ticks(since, now, start)
         assert all(len(clinics_tagged(each.tags)) <= 4 for each in requests)
         sample.update({each.tags["pims/phase"]: each for each in requests})
         if not lost:
             since = now
     for request in sample.values():
-        assert do(thirty, request, FIRST_DAY).success
+        assert execute(thirty, request, FIRST_DAY).success

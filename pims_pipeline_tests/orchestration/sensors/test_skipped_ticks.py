@@ -1,4 +1,4 @@
-"""Ticks of a phase that still runs: they are skipped, counted, and alerted to in the end."""
+"""Ticks of a phase with an unfinished run: they are skipped, counted, and alerted in the end."""
 
 from datetime import datetime, timedelta
 
@@ -15,10 +15,10 @@ from pims_pipeline_tests.orchestration.harness import (
     NOON,
     SensorHarness,
     begin_audit,
+    log_entries,
     make_run,
     shape,
     skips,
-    told,
 )
 
 
@@ -56,30 +56,30 @@ def test_a_tick_that_finds_a_run_of_its_phase_is_skipped_and_counted(  # noqa: P
 ) -> None:
     run = make_run(harness.deployment, job, tags, status)
     free = sorted(set(SLUGS) - blocked)
-    found = harness.look(NOON)
+    found = harness.evaluate(NOON)
     assert sorted(slug for _, slugs in shape(found) for slug in slugs) == free
     assert skips(harness.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
-    assert told(logged) == [
+    assert log_entries(logged) == [
         {
             "event": "tick_skipped",
             "clinic": slug,
             "phase": "inbound",
             "tick": NOON.isoformat(),
-            "reason": "a run of the phase is still going",
+            "reason": "a run of the phase is unfinished",
         }
         for slug in sorted(blocked)
     ]
 
     harness.deployment.instance.report_run_canceled(run)
     hour_later = NOON + timedelta(hours=1)
-    assert shape(harness.look(hour_later)) == [("inbound_sync", list(SLUGS))]
+    assert shape(harness.evaluate(hour_later)) == [("inbound_sync", list(SLUGS))]
     assert skips(harness.deployment) == {(slug, Phase.INBOUND): (1, NOON) for slug in blocked}
 
 
 @pytest.mark.parametrize(
     ("asset", "free"), [("appointments", []), ("consultations", [("inbound_sync", list(SLUGS))])]
 )
-def test_a_materialization_from_the_asset_pages_blocks_its_own_phase_alone(
+def test_a_materialization_from_the_dagster_ui_blocks_only_its_own_phase(
     harness: SensorHarness, asset: str, free: list[tuple[str, list[str]]]
 ) -> None:
     repository = harness.deployment.definitions.get_repository_def()
@@ -91,20 +91,20 @@ def test_a_materialization_from_the_asset_pages_blocks_its_own_phase_alone(
         status=dg.DagsterRunStatus.QUEUED,
         remote_job_origin=job_origin("__ASSET_JOB"),
     )
-    assert shape(harness.look(NOON)) == free
+    assert shape(harness.evaluate(NOON)) == free
 
 
 def test_a_run_that_waits_in_the_queue_blocks_the_next_tick(harness: SensorHarness) -> None:
-    (request,) = harness.look(NOON)
+    (request,) = harness.evaluate(NOON)
     harness.submit(request)
-    assert harness.look(NOON + timedelta(hours=1)) == []
+    assert harness.evaluate(NOON + timedelta(hours=1)) == []
     assert skips(harness.deployment) == {
         (slug, Phase.INBOUND): (1, NOON + timedelta(hours=1)) for slug in SLUGS
     }
 
 
 def alerts_of_skips(deployment: DagsterDeployment, now: datetime) -> dict[str, object]:
-    """The clinics with an open alert on skipped ticks, and how many it opened at."""
+    """The details of the open alerts about skipped ticks, by clinic."""
     evaluate(deployment.engine, now)
     rows = deployment.rows(
         "SELECT slug, details FROM alerts JOIN clinics ON clinics.id = clinic_id "
@@ -124,9 +124,9 @@ def alerts_of_skips(deployment: DagsterDeployment, now: datetime) -> dict[str, o
             dg.DagsterRunStatus.STARTED,
         ),
     ],
-    ids=["a run that goes on", "a queue that is stuck", "a backfill"],
+    ids=["a long run", "a stuck queue", "a backfill"],
 )
-def test_three_ticks_skipped_in_a_row_are_alerted_to_until_one_runs_again(
+def test_three_ticks_skipped_in_a_row_open_an_alert_until_one_runs(
     harness: SensorHarness, job: str, tags: dict[str, str], status: dg.DagsterRunStatus
 ) -> None:
     deployment, hour = harness.deployment, timedelta(hours=1)
@@ -136,27 +136,29 @@ def test_three_ticks_skipped_in_a_row_are_alerted_to_until_one_runs_again(
             harness.stuck_after = 5 * hour
             begin_audit(harness, "birch", run.run_id, owner=liveness.owner, at=NOON)
         for tick in range(2):
-            harness.look(NOON + tick * hour)
+            harness.evaluate(NOON + tick * hour)
         assert alerts_of_skips(deployment, NOON + 2 * hour) == {}
 
-        harness.look(NOON + 2 * hour)
+        harness.evaluate(NOON + 2 * hour)
         expected = {"birch": {"phase": "inbound", "ticks": 3}}
         assert alerts_of_skips(deployment, NOON + 2 * hour) == expected
-        harness.look(NOON + 3 * hour)
+        harness.evaluate(NOON + 3 * hour)
         assert alerts_of_skips(deployment, NOON + 3 * hour) == expected
 
     deployment.instance.report_run_canceled(run)
-    assert "birch" in {slug for _, slugs in shape(harness.look(NOON + 4 * hour)) for slug in slugs}
+    assert "birch" in {
+        slug for _, slugs in shape(harness.evaluate(NOON + 4 * hour)) for slug in slugs
+    }
     assert alerts_of_skips(deployment, NOON + 4 * hour) == {}
 
 
-def test_skipped_ticks_with_one_that_ran_in_between_are_no_alert(harness: SensorHarness) -> None:
+def test_skipped_ticks_with_a_run_in_between_open_no_alert(harness: SensorHarness) -> None:
     deployment, hour = harness.deployment, timedelta(hours=1)
     for tick in (0, 1, 3, 4):
         run = make_run(deployment, "inbound_sync", range_tags(("birch", "birch"), days(0, 0)))
-        harness.look(NOON + tick * hour)
+        harness.evaluate(NOON + tick * hour)
         deployment.instance.report_run_canceled(run)
         if tick == 1:
-            harness.look(NOON + 2 * hour)
+            harness.evaluate(NOON + 2 * hour)
     assert skips(deployment) == {("birch", Phase.INBOUND): (4, NOON + 4 * hour)}
     assert alerts_of_skips(deployment, NOON + 4 * hour) == {}

@@ -1,4 +1,4 @@
-"""The sensor that keeps partitions in step with the registered clinics."""
+"""The sensor ``clinic_partitions`` keeps partitions in step with the active clinics."""
 
 import dagster as dg
 import pytest
@@ -9,14 +9,17 @@ from pims_pipeline.orchestration.partitions import (
     register_clinics,
     registered_clinics,
 )
-from pims_pipeline.orchestration.sensors.scheduled_syncs import clinic_partitions, partition_changes
+from pims_pipeline.orchestration.sensors.clinic_partitions import (
+    clinic_partitions,
+    partition_changes,
+)
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 
-def look(deployment: DagsterDeployment) -> dg.SensorResult | dg.SkipReason:
-    """One tick, its wishes fulfilled as the daemon does."""
+def evaluate(deployment: DagsterDeployment) -> dg.SensorResult | dg.SkipReason:
+    """Evaluate the sensor once, and apply its requests as the daemon does."""
     context = dg.build_sensor_context(
         instance=deployment.instance, resources={"store": deployment.engine}
     )
@@ -38,20 +41,22 @@ def deactivate(deployment: DagsterDeployment, slug: str) -> None:
 
 
 def test_new_clinics_are_added_at_once_and_only_once(deployment: DagsterDeployment) -> None:
-    look(deployment)
+    evaluate(deployment)
     assert registered_clinics(deployment.instance) == list(SLUGS)
-    assert isinstance(look(deployment), dg.SkipReason)
+    assert isinstance(evaluate(deployment), dg.SkipReason)
 
 
 def test_a_deactivated_clinic_loses_its_partitions(deployment: DagsterDeployment) -> None:
-    look(deployment)
+    evaluate(deployment)
     deactivate(deployment, "birch")
-    look(deployment)
+    evaluate(deployment)
     assert registered_clinics(deployment.instance) == ["alder", "cedar"]
 
 
-def test_a_clinic_stays_while_a_run_works_on_it(deployment: DagsterDeployment) -> None:
-    look(deployment)
+def test_a_clinic_keeps_its_partitions_while_a_run_works_on_it(
+    deployment: DagsterDeployment,
+) -> None:
+    evaluate(deployment)
     deactivate(deployment, "birch")
     job = deployment.definitions.get_repository_def().get_job("full_sync")
     run = deployment.instance.create_run_for_job(
@@ -60,23 +65,23 @@ def test_a_clinic_stays_while_a_run_works_on_it(deployment: DagsterDeployment) -
         status=dg.DagsterRunStatus.QUEUED,
         remote_job_origin=job_origin("full_sync"),
     )
-    look(deployment)
+    evaluate(deployment)
     assert registered_clinics(deployment.instance) == list(SLUGS)
     deployment.instance.report_run_canceled(run)
-    look(deployment)
+    evaluate(deployment)
     assert registered_clinics(deployment.instance) == ["alder", "cedar"]
 
 
 def test_a_read_that_fails_is_not_an_empty_list(deployment: DagsterDeployment) -> None:
     register_clinics(deployment.instance, SLUGS)
-    nowhere = create_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    nowhere = create_engine("postgresql://pims@127.0.0.1:1/nothing")
     context = dg.build_sensor_context(instance=deployment.instance, resources={"store": nowhere})
     with pytest.raises(DatabaseUnavailable):
         clinic_partitions(context)
     assert registered_clinics(deployment.instance) == list(SLUGS)
 
 
-def test_changes_are_what_differs_less_what_is_busy() -> None:
+def test_busy_clinics_keep_their_partitions() -> None:
     changes = partition_changes(["a", "n"], ["a", "b", "c"], {"b"})
     assert changes.add == ["n"]
     assert changes.remove == ["c"]

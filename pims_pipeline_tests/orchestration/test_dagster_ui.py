@@ -1,6 +1,6 @@
-"""Dagster's real pages in a real browser, with its webserver and daemon beside it.
+"""The Dagster UI in a real browser, with the webserver and the daemon of ``pims up``.
 
-One start of everything for all that a person does there: starting costs more than looking.
+One test for all, because starting the processes takes longest.
 """
 
 import socket
@@ -21,13 +21,13 @@ from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import set_schedule_config
 from pims_pipeline.store.database.engine import migrate, transaction
 from pims_pipeline_tests.cli.processes import own_home, started, told_until
-from pims_pipeline_tests.orchestration.pages import Pages, browsed
+from pims_pipeline_tests.orchestration.dagster_ui import DagsterUI, open_dagster_ui
 
 TODAY = datetime.now(UTC).date()
 DAY = (TODAY - timedelta(days=3)).isoformat()
 WEEK = ((TODAY - timedelta(days=9)).isoformat(), DAY)
 BROKEN = "1002"
-"""The vendor wants a code of this clinic, which only a person can give."""
+"""The vendor asks this clinic for a code at its login."""
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ def simulator() -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def home(simulator: SimulatorServer) -> Iterator[Path]:
-    """A home with three clinics whose schedules are off, so that people alone start runs."""
+    """A home with three clinics whose schedules are off, so that only the test starts runs."""
     off = ScheduleConfig(sync_schedules=dict.fromkeys(Phase, "off"))
     with own_home() as home:
         with open_store(Settings(home=home), migrated=False) as store:
@@ -58,38 +58,38 @@ def home(simulator: SimulatorServer) -> Iterator[Path]:
 
 
 @pytest.fixture
-def pages(home: Path) -> Iterator[Pages]:
+def ui(home: Path) -> Iterator[DagsterUI]:
     port, api_port = free_port(), free_port()
     with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
         told_until(process, "Ctrl-C stops everything.")
-        with browsed(f"http://127.0.0.1:{port}") as pages:
-            yield pages
+        with open_dagster_ui(f"http://127.0.0.1:{port}") as ui:
+            yield ui
 
 
-# It waits for servers to start and for runs, on machines that are busy with other tests too.
+# It waits for servers and runs, on a machine that may run other tests too.
 @pytest.mark.timeout(600)
-def test_a_person_follows_the_lineage_materializes_a_day_and_backfills_a_week(
-    pages: Pages, simulator: SimulatorServer
+def test_an_operator_opens_the_lineage_materializes_a_day_and_backfills_a_week(
+    ui: DagsterUI, simulator: SimulatorServer
 ) -> None:
-    pages.open_lineage()
+    ui.open_lineage()
     for asset in ("vendor_calendar", "appointments", "consultations", "reconciliation", "cases"):
-        pages.shows(asset)
+        ui.wait_for(asset)
 
-    pages.materialize_one("appointments", "demo-riverbend", DAY)
-    pages.open_partitions("appointments")
-    pages.partitions_come_to("Materialized", 1)
-    pages.open_partitions("appointments", f"demo-riverbend|{DAY}")
-    pages.shows_among("audit_id", "found", "created")
-    pages.photograph("one-partition")
+    ui.materialize_one("appointments", "demo-riverbend", DAY)
+    ui.open_partitions("appointments")
+    ui.wait_for_partitions("Materialized", 1)
+    ui.open_partitions("appointments", f"demo-riverbend|{DAY}")
+    ui.wait_for_parts("audit_id", "found", "created")
+    ui.take_screenshot("one-partition")
 
     with closing(SimulatorControl(simulator.base_url)) as vendor:
         vendor.login_mode(BROKEN, "code")
-    pages.backfill_everything(*WEEK)
+    ui.backfill_everything(*WEEK)
     for asset in ("appointments", "consultations", "reconciliation"):
-        pages.open_partitions(asset)
-        pages.partitions_come_to("Materialized", 14)
-        pages.partitions_come_to("Failed", 7)
-        pages.photograph(f"{asset}-of-a-week")
-    pages.open_lineage()
-    pages.settles()
-    pages.photograph("lineage")
+        ui.open_partitions(asset)
+        ui.wait_for_partitions("Materialized", 14)
+        ui.wait_for_partitions("Failed", 7)
+        ui.take_screenshot(f"{asset}-of-a-week")
+    ui.open_lineage()
+    ui.wait_until_loaded()
+    ui.take_screenshot("lineage")

@@ -1,4 +1,4 @@
-"""A clinic that is late turns its asset's check, without a run, and back."""
+"""A late clinic makes its asset's check warn, without a run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,16 +9,18 @@ from pims_pipeline.domain.alerts import OVERDUE_GRACE
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.checks.freshness import (
     FRESH_CHECKS,
-    TELL_EVERY,
-    FreshnessReport,
     build_freshness_checks,
-    build_freshness_sensor,
     freshness,
     metadata_of,
 )
+from pims_pipeline.orchestration.sensors.freshness import (
+    REPORT_EVERY,
+    FreshnessReport,
+    build_freshness_sensor,
+)
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment
 
-# A Monday's noon in UTC; crons below are read by the clinics' own clocks, all on the hour.
+# Noon of a Monday in UTC.
 NOON = datetime(2076, 3, 9, 12, tzinfo=UTC)
 HOURLY = '{"inbound": "0 * * * *", "cases": "off", "reconciliation": "off"}'
 MINUTE = timedelta(minutes=1)
@@ -53,7 +55,7 @@ def late(deployment: DagsterDeployment, at: datetime) -> dict[Phase, list[str]]:
     return {each.phase: each.slugs for each in freshness(deployment.engine, at) if each.late}
 
 
-def look(
+def evaluate(
     deployment: DagsterDeployment, at: datetime, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(
@@ -64,7 +66,9 @@ def look(
     return found
 
 
-def test_a_clinic_is_late_once_its_second_tick_has_had_its_time(hourly: DagsterDeployment) -> None:
+def test_a_clinic_is_late_after_its_second_tick_and_a_grace_period(
+    hourly: DagsterDeployment,
+) -> None:
     second = NOON + timedelta(hours=2)
     succeed(hourly, "alder", second - MINUTE)
     succeed(hourly, "birch", second - MINUTE, status="held")
@@ -89,7 +93,7 @@ def test_an_inactive_clinic_is_never_late_and_an_unreadable_schedule_always(
     assert shown.records[0].data["next due"] == "its schedule cannot be read"
 
 
-def test_the_check_warns_and_lists_who_is_late_since_when(hourly: DagsterDeployment) -> None:
+def test_the_check_warns_and_lists_the_late_clinics(hourly: DagsterDeployment) -> None:
     at = NOON + timedelta(hours=3, minutes=5)
     succeed(hourly, "birch", at)
     succeed(hourly, "cedar", at)
@@ -114,12 +118,14 @@ def test_the_check_warns_and_lists_who_is_late_since_when(hourly: DagsterDeploym
     ]
 
 
-def test_a_look_tells_the_pages_of_every_asset_without_a_run(hourly: DagsterDeployment) -> None:
-    first = look(hourly, NOON + 3 * timedelta(hours=1))
+def test_the_sensor_evaluates_the_check_of_every_asset_without_a_run(
+    hourly: DagsterDeployment,
+) -> None:
+    first = evaluate(hourly, NOON + 3 * timedelta(hours=1))
     assert isinstance(first, dg.SensorResult)
     assert not first.run_requests
-    for told in first.asset_events:
-        hourly.instance.report_runless_asset_event(told)
+    for event in first.asset_events:
+        hourly.instance.report_runless_asset_event(event)
     keys = list(FRESH_CHECKS.values())
     summaries = hourly.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     passed = {
@@ -134,26 +140,26 @@ def test_a_look_tells_the_pages_of_every_asset_without_a_run(hourly: DagsterDepl
     }
 
 
-def test_the_pages_are_told_again_when_that_changes_or_gets_old(hourly: DagsterDeployment) -> None:
+def test_the_sensor_reports_again_after_a_change_or_a_while(hourly: DagsterDeployment) -> None:
     at = NOON + MINUTE
-    first = look(hourly, at)
+    first = evaluate(hourly, at)
     assert isinstance(first, dg.SensorResult)
-    assert isinstance(look(hourly, at + MINUTE, first.cursor), dg.SkipReason)
-    assert isinstance(look(hourly, at + TELL_EVERY, first.cursor), dg.SensorResult)
+    assert isinstance(evaluate(hourly, at + MINUTE, first.cursor), dg.SkipReason)
+    assert isinstance(evaluate(hourly, at + REPORT_EVERY, first.cursor), dg.SensorResult)
     # The clock was put back.
-    assert isinstance(look(hourly, at - MINUTE, first.cursor), dg.SensorResult)
-    became_late = look(
+    assert isinstance(evaluate(hourly, at - MINUTE, first.cursor), dg.SensorResult)
+    became_late = evaluate(
         hourly, at + timedelta(hours=3), FreshnessReport(at + timedelta(hours=3), {}).text()
     )
     assert isinstance(became_late, dg.SensorResult)
 
 
 @pytest.mark.parametrize("cursor", [None, "", "nonsense", "[]", '{"at": 1}', '{"at": "x"}'])
-def test_a_cursor_that_says_nothing_is_the_first_look(cursor: str | None) -> None:
+def test_an_unreadable_cursor_counts_as_none(cursor: str | None) -> None:
     assert FreshnessReport.read(cursor) is None
 
 
-def test_the_syncs_own_jobs_leave_freshness_to_the_sensor(deployment: DagsterDeployment) -> None:
+def test_the_sync_jobs_leave_freshness_to_the_sensor(deployment: DagsterDeployment) -> None:
     for name in ("inbound_sync", "case_sync", "reconciliation_sync", "full_sync"):
         layer = deployment.definitions.resolve_job_def(name).asset_layer
         assert layer.executable_asset_keys

@@ -1,6 +1,6 @@
-"""the Dagster UI as a person works with them, in a real browser.
+"""Drives the Dagster UI in a real browser, as an operator does.
 
-Knows where the pages keep what a person looks for; what is to be seen there, the tests say.
+Navigation and selectors live here; what has to be visible belongs in the tests.
 """
 
 import re
@@ -13,56 +13,56 @@ from playwright.sync_api import Locator, Page, ViewportSize, sync_playwright
 
 from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
 
-PATIENCE_MS = 120_000
+TIMEOUT_MS = 120_000
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
-"""Pictures of what the tests saw; not a part of the repository."""
+"""Screenshots; not part of the repository."""
 
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 _SIZE = ViewportSize(width=1440, height=860)
 
 
-class Pages:
-    """The pages at one address.
+class DagsterUI:
+    """The Dagster UI at one address.
 
     Args:
         page: A tab of the browser.
-        address: Where the pages begin.
+        address: The address of the UI.
     """
 
     def __init__(self, page: Page, address: str) -> None:
         self._page = page
         self._address = address
 
-    def photograph(self, name: str) -> None:
-        """Keep a picture of what is to be seen now."""
+    def take_screenshot(self, name: str) -> None:
+        """Store a screenshot of the page."""
         ARTIFACTS.mkdir(exist_ok=True)
         self._page.screenshot(path=ARTIFACTS / f"{name}.png")
 
     def open_lineage(self) -> None:
-        """Show how a clinic's day flows, and what is made of what."""
-        # The page of all groups shows none of their assets until they are opened.
+        """Open the lineage of the group of synced assets."""
+        # The page of all groups shows no assets until a group is expanded.
         self._page.goto(f"{self._address}/locations/pims_pipeline/asset-groups/pims")
 
-    def shows(self, text: str) -> None:
-        """Wait until a text is to be seen."""
+    def wait_for(self, text: str) -> None:
+        """Wait until this exact text is visible."""
         self._page.get_by_text(text, exact=True).locator("visible=true").first.wait_for()
 
-    def shows_among(self, *texts: str) -> None:
-        """Wait until each of the texts is to be seen, alone or within others."""
+    def wait_for_parts(self, *texts: str) -> None:
+        """Wait until each of the texts is visible, alone or within others."""
         for text in texts:
             self._page.get_by_text(text).locator("visible=true").first.wait_for()
 
-    def settles(self) -> None:
-        """Wait until nothing of what is to be seen is still being fetched."""
+    def wait_until_loaded(self) -> None:
+        """Wait until nothing visible is still being fetched."""
         self._page.get_by_text("Passed").first.wait_for()
         self._page.wait_for_function("!document.body.innerText.includes('Loading')")
 
     def open_partitions(self, asset: str, key: str | None = None) -> None:
-        """Show the partitions of an asset; with ``key``, what became of that one."""
+        """Open the partitions of an asset; with ``key``, the details of that one."""
         selected = "" if key is None else f"&partition={key.replace('|', '%7C')}"
         self._page.goto(f"{self._address}/assets/{asset}?view=partitions{selected}")
 
-    def partitions_come_to(self, status: Literal["Materialized", "Failed"], number: int) -> None:
+    def wait_for_partitions(self, status: Literal["Materialized", "Failed"], number: int) -> None:
         """Wait until so many of the asset's partitions have that status."""
         self._page.get_by_text(f"{status} ({number})").wait_for()
 
@@ -79,7 +79,7 @@ class Pages:
         """Launch a backfill of all assets and clinics over the dates, from the lineage."""
         self.open_lineage()
         dialog = self._launchpad("Materialize all")
-        # Until the dates come, all clinics are none.
+        # The button "All" selects no clinic until the dates are loaded.
         dialog.get_by_text(_DATE).first.wait_for()
         dialog.get_by_role("button", name="All", exact=True).first.click()
         dialog.get_by_text("Select a partition or create one").wait_for(state="hidden")
@@ -87,7 +87,7 @@ class Pages:
 
     def _launchpad(self, button: str) -> Locator:
         self._page.get_by_role("button", name=button).first.click()
-        # One of its fields opens a dialog inside it, which takes its time to go.
+        # A field of the launchpad opens another dialog inside it, which closes late.
         return self._page.locator('[role="dialog"][aria-modal="true"]')
 
     def _launch(self, dialog: Locator, dates: str, button: str) -> None:
@@ -99,13 +99,13 @@ class Pages:
 
 
 @contextmanager
-def browsed(address: str) -> Iterator[Pages]:
-    """The pages in a headless Chromium, which ends with the block."""
+def open_dagster_ui(address: str) -> Iterator[DagsterUI]:
+    """Open the UI in a headless Chromium, which ends with the block."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_chromium(None), args=["--no-sandbox"]
         )
         with browser:
             page = browser.new_page(viewport=_SIZE)
-            page.set_default_timeout(PATIENCE_MS)
-            yield Pages(page, address)
+            page.set_default_timeout(TIMEOUT_MS)
+            yield DagsterUI(page, address)

@@ -1,0 +1,220 @@
+"""What the asset checks of the phases find wrong with a window; one function per check.
+
+A check reads the database, never what an asset returned, and requests nothing from a vendor. Its
+findings name windows and ids, never personal data. Add a function here and list it in
+``checks.phases.CHECKS``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from pims_pipeline.dagster_names import partition_key
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.outcome import AuditStatus
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.store.audits import Audit
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.holds import kept_by, open_hold_count
+from pims_pipeline.store.moments import repaired_before
+from pims_pipeline.sync.phases.verification import (
+    damaged_cases,
+    implausible_cases,
+    live_cases_deleted,
+    mixed_up_cases,
+    phase_failures,
+    replan_enrichment,
+    replan_inbound,
+    replan_reconciliation,
+    unknown_statuses,
+)
+
+_MAX_WORD = 60
+_ERRORED_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one window of a clinic.
+
+    Attributes:
+        what: A few words, the same for every window with this problem.
+        items: Ids, or the vendor's words; never personal data.
+        is_warning: Whether it only warns.
+    """
+
+    what: str
+    items: Sequence[object] = field(default=())
+    is_warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInput:
+    """A clinic's window to check.
+
+    Attributes:
+        engine: The database of cases.
+        rules: The policies of the checks.
+        clinic: The clinic.
+        window: The business dates to check, as the phase synced them.
+        audit: The phase's audit of this run that covers the window; without the phase in this
+            run, the latest one.
+        in_this_run: Whether this run did the phase.
+    """
+
+    engine: Engine
+    rules: Rules
+    clinic: Clinic
+    window: DateRange
+    audit: Audit | None
+    in_this_run: bool
+
+
+CheckFunction = Callable[[CheckInput], Iterable[Finding]]
+"""Finds what is wrong with a window. Its name is the check's, its docstring the description."""
+
+
+def appointments_idempotent(checked: CheckInput) -> Iterator[Finding]:
+    """Landing the stored calendar again would change nothing."""
+    plan = replan_inbound(checked.engine, checked.clinic, checked.window)
+    if not plan.is_empty:
+        ids = {*(write.pims_id for write in plan.case_writes), *plan.missing}
+        ids |= {landing.appointment.appointment_id for landing in plan.landings}
+        yield Finding("appointments that would be written again", sorted(ids))
+
+
+def snapshot_complete(checked: CheckInput) -> Iterator[Finding]:
+    """The complete calendar was landed, and every record could be read."""
+    audit = checked.audit
+    if audit is None or audit.status is not AuditStatus.COMPLETED:
+        yield Finding("no complete calendar was landed")
+    failures = phase_failures(checked.engine, checked.clinic, Phase.INBOUND, checked.window)
+    if failures:
+        yield Finding("records that could not be read", [f.id for f in failures], is_warning=True)
+
+
+def known_statuses(checked: CheckInput) -> Iterator[Finding]:
+    """Every status that the vendor returned is known."""
+    if words := unknown_statuses(checked.engine, checked.clinic, checked.window):
+        shown = [word[:_MAX_WORD] for word in words]
+        yield Finding("unknown statuses, treated as drafts", shown, is_warning=True)
+
+
+def metadata_readable(checked: CheckInput) -> Iterator[Finding]:
+    """The sync's entries in the cases' metadata are readable, and needed no repair."""
+    if cases := damaged_cases(checked.engine, checked.clinic, checked.window, checked.audit):
+        shown = _by_partition(checked.clinic, cases)
+        yield Finding("cases whose metadata was overwritten", shown, is_warning=True)
+
+
+def consultations_idempotent(checked: CheckInput) -> Iterator[Finding]:
+    """No consultation that was due when the phase began is still due."""
+    if checked.audit is None or checked.audit.status is not AuditStatus.COMPLETED:
+        return
+    began = checked.audit.created_at
+    plan = replan_enrichment(
+        checked.engine,
+        checked.clinic,
+        checked.window,
+        now=began,
+        policy=checked.rules.enrichment,
+    )
+    # An appointment that another run landed since then is left to the next enrichment.
+    due = [case.case_id for case, _ in plan.due if case.landed_at <= began]
+    if due:
+        yield Finding("cases whose consultation is still due", due)
+
+
+def patients_match(checked: CheckInput) -> Iterator[Finding]:
+    """No case has the consultation of another patient than its appointment's."""
+    if cases := mixed_up_cases(checked.engine, checked.clinic, checked.window, checked.audit):
+        shown = _by_partition(checked.clinic, cases)
+        yield Finding("cases with another patient's consultation", shown, is_warning=True)
+
+
+def _by_partition(clinic: Clinic, cases: Iterable[tuple[date, UUID]]) -> list[str]:
+    return [f"{partition_key(clinic.slug, day)} {case_id}" for day, case_id in cases]
+
+
+def vitals_plausible(checked: CheckInput) -> Iterator[Finding]:
+    """No case has implausible vitals."""
+    if cases := implausible_cases(checked.engine, checked.clinic, checked.window):
+        yield Finding("cases with implausible vitals", cases, is_warning=True)
+
+
+def enrichment_errors(checked: CheckInput) -> Iterator[Finding]:
+    """Consultations can be fetched. Few failures only warn, because they are retried."""
+    failures = phase_failures(checked.engine, checked.clinic, Phase.CASES, checked.window)
+    if failures:
+        yield Finding(
+            "consultations that could not be fetched", [f.id for f in failures], is_warning=True
+        )
+    counts = checked.audit.counts if checked.audit else None
+    if (
+        counts is not None
+        and counts.errored >= checked.rules.enrichment.min_fetches_to_fail
+        and counts.errored > counts.found * _ERRORED_SHARE
+    ):
+        yield Finding(f"{counts.errored} of {counts.found} consultations could not be fetched")
+
+
+def reconciliation_idempotent(checked: CheckInput) -> Iterator[Finding]:
+    """Every case whose appointment is known to be gone is retired."""
+    plan = replan_reconciliation(
+        checked.engine, checked.clinic, checked.window, policy=checked.rules.deletion
+    )
+    # The check `deletion_guard` reports cases that a hold keeps.
+    if not plan.is_empty and not plan.hold:
+        yield Finding("cases that would still be retired", [each.case.id for each in plan.retire])
+
+
+def deletion_guard(checked: CheckInput) -> Iterator[Finding]:
+    """No deletions are held for a decision."""
+    if checked.audit is not None and checked.audit.status is AuditStatus.HELD:
+        yield Finding("deletions are held; see `pims holds list`", [checked.audit.id])
+    elif checked.audit is not None and (kept := _kept_by(checked, checked.audit)):
+        yield Finding(
+            "missing cases are kept, because a hold was rejected; see `pims holds show`",
+            [kept],
+            is_warning=True,
+        )
+    elif not checked.in_this_run:
+        with transaction(checked.engine) as connection:
+            held = open_hold_count(connection, checked.clinic)
+        if held:
+            yield Finding("deletions of the clinic are held; see `pims holds list`")
+
+
+def _kept_by(checked: CheckInput, audit: Audit) -> UUID | None:
+    with transaction(checked.engine) as connection:
+        return kept_by(connection, audit.id)
+
+
+def moments_in_the_future(checked: CheckInput) -> Iterator[Finding]:
+    """No clock that was ahead wrote times about the clinic; such times are repaired."""
+    if checked.audit is None:
+        return
+    with transaction(checked.engine) as connection:
+        rows = repaired_before(connection, checked.audit.id)
+    if rows:
+        what = "rows written by a clock that was ahead, repaired when the phase began"
+        yield Finding(what, [f"{rows} rows"], is_warning=True)
+
+
+def no_live_case_deleted(checked: CheckInput) -> Iterator[Finding]:
+    """No case is soft-deleted while its appointment is in the calendar."""
+    if cases := live_cases_deleted(checked.engine, checked.clinic, checked.window):
+        yield Finding("soft-deleted cases whose appointment is in the calendar", cases)
+
+
+def readable_fields(checked: CheckInput) -> Iterator[Finding]:
+    """Every field that describes a vendor's record could be read."""
+    if checked.audit is not None and checked.audit.oddities:
+        shown = [f"{odd.path} ({odd.json_type}): {odd.count}" for odd in checked.audit.oddities]
+        yield Finding(
+            "unreadable fields, left out: path, JSON type, number", shown, is_warning=True
+        )
