@@ -1,4 +1,4 @@
-"""``pims clinics``: registering clinics and choosing when they are synced."""
+"""``pims clinics``: register, list, schedule and deactivate clinics."""
 
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,8 +10,14 @@ import click
 
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Misused, typed
-from pims_pipeline.cli.terminal.options import Function, examples, json_option, slug_argument
-from pims_pipeline.cli.terminal.streams import plain_name, print_json, say
+from pims_pipeline.cli.terminal.options import (
+    Function,
+    examples,
+    json_option,
+    plain_name,
+    slug_argument,
+)
+from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
 from pims_pipeline.domain.deactivation import ClinicUse, refusal
@@ -31,12 +37,12 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.wire.clinics import ClinicDocument, ClinicList, ClinicSchedule
 
 _NEXT = 5
-"""How many times ahead are shown."""
+"""How many future ticks of a schedule are shown."""
 
 
 @click.group(cls=Group)
 def clinics() -> None:
-    """Register clinics and choose when they are synced."""
+    """Register clinics and set when they are synced."""
 
 
 def _new_slug(context: click.Context, option: click.Parameter, slug: str) -> str:  # noqa: ARG001 - click's signature
@@ -59,7 +65,7 @@ def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is no port
     except ValueError:
-        # Its words quote what stands at the port's place, perhaps a piece of a password.
+        # The error quotes the text in the port's place, which may be part of a password.
         raise Misused("--base-url is not an address such as https://clinic.example") from None
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
@@ -91,26 +97,27 @@ def _is_this_machine(host: str) -> bool:
     )
 )
 @click.argument("slug", metavar="SLUG", callback=_new_slug)
-@click.option("--name", required=True, callback=_named, help="The clinic's name, for people.")
+@click.option("--name", required=True, callback=_named, help="The clinic's name, for display.")
 @click.option(
     "--timezone",
     required=True,
     callback=_zone,
-    help="The zone its calendar is kept in, such as America/New_York.",
+    help="The IANA time zone of its calendar, such as America/New_York.",
 )
 @click.option(
     "--provider",
     required=True,
     type=click.Choice(PROVIDER_TYPES),
-    help="Its practice management system.",
+    help="The clinic's practice management system.",
 )
 @click.option(
     "--base-url",
     required=True,
     callback=_base_url,
-    help="Where that system answers, such as https://clinic.example.",
+    help="The system's address, such as https://clinic.example. http is accepted for this "
+    "machine only.",
 )
-@json_option
+@json_option("the clinic as `pims clinics list` does")
 @click.pass_obj
 def add(
     settings: Settings,
@@ -152,7 +159,7 @@ def add(
         "pims clinics list --json",
     ),
 )
-@json_option
+@json_option('{"clinics": […]}')
 @click.pass_obj
 def list_registered(settings: Settings, *, as_json: bool) -> None:
     """List all clinics with their schedules.
@@ -178,7 +185,7 @@ def list_registered(settings: Settings, *, as_json: bool) -> None:
             )
             for clinic, config in found
         ),
-        empty="No clinic is registered; `pims clinics add --help` tells how.",
+        empty="No clinic is registered; see `pims clinics add --help`.",
     )
 
 
@@ -186,7 +193,10 @@ def cron_options(command: Function) -> Function:
     """An option for each phase: when it is due."""
     for phase in reversed(Phase):
         option: Callable[[Function], Function] = click.option(
-            f"--{phase}", phase.value, metavar="CRON", help=phase.names.schedule_help
+            f"--{phase}",
+            phase.value,
+            metavar="CRON",
+            help=f"{phase.names.schedule_help.removesuffix('.')}: a cron expression or `off`.",
         )
         command = option(command)
     return command
@@ -211,9 +221,12 @@ def cron_options(command: Function) -> Function:
 @click.option(
     "--parallel-batch-size",
     type=click.IntRange(1, MAX_BATCH),
-    help="Consultations fetched side by side.",
+    help="Consultations fetched in parallel.",
 )
-@json_option
+@json_option(
+    "the clinic as `pims clinics list` does, with `nextTicks` (in UTC) and `problems` "
+    "(schedules that cannot be read) by phase"
+)
 @click.pass_obj
 def schedule(
     settings: Settings,
@@ -226,11 +239,11 @@ def schedule(
     as_json: bool,
     **crons: str | None,
 ) -> None:
-    """Choose when a clinic is synced, and how widely; show the next times.
+    """Set when a clinic is synced and over how many days; show the next ticks.
 
-    CRON is minute, hour, day of the month, month and day of the week, read by the clinic's own
-    clocks; `off` keeps a phase from being synced by itself. What is not given stays. A time that
-    a clock change skips comes when the clocks have jumped; one that it repeats comes once.
+    CRON is minute, hour, day of the month, month and day of the week, in the clinic's time zone;
+    `off` stops the scheduled syncs of a phase. What is not given stays unchanged. A tick in an
+    hour that a clock change skips comes right after the change; one in a repeated hour comes once.
     """
     change = ScheduleChange(
         crons=_checked_crons({phase: crons[phase.value] for phase in Phase}),
@@ -259,7 +272,7 @@ def _checked_crons(crons: Mapping[Phase, str | None]) -> dict[Phase, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Upcoming:
-    """A phase's next times in UTC; or why there are none."""
+    """A phase's next ticks in UTC, or why there are none."""
 
     ticks: Sequence[datetime] = ()
     problem: str | None = None
@@ -287,7 +300,7 @@ def _print_schedule(
         print_json(ClinicSchedule.at(clinic, config, ticks=ticks, problems=problems))
         return
     print_table(
-        ["Phase", "Schedule", f"Next, by clocks in {clinic.timezone}", "UTC"],
+        ["Phase", "Schedule", f"Next ({clinic.timezone})", "UTC"],
         (row for phase, each in upcoming.items() for row in _rows(clinic, config, phase, each)),
         empty="",
     )
@@ -317,13 +330,13 @@ def _rows(
     )
 )
 @slug_argument
-@json_option
+@json_option("the clinic as `pims clinics list` does")
 @click.pass_obj
 def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
-    """Sync a clinic no more. Everything stored of it stays."""
+    """Deactivate a clinic: it is no longer synced. Its stored data stays."""
     with open_store(settings) as store:
         known = deactivate_clinic(store.engine, slug)
     if as_json:
         print_json(ClinicDocument.of(known.clinic, known.config))
     else:
-        say(f"{slug} is synced no more; its cases stay.")
+        say(f"{slug} is deactivated: it is no longer synced; its cases stay.")
