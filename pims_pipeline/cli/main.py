@@ -25,7 +25,7 @@ COMMANDS = {
     "demo": Entry(
         "demo.command",
         "demo",
-        "Play a day at three made-up clinics, and show how their cases follow it.",
+        "Play a day at three simulated clinics, and show how their cases follow it.",
     ),
     "up": Entry(
         "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
