@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.settings import variable_names
 
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def command_line(process: psutil.Process) -> list[str]:
 
 def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     """Wait until it is so, while the process runs."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "it does not come to that"
@@ -85,7 +85,7 @@ def interrupted(
     """End it with a signal; gives status, output, and which descendants outlived it."""
     family = descendants(process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     return process.returncode, out, err, [each for each in family if is_alive(each)]
 
 
@@ -98,7 +98,7 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def told_until(process: "subprocess.Popen[str]", end: str) -> str:
+def output_until(process: "subprocess.Popen[str]", end: str) -> str:
     """What it prints, up to the line that holds ``end``."""
     assert process.stdout is not None
     told = ""

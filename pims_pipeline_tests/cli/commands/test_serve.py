@@ -13,16 +13,16 @@ from sqlalchemy import Engine
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.cli.conftest import Pims, complaint
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     interrupted,
+    output_until,
     started,
-    told_until,
 )
 
 
 def address(process: "Popen[str]") -> str:
     """Where it says that it answers."""
-    told = told_until(process, "Ctrl-C stops it.")
+    told = output_until(process, "Ctrl-C stops it.")
     found = re.search(r"answers at (http://\S+)", told)
     assert found is not None
     assert f"{found[1]}/docs" in told
@@ -31,7 +31,7 @@ def address(process: "Popen[str]") -> str:
 
 def checks(url: str) -> dict[str, str]:
     """What is well, by its own word."""
-    answer = httpx2.get(f"{url}/ready", trust_env=False, timeout=PATIENCE_SECONDS).json()
+    answer = httpx2.get(f"{url}/ready", trust_env=False, timeout=TIMEOUT_SECONDS).json()
     return {name: check["status"] for name, check in answer["checks"].items()}
 
 

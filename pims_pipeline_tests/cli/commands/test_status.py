@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.cli.conftest import KEY, Pims, complaint, document
-from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
+from pims_pipeline_tests.cli.processes import TIMEOUT_SECONDS, environment
 
 HOURLY = '{"inbound": "0 * * * *", "cases": "off", "reconciliation": "whenever"}'
 
@@ -138,7 +138,7 @@ def test_watching_refreshes_in_place_until_it_is_stopped(
         run(engine, "UPDATE case_sync_audits SET updated_at = now(), status = 'completed'")
         shown += _read_until(terminal, "just now")
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 0, shown
+        assert process.wait(TIMEOUT_SECONDS) == 0, shown
     finally:
         process.kill()
         process.wait()
@@ -150,7 +150,7 @@ def test_watching_refreshes_in_place_until_it_is_stopped(
 
 def _read_until(terminal: int, wanted: str) -> str:
     """What is printed on the terminal, until it holds that."""
-    shown, deadline = "", time.monotonic() + PATIENCE_SECONDS
+    shown, deadline = "", time.monotonic() + TIMEOUT_SECONDS
     while wanted not in shown:
         assert time.monotonic() < deadline, shown
         shown += os.read(terminal, 4096).decode()

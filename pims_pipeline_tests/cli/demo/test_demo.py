@@ -18,7 +18,7 @@ from pims_pipeline.cli.demo.scenario import DAYS, demo_period
 from pims_pipeline.settings import default_partition_start
 from pims_pipeline.simulator.server import DEFAULT_CLINICS
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     command_line,
     database_runs,
     descendants,
@@ -148,7 +148,7 @@ def test_two_demonstrations_keep_their_promises(home: Path) -> None:
 def told_by_a_demonstration(home: Path) -> str:
     """What a demonstration that ends well prints."""
     with started(home, "demo") as process:
-        out, err = process.communicate(timeout=2 * PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=2 * TIMEOUT_SECONDS)
 
     assert (process.returncode, err) == (0, "")
     assert CONTROL_CHARACTERS.findall(out) == []
@@ -161,7 +161,7 @@ def test_what_is_not_as_promised_fails_the_demonstration(home: Path, tmp_path: P
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     with started(home, "demo", PIMS_CHROMIUM_PATH=str(broken)) as process:
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert process.returncode == 1
     assert "All as promised" not in out

@@ -17,16 +17,16 @@ from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.up.services import Service
 from pims_pipeline_tests.cli.conftest import Pims, complaint
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     command_line,
     database_runs,
     descendants,
     environment,
     interrupted,
     is_alive,
+    output_until,
     own_home,
     started,
-    told_until,
     until,
 )
 
@@ -72,7 +72,7 @@ def api_port() -> int:
 
 def asked(port: int, query: str) -> Any:
     """The answer of Dagster's GraphQL."""
-    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         response = client.post(f"http://127.0.0.1:{port}/graphql", json={"query": query})
     return response.raise_for_status().json()["data"]
 
@@ -82,7 +82,7 @@ def answers_of_the_api(port: int, told: str) -> tuple[Any, Any]:
     found = re.search(r"curl -X POST -H 'X-API-Key: (\w+)' .* (http://\S+)/api/sync/inbound", told)
     assert found is not None
     assert found[2] == f"http://127.0.0.1:{port}"
-    with httpx2.Client(base_url=found[2], trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    with httpx2.Client(base_url=found[2], trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         syncs = client.get("/api/sync", headers={"X-API-Key": found[1]})
         return syncs.json(), client.get("/ready").json()
 
@@ -94,7 +94,7 @@ def dagster_process(parent: Any, module: str) -> psutil.Process:
 
 def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> None:
     with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
-        out = told_until(process, "Ctrl-C stops everything.")
+        out = output_until(process, "Ctrl-C stops everything.")
         surface = asked(port, SURFACE)
         syncs, ready = answers_of_the_api(api_port, out)
         daemon = dagster_process(process, "dagster._daemon")
@@ -138,10 +138,10 @@ def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
     home: Path, port: int, api_port: int
 ) -> None:
     with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
-        told_until(process, "Ctrl-C stops everything.")
+        output_until(process, "Ctrl-C stops everything.")
         family = descendants(process)
         dagster_process(process, "dagster._daemon").kill()
-        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        _, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     log = home / "logs" / "dagster-daemon.log"
     lines = err.splitlines()
@@ -163,7 +163,7 @@ def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
         listener.listen()
         taken = listener.getsockname()[1]
         with started(home, "up", "--demo", f"{option}={taken}", f"{other}={port}") as process:
-            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+            out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
         assert (process.returncode, out) == (1, "")
         [line] = err.splitlines()
@@ -180,10 +180,10 @@ def test_pages_and_api_cannot_share_a_port(pims: Pims, port: int) -> None:
 
 def test_the_embedded_database_is_served_as_the_api_s_role(home: Path, api_port: int) -> None:
     with started(home, "migrate") as migrating:
-        assert migrating.wait(PATIENCE_SECONDS) == 0
+        assert migrating.wait(TIMEOUT_SECONDS) == 0
     with started(home, "serve", f"--port={api_port}") as process:
-        told_until(process, "Ctrl-C stops it.")
-        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        output_until(process, "Ctrl-C stops it.")
+        with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             checks = client.get(f"http://127.0.0.1:{api_port}/ready").json()["checks"]
         status, *_ = interrupted(process)
 
@@ -194,7 +194,7 @@ def test_the_embedded_database_is_served_as_the_api_s_role(home: Path, api_port:
 
 def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None:
     with started(home, "up", "--host=nowhere.invalid", f"--port={port}") as process:
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert (process.returncode, out) == (1, "")
     assert err.splitlines() == ["Error: --host nowhere.invalid is no address of this machine"]

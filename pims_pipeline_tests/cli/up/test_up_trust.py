@@ -38,12 +38,12 @@ from pims_pipeline_tests.cli.foreign_pages import (
     read_as_rebound,
 )
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     command_line,
     descendants,
+    output_until,
     own_home,
     started,
-    told_until,
     until,
 )
 from pims_pipeline_tests.cli.up.test_up import free_port
@@ -106,7 +106,7 @@ class Up:
 
     def ask(self, query: str) -> Any:
         """What Dagster's GraphQL responds to a program."""
-        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             url = f"http://127.0.0.1:{self.port}/graphql"
             return client.post(url, json={"query": query}).raise_for_status().json()["data"]
 
@@ -134,7 +134,7 @@ def up() -> Iterator[Up]:
                 given = {**GIVEN, "PIMS_HEARTBEAT_URL": f"{watcher.address}{path}"}
                 with started(home, *words, **given) as process:
                     os.umask(before)
-                    told = told_until(process, "Ctrl-C stops everything.")
+                    told = output_until(process, "Ctrl-C stops everything.")
                     yield Up(process, home, port, api_port, told, watcher)
         finally:
             os.umask(before)
@@ -202,7 +202,7 @@ def test_dagster_s_own_ui_works_behind_the_guard(up: Up) -> None:
 def test_each_process_knows_the_secrets_that_it_needs_and_no_others(up: Up) -> None:
     key = re.search(r"X-API-Key: (\w+)", up.told)
     assert key is not None
-    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         client.post(
             f"http://127.0.0.1:{up.api_port}/api/sync/inbound", headers={"X-API-Key": key[1]}
         ).raise_for_status()
@@ -241,7 +241,7 @@ def run_or_kind(process: psutil.Process) -> str:
 
 
 def test_the_heartbeat_s_address_reaches_the_process_that_calls_it(up: Up) -> None:
-    up.watcher.wait_for(1, seconds=PATIENCE_SECONDS)
+    up.watcher.wait_for(1, seconds=TIMEOUT_SECONDS)
 
     assert set(up.watcher.asked) == {f"/{GIVEN['PIMS_HEARTBEAT_URL']}"}
 
