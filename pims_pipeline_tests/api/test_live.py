@@ -66,7 +66,7 @@ def live() -> Iterator[Live]:
     with own_home() as home, started(home, "up", "--demo", *ports) as process:
         told = output_until(process, "Ctrl-C stops everything.")
         found = re.search(r"X-API-Key: (\w+)", told)
-        vendor = re.search(r"Pretend IDEXX Neo: (\S+)", told)
+        vendor = re.search(r"Simulated IDEXX Neo: (\S+)", told)
         assert found is not None, told
         assert vendor is not None, told
         with (

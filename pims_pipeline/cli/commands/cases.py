@@ -46,7 +46,7 @@ def cases() -> None:
     show_default=True,
     help="The most cases to list.",
 )
-@json_option('{"clinic": …, "cases": […]}')
+@json_option('`{"clinic": …, "cases": […]}`')
 @click.pass_obj
 def list_stored(
     settings: Settings, *, slug: str, day: date | None, limit: int, as_json: bool

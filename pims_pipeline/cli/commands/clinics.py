@@ -159,7 +159,7 @@ def add(
         "pims clinics list --json",
     ),
 )
-@json_option('{"clinics": […]}')
+@json_option('`{"clinics": […]}`')
 @click.pass_obj
 def list_registered(settings: Settings, *, as_json: bool) -> None:
     """List all clinics with their schedules.

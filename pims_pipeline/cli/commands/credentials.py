@@ -54,7 +54,7 @@ def credentials() -> None:
     is_flag=True,
     help="Read the password from standard input; without it, a hidden prompt asks for it.",
 )
-@json_option('{"clinic": …, "status": "unverified"}')
+@json_option('`{"clinic": …, "status": "unverified"}`')
 @click.pass_obj
 def set_credentials(
     settings: Settings,
@@ -94,7 +94,7 @@ def _password(*, from_stdin: bool) -> str:
 )
 @slug_argument
 @json_option(
-    '{"clinic": …, "status": "valid"}; when the login does not work, `error` names the kind'
+    '`{"clinic": …, "status": "valid"}`; when the login does not work, `error` names the kind'
 )
 @click.pass_obj
 def check(settings: Settings, *, slug: str, as_json: bool) -> None:
@@ -153,8 +153,8 @@ def _screenshot_note(failure: PimsError) -> str | None:
     )
 )
 @json_option(
-    '{"keyId": …, "credentials": …, "sessions": …, "sessionsDropped": …, "complete": …, '
-    '"left": …, "failures": […]}'
+    '`{"keyId": …, "credentials": …, "sessions": …, "sessionsDropped": …, "complete": …, '
+    '"left": …, "failures": […]}`'
 )
 @click.pass_obj
 def rotate(settings: Settings, *, as_json: bool) -> None:

@@ -47,7 +47,7 @@ def failures() -> None:
 )
 @clinic_filter
 @click.option("--all", "everything", is_flag=True, help="List resolved failures too.")
-@json_option('{"failures": […]}')
+@json_option('`{"failures": […]}`')
 @click.pass_obj
 def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
     """List the open failures, latest first."""

@@ -86,7 +86,7 @@ def _by_option(command: Function) -> Function:
 @click.option(
     "--all", "everything", is_flag=True, help="List approved, rejected and superseded holds too."
 )
-@json_option('{"holds": […], "rejectionsInForce": […]}')
+@json_option('`{"holds": […], "rejectionsInForce": […]}`')
 @click.pass_obj
 def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
     """List the holds that wait for a decision, newest first.

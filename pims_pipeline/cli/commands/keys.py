@@ -106,7 +106,7 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
     "--permissions",
     metavar="LIST",
     callback=_permissions,
-    show_default="*",
+    show_default="`*`",
     help="What it may do, separated by commas: `sync:inbound`, `sync:cases`, `sync:reconcile`, "
     "`read`, or `*` for everything.",
 )
@@ -175,7 +175,7 @@ def _expiry_time(clinic: Clinic, expires: date | timedelta, now: datetime) -> da
     epilog=examples("pims keys list", "pims keys list --clinic riverbend --json"),
 )
 @clinic_filter
-@json_option('{"keys": […]}')
+@json_option('`{"keys": […]}`')
 @click.pass_obj
 def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
     """List all keys by clinic, oldest first, including revoked and expired ones.

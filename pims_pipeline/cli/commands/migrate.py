@@ -16,7 +16,7 @@ from pims_pipeline.store.database import engine as database
         "PIMS_DATABASE_URL=postgresql://user:password@host:5432/database pims migrate",
     ),
 )
-@json_option('{"applied": […]}, the revisions that were applied')
+@json_option('`{"applied": […]}`, the revisions that were applied')
 @click.pass_obj
 def migrate(settings: Settings, *, as_json: bool) -> None:
     """Bring the database's tables up to date.

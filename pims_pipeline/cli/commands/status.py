@@ -56,7 +56,7 @@ _NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
     help=f"Refresh every SECONDS, {_DEFAULT_SECONDS} unless given, until Ctrl-C, which ends it "
     "with exit status 0. Not with --json.",
 )
-@json_option('{"clinics": […], "timestamp": …}')
+@json_option('`{"clinics": […], "timestamp": …}`')
 @click.pass_obj
 def status(settings: Settings, *, slug: str | None, seconds: float | None, as_json: bool) -> None:
     """Show the status of each clinic.

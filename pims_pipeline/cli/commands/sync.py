@@ -52,7 +52,7 @@ def limit_options(command: Function) -> Function:
         type=float,
         callback=_percent,
         metavar="P",
-        show_default="PIMS_DELETION_GUARD_PERCENT",
+        show_default="`PIMS_DELETION_GUARD_PERCENT`",
         help="The share of a window's active cases, 0 to 100, that may be retired beyond "
         "--max-orphans.",
     )
@@ -60,7 +60,7 @@ def limit_options(command: Function) -> Function:
         "--max-orphans",
         type=click.IntRange(min=0),
         metavar="N",
-        show_default="PIMS_DELETION_GUARD_MIN",
+        show_default="`PIMS_DELETION_GUARD_MIN`",
         help="The number of a window's cases that may always be retired.",
     )
     return orphans(percent(command))
