@@ -74,6 +74,18 @@ def test_the_document_has_every_option_and_an_example(name: str) -> None:
         assert re.search(rf"^    (?:\S.* \| )?pims {words}\b", section, re.MULTILINE), words
 
 
+def test_the_tables_of_options_have_ranges_and_defaults() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `--")]
+    assert "| `--clinic` | Only this clinic. Default: all clinics. |" in rows
+    assert any(
+        row.endswith("The port of the REST API. Between 1 and 65535. Default: `8000`. |")
+        for row in rows
+    )
+    assert any(row.startswith("| `--watch`") and row.endswith("At least 0.5. |") for row in rows)
+    assert [row for row in rows if "None" in row or "Sentinel" in row] == []
+
+
 def test_the_document_has_no_other_command() -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     documented = re.findall(r"^## `pims (\S+)(?: (\S+))?`$", text, re.MULTILINE)

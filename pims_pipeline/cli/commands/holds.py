@@ -5,7 +5,6 @@ An approval is a reconciliation run in this process; its rules belong in ``pims_
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,6 +13,7 @@ import click
 from pims_pipeline.cli.local_runs import run_locally
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.terminal.hold_details import cases_of, print_hold
 from pims_pipeline.cli.terminal.options import (
     Function,
     clinic_filter,
@@ -24,7 +24,6 @@ from pims_pipeline.cli.terminal.options import (
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.operations.holds import (
     approve_hold,
     hold_details,
@@ -35,9 +34,7 @@ from pims_pipeline.operations.holds import (
 from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.holds import Hold
-from pims_pipeline.store.queries.case_history import CaseState
 from pims_pipeline.wire.holds import ApprovedHold, HoldDocument, HoldList
-from pims_pipeline.wire.shape import utc_text
 
 
 @click.group(cls=Group)
@@ -140,9 +137,9 @@ def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
     with open_store(settings) as store:
         found = hold_details(store.engine, hold_id)
     if as_json:
-        print_json(HoldDocument.with_cases(found.hold, _each(found.hold, found.states)))
+        print_json(HoldDocument.with_cases(found.hold, cases_of(found.hold, found.states)))
     else:
-        _print_hold(found.hold, found.states)
+        print_hold(found.hold, found.states)
 
 
 @holds.command(
@@ -174,10 +171,10 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
     hold, states, run = done.details.hold, done.details.states, done.run
     if as_json:
         [audit] = run.audits
-        cases = _each(hold, states)
+        cases = cases_of(hold, states)
         print_json(ApprovedHold.by(hold, cases, sync_id=audit.id, run_id=run.run_id))
     else:
-        _print_hold(hold, states)
+        print_hold(hold, states)
     if run.problem is not None:
         raise Refused(f"the hold is approved, but its run failed: {run.problem}")
 
@@ -201,7 +198,7 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
         done = reject_hold(store.engine, hold_id, decided_by=decided_by)
     hold = done.hold
     if as_json:
-        print_json(HoldDocument.with_cases(hold, _each(hold, done.states)))
+        print_json(HoldDocument.with_cases(hold, cases_of(hold, done.states)))
     else:
         say(
             f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
@@ -224,66 +221,6 @@ def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None
     with open_store(settings) as store:
         done = reopen_hold(store.engine, hold_id)
     if as_json:
-        print_json(HoldDocument.with_cases(done.hold, _each(done.hold, done.states)))
+        print_json(HoldDocument.with_cases(done.hold, cases_of(done.hold, done.states)))
     else:
         say(f"the rejection of hold {hold_id} is no longer in force")
-
-
-def _print_hold(hold: Hold, states: Mapping[UUID, CaseState]) -> None:
-    for line in _summary(hold):
-        say(line)
-    say()
-    print_table(
-        ["Case", "Date", "Status", "Vendor's id", "Outcome"],
-        (
-            (
-                str(case_id),
-                state.scheduled_date.isoformat() if state else "",
-                _case_status(state),
-                (state.pims_id if state else None) or "",
-                _outcome(hold, case_id),
-            )
-            for case_id, state in _each(hold, states)
-        ),
-        empty="It names no case.",
-    )
-
-
-def _summary(hold: Hold) -> Iterator[str]:
-    by = f" by {hold.decided_by}" if hold.decided_by else ""
-    when = f" on {utc_text(hold.decided_at)}" if hold.decided_at else ""
-    yield f"{hold.clinic_slug}, {hold.window}: {hold.status}{by}{when}"
-    yield (
-        f"{hold.cases_orphaned} of {hold.cases_active} active cases were to be retired "
-        f"({hold.reason}); held since {utc_text(hold.created_at)}"
-    )
-    if hold.status is HoldStatus.APPROVED:
-        yield f"{len(hold.retired)} were retired, {len(hold.kept)} kept"
-    if hold.is_in_force:
-        yield (
-            f"The rejection is in force: {len(hold.stay)} cases stay while their appointments are "
-            f"missing; `pims holds reopen {hold.id}` revokes it"
-        )
-    elif hold.status is HoldStatus.REJECTED:
-        yield "The rejection is no longer in force for any of its cases"
-
-
-def _each(hold: Hold, states: Mapping[UUID, CaseState]) -> Iterator[tuple[UUID, CaseState | None]]:
-    """The hold's cases by their current date; those that no longer exist come last."""
-    yield from states.items()
-    for case_id in sorted(hold.case_ids - states.keys()):
-        yield case_id, None
-
-
-def _case_status(state: CaseState | None) -> str:
-    if state is None:
-        return "gone"
-    return f"{state.status}, retired" if state.soft_deleted else state.status
-
-
-def _outcome(hold: Hold, case_id: UUID) -> str:
-    if case_id in hold.retired:
-        return "retired"
-    if case_id in hold.stay:
-        return "stays: its retirement was rejected"
-    return f"kept: {hold.kept[case_id]}" if case_id in hold.kept else ""
