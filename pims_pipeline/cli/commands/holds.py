@@ -191,8 +191,8 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
     """Retire none of a hold's cases.
 
     The decision stays in force: the cases stay while their appointments are missing, without a
-    new hold for them. One more missing appointment opens a new hold. `pims holds reopen` revokes
-    the decision.
+    new hold for them. A missing appointment that the hold does not name needs a new decision.
+    `pims holds reopen` revokes the decision.
     """
     with open_store(settings) as store:
         done = reject_hold(store.engine, hold_id, decided_by=decided_by)
