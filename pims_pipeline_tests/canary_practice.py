@@ -69,7 +69,7 @@ from pims_pipeline_tests.canary import (
     logging_left_as_found,
     secret_canary,
 )
-from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
+from pims_pipeline_tests.cli.processes import TIMEOUT_SECONDS, environment
 from pims_pipeline_tests.conftest import database_copied_from
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
@@ -329,7 +329,7 @@ class Practice:
                     env=environment(self.home, **self._variables(), **told, **more),
                     capture_output=True,
                     check=False,
-                    timeout=PATIENCE_SECONDS,
+                    timeout=TIMEOUT_SECONDS,
                 )
                 ended = instance.get_run_by_id(run.run_id)
         self.evidence.add("printed by the run", done.stdout)

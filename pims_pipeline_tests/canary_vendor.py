@@ -35,7 +35,7 @@ from pims_pipeline.simulator.vendors.idexx_neo.wire import (
 )
 from pims_pipeline_tests.canary import Canary
 from pims_pipeline_tests.canary_practice import Endpoint, Practice
-from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS
+from pims_pipeline_tests.cli.processes import TIMEOUT_SECONDS
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 STRIKES: Mapping[str, tuple[str, Endpoint]] = {
@@ -65,8 +65,8 @@ def _request_options(clinic: Clinic) -> RequestOptions:
     return RequestOptions(
         per_second=100_000,
         retry_base_delay=0.001,
-        read_timeout=0.2 if hangs else PATIENCE_SECONDS,
-        total_timeout=0.2 if stalls else PATIENCE_SECONDS,
+        read_timeout=0.2 if hangs else TIMEOUT_SECONDS,
+        total_timeout=0.2 if stalls else TIMEOUT_SECONDS,
     )
 
 

@@ -56,17 +56,25 @@ def _switches(option: click.Option) -> Iterator[str]:
 
 
 def _meaning(option: click.Option) -> str:
-    """Its help, with what ``--help`` adds: choices, the default, whether it is required."""
+    """Its help, with what ``--help`` adds: choices, range, default, whether it is required."""
     parts = [" ".join((option.help or "").split())]
     if isinstance(option.type, click.Choice):
         parts.append(", ".join(f"`{choice}`" for choice in option.type.choices) + ".")
     elif isinstance(option.type, click.IntRange | click.FloatRange):
-        parts.append(f"Between {option.type.min} and {option.type.max}.")
+        parts.append(_range(option.type))
     if option.required:
         parts.append("Required.")
+    elif isinstance(option.show_default, str):
+        parts.append(f"Default: {option.show_default}.")
     elif option.show_default and option.default is not None:
         parts.append(f"Default: `{option.default}`.")
     return " ".join(part for part in parts if part).replace("|", "\\|")
+
+
+def _range(bounds: click.IntRange | click.FloatRange) -> str:
+    if bounds.max is None:
+        return f"At least {bounds.min}."
+    return f"Between {bounds.min} and {bounds.max}."
 
 
 def settings_table(area: type[SettingsArea]) -> str:

@@ -1,1 +1,1 @@
-"""The `pims` command, one file per noun."""
+"""The ``pims`` command: ``commands`` for the nouns, ``demo`` and ``up``, and the ``terminal``."""

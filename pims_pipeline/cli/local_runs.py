@@ -1,4 +1,4 @@
-"""Dagster runs in this process: over the store that is open, and why one failed."""
+"""Dagster runs in this process over the open store, and the reason of one that failed."""
 
 import uuid
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _EXPLAINED = frozenset(
     each.__name__ for each in (DatabaseUnavailable, DatabaseRefused, DatabaseNotMigrated)
 )
-"""Errors that speak for themselves, by the names that Dagster keeps of them."""
+"""Errors whose message is shown as it is, by the class names that Dagster records."""
 _STOPPED = "it was stopped; the next sync does what was left"
 
 
@@ -39,14 +39,14 @@ def run_locally(
     *,
     config: Mapping[str, Mapping[str, object]] | None = None,
 ) -> RunResult:
-    """Do the run that Dagster would do, here, with a progress bar on a terminal.
+    """Execute a Dagster run in this process, with a progress bar on a terminal.
 
     Args:
-        store: Where everything is.
-        scope: Which phases.
-        clinic: Whose partitions; see ``operations.clinics.check_syncable``.
+        store: The open store.
+        scope: The phases to run.
+        clinic: The clinic; see ``operations.clinics.check_syncable``.
         window: The business dates; see ``windows.check_window``.
-        config: The run's own choices, by asset.
+        config: The run's configuration by asset.
 
     Raises:
         Refused: If the run was stopped before it began its work.
@@ -84,7 +84,7 @@ def run_locally(
 def _run_config(
     settings: Settings, config: Mapping[str, Mapping[str, object]]
 ) -> dict[str, object]:
-    """Dagster's event lines are for its pages; a terminal gets them when it debugs."""
+    """The run configuration; Dagster's event lines are shown with LOG_LEVEL=DEBUG only."""
     level = "DEBUG" if settings.log_level == "DEBUG" else "CRITICAL"
     return {
         "loggers": {"console": {"config": {"log_level": level}}},
@@ -93,7 +93,7 @@ def _run_config(
 
 
 def _problem(instance: "DagsterInstance", outcome: "JobOutcome") -> str:
-    """Why the run failed, where its audits do not say."""
+    """Why the run failed, for a failure that its audits do not explain."""
     from pims_pipeline.orchestration.run_events import (  # noqa: PLC0415 - costs seconds
         failed_checks,
         failure_message,
@@ -105,12 +105,12 @@ def _problem(instance: "DagsterInstance", outcome: "JobOutcome") -> str:
     if (message := failure_message(instance, run_id, _EXPLAINED)) is not None:
         return message
     if checks := failed_checks(instance, run_id):
-        return f"failed checks: {', '.join(checks)}; run {run_id} in the Dagster UI tells more"
-    return f"run {run_id} failed; the Dagster UI (`pims up`) or LOG_LEVEL=DEBUG tell more"
+        return f"failed checks: {', '.join(checks)}; see run {run_id} in the Dagster UI"
+    return f"run {run_id} failed; see it in the Dagster UI (`pims up`), or set LOG_LEVEL=DEBUG"
 
 
 def local_definitions(store: Store) -> "Definitions":
-    """The code location over a store that is open already."""
+    """The code location over the open store."""
     from pims_pipeline.definitions import build_definitions  # noqa: PLC0415 - costs seconds
 
     return build_definitions(

@@ -1,8 +1,7 @@
-"""``pims``: the group of all commands, each loaded when it is asked for.
+"""``pims``: the group of all commands, each imported when it is used.
 
-``pims --help`` must answer at once, so this module imports click alone, and the commands'
-one-line descriptions stand here. What goes wrong in any command ends here too, as one line
-on standard error.
+``pims --help`` must be fast, so this module imports only click and holds the commands' one-line
+descriptions. It also turns every error into one line on standard error.
 """
 
 import importlib
@@ -15,7 +14,7 @@ from pims_pipeline.cli.terminal.streams import prepare_streams
 
 
 class Entry(NamedTuple):
-    """Where a command lives, and what ``pims --help`` says of it."""
+    """The location of a command, and its line in ``pims --help``."""
 
     module: str
     attribute: str
@@ -26,7 +25,7 @@ COMMANDS = {
     "demo": Entry(
         "demo.command",
         "demo",
-        "Play a day at three made-up clinics, and show how their cases follow it.",
+        "Play a day at three simulated clinics, and show how their cases follow it.",
     ),
     "up": Entry(
         "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
@@ -34,28 +33,28 @@ COMMANDS = {
     "serve": Entry("commands.serve", "serve", "Serve the REST API."),
     "migrate": Entry("commands.migrate", "migrate", "Bring the database's tables up to date."),
     "simulate": Entry(
-        "commands.simulate", "simulate", "Serve a pretend IDEXX Neo on this machine."
+        "commands.simulate", "simulate", "Serve a simulated IDEXX Neo on this machine."
     ),
     "clinics": Entry(
-        "commands.clinics", "clinics", "Register clinics and choose when they are synced."
+        "commands.clinics", "clinics", "Register clinics and set when they are synced."
     ),
     "credentials": Entry(
         "commands.credentials",
         "credentials",
-        "Store clinics' logins, encrypted, check them, and change the key that encrypts them.",
+        "Store and check clinics' logins, and re-encrypt them with a new key.",
     ),
-    "keys": Entry("commands.keys", "keys", "Make and revoke keys to the REST API."),
+    "keys": Entry("commands.keys", "keys", "Create, list and revoke keys to the REST API."),
     "sync": Entry("commands.sync", "sync", "Sync a clinic now, in this process."),
-    "cases": Entry("commands.cases", "cases", "Look at cases and at what happened to them."),
+    "cases": Entry("commands.cases", "cases", "List cases and show their history."),
     "holds": Entry(
         "commands.holds", "holds", "Decide on deletions that the deletion guard holds back."
     ),
     "failures": Entry(
         "commands.failures",
         "failures",
-        "Look at records that could not be read or fetched, and try them again.",
+        "Show and retry records that could not be read or fetched.",
     ),
-    "status": Entry("commands.status", "status", "Show how each clinic stands."),
+    "status": Entry("commands.status", "status", "Show the status of each clinic."),
 }
 
 
@@ -67,7 +66,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """The command called so, imported now; None when there is none."""
+        """Import and return the command with that name; None if there is none."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
@@ -78,12 +77,12 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """The commands with their descriptions, without importing any."""
+        """Write the commands with their descriptions, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """See click; complaints take one line, and any text can be printed from here on."""
+        """Prepare the streams, then parse the arguments; a usage error takes one line."""
         prepare_streams()
         try:
             return super().make_context(*args, **kwargs)
@@ -93,7 +92,7 @@ class LazyGroup(click.Group):
             raise misuse(error) from error
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; whatever goes wrong becomes one line, with an exit status."""
+        """Run the command; any error becomes one line and an exit status."""
         try:
             return super().invoke(ctx)
         except click.exceptions.NoArgsIsHelpError:

@@ -1,6 +1,6 @@
-"""The composition root of the terminal: settings → database → vault, opened and closed.
+"""The composition root of the terminal: opens and closes settings, database and vault.
 
-What each command does with them stands in the module named after its noun.
+What a command does with them belongs in its module in ``commands``.
 """
 
 from collections.abc import Iterator
@@ -23,31 +23,31 @@ from pims_pipeline.store.embedded.server import stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
 
 API_PORT = 8000
-"""Where the REST API answers unless told otherwise."""
+"""The default port of the REST API."""
 
 
 class Command(click.Command):
     """A command whose context object is the ``Settings``; logs go to standard error."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Check the environment, set logging up, and run.
+        """Check the environment, set up logging, and run the command.
 
         Raises:
             SettingsError: If the environment holds a wrong value.
-            HomeNotPrivate: If the home directory is another user's.
+            HomeNotPrivate: If another user owns the home directory.
         """
         keep_files_private()
         settings = load_settings()
         close_to_others(settings.home)
         set_up_logging(settings)
         ctx.obj = settings
-        # Whatever a command has started ends with it: a browser, the embedded database.
+        # So that the command stops what it started: a browser, the embedded database.
         with interruptible():
             return super().invoke(ctx)
 
 
 class Group(click.Group):
-    """A noun: a group of such commands."""
+    """A noun: a group of ``Command``."""
 
     command_class = Command
 
@@ -57,7 +57,8 @@ class Store:
     """The open database, and the vault for its secrets.
 
     Attributes:
-        database_url: The address that ``engine`` was made from; holds a password.
+        database_url: The URL of ``engine``; holds a password.
+
     """
 
     settings: Settings
@@ -71,16 +72,16 @@ class Store:
 
 @contextmanager
 def open_store(settings: Settings, *, migrated: bool = True) -> Iterator[Store]:
-    """The database of the settings; the embedded one where they name none.
+    """Open the configured database; the embedded one if the settings name none.
 
     Args:
-        settings: The process's.
-        migrated: Whether its tables must be up to date.
+        settings: The process's settings.
+        migrated: Whether the tables must be up to date.
 
     Raises:
-        DatabaseUnavailable: If it cannot be reached.
-        DatabaseNotMigrated: If its tables are not this program's.
-        EmbeddedDatabaseFailed: If the embedded one does not start.
+        DatabaseUnavailable: If the database cannot be reached.
+        DatabaseNotMigrated: If its tables are not up to date.
+        EmbeddedDatabaseFailed: If the embedded database does not start.
     """
     with own_database(settings) as url, open_engine(settings, url, migrated=migrated) as engine:
         yield Store(settings, url, engine, open_vault(settings))
@@ -88,23 +89,23 @@ def open_store(settings: Settings, *, migrated: bool = True) -> Iterator[Store]:
 
 @contextmanager
 def own_database(settings: Settings) -> Iterator[str]:
-    """The database's address; an embedded one stops with its last user."""
+    """The database's URL; an embedded database stops when its last user leaves."""
     try:
-        # An interrupt in the middle of starting a server would leave it running.
+        # An interrupt during the start would leave the server running.
         with uninterrupted():
             url = database_url(settings)
         yield url
     finally:
         if settings.database_url is None:
-            # Nor would one in the middle of stopping it.
+            # So would one during the stop.
             with uninterrupted():
                 stop_embedded(settings.home)
 
 
 def dagster_storage(store: Store) -> str:
-    """The address of Dagster's own storage, made ready for it; a secret.
+    """The URL of Dagster's own storage, whose schema is created if needed; a secret.
 
-    It lies in the database of cases unless ``DAGSTER_POSTGRES_URL`` names another.
+    It is in the database of cases unless ``DAGSTER_POSTGRES_URL`` names another.
     """
     settings = store.settings
     if settings.dagster_postgres_url is not None:

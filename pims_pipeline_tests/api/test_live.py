@@ -18,11 +18,11 @@ from pims_pipeline.api.dagster_client import DagsterClient, RunState
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.wire.results import FullResult
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     interrupted,
+    output_until,
     own_home,
     started,
-    told_until,
 )
 from pims_pipeline_tests.providers.stopping import eventually
 
@@ -42,7 +42,7 @@ class Live(NamedTuple):
     vendor: str
 
     def cancel(self, run_id: str, policy: str = "MARK_AS_CANCELED_IMMEDIATELY") -> None:
-        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             asked = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
             client.post(f"{self.pages}/graphql", json=asked).raise_for_status()
 
@@ -64,16 +64,16 @@ def live() -> Iterator[Live]:
     pages, address = f"http://127.0.0.1:{pages_port}", f"http://127.0.0.1:{api_port}"
     ports = (f"--port={pages_port}", f"--api-port={api_port}")
     with own_home() as home, started(home, "up", "--demo", *ports) as process:
-        told = told_until(process, "Ctrl-C stops everything.")
+        told = output_until(process, "Ctrl-C stops everything.")
         found = re.search(r"X-API-Key: (\w+)", told)
-        vendor = re.search(r"Pretend IDEXX Neo: (\S+)", told)
+        vendor = re.search(r"Simulated IDEXX Neo: (\S+)", told)
         assert found is not None, told
         assert vendor is not None, told
         with (
             httpx2.Client(
                 base_url=address,
                 headers={"X-API-Key": found[1]},
-                timeout=PATIENCE_SECONDS,
+                timeout=TIMEOUT_SECONDS,
                 trust_env=False,
             ) as api,
             closing(DagsterClient(pages)) as dagster,
@@ -131,10 +131,10 @@ def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live:
         assert response.status_code == 202, response.text
         links = response.json()["links"]
         run_id = links["run"].rpartition("/")[2]
-        eventually(lambda: control.stats().requests.get("listing", 0) > before, PATIENCE_SECONDS)
+        eventually(lambda: control.stats().requests.get("listing", 0) > before, TIMEOUT_SECONDS)
 
         live.cancel(run_id, "SAFE_TERMINATE")
-        eventually(lambda: live.dagster.run_states([run_id])[run_id].is_final, PATIENCE_SECONDS)
+        eventually(lambda: live.dagster.run_states([run_id])[run_id].is_final, TIMEOUT_SECONDS)
         control.clear_faults()
 
     told = live.api.get(links["self"]).json()

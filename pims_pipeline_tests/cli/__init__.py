@@ -1,1 +1,1 @@
-"""The ``pims`` commands, run as a person would, on a real database and the simulator."""
+"""The ``pims`` commands, run on a real database and the simulator."""

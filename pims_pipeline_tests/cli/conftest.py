@@ -1,17 +1,13 @@
-"""``pims`` as a function, on a database and in a home directory of the test's own."""
+"""Fixtures: ``pims`` as a function on the test's own database and home, and a simulator."""
 
-import base64
-import json
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
 from pims_pipeline.cli.main import main
 from pims_pipeline.settings import variable_names
@@ -21,20 +17,8 @@ from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import metadata
+from pims_pipeline_tests.cli.invocation import KEY, SLUG, Pims, store_login
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
-
-KEY = base64.b64encode(secrets.token_bytes(32)).decode()
-SLUG = "riverbend"
-PASSWORD = "demo-1001"
-
-
-class Pims(Protocol):
-    """Runs a command; keyword arguments are environment variables, None unsets one."""
-
-    def __call__(
-        self, *args: str, typed: str | bytes | None = None, **env: str | None
-    ) -> Result: ...
 
 
 @pytest.fixture
@@ -54,21 +38,21 @@ def pims(database_url: str, tmp_path: Path) -> Iterator[Pims]:
 
     before = dict(os.environ)
     yield run
-    # A sync tells the Dagster in its process where its storage is.
+    # A sync sets environment variables for the Dagster in its process.
     os.environ.clear()
     os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[SimulatorServer]:
-    """The pretend vendor, with six appointments a day."""
+    """The simulator, with six appointments a day."""
     with running_simulator(SimulatorConfig(appointments_per_day=6)) as server:
         yield server
 
 
 @pytest.fixture
 def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
-    """The vendor's strings, let go of after the test."""
+    """The simulator's control interface; reset after the test."""
     with closing(SimulatorControl(simulator.base_url)) as control:
         yield control
         control.reset()
@@ -76,7 +60,7 @@ def control(simulator: SimulatorServer) -> Iterator[SimulatorControl]:
 
 @pytest.fixture
 def registered(pims: Pims, simulator: SimulatorServer) -> str:
-    """The slug of a clinic at the pretend vendor, without a login."""
+    """The slug of a clinic in the simulator, without a login."""
     done = pims(
         "clinics",
         "add",
@@ -107,41 +91,3 @@ def logged_in(ready: str, engine: Engine, simulator: SimulatorServer) -> str:
         clinic = clinic_by_slug(connection, ready)
         put_session(connection, Vault.from_base64(KEY), clinic, state.data, state.expires_at)
     return ready
-
-
-def store_login(pims: Pims, slug: str, password: str = PASSWORD) -> None:
-    """Store the simulator's login."""
-    done = pims(
-        "credentials",
-        "set",
-        slug,
-        "--company-id=1001",
-        "--username=demo",
-        "--password-stdin",
-        typed=password,
-    )
-    assert done.exit_code == 0, done.output
-
-
-def document(result: Result) -> Any:
-    """The one JSON document on standard output of a command that succeeded."""
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def complaint(result: Result) -> str:
-    """The one line that a failed command says, on standard error."""
-    assert result.exit_code in {1, 2}, result.output
-    lines = result.stderr.splitlines()
-    assert [line for line in lines if line.startswith("Error: ")] == lines[-1:]
-    assert len(lines) == 1, result.stderr
-    return lines[0]
-
-
-def everything(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of all our tables, to see that nothing changed."""
-    with transaction(engine) as connection:
-        return {
-            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
-            for table in metadata.sorted_tables
-        }

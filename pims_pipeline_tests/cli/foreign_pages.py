@@ -1,8 +1,7 @@
-"""A web page of somebody else, in a real browser on this machine, that tries to command us.
+"""A page of another origin, in a real browser on this machine, that sends requests to our servers.
 
-It is served from another port of loopback, and knows every way in which a page can send a
-request without being asked for permission. Another page gives its own name our address (DNS
-rebinding): the browser is told so by ``--host-resolver-rules``.
+It is served from another port of loopback, and tries every request that a page can send without
+permission. For DNS rebinding, ``--host-resolver-rules`` maps a foreign name to our address.
 """
 
 import threading
@@ -16,8 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 from pims_pipeline.providers.idexx_neo.login.chromium import find_chromium
 
 REBOUND = "rebound.example"
-"""A name of somebody else's that leads to this machine."""
-_PATIENCE_MS = 60_000
+"""A foreign host name that resolves to this machine."""
+_TIMEOUT_MS = 60_000
 
 _SCRIPT = """
 const ended = (tries) => Promise.all(tries.map((each) => each.catch(() => "refused")));
@@ -75,12 +74,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def foreign_server() -> Iterator[int]:
-    """The port of somebody else's server."""
+    """The port of a server of another origin."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -102,7 +101,7 @@ def browser_tab() -> Iterator[Page]:
         )
         with browser:
             page = browser.new_page()
-            page.set_default_timeout(_PATIENCE_MS)
+            page.set_default_timeout(_TIMEOUT_MS)
             yield page
 
 
@@ -112,18 +111,18 @@ def mutation(key: str) -> str:
 
 
 def command_dagster(page: Page, origin: str, dagster: str) -> list[str]:
-    """Try, from a page of ``origin``, every way to run a mutation; gives what came of each.
+    """Try, from a page of ``origin``, every way to run a mutation; returns the outcome of each.
 
     Args:
         page: A tab.
-        origin: Where somebody else's page is.
-        dagster: The port of the Dagster UI, with a host.
+        origin: The origin of the page.
+        dagster: Host and port of the Dagster UI.
     """
     page.goto(origin)
     url = f"http://{dagster}/graphql"
     key = quote(origin, safe="")
 
-    def asked(how: str) -> str:
+    def query_url(how: str) -> str:
         return f"{url}?query={quote(mutation(f'{key}-{how}'))}"
 
     def body(how: str) -> dict[str, str]:
@@ -145,7 +144,7 @@ def command_dagster(page: Page, origin: str, dagster: str) -> list[str]:
       socket(socketUrl, messages),
     ])"""
     ways = ("image", "form", "multipart", "blind")
-    urls = {**{how: asked(how) for how in ways}, "json": url, "plain": asked("read")}
+    urls = {**{how: query_url(how) for how in ways}, "json": url, "plain": query_url("read")}
     arguments = [
         urls,
         {how: body(how) for how in ("json", "cors")},
@@ -153,8 +152,8 @@ def command_dagster(page: Page, origin: str, dagster: str) -> list[str]:
         socket,
     ]
     page.add_script_tag(content=_SCRIPT)
-    came: list[str] = page.evaluate(tries, arguments)
-    return came
+    outcomes: list[str] = page.evaluate(tries, arguments)
+    return outcomes
 
 
 def command_simulator(page: Page, origin: str, simulator: str) -> list[str]:
@@ -167,12 +166,12 @@ def command_simulator(page: Page, origin: str, simulator: str) -> list[str]:
       form(url + "/_control/reset", "text/plain", "a", "b"),
       read(url + "/_control/stats", {}),
     ])"""
-    came: list[str] = page.evaluate(tries, f"http://{simulator}")
-    return came
+    outcomes: list[str] = page.evaluate(tries, f"http://{simulator}")
+    return outcomes
 
 
 def read_as_rebound(page: Page, port: int, path: str) -> tuple[int, str]:
-    """Status and text of a server on this machine, opened under somebody else's name."""
+    """Status and text of a server on this machine, opened under a foreign name."""
     response = page.goto(f"http://{REBOUND}:{port}{path}")
     assert response is not None
     return response.status, response.text()

@@ -1,4 +1,4 @@
-"""``pims`` as a real process, in a home of its own; and what it leaves behind."""
+"""``pims`` as a real process in its own home directory, and the processes that it leaves."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.settings import variable_names
 
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def own_home() -> Iterator[Path]:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """This process's, with none of our variables but these."""
+    """This process's environment with only these of our variables."""
     ours = set(variable_names().values())
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return {**inherited, "PIMS_HOME": str(home), "PIMS_REQUESTS_PER_SECOND": "1000", **more}
@@ -34,7 +34,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 @contextmanager
 def started(home: Path, *words: str, **more: str) -> Iterator["subprocess.Popen[str]"]:
-    """The command, running; killed with all its descendants if the test leaves it so."""
+    """The running command; killed with all its descendants if the test does not end it."""
     process = subprocess.Popen(  # noqa: S603 - this interpreter, the tests' own arguments
         [sys.executable, "-c", "from pims_pipeline.cli.main import main; main()", *words],
         env=environment(home, **more),
@@ -56,13 +56,13 @@ def started(home: Path, *words: str, **more: str) -> Iterator["subprocess.Popen[
 
 
 def descendants(process: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """Everything that the process has started, directly or not, and that still runs."""
+    """The running descendants of the process."""
     found: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
     return found
 
 
 def command_line(process: psutil.Process) -> list[str]:
-    """Its words; none once it has ended."""
+    """Its arguments; none once it has ended."""
     try:
         words: list[str] = process.cmdline()
     except psutil.NoSuchProcess:
@@ -71,44 +71,44 @@ def command_line(process: psutil.Process) -> list[str]:
 
 
 def until(condition: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    """Wait until it is so, while the process runs."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Wait until the condition holds, while the process runs."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "it does not come to that"
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.05)
 
 
 def interrupted(
     process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGINT
 ) -> tuple[int, str, str, list[psutil.Process]]:
-    """End it with a signal; gives status, output, and which descendants outlived it."""
+    """End it with a signal; returns status, output, errors, and the descendants that still run."""
     family = descendants(process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    out, err = process.communicate(timeout=TIMEOUT_SECONDS)
     return process.returncode, out, err, [each for each in family if is_alive(each)]
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still does anything."""
+    """Whether it runs and is not a zombie."""
     try:
-        # Containers often have nobody to bury the dead.
+        # Containers often have no init process that reaps zombies.
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def told_until(process: "subprocess.Popen[str]", end: str) -> str:
-    """What it prints, up to the line that holds ``end``."""
+def output_until(process: "subprocess.Popen[str]", end: str) -> str:
+    """Its output, up to the line that contains ``end``."""
     assert process.stdout is not None
-    told = ""
+    output = ""
     for line in process.stdout:
-        told += line
+        output += line
         if end in line:
-            return told
+            return output
     raise AssertionError(f"it ended without {end!r}: {process.communicate()}")
 
 
 def database_runs(home: Path) -> bool:
-    """Whether the embedded server of that home has not been stopped."""
+    """Whether the embedded server of that home is running."""
     return (home / "postgres" / "postmaster.pid").exists()

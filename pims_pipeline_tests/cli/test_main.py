@@ -1,4 +1,4 @@
-"""The group of all commands: quick, complete, and brief when something is wrong."""
+"""The group of all commands: fast help, complete documentation, one-line errors."""
 
 import re
 import subprocess
@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from pims_pipeline.cli.main import COMMANDS, main
-from pims_pipeline_tests.cli.conftest import Pims, complaint
+from pims_pipeline_tests.cli.invocation import Pims, error_line
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"alembic", "dagster", "pandas", "playwright", "pydantic", "rich", "sqlalchemy"}
 
 
 def commands_of(words: str) -> Iterator[tuple[str, click.Command]]:
-    """The command called so, and those below it, by their words; groups are not commands."""
+    """The command with that name, or those of the group, with their full names."""
     command = main.get_command(click.Context(main), words)
     assert command is not None
     if isinstance(command, click.Group):
@@ -43,7 +43,7 @@ def test_asking_for_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+def test_the_list_of_commands_has_the_first_line_of_each_help(name: str) -> None:
     command = main.get_command(click.Context(main), name)
 
     assert command is not None
@@ -61,27 +61,39 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_document_tells_every_option_with_an_example(name: str) -> None:
+def test_the_document_has_every_option_and_an_example(name: str) -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     for words, command in commands_of(name):
         _, found, section = text.partition(f"## `pims {words}`\n")
         assert found, words
         section = section.partition("\n## ")[0]
-        told = set(re.findall(r"^\| `(--?[a-z-]+)", section, re.MULTILINE))
+        documented = set(re.findall(r"^\| `(--?[a-z-]+)", section, re.MULTILINE))
         options = [each for each in command.params if isinstance(each, click.Option)]
 
-        assert told == {option.opts[0] for option in options}, words
+        assert documented == {option.opts[0] for option in options}, words
         assert re.search(rf"^    (?:\S.* \| )?pims {words}\b", section, re.MULTILINE), words
 
 
-def test_the_document_tells_of_no_other_command() -> None:
+def test_the_tables_of_options_have_ranges_and_defaults() -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    told = re.findall(r"^## `pims (\S+)(?: (\S+))?`$", text, re.MULTILINE)
-    groups = {noun for noun, verb in told if verb}
+    rows = [line for line in text.splitlines() if line.startswith("| `--")]
+    assert "| `--clinic` | Only this clinic. Default: all clinics. |" in rows
+    assert any(
+        row.endswith("The port of the REST API. Between 1 and 65535. Default: `8000`. |")
+        for row in rows
+    )
+    assert any(row.startswith("| `--watch`") and row.endswith("At least 0.5. |") for row in rows)
+    assert [row for row in rows if "None" in row or "Sentinel" in row] == []
+
+
+def test_the_document_has_no_other_command() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^## `pims (\S+)(?: (\S+))?`$", text, re.MULTILINE)
+    groups = {noun for noun, verb in documented if verb}
     known = {(noun, verb) for noun in groups for verb in verbs(noun)}
 
-    assert {noun for noun, _ in told} == set(COMMANDS)
-    assert {(noun, verb) for noun, verb in told if verb} == known
+    assert {noun for noun, _ in documented} == set(COMMANDS)
+    assert {(noun, verb) for noun, verb in documented if verb} == known
 
 
 def verbs(noun: str) -> list[str]:
@@ -90,7 +102,7 @@ def verbs(noun: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (["nonsense"], "No such command 'nonsense'"),
         (["--nonsense"], "No such option"),
@@ -101,13 +113,13 @@ def verbs(noun: str) -> list[str]:
     ],
 )
 def test_a_mistyped_command_takes_one_line_and_ends_with_2(
-    pims: Pims, args: list[str], told: str
+    pims: Pims, args: list[str], message: str
 ) -> None:
     done = pims(*args)
 
     assert done.exit_code == 2
-    assert told in complaint(done)
-    assert "--help`" in complaint(done)
+    assert message in error_line(done)
+    assert "--help`" in error_line(done)
 
 
 @pytest.mark.parametrize(
@@ -118,21 +130,21 @@ def test_a_wrong_setting_is_named(pims: Pims, variable: str, value: str) -> None
     done = pims("status", **{variable: value})
 
     assert done.exit_code == 1
-    assert variable in complaint(done)
+    assert variable in error_line(done)
 
 
 def test_a_missing_key_is_named(pims: Pims) -> None:
     done = pims("status", ENCRYPTION_KEY=None)
 
     assert done.exit_code == 1
-    assert "ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is" in complaint(done)
+    assert "ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is" in error_line(done)
 
 
-def test_help_is_given_whatever_the_settings(pims: Pims) -> None:
+def test_help_does_not_depend_on_the_settings(pims: Pims) -> None:
     assert pims("status", "--help", LOG_LEVEL="LOUD").exit_code == 0
 
 
-def test_an_unforeseen_failure_names_its_kind_alone(
+def test_an_unexpected_error_shows_only_its_type(
     pims: Pims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
@@ -142,8 +154,8 @@ def test_an_unforeseen_failure_names_its_kind_alone(
     done = pims("status")
 
     assert done.exit_code == 1
-    assert "KeyError" in complaint(done)
-    assert "LOG_LEVEL=DEBUG" in complaint(done)
+    assert "KeyError" in error_line(done)
+    assert "LOG_LEVEL=DEBUG" in error_line(done)
     assert "Amelia" not in done.output
 
 
@@ -158,9 +170,9 @@ def test_a_traceback_is_shown_when_debugging(pims: Pims, monkeypatch: pytest.Mon
     assert done.stdout == ""
 
 
-def test_a_database_that_does_not_answer_is_told(pims: Pims, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_reached_is_reported(pims: Pims, tmp_path: Path) -> None:
     done = pims("status", PIMS_DATABASE_URL=f"postgresql://me:hidden@/x?host={tmp_path}")
 
     assert done.exit_code == 1
-    assert "cannot reach database 'x'" in complaint(done)
+    assert "cannot reach database 'x'" in error_line(done)
     assert "hidden" not in done.output

@@ -20,7 +20,7 @@ from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import set_schedule_config
 from pims_pipeline.store.database.engine import migrate, transaction
-from pims_pipeline_tests.cli.processes import own_home, started, told_until
+from pims_pipeline_tests.cli.processes import output_until, own_home, started
 from pims_pipeline_tests.orchestration.dagster_ui import DagsterUI, open_dagster_ui
 
 TODAY = datetime.now(UTC).date()
@@ -61,7 +61,7 @@ def home(simulator: SimulatorServer) -> Iterator[Path]:
 def ui(home: Path) -> Iterator[DagsterUI]:
     port, api_port = free_port(), free_port()
     with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
-        told_until(process, "Ctrl-C stops everything.")
+        output_until(process, "Ctrl-C stops everything.")
         with open_dagster_ui(f"http://127.0.0.1:{port}") as ui:
             yield ui
 

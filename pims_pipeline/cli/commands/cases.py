@@ -1,4 +1,4 @@
-"""``pims cases``: looking at cases, and at what happened to each."""
+"""``pims cases``: list cases, and show the history of one."""
 
 from datetime import date, datetime
 from uuid import UUID
@@ -21,7 +21,7 @@ from pims_pipeline.wire.cases import CaseList, Provenance
 
 @click.group(cls=Group)
 def cases() -> None:
-    """Look at cases and at what happened to them."""
+    """List cases and show their history."""
 
 
 @cases.command(
@@ -32,20 +32,26 @@ def cases() -> None:
     ),
 )
 @clinic_option
-@click.option("--date", "day", type=BusinessDate(), help="One business date; all unless given.")
+@click.option(
+    "--date",
+    "day",
+    type=BusinessDate(),
+    show_default="all dates",
+    help="List the cases of one business date.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, 100_000),
     default=200,
     show_default=True,
-    help="The most to list, latest first.",
+    help="The most cases to list.",
 )
-@json_option
+@json_option('`{"clinic": …, "cases": […]}`')
 @click.pass_obj
 def list_stored(
     settings: Settings, *, slug: str, day: date | None, limit: int, as_json: bool
 ) -> None:
-    """List a clinic's cases, latest appointment first. Times are the clinic's own."""
+    """List a clinic's cases, latest appointment first, in the clinic's own time zone."""
     with open_store(settings) as store:
         found = clinic_cases(store.engine, slug, business_date=day, limit=limit)
     if as_json:
@@ -77,8 +83,8 @@ def _marks(case: ListedCase) -> str:
     return "enriched" if case.enriched else ""
 
 
-def _local(moment: datetime | None, zone: ZoneInfo, style: str) -> str:
-    return moment.astimezone(zone).strftime(style) if moment else ""
+def _local(time: datetime | None, zone: ZoneInfo, style: str) -> str:
+    return time.astimezone(zone).strftime(style) if time else ""
 
 
 @cases.command(
@@ -91,8 +97,10 @@ def _local(moment: datetime | None, zone: ZoneInfo, style: str) -> str:
 @click.option(
     "--pims-id", metavar="X", help="The appointment's identity at the vendor, in place of ID."
 )
-@click.option("--clinic", "slug", metavar="SLUG", help="Which clinic's; goes with --pims-id.")
-@json_option
+@click.option(
+    "--clinic", "slug", metavar="SLUG", help="The appointment's clinic; required with --pims-id."
+)
+@json_option("the case as `GET /api/cases/{id}/provenance` does")
 @click.pass_obj
 def show(
     settings: Settings,
@@ -102,25 +110,25 @@ def show(
     slug: str | None,
     as_json: bool,
 ) -> None:
-    """Show a case and everything that happened to it, oldest first, each with its cause.
+    """Show a case and its history: every change, oldest first, with its cause.
 
-    Times are the clinic's own and UTC; in JSON the plain ones are UTC.
+    Times are shown in the clinic's time zone and in UTC.
     """
-    _check_words(case_id, pims_id, slug)
+    _check_one_identity(case_id, pims_id, slug)
     with open_store(settings) as store:
         if case_id is None:
-            story = appointment_history(store.engine, slug or "", pims_id or "")
+            history = appointment_history(store.engine, slug or "", pims_id or "")
         else:
-            story = case_history(store.engine, case_id)
-    told = provenance_of(story, dagster_ui_url=settings.dagster_ui_url())
+            history = case_history(store.engine, case_id)
+    provenance = provenance_of(history, dagster_ui_url=settings.dagster_ui_url())
     if as_json:
-        print_json(Provenance.of(told))
+        print_json(Provenance.of(provenance))
         return
-    for line in history_lines(told):
+    for line in history_lines(provenance):
         say(line)
 
 
-def _check_words(case_id: UUID | None, pims_id: str | None, slug: str | None) -> None:
+def _check_one_identity(case_id: UUID | None, pims_id: str | None, slug: str | None) -> None:
     if case_id is None and (pims_id is None or slug is None):
         raise Misused("give the case's ID, or both --pims-id and --clinic")
     if case_id is not None and (pims_id is not None or slug is not None):

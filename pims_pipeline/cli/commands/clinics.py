@@ -1,42 +1,37 @@
-"""``pims clinics``: registering clinics and choosing when they are synced."""
+"""``pims clinics``: register, list, schedule and deactivate clinics."""
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import click
 
+from pims_pipeline.cli.commands.clinic_schedule import schedule
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Misused, typed
-from pims_pipeline.cli.terminal.options import Function, examples, json_option, slug_argument
-from pims_pipeline.cli.terminal.streams import plain_name, print_json, say
+from pims_pipeline.cli.terminal.options import (
+    examples,
+    json_option,
+    plain_name,
+    slug_argument,
+)
+from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import print_table
-from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, checked_slug, zone_named
-from pims_pipeline.domain.deactivation import ClinicUse, refusal
+from pims_pipeline.domain.clinics import checked_slug, zone_named
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.schedules import MAX_BATCH, ScheduleConfig
 from pims_pipeline.operations.clinics import (
     NewClinic,
-    ScheduleChange,
-    change_schedule,
     list_clinics,
     register_clinic,
 )
 from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
 from pims_pipeline.providers.registry import PROVIDER_TYPES
-from pims_pipeline.scheduling.timetable import BadCron, next_ticks, parse_schedule, timetable
 from pims_pipeline.settings import Settings
-from pims_pipeline.wire.clinics import ClinicDocument, ClinicList, ClinicSchedule
-
-_NEXT = 5
-"""How many times ahead are shown."""
+from pims_pipeline.wire.clinics import ClinicDocument, ClinicList
 
 
 @click.group(cls=Group)
 def clinics() -> None:
-    """Register clinics and choose when they are synced."""
+    """Register clinics and set when they are synced."""
 
 
 def _new_slug(context: click.Context, option: click.Parameter, slug: str) -> str:  # noqa: ARG001 - click's signature
@@ -59,7 +54,7 @@ def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is no port
     except ValueError:
-        # Its words quote what stands at the port's place, perhaps a piece of a password.
+        # The error quotes the text in the port's place, which may be part of a password.
         raise Misused("--base-url is not an address such as https://clinic.example") from None
     host = parts.hostname or ""
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
@@ -91,26 +86,27 @@ def _is_this_machine(host: str) -> bool:
     )
 )
 @click.argument("slug", metavar="SLUG", callback=_new_slug)
-@click.option("--name", required=True, callback=_named, help="The clinic's name, for people.")
+@click.option("--name", required=True, callback=_named, help="The clinic's name, for display.")
 @click.option(
     "--timezone",
     required=True,
     callback=_zone,
-    help="The zone its calendar is kept in, such as America/New_York.",
+    help="The IANA time zone of its calendar, such as America/New_York.",
 )
 @click.option(
     "--provider",
     required=True,
     type=click.Choice(PROVIDER_TYPES),
-    help="Its practice management system.",
+    help="The clinic's practice management system.",
 )
 @click.option(
     "--base-url",
     required=True,
     callback=_base_url,
-    help="Where that system answers, such as https://clinic.example.",
+    help="The system's address, such as https://clinic.example. http is accepted for this "
+    "machine only.",
 )
-@json_option
+@json_option("the clinic as `pims clinics list` does")
 @click.pass_obj
 def add(
     settings: Settings,
@@ -152,7 +148,7 @@ def add(
         "pims clinics list --json",
     ),
 )
-@json_option
+@json_option('`{"clinics": […]}`')
 @click.pass_obj
 def list_registered(settings: Settings, *, as_json: bool) -> None:
     """List all clinics with their schedules.
@@ -178,137 +174,8 @@ def list_registered(settings: Settings, *, as_json: bool) -> None:
             )
             for clinic, config in found
         ),
-        empty="No clinic is registered; `pims clinics add --help` tells how.",
+        empty="No clinic is registered; see `pims clinics add --help`.",
     )
-
-
-def cron_options(command: Function) -> Function:
-    """An option for each phase: when it is due."""
-    for phase in reversed(Phase):
-        option: Callable[[Function], Function] = click.option(
-            f"--{phase}", phase.value, metavar="CRON", help=phase.names.schedule_help
-        )
-        command = option(command)
-    return command
-
-
-@clinics.command(
-    epilog=examples(
-        "pims clinics schedule riverbend",
-        'pims clinics schedule riverbend --inbound "*/10 7-19 * * *"',
-        'pims clinics schedule riverbend --reconciliation "30 1 * * *" --lookback-days 14',
-        "pims clinics schedule riverbend --cases off",
-    )
-)
-@slug_argument
-@cron_options
-@click.option(
-    "--days-ahead", type=click.IntRange(0, DAYS_AHEAD), help="Days after today that a sync covers."
-)
-@click.option(
-    "--lookback-days", type=click.IntRange(0, 365), help="Days before today that a sync covers."
-)
-@click.option(
-    "--parallel-batch-size",
-    type=click.IntRange(1, MAX_BATCH),
-    help="Consultations fetched side by side.",
-)
-@json_option
-@click.pass_obj
-def schedule(
-    settings: Settings,
-    /,
-    *,
-    slug: str,
-    days_ahead: int | None,
-    lookback_days: int | None,
-    parallel_batch_size: int | None,
-    as_json: bool,
-    **crons: str | None,
-) -> None:
-    """Choose when a clinic is synced, and how widely; show the next times.
-
-    CRON is minute, hour, day of the month, month and day of the week, read by the clinic's own
-    clocks; `off` keeps a phase from being synced by itself. What is not given stays. A time that
-    a clock change skips comes when the clocks have jumped; one that it repeats comes once.
-    """
-    change = ScheduleChange(
-        crons=_checked_crons({phase: crons[phase.value] for phase in Phase}),
-        days_ahead=days_ahead,
-        lookback_days=lookback_days,
-        parallel_batch_size=parallel_batch_size,
-    )
-    with open_store(settings) as store:
-        known = change_schedule(store.engine, slug, change)
-    _print_schedule(known.clinic, known.config, datetime.now(UTC), as_json=as_json)
-
-
-def _checked_crons(crons: Mapping[Phase, str | None]) -> dict[Phase, str]:
-    """The expressions that were given, if each can be read."""
-    given = {phase: cron.strip() for phase, cron in crons.items() if cron is not None}
-    problems = []
-    for phase, cron in given.items():
-        try:
-            parse_schedule(cron)
-        except BadCron as error:
-            problems.append(f"--{phase}: {error}")
-    if problems:
-        raise Misused("; ".join(problems))
-    return given
-
-
-@dataclass(frozen=True, slots=True)
-class _Upcoming:
-    """A phase's next times in UTC; or why there are none."""
-
-    ticks: Sequence[datetime] = ()
-    problem: str | None = None
-
-
-def _upcoming(clinic: Clinic, cron: str, now: datetime) -> _Upcoming:
-    try:
-        read = timetable(clinic, cron)
-    except ValueError as error:
-        return _Upcoming(problem=str(error))
-    if read is None or refusal(clinic, ClinicUse.SYNC):
-        return _Upcoming()
-    return _Upcoming(next_ticks(read.cron, read.zone, now, _NEXT))
-
-
-def _print_schedule(
-    clinic: Clinic, config: ScheduleConfig, now: datetime, *, as_json: bool
-) -> None:
-    upcoming = {
-        phase: _upcoming(clinic, cron, now) for phase, cron in config.sync_schedules.items()
-    }
-    if as_json:
-        ticks = {phase: each.ticks for phase, each in upcoming.items()}
-        problems = {phase: each.problem for phase, each in upcoming.items() if each.problem}
-        print_json(ClinicSchedule.at(clinic, config, ticks=ticks, problems=problems))
-        return
-    print_table(
-        ["Phase", "Schedule", f"Next, by clocks in {clinic.timezone}", "UTC"],
-        (row for phase, each in upcoming.items() for row in _rows(clinic, config, phase, each)),
-        empty="",
-    )
-    say(
-        f"A sync covers today and {config.days_ahead} days ahead; reconciliation also "
-        f"{config.lookback_days} days back."
-    )
-    if reason := refusal(clinic, ClinicUse.SYNC):
-        say(f"{reason}.", err=True)
-
-
-def _rows(
-    clinic: Clinic, config: ScheduleConfig, phase: Phase, upcoming: _Upcoming
-) -> Iterator[tuple[str, str, str, str]]:
-    names = (str(phase), config.sync_schedules[phase])
-    if not upcoming.ticks:
-        yield (*names, upcoming.problem or "never", "")
-    for tick in upcoming.ticks:
-        local = tick.astimezone(clinic.zone)
-        yield (*names, f"{local:%a %Y-%m-%d %H:%M %z}", f"{tick:%Y-%m-%d %H:%M}")
-        names = ("", "")
 
 
 @clinics.command(
@@ -317,13 +184,16 @@ def _rows(
     )
 )
 @slug_argument
-@json_option
+@json_option("the clinic as `pims clinics list` does")
 @click.pass_obj
 def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
-    """Sync a clinic no more. Everything stored of it stays."""
+    """Deactivate a clinic: it is no longer synced. Its stored data stays."""
     with open_store(settings) as store:
         known = deactivate_clinic(store.engine, slug)
     if as_json:
         print_json(ClinicDocument.of(known.clinic, known.config))
     else:
-        say(f"{slug} is synced no more; its cases stay.")
+        say(f"{slug} is deactivated: it is no longer synced; its cases stay.")
+
+
+clinics.add_command(schedule)

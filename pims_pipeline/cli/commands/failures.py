@@ -1,6 +1,6 @@
-"""``pims failures``: what failed and still does, and trying one of them again now.
+"""``pims failures``: list and show failed records, and retry one now.
 
-When a failure is tried again by itself is decided by the phases.
+The phases decide when a failure is retried automatically.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import click
 from pims_pipeline.cli.local_runs import run_locally
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Refused
-from pims_pipeline.cli.terminal.options import examples, json_option
+from pims_pipeline.cli.terminal.options import clinic_filter, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.domain.clinics import DateRange
@@ -34,10 +34,10 @@ _SHORT_KEY = 24
 
 @click.group(cls=Group)
 def failures() -> None:
-    """Look at records that could not be read or fetched, and try them again.
+    """Show and retry records that could not be read or fetched.
 
-    Consultations are tried again by themselves, eight times, at growing intervals; a calendar's
-    record is read again with every sync of its date.
+    A consultation is retried automatically up to eight times at growing intervals; a record of
+    the calendar is read again with every sync of its date.
     """
 
 
@@ -45,12 +45,12 @@ def failures() -> None:
     "list",
     epilog=examples("pims failures list", "pims failures list --clinic riverbend --all --json"),
 )
-@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
-@click.option("--all", "everything", is_flag=True, help="Also those that are resolved.")
-@json_option
+@clinic_filter
+@click.option("--all", "everything", is_flag=True, help="List resolved failures too.")
+@json_option('`{"failures": […]}`')
 @click.pass_obj
 def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
-    """List the failures that are open, the latest to fail first."""
+    """List the open failures, latest first."""
     now = datetime.now(UTC)
     with open_store(settings) as store:
         found = find_failures(store.engine, slug, open_only=not everything)
@@ -79,10 +79,10 @@ def list_open(settings: Settings, *, slug: str | None, everything: bool, as_json
 
 @failures.command(epilog=examples("pims failures show 2b1c64f0-0d5e-4b55-8a43-1f2f7c7d9e10"))
 @click.argument("failure_id", metavar="ID", type=click.UUID)
-@json_option
+@json_option("the failure as `pims failures list` does")
 @click.pass_obj
 def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
-    """Show a failure: what failed, how often, why, and when it is tried again."""
+    """Show a failure: the record, the error, the number of attempts and the next retry."""
     with open_store(settings) as store:
         known = find_failure(store.engine, failure_id)
     if as_json:
@@ -94,12 +94,12 @@ def show(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
 
 @failures.command(epilog=examples("pims failures retry 2b1c64f0-0d5e-4b55-8a43-1f2f7c7d9e10"))
 @click.argument("failure_id", metavar="ID", type=click.UUID)
-@json_option
+@json_option("the failure with `outcome` (`resolved`, `failed` or `untried`), `syncId` and `runId`")
 @click.pass_obj
 def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
-    """Try a failure again now, also one that was given up.
+    """Retry a failure now, even a dead letter.
 
-    Its phase is run for its clinic and date; what else is due there is done as well.
+    Its phase runs for its clinic and date, with everything else that is due there.
     """
     with open_store(settings) as store:
         done = retry_failure(
@@ -120,7 +120,7 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     if done.outcome is RetryOutcome.FAILED:
         raise Refused(f"it failed again, {failure.error_class}: {_message(failure)}")
     if done.outcome is RetryOutcome.UNTRIED:
-        raise Refused(f"it was not tried again: {done.why_untried}")
+        raise Refused(f"it was not retried: {done.why_untried}")
 
 
 def _days(window: DateRange | None) -> str:
@@ -142,16 +142,16 @@ def _lines(known: ClinicFailure) -> Iterator[str]:
         yield f"on {_days(known.dates)}"
     if known.case_id:
         yield f"case {known.case_id}"
-    times = "once" if failure.attempts == 1 else f"{failure.attempts} times"
+    attempts = "once" if failure.attempts == 1 else f"{failure.attempts} times"
     yield (
-        f"tried {times}, first {utc_text(failure.first_failed_at)}, "
+        f"tried {attempts}, first {utc_text(failure.first_failed_at)}, "
         f"last {utc_text(failure.last_failed_at)}"
     )
     if failure.resolved_at:
         yield f"resolved {utc_text(failure.resolved_at)}"
     elif failure.next_retry_at:
-        yield f"tried again from {utc_text(failure.next_retry_at)} on"
+        yield f"retried from {utc_text(failure.next_retry_at)} on"
     elif failure.phase is Phase.CASES:
-        yield f"given up; `pims failures retry {failure.id}` tries it again"
+        yield f"given up; retry it with `pims failures retry {failure.id}`"
     else:
         yield "read again with the next sync of its date"

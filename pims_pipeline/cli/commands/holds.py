@@ -1,11 +1,10 @@
-"""``pims holds``: deletions that the deletion guard holds back, for a person to decide.
+"""``pims holds``: decide on deletions that the deletion guard holds back.
 
-Approving is a Dagster run, done here; what it does stands in ``pims_pipeline.sync``.
+An approval is a reconciliation run in this process; its rules belong in ``pims_pipeline.sync``.
 """
 
 import getpass
 import os
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,11 +13,17 @@ import click
 from pims_pipeline.cli.local_runs import run_locally
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Refused
-from pims_pipeline.cli.terminal.options import Function, examples, json_option
-from pims_pipeline.cli.terminal.streams import plain_name, print_json, say
+from pims_pipeline.cli.terminal.hold_details import cases_of, print_hold
+from pims_pipeline.cli.terminal.options import (
+    Function,
+    clinic_filter,
+    examples,
+    json_option,
+    plain_name,
+)
+from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.operations.holds import (
     approve_hold,
     hold_details,
@@ -29,17 +34,16 @@ from pims_pipeline.operations.holds import (
 from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.holds import Hold
-from pims_pipeline.store.queries.case_history import CaseState
 from pims_pipeline.wire.holds import ApprovedHold, HoldDocument, HoldList
-from pims_pipeline.wire.shape import utc_text
 
 
 @click.group(cls=Group)
 def holds() -> None:
     """Decide on deletions that the deletion guard holds back.
 
-    Too many appointments were missing from a calendar at once, or all of them; nothing of such a
-    window is retired until a person approves it, or a later look finds the appointments again.
+    A window is held when too many appointments are missing from its calendar at once, or all of
+    them. None of its cases is retired until a person approves the hold, or a later sync finds the
+    appointments again.
     """
 
 
@@ -53,7 +57,7 @@ def _system_user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):
-        # Containers run under numbers that nobody has given a name.
+        # In a container, a user id often has no name.
         return f"user {os.getuid()}"
 
 
@@ -66,7 +70,8 @@ def _by_option(command: Function) -> Function:
         "decided_by",
         metavar="NAME",
         callback=_decider,
-        help="Who decides, for the record; this machine's user unless given.",
+        show_default="this machine's user",
+        help="Who decides, for the record.",
     )(command)
 
 
@@ -74,14 +79,16 @@ def _by_option(command: Function) -> Function:
     "list",
     epilog=examples("pims holds list", "pims holds list --clinic riverbend --all --json"),
 )
-@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
-@click.option("--all", "everything", is_flag=True, help="Also those that are decided.")
-@json_option
+@clinic_filter
+@click.option(
+    "--all", "everything", is_flag=True, help="List approved, rejected and superseded holds too."
+)
+@json_option('`{"holds": […], "rejectionsInForce": […]}`')
 @click.pass_obj
 def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_json: bool) -> None:
-    """List the holds that wait for a person, newest first.
+    """List the holds that wait for a decision, newest first.
 
-    Below them, the rejected ones that still keep cases: see `pims holds reject`.
+    Below them: the rejections that still keep cases (see `pims holds reject`).
     """
     now = datetime.now(UTC)
     with open_store(settings) as store:
@@ -120,16 +127,19 @@ def _status(hold: Hold) -> str:
     epilog=examples("pims holds show 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10"),
 )
 @_hold_argument
-@json_option
+@json_option(
+    "the hold with its `cases`, each with `outcome` (`retired`, `kept` or null), `keptBecause` "
+    "and `stays`"
+)
 @click.pass_obj
 def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
-    """Show a hold with its cases as they stand now and, once approved, what became of each."""
+    """Show a hold, the current status of its cases and, once approved, the outcome of each."""
     with open_store(settings) as store:
         found = hold_details(store.engine, hold_id)
     if as_json:
-        print_json(HoldDocument.with_cases(found.hold, _each(found.hold, found.states)))
+        print_json(HoldDocument.with_cases(found.hold, cases_of(found.hold, found.states)))
     else:
-        _print_hold(found.hold, found.states)
+        print_hold(found.hold, found.states)
 
 
 @holds.command(
@@ -140,12 +150,13 @@ def show(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
 )
 @_hold_argument
 @_by_option
-@json_option
+@json_option("the hold as `pims holds show` does, with the `syncId` and `runId` of the approval")
 @click.pass_obj
 def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool) -> None:
-    """Retire the cases of a hold, as far as their appointments are still missing.
+    """Retire the cases of a hold whose appointments are still missing.
 
-    The calendar is read again first. What it shows again, or elsewhere, is kept, and told.
+    The calendar is read again first. A case whose appointment is found, on its date or another,
+    is kept and reported.
     """
     choice = {"approve_hold": str(hold_id), "approved_by": decided_by}
     with open_store(settings) as store:
@@ -160,10 +171,10 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
     hold, states, run = done.details.hold, done.details.states, done.run
     if as_json:
         [audit] = run.audits
-        cases = _each(hold, states)
+        cases = cases_of(hold, states)
         print_json(ApprovedHold.by(hold, cases, sync_id=audit.id, run_id=run.run_id))
     else:
-        _print_hold(hold, states)
+        print_hold(hold, states)
     if run.problem is not None:
         raise Refused(f"the hold is approved, but its run failed: {run.problem}")
 
@@ -174,20 +185,20 @@ def approve(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool
 )
 @_hold_argument
 @_by_option
-@json_option
+@json_option("the hold as `pims holds show` does")
 @click.pass_obj
 def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_json: bool) -> None:
-    """Retire nothing of a hold.
+    """Retire none of a hold's cases.
 
-    The decision is remembered: its cases stay for as long as their appointments are missing, and
-    nobody is asked about them again. One more missing appointment is a new finding. `pims holds
-    reopen` takes the decision back.
+    The decision stays in force: the cases stay while their appointments are missing, without a
+    new hold for them. A missing appointment that the hold does not name needs a new decision.
+    `pims holds reopen` revokes the decision.
     """
     with open_store(settings) as store:
         done = reject_hold(store.engine, hold_id, decided_by=decided_by)
     hold = done.hold
     if as_json:
-        print_json(HoldDocument.with_cases(hold, _each(hold, done.states)))
+        print_json(HoldDocument.with_cases(hold, cases_of(hold, done.states)))
     else:
         say(
             f"hold {hold_id} is rejected; its {len(hold.stay)} cases of {hold.clinic_slug} stay "
@@ -200,76 +211,16 @@ def reject_waiting(settings: Settings, *, hold_id: UUID, decided_by: str, as_jso
     epilog=examples("pims holds reopen 6f9d1e0a-2a64-4a52-9d0a-3a4d3a2c1b10"),
 )
 @_hold_argument
-@json_option
+@json_option("the hold as `pims holds show` does")
 @click.pass_obj
 def reopen_rejected(settings: Settings, *, hold_id: UUID, as_json: bool) -> None:
-    """Take a rejection back: the next reconciliation decides on its cases again.
+    """Revoke a rejection: the next reconciliation decides on its cases again.
 
-    What is still missing then is held again, or retired where it is little.
+    Cases whose appointments are then missing are held again, or retired if they are few.
     """
     with open_store(settings) as store:
         done = reopen_hold(store.engine, hold_id)
     if as_json:
-        print_json(HoldDocument.with_cases(done.hold, _each(done.hold, done.states)))
+        print_json(HoldDocument.with_cases(done.hold, cases_of(done.hold, done.states)))
     else:
         say(f"the rejection of hold {hold_id} is no longer in force")
-
-
-def _print_hold(hold: Hold, states: Mapping[UUID, CaseState]) -> None:
-    for line in _summary(hold):
-        say(line)
-    say()
-    print_table(
-        ["Case", "Date", "Status", "Vendor's id", "What became of it"],
-        (
-            (
-                str(case_id),
-                state.scheduled_date.isoformat() if state else "",
-                _standing(state),
-                (state.pims_id if state else None) or "",
-                _fate(hold, case_id),
-            )
-            for case_id, state in _each(hold, states)
-        ),
-        empty="It names no case.",
-    )
-
-
-def _summary(hold: Hold) -> Iterator[str]:
-    by = f" by {hold.decided_by}" if hold.decided_by else ""
-    when = f" on {utc_text(hold.decided_at)}" if hold.decided_at else ""
-    yield f"{hold.clinic_slug}, {hold.window}: {hold.status}{by}{when}"
-    yield (
-        f"{hold.cases_orphaned} of {hold.cases_active} active cases were to be retired "
-        f"({hold.reason}); held since {utc_text(hold.created_at)}"
-    )
-    if hold.status is HoldStatus.APPROVED:
-        yield f"{len(hold.retired)} were retired, {len(hold.kept)} kept"
-    if hold.is_in_force:
-        yield (
-            f"The rejection is in force: {len(hold.stay)} cases stay while their appointments are "
-            f"missing; `pims holds reopen {hold.id}` takes it back"
-        )
-    elif hold.status is HoldStatus.REJECTED:
-        yield "The rejection counts for none of its cases any more"
-
-
-def _each(hold: Hold, states: Mapping[UUID, CaseState]) -> Iterator[tuple[UUID, CaseState | None]]:
-    """The hold's cases by the date they stand on, those that are gone at the end."""
-    yield from states.items()
-    for case_id in sorted(hold.case_ids - states.keys()):
-        yield case_id, None
-
-
-def _standing(state: CaseState | None) -> str:
-    if state is None:
-        return "gone"
-    return f"{state.status}, retired" if state.soft_deleted else state.status
-
-
-def _fate(hold: Hold, case_id: UUID) -> str:
-    if case_id in hold.retired:
-        return "retired"
-    if case_id in hold.stay:
-        return "stays: its retirement was rejected"
-    return f"kept: {hold.kept[case_id]}" if case_id in hold.kept else ""

@@ -1,6 +1,6 @@
-"""``pims keys``: making, listing and revoking keys to the REST API.
+"""``pims keys``: create, list and revoke keys to the REST API.
 
-How a key is built, kept and checked stands in the domain, the store and the API.
+The format of a key belongs in ``domain``, its storage in ``store``, its check in ``api``.
 """
 
 import re
@@ -11,8 +11,15 @@ import click
 
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Misused, typed
-from pims_pipeline.cli.terminal.options import BusinessDate, examples, json_option, slug_argument
-from pims_pipeline.cli.terminal.streams import plain_name, print_json, say
+from pims_pipeline.cli.terminal.options import (
+    BusinessDate,
+    clinic_filter,
+    examples,
+    json_option,
+    plain_name,
+    slug_argument,
+)
+from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
 from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
 from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
@@ -31,7 +38,7 @@ _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=
 
 @click.group(cls=Group)
 def keys() -> None:
-    """Make and revoke keys to the REST API.
+    """Create, list and revoke keys to the REST API.
 
     A key is for one clinic. Only its hash is stored.
     """
@@ -46,7 +53,7 @@ class Expiry(click.ParamType[date | timedelta]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> date | timedelta:
-        """What ``value`` spells; complains of anything else."""
+        """Parse ``value``; fails on anything else."""
         if isinstance(value, date | timedelta):
             return value
         if found := self._DURATION.fullmatch(value):
@@ -71,7 +78,7 @@ def _permissions(
         return ()
     wanted = [part.strip() for part in text.split(",") if part.strip()]
     if not wanted:
-        # To the store, none are all.
+        # The store takes an empty list for all permissions.
         raise Misused("--permissions is empty; leave it out for a key that may do everything")
     with typed():
         return checked_permissions(wanted)
@@ -92,22 +99,25 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
     "--name",
     default=_UNNAMED,
     callback=_named,
-    help="Who uses it, or for what; told by `pims keys list`.",
+    show_default=True,
+    help="Who uses it, or for what; shown by `pims keys list`.",
 )
 @click.option(
     "--permissions",
     metavar="LIST",
     callback=_permissions,
-    help="What it may do, separated by commas: sync:inbound, sync:cases, sync:reconcile, read. "
-    'Everything ("*") unless given.',
+    show_default="`*`",
+    help="What it may do, separated by commas: `sync:inbound`, `sync:cases`, `sync:reconcile`, "
+    "`read`, or `*` for everything.",
 )
 @click.option(
     "--expires",
     type=Expiry(),
-    help="From when it is refused: a date, by the clinic's clock, or hours, days or weeks from now "
-    "such as 12h, 90d, 4w. Never unless given.",
+    show_default="never",
+    help="When it expires: at the start of a date such as 2026-12-31 in the clinic's time zone, "
+    "or after hours, days or weeks such as 12h, 90d or 4w.",
 )
-@json_option
+@json_option("the key as `pims keys list` does, with its full text as `key`")
 @click.pass_obj
 def create(
     settings: Settings,
@@ -118,15 +128,15 @@ def create(
     expires: date | timedelta | None,
     as_json: bool,
 ) -> None:
-    """Make a key for a clinic, and show it, this once.
+    """Create a key for a clinic, and show it once.
 
-    Standard output holds the key and nothing else. Whoever has it can do with the clinic's data
-    what its permissions allow; nothing can show it again.
+    Standard output holds only the key. Its holder can do what its permissions allow with the
+    clinic's data; it cannot be shown again.
     """
     with open_store(settings) as store:
         now = check_clock(store.engine)
         clinic = clinic_for_key(store.engine, slug)
-        expires_at = None if expires is None else _moment(clinic, expires, now)
+        expires_at = None if expires is None else _expiry_time(clinic, expires, now)
         made = create_key(
             store.engine, slug, name=name, permissions=permissions, expires_at=expires_at
         )
@@ -136,27 +146,25 @@ def create(
         return
     until = f"expires on {_minute(expires_at)}" if expires_at else "never expires"
     say(
-        f"This is shown once; keep it where secrets are kept. Key {key.prefix} of {slug} has the "
+        f"This is shown once; store it with your secrets. Key {key.prefix} of {slug} has the "
         f"permissions {_allowed(key)} and {until}.",
         err=True,
     )
     say(made.text)
 
 
-def _moment(clinic: Clinic, expires: date | timedelta, now: datetime) -> datetime:
-    """The first moment at which the key is refused.
+def _expiry_time(clinic: Clinic, expires: date | timedelta, now: datetime) -> datetime:
+    """When the key expires, in UTC.
 
     Raises:
-        Misused: If it is not in the future, or absurdly far in it.
+        Misused: If that is not in the future, or too far ahead.
     """
     today = business_date(now, clinic.zone)
     lasts = expires if isinstance(expires, timedelta) else expires - today
     if lasts <= timedelta():
-        raise Misused(
-            f"--expires does not lie in the future: at {clinic.slug} it is {today.isoformat()}"
-        )
+        raise Misused(f"--expires is not in the future: at {clinic.slug} it is {today.isoformat()}")
     if lasts > _LONGEST_LIFE:
-        raise Misused("--expires lies too far ahead; leave it out for a key that never expires")
+        raise Misused("--expires is too far ahead; leave it out for a key that never expires")
     if isinstance(expires, timedelta):
         return now + expires
     return local_to_utc(datetime.combine(expires, time.min), clinic.zone)
@@ -166,13 +174,13 @@ def _moment(clinic: Clinic, expires: date | timedelta, now: datetime) -> datetim
     "list",
     epilog=examples("pims keys list", "pims keys list --clinic riverbend --json"),
 )
-@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
-@json_option
+@clinic_filter
+@json_option('`{"keys": […]}`')
 @click.pass_obj
 def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
-    """List keys, revoked and expired ones too: by clinic, oldest first.
+    """List all keys by clinic, oldest first, including revoked and expired ones.
 
-    The key itself is never shown again; its first eight characters, the prefix, name it.
+    The key itself is never shown again; its first eight characters, the prefix, identify it.
     """
     now = datetime.now(UTC)
     with open_store(settings) as store:
@@ -194,22 +202,22 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
             )
             for each in found
         ),
-        empty="There is no key; `pims keys create --help` tells how to make one.",
+        empty="There is no key; see `pims keys create --help`.",
     )
 
 
 def _prefix(context: click.Context, argument: click.Parameter, text: str) -> str:  # noqa: ARG001 - click's signature
-    """The prefix that ``text`` is, or begins with if it is a whole key.
+    """``text`` if it is a prefix, or the prefix of a whole key.
 
-    Somebody who pastes a whole key has shown it to everyone who can list processes: all the more
-    reason to revoke it at once. What is neither may still be part of a key, and is not repeated.
+    A whole key is accepted because everyone who can list processes has seen it: it must be revoked
+    at once. Any other text may be part of a key, so the error does not quote it.
     """
     if _PREFIX.fullmatch(text):
         return text
     prefix = prefix_of(text)
     if prefix is None:
         raise Misused(
-            "that is no prefix of a key: give the eight letters and digits that `pims keys list` "
+            "that is not a key's prefix: give the eight letters and digits that `pims keys list` "
             "shows, never the key itself"
         )
     return prefix
@@ -217,10 +225,10 @@ def _prefix(context: click.Context, argument: click.Parameter, text: str) -> str
 
 @keys.command(epilog=examples("pims keys revoke 3fA9c1d0"))
 @click.argument("prefix", metavar="PREFIX", callback=_prefix)
-@json_option
+@json_option("the key as `pims keys list` does")
 @click.pass_obj
 def revoke(settings: Settings, *, prefix: str, as_json: bool) -> None:
-    """Have a key refused from now on. It cannot be undone; make another key instead.
+    """Revoke a key. This cannot be undone; create another key instead.
 
     PREFIX is the key's first eight characters.
     """
@@ -236,5 +244,5 @@ def _allowed(key: ApiKey) -> str:
     return ",".join(key.permissions or (ALL_PERMISSIONS,))
 
 
-def _minute(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _minute(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,4 +1,4 @@
-"""``pims migrate``."""
+"""``pims migrate``: bring the database's tables up to date."""
 
 import click
 
@@ -16,13 +16,14 @@ from pims_pipeline.store.database import engine as database
         "PIMS_DATABASE_URL=postgresql://user:password@host:5432/database pims migrate",
     ),
 )
-@json_option
+@json_option('`{"applied": […]}`, the revisions that were applied')
 @click.pass_obj
 def migrate(settings: Settings, *, as_json: bool) -> None:
     """Bring the database's tables up to date.
 
-    Safe to run again, and by several processes at once. Without PIMS_DATABASE_URL it is the
-    embedded database that is migrated; it is made if need be.
+    It is safe to run again, and in several processes at once. Without PIMS_DATABASE_URL, the
+    embedded database is migrated, and created first if there is none.
+
     """
     with open_store(settings, migrated=False) as store:
         applied = database.migrate(store.engine)

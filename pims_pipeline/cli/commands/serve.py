@@ -1,7 +1,7 @@
-"""``pims serve``: the REST API, in front until Ctrl-C.
+"""``pims serve``: serve the REST API in the foreground until Ctrl-C.
 
-It connects as a role that sees one clinic at a time, and holds no key of the vault. What is
-served stands in the room ``api``.
+It connects as a role that sees one clinic at a time, and has no encryption key. Routes belong in
+``pims_pipeline.api``.
 """
 
 import logging
@@ -27,9 +27,9 @@ from pims_pipeline.store.database.engine import check_migrated, create_engine
 from pims_pipeline.store.database.tenancy import LOGIN_STATEMENT, check_api_role, let_api_log_in
 
 _STATEMENT_SECONDS = 30
-"""The longest that a client's question may keep the database busy."""
+"""The longest that one statement of a client's request may run."""
 _TRUSTED_SECONDS = 5
-"""A connection used just before is used again without asking whether it is alive."""
+"""A connection used within this time is used again without a check that it is alive."""
 
 
 @click.command(cls=Command, epilog=examples("pims serve", "pims serve --host 0.0.0.0 --port 8080"))
@@ -37,24 +37,24 @@ _TRUSTED_SECONDS = 5
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; 0.0.0.0 lets the network in, which belongs behind a proxy with TLS.",
+    help="The address to listen on. 0.0.0.0 opens it to the network: put it behind a TLS proxy.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=API_PORT,
     show_default=True,
-    help="Where to listen; 0 takes any free port.",
+    help="The port to listen on; 0 takes any free port.",
 )
 @click.pass_obj
 def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve the REST API. Ctrl-C stops it, once the requests under way have been answered.
+    """Serve the REST API. Ctrl-C stops it after the running requests have finished.
 
     Keys come from `pims keys create`. The database is that of PIMS_API_DATABASE_URL, or the
-    embedded one where neither that nor PIMS_DATABASE_URL is set; `pims migrate` must have
-    brought its tables up to date. the Dagster UI are those of DAGSTER_GRAPHQL_URL.
+    embedded one if neither that nor PIMS_DATABASE_URL is set; run `pims migrate` before. Syncs
+    are started through the Dagster of DAGSTER_GRAPHQL_URL.
     """
-    # What it says of its starting and stopping is said better here.
+    # This command reports the start and the stop itself.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with listen(host, port) as listener, interruptible():
         try:
@@ -67,11 +67,11 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 
 def api_addresses(settings: Settings, host: str, port: int) -> OwnAddresses | None:
-    """The names under which the API answers; None if it answers under any.
+    """The host names that the API accepts; None if it accepts any.
 
-    On loopback it knows its names. Elsewhere it knows those of PIMS_ALLOWED_HOSTS alone, and
-    without them takes the word of whatever led the request here. A bare address will do in
-    any case: orchestrators probe by address.
+    On loopback it accepts this machine's names and PIMS_ALLOWED_HOSTS. On another address it
+    accepts PIMS_ALLOWED_HOSTS, and any name if that is unset. A bare IP address is always
+    accepted, because orchestrators probe by address.
     """
     if not is_loopback(host) and not settings.allowed_hosts:
         return None
@@ -80,10 +80,10 @@ def api_addresses(settings: Settings, host: str, port: int) -> OwnAddresses | No
 
 @contextmanager
 def api_database(settings: Settings) -> Iterator[str]:
-    """The address of the database of cases for the API's role; a secret.
+    """The URL of the database of cases with the API's login; a secret.
 
     Raises:
-        Refused: If nobody said as whom the API should connect to a database elsewhere.
+        Refused: If PIMS_DATABASE_URL is set without PIMS_API_DATABASE_URL.
     """
     if settings.api_database_url is not None:
         yield settings.api_database_url.get_secret_value()
@@ -91,7 +91,7 @@ def api_database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         raise Refused(
             "PIMS_API_DATABASE_URL must be set when PIMS_DATABASE_URL is: the API has a login of "
-            f"its own, which sees one clinic at a time; make it with: {LOGIN_STATEMENT}"
+            f"its own, which sees one clinic at a time; create it with: {LOGIN_STATEMENT}"
         )
     with own_database(settings) as url:
         with open_engine(settings, url) as engine:
@@ -103,20 +103,20 @@ def api_database(settings: Settings) -> Iterator[str]:
 def open_api(
     settings: Settings, url: str, own_addresses: OwnAddresses | None = None
 ) -> Iterator[ApiContext]:
-    """What the API works with, for as long as the block runs.
+    """The API's dependencies, closed at the end of the block.
 
     Args:
-        settings: The process's.
-        url: The address of the database of cases for the API's role; a secret.
+        settings: The process's settings.
+        url: See ``api_database``.
         own_addresses: See ``ApiContext``.
 
     Raises:
-        DatabaseUnavailable: If it cannot be reached.
-        DatabaseNotMigrated: If its tables are not this program's.
-        WrongApiRole: If it lets the connection do more than the API should, or less.
+        DatabaseUnavailable: If the database cannot be reached.
+        DatabaseNotMigrated: If its tables are not up to date.
+        WrongApiRole: If the login may do more than the API should, or less.
     """
     token = settings.metrics_token
-    pages = settings.dagster_ui_url()
+    dagster_ui_url = settings.dagster_ui_url()
     engine = create_engine(
         url,
         pool_size=settings.database_pool_size,
@@ -124,14 +124,14 @@ def open_api(
         trusted_seconds=_TRUSTED_SECONDS,
         statement_seconds=_STATEMENT_SECONDS,
     )
-    with closing(DagsterClient(settings.dagster_graphql_url or pages)) as dagster:
+    with closing(DagsterClient(settings.dagster_graphql_url or dagster_ui_url)) as dagster:
         try:
             check_migrated(engine)
             check_api_role(engine)
             yield ApiContext(
                 engine=engine,
                 dagster=dagster,
-                dagster_ui_url=pages,
+                dagster_ui_url=dagster_ui_url,
                 partition_start=settings.partition_start,
                 requests_per_minute=settings.api_requests_per_minute,
                 metrics_token=None if token is None else token.get_secret_value(),
@@ -144,4 +144,4 @@ def open_api(
 
 
 def _welcome(address: str) -> str:
-    return f"The REST API answers at {address}\nIts documentation: {address}/docs\nCtrl-C stops it."
+    return f"REST API: {address}\nIts documentation: {address}/docs\nCtrl-C stops it."

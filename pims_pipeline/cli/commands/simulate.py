@@ -1,4 +1,4 @@
-"""``pims simulate``: the pretend IDEXX Neo, served in front until Ctrl-C."""
+"""``pims simulate``: serve the simulated IDEXX Neo in the foreground until Ctrl-C."""
 
 import ipaddress
 import logging
@@ -13,7 +13,7 @@ from pims_pipeline.simulator.server import PortInUse, SimulatorConfig, serve
 
 
 def _loopback(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001 - click's signature
-    """``host`` as an address, if it is one of this machine alone."""
+    """``host`` as an IP address, if it is a loopback address."""
     if host == "localhost":
         return "127.0.0.1"
     try:
@@ -23,7 +23,7 @@ def _loopback(context: click.Context, option: click.Parameter, host: str) -> str
         pass
     raise Misused(
         f"--host {host}: the simulator has made-up passwords and no protection, so it listens "
-        "on this machine alone; use 127.0.0.1, ::1 or localhost"
+        "on this machine only; use 127.0.0.1, ::1 or localhost"
     )
 
 
@@ -39,35 +39,36 @@ def _loopback(context: click.Context, option: click.Parameter, host: str) -> str
     type=click.IntRange(0, 65535),
     default=8400,
     show_default=True,
-    help="Where to listen; 0 takes any free port.",
+    help="The port to listen on; 0 takes any free port.",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
     callback=_loopback,
-    help="Where to listen; loopback addresses only.",
+    help="The loopback address to listen on.",
 )
 @click.option(
     "--seed",
     type=int,
     default=SimulatorConfig().seed,
     show_default=True,
-    help="The same seed makes up the same calendars.",
+    help="The seed of the made-up calendars: the same seed gives the same calendars.",
 )
 @click.option(
     "--appointments-per-day",
     type=click.IntRange(0, 1000),
-    help="So many every day; about twelve on weekdays unless given.",
+    show_default="about twelve on weekdays",
+    help="The number of appointments on every day.",
 )
 def simulate(port: int, host: str, seed: int, appointments_per_day: int | None) -> None:
-    """Serve a pretend IDEXX Neo on this machine.
+    """Serve a simulated IDEXX Neo on this machine.
 
-    It makes up the calendars of three clinics, each in its own time zone. Its start page is for
-    people: log in, look at the day, book, move, cancel, finish appointments. Tests steer it through
-    its control interface. Ctrl-C stops it.
+    It makes up the calendars of three clinics, each in its own time zone. On its start page you
+    can log in, see the day, and book, move, cancel and finish appointments. Tests use its control
+    interface. Ctrl-C stops it.
     """
-    # What it says of its starting and stopping, it says better below.
+    # This command reports the start and the stop itself.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     config = SimulatorConfig(seed=seed, appointments_per_day=appointments_per_day)
 
@@ -91,7 +92,7 @@ def _welcome(config: SimulatorConfig, url: str) -> str:
         for each in config.clinics
     )
     return (
-        f"A pretend IDEXX Neo answers at {url}\n"
+        f"Simulated IDEXX Neo: {url}\n"
         f"\nAccounts, all made up:\n{accounts}\n"
         f"\nControl interface for tests: {url}/_control\n"
         "Ctrl-C stops it."

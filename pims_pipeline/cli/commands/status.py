@@ -1,4 +1,4 @@
-"""``pims status``: how each clinic stands, once or refreshed until it is stopped."""
+"""``pims status``: show the status of each clinic, once or repeatedly."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.interrupts import interruptible
-from pims_pipeline.cli.terminal.options import examples, json_option
+from pims_pipeline.cli.terminal.options import clinic_filter, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, results_console, say
 from pims_pipeline.cli.terminal.tables import age, print_table, table_of
 from pims_pipeline.domain.alerts import ScheduleState
@@ -31,7 +31,7 @@ _HEADINGS = [
     *map(str, Phase),
     *("Login", "Session", "Holds", "Open failures", "Dead letters", "Skipped"),
 ]
-_NONE = "No clinic is registered; `pims clinics add --help` tells how."
+_NONE = "No clinic is registered; see `pims clinics add --help`."
 _DEFAULT_SECONDS = 5
 _NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
 
@@ -45,7 +45,7 @@ _NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
         "pims status --json",
     ),
 )
-@click.option("--clinic", "slug", metavar="SLUG", help="Of one clinic; of all unless given.")
+@clinic_filter
 @click.option(
     "--watch",
     "seconds",
@@ -53,24 +53,25 @@ _NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
     is_flag=False,
     flag_value=_DEFAULT_SECONDS,
     metavar="[SECONDS]",
-    help=f"Refresh every so many seconds ({_DEFAULT_SECONDS} unless given) until Ctrl-C.",
+    help=f"Refresh every SECONDS, {_DEFAULT_SECONDS} unless given, until Ctrl-C, which ends it "
+    "with exit status 0. Not with --json.",
 )
-@json_option
+@json_option('`{"clinics": […], "timestamp": …}`')
 @click.pass_obj
 def status(settings: Settings, *, slug: str | None, seconds: float | None, as_json: bool) -> None:
-    """Show how each clinic stands.
+    """Show the status of each clinic.
 
-    For each phase, when it last succeeded (and how it ended since, if it did not), when it is due
-    next, and whether it is late: two of its times passed without a sync that was completed or held.
-    Then whether the login works and a session is at hand; the windows whose deletions wait for a
-    person, the records that could not be read or fetched (open failures), those of them that only
-    a person or a change at the vendor can help (dead letters), and the times at which a sync was
-    still going.
+    For each phase: its last success, the result of a later sync that did not succeed, when it is
+    due next, and whether it is late (two ticks have passed without a sync that completed or was
+    held). For each clinic: the status of its login and session, the windows whose deletions wait
+    for a decision (holds), the records that could not be read or fetched (open failures), those
+    that are not retried any more (dead letters), and the ticks that were skipped because a sync
+    was still running.
     """
     if seconds is not None and as_json:
         raise click.UsageError(
-            "--watch is for people and --json for programs, which can ask again as they like; "
-            "give one of them"
+            "--watch refreshes a table and --json prints one document; give one of them, "
+            "and run the command with --json again for a newer document"
         )
     with open_store(settings) as store:
         clock = read_clock(store.engine)
@@ -87,10 +88,10 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
     print_table(_HEADINGS, (_row(state, seen.now) for state in seen.states), empty=_NONE)
 
 
-def _watch(look: Callable[[], StatusOverview], seconds: float) -> None:
-    """Show the table again until Ctrl-C, which is how this ends well.
+def _watch(read: Callable[[], StatusOverview], seconds: float) -> None:
+    """Show the table again and again until Ctrl-C, then return.
 
-    In place on a terminal; elsewhere one table after the other.
+    On a terminal the table is replaced; elsewhere one table follows the other.
     """
     console = results_console()
     pause = Event()
@@ -100,15 +101,15 @@ def _watch(look: Callable[[], StatusOverview], seconds: float) -> None:
         Live(console=console, auto_refresh=False) as live,
     ):
         while True:
-            picture = _picture(look())
+            overview = _rendered(read())
             if console.is_terminal:
-                live.update(picture, refresh=True)
+                live.update(overview, refresh=True)
             else:
-                console.print(picture)
+                console.print(overview)
             pause.wait(seconds)
 
 
-def _picture(seen: StatusOverview) -> RenderableType:
+def _rendered(seen: StatusOverview) -> RenderableType:
     when = Text(f"{seen.now.astimezone():%H:%M:%S}, Ctrl-C ends", style="dim")
     if not seen.states:
         return Group(Text(_NONE), when)
@@ -140,21 +141,21 @@ def _punctuality(state: ClinicState, phase: Phase, *, now: datetime) -> Schedule
 
 
 def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
-    stands, known = _punctuality(state, phase, now=now), state.phases[phase]
+    schedule, known = _punctuality(state, phase, now=now), state.phases[phase]
     text = age(known.last.last_success, now)
     if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
         text = f"{text} ({known.latest.status.value})"
-    if stands.is_late:
+    if schedule.is_late:
         text = f"{text}, LATE"
-    return f"{text}, {_due_text(state, stands, now)}" if state.schedule else text
+    return f"{text}, {_due_text(state, schedule, now)}" if state.schedule else text
 
 
-def _due_text(state: ClinicState, stands: ScheduleStatus, now: datetime) -> str:
-    """When the phase is due next, by the clinic's own clock."""
-    if stands.schedule is ScheduleState.MALFORMED:
+def _due_text(state: ClinicState, schedule: ScheduleStatus, now: datetime) -> str:
+    """When the phase is due next, in the clinic's time zone."""
+    if schedule.schedule is ScheduleState.MALFORMED:
         return "bad schedule"
-    if stands.next_due is None:
+    if schedule.next_due is None:
         return "off"
-    local, today = (each.astimezone(state.clinic.zone) for each in (stands.next_due, now))
+    local, today = (each.astimezone(state.clinic.zone) for each in (schedule.next_due, now))
     shown = f"{local:%H:%M}" if local.date() == today.date() else f"{local:%d %b %H:%M}"
     return f"next {shown}"

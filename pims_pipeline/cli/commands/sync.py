@@ -1,7 +1,7 @@
-"""``pims sync``: the same Dagster jobs, run in this process on the same instance.
+"""``pims sync``: run a Dagster job for one clinic, in this process on the same instance.
 
-What a sync did is summed up in ``pims_pipeline.sync.results``, how its progress is shown in
-``progress``.
+The result of a sync belongs in ``pims_pipeline.sync.results``, its progress bar in
+``terminal.progress``.
 """
 
 import math
@@ -39,7 +39,7 @@ _ALL_PERCENT = 100
 
 
 def _percent(context: click.Context, option: click.Parameter, value: float | None) -> float | None:  # noqa: ARG001 - click's signature
-    # Click's own range takes what is no number.
+    # click.FloatRange accepts nan.
     if value is not None and not (math.isfinite(value) and 0 <= value <= _ALL_PERCENT):
         raise Misused("--max-percent is a share of the window's cases: a number from 0 to 100")
     return value
@@ -52,14 +52,16 @@ def limit_options(command: Function) -> Function:
         type=float,
         callback=_percent,
         metavar="P",
-        help="Share of the window's cases that may be retired at once, 0 to 100; "
-        "PIMS_DELETION_GUARD_PERCENT unless given.",
+        show_default="`PIMS_DELETION_GUARD_PERCENT`",
+        help="The share of a window's active cases, 0 to 100, that may be retired beyond "
+        "--max-orphans.",
     )
     orphans: Callable[[Function], Function] = click.option(
         "--max-orphans",
         type=click.IntRange(min=0),
         metavar="N",
-        help="So many may always be retired; PIMS_DELETION_GUARD_MIN unless given.",
+        show_default="`PIMS_DELETION_GUARD_MIN`",
+        help="The number of a window's cases that may always be retired.",
     )
     return orphans(percent(command))
 
@@ -73,12 +75,12 @@ def _limits(max_orphans: int | None, max_percent: float | None) -> dict[str, obj
 def sync() -> None:
     """Sync a clinic now, in this process.
 
-    The run is the one that Dagster would do, and shows in its pages.
+    The run is the one that Dagster's schedules would start, and appears in the Dagster UI.
     """
 
 
 class Request(NamedTuple):
-    """What is to be synced."""
+    """The arguments of a ``pims sync`` command."""
 
     scope: Scope
     slug: str
@@ -88,7 +90,7 @@ class Request(NamedTuple):
     limits: Mapping[str, object] = MappingProxyType({})
 
 
-_FULL_SUMMARY = "Do all three phases over the same dates, in one run."
+_FULL_SUMMARY = "Run all three phases over the same dates, in one run."
 _EXAMPLES: Mapping[Scope, tuple[str, ...]] = {
     "inbound": ("--from 2026-03-01 --to 2026-03-31 --json",),
     "cases": ("--from 2026-03-01 --to 2026-03-31",),
@@ -98,24 +100,26 @@ _EXAMPLES: Mapping[Scope, tuple[str, ...]] = {
     ),
     "full": ("--from 2026-01-01 --json",),
 }
-"""What else may be typed after the shortest form of a command."""
+"""Options for further examples of each command."""
+
+
+def _first_date_default(scope: Scope) -> str:
+    """The default of ``--from``, for its help; see ``sync.windows``."""
+    if scope == "cases":
+        at_least = EnrichmentPolicy().days_back
+        return f"lookback-days ago, or {at_least} days ago if that is earlier"
+    looks_back = any(phase.names.looks_back for phase in PHASES_OF[scope])
+    return "lookback-days ago" if looks_back else "today"
 
 
 def _first_date_help(scope: Scope) -> str:
-    """Where the dates begin unless the command says so; see ``sync.windows``."""
-    if scope == "full":
-        return "First date; never later than lookback-days ago."
-    if scope == "cases":
-        at_least = EnrichmentPolicy().days_back
-        return f"First date; lookback-days ago, or {at_least} if that is more."
-    looks_back = any(phase.names.looks_back for phase in PHASES_OF[scope])
-    return "First date; lookback-days ago." if looks_back else "First date; today unless given."
+    return "First date, not later than lookback-days ago." if scope == "full" else "First date."
 
 
-def _last_date_help(scope: Scope) -> str:
-    """Where the dates end unless the command says so."""
+def _last_date_default(scope: Scope) -> str:
+    """The default of ``--to``, for its help."""
     looks_ahead = any(phase.names.looks_ahead for phase in PHASES_OF[scope])
-    return "Last date; days-ahead from today." if looks_ahead else "Last date; today unless given."
+    return "days-ahead from today" if looks_ahead else "today"
 
 
 def _add_command(scope: Scope, summary: str) -> None:
@@ -125,10 +129,22 @@ def _add_command(scope: Scope, summary: str) -> None:
 
     @sync.command(scope, help=summary, epilog=examples(shortest, *more))
     @clinic_option
-    @click.option("--from", "first", type=BusinessDate(), help=_first_date_help(scope))
-    @click.option("--to", "last", type=BusinessDate(), help=_last_date_help(scope))
+    @click.option(
+        "--from",
+        "first",
+        type=BusinessDate(),
+        show_default=_first_date_default(scope),
+        help=_first_date_help(scope),
+    )
+    @click.option(
+        "--to",
+        "last",
+        type=BusinessDate(),
+        show_default=_last_date_default(scope),
+        help="Last date.",
+    )
     @_options_of(scope)
-    @json_option
+    @json_option("the API's result object")
     @click.pass_obj
     def command(
         settings: Settings,
@@ -167,7 +183,7 @@ def _sync(settings: Settings, request: Request) -> None:
 
 
 def _prepared(store: Store, request: Request) -> tuple[Clinic, DateRange]:
-    """The clinic and the dates, once everything that can be known beforehand is in order."""
+    """The clinic and the window, checked before anything starts."""
     now = check_clock(store.engine)
     known = syncable_clinic(store.engine, request.slug)
     clinic = known.clinic
@@ -218,5 +234,5 @@ def _stats(result: PhaseResult) -> str:
 
 
 def _short(name: str) -> str:
-    """``cases_created`` as ``created``: the phase says of what."""
+    """``cases_created`` as ``created``: the phase beside it names the noun."""
     return name.removeprefix("appointments_").removeprefix("cases_")

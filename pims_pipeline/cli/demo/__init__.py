@@ -1,1 +1,1 @@
-"""``pims demo``: a day at three made-up clinics, and how their cases follow it."""
+"""``pims demo``: play a day at three simulated clinics, and show how their cases follow it."""

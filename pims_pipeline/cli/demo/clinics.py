@@ -1,4 +1,4 @@
-"""The pretend vendor's clinics as clinics of ours: their slugs, registered with their logins."""
+"""The simulator's clinics, registered in our store with their logins."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,30 +21,30 @@ from pims_pipeline.store.api_keys import UnknownApiKey
 DEMO_SLUGS: Mapping[str, str] = MappingProxyType(
     {"1001": "demo-riverbend", "1002": "demo-thistle-lane", "1003": "demo-banksia-bay"}
 )
-"""The slugs of the pretend vendor's default clinics, by company id."""
+"""The slugs of the simulator's default clinics, by company id."""
 
 _KEY_NAME = "pims up --demo"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoClinic:
-    """A clinic of ours, and the pretend vendor's side of it."""
+    """A clinic in our store and in the simulator."""
 
     clinic: Clinic
     simulated: SimulatedClinic
 
     @property
     def company_id(self) -> str:
-        """What the vendor calls it."""
+        """The vendor's id of the clinic."""
         return self.simulated.company_id
 
 
 @contextmanager
 def borrowed_demo_clinics(store: Store, base_url: str) -> Iterator[list[DemoClinic]]:
-    """The three clinics, at a simulator that answers at ``base_url`` while the block runs.
+    """The three clinics with the base URL of a simulator, for the duration of the block.
 
-    Afterwards they are where they were before, if they were anywhere: another process's
-    simulator may be waiting for them there.
+    Afterwards a clinic that was registered before gets its former base URL again: another
+    process's simulator may serve it there.
     """
     known = {each.clinic.slug: each.clinic for each in list_clinics(store.engine)}
     former = {slug: known[slug].provider_base_url for slug in DEMO_SLUGS.values() if slug in known}
@@ -56,10 +56,10 @@ def borrowed_demo_clinics(store: Store, base_url: str) -> Iterator[list[DemoClin
 
 
 def register_demo_clinics(store: Store, base_url: str) -> list[DemoClinic]:
-    """Make sure of the three clinics, at a simulator that answers at ``base_url``.
+    """Register the three clinics with the base URL of a simulator.
 
-    Clinics of an earlier time are taken up again, with their cases. Their logins are stored
-    again, so that no session outlives the simulator that gave it.
+    A clinic that is registered already keeps its cases. Its login is stored again, which deletes
+    the session of a former simulator.
     """
     placed = [(_as_new(each, base_url), _login(each)) for each in DEFAULT_CLINICS]
     clinics = place_clinics(store.engine, store.vault, placed)
@@ -82,14 +82,14 @@ def _login(simulated: SimulatedClinic) -> Credentials:
 
 @contextmanager
 def demo_api_key(store: Store, slug: str) -> Iterator[str]:
-    """The text of a key to the REST API for a demo clinic, revoked at the end.
+    """The text of a key to the REST API for a demo clinic, revoked at the end of the block.
 
-    One that a killed process left is replaced by the next.
+    The next call replaces a key that a killed process left.
     """
     key = replace_key(store.engine, slug, name=_KEY_NAME)
     try:
         yield key.text
     finally:
-        # Another process may have replaced it meanwhile.
+        # Another process may have replaced it.
         with suppress(UnknownApiKey):
             revoke_key(store.engine, key.prefix)

@@ -1,6 +1,6 @@
-"""What the demonstration's first sync made, as tables: counts, samples, clock changes.
+"""The result of the demonstration's first sync, as tables: counts, samples, clock changes.
 
-Reads nothing: cases and appointments are handed in.
+Reads of cases and appointments belong in ``demonstration``.
 """
 
 from collections import Counter
@@ -22,12 +22,12 @@ _SAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What is stored of a clinic after its first sync.
+class Stored:
+    """The cases of a clinic after its first sync.
 
     Attributes:
-        listing: What became of the calendar's records.
-        cases: All of the clinic's.
+        listing: The sync's counts of the calendar's records.
+        cases: All cases of the clinic.
     """
 
     demo: DemoClinic
@@ -35,45 +35,46 @@ class Made:
     cases: Sequence[ListedCase]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every appointment of the calendar has its case."""
+    def is_complete(self) -> bool:
+        """Whether every appointment of the calendar has a case."""
         appointments = self.listing.found - self.listing.blocked - self.listing.quarantined
         return 0 < appointments <= len(self.cases)
 
 
-def show_what_was_made(console: Console, made: Sequence[Made], period: Period) -> None:
-    """What each clinic's records became, and some of the cases of the vendor's today."""
+def show_stored(console: Console, stored: Sequence[Stored], period: Period) -> None:
+    """Print each clinic's counts, and some cases of the simulator's present day."""
     show_table(
         console,
         ["Clinic", "Calendar", "Blocks", "Unreadable", "Cases", "Their status", "Enriched"],
-        [list(_counted(each, period)) for each in made],
+        [list(_counted(each, period)) for each in stored],
     )
     headings = ["Local", "Patient", "Client", "Type", "Status", ""]
     show_table(
         console,
         [f"Some cases of {period.vendor_today:%a %d %b}", *headings],
-        [list(_sample(each, case)) for each in made for case in _some(each, period.vendor_today)],
+        [list(_sample(each, case)) for each in stored for case in _some(each, period.vendor_today)],
     )
 
 
-def _counted(made: Made, period: Period) -> Iterator[str]:
-    cases = [case for case in made.cases if case.scheduled_date in period.window]
+def _counted(stored: Stored, period: Period) -> Iterator[str]:
+    cases = [case for case in stored.cases if case.scheduled_date in period.window]
     by_status = Counter(case.status for case in cases)
-    yield made.demo.clinic.slug
-    yield from map(str, (made.listing.found, made.listing.blocked, made.listing.quarantined))
+    listing = stored.listing
+    yield stored.demo.clinic.slug
+    yield from map(str, (listing.found, listing.blocked, listing.quarantined))
     yield str(len(cases))
     yield ", ".join(f"{by_status[status]} {status}" for status in CaseStatus)
     yield str(sum(case.enriched for case in cases))
 
 
-def _some(made: Made, day: date) -> Sequence[ListedCase]:
+def _some(stored: Stored, day: date) -> Sequence[ListedCase]:
     """A few cases of the day, spread over it, earliest first."""
-    cases = [case for case in reversed(made.cases) if case.scheduled_date == day]
+    cases = [case for case in reversed(stored.cases) if case.scheduled_date == day]
     return cases[:: max(1, len(cases) // _SAMPLES)][:_SAMPLES]
 
 
-def _sample(made: Made, case: ListedCase) -> Iterator[str]:
-    clinic, start = made.demo.clinic, case.scheduled_start
+def _sample(stored: Stored, case: ListedCase) -> Iterator[str]:
+    clinic, start = stored.demo.clinic, case.scheduled_start
     yield clinic.slug
     yield f"{start.astimezone(clinic.zone):%H:%M}" if start else ""
     species = f" ({case.patient_species})" if case.patient_species else ""
@@ -85,29 +86,29 @@ def _sample(made: Made, case: ListedCase) -> Iterator[str]:
 
 
 def show_clock_change(
-    console: Console, made: Made, day: date, appointments: Sequence[TrueAppointment]
+    console: Console, stored: Stored, day: date, appointments: Sequence[TrueAppointment]
 ) -> None:
-    """The appointments around a clock change, as the vendor wrote them and as they are stored.
+    """Print the appointments around a clock change, as the vendor has them and as stored.
 
     Args:
-        console: Where.
-        made: The clinic.
-        day: When its clocks change.
+        console: The console to print on.
+        stored: The clinic's cases.
+        day: The date on which its clocks change.
         appointments: The vendor's records of that day and its neighbours, in order of time.
     """
-    stored = {case.pims_id: case for case in made.cases}
+    cases = {case.pims_id: case for case in stored.cases}
     rows = []
     for appointment in appointments:
-        case = stored.get(appointment.id)
+        case = cases.get(appointment.id)
         if case is not None and case.scheduled_start is not None:
-            local = case.scheduled_start.astimezone(made.demo.clinic.zone)
+            local = case.scheduled_start.astimezone(stored.demo.clinic.zone)
             wrote, utc = (
                 f"{appointment.start:%a %d %b %H:%M}",
                 f"{case.scheduled_start:%a %d %b %H:%M}Z",
             )
             rows.append([wrote, utc, f"{local:%H:%M %Z} ({local:%z})", case.patient_name])
-    say(console, f"{made.demo.clinic.slug}: the clocks change on {day:%a %d %b}.")
-    headings = ["The vendor wrote", "Stored in UTC", "The clinic's clock", "Patient"]
+    say(console, f"{stored.demo.clinic.slug}: the clocks change on {day:%a %d %b}.")
+    headings = ["At the vendor", "Stored in UTC", "Local time", "Patient"]
     show_table(console, headings, _around(rows, f"{day:%a %d %b}"))
 
 

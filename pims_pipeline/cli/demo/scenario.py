@@ -1,6 +1,6 @@
-"""What the demonstration plays: which days, and what happens at the clinics on them.
+"""The demonstration's scenario: its days, and the edits of the clinics' calendars.
 
-Decisions only: what is done with them is ``demo``'s, how it looks ``demo_display``'s.
+Syncs and checks belong in ``demonstration``, output in ``display``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,12 +25,12 @@ Kinds = frozenset[EventKind]
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """The days of the demonstration, all of them past.
+    """The days of the demonstration, all in the past.
 
     Attributes:
         window: The business dates that are synced.
-        vendor_today: The date that the pretend vendor takes for today; two days follow it.
-        clock_changes: The time zones whose clocks change in the window, and when.
+        vendor_today: The present date of the simulator; two days of the window follow it.
+        clock_changes: The time zones whose clocks change in the window, by date.
     """
 
     window: DateRange
@@ -39,11 +39,11 @@ class Period:
 
 
 def demo_period(zones: Iterable[str], today: date) -> Period:
-    """The latest days around a clock change, for all clinics, that lie before ``today``.
+    """The latest days around a clock change, for all clinics, that end before ``today``.
 
     Args:
-        zones: The clinics' time zones; the first of those that change on the same day counts.
-        today: In UTC; the window ends before it, so that the day has begun in every zone.
+        zones: The clinics' time zones; of those that change on the same day, the first is named.
+        today: In UTC; the window ends before it, so that its last day has begun in every zone.
 
     Raises:
         ValueError: If none of the zones changes its clocks.
@@ -76,12 +76,12 @@ def _offset(zone: str, day: date) -> timedelta | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """Something that was done to the vendor's calendar.
+    """An edit of the vendor's calendar.
 
     Attributes:
-        what: It, in a few words, for people.
-        appointment: As it stood before.
-        expected: What the next sync may make of it, in its case's story: one of these.
+        what: A short description for display.
+        appointment: The appointment before the edit.
+        expected: The sets of events that the next sync may add to the case history; one of them.
     """
 
     what: str
@@ -90,10 +90,10 @@ class Edit:
     expected: tuple[Kinds, ...]
 
 
-class Story:
-    """The day at the clinics, played on the pretend vendor's calendar.
+class Scenario:
+    """The day at the clinics, as edits of the simulator's calendars.
 
-    The calendar alone decides which appointments are edited, and each is edited once at most.
+    The choice of the appointments depends on the calendar only. Each is edited at most once.
     """
 
     def __init__(
@@ -105,18 +105,18 @@ class Story:
         self._used: set[str] = set()
 
     def delete_by_mistake(self) -> Edit:
-        """In the morning: a booking of the third clinic's next day vanishes."""
+        """Delete a booking on the next day of the third clinic."""
         demo = self._clinics[2]
         appointment = self._pick(demo, self._period.vendor_today + _NEXT_DAY, _UNOPENED)
         self._control.delete(demo.company_id, appointment.id)
         return _edit(demo, appointment, "deleted by mistake", EventKind.SOFT_DELETED)
 
     def rest_of_the_day(self, mistake: Edit, now: datetime) -> list[Edit]:
-        """All the other things that happen to a calendar, the mistake's correction among them.
+        """Make all other edits, including the correction of the mistake.
 
         Args:
-            mistake: What ``delete_by_mistake`` did.
-            now: Goes into the notes of the day, so that they are news.
+            mistake: The result of ``delete_by_mistake``.
+            now: Written into the notes, so that each demonstration changes them.
         """
         first, second, third = self._clinics
         return [
@@ -179,8 +179,8 @@ class Story:
         appointment = self._control.book(
             demo.company_id, start, patient_name="Pepper", client_name="Robin Vale", type="Walk-in"
         )
-        # The vendor gives a booking the same number in every demonstration, so that it may
-        # already have a case, on that day or another.
+        # The simulator gives this booking the same id in every demonstration, so it may already
+        # have a case, on that day or another.
         kinds = (EventKind.CREATED, EventKind.RESTORED, EventKind.RESCHEDULED)
         return Edit(
             what="booked as a walk-in",
@@ -192,7 +192,7 @@ class Story:
     def _pick(
         self, demo: DemoClinic, day: date, statuses: frozenset[str], *, noted: bool = False
     ) -> TrueAppointment:
-        """The first appointment of the day in one of these statuses that was not edited yet."""
+        """The first appointment of the day in one of the statuses that was not edited before."""
         for appointment in self._control.appointments(demo.company_id, day, day):
             is_appointment = (
                 appointment.kind == "appointment"
@@ -203,7 +203,7 @@ class Story:
             if is_appointment and fits and appointment.id not in self._used:
                 self._used.add(appointment.id)
                 return appointment
-        raise LookupError(f"{demo.clinic.slug} has no appointment on {day} that fits the story")
+        raise LookupError(f"{demo.clinic.slug} has no suitable appointment on {day}")
 
 
 def _edit(demo: DemoClinic, appointment: TrueAppointment, what: str, *kinds: EventKind) -> Edit:

@@ -1,4 +1,4 @@
-"""A case's story in words, for a terminal. What is told stands in ``sync.provenance``."""
+"""A case history as lines of text. Its content belongs in ``sync.provenance``."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,20 +10,20 @@ from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent, Source
 from pims_pipeline.wire.shape import utc_text
 
 LONGEST_VALUE = 120
-"""Characters of a value that a terminal shows; JSON holds all of it."""
+"""Characters of a value that are shown; JSON has all of it."""
 
 _SHORT_DIGEST = 12
 
 
-def history_lines(told: Provenance) -> Iterator[str]:
-    """The lines that tell of a case and of everything that happened to it."""
-    yield from _summary(told.case)
-    for event in told.events:
+def history_lines(provenance: Provenance) -> Iterator[str]:
+    """The lines that show a case and its history."""
+    yield from _summary(provenance.case)
+    for event in provenance.events:
         yield ""
-        yield from _event(event, told.case.timezone)
-    if not told.events:
+        yield from _event(event, provenance.case.timezone)
+    if not provenance.events:
         yield ""
-        yield "Nothing is recorded of it: people made it, or it stems from before the records."
+        yield "It has no recorded history: it was created by hand, or before history was recorded."
 
 
 def _summary(case: CaseHistory) -> Iterator[str]:
@@ -31,7 +31,7 @@ def _summary(case: CaseHistory) -> Iterator[str]:
     yield printable(f"{case.patient_name}{species}, {case.client_name}")
     when = _local_time(case)
     yield f"{case.scheduled_date} {when}, {case.case_type}, {case.status}{_mark(case)}"
-    origin = f"{case.provider_type} {case.pims_id}" if case.pims_id else "made by people"
+    origin = f"{case.provider_type} {case.pims_id}" if case.pims_id else "created by hand"
     yield printable(f"{case.clinic}, {origin}, case {case.id}")
 
 
@@ -69,13 +69,13 @@ def _changed(change: object) -> str:
 
 
 def _value(value: object) -> str:
-    """As JSON, which lets no control character reach the terminal; shortened."""
+    """As JSON, so that no control character reaches the terminal; shortened."""
     if value is None:
         return "nothing"
-    said = printable(json.dumps(value, ensure_ascii=False))
-    if len(said) <= LONGEST_VALUE:
-        return said
-    return f"{said[:LONGEST_VALUE]}… ({len(said)} characters)"
+    text = printable(json.dumps(value, ensure_ascii=False))
+    if len(text) <= LONGEST_VALUE:
+        return text
+    return f"{text[:LONGEST_VALUE]}… ({len(text)} characters)"
 
 
 def _source(source: Source) -> str:

@@ -1,7 +1,7 @@
-"""What a person reads when a command fails: one line that says what to do, never a traceback.
+"""The message of a command that fails: one line that says what to do, never a traceback.
 
-Imports nothing heavy: ``pims --help`` loads it. An error that is no ``UserFacingError`` is called
-a fault of the program.
+Imports nothing heavy, because ``pims --help`` loads it. Any error that is not a
+``UserFacingError`` is reported as a fault of the program.
 """
 
 import sys
@@ -17,7 +17,7 @@ from pims_pipeline.observability.printable import printable
 
 
 class Refused(click.ClickException):
-    """The command cannot be done as things stand; exit status 1."""
+    """The command cannot be done in the current state; exit status 1."""
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message as one line on standard error."""
@@ -28,14 +28,14 @@ class Refused(click.ClickException):
 
 
 class Misused(Refused):
-    """What was typed cannot be meant; exit status 2."""
+    """The arguments are wrong; exit status 2."""
 
     exit_code = 2
 
 
 @contextmanager
 def typed() -> Iterator[None]:
-    """Within, a ``ValueError`` is about what was typed."""
+    """Turn a ``ValueError`` of the block into ``Misused``."""
     try:
         yield
     except ValueError as error:
@@ -43,19 +43,19 @@ def typed() -> Iterator[None]:
 
 
 def misuse(error: click.UsageError) -> Misused:
-    """Click's complaint, which takes four lines, in one."""
+    """Click's usage error, which takes four lines, in one line."""
     command = error.ctx.command_path if error.ctx else "pims"
     message = error.format_message().rstrip(".").replace("\n", "; ")
     return Misused(f"{message}; see `{command} --help`")
 
 
 def explained(error: Exception) -> click.ClickException:
-    """``error`` for a person.
+    """``error`` as the message that the user sees.
 
-    Messages of our own errors are made to be shown; others may quote what they stumbled
-    over, so that only their kind is told.
+    Messages of our own errors are written for users. Other messages may quote data, so only the
+    type of such an error is shown.
     """
-    # Known errors come from the modules that raise them: whoever gets one has loaded them.
+    # Imported here: importing them at the top would slow down `pims --help`.
     from pims_pipeline.settings import SettingsError  # noqa: PLC0415 - see above
     from pims_pipeline.store.clinics import UnknownClinic  # noqa: PLC0415 - see above
     from pims_pipeline.store.queries.case_history import UnknownCase  # noqa: PLC0415 - see above
@@ -75,8 +75,8 @@ def explained(error: Exception) -> click.ClickException:
 
 
 def _refusal(error: Exception) -> str | None:
-    """What the database refused for, where Dagster asked it and not we."""
-    # Whoever gets a driver's error has loaded SQLAlchemy.
+    """Why the database refused a statement that Dagster sent; None for another error."""
+    # A driver's error can only come from a process that has loaded SQLAlchemy.
     if "sqlalchemy" not in sys.modules:
         return None
     from pims_pipeline.store.database.conditions import explain  # noqa: PLC0415 - see above
@@ -85,14 +85,14 @@ def _refusal(error: Exception) -> str | None:
 
 
 def place_of(error: BaseException) -> str:
-    """Where ``error`` and what led to it arose, without words that may quote what they met."""
-    told: list[str] = []
+    """The tracebacks of ``error`` and its causes, without messages that may quote data."""
+    tracebacks: list[str] = []
     each: BaseException | None = error
     while each is not None:
-        words = f": {each}" if isinstance(each, UserFacingError) else ""
-        told.append(
+        message = f": {each}" if isinstance(each, UserFacingError) else ""
+        tracebacks.append(
             "Traceback (most recent call last):\n"
-            f"{''.join(traceback.format_tb(each.__traceback__))}{type(each).__name__}{words}"
+            f"{''.join(traceback.format_tb(each.__traceback__))}{type(each).__name__}{message}"
         )
         each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
-    return "\n\nwhich came of:\n\n".join(told)
+    return "\n\nwhich was caused by:\n\n".join(tracebacks)

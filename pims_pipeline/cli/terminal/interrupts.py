@@ -1,6 +1,6 @@
-"""How commands take Ctrl-C, SIGTERM and a terminal that closes: all they started is stopped.
+"""Ctrl-C, SIGTERM and SIGHUP in commands: each stops everything that the command started.
 
-All three mean the same to them. For a process's main thread only.
+Use these in the main thread only.
 """
 
 import signal
@@ -13,10 +13,10 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Within, each of the three raises ``KeyboardInterrupt``."""
+    """Raise ``KeyboardInterrupt`` in the block for each of the three signals."""
     before = {number: signal.getsignal(number) for number in _NUMBERS}
     for number, handler in before.items():
-        # A shell makes its background jobs ignore Ctrl-C, and nohup SIGHUP; that stands.
+        # Keep what the parent chose: a shell's background job ignores Ctrl-C, nohup SIGHUP.
         if handler is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
     try:
@@ -28,10 +28,10 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Within, interrupts wait for the block's end: what is half started cannot be stopped.
+    """Delay interrupts to the end of the block, which starts something that must be stopped whole.
 
     Raises:
-        KeyboardInterrupt: At the end, if there was one; also in place of what went wrong.
+        KeyboardInterrupt: At the end, if there was one; it replaces an error of the block.
     """
     came: list[int] = []
 
@@ -53,9 +53,9 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def undisturbed_end() -> Iterator[None]:
-    """After the block, all three are ignored until the end of ``interruptible``.
+    """Ignore all three after the block, until the end of ``interruptible``.
 
-    An impatient second one must not leave half of what was started running.
+    A second interrupt must not end the cleanup and leave processes running.
     """
     try:
         yield

@@ -1,10 +1,13 @@
-"""Options and arguments that several commands take, and how their values are read."""
+"""Options and arguments that several commands share, and the types of their values."""
 
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
 
 import click
+
+from pims_pipeline.cli.terminal.errors import Misused
+from pims_pipeline.observability.printable import is_control
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -16,7 +19,7 @@ class BusinessDate(click.ParamType[date]):
     _LENGTH = len("2026-03-29")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The date that ``value`` spells; complains of anything else."""
+        """Parse ``value``; fails on anything else."""
         if isinstance(value, date):
             return value
         try:
@@ -29,16 +32,43 @@ class BusinessDate(click.ParamType[date]):
         return day
 
 
-json_option: Callable[[Function], Function] = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document."
-)
 clinic_option: Callable[[Function], Function] = click.option(
-    "--clinic", "slug", metavar="SLUG", required=True, help="Which clinic."
+    "--clinic", "slug", metavar="SLUG", required=True, help="The clinic."
+)
+clinic_filter: Callable[[Function], Function] = click.option(
+    "--clinic", "slug", metavar="SLUG", show_default="all clinics", help="Only this clinic."
 )
 slug_argument: Callable[[Function], Function] = click.argument("slug", metavar="SLUG")
 
 
+def json_option(document: str) -> Callable[[Function], Function]:
+    """The option ``--json``.
+
+    Args:
+        document: What is printed then, for the help.
+    """
+    return click.option(
+        "--json", "as_json", is_flag=True, help=f"Print one JSON document: {document}."
+    )
+
+
 def examples(*lines: str) -> str:
-    """The end of a command's help: these lines, as they would be typed."""
-    # Click leaves lines after this character as they stand.
+    """The end of a command's help: these lines as examples."""
+    # Click does not rewrap the paragraph after this character.
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def plain_name(text: str, option: str, *, longest: int = 200) -> str:
+    """The value of ``option`` as a name, without white space at its ends.
+
+    Raises:
+        Misused: If it is empty, longer than ``longest``, or holds a control character.
+    """
+    name = text.strip()
+    if not name:
+        raise Misused(f"{option} is empty; write at least one character")
+    if any(is_control(character) for character in name):
+        raise Misused(f"{option} holds a control character or a line break; write plain text")
+    if len(name) > longest:
+        raise Misused(f"{option} is longer than {longest} characters; shorten it")
+    return name

@@ -1,7 +1,7 @@
-"""The progress bar of a sync: what the run's audits say, shown while it goes on.
+"""The progress bar of a sync, read from the run's audits. Shown on a terminal only.
 
-Only on a terminal. Dagster writes a run's standard error into its logs; so the bar gets the
-terminal for itself, and everything else that is written meanwhile goes to those logs alone.
+Dagster captures a run's standard error in its logs. So the bar writes to the terminal directly,
+and everything else that is written during the run goes to those logs only.
 """
 
 import os
@@ -33,16 +33,16 @@ _END_SECONDS = 5.0
 log = get_logger(__name__)
 
 ReadAudits = Callable[[], Sequence[Audit]]
-"""Gives the run's audits so far, oldest first."""
+"""Returns the run's audits so far, oldest first."""
 
 
 @contextmanager
 def progress_bar(phases: Sequence[Phase], windows: int, read: ReadAudits) -> Iterator[None]:
-    """Show how far the phases are, for as long as the block runs; off a terminal, nothing.
+    """Show the progress of the phases while the block runs, if standard error is a terminal.
 
     Args:
-        phases: Those of the run.
-        windows: How many audits each will have.
+        phases: The run's phases.
+        windows: The number of audits that each phase will have.
         read: Called from another thread, a few times a second.
     """
     if not sys.stderr.isatty():
@@ -57,7 +57,7 @@ def progress_bar(phases: Sequence[Phase], windows: int, read: ReadAudits) -> Ite
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
             console=console_on(terminal),
-            # Dagster keeps what is written to standard error.
+            # Dagster captures standard error.
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -72,7 +72,7 @@ def progress_bar(phases: Sequence[Phase], windows: int, read: ReadAudits) -> Ite
 
 @contextmanager
 def _terminal_alone() -> Iterator[TextIO]:
-    """The terminal behind standard error, which meanwhile leads nowhere."""
+    """The terminal behind standard error; standard error itself is discarded in the block."""
     error = sys.stderr.fileno()
     sys.stderr.flush()
     with (
@@ -89,7 +89,7 @@ def _terminal_alone() -> Iterator[TextIO]:
 
 @contextmanager
 def _repeated(show: Callable[[], None]) -> Iterator[None]:
-    """Call ``show`` again and again in a thread of its own, and once at the end."""
+    """Call ``show`` repeatedly in its own thread, and once at the end."""
     done = Event()
 
     def work() -> None:
@@ -98,7 +98,7 @@ def _repeated(show: Callable[[], None]) -> Iterator[None]:
                 show()
             show()
         except DatabaseUnavailable:
-            # The run meets the same trouble, and tells it.
+            # The run fails with the same error and reports it.
             log.debug("progress_unknown", exc_info=True)
 
     thread = Thread(target=work, name="progress", daemon=True)
@@ -107,7 +107,7 @@ def _repeated(show: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         done.set()
-        # A look that the database holds up must not hold up the command.
+        # A read that waits for the database must not delay the command.
         thread.join(_END_SECONDS)
 
 
@@ -127,9 +127,9 @@ def _show(
 
 
 def steps(audits: Sequence[Audit], windows: int) -> tuple[int, int]:
-    """How many steps of a phase are done, of how many that are known so far.
+    """The number of steps of a phase that are done, and of those that are known so far.
 
-    A window is one step, and so is each appointment that is asked about.
+    Each window is a step, and so is each appointment whose consultation is fetched.
     """
     ended = sum(audit.status is not AuditStatus.IN_PROGRESS for audit in audits)
     done = ended + sum(audit.items_done for audit in audits)

@@ -1,8 +1,4 @@
-"""How results are printed: tables for people.
-
-Results go to standard output, everything else to standard error. The streams themselves, and
-JSON documents, are ``terminal``'s.
-"""
+"""Tables on standard output. The streams themselves, and JSON documents, belong in ``streams``."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +10,7 @@ from pims_pipeline.observability.printable import printable
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """Print a table on standard output, or on standard error that it would be empty."""
+    """Print a table on standard output; without rows, print ``empty`` on standard error."""
     table = table_of(headings, rows)
     if not table.row_count:
         say(empty, err=True)
@@ -24,18 +20,19 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, empty
 
 
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """The table as the terminal shows it; cells may hold any text."""
+    """The table for a terminal; cells may hold any text, which is escaped."""
     table = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(printable(cell) for cell in row))
     return table
 
 
-def age(moment: datetime | None, now: datetime) -> str:
-    """How long ago, roughly, such as ``3 h ago``; both aware."""
-    if moment is None:
+def age(since: datetime | None, now: datetime) -> str:
+    """The time from ``since`` to ``now`` in one unit, such as ``3 h ago``; both aware."""
+    if since is None:
         return "never"
-    seconds = max(timedelta(), now - moment).total_seconds()
+    seconds = max(timedelta(), now - since).total_seconds()
+
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"

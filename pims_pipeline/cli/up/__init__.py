@@ -1,1 +1,1 @@
-"""``pims up``: every process of an installation on this machine, until Ctrl-C."""
+"""``pims up``: all processes of an installation on this machine, until Ctrl-C."""

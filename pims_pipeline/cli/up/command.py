@@ -1,13 +1,11 @@
 """``pims up``: the database, the Dagster UI, its daemon and the REST API, until Ctrl-C.
 
-Its processes are children of this one, each in a session of its own, so that Ctrl-C
-reaches them through here alone and in order. How they are started and stopped stands in
-``up_services``.
+Its processes are children of this one, each in its own session, so that Ctrl-C reaches them only
+through this process and in order. Their start and stop belong in ``services``.
 """
 
 import logging
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,12 +16,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from pims_pipeline.cli.demo.clinics import DEMO_SLUGS, demo_api_key, register_demo_clinics
+from pims_pipeline.cli.demo.clinics import demo_api_key, register_demo_clinics
 from pims_pipeline.cli.runtime import API_PORT, Command, Store, dagster_storage, open_store
-from pims_pipeline.cli.terminal.errors import Misused, Refused
+from pims_pipeline.cli.terminal.errors import Misused
 from pims_pipeline.cli.terminal.interrupts import interruptible, undisturbed_end, uninterrupted
 from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
+from pims_pipeline.cli.up.addresses import Address, check_free, simulator_address
+from pims_pipeline.cli.up.announcement import KEY_SLUG, announcement
 from pims_pipeline.cli.up.environment import (
     api_environment,
     code_server_environment,
@@ -32,97 +32,72 @@ from pims_pipeline.cli.up.environment import (
 )
 from pims_pipeline.cli.up.services import Service, watch
 from pims_pipeline.cli.up.webserver import webserver_command
-from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
 from pims_pipeline.store.database.engine import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 
-_LOOPBACK = "127.0.0.1"
-_SIMULATOR_PORT = 8400
 _UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
-_DEMO_SLUG = DEMO_SLUGS["1001"]
 _PIMS = "from pims_pipeline.cli.main import main; main()"
-_WITHOUT_API = (
-    "The REST API is not served: PIMS_API_DATABASE_URL does not name its login; "
-    "`pims serve` tells how to make one."
-)
-_TRY = (
-    "Try: materialize `appointments` for a clinic and some days, then book, move or delete a "
-    "appointment at the pretend vendor's and do it again."
-)
-
-
-class Address(NamedTuple):
-    """Where a server is to answer."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """For a browser on this machine."""
-        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - compared only
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    @property
-    def graphql_url(self) -> str:
-        """Where the Dagster UI, if they are at this address, answer programs."""
-        return f"{self.url}/graphql"
 
 
 @click.command(
     cls=Command,
     epilog=examples("pims up", "pims up --demo", "pims up --port 3001 --api-port 8001 --demo"),
 )
-@click.option("--demo", is_flag=True, help="Also serve a pretend IDEXX Neo with three clinics.")
+@click.option(
+    "--demo",
+    is_flag=True,
+    help="Also serve a simulated IDEXX Neo, with three clinics registered there. One of them gets "
+    "a key to the API, shown with a command to try it, and revoked at the end.",
+)
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     default=3000,
     show_default=True,
-    help="Where the Dagster UI answer.",
+    help="The port of the Dagster UI.",
 )
 @click.option(
     "--api-port",
     type=click.IntRange(1, 65535),
     default=API_PORT,
     show_default=True,
-    help="Where the REST API answers.",
+    help="The port of the REST API.",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="the Dagster UI ask for no password: other addresses show them to the network.",
+    help="The address to listen on. The Dagster UI asks for no password: any other address opens "
+    "it to the network.",
 )
 @click.pass_obj
 def up(settings: Settings, *, demo: bool, port: int, api_port: int, host: str) -> None:
     """Start everything: the database, the Dagster UI, its daemon, the API. Ctrl-C stops it.
 
     The database is the embedded one unless PIMS_DATABASE_URL names another; its tables are
-    brought up to date. Elsewhere the API needs PIMS_API_DATABASE_URL, and is left out without
-    it. With --demo, the clinics of `pims demo` are registered at a pretend vendor, which starts
-    with a fresh calendar, and one of them gets a key to the API for as long as this runs.
+    brought up to date. For another database the API needs PIMS_API_DATABASE_URL, and is not
+    started without it. With --demo, the clinics of `pims demo` are registered at a simulated
+    vendor, which starts with a fresh calendar.
     """
-    address, api = Address(host, port), Address(host, api_port)
+    ui, api = Address(host, port), Address(host, api_port)
     if port == api_port:
         raise Misused("--port and --api-port are the same")
-    _check_free(address, "--port")
-    _check_free(api, "--api-port")
-    # What it says of its starting and stopping is said better here.
+    check_free(ui, "--port")
+    check_free(api, "--api-port")
+    # This command reports the start and the stop itself.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with interruptible():
         try:
             with ExitStack() as stack, undisturbed_end():
-                services = _start(stack, settings, address, api, demo=demo)
+                services = _start(stack, settings, ui, api, demo=demo)
                 watch(services)
         except KeyboardInterrupt:
             say("\nStopped.", err=True)
 
 
 def _start(
-    stack: ExitStack, settings: Settings, address: Address, api: Address, *, demo: bool
+    stack: ExitStack, settings: Settings, ui: Address, api: Address, *, demo: bool
 ) -> Sequence[Service]:
     say("Starting the database, the Dagster UI, its daemon and the API …", err=True)
     vendor = _vendor(settings) if demo else None
@@ -133,26 +108,25 @@ def _start(
     if vendor is not None:
         vendor.service.wait_for(f"{vendor.address.url}/login", services)
         register_demo_clinics(store, vendor.address.url)
-    serves_api = _start_services(stack, store, address, api, services)
+    serves_api = _start_services(stack, store, ui, api, services)
     key = None
     if serves_api and vendor is not None:
-        key = stack.enter_context(demo_api_key(store, _DEMO_SLUG))
-    lines = [
-        *_about_pages(address),
-        *(_about_api(api, key) if serves_api else (_WITHOUT_API,)),
-        *([] if vendor is None else _about_vendor(vendor.address)),
-        "Logs:",
-        *(f"  {service.log}" for service in services),
-        "Ctrl-C stops everything.",
-    ]
-    say("\n".join(lines))
+        key = stack.enter_context(demo_api_key(store, KEY_SLUG))
+    text = announcement(
+        ui,
+        api if serves_api else None,
+        None if vendor is None else vendor.address,
+        key=key,
+        logs=[service.log for service in services],
+    )
+    say(text)
     return services
 
 
 def _start_services(
-    stack: ExitStack, store: Store, address: Address, api: Address, services: list[Service]
+    stack: ExitStack, store: Store, ui: Address, api: Address, services: list[Service]
 ) -> bool:
-    """Add Dagster's processes, and the API where its login is known; all of them answer.
+    """Start Dagster's processes, and the API if its login is known; wait until all respond.
 
     Returns:
         Whether the API is served.
@@ -163,7 +137,7 @@ def _start_services(
     )
 
     settings, given = store.settings, os.environ
-    # Beside nothing else, in a directory of this process alone: a socket's path must be short.
+    # In a directory of its own under the system's: a socket's path must be short.
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-up-"))
     code_socket = Path(directory) / "code.sock"
     dagster = prepare_services(store.engine, settings.home, dagster_storage(store), code_socket)
@@ -173,20 +147,22 @@ def _start_services(
         services.append(stack.enter_context(service))
         return service
 
-    told = code_server_environment(given, dagster.environment, _told(settings, address))
-    code = start("dagster-code-server", told, dagster.code_server)
-    api_told = _api_environment(store, address)
+    more = _code_server_variables(settings, ui)
+    code_environment = code_server_environment(given, dagster.environment, more)
+    code = start("dagster-code-server", code_environment, dagster.code_server)
     serving = None
-    if api_told is not None:
+    if (variables := _api_variables(store, ui)) is not None:
         words = ("-c", _PIMS, "serve", f"--host={api.host}", f"--port={api.port}")
-        serving = start("pims-serve", api_told, [sys.executable, *words])
+        serving = start("pims-serve", variables, [sys.executable, *words])
     code.wait_until(lambda: code_server_responds(code_socket), "its socket", services)
-    told = {**dagster_service_environment(given, dagster.environment), **_UNBUFFERED}
-    names = _names(settings)
-    command = webserver_command(address.host, address.port, dagster.workspace, names)
-    pages = start("dagster-webserver", told, command)
-    start("dagster-daemon", told, dagster.daemon)
-    pages.wait_for(f"{address.url}/server_info", services)
+    dagster_environment = {
+        **dagster_service_environment(given, dagster.environment),
+        **_UNBUFFERED,
+    }
+    command = webserver_command(ui.host, ui.port, dagster.workspace, _host_names(settings))
+    webserver = start("dagster-webserver", dagster_environment, command)
+    start("dagster-daemon", dagster_environment, dagster.daemon)
+    webserver.wait_for(f"{ui.url}/server_info", services)
     if serving is not None:
         serving.wait_for(f"{api.url}/health", services)
     return serving is not None
@@ -198,8 +174,8 @@ def _service(
     return Service(name, command, environment, settings.home / "logs" / f"{name}.log")
 
 
-def _names(settings: Settings) -> list[str]:
-    """Under which names people reach the Dagster UI, beside this machine's own."""
+def _host_names(settings: Settings) -> list[str]:
+    """The host names under which clients reach the Dagster UI, beside this machine's own."""
     names = list(settings.allowed_hosts)
     if settings.dagster_graphql_url is not None:
         parts = urlsplit(settings.dagster_graphql_url)
@@ -209,19 +185,19 @@ def _names(settings: Settings) -> list[str]:
     return names
 
 
-def _told(settings: Settings, address: Address) -> dict[str, str]:
-    """What the code server is told beside its settings."""
-    # What runs write to people links to this UI, unless it is known under a better name.
-    links = address.graphql_url
+def _code_server_variables(settings: Settings, ui: Address) -> dict[str, str]:
+    """The variables of the code server beside its settings."""
+    # Alerts and reports link to this UI, unless the settings give it a public address.
+    links = ui.graphql_url
     if settings.dagster_graphql_url is not None:
         links = f"{settings.dagster_ui_url()}/graphql"
     return {"PIMS_HOME": str(settings.home), "DAGSTER_GRAPHQL_URL": links, **_UNBUFFERED}
 
 
-def _api_environment(store: Store, address: Address) -> dict[str, str] | None:
-    """What the API's process is told: its own login, and no secret that it does not need.
+def _api_variables(store: Store, ui: Address) -> dict[str, str] | None:
+    """The environment of the API's process: its own login, and no secret that it does not need.
 
-    None if nobody said as whom it should connect to a database elsewhere.
+    None if PIMS_DATABASE_URL is set without PIMS_API_DATABASE_URL.
     """
     settings = store.settings
     if settings.api_database_url is not None:
@@ -233,81 +209,22 @@ def _api_environment(store: Store, address: Address) -> dict[str, str] | None:
     more = {
         "PIMS_HOME": str(settings.home),
         "PIMS_API_DATABASE_URL": url,
-        "DAGSTER_GRAPHQL_URL": address.graphql_url,
+        "DAGSTER_GRAPHQL_URL": ui.graphql_url,
         **_UNBUFFERED,
     }
     return api_environment(os.environ, more)
 
 
-def _check_free(address: Address, option: str) -> None:
-    """Refuse a port that is taken before anything is started."""
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise Refused(f"--host {address.host} is no address of this machine") from error
-    family, kind, protocol, _, where = found[0]
-    with socket.socket(family, kind, protocol) as probe:
-        # As the webserver will: connections that just ended do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(where)
-            probe.listen()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise Refused(
-                f"port {address.port} on {address.host} cannot be used ({reason}): stop what "
-                f"listens there, or choose another with {option}"
-            ) from error
-
-
 class Vendor(NamedTuple):
-    """The simulated vendor, a process without any secret of ours."""
+    """The simulated vendor: a process without secrets."""
 
     address: Address
     service: Service
 
 
 def _vendor(settings: Settings) -> Vendor:
-    """The simulator, on its usual port if that is free; not started yet."""
-    with ExitStack() as stack:
-        probe = stack.enter_context(socket.socket())
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_LOOPBACK, _SIMULATOR_PORT))
-            probe.listen()
-        except OSError:
-            probe = stack.enter_context(socket.socket())
-            probe.bind((_LOOPBACK, 0))
-        address = Address(_LOOPBACK, probe.getsockname()[1])
+    """The simulator's process, not started yet."""
+    address = simulator_address()
     command = [sys.executable, "-c", _PIMS, "simulate", f"--port={address.port}"]
     environment = {**plain_environment(os.environ), **_UNBUFFERED}
     return Vendor(address, _service(settings, "pims-simulate", command, environment))
-
-
-def _about_pages(address: Address) -> list[str]:
-    lines = ["", f"Dagster UI: {address.url}"]
-    if not is_loopback(address.host):
-        lines.append("  It asks for no password, and the network can reach it.")
-    return lines
-
-
-def _about_api(api: Address, key: str | None) -> list[str]:
-    lines = [f"REST API: {api.url} (its documentation: {api.url}/docs)"]
-    if key is not None:
-        lines += [
-            f"  Key of {_DEMO_SLUG} while this runs: {key}",
-            f"  curl -X POST -H 'X-API-Key: {key}' -H 'Prefer: wait=60' {api.url}/api/sync/inbound",
-        ]
-    return lines
-
-
-def _about_vendor(vendor: Address) -> list[str]:
-    return [
-        f"Pretend IDEXX Neo: {vendor.url}",
-        *(
-            f"  {DEMO_SLUGS[each.company_id]}: company id {each.company_id}, "
-            f"user {each.username}, password {each.password}"
-            for each in DEFAULT_CLINICS
-        ),
-        _TRY,
-    ]

@@ -1,9 +1,8 @@
-"""What each process of ``pims up`` is given of the environment: an allow-list per process.
+"""The environment of each process of ``pims up``: an allow-list per process.
 
-A process that holds no secret cannot lose it: the simulator reads what anybody sends it, the
-webserver is code of others, a database server's environment is open to its own user. So each
-gets the variables that it needs by name, and a new secret reaches nobody until it is listed
-here. Secrets travel in the environment alone, never on command lines.
+A process without a secret cannot leak it: the simulator reads any request, the webserver is
+third-party code, the user of a database server can read its environment. So add a new variable here
+by name for each process that needs it. Pass secrets in the environment only, never as arguments.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,20 +17,20 @@ _SYSTEM = frozenset(
     }
 )
 _SYSTEM_PREFIXES = ("LC_", "LD_", "PYTHON")
-"""What any program needs to start: paths, language, zone, Python's own."""
+"""Needed to start any program: paths, language, time zone, Python's own."""
 
 _NETWORK = frozenset(
     name
     for plain in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
     for name in (plain, plain.lower())
 )
-"""The way out. A proxy's address may hold a password."""
+"""Proxies. The address of a proxy may hold a password."""
 
 _SCREEN = frozenset({"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR"})
 """For PIMS_BROWSER_HEADLESS=false."""
 
 _LIBPQ_PREFIX = "PG"
-"""Of PostgreSQL's client: certificates, timeouts, the password file, also PGPASSWORD."""
+"""PostgreSQL's client: certificates, timeouts, the password file, also PGPASSWORD."""
 
 _DAGSTER = frozenset({"DAGSTER_HOME", "DAGSTER_POSTGRES_URL", "DAGSTER_EVENT_BATCH_SIZE"})
 
@@ -58,18 +57,18 @@ ALLOWED_SECRETS: Mapping[str, frozenset[str]] = MappingProxyType(
         "postgres": frozenset(),
     }
 )
-"""The secret settings that each process may know. Runs are the code server's children."""
+"""The secret settings that each process gets. Runs are children of the code server."""
 
 
 def plain_environment(given: Mapping[str, str]) -> dict[str, str]:
-    """What a program needs that works with no secret, such as the simulator."""
+    """The environment of a program without secrets, such as the simulator."""
     return {name: value for name, value in given.items() if _is_of_system(name)}
 
 
 def dagster_service_environment(
     given: Mapping[str, str], dagster: Mapping[str, str]
 ) -> dict[str, str]:
-    """The webserver's and the daemon's: Dagster's own storage, and nothing of the vault.
+    """The environment of the webserver and the daemon: Dagster's storage, no encryption key.
 
     Args:
         given: This process's environment.
@@ -81,12 +80,14 @@ def dagster_service_environment(
 def code_server_environment(
     given: Mapping[str, str], dagster: Mapping[str, str], more: Mapping[str, str]
 ) -> dict[str, str]:
-    """The code server's, and so each run's: they decrypt logins, ask vendors, write to Slack.
+    """The environment of the code server and its runs.
+
+    They decrypt logins, send requests to vendors and write to Slack.
 
     Args:
         given: This process's environment.
         dagster: See ``dagster_environment``.
-        more: What this process decides.
+        more: Variables that override the others.
     """
     kept = _settings(given, ALLOWED_SECRETS["dagster-code-server"])
     browser = {name: value for name, value in given.items() if name.startswith("PLAYWRIGHT_")}
@@ -96,11 +97,11 @@ def code_server_environment(
 
 
 def api_environment(given: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
-    """The API's: its own login to the database, and its own limits.
+    """The environment of the API: its own database login and its own limits.
 
     Args:
         given: This process's environment.
-        more: What this process decides.
+        more: Variables that override the others.
     """
     kept = _settings(given, ALLOWED_SECRETS["pims-serve"])
     libpq = {name: value for name, value in _libpq(given).items() if name != "PGPASSWORD"}
@@ -109,7 +110,7 @@ def api_environment(given: Mapping[str, str], more: Mapping[str, str]) -> dict[s
 
 def _settings(given: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
     withheld = secret_variable_names() - set(secrets)
-    # Half a pair would be refused as an oversight.
+    # The settings reject half a pair.
     halves = {_GOES_WITH[name] for name in withheld if name in _GOES_WITH}
     return _only(set(variable_names().values()) - withheld - halves, given)
 

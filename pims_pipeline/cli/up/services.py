@@ -1,6 +1,6 @@
-"""A server process of ``pims up``: started with a log file, watched, and stopped for good.
+"""A server process of ``pims up``: started with a log file, watched, and stopped with its children.
 
-What is started, with which arguments, stands in ``up``.
+The choice of processes and their arguments belongs in ``command``.
 """
 
 import os
@@ -29,14 +29,14 @@ _STOPPING: Sequence[tuple[signal.Signals, float]] = (
     (signal.SIGTERM, 5),
     (signal.SIGKILL, 5),
 )
-"""How a process and its descendants are asked to end, and how long each asking is given."""
+"""The signals that end a process and its descendants, and the seconds to wait after each."""
 
 
 class Service:
-    """A child process, with all that it starts. A context manager: leaving it ends them all.
+    """A child process and its descendants, as a context manager that ends all of them.
 
-    It gets a session of its own, so that the terminal's Ctrl-C does not reach it: the order
-    of stopping is this program's.
+    It runs in its own session, so that the terminal's Ctrl-C does not reach it: this program
+    decides the order of stopping.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Service:
     def __enter__(self) -> Self:
         make_private(self.log.parent)
         with self.log.open("wb") as log:
-            # One of an earlier start may be open to others.
+            # A file of an earlier start may be readable by other users.
             self.log.chmod(_LOG_MODE)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
                 self._command,
@@ -73,10 +73,10 @@ class Service:
         self.stop()
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Check that it still runs.
 
         Raises:
-            Refused: If it ended; quotes the end of its log.
+            Refused: If it ended; the end of its log is printed first.
         """
         if self._process is None or self._process.poll() is None:
             return
@@ -85,50 +85,53 @@ class Service:
             say(line, err=True)
         raise Refused(
             f"{self.name} ended by itself (status {self._process.returncode}); the end of its "
-            f"log stands above, all of it in {self.log}"
+            f"log is above, all of it in {self.log}"
         )
 
     def wait_for(self, url: str, services: Sequence["Service"]) -> None:
-        """Wait until ``url`` answers, and none of ``services`` has ended.
+        """Wait until ``url`` responds with success.
 
         Raises:
-            Refused: If one ended, or nothing answers in time.
+            Refused: If one of ``services`` ended, or there is no response in time.
         """
 
-        def answers() -> bool:
+        def responds() -> bool:
             try:
                 return client.get(url).is_success
             except httpx2.TransportError:
                 return False
 
-        # Proxies of the environment do not concern a server on this machine.
+        # Without trust_env: a server on this machine needs no proxy.
         with httpx2.Client(timeout=5, trust_env=False) as client:
-            self.wait_until(answers, url, services)
+            self.wait_until(responds, url, services)
 
     def wait_until(
-        self, answers: Callable[[], bool], where: str, services: Sequence["Service"]
+        self, responds: Callable[[], bool], where: str, services: Sequence["Service"]
     ) -> None:
-        """Wait until it answers, and none of ``services`` has ended.
+        """Wait until it responds.
 
         Args:
-            answers: Whether it does.
-            where: For the message.
-            services: Those that must go on meanwhile.
+            responds: Returns whether it does.
+            where: Its address, for the error message.
+            services: The services that must keep running.
 
         Raises:
-            Refused: If one ended, or it does not answer in time.
+            Refused: If one of ``services`` ended, or there is no response in time.
         """
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             for service in services:
                 service.check()
-            if answers():
+            if responds():
                 return
             time.sleep(_INTERVAL_SECONDS)
-        raise Refused(f"{self.name} does not answer at {where}; its log is {self.log}")
+        raise Refused(
+            f"{self.name} did not respond at {where} within {_START_SECONDS} s; "
+            f"its log is {self.log}"
+        )
 
     def stop(self) -> None:
-        """End the process and everything it started; returns once they are gone."""
+        """End the process and everything that it started, and wait until they are gone."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -137,23 +140,23 @@ class Service:
             for member in family:
                 _signal(member, number)
             _, alive = psutil.wait_procs(family, timeout=seconds)
-            # What was started in the meantime belongs to them too.
+            # Processes may have been started during the wait.
             family = {*alive, *_family(process.pid)}
             if not family:
                 break
-        # One that the system cannot end has been sent all there is.
+        # A process that survives SIGKILL cannot be ended.
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOPPING[-1][1])
 
 
 def _family(leader: int) -> set[psutil.Process]:
-    """The living of a session: descendants of its leader, and orphans that it left behind."""
+    """The running processes of a session: descendants of its leader, and orphans."""
     found = {each for each in psutil.process_iter() if _session(each.pid) == leader}
     for member in list(found):
         with suppress(psutil.NoSuchProcess):
-            # A browser's processes have sessions of their own.
+            # A browser's processes have their own sessions.
             found.update(member.children(recursive=True))
-    return {each for each in found if _lives(each)}
+    return {each for each in found if _runs(each)}
 
 
 def _session(pid: int) -> int | None:
@@ -163,9 +166,9 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _lives(process: psutil.Process) -> bool:
+def _runs(process: psutil.Process) -> bool:
     try:
-        # Containers often have nobody to bury the dead.
+        # Containers often have no init process that reaps zombies.
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
@@ -173,15 +176,15 @@ def _lives(process: psutil.Process) -> bool:
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
     with suppress(psutil.NoSuchProcess):
-        # By handle: a number that another process has by now is not signalled.
+        # psutil does not signal another process that got the same pid.
         process.send_signal(number)
 
 
 def watch(services: Sequence[Service]) -> None:
-    """Return never, as long as all of them run.
+    """Wait as long as all of them run.
 
     Raises:
-        Refused: As soon as one has ended.
+        Refused: When one has ended.
     """
     while True:
         for service in services:

@@ -1,7 +1,7 @@
-"""The process of ``pims up`` that serves the Dagster UI, inside the guard.
+"""The process of ``pims up`` that serves the Dagster UI behind ``BrowserGuard``.
 
-It is started by ``up``, which passes everything as arguments: it holds no key of the vault, and
-no other address of a database than that of Dagster's own storage.
+``command`` starts it and passes everything as arguments: it has no encryption key, and no
+database URL but that of Dagster's storage.
 """
 
 import argparse
@@ -18,13 +18,13 @@ _PROGRAM = "from pims_pipeline.cli.up.webserver import main; main()"
 
 
 def webserver_command(host: str, port: int, workspace: Path, names: Iterable[str]) -> list[str]:
-    """The program, for ``Service``.
+    """The command line of the process.
 
     Args:
-        host: Where it listens.
-        port: As above.
-        workspace: Names the code location.
-        names: Further names by which it is reached.
+        host: The host to listen on.
+        port: The port to listen on.
+        workspace: The workspace file, which names the code location.
+        names: Further host names by which clients reach it.
     """
     return [
         *(sys.executable, "-c", _PROGRAM),
@@ -34,7 +34,7 @@ def webserver_command(host: str, port: int, workspace: Path, names: Iterable[str
 
 
 def main() -> None:
-    """Serve until a signal."""
+    """Serve the Dagster UI until a signal."""
     parser = argparse.ArgumentParser(description="Serves the Dagster UI for pims up.")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", required=True, type=int)
@@ -46,5 +46,5 @@ def main() -> None:
     try:
         serve_ui(given.workspace, given.host, given.port, lambda app: BrowserGuard(app, own))
     except KeyboardInterrupt:
-        # Stopped as it should be.
+        # Ctrl-C is the normal end.
         sys.exit(0)

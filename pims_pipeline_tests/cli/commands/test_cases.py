@@ -1,4 +1,4 @@
-"""``pims cases`` and ``pims status`` over what is stored; their stories come from syncs."""
+"""``pims cases`` and ``pims status`` over stored cases, whose histories come from syncs."""
 
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line
 
 
 def test_a_clinic_without_cases_says_so(pims: Pims, registered: str) -> None:
@@ -20,7 +20,7 @@ def test_a_clinic_without_cases_says_so(pims: Pims, registered: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["list", "--clinic=elsewhere"], "unknown clinic 'elsewhere'"),
         (["list", "--clinic=riverbend", "--date=29.03.2026"], "'29.03.2026' is not a date"),
@@ -46,17 +46,17 @@ def test_a_clinic_without_cases_says_so(pims: Pims, registered: str) -> None:
         "unknown appointment",
     ],
 )
-def test_what_cannot_be_found_is_told(
-    pims: Pims, registered: str, words: list[str], told: str
+def test_what_cannot_be_found_is_named(
+    pims: Pims, registered: str, words: list[str], message: str
 ) -> None:
     assert registered == "riverbend"
     done = pims("cases", *words)
 
     assert done.exit_code == 2
-    assert told in complaint(done)
+    assert message in error_line(done)
 
 
-def test_a_case_tells_what_changed_it_when_and_on_whose_word(
+def test_a_case_history_names_each_change_its_time_and_its_source(
     pims: Pims, ready: str, control: SimulatorControl
 ) -> None:
     day = control.clinics()[0].today + timedelta(days=1)
@@ -72,17 +72,21 @@ def test_a_case_tells_what_changed_it_when_and_on_whose_word(
     second = document(pims("sync", "inbound", *dates, "--json"))
 
     words = ("cases", "show", f"--pims-id={appointment.id}", "--clinic", ready)
-    told = document(pims(*words, "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x/graphql"))
-    assert told == document(
-        pims("cases", "show", told["id"], "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x")
+    shown = document(
+        pims(*words, "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x/graphql")
     )
-    created, rescheduled = told["events"]
+    assert shown == document(
+        pims(
+            "cases", "show", shown["id"], "--json", DAGSTER_GRAPHQL_URL="https://dagster.example/x"
+        )
+    )
+    created, rescheduled = shown["events"]
     assert [created["kind"], rescheduled["kind"]] == ["created", "rescheduled"]
     assert [created["syncId"], rescheduled["syncId"]] == [first["syncId"], second["syncId"]]
-    assert {each["phase"] for each in told["events"]} == {"inbound"}
-    assert {each["partitionKey"] for each in told["events"]} == {f"{ready}|{day}"}
+    assert {each["phase"] for each in shown["events"]} == {"inbound"}
+    assert {each["partitionKey"] for each in shown["events"]} == {f"{ready}|{day}"}
     assert created["runUrl"] == f"https://dagster.example/x/runs/{created['runId']}"
-    zone = ZoneInfo(told["timezone"])
+    zone = ZoneInfo(shown["timezone"])
     before, after = rescheduled["changes"]["scheduled_start"]
     assert [datetime.fromisoformat(each).astimezone(zone) for each in (before, after)] == [
         appointment.start.replace(tzinfo=zone),
@@ -91,13 +95,15 @@ def test_a_case_tells_what_changed_it_when_and_on_whose_word(
     occurred = datetime.fromisoformat(rescheduled["occurredAt"])
     assert datetime.fromisoformat(rescheduled["occurredAtLocal"]) == occurred
 
-    # Only of the record that is landed now is it known when the vendor changed it.
+    # The time of the vendor's change is known only for the record that is stored now.
     assert created["source"]["vendorUpdatedAt"] is None
     [truth] = [each for each in control.appointments("1001", day, day) if each.id == appointment.id]
     assert truth.last_updated_at is not None
-    said = datetime.fromisoformat(rescheduled["source"]["vendorUpdatedAt"]).astimezone(zone)
-    assert said.replace(tzinfo=None) == truth.last_updated_at
-    # The first run logged in; the second took up its session.
+    vendor_updated_at = datetime.fromisoformat(rescheduled["source"]["vendorUpdatedAt"]).astimezone(
+        zone
+    )
+    assert vendor_updated_at.replace(tzinfo=None) == truth.last_updated_at
+    # The first run logged in; the second used its session.
     assert [each["purpose"] for each in created["credentialAccesses"]] == ["login"]
     assert [each["purpose"] for each in rescheduled["credentialAccesses"]] == ["sync"]
 

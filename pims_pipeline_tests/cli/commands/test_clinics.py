@@ -1,4 +1,4 @@
-"""``pims clinics``: what is registered stays as it was typed, and nonsense is refused."""
+"""``pims clinics``: a clinic is stored as given, and wrong arguments are refused."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 ADD = {
     "--name": "Maple Street",
@@ -23,7 +23,7 @@ def add(slug: str = "maple-street", **changed: str) -> list[str]:
     return ["clinics", "add", slug, *(f"{name}={value}" for name, value in options.items())]
 
 
-def test_a_registered_clinic_is_listed_as_it_was_typed(pims: Pims) -> None:
+def test_a_registered_clinic_is_listed_as_given(pims: Pims) -> None:
     added = document(pims(*add(), "--json"))
     listed = document(pims("clinics", "list", "--json"))
 
@@ -47,7 +47,7 @@ def test_a_registered_clinic_is_listed_as_it_was_typed(pims: Pims) -> None:
     }
 
 
-def test_brackets_in_a_name_are_no_markup(pims: Pims) -> None:
+def test_brackets_in_a_name_are_not_markup(pims: Pims) -> None:
     pims(*add(name="Vets [red]4[/red] pets"))
 
     assert "Vets [red]4[/red] pets" in pims("clinics", "list").stdout
@@ -61,7 +61,7 @@ def test_without_clinics_the_list_says_how_to_add_one(pims: Pims) -> None:
 
 
 @pytest.mark.parametrize(
-    ("slug", "changed", "told"),
+    ("slug", "changed", "message"),
     [
         ("Maple_Street", {}, "not a clinic slug"),
         ("m", {}, "not a clinic slug"),
@@ -75,15 +75,15 @@ def test_without_clinics_the_list_says_how_to_add_one(pims: Pims) -> None:
         ("taken", {}, "a clinic called 'taken' exists already"),
     ],
 )
-def test_nonsense_is_refused_and_changes_nothing(
-    pims: Pims, engine: Engine, slug: str, changed: dict[str, str], told: str
+def test_wrong_arguments_are_refused_and_change_nothing(
+    pims: Pims, engine: Engine, slug: str, changed: dict[str, str], message: str
 ) -> None:
     pims(*add("taken"))
     before = everything(engine)
     done = pims(*add(slug, **changed))
 
     assert done.exit_code == (1 if slug == "taken" else 2)
-    assert told in complaint(done)
+    assert message in error_line(done)
     assert "secret" not in done.output
     assert everything(engine) == before
 
@@ -103,7 +103,7 @@ def test_a_schedule_changes_what_is_given_and_keeps_the_rest(pims: Pims, registe
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (["riverbend", "--inbound", "often"], "--inbound: 'often' is not a cron expression"),
         (["riverbend", "--cases", "61 * * * *"], "--cases: '61 * * * *' is not a cron"),
@@ -120,18 +120,18 @@ def test_a_schedule_changes_what_is_given_and_keeps_the_rest(pims: Pims, registe
     ids=str,
 )
 def test_a_wrong_schedule_is_refused_and_changes_nothing(
-    pims: Pims, registered: str, engine: Engine, args: list[str], told: str
+    pims: Pims, registered: str, engine: Engine, args: list[str], message: str
 ) -> None:
     assert registered == "riverbend"
     before = everything(engine)
     done = pims("clinics", "schedule", *args)
 
     assert done.exit_code == 2
-    assert told in complaint(done)
+    assert message in error_line(done)
     assert everything(engine) == before
 
 
-def test_a_schedule_is_shown_with_its_next_five_times(pims: Pims, registered: str) -> None:
+def test_a_schedule_is_shown_with_its_next_five_ticks(pims: Pims, registered: str) -> None:
     pims("clinics", "schedule", registered, "--inbound= 30  2 * * * ", "--cases=off")
     shown = document(pims("clinics", "schedule", registered, "--json"))
 
@@ -145,20 +145,20 @@ def test_a_schedule_is_shown_with_its_next_five_times(pims: Pims, registered: st
     ticks = [datetime.fromisoformat(tick) for tick in shown["nextTicks"]["inbound"]]
     zone = ZoneInfo("America/New_York")
     assert len(set(ticks)) == 5
-    # On the day that skips the hour, it comes when the clocks have jumped.
+    # On the day that skips the hour, the tick comes right after the clock change.
     assert {f"{tick.astimezone(zone):%H:%M}" for tick in ticks} <= {"02:30", "03:00"}
     (listed,) = document(pims("clinics", "list", "--json"))["clinics"]
     assert shown == {**listed, "nextTicks": shown["nextTicks"], "problems": {}}
 
-    told = pims("clinics", "schedule", registered).stdout
-    lines = [" ".join(line.split()) for line in told.splitlines()]
+    table = pims("clinics", "schedule", registered).stdout
+    lines = [" ".join(line.split()) for line in table.splitlines()]
     expected = [
         f"{tick.astimezone(zone):%a %Y-%m-%d %H:%M %z} {tick:%Y-%m-%d %H:%M}" for tick in ticks
     ]
     assert lines[1:7] == [f"inbound 30 2 * * * {expected[0]}", *expected[1:], "cases off never"]
 
 
-def test_what_was_written_by_hand_and_cannot_be_read_is_told(
+def test_a_stored_schedule_that_cannot_be_read_is_named(
     pims: Pims, registered: str, engine: Engine
 ) -> None:
     with transaction(engine) as connection:
@@ -178,7 +178,7 @@ def test_what_was_written_by_hand_and_cannot_be_read_is_told(
     assert "15" in pims("clinics", "list").stdout
 
 
-def test_a_deactivated_clinic_has_no_next_times(pims: Pims, registered: str) -> None:
+def test_a_deactivated_clinic_has_no_next_ticks(pims: Pims, registered: str) -> None:
     pims("clinics", "deactivate", registered)
     shown = pims("clinics", "schedule", registered)
 
@@ -202,7 +202,7 @@ def test_an_unknown_clinic_cannot_be_deactivated(pims: Pims) -> None:
     done = pims("clinics", "deactivate", "elsewhere")
 
     assert done.exit_code == 2
-    assert "unknown clinic 'elsewhere'; `pims clinics list`" in complaint(done)
+    assert "unknown clinic 'elsewhere'; `pims clinics list`" in error_line(done)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_an_unknown_clinic_cannot_be_deactivated(pims: Pims) -> None:
         "https://me:S3?cr3t@clinic.example",
     ],
 )
-def test_no_piece_of_a_password_in_an_address_is_repeated(
+def test_no_part_of_a_password_in_an_address_is_shown(
     pims: Pims, engine: Engine, base_url: str
 ) -> None:
     before = everything(engine)

@@ -1,9 +1,9 @@
-"""What a person reads when the database refuses in the middle of a sync, or before one."""
+"""The error message when the database refuses a statement during a sync, or before it."""
 
 from sqlalchemy import Engine, text
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line
 
 DISK_FULL = "the database's disk is full (53100); free space there, then run this again"
 
@@ -30,19 +30,19 @@ def test_a_disk_that_fills_up_in_a_phase_is_named_by_the_sync_and_by_its_audit(
     _fill_disk_at(engine, "cases")
     done = pims("sync", "inbound", "--clinic", logged_in)
     assert done.exit_code == 1
-    assert complaint(done).endswith(f"failed: DatabaseRefused: {DISK_FULL}")
+    assert error_line(done).endswith(f"failed: DatabaseRefused: {DISK_FULL}")
     [clinic] = document(pims("status", "--json"))["clinics"]
     assert clinic["phases"]["inbound"]["latest"]["error"] == f"DatabaseRefused: {DISK_FULL}"
 
 
-def test_a_disk_that_is_full_before_anything_is_noted_is_named_by_the_sync(
+def test_a_disk_that_is_full_before_the_audit_is_stored_is_named_by_the_sync(
     pims: Pims, ready: str, engine: Engine
 ) -> None:
     _fill_disk_at(engine, "case_sync_audits")
     done = pims("sync", "inbound", "--clinic", ready)
     assert done.exit_code == 1
-    assert complaint(done).endswith(DISK_FULL)
-    assert "check" not in complaint(done)
+    assert error_line(done).endswith(DISK_FULL)
+    assert "check" not in error_line(done)
 
 
 def test_a_table_that_is_missing_is_named_in_one_line(pims: Pims, engine: Engine) -> None:
@@ -55,4 +55,4 @@ def test_a_table_that_is_missing_is_named_in_one_line(pims: Pims, engine: Engine
     for command in (("status",), ("clinics", "list")):
         done = pims(*command)
         assert done.exit_code == 1
-        assert complaint(done).startswith(words)
+        assert error_line(done).startswith(words)

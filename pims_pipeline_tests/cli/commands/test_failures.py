@@ -1,4 +1,4 @@
-"""``pims failures``: failures on the terminal, and trying one again."""
+"""``pims failures``: list, show and retry failures."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from pims_pipeline.store.failures import (
     resolve_failures,
 )
 from pims_pipeline.store.tables import sync_failures
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
@@ -34,12 +34,12 @@ def stored_failure(
     window: DateRange | None = THAT_DAY,
     resolved: bool = False,
 ) -> str:
-    """A failure that no run has met, but that stands in the database."""
+    """Store a failure that no run has had; returns its id."""
     failed = FailureInput(
         record_key=key,
         pims_id=key,
         error_class="TransientError",
-        error_message="the vendor answered 503",
+        error_message="the vendor responded with 503",
         window=window,
     )
     with transaction(engine) as connection:
@@ -74,7 +74,7 @@ def unfetched(pims: Pims, logged_in: str, control: SimulatorControl) -> list[dic
     return found
 
 
-def test_failures_are_listed_with_where_they_belong(
+def test_failures_are_listed_with_their_clinic_phase_and_case(
     pims: Pims, ready: str, unfetched: list[dict[str, object]]
 ) -> None:
     cases = document(pims("cases", "list", "--clinic", ready, "--json"))["cases"]
@@ -103,7 +103,7 @@ def test_a_retry_fetches_the_record_and_resolves_the_failure(
     assert resolved == {failure["id"]}
 
 
-def test_a_dead_failure_can_be_tried_again_and_says_how_it_failed(
+def test_a_dead_letter_can_be_retried_and_reports_how_it_failed(
     pims: Pims, engine: Engine, control: SimulatorControl, unfetched: list[dict[str, object]]
 ) -> None:
     failure_id = str(unfetched[0]["id"])
@@ -118,7 +118,7 @@ def test_a_dead_failure_can_be_tried_again_and_says_how_it_failed(
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert "it failed again, ContractViolation: " in complaint(done)
+    assert "it failed again, ContractViolation: " in error_line(done)
     after = document(pims("failures", "show", failure_id, "--json"))
     assert (after["attempts"], after["status"]) == (9, "dead")
 
@@ -141,7 +141,7 @@ def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
     )
     again = pims("failures", "retry", str(failure["id"]))
     assert again.exit_code == 1
-    assert "it failed again" in complaint(again)
+    assert "it failed again" in error_line(again)
 
     done = pims("failures", "retry", str(failure["id"]))
     assert done.exit_code == 0, done.output
@@ -149,14 +149,14 @@ def test_a_record_that_can_be_read_again_is_resolved_by_a_retry(
     assert listed(pims) == []
 
 
-def test_a_failure_whose_appointment_is_no_longer_asked_about_says_so(
+def test_a_failure_whose_appointment_is_no_longer_due_is_not_retried(
     pims: Pims, engine: Engine, ready: str
 ) -> None:
     failure_id = stored_failure(engine, ready)
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert "it was not tried again: its appointment is not among those" in complaint(done)
+    assert "it was not retried: its appointment is not among those" in error_line(done)
 
 
 def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
@@ -168,12 +168,12 @@ def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert "it was not tried again: ContractViolation" in complaint(done)
+    assert "it was not retried: ContractViolation" in error_line(done)
     assert [each["id"] for each in listed(pims)] == [failure_id]
 
 
 @pytest.mark.parametrize(
-    ("case", "told"),
+    ("case", "message"),
     [
         ("resolved", "was resolved on 2026-03-02 09:30 UTC"),
         ("deactivated", "was deactivated"),
@@ -181,8 +181,8 @@ def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
         ("out of reach", "PIMS_PARTITION_START"),
     ],
 )
-def test_what_cannot_be_tried_again_is_left_as_it_is(
-    pims: Pims, engine: Engine, ready: str, case: str, told: str
+def test_a_failure_that_cannot_be_retried_is_unchanged(
+    pims: Pims, engine: Engine, ready: str, case: str, message: str
 ) -> None:
     long_ago = date(1999, 1, 1)
     windows = {"undated": None, "out of reach": DateRange(long_ago, long_ago)}
@@ -195,39 +195,37 @@ def test_what_cannot_be_tried_again_is_left_as_it_is(
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert told in complaint(done)
+    assert message in error_line(done)
     assert everything(engine) == before
 
 
-def test_without_a_login_nothing_is_tried_again(
-    pims: Pims, engine: Engine, registered: str
-) -> None:
+def test_without_a_login_nothing_is_retried(pims: Pims, engine: Engine, registered: str) -> None:
     failure_id = stored_failure(engine, registered)
     before = everything(engine)
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert f"pims credentials set {registered}" in complaint(done)
+    assert f"pims credentials set {registered}" in error_line(done)
     assert everything(engine) == before
 
 
 @pytest.mark.parametrize("verb", ["show", "retry"])
 @pytest.mark.parametrize(
-    ("failure_id", "status", "told"),
+    ("failure_id", "status", "message"),
     [(str(uuid4()), 1, "there is no failure"), ("7", 2, "'7' is not a valid UUID")],
     ids=["unknown", "malformed"],
 )
-def test_what_is_no_failure_is_told_in_one_line(
-    pims: Pims, verb: str, failure_id: str, status: int, told: str
+def test_an_unknown_failure_is_reported_in_one_line(
+    pims: Pims, verb: str, failure_id: str, status: int, message: str
 ) -> None:
     done = pims("failures", verb, failure_id)
 
     assert done.exit_code == status
-    assert told in complaint(done)
+    assert message in error_line(done)
 
 
 def test_the_list_says_when_nothing_has_failed(pims: Pims, registered: str) -> None:
     assert pims("failures", "list", "--clinic", registered).stderr == "No failure is open.\n"
     assert pims("failures", "list", "--all").stderr == "Nothing has failed.\n"
     unknown = pims("failures", "list", "--clinic=elsewhere")
-    assert (unknown.exit_code, "unknown clinic" in complaint(unknown)) == (2, True)
+    assert (unknown.exit_code, "unknown clinic" in error_line(unknown)) == (2, True)

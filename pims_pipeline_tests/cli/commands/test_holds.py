@@ -1,4 +1,4 @@
-"""``pims holds``: what the deletion guard holds back, and what a person decides on it."""
+"""``pims holds``: list, show and decide on the deletions that the guard holds back."""
 
 import getpass
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from sqlalchemy import Engine, select
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import clinics, reconciliation_holds
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 
 class Held:
-    """A day of which every appointment but one vanished, and the hold on it."""
+    """A day on which every appointment but one was deleted, and its hold."""
 
     def __init__(self, pims: Pims, slug: str, control: SimulatorControl) -> None:
         self.day: date = control.clinics()[0].today + timedelta(days=1)
@@ -34,7 +34,7 @@ class Held:
 
 
 def appointments(control: SimulatorControl, day: date) -> Sequence[TrueAppointment]:
-    """The appointments that stand in the pretend vendor's calendar."""
+    """The appointments in the simulator's calendar."""
     found = control.appointments("1001", day, day)
     return [each for each in found if each.kind == "appointment" and not each.deleted]
 
@@ -50,11 +50,9 @@ def retired(pims: Pims, held: Held) -> set[str]:
     return {case["pimsId"] for case in listed["cases"] if case["softDeleted"]}
 
 
-def test_a_run_with_limits_of_its_own_is_held_and_listed(
-    pims: Pims, ready: str, held: Held
-) -> None:
+def test_a_run_with_its_own_limits_is_held_and_listed(pims: Pims, ready: str, held: Held) -> None:
     assert held.sync.exit_code == 1
-    assert "the deletion guard holds back" in complaint(held.sync)
+    assert "the deletion guard holds back" in error_line(held.sync)
     assert retired(pims, held) == set()
     [hold] = document(pims("holds", "list", "--clinic", ready, "--json"))["holds"]
     day = held.day.isoformat()
@@ -73,7 +71,7 @@ def test_a_run_with_limits_of_its_own_is_held_and_listed(
     assert held.id in pims("holds", "list").stdout
 
 
-def test_a_hold_shows_its_cases_as_they_stand(pims: Pims, held: Held) -> None:
+def test_a_hold_shows_the_current_status_of_its_cases(pims: Pims, held: Held) -> None:
     shown = document(pims("holds", "show", held.id, "--json"))
     assert {
         (case["pimsId"], case["scheduledDate"], case["softDeleted"], case["outcome"])
@@ -83,7 +81,7 @@ def test_a_hold_shows_its_cases_as_they_stand(pims: Pims, held: Held) -> None:
     assert all(case["id"] in text for case in shown["cases"])
 
 
-def test_approval_retires_what_is_still_missing_and_says_what_differed(
+def test_approval_retires_what_is_still_missing_and_reports_what_is_kept(
     pims: Pims, held: Held, control: SimulatorControl
 ) -> None:
     back = held.appointments[1].id
@@ -111,7 +109,7 @@ def test_approval_retires_what_is_still_missing_and_says_what_differed(
     assert listed["status"] == "approved"
 
 
-def test_this_machines_user_approves_unless_told_otherwise(pims: Pims, held: Held) -> None:
+def test_this_machines_user_approves_by_default(pims: Pims, held: Held) -> None:
     done = pims("holds", "approve", held.id)
     assert done.exit_code == 0, done.output
     assert f"approved by {getpass.getuser()}" in done.stdout
@@ -122,7 +120,7 @@ def test_a_run_may_allow_more_than_the_settings_do(pims: Pims, held: Held) -> No
     done = document(pims("sync", "full", *held.dates, "--max-percent=100", "--json"))
 
     assert done["reconciliationResult"]["stats"]["casesDeleted"] == len(held.gone)
-    # A full sync looks at more dates than the held one, whose hold it settles.
+    # A full sync covers more dates than the hold, and supersedes it.
     [hold] = document(pims("holds", "list", "--all", "--json"))["holds"]
     assert (hold["id"], hold["status"]) == (held.id, "superseded")
 
@@ -136,7 +134,7 @@ def test_a_rejected_hold_retires_nothing(pims: Pims, held: Held) -> None:
     assert (shown["status"], shown["decidedBy"]) == ("rejected", "Sam")
 
 
-def test_a_rejection_in_force_is_shown_kept_to_and_can_be_taken_back(
+def test_a_rejection_in_force_is_shown_and_applied_and_can_be_revoked(
     pims: Pims, held: Held
 ) -> None:
     limits = ("--max-orphans=0", "--max-percent=0")
@@ -159,7 +157,7 @@ def test_a_rejection_in_force_is_shown_kept_to_and_can_be_taken_back(
 
     assert pims("holds", "reopen", held.id).exit_code == 0
     assert not document(pims("holds", "show", held.id, "--json"))["isInForce"]
-    assert "no rejection in force" in complaint(pims("holds", "reopen", held.id))
+    assert "no rejection in force" in error_line(pims("holds", "reopen", held.id))
     assert pims("sync", "reconcile", *held.dates, *limits).exit_code == 1
     [hold] = document(pims("holds", "list", "--json"))["holds"]
     assert hold["id"] != held.id
@@ -167,7 +165,7 @@ def test_a_rejection_in_force_is_shown_kept_to_and_can_be_taken_back(
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
 @pytest.mark.parametrize("status", ["approved", "rejected", "superseded"])
-def test_a_hold_that_waits_no_more_is_left_as_it_is(
+def test_a_decided_hold_is_unchanged(
     pims: Pims, ready: str, engine: Engine, status: str, verb: str
 ) -> None:
     hold_id = stored_hold(ready, engine, status)
@@ -175,12 +173,12 @@ def test_a_hold_that_waits_no_more_is_left_as_it_is(
     done = pims("holds", verb, hold_id)
 
     assert done.exit_code == 1
-    assert f"hold {hold_id} was {status}" in complaint(done)
+    assert f"hold {hold_id} was {status}" in error_line(done)
     assert everything(engine) == before
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-def test_a_hold_of_a_deactivated_clinic_is_left_as_it_is(
+def test_a_hold_of_a_deactivated_clinic_is_unchanged(
     pims: Pims, ready: str, engine: Engine, verb: str
 ) -> None:
     hold_id = stored_hold(ready, engine, "open")
@@ -189,7 +187,7 @@ def test_a_hold_of_a_deactivated_clinic_is_left_as_it_is(
     done = pims("holds", verb, hold_id)
 
     assert done.exit_code == 1
-    assert f"clinic '{ready}' was deactivated" in complaint(done)
+    assert f"clinic '{ready}' was deactivated" in error_line(done)
     assert everything(engine) == before
 
 
@@ -201,40 +199,40 @@ def test_a_hold_of_dates_without_partitions_is_not_approved(
     done = pims("holds", "approve", hold_id)
 
     assert done.exit_code == 1
-    assert "PIMS_PARTITION_START" in complaint(done)
+    assert "PIMS_PARTITION_START" in error_line(done)
     assert everything(engine) == before
 
 
 @pytest.mark.parametrize("verb", ["show", "approve", "reject", "reopen"])
 @pytest.mark.parametrize(
-    ("hold_id", "status", "told"),
+    ("hold_id", "status", "message"),
     [(str(uuid4()), 1, "there is no hold"), ("7", 2, "'7' is not a valid UUID")],
     ids=["unknown", "malformed"],
 )
-def test_what_is_no_hold_is_told_in_one_line(
-    pims: Pims, verb: str, hold_id: str, status: int, told: str
+def test_an_unknown_hold_is_reported_in_one_line(
+    pims: Pims, verb: str, hold_id: str, status: int, message: str
 ) -> None:
     done = pims("holds", verb, hold_id)
 
     assert done.exit_code == status
-    assert told in complaint(done)
+    assert message in error_line(done)
 
 
-def test_nobody_decides_without_a_name(pims: Pims) -> None:
+def test_an_empty_name_is_refused(pims: Pims) -> None:
     done = pims("holds", "reject", str(uuid4()), "--by= ")
 
     assert done.exit_code == 2
-    assert "--by is empty" in complaint(done)
+    assert "--by is empty" in error_line(done)
 
 
-def test_a_failed_approval_leaves_the_hold_waiting(
+def test_a_failed_approval_leaves_the_hold_open(
     pims: Pims, held: Held, control: SimulatorControl
 ) -> None:
     control.add_fault("html", endpoint="listing", times=None)
     done = pims("holds", "approve", held.id)
 
     assert done.exit_code == 1
-    assert f"hold {held.id} still waits, and nothing was changed: ContractViolation" in complaint(
+    assert f"hold {held.id} still waits, and nothing was changed: ContractViolation" in error_line(
         done
     )
     assert retired(pims, held) == set()
@@ -254,19 +252,19 @@ def test_a_failed_approval_leaves_the_hold_waiting(
     ids=str,
 )
 @pytest.mark.parametrize("scope", ["reconcile", "full"])
-def test_limits_that_cannot_be_meant_change_nothing(
+def test_invalid_limits_change_nothing(
     pims: Pims, ready: str, engine: Engine, scope: str, words: list[str]
 ) -> None:
     before = everything(engine)
     done = pims("sync", scope, "--clinic", ready, *words)
 
     assert done.exit_code == 2
-    assert words[0].partition("=")[0] in complaint(done)
+    assert words[0].partition("=")[0] in error_line(done)
     assert everything(engine) == before
 
 
 def stored_hold(slug: str, engine: Engine, status: str, day: date = date(2026, 3, 2)) -> str:
-    """A hold that no run has found, but that stands in the database."""
+    """Store a hold that no run has made; returns its id."""
     table = reconciliation_holds
     with transaction(engine) as connection:
         clinic_id = connection.scalar(select(clinics.c.id).where(clinics.c.slug == slug))

@@ -1,4 +1,4 @@
-"""``pims keys``: a key is shown once, and never again; a revoked one stays revoked."""
+"""``pims keys``: a key is shown only once; a revoked one stays revoked."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -9,13 +9,13 @@ from sqlalchemy import Engine, func, select, update
 from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key, prefix_of
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import clinic_api_keys
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 SLUG = "riverbend"
 
 
 def register(pims: Pims, slug: str = SLUG) -> str:
-    """Register a clinic that no vendor is asked about; returns its slug."""
+    """Register a clinic that is never synced; returns its slug."""
     done = pims(
         "clinics",
         "add",
@@ -63,7 +63,7 @@ def test_a_key_is_shown_alone_on_standard_output_and_only_its_hash_is_kept(
     assert listed["name"] == "Front desk"
 
 
-def test_programs_get_the_key_with_what_it_may_do(pims: Pims, clinic: str) -> None:
+def test_json_has_the_key_and_its_permissions(pims: Pims, clinic: str) -> None:
     made = document(
         pims("keys", "create", clinic, "--permissions= read, sync:cases,read", "--json")
     )
@@ -126,7 +126,7 @@ def test_a_key_can_last_until_a_date_begins_at_the_clinic(pims: Pims, clinic: st
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["elsewhere"], "unknown clinic 'elsewhere'"),
         ([SLUG, "--permissions="], "--permissions is empty"),
@@ -136,8 +136,8 @@ def test_a_key_can_last_until_a_date_begins_at_the_clinic(pims: Pims, clinic: st
         ([SLUG, "--name= "], "--name is empty"),
         ([SLUG, "--name=two\nlines"], "--name holds a control character or a line break"),
         ([SLUG, f"--name={'x' * 101}"], "--name is longer than 100 characters"),
-        ([SLUG, "--expires=0d"], "does not lie in the future"),
-        ([SLUG, "--expires=2020-01-01"], "does not lie in the future"),
+        ([SLUG, "--expires=0d"], "is not in the future"),
+        ([SLUG, "--expires=2020-01-01"], "is not in the future"),
         ([SLUG, "--expires=9999-12-31"], "too far ahead"),
         ([SLUG, "--expires=9999w"], "too far ahead"),
         ([SLUG, "--expires=tomorrow"], "neither a date such as"),
@@ -149,24 +149,24 @@ def test_a_key_can_last_until_a_date_begins_at_the_clinic(pims: Pims, clinic: st
     ],
     ids=str,
 )
-def test_a_key_that_cannot_be_meant_is_not_made(
-    pims: Pims, clinic: str, engine: Engine, words: list[str], told: str
+def test_a_key_with_invalid_options_is_not_created(
+    pims: Pims, clinic: str, engine: Engine, words: list[str], message: str
 ) -> None:
     assert clinic == SLUG
     before = everything(engine)
     done = pims("keys", "create", *words)
 
     assert done.exit_code == 2
-    assert told in complaint(done)
+    assert message in error_line(done)
     assert everything(engine) == before
 
 
-def test_today_is_no_date_to_expire_on(pims: Pims, clinic: str) -> None:
+def test_a_key_cannot_expire_today(pims: Pims, clinic: str) -> None:
     today = datetime.now(ZoneInfo("America/New_York")).date()
     done = pims("keys", "create", clinic, f"--expires={today}")
 
     assert done.exit_code == 2
-    assert "does not lie in the future" in complaint(done)
+    assert "is not in the future" in error_line(done)
 
 
 def test_a_deactivated_clinic_gets_no_key(pims: Pims, clinic: str, engine: Engine) -> None:
@@ -174,11 +174,11 @@ def test_a_deactivated_clinic_gets_no_key(pims: Pims, clinic: str, engine: Engin
     done = pims("keys", "create", clinic)
 
     assert done.exit_code == 1
-    assert "was deactivated" in complaint(done)
+    assert "was deactivated" in error_line(done)
     assert stored_hashes(engine) == {}
 
 
-def test_the_list_tells_active_revoked_and_expired_keys_apart_and_no_secret(
+def test_the_list_shows_the_state_of_each_key_and_no_secret(
     pims: Pims, clinic: str, engine: Engine
 ) -> None:
     names = ("active", "expired", "revoked")
@@ -211,10 +211,10 @@ def test_the_list_can_be_of_one_clinic(pims: Pims, clinic: str) -> None:
     for slug in (clinic, other):
         assert pims("keys", "create", slug).exit_code == 0
 
-    everyones = document(pims("keys", "list", "--json"))["keys"]
+    all_keys = document(pims("keys", "list", "--json"))["keys"]
     ours = document(pims("keys", "list", "--clinic", clinic, "--json"))["keys"]
-    assert [each["clinic"] for each in everyones] == [other, clinic]
-    assert ours == everyones[1:]
+    assert [each["clinic"] for each in all_keys] == [other, clinic]
+    assert ours == all_keys[1:]
     assert pims("keys", "list", "--clinic", "elsewhere").exit_code == 2
 
 
@@ -239,9 +239,7 @@ def test_a_revoked_key_stays_revoked_and_the_others_stay(pims: Pims, clinic: str
     assert second == listed[1]
 
 
-def test_a_whole_key_that_somebody_pastes_is_revoked_and_not_repeated(
-    pims: Pims, clinic: str
-) -> None:
+def test_a_whole_key_is_revoked_and_not_shown(pims: Pims, clinic: str) -> None:
     key = pims("keys", "create", clinic).stdout.strip()
     done = pims("keys", "revoke", key)
 
@@ -252,19 +250,19 @@ def test_a_whole_key_that_somebody_pastes_is_revoked_and_not_repeated(
 
 
 @pytest.mark.parametrize("where", ["prefix", "key"])
-def test_an_unknown_key_is_told(pims: Pims, clinic: str, engine: Engine, where: str) -> None:
+def test_an_unknown_key_is_reported(pims: Pims, clinic: str, engine: Engine, where: str) -> None:
     assert pims("keys", "create", clinic).exit_code == 0
     before = everything(engine)
     unknown = new_key()
     done = pims("keys", "revoke", unknown[:8] if where == "prefix" else unknown)
 
     assert done.exit_code == 1
-    assert f"unknown API key '{unknown[:8]}'" in complaint(done)
+    assert f"unknown API key '{unknown[:8]}'" in error_line(done)
     assert unknown[8:] not in done.output
     assert everything(engine) == before
 
 
-def test_what_may_be_a_part_of_a_key_is_refused_and_not_repeated(
+def test_a_possible_part_of_a_key_is_refused_and_not_shown(
     pims: Pims, clinic: str, engine: Engine
 ) -> None:
     key = pims("keys", "create", clinic).stdout.strip()
@@ -272,6 +270,6 @@ def test_what_may_be_a_part_of_a_key_is_refused_and_not_repeated(
     for typed in (key[:-1], f"{key}x", key[:9], key[9:], key[:7], key.swapcase(), f" {key}", "%"):
         done = pims("keys", "revoke", typed)
         assert done.exit_code == 2
-        assert "that is no prefix of a key" in complaint(done)
+        assert "that is not a key's prefix" in error_line(done)
         assert typed not in done.output
     assert everything(engine) == before

@@ -1,4 +1,4 @@
-"""``pims migrate``, and what the other commands say before it was run."""
+"""``pims migrate``, and the error of the other commands before it has run."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from pims_pipeline.settings import variable_names
 from pims_pipeline.store.database.engine import create_engine, transaction
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line
 from pims_pipeline_tests.store.revisions import REVISIONS
 
 
@@ -35,9 +35,9 @@ def test_a_database_from_between_the_former_revisions_says_what_to_do(
     done = pims("migrate", PIMS_DATABASE_URL=empty_database_url)
 
     assert done.exit_code == 1
-    assert "revision 0007" in complaint(done)
-    assert "migrate it to 0012" in complaint(done)
-    assert "or start with an empty database" in complaint(done)
+    assert "revision 0007" in error_line(done)
+    assert "migrate it to 0012" in error_line(done)
+    assert "or start with an empty database" in error_line(done)
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_other_commands_ask_for_it_first(
     done = pims(*args, PIMS_DATABASE_URL=empty_database_url)
 
     assert done.exit_code == 1
-    assert "run `pims migrate`" in complaint(done)
+    assert "run `pims migrate`" in error_line(done)
 
 
 def test_without_a_database_url_an_embedded_one_is_made_with_a_key(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    # A process of its own: the server stops with the last process that uses it.
+    # In another process: the server stops with the last process that uses it.
     environment = {
         name: value for name, value in os.environ.items() if name not in variable_names().values()
     }

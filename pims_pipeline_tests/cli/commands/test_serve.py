@@ -1,4 +1,4 @@
-"""``pims serve`` as a person runs it: what it needs, what it refuses, and how it ends."""
+"""``pims serve`` as a process: its settings, what it refuses, and its end."""
 
 import re
 import signal
@@ -11,31 +11,31 @@ import pytest
 from sqlalchemy import Engine
 
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline_tests.cli.conftest import Pims, complaint
+from pims_pipeline_tests.cli.invocation import Pims, error_line
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     interrupted,
+    output_until,
     started,
-    told_until,
 )
 
 
 def address(process: "Popen[str]") -> str:
-    """Where it says that it answers."""
-    told = told_until(process, "Ctrl-C stops it.")
-    found = re.search(r"answers at (http://\S+)", told)
+    """The URL that it prints."""
+    output = output_until(process, "Ctrl-C stops it.")
+    found = re.search(r"REST API: (http://\S+)", output)
     assert found is not None
-    assert f"{found[1]}/docs" in told
+    assert f"{found[1]}/docs" in output
     return found[1]
 
 
 def checks(url: str) -> dict[str, str]:
-    """What is well, by its own word."""
-    answer = httpx2.get(f"{url}/ready", trust_env=False, timeout=PATIENCE_SECONDS).json()
-    return {name: check["status"] for name, check in answer["checks"].items()}
+    """The statuses of its readiness checks."""
+    response = httpx2.get(f"{url}/ready", trust_env=False, timeout=TIMEOUT_SECONDS).json()
+    return {name: check["status"] for name, check in response["checks"].items()}
 
 
-def test_it_needs_no_more_than_its_own_login(engine: Engine, tmp_path: Path) -> None:
+def test_its_own_login_is_enough(engine: Engine, tmp_path: Path) -> None:
     login = let_api_log_in(engine)
 
     with started(tmp_path, "serve", "--port=0", PIMS_API_DATABASE_URL=login) as process:
@@ -50,40 +50,42 @@ def test_it_needs_no_more_than_its_own_login(engine: Engine, tmp_path: Path) -> 
 
 
 def test_a_database_elsewhere_needs_a_login_for_the_api(pims: Pims) -> None:
-    told = complaint(pims("serve", "--port=0"))
+    message = error_line(pims("serve", "--port=0"))
 
-    assert "PIMS_API_DATABASE_URL must be set when PIMS_DATABASE_URL is" in told
-    assert "CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE pims_api" in told
+    assert "PIMS_API_DATABASE_URL must be set when PIMS_DATABASE_URL is" in message
+    assert "CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE pims_api" in message
 
 
 def test_the_owner_s_login_is_refused(pims: Pims, database_url: str) -> None:
-    told = complaint(pims("serve", "--port=0", PIMS_API_DATABASE_URL=database_url))
+    message = error_line(pims("serve", "--port=0", PIMS_API_DATABASE_URL=database_url))
 
-    assert "PIMS_API_DATABASE_URL says what the API connects as" in told
+    assert "PIMS_API_DATABASE_URL says what the API connects as" in message
 
 
 def test_tables_must_be_up_to_date(pims: Pims, empty_database_url: str) -> None:
-    told = complaint(pims("serve", "--port=0", PIMS_API_DATABASE_URL=empty_database_url))
+    message = error_line(pims("serve", "--port=0", PIMS_API_DATABASE_URL=empty_database_url))
 
-    assert "run `pims migrate`" in told
+    assert "run `pims migrate`" in message
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
-def test_where_it_cannot_listen_it_says_so(pims: Pims, host: str) -> None:
+def test_an_address_that_cannot_be_used_is_named(pims: Pims, host: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        told = complaint(pims("serve", f"--host={host}", f"--port={port}"))
+        message = error_line(pims("serve", f"--host={host}", f"--port={port}"))
 
     in_use = f"Error: port {port} on 127.0.0.1 cannot be used (address already in use): "
-    assert told.startswith((in_use, "Error: --host nowhere.invalid is no address of this machine"))
+    assert message.startswith(
+        (in_use, "Error: --host nowhere.invalid is no address of this machine")
+    )
 
 
-def test_it_offers_no_workers_because_each_would_count_for_itself(pims: Pims) -> None:
+def test_there_is_no_option_for_workers_because_each_would_count_requests_alone(pims: Pims) -> None:
     done = pims("serve", "--workers=2")
 
     assert done.exit_code == 2
-    assert "--workers" in complaint(done)
-    api = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    assert "--workers" in error_line(done)
+    api = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
     assert "run one process" in " ".join(api.split())

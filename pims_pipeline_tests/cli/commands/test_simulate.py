@@ -1,4 +1,4 @@
-"""``pims simulate``: for this machine alone, and quick to say where it is."""
+"""``pims simulate``: serves this machine only, prints its URL, and stops at Ctrl-C."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 
 from pims_pipeline.settings import variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline_tests.cli.conftest import Pims, complaint
+from pims_pipeline_tests.cli.invocation import Pims, error_line
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "simulator.example"])  # noqa: S104 - refused
@@ -21,19 +21,19 @@ def test_other_machines_are_refused(pims: Pims, host: str) -> None:
     done = pims("simulate", "--host", host, "--port=0")
 
     assert done.exit_code == 2
-    assert "127.0.0.1, ::1 or localhost" in complaint(done)
+    assert "127.0.0.1, ::1 or localhost" in error_line(done)
 
 
-def test_a_port_in_use_is_told(pims: Pims) -> None:
+def test_a_port_in_use_is_reported(pims: Pims) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = pims("simulate", f"--port={port}")
 
     assert done.exit_code == 1
-    assert f"port {port} on 127.0.0.1 is in use" in complaint(done)
+    assert f"port {port} on 127.0.0.1 is in use" in error_line(done)
 
 
-def test_it_tells_where_it_is_and_stops_at_ctrl_c(tmp_path: Path) -> None:
+def test_it_prints_its_url_and_stops_at_ctrl_c(tmp_path: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if name not in variable_names().values()
     }
@@ -51,14 +51,14 @@ def test_it_tells_where_it_is_and_stops_at_ctrl_c(tmp_path: Path) -> None:
         shown = ""
         while "Ctrl-C stops it" not in shown and (line := process.stdout.readline()):
             shown += line
-        [url] = re.findall(r"answers at (http://127\.0\.0\.1:\d+)", shown)
+        [url] = re.findall(r"IDEXX Neo: (http://127\.0\.0\.1:\d+)", shown)
         with closing(SimulatorControl(url)) as control:
             clinics = control.clinics()
         process.send_signal(signal.SIGINT)
-        complaints = process.stderr.read()
+        errors = process.stderr.read()
 
-    assert process.returncode == 0, complaints
-    assert complaints == ""
+    assert process.returncode == 0, errors
+    assert errors == ""
     assert f"{url}/_control" in shown
     assert {clinic.company_id for clinic in clinics} == set(
         re.findall(r"company id (\d+), user demo", shown)

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.cli.conftest import KEY, Pims, complaint, document
-from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
+from pims_pipeline_tests.cli.invocation import KEY, Pims, document, error_line
+from pims_pipeline_tests.cli.processes import TIMEOUT_SECONDS, environment
 
 HOURLY = '{"inbound": "0 * * * *", "cases": "off", "reconciliation": "whenever"}'
 
@@ -45,7 +45,7 @@ def scheduled(registered: str, engine: Engine) -> str:
     return registered
 
 
-def test_programs_are_told_all_of_each_phase(pims: Pims, scheduled: str) -> None:
+def test_json_has_the_status_of_each_phase(pims: Pims, scheduled: str) -> None:
     [clinic] = document(pims("status", "--json"))["clinics"]
     assert clinic["slug"] == scheduled
     inbound = clinic["phases"]["inbound"]
@@ -65,7 +65,7 @@ def test_programs_are_told_all_of_each_phase(pims: Pims, scheduled: str) -> None
     assert clinic["phases"]["reconciliation"]["schedule"] == "malformed"
 
 
-def test_people_see_it_on_one_line(pims: Pims, scheduled: str) -> None:
+def test_the_table_has_one_line_per_clinic(pims: Pims, scheduled: str) -> None:
     [_, line] = pims("status").stdout.splitlines()
     columns = re.split(r"  +", line.strip())
     assert columns[:1] + columns[2:] == [
@@ -77,13 +77,13 @@ def test_people_see_it_on_one_line(pims: Pims, scheduled: str) -> None:
     assert re.fullmatch(r"4 h ago \(failed\), LATE, next (\d\d \w+ )?\d\d:00", columns[1])
 
 
-def test_an_inactive_clinic_is_due_for_nothing(pims: Pims, scheduled: str) -> None:
+def test_an_inactive_clinic_is_never_due(pims: Pims, scheduled: str) -> None:
     assert pims("clinics", "deactivate", scheduled).exit_code == 0
     [_, line] = pims("status").stdout.splitlines()
     assert f"{scheduled} (inactive)  4 h ago (failed)  never  never" in line
 
 
-def test_one_clinic_alone(pims: Pims, scheduled: str, engine: Engine) -> None:
+def test_one_clinic_only(pims: Pims, scheduled: str, engine: Engine) -> None:
     run(
         engine,
         "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url) "
@@ -93,28 +93,28 @@ def test_one_clinic_alone(pims: Pims, scheduled: str, engine: Engine) -> None:
     assert [clinic["slug"] for clinic in both] == ["another", scheduled]
     [clinic] = document(pims("status", "--json", "--clinic", "another"))["clinics"]
     assert clinic["slug"] == "another"
-    assert "unknown clinic 'nowhere'" in complaint(pims("status", "--clinic", "nowhere"))
+    assert "unknown clinic 'nowhere'" in error_line(pims("status", "--clinic", "nowhere"))
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
-        (["--watch", "--json"], "--watch is for people and --json for programs"),
+        (["--watch", "--json"], "--watch refreshes a table and --json prints one document"),
         (["--watch", "0"], "is not in the range"),
         (["--watch", "soon"], "is not a valid float"),
     ],
 )
-def test_what_cannot_be_watched_is_refused(pims: Pims, options: list[str], told: str) -> None:
+def test_invalid_watch_options_are_refused(pims: Pims, options: list[str], message: str) -> None:
     done = pims("status", *options)
     assert done.exit_code == 2
-    assert told in complaint(done)
+    assert message in error_line(done)
 
 
 @pytest.mark.usefixtures("scheduled")
 def test_watching_refreshes_in_place_until_it_is_stopped(
     engine: Engine, database_url: str, tmp_path: Path
 ) -> None:
-    terminal, theirs = pty.openpty()
+    terminal, child_end = pty.openpty()
     process = subprocess.Popen(  # noqa: S603 - this interpreter, the test's own arguments
         [
             sys.executable,
@@ -129,28 +129,28 @@ def test_watching_refreshes_in_place_until_it_is_stopped(
             COLUMNS="150",
             TERM="xterm",
         ),
-        stdout=theirs,
-        stderr=theirs,
+        stdout=child_end,
+        stderr=child_end,
     )
-    os.close(theirs)
+    os.close(child_end)
     try:
         shown = _read_until(terminal, "4 h ago")
         run(engine, "UPDATE case_sync_audits SET updated_at = now(), status = 'completed'")
         shown += _read_until(terminal, "just now")
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 0, shown
+        assert process.wait(TIMEOUT_SECONDS) == 0, shown
     finally:
         process.kill()
         process.wait()
         os.close(terminal)
-    # It went up to where it had begun, and nothing broke on the way out.
+    # The cursor moved up to the start of the table, and nothing failed at the end.
     assert "\x1b[1A" in shown
     assert "Traceback" not in shown
 
 
 def _read_until(terminal: int, wanted: str) -> str:
-    """What is printed on the terminal, until it holds that."""
-    shown, deadline = "", time.monotonic() + PATIENCE_SECONDS
+    """The output on the terminal, read until it contains ``wanted``."""
+    shown, deadline = "", time.monotonic() + TIMEOUT_SECONDS
     while wanted not in shown:
         assert time.monotonic() < deadline, shown
         shown += os.read(terminal, 4096).decode()

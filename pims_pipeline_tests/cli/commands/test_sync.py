@@ -1,4 +1,4 @@
-"""``pims sync``: a real run, told in the API's words; and everything it refuses beforehand."""
+"""``pims sync``: a real run with the API's result object, and what is refused before it."""
 
 import base64
 import secrets
@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline_tests.cli.conftest import (
+from pims_pipeline_tests.cli.invocation import (
     Pims,
-    complaint,
     document,
+    error_line,
     everything,
     store_login,
 )
@@ -24,7 +24,7 @@ COUNTED = ("casesCreated", "casesUpdated", "casesRestored", "quarantined")
 
 
 def case_rows(engine: Engine) -> list[tuple[Any, ...]]:
-    """All cases, ``updated_at`` and all."""
+    """All cases with all columns."""
     return everything(engine)["cases"]
 
 
@@ -54,7 +54,7 @@ def test_a_second_full_sync_changes_nothing(pims: Pims, ready: str, engine: Engi
     }
 
 
-def test_a_deleted_appointment_is_named_in_the_result_and_told_in_the_case(
+def test_a_deleted_appointment_is_in_the_result_and_in_the_case_history(
     pims: Pims, logged_in: str, control: SimulatorControl
 ) -> None:
     day = control.clinics()[0].today + timedelta(days=1)
@@ -81,18 +81,18 @@ def test_a_deleted_appointment_is_named_in_the_result_and_told_in_the_case(
     assert "softDeleted" in shown
 
 
-def test_a_refused_password_fails_the_sync_and_is_not_tried_again(
+def test_a_rejected_password_fails_the_sync_and_is_not_retried(
     pims: Pims, ready: str, control: SimulatorControl
 ) -> None:
     store_login(pims, ready, "not-it-at-all")
     done = pims("sync", "full", "--clinic", ready, "--json")
-    asked = control.stats().requests
+    requests = control.stats().requests
     again = pims("sync", "inbound", "--clinic", ready)
 
     assert (done.exit_code, again.exit_code) == (1, 1)
-    assert f"pims credentials set {ready}" in complaint(done)
-    assert f"pims credentials set {ready}" in complaint(again)
-    assert control.stats().requests == asked
+    assert f"pims credentials set {ready}" in error_line(done)
+    assert f"pims credentials set {ready}" in error_line(again)
+    assert control.stats().requests == requests
     assert "not-it-at-all" not in done.output
 
 
@@ -105,12 +105,12 @@ def test_a_failed_sync_prints_its_result_too(
     done = pims("sync", "full", "--clinic", logged_in)
 
     assert done.exit_code == 1
-    assert f"the sync of {logged_in} failed: ContractViolation" in complaint(done)
+    assert f"the sync of {logged_in} failed: ContractViolation" in error_line(done)
     assert "inbound         failed" in done.stdout
     assert case_rows(engine) == cases
 
 
-def test_trying_again_leaves_standard_output_to_the_result(
+def test_a_retry_does_not_write_to_standard_output(
     pims: Pims, logged_in: str, control: SimulatorControl
 ) -> None:
     control.add_fault("server_error", endpoint="listing", times=1)
@@ -120,16 +120,16 @@ def test_trying_again_leaves_standard_output_to_the_result(
     assert "stamina.retry_scheduled" in done.stderr
 
 
-def test_with_another_key_the_sync_says_so(pims: Pims, ready: str) -> None:
+def test_with_another_key_the_sync_names_the_setting(pims: Pims, ready: str) -> None:
     other = base64.b64encode(secrets.token_bytes(32)).decode()
     done = pims("sync", "inbound", "--clinic", ready, ENCRYPTION_KEY=other)
 
     assert done.exit_code == 1
-    assert "ENCRYPTION_KEYS_RETIRED" in complaint(done)
+    assert "ENCRYPTION_KEYS_RETIRED" in error_line(done)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--clinic=elsewhere"], "unknown clinic 'elsewhere'"),
         (["--clinic=riverbend", "--from=yesterday"], "'yesterday' is not a date"),
@@ -142,15 +142,15 @@ def test_with_another_key_the_sync_says_so(pims: Pims, ready: str) -> None:
     ],
     ids=str,
 )
-def test_dates_and_clinics_that_cannot_be_meant_change_nothing(
-    pims: Pims, ready: str, engine: Engine, words: list[str], told: str
+def test_invalid_dates_and_unknown_clinics_change_nothing(
+    pims: Pims, ready: str, engine: Engine, words: list[str], message: str
 ) -> None:
     assert ready == "riverbend"
     before = everything(engine)
     done = pims("sync", "inbound", *words)
 
     assert done.exit_code == 2
-    assert told in complaint(done)
+    assert message in error_line(done)
     assert everything(engine) == before
 
 
@@ -159,7 +159,7 @@ def test_without_a_login_nothing_is_run(pims: Pims, registered: str, engine: Eng
     done = pims("sync", "full", "--clinic", registered)
 
     assert done.exit_code == 1
-    assert f"pims credentials set {registered}" in complaint(done)
+    assert f"pims credentials set {registered}" in error_line(done)
     assert everything(engine) == before
 
 
@@ -169,7 +169,7 @@ def test_a_deactivated_clinic_is_not_synced(pims: Pims, ready: str, engine: Engi
     done = pims("sync", "full", "--clinic", ready)
 
     assert done.exit_code == 1
-    assert "was deactivated" in complaint(done)
+    assert "was deactivated" in error_line(done)
     assert everything(engine) == before
 
 
@@ -182,10 +182,10 @@ def test_a_browser_that_does_not_start_fails_the_sync(
     done = pims("sync", "inbound", "--clinic", ready, PIMS_CHROMIUM_PATH=str(broken))
 
     assert done.exit_code == 1
-    assert "PIMS_CHROMIUM_PATH" in complaint(done)
+    assert "PIMS_CHROMIUM_PATH" in error_line(done)
 
 
-def test_a_sync_is_stamped_with_the_present(pims: Pims, logged_in: str) -> None:
+def test_a_result_has_the_present_time(pims: Pims, logged_in: str) -> None:
     began = datetime.now(UTC) - timedelta(milliseconds=1)
     result = document(pims("sync", "cases", "--clinic", logged_in, "--json"))
 

@@ -1,4 +1,4 @@
-"""A host whose clock is wrong: what writes moments is refused, `pims status` says so."""
+"""A host with a wrong clock: commands that store times are refused, `pims status` warns."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from pims_pipeline_tests.cli.conftest import Pims, complaint, document, everything
+from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 SetClock = Callable[[timedelta], None]
 
-NOBODYS_ID = "0b6f4bd2-3f5c-5c27-9d6e-6f0f6f1f2a10"
+UNKNOWN_ID = "0b6f4bd2-3f5c-5c27-9d6e-6f0f6f1f2a10"
 
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """Makes this host's clock ahead by so much."""
+    """Sets this host's clock ahead."""
 
     def ahead(by: timedelta) -> None:
         monkeypatch.setattr(
@@ -31,29 +31,29 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
     [
         ("sync", "full", "--clinic=riverbend"),
         ("sync", "inbound", "--clinic=riverbend", "--json"),
-        ("holds", "approve", NOBODYS_ID),
-        ("holds", "reject", NOBODYS_ID),
-        ("failures", "retry", NOBODYS_ID),
+        ("holds", "approve", UNKNOWN_ID),
+        ("holds", "reject", UNKNOWN_ID),
+        ("failures", "retry", UNKNOWN_ID),
         ("keys", "create", "riverbend", "--name=a client", "--expires=30d"),
     ],
     ids=" ".join,
 )
 @pytest.mark.usefixtures("ready")
-def test_what_writes_moments_is_refused_with_both_times(
+def test_commands_that_store_times_are_refused_with_both_times(
     pims: Pims, engine: Engine, set_clock: SetClock, command: tuple[str, ...], by: timedelta
 ) -> None:
     set_clock(by)
     before = everything(engine)
     done = pims(*command)
     assert done.exit_code == 1
-    line = complaint(done)
+    line = error_line(done)
     assert f"{datetime.now(UTC) + by:%Y-%m-%d}" in line
     assert f"the database's, which shows {datetime.now(UTC):%Y-%m-%d}" in line
     assert "NTP" in line
     assert everything(engine) == before
 
 
-def test_status_warns_and_goes_by_the_databases_clock(
+def test_status_warns_and_uses_the_databases_clock(
     pims: Pims, ready: str, set_clock: SetClock
 ) -> None:
     right = document(pims("status", "--json"))

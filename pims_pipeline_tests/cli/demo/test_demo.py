@@ -1,4 +1,4 @@
-"""``pims demo``: what it plays, that it keeps what it promises, and that it cleans up."""
+"""``pims demo``: its days, its checks, and its cleanup."""
 
 import re
 import signal
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pims_pipeline.cli.demo.changes import fields
 from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
-from pims_pipeline.cli.demo.display import fields
 from pims_pipeline.cli.demo.scenario import DAYS, demo_period
 from pims_pipeline.setting_areas import default_partition_start
 from pims_pipeline.simulator.server import DEFAULT_CLINICS
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     command_line,
     database_runs,
     descendants,
@@ -74,9 +74,9 @@ def test_zones_without_clock_changes_are_refused() -> None:
         demo_period(["Asia/Tokyo", "UTC"], date(2026, 11, 22))
 
 
-def test_changes_are_told_in_the_clinics_own_time() -> None:
+def test_changes_are_shown_in_the_clinics_time_zone() -> None:
     start = datetime(2026, 11, 3, 22, 30, tzinfo=UTC)
-    told = fields(
+    lines = fields(
         {
             "scheduled_start": (start.isoformat(), (start + timedelta(days=1)).isoformat()),
             "scheduled_end": ("earlier", "later"),
@@ -86,21 +86,21 @@ def test_changes_are_told_in_the_clinics_own_time() -> None:
         SYDNEY,
     )
 
-    assert told == [
+    assert lines == [
         "scheduled start: Wed 04 Nov 09:30 → Thu 05 Nov 09:30",
         "softDeleted: no → yes",
     ]
 
 
 def test_of_many_changes_the_rest_is_counted() -> None:
-    told = fields({f"field{n}": (None, n) for n in range(1, 6)}, SYDNEY)
+    lines = fields({f"field{n}": (None, n) for n in range(1, 6)}, SYDNEY)
 
-    assert told == ["field1: 1", "field2: 2", "and 3 more"]
+    assert lines == ["field1: 1", "field2: 2", "and 3 more"]
 
 
-def test_notes_are_told_part_by_part() -> None:
+def test_notes_are_shown_part_by_part() -> None:
     before = {"subjective": "Well.", "plan": "Rest."}
-    told = fields(
+    lines = fields(
         {
             "consultation.notes": ("Well. Rest.", "Well. Walk."),
             "consultation.soapNotes": (before, {**before, "plan": "Walk."}),
@@ -108,11 +108,11 @@ def test_notes_are_told_part_by_part() -> None:
         SYDNEY,
     )
 
-    assert told == ["notes.plan: Rest. → Walk."]
+    assert lines == ["notes.plan: Rest. → Walk."]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_in_the_middle_of_logging_in_leaves_nothing_running(
+def test_an_interrupt_during_the_login_leaves_nothing_running(
     number: signal.Signals,
 ) -> None:
     with own_home() as home, started(home, "demo") as process:
@@ -129,26 +129,26 @@ def browser_runs(process: "subprocess.Popen[str]") -> bool:
     return any("chrom" in Path(program).name for program, *_ in filter(None, words))
 
 
-def test_two_demonstrations_keep_their_promises(home: Path) -> None:
-    first = told_by_a_demonstration(home)
-    again = told_by_a_demonstration(home)
+def test_the_checks_of_two_demonstrations_pass(home: Path) -> None:
+    first = demonstration_output(home)
+    again = demonstration_output(home)
 
     assert "catches up" not in first
     assert "this sync catches up" in again
-    for told in (first, again):
+    for output in (first, again):
         for slug in DEMO_SLUGS.values():
-            assert re.search(rf"^ *{slug} +1 *$", told, re.MULTILINE), "one login"
+            assert re.search(rf"^ *{slug} +1 *$", output, re.MULTILINE), "one login"
         for kind in ("status changed", "soft deleted", "rescheduled", "enriched", "restored"):
-            assert kind in told
-        assert "0 created, 0 updated, 0 restored, 0 deleted, 0 enriched" in told
-        assert "No browser was launched" in told
-        assert "All as promised" in told
+            assert kind in output
+        assert "0 created, 0 updated, 0 restored, 0 deleted, 0 enriched" in output
+        assert "No browser was launched" in output
+        assert "All checks passed" in output
 
 
-def told_by_a_demonstration(home: Path) -> str:
-    """What a demonstration that ends well prints."""
+def demonstration_output(home: Path) -> str:
+    """The output of a demonstration that succeeds."""
     with started(home, "demo") as process:
-        out, err = process.communicate(timeout=2 * PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=2 * TIMEOUT_SECONDS)
 
     assert (process.returncode, err) == (0, "")
     assert CONTROL_CHARACTERS.findall(out) == []
@@ -156,15 +156,15 @@ def told_by_a_demonstration(home: Path) -> str:
     return out
 
 
-def test_what_is_not_as_promised_fails_the_demonstration(home: Path, tmp_path: Path) -> None:
+def test_a_failed_check_fails_the_demonstration(home: Path, tmp_path: Path) -> None:
     broken = tmp_path / "chromium"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     with started(home, "demo", PIMS_CHROMIUM_PATH=str(broken)) as process:
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert process.returncode == 1
-    assert "All as promised" not in out
+    assert "All checks passed" not in out
     [line] = err.splitlines()
-    assert re.match(r"Error: not as promised: run [0-9a-f-]{36} failed: .*PIMS_CHROMIUM_PATH", line)
+    assert re.match(r"Error: check failed: run [0-9a-f-]{36} failed: .*PIMS_CHROMIUM_PATH", line)
     assert not database_runs(home)

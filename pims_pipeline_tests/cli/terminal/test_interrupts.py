@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: when they are taken at once, later, or no more."""
+"""Ctrl-C and SIGTERM: handled at once, after a block, or ignored."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture(autouse=True)
 def handlers_stay() -> Iterator[None]:
-    """Whatever a test does, the handlers are afterwards what they were before."""
+    """Every test restores the handlers."""
     before = [signal.getsignal(number) for number in NUMBERS]
     with interruptible():
         yield
@@ -26,7 +26,7 @@ def test_both_signals_interrupt_at_once(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_an_interrupt_waits_for_what_must_not_be_left_half_started(number: signal.Signals) -> None:
+def test_an_interrupt_waits_for_the_end_of_the_block(number: signal.Signals) -> None:
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt):
         start_both_halves(number, done)
@@ -41,7 +41,7 @@ def start_both_halves(number: signal.Signals, done: list[str]) -> None:
     done.append("the other half")
 
 
-def test_an_interrupt_outweighs_what_went_wrong_meanwhile() -> None:
+def test_an_interrupt_replaces_an_error_of_the_block() -> None:
     with pytest.raises(KeyboardInterrupt):
         start_what_is_interrupted_too()
 
@@ -61,7 +61,7 @@ def test_without_an_interrupt_nothing_is_added() -> None:
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_an_impatient_second_interrupt_does_not_disturb_the_end(number: signal.Signals) -> None:
+def test_a_second_interrupt_does_not_disturb_the_cleanup(number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt), undisturbed_end():
         signal.raise_signal(number)
     signal.raise_signal(signal.SIGINT)

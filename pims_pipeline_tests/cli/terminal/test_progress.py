@@ -1,4 +1,4 @@
-"""The progress bar's figures, and that nothing of it reaches a pipe."""
+"""The progress bar's counts, and that a pipe gets none of it."""
 
 import os
 import pty
@@ -19,7 +19,7 @@ DAY = DateRange(date(2026, 3, 10), date(2026, 3, 10))
 
 
 def audit(status: AuditStatus, done: int, total: int) -> Audit:
-    """An audit that has come so far."""
+    """An audit with that progress."""
     return Audit(
         id=uuid4(),
         clinic_id=uuid4(),
@@ -66,7 +66,7 @@ def test_on_a_terminal_the_bar_is_alone(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_off_a_terminal_nothing_is_read_or_shown(capfd: pytest.CaptureFixture[str]) -> None:
     def read() -> list[Audit]:
-        raise AssertionError("nobody is watching")
+        raise AssertionError("there is no terminal")
 
     with progress_bar([Phase.CASES], 1, read):
         pass

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM end a sync wherever it waits, as a real process and over real HTTP.
+"""Ctrl-C and SIGTERM end a sync during any wait, as a real process and over real HTTP.
 
-The limits that would end the wait by themselves are an hour and more.
+The timeouts that would also end the wait are an hour and more.
 """
 
 import signal
@@ -15,10 +15,10 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import case_sync_audits
-from pims_pipeline_tests.cli.conftest import KEY
+from pims_pipeline_tests.cli.invocation import KEY
 from pims_pipeline_tests.cli.processes import interrupted, started, until
 
-PATIENT = {
+LONG_TIMEOUTS = {
     "PIMS_REQUEST_TIMEOUT_SECONDS": "3600",
     "PIMS_CLINIC_TIMEOUT_SECONDS": "86400",
 }
@@ -33,11 +33,11 @@ PATIENT = {
     ],
     ids=[
         "Ctrl-C in a response that drips",
-        "SIGTERM in a wait that the vendor asked for",
+        "SIGTERM in a wait that the vendor requested",
         "a terminal that closes while nothing comes",
     ],
 )
-def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
+def test_a_stopped_sync_ends_during_its_wait(
     logged_in: str,
     engine: Engine,
     database_url: str,
@@ -51,7 +51,7 @@ def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
     before = control.stats().requests.get("listing", 0)
     words = ("sync", "inbound", "--clinic", logged_in)
     address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
-    with started(tmp_path / "home", *words, **address, **PATIENT) as process:
+    with started(tmp_path / "home", *words, **address, **LONG_TIMEOUTS) as process:
         until(lambda: control.stats().requests.get("listing", 0) > before, process)
         status, _, err, alive = interrupted(process, number)
 
@@ -64,7 +64,7 @@ def test_a_stopped_sync_ends_in_the_middle_of_its_wait(
     assert audits == [AuditStatus.INTERRUPTED]
 
 
-def test_a_stopped_sync_does_not_wait_for_a_lock_of_somebody_elses(
+def test_a_stopped_sync_does_not_wait_for_another_sessions_lock(
     logged_in: str, engine: Engine, database_url: str, tmp_path: Path
 ) -> None:
     waiting = text(
@@ -75,10 +75,10 @@ def test_a_stopped_sync_does_not_wait_for_a_lock_of_somebody_elses(
     address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
     with engine.connect() as watcher, engine.connect() as other, other.begin():
         other.execute(text("LOCK TABLE cases IN SHARE MODE"))
-        # Each look is a transaction of its own, or it would see the same again.
-        looks = watcher.execution_options(isolation_level="AUTOCOMMIT")
-        with started(tmp_path / "home", *words, **address, **PATIENT) as process:
-            until(lambda: bool(looks.scalar(waiting)), process)
+        # Each read needs its own transaction to see new rows.
+        reader = watcher.execution_options(isolation_level="AUTOCOMMIT")
+        with started(tmp_path / "home", *words, **address, **LONG_TIMEOUTS) as process:
+            until(lambda: bool(reader.scalar(waiting)), process)
             status, _, _, alive = interrupted(process)
 
     assert (status, alive) == (1, [])
@@ -87,14 +87,14 @@ def test_a_stopped_sync_does_not_wait_for_a_lock_of_somebody_elses(
     assert audits == [AuditStatus.INTERRUPTED]
 
 
-def test_a_stopped_sync_ends_in_the_middle_of_a_login(
+def test_a_stopped_sync_ends_during_a_login(
     ready: str, engine: Engine, database_url: str, control: SimulatorControl, tmp_path: Path
 ) -> None:
     control.add_fault("drip", endpoint="login", times=None)
     before = control.stats().requests.get("login_page", 0)
     words = ("sync", "inbound", "--clinic", ready)
     address = {"PIMS_DATABASE_URL": database_url, "ENCRYPTION_KEY": KEY}
-    with started(tmp_path / "home", *words, **address, **PATIENT) as process:
+    with started(tmp_path / "home", *words, **address, **LONG_TIMEOUTS) as process:
         until(lambda: control.stats().requests.get("login_page", 0) > before, process)
         status, _, _, alive = interrupted(process)
 
@@ -110,10 +110,10 @@ def test_a_stopped_sync_ends_in_the_middle_of_a_login(
     ids=[
         "SIGTERM at the login page",
         "a terminal that closes at the login page",
-        "Ctrl-C at the first question",
+        "Ctrl-C at the first request",
     ],
 )
-def test_a_stopped_check_of_credentials_ends_wherever_the_login_waits(
+def test_a_stopped_check_of_credentials_ends_during_any_wait(
     ready: str,
     database_url: str,
     control: SimulatorControl,
@@ -130,7 +130,7 @@ def test_a_stopped_check_of_credentials_ends_wherever_the_login_waits(
     with (
         # A browser's sockets have short paths, and pytest's own are long.
         tempfile.TemporaryDirectory(prefix="s-") as scratch,
-        started(tmp_path / "home", *words, TMPDIR=scratch, **address, **PATIENT) as process,
+        started(tmp_path / "home", *words, TMPDIR=scratch, **address, **LONG_TIMEOUTS) as process,
     ):
         until(lambda: control.stats().requests.get(name, 0) > before, process)
         status, _, err, alive = interrupted(process, number)

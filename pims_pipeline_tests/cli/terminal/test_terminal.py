@@ -1,4 +1,4 @@
-"""What reaches a terminal, a pipe, and the store from either."""
+"""The output to a terminal or a pipe, and the input from either."""
 
 import ast
 import errno
@@ -26,15 +26,15 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import read_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import cases
-from pims_pipeline_tests.cli.conftest import KEY, PASSWORD, Pims, complaint, document
+from pims_pipeline_tests.cli.invocation import KEY, PASSWORD, Pims, document, error_line
 
-CLI = Path(__file__).parents[2] / "pims_pipeline" / "cli"
+CLI = Path(__file__).parents[3] / "pims_pipeline" / "cli"
 STEERING = "\x1b[2J\x1b]0;x\x07\x9b31m\b\r\n\x00\x7f\u202e\u2066\u200e\ufeff\u2028\ud800\U000e0041"
 NAME = f"Rex{STEERING}Zoë 🐕‍🦺 李"
 
 
 class Pipe:
-    """Standard output of a process, in an encoding of its own."""
+    """Standard output with another encoding."""
 
     def __init__(self, encoding: str) -> None:
         self.encoding = encoding
@@ -80,7 +80,7 @@ def test_json_is_the_same_document_in_any_pipe(pipe: Pipe) -> None:
 
 
 class FullDisk(io.RawIOBase):
-    """Takes nothing."""
+    """Refuses every write."""
 
     def writable(self) -> bool:
         return True
@@ -98,14 +98,14 @@ class FullDisk(io.RawIOBase):
     ],
     ids=["a line", "a document", "a table"],
 )
-def test_output_that_cannot_be_written_is_named(write: Callable[[], None]) -> None:
+def test_output_that_cannot_be_written_is_reported(write: Callable[[], None]) -> None:
     full = FullDisk()
     stream = io.TextIOWrapper(io.BufferedWriter(full), encoding="utf-8")
     try:
         with redirect_stdout(stream), pytest.raises(Refused, match=r"output .*\(no space left"):
             write()
     finally:
-        # What is kept back would be tried again when the stream is closed.
+        # close() writes the buffer again.
         with suppress(OSError):
             stream.close()
 
@@ -125,7 +125,9 @@ with open(sys.argv[1], "w") as kept:
 """
 
 
-def test_streams_that_were_closed_are_nowhere_and_no_file_takes_their_place(tmp_path: Path) -> None:
+def test_closed_streams_lead_to_the_null_device_and_keep_their_numbers(
+    tmp_path: Path,
+) -> None:
     kept = tmp_path / "kept"
     words = [sys.executable, "-c", WITHOUT_STREAMS, str(kept)]
     done = subprocess.run(words, check=False, timeout=60)  # noqa: S603 - our own script
@@ -134,7 +136,7 @@ def test_streams_that_were_closed_are_nowhere_and_no_file_takes_their_place(tmp_
 
 
 @given(st.text(st.characters()))
-def test_no_text_steers_a_terminal_and_what_is_plain_stays(text: str) -> None:
+def test_control_characters_are_escaped_and_plain_text_is_unchanged(text: str) -> None:
     shown = printable(text)
     assert not any(is_control(each) for each in shown)
     if not any(is_control(each) for each in text):
@@ -185,8 +187,8 @@ def test_a_control_character_in_a_name_is_refused(pims: Pims, registered: str, n
         ("credentials", "set", registered, "--company-id=1", f"--username={name}"),
         ("credentials", "set", registered, "--username=u", f"--company-id={name}"),
     ):
-        said = complaint(pims(*command, typed="x"))
-        assert "control character" in said, command
+        error = error_line(pims(*command, typed="x"))
+        assert "control character" in error, command
     assert [each["slug"] for each in document(pims("clinics", "list", "--json"))["clinics"]] == [
         registered
     ]
@@ -203,7 +205,7 @@ def test_a_control_character_in_a_name_is_refused(pims: Pims, registered: str, n
         f"\ufeff{PASSWORD}\n".encode("utf-16-be"),
     ],
 )
-def test_a_piped_password_is_stored_without_its_wrapping(
+def test_a_piped_password_is_stored_without_byte_order_mark_and_line_end(
     pims: Pims, engine: Engine, registered: str, piped: bytes
 ) -> None:
     done = pims(
@@ -252,23 +254,25 @@ def test_a_piped_password_that_no_form_takes_is_refused(
         "--password-stdin",
         typed=piped,
     )
-    said = complaint(refused)
-    assert "password" in said
+    error = error_line(refused)
+    assert "password" in error
     for secret in ("word", "lines", "nul", "pass", "tab\\", "caf"):
-        assert secret not in said.replace("password", "")
+        assert secret not in error.replace("password", "")
     assert document(pims("status", "--json"))["clinics"][0]["credentials"] is None
 
 
-def test_the_command_line_writes_and_reads_in_one_place_alone() -> None:
+def test_only_the_terminal_room_writes_and_reads_streams() -> None:
+    files = sorted(CLI.rglob("*.py"))
+    assert CLI / "main.py" in files
     found = [
         f"{path.name}:{node.lineno} {ast.unparse(node)}"
-        for path in sorted(CLI.rglob("*.py"))
-        if path.name not in {"terminal.py", "errors.py"}
+        for path in files
+        if path.name not in {"streams.py", "secrets.py", "errors.py"}
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func)
         in {"print", "click.echo", "click.secho", "click.prompt", "click.confirm", "Console"}
         | {"sys.stdout.write", "sys.stderr.write", "sys.stdin.read", "input", "json.dumps"}
-        and not (path.name == "stories.py" and ast.unparse(node.func) == "json.dumps")
+        and not (path.name == "case_history.py" and ast.unparse(node.func) == "json.dumps")
     ]
     assert not found

@@ -1,4 +1,4 @@
-"""``pims up`` as a person runs it: what answers, and what is left when it ends."""
+"""``pims up`` as a process: what it serves, and that nothing is left when it ends."""
 
 import re
 import signal
@@ -15,18 +15,18 @@ import pytest
 from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
 from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.up.services import Service
-from pims_pipeline_tests.cli.conftest import Pims, complaint
+from pims_pipeline_tests.cli.invocation import Pims, error_line
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     command_line,
     database_runs,
     descendants,
     environment,
     interrupted,
     is_alive,
+    output_until,
     own_home,
     started,
-    told_until,
     until,
 )
 
@@ -51,7 +51,7 @@ def home() -> Iterator[Path]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free: int = probe.getsockname()[1]
@@ -60,29 +60,31 @@ def free_port() -> int:
 
 @pytest.fixture
 def port() -> int:
-    """Where the Dagster UI may answer."""
+    """A port for the Dagster UI."""
     return free_port()
 
 
 @pytest.fixture
 def api_port() -> int:
-    """Where the API may answer."""
+    """A port for the API."""
     return free_port()
 
 
-def asked(port: int, query: str) -> Any:
-    """The answer of Dagster's GraphQL."""
-    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+def graphql(port: int, query: str) -> Any:
+    """The data of a response of Dagster's GraphQL API."""
+    with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         response = client.post(f"http://127.0.0.1:{port}/graphql", json={"query": query})
     return response.raise_for_status().json()["data"]
 
 
-def answers_of_the_api(port: int, told: str) -> tuple[Any, Any]:
-    """What the API answers to the key that was told, and whether it is ready."""
-    found = re.search(r"curl -X POST -H 'X-API-Key: (\w+)' .* (http://\S+)/api/sync/inbound", told)
+def api_responses(port: int, output: str) -> tuple[Any, Any]:
+    """The API's list of syncs with the printed key, and its readiness."""
+    found = re.search(
+        r"curl -X POST -H 'X-API-Key: (\w+)' .* (http://\S+)/api/sync/inbound", output
+    )
     assert found is not None
     assert found[2] == f"http://127.0.0.1:{port}"
-    with httpx2.Client(base_url=found[2], trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    with httpx2.Client(base_url=found[2], trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         syncs = client.get("/api/sync", headers={"X-API-Key": found[1]})
         return syncs.json(), client.get("/ready").json()
 
@@ -94,9 +96,9 @@ def dagster_process(parent: Any, module: str) -> psutil.Process:
 
 def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> None:
     with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
-        out = told_until(process, "Ctrl-C stops everything.")
-        surface = asked(port, SURFACE)
-        syncs, ready = answers_of_the_api(api_port, out)
+        out = output_until(process, "Ctrl-C stops everything.")
+        surface = graphql(port, SURFACE)
+        syncs, ready = api_responses(api_port, out)
         daemon = dagster_process(process, "dagster._daemon")
         secrets = [word for each in descendants(process) for word in command_line(each)]
         status, _, err, alive = interrupted(process)
@@ -129,8 +131,8 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> 
     assert (status, alive) == (0, [])
     assert not is_alive(daemon)
     assert not database_runs(home)
-    for told in (f"http://127.0.0.1:{port}", "company id 1002", "dagster-daemon.log"):
-        assert told in out
+    for text in (f"http://127.0.0.1:{port}", "company id 1002", "dagster-daemon.log"):
+        assert text in out
     assert err.endswith("Stopped.\n")
 
 
@@ -138,10 +140,10 @@ def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
     home: Path, port: int, api_port: int
 ) -> None:
     with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
-        told_until(process, "Ctrl-C stops everything.")
+        output_until(process, "Ctrl-C stops everything.")
         family = descendants(process)
         dagster_process(process, "dagster._daemon").kill()
-        _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        _, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     log = home / "logs" / "dagster-daemon.log"
     lines = err.splitlines()
@@ -154,7 +156,7 @@ def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
 
 
 @pytest.mark.parametrize("option", ["--port", "--api-port"])
-def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
+def test_a_port_in_use_is_reported_in_one_line_before_anything_is_started(
     option: str, port: int
 ) -> None:
     other = "--api-port" if option == "--port" else "--port"
@@ -163,7 +165,7 @@ def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
         listener.listen()
         taken = listener.getsockname()[1]
         with started(home, "up", "--demo", f"{option}={taken}", f"{other}={port}") as process:
-            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+            out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
         assert (process.returncode, out) == (1, "")
         [line] = err.splitlines()
@@ -172,18 +174,18 @@ def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
         assert not home.exists()
 
 
-def test_pages_and_api_cannot_share_a_port(pims: Pims, port: int) -> None:
-    told = pims("up", f"--port={port}", f"--api-port={port}")
+def test_the_ui_and_the_api_cannot_share_a_port(pims: Pims, port: int) -> None:
+    done = pims("up", f"--port={port}", f"--api-port={port}")
 
-    assert (told.exit_code, complaint(told)) == (2, "Error: --port and --api-port are the same")
+    assert (done.exit_code, error_line(done)) == (2, "Error: --port and --api-port are the same")
 
 
 def test_the_embedded_database_is_served_as_the_api_s_role(home: Path, api_port: int) -> None:
     with started(home, "migrate") as migrating:
-        assert migrating.wait(PATIENCE_SECONDS) == 0
+        assert migrating.wait(TIMEOUT_SECONDS) == 0
     with started(home, "serve", f"--port={api_port}") as process:
-        told_until(process, "Ctrl-C stops it.")
-        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        output_until(process, "Ctrl-C stops it.")
+        with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             checks = client.get(f"http://127.0.0.1:{api_port}/ready").json()["checks"]
         status, *_ = interrupted(process)
 
@@ -194,7 +196,7 @@ def test_the_embedded_database_is_served_as_the_api_s_role(home: Path, api_port:
 
 def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None:
     with started(home, "up", "--host=nowhere.invalid", f"--port={port}") as process:
-        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert (process.returncode, out) == (1, "")
     assert err.splitlines() == ["Error: --host nowhere.invalid is no address of this machine"]
@@ -217,15 +219,15 @@ def test_what_a_service_leaves_behind_is_stopped_too(tmp_path: Path) -> None:
 
 
 def ending(service: Service) -> str:
-    """What a service says of its end, once it has come to it."""
-    with pytest.raises(Refused) as told:
+    """The error message of a service that has ended."""
+    with pytest.raises(Refused) as error:
         service.wait_for("http://127.0.0.1:9/", [service])
-    return str(told.value)
+    return str(error.value)
 
 
-def test_sigterm_is_taken_for_ctrl_c(home: Path, port: int, api_port: int) -> None:
+def test_sigterm_acts_as_ctrl_c(home: Path, port: int, api_port: int) -> None:
     with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
-        # Before it starts anything of its own, a signal ends it as any program.
+        # Earlier, a signal would end it by default.
         until(lambda: database_runs(home), process)
         status, _, err, alive = interrupted(process, signal.SIGTERM)
 

@@ -1,6 +1,6 @@
-"""What ``pims up`` opens to this machine: to web pages, to other processes, to other users.
+"""What web pages, other processes and other users can reach of ``pims up``.
 
-One start of everything for all of it: starting costs more than looking.
+All tests share one start, which is slow.
 """
 
 import base64
@@ -38,12 +38,12 @@ from pims_pipeline_tests.cli.foreign_pages import (
     read_as_rebound,
 )
 from pims_pipeline_tests.cli.processes import (
-    PATIENCE_SECONDS,
+    TIMEOUT_SECONDS,
     command_line,
     descendants,
+    output_until,
     own_home,
     started,
-    told_until,
     until,
 )
 from pims_pipeline_tests.cli.up.test_up import free_port
@@ -54,10 +54,10 @@ GIVEN = {
     "ENCRYPTION_KEYS_RETIRED": base64.b64encode(secrets.token_bytes(32)).decode(),
     "PIMS_METRICS_TOKEN": secrets.token_hex(24),
     "PIMS_HEARTBEAT_URL": secrets.token_hex(24),
-    "SOMEBODY_S_SECRET": secrets.token_hex(24),
+    "UNRELATED_SECRET": secrets.token_hex(24),
 }
-"""Secrets in the shell of whoever starts it, the address of the heartbeat by its path alone; the
-last is no business of ours."""
+"""Secrets in the environment of ``pims up``: the heartbeat's is the path of its URL, the last is
+not one of our settings."""
 ALLOWED = {
     "dagster-code-server": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PIMS_HEARTBEAT_URL"},
     "dagster-webserver": set(),
@@ -69,7 +69,7 @@ ALLOWED = {
 }
 KINDS = {
     "api grpc": "dagster-code-server",
-    "up_webserver": "dagster-webserver",
+    "up.webserver": "dagster-webserver",
     "dagster._daemon": "dagster-daemon",
     "main() serve": "pims-serve",
     "main() simulate": "pims-simulate",
@@ -88,30 +88,30 @@ class Up:
     home: Path
     port: int
     api_port: int
-    told: str
+    output: str
     watcher: Watcher
 
     @property
     def simulator(self) -> str:
         """Host and port of the simulator."""
-        found = re.search(r"Pretend IDEXX Neo: http://(\S+)", self.told)
+        found = re.search(r"Simulated IDEXX Neo: http://(\S+)", self.output)
         assert found is not None
         return found[1]
 
     def database(self) -> list[psutil.Process]:
-        """The embedded server's processes, which belong to nobody."""
+        """The embedded server's processes, which are not descendants of ``pims up``."""
         pid = int((self.home / "postgres" / "postmaster.pid").read_text().split()[0])
         server = psutil.Process(pid)
         return [server, *server.children()]
 
     def ask(self, query: str) -> Any:
-        """What Dagster's GraphQL responds to a program."""
-        with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        """The data of a response of Dagster's GraphQL API."""
+        with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             url = f"http://127.0.0.1:{self.port}/graphql"
             return client.post(url, json={"query": query}).raise_for_status().json()["data"]
 
     def limits(self) -> set[str]:
-        """What the mutations of the tests have left."""
+        """The concurrency limits that the tests' mutations have set."""
         found = self.ask(CONCURRENCY)["instance"]["concurrencyLimits"]
         return {each["concurrencyKey"] for each in found}
 
@@ -134,14 +134,14 @@ def up() -> Iterator[Up]:
                 given = {**GIVEN, "PIMS_HEARTBEAT_URL": f"{watcher.address}{path}"}
                 with started(home, *words, **given) as process:
                     os.umask(before)
-                    told = told_until(process, "Ctrl-C stops everything.")
-                    yield Up(process, home, port, api_port, told, watcher)
+                    output = output_until(process, "Ctrl-C stops everything.")
+                    yield Up(process, home, port, api_port, output, watcher)
         finally:
             os.umask(before)
 
 
 def kind(process: psutil.Process) -> str:
-    """What a process of it is."""
+    """The kind of a process of ``pims up``."""
     words = " ".join(command_line(process))
     return next((kind for part, kind in KINDS.items() if part in words), words)
 
@@ -154,7 +154,7 @@ def known_secrets(process: psutil.Process) -> set[str]:
 
 def test_no_foreign_page_commands_dagster(up: Up) -> None:
     with foreign_server() as port, browser_tab() as page:
-        came = [
+        outcomes = [
             command_dagster(page, f"http://{name}:{port}", f"127.0.0.1:{up.port}")
             for name in ("127.0.0.1", "localhost", REBOUND)
         ]
@@ -162,7 +162,7 @@ def test_no_foreign_page_commands_dagster(up: Up) -> None:
     up.ask(mutation("ours"))
 
     assert up.limits() == {"ours"}
-    assert [each[-3:] for each in came] == [["refused"] * 3] * 3
+    assert [each[-3:] for each in outcomes] == [["refused"] * 3] * 3
     assert shown[0] == 421
     assert "PIMS_ALLOWED_HOSTS" in shown[1]
 
@@ -172,12 +172,12 @@ def test_no_foreign_page_commands_the_simulator_or_reads_the_api(up: Up) -> None
         control.reset()
         httpx2.get(f"http://{up.simulator}/login", trust_env=False)
         with foreign_server() as port, browser_tab() as page:
-            came = [
+            outcomes = [
                 command_simulator(page, f"http://{name}:{port}", up.simulator)
                 for name in ("127.0.0.1", "localhost", REBOUND)
             ]
             simulator_port = int(up.simulator.rpartition(":")[2])
-            told = [
+            responses = [
                 read_as_rebound(page, simulator_port, "/_control/stats"),
                 read_as_rebound(page, up.api_port, "/metrics"),
                 read_as_rebound(page, up.api_port, "/docs"),
@@ -187,8 +187,8 @@ def test_no_foreign_page_commands_the_simulator_or_reads_the_api(up: Up) -> None
         reset = control.stats().requests["login_page"]
 
     assert (left, reset) == (1, 0)
-    assert [each[-1] for each in came] == ["refused"] * 3
-    assert [status for status, _ in told] == [421, 421, 421]
+    assert [each[-1] for each in outcomes] == ["refused"] * 3
+    assert [status for status, _ in responses] == [421, 421, 421]
 
 
 def test_dagster_s_own_ui_works_behind_the_guard(up: Up) -> None:
@@ -200,9 +200,9 @@ def test_dagster_s_own_ui_works_behind_the_guard(up: Up) -> None:
 
 
 def test_each_process_knows_the_secrets_that_it_needs_and_no_others(up: Up) -> None:
-    key = re.search(r"X-API-Key: (\w+)", up.told)
+    key = re.search(r"X-API-Key: (\w+)", up.output)
     assert key is not None
-    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
         client.post(
             f"http://127.0.0.1:{up.api_port}/api/sync/inbound", headers={"X-API-Key": key[1]}
         ).raise_for_status()
@@ -217,7 +217,7 @@ def test_each_process_knows_the_secrets_that_it_needs_and_no_others(up: Up) -> N
             except (psutil.NoSuchProcess, psutil.ZombieProcess):
                 continue
             except psutil.AccessDenied:
-                # The browser's helpers in its sandbox show themselves to nobody.
+                # The browser's helpers in its sandbox hide their environment.
                 assert run_or_kind(each) == "browser"
         return {"run", "browser"} <= {kind for kind, _ in found.values()}
 
@@ -241,18 +241,18 @@ def run_or_kind(process: psutil.Process) -> str:
 
 
 def test_the_heartbeat_s_address_reaches_the_process_that_calls_it(up: Up) -> None:
-    up.watcher.wait_for(1, seconds=PATIENCE_SECONDS)
+    up.watcher.wait_for(1, seconds=TIMEOUT_SECONDS)
 
     assert set(up.watcher.asked) == {f"/{GIVEN['PIMS_HEARTBEAT_URL']}"}
 
 
-def test_nobody_else_may_read_or_write_what_it_keeps(up: Up) -> None:
+def test_other_users_can_neither_read_nor_write_its_files(up: Up) -> None:
     open_to_others = {
         str(path.relative_to(up.home)): stat.filemode(path.lstat().st_mode)
         for path in up.home.rglob("*")
         if not path.is_symlink()
         and path.lstat().st_mode & 0o077
-        # The database server's own, in a directory of its own.
+        # The database server's socket, in its own directory.
         and not path.is_socket()
     }
 

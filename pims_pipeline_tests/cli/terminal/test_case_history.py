@@ -1,4 +1,4 @@
-"""A case's story on a terminal: short, and safe to print."""
+"""A case history on a terminal: short, and safe to print."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -54,11 +54,11 @@ def lines_of(case: CaseHistory) -> list[str]:
     return list(history_lines(provenance_of(case, dagster_ui_url="http://127.0.0.1:3000")))
 
 
-def told(changes: Mapping[str, Any]) -> str:
+def shown(changes: Mapping[str, Any]) -> str:
     return "\n".join(lines_of(replace(CASE, events=(replace(EVENT, changes=changes),))))
 
 
-def test_an_event_is_told_with_its_cause() -> None:
+def test_an_event_is_shown_with_its_cause() -> None:
     event = replace(
         EVENT,
         changes={"status": ["draft", "ongoing"], "case_type": [None, "surgery"]},
@@ -80,8 +80,8 @@ maple-street, idexx_neo 7, case 00000000-0000-0000-0000-000000000002
     )
 
 
-def test_a_case_without_events_says_so() -> None:
-    assert any("Nothing is recorded of it" in line for line in lines_of(CASE))
+def test_a_case_without_events_has_a_line_that_says_why() -> None:
+    assert any("It has no recorded history" in line for line in lines_of(CASE))
 
 
 def test_a_retired_case_is_marked() -> None:
@@ -97,7 +97,7 @@ def test_the_vendors_text_does_not_steer_the_terminal() -> None:
     assert [line for line in lines if not line.isprintable()] == []
 
 
-def test_a_long_value_is_shortened_and_its_length_told() -> None:
-    text = told({"consultation.notes": [None, "x" * 5000]})
+def test_a_long_value_is_shortened_and_its_length_shown() -> None:
+    text = shown({"consultation.notes": [None, "x" * 5000]})
     assert "… (5002 characters)" in text
     assert max(map(len, text.splitlines())) < LONGEST_VALUE + 80
