@@ -27,7 +27,7 @@ from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
-from pims_pipeline_tests.sync.conftest import DAY, NOW, Bench, Clock, local
+from pims_pipeline_tests.sync.bench import DAY, NOW, Bench, Clock, local
 
 MOST_STATEMENTS = 200
 _EXPIRES_AT_ONCE = LeaseTerms(lasts=0.001, renewed_every=3600)

@@ -8,7 +8,7 @@ import pytest
 
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from pims_pipeline.store.queries.cases import list_cases, with_implausible_vital
 from pims_pipeline.sync.phases.verification import damaged_cases, mixed_up_cases, replan_inbound
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 ROWS = 30
 HUGE = "1" + "0" * 6000

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from pims_pipeline.store.database.engine import dagster_storage_url, transaction
 from pims_pipeline_tests.conftest import _administer
-from pims_pipeline_tests.sync.conftest import DAY, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, Bench, local
 
 ODD = {
     "DateStyle": "SQL, DMY",

@@ -22,7 +22,7 @@ from pims_pipeline.store.database.lock_limits import LockTimeout
 from pims_pipeline_tests.providers.fake import FakeVendor
 from pims_pipeline_tests.store.database.test_lock_limits import held
 from pims_pipeline_tests.store.database.test_rights import wait_until
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 from pims_pipeline_tests.sync.test_crash import (
     _clinic_after_first_day,
     _full_sync,

@@ -17,7 +17,7 @@ from pims_pipeline.sync.phases.verification import (
     replan_reconciliation,
 )
 from pims_pipeline.sync.retention import PruneResult, prune_landed_records
-from pims_pipeline_tests.sync.conftest import DAY, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, Bench, local
 
 DAYS = 60
 TODAY = DateRange(DAY, DAY)

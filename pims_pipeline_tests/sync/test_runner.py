@@ -18,7 +18,7 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.runner import ClinicReport, RunLedger, clinics_side_by_side, work_on_clinic
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench
 
 DEADLINE_S = 30
 

@@ -20,7 +20,7 @@ from pims_pipeline.store.database.leases import LeaseTerms, login_lease
 from pims_pipeline.store.secrets.credentials import NoCredentials, put_credentials
 from pims_pipeline.sync.session import LoginBusy, clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutSession
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 def _status(bench: Bench) -> object:

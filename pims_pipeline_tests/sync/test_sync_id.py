@@ -10,7 +10,7 @@ from pims_pipeline.sync.phases.enrichment import enrich_cases
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.sync.conftest import WINDOW, Bench
+from pims_pipeline_tests.sync.bench import WINDOW, Bench
 
 SYNC_ID = uuid4()
 

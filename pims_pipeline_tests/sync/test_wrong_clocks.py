@@ -15,7 +15,7 @@ from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.phases.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeProviderWithoutLookup
-from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, NOW, WINDOW, Bench, local
 
 JUMPS = [timedelta(days=400), timedelta(hours=3), timedelta(days=-400), timedelta(hours=-3)]
 

@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.phases.verification import replan_enrichment
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 BROKEN = TransientError("asked for a consultation; got 500; try later")
 

@@ -24,7 +24,7 @@ from pims_pipeline.store.holds import (
 from pims_pipeline.sync.phases.reconciliation import Approval, WrongWindow, reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 def _held(bench: Bench, appointments: int = 12, gone: int = 8) -> UUID:

@@ -12,7 +12,7 @@ from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordK
 from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.sync.phases.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 def test_an_appointment_becomes_a_private_case_that_says_what_the_vendor_says(bench: Bench) -> None:

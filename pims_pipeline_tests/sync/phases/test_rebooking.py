@@ -11,7 +11,7 @@ from pims_pipeline.domain.records.appointments import Client, Patient, RecordKin
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.providers.port import PatientMismatch
 from pims_pipeline.sync.phases.verification import mixed_up_cases, replan_inbound
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 BELLA = Patient(id="200", name="Bella")
 

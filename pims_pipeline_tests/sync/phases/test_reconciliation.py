@@ -10,7 +10,7 @@ from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordK
 from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.sync.phases.verification import live_cases_deleted, replan_reconciliation
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 def _booked(bench: Bench, count: int) -> None:
