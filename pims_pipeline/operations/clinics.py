@@ -15,7 +15,7 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.scheduling.timetable import parse_schedule
+from pims_pipeline.scheduling.cron import parse_schedule
 from pims_pipeline.store.clinics import (
     ClinicExists,
     add_clinic,

@@ -16,6 +16,7 @@ from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import sync_failures
 from pims_pipeline_tests.operations.dates import TODAY
 
+
 @pytest.fixture
 def ready(engine: Engine, clinic: Clinic, vault: Vault) -> Clinic:
     """The clinic, with a login."""

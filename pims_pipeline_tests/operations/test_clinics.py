@@ -21,7 +21,7 @@ from pims_pipeline.operations.clinics import (
 )
 from pims_pipeline.operations.credentials import store_login
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.scheduling.timetable import BadCron
+from pims_pipeline.scheduling.cron import BadCron
 from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.secrets.vault import Vault
 

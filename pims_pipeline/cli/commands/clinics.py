@@ -26,7 +26,8 @@ from pims_pipeline.operations.clinics import (
 )
 from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
 from pims_pipeline.providers.registry import PROVIDER_TYPES
-from pims_pipeline.scheduling.timetable import BadCron, next_ticks, parse_schedule, timetable
+from pims_pipeline.scheduling.cron import BadCron, parse_schedule
+from pims_pipeline.scheduling.ticks import next_ticks, timetable
 from pims_pipeline.settings import Settings
 from pims_pipeline.wire.clinics import ClinicDocument, ClinicList, ClinicSchedule
 
