@@ -1,4 +1,4 @@
-"""Complete listings of a vendor's calendar, and what the store knows of their appointments.
+"""Complete listings of a vendor's calendar, with the stored records of their appointments.
 
 What a listing changes belongs in ``pims_pipeline.domain``; writing it belongs in ``inbound`` and
 ``reconciliation``.
@@ -35,8 +35,7 @@ def whole_listing(
     Its ``fetched_at`` is that of ``asked_between``. ``clock`` returns the present time, aware UTC.
 
     Raises:
-        ContractViolation: If the listing is not provably complete: an absence in it would prove
-            nothing.
+        ContractViolation: If the listing may be incomplete: then an absence proves nothing.
     """
     asked_at = clock()
     snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
@@ -44,8 +43,8 @@ def whole_listing(
     snapshot = replace(snapshot, fetched_at=fetched_at)
     if not snapshot.complete:
         raise ContractViolation(
-            f"asked {clinic.provider_type} for the calendar of {clinic.slug}, {window}; the "
-            "listing that came back is not complete, so nothing was changed; try again later"
+            f"{clinic.provider_type} returned a listing of {clinic.slug}, {window}, that is not "
+            "complete, so nothing was changed; try again later"
         )
     return snapshot
 
@@ -62,7 +61,7 @@ def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datet
 
 
 def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict[str, KnownRecord]:
-    """What the store knows of the listing's appointments, of their series, and of its window."""
+    """The stored records of the listing's appointments, of their series, and of its window."""
     identities = {
         name
         for each in snapshot.appointments
@@ -74,10 +73,10 @@ def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict
 def settled(
     context: SyncContext, clinic: Clinic, snapshot: Snapshot, session: ProviderSession
 ) -> Snapshot:
-    """The listing with the known identities, after listing the dates that it is unclear about.
+    """The listing with the known identities, after listing the dates that it leaves unclear.
 
-    An appointment that is known on a date outside the window was moved or is one of a series: only
-    a listing of that date shows which. The writer must recognize the listing again inside its
+    An appointment that is stored for a date outside the window was moved or is one of a series:
+    only a listing of that date shows which. The writer must recognize the listing again inside its
     transaction.
 
     Raises:
