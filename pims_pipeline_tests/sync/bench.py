@@ -1,4 +1,4 @@
-"""A clinic, its vendor in memory, a clock that tests move, and the phases' context."""
+"""A clinic, its vendor in memory, a clock that tests set, and the context of the phases."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,8 +21,7 @@ from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
-# In the future of every machine that runs this: the store lets sessions expire by the
-# database's own clock.
+# In the future: sessions expire by the database's own clock.
 NOW = datetime(2076, 3, 20, 18, 0, tzinfo=UTC)
 DAY = date(2076, 3, 20)
 WINDOW = DateRange(date(2076, 3, 13), date(2076, 3, 27))
@@ -30,7 +29,7 @@ WINDOW = DateRange(date(2076, 3, 13), date(2076, 3, 27))
 
 @dataclass
 class Clock:
-    """Stands still between readings but for a millisecond each, so that no two are equal."""
+    """A clock that advances by a millisecond with each reading, so that no two are equal."""
 
     moment: datetime = NOW
 
@@ -44,7 +43,7 @@ class Clock:
 
 @dataclass
 class Bench:
-    """Everything a test of the phases needs, by short names."""
+    """A clinic with its vendor and database, and short names for what tests of phases do."""
 
     engine: Engine
     clinic: Clinic
@@ -95,7 +94,7 @@ class Bench:
         ]
 
     def everything(self) -> dict[str, list[Row[tuple[object, ...]]]]:
-        """All that a sync may change, but for the times at which appointments were seen."""
+        """All that a sync may change, except the times at which appointments were seen."""
         return {
             "cases": self.rows("SELECT * FROM cases ORDER BY id"),
             "events": self.rows("SELECT * FROM case_events ORDER BY seq"),

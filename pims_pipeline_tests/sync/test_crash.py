@@ -1,7 +1,7 @@
 """A process killed at any statement leaves a state that the next run completes.
 
-Where to kill is found by counting what the engine is given, so that no statement is missed;
-each kill reports where it struck.
+The kills are placed by counting statements and commits, so that none is missed; each kill reports
+its place.
 """
 
 import os
@@ -31,7 +31,7 @@ from pims_pipeline_tests.sync.bench import DAY, NOW, Bench, Clock, local
 
 MOST_STATEMENTS = 200
 _EXPIRES_AT_ONCE = LeaseTerms(lasts=0.001, renewed_every=3600)
-"""What a killed run leaves need not be waited for; a living one keeps it until others take it."""
+"""The leases of a killed run expire at once; a running one keeps them until others take them."""
 
 
 def _first_day(vendor: FakeVendor) -> None:
@@ -55,10 +55,10 @@ def _second_day(vendor: FakeVendor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a kill struck.
+    """The place of a kill.
 
     Attributes:
-        phase: None when all were done, and the run's lease was given back.
+        phase: None if all phases were done and the lease was released.
         applying: Whether in the transaction that writes what the phase decided.
         audited: Whether the phase's audit had been committed.
     """
@@ -139,7 +139,7 @@ def _sync_until_killed(url: str, clinic: Clinic, fatal: int, report: Pipe) -> No
 
 
 def _outcome(bench: Bench) -> dict[str, object]:
-    """What the cases and their stories say, without identities of runs and moments."""
+    """The cases and their histories, without ids of runs and times."""
     ours = bench.clinic.id
     return {
         "cases": bench.rows(
@@ -148,7 +148,7 @@ def _outcome(bench: Bench) -> dict[str, object]:
             "FROM cases WHERE clinic_id = :ours ORDER BY pims_id",
             ours=ours,
         ),
-        "stories": bench.rows(
+        "histories": bench.rows(
             "SELECT c.pims_id, e.kind, count(*) FROM case_events e "
             "JOIN cases c ON c.id = e.case_id WHERE c.clinic_id = :ours "
             "GROUP BY 1, 2 ORDER BY 1, 2",
@@ -208,7 +208,7 @@ def _audits_of(bench: Bench, run_id: str) -> list[tuple[object, object]]:
 
 
 def _audits_left(place: Place) -> list[tuple[object, object]]:
-    """What the audits of a run killed there must read once another has begun each phase."""
+    """The expected audits of a run killed there, after another run has begun each phase."""
     if place.phase is None:
         return [(phase.value, "completed") for phase in Phase]
     before = list(Phase)[: list(Phase).index(place.phase)]

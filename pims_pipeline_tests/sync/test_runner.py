@@ -1,4 +1,4 @@
-"""Clinics side by side, and how they stop."""
+"""Concurrent clinics, and how they stop."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench
 DEADLINE_S = 30
 
 
-def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
+def test_an_interrupt_stops_active_clinics_and_drops_waiting_ones() -> None:
     stopped: list[str] = []
     began = Event()
     stop = StopSignal()
@@ -48,7 +48,7 @@ def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
     assert stopped == ["second"]
 
 
-def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(bench: Bench) -> None:
+def test_a_session_sends_no_request_after_the_run_was_stopped(bench: Bench) -> None:
     context = replace(bench.context, stop=StopSignal())
     with clinic_session(context, bench.clinic) as session:
         session.ask(lambda provider: provider.fetch_appointments(WINDOW))
@@ -59,7 +59,7 @@ def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(bench: Be
 
 
 @pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])
-def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
+def test_the_time_limit_of_a_clinic_applies_to_each_window(
     bench: Bench, seconds: float, done: int
 ) -> None:
     now = 0.0
@@ -105,7 +105,7 @@ def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
     assert bench.vendor.listings == 0
 
 
-def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:
+def test_the_first_reason_to_skip_a_day_is_kept(clinic: Clinic) -> None:
     ledger = RunLedger()
     window = DateRange(DAY, DAY + timedelta(days=1))
     ledger.bar(clinic.slug, [window.start], "one")

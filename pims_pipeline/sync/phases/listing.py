@@ -43,8 +43,8 @@ def whole_listing(
     snapshot = replace(snapshot, fetched_at=fetched_at)
     if not snapshot.complete:
         raise ContractViolation(
-            f"{clinic.provider_type} returned a listing of {clinic.slug}, {window}, that is not "
-            "complete, so nothing was changed; try again later"
+            f"asked {clinic.provider_type} for the calendar of {clinic.slug}, {window}; the "
+            "listing that came back is not complete, so nothing was changed; try again later"
         )
     return snapshot
 

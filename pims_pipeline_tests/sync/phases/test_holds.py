@@ -1,4 +1,4 @@
-"""What a person decides on deletions that the guard kept from being made."""
+"""Operators' decisions on deletions that the guard holds back."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -69,7 +69,7 @@ def test_an_approved_hold_retires_exactly_its_cases(bench: Bench) -> None:
     assert hold.kept == {}
 
 
-def test_approval_reads_the_calendar_anew_and_says_what_differed(bench: Bench) -> None:
+def test_an_approval_lists_the_calendar_again_and_records_what_differs(bench: Bench) -> None:
     hold_id = _held(bench)
     bench.vendor.book("0", local(DAY, 8))
     bench.vendor.book("1", local(DAY + timedelta(days=90), 8))
@@ -84,7 +84,9 @@ def test_approval_reads_the_calendar_anew_and_says_what_differed(bench: Bench) -
     }
 
 
-def test_an_orphan_that_the_hold_does_not_name_waits_for_the_next_look(bench: Bench) -> None:
+def test_an_orphan_outside_the_hold_waits_for_the_next_reconciliation(
+    bench: Bench,
+) -> None:
     hold_id = _held(bench)
     bench.vendor.delete("11")
     _approve(bench, hold_id)
@@ -99,7 +101,7 @@ def test_an_empty_calendar_may_be_approved(bench: Bench) -> None:
     assert _gone(bench) == ["0", "1", "2"]
 
 
-def test_without_look_up_the_persons_word_stands_for_the_second_listing(bench: Bench) -> None:
+def test_without_a_lookup_the_approval_replaces_the_second_listing(bench: Bench) -> None:
     bench.context = replace(
         bench.context, open_provider=lambda _: FakeProviderWithoutLookup(bench.vendor)
     )
@@ -137,7 +139,7 @@ def _waiting(bench: Bench) -> list[UUID]:
         return [each.id for each in list_holds(connection)]
 
 
-def test_a_rejected_finding_is_not_held_again_and_the_audit_says_whose_decision_it_is(
+def test_rejected_deletions_are_not_held_again_and_the_audit_names_the_hold(
     bench: Bench,
 ) -> None:
     hold_id = _held(bench)
@@ -182,7 +184,7 @@ def test_a_new_missing_appointment_beside_rejected_ones_is_held(bench: Bench) ->
     assert sorted(_gone(bench), key=int) == [str(n) for n in (*range(8), 11)]
 
 
-def test_a_rejection_ends_with_the_finding(bench: Bench) -> None:
+def test_a_rejection_ends_when_the_appointments_are_back(bench: Bench) -> None:
     hold_id = _held(bench)
     _reject(bench, hold_id)
     for number in range(8):
@@ -196,7 +198,7 @@ def test_a_rejection_ends_with_the_finding(bench: Bench) -> None:
     assert again.hold_id not in {None, hold_id}
 
 
-def test_an_appointment_seen_by_a_listing_alone_ends_the_decision_on_it(bench: Bench) -> None:
+def test_a_listing_with_the_appointment_ends_the_rejection_for_its_case(bench: Bench) -> None:
     hold_id = _held(bench)
     _reject(bench, hold_id)
     bench.vendor.book("0", local(DAY, 8))
@@ -214,7 +216,7 @@ def test_a_rejected_empty_calendar_is_not_held_again(bench: Bench) -> None:
     assert (outcome.hold_id, outcome.counts) == (None, Counts(found=3, held=3))
 
 
-def test_a_look_at_a_part_of_the_window_keeps_to_the_decision(bench: Bench) -> None:
+def test_a_reconciliation_of_a_part_of_the_window_obeys_the_rejection(bench: Bench) -> None:
     hold_id = _held(bench)
     _reject(bench, hold_id)
     outcome = bench.in_run("run-2").reconcile(DateRange(DAY, DAY + timedelta(days=1)))
@@ -222,7 +224,7 @@ def test_a_look_at_a_part_of_the_window_keeps_to_the_decision(bench: Bench) -> N
     assert _gone(bench) == []
 
 
-def test_a_rejection_taken_back_lets_the_finding_be_held_again(bench: Bench) -> None:
+def test_after_a_rejection_is_reopened_the_deletions_are_held_again(bench: Bench) -> None:
     hold_id = _held(bench)
     _reject(bench, hold_id)
     with transaction(bench.engine) as connection:
@@ -230,7 +232,7 @@ def test_a_rejection_taken_back_lets_the_finding_be_held_again(bench: Bench) -> 
     assert bench.in_run("run-2").reconcile().hold_id not in {None, hold_id}
 
 
-def test_an_unknown_hold_is_told_the_command_that_lists_them(bench: Bench) -> None:
+def test_the_error_of_an_unknown_hold_names_the_command_that_lists_them(bench: Bench) -> None:
     with pytest.raises(UnknownHold, match="pims holds list"):
         _approve(bench, uuid4())
 
@@ -251,12 +253,12 @@ def test_a_hold_stays_open_when_its_approval_fails(bench: Bench) -> None:
     assert _gone(bench) == []
 
 
-def test_the_same_finding_keeps_the_same_hold(bench: Bench) -> None:
+def test_the_same_orphans_keep_the_same_hold(bench: Bench) -> None:
     hold_id = _held(bench)
     assert bench.in_run("run-2").reconcile().hold_id == hold_id
 
 
-def test_another_finding_supersedes_the_hold(bench: Bench) -> None:
+def test_other_orphans_supersede_the_hold(bench: Bench) -> None:
     hold_id = _held(bench)
     bench.vendor.delete("11")
     newer = bench.in_run("run-2").reconcile().hold_id
@@ -271,7 +273,7 @@ def test_another_finding_supersedes_the_hold(bench: Bench) -> None:
         _approve(bench, hold_id)
 
 
-def test_a_look_at_a_part_of_the_window_leaves_the_hold_open(bench: Bench) -> None:
+def test_a_reconciliation_of_a_part_of_the_window_leaves_the_hold_open(bench: Bench) -> None:
     hold_id = _held(bench)
     quiet = DateRange(WINDOW.start, WINDOW.start)
     assert bench.in_run("run-2").reconcile(quiet).hold_id is None
