@@ -112,7 +112,7 @@ class RunLedger:
         return self.barred.get((slug, day))
 
 
-def clinics_side_by_side(
+def run_clinics(
     selection: Mapping[str, Sequence[date]],
     work: Callable[[str, Sequence[date]], ClinicReport],
     *,
@@ -136,7 +136,7 @@ def clinics_side_by_side(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def work_on_clinic(
+def sync_clinic(
     context: SyncContext,
     slug: str,
     days: Sequence[date],

@@ -73,11 +73,11 @@ class ProviderSession:
         self._logins = 0
         self._session_made_at: datetime | None = None
 
-    def ask(self, request: Callable[[PimsProvider], Result]) -> Result:
-        """The result of ``request``; an expired session is renewed once.
+    def request(self, call: Callable[[PimsProvider], Result]) -> Result:
+        """The result of ``call``; an expired session is renewed once.
 
         Args:
-            request: Calls the provider; called again after a renewal.
+            call: Sends a request with the provider; called again after a renewal.
 
         Raises:
             PimsError: From the request or the login.
@@ -87,10 +87,10 @@ class ProviderSession:
         self._context.stop.check()
         provider, logins = self._ready()
         try:
-            return request(provider)
+            return call(provider)
         except SessionExpired:
             log.info("session_expired", clinic=self._clinic.slug)
-            return request(self._renewed(logins))
+            return call(self._renewed(logins))
 
     def log_in(self) -> None:
         """Log in with the stored credentials, whatever their status.
@@ -113,12 +113,12 @@ class ProviderSession:
     def look_up(self, pims_id: str) -> AppointmentLookup:
         """The lookup of one appointment; only if ``can_look_up``."""
 
-        def request(provider: PimsProvider) -> AppointmentLookup:
+        def call(provider: PimsProvider) -> AppointmentLookup:
             if not isinstance(provider, LooksUpAppointments):
                 raise TypeError(f"{self._clinic.provider_type} cannot look appointments up")
             return provider.lookup_appointment(pims_id)
 
-        return self.ask(request)
+        return self.request(call)
 
     def close(self) -> None:
         """Close the provider."""

@@ -16,7 +16,7 @@ from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.inbound import sync_appointments
-from pims_pipeline.sync.runner import ClinicReport, RunLedger, clinics_side_by_side, work_on_clinic
+from pims_pipeline.sync.runner import ClinicReport, RunLedger, run_clinics, sync_clinic
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench
 
@@ -41,7 +41,7 @@ def test_an_interrupt_stops_active_clinics_and_drops_waiting_ones() -> None:
 
     selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
-        for report in clinics_side_by_side(selection, work, at_once=1, stop=stop):
+        for report in run_clinics(selection, work, at_once=1, stop=stop):
             assert report.slug == "first"
             assert began.wait(DEADLINE_S)
             raise KeyboardInterrupt
@@ -51,10 +51,10 @@ def test_an_interrupt_stops_active_clinics_and_drops_waiting_ones() -> None:
 def test_a_session_sends_no_request_after_the_run_was_stopped(bench: Bench) -> None:
     context = replace(bench.context, stop=StopSignal())
     with clinic_session(context, bench.clinic) as session:
-        session.ask(lambda provider: provider.fetch_appointments(WINDOW))
+        session.request(lambda provider: provider.fetch_appointments(WINDOW))
         context.stop.stop()
         with pytest.raises(RunStopped):
-            session.ask(lambda provider: provider.fetch_appointments(WINDOW))
+            session.request(lambda provider: provider.fetch_appointments(WINDOW))
     assert bench.vendor.listings == 1
 
 
@@ -84,7 +84,7 @@ def test_the_time_limit_of_a_clinic_applies_to_each_window(
     context = replace(bench.context, stop=stop)
     long_range = list(DateRange(DAY - timedelta(days=50), DAY))
 
-    report = work_on_clinic(context, bench.clinic.slug, long_range, phase, ledger=RunLedger())
+    report = sync_clinic(context, bench.clinic.slug, long_range, phase, ledger=RunLedger())
 
     assert len(report.outcomes) == done
     assert {failure.error_class for failure in report.failures} == (
@@ -96,7 +96,7 @@ def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
     with transaction(bench.engine) as connection:
         deactivate_clinic(connection, bench.clinic.slug)
 
-    report = work_on_clinic(
+    report = sync_clinic(
         bench.context, bench.clinic.slug, list(WINDOW), sync_appointments, ledger=RunLedger()
     )
 

@@ -70,7 +70,7 @@ def test_two_runs_that_need_a_login_at_once_share_one(bench: Bench) -> None:
     def listing(number: int) -> int:
         run = bench.in_run(f"run-{number}")
         with clinic_session(run.context, run.clinic) as session:
-            return len(session.ask(lambda p: p.fetch_appointments(WINDOW)).appointments)
+            return len(session.request(lambda p: p.fetch_appointments(WINDOW)).appointments)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(listing, range(4))) == [0, 0, 0, 0]

@@ -33,7 +33,7 @@ from pims_pipeline.sync.phases.consultations import (
     record_failed,
     write_fetched,
 )
-from pims_pipeline.sync.phases.fanout import ask_concurrently
+from pims_pipeline.sync.phases.fanout import request_concurrently
 from pims_pipeline.sync.phases.inbound import catch_up
 from pims_pipeline.sync.session import ProviderSession
 
@@ -190,7 +190,9 @@ def _fetch_all(
 
     def fetch(case: EnrichableCase) -> FetchedConsultation:
         asked_at = phase.now()
-        consultation = session.ask(lambda provider: provider.fetch_consultation(case.appointment))
+        consultation = session.request(
+            lambda provider: provider.fetch_consultation(case.appointment)
+        )
         return FetchedConsultation(
             case_id=case.case_id,
             asked_at=asked_at,
@@ -199,7 +201,7 @@ def _fetch_all(
         )
 
     phase.progress(0, len(due))
-    for done, (case, response) in enumerate(ask_concurrently(fetch, due, workers), start=1):
+    for done, (case, response) in enumerate(request_concurrently(fetch, due, workers), start=1):
         if isinstance(response, FetchedConsultation):
             into.fetched.append(response)
         else:

@@ -13,8 +13,8 @@ AppointmentFailure = TransientError | ContractViolation
 """Errors that concern one appointment only: the other requests of the clinic can succeed."""
 
 
-def ask_concurrently(
-    ask: Callable[[Item], Response], items: Iterable[Item], workers: int
+def request_concurrently(
+    request: Callable[[Item], Response], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Response | AppointmentFailure]]:
     """Each item with its response or failure, in the order in which they finish.
 
@@ -26,7 +26,7 @@ def ask_concurrently(
 
     def attempt(item: Item) -> Response | AppointmentFailure:
         try:
-            return ask(item)
+            return request(item)
         except (TransientError, ContractViolation) as error:
             return error
 

@@ -32,7 +32,7 @@ from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
-from pims_pipeline.sync.phases.listing import known_of, settled, whole_listing
+from pims_pipeline.sync.phases.listing import complete_listing, known_of, settled
 from pims_pipeline.sync.session import ProviderSession
 
 
@@ -57,7 +57,7 @@ def sync_appointments(
         PimsError: If the calendar could not be listed completely; nothing is written then.
     """
     with audited(context, clinic, Phase.INBOUND, window, audit_id=audit_id) as phase:
-        snapshot = whole_listing(clinic, window, session, phase.now)
+        snapshot = complete_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
             # Rare. Outside a transaction, so that no writer waits for the vendor.

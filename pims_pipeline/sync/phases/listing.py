@@ -27,7 +27,7 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession
 
 
-def whole_listing(
+def complete_listing(
     clinic: Clinic, window: DateRange, session: ProviderSession, clock: Callable[[], datetime]
 ) -> Snapshot:
     """The vendor's calendar of the window.
@@ -38,7 +38,7 @@ def whole_listing(
         ContractViolation: If the listing may be incomplete: then an absence proves nothing.
     """
     asked_at = clock()
-    snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
+    snapshot = session.request(lambda provider: provider.fetch_appointments(window))
     fetched_at = asked_between(asked_at, snapshot.fetched_at, clock())
     snapshot = replace(snapshot, fetched_at=fetched_at)
     if not snapshot.complete:
@@ -85,6 +85,6 @@ def settled(
     with transaction(context.engine) as connection:
         known = known_of(connection, clinic, snapshot)
     for window in windows_around(unsettled_dates(snapshot, known), MAX_FETCH_DAYS):
-        further = whole_listing(clinic, window, session, context.clock)
+        further = complete_listing(clinic, window, session, context.clock)
         snapshot = with_further_listing(snapshot, further)
     return recognized(snapshot, known, clinic.zone)

@@ -9,7 +9,7 @@ from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.sync.phases.audited import PhaseRun
-from pims_pipeline.sync.phases.fanout import AppointmentFailure, ask_concurrently
+from pims_pipeline.sync.phases.fanout import AppointmentFailure, request_concurrently
 from pims_pipeline.sync.phases.listing import asked_between
 from pims_pipeline.sync.session import ProviderSession
 
@@ -41,7 +41,7 @@ def look_up_missing(
     lookups: dict[str, AppointmentLookup] = {}
     failure: AppointmentFailure | None = None
     phase.progress(0, len(candidates))
-    responses = ask_concurrently(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
+    responses = request_concurrently(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
     for done, (each, response) in enumerate(responses, start=1):
         if isinstance(response, AppointmentLookup):
             lookups[each.case.pims_id] = response

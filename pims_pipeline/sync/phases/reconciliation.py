@@ -47,7 +47,7 @@ from pims_pipeline.store.holds import (
 )
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
-from pims_pipeline.sync.phases.listing import known_of, settled, whole_listing
+from pims_pipeline.sync.phases.listing import complete_listing, known_of, settled
 from pims_pipeline.sync.phases.lookups import look_up_missing
 from pims_pipeline.sync.phases.retirement import follow, retire
 from pims_pipeline.sync.session import ProviderSession
@@ -99,7 +99,7 @@ def reconcile_cases(
             in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)
         snapshot = landed or settled(
-            context, clinic, whole_listing(clinic, window, session, phase.now), session
+            context, clinic, complete_listing(clinic, window, session, phase.now), session
         )
         tracked = in_transaction(context.engine, partial(_active_cases, phase=phase))
         lookups = look_up_missing(phase, session, tracked, snapshot, approved=bool(approval))
