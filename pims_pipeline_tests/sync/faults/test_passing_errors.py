@@ -23,12 +23,12 @@ from pims_pipeline_tests.providers.fake import FakeVendor
 from pims_pipeline_tests.store.database.test_lock_limits import held
 from pims_pipeline_tests.store.database.test_rights import wait_until
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
-from pims_pipeline_tests.sync.test_crash import (
-    _clinic_after_first_day,
-    _full_sync,
-    _outcome,
-    _second_day,
-    _second_run,
+from pims_pipeline_tests.sync.faults.two_days import (
+    clinic_after_first_day,
+    full_sync,
+    outcome_of,
+    second_day,
+    sync_second_day,
 )
 
 
@@ -78,16 +78,16 @@ class _FailingEngine:
 def test_a_sync_whose_every_statement_fails_once_has_the_same_result(
     engine: Engine, database_url: str, trouble: str
 ) -> None:
-    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
-    clinic = _clinic_after_first_day(engine, 1)
+    expected = outcome_of(sync_second_day(engine, clinic_after_first_day(engine, 0), 3))
+    clinic = clinic_after_first_day(engine, 1)
     troubled = _FailingEngine(database_url, trouble)
     vendor = FakeVendor(clinic.zone)
-    _second_day(vendor)
-    bench = replace(_full_sync(troubled.engine, clinic, vendor, 2), engine=engine)
+    second_day(vendor)
+    bench = replace(full_sync(troubled.engine, clinic, vendor, 2), engine=engine)
     troubled.engine.dispose()
     assert any("INSERT INTO case_events" in each for each in troubled.struck)
     assert any("UPDATE case_sync_audits" in each for each in troubled.struck)
-    assert _outcome(bench) == expected
+    assert outcome_of(bench) == expected
     rows = bench.rows(
         "SELECT sync_type, status FROM case_sync_audits WHERE run_id = 'run-2' ORDER BY created_at"
     )
@@ -105,8 +105,8 @@ def _lose(connection: PoolProxiedConnection) -> None:
 def test_a_sync_whose_commits_succeed_but_seem_to_fail_counts_nothing_twice(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
-    clinic = _clinic_after_first_day(engine, 1)
+    expected = outcome_of(sync_second_day(engine, clinic_after_first_day(engine, 0), 3))
+    clinic = clinic_after_first_day(engine, 1)
     lossy = create_engine(database_url)
     commit = lossy.dialect.do_commit
     done: list[str] = []
@@ -124,12 +124,12 @@ def test_a_sync_whose_commits_succeed_but_seem_to_fail_counts_nothing_twice(
 
     monkeypatch.setattr(lossy.dialect, "do_commit", commit_and_lose)
     vendor = FakeVendor(clinic.zone)
-    _second_day(vendor)
-    bench = replace(_full_sync(lossy, clinic, vendor, 2), engine=engine)
+    second_day(vendor)
+    bench = replace(full_sync(lossy, clinic, vendor, 2), engine=engine)
     monkeypatch.undo()
     lossy.dispose()
     assert len(lost) > 10
-    assert _outcome(bench) == expected
+    assert outcome_of(bench) == expected
     rows = bench.rows(
         "SELECT sync_type, status FROM case_sync_audits WHERE run_id = 'run-2' ORDER BY created_at"
     )

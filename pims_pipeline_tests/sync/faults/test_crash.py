@@ -6,9 +6,8 @@ its place.
 
 import os
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import count, product
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext
@@ -18,39 +17,18 @@ from sqlalchemy import Engine, event
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.appointments import Patient
-from pims_pipeline.store.audits import run_liveness
-from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import CLINIC_LOCK, create_engine, transaction
-from pims_pipeline.store.database.leases import LeaseTerms
-from pims_pipeline.store.secrets.credentials import put_credentials
-from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.sync.context import SyncContext
-from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
-from pims_pipeline_tests.sync.bench import DAY, NOW, Bench, Clock, local
+from pims_pipeline.store.database.engine import CLINIC_LOCK, create_engine
+from pims_pipeline_tests.providers.fake import FakeVendor
+from pims_pipeline_tests.sync.bench import Bench
+from pims_pipeline_tests.sync.faults.two_days import (
+    clinic_after_first_day,
+    full_sync,
+    outcome_of,
+    second_day,
+    sync_second_day,
+)
 
 MOST_STATEMENTS = 200
-_EXPIRES_AT_ONCE = LeaseTerms(lasts=0.001, renewed_every=3600)
-"""The leases of a killed run expire at once; a running one keeps them until others take them."""
-
-
-def _first_day(vendor: FakeVendor) -> None:
-    for number in range(6):
-        vendor.book(str(number), local(DAY, 8 + number))
-    vendor.record_appointment("0")
-    vendor.record_appointment("5")
-
-
-def _second_day(vendor: FakeVendor) -> None:
-    """One edit of each kind: move, deletion, booking, finished appointment, note, rebooking."""
-    _first_day(vendor)
-    vendor.move("1", local(DAY + timedelta(days=2), 9))
-    vendor.delete("2")
-    vendor.book("new", local(DAY, 16))
-    vendor.record_appointment("3")
-    vendor.record_appointment("0", notes="corrected")
-    vendor.set_status("0", "Paid")
-    vendor.put(replace(vendor.appointments["5"], patient=Patient("200", "Bella")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,34 +77,6 @@ class _Strike:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _full_sync(
-    engine: Engine,
-    clinic: Clinic,
-    vendor: FakeVendor,
-    run: int,
-    begins: Callable[[Phase | None], None] = lambda _: None,
-) -> Bench:
-    clock = Clock(NOW + timedelta(hours=run))
-    with run_liveness(engine, _EXPIRES_AT_ONCE) as liveness:
-        context = SyncContext(
-            engine=engine,
-            vault=Vault(bytes(32)),
-            open_provider=lambda _: FakeProvider(vendor),
-            run_id=f"run-{run}",
-            liveness=liveness,
-            clock=clock,
-            login_terms=_EXPIRES_AT_ONCE,
-        )
-        vendor.clock = clock
-        bench = Bench(engine, clinic, vendor, clock, context)
-        phases = (bench.inbound, bench.enrich, bench.reconcile)
-        for phase, work in zip(Phase, phases, strict=True):
-            begins(phase)
-            work()
-        begins(None)
-    return bench
-
-
 def _sync_until_killed(url: str, clinic: Clinic, fatal: int, report: Pipe) -> None:
     """Runs in a process of its own; kills itself before its n-th statement or commit."""
     engine = create_engine(url)
@@ -134,51 +84,8 @@ def _sync_until_killed(url: str, clinic: Clinic, fatal: int, report: Pipe) -> No
     event.listen(engine, "before_cursor_execute", strike.on_statement)
     event.listen(engine, "commit", strike.on_commit)
     vendor = FakeVendor(clinic.zone)
-    _second_day(vendor)
-    _full_sync(engine, clinic, vendor, 2, strike.begin)
-
-
-def _outcome(bench: Bench) -> dict[str, object]:
-    """The cases and their histories, without ids of runs and times."""
-    ours = bench.clinic.id
-    return {
-        "cases": bench.rows(
-            "SELECT pims_id, patient_name, patient_species, scheduled_start, status, "
-            "metadata #>> '{consultation,notes}', metadata #>> '{reconciliation,reason}' "
-            "FROM cases WHERE clinic_id = :ours ORDER BY pims_id",
-            ours=ours,
-        ),
-        "histories": bench.rows(
-            "SELECT c.pims_id, e.kind, count(*) FROM case_events e "
-            "JOIN cases c ON c.id = e.case_id WHERE c.clinic_id = :ours "
-            "GROUP BY 1, 2 ORDER BY 1, 2",
-            ours=ours,
-        ),
-    }
-
-
-def _clinic_after_first_day(engine: Engine, name: int) -> Clinic:
-    """One more clinic, synced with the first day's calendar."""
-    with transaction(engine) as connection:
-        clinic = add_clinic(
-            connection,
-            slug=f"clinic-{name}",
-            name="Maple Street Veterinary",
-            timezone="America/New_York",
-            provider_type="idexx_neo",
-            provider_base_url="https://pims.example",
-        )
-        vendor = FakeVendor(clinic.zone)
-        put_credentials(connection, Vault(bytes(32)), clinic, vendor.credentials.to_mapping())
-    _first_day(vendor)
-    _full_sync(engine, clinic, vendor, 1)
-    return clinic
-
-
-def _second_run(engine: Engine, clinic: Clinic, run: int) -> Bench:
-    vendor = FakeVendor(clinic.zone)
-    _second_day(vendor)
-    return _full_sync(engine, clinic, vendor, run)
+    second_day(vendor)
+    full_sync(engine, clinic, vendor, 2, strike.begin)
 
 
 def _killed(forks: ForkServerContext, url: str, clinic: Clinic, fatal: int) -> Place | None:
@@ -220,16 +127,16 @@ def _audits_left(place: Place) -> list[tuple[object, object]]:
 def test_a_sync_killed_before_any_statement_is_completed_by_the_next(
     engine: Engine, database_url: str, forks: ForkServerContext, half: int
 ) -> None:
-    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
+    expected = outcome_of(sync_second_day(engine, clinic_after_first_day(engine, 0), 3))
     struck: list[Place] = []
     for fatal in range(half, MOST_STATEMENTS, 2):
-        clinic = _clinic_after_first_day(engine, fatal)
+        clinic = clinic_after_first_day(engine, fatal)
         place = _killed(forks, database_url, clinic, fatal)
         if place is None:
             break
         struck.append(place)
-        bench = _second_run(engine, clinic, 3)
-        assert _outcome(bench) == expected, f"killed before statement {fatal}, {place}"
+        bench = sync_second_day(engine, clinic, 3)
+        assert outcome_of(bench) == expected, f"killed before statement {fatal}, {place}"
         assert _audits_of(bench, "run-2") == _audits_left(place)
         assert _audits_of(bench, "run-3") == [(phase.value, "completed") for phase in Phase]
     assert len(struck) > 30
