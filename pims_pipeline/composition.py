@@ -1,7 +1,7 @@
-"""What both composition roots build from the settings: database, vault, adapters, rules.
+"""Builds from the settings what both composition roots need: database, vault, adapters, rules.
 
-Add here what the terminal (``cli``) and the code location (``definitions``) both need. Dagster
-belongs in ``definitions``: most commands do not load it.
+The roots are the terminal (``cli``) and the code location (``definitions``). Dagster belongs in
+``definitions``: most commands do not load it.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def alerting(settings: Settings) -> Alerting:
     """How alerts are delivered: to Slack if it is configured, else to the log."""
     notifier: Notifier = LogNotifier()
     if settings.slack_bot_token is not None and settings.slack_channel is not None:
-        # A tenth of a second, which only those pay who use it.
+        # The import takes a tenth of a second.
         from pims_pipeline.alerting.slack import SlackNotifier  # noqa: PLC0415 - see above
 
         token = settings.slack_bot_token.get_secret_value()
@@ -53,7 +53,7 @@ def alerting(settings: Settings) -> Alerting:
 
 
 def database_url(settings: Settings) -> str:
-    """The address of the database of cases; a secret. Starts the embedded database if none is set.
+    """The address of the database of cases, a secret; starts the embedded database by default.
 
     Raises:
         EmbeddedDatabaseFailed: If the embedded database does not start.
@@ -79,7 +79,7 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
     engine = create_engine(
         url,
         pool_size=settings.database_pool_size,
-        # Clinics wait here for one another's transactions, and those wait for locks.
+        # A clinic waits for the transactions of others, which wait for locks.
         pool_timeout_seconds=_POOL_TIMEOUT_SECONDS,
         lock_seconds=settings.lock_timeout_seconds,
     )
@@ -95,7 +95,7 @@ def open_vault(settings: Settings) -> Vault:
     """The vault, with the keys of the environment or the embedded database's own key."""
     key = settings.encryption_key_bytes()
     if key is None:
-        # Settings refuse another database without a key, so this one is embedded.
+        # The settings require a key for any other database, so this one is embedded.
         retired = [key.get_secret_value() for key in settings.encryption_keys_retired]
         return Vault.from_base64(encryption_key(settings.home), retired)
     return Vault(key, settings.retired_key_bytes())
@@ -118,7 +118,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
 
 
 def deletion_policy(settings: Settings) -> DeletionPolicy:
-    """The deletion guard's limits."""
+    """The limits of the deletion guard."""
     return DeletionPolicy(
         min_orphans=settings.deletion_guard_min,
         max_percent=settings.deletion_guard_percent,

@@ -1,9 +1,8 @@
 """The names that the API, the command line, the syncs and Dagster must agree on.
 
-Partition keys, dimensions, run tags, the code location: what one process writes for another to
-read. Add a name here when a second room needs it. Imports no Dagster; a test compares what
-Dagster itself defines. The names of phases (assets, jobs) are in ``domain.phases``, and those
-that only the orchestration reads stay in its modules.
+Partition keys, dimensions, run tags, the code location: one process writes them, another reads
+them. Add a name here when a second room needs it. Imports no Dagster; a test compares Dagster's
+own names. The names of phases (assets, jobs) belong in ``domain.phases``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,22 +31,19 @@ ASSET_JOB = "__ASSET_JOB"
 ALERTS_SENSOR = "alerting"
 """The sensor that opens and ends alerts."""
 
-
-# Partitions: a clinic's business date.
-
 CLINIC_DIMENSION = "clinic"
 DATE_DIMENSION = "date"
-"""The two dimensions. Dagster orders the parts of a key by these names."""
+"""The two dimensions of a partition. Dagster orders the parts of a key by these names."""
 
 CLINIC_PARTITIONS = "clinics"
 """The dynamic partitions of the clinic dimension: slugs of active clinics."""
 
 KEY_SEPARATOR = "|"
-"""Between the parts of a partition key. No slug contains it."""
+"""The separator of the parts of a partition key. No slug contains it."""
 
 
 class PartitionKey(NamedTuple):
-    """A clinic's business date, as read from a partition key."""
+    """The parts of a partition key."""
 
     slug: str
     day: date
@@ -62,7 +58,7 @@ def parse_partition_key(key: str) -> PartitionKey:
     """The clinic and date of a key; the inverse of ``partition_key``.
 
     Raises:
-        ValueError: If ``key`` is not a clinic's business date.
+        ValueError: If ``key`` is not such a key.
     """
     slug, separator, day = key.rpartition(KEY_SEPARATOR)
     if not separator:
@@ -75,8 +71,6 @@ def clinic_of_key(key: str) -> str:
     return key.rpartition(KEY_SEPARATOR)[0]
 
 
-# Tags that Dagster reads.
-
 PARTITION_TAG = "dagster/partition"
 """The partition key of a run over one partition."""
 
@@ -85,21 +79,21 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 """The first and last partition key of a run over a box of clinics × dates."""
 
 PRIORITY_TAG = "dagster/priority"
-"""A run's place in the queue; runs without it have 0."""
+"""A run's priority in the queue; 0 without the tag."""
 
 MAX_RETRIES_TAG = "dagster/max_retries"
-"""How often Dagster starts a failed run again."""
+"""How many times Dagster retries a failed run."""
 
 MAX_RUNTIME_TAG = "dagster/max_runtime"
-"""Seconds after which Dagster's daemon ends a run."""
+"""Seconds after which Dagster's daemon terminates a run."""
 
 
 def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:
     """The run tags that select a box of partitions.
 
     Args:
-        box: The slugs of its first and last clinic, in the order of registration.
-        window: Its business dates.
+        box: The slugs of the first and the last clinic, in the order of registration.
+        window: The business dates.
     """
     first, last = box
     return {
@@ -108,10 +102,8 @@ def range_tags(box: tuple[str, str], window: DateRange) -> dict[str, str]:
     }
 
 
-# Our own tags.
-
 ORIGIN_TAG = "pims/origin"
-"""Who started the run: ``API_ORIGIN`` or ``SCHEDULE_ORIGIN``; absent when a person did."""
+"""What started the run: ``API_ORIGIN`` or ``SCHEDULE_ORIGIN``; absent if an operator did."""
 
 API_ORIGIN = "api"
 SCHEDULE_ORIGIN = "schedule"
@@ -120,22 +112,22 @@ PHASE_TAG = "pims/phase"
 """``inbound``, ``cases``, ``reconciliation`` or ``full``."""
 
 CLINIC_TAG = "pims/clinic"
-"""The slug, when the run has one clinic."""
+"""The slug, if the run has one clinic."""
 
 EACH_CLINIC_TAG = "pims/clinic."
-"""The prefix of the tag that a run has for each of its clinics; the slug follows."""
+"""The prefix of the tag for each clinic of a run; the slug follows."""
 
 KEY_ID_TAG = "pims/key_id"
 """The id of the API key that requested the run."""
 
 SYNC_ID_TAG = "pims/sync_id"
-"""The id that the API responded with; the run's first audit takes it."""
+"""The id in the API's response; the run's first audit gets it."""
 
 TICK_TAG = "pims/tick"
-"""When the newest tick that a scheduled run covers was due."""
+"""The newest tick that a scheduled run covers."""
 
 DECIDED_TAG = "pims/decided"
-"""When it was decided that a scheduled run is due."""
+"""When the sensor decided to launch a scheduled run."""
 
 DEMO_TAG = "pims/demo"
 """The act of ``pims demo`` that a run belongs to."""
@@ -153,7 +145,7 @@ def clinic_tags(slugs: Iterable[str]) -> dict[str, str]:
 
 
 def clinics_tagged(tags: Mapping[str, str]) -> set[str]:
-    """The clinics that ``clinic_tags`` named; empty when the run has no such tags."""
+    """The slugs in the tags of ``clinic_tags``; empty without such tags."""
     return {name.removeprefix(EACH_CLINIC_TAG) for name in tags if name.startswith(EACH_CLINIC_TAG)}
 
 
@@ -165,16 +157,11 @@ def sync_id_of(tags: Mapping[str, str]) -> UUID | None:
         return None
 
 
-# Statuses of runs that have not ended, by Dagster's words.
-
 WAITING_STATUSES = ("QUEUED", "NOT_STARTED")
-"""Of a run without a process."""
+"""Dagster's statuses of a run that has no process yet."""
 
 ACTIVE_STATUSES = ("STARTING", "STARTED", "CANCELING")
-"""Of a run with one."""
-
-
-# Checks.
+"""Dagster's statuses of a run that has a process."""
 
 
 def fresh_check(phase: Phase) -> str:

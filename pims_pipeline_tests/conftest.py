@@ -255,7 +255,10 @@ def forks() -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["pims_pipeline_tests.store.secrets.test_rotation", "pims_pipeline_tests.sync.test_crash"]
+        [
+            "pims_pipeline_tests.store.secrets.test_rotation",
+            "pims_pipeline_tests.sync.faults.test_crash",
+        ]
     )
     return context
 

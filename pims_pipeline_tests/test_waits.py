@@ -40,14 +40,14 @@ WAITS_WITHOUT_A_LIMIT = {
 """Functions and methods that wait for ever, or too long, without one of ``LIMITS``."""
 
 ALLOWED = {
-    ("sync/runner.py", "clinics_side_by_side", "as_completed"): (
+    ("sync/runner.py", "run_clinics", "as_completed"): (
         "each clinic's work ends with its time limit, the run's, or the stop signal"
     ),
-    ("sync/phases/fanout.py", "ask_concurrently", "as_completed"): (
+    ("sync/phases/fanout.py", "request_concurrently", "as_completed"): (
         "each question watches the stop signal, and each request has its own limit"
     ),
-    ("sync/runner.py", "clinics_side_by_side", "result"): "as_completed gave it: it is done",
-    ("sync/phases/fanout.py", "ask_concurrently", "result"): "as_completed gave it: it is done",
+    ("sync/runner.py", "run_clinics", "result"): "as_completed gave it: it is done",
+    ("sync/phases/fanout.py", "request_concurrently", "result"): "as_completed gave it: it is done",
     ("store/database/leases.py", "login_lease", "wait"): (
         "the caller's, which raises once it has waited long enough, and watches the stop signal"
     ),

@@ -1,1 +1,1 @@
-"""What people are alerted to: which alerts are open, what is said of them, and its delivery."""
+"""Alerts: which are open, what their messages say, and how they are delivered."""

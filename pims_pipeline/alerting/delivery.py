@@ -1,9 +1,8 @@
-"""Telling people of alerts what they have not been told, in order.
+"""Delivery of alerts to the operators, in order and at least once.
 
-Alerts are claimed before their message is sent, and marked after a notifier has taken it: cut
-off in between, it is sent twice, never not at all. No transaction is open while a message is on
-its way. What cannot be sent waits in the database. Which alerts are open is decided in
-``evaluation``.
+An alert is claimed before its message is sent and marked after it was delivered: a process killed
+in between sends it twice. No transaction is open during a delivery. A message that cannot be
+delivered waits in the database. ``evaluation`` decides which alerts are open.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,13 +31,13 @@ _AT_A_TIME = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alerting:
-    """How people are told.
+    """How alerts are delivered.
 
     Attributes:
-        dagster_ui_url: Where the Dagster UI are, without a slash at the end.
-        seconds: For how long messages may be sent at a time; the last one may take longer.
-        heartbeat: Is called after each look that succeeded, so that somebody outside notices
-            when there are none; None where nobody watches.
+        dagster_ui_url: The address of the Dagster UI, without a slash at the end.
+        seconds: How long one delivery may send messages; the last message may exceed it.
+        heartbeat: Called after each successful evaluation, so that an external monitor notices
+            when evaluations stop; None without a monitor.
     """
 
     notifier: Notifier = field(default_factory=LogNotifier)
@@ -49,12 +48,12 @@ class Alerting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What came of telling people.
+    """The result of a delivery.
 
     Attributes:
-        messages: How many were taken.
-        trouble: Why the next one was not; None when it was not tried or there was none.
-        retry_after: Seconds for which the service wants to be left alone, if it said so.
+        messages: How many messages were delivered.
+        trouble: Why the next one was not delivered; None when it was not tried or there was none.
+        retry_after: Seconds that the service asks to wait; None when it does not ask.
     """
 
     messages: int
@@ -65,10 +64,10 @@ class Delivery:
 def deliver(
     engine: Engine, alerting: Alerting, *, clock: Callable[[], datetime] = utc_now
 ) -> Delivery:
-    """Tell people what they have not been told, in order, until a message is not taken.
+    """Deliver what is undelivered, in order, until a delivery fails.
 
-    Alerts of one kind and phase that follow one another share a message. When another process
-    is telling, there is nothing to do.
+    Consecutive alerts of one kind and phase share a message. While another process delivers,
+    this does nothing.
     """
     began, messages = monotonic(), 0
     while monotonic() - began < alerting.seconds:
@@ -84,10 +83,10 @@ def deliver(
 
 
 def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetime]) -> bool:
-    """Have the next message taken; False when there is none, or it is another process's.
+    """Deliver the next message; return False if there is none, or another process has it.
 
     Raises:
-        DeliveryFailed: If it was not taken.
+        DeliveryFailed: If it was not delivered.
     """
     with transaction(engine) as connection:
         alerts = _next_together(undelivered_alerts(connection, _AT_A_TIME))
@@ -104,10 +103,10 @@ def _deliver_one(engine: Engine, alerting: Alerting, clock: Callable[[], datetim
     return True
 
 
-def _next_together(untold: Sequence[Alert]) -> list[Alert]:
-    """The first of these, and those right after it that say the same of others."""
+def _next_together(undelivered: Sequence[Alert]) -> list[Alert]:
+    """The first alerts that share a message."""
 
-    def sameness(alert: Alert) -> tuple[object, ...]:
+    def subject(alert: Alert) -> tuple[object, ...]:
         return event_of(alert), alert.key.kind, alert.details.get("phase")
 
-    return list(takewhile(lambda alert: sameness(alert) == sameness(untold[0]), untold))
+    return list(takewhile(lambda alert: subject(alert) == subject(undelivered[0]), undelivered))

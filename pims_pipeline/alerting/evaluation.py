@@ -1,7 +1,6 @@
-"""Which alerts are open, brought up to date with how the clinics stand, in one transaction.
+"""Opening and ending alerts by the state of the clinics, in one transaction.
 
-An alert is opened or ended here; people learn of it through ``delivery``. What an alert is, is
-decided in ``domain/alerts.py``.
+``delivery`` sends them to the operators. Add a kind of alert in ``domain/alerts.py``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,10 +44,14 @@ def evaluate(
     *,
     clock_ahead: timedelta | None = None,
 ) -> AlertPlan:
-    """Open and end alerts as things stand at ``now`` (aware); gives what was changed.
+    """Open and end alerts by the state at ``now`` (aware); return what was changed.
 
-    ``clock_ahead`` is how far this host's clock is ahead of the database's, where that is too
-    far; ``now`` must be the database's then.
+    Args:
+        engine: The database of cases.
+        now: The present time; the database's if ``clock_ahead`` is given.
+        policy: Says after how many attempts a failure is a dead letter.
+        clock_ahead: How far this host's clock is ahead of the database's, if they are too far
+            apart; negative when it is behind.
     """
     max_attempts = (policy or EnrichmentPolicy()).max_attempts
     with transaction(engine) as connection:
@@ -65,7 +68,7 @@ def evaluate(
 def clinic_facts(
     connection: Connection, now: datetime, *, max_attempts: int
 ) -> Iterator[ClinicFacts]:
-    """How each active clinic stands at ``now`` (aware)."""
+    """The state of each active clinic at ``now`` (aware)."""
     last, ends = last_syncs(connection, now), run_ends(connection, now)
     troubles = credential_troubles(connection)
     holds, letters = waiting_holds(connection), dead_letters(connection, max_attempts)
@@ -97,11 +100,11 @@ def _phase_facts(
     ends: Sequence[RunEnd],
     now: datetime,
 ) -> PhaseFacts:
-    stands = schedule_status(schedule, phase, last_completed_or_held, now)
+    status = schedule_status(schedule, phase, last_completed_or_held, now)
     return PhaseFacts(
-        schedule=stands.schedule,
+        schedule=status.schedule,
         last_completed_or_held=last_completed_or_held,
-        due_by=stands.due_by,
+        due_by=status.due_by,
         ends=ends,
         skipped_in_a_row=schedule.skipped_in_a_row.get(phase, 0),
     )

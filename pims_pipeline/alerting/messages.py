@@ -1,7 +1,7 @@
-"""What people read of an alert: what is wrong, where to look, the command that helps.
+"""The message of an alert: what is wrong, where to look, the command that helps.
 
-Pure. A clinic is named by its slug; everything else is an id, a count or a moment. How a message
-is shown is decided by each notifier.
+Pure. A message names a clinic by its slug; all else is an id, a count or a time, never personal
+data. Each notifier decides how it shows a message.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ AlertEvent = Literal["started", "ended", "passed"]
 """``passed``: the alert started and ended before its start was delivered."""
 
 _TITLE_PREFIXES: Mapping[AlertEvent, str] = MappingProxyType(
-    {"started": "", "ended": "over: ", "passed": "was, and is over: "}
+    {"started": "", "ended": "resolved: ", "passed": "started and resolved: "}
 )
 
 
@@ -29,9 +29,9 @@ class Entry:
 
     Attributes:
         clinic: The clinic's slug.
-        details: Ids, counts and moments.
-        links: Addresses of pages, by what to call them.
-        command: What helps, as it is typed.
+        details: Ids, counts and times.
+        links: Addresses in the Dagster UI, by their labels.
+        command: The command that helps, as it is typed.
     """
 
     alert_id: str
@@ -59,7 +59,7 @@ class Message:
 
     @property
     def title(self) -> str:
-        """The kind, the phase, and whom it is about, in one line."""
+        """The kind, the phase and the clinics, in one line."""
         what = f"{self.kind}, {self.phase}" if self.phase else self.kind
         clinics = list(dict.fromkeys(entry.clinic for entry in self.entries))
         who = clinics[0] if len(clinics) == 1 else f"{len(clinics)} clinics"
@@ -81,49 +81,54 @@ CHECKS: Mapping[AlertKind, Mapping[Phase, str]] = MappingProxyType(
 
 _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
     {
-        AlertKind.FAILING: "The last three runs failed; each tick tries again.",
+        AlertKind.FAILING: "The last three runs failed; each scheduled tick tries again.",
         AlertKind.OVERDUE: (
-            "Two scheduled ticks have passed without a sync that was completed or held."
+            "Two scheduled ticks have passed without a completed or held sync; check that the "
+            "Dagster daemon runs, then start a sync."
         ),
         AlertKind.CREDENTIALS_REJECTED: (
-            "The vendor refused the stored credentials; nothing is synced until they are replaced."
+            "The vendor refused the stored credentials; nothing is synced until new ones are "
+            "stored."
         ),
         AlertKind.HUMAN_NEEDED: (
-            "The vendor's login asks for a person; nothing is synced until one has been there."
+            "The vendor's login needs a person; nothing is synced until someone logs in at the "
+            "vendor and the credentials are checked."
         ),
         AlertKind.HOLD: (
-            "Too many appointments are missing from the calendar; deletions wait for a decision."
+            "Too many appointments are missing from the calendar; the deletions wait for an "
+            "operator's decision."
         ),
         AlertKind.DEAD_LETTER: (
-            "A record cannot be read or fetched, and is not tried again by itself."
+            "A record cannot be read or fetched, and is not retried automatically."
         ),
         AlertKind.BAD_SCHEDULE: (
-            "The cron expression cannot be read; the phase never runs by itself."
+            "The cron expression or time zone is invalid; the phase does not run on schedule."
         ),
         AlertKind.TICKS_SKIPPED: (
             "Three scheduled ticks in a row were skipped, because a run of the phase is still "
-            "going or queued."
+            "active or queued."
         ),
         AlertKind.WRONG_CLOCK: (
-            "The clocks of a host and of the database are too far apart; no sync starts there."
+            "The clocks of a host and of the database are too far apart; no sync starts on that "
+            "host until they agree."
         ),
     }
 )
 
 
 def event_of(alert: Alert) -> AlertEvent:
-    """What there is to tell of an alert."""
+    """Which event of the alert is delivered next."""
     if alert.ended_at is None:
         return "started"
     return "passed" if alert.opening_sent_at is None else "ended"
 
 
 def message_of(alerts: Sequence[Alert], dagster_ui_url: str) -> Message:
-    """What is told of alerts of one kind and phase with the same news.
+    """The message of alerts that share their kind, phase and event.
 
     Args:
         alerts: One or more.
-        dagster_ui_url: Where the Dagster UI are, without a slash at the end.
+        dagster_ui_url: The address of the Dagster UI, without a slash at the end.
     """
     first = alerts[0]
     phase = first.details.get("phase")
@@ -136,8 +141,8 @@ def message_of(alerts: Sequence[Alert], dagster_ui_url: str) -> Message:
     )
 
 
-def _entry(alert: Alert, pages: str) -> Entry:
-    details = {name: told for name, told in alert.details.items() if name != "phase"}
+def _entry(alert: Alert, dagster_ui_url: str) -> Entry:
+    details = {name: value for name, value in alert.details.items() if name != "phase"}
     if alert.key.kind is AlertKind.HOLD:
         details["hold_id"] = alert.key.subject
     elif alert.key.kind is AlertKind.DEAD_LETTER:
@@ -149,19 +154,20 @@ def _entry(alert: Alert, pages: str) -> Entry:
         alert_id=str(alert.id),
         clinic=alert.clinic_slug,
         details=details,
-        links=_links(alert, pages),
+        links=_links(alert, dagster_ui_url),
         command=_command(alert),
     )
 
 
-def _links(alert: Alert, pages: str) -> dict[str, str]:
+def _links(alert: Alert, dagster_ui_url: str) -> dict[str, str]:
     tag = quote(f"tag:{EACH_CLINIC_TAG}{alert.clinic_slug}=yes", safe="")
-    links = {"runs": f"{pages}/runs?q%5B0%5D={tag}"}
+    links = {"runs": f"{dagster_ui_url}/runs?q%5B0%5D={tag}"}
     if run_id := alert.details.get("run_id"):
-        links = {"run": f"{pages}/runs/{quote(str(run_id), safe='')}"}
+        links = {"run": f"{dagster_ui_url}/runs/{quote(str(run_id), safe='')}"}
     phase = Phase(str(alert.details.get("phase", Phase.RECONCILIATION.value)))
     if check := CHECKS.get(alert.key.kind, {}).get(phase):
-        links["check"] = f"{pages}/assets/{phase.names.asset}?view=checks&checkDetail={check}"
+        asset = f"{dagster_ui_url}/assets/{phase.names.asset}"
+        links["check"] = f"{asset}?view=checks&checkDetail={check}"
     return links
 
 

@@ -1,6 +1,6 @@
 """Delivery of alert messages to Slack, with slack-sdk's client and a bot's token.
 
-What is told is decided in ``messages``; when, in ``delivery``.
+``messages`` decides what a message says, ``delivery`` when it is sent.
 """
 
 import re
@@ -148,11 +148,11 @@ def _refusal(error: SlackApiError) -> DeliveryFailed:
     status = response.status_code
     if status == _TOO_MANY_REQUESTS:
         seconds = _wanted_wait(response.headers)
-        return DeliveryFailed(f"Slack asks for {seconds:g} s of rest", retry_after=seconds)
+        return DeliveryFailed(f"Slack's rate limit asks to wait {seconds:g} s", retry_after=seconds)
     code = response.get("error") if isinstance(response.data, dict) else None
     if not (isinstance(code, str) and _CODE.fullmatch(code)):
         code = f"status {status}"
-    return DeliveryFailed(f"Slack did not take the message ({code})")
+    return DeliveryFailed(f"Slack did not accept the message ({code})")
 
 
 def _wanted_wait(headers: Mapping[str, str | list[str]]) -> float:
@@ -180,7 +180,7 @@ def _texts(message: Message) -> Iterator[str]:
         section += ("\n" if section else "") + line[:_MAX_SECTION]
     yield section
     if message.event == "started":
-        yield f"What it means and what to do: `docs/runbook.md`, section `{message.kind}`"
+        yield f"What to do: `docs/runbook.md`, section `{message.kind}`"
 
 
 def _lines(message: Message) -> Iterator[str]:

@@ -33,7 +33,7 @@ class ScheduleConfig:
 
     Attributes:
         sync_schedules: By phase a cron expression, read in the clinic's own time zone, or
-            ``OFF``. As stored: ``scheduling/timetable.py`` checks whether it can be read.
+            ``OFF``. As stored: ``scheduling/cron.py`` checks whether it can be read.
         days_ahead: Business dates after today that a sync covers.
         lookback_days: Business dates before today that reconciliation covers.
         parallel_batch_size: Consultations fetched side by side, at most ``MAX_BATCH``.

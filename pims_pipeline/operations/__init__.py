@@ -1,1 +1,1 @@
-"""What an operator sets up, decides and looks at. Each function opens its own transaction."""
+"""Operators' actions and views, without a terminal. Each function opens its own transaction."""

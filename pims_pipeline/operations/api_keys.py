@@ -1,7 +1,6 @@
-"""Keys to the REST API: making, listing and revoking them.
+"""API keys: creating, listing and revoking them.
 
-How a key is built and checked is in ``domain/api_keys.py``; their rows are in
-``store/api_keys.py``.
+The format of a key belongs in ``domain/api_keys.py``, its row in ``store/api_keys.py``.
 """
 
 from collections.abc import Iterable
@@ -26,10 +25,10 @@ from pims_pipeline.store.database.engine import transaction
 
 @dataclass(frozen=True, slots=True)
 class CreatedKey:
-    """A key that was just made.
+    """A new key.
 
     Attributes:
-        text: What the client sends. A secret; nothing can show it again.
+        text: What the client sends. A secret that cannot be shown again.
     """
 
     key: ApiKey
@@ -37,7 +36,7 @@ class CreatedKey:
 
 
 def clinic_for_key(engine: Engine, slug: str) -> Clinic:
-    """The clinic, which may be given a key.
+    """The clinic, after a check that it may get a key.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -55,7 +54,7 @@ def create_key(
     permissions: Iterable[str] = (),
     expires_at: datetime | None = None,
 ) -> CreatedKey:
-    """Make a key for a clinic; see ``create_api_key`` for the arguments.
+    """Create a key for a clinic; see ``create_api_key`` for the arguments.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -71,7 +70,7 @@ def create_key(
 
 
 def replace_key(engine: Engine, slug: str, *, name: str) -> NewApiKey:
-    """Make a key that may do everything; the clinic's former one of that name is revoked.
+    """Create a key with all permissions; revoke the clinic's previous key of that name.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -81,7 +80,7 @@ def replace_key(engine: Engine, slug: str, *, name: str) -> NewApiKey:
 
 
 def find_keys(engine: Engine, slug: str | None = None) -> list[ApiKey]:
-    """The keys of one clinic, or of all where ``slug`` is None, revoked ones included.
+    """The keys of one clinic, or of all if ``slug`` is None, with the revoked ones.
 
     Raises:
         UnknownClinic: If the clinic does not exist.

@@ -1,4 +1,4 @@
-"""Cases, to look at: a clinic's, and one with everything that happened to it. Read-only."""
+"""Views of cases: the cases of a clinic, and the history of one. Read-only."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -37,21 +37,21 @@ def clinic_cases(
 
 
 def case_history(engine: Engine, case_id: UUID) -> CaseHistory:
-    """A case and everything that happened to it.
+    """A case and its history.
 
     Raises:
-        UnknownCase: If there is none.
+        UnknownCase: If the case does not exist.
     """
     with transaction(engine) as connection:
         return stored_history(connection, case_id)
 
 
 def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseHistory:
-    """The case of the clinic's appointment that the vendor calls ``pims_id``; as above.
+    """The case, with its history, of the appointment with the vendor's identity ``pims_id``.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
-        UnknownCase: If the appointment made no case.
+        UnknownCase: If the appointment has no case.
     """
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)

@@ -1,7 +1,7 @@
-"""Clinics: who is registered, when each is synced, and who may be synced.
+"""Clinics: registering, scheduling and deactivating them, and whether one may be synced.
 
-Add a function here when people change a clinic. What a clinic and a schedule are is in
-``domain``; their rows are in ``store/clinics.py``.
+Add an operator's change of a clinic here. The rules of clinics and schedules belong in ``domain``,
+their rows in ``store/clinics.py``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.scheduling.timetable import parse_schedule
+from pims_pipeline.scheduling.cron import parse_schedule
 from pims_pipeline.store.clinics import (
     ClinicExists,
     add_clinic,
@@ -56,11 +56,11 @@ class ConfiguredClinic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleChange:
-    """What to change of a clinic's schedule; None and absent phases stay as they are.
+    """A change of a clinic's schedule; None and absent phases keep their values.
 
     Attributes:
         crons: By phase a cron expression or ``off``.
-        days_ahead: See ``ScheduleConfig``, as for the others.
+        days_ahead: See ``ScheduleConfig``, also for the other attributes.
     """
 
     crons: Mapping[Phase, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class ScheduleChange:
     parallel_batch_size: int | None = None
 
     def applied_to(self, config: ScheduleConfig) -> ScheduleConfig:
-        """The schedule with the change made."""
+        """The changed schedule."""
         given = {
             "days_ahead": self.days_ahead,
             "lookback_days": self.lookback_days,
@@ -80,10 +80,10 @@ class ScheduleChange:
 
 
 def find_clinic(engine: Engine, slug: str) -> Clinic:
-    """The clinic called ``slug``, active or not.
+    """The clinic, active or not.
 
     Raises:
-        UnknownClinic: If there is none.
+        UnknownClinic: If the clinic does not exist.
     """
     with transaction(engine) as connection:
         return clinic_by_slug(connection, slug)
@@ -100,7 +100,7 @@ def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:
 
     Raises:
         ClinicExists: If the slug is taken.
-        ValueError: If the slug cannot be one, or the time zone is no IANA zone.
+        ValueError: If the slug or the IANA time zone is invalid.
     """
     with transaction(engine) as connection:
         return _configured(connection, _added(connection, new))
@@ -109,20 +109,20 @@ def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:
 def place_clinics(
     engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Credentials]]
 ) -> list[Clinic]:
-    """Make sure that these clinics are registered and active, at these addresses.
+    """Register or reactivate these clinics with these addresses and logins.
 
-    Of a clinic that exists, only the address is changed. Every login is stored again, so that no
-    session outlives the system that gave it.
+    Of a clinic that exists, only the address and the login change. Storing a login again drops the
+    session, which the system at the former address issued.
     """
     with transaction(engine) as connection:
         return [_placed(connection, vault, new, login) for new, login in placed]
 
 
 def readdress_clinics(engine: Engine, addresses: Mapping[str, str]) -> None:
-    """Change where the systems of these clinics, by slug, are reached; all become active.
+    """Change the PIMS addresses of these clinics, by slug, and activate them.
 
     Raises:
-        UnknownClinic: If one does not exist; then nothing is changed.
+        UnknownClinic: If one does not exist; nothing is changed then.
     """
     with transaction(engine) as connection:
         for slug, address in addresses.items():
@@ -130,10 +130,10 @@ def readdress_clinics(engine: Engine, addresses: Mapping[str, str]) -> None:
 
 
 def change_schedule(engine: Engine, slug: str, change: ScheduleChange) -> ConfiguredClinic:
-    """Change when and how widely a clinic is synced; an empty change writes nothing.
+    """Change the schedule and the default windows of a clinic; an empty change writes nothing.
 
     Raises:
-        BadCron: If a cron expression cannot be read.
+        BadCron: If a cron expression is invalid.
         UnknownClinic: If the clinic does not exist.
     """
     for cron in change.crons.values():
@@ -148,7 +148,7 @@ def change_schedule(engine: Engine, slug: str, change: ScheduleChange) -> Config
 
 
 def deactivate(engine: Engine, slug: str) -> ConfiguredClinic:
-    """Deactivate a clinic: it is not synced from now on. Everything stored of it stays.
+    """Deactivate a clinic: it is not synced any more. Its data stays.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -159,7 +159,7 @@ def deactivate(engine: Engine, slug: str) -> ConfiguredClinic:
 
 
 def syncable_clinic(engine: Engine, slug: str) -> ConfiguredClinic:
-    """The clinic, which may be synced.
+    """The clinic, after a check that it may be synced.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -173,7 +173,7 @@ def syncable_clinic(engine: Engine, slug: str) -> ConfiguredClinic:
 
 
 def check_syncable(connection: Connection, clinic: Clinic) -> None:
-    """Make sure that the clinic is active and has a login.
+    """Check that the clinic is active and has a login.
 
     Raises:
         ClinicDeactivated: If it was deactivated.
@@ -182,7 +182,7 @@ def check_syncable(connection: Connection, clinic: Clinic) -> None:
     check_use(clinic, ClinicUse.SYNC)
     if credential_status(connection, clinic) is None:
         raise NoLoginStored(
-            f"no login is stored for clinic {clinic.slug!r}; enter it with `pims credentials set "
+            f"no login is stored for clinic {clinic.slug!r}; store one with `pims credentials set "
             f"{clinic.slug} --company-id … --username … --password-stdin`"
         )
 

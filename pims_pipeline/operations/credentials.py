@@ -1,6 +1,6 @@
-"""Clinics' logins: storing them, and trying them now.
+"""Clinics' logins: storing and checking them.
 
-Changing the key that encrypts them is in ``store/secrets/rotation.py``.
+Rotation of the encryption key belongs in ``store/secrets/rotation.py``.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from pims_pipeline.sync.session import clinic_session
 
 @dataclass(frozen=True, slots=True)
 class LoginCheck:
-    """What came of trying a login.
+    """The result of a login.
 
     Attributes:
-        status: Of the credentials, now; None if none are stored.
-        failure: Why the login does not work; None when it does.
+        status: The status of the credentials after it; None if none are stored.
+        failure: Why the login failed; None if it succeeded.
     """
 
     status: CredentialStatus | None
@@ -33,7 +33,7 @@ class LoginCheck:
 
 
 def store_login(engine: Engine, vault: Vault, clinic: Clinic, login: Credentials) -> None:
-    """Store or replace the clinic's login, not verified yet; a stored session is dropped."""
+    """Store or replace the clinic's login as unverified, and drop its session."""
     with transaction(engine) as connection:
         put_credentials(connection, vault, clinic, login.to_mapping())
 
@@ -41,16 +41,16 @@ def store_login(engine: Engine, vault: Vault, clinic: Clinic, login: Credentials
 def check_login(
     engine: Engine, vault: Vault, slug: str, open_provider: ProviderFactory, *, run_id: str
 ) -> LoginCheck:
-    """Log in with the clinic's stored login, once, whatever is known of it.
+    """Log in once with the stored login, whatever its status.
 
-    The outcome is stored, and the session is kept for the next sync.
+    The result is stored, and the next sync uses the session.
 
     Args:
         engine: The database of cases.
         vault: Decrypts the login.
         slug: The clinic's.
-        open_provider: Gives the clinic's provider.
-        run_id: What the access log names in place of a run.
+        open_provider: Returns the clinic's provider.
+        run_id: The access log's entry in place of a run id.
 
     Raises:
         UnknownClinic: If the clinic does not exist.

@@ -1,6 +1,6 @@
-"""Failures: records that could not be read or fetched, and retrying one of them now.
+"""Failures: records that could not be read or fetched, and an operator's retry of one.
 
-When a failure is retried by itself is decided by the phases.
+Automatic retries belong to the phases.
 """
 
 from collections.abc import Callable
@@ -35,12 +35,12 @@ class NotRetryable(UserFacingError):
 
 
 class RetryOutcome(StrEnum):
-    """What a retry led to.
+    """The outcome of a retry.
 
     Attributes:
         RESOLVED: The record succeeded.
         FAILED: The record failed again.
-        UNTRIED: The run did not come to the record.
+        UNTRIED: The run did not try the record.
     """
 
     RESOLVED = "resolved"
@@ -53,9 +53,9 @@ class Retry:
     """A failure that was retried.
 
     Attributes:
-        failure: As it is now.
+        failure: The failure after the retry.
         run: The run that retried it.
-        why_untried: Why the run did not come to it; None when it did.
+        why_untried: Why the run did not try it; None when it did.
     """
 
     failure: ClinicFailure
@@ -65,7 +65,7 @@ class Retry:
 
 
 def find_failures(engine: Engine, slug: str | None, *, open_only: bool) -> list[ClinicFailure]:
-    """The failures of one clinic, or of all where ``slug`` is None, the latest to fail first.
+    """The failures of one clinic, or of all if ``slug`` is None, the latest first.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -79,7 +79,7 @@ def find_failure(engine: Engine, failure_id: UUID) -> ClinicFailure:
     """The failure, open or resolved.
 
     Raises:
-        UnknownFailure: If there is none.
+        UnknownFailure: If the failure does not exist.
     """
     with transaction(engine) as connection:
         return failure_by_id(connection, failure_id)
@@ -92,7 +92,7 @@ def retry_failure(
     earliest: date,
     run_phase: Callable[[Scope, Clinic, DateRange], RunResult],
 ) -> Retry:
-    """Retry a failure now, also a dead one, by running its phase for its clinic and dates.
+    """Retry a failure or dead letter now: run its phase for its clinic and dates.
 
     Args:
         engine: The database of cases.
@@ -101,9 +101,9 @@ def retry_failure(
         run_phase: Runs a phase over a clinic's dates, and waits for the end.
 
     Raises:
-        UnknownFailure: If there is no such failure.
+        UnknownFailure: If the failure does not exist.
         FailureResolved: If it needs no retry.
-        NotRetryable: If its dates are not known, or cannot be synced.
+        NotRetryable: If its dates are unknown or cannot be synced.
         ClinicDeactivated, NoLoginStored: If its clinic cannot be synced.
         WrongClock: If this host's clock and the database's are too far apart.
     """
@@ -111,7 +111,7 @@ def retry_failure(
     with transaction(engine) as connection:
         before = make_due(connection, failure_id, now)
         clinic = clinic_by_slug(connection, before.clinic_slug)
-        # An error rolls back that it was made due.
+        # An error rolls ``make_due`` back.
         check_syncable(connection, clinic)
         window = _dates(before, earliest, now.date())
     run = run_phase(before.failure.phase.names.scope, clinic, window)
@@ -125,7 +125,7 @@ def _dates(known: ClinicFailure, earliest: date, today: date) -> DateRange:
     """The dates to run the phase for."""
     if known.dates is None:
         raise NotRetryable(
-            f"failure {known.failure.id} belongs to no known date; sync the dates it may be on "
+            f"the date of failure {known.failure.id} is unknown; sync the dates it may have "
             f"with `pims sync {known.failure.phase.names.scope} --clinic {known.clinic_slug}`"
         )
     try:
@@ -146,5 +146,5 @@ def _why_untried(known: ClinicFailure, run: RunResult, window: DateRange) -> str
     result = sync_result(scope, run.audits, window, now=datetime.now(UTC), error=run.problem)
     if result.reason is not None:
         return result.reason
-    case = f"; `pims cases show {known.case_id}` tells how its case stands" if known.case_id else ""
-    return f"its appointment is not among those of {window} whose record is asked for{case}"
+    case = f"; `pims cases show {known.case_id}` shows its case" if known.case_id else ""
+    return f"no consultation is due for its appointment in {window}{case}"

@@ -1,6 +1,6 @@
-"""Holds: what waits for a person, and the person's decision.
+"""Holds, and an operator's decisions on them.
 
-``domain/planning/rejections.py`` decides what a decision means for later syncs.
+The effect of a decision on later syncs belongs in ``domain/planning/rejections.py``.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,23 +34,23 @@ from pims_pipeline.sync.windows import OutsidePartitions, check_window
 
 
 class HoldUndecidable(UserFacingError):
-    """The hold cannot be decided like this, and nothing was changed."""
+    """The hold cannot be decided; nothing was changed."""
 
 
 class HoldStillWaits(UserFacingError):
-    """The run that was to approve the hold did not get that far, and nothing was changed."""
+    """The run did not approve the hold; nothing was changed."""
 
 
 class NotInForce(UserFacingError):
-    """There is no rejection to take back."""
+    """The hold has no rejection that can be reopened."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldDetails:
-    """A hold, and its cases as they are now.
+    """A hold, and the present state of its cases.
 
     Attributes:
-        states: By case id, in the order of their appointments; without cases that are gone.
+        states: By case id, in the order of their appointments; only of cases that exist.
     """
 
     hold: Hold
@@ -59,7 +59,7 @@ class HoldDetails:
 
 @dataclass(frozen=True, slots=True)
 class HoldOverview:
-    """Holds, newest first, and the rejected ones that still keep cases."""
+    """Holds, newest first, and those whose rejection is in force."""
 
     holds: list[Hold]
     in_force: list[Hold]
@@ -67,14 +67,14 @@ class HoldOverview:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedHold:
-    """A hold that was approved, and the run that did it, which may have failed afterwards."""
+    """An approved hold, and the run that approved it, which may have failed afterwards."""
 
     details: HoldDetails
     run: RunResult
 
 
 def hold_overview(engine: Engine, slug: str | None, *, waiting_only: bool) -> HoldOverview:
-    """The holds of one clinic, or of all where ``slug`` is None.
+    """The holds of one clinic, or of all if ``slug`` is None.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
@@ -91,7 +91,7 @@ def hold_details(engine: Engine, hold_id: UUID) -> HoldDetails:
     """The hold, decided or not.
 
     Raises:
-        UnknownHold: If there is none.
+        UnknownHold: If the hold does not exist.
     """
     with transaction(engine) as connection:
         return _details(connection, hold_id)
@@ -104,17 +104,17 @@ def approve_hold(
     earliest: date,
     reconcile: Callable[[Clinic, Hold], RunResult],
 ) -> ApprovedHold:
-    """Retire the cases of a hold, as far as their appointments are still missing.
+    """Retire the cases of a hold whose appointments are still missing.
 
     Args:
         engine: The database of cases.
         hold_id: Which hold.
         earliest: The first date that can be synced.
-        reconcile: Reconciles the hold's window with the hold approved, and waits for the end.
+        reconcile: Reconciles the hold's window with the approval, and waits for the end.
 
     Raises:
-        UnknownHold: If there is no such hold.
-        HoldDecided: If the hold does not wait, also when another person was faster.
+        UnknownHold: If the hold does not exist.
+        HoldDecided: If the hold is decided, also by another operator during the run.
         HoldUndecidable: If its window can no longer be synced.
         HoldStillWaits: If the run did not approve it.
         ClinicDeactivated, NoLoginStored: If its clinic cannot be synced.
@@ -129,7 +129,7 @@ def approve_hold(
     except OutsidePartitions as error:
         raise HoldUndecidable(str(error)) from error
     run = reconcile(clinic, hold)
-    # The approval is written with the audit's end, so the one proves the other.
+    # One transaction writes the approval and completes the audit.
     if [audit.status for audit in run.audits] != [AuditStatus.COMPLETED]:
         _check_waiting(engine, hold_id)
         now = datetime.now(UTC)
@@ -141,11 +141,11 @@ def approve_hold(
 
 
 def reject_hold(engine: Engine, hold_id: UUID, *, decided_by: str) -> HoldDetails:
-    """Retire nothing of a hold; its cases stay for as long as their appointments are missing.
+    """Keep the cases of a hold, for as long as their appointments are missing.
 
     Raises:
-        UnknownHold: If there is no such hold.
-        HoldDecided: If the hold does not wait.
+        UnknownHold: If the hold does not exist.
+        HoldDecided: If the hold is decided.
         ClinicDeactivated: If its clinic was deactivated.
         WrongClock: If this host's clock and the database's are too far apart.
     """
@@ -157,18 +157,18 @@ def reject_hold(engine: Engine, hold_id: UUID, *, decided_by: str) -> HoldDetail
 
 
 def reopen_hold(engine: Engine, hold_id: UUID) -> HoldDetails:
-    """Take a rejection back: the next reconciliation decides on its cases again.
+    """End a rejection, so that the next reconciliation decides on its cases again.
 
     Raises:
-        UnknownHold: If there is no such hold.
-        NotInForce: If it is no rejection that still counts.
+        UnknownHold: If the hold does not exist.
+        NotInForce: If the hold has no rejection in force.
     """
     with transaction(engine) as connection:
         hold = hold_by_id(connection, hold_id, lock=True)
         if not hold.is_in_force:
             raise NotInForce(
-                f"hold {hold_id} is no rejection in force but {hold.status}, so nothing was "
-                "changed; `pims holds list` shows those that are"
+                f"hold {hold_id} is {hold.status} and has no rejection in force; nothing was "
+                "changed; `pims holds list` shows the rejections in force"
             )
         reopen(connection, hold)
         return _details(connection, hold_id)
@@ -180,7 +180,7 @@ def _details(connection: Connection, hold_id: UUID) -> HoldDetails:
 
 
 def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
-    """The hold, which waits and is locked, and its clinic, which is active."""
+    """The open hold, locked, and its active clinic."""
     hold = waiting_hold(connection, hold_id)
     clinic = clinic_by_slug(connection, hold.clinic_slug)
     check_use(clinic, ClinicUse.DECIDE_HOLD)
@@ -188,6 +188,6 @@ def _waiting(connection: Connection, hold_id: UUID) -> tuple[Hold, Clinic]:
 
 
 def _check_waiting(engine: Engine, hold_id: UUID) -> None:
-    """Make sure that nobody has decided the hold meanwhile."""
+    """Check that the hold was not decided during the run."""
     with transaction(engine) as connection:
         waiting_hold(connection, hold_id)

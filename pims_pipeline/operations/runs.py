@@ -1,6 +1,6 @@
-"""Runs that an operator waits for: how one ended, and what it did.
+"""The result of a run that an operator waits for.
 
-How a run is started is the caller's: a function given to those services that need one.
+Launching a run belongs to the caller, which passes a function to the operations that need one.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ class RunResult:
     """How a run ended.
 
     Attributes:
-        audits: What it did, in the order it began to.
-        problem: Why it failed, where its audits do not say; None when it succeeded.
+        audits: Its audits, in the order of their start.
+        problem: Why it failed, if its audits do not show it; None when it succeeded.
     """
 
     run_id: str
@@ -29,12 +29,12 @@ class RunResult:
 
 
 def run_audits(engine: Engine, run_id: str) -> Sequence[Audit]:
-    """What a run has done so far, in the order it began to."""
+    """The audits of a run so far, in the order of their start."""
     with transaction(engine) as connection:
         return audits_of_run(connection, run_id)
 
 
 def cases_deleted(engine: Engine, audits: Sequence[Audit]) -> list[UUID]:
-    """The cases that these audits' phases soft-deleted, in the order it was done."""
+    """The cases that the phases of these audits soft-deleted, in that order."""
     with transaction(engine) as connection:
         return cases_deleted_by(connection, [audit.id for audit in audits])

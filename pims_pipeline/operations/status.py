@@ -1,4 +1,4 @@
-"""The status of the clinics, as the database's clock sees it. Read-only."""
+"""The status of the clinics by the database's clock. Read-only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +13,11 @@ from pims_pipeline.store.queries.clinic_status import ClinicState, clinic_states
 
 @dataclass(frozen=True, slots=True)
 class StatusOverview:
-    """How the clinics are at one moment.
+    """The status of the clinics at one time.
 
     Attributes:
-        states: By slug.
-        now: The database's moment; aware.
+        states: In the order of the slugs.
+        now: The database's time; aware.
     """
 
     states: list[ClinicState]
@@ -25,12 +25,12 @@ class StatusOverview:
 
 
 def status_overview(engine: Engine, slug: str | None = None) -> StatusOverview:
-    """The status of one clinic, or of all where ``slug`` is None.
+    """The status of one clinic, or of all if ``slug`` is None.
 
     Raises:
         UnknownClinic: If the clinic does not exist.
     """
-    # The database's clock, which all hosts share: this one may be wrong.
+    # All hosts share the database's clock; this host's may be wrong.
     now = read_clock(engine).database
     with transaction(engine) as connection:
         states = clinic_states(connection, now)

@@ -1,1 +1,1 @@
-"""When clinics are synced: what a schedule means, what is due, what is late. Pure."""
+"""Schedules: what they mean, which syncs are due, and which are overdue. Pure."""

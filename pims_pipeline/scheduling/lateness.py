@@ -1,8 +1,8 @@
-"""When a phase is due next, and whether it is late: the one place where that is decided.
+"""When a phase is due next, and whether it is overdue.
 
-A phase of a clinic is late when two of its ticks have passed without a sync that was completed or
-held, and the time has passed too that the second one may take (``domain.alerts``). Alerts, the
-freshness checks in the Dagster UI and ``pims status`` all ask here.
+A phase of a clinic is overdue when two of its ticks have passed without a completed or held sync,
+and the second one's time to run is over (``domain.alerts``). Alerts, the freshness checks in the
+Dagster UI and ``pims status`` all use this module.
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,20 @@ from pims_pipeline.domain.clinics import zone_named
 from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
-from pims_pipeline.scheduling.timetable import Cron, next_ticks, parse_schedule
+from pims_pipeline.scheduling.cron import Cron, parse_schedule
+from pims_pipeline.scheduling.ticks import next_ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleStatus:
-    """How a phase stands by its schedule. Moments are aware UTC.
+    """When a phase is due, and whether it is overdue. Times are aware UTC.
 
     Attributes:
-        schedule: Whether the phase runs by itself.
-        next_due: Its next tick; None when it has none.
-        due_by: The second tick since it was last completed or held, or since the schedule began
-            to count; None when there is none.
-        is_late: See the module.
+        schedule: Whether the phase runs on schedule.
+        next_due: Its next tick; None if it has none.
+        due_by: The second tick since it was last completed or held, or since the schedule took
+            effect; None if there is none.
+        is_late: Whether the phase is overdue; see the module.
     """
 
     schedule: ScheduleState
@@ -39,14 +40,14 @@ class ScheduleStatus:
 def schedule_status(
     schedule: ClinicSchedule, phase: Phase, last_completed_or_held: datetime | None, now: datetime
 ) -> ScheduleStatus:
-    """How a phase of an active clinic stands by its schedule.
+    """The schedule status of a phase of an active clinic.
 
     Args:
-        schedule: The clinic's.
-        phase: Which phase.
-        last_completed_or_held: When its newest sync began that was completed or held; None
-            when there is none.
-        now: The present moment; all moments are aware.
+        schedule: The clinic's schedule.
+        phase: The phase.
+        last_completed_or_held: The start of its newest completed or held sync; None if there is
+            none.
+        now: The present time; all times are aware.
     """
     try:
         cron = parse_schedule(schedule.config.sync_schedules[phase])
@@ -57,7 +58,7 @@ def schedule_status(
         return ScheduleStatus(schedule=ScheduleState.OFF)
     since = schedule.evaluated_since(phase, now)
     if last_completed_or_held is not None:
-        # A sync that is yet to come, by a clock that went wrong, makes nothing punctual.
+        # A wrong clock may have recorded a sync in the future.
         since = max(since, discard_future(last_completed_or_held, now) or since)
     due_by = next(iter(next_ticks(cron, zone, since, 2)[1:]), None)
     facts = PhaseFacts(
@@ -73,5 +74,5 @@ def schedule_status(
 
 @lru_cache(maxsize=1_000)
 def _next_tick(cron: Cron, zone: ZoneInfo, now: datetime) -> datetime | None:
-    """Most clinics share a few schedules, and all are looked at from the same moment."""
+    """The next tick, cached: most clinics share a few schedules, and ``now`` is the same."""
     return next(iter(next_ticks(cron, zone, now, 1)), None)

@@ -1,1 +1,1 @@
-"""The three phases: fetch, plan, apply. Knows neither Dagster nor FastAPI."""
+"""The sync of a clinic: its phases, windows, sessions and results. Without Dagster and FastAPI."""

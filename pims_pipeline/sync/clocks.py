@@ -1,8 +1,8 @@
 """The clock of a run: correct at its start, and steady from then on.
 
-The times of a run order what it knows. So they are counted from the run's start by a clock that
-cannot be set: neither NTP nor ``date`` changes them during a run. Checks of the host's clock belong
-in ``pims_pipeline.store.database.clock``.
+A run's times order its changes. So they are counted from its start by a clock that cannot be set:
+neither NTP nor ``date`` changes them during the run. Checks of the host's clock belong in
+``pims_pipeline.store.database.clock``.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""What every phase is given: the store, the vault, the way to a provider, the rules.
+"""The context of a run: the store, the vault, the providers, the rules.
 
-Built once per run by a composition root (the Dagster resources), shared by all clinics
-of the run and their threads. Holds no state of a clinic.
+A composition root builds one per run; all clinics of the run and their threads share it. It holds
+no state of a clinic.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from pims_pipeline.store.database.leases import LOGIN_LEASE, LeaseTerms
 from pims_pipeline.store.secrets.vault import Vault
 
 ProviderFactory = Callable[[Clinic], PimsProvider]
-"""Gives a provider that is not logged in yet."""
+"""Returns a provider that is not logged in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +30,13 @@ class SyncContext:
     """See the module.
 
     Attributes:
-        run_id: The Dagster run that everything done here is traced to.
-        liveness: Proof to other processes that this run is still going.
-        stop: Watched by every wait; the run's own, or a clinic's within a run.
-        clock: Gives the present moment, aware UTC; tests replace it.
-        login_terms: How long a login that was killed keeps others from logging in.
+        run_id: The Dagster run that all changes are traced to.
+        liveness: Proof to other processes that this run is alive.
+        stop: The stop signal of the run, or of a clinic in it; every wait watches it.
+        clock: Returns the present time, aware UTC; tests replace it.
+        login_terms: How long a killed login blocks other logins.
         login_wait_seconds: How long to wait while another process logs in.
-        words: What the vendors' words mean.
+        words: The meanings of the vendors' statuses and types.
     """
 
     engine: Engine

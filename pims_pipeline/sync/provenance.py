@@ -1,7 +1,7 @@
-"""A case with everything that happened to it, and where each change came from.
+"""The provenance of a case: its history, and the cause of each change.
 
-Pure: reading a case's story is the store's. The JSON that the API and the commands show is made
-from this in ``pims_pipeline.wire.cases``; its fields are explained in ``docs/cli.md``.
+Pure. Reading a case history belongs in ``store/queries/case_history.py``, the JSON of the API and
+the commands in ``pims_pipeline.wire.cases``.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Source:
     """The vendor's record that caused a change.
 
     Attributes:
-        digest: Of the record's content.
-        vendor_updated_at: Aware UTC. None when it is not known: the vendor tells it of
-            appointments alone, and it is kept of the one that is landed now.
+        digest: The digest of the record's content.
+        vendor_updated_at: Aware UTC. None if it is not known: the vendor shows it of appointments
+            only, and the store keeps it of the landed version only.
     """
 
     record: Literal["appointment", "consultation"]
@@ -30,13 +30,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvenanceEvent:
-    """One event of a case, and where it came from.
+    """One event of a case, and its cause.
 
     Attributes:
         occurred_at_local: In the clinic's time zone.
-        run_url: Where Dagster shows the run that did it.
-        source: None when no record of the vendor's caused it.
-        accesses: The decryptions of the clinic's secrets by the same run, oldest first.
+        run_url: The run that caused it, in the Dagster UI.
+        source: None if no vendor record caused it.
+        accesses: The same run's decryptions of the clinic's secrets, oldest first.
     """
 
     stored: StoredEvent
@@ -48,34 +48,35 @@ class ProvenanceEvent:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """A case, and everything that happened to it, oldest first."""
+    """A case and its events, oldest first."""
 
     case: CaseHistory
     events: tuple[ProvenanceEvent, ...]
 
 
 def run_url(dagster_ui_url: str, run_id: str) -> str:
-    """Where the Dagster UI, which begin at ``dagster_ui_url``, show a run."""
+    """The address of a run in the Dagster UI at ``dagster_ui_url``."""
     return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
 
 
-def provenance_of(story: CaseHistory, *, dagster_ui_url: str) -> Provenance:
-    """Where a case and each change of it come from.
+def provenance_of(history: CaseHistory, *, dagster_ui_url: str) -> Provenance:
+    """The provenance of a case.
 
     Args:
-        story: As stored.
-        dagster_ui_url: Where the Dagster UI begin, such as ``http://127.0.0.1:3000``.
+        history: The stored history.
+        dagster_ui_url: The address of the Dagster UI, such as ``http://127.0.0.1:3000``.
     """
-    return Provenance(story, tuple(_event(story, event, dagster_ui_url) for event in story.events))
+    events = tuple(_event(history, event, dagster_ui_url) for event in history.events)
+    return Provenance(history, events)
 
 
-def _event(story: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
+def _event(history: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
     return ProvenanceEvent(
         stored=event,
-        occurred_at_local=event.occurred_at.astimezone(ZoneInfo(story.timezone)),
+        occurred_at_local=event.occurred_at.astimezone(ZoneInfo(history.timezone)),
         run_url=run_url(dagster_ui_url, event.run_id),
         source=_source(event),
-        accesses=tuple(each for each in story.accesses if each.run_id == event.run_id),
+        accesses=tuple(each for each in history.accesses if each.run_id == event.run_id),
     )
 
 

@@ -1,7 +1,7 @@
-"""What a sync did: the audits of a run and its deletions, summed up.
+"""The result of a sync: the audits and deletions of a run, summed up.
 
-Pure: reading audits is the store's, launching runs is the orchestration's. The JSON that the
-API and the commands show is made from this in ``pims_pipeline.wire.results``.
+Pure. Reading audits belongs in the store, the JSON of the API and the commands in
+``pims_pipeline.wire.results``.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from pims_pipeline.store.audits import Audit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseResult:
-    """What one phase did for one clinic.
+    """The result of one phase for one clinic.
 
     Attributes:
-        success: Whether every date of the window was worked on to the end.
-        sync_id: The first audit's id; None when the phase did not begin.
-        counts: Of all its audits together.
-        window: The business dates that were asked for.
-        deleted_cases: The cases that were soft-deleted, in that order; only of reconciliation.
+        success: Whether the phase completed every date of the window.
+        sync_id: The first audit's id; None if the phase did not start.
+        counts: The sum over its audits.
+        window: The requested business dates.
+        deleted_cases: The soft-deleted cases, in that order; only of reconciliation.
         error: Why it did not succeed, without personal data; None when it did.
-        duration_ms: From the first audit's beginning to the last one's latest step.
+        duration_ms: From the start of the first audit to the last update of an audit.
         ended_at: Aware.
     """
 
@@ -42,7 +42,7 @@ class PhaseResult:
 
     @property
     def phases(self) -> tuple["PhaseResult", ...]:
-        """Itself, so that every result can be read as its phases."""
+        """Itself, so that every result has phases."""
         return (self,)
 
     @property
@@ -53,12 +53,12 @@ class PhaseResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullResult:
-    """What all phases did for one clinic; see ``PhaseResult``.
+    """The result of all phases for one clinic; see ``PhaseResult``.
 
     Attributes:
         success: False when any phase failed.
-        error: Why the run failed, where its phases do not say.
-        phases: In the order in which they are done.
+        error: Why the run failed, if its phases do not show it.
+        phases: In the order in which they run.
     """
 
     success: bool
@@ -71,10 +71,7 @@ class FullResult:
 
     @property
     def reason(self) -> str | None:
-        """The first phase's error that has one; the run's where none has.
-
-        A phase that did not begin, for want of the first one's listing, has nothing to say.
-        """
+        """The error of the first failed phase that started; otherwise the run's error."""
         errors = (each.error for each in self.phases if each.sync_id is not None)
         return next((error for error in errors if error is not None), self.error)
 
@@ -91,16 +88,16 @@ def sync_result(
     deleted_cases: Sequence[UUID] = (),
     error: str | None = None,
 ) -> SyncResult:
-    """What a run did for one clinic.
+    """The result of a run for one clinic.
 
     Args:
-        scope: What was asked for.
+        scope: The requested scope.
         audits: The run's audits of the clinic, oldest first; a long window has several
             of each phase.
-        window: The business dates that were asked for.
-        now: Aware; when the run ended.
+        window: The requested business dates.
+        now: When the run ended; aware.
         deleted_cases: The cases that the run soft-deleted.
-        error: Why the run failed, without personal data; None when it did not.
+        error: Why the run failed, without personal data; None if it did not.
     """
     phases = tuple(
         phase_result(
@@ -116,7 +113,7 @@ def sync_result(
         [result] = phases
         if error is None:
             return result
-        # Its own words say more than that a date is missing, an audit's more than a run's.
+        # An audit's error is more specific than the run's, and that than a missing date.
         return replace(result, success=False, error=_error(audits) or error)
     return FullResult(
         success=error is None and all(result.success for result in phases),
@@ -137,10 +134,7 @@ def phase_result(
     now: datetime,
     deleted_cases: Sequence[UUID] = (),
 ) -> PhaseResult:
-    """What one phase did for one clinic, by its audits; see ``sync_result``.
-
-    It succeeded when every date of the window was worked on to the end.
-    """
+    """The result of one phase for one clinic; see ``sync_result``."""
     done = sum(len(a.window) for a in audits if a.status is AuditStatus.COMPLETED)
     success = done >= len(window)
     return PhaseResult(
@@ -157,7 +151,7 @@ def phase_result(
 
 
 def _error(audits: Sequence[Audit]) -> str | None:
-    """The first thing that kept an audit from being completed."""
+    """Why the first incomplete audit was not completed."""
     for audit in audits:
         if audit.status is AuditStatus.HELD:
             return (
@@ -172,7 +166,7 @@ def _error(audits: Sequence[Audit]) -> str | None:
 
 
 def _duration_ms(audits: Sequence[Audit]) -> int:
-    """From the first audit's beginning to the last one's latest step, in milliseconds."""
+    """See ``PhaseResult.duration_ms``."""
     if not audits:
         return 0
     began = min(audit.created_at for audit in audits)

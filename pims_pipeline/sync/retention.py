@@ -1,9 +1,9 @@
 """Deletion of old landed records that no later sync needs.
 
-The digest of a landed record shows that an appointment is unchanged, so that a sync keeps people's
-edits of its case. Without the record, a sync compares the appointment with the case itself. So only
-records are deleted for which that comparison finds nothing to write: a later sync of an old date
-then changes nothing. The few others are kept. Other retention belongs in ``store.maintenance``.
+The digest of a landed record shows that an appointment is unchanged, so that a sync keeps users'
+edits of its case. Without the record, a sync compares the appointment with the case itself. So a
+record is deleted only if that comparison finds nothing to write; the few others are kept. Other
+retention belongs in ``store.maintenance``.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -40,13 +40,12 @@ class PruneResult:
 def prune_landed_records(
     engine: Engine, clinic: Clinic, *, days: int, now: datetime
 ) -> PruneResult:
-    """Delete the clinic's landed records that are older than that and may be forgotten.
+    """Delete the clinic's old landed records that no later sync needs.
 
     Args:
         engine: The database of cases.
-        clinic: Whose records.
-        days: A record is old if its business date, and the last listing that showed it, are more
-            days ago.
+        clinic: The clinic of the records.
+        days: A record is old if its business date and the last listing with it are longer ago.
         now: The present time; aware.
     """
     seen_before = now - timedelta(days=days)

@@ -1,7 +1,7 @@
-"""One phase over the clinics of a run: side by side, each failing for itself.
+"""Runs one phase over the clinics of a run, concurrently; a clinic's failure stops no other.
 
-What a phase does to one window is in the phase's own module; partitions, metadata and what else
-Dagster is given are in ``orchestration``.
+The work on one window belongs in the phase's module; partitions and metadata belong in
+``orchestration``.
 """
 
 import traceback
@@ -45,33 +45,33 @@ class PhaseFunction(Protocol):
         *,
         audit_id: UUID | None,
     ) -> PhaseOutcome:
-        """Do it, under an audit of that id where one is given."""
+        """Run the phase; ``audit_id`` is the id of its audit, random if None."""
 
 
-_HOPELESS = (
+_ENDS_THE_CLINIC = (
     AuthenticationRejected,
     HumanNeeded,
     NoCredentials,
     TimeLimitReached,
     Undecryptable,
 )
-"""After these, the clinic's other windows would fail in the same way, lock the account, or keep
-other clinics waiting."""
+"""Errors after which the clinic's other windows are not tried: they would fail too, lock the
+account, or delay other clinics."""
 
 log = get_logger(__name__)
 
 
 class UpstreamFailed(PimsError):
-    """What the phase builds on failed earlier in the same run."""
+    """An earlier phase of the same run failed for these dates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowFailure:
-    """Why a phase did not get through one window of a clinic.
+    """Why a phase failed for one window of a clinic.
 
     Attributes:
         error_class: The name of the error's class.
-        message: Safe to show.
+        message: Without personal data.
     """
 
     window: DateRange
@@ -81,7 +81,7 @@ class WindowFailure:
 
 @dataclass(frozen=True, slots=True)
 class ClinicReport:
-    """What a phase did to one clinic; every selected day lies in an outcome or a failure."""
+    """The result of a phase for one clinic; each selected day is in an outcome or a failure."""
 
     slug: str
     outcomes: list[PhaseOutcome] = field(default_factory=list)
@@ -89,40 +89,40 @@ class ClinicReport:
 
     @property
     def failed_days(self) -> list[date]:
-        """The selected business dates that the phase did not get through."""
+        """The selected business dates for which the phase failed."""
         return [day for failure in self.failures for day in failure.window]
 
 
 @dataclass(slots=True)
 class RunLedger:
-    """Which partitions the later phases of a run must leave alone, and why.
+    """Which partitions the later phases of a run must skip, and why.
 
-    Lives as long as the run's process: a run that is started again begins afresh.
+    It exists only in the run's process: a retry of the run starts with an empty one.
     """
 
     barred: dict[tuple[str, date], str] = field(default_factory=dict)
 
     def exclude(self, slug: str, days: Sequence[date], why: str) -> None:
-        """Keep later phases from the clinic's days; the first reason stands."""
+        """Make later phases skip the clinic's days; the first reason is kept."""
         for day in days:
             self.barred.setdefault((slug, day), why)
 
     def reason(self, slug: str, day: date) -> str | None:
-        """Why the clinic's day is to be left alone, or None when it is not."""
+        """Why later phases skip the clinic's day; None if they do not."""
         return self.barred.get((slug, day))
 
 
-def clinics_side_by_side(
+def run_clinics(
     selection: Mapping[str, Sequence[date]],
     work: Callable[[str, Sequence[date]], ClinicReport],
     *,
     at_once: int,
     stop: StopSignal,
 ) -> Iterator[ClinicReport]:
-    """Each clinic's report, in the order of coming in.
+    """Run ``work`` for each clinic, concurrently; yield the reports as they finish.
 
-    When the caller is interrupted, the clinics that wait are dropped, and those at work are
-    told to stop by ``stop``, which each of their waits watches.
+    If the caller is interrupted, waiting clinics are dropped, and active ones are stopped by
+    ``stop``, which all their waits watch.
     """
     pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="clinic")
     try:
@@ -136,7 +136,7 @@ def clinics_side_by_side(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def work_on_clinic(
+def sync_clinic(
     context: SyncContext,
     slug: str,
     days: Sequence[date],
@@ -145,16 +145,16 @@ def work_on_clinic(
     ledger: RunLedger,
     first_audit_id: UUID | None = None,
 ) -> ClinicReport:
-    """Run the phase over the clinic's days; whatever goes wrong is in the report.
+    """Run the phase over the clinic's days; the report holds all failures.
 
     Args:
-        context: The run's; ``stop`` is the clinic's own signal, whose time limit counts for each
-            window again, so that a long range goes on while it moves.
+        context: The run's context; ``stop`` is the clinic's own signal, and its time limit starts
+            again with each window.
         slug: The clinic.
-        days: Its business dates.
-        phase: What is done to each window of them.
-        ledger: Says which days are to be left alone.
-        first_audit_id: The id of the first window's audit, where it was promised to a client.
+        days: The business dates.
+        phase: Runs for each window of them.
+        ledger: The days to skip.
+        first_audit_id: The id of the first window's audit, if a client knows it already.
     """
     report = ClinicReport(slug)
     free = [day for day in days if ledger.reason(slug, day) is None]
@@ -164,18 +164,18 @@ def work_on_clinic(
     windows = windows_of(free)
     try:
         clinic = _synced_clinic(context, slug)
-    except Exception as error:  # noqa: BLE001 - becomes this clinic's failure; the others go on
+    except Exception as error:  # noqa: BLE001 - recorded; must not stop other clinics
         report.failures.extend(_failure(window, error) for window in windows)
         return report
     with clinic_session(context, clinic) as session:
-        for place, window in enumerate(windows):
+        for position, window in enumerate(windows):
             context.stop.restart()
             try:
                 context.stop.check()
-                audit_id = first_audit_id if place == 0 else None
+                audit_id = first_audit_id if position == 0 else None
                 report.outcomes.append(phase(context, clinic, window, session, audit_id=audit_id))
-            except _HOPELESS as error:
-                report.failures.extend(_failure(each, error) for each in windows[place:])
+            except _ENDS_THE_CLINIC as error:
+                report.failures.extend(_failure(each, error) for each in windows[position:])
                 break
             except Exception as error:  # noqa: BLE001 - as above
                 report.failures.append(_failure(window, error))
@@ -193,7 +193,7 @@ def _failure(window: DateRange, error: Exception) -> WindowFailure:
     name = type(error).__name__
     if isinstance(error, UserFacingError):
         return WindowFailure(window=window, error_class=name, message=str(error))
-    # Its message may hold what it stumbled over; its place in the code cannot.
+    # Its message may hold personal data; its position in the code cannot.
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{where.name}, line {where.lineno}"
     log.error("phase_broke", window=str(window), error=name, place=place)

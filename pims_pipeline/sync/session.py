@@ -1,7 +1,7 @@
 """A clinic's session at its vendor: the stored session first, a login only when needed.
 
 One login per clinic runs at a time, across threads (a lock) and processes (a lease in the
-database); the next caller finds the stored session. No transaction is open during a login. A
+database); the next caller uses the stored session. No transaction is open during a login. A
 killed login's lease expires, and a login that outlives its lease overwrites nothing newer. Refused
 credentials, and those that need a person, wait for a person. The steps of a login belong in the
 adapter.
@@ -73,11 +73,11 @@ class ProviderSession:
         self._logins = 0
         self._session_made_at: datetime | None = None
 
-    def ask(self, request: Callable[[PimsProvider], Result]) -> Result:
-        """The result of ``request``; an expired session is renewed once.
+    def request(self, call: Callable[[PimsProvider], Result]) -> Result:
+        """The result of ``call``; an expired session is renewed once.
 
         Args:
-            request: Calls the provider; called again after a renewal.
+            call: Sends a request with the provider; called again after a renewal.
 
         Raises:
             PimsError: From the request or the login.
@@ -87,15 +87,15 @@ class ProviderSession:
         self._context.stop.check()
         provider, logins = self._ready()
         try:
-            return request(provider)
+            return call(provider)
         except SessionExpired:
             log.info("session_expired", clinic=self._clinic.slug)
-            return request(self._renewed(logins))
+            return call(self._renewed(logins))
 
     def log_in(self) -> None:
         """Log in with the stored credentials, whatever their status.
 
-        An operator checks with it whether they work; see ``pims credentials check``.
+        For ``pims credentials check``.
 
         Raises:
             PimsError: If they do not work.
@@ -106,19 +106,19 @@ class ProviderSession:
 
     @property
     def can_look_up(self) -> bool:
-        """Whether the vendor can be asked for one appointment by its identity."""
+        """Whether the vendor has a lookup of one appointment by its identity."""
         with self._lock:
             return isinstance(self._opened(), LooksUpAppointments)
 
     def look_up(self, pims_id: str) -> AppointmentLookup:
         """The lookup of one appointment; only if ``can_look_up``."""
 
-        def request(provider: PimsProvider) -> AppointmentLookup:
+        def call(provider: PimsProvider) -> AppointmentLookup:
             if not isinstance(provider, LooksUpAppointments):
                 raise TypeError(f"{self._clinic.provider_type} cannot look appointments up")
             return provider.lookup_appointment(pims_id)
 
-        return self.ask(request)
+        return self.request(call)
 
     def close(self) -> None:
         """Close the provider."""
@@ -166,7 +166,7 @@ class ProviderSession:
             ),
         )
         tried = self._session_made_at
-        # Not "older than": the database's clock may have been set back since.
+        # Compared by equality: the database's clock may have been set back.
         if stored is None or stored.created_at == tried:
             return False
         self._session_made_at = stored.created_at
@@ -189,7 +189,7 @@ class ProviderSession:
             log.info("logged_in", clinic=self._clinic.slug)
 
     def _login_wait(self) -> Callable[[], None]:
-        """A function that waits shortly for another login, and raises after the time limit."""
+        """A function that waits briefly for another login, and raises after the time limit."""
         seconds = self._context.login_wait_seconds
         deadline = monotonic() + seconds
 
@@ -197,7 +197,7 @@ class ProviderSession:
             if monotonic() > deadline:
                 raise LoginBusy(
                     f"another process has been logging in to {self._clinic.slug} for more than "
-                    f"{seconds:g} seconds; see what it waits for, and try again"
+                    f"{seconds:g} seconds; check that process, and try again"
                 )
             # At random, so that waiting processes do not poll at the same time.
             self._context.stop.wait(random.uniform(*_POLL_SECONDS))  # noqa: S311 - protects no secret
@@ -223,7 +223,7 @@ class ProviderSession:
             )
         if stored.status is CredentialStatus.NEEDS_HUMAN and not force:
             raise HumanNeeded(
-                f"the account of {slug} needs a person: log in at the vendor's page, then run "
+                f"the account of {slug} needs a person: log in at the vendor's website, then run "
                 f"`pims credentials check {slug}`"
             )
         return stored

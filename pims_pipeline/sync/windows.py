@@ -1,7 +1,7 @@
 """Which business dates a sync covers by default, on request, and at most.
 
-Everything that starts syncs uses it: the command line, the API, the schedules. Local time belongs
-in ``pims_pipeline.domain.clinics``.
+The command line, the API and the schedules use it. Local time belongs in
+``pims_pipeline.domain.clinics``.
 """
 
 from datetime import date, timedelta
@@ -32,7 +32,7 @@ def default_window(
         # Consultations are corrected, and so fetched again, for weeks.
         days_back = max(days_back, EnrichmentPolicy().days_back)
     ahead = today + timedelta(days=config.days_ahead)
-    # The largest numbers of days together exceed the limit of a request.
+    # The largest look-back and look-ahead together exceed the limit of a request.
     furthest = ahead - timedelta(days=MAX_REQUEST_DAYS - 1)
     back = max(today - timedelta(days=days_back), earliest, furthest)
     phases = [phase.names for phase in PHASES_OF[scope]]

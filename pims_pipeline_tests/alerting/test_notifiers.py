@@ -1,4 +1,4 @@
-"""Telling people: what a message says, and what becomes of one that is not taken."""
+"""Notifiers: what a message shows, and what happens when it is not accepted."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ MESSAGE = Message(
     event="started",
     kind="failing",
     phase="inbound",
-    meaning="The last three runs failed; each tick tries again.",
+    meaning="The last three runs failed; each scheduled tick tries again.",
     entries=[ENTRY],
 )
 
@@ -40,7 +40,7 @@ def sections(slack: Slack) -> list[str]:
     return [block["text"]["text"] for block in message["blocks"]]
 
 
-def test_a_message_names_kind_phase_clinic_page_and_the_command_that_helps(
+def test_a_message_names_kind_phase_clinic_link_and_the_command_that_helps(
     notifier: SlackNotifier, slack: Slack
 ) -> None:
     notifier.deliver(MESSAGE)
@@ -55,11 +55,11 @@ def test_a_message_names_kind_phase_clinic_page_and_the_command_that_helps(
         "<http://127.0.0.1:3000/runs/run-1|run>",
         "`pims sync inbound --clinic maple-street`",
     ]
-    assert advice == "What it means and what to do: `docs/runbook.md`, section `failing`"
+    assert advice == "What to do: `docs/runbook.md`, section `failing`"
     assert slack.posted[0]["unfurl_links"] is False
 
 
-def test_a_response_that_drips_is_given_up() -> None:
+def test_a_slow_response_is_given_up() -> None:
     with stalling_server(dripping_body) as server:
         notifier = SlackNotifier("xoxb-1", "C1", base_url=f"{server.base_url}/", total_seconds=0.3)
         with pytest.raises(DeliveryFailed, match=r"longer than 0\.3 s"):
@@ -69,11 +69,11 @@ def test_a_response_that_drips_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("event", "title"),
     [
-        ("ended", ":large_green_circle: over: failing, inbound: maple-street"),
-        ("passed", ":white_circle: was, and is over: failing, inbound: maple-street"),
+        ("ended", ":large_green_circle: resolved: failing, inbound: maple-street"),
+        ("passed", ":white_circle: started and resolved: failing, inbound: maple-street"),
     ],
 )
-def test_what_is_over_is_told_without_advice(
+def test_the_message_of_a_resolved_alert_has_no_advice(
     event: AlertEvent, title: str, notifier: SlackNotifier, slack: Slack
 ) -> None:
     notifier.deliver(replace(MESSAGE, event=event))
@@ -99,23 +99,23 @@ def test_many_alerts_share_a_message_that_counts_those_it_does_not_list(
     words=st.text(st.characters(codec="utf-8"), max_size=5_000),
 )
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_message_is_longer_than_slack_takes(
+def test_no_message_is_longer_than_slack_accepts(
     number: int, words: str, notifier: SlackNotifier, slack: Slack
 ) -> None:
-    entry = replace(ENTRY, details={"said": words}, command=words)
+    entry = replace(ENTRY, details={"text": words}, command=words)
 
     notifier.deliver(replace(MESSAGE, entries=[entry] * number))
 
     assert slack.posted
 
 
-def test_slack_s_own_characters_are_text(notifier: SlackNotifier, slack: Slack) -> None:
+def test_slack_s_special_characters_are_escaped(notifier: SlackNotifier, slack: Slack) -> None:
     notifier.deliver(replace(MESSAGE, meaning="<!channel> & all"))
 
     assert "&lt;!channel&gt; &amp; all" in sections(slack)[0]
 
 
-def test_a_short_rest_that_slack_asks_for_is_taken_and_the_message_sent_then(
+def test_a_message_is_sent_after_a_short_wait_that_slack_asks_for(
     notifier: SlackNotifier, slack: Slack, waits: list[float]
 ) -> None:
     slack.faults.append(slack.rate_limited(2))
@@ -127,7 +127,7 @@ def test_a_short_rest_that_slack_asks_for_is_taken_and_the_message_sent_then(
     assert len(slack.posted) == 1
 
 
-def test_a_rest_that_is_asked_for_again_is_the_caller_s_to_keep(
+def test_a_second_wait_is_left_to_the_caller(
     notifier: SlackNotifier, slack: Slack, waits: list[float]
 ) -> None:
     slack.faults.extend([slack.rate_limited(2), slack.rate_limited(3)])
@@ -140,12 +140,12 @@ def test_a_rest_that_is_asked_for_again_is_the_caller_s_to_keep(
     assert slack.posted == []
 
 
-def test_nobody_waits_for_a_long_rest(
+def test_a_long_wait_is_left_to_the_caller(
     notifier: SlackNotifier, slack: Slack, waits: list[float]
 ) -> None:
     slack.faults.append(slack.rate_limited(120))
 
-    with pytest.raises(DeliveryFailed, match="120 s of rest") as trouble:
+    with pytest.raises(DeliveryFailed, match="asks to wait 120 s") as trouble:
         notifier.deliver(MESSAGE)
 
     assert trouble.value.retry_after == 120
@@ -154,22 +154,28 @@ def test_nobody_waits_for_a_long_rest(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"),
+    ("fault", "reason"),
     [
-        (Slack.refused("channel_not_found"), r"did not take the message \(channel_not_found\)"),
-        (Slack.refused("Ana Rex 555-0199"), r"did not take the message \(status 200\)"),
-        (Canned(500, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 500\)"),
-        (Canned(200, "<html>Ana Rex 555-0199</html>"), r"did not take the message \(status 200\)"),
+        (Slack.refused("channel_not_found"), r"not accept the message \(channel_not_found\)"),
+        (Slack.refused("Ana Rex 555-0199"), r"not accept the message \(status 200\)"),
+        (
+            Canned(500, "<html>Ana Rex 555-0199</html>"),
+            r"not accept the message \(status 500\)",
+        ),
+        (
+            Canned(200, "<html>Ana Rex 555-0199</html>"),
+            r"not accept the message \(status 200\)",
+        ),
         (Canned(200, '{"ok": tr Ana Rex 555-0199'), r"cannot be reached \(JSONDecodeError\)"),
         (HANG_UP, r"cannot be reached \(RemoteDisconnected\)"),
     ],
 )
-def test_a_message_that_is_not_taken_is_said_so_without_slack_s_words(
-    fault: Canned, said: str, notifier: SlackNotifier, slack: Slack
+def test_a_failed_delivery_has_a_reason_without_slack_s_own_words(
+    fault: Canned, reason: str, notifier: SlackNotifier, slack: Slack
 ) -> None:
     slack.faults.append(fault)
 
-    with pytest.raises(DeliveryFailed, match=said) as trouble:
+    with pytest.raises(DeliveryFailed, match=reason) as trouble:
         notifier.deliver(MESSAGE)
 
     assert "Ana" not in str(trouble.value)
@@ -179,14 +185,14 @@ def test_a_message_that_is_not_taken_is_said_so_without_slack_s_words(
     assert len(slack.posted) == 1
 
 
-def test_a_slack_that_is_not_there_is_said_so() -> None:
+def test_a_slack_out_of_reach_fails_the_delivery() -> None:
     notifier = SlackNotifier("xoxb-made-up", "C1", base_url="http://127.0.0.1:9/api/")
 
     with pytest.raises(DeliveryFailed, match="cannot be reached"):
         notifier.deliver(MESSAGE)
 
 
-def test_a_wrong_token_is_told_by_slack_s_code_and_never_shown(
+def test_a_wrong_token_is_reported_by_slack_s_code_and_never_shown(
     slack: Slack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     configure_logging("DEBUG", "json")
@@ -208,8 +214,8 @@ def test_without_slack_each_alert_is_a_warning_when_it_starts_and_a_line_when_it
     LogNotifier().deliver(replace(MESSAGE, event="ended"))
 
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    told = [(line["level"], line["event"], line["clinic"], line["phase"]) for line in lines]
-    assert told == [
+    logged = [(line["level"], line["event"], line["clinic"], line["phase"]) for line in lines]
+    assert logged == [
         ("warning", "alert_started", "maple-street", "inbound"),
         ("warning", "alert_started", "oak-lane", "inbound"),
         ("info", "alert_ended", "maple-street", "inbound"),
@@ -219,7 +225,7 @@ def test_without_slack_each_alert_is_a_warning_when_it_starts_and_a_line_when_it
     assert logging.getLogger().level == logging.INFO
 
 
-def test_people_are_told_in_slack_where_that_is_set_up_and_in_the_log_elsewhere(
+def test_alerts_go_to_slack_if_it_is_configured_and_to_the_log_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for variable in ("SLACK_BOT_TOKEN", "SLACK_CHANNEL"):

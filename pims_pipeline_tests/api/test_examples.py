@@ -24,7 +24,7 @@ def test_the_examples_are_what_a_day_of_the_simulator_is_answered_with(
     engine: Engine, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One thing after the other, so that the day goes the same way each time.
-    monkeypatch.setattr("pims_pipeline.sync.phases.reconciliation.LOOKUP_WORKERS", 1)
+    monkeypatch.setattr("pims_pipeline.sync.phases.lookups.LOOKUP_WORKERS", 1)
     monkeypatch.setattr("pims_pipeline.sync.phases.audited.PROGRESS_INTERVAL_S", 0)
 
     found = example_day.examples(engine, vault, tmp_path)

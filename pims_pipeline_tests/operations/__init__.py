@@ -1,1 +1,1 @@
-"""Tests of what an operator sets up and decides, without a terminal."""
+"""Tests of the operations, without a terminal."""

@@ -1,6 +1,6 @@
-"""A clinic with a login, a hold and a failure of today."""
+"""A clinic with a login, a hold and a dead letter of today."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,9 +14,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables import sync_failures
-
-TODAY = datetime.now(UTC).date()
-EARLIEST = date(2020, 1, 1)
+from pims_pipeline_tests.operations.dates import TODAY
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def ready(engine: Engine, clinic: Clinic, vault: Vault) -> Clinic:
 
 @pytest.fixture
 def hold_id(engine: Engine, ready: Clinic) -> UUID:
-    """A hold that waits, of one case that is gone."""
+    """An open hold of one case that does not exist any more."""
     with transaction(engine) as connection:
         found: UUID = connection.execute(
             text(
@@ -44,7 +42,7 @@ def hold_id(engine: Engine, ready: Clinic) -> UUID:
 
 @pytest.fixture
 def failure_id(engine: Engine, ready: Clinic) -> UUID:
-    """A consultation that is dead."""
+    """A consultation that is a dead letter."""
     failed = FailureInput(
         record_key="A-1",
         pims_id="A-1",

@@ -1,4 +1,4 @@
-"""Changing clinics, and which of them may be synced."""
+"""Changing clinics, and which clinics may be synced."""
 
 import pytest
 from sqlalchemy import Engine
@@ -21,7 +21,7 @@ from pims_pipeline.operations.clinics import (
 )
 from pims_pipeline.operations.credentials import store_login
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.scheduling.timetable import BadCron
+from pims_pipeline.scheduling.cron import BadCron
 from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.secrets.vault import Vault
 
@@ -35,7 +35,7 @@ NEW = NewClinic(
 )
 
 
-def test_only_what_is_given_of_a_schedule_changes(engine: Engine, clinic: Clinic) -> None:
+def test_a_schedule_change_keeps_what_it_does_not_name(engine: Engine, clinic: Clinic) -> None:
     change_schedule(engine, clinic.slug, ScheduleChange(crons={Phase.CASES: OFF}, days_ahead=3))
     changed = change_schedule(engine, clinic.slug, ScheduleChange(lookback_days=30)).config
 
@@ -88,8 +88,8 @@ def test_a_clinic_that_is_placed_again_keeps_its_name_and_becomes_active(
     assert again.provider_base_url == "https://elsewhere.example"
 
 
-def test_no_clinic_moves_if_one_of_them_is_unknown(engine: Engine, clinic: Clinic) -> None:
-    addresses = {clinic.slug: "https://elsewhere.example", "nobody": "https://x.example"}
+def test_no_address_changes_if_one_clinic_is_unknown(engine: Engine, clinic: Clinic) -> None:
+    addresses = {clinic.slug: "https://elsewhere.example", "unknown": "https://x.example"}
 
     with pytest.raises(UnknownClinic):
         readdress_clinics(engine, addresses)

@@ -1,4 +1,4 @@
-"""Retrying a failure: what is run, and what became of the record."""
+"""Retrying a failure: which phase runs, and the outcome for the record."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -20,7 +20,7 @@ from pims_pipeline.operations.failures import (
 from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
-from pims_pipeline_tests.operations.conftest import EARLIEST, TODAY
+from pims_pipeline_tests.operations.dates import EARLIEST, TODAY
 
 DONE = RunResult("run-1", [], None)
 
@@ -30,22 +30,22 @@ def never(scope: Scope, clinic: Clinic, window: DateRange) -> RunResult:
 
 
 def test_the_phase_is_run_for_the_record_s_date(engine: Engine, failure_id: UUID) -> None:
-    asked: list[tuple[Scope, str, DateRange]] = []
+    requested: list[tuple[Scope, str, DateRange]] = []
 
     def run(scope: Scope, clinic: Clinic, window: DateRange) -> RunResult:
-        asked.append((scope, clinic.slug, window))
+        requested.append((scope, clinic.slug, window))
         with transaction(engine) as connection:
             resolve_failures(connection, clinic, Phase.CASES, ["A-1"], datetime.now(UTC))
         return DONE
 
     done = retry_failure(engine, failure_id, earliest=EARLIEST, run_phase=run)
 
-    assert asked == [("cases", "maple-street", DateRange(TODAY, TODAY))]
+    assert requested == [("cases", "maple-street", DateRange(TODAY, TODAY))]
     assert (done.outcome, done.why_untried) == (RetryOutcome.RESOLVED, None)
     assert done.failure.status is FailureStatus.RESOLVED
 
 
-def test_a_record_that_fails_again_is_told_from_one_that_was_not_tried(
+def test_a_retry_distinguishes_another_failure_from_a_record_that_was_not_tried(
     engine: Engine, failure_id: UUID
 ) -> None:
     def fail(_: Scope, clinic: Clinic, __: DateRange) -> RunResult:

@@ -1,4 +1,4 @@
-"""Who decides a hold, and when a decision is refused."""
+"""Decisions on holds, and when one is refused."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -22,7 +22,7 @@ from pims_pipeline.operations.holds import (
 )
 from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.store.holds import Hold, HoldDecided
-from pims_pipeline_tests.operations.conftest import EARLIEST, TODAY
+from pims_pipeline_tests.operations.dates import EARLIEST, TODAY
 
 
 def never(clinic: Clinic, hold: Hold) -> RunResult:
@@ -43,13 +43,13 @@ def test_a_run_that_did_not_approve_leaves_the_hold_waiting(engine: Engine, hold
     assert hold_details(engine, hold_id).hold.status is HoldStatus.OPEN
 
 
-def test_a_run_that_lost_to_another_person_says_so(engine: Engine, hold_id: UUID) -> None:
-    def beaten(_: Clinic, hold: Hold) -> RunResult:
+def test_an_approval_that_loses_to_a_rejection_says_so(engine: Engine, hold_id: UUID) -> None:
+    def rejected_first(_: Clinic, hold: Hold) -> RunResult:
         reject_hold(engine, hold.id, decided_by="Robin")
         return RunResult("run-1", [], "the hold is decided")
 
     with pytest.raises(HoldDecided, match="rejected by Robin"):
-        approve_hold(engine, hold_id, earliest=EARLIEST, reconcile=beaten)
+        approve_hold(engine, hold_id, earliest=EARLIEST, reconcile=rejected_first)
 
 
 def test_a_window_that_can_no_longer_be_synced_is_not_reconciled(
@@ -71,7 +71,7 @@ def test_a_hold_of_a_clinic_that_was_deactivated_is_not_decided(
     assert hold_details(engine, hold_id).hold.status is HoldStatus.OPEN
 
 
-def test_a_rejection_is_in_force_until_it_is_taken_back_once(engine: Engine, hold_id: UUID) -> None:
+def test_a_rejection_is_in_force_until_it_is_reopened(engine: Engine, hold_id: UUID) -> None:
     rejected = reject_hold(engine, hold_id, decided_by="Sam").hold
     overview = hold_overview(engine, None, waiting_only=True)
 

@@ -36,5 +36,5 @@ def standing_house(
 @pytest.fixture
 def servers(standing_house: SharedServers, monkeypatch: pytest.MonkeyPatch) -> SharedServers:
     """The servers; look-ups go one at a time, so that a program happens the same way again."""
-    monkeypatch.setattr("pims_pipeline.sync.phases.reconciliation.LOOKUP_WORKERS", 1)
+    monkeypatch.setattr("pims_pipeline.sync.phases.lookups.LOOKUP_WORKERS", 1)
     return standing_house

@@ -136,7 +136,7 @@ def sync(servers: SharedServers, browser: SharedBrowser, clinic: Clinic) -> Pims
     today = datetime.now(UTC).astimezone(COMPANY.zone).date()
     try:
         with clinic_session(context, clinic) as session:
-            session.ask(lambda provider: provider.fetch_appointments(DateRange(today, today)))
+            session.request(lambda provider: provider.fetch_appointments(DateRange(today, today)))
     except PimsError as error:
         return error
     return None

@@ -1,4 +1,4 @@
-"""When a phase is late: two ticks without a good sync, counted from what counts."""
+"""When a phase is overdue: two ticks without a completed or held sync."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -35,21 +35,21 @@ def schedule(
     )
 
 
-def test_it_is_late_when_the_second_tick_has_had_its_time() -> None:
+def test_a_phase_is_overdue_when_the_second_tick_has_had_its_time() -> None:
     due_by = NOON + 2 * HOUR
     last = due_by + OVERDUE_GRACE
-    stands = [schedule_status(schedule(), PHASE, NOON, at) for at in (last - MINUTE, last)]
-    assert [each.is_late for each in stands] == [False, True]
-    assert {each.due_by for each in stands} == {due_by}
-    assert stands[1].next_due == NOON + 3 * HOUR
+    statuses = [schedule_status(schedule(), PHASE, NOON, at) for at in (last - MINUTE, last)]
+    assert [each.is_late for each in statuses] == [False, True]
+    assert {each.due_by for each in statuses} == {due_by}
+    assert statuses[1].next_due == NOON + 3 * HOUR
 
 
-def test_a_success_moves_what_is_due_and_a_tick_at_its_very_beginning_is_its_own() -> None:
-    stands = schedule_status(schedule(), PHASE, NOON + 5 * HOUR, NOON + 5 * HOUR)
-    assert stands.due_by == NOON + 7 * HOUR
+def test_a_success_moves_the_due_tick_and_a_tick_at_its_start_belongs_to_it() -> None:
+    status = schedule_status(schedule(), PHASE, NOON + 5 * HOUR, NOON + 5 * HOUR)
+    assert status.due_by == NOON + 7 * HOUR
 
 
-def test_what_never_succeeded_is_late_from_when_its_schedule_began_to_count() -> None:
+def test_a_phase_that_never_succeeded_is_overdue_from_the_start_of_its_schedule() -> None:
     at = NOON + 3 * HOUR
     assert schedule_status(schedule(), PHASE, None, at).is_late
     assert not schedule_status(schedule(changed=at), PHASE, NOON - 50 * HOUR, at).is_late

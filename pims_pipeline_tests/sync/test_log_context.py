@@ -1,4 +1,4 @@
-"""Every line of a phase says whose, which, when and under which id, whoever writes it."""
+"""Every log line of a phase names the clinic, phase, window, run and id, from any module."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ import pytest
 
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +35,20 @@ def test_lines_of_provider_store_and_worker_threads_carry_the_phase_s_context(
     inbound = bench.inbound()
     capsys.readouterr()
     bench.vendor.on_request = lambda endpoint: logging.getLogger("vendor").info(
-        "asked %s", endpoint
+        "requested %s", endpoint
     )
     bench.vendor.expire_sessions()
 
     cases = bench.in_run("run-2").enrich()
 
-    said = lines(capsys)
-    events = {str(line["event"]) for line in said}
-    assert {"phase_started", "session_expired", "asked consultation", "phase_finished"} <= events
+    logged = lines(capsys)
+    events = {str(line["event"]) for line in logged}
+    assert {
+        "phase_started",
+        "session_expired",
+        "requested consultation",
+        "phase_finished",
+    } <= events
     context = {
         "clinic": "maple-street",
         "phase": "cases",
@@ -51,11 +56,13 @@ def test_lines_of_provider_store_and_worker_threads_carry_the_phase_s_context(
         "run_id": "run-2",
         "sync_id": str(cases.audit_id),
     }
-    assert [{name: line.get(name) for name in context} for line in said] == [context] * len(said)
+    assert [{name: line.get(name) for name in context} for line in logged] == [context] * len(
+        logged
+    )
     assert inbound.audit_id != cases.audit_id
 
 
-def test_a_phase_that_fails_says_so_by_the_error_s_name_and_its_context_ends_with_it(
+def test_a_failed_phase_logs_the_error_s_class_and_its_context_ends_with_it(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.vendor.fail_next(TransientError("down"), "listing")

@@ -1,4 +1,4 @@
-"""Whatever the application puts into ``cases.metadata``, every phase and reader bears it."""
+"""Every phase and reader accepts any JSON that the application writes to ``cases.metadata``."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from pims_pipeline.store.queries.cases import list_cases, with_implausible_vital
 from pims_pipeline.sync.phases.verification import damaged_cases, mixed_up_cases, replan_inbound
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 ROWS = 30
 HUGE = "1" + "0" * 6000
@@ -107,15 +107,15 @@ def _scribble(bench: Bench, documents: Sequence[str]) -> None:
 
 
 def _all_readers(bench: Bench) -> None:
-    """Everything that reads metadata, but for the phases."""
+    """Call everything that reads metadata, except the phases."""
     damaged_cases(bench.engine, bench.clinic, WINDOW, None)
     mixed_up_cases(bench.engine, bench.clinic, WINDOW)
     replan_inbound(bench.engine, bench.clinic, WINDOW)
     with transaction(bench.engine) as connection:
         with_implausible_vitals(connection, bench.clinic, WINDOW)
         for case in list_cases(connection, bench.clinic):
-            told = provenance_of(case_history(connection, case.id), dagster_ui_url="http://x")
-            assert json.loads(Provenance.of(told).model_dump_json())["id"] == str(case.id)
+            provenance = provenance_of(case_history(connection, case.id), dagster_ui_url="http://x")
+            assert json.loads(Provenance.of(provenance).model_dump_json())["id"] == str(case.id)
 
 
 _OWN = """
@@ -138,7 +138,7 @@ _OURS = """
 
 
 def _sync_over(bench: Bench, documents: Sequence[str]) -> None:
-    """What all phases and readers make of it: our keys whole again, the others as they were."""
+    """Run all phases and readers over it: our keys are repaired, the others are kept."""
     _scribble(bench, documents)
     own = bench.rows(_OWN)
     _all_readers(bench)
@@ -167,29 +167,27 @@ def _text(value: Any) -> str:
     return json.dumps(value)
 
 
-def test_every_phase_and_reader_bears_what_the_application_left(bench: Bench) -> None:
+def test_every_phase_and_reader_accepts_the_examples(bench: Bench) -> None:
     _enriched(bench, len(EXAMPLES))
     _sync_over(bench, EXAMPLES)
 
 
 @settings(
     max_examples=4,
-    # Each example is a sync of many cases: too slow to be shrunk, and small enough as it is.
+    # Each example is a sync of many cases: too slow to shrink.
     phases=[Phase.explicit, Phase.generate],
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(documents=st.lists(metadatas.map(_text), min_size=ROWS, max_size=ROWS))
-def test_every_phase_and_reader_bears_any_json(bench: Bench, documents: list[str]) -> None:
+def test_every_phase_and_reader_accepts_any_json(bench: Bench, documents: list[str]) -> None:
     if not bench.vendor.appointments:
         _enriched(bench, ROWS)
     _sync_over(bench, documents)
 
 
 @pytest.mark.parametrize("phase", ["inbound", "enrich", "reconcile"])
-def test_one_damaged_case_stops_no_other_whichever_phase_meets_it_first(
-    bench: Bench, phase: str
-) -> None:
+def test_one_damaged_case_stops_no_other_in_any_phase(bench: Bench, phase: str) -> None:
     _enriched(bench, 3)
     bench.vendor.book("other", local(DAY, 11))
     bench.inbound()
@@ -209,18 +207,18 @@ def test_one_damaged_case_stops_no_other_whichever_phase_meets_it_first(
         assert event.changes["metadata"] == [None, {}]
 
 
-def test_an_enrichment_to_which_nothing_came_repairs_no_case(bench: Bench) -> None:
+def test_an_enrichment_whose_fetches_all_fail_repairs_no_case(bench: Bench) -> None:
     _enriched(bench, 3)
     _scribble(bench, ["null", '"x"', "[]"])
     before = bench.rows(_CASES)
     bench.clock.forward(hours=1)
-    bench.vendor.fail_next(TransientError("away"), "consultation", times=9)
+    bench.vendor.fail_next(TransientError("down"), "consultation", times=9)
     with pytest.raises(TransientError):
         bench.enrich()
     assert bench.rows(_CASES) == before
 
 
-def test_what_the_application_lost_is_kept_in_the_story(bench: Bench) -> None:
+def test_what_a_repair_replaces_is_kept_in_the_case_history(bench: Bench) -> None:
     _enriched(bench, 2)
     _scribble(bench, ['["urgent", 3]', '{"appointment": "text", "mine": {"a": 1}}'])
     assert bench.inbound().counts == Counts(found=2, updated=2)
@@ -235,11 +233,11 @@ def test_what_the_application_lost_is_kept_in_the_story(bench: Bench) -> None:
     assert bench.case("0").metadata["consultation"]["notes"] == NOTES
 
 
-def test_what_the_application_wrote_over_is_no_fault_of_the_sync(bench: Bench) -> None:
+def test_what_the_application_overwrote_is_no_finding(bench: Bench) -> None:
     _enriched(bench, 4)
     _scribble(bench, ["null", '"x"', '{"appointment": "text"}', '{"consultation": []}'])
     assert len(damaged_cases(bench.engine, bench.clinic, WINDOW, None)) == 4
-    # A finding there would keep the later phases of a run from the case's neighbours.
+    # A finding would make the later phases of a run skip the whole date.
     assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
     bench.run("UPDATE cases SET scheduled_start = scheduled_start - interval '1 day'")
     bench.run("DELETE FROM cases WHERE pims_id = '0'")

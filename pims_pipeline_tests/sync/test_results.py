@@ -1,4 +1,4 @@
-"""Results: audits and deletions, summed up."""
+"""The results of syncs, from audits and deletions."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -73,7 +73,7 @@ def test_reconciliation_names_the_deleted_cases() -> None:
     assert result.deleted_cases == tuple(gone)
 
 
-def test_a_failed_phase_tells_why_and_fails_the_whole() -> None:
+def test_a_failed_phase_has_the_reason_and_fails_the_full_sync() -> None:
     audits = [
         audit(Phase.INBOUND),
         audit(Phase.CASES, status=AuditStatus.FAILED, error="TransientError: slow"),
@@ -112,7 +112,7 @@ def test_held_deletions_are_no_success() -> None:
 
 
 @pytest.mark.parametrize("scope", ["inbound", "full"])
-def test_a_run_that_failed_otherwise_is_no_success(scope: str) -> None:
+def test_a_run_that_failed_for_another_reason_is_no_success(scope: str) -> None:
     audits = [audit(phase) for phase in Phase]
     result = (
         sync_result("full", audits, SHORT, now=NOW, error="failed checks: snapshot_complete")

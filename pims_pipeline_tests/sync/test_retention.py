@@ -1,4 +1,4 @@
-"""Old landed records are forgotten, and nobody can tell by the cases."""
+"""Deleting old landed records changes no case, then or in later syncs."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +17,7 @@ from pims_pipeline.sync.phases.verification import (
     replan_reconciliation,
 )
 from pims_pipeline.sync.retention import PruneResult, prune_landed_records
-from pims_pipeline_tests.sync.conftest import DAY, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, Bench, local
 
 DAYS = 60
 TODAY = DateRange(DAY, DAY)
@@ -34,13 +34,13 @@ def cases(bench: Bench) -> object:
     )
 
 
-def forget(bench: Bench) -> PruneResult:
+def prune(bench: Bench) -> PruneResult:
     return prune_landed_records(bench.engine, bench.clinic, days=DAYS, now=bench.clock())
 
 
 @pytest.fixture
 def aged(bench: Bench) -> Bench:
-    """Appointments of every fate on a day that has since become old."""
+    """An old day with appointments that were kept, enriched, deleted or blocked."""
     for number, kind in enumerate((RecordKind.APPOINTMENT,) * 4 + (RecordKind.BLOCK,)):
         bench.vendor.book(str(number), local(DAY, 8 + number), kind=kind)
     bench.vendor.record_appointment("0", notes="all well")
@@ -52,15 +52,15 @@ def aged(bench: Bench) -> Bench:
     return bench.in_run("run-3")
 
 
-def test_old_records_are_forgotten_and_the_cases_stay(aged: Bench) -> None:
+def test_old_records_are_deleted_and_the_cases_stay(aged: Bench) -> None:
     before = cases(aged)
-    assert forget(aged) == PruneResult(deleted=5, kept=0)
+    assert prune(aged) == PruneResult(deleted=5, kept=0)
     assert landed(aged) == []
     assert cases(aged) == before
 
 
-def test_syncing_a_forgotten_day_again_changes_no_case(aged: Bench) -> None:
-    forget(aged)
+def test_syncing_a_pruned_day_again_changes_no_case(aged: Bench) -> None:
+    prune(aged)
     before = cases(aged)
     aged.inbound(TODAY)
     aged.enrich(TODAY)
@@ -69,44 +69,44 @@ def test_syncing_a_forgotten_day_again_changes_no_case(aged: Bench) -> None:
     assert landed(aged) == ["0", "2", "3", "4"]
 
 
-def test_what_people_edited_outlasts_the_record_that_protects_it(aged: Bench) -> None:
+def test_the_record_of_an_edited_case_is_kept(aged: Bench) -> None:
     aged.run("UPDATE cases SET patient_name = 'Rex' WHERE pims_id = '2'")
     aged.run("UPDATE cases SET status = 'completed' WHERE pims_id = '3'")
-    # A status of people's is known by the vendor's words, a name only by the record.
-    assert forget(aged) == PruneResult(deleted=4, kept=1)
+    # The case itself shows that a status was edited; only the record shows it of a name.
+    assert prune(aged) == PruneResult(deleted=4, kept=1)
     assert landed(aged) == ["2"]
     before = cases(aged)
     aged.inbound(TODAY)
     assert cases(aged) == before
 
 
-def test_a_change_at_the_vendor_still_reaches_a_forgotten_appointment_s_case(aged: Bench) -> None:
-    forget(aged)
+def test_a_change_at_the_vendor_still_reaches_a_pruned_appointment_s_case(aged: Bench) -> None:
+    prune(aged)
     aged.vendor.set_status("3", "Completed")
     aged.inbound(TODAY)
     assert aged.case("3").status == "completed"
     assert aged.events("3") == ["created", "status_changed"]
 
 
-def test_a_retired_case_whose_record_is_forgotten_is_restored_when_the_appointment_returns(
+def test_a_retired_case_whose_record_is_deleted_is_restored_when_the_appointment_returns(
     aged: Bench,
 ) -> None:
     assert aged.case("1").gone == "true"
-    forget(aged)
+    prune(aged)
     aged.vendor.book("1", local(DAY, 9))
     aged.inbound(TODAY)
     assert aged.case("1").gone is None
 
 
-def test_a_forgotten_appointment_that_vanishes_is_retired_like_any_other(aged: Bench) -> None:
-    forget(aged)
+def test_a_pruned_appointment_that_vanishes_is_retired_like_any_other(aged: Bench) -> None:
+    prune(aged)
     aged.vendor.delete("3")
     outcome = aged.reconcile(TODAY)
     assert outcome.deleted_case_ids == (aged.case("3").id,)
 
 
-def test_checks_of_a_forgotten_day_find_nothing(aged: Bench) -> None:
-    forget(aged)
+def test_checks_of_a_pruned_day_find_nothing(aged: Bench) -> None:
+    prune(aged)
     engine, clinic = aged.engine, aged.clinic
     assert replan_inbound(engine, clinic, TODAY).is_empty
     now, policy = aged.clock(), EnrichmentPolicy()
@@ -117,7 +117,7 @@ def test_checks_of_a_forgotten_day_find_nothing(aged: Bench) -> None:
 
 def test_a_record_seen_lately_stays_however_old_its_date(aged: Bench) -> None:
     aged.inbound(TODAY)
-    assert forget(aged) == PruneResult(deleted=1, kept=0)
+    assert prune(aged) == PruneResult(deleted=1, kept=0)
     assert landed(aged) == ["0", "2", "3", "4"]
 
 
@@ -127,7 +127,7 @@ def test_a_record_with_an_open_failure_stays(aged: Bench) -> None:
         "error_class, error_message, first_failed_at, last_failed_at) SELECT id, provider_type, "
         "'cases', '3', '3', 'TransientError', '503', now(), now() FROM clinics"
     )
-    forget(aged)
+    prune(aged)
     assert landed(aged) == ["3"]
 
 
@@ -136,7 +136,7 @@ def test_the_day_that_is_just_old_enough_to_keep_stays(bench: Bench) -> None:
     bench.vendor.book("kept", local(DAY, 9))
     bench.inbound()
     bench.clock.forward(days=DAYS, minutes=1)
-    forget(bench)
+    prune(bench)
     assert landed(bench) == ["kept"]
 
 
@@ -145,10 +145,10 @@ def test_batches_end_although_records_are_kept(
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 2)
     aged.run("UPDATE cases SET client_name = 'Sam' WHERE pims_id IN ('0', '2')")
-    assert forget(aged) == PruneResult(deleted=3, kept=2)
+    assert prune(aged) == PruneResult(deleted=3, kept=2)
 
 
 def test_another_clinic_s_records_are_left_alone(aged: Bench) -> None:
     other = replace(aged.clinic, provider_type="another")
-    forgotten = prune_landed_records(aged.engine, other, days=DAYS, now=aged.clock())
-    assert forgotten == PruneResult(deleted=0, kept=0)
+    result = prune_landed_records(aged.engine, other, days=DAYS, now=aged.clock())
+    assert result == PruneResult(deleted=0, kept=0)

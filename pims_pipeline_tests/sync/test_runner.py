@@ -1,4 +1,4 @@
-"""Clinics side by side, and how they stop."""
+"""Concurrent clinics, and how they stop."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,14 +16,14 @@ from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.inbound import sync_appointments
-from pims_pipeline.sync.runner import ClinicReport, RunLedger, clinics_side_by_side, work_on_clinic
+from pims_pipeline.sync.runner import ClinicReport, RunLedger, run_clinics, sync_clinic
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench
 
 DEADLINE_S = 30
 
 
-def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
+def test_an_interrupt_stops_active_clinics_and_drops_waiting_ones() -> None:
     stopped: list[str] = []
     began = Event()
     stop = StopSignal()
@@ -41,25 +41,25 @@ def test_an_interrupt_stops_clinics_at_work_and_drops_those_that_wait() -> None:
 
     selection: dict[str, list[date]] = {slug: [] for slug in ("first", "second", "third")}
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - the loop is what is interrupted
-        for report in clinics_side_by_side(selection, work, at_once=1, stop=stop):
+        for report in run_clinics(selection, work, at_once=1, stop=stop):
             assert report.slug == "first"
             assert began.wait(DEADLINE_S)
             raise KeyboardInterrupt
     assert stopped == ["second"]
 
 
-def test_a_conversation_asks_nothing_more_once_the_run_is_told_to_stop(bench: Bench) -> None:
+def test_a_session_sends_no_request_after_the_run_was_stopped(bench: Bench) -> None:
     context = replace(bench.context, stop=StopSignal())
     with clinic_session(context, bench.clinic) as session:
-        session.ask(lambda provider: provider.fetch_appointments(WINDOW))
+        session.request(lambda provider: provider.fetch_appointments(WINDOW))
         context.stop.stop()
         with pytest.raises(RunStopped):
-            session.ask(lambda provider: provider.fetch_appointments(WINDOW))
+            session.request(lambda provider: provider.fetch_appointments(WINDOW))
     assert bench.vendor.listings == 1
 
 
 @pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])
-def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
+def test_the_time_limit_of_a_clinic_applies_to_each_window(
     bench: Bench, seconds: float, done: int
 ) -> None:
     now = 0.0
@@ -84,7 +84,7 @@ def test_a_long_range_of_a_clinic_has_its_time_for_each_window(
     context = replace(bench.context, stop=stop)
     long_range = list(DateRange(DAY - timedelta(days=50), DAY))
 
-    report = work_on_clinic(context, bench.clinic.slug, long_range, phase, ledger=RunLedger())
+    report = sync_clinic(context, bench.clinic.slug, long_range, phase, ledger=RunLedger())
 
     assert len(report.outcomes) == done
     assert {failure.error_class for failure in report.failures} == (
@@ -96,7 +96,7 @@ def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
     with transaction(bench.engine) as connection:
         deactivate_clinic(connection, bench.clinic.slug)
 
-    report = work_on_clinic(
+    report = sync_clinic(
         bench.context, bench.clinic.slug, list(WINDOW), sync_appointments, ledger=RunLedger()
     )
 
@@ -105,7 +105,7 @@ def test_a_clinic_that_was_deactivated_fails_every_window(bench: Bench) -> None:
     assert bench.vendor.listings == 0
 
 
-def test_the_first_reason_to_leave_a_day_alone_stands(clinic: Clinic) -> None:
+def test_the_first_reason_to_skip_a_day_is_kept(clinic: Clinic) -> None:
     ledger = RunLedger()
     window = DateRange(DAY, DAY + timedelta(days=1))
     ledger.exclude(clinic.slug, [window.start], "one")

@@ -20,7 +20,7 @@ from pims_pipeline.store.database.leases import LeaseTerms, login_lease
 from pims_pipeline.store.secrets.credentials import NoCredentials, put_credentials
 from pims_pipeline.sync.session import LoginBusy, clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutSession
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 def _status(bench: Bench) -> object:
@@ -35,7 +35,7 @@ def test_one_login_serves_many_runs(bench: Bench) -> None:
     assert _status(bench) == "valid"
 
 
-def test_a_session_that_is_not_used_costs_nothing(bench: Bench) -> None:
+def test_a_session_without_a_request_does_not_log_in(bench: Bench) -> None:
     with clinic_session(bench.context, bench.clinic):
         pass
     assert bench.vendor.logins == 0
@@ -70,7 +70,7 @@ def test_two_runs_that_need_a_login_at_once_share_one(bench: Bench) -> None:
     def listing(number: int) -> int:
         run = bench.in_run(f"run-{number}")
         with clinic_session(run.context, run.clinic) as session:
-            return len(session.ask(lambda p: p.fetch_appointments(WINDOW)).appointments)
+            return len(session.request(lambda p: p.fetch_appointments(WINDOW)).appointments)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(listing, range(4))) == [0, 0, 0, 0]
@@ -95,7 +95,7 @@ def test_new_credentials_are_tried(bench: Bench) -> None:
     assert _status(bench) == "valid"
 
 
-def test_an_account_that_needs_a_human_waits_for_one(bench: Bench) -> None:
+def test_an_account_that_needs_a_person_is_not_tried_again(bench: Bench) -> None:
     bench.vendor.fail_next(HumanNeeded("the vendor wants a code"), "login")
     for _ in range(2):
         with pytest.raises(HumanNeeded):
@@ -108,7 +108,7 @@ def test_an_account_that_needs_a_human_waits_for_one(bench: Bench) -> None:
     bench.inbound()
 
 
-def test_a_login_page_out_of_reach_leaves_the_credentials_alone(bench: Bench) -> None:
+def test_an_unreachable_login_page_leaves_the_credentials_unverified(bench: Bench) -> None:
     bench.vendor.fail_next(TransientError("login page out of reach"), "login")
     with pytest.raises(TransientError):
         bench.inbound()
@@ -125,7 +125,7 @@ def test_credentials_replaced_while_the_old_ones_were_tried_are_not_marked(bench
     bench.inbound()
 
 
-def test_a_clinic_without_credentials_is_told_the_command(bench: Bench) -> None:
+def test_the_error_of_missing_credentials_names_the_command(bench: Bench) -> None:
     bench.run("DELETE FROM pims_credentials")
     with pytest.raises(NoCredentials, match="pims credentials set"):
         bench.inbound()
@@ -157,7 +157,7 @@ def test_no_connection_is_held_while_the_login_is_under_way(bench: Bench) -> Non
 
 
 def _while_logging_in(bench: Bench, act: Callable[[], None]) -> Bench:
-    """A bench whose login takes longer than its lease, and during it ``act`` is done."""
+    """A bench whose login outlives its lease, and calls ``act`` during it."""
     terms = LeaseTerms(lasts=3600, renewed_every=3600)
 
     def outlive() -> None:
@@ -201,16 +201,16 @@ def test_a_refusal_that_outlived_its_lease_drops_no_newer_session(bench: Bench) 
     assert _status(bench) == "valid"
 
 
-def test_waiting_for_anothers_login_comes_to_an_end(bench: Bench, clinic: Clinic) -> None:
-    hasty = replace(bench, context=replace(bench.context, login_wait_seconds=0))
+def test_waiting_for_another_login_ends(bench: Bench, clinic: Clinic) -> None:
+    short_wait = replace(bench, context=replace(bench.context, login_wait_seconds=0))
     terms = LeaseTerms(lasts=3600, renewed_every=3600)
     with (
         login_lease(bench.engine, clinic, terms, wait=lambda: None),
         pytest.raises(LoginBusy, match=f"logging in to {clinic.slug} for more than 0 seconds"),
     ):
-        hasty.inbound()
+        short_wait.inbound()
     assert bench.vendor.logins == 0
-    hasty.inbound()
+    short_wait.inbound()
 
 
 def test_a_login_that_was_killed_is_followed_by_the_next_when_its_lease_expires(

@@ -1,4 +1,4 @@
-"""An audit takes the id that a client was told, once; which audit, the orchestration decides."""
+"""An audit uses the id that a client knows, once; the orchestration decides which audit."""
 
 from uuid import UUID, uuid4
 
@@ -10,7 +10,7 @@ from pims_pipeline.sync.phases.enrichment import enrich_cases
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.sync.conftest import WINDOW, Bench
+from pims_pipeline_tests.sync.bench import WINDOW, Bench
 
 SYNC_ID = uuid4()
 
@@ -25,7 +25,7 @@ def audits(bench: Bench) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_the_audit_of_any_phase_takes_the_id_it_is_given(bench: Bench, phase: Phase) -> None:
+def test_the_audit_of_any_phase_uses_the_given_id(bench: Bench, phase: Phase) -> None:
     function = {
         Phase.INBOUND: sync_appointments,
         Phase.CASES: enrich_cases,
@@ -61,5 +61,5 @@ def test_without_an_id_audits_have_random_ones(bench: Bench) -> None:
         ({}, None),
     ],
 )
-def test_a_tag_that_is_no_id_tells_none(tags: dict[str, str], sync_id: UUID | None) -> None:
+def test_a_tag_that_is_no_uuid_gives_no_id(tags: dict[str, str], sync_id: UUID | None) -> None:
     assert sync_id_of(tags) == sync_id

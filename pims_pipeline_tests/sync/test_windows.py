@@ -1,4 +1,4 @@
-"""The business dates of a sync, by default and as asked for."""
+"""The business dates of a sync, by default and on request."""
 
 from datetime import date, timedelta
 
@@ -31,7 +31,7 @@ def test_each_sync_has_its_default_dates(scope: Scope, first: date, last: date) 
     assert default_window(scope, TODAY, config, earliest=LONG_AGO) == DateRange(first, last)
 
 
-def test_records_are_looked_at_for_as_long_as_they_are_corrected() -> None:
+def test_consultations_are_fetched_for_as_long_as_they_are_corrected() -> None:
     oldest = max(EnrichmentPolicy().recheck_ages).days
     for lookback_days, expected in ((oldest - 1, oldest + 1), (oldest + 30, oldest + 30)):
         config = ScheduleConfig(lookback_days=lookback_days)
@@ -56,13 +56,13 @@ def test_a_full_sync_never_starts_later_than_its_default(first: date) -> None:
 
 
 @given(st.dates(date(2026, 1, 1), TODAY))
-def test_other_syncs_start_where_they_are_told(first: date) -> None:
+def test_other_syncs_start_at_the_requested_date(first: date) -> None:
     default = default_window("reconcile", TODAY, ScheduleConfig(), earliest=LONG_AGO)
 
     assert chosen_window("reconcile", default, first, TODAY) == DateRange(first, TODAY)
 
 
-def test_the_widest_configuration_stays_within_what_a_request_may_name() -> None:
+def test_the_widest_configuration_stays_within_the_limit_of_a_request() -> None:
     config = ScheduleConfig(days_ahead=90, lookback_days=365)
     window = default_window("reconcile", TODAY, config, earliest=LONG_AGO)
     assert window.end == TODAY + timedelta(days=90)

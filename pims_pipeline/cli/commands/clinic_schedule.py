@@ -24,7 +24,8 @@ from pims_pipeline.operations.clinics import (
     ScheduleChange,
     change_schedule,
 )
-from pims_pipeline.scheduling.timetable import BadCron, next_ticks, parse_schedule, timetable
+from pims_pipeline.scheduling.cron import BadCron, parse_schedule
+from pims_pipeline.scheduling.ticks import next_ticks, timetable
 from pims_pipeline.settings import Settings
 from pims_pipeline.wire.clinics import ClinicSchedule
 

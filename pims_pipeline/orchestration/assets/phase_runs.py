@@ -17,8 +17,8 @@ from pims_pipeline.sync.runner import (
     ClinicReport,
     PhaseFunction,
     RunLedger,
-    clinics_side_by_side,
-    work_on_clinic,
+    run_clinics,
+    sync_clinic,
 )
 
 MAX_TAGGED = 100
@@ -47,7 +47,7 @@ def run_phase(
     def work(slug: str, days: Sequence[date]) -> ClinicReport:
         limited = replace(run, stop=provider.clinic_signal(slug, sync_type))
         with bound_context(clinic=slug, phase=sync_type.value, run_id=run.run_id):
-            return work_on_clinic(
+            return sync_clinic(
                 limited,
                 slug,
                 days,
@@ -57,9 +57,7 @@ def run_phase(
             )
 
     reports = []
-    for clinic in clinics_side_by_side(
-        selection, work, at_once=provider.clinics_at_once, stop=run.stop
-    ):
+    for clinic in run_clinics(selection, work, at_once=provider.clinics_at_once, stop=run.stop):
         reports.append(clinic)
         for line in _lines(clinic):
             context.log.info(line)

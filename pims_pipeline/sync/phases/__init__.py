@@ -1,1 +1,1 @@
-"""The phases, one module each, and the audit around them. Plans live in ``domain/planning``."""
+"""The phases, one module each, and the audit around them. Plans belong in ``domain/planning``."""

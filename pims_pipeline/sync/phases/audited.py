@@ -1,4 +1,4 @@
-"""The audit around the work of every phase, which is correct however the phase ends.
+"""The audit of a phase, which is correct however the phase ends.
 
 One transaction opens the audit, the transaction that applies the work completes it, and another
 marks it failed, or interrupted when the run was stopped. A killed process leaves it
@@ -72,7 +72,7 @@ class PhaseRun:
         except Exception as error:
             if not (passes(error) or isinstance(error, LockTimeout | PoolExhausted)):
                 raise
-            # The work does not need it; if the trouble persists, the next step raises.
+            # The phase does not need it; if the error persists, the next step raises.
             log.warning("progress_not_recorded", error_class=type(error).__name__)
 
     def apply(self, work: Callable[[Connection], Ended]) -> Ended:
@@ -116,7 +116,7 @@ class PhaseRun:
         return in_transaction(self.context.engine, attempt)
 
     def fail(self, connection: Connection, error: Exception) -> None:
-        """End the audit in the applying transaction, with the error that will be raised."""
+        """Mark the audit as failed in the applying transaction; the caller raises the error."""
         fail_audit(
             connection,
             self.audit_id,
@@ -167,18 +167,18 @@ def audited(
     *,
     audit_id: UUID | None = None,
 ) -> Iterator[PhaseRun]:
-    """Run a phase under an audit, which tells of any error that ends it.
+    """Run a phase under an audit, which records any error that ends it.
 
     Args:
-        context: The run's.
-        clinic: Whose window it is.
+        context: The run's context.
+        clinic: The clinic.
         sync_type: The phase.
         window: The business dates.
-        audit_id: The audit's id where it was promised to a client; a random one where None, or
-            where another audit has it. See ``start_audit``.
+        audit_id: The audit's id, if a client knows it already; random if None or if another audit
+            has it. See ``start_audit``.
     """
     began = monotonic()
-    # Chosen once, so that a transaction done once more begins no second audit.
+    # Chosen once, so that a retry of the transaction starts no second audit.
     wanted_id = audit_id or uuid4()
 
     def start(connection: Connection) -> UUID:
@@ -213,7 +213,7 @@ def audited(
             yield phase
         except Exception as error:
             if context.stop.is_stopped:
-                # A stop cancels running statements, which raise an error of any kind.
+                # A stop cancels running statements, which can raise any error.
                 _interrupt(phase)
                 raise RunStopped from error
             _fail(phase, error)

@@ -1,4 +1,4 @@
-"""Concurrent requests to a vendor, one for each of many appointments."""
+"""Concurrent requests to a vendor, one per appointment."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -10,23 +10,23 @@ from pims_pipeline.providers.port import ContractViolation, TransientError
 Item = TypeVar("Item")
 Response = TypeVar("Response")
 AppointmentFailure = TransientError | ContractViolation
-"""Errors that concern one appointment only: the clinic's others can still be requested."""
+"""Errors that concern one appointment only: the other requests of the clinic can succeed."""
 
 
-def ask_concurrently(
-    ask: Callable[[Item], Response], items: Iterable[Item], workers: int
+def request_concurrently(
+    request: Callable[[Item], Response], items: Iterable[Item], workers: int
 ) -> Iterator[tuple[Item, Response | AppointmentFailure]]:
     """Each item with its response or failure, in the order in which they finish.
 
     Raises:
-        PimsError: An error of the whole clinic (refused credentials, a session that cannot be
-            renewed, a time limit); no further request is sent then.
+        PimsError: If an error concerns the whole clinic (refused credentials, a session that
+            cannot be renewed, a time limit); no further request is sent.
         RunStopped: If the run was stopped.
     """
 
     def attempt(item: Item) -> Response | AppointmentFailure:
         try:
-            return ask(item)
+            return request(item)
         except (TransientError, ContractViolation) as error:
             return error
 

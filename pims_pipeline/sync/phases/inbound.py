@@ -33,7 +33,7 @@ from pims_pipeline.store.events import record_events
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
-from pims_pipeline.sync.phases.listing import known_of, settled, whole_listing
+from pims_pipeline.sync.phases.listing import complete_listing, known_of, settled
 from pims_pipeline.sync.session import ProviderSession
 
 
@@ -49,19 +49,19 @@ def sync_appointments(
 
     Args:
         context: The run's store, vault and rules.
-        clinic: Whose calendar.
+        clinic: The clinic of the calendar.
         window: The business dates.
-        session: The conversation with the vendor.
+        session: The session at the vendor.
         audit_id: See ``audited``.
 
     Raises:
         PimsError: If the calendar could not be listed completely; nothing is written then.
     """
     with audited(context, clinic, Phase.INBOUND, window, audit_id=audit_id) as phase:
-        snapshot = whole_listing(clinic, window, session, phase.now)
+        snapshot = complete_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
-            # Rare. Outside the transaction, so that no other writer waits for a vendor.
+            # Rare. Outside a transaction, so that no writer waits for the vendor.
             snapshot = settled(context, clinic, snapshot, session)
             outcome = phase.apply(partial(_apply, phase=phase, snapshot=snapshot))
         return outcome
@@ -168,9 +168,9 @@ def _plan(
 ) -> InboundPlan:
     plan = partial(plan_inbound, snapshot=snapshot, clinic=clinic, now=now, words=words)
     planned = plan(known)
-    # People may edit a case between our read and our write. So the cases to be written are
-    # locked and, if they changed, planned again; so are those that lose a consultation, because
-    # its content goes into the case history.
+    # A user may edit a case between the read and the write. So the cases to write are locked
+    # and, if they changed, planned again. So are those that lose a consultation, because its
+    # content goes into the case history.
     detached = {each.pims_id for each in planned.case_writes if each.detaches}
     touched = [each.pims_id for each in planned.case_writes if each.kind is not EventKind.CREATED]
     locked = load_cases(connection, clinic, touched, lock=True) if touched else {}
@@ -197,7 +197,7 @@ def _events(plan: InboundPlan, now: datetime) -> Iterable[CaseEvent]:
 
 
 def record_quarantine(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> None:
-    """Record what could not be read as failures; close those that are gone or readable."""
+    """Record unreadable records as failures; resolve the failures of all others."""
     now = phase.now()
     record_failures(
         connection,

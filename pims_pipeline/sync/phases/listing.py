@@ -1,4 +1,4 @@
-"""Complete listings of a vendor's calendar, and what the store knows of their appointments.
+"""Complete listings of a vendor's calendar, with the stored records of their appointments.
 
 What a listing changes belongs in ``pims_pipeline.domain``; writing it belongs in ``inbound`` and
 ``reconciliation``.
@@ -27,7 +27,7 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession
 
 
-def whole_listing(
+def complete_listing(
     clinic: Clinic, window: DateRange, session: ProviderSession, clock: Callable[[], datetime]
 ) -> Snapshot:
     """The vendor's calendar of the window.
@@ -35,11 +35,10 @@ def whole_listing(
     Its ``fetched_at`` is that of ``asked_between``. ``clock`` returns the present time, aware UTC.
 
     Raises:
-        ContractViolation: If the listing is not provably complete: an absence in it would prove
-            nothing.
+        ContractViolation: If the listing may be incomplete: then an absence proves nothing.
     """
     asked_at = clock()
-    snapshot = session.ask(lambda provider: provider.fetch_appointments(window))
+    snapshot = session.request(lambda provider: provider.fetch_appointments(window))
     fetched_at = asked_between(asked_at, snapshot.fetched_at, clock())
     snapshot = replace(snapshot, fetched_at=fetched_at)
     if not snapshot.complete:
@@ -62,7 +61,7 @@ def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datet
 
 
 def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict[str, KnownRecord]:
-    """What the store knows of the listing's appointments, of their series, and of its window."""
+    """The stored records of the listing's appointments, of their series, and of its window."""
     identities = {
         name
         for each in snapshot.appointments
@@ -74,10 +73,10 @@ def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict
 def settled(
     context: SyncContext, clinic: Clinic, snapshot: Snapshot, session: ProviderSession
 ) -> Snapshot:
-    """The listing with the known identities, after listing the dates that it is unclear about.
+    """The listing with the known identities, after listing the dates that it leaves unclear.
 
-    An appointment that is known on a date outside the window was moved or is one of a series: only
-    a listing of that date shows which. The writer must recognize the listing again inside its
+    An appointment that is stored for a date outside the window was moved or is one of a series:
+    only a listing of that date shows which. The writer must recognize the listing again inside its
     transaction.
 
     Raises:
@@ -86,6 +85,6 @@ def settled(
     with transaction(context.engine) as connection:
         known = known_of(connection, clinic, snapshot)
     for window in windows_around(unsettled_dates(snapshot, known), MAX_FETCH_DAYS):
-        further = whole_listing(clinic, window, session, context.clock)
+        further = complete_listing(clinic, window, session, context.clock)
         snapshot = with_further_listing(snapshot, further)
     return recognized(snapshot, known, clinic.zone)

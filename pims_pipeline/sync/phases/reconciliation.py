@@ -1,13 +1,13 @@
 """Phase 3: compare cases with the calendar, look up missing appointments, retire orphans.
 
 The listing is the one that phase 1 landed in the same run, if every record of it was readable;
-otherwise a fresh one. ``domain/planning/reconciliation.py`` decides which cases are retired.
+otherwise a fresh one. ``domain/planning/reconciliation.py`` decides which cases are retired;
+``lookups`` and ``retirement`` ask the vendor and write.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -16,31 +16,25 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.planning.case_writes import METADATA, RECONCILIATION, repairs
 from pims_pipeline.domain.planning.inbound import plan_inbound
 from pims_pipeline.domain.planning.reconciliation import (
     ReconciliationPlan,
-    must_hold_unseen,
-    orphan_candidates,
     plan_reconciliation,
 )
-from pims_pipeline.domain.planning.retirement import Retirement, TrackedCase
-from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.planning.retirement import TrackedCase
+from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
+from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.domain.records.series import recognized
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import (
     mark_missing,
-    mark_removed,
     mark_seen,
     stored_snapshot,
 )
 from pims_pipeline.store.audits import audits_of_run
-from pims_pipeline.store.cases import active_cases, load_cases, retire_cases
+from pims_pipeline.store.cases import active_cases
 from pims_pipeline.store.database.retries import in_transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.holds import (
     Hold,
     approve,
@@ -53,24 +47,21 @@ from pims_pipeline.store.holds import (
 )
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
-from pims_pipeline.sync.phases.fanout import AppointmentFailure, ask_concurrently
-from pims_pipeline.sync.phases.inbound import apply_snapshot
-from pims_pipeline.sync.phases.listing import asked_between, known_of, settled, whole_listing
+from pims_pipeline.sync.phases.listing import complete_listing, known_of, settled
+from pims_pipeline.sync.phases.lookups import look_up_missing
+from pims_pipeline.sync.phases.retirement import follow, retire
 from pims_pipeline.sync.session import ProviderSession
 
-LOOKUP_WORKERS = 5
-_SEVERAL = 3
-"""The least number of lookups that, if all are odd, prove a change of the vendor's interface."""
 log = get_logger(__name__)
 
 
 class WrongWindow(UserFacingError):
-    """The partitions of the run are not those of the hold to approve."""
+    """The partitions of the run differ from those of the hold to approve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's approval of a hold; ``decided_by`` is the name that the person gave."""
+    """An operator's approval of a hold; ``decided_by`` is the name that the operator gave."""
 
     hold_id: UUID
     decided_by: str
@@ -85,21 +76,21 @@ def reconcile_cases(
     approval: Approval | None = None,
     audit_id: UUID | None = None,
 ) -> PhaseOutcome:
-    """Retire the window's cases whose appointment is gone at the vendor.
+    """Retire the window's cases whose appointment does not exist any more at the vendor.
 
-    With an approval, the calendar is listed again, exactly the held cases that are still missing
-    are retired regardless of the deletion guard, and the hold records which were not.
+    With an approval, the calendar is listed again. Exactly the held cases that are still missing
+    are retired, regardless of the deletion guard, and the hold records which were not.
 
     Args:
         context: The run's store, vault and rules.
-        clinic: Whose cases.
+        clinic: The clinic of the cases.
         window: The business dates of the cases.
-        session: The conversation with the vendor.
-        approval: A person's consent to what was held.
+        session: The session at the vendor.
+        approval: An operator's approval of a hold.
         audit_id: See ``audited``.
 
     Raises:
-        UnknownHold, HoldDecided, WrongWindow: If there is nothing to approve here.
+        UnknownHold, HoldDecided, WrongWindow: If the hold cannot be approved.
         PimsError: If the calendar could not be listed completely, or every lookup of a missing
             appointment failed; nothing is retired then.
     """
@@ -108,10 +99,10 @@ def reconcile_cases(
             in_transaction(context.engine, partial(_held_here, phase=phase, approval=approval))
         landed = None if approval else _landed_in_this_run(phase)
         snapshot = landed or settled(
-            context, clinic, whole_listing(clinic, window, session, phase.now), session
+            context, clinic, complete_listing(clinic, window, session, phase.now), session
         )
         tracked = in_transaction(context.engine, partial(_active_cases, phase=phase))
-        lookups = _look_up_missing(phase, session, tracked, snapshot, approved=bool(approval))
+        lookups = look_up_missing(phase, session, tracked, snapshot, approved=bool(approval))
         return phase.apply(
             partial(_apply, phase=phase, snapshot=snapshot, lookups=lookups, approval=approval)
         )
@@ -137,8 +128,8 @@ def _apply(
         rejections=rejections(connection, phase.clinic),
         now=now,
     )
-    retired = _retire(connection, phase, plan.retire)
-    followed = _follow(connection, phase, plan.follow, lookups or {})
+    retired = retire(connection, phase, plan.retire)
+    followed = follow(connection, phase, plan.follow, lookups or {})
     if approval and hold:
         approve(
             connection,
@@ -173,7 +164,7 @@ def _active_cases(connection: Connection, phase: PhaseRun) -> list[TrackedCase]:
 
 
 def _keep(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> UUID | None:
-    """Record which rejected hold keeps missing cases, and for which cases a rejection ends."""
+    """Record which rejected hold keeps orphans, and for which cases a rejection ends."""
     end_rejections(connection, phase.clinic, plan.ended)
     if plan.kept_by is not None:
         note_kept(connection, phase.audit_id, plan.kept_by)
@@ -206,8 +197,8 @@ def _held_here(connection: Connection, phase: PhaseRun, approval: Approval) -> H
     """The hold to approve, locked so that it is decided only once.
 
     Raises:
-        UnknownHold, HoldDecided: If no decision on it is due.
-        WrongWindow: If it is of another clinic or window than this run.
+        UnknownHold, HoldDecided: If the hold does not exist or is decided.
+        WrongWindow: If its clinic or window differs from the run's.
     """
     hold = waiting_hold(connection, approval.hold_id)
     if hold.clinic_id != phase.clinic.id or hold.window != phase.window:
@@ -219,7 +210,7 @@ def _held_here(connection: Connection, phase: PhaseRun, approval: Approval) -> H
 
 
 def _kept(hold: Hold, tracked: Sequence[TrackedCase], plan: ReconciliationPlan) -> dict[UUID, str]:
-    """Why cases of an approved hold were not retired."""
+    """Why each case of an approved hold that was not retired is kept."""
     active = {each.case.id: each.case.pims_id for each in tracked}
     followed = {each.appointment_id for each in plan.follow}
     retired = {each.case.id for each in plan.retire}
@@ -230,59 +221,17 @@ def _kept(hold: Hold, tracked: Sequence[TrackedCase], plan: ReconciliationPlan) 
         if active[case_id] in followed:
             return "its appointment moved or changed"
         if case_id in plan.unconfirmed:
-            return "the vendor could not be asked about its appointment"
+            return "its appointment could not be looked up"
         return "its appointment is at the vendor"
 
     return {case_id: why(case_id) for case_id in hold.case_ids - retired}
 
 
-def _look_up_missing(
-    phase: PhaseRun,
-    session: ProviderSession,
-    tracked: Sequence[TrackedCase],
-    snapshot: Snapshot,
-    *,
-    approved: bool,
-) -> dict[str, AppointmentLookup] | None:
-    """The lookups of the missing appointments; None when the vendor has no lookup.
-
-    Raises:
-        TransientError: If every lookup failed.
-        ContractViolation: If every one of several responses is invalid. One or two invalid
-            responses concern only those appointments, whose cases stay.
-    """
-    candidates = orphan_candidates(tracked, snapshot)
-    if not candidates or (not approved and must_hold_unseen(tracked, snapshot)):
-        return {}
-    if not session.can_look_up:
-        return None
-    lookups: dict[str, AppointmentLookup] = {}
-    failure: AppointmentFailure | None = None
-    phase.progress(0, len(candidates))
-    responses = ask_concurrently(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
-    for done, (each, response) in enumerate(responses, start=1):
-        if isinstance(response, AppointmentLookup):
-            lookups[each.case.pims_id] = response
-        else:
-            failure = response
-        phase.progress(done, len(candidates))
-    are_too_few = isinstance(failure, ContractViolation) and len(candidates) < _SEVERAL
-    if failure is not None and not lookups and not are_too_few:
-        raise failure
-    return lookups
-
-
-def _look_up(phase: PhaseRun, session: ProviderSession, tracked: TrackedCase) -> AppointmentLookup:
-    asked_at = phase.now()
-    lookup = session.look_up(tracked.case.pims_id)
-    return replace(lookup, asked_at=asked_between(asked_at, lookup.asked_at, phase.now()))
-
-
 def _note_presence(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> Snapshot:
     """Mark what the listing holds and lacks; return it with the known identities.
 
-    Phase 1 lands the records. It also restores the case of an appointment that is back: the case
-    and the mark of the appointment's removal must change together.
+    Phase 1 lands the records. It also restores the case of an appointment that is back, because
+    the case and the mark of the appointment's removal must change together.
     """
     clinic = phase.clinic
     known = known_of(connection, clinic, snapshot)
@@ -301,71 +250,8 @@ def _note_presence(connection: Connection, phase: PhaseRun, snapshot: Snapshot) 
     return snapshot
 
 
-def _retire(
-    connection: Connection, phase: PhaseRun, retirements: Sequence[Retirement]
-) -> tuple[UUID, ...]:
-    clinic = phase.clinic
-    now = phase.now()
-    gone = {each.case.pims_id: each.gone_at for each in retirements}
-    # Locked, so that the event holds the status that is overwritten.
-    locked = load_cases(connection, clinic, gone, lock=True) if gone else {}
-    retire_cases(connection, clinic, retirements, now)
-    mark_removed(connection, clinic, gone)
-    record_events(
-        connection,
-        clinic,
-        (
-            CaseEvent(
-                case_id=each.case.id,
-                kind=EventKind.SOFT_DELETED,
-                business_date=each.case.scheduled_date,
-                changes={
-                    **_in_the_way(locked[each.case.pims_id]),
-                    "status": (locked[each.case.pims_id].status.value, CaseStatus.REVIEWED.value),
-                    "softDeleted": (False, True),
-                    "reason": (None, each.reason.value),
-                },
-                source_digest=None,
-                occurred_at=now,
-            )
-            for each in retirements
-        ),
-        audit_id=phase.audit_id,
-        run_id=phase.context.run_id,
-    )
-    return tuple(each.case.id for each in retirements)
-
-
-def _in_the_way(case: Case) -> dict[str, tuple[Any, Any]]:
-    """The unreadable metadata of the case that the mark of its retirement replaces."""
-    in_the_way = {METADATA, RECONCILIATION}
-    return {place: each for place, each in repairs(case.damage).items() if place in in_the_way}
-
-
-def _follow(
-    connection: Connection,
-    phase: PhaseRun,
-    appointments: Sequence[PimsAppointment],
-    lookups: Mapping[str, AppointmentLookup],
-) -> tuple[UUID, ...]:
-    """Apply each lookup as a listing of one record."""
-    changed: list[UUID] = []
-    for appointment in appointments:
-        day = appointment.business_date
-        seen = Snapshot(
-            window=DateRange(day, day),
-            appointments=(appointment,),
-            fetched_at=lookups[appointment.appointment_id].asked_at,
-            complete=False,
-        )
-        known = known_of(connection, phase.clinic, seen)
-        plan = apply_snapshot(connection, phase, seen, known)
-        changed.extend(write.case_id for write in plan.case_writes)
-    return tuple(changed)
-
-
 def _hold(connection: Connection, phase: PhaseRun, plan: ReconciliationPlan) -> UUID | None:
-    """Open the hold of the plan, or close holds that are settled now; return the open one's id."""
+    """Open the plan's hold and return its id, or close the settled holds."""
     if plan.hold is None:
         close_settled_holds(connection, phase.clinic, phase.window, phase.now())
         return None

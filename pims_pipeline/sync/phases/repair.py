@@ -1,6 +1,6 @@
-"""Repair of a clinic's times in the future, before a phase works with them.
+"""Repair of a clinic's stored times in the future, which a wrong clock wrote.
 
-A wrong clock wrote them. Which times are in the future belongs in ``pims_pipeline.domain.moments``.
+The rule for such times belongs in ``pims_pipeline.domain.moments``.
 """
 
 from datetime import datetime

@@ -83,7 +83,7 @@ def replan_enrichment(
 def replan_reconciliation(
     engine: Engine, clinic: Clinic, window: DateRange, *, policy: DeletionPolicy
 ) -> ReconciliationPlan:
-    """The cases that should already be retired by what the store knows; empty when all is well."""
+    """The plan over stored data alone; empty when all is well."""
     with transaction(engine) as connection:
         return plan_reconciliation(
             active_cases(connection, clinic, window),

@@ -108,7 +108,7 @@ def test_a_schedule_changes_what_is_given_and_keeps_the_rest(pims: Pims, registe
         (["riverbend", "--inbound", "often"], "--inbound: 'often' is not a cron expression"),
         (["riverbend", "--cases", "61 * * * *"], "--cases: '61 * * * *' is not a cron"),
         (["riverbend", "--reconciliation", ""], "--reconciliation: '' is not a cron"),
-        (["riverbend", "--cases", "0 0 30 2 *"], "its day of month is none, or never comes"),
+        (["riverbend", "--cases", "0 0 30 2 *"], "its day of month is invalid, or never comes"),
         (["riverbend", "--cases", "@daily"], "of five fields"),
         (
             ["riverbend", "--inbound", "0 * * * *", "--cases", "x", "--reconciliation", "y"],

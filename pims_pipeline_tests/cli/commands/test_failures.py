@@ -177,7 +177,7 @@ def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
     [
         ("resolved", "was resolved on 2026-03-02 09:30 UTC"),
         ("deactivated", "was deactivated"),
-        ("undated", "belongs to no known date"),
+        ("undated", " is unknown; sync the dates"),
         ("out of reach", "PIMS_PARTITION_START"),
     ],
 )

@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.phases.verification import replan_enrichment
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 BROKEN = TransientError("asked for a consultation; got 500; try later")
 
@@ -36,13 +36,13 @@ def test_a_finished_appointment_gets_its_consultation_and_species(bench: Bench) 
     assert bench.events("0") == ["created", "enriched"]
 
 
-def test_enriching_again_asks_for_nothing_and_writes_nothing(bench: Bench) -> None:
+def test_a_second_enrichment_requests_nothing_and_writes_nothing(bench: Bench) -> None:
     _appointments(bench, 3)
     bench.enrich()
-    before, asked = bench.everything(), bench.vendor.consultation_fetches
+    before, requested = bench.everything(), bench.vendor.consultation_fetches
     outcome = bench.enrich()
     assert bench.everything() == before
-    assert bench.vendor.consultation_fetches == asked
+    assert bench.vendor.consultation_fetches == requested
     assert outcome.counts == Counts()
     plan = replan_enrichment(
         bench.engine,
@@ -54,14 +54,14 @@ def test_enriching_again_asks_for_nothing_and_writes_nothing(bench: Bench) -> No
     assert plan.is_empty
 
 
-def test_an_appointment_that_has_not_begun_is_left_in_peace(bench: Bench) -> None:
+def test_no_consultation_is_requested_before_the_appointment_begins(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY + timedelta(days=1), 9), consultation_id="k-1")
     bench.inbound()
     assert bench.enrich().counts == Counts()
     assert bench.vendor.consultation_fetches == 0
 
 
-def test_an_appointment_without_a_record_is_asked_about_again_later(bench: Bench) -> None:
+def test_a_missing_consultation_is_requested_again_later(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9), consultation_id="k-1")
     bench.inbound()
     assert bench.enrich().counts == Counts(found=1, skipped=1)
@@ -71,7 +71,7 @@ def test_an_appointment_without_a_record_is_asked_about_again_later(bench: Bench
     assert bench.enrich().counts == Counts(found=1, enriched=1)
 
 
-def test_a_change_of_the_appointment_fetches_the_record_again(bench: Bench) -> None:
+def test_a_change_of_the_appointment_fetches_the_consultation_again(bench: Bench) -> None:
     _appointments(bench, 1)
     bench.enrich()
     bench.vendor.record_appointment("0", notes="S: corrected\nP: rest")
@@ -100,7 +100,7 @@ def test_a_late_correction_is_found_at_the_next_age_and_once(bench: Bench) -> No
     assert bench.case("0") == before
 
 
-def test_one_failure_is_a_dead_letter_and_stops_nobody(bench: Bench) -> None:
+def test_one_failure_is_recorded_and_stops_no_other_case(bench: Bench) -> None:
     _appointments(bench, 4)
     bench.vendor.broken_consultations["k-2"] = BROKEN
     outcome = bench.enrich()
@@ -144,24 +144,24 @@ def test_a_consultation_survives_the_applications_own_metadata(bench: Bench) -> 
     assert bench.case("0").metadata["billing"] == {"total": 3}
 
 
-def test_progress_is_told_while_it_runs(bench: Bench) -> None:
+def test_progress_is_recorded(bench: Bench) -> None:
     _appointments(bench, 5)
     bench.enrich()
     (audit,) = bench.rows("SELECT * FROM case_sync_audits WHERE sync_type = 'cases'")
     assert (audit.items_done, audit.items_total) == (5, 5)
 
 
-def test_what_was_fetched_before_the_time_is_up_is_kept_and_the_rest_is_left_for_later(
+def test_what_was_fetched_before_the_time_limit_is_written_and_the_rest_is_due_later(
     bench: Bench,
 ) -> None:
     _appointments(bench, 4)
-    now, asked = 0.0, 0
+    now, requests = 0.0, 0
     stop = StopSignal(seconds=10, explanation="too slow", clock=lambda: now)
 
     def slow_from_the_third_on(endpoint: str) -> None:
-        nonlocal asked, now
-        asked += endpoint == "consultation"
-        if asked > 2:
+        nonlocal requests, now
+        requests += endpoint == "consultation"
+        if requests > 2:
             now = 11.0
             stop.wait(60)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy.event import listen
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
@@ -12,10 +12,10 @@ from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordK
 from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.sync.phases.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
-def test_an_appointment_becomes_a_private_case_that_says_what_the_vendor_says(bench: Bench) -> None:
+def test_an_appointment_becomes_a_private_case_with_the_vendor_s_data(bench: Bench) -> None:
     appointment = bench.vendor.book(
         "1", local(DAY, 9), status="Confirmed", appointment_type="Dental"
     )
@@ -56,7 +56,7 @@ def test_planning_again_notices_a_case_that_was_lost(bench: Bench) -> None:
     assert [write.pims_id for write in plan.case_writes] == ["1"]
 
 
-def test_a_moved_appointment_moves_its_case_and_tells_both_times(bench: Bench) -> None:
+def test_a_moved_appointment_moves_its_case_and_records_both_times(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     tomorrow = DAY + timedelta(days=1)
@@ -64,11 +64,11 @@ def test_a_moved_appointment_moves_its_case_and_tells_both_times(bench: Bench) -
     bench.inbound()
     assert bench.case("1").scheduled_date == tomorrow
     assert bench.events("1") == ["created", "rescheduled"]
-    (told,) = bench.rows("SELECT * FROM case_events WHERE kind = 'rescheduled'")
-    assert told.changes["scheduled_date"] == [DAY.isoformat(), tomorrow.isoformat()]
-    assert told.run_id == "run-1"
-    assert told.partition_key == f"{bench.clinic.slug}|{tomorrow}"
-    assert told.source_digest is not None
+    (event,) = bench.rows("SELECT * FROM case_events WHERE kind = 'rescheduled'")
+    assert event.changes["scheduled_date"] == [DAY.isoformat(), tomorrow.isoformat()]
+    assert event.run_id == "run-1"
+    assert event.partition_key == f"{bench.clinic.slug}|{tomorrow}"
+    assert event.source_digest is not None
 
 
 def test_an_appointment_moved_in_from_outside_the_window_keeps_its_case(bench: Bench) -> None:
@@ -80,7 +80,7 @@ def test_an_appointment_moved_in_from_outside_the_window_keeps_its_case(bench: B
     assert bench.case("1").id == case_id
 
 
-def test_a_status_set_by_people_stands_until_the_vendors_changes(bench: Bench) -> None:
+def test_a_status_set_by_a_user_is_kept_until_the_vendor_s_changes(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9), status="Confirmed")
     bench.inbound()
     bench.run("UPDATE cases SET status = 'reviewed', metadata = metadata || '{\"mine\": 1}'")
@@ -93,7 +93,7 @@ def test_a_status_set_by_people_stands_until_the_vendors_changes(bench: Bench) -
     assert bench.case("1").metadata["mine"] == 1
 
 
-def test_a_status_set_by_people_while_the_sync_runs_is_not_trampled(bench: Bench) -> None:
+def test_a_status_set_by_a_user_during_the_sync_is_kept(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9), status="Confirmed")
     bench.inbound()
     bench.vendor.move("1", local(DAY, 11))
@@ -105,7 +105,7 @@ def test_a_status_set_by_people_while_the_sync_runs_is_not_trampled(bench: Bench
     assert bench.events("1") == ["created", "rescheduled"]
 
 
-def test_an_edit_between_reading_and_writing_is_planned_for_as_it_stands(bench: Bench) -> None:
+def test_an_edit_between_read_and_write_is_planned_again(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9), status="Confirmed")
     bench.inbound()
     bench.vendor.set_status("1", "In Progress")
@@ -116,11 +116,11 @@ def test_an_edit_between_reading_and_writing_is_planned_for_as_it_stands(bench: 
             edits.append(statement)
             bench.run("UPDATE cases SET status = 'completed'")
 
-    event.listen(bench.engine, "before_cursor_execute", edit)
+    listen(bench.engine, "before_cursor_execute", edit)
     bench.inbound()
     assert len(edits) == 1
-    (told,) = bench.rows("SELECT changes FROM case_events WHERE kind = 'status_changed'")
-    assert told.changes["status"] == ["completed", "ongoing"]
+    (event,) = bench.rows("SELECT changes FROM case_events WHERE kind = 'status_changed'")
+    assert event.changes["status"] == ["completed", "ongoing"]
 
 
 def test_blocks_and_rosters_are_landed_and_make_no_case(bench: Bench) -> None:
@@ -133,7 +133,7 @@ def test_blocks_and_rosters_are_landed_and_make_no_case(bench: Bench) -> None:
     assert [row.pims_id for row in landed] == ["1", "2"]
 
 
-def test_a_case_made_by_people_is_never_touched(bench: Bench) -> None:
+def test_a_case_created_by_a_user_never_changes(bench: Bench) -> None:
     bench.run(
         "INSERT INTO cases (clinic_id, patient_name, client_name, scheduled_date) "
         "VALUES (:clinic, 'Hand', 'Made', :day)",
@@ -146,7 +146,7 @@ def test_a_case_made_by_people_is_never_touched(bench: Bench) -> None:
     assert bench.rows("SELECT * FROM cases") == before
 
 
-def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_go_on(bench: Bench) -> None:
+def test_an_unreadable_record_is_a_dead_letter_and_stops_no_other(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.vendor.quarantined.append(
         QuarantinedRecord(
@@ -168,7 +168,7 @@ def test_an_unreadable_record_is_a_dead_letter_and_its_neighbours_go_on(bench: B
     assert failure.resolved_at is not None
 
 
-def test_a_listing_that_fails_changes_nothing_and_says_so(bench: Bench) -> None:
+def test_a_failed_listing_changes_nothing_and_is_in_the_audit(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     before = bench.everything()
@@ -181,7 +181,7 @@ def test_a_listing_that_fails_changes_nothing_and_says_so(bench: Bench) -> None:
     assert "503" in audits[-1].error_message
 
 
-def test_an_incomplete_listing_is_never_taken_for_the_calendar(bench: Bench) -> None:
+def test_an_incomplete_listing_changes_nothing(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     before = bench.everything()
@@ -217,8 +217,8 @@ def test_an_older_snapshot_never_overwrites_a_newer_one(bench: Bench) -> None:
     assert outcome.counts == Counts(found=1, unchanged=1)
 
 
-def test_two_syncs_at_once_end_like_one_after_the_other(bench: Bench) -> None:
-    """The second begins and ends while the first waits for its listing's answer."""
+def test_two_concurrent_syncs_have_the_result_of_two_in_sequence(bench: Bench) -> None:
+    """The second begins and ends while the first waits for its listing."""
     bench.vendor.book("1", local(DAY, 9))
     bench.inbound()
     bench.vendor.set_status("1", "In Progress")

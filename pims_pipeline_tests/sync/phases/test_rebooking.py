@@ -1,4 +1,4 @@
-"""An appointment that is rebooked for another patient, from the vendor to the case."""
+"""Appointments that are rebooked for another patient, from the vendor to the case."""
 
 import json
 from dataclasses import replace
@@ -11,7 +11,7 @@ from pims_pipeline.domain.records.appointments import Client, Patient, RecordKin
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.providers.port import PatientMismatch
 from pims_pipeline.sync.phases.verification import mixed_up_cases, replan_inbound
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 BELLA = Patient(id="200", name="Bella")
 
@@ -49,11 +49,11 @@ def test_a_case_rebooked_for_another_patient_shows_nothing_of_the_first(bench: B
     assert event.changes["consultation"] == [before, None]
     assert event.changes["patient_species"] == ["Canine", None]
     assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
-    # At once, although the first patient's was asked for a moment ago.
+    # At once, although the first patient's was requested just before.
     assert bench.enrich().counts == Counts(found=1, skipped=1)
 
 
-def test_the_new_patient_s_consultation_is_asked_for_at_once(bench: Bench) -> None:
+def test_the_new_patient_s_consultation_is_requested_at_once(bench: Bench) -> None:
     _of_rex(bench)
     _consultation_of_bella(bench)
     _rebook(bench, "k-2")
@@ -102,7 +102,7 @@ def test_no_success_when_every_consultation_is_another_patient_s(bench: Bench) -
     assert [row.record_key for row in failures] == ["0", "1", "2"]
 
 
-def test_a_change_of_client_asks_for_the_consultation_anew(bench: Bench) -> None:
+def test_a_change_of_client_requests_the_consultation_again(bench: Bench) -> None:
     _of_rex(bench)
     known = bench.vendor.appointments["1"]
     bench.vendor.put(replace(known, client=Client(id="other", name="Kim")))
@@ -113,10 +113,10 @@ def test_a_change_of_client_asks_for_the_consultation_anew(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_an_answer_that_comes_after_the_rebooking_is_not_put_on_the_case(
+def test_a_response_that_comes_after_the_rebooking_is_not_written_to_the_case(
     bench: Bench, *, named: bool
 ) -> None:
-    """Whether or not the consultation says whose it is."""
+    """Whether or not the consultation names its patient."""
     _of_rex(bench)
     if not named:
         bench.vendor.consultations["k-1"] = replace(bench.vendor.consultations["k-1"], patient=None)
@@ -124,13 +124,13 @@ def test_an_answer_that_comes_after_the_rebooking_is_not_put_on_the_case(
     bench.inbound()
     rebooked: list[str] = []
 
-    def meanwhile(endpoint: str) -> None:
+    def rebook_once(endpoint: str) -> None:
         if endpoint == "consultation" and not rebooked:
             rebooked.append(endpoint)
             _rebook(bench, None)
             bench.inbound()
 
-    bench.vendor.on_request = meanwhile
+    bench.vendor.on_request = rebook_once
     assert bench.enrich().counts == Counts(found=1, unchanged=1)
     assert rebooked
     assert "consultation" not in bench.case("1").metadata
@@ -138,12 +138,12 @@ def test_an_answer_that_comes_after_the_rebooking_is_not_put_on_the_case(
     assert landed.consultation_checked_at is None
 
 
-def test_cases_mixed_up_before_are_found_and_put_right_once(bench: Bench) -> None:
+def test_cases_mixed_up_before_are_found_and_fixed_once(bench: Bench) -> None:
     _of_rex(bench)
     _rebook(bench, None)
     content = bench.case("1").metadata["consultation"]
     bench.inbound()
-    # As an earlier release left it: nothing but the calendar's own fields had followed.
+    # As an earlier release left it: only the calendar's own fields had changed.
     bench.run(
         "UPDATE cases SET patient_species = 'Canine', metadata = "
         "metadata || jsonb_build_object('consultation', CAST(:content AS jsonb), 'mine', 1)",
@@ -163,10 +163,10 @@ def test_cases_mixed_up_before_are_found_and_put_right_once(bench: Bench) -> Non
     assert bench.everything() == before
 
 
-def test_a_case_of_a_date_that_is_listed_no_more_catches_up_with_its_landed_record(
+def test_a_case_of_a_date_that_is_not_listed_any_more_catches_up_with_its_landed_record(
     bench: Bench,
 ) -> None:
-    """The scheduled syncs list today and later, and ask for consultations of the past."""
+    """The scheduled syncs list today and later, and fetch consultations of the past."""
     _of_rex(bench)
     content = bench.case("1").metadata["consultation"]
     _rebook(bench, None)
@@ -194,7 +194,7 @@ def test_a_case_of_a_date_that_is_listed_no_more_catches_up_with_its_landed_reco
     assert (first.patient_species, first.status, second.status) == (None, "ongoing", "ongoing")
     assert "consultation" not in first.metadata
     assert second.metadata["appointment"]["status"] == "Waiting in car"
-    # Whether that one is back only a fresh listing can tell.
+    # Only a fresh listing shows whether that appointment is back.
     assert (retired.status, retired.gone) == ("draft", "true")
     assert mixed_up_cases(bench.engine, bench.clinic, WINDOW) == []
     (event,) = bench.rows(
@@ -234,8 +234,8 @@ def test_a_slot_that_was_a_block_in_between(bench: Bench) -> None:
     assert replan_inbound(bench.engine, bench.clinic, WINDOW).is_empty
 
 
-def test_an_appointment_followed_to_another_day_is_looked_at_too(bench: Bench) -> None:
-    """What a look-up says is applied like a listing, and puts the same things right."""
+def test_an_appointment_moved_to_another_day_is_checked_too(bench: Bench) -> None:
+    """A lookup is applied like a listing, and fixes the same."""
     _of_rex(bench)
     bench.run(
         "UPDATE cases SET metadata = jsonb_set(metadata, '{consultation,patient,id}', '\"x\"')"
@@ -246,7 +246,7 @@ def test_an_appointment_followed_to_another_day_is_looked_at_too(bench: Bench) -
     assert "consultation" not in bench.case("1").metadata
 
 
-def test_a_word_that_is_given_a_meaning_reaches_the_cases_that_carry_it(bench: Bench) -> None:
+def test_a_new_meaning_of_a_vendor_s_word_reaches_its_cases(bench: Bench) -> None:
     for pims_id in "12":
         bench.vendor.book(pims_id, local(DAY, 9), status="Waiting in car")
     bench.inbound()

@@ -1,4 +1,4 @@
-"""Phase 3: who is retired, and above all who is not."""
+"""Phase 3: which cases are retired, and above all which are not."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +10,7 @@ from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordK
 from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.sync.phases.verification import live_cases_deleted, replan_reconciliation
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
 def _booked(bench: Bench, count: int) -> None:
@@ -19,7 +19,7 @@ def _booked(bench: Bench, count: int) -> None:
     bench.in_run("run-0").inbound()
 
 
-def test_a_case_whose_appointment_is_gone_is_retired_and_says_why(bench: Bench) -> None:
+def test_a_case_whose_appointment_is_gone_is_retired_with_the_reason(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("1")
     outcome = bench.reconcile()
@@ -108,7 +108,7 @@ def test_an_incomplete_listing_deletes_nothing(bench: Bench) -> None:
     assert bench.everything() == before
 
 
-def test_an_empty_listing_holds_and_asks_the_vendor_nothing_more(bench: Bench) -> None:
+def test_an_empty_listing_holds_and_sends_the_vendor_no_lookup(bench: Bench) -> None:
     _booked(bench, 2)
     bench.vendor.appointments.clear()
     outcome = bench.in_run("run-2").reconcile()
@@ -142,7 +142,7 @@ def test_as_many_orphans_as_the_guard_allows_are_retired(bench: Bench) -> None:
     assert bench.in_run("run-2").reconcile().counts.deleted == 5
 
 
-def test_a_later_look_that_finds_all_in_order_supersedes_the_hold(bench: Bench) -> None:
+def test_a_later_reconciliation_without_orphans_supersedes_the_hold(bench: Bench) -> None:
     _booked(bench, 2)
     kept = dict(bench.vendor.appointments)
     bench.vendor.appointments.clear()
@@ -154,7 +154,7 @@ def test_a_later_look_that_finds_all_in_order_supersedes_the_hold(bench: Bench) 
 
 
 def test_an_appointment_that_the_vendor_still_knows_is_kept(bench: Bench) -> None:
-    """A partial listing that looks whole: the look-up contradicts it, and wins."""
+    """A partial listing that seems complete: the lookup contradicts it, and wins."""
     _booked(bench, 3)
     hidden = bench.vendor.appointments["1"]
 
@@ -170,7 +170,7 @@ def test_an_appointment_that_the_vendor_still_knows_is_kept(bench: Bench) -> Non
     assert outcome.counts == Counts(found=3, unchanged=3)
 
 
-def test_an_appointment_that_cannot_be_asked_about_is_kept_for_now(bench: Bench) -> None:
+def test_a_case_whose_lookup_fails_is_kept_for_now(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("0")
     bench.vendor.delete("1")
@@ -180,7 +180,7 @@ def test_an_appointment_that_cannot_be_asked_about_is_kept_for_now(bench: Bench)
     assert bench.in_run("run-3").reconcile().counts.deleted == 1
 
 
-def test_no_success_when_no_missing_appointment_could_be_asked_about(bench: Bench) -> None:
+def test_no_success_when_every_lookup_fails(bench: Bench) -> None:
     _booked(bench, 3)
     bench.vendor.delete("1")
     bench.vendor.fail_next(TransientError("asked about an appointment; got 500"), "lookup")

@@ -1,6 +1,6 @@
-"""Many clinics on few connections: a small pool, or a pooler that has few for everybody.
+"""Many clinics on few connections: a small pool, or a pooler with few connections for all.
 
-Every login waits until all clinics' are under way: none may hold a connection meanwhile.
+Every login waits until all clinics' logins have begun: a login that held a connection would block.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ from pims_pipeline.sync.phases.audited import audited
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.store.revisions import REVISIONS
-from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, Clock, local
+from pims_pipeline_tests.sync.bench import DAY, NOW, WINDOW, Bench, Clock, local
 
 CLINICS = 6
 SECONDS = 120
 OFTEN = LeaseTerms(lasts=60, renewed_every=0.05)
 
 
-class Town:
+class Clinics:
     """Some clinics, each with a vendor of its own, whose logins wait for one another."""
 
     def __init__(self, engine: Engine, vault: Vault) -> None:
@@ -70,7 +70,7 @@ class Town:
         context = SyncContext(
             engine=engine,
             vault=self.vault,
-            open_provider=lambda asked: FakeProvider(self.vendors[asked.slug]),
+            open_provider=lambda each: FakeProvider(self.vendors[each.slug]),
             run_id=f"run-{liveness.owner}",
             liveness=liveness,
             clock=clock,
@@ -81,7 +81,7 @@ class Town:
         bench.reconcile()
 
     def statuses(self) -> Mapping[str, Sequence[str]]:
-        """How the audits of each clinic ended, in the order of the phases."""
+        """The statuses of each clinic's audits, in the order of the phases."""
         with transaction(self.engine) as connection:
             rows = connection.execute(
                 text(
@@ -100,25 +100,25 @@ class Town:
 
 
 @pytest.fixture
-def town(engine: Engine, vault: Vault) -> Town:
-    return Town(engine, vault)
+def six_clinics(engine: Engine, vault: Vault) -> Clinics:
+    return Clinics(engine, vault)
 
 
 Sync = Callable[[Clinic], None]
 
 
 @contextmanager
-def _one_run(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
+def _one_run(url: str, six_clinics: Clinics, pool_size: int) -> Iterator[list[Sync]]:
     """Every clinic in one run, of one process."""
     with ExitStack() as stack:
         engine = create_engine(url, pool_size=pool_size)
         stack.callback(engine.dispose)
         liveness = stack.enter_context(run_liveness(engine, OFTEN))
-        yield [partial(town.sync, engine, liveness)] * CLINICS
+        yield [partial(six_clinics.sync, engine, liveness)] * CLINICS
 
 
 @contextmanager
-def _own_runs(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
+def _own_runs(url: str, six_clinics: Clinics, pool_size: int) -> Iterator[list[Sync]]:
     """Each clinic in a run of its own, as in processes of their own."""
     with ExitStack() as stack:
         syncs: list[Sync] = []
@@ -126,7 +126,7 @@ def _own_runs(url: str, town: Town, pool_size: int) -> Iterator[list[Sync]]:
             engine = create_engine(url, pool_size=pool_size)
             stack.callback(engine.dispose)
             liveness = stack.enter_context(run_liveness(engine, OFTEN))
-            syncs.append(partial(town.sync, engine, liveness))
+            syncs.append(partial(six_clinics.sync, engine, liveness))
         yield syncs
 
 
@@ -140,36 +140,36 @@ def _all_at_once(syncs: Sequence[Sync], clinics: Sequence[Clinic]) -> None:
 
 @pytest.mark.parametrize("pool_size", [1, 2])
 def test_one_run_logs_in_and_syncs_any_number_of_clinics_with_a_pool_of(
-    town: Town, database_url: str, pool_size: int
+    six_clinics: Clinics, database_url: str, pool_size: int
 ) -> None:
-    with _one_run(database_url, town, pool_size) as syncs:
-        _all_at_once(syncs, town.clinics)
-    assert town.statuses() == town.all_completed()
+    with _one_run(database_url, six_clinics, pool_size) as syncs:
+        _all_at_once(syncs, six_clinics.clinics)
+    assert six_clinics.statuses() == six_clinics.all_completed()
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
 @pytest.mark.parametrize("runs", [_one_run, _own_runs], ids=["one run", "six runs"])
 def test_clinics_log_in_and_sync_at_once_through_a_pooler_that_has(
-    town: Town,
+    six_clinics: Clinics,
     database_url: str,
-    runs: Callable[[str, Town, int], AbstractContextManager[list[Sync]]],
+    runs: Callable[[str, Clinics, int], AbstractContextManager[list[Sync]]],
     size: int,
 ) -> None:
-    with pgbouncer(database_url, size=size) as url, runs(url, town, 10) as syncs:
-        _all_at_once(syncs, town.clinics)
-    assert town.statuses() == town.all_completed()
+    with pgbouncer(database_url, size=size) as url, runs(url, six_clinics, 10) as syncs:
+        _all_at_once(syncs, six_clinics.clinics)
+    assert six_clinics.statuses() == six_clinics.all_completed()
 
 
 def test_runs_of_one_clinic_share_a_login_through_a_pooler_that_has_one_connection(
-    town: Town, database_url: str
+    six_clinics: Clinics, database_url: str
 ) -> None:
-    clinic = town.clinics[0]
-    town.vendors[clinic.slug].on_request = lambda _: None
-    with pgbouncer(database_url, size=1) as url, _own_runs(url, town, 10) as syncs:
+    clinic = six_clinics.clinics[0]
+    six_clinics.vendors[clinic.slug].on_request = lambda _: None
+    with pgbouncer(database_url, size=1) as url, _own_runs(url, six_clinics, 10) as syncs:
         _all_at_once(syncs, [clinic] * CLINICS)
-    assert town.vendors[clinic.slug].logins == 1
-    assert sorted(town.statuses()[clinic.slug]) == sorted(
-        [*town.all_completed()[clinic.slug]] * CLINICS
+    assert six_clinics.vendors[clinic.slug].logins == 1
+    assert sorted(six_clinics.statuses()[clinic.slug]) == sorted(
+        [*six_clinics.all_completed()[clinic.slug]] * CLINICS
     )
 
 
@@ -183,7 +183,7 @@ def test_the_tables_are_made_through_a_pooler_that_has_one_connection(
         engine.dispose()
 
 
-def test_a_phase_goes_on_though_no_connection_is_free_to_show_how_far_it_is(bench: Bench) -> None:
+def test_a_phase_continues_without_a_free_connection_for_its_progress(bench: Bench) -> None:
     url = bench.engine.url.render_as_string(hide_password=False)
     one = create_engine(url, pool_size=1, pool_timeout_seconds=0.05)
     context = replace(bench.context, engine=one)

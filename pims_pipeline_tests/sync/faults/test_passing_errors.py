@@ -1,4 +1,4 @@
-"""Errors of the database that pass do not fail a sync, nor count anything twice."""
+"""Transient errors of the database neither fail a sync nor count anything twice."""
 
 import threading
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from pims_pipeline.store.database.lock_limits import LockTimeout
 from pims_pipeline_tests.providers.fake import FakeVendor
 from pims_pipeline_tests.store.database.test_lock_limits import held
 from pims_pipeline_tests.store.database.test_rights import wait_until
-from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
-from pims_pipeline_tests.sync.test_crash import (
-    _clinic_after_first_day,
-    _full_sync,
-    _outcome,
-    _second_day,
-    _second_run,
+from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.faults.two_days import (
+    clinic_after_first_day,
+    full_sync,
+    outcome_of,
+    second_day,
+    sync_second_day,
 )
 
 
@@ -47,8 +47,8 @@ def _statuses(bench: Bench) -> list[tuple[object, object]]:
 ALL_COMPLETED = [(phase.value, AuditStatus.COMPLETED.value) for phase in Phase]
 
 
-class _Troubled:
-    """An engine each of whose statements fails the first time that it is executed."""
+class _FailingEngine:
+    """An engine whose every statement fails the first time."""
 
     def __init__(self, url: str, trouble: str) -> None:
         self.engine = create_engine(url)
@@ -75,19 +75,19 @@ class _Troubled:
 
 @pytest.mark.usefixtures("_without_waiting")
 @pytest.mark.parametrize("trouble", ["40001", "40P01", "lost"])
-def test_a_sync_each_of_whose_statements_fails_once_does_what_it_would_have_done(
+def test_a_sync_whose_every_statement_fails_once_has_the_same_result(
     engine: Engine, database_url: str, trouble: str
 ) -> None:
-    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
-    clinic = _clinic_after_first_day(engine, 1)
-    troubled = _Troubled(database_url, trouble)
+    expected = outcome_of(sync_second_day(engine, clinic_after_first_day(engine, 0), 3))
+    clinic = clinic_after_first_day(engine, 1)
+    troubled = _FailingEngine(database_url, trouble)
     vendor = FakeVendor(clinic.zone)
-    _second_day(vendor)
-    bench = replace(_full_sync(troubled.engine, clinic, vendor, 2), engine=engine)
+    second_day(vendor)
+    bench = replace(full_sync(troubled.engine, clinic, vendor, 2), engine=engine)
     troubled.engine.dispose()
     assert any("INSERT INTO case_events" in each for each in troubled.struck)
     assert any("UPDATE case_sync_audits" in each for each in troubled.struck)
-    assert _outcome(bench) == expected
+    assert outcome_of(bench) == expected
     rows = bench.rows(
         "SELECT sync_type, status FROM case_sync_audits WHERE run_id = 'run-2' ORDER BY created_at"
     )
@@ -95,41 +95,41 @@ def test_a_sync_each_of_whose_statements_fails_once_does_what_it_would_have_done
 
 
 def _lose(connection: PoolProxiedConnection) -> None:
-    """What a client sees whose connection broke before the server's word reached it."""
+    """Fail like a connection that broke after the commit, before the response arrived."""
     assert connection.dbapi_connection is not None
     connection.dbapi_connection.close()
     raise psycopg.OperationalError("server closed the connection unexpectedly")
 
 
 @pytest.mark.usefixtures("_without_waiting")
-def test_a_sync_that_never_hears_of_its_commits_counts_nothing_twice(
+def test_a_sync_whose_commits_succeed_but_seem_to_fail_counts_nothing_twice(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = _outcome(_second_run(engine, _clinic_after_first_day(engine, 0), 3))
-    clinic = _clinic_after_first_day(engine, 1)
-    deaf = create_engine(database_url)
-    commit = deaf.dialect.do_commit
+    expected = outcome_of(sync_second_day(engine, clinic_after_first_day(engine, 0), 3))
+    clinic = clinic_after_first_day(engine, 1)
+    lossy = create_engine(database_url)
+    commit = lossy.dialect.do_commit
     done: list[str] = []
     lost: set[tuple[str, ...]] = set()
-    event.listen(deaf, "before_cursor_execute", lambda *given: done.append(given[2]))
+    event.listen(lossy, "before_cursor_execute", lambda *given: done.append(given[2]))
 
     def commit_and_lose(connection: PoolProxiedConnection) -> None:
         commit(connection)
         statements = tuple(done)
         done.clear()
-        # Each kind of transaction once: the next time it is heard of.
+        # Once per kind of transaction.
         if statements not in lost:
             lost.add(statements)
             _lose(connection)
 
-    monkeypatch.setattr(deaf.dialect, "do_commit", commit_and_lose)
+    monkeypatch.setattr(lossy.dialect, "do_commit", commit_and_lose)
     vendor = FakeVendor(clinic.zone)
-    _second_day(vendor)
-    bench = replace(_full_sync(deaf, clinic, vendor, 2), engine=engine)
+    second_day(vendor)
+    bench = replace(full_sync(lossy, clinic, vendor, 2), engine=engine)
     monkeypatch.undo()
-    deaf.dispose()
+    lossy.dispose()
     assert len(lost) > 10
-    assert _outcome(bench) == expected
+    assert outcome_of(bench) == expected
     rows = bench.rows(
         "SELECT sync_type, status FROM case_sync_audits WHERE run_id = 'run-2' ORDER BY created_at"
     )
@@ -137,14 +137,14 @@ def test_a_sync_that_never_hears_of_its_commits_counts_nothing_twice(
 
 
 @pytest.mark.usefixtures("_without_waiting")
-def test_failed_fetches_are_counted_once_though_the_commit_was_not_heard_of(
+def test_failed_fetches_are_counted_once_although_the_commit_seems_to_fail(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
         bench.vendor.book(str(number), local(DAY, 8 + number))
         bench.vendor.record_appointment(str(number))
     bench.inbound()
-    bench.vendor.fail_next(TransientError("away"), "consultation", times=9)
+    bench.vendor.fail_next(TransientError("down"), "consultation", times=9)
     commit = bench.engine.dialect.do_commit
     lost: list[object] = []
 
@@ -166,7 +166,7 @@ def test_failed_fetches_are_counted_once_though_the_commit_was_not_heard_of(
     assert _statuses(bench)[-1] == (Phase.CASES.value, AuditStatus.FAILED.value)
 
 
-def test_a_sync_that_crosses_the_applications_updates_is_completed(
+def test_a_sync_that_deadlocks_with_the_application_completes(
     bench: Bench, database_url: str
 ) -> None:
     bench.vendor.book("a", local(DAY, 8))
@@ -178,7 +178,7 @@ def test_a_sync_that_crosses_the_applications_updates_is_completed(
     later = bench.rows("SELECT pims_id FROM cases ORDER BY pims_id DESC")[0].pims_id
     sync = threading.Thread(target=bench.inbound)
     with psycopg.connect(database_url) as application:
-        # It is the sync that gives way: the application does not look for deadlocks.
+        # The sync is the victim: the application does not detect deadlocks in time.
         application.execute("SET deadlock_timeout = '60s'")
         application.execute(crossing.format(later).encode())
         sync.start()
@@ -198,7 +198,7 @@ def _waits(bench: Bench) -> bool:
     return bool(waiting)
 
 
-def test_somebodys_open_transaction_fails_its_day_alone_and_says_whose_it_is(
+def test_an_open_transaction_fails_only_its_day_and_the_error_names_its_session(
     bench: Bench, database_url: str
 ) -> None:
     tomorrow = DAY + timedelta(days=1)
@@ -207,14 +207,14 @@ def test_somebodys_open_transaction_fails_its_day_alone_and_says_whose_it_is(
     bench.inbound()
     bench.vendor.set_status("held", "Paid")
     bench.vendor.set_status("free", "Paid")
-    hasty = create_engine(database_url, lock_seconds=0.2)
-    impatient = replace(bench, context=replace(bench.context, engine=hasty))
+    engine = create_engine(database_url, lock_seconds=0.2)
+    short_waits = replace(bench, context=replace(bench.context, engine=engine))
     statement = "UPDATE cases SET updated_at = updated_at WHERE pims_id = 'held'"
     with held(database_url, statement) as pid:
         with pytest.raises(LockTimeout, match=rf"table cases .* session {pid} \(front desk\)"):
-            impatient.inbound(DateRange(DAY, DAY))
-        impatient.inbound(DateRange(tomorrow, tomorrow))
-    hasty.dispose()
+            short_waits.inbound(DateRange(DAY, DAY))
+        short_waits.inbound(DateRange(tomorrow, tomorrow))
+    engine.dispose()
     rows = bench.rows("SELECT status, error_message FROM case_sync_audits ORDER BY created_at")
     assert [row.status for row in rows] == ["completed", "failed", "completed"]
     assert str(rows[1].error_message).startswith("LockTimeout: table cases is locked by session")
@@ -223,15 +223,15 @@ def test_somebodys_open_transaction_fails_its_day_alone_and_says_whose_it_is(
     assert bench.events("held")[-1] == "status_changed"
 
 
-def test_a_run_that_was_taken_for_dead_writes_nothing_more(bench: Bench) -> None:
+def test_a_run_whose_lease_is_lost_writes_nothing_more(bench: Bench) -> None:
     bench.vendor.book("a", local(DAY, 8))
 
-    def take_for_dead(_: str) -> None:
+    def expire_lease(_: str) -> None:
         bench.run("UPDATE run_leases SET expires_at = clock_timestamp()")
         with transaction(bench.engine) as connection:
             interrupt_orphans(connection, bench.clinic.id, bench.clock())
 
-    bench.vendor.on_request = take_for_dead
+    bench.vendor.on_request = expire_lease
     with pytest.raises(LeaseLost):
         bench.inbound(WINDOW)
     with pytest.raises(LeaseLost):

@@ -1,4 +1,4 @@
-"""Settings that somebody gave the role or the database change nothing of a sync."""
+"""Settings of the role or the database change nothing of a sync."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 
 from pims_pipeline.store.database.engine import dagster_storage_url, transaction
 from pims_pipeline_tests.conftest import _administer
-from pims_pipeline_tests.sync.conftest import DAY, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, Bench, local
 
 ODD = {
     "DateStyle": "SQL, DMY",
@@ -31,9 +31,9 @@ ODD = {
     "array_nulls": "off",
     "transform_null_equals": "on",
     "lc_messages": "C",
-    "application_name": "somebody",
+    "application_name": "another",
 }
-"""``standard_conforming_strings`` is always on in later versions; those refuse to switch it off."""
+"""``standard_conforming_strings`` is always on in later versions, which refuse to switch it off."""
 
 
 def _apply(url: str) -> None:
@@ -50,18 +50,18 @@ def _apply(url: str) -> None:
 
 @pytest.fixture
 def odd(bench: Bench, database_url: str) -> Iterator[Bench]:
-    """The bench, on connections that begin with the odd settings."""
+    """The bench, with connections that start with the odd settings."""
     _apply(database_url)
     bench.engine.dispose()
     with psycopg.connect(database_url, autocommit=True) as connection:
         assert connection.execute("SHOW search_path").fetchone() == ("pg_temp, nowhere",)
     yield bench
-    # Who cleans up afterwards works with the usual ones.
+    # The cleanup needs the default settings.
     name = sql.Identifier(str(bench.engine.url.database))
     _administer(database_url, sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
 
 
-def _story(bench: Bench) -> list[tuple[object, ...]]:
+def _cases(bench: Bench) -> list[tuple[object, ...]]:
     return [
         (row.pims_id, row.patient_name, row.scheduled_date, row.status, row.metadata)
         for row in bench.rows("SELECT * FROM cases ORDER BY pims_id")
@@ -74,7 +74,7 @@ def _syncs(bench: Bench) -> list[tuple[object, ...]]:
     bench.inbound()
     bench.enrich()
     bench.reconcile()
-    return _story(bench)
+    return _cases(bench)
 
 
 def test_odd_settings_of_the_database_change_nothing(odd: Bench) -> None:
@@ -115,7 +115,7 @@ def test_odd_settings_do_not_reach_dagsters_storage_either(odd: Bench, database_
     assert tuple(seen) == ("ISO, MDY", "dagster", "UTC", "off", "read committed", "5min")
 
 
-def test_nothing_of_it_stays_in_a_session_that_a_pooler_would_hand_to_others(odd: Bench) -> None:
+def test_a_session_that_a_pooler_hands_to_others_keeps_their_settings(odd: Bench) -> None:
     with transaction(odd.engine) as connection:
         backend = connection.scalar(text("SELECT pg_backend_pid()"))
     with odd.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -1,4 +1,4 @@
-"""Clocks that jump: once the clock is right again, a sync leads to what the vendor says."""
+"""Clocks that jump: a sync with a right clock follows the vendor again."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.phases.verification import replan_inbound
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeProviderWithoutLookup
-from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, local
+from pims_pipeline_tests.sync.bench import DAY, NOW, WINDOW, Bench, local
 
 JUMPS = [timedelta(days=400), timedelta(hours=3), timedelta(days=-400), timedelta(hours=-3)]
 
@@ -28,7 +28,7 @@ def _all_phases(bench: Bench, run_id: str) -> None:
 
 
 def _wrongly(bench: Bench, by: timedelta, run_id: str = "wrong") -> None:
-    """A whole sync with the clock wrong by that much; then it is right again."""
+    """Sync with the clock wrong by ``by``; then set it right."""
     bench.clock.moment += by
     _all_phases(bench, run_id)
     bench.clock.moment += timedelta(minutes=1) - by
@@ -77,7 +77,7 @@ def test_an_appointment_retired_by_a_wrong_clock_comes_back(bench: Bench) -> Non
     assert bench.case("1").gone is None
 
 
-def test_a_first_absence_of_the_future_is_no_absence_some_time_ago(bench: Bench) -> None:
+def test_an_absence_recorded_in_the_future_does_not_count(bench: Bench) -> None:
     bench.context = replace(
         bench.context, open_provider=lambda _: FakeProviderWithoutLookup(bench.vendor)
     )
@@ -91,7 +91,7 @@ def test_a_first_absence_of_the_future_is_no_absence_some_time_ago(bench: Bench)
     assert bench.in_run("run-2").reconcile().counts.deleted == 1
 
 
-def test_a_record_asked_for_in_the_future_is_asked_for_again(bench: Bench) -> None:
+def test_a_consultation_fetched_in_the_future_is_fetched_again(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 8), status="Completed")
     bench.vendor.record_appointment("1", notes="first")
     _wrongly(bench, timedelta(days=400))
@@ -100,7 +100,7 @@ def test_a_record_asked_for_in_the_future_is_asked_for_again(bench: Bench) -> No
     assert bench.in_run("run-2").enrich().counts == Counts()
 
 
-def test_a_failure_of_the_future_is_tried_again(bench: Bench) -> None:
+def test_a_failure_in_the_future_is_retried(bench: Bench) -> None:
     bench.vendor.book("1", local(DAY, 8), status="Completed")
     bench.vendor.record_appointment("1")
     bench.in_run("run-0").inbound()
@@ -112,7 +112,7 @@ def test_a_failure_of_the_future_is_tried_again(bench: Bench) -> None:
     assert [row.resolved_at for row in bench.everything()["failures"]] != [None]
 
 
-def test_a_success_of_the_future_keeps_no_phase_from_being_overdue(bench: Bench) -> None:
+def test_a_success_in_the_future_does_not_prevent_overdue(bench: Bench) -> None:
     bench.run("UPDATE clinics SET scheduled_since = :since", since=NOW)
     bench.run("UPDATE clinic_schedule_configs SET schedules_changed_at = '{}'")
     _wrongly(bench, timedelta(days=400))
@@ -124,7 +124,7 @@ def test_a_success_of_the_future_keeps_no_phase_from_being_overdue(bench: Bench)
     ]  # fmt: skip
 
 
-def test_a_listing_that_claims_to_be_of_the_future_is_dated_by_our_question(bench: Bench) -> None:
+def test_a_listing_from_the_future_is_dated_by_its_request(bench: Bench) -> None:
     class Fast(FakeProvider):
         def fetch_appointments(self, window: DateRange) -> Snapshot:
             listing = super().fetch_appointments(window)
@@ -137,13 +137,13 @@ def test_a_listing_that_claims_to_be_of_the_future_is_dated_by_our_question(benc
     assert NOW < row.last_seen_at < bench.clock()
 
 
-SET_MEANWHILE = [timedelta(minutes=20), timedelta(minutes=-20)]
+SET_DURING_RUN = [timedelta(minutes=20), timedelta(minutes=-20)]
 
 
-def _set_meanwhile(bench: Bench, by: timedelta) -> Bench:
-    """A run during which the clock that its adapter reads, the host's, is set."""
+def _set_during_run(bench: Bench, by: timedelta) -> Bench:
+    """A run during which the host's clock, which the adapter reads, is set."""
 
-    class Misled(FakeProvider):
+    class WrongClock(FakeProvider):
         def fetch_appointments(self, window: DateRange) -> Snapshot:
             listing = super().fetch_appointments(window)
             return replace(listing, fetched_at=listing.fetched_at + by)
@@ -152,14 +152,14 @@ def _set_meanwhile(bench: Bench, by: timedelta) -> Bench:
             lookup = super().lookup_appointment(appointment_id)
             return replace(lookup, asked_at=lookup.asked_at + by)
 
-    run = bench.in_run("misled")
-    return replace(run, context=replace(run.context, open_provider=lambda _: Misled(bench.vendor)))
+    run = bench.in_run("wrong")
+    return replace(
+        run, context=replace(run.context, open_provider=lambda _: WrongClock(bench.vendor))
+    )
 
 
-@pytest.mark.parametrize("by", SET_MEANWHILE, ids=str)
-def test_a_clock_set_during_a_run_keeps_no_response_from_being_followed(
-    bench: Bench, by: timedelta
-) -> None:
+@pytest.mark.parametrize("by", SET_DURING_RUN, ids=str)
+def test_a_clock_set_during_a_run_hides_no_change(bench: Bench, by: timedelta) -> None:
     for number in range(4):
         bench.vendor.book(str(number), local(DAY, 9 + number))
     bench.inbound()
@@ -167,7 +167,7 @@ def test_a_clock_set_during_a_run_keeps_no_response_from_being_followed(
     bench.vendor.set_status("0", "Cancelled")
     bench.vendor.move("1", local(elsewhere, 9))
     bench.vendor.delete("2")
-    run = _set_meanwhile(bench, by)
+    run = _set_during_run(bench, by)
     run.inbound()
     run.in_run("another").reconcile()
     assert bench.case("0").status == "reviewed"
@@ -178,7 +178,7 @@ def test_a_clock_set_during_a_run_keeps_no_response_from_being_followed(
         assert all(moment is None or NOW < moment < now for moment in row)
 
 
-def test_the_clock_of_a_run_is_steady_whatever_happens_to_the_hosts() -> None:
+def test_the_clock_of_a_run_ignores_changes_of_the_host_s() -> None:
     host, seconds = [NOW], [100.0]
     clock = steady_clock(lambda: host[0], lambda: seconds[0])
     host[0] += timedelta(days=400)

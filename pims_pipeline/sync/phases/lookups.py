@@ -1,0 +1,60 @@
+"""Lookups of the appointments that a listing lacks, before a case is retired."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from pims_pipeline.domain.planning.reconciliation import must_hold_unseen, orphan_candidates
+from pims_pipeline.domain.planning.retirement import TrackedCase
+from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
+from pims_pipeline.providers.port import ContractViolation
+from pims_pipeline.sync.phases.audited import PhaseRun
+from pims_pipeline.sync.phases.fanout import AppointmentFailure, request_concurrently
+from pims_pipeline.sync.phases.listing import asked_between
+from pims_pipeline.sync.session import ProviderSession
+
+LOOKUP_WORKERS = 5
+_SEVERAL = 3
+"""If at least this many responses are all invalid, the vendor's interface has changed."""
+
+
+def look_up_missing(
+    phase: PhaseRun,
+    session: ProviderSession,
+    tracked: Sequence[TrackedCase],
+    snapshot: Snapshot,
+    *,
+    approved: bool,
+) -> dict[str, AppointmentLookup] | None:
+    """The lookups of the missing appointments; None if the vendor has no lookup.
+
+    Raises:
+        TransientError: If every lookup failed.
+        ContractViolation: If every one of several responses is invalid. One or two invalid
+            responses concern only those appointments, whose cases stay.
+    """
+    candidates = orphan_candidates(tracked, snapshot)
+    if not candidates or (not approved and must_hold_unseen(tracked, snapshot)):
+        return {}
+    if not session.can_look_up:
+        return None
+    lookups: dict[str, AppointmentLookup] = {}
+    failure: AppointmentFailure | None = None
+    phase.progress(0, len(candidates))
+    responses = request_concurrently(partial(_look_up, phase, session), candidates, LOOKUP_WORKERS)
+    for done, (each, response) in enumerate(responses, start=1):
+        if isinstance(response, AppointmentLookup):
+            lookups[each.case.pims_id] = response
+        else:
+            failure = response
+        phase.progress(done, len(candidates))
+    are_too_few = isinstance(failure, ContractViolation) and len(candidates) < _SEVERAL
+    if failure is not None and not lookups and not are_too_few:
+        raise failure
+    return lookups
+
+
+def _look_up(phase: PhaseRun, session: ProviderSession, tracked: TrackedCase) -> AppointmentLookup:
+    asked_at = phase.now()
+    lookup = session.look_up(tracked.case.pims_id)
+    return replace(lookup, asked_at=asked_between(asked_at, lookup.asked_at, phase.now()))

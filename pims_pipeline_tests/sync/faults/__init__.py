@@ -1,0 +1,1 @@
+"""Syncs under faults: kills, lost connections, full pools, odd settings, wrong clocks."""
