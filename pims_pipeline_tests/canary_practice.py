@@ -70,7 +70,7 @@ from pims_pipeline_tests.canary import (
     secret_canary,
 )
 from pims_pipeline_tests.cli.processes import PATIENCE_SECONDS, environment
-from pims_pipeline_tests.conftest import database_copied_from
+from pims_pipeline_tests.databases import database_copied_from
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 COMPANIES = 120
