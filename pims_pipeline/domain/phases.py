@@ -3,8 +3,8 @@
 A phase has one name in audits, another as a Dagster asset, and another for the clients that ask
 for it. All of them are in ``PHASES``; every map from one to another is read from it: jobs, tags,
 permissions, commands, options, schedules, constraints. What has to be written for a new phase
-(its asset, checks, route and results), ``pims_pipeline_tests/test_phases.py`` names until it is
-there. What a phase does is in ``inbound``, ``enrichment`` and ``reconciliation``.
+(its asset, checks, route and results), ``pims_pipeline_tests/phases/test_phases.py`` names until
+it is there. What a phase does is in ``inbound``, ``enrichment`` and ``reconciliation``.
 """
 
 from collections.abc import Mapping

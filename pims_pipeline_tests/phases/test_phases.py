@@ -37,7 +37,7 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.phase_places import PLACES
+from pims_pipeline_tests.phases.phase_places import PLACES
 
 EACH = [names.scope for names in PHASES.values()]
 """The words by which clients ask for one phase."""
@@ -87,15 +87,15 @@ The database's own constraints follow by a migration: see the last test.
 
 
 def test_a_phase_added_to_the_table_arrives_wherever_nothing_has_to_be_written_for_it() -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "pims_pipeline_tests.one_more_phase"],
+    printed = subprocess.run(
+        [sys.executable, "-m", "pims_pipeline_tests.phases.one_more_phase"],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
 
-    assert json.loads(told.stdout) == WRITTEN_BY_HAND
+    assert json.loads(printed.stdout) == WRITTEN_BY_HAND
 
 
 def test_no_two_phases_share_a_name() -> None:

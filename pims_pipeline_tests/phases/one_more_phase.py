@@ -1,6 +1,6 @@
 """A phase more in the table, in a process of its own: prints the places that lack it.
 
-    python -m pims_pipeline_tests.one_more_phase
+    python -m pims_pipeline_tests.phases.one_more_phase
 
 It does what somebody would do by hand who adds a phase to ``domain/phases.py``, in memory, and
 does so before anything else reads the table. Every word of the phase is another one, so that a
@@ -61,7 +61,7 @@ def add_phase() -> None:
 def main() -> None:
     """Print the places, with the words that each lacks, as one JSON document."""
     add_phase()
-    from pims_pipeline_tests.phase_places import lacking  # noqa: PLC0415 - reads the table
+    from pims_pipeline_tests.phases.phase_places import lacking  # noqa: PLC0415 - reads the table
 
     print(json.dumps(lacking()))  # noqa: T201 - what the program is for
 
