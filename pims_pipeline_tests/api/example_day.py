@@ -45,12 +45,9 @@ from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
-from pims_pipeline_tests.reliability.synced_clinic import (
-    BrowserlessNeo,
-    Clock,
-    SharedServers,
-    SyncedClinic,
-)
+from pims_pipeline_tests.reliability.clinic.pipeline import BrowserlessNeo
+from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers
+from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 MORNING = datetime(2026, 3, 9, 12, tzinfo=UTC)
 """Eight o'clock at the clinic."""
@@ -184,7 +181,7 @@ def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:
 
 def _played(today: Day) -> Json:
     synced, api = today.synced, today.api
-    synced.meanwhile = lambda endpoint: today.pass_time(
+    synced.on_response = lambda endpoint: today.pass_time(
         milliseconds={"listing": 1700, "consultation": 120, "appointment": 90}[endpoint]
     )
     running = _running(today)
