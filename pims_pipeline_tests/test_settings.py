@@ -1,4 +1,4 @@
-"""Environment variables: their defaults, their limits, and what a wrong one says."""
+"""Environment variables: their defaults, their limits, and the message of a wrong one."""
 
 import base64
 import traceback
@@ -31,7 +31,7 @@ def _no_variable_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def problems(**variables: str) -> tuple[str, ...]:
-    """What ``load_settings`` says is wrong when the environment holds ``variables``."""
+    """The problems that ``load_settings`` reports for these environment variables."""
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in variables.items():
             patch.setenv(variable, value)
@@ -152,7 +152,7 @@ def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("address", "pages"),
+    ("address", "ui"),
     [
         ("", "http://127.0.0.1:3000"),
         ("http://localhost:3001/graphql", "http://localhost:3001"),
@@ -161,10 +161,10 @@ def test_a_relative_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch) -> No
         ("https://user:hunter2@dagster.example/graphql", "https://dagster.example"),
     ],
 )
-def test_dagster_s_pages_are_beside_its_graphql(
-    monkeypatch: pytest.MonkeyPatch, address: str, pages: str
+def test_the_address_of_the_dagster_ui_follows_from_its_graphql_address(
+    monkeypatch: pytest.MonkeyPatch, address: str, ui: str
 ) -> None:
-    assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_ui_url() == pages
+    assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_ui_url() == ui
 
 
 def test_dagster_gets_the_pipeline_s_database_with_the_driver_it_works_on() -> None:
@@ -196,7 +196,7 @@ def test_dagster_s_own_database_keeps_the_schema_and_options_it_is_given(
     assert url.query == {"options": "-cjit=off -csearch_path=runs"}
 
 
-def test_an_address_that_other_programs_wrote_is_refused_with_what_to_write() -> None:
+def test_an_address_in_another_program_s_format_is_refused_with_what_to_remove() -> None:
     [problem] = problems(PIMS_DATABASE_URL=f"{DATABASE}&connection_limit=1", ENCRYPTION_KEY=KEY)
 
     assert problem.startswith("PIMS_DATABASE_URL must be a PostgreSQL address such as ")
@@ -220,7 +220,7 @@ def test_a_web_address_that_may_show_a_password_is_refused(variable: str, value:
     assert "hunter" not in problem
 
 
-def test_the_settings_are_printed_as_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_printed_as_names_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(
         monkeypatch,
         DAGSTER_GRAPHQL_URL="https://me:hunter2@dagster.example",
@@ -283,16 +283,16 @@ def test_a_wrong_value_gives_one_line_that_names_its_variable(variable: str, val
 
 
 def test_every_wrong_variable_gets_its_own_line() -> None:
-    told = problems(PIMS_CLINICS_AT_ONCE="many", LOG_FORMAT="yaml", ENCRYPTION_KEY="x" * 40)
+    lines = problems(PIMS_CLINICS_AT_ONCE="many", LOG_FORMAT="yaml", ENCRYPTION_KEY="x" * 40)
 
-    assert {line.split()[0] for line in told} == {
+    assert {line.split()[0] for line in lines} == {
         "PIMS_CLINICS_AT_ONCE",
         "LOG_FORMAT",
         "ENCRYPTION_KEY",
     }
 
 
-def test_a_database_of_one_s_own_needs_a_key_and_is_told_how_to_make_one() -> None:
+def test_a_configured_database_needs_a_key_and_the_message_says_how_to_make_one() -> None:
     [problem] = problems(PIMS_DATABASE_URL=DATABASE)
 
     assert problem.startswith("ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is")
@@ -320,11 +320,11 @@ def test_no_traceback_repeats_a_wrong_value(variable: str, monkeypatch: pytest.M
     try:
         load_settings()
     except SettingsError as error:
-        told = "".join(traceback.format_exception(error))
-        assert "hunter2" not in told
-        assert variable in told
+        printed = "".join(traceback.format_exception(error))
+        assert "hunter2" not in printed
+        assert variable in printed
     else:
-        # Any text names a directory, any word a host.
+        # Any text is a valid directory, any word a valid host.
         assert variable in {"PIMS_HOME", "PIMS_ALLOWED_HOSTS"}
 
 

@@ -1,7 +1,7 @@
-"""The tables of docs/ that come from the code: options of commands, settings.
+"""Tables of docs/ that are generated from the code: options of commands.
 
-``make docs`` writes them into the documents, at the marks that cog reads. Sentences belong in the
-documents; names, defaults and meanings belong in the code.
+``make docs`` writes them at the marks that cog reads. Explanations belong in the documents; names,
+defaults and meanings belong in the code.
 """  # noqa: INP001 - a script's part, not part of a package
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from pims_pipeline.cli.main import main
 
 
 def command(path: str) -> click.Command:
-    """The command that a person types as ``path``, without ``pims``.
+    """The command at ``path``, which is typed after ``pims``.
 
     Raises:
         LookupError: If there is none.

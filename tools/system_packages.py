@@ -1,6 +1,6 @@
-"""Installs a program with the system's package manager; for the scripts beside it.
+"""Install a program with the system's package manager; used by the scripts in this folder.
 
-Installs only as root or where sudo asks for no password, and never asks anything.
+Installs only as root or where sudo needs no password, and never prompts.
 """  # noqa: INP001 - a script's part, not part of a package
 
 import os
@@ -21,7 +21,7 @@ _ADDS = frozenset({"install", "add"})
 
 
 def runs(command: Sequence[str], *, seconds: int, extra: Mapping[str, str] = _AS_IS) -> bool:
-    """Whether ``command`` ended well within ``seconds``; its output is not shown."""
+    """Whether ``command`` exits with 0 within ``seconds``; its output is dropped."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed commands, found on the user's own path
             command,
@@ -37,7 +37,7 @@ def runs(command: Sequence[str], *, seconds: int, extra: Mapping[str, str] = _AS
 
 
 def install(package: str, *, brew: Sequence[str]) -> None:
-    """Install ``package`` where that can be done; ``brew`` is what brew is told to install."""
+    """Install ``package`` if possible; ``brew`` holds the arguments of ``brew install``."""
     if shutil.which("brew"):
         print(f"Installing {package} with brew", flush=True)  # noqa: T201 - a script
         runs(["brew", "install", *brew], seconds=INSTALL_SECONDS)
