@@ -1,4 +1,4 @@
-"""The canaries that the simulated vendor gives as clients, patients, vets, reasons and notes."""
+"""The canaries that the simulated vendor returns as clients, patients, vets, reasons and notes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class People:
     vet: Canary
 
     @classmethod
-    def made_up(cls) -> Self:
+    def new(cls) -> Self:
         """New canaries for one test."""
         return cls(
             client=canary("client", 'Žofie "{}" <O\'Hara>'),

@@ -308,7 +308,7 @@ class Practice:
 @contextmanager
 def new_practice(server_url: str, home: Path) -> Iterator[Practice]:
     """A practice without clinics, in a new database on the test run's server."""
-    people = People.made_up()
+    people = People.new()
     username, password = canary("username", "{}@vets"), canary("password", 'pä"ss {} %41&<\\n>')
     database_password = canary("database password")
     companies = tuple(

@@ -43,14 +43,14 @@ SPELLINGS: Mapping[str, Callable[[str], str | bytes]] = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_canary_is_found_in_every_encoding(spelling: str) -> None:
     write = SPELLINGS[spelling]
-    made_up = canary("password", 'pä"s <%41&> {}')
-    learnt = secret_canary("cookie", "k/7+Qe_-Zr9mW3xTq8Lb2NvYc5HdJs4GfA6PzUo1iKy")
+    ours = canary("password", 'pä"s <%41&> {}')
+    generated = secret_canary("cookie", "k/7+Qe_-Zr9mW3xTq8Lb2NvYc5HdJs4GfA6PzUo1iKy")
 
-    assert shows(write(learnt.text), learnt)
-    assert not shows(write(learnt.text), made_up)
+    assert shows(write(generated.text), generated)
+    assert not shows(write(generated.text), ours)
     if spelling != "broken off":
-        assert shows(write(made_up.text), made_up)
-        assert not shows(write(made_up.text), learnt)
+        assert shows(write(ours.text), ours)
+        assert not shows(write(ours.text), generated)
 
 
 def test_a_canary_is_seen_wherever_it_leaks(practice: Practice) -> None:
