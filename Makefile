@@ -1,12 +1,12 @@
-# Everything a developer or an operator does with a clone. `make help` lists it.
+# Everything that developers and operators do with a clone. `make help` lists it.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
 # The Python that makes the virtual environment: make setup PYTHON=python3.12
 PYTHON ?= python3
-# Test processes side by side.
+# The number of test processes.
 WORKERS ?= 2
-# How many times as many programs make soak plays.
+# make soak plays this many times the programs of make test.
 TIMES ?= 20
 
 VENV := .venv
@@ -22,7 +22,7 @@ help: ## Show this list
 
 setup: $(READY) $(VENV)/.pgbouncer ## Make .venv, install the locked packages, find a Chromium, a PgBouncer
 
-demo: $(READY) ## A simulated vendor, three clinics, a day's edits: watch them become cases
+demo: $(READY) ## Run a simulated vendor and three clinics, and watch a day's edits become cases
 	@$(BIN)/pims demo
 
 up: $(READY) ## Start everything, a simulated vendor too; Ctrl-C stops it
@@ -31,12 +31,11 @@ up: $(READY) ## Start everything, a simulated vendor too; Ctrl-C stops it
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) --dist worksteal
 
-check: setup ## Lint, format, types, floors, lock and documents
+check: setup ## Check lint, format, types, floors, lock and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy tools/ensure_chromium.py tools/ensure_pgbouncer.py \
-		tools/mutants.py tools/reference.py tools/system_packages.py
+	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
@@ -47,24 +46,25 @@ lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--group dev pyproject.toml -o requirements.lock
 
-bench: setup ## Measure; prints figures, judges nothing
+bench: setup ## Run the benchmarks; prints figures, checks none
 	@$(RUN_BENCH)
 
-soak: setup ## Many more made-up lives of a clinic than make test plays (TIMES=20)
+soak: setup ## Run many more random programs of a clinic than make test (TIMES=20)
 	@PIMS_SOAK=$(TIMES) $(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) \
 		--dist worksteal --timeout 0 pims_pipeline_tests/reliability/test_clinic_life.py
 
-reliability: setup ## Write the fault tables of docs/reliability.md again
+reliability: setup ## Generate the fault tables of docs/reliability.md
 	@PIMS_WRITE_FAULT_TABLE=1 $(BIN)/python -m pytest -q \
-		pims_pipeline_tests/reliability/test_faults.py
+		pims_pipeline_tests/reliability/test_faults.py \
+		pims_pipeline_tests/reliability/test_login_faults.py
 
-mutants: setup ## Which small change of the three plans does no test notice? (some minutes)
+mutants: setup ## Mutate the three plans, and print the mutants that no test detects (some minutes)
 	@$(BIN)/python tools/mutants.py
 
-docs: setup ## Write the tables of docs/ that come from the code again
+docs: setup ## Generate the tables of docs/ that come from the code
 	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md
 
-examples: setup ## Write the API's examples (a simulated day) and its outline again
+examples: setup ## Generate the API's examples (a simulated day) and its outline
 	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py
 	@PIMS_WRITE_OUTLINE=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_outline.py
 
@@ -75,8 +75,8 @@ clean: ## Remove caches and .venv, keep data
 clean-data: ## Remove .pims: the embedded database, its key, Dagster's records
 	rm -rf .pims
 
-# A new lock gets a new environment, so that nothing unlocked stays behind. --no-deps: the
-# lock names every package, so there is nothing to resolve.
+# A new lock gets a new environment, so that no unlocked package remains. --no-deps: the lock names
+# every package, so there is nothing to resolve.
 $(VENV)/.packages: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed, but '$(PYTHON)' is not: make setup PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -94,6 +94,6 @@ $(VENV)/.chromium: tools/ensure_chromium.py tools/system_packages.py $(VENV)/.pa
 	@$(BIN)/python tools/ensure_chromium.py
 	@touch $@
 
-# Marks it itself, when there is one: without, it is looked for again the next time.
+# The script touches the target only if PgBouncer is found, so that the next make searches again.
 $(VENV)/.pgbouncer: tools/ensure_pgbouncer.py tools/system_packages.py $(VENV)/.packages
 	@$(BIN)/python tools/ensure_pgbouncer.py $@

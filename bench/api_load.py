@@ -1,31 +1,29 @@
-"""GET /api/sync/{syncId} of a finished sync, with a key, beside a bare route with one query.
+"""GET /api/sync/{syncId} of a finished sync, with a key, compared to a bare route with one query.
 
-Both are served by uvicorn, each in a process of its own, over the same database with the same
-engine's settings, and asked in turn by the same clients over connections kept alive. Prints
-requests a second and latencies of each, and the ratio of the two. Target: at least half of the
-bare route's throughput. Run with ``python bench/api_load.py``.
+uvicorn serves both, each in its own process, on the same database with the same engine settings;
+the same clients load them in turn. Prints the requests per second and latencies of each, and the
+ratio of the two. Target: at least half of the bare route's throughput. Run with
+``python bench/api_load.py``.
 """
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from time import perf_counter
 from uuid import UUID, uuid4
 
 import psutil  # type: ignore[import-untyped]  # it carries no types
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection, Engine, select
+from support.http_load import Round, Target, measure
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
@@ -44,51 +42,12 @@ from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.requests import SyncRequest, record_launch, record_request
 from pims_pipeline.store.tables import sync_requests
 
-CLIENTS = 8
 ROUNDS = 21
 ROUND_SECONDS = 0.8
 ENGINE = {"pool_size": 10, "trusted_seconds": 5}
-"""How each server goes to the database, as `pims serve` does."""
+"""The engine settings of `pims serve`."""
 RUN = "bench-run"
 DAYS = DateRange(date(2026, 3, 9), date(2026, 3, 16))
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is asked: the bytes of one request, and of whom."""
-
-    name: str
-    port: int
-    request: bytes
-    process: psutil.Process
-
-    def cpu_seconds(self) -> float:
-        """What the server has used so far."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """How one round went; ``latencies`` in seconds, in order."""
-
-    seconds: float
-    cpu_seconds: float
-    latencies: Sequence[float]
-
-    @property
-    def rate(self) -> float:
-        """Requests a second."""
-        return len(self.latencies) / self.seconds
-
-    @property
-    def cpu(self) -> float:
-        """The server's CPU time for one request, in milliseconds; the database's not included."""
-        return self.cpu_seconds / len(self.latencies) * 1000
-
-    def quantile(self, share: float) -> float:
-        """The latency, in milliseconds, that this share of requests stayed below."""
-        return self.latencies[int(share * (len(self.latencies) - 1))] * 1000
 
 
 def main() -> None:
@@ -102,7 +61,7 @@ def main() -> None:
         sync_id, key = finished_sync(engine)
         api_url = let_api_log_in(engine)
         engine.dispose()
-        dagster = stack.enter_context(dagster_that_ran_it())
+        dagster = stack.enter_context(fake_dagster())
         targets = [
             target("api", f"/api/sync/{sync_id}", {"X-API-Key": key}, stack, api_url, dagster),
             target("bare", f"/syncs/{sync_id}", {}, stack, owner_url),
@@ -136,7 +95,7 @@ def report(rounds: dict[str, list[Round]]) -> None:
 
 
 def finished_sync(engine: Engine) -> tuple[UUID, str]:
-    """A sync that a client asked for and that has ended; its id, and the client's key."""
+    """Store a finished sync that a client requested; returns its id and the client's key."""
     now = datetime.now(UTC)
     with transaction(engine) as connection:
         clinic = add_clinic(
@@ -163,7 +122,7 @@ def finished_sync(engine: Engine) -> tuple[UUID, str]:
 
 
 def record_audit(connection: Connection, clinic: Clinic, now: datetime) -> None:
-    """What the run of the sync did."""
+    """Store the audit of the sync's run."""
     audit_id = start_audit(
         connection,
         clinic=clinic,
@@ -183,8 +142,8 @@ def record_audit(connection: Connection, clinic: Clinic, now: datetime) -> None:
     )
 
 
-class _RanIt(BaseHTTPRequestHandler):
-    """Answers every question about runs with: it succeeded."""
+class _SucceededRun(BaseHTTPRequestHandler):
+    """Responds to every query for runs: the run succeeded."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -196,13 +155,13 @@ class _RanIt(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
-def dagster_that_ran_it() -> Iterator[str]:
-    """The address of a stand-in for the Dagster UI."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _RanIt) as server:
+def fake_dagster() -> Iterator[str]:
+    """The address of a fake of Dagster's GraphQL server."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _SucceededRun) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -211,7 +170,7 @@ def dagster_that_ran_it() -> Iterator[str]:
 def target(
     name: str, path: str, headers: dict[str, str], stack: ExitStack, *arguments: str
 ) -> Target:
-    """A server in a process of its own, which ends with ``stack``; what to ask it."""
+    """Start a server in its own process, which ends with ``stack``; returns it with its request."""
     process = subprocess.Popen(
         [sys.executable, __file__, name],
         stdin=subprocess.PIPE,
@@ -223,7 +182,7 @@ def target(
     stack.callback(process.terminate)
     assert process.stdin is not None
     assert process.stdout is not None
-    # Not as arguments, which everybody on the machine can read.
+    # Not as arguments, which every user of the machine can read.
     process.stdin.write("\n".join(arguments) + "\n")
     process.stdin.close()
     port = int(process.stdout.readline())
@@ -233,47 +192,8 @@ def target(
     return Target(name, port, request, psutil.Process(process.pid))
 
 
-def measure(asked: Target, seconds: float) -> Round:
-    """Ask from all clients at once for so long."""
-    found: list[list[float]] = [[] for _ in range(CLIENTS)]
-    began, used = perf_counter(), asked.cpu_seconds()
-    threads = [
-        threading.Thread(target=ask, args=(asked, began + seconds, latencies))
-        for latencies in found
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    took = perf_counter() - began
-    latencies = sorted(latency for each in found for latency in each)
-    return Round(took, asked.cpu_seconds() - used, latencies)
-
-
-def ask(asked: Target, until: float, latencies: list[float]) -> None:
-    """Ask over one connection, again and again; each answer must be whole and good."""
-    with socket.create_connection(("127.0.0.1", asked.port), 10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while (began := perf_counter()) < until:
-            connection.sendall(asked.request)
-            answer = connection.recv(65_536)
-            while not is_whole(answer):
-                answer += connection.recv(65_536)
-            latencies.append(perf_counter() - began)
-            assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
-
-
-def is_whole(answer: bytes) -> bool:
-    """Whether the answer's head and all of its body are there."""
-    head, separator, body = answer.partition(b"\r\n\r\n")
-    if not separator:
-        return False
-    _, _, rest = head.lower().partition(b"content-length: ")
-    return len(body) == int(rest.partition(b"\r\n")[0])
-
-
 def serve_api() -> None:
-    """The API, as `pims serve` has it, but for the limit."""
+    """Serve the API as `pims serve` does, without its rate limit."""
     configure_logging("INFO", "json")
     url, dagster_url = sys.stdin.read().split()
     with closing(DagsterClient(dagster_url)) as dagster:
@@ -290,7 +210,7 @@ def serve_api() -> None:
 
 
 def serve_bare() -> None:
-    """A FastAPI application with one route that does one indexed query."""
+    """Serve a FastAPI application with one route that does one indexed query."""
     engine = create_engine(sys.stdin.read().strip(), **ENGINE)
     app = FastAPI()
 

@@ -1,7 +1,7 @@
-"""50,000 appointments of one clinic landed and upserted: plan and apply, no HTTP.
+"""50,000 appointments of one clinic: plan and apply, without HTTP.
 
-Prints rows per second of the first sync and of the unchanged second one, and the peak
-resident memory of this process. Run with ``python -m bench.bulk_inbound``.
+Prints the rows per second of the first sync and of unchanged ones, and the peak resident memory
+of this process. Run with ``python bench/bulk_inbound.py``.
 """
 
 import resource
@@ -94,7 +94,7 @@ def main() -> None:
             context = SyncContext(
                 engine=engine,
                 vault=Vault(bytes(32)),
-                open_provider=lambda _: sys.exit("no provider is asked here"),
+                open_provider=lambda _: sys.exit("this benchmark has no provider"),
                 run_id="bench",
                 liveness=liveness,
             )

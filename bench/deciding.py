@@ -1,4 +1,4 @@
-"""The deciding sensor's body with 2,000 clinics: how long one look at the schedules takes.
+"""One tick of the sensor ``scheduled_syncs`` with 2,000 clinics, without Dagster's daemon.
 
 Target: 1 s at most. Run with ``python bench/deciding.py``.
 """
@@ -27,7 +27,7 @@ from pims_pipeline.store.database.engine import (
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 
 CLINICS = 2_000
-LOOKS = 5
+TICKS = 5
 ZONES = (
     "America/New_York",
     "America/Chicago",
@@ -44,18 +44,18 @@ Crons = Callable[[int], tuple[str, str, str]]
 
 
 def default(_: int) -> tuple[str, str, str]:
-    """As a new clinic has them."""
+    """The defaults of a new clinic."""
     return "*/15 * * * *", "0 */2 * * *", "0 2 * * *"
 
 
 def spread(number: int) -> tuple[str, str, str]:
-    """Every clinic at minutes of its own, as people spread load."""
+    """Minutes that differ between clinics, to spread the load."""
     minute = number % 15
     return f"{minute}-59/15 * * * *", f"{minute} */2 * * *", f"{minute} 2 * * *"
 
 
 def all_different(number: int) -> tuple[str, str, str]:
-    """No two clinics share an expression."""
+    """No two clinics with the same expression."""
     minute, hour = number % 60, number // 60
     at = f"{minute} {hour % 24}"
     week = "*" if hour < 24 else "0-6"
@@ -63,7 +63,7 @@ def all_different(number: int) -> tuple[str, str, str]:
 
 
 def register(engine: Engine) -> None:
-    """The clinics, over the zones."""
+    """Add the clinics, spread over the time zones."""
     with transaction(engine) as connection:
         for number in range(CLINICS):
             add_clinic(
@@ -77,7 +77,7 @@ def register(engine: Engine) -> None:
 
 
 def plan(engine: Engine, crons: Crons) -> None:
-    """Give every clinic its schedule, as of long ago."""
+    """Set every clinic's schedules, valid since long ago."""
     with transaction(engine) as connection:
         for number, clinic in enumerate(all_clinics(connection)):
             config = ScheduleConfig(sync_schedules=dict(zip(Phase, crons(number), strict=True)))
@@ -89,7 +89,7 @@ def plan(engine: Engine, crons: Crons) -> None:
 def measure(scheduler: Scheduler, label: str, since: datetime, now: datetime) -> None:
     """Print the slowest of some evaluations, each from the same cursor."""
     walls, busy, runs = [], [], 0
-    for _ in range(LOOKS):
+    for _ in range(TICKS):
         wall, cpu = perf_counter(), process_time()
         result = scheduler.evaluate(since.isoformat(), now)
         walls.append(perf_counter() - wall)
@@ -120,9 +120,9 @@ def main() -> None:
                     night = datetime.combine(
                         MIDNIGHT.date(), datetime.min.time(), ZoneInfo(ZONES[0])
                     ) + timedelta(hours=2)
-                    look = timedelta(seconds=30)
-                    measure(scheduler, "half a minute past two", night + look, night + 2 * look)
-                    measure(scheduler, "two o'clock in New York", night - look, night)
+                    step = timedelta(seconds=30)
+                    measure(scheduler, "half a minute past two", night + step, night + 2 * step)
+                    measure(scheduler, "two o'clock in New York", night - step, night)
                     measure(scheduler, "after a day's outage", night - timedelta(days=1), night)
         finally:
             engine.dispose()

@@ -1,6 +1,6 @@
-"""Enrichment of 200 appointments from a vendor that takes 200 ms for each answer, 5 workers.
+"""Enrichment of 200 appointments with 5 workers, at a vendor that responds after 200 ms.
 
-Ideal: 200 × 0.2 s / 5 = 8 s. The politeness limit is set above what that needs.
+Ideal: 200 × 0.2 s / 5 = 8 s. The limit of requests per second is higher than that needs.
 Run with ``python bench/enrichment.py``.
 """
 
@@ -23,8 +23,8 @@ def main() -> None:
     """Measure and print."""
     with measured_clinic(appointments_per_day=40, requests_per_second=1000) as measured:
         context, clinic = measured.context, measured.clinic
-        # As many days as it takes for 200 appointments whose record is asked for over HTTP.
-        for days in range(5, 31):
+        start = measured.today
+        for days in range(5, 31):  # until 200 appointments have a consultation to fetch
             start = measured.today - timedelta(days=days)
             truth = measured.control.appointments(COMPANY, start, measured.today - timedelta(1))
             if sum(each.consultation_id is not None for each in truth) >= APPOINTMENTS:
@@ -40,10 +40,10 @@ def main() -> None:
         with clinic_session(context, clinic) as session:
             outcome = enrich_cases(context, clinic, window, session, workers=WORKERS)
         seconds = perf_counter() - began
-        asked = measured.control.stats().requests["consultation"] - before
-        ideal = asked * LATENCY_S / WORKERS
+        fetched = measured.control.stats().requests["consultation"] - before
+        ideal = fetched * LATENCY_S / WORKERS
         print(
-            f"{asked} records over HTTP in {seconds:.2f} s; ideal {ideal:.2f} s; "
+            f"{fetched} consultations over HTTP in {seconds:.2f} s; ideal {ideal:.2f} s; "
             f"{seconds / ideal:.3f} × ideal; {outcome.counts.nonzero()}"
         )
 

@@ -1,12 +1,11 @@
-"""200 clinics due at the same tick, inbound of 8 days each, the simulator beside it.
+"""200 clinics due at the same tick, inbound of 8 days each, through Dagster's daemon.
 
-The whole way: Dagster's daemon lets the deciding sensor look, queues the runs, and launches a
-process for each. Counted is everything but the simulator: daemon, code server, runs, database.
-Printed are CPU seconds per clinic and wall time, from the tick until the last run is over:
+The daemon ticks the sensor, queues the runs and launches a process for each. Measured are the
+daemon, code server, runs and database, not the simulator. Prints CPU seconds per clinic and wall
+time, from the tick until the last run has ended:
 
-- with the sessions of an earlier sync, as nearly always: 50 clinics a run, and one clinic a
-  run for comparison;
-- without, when each clinic is logged in by a browser first.
+- with stored sessions, the usual case: 50 clinics a run, and one clinic a run to compare;
+- without, when a browser logs each clinic in first.
 
 Target: 2 CPU seconds per clinic, wide and with sessions.
 Run with ``python bench/wide_runs.py``; it takes some minutes.
@@ -21,6 +20,7 @@ import httpx2
 from support.fleet import ZONE, Fleet, fleet, wait
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.run_scope import UNFINISHED
@@ -42,7 +42,7 @@ NEVER = dict.fromkeys(Phase, "off")
 
 
 def log_in(world: Fleet, clinics: list[Clinic]) -> None:
-    """Store a session for each clinic, got by sending the login page's form."""
+    """Send the login form for each clinic, without a browser, and store the session."""
     for clinic in clinics:
         company = str(2000 + int(clinic.slug.removeprefix("clinic-")))
         password = f"demo-{company}"
@@ -68,17 +68,17 @@ def log_in(world: Fleet, clinics: list[Clinic]) -> None:
         )
         with transaction(world.engine) as connection:
             put_session(connection, world.vault, clinic, state.data, state.expires_at)
-            mark_credentials(connection, clinic, "valid")
+            mark_credentials(connection, clinic, CredentialStatus.VALID)
 
 
 def measure(world: Fleet, label: str, clinics: list[Clinic], **settings: str) -> None:
-    """Let the clinics be due, and print what it cost until the last run was over."""
+    """Make the clinics due, and print the cost until the last run has ended."""
     known = {run.run_id for run in world.instance.get_runs()}
 
     def runs() -> list[dg.DagsterRun]:
         return [run for run in world.instance.get_runs() if run.run_id not in known]
 
-    def over() -> bool:
+    def all_ended() -> bool:
         found = runs()
         return bool(found) and not any(run.status in UNFINISHED for run in found)
 
@@ -89,7 +89,7 @@ def measure(world: Fleet, label: str, clinics: list[Clinic], **settings: str) ->
         world.plan(clinics, ScheduleConfig(sync_schedules={**NEVER, **cron}))
         wait(lambda: datetime.now(UTC) >= tick, "the tick")
         before = world.meter.read()
-        wait(over, "the runs")
+        wait(all_ended, "the runs")
         used = world.meter.read().since(before)
     world.plan(clinics, ScheduleConfig(sync_schedules=NEVER))
     found = runs()
@@ -117,7 +117,7 @@ def main() -> None:
         for clinic in world.clinics:
             world.plan([clinic], ScheduleConfig(sync_schedules=NEVER))
         few = world.clinics[-FEW:]
-        # The first sync of all lands calendars; the later ones are the usual kind.
+        # The first sync inserts every appointment; later ones are the usual case.
         log_in(world, world.clinics[:-FEW])
         measure(world, "without sessions, first sync", few)
         log_in(world, few)

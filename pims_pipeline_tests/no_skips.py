@@ -1,7 +1,7 @@
-"""A pytest plugin: where CI is set, a test that did not run to its end is a failure.
+"""A pytest plugin: if CI is set, skips and expected failures fail the test run.
 
-Skips and expected failures are named before the closing line, and the exit code is that
-of failed tests. Without CI in the environment the plugin does nothing.
+It lists them before the last line, and the exit code is that of failed tests. Without CI in the
+environment it does nothing.
 """
 
 import os
@@ -9,7 +9,7 @@ import os
 import pytest
 
 _UNRUN = pytest.StashKey[dict[str, str]]()
-"""Why each test or file was not run, by its name."""
+"""By test or file, why it did not run."""
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -33,14 +33,14 @@ class _NoSkips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Listen to the reports, which also arrive from the processes of pytest-xdist."""
+    """Register the listener; the reports of pytest-xdist's workers reach it too."""
     unrun = config.stash.setdefault(_UNRUN, {})
     if os.environ.get("CI"):
         config.pluginmanager.register(_NoSkips(unrun))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Turn success into failure when anything was not run."""
+    """Turn success into failure if a test did not run."""
     if session.config.stash[_UNRUN] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -48,7 +48,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Name what was not run."""
+    """List what did not run."""
     if unrun := config.stash[_UNRUN]:
         terminalreporter.section("not run, which CI counts as failed", red=True)
         for name, reason in sorted(unrun.items()):

@@ -1,7 +1,7 @@
-"""Holds that no thread of ours takes a second connection while it holds one.
+"""A guard: no thread of the program takes a second connection while it holds one.
 
-With few connections, threads that hold one and wait for a second wait for each other for ever.
-Tests may nest as they like: only what the program itself does counts.
+With a small pool, threads that each hold one connection and wait for a second deadlock. Tests may
+nest connections: only those that the program's own code opens count.
 """
 
 import os
@@ -18,12 +18,12 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 import pims_pipeline
+from pims_pipeline.store.database import engine, retries, tenancy
 
 _PROGRAM = f"{Path(pims_pipeline.__file__).parent}{os.sep}"
 _TESTS = f"{Path(__file__).parent}{os.sep}"
-_WAY_TO_THE_DATABASE = tuple(
-    f"{_PROGRAM}store{os.sep}{name}.py" for name in ("database", "tenancy", "retries")
-)
+_CONNECTING = {module.__file__ for module in (engine, retries, tenancy)}
+"""Modules through which tests connect too; a frame of theirs is not yet the program's work."""
 
 
 class Nested(BaseException):
@@ -31,25 +31,25 @@ class Nested(BaseException):
 
 
 def _tests_above() -> int | None:
-    """How many frames of tests lead to the program's wish for a connection; None for a test's."""
+    """How many frames of tests led the program to connect; None when a test connects itself."""
     frame: FrameType | None = sys._getframe()
-    is_the_programs = False
+    is_program = False
     tests = 0
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith(_TESTS) and path != __file__:
-            if not is_the_programs:
+            if not is_program:
                 return None
             tests += 1
-        elif path.startswith(_PROGRAM) and path not in _WAY_TO_THE_DATABASE:
-            is_the_programs = True
+        elif path.startswith(_PROGRAM) and path not in _CONNECTING:
+            is_program = True
         frame = frame.f_back
-    return tests if is_the_programs else None
+    return tests if is_program else None
 
 
 @contextmanager
 def one_connection_each() -> Iterator[list[str]]:
-    """Refuse second connections while the block runs; gives where they were asked for."""
+    """Refuse second connections during the block; yields the stack of each attempt."""
     held: dict[int, dict[int, int]] = {}
     nested: list[str] = []
 
@@ -58,14 +58,14 @@ def one_connection_each() -> Iterator[list[str]]:
         if tests is None:
             return
         mine = held.setdefault(threading.get_ident(), {})
-        # A test that the program called may call it in turn, as another process would.
+        # A test hook that the program called may call the program, as another process would.
         if mine and tests <= max(mine.values()):
             nested.append("".join(traceback.format_stack(limit=40)))
             raise Nested
         mine[id(record)] = tests
 
     def give_back(_: object, record: object) -> None:
-        # A connection that broke in a thread that ended is given back by another.
+        # Another thread returns a broken connection of a thread that has ended.
         for mine in held.values():
             mine.pop(id(record), None)
 

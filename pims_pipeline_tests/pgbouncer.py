@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode before a test's database, on a free port of this machine."""
+"""A PgBouncer in transaction mode in front of a test's database, on a free port."""
 
 import os
 import shutil
@@ -34,20 +34,20 @@ logfile = {directory}/log
 def _program() -> str:
     found = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=_PLACES)
     if found is None:
-        pytest.skip("there is no pgbouncer here; make setup installs it")
+        pytest.skip("pgbouncer is not installed; run make setup")
     return found
 
 
 @contextmanager
 def pgbouncer(database_url: str, *, size: int) -> Iterator[str]:
-    """The database's address through a pooler that opens ``size`` connections to it at most."""
+    """The database's address through a pooler with at most ``size`` connections to it."""
     program, url = _program(), make_url(database_url)
     host = url.query["host"]
     assert isinstance(host, str)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # Not under pytest's own directory, which is closed to the user that the server runs as.
+    # Not under pytest's own directory, which the server's user may not read.
     with tempfile.TemporaryDirectory(prefix="pims-pgbouncer-") as name:
         directory = Path(name)
         config = directory / "pgbouncer.ini"
@@ -61,12 +61,12 @@ def pgbouncer(database_url: str, *, size: int) -> Iterator[str]:
                 directory=directory,
             )
         )
-        # It refuses to run as root, and the server's socket is open to its own user alone.
+        # It refuses to run as root, and only the server's user may connect to its socket.
         owner = Path(host).stat()
         is_root = os.geteuid() == 0
         for path in (directory, config) if is_root else ():
             os.chown(path, owner.st_uid, owner.st_gid)
-        with subprocess.Popen(  # noqa: S603 - the pooler, with a file of ours
+        with subprocess.Popen(  # noqa: S603 - the pooler, with our own configuration
             [program, "--quiet", str(config)],
             stdin=subprocess.DEVNULL,
             cwd="/",

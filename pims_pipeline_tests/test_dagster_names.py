@@ -1,4 +1,4 @@
-"""The names that rooms share with Dagster: right, read back as written, and spelled once."""
+"""The names that rooms share with Dagster: correct, parsed as built, and spelled in one module."""
 
 import ast
 import re
@@ -42,7 +42,7 @@ def test_names_that_dagster_defines_are_dagster_s() -> None:
     assert [ours for ours, theirs in FROM_DAGSTER.items() if ours != theirs] == []
 
 
-def test_the_orchestration_has_the_names_that_others_ask_for() -> None:
+def test_the_orchestration_uses_the_shared_names() -> None:
     assert CLINICS.name == names.CLINIC_PARTITIONS
     assert alerting.name == names.ALERTS_SENSOR
     dimensions = [each.name for each in clinic_days(date(2026, 1, 1)).partitions_defs]
@@ -96,8 +96,6 @@ def test_a_box_is_selected_by_its_first_and_last_partition() -> None:
     }
 
 
-# Each name is spelled in one module. `{}` stands for what an f-string fills in.
-
 _JOBS = "|".join(JOB_OF.values())
 SPELLINGS = {
     "a partition key": r"(?:^|\s)\{\}\|\{\}(?:\s|$)",
@@ -110,23 +108,24 @@ SPELLINGS = {
     "a job": f"^(?:{_JOBS})$",
     "a check of freshness": "_fresh$",
 }
+"""Patterns of names that one module spells; ``{}`` replaces the fields of an f-string."""
 ALLOWED = {
     "dagster_names.py": set(SPELLINGS),
     # The table of phases.
     "domain/phases.py": {"a job"},
     # Dagster's names of metadata.
     "orchestration/assets/catalog.py": {"a tag of Dagster's"},
-    # The cursor of a page of syncs: a moment and an id.
+    # The cursor of a page of syncs: a time and an id.
     "api/request_options.py": {"a partition key", "the separator of a partition key"},
     # Alternatives of regular expressions.
     "domain/records/cases.py": {"the separator of a partition key"},
     "providers/idexx_neo/parsing/markup.py": {"the separator of a partition key"},
 }
-"""By module, what may be spelled there, because it is something else or at home."""
+"""By module, what may be spelled there: its own names, and texts that only look alike."""
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The strings that the code works with, by line; docstrings are for people."""
+    """The strings of the code by line, without docstrings."""
     inside = {
         id(part)
         for node in ast.walk(tree)
@@ -164,7 +163,7 @@ def test_no_other_module_spells_these_names() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         module = path.relative_to(PACKAGE).as_posix()
         if module.startswith(("simulator/", "store/migrations/")):
-            # The simulator shares nothing with us, and migrations say what was.
+            # The simulator shares no code with us, and released migrations do not change.
             continue
         if more := spelled(path.read_text(encoding="utf-8")) - ALLOWED.get(module, set()):
             elsewhere[module] = sorted(more)
@@ -193,5 +192,5 @@ def test_a_copy_of_a_name_is_found(line: str, what: str) -> None:
     assert spelled(line) == {what}
 
 
-def test_what_people_read_is_no_copy() -> None:
+def test_a_docstring_is_no_copy() -> None:
     assert spelled('"""Found by ``pims/clinic.oak=yes``, or by ``f\'{slug}|{day}\'``."""') == set()

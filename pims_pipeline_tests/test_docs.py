@@ -124,7 +124,7 @@ def test_every_make_target_a_document_names_exists() -> None:
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as code hosts make them."""
+    """The anchors of a document's headings, in the form that code hosts generate."""
     headings = re.findall(r"^#+ +(.*?) *#*$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -245,7 +245,7 @@ def faults_of(record: str, index: str, file_name: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.name)
-def test_every_decision_says_when_it_was_taken_and_what_enforces_it(record: Path) -> None:
+def test_every_decision_has_a_date_and_what_enforces_it(record: Path) -> None:
     index = (record.parent / "README.md").read_text(encoding="utf-8")
 
     assert list(faults_of(record.read_text(encoding="utf-8"), index, record.name)) == []
@@ -297,13 +297,13 @@ def test_a_fault_of_a_decision_is_noticed(sound: str, faulty: str, fault: str) -
 
 
 def command_paths(command: click.Command, path: str) -> Iterator[str]:
-    """The commands a person can type, below and including ``command``; groups are not."""
+    """The full names of ``command`` and the commands below it, without groups."""
     if not isinstance(command, click.Group):
         yield path
         return
     context = click.Context(command)
     for name in command.list_commands(context):
-        # Asked by name, because a group may load its commands only then.
+        # By name, because a group may load its commands lazily.
         child = command.get_command(context, name)
         assert child is not None
         if not child.hidden:

@@ -1,4 +1,4 @@
-"""Written rules, held: about the files of this repository rather than what they do."""
+"""Checks of the written rules about this repository's files."""
 
 import ast
 import re
@@ -42,7 +42,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def found(pattern: str, files: Sequence[Path]) -> list[str]:
-    """Where ``pattern`` occurs, as ``file:line``; files that are not text hold nothing."""
+    """Where ``pattern`` occurs, as ``file:line``; binary files are skipped."""
     places = []
     for path in files:
         try:
@@ -67,7 +67,7 @@ def imports(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield module, tuple(alias.name for alias in node.names)
 
 
-def test_no_file_names_a_place_on_one_s_own_machine() -> None:
+def test_no_file_names_a_path_of_a_developer_s_machine() -> None:
     assert found(r"(?<![\w.*-])/(?:work|root|home|tmp|Users)/", FILES) == []
 
 
@@ -76,7 +76,7 @@ def test_no_file_says_where_packages_come_from() -> None:
     assert found(r"\w+://|@ ", [LOCK]) == []
 
 
-def test_nothing_is_left_to_be_done_later() -> None:
+def test_no_comment_postpones_work() -> None:
     assert found(r"\b(?:TO[D]O|FIX[M]E)\b", MODULES) == []
 
 
@@ -118,7 +118,7 @@ def test_the_domain_needs_the_standard_library_alone() -> None:
     assert foreign == set()
 
 
-def test_outside_the_store_sqlalchemy_only_lends_the_names_of_two_types() -> None:
+def test_outside_the_store_only_two_types_of_sqlalchemy_are_named() -> None:
     more = {
         (name(path), module, names)
         for path in PACKAGE.rglob("*.py")
@@ -211,7 +211,7 @@ def test_commands_open_no_transaction_themselves() -> None:
 
 
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
-    """Migrations and pages are loaded from disk, where an import would not miss them."""
+    """Migrations and templates are loaded from disk, so no import fails without them."""
     subprocess.run(  # noqa: S603 - this interpreter, fixed arguments
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=ROOT,
@@ -236,13 +236,13 @@ def locked_versions() -> dict[str, set[str]]:
 
 
 def declared() -> list[Requirement]:
-    """What pyproject.toml asks for, to run and to develop."""
+    """The requirements of pyproject.toml, to run and to develop."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
     return [Requirement(line) for line in wanted]
 
 
-def test_the_lock_fits_what_the_project_asks_for() -> None:
+def test_the_lock_satisfies_the_project_s_requirements() -> None:
     pins = locked_versions()
     unmet = [
         str(requirement)

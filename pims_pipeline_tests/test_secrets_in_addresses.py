@@ -44,7 +44,7 @@ OTHERS = (
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """One that nobody listens on, for as long as the tests run."""
+    """A port on which no server listens during the tests."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         number: int = taken.getsockname()[1]
@@ -52,13 +52,13 @@ def port() -> Iterator[int]:
 
 
 def everything_of(error: BaseException) -> str:
-    """All that anybody could print of an error."""
-    said = ["".join(traceback.format_exception(error))]
+    """All that a program could print of an error."""
+    printed = ["".join(traceback.format_exception(error))]
     each: BaseException | None = error
     while each is not None:
-        said += [repr(each), str(each), repr(each.args)]
+        printed += [repr(each), str(each), repr(each.args)]
         each = each.__cause__ or each.__context__
-    return "\n".join(said)
+    return "\n".join(printed)
 
 
 class _Kept(logging.Handler):
@@ -81,12 +81,12 @@ def _logged(lines: list[str]) -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def said_by(work: Callable[[], object]) -> str:
+def output_of(work: Callable[[], object]) -> str:
     lines: list[str] = []
     with _logged(lines):
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not show the password
+        except Exception as error:  # noqa: BLE001 - no error may show the password
             lines.append(everything_of(error))
     return "\n".join(lines)
 
@@ -98,7 +98,7 @@ def _in_environment(variables: dict[str, str]) -> object:
         for name, value in variables.items():
             patch.setenv(name, value)
         accepted = load_settings()
-        # Whatever is accepted is printed by somebody one day.
+        # Accepted settings may be printed too.
         raise AssertionError(f"{accepted!r} {accepted}")
 
 
@@ -109,7 +109,7 @@ def _connect(url: str) -> None:
         connection.execute(text("SELECT 1"))
 
 
-def _said_of(password: str, port: int) -> str:
+def _output_with(password: str, port: int) -> str:
     address = f"postgresql://vet:{password}@127.0.0.1:{port}/pims"
     web = f"https://vet:{password}@127.0.0.1:{port}"
     values = {
@@ -117,20 +117,20 @@ def _said_of(password: str, port: int) -> str:
         **dict.fromkeys(WEB, web),
         **dict.fromkeys(OTHERS, password),
     }
-    # Variables hold no such character.
+    # No environment variable holds a NUL.
     usable = {name: value for name, value in values.items() if "\0" not in value}
     key = {"ENCRYPTION_KEY": "A" * 43 + "="}
-    told = [
-        said_by(lambda name=name: _in_environment({**key, name: usable[name]}))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+    outputs = [
+        output_of(lambda name=name: _in_environment({**key, name: usable[name]}))  # type: ignore[misc]  # mypy cannot infer a lambda's default
         for name in usable
     ]
-    told.append(said_by(lambda: _connect(address)))
-    told.append(said_by(lambda: dagster_storage_url(address) and None))
-    return "\n".join(told)
+    outputs.append(output_of(lambda: _connect(address)))
+    outputs.append(output_of(lambda: dagster_storage_url(address) and None))
+    return "\n".join(outputs)
 
 
 class _Words:
-    """Much text, of which no report of a failure repeats anything."""
+    """A long text that pytest does not repeat when an assertion fails."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -141,8 +141,8 @@ class _Words:
 
 @pytest.fixture(scope="module")
 def harmless(port: int) -> _Words:
-    """What is said of passwords without any secret in them: words of ours and of Python."""
-    return _Words("\n".join(_said_of(each, port) for each in ("zzzzzzzz", "z@z/z#z", "z%z z")))
+    """The output for harmless passwords: the messages of the program and of Python."""
+    return _Words("\n".join(_output_with(each, port) for each in ("zzzzzzzz", "z@z/z#z", "z%z z")))
 
 
 @settings(max_examples=40, deadline=None)
@@ -150,13 +150,13 @@ def harmless(port: int) -> _Words:
 def test_no_piece_of_a_password_is_repeated_however_it_was_written(
     port: int, harmless: _Words, password: str
 ) -> None:
-    said = _said_of(password, port)
+    output = _output_with(password, port)
     pieces = {password[at : at + PIECE] for at in range(len(password) - PIECE + 1)}
-    assert {piece for piece in pieces if piece in said and piece not in harmless} == set()
+    assert {piece for piece in pieces if piece in output and piece not in harmless} == set()
 
 
 @pytest.mark.parametrize("password", ["S3cr3t@h0rse", "p@ss/w0rd#1", "pa?ss=w0rd&x", "w0rd%of"])
-def test_the_terminal_says_what_to_encode_and_shows_nothing(password: str) -> None:
+def test_the_terminal_says_what_to_encode_and_shows_no_piece(password: str) -> None:
     unset = dict.fromkeys(variable_names().values())
     address = f"postgresql://vet:{password}@127.0.0.1/pims"
     for variable in ADDRESSES:

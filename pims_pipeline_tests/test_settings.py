@@ -215,7 +215,7 @@ def test_a_web_address_that_may_show_a_password_is_refused(variable: str, value:
     assert "hunter" not in problem
 
 
-def test_the_settings_are_printed_as_names_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_printed_as_names_without_values(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(
         monkeypatch,
         DAGSTER_GRAPHQL_URL="https://me:hunter2@dagster.example",
@@ -319,7 +319,7 @@ def test_no_traceback_repeats_a_wrong_value(variable: str, monkeypatch: pytest.M
         assert "hunter2" not in trace
         assert variable in trace
     else:
-        # Any text names a directory, any word a host.
+        # Any text is a valid directory, any word a valid host.
         assert variable in {"PIMS_HOME", "PIMS_ALLOWED_HOSTS"}
 
 

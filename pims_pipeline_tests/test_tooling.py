@@ -1,6 +1,7 @@
-"""The tools around the code: the skip guard of CI and the search for a browser."""
+"""The tools around the code: the skip guard of CI, the search for a browser, the mutants."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def test_expects_to_fail(): assert False
 
 
 def run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``command`` run by this interpreter, with ``CI`` only where the test sets it."""
+    """Run ``command`` with this interpreter, with ``CI`` only if the test sets it."""
     inherited = {key: value for key, value in os.environ.items() if key != "CI"}
     return subprocess.run(  # noqa: S603 - this interpreter, fixed arguments
         [sys.executable, *command],
@@ -70,7 +71,7 @@ def test_outside_ci_a_skip_is_only_a_skip(tmp_path: Path) -> None:
     assert run_suite(tmp_path).returncode == pytest.ExitCode.OK
 
 
-def test_a_browser_of_one_s_own_is_taken(tmp_path: Path) -> None:
+def test_the_browser_of_the_setting_is_used(tmp_path: Path) -> None:
     script = ROOT / "tools" / "ensure_chromium.py"
 
     done = run(script, cwd=tmp_path, PIMS_CHROMIUM_PATH=sys.executable)
@@ -78,7 +79,7 @@ def test_a_browser_of_one_s_own_is_taken(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, f"Chromium: {sys.executable}\n")
 
 
-def test_a_wrong_path_to_a_browser_is_an_error_and_not_a_reason_to_download(
+def test_a_wrong_path_to_a_browser_is_an_error_and_starts_no_download(
     tmp_path: Path,
 ) -> None:
     script = ROOT / "tools" / "ensure_chromium.py"
@@ -88,3 +89,10 @@ def test_a_wrong_path_to_a_browser_is_an_error_and_not_a_reason_to_download(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("PIMS_CHROMIUM_PATH must be ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_mutants_are_of_modules_that_exist() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "mutants.py"))
+
+    named = (*tool["PLANS"], tool["SLOW_TEST"])
+    assert [path for path in named if not (ROOT / path).is_file()] == []

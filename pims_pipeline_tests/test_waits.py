@@ -1,7 +1,7 @@
-"""Every wait in the program has an end: its call sites, read from the source.
+"""Every wait in the program has an end: a check of the calls in the source.
 
-What waits without a limit of its own stands in ``ALLOWED`` with the reason why it ends all the
-same. docs/reliability.md, "How long each wait may take", has the limits of the others.
+A call that waits without a limit of its own is in ``ALLOWED``, with the reason why it ends.
+docs/reliability.md, "How long each wait may take", has the limits of the others.
 """
 
 import ast
@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "pims_pipeline"
 
 LIMITS = {"timeout", "connect_timeout", "timeout_s", "seconds"}
 WAITS_WITHOUT_ARGUMENTS = {"join", "wait", "result", "exception", "communicate", "acquire"}
-"""Methods that wait for ever when they are called without any argument."""
+"""Methods that wait for ever when called without arguments."""
 WAITS_WITHOUT_A_LIMIT = {
     "as_completed",
     "check_call",
@@ -49,26 +49,26 @@ ALLOWED = {
     ("sync/runner.py", "run_clinics", "result"): "as_completed gave it: it is done",
     ("sync/phases/fanout.py", "request_concurrently", "result"): "as_completed gave it: it is done",
     ("store/database/leases.py", "login_lease", "wait"): (
-        "the caller's, which raises once it has waited long enough, and watches the stop signal"
+        "the caller's ``wait``, which raises at its time limit or at the stop signal"
     ),
     ("providers/http/client.py", "_close_stream", "exception"): "called when it is done",
     ("providers/idexx_neo/login/chromium.py", "run_in_own_thread", "join"): (
         "the work was cancelled; closing the browser has limits of its own"
     ),
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
-        "a daemon thread's rest until there is a line to send; closing wakes it"
+        "a daemon thread waits for a line to send; closing wakes it"
     ),
     ("simulator/vendors/idexx_neo/responses.py", "delay_response", "wait"): (
-        "a task that is raced against the client and, for a latency, the clock"
+        "a task that also ends with the client or, for a latency, with the time"
     ),
     ("simulator/vendors/idexx_neo/responses.py", "StallingResponse.__call__", "wait"): (
-        "a task that is raced against the client and the pause"
+        "a task that also ends with the client or the pause"
     ),
 }
 
 
 def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Each call of a module, with the name of what it stands in."""
+    """Each call of a module, with the qualified name of the function around it."""
 
     def walk(node: ast.AST, place: tuple[str, ...]) -> Iterator[tuple[str, ast.Call]]:
         for child in ast.iter_child_nodes(node):
@@ -83,7 +83,7 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
 
 
 def unlimited(call: ast.Call) -> str | None:
-    """The name of what is called, if it may wait for ever."""
+    """The name of the called function, if it may wait for ever."""
     dotted = ast.unparse(call.func)
     name = dotted.rpartition(".")[2]
     if any(keyword.arg in LIMITS for keyword in call.keywords):
@@ -92,9 +92,9 @@ def unlimited(call: ast.Call) -> str | None:
         return name
     if not {name, dotted} & WAITS_WITHOUT_A_LIMIT:
         return None
-    # The limit comes second where it may be given by its place.
-    by_place = name in {"create_connection", "wait_for"} and len(call.args) > 1
-    return None if by_place else name
+    # Their second positional argument is the limit.
+    is_positional = name in {"create_connection", "wait_for"} and len(call.args) > 1
+    return None if is_positional else name
 
 
 def waits_without_an_end() -> set[tuple[str, str, str]]:
@@ -131,7 +131,7 @@ def test_every_wait_has_a_limit_or_a_reason_to_end() -> None:
         ("psycopg.connect(url)", "connect"),
     ],
 )
-def test_a_wait_is_known_by_its_call(source: str, found: str | None) -> None:
+def test_a_wait_is_recognized_by_its_call(source: str, found: str | None) -> None:
     (statement,) = ast.parse(source).body
     assert isinstance(statement, ast.Expr)
     assert isinstance(statement.value, ast.Call)

@@ -1,9 +1,8 @@
-"""Makes sure that the vendor logins find a Chromium; part of ``make setup``.
+"""Find or install a Chromium for the vendor logins; part of ``make setup``.
 
 Tries, in this order: ``PIMS_CHROMIUM_PATH``; a Chromium or Chrome on the path; Playwright's
-own, downloading it when it is not there; the system's package manager. Installs system
-packages only as root or where sudo asks for no password. Which browser a login uses is
-decided by the provider, in the same order.
+own, downloaded if missing; the system's package manager. Installs system packages only as root or
+where sudo needs no password. A login chooses its browser in the same order.
 """  # noqa: INP001 - a script, not part of a package
 
 import os
@@ -51,7 +50,7 @@ def playwrights_own() -> str | None:
 
 
 def downloaded() -> str | None:
-    """Playwright's own browser, fetched now; None where it cannot be fetched."""
+    """Playwright's own browser, downloaded now; None if that fails."""
     print("Downloading Chromium (a few minutes at most)", flush=True)  # noqa: T201 - a script
     command = [sys.executable, "-m", "playwright", "install", "chromium"]
     return playwrights_own() if runs(command, seconds=DOWNLOAD_SECONDS) else None
@@ -63,7 +62,7 @@ def from_package_manager() -> str | None:
     return on_path()
 
 
-WAYS: Sequence[Callable[[], str | None]] = (
+SOURCES: Sequence[Callable[[], str | None]] = (
     chosen,
     on_path,
     playwrights_own,
@@ -73,8 +72,8 @@ WAYS: Sequence[Callable[[], str | None]] = (
 
 
 def main() -> None:
-    """Stop at the first way that leads to a browser; exit 1 when none does."""
-    path = next((path for way in WAYS if (path := way())), None)
+    """Use the first source that has a browser; exit 1 when none has."""
+    path = next((path for source in SOURCES if (path := source())), None)
     if path is None:
         sys.exit(ADVICE)
     print(f"Chromium: {path}")  # noqa: T201 - a script

@@ -1,10 +1,9 @@
-"""Makes sure that the tests find a PgBouncer; part of ``make setup``.
+"""Find or install a PgBouncer for the tests; part of ``make setup``.
 
-Looks for it on the path and where distributions keep servers, then asks the system's package
-manager for it. Without it everything works but its tests: they are skipped, and in CI, where a
-skipped test is a failure, this fails.
+Searches the path and the directories of servers, then the system's package manager. Only tests
+need it: without it they are skipped, and in CI, where a skipped test is a failure, this fails.
 
-    python tools/ensure_pgbouncer.py MARKER    touches the file MARKER when there is one
+    python tools/ensure_pgbouncer.py MARKER    touches the file MARKER when PgBouncer is found
 """  # noqa: INP001 - a script, not part of a package
 
 import os
@@ -27,7 +26,7 @@ def found() -> str | None:
 
 
 def main() -> None:
-    """Install it if need be; exit 1 where CI would miss it."""
+    """Install PgBouncer if it is missing; in CI, exit 1 if that fails."""
     if found() is None:
         install("pgbouncer", brew=["pgbouncer"])
     path = found()

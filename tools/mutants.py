@@ -1,7 +1,7 @@
-"""Changes the three plans in many small ways and shows each change that no test detects.
+"""Mutate the three plans, and print each mutant that no test detects.
 
-``make mutants`` runs it; it takes some minutes. It works in a copy, because mutmut writes beside
-the files that it changes. docs/reliability.md says what a survivor means.
+Part of ``make mutants``; takes some minutes. It works on a copy, because mutmut writes next to the
+files that it mutates. docs/reliability.md explains what a survivor means.
 """  # noqa: INP001 - a script, not part of a package
 
 import re
@@ -12,25 +12,26 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PLANS = tuple(
-    f"pims_pipeline/domain/planning/{module}.py"
-    for module in ("inbound", "inbound_decisions", "enrichment", "reconciliation")
-)
+PLANS = [
+    f"pims_pipeline/domain/planning/{plan}.py"
+    for plan in ("inbound", "inbound_decisions", "enrichment", "reconciliation")
+]
+SLOW_TEST = "pims_pipeline_tests/domain/planning/test_interleaving.py"
+"""Plays the plans' rules at random: slow, and the other tests hold each rule by example."""
 COPIED = ("pims_pipeline", "pims_pipeline_tests")
 CONFIG = f"""\
 [tool.mutmut]
 source_paths = ["pims_pipeline/"]
-only_mutate = {list(PLANS)}
+only_mutate = {PLANS}
 also_copy = ["pims_pipeline_tests", "pyproject.toml"]
 pytest_add_cli_args_test_selection = ["pims_pipeline_tests/domain"]
-pytest_add_cli_args = ["--ignore=pims_pipeline_tests/domain/planning/test_interleaving.py"]
+pytest_add_cli_args = ["--ignore={SLOW_TEST}"]
 """
-# The ignored tests repeat the plans' rules on random input, and take the longest.
 _SURVIVOR = re.compile(r"^\s*(\S+): (survived|no tests|timeout|suspicious)$", re.MULTILINE)
 
 
 def mutmut(copy: Path, *command: str, shown: bool = False) -> str:
-    """The output of mutmut; ``shown`` lets it write to the terminal instead."""
+    """The output of mutmut; with ``shown`` it goes to the terminal instead."""
     done = subprocess.run(  # noqa: S603 - this interpreter, commands of our own
         [sys.executable, "-m", "mutmut", *command],
         cwd=copy,
@@ -42,7 +43,7 @@ def mutmut(copy: Path, *command: str, shown: bool = False) -> str:
 
 
 def main() -> None:
-    """Run mutmut on a copy and write out the survivors."""
+    """Run mutmut on a copy and print the survivors."""
     with tempfile.TemporaryDirectory(prefix="pims-mutants") as directory:
         copy = Path(directory)
         for name in COPIED:
@@ -55,7 +56,7 @@ def main() -> None:
             changed = [line for line in mutmut(copy, "show", name).splitlines()
                        if line[:1] in {"-", "+"} and line[:3] not in {"---", "+++"}]  # fmt: skip
             sys.stdout.write("\n".join(["", f"{fate}: {name}", *changed, ""]))
-        sys.stdout.write(f"\n{len(survivors)} mutants were not detected\n")
+        sys.stdout.write(f"\n{len(survivors)} mutants survived\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The tables of docs/ that come from the code: options of commands, settings.
+"""Tables of docs/ that are generated from the code: options of commands.
 
-``make docs`` writes them into the documents, at the marks that cog reads. Sentences belong in the
-documents; names, defaults and meanings belong in the code.
+``make docs`` writes them at the marks that cog reads. Explanations belong in the documents; names,
+defaults and meanings belong in the code.
 """  # noqa: INP001 - a script's part, not part of a package
 
 import ast

@@ -1,6 +1,6 @@
-"""Installs a program with the system's package manager; for the scripts beside it.
+"""Install a program with the system's package manager; used by the scripts in this folder.
 
-Installs only as root or where sudo asks for no password, and never asks anything.
+Installs only as root or where sudo needs no password, and never prompts.
 """  # noqa: INP001 - a script's part, not part of a package
 
 import os
@@ -21,7 +21,7 @@ _ADDS = frozenset({"install", "add"})
 
 
 def runs(command: Sequence[str], *, seconds: int, extra: Mapping[str, str] = _AS_IS) -> bool:
-    """Whether ``command`` ended well within ``seconds``; its output is not shown."""
+    """Whether ``command`` exits with 0 within ``seconds``; its output is dropped."""
     try:
         done = subprocess.run(  # noqa: S603 - fixed commands, found on the user's own path
             command,

@@ -1,7 +1,7 @@
-"""Many clinics at a simulator of their own, and Dagster's daemon over them, all measured.
+"""Many clinics at their own simulator, Dagster's daemon, and the CPU that they use.
 
-CPU is read from the processes themselves while they live, so that nothing is missed that its
-parent did not wait for; what a process does in its last moments, less than ``_SAMPLED``, is.
+CPU is read from the live processes, because a parent's figures lack the children that it does not
+wait for. The last part of a process, shorter than ``_SAMPLE_SECONDS``, is missed.
 """
 
 import os
@@ -38,7 +38,7 @@ from pims_pipeline.store.secrets.vault import Vault
 
 ROOT = Path(__file__).parents[2]
 ZONE = "America/New_York"
-_SAMPLED = 0.2
+_SAMPLE_SECONDS = 0.2
 _SIMULATOR = """
 import sys
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
@@ -56,7 +56,7 @@ serve(SimulatorConfig(clinics=clinics), port=0, on_ready=lambda url: print(url, 
 
 @dataclass
 class Usage:
-    """CPU seconds, by whose they are."""
+    """CPU seconds by kind of process."""
 
     dagster: float = 0
     postgres: float = 0
@@ -64,11 +64,11 @@ class Usage:
 
     @property
     def total(self) -> float:
-        """All of them."""
+        """The sum of all kinds."""
         return self.dagster + self.postgres + self.browsers
 
     def since(self, before: "Usage") -> "Usage":
-        """What was used after ``before``."""
+        """The difference to an earlier reading."""
         return Usage(
             self.dagster - before.dagster,
             self.postgres - before.postgres,
@@ -77,7 +77,7 @@ class Usage:
 
 
 class Meter:
-    """Adds up the CPU of a database server, and of Dagster's processes with what they start."""
+    """Sums the CPU of a database server, and of Dagster's processes with their children."""
 
     def __init__(self, postmaster: int) -> None:
         self._postmaster = psutil.Process(postmaster)
@@ -112,7 +112,7 @@ class Meter:
         return usage
 
     def _of_postgres(self) -> float:
-        # Connections come and go faster than one can look; the server adds up its dead.
+        # Backends end between two samples; the server sums its ended children.
         own = self._postmaster.cpu_times()
         seconds = own.user + own.system + own.children_user + own.children_system
         for each in self._postmaster.children(recursive=True):
@@ -122,7 +122,7 @@ class Meter:
         return seconds
 
     def _watch(self) -> None:
-        while not self._stopped.wait(_SAMPLED):
+        while not self._stopped.wait(_SAMPLE_SECONDS):
             self._sample()
 
     def _sample(self) -> None:
@@ -142,7 +142,7 @@ class Meter:
 
 @dataclass
 class Fleet:
-    """Clinics, where they are stored, and how much they cost."""
+    """Clinics, their database, and the meter of their CPU."""
 
     home: Path
     engine: Engine
@@ -153,7 +153,7 @@ class Fleet:
     environment: Mapping[str, str] = field(repr=False)
 
     def plan(self, clinics: list[Clinic], config: ScheduleConfig) -> None:
-        """Give clinics a schedule."""
+        """Set the schedules of clinics."""
         with transaction(self.engine) as connection:
             for clinic in clinics:
                 set_schedule_config(connection, clinic, config)
@@ -170,10 +170,10 @@ class Fleet:
             self.home / "daemon.log",
         )
         with service:
-            process = service._process  # noqa: SLF001 - its number is nobody else's business
+            process = service._process  # noqa: SLF001 - Service does not give its id
             assert process is not None
             self.meter.follow(process.pid)
-            wait(lambda: self._has_decided(began), "the deciding sensor's first look")
+            wait(lambda: self._has_decided(began), "the sensor's first tick")
             yield
 
     def _has_decided(self, after: float) -> bool:
@@ -189,7 +189,7 @@ class Fleet:
 
 @contextmanager
 def fleet(number: int) -> Iterator[Fleet]:
-    """So many clinics with logins, synced never, scheduled never; stopped at the end."""
+    """This many clinics with logins, neither synced nor scheduled; stopped after the block."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-bench")))
         url = start_embedded(home)
@@ -228,7 +228,7 @@ def _clinic(connection: Connection, vault: Vault, place: int, base_url: str) -> 
 
 @contextmanager
 def _simulator(clinics: int) -> Iterator[str]:
-    """The address of a simulator with so many clinics, in a process of its own."""
+    """The address of a simulator with this many clinics, in its own process."""
     command = [sys.executable, "-c", _SIMULATOR, str(clinics), ZONE]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -244,5 +244,5 @@ def wait(condition: Callable[[], bool], what: str, seconds: float = 900) -> None
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            sys.exit(f"waited in vain for {what}")
+            sys.exit(f"timed out waiting for {what}")
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""What is measured: an embedded database, simulator in a process of its own, one clinic."""
+"""One clinic to measure: an embedded database, and a simulator in its own process."""
 
 import socket
 import subprocess
@@ -30,7 +30,7 @@ COMPANY = "1001"
 
 @dataclass
 class MeasuredClinic:
-    """What a benchmark measures in."""
+    """A clinic with the context to sync it."""
 
     context: SyncContext
     clinic: Clinic
@@ -40,7 +40,7 @@ class MeasuredClinic:
 
     @property
     def browser_launches(self) -> int:
-        """How many browsers have been launched so far."""
+        """The number of browsers launched so far."""
         return sum(provider.browser_launches for provider in self.providers)
 
 
@@ -48,7 +48,7 @@ class MeasuredClinic:
 def measured_clinic(
     *, appointments_per_day: int, requests_per_second: float
 ) -> Iterator[MeasuredClinic]:
-    """Everything started, nothing synced; all of it is stopped at the end."""
+    """A clinic with its servers running, not yet synced; all stops after the block."""
     with tempfile.TemporaryDirectory(prefix="pims-bench") as home:
         engine = create_engine(start_embedded(Path(home)))
         migrate(engine)
@@ -103,7 +103,7 @@ def measured_clinic(
 
 @contextmanager
 def simulator(appointments_per_day: int) -> Iterator[str]:
-    """The address of a simulator that shares no interpreter with what is measured."""
+    """The address of a simulator in its own process, so that it uses none of ours."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = subprocess.Popen(

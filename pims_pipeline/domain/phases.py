@@ -3,7 +3,7 @@
 A phase has one name in audits, another as a Dagster asset, and another for the clients that
 request it. All of them are in ``PHASES``; every map from one to another is read from it: jobs,
 tags, permissions, commands, options, schedules, constraints. Add a phase here;
-``pims_pipeline_tests/test_phases.py`` then fails until its asset, checks, route and results exist.
+``pims_pipeline_tests/phases`` then fails until its asset, checks, route and results exist.
 What a phase does belongs in ``inbound``, ``enrichment`` and ``reconciliation``.
 """
 

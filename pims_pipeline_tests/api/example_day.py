@@ -45,19 +45,16 @@ from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
-from pims_pipeline_tests.reliability.synced_clinic import (
-    BrowserlessNeo,
-    Clock,
-    SharedServers,
-    SyncedClinic,
-)
+from pims_pipeline_tests.reliability.clinic.pipeline import BrowserlessNeo
+from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers
+from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 MORNING = datetime(2026, 3, 9, 12, tzinfo=UTC)
 """Eight o'clock at the clinic."""
 TODAY = date(2026, 3, 9)
 COMPANY = DEFAULT_CLINICS[0]
 PAGES = "http://127.0.0.1:3000"
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 READ_SO_FAR = 5
 VENDOR = "https://neo.example"
 
@@ -171,7 +168,7 @@ def _registered(servers: SharedServers) -> SyncedClinic:
         )
         put_credentials(connection, servers.vault, clinic, login.to_mapping())
     week = DateRange(TODAY, TODAY + timedelta(days=7))
-    return SyncedClinic(servers, COMPANY, clinic, TODAY, week, week, read_timeout=PATIENCE_SECONDS)
+    return SyncedClinic(servers, COMPANY, clinic, TODAY, week, week, read_timeout=TIMEOUT_SECONDS)
 
 
 def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:
@@ -184,7 +181,7 @@ def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:
 
 def _played(today: Day) -> Json:
     synced, api = today.synced, today.api
-    synced.meanwhile = lambda endpoint: today.pass_time(
+    synced.on_response = lambda endpoint: today.pass_time(
         milliseconds={"listing": 1700, "consultation": 120, "appointment": 90}[endpoint]
     )
     running = _running(today)
@@ -245,7 +242,7 @@ def _running(today: Day) -> Json:
 
     def look() -> None:
         if next(read) == READ_SO_FAR:
-            eventually(has_come_so_far, PATIENCE_SECONDS)
+            eventually(has_come_so_far, TIMEOUT_SECONDS)
             found.append(today.api.told(accepted["syncId"]))
 
     today.before_record = look

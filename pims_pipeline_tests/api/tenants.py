@@ -39,7 +39,7 @@ from pims_pipeline.store.requests import (
 from pims_pipeline.store.tables import case_sync_audits, clinic_api_keys, clinics, metadata
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
-from pims_pipeline_tests.conftest import database_copied_from
+from pims_pipeline_tests.databases import database_copied_from
 
 MAPLE, OAK, PINE = "maple-street", "oak-lane", "pine-hill"
 """Pine Hill is deactivated."""

@@ -18,7 +18,7 @@ from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_ap
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.api.conftest import Clock
 
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 class Doors:
@@ -59,19 +59,19 @@ def app(context: ApiContext, doors: Doors) -> FastAPI:
     @router.get("/test/work")
     def work() -> dict[str, bool]:
         doors.entered.release()
-        return {"done": doors.opened.wait(PATIENCE_SECONDS)}
+        return {"done": doors.opened.wait(TIMEOUT_SECONDS)}
 
     @router.get("/test/wait")
     def wait(context: Context) -> dict[str, bool]:
         doors.entered.release()
-        return {"stopping": context.stopping.wait(PATIENCE_SECONDS)}
+        return {"stopping": context.stopping.wait(TIMEOUT_SECONDS)}
 
     app.include_router(router)
     return app
 
 
 def client(server: ApiServer) -> httpx2.Client:
-    return httpx2.Client(base_url=server.base_url, trust_env=False, timeout=PATIENCE_SECONDS)
+    return httpx2.Client(base_url=server.base_url, trust_env=False, timeout=TIMEOUT_SECONDS)
 
 
 def test_requests_under_way_finish_and_those_that_wait_are_let_go(
@@ -81,16 +81,16 @@ def test_requests_under_way_finish_and_those_that_wait_are_let_go(
         working = threads.submit(http.get, "/test/work")
         waiting = threads.submit(http.get, "/test/wait")
         for _ in range(2):
-            assert doors.entered.acquire(timeout=PATIENCE_SECONDS)
+            assert doors.entered.acquire(timeout=TIMEOUT_SECONDS)
         server.request_stop()
 
         # It says so while the other request still works.
-        assert waiting.result(PATIENCE_SECONDS).json() == {"stopping": True}
+        assert waiting.result(TIMEOUT_SECONDS).json() == {"stopping": True}
         assert not working.done()
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"{server.base_url}/health", trust_env=False)
         doors.opened.set()
-        assert working.result(PATIENCE_SECONDS).json() == {"done": True}
+        assert working.result(TIMEOUT_SECONDS).json() == {"done": True}
 
 
 def test_over_the_wire_nothing_says_what_serves_it(app: FastAPI) -> None:
@@ -127,7 +127,7 @@ def test_headers_without_end_are_refused(app: FastAPI) -> None:
     with running_api(app) as server, client(server) as http:
         url = httpx2.URL(server.base_url)
         with (
-            socket.create_connection((url.host, url.port), PATIENCE_SECONDS) as endless,
+            socket.create_connection((url.host, url.port), TIMEOUT_SECONDS) as endless,
             pytest.raises(OSError, match=r"Broken pipe|reset"),
         ):
             send_a_header_without_end(endless)

@@ -1,4 +1,4 @@
-"""The servers that the room's tests share: one database and one simulator a process."""
+"""The servers that these tests share: one database and one simulator for each test process."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,12 +12,12 @@ from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.conftest import database_copied_from
-from pims_pipeline_tests.reliability.synced_clinic import Clock, SharedServers
+from pims_pipeline_tests.databases import database_copied_from
+from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers
 
 
 @pytest.fixture(scope="session")
-def standing_house(
+def shared_servers(
     server_url: str, vault: Vault, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SharedServers]:
     clock = Clock()
@@ -34,7 +34,7 @@ def standing_house(
 
 
 @pytest.fixture
-def servers(standing_house: SharedServers, monkeypatch: pytest.MonkeyPatch) -> SharedServers:
-    """The servers; look-ups go one at a time, so that a program happens the same way again."""
+def servers(shared_servers: SharedServers, monkeypatch: pytest.MonkeyPatch) -> SharedServers:
+    """The servers; look-ups run one at a time, so that a program is reproducible."""
     monkeypatch.setattr("pims_pipeline.sync.phases.lookups.LOOKUP_WORKERS", 1)
-    return standing_house
+    return shared_servers

@@ -1,4 +1,4 @@
-"""The tables of docs/reliability.md that test runs write, and hold what is written to."""
+"""The tables of docs/reliability.md: tests compare them with what they find, or write them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def _between(table: str) -> re.Pattern[str]:
 
 
 def rows_of(table: str) -> dict[str, list[str]]:
-    """The table's rows as committed: by their first cell, the others."""
+    """The table's rows in the page: the first cell to the others."""
     found = _between(table).search(PAGE.read_text(encoding="utf-8"))
     lines = found[0].splitlines()[3:-1] if found else []
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
@@ -30,7 +30,7 @@ def rows_of(table: str) -> dict[str, list[str]]:
 
 
 def write(table: str, rows: Rows, columns: Sequence[str] = COLUMNS) -> None:
-    """Put the rows in place of the table's former ones."""
+    """Replace the table's rows."""
     lines = [columns, ["---"] * len(columns), *([name, *cells] for name, cells in rows.items())]
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     page = _between(table).sub(lambda found: found[1] + text + found[2], PAGE.read_text("utf-8"))

@@ -1,40 +1,38 @@
-"""What must be true of a synced clinic, after every step and once all is quiet again.
+"""What must be true of a synced clinic, after every step and after undisturbed syncs.
 
-It judges by the vendor's true history and by what people did, never by what the pipeline
-says it saw. How a clinic comes to its state is ``synced_clinic``'s.
+The checks compare with the vendor's history and the users' edits, never with what the pipeline
+reports. ``replay`` checks the events of cases; what happens to a clinic is in ``rules``.
 """
 
 from collections import Counter
-from datetime import UTC
 from typing import Any
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
 from pims_pipeline.domain.records.cases import CaseStatus, case_id_of, case_type_of
-from pims_pipeline_tests.reliability.synced_clinic import PeoplesEdit, SyncedClinic, Truth
+from pims_pipeline_tests.reliability.clinic.operators import UserEdit
+from pims_pipeline_tests.reliability.clinic.vendor import Truth
+from pims_pipeline_tests.reliability.replay import events_explain_the_cases
+from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 _SYNCED_KEYS = {"appointment", "consultation", "reconciliation"}
-_TOLD_BY_ITS_STORY = (
-    "status", "case_type", "patient_name", "patient_species", "client_name", "scheduled_date",
-    "scheduled_start",
-)  # fmt: skip
 
 
 def check(synced: SyncedClinic) -> None:
-    """What holds after every step, whatever went wrong in it."""
+    """Check what holds after every step, whatever failed in it."""
     cases = synced.cases()
     knowledge_only_grows(synced)
-    _no_appointment_that_stood_was_retired(synced)
+    _no_existing_appointment_was_retired(synced)
     _no_case_is_lost_or_doubled(synced, cases)
     _receipts_balance_and_no_success_is_empty(synced)
-    _peoples_edits_stand(synced, cases)
-    _stories_explain_the_cases(synced, cases)
+    _users_edits_are_kept(synced, cases)
+    events_explain_the_cases(synced, cases)
     _no_case_has_anything_of_another_patient(synced)
 
 
 def _no_case_has_anything_of_another_patient(synced: SyncedClinic) -> None:
-    """The consultation and the species on a live case are of the patient it was landed with."""
+    """An active case has the consultation and the species of its stored appointment's patient."""
     for row in synced.rows(
         "SELECT pims_id, c.patient_species, a.payload #>> '{patient,id}' AS patient_id, "
         "c.metadata #>> '{consultation,patient,id}' AS written_for "
@@ -47,7 +45,7 @@ def _no_case_has_anything_of_another_patient(synced: SyncedClinic) -> None:
 
 
 def knowledge_only_grows(synced: SyncedClinic) -> None:
-    """No landed record has given way to an older one, and its case says the same as it."""
+    """No stored record was replaced by an older one, and its case agrees with it."""
     now = synced.servers.clock()
     for row in synced.rows(
         "SELECT pims_id, payload ->> 'vendorUpdatedAt' AS changed, payload ->> 'status' AS status, "
@@ -69,19 +67,19 @@ def knowledge_only_grows(synced: SyncedClinic) -> None:
             synced.known_gone[row.pims_id] = now
         elif gone_since is not None:
             truths = synced.truths(row.pims_id, gone_since, now)
-            assert any(truth.stands for truth in truths), f"{row.pims_id} rose from the dead"
+            assert any(truth.exists for truth in truths), f"{row.pims_id} was restored"
 
 
-def _no_appointment_that_stood_was_retired(synced: SyncedClinic) -> None:
-    """At some moment between a retiring phase's start and its end the appointment was gone."""
+def _no_existing_appointment_was_retired(synced: SyncedClinic) -> None:
+    """Between the start and the end of a retiring phase the appointment was gone at some time."""
     for event in synced.rows(
         "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
         "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
         "WHERE e.clinic_id = :clinic_id AND e.kind = 'soft_deleted'"
     ):
         truths = synced.truths(event.pims_id, event.began, event.ended)
-        assert not all(truth.stands for truth in truths), (
-            f"appointment {event.pims_id} always stood"
+        assert not all(truth.exists for truth in truths), (
+            f"appointment {event.pims_id} always existed"
         )
 
 
@@ -104,7 +102,7 @@ def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> 
 
 
 def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
-    listings = [at for at, endpoint in synced.answers if endpoint == "listing"]
+    listings = [at for at, endpoint in synced.responses if endpoint == "listing"]
     began: dict[str, Any] = {}
     for audit in synced.rows(
         "SELECT *, cases_created + cases_updated + cases_unchanged + cases_restored "
@@ -119,9 +117,9 @@ def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
         if audit.sync_type == "cases":
             assert audit.cases_errored < max(3, audit.appointments_found)
         else:
-            # Its own listing, or the one that inbound landed earlier in the same run.
+            # Its own listing, or the one that inbound fetched earlier in the same run.
             since = first if audit.sync_type == "reconciliation" else audit.created_at
-            assert any(since <= at <= audit.updated_at for at in listings), "nothing was verified"
+            assert any(since <= at <= audit.updated_at for at in listings), "no listing was fetched"
     unexplained = synced.rows(
         "SELECT e.seq FROM case_events e JOIN case_sync_audits a ON a.id = e.audit_id "
         "WHERE e.clinic_id = :clinic_id AND a.status <> 'completed'"
@@ -129,91 +127,26 @@ def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
     assert unexplained == [], "a phase that did not succeed changed cases"
 
 
-def _peoples_edits_stand(synced: SyncedClinic, cases: dict[str, Any]) -> None:
+def _users_edits_are_kept(synced: SyncedClinic, cases: dict[str, Any]) -> None:
     for case in cases.values():
         kept = case.metadata if isinstance(case.metadata, dict) else {}
         own = {key: value for key, value in kept.items() if key not in _SYNCED_KEYS}
         assert own == synced.foreign.get(case.id, {})
-    last: dict[tuple[UUID, str], PeoplesEdit] = {(e.case_id, e.column): e for e in synced.edits}
+    last: dict[tuple[UUID, str], UserEdit] = {(e.case_id, e.column): e for e in synced.edits}
     for edit in last.values():
-        if edit.active and _nothing_else_was_meant_since(synced, edit):
+        if edit.active and _vendor_changed_nothing_since(synced, edit):
             assert getattr(cases[edit.pims_id], edit.column) == edit.value
 
 
-def _nothing_else_was_meant_since(synced: SyncedClinic, edit: PeoplesEdit) -> bool:
+def _vendor_changed_nothing_since(synced: SyncedClinic, edit: UserEdit) -> bool:
     truths = synced.truths(edit.pims_id, edit.since, synced.servers.clock())
-    meanings = {edit.meaning, *(truth.meaning for truth in truths)}
-    same = edit.column == "case_type" or len(meanings) == 1
-    return same and all(truth.stands for truth in truths)
+    statuses = {edit.vendor_status, *(truth.vendor_status for truth in truths)}
+    same = edit.column == "case_type" or len(statuses) == 1
+    return same and all(truth.exists for truth in truths)
 
 
-def _stories_explain_the_cases(synced: SyncedClinic, cases: dict[str, Any]) -> None:
-    """Replaying a case's events and people's edits gives the case, without a gap."""
-    stories = {case.id: _Story(synced, case.id) for case in cases.values()}
-    for event in synced.rows(
-        "SELECT seq, case_id, kind, changes FROM case_events WHERE clinic_id = :clinic_id "
-        "ORDER BY seq"
-    ):
-        stories[event.case_id].goes_on(event)
-    for case in cases.values():
-        told = stories[case.id].told_to_its_end()
-        for name in _TOLD_BY_ITS_STORY:
-            assert told.get(name) == _as_told(getattr(case, name)), name
-        kept = case.metadata if isinstance(case.metadata, dict) else {}
-        assert told.get("consultation.notes") == (kept.get("consultation") or {}).get("notes")
-        assert bool(told.get("softDeleted")) == case.retired
-
-
-class _Story:
-    """What a case's events and people's edits say of it, one after the other."""
-
-    def __init__(self, synced: SyncedClinic, case_id: UUID) -> None:
-        self._edits = [each for each in synced.edits if each.case_id == case_id]
-        self._scribbles = [each for each in synced.scribbles if each.case_id == case_id]
-        self._told: dict[str, Any] = {}
-        self._seq = 0
-
-    def goes_on(self, event: Any) -> None:
-        self._people_act()
-        for name, (before, after) in event.changes.items():
-            if name == "consultation":
-                assert before["notes"] == self._told.get("consultation.notes")
-                self._forget("consultation")
-            elif not name.startswith("metadata"):
-                self._changes(event.kind, name, before, after)
-        self._seq = event.seq
-
-    def told_to_its_end(self) -> dict[str, Any]:
-        self._people_act()
-        return self._told
-
-    def _changes(self, kind: str, name: str, before: Any, after: Any) -> None:
-        standing = self._told.get(name)
-        fits = before == standing or name == "reason" or (name == "softDeleted" and not before)
-        assert fits, f"{kind} changed {name} from {before!r}; it was {standing!r}"
-        self._told[name] = after
-
-    def _people_act(self) -> None:
-        for scribble in self._scribbles:
-            if scribble.after_seq == self._seq:
-                self._forget(*scribble.forgets)
-        for edit in self._edits:
-            if edit.after_seq == self._seq:
-                self._told[edit.column] = edit.value
-
-    def _forget(self, *firsts: str) -> None:
-        for name in [each for each in self._told if each.partition(".")[0] in firsts]:
-            del self._told[name]
-
-
-def _as_told(value: Any) -> Any:
-    if hasattr(value, "astimezone"):
-        return value.astimezone(UTC).isoformat()
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def nobody_works(synced: SyncedClinic) -> None:
-    """No audit claims to be in progress when no process is."""
+def no_audit_is_in_progress(synced: SyncedClinic) -> None:
+    """No audit is in progress when no run is active."""
     left = synced.rows(
         "SELECT sync_type FROM case_sync_audits "
         "WHERE clinic_id = :clinic_id AND status = 'in_progress'"
@@ -221,40 +154,40 @@ def nobody_works(synced: SyncedClinic) -> None:
     assert left == []
 
 
-def nothing_gone_is_left(synced: SyncedClinic, window: DateRange) -> None:
-    """After a reconciliation that could ask about all: no active case without its appointment.
+def no_case_of_a_gone_appointment_is_active(synced: SyncedClinic, window: DateRange) -> None:
+    """After a reconciliation with every lookup: no active case without its appointment.
 
-    But for those whose retirement people have rejected.
+    Except those whose retirement an operator rejected.
     """
     kept = synced.kept()
     for pims_id, case in synced.cases().items():
         if not case.retired and case.scheduled_date in window and pims_id not in kept:
             truth = synced.appointments[pims_id]
-            assert truth.stands, f"the case of {pims_id} should have been retired"
+            assert truth.exists, f"the case of {pims_id} should have been retired"
             start = local_to_utc(truth.appointment.start, synced.clinic.zone)
-            assert business_date(start, synced.clinic.zone) in window, f"{pims_id} moved away"
+            assert business_date(start, synced.clinic.zone) in window, f"{pims_id} was moved"
 
 
 def cases_equal_the_truth(synced: SyncedClinic) -> None:
-    """After an undisturbed full sync the cases say what the vendor says."""
+    """After an undisturbed full sync the cases equal the vendor's calendar."""
     cases = synced.cases()
     appointments = synced.appointments
-    standing = {pims_id for pims_id, truth in appointments.items() if truth.stands}
+    existing = {pims_id for pims_id, truth in appointments.items() if truth.exists}
     active = {pims_id for pims_id, case in cases.items() if not case.retired}
-    assert standing <= active
-    assert active - standing <= synced.kept()
+    assert existing <= active
+    assert active - existing <= synced.kept()
     assert all(cases[pims_id].status == "reviewed" or _edited(synced, cases[pims_id].id)
                for pims_id in set(cases) - active)  # fmt: skip
-    dead = {
+    dead_letters = {
         row.pims_id
         for row in synced.rows(
             "SELECT pims_id FROM sync_failures WHERE clinic_id = :clinic_id "
             "AND phase = 'cases' AND resolved_at IS NULL AND next_retry_at IS NULL"
         )
     }
-    for pims_id in standing:
+    for pims_id in existing:
         _case_equals(synced, cases[pims_id], appointments[pims_id])
-        if pims_id not in dead:
+        if pims_id not in dead_letters:
             _consultation_equals(synced, cases[pims_id], appointments[pims_id])
 
 
@@ -282,7 +215,7 @@ def _consultation_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
     if appointment.notes is None or case.scheduled_start > synced.servers.clock():
         return
     if appointment.written_for_id != appointment.patient_id:
-        return  # the vendor's is another's: that it is not on the case is checked at every step
+        return  # of another patient: ``check`` asserts that it is not on the case
     consultation = case.metadata["consultation"]
     assert consultation["consultationId"] == appointment.consultation_id
     if appointment.notes.startswith("<p>note "):

@@ -1,6 +1,6 @@
-"""Every fault of the simulator in every phase: what happened, as docs/reliability.md says it.
+"""Every fault of the simulator in every phase has the result that docs/reliability.md states.
 
-``make reliability`` sets ``PIMS_WRITE_FAULT_TABLE`` and writes what it finds into that page.
+``make reliability`` sets ``PIMS_WRITE_FAULT_TABLE`` and writes the results into that page.
 """
 
 import os
@@ -17,16 +17,11 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
 from pims_pipeline_tests.reliability import oracle
+from pims_pipeline_tests.reliability.clinic.pipeline import FULL, LONG_TIMEOUT, SHORT_TIMEOUT
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
-from pims_pipeline_tests.reliability.synced_clinic import (
-    FULL,
-    HASTY,
-    PATIENT,
-    SharedServers,
-    SyncedClinic,
-    simulated,
-)
-from pims_pipeline_tests.reliability.test_clinic_life import settle
+from pims_pipeline_tests.reliability.settling import settle
+from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 Endpoint = Literal["listing", "appointment", "consultation"]
 PLACES: tuple[tuple[Phase, Endpoint], ...] = (
@@ -43,7 +38,7 @@ NOT_THERE = "–"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a fault led to."""
+    """The result of a fault."""
 
     words: str
     deleted_in_error: int
@@ -52,9 +47,9 @@ class Found:
 
 @contextmanager
 def _eight_appointments(servers: SharedServers) -> Iterator[SyncedClinic]:
-    """All of them synced."""
+    """A clinic with eight synced appointments."""
     synced = SyncedClinic.begin(servers, simulated("1001"), date(2026, 3, 8))
-    synced.read_timeout = PATIENT
+    synced.read_timeout = LONG_TIMEOUT
     for number in range(8):
         synced.book(synced.local(0, 8 + number))
     synced.sync(*FULL)
@@ -62,8 +57,8 @@ def _eight_appointments(servers: SharedServers) -> Iterator[SyncedClinic]:
     synced.end()
 
 
-def _an_hour_passes(synced: SyncedClinic, phase: Phase) -> None:
-    """Three appointments are finished, one is deleted, one moves far away, one is new."""
+def _edit_calendar(synced: SyncedClinic, phase: Phase) -> None:
+    """Finish three appointments, delete one, move one out of the window, book one."""
     appointments = sorted(synced.history)
     for pims_id in appointments[:3]:
         synced.vendor("finish", pims_id, f"<p>note {pims_id};</p>")
@@ -75,14 +70,14 @@ def _an_hour_passes(synced: SyncedClinic, phase: Phase) -> None:
     synced.step_began = synced.servers.clock()
 
 
-def _strike(synced: SyncedClinic, fault: str, endpoint: Endpoint, times: int | None) -> None:
+def _add_fault(synced: SyncedClinic, fault: str, endpoint: Endpoint, times: int | None) -> None:
     kind = FaultKind.RATE_LIMITED if fault == LONG_WAIT else FaultKind(fault)
     if kind is FaultKind.HANG:
         synced.end()
-        synced.read_timeout = HASTY
+        synced.read_timeout = SHORT_TIMEOUT
     elif kind in STALLS:
         synced.end()
-        synced.request_timeout = HASTY
+        synced.request_timeout = SHORT_TIMEOUT
     synced.servers.control.add_fault(
         kind.value,
         endpoint=endpoint,
@@ -93,18 +88,18 @@ def _strike(synced: SyncedClinic, fault: str, endpoint: Endpoint, times: int | N
     )
 
 
-def _what_happens(
+def _result_of(
     synced: SyncedClinic, fault: str, phase: Phase, endpoint: Endpoint, times: int | None
 ) -> Found:
-    _an_hour_passes(synced, phase)
-    before, asked = synced.everything(), synced.servers.control.stats()
-    questions = synced.questions[endpoint]
-    _strike(synced, fault, endpoint, times)
+    _edit_calendar(synced, phase)
+    before, sent = synced.everything(), synced.servers.control.stats()
+    calls = synced.calls[endpoint]
+    _add_fault(synced, fault, endpoint, times)
     result = synced.sync(phase)[phase]
-    told = synced.servers.control.stats()
-    renewals = told.logins[synced.company.company_id] - asked.logins[synced.company.company_id]
-    requests = told.requests[endpoint] - asked.requests[endpoint]
-    retried = requests > synced.questions[endpoint] - questions
+    after, company = synced.servers.control.stats(), synced.company.company_id
+    renewals = after.logins[company] - sent.logins[company]
+    requests = after.requests[endpoint] - sent.requests[endpoint]
+    retried = requests > synced.calls[endpoint] - calls
     oracle.check(synced)
     if isinstance(result, PimsError):
         _nothing_changed(synced, before, phase)
@@ -112,11 +107,11 @@ def _what_happens(
     wrong = [
         pims_id
         for pims_id, case in synced.cases().items()
-        if case.retired and synced.appointments[pims_id].stands
+        if case.retired and synced.appointments[pims_id].exists
     ]
     settle(synced)
     kept = {pims_id for pims_id, case in synced.cases().items() if not case.retired}
-    lost = {pims_id for pims_id, truth in synced.appointments.items() if truth.stands} - kept
+    lost = {pims_id for pims_id, truth in synced.appointments.items() if truth.exists} - kept
     return Found(words, len(wrong), len(lost))
 
 
@@ -124,7 +119,7 @@ def _nothing_changed(
     synced: SyncedClinic, before: Mapping[str, Sequence[object]], phase: Phase
 ) -> None:
     after = synced.everything()
-    # What could not be fetched is kept as dead letters, so that it is tried again.
+    # Open failures may be added, from which what was not fetched is retried.
     assert {**after, "failures": []} == {**before, "failures": []}
     (audit,) = synced.rows(
         "SELECT status, sync_type FROM case_sync_audits WHERE clinic_id = :clinic_id "
@@ -160,7 +155,7 @@ def _row(servers: SharedServers, fault: str, times: int | None) -> list[str]:
             cells.append(NOT_THERE)
             continue
         with _eight_appointments(servers) as synced:
-            found = _what_happens(synced, fault, phase, endpoint, times)
+            found = _result_of(synced, fault, phase, endpoint, times)
         cells.append(found.words)
         wrong += found.deleted_in_error
         lost += found.lost
@@ -169,7 +164,7 @@ def _row(servers: SharedServers, fault: str, times: int | None) -> list[str]:
 
 @pytest.mark.parametrize("often", TIMES)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_costs_no_case_and_leads_to_what_the_page_says(
+def test_a_fault_loses_no_case_and_has_the_documented_result(
     servers: SharedServers, fault: str, often: str
 ) -> None:
     found = _row(servers, fault, TIMES[often])
@@ -180,5 +175,5 @@ def test_a_fault_costs_no_case_and_leads_to_what_the_page_says(
 
 
 @pytest.mark.parametrize("often", TIMES)
-def test_the_page_tells_of_every_fault_and_no_other(often: str) -> None:
+def test_the_page_lists_every_fault_and_no_other(often: str) -> None:
     assert list(rows_of(often)) == [f"`{fault}`" for fault in FAULTS]

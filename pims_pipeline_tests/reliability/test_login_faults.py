@@ -1,7 +1,7 @@
-"""What people meet at the vendor's login: what comes of it, as docs/reliability.md says it.
+"""Every page and fault of the vendor's login has the result that docs/reliability.md states.
 
-A real Chromium, the real adapter, the simulator and a real database. ``make reliability``
-sets ``PIMS_WRITE_FAULT_TABLE`` and writes what it finds into that page.
+A real Chromium, the real adapter, the simulator and a real database. With
+``PIMS_WRITE_FAULT_TABLE`` set, the results are written into that page.
 """
 
 import os
@@ -28,16 +28,16 @@ from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     SharedBrowser,
     shared_browser,
 )
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
-from pims_pipeline_tests.reliability.synced_clinic import SharedServers, simulated
 
 COLUMNS = ("at the login", "the first sync", "credentials", "sent", "sent again")
 COMPANY = simulated("1001")
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
-    """What a login meets: the page's shape, what a right password leads to, a fault."""
+class LoginCase:
+    """A login page, the mode that follows the right password, and a fault."""
 
     page: str = "plain"
     mode: str = "normal"
@@ -47,42 +47,42 @@ class Meeting:
     password: str = COMPANY.password
 
 
-MEETINGS = {
-    "an ordinary page": Meeting(),
-    "a cookie banner over the form": Meeting("cookie_banner"),
-    "a cookie wall without a button": Meeting("cookie_wall"),
-    "a search, a newsletter and a registration before the form": Meeting("other_forms"),
-    "the form in an inner page": Meeting("inner_page"),
-    "the form in a shadow tree": Meeting("shadow"),
-    "the user name first, then the password": Meeting("two_steps"),
-    "a form that is slow to come": Meeting("slow"),
-    "a login that opens a new tab": Meeting("new_tab"),
-    "an `alert`": Meeting("alert"),
-    "a guest's session before the login": Meeting("guest"),
-    "a guest's session, and a wrong password": Meeting("guest", password="wrong"),
-    "a wrong password": Meeting(password="wrong"),
-    "a locked account": Meeting(mode="locked"),
-    "a page for a code": Meeting(mode="code"),
-    "a page for terms": Meeting(mode="terms"),
-    "a page to choose a location": Meeting(mode="location"),
-    "an expired password": Meeting(mode="password_expired"),
-    "a page to remember the device": Meeting(mode="device"),
-    "a captcha after the password": Meeting(mode="robot"),
-    "a page that nobody knows": Meeting(mode="news"),
-    "a session that is refused at once": Meeting(mode="dead_session"),
-    "a captcha before the password": Meeting("captcha"),
-    "a script that fails": Meeting("script_error"),
-    "another site at the address": Meeting("other_site"),
-    "a redirect to another host": Meeting("elsewhere"),
-    "a file instead of a page": Meeting("file"),
-    "a browser's own password prompt": Meeting("basic_auth"),
-    "maintenance instead of the page": Meeting(fault="html"),
-    "maintenance after the password": Meeting(mode="closed"),
-    "maintenance at the first question": Meeting(fault="html", endpoint="listing"),
-    "no list at the first question": Meeting(fault="not_a_list", endpoint="listing"),
-    "500 for the page": Meeting(fault="server_error"),
-    "500 for the form": Meeting(fault="server_error", form_only=True),
-    "500 for the first question, every time": Meeting(fault="server_error", endpoint="listing"),
+LOGIN_CASES = {
+    "an ordinary page": LoginCase(),
+    "a cookie banner over the form": LoginCase("cookie_banner"),
+    "a cookie wall without a button": LoginCase("cookie_wall"),
+    "a search, a newsletter and a registration before the form": LoginCase("other_forms"),
+    "the form in an inner page": LoginCase("inner_page"),
+    "the form in a shadow tree": LoginCase("shadow"),
+    "the user name first, then the password": LoginCase("two_steps"),
+    "a form that is slow to come": LoginCase("slow"),
+    "a login that opens a new tab": LoginCase("new_tab"),
+    "an `alert`": LoginCase("alert"),
+    "a guest's session before the login": LoginCase("guest"),
+    "a guest's session, and a wrong password": LoginCase("guest", password="wrong"),
+    "a wrong password": LoginCase(password="wrong"),
+    "a locked account": LoginCase(mode="locked"),
+    "a page for a code": LoginCase(mode="code"),
+    "a page for terms": LoginCase(mode="terms"),
+    "a page to choose a location": LoginCase(mode="location"),
+    "an expired password": LoginCase(mode="password_expired"),
+    "a page to remember the device": LoginCase(mode="device"),
+    "a captcha after the password": LoginCase(mode="robot"),
+    "an unknown page": LoginCase(mode="news"),
+    "a session that is refused at once": LoginCase(mode="dead_session"),
+    "a captcha before the password": LoginCase("captcha"),
+    "a script that fails": LoginCase("script_error"),
+    "another site at the address": LoginCase("other_site"),
+    "a redirect to another host": LoginCase("elsewhere"),
+    "a file instead of a page": LoginCase("file"),
+    "a browser's own password prompt": LoginCase("basic_auth"),
+    "maintenance instead of the page": LoginCase(fault="html"),
+    "maintenance after the password": LoginCase(mode="closed"),
+    "maintenance at the first request": LoginCase(fault="html", endpoint="listing"),
+    "no list at the first request": LoginCase(fault="not_a_list", endpoint="listing"),
+    "500 for the page": LoginCase(fault="server_error"),
+    "500 for the form": LoginCase(fault="server_error", form_only=True),
+    "500 for the first request, every time": LoginCase(fault="server_error", endpoint="listing"),
 }
 
 
@@ -125,7 +125,7 @@ def registered(servers: SharedServers, password: str) -> Clinic:
 
 
 def sync(servers: SharedServers, browser: SharedBrowser, clinic: Clinic) -> PimsError | None:
-    """A sync's first question: why it failed, if it did."""
+    """A sync's first request; returns its error, if any."""
     context = SyncContext(
         engine=servers.engine,
         vault=servers.vault,
@@ -147,15 +147,15 @@ def status_of(servers: SharedServers, clinic: Clinic) -> str | None:
         return credential_status(connection, clinic)
 
 
-def prepare(servers: SharedServers, meeting: Meeting) -> None:
+def prepare(servers: SharedServers, case: LoginCase) -> None:
     servers.control.reset()
-    servers.control.settings(login_page=meeting.page)
-    servers.control.login_mode(COMPANY.company_id, meeting.mode)
-    if meeting.fault is not None:
+    servers.control.settings(login_page=case.page)
+    servers.control.login_mode(COMPANY.company_id, case.mode)
+    if case.fault is not None:
         servers.control.add_fault(
-            meeting.fault,
-            endpoint=meeting.endpoint,
-            company_id=COMPANY.company_id if meeting.form_only else None,
+            case.fault,
+            endpoint=case.endpoint,
+            company_id=COMPANY.company_id if case.form_only else None,
             times=None,
         )
 
@@ -164,38 +164,38 @@ def forms_sent(servers: SharedServers) -> int:
     return servers.control.stats().requests["login_post"]
 
 
-@pytest.mark.parametrize("name", MEETINGS)
-def test_what_people_meet_at_the_login_leads_to_what_the_page_says(
+@pytest.mark.parametrize("name", LOGIN_CASES)
+def test_a_login_has_the_documented_result(
     servers: SharedServers, browser: SharedBrowser, name: str
 ) -> None:
-    meeting = MEETINGS[name]
-    prepare(servers, meeting)
-    clinic = registered(servers, meeting.password)
+    case = LOGIN_CASES[name]
+    prepare(servers, case)
+    clinic = registered(servers, case.password)
     error = sync(servers, browser, clinic)
     sent, status = forms_sent(servers), status_of(servers, clinic)
     if status in {"invalid", "needs_human"}:
-        # What needs a person is not tried again, whatever else may be.
+        # A login that needs an operator is not sent again; others may be.
         assert type(sync(servers, browser, clinic)) is type(error)
     again = forms_sent(servers) - sent
-    came = "completed" if error is None else f"`{type(error).__name__}`"
-    found = [came, str(status), str(sent), "–" if error is None else str(again)]
+    result = "completed" if error is None else f"`{type(error).__name__}`"
+    found = [result, str(status), str(sent), "–" if error is None else str(again)]
     if "PIMS_WRITE_FAULT_TABLE" in os.environ:
         write("login", {**rows_of("login"), name: found}, COLUMNS)
     assert rows_of("login")[name] == found
-    # Never are credentials called wrong that were not sent, or sent again that are.
+    # Credentials are invalid only if they were sent and wrong, and are then not sent again.
     assert again == 0
-    assert (status == "invalid") <= (meeting.password != COMPANY.password)
+    assert (status == "invalid") <= (case.password != COMPANY.password)
 
 
-def test_the_page_tells_of_every_meeting_and_no_other() -> None:
-    assert list(rows_of("login")) == list(MEETINGS)
+def test_the_page_lists_every_login_case_and_no_other() -> None:
+    assert list(rows_of("login")) == list(LOGIN_CASES)
 
 
-def test_a_page_that_nobody_knows_is_named_without_anybodys_name(
+def test_the_error_for_an_unknown_page_names_no_person(
     servers: SharedServers, browser: SharedBrowser
 ) -> None:
-    """Its title holds a person's name, and its text more of them."""
-    prepare(servers, Meeting(mode="news"))
+    """The page has a person's name in its title, and more in its text."""
+    prepare(servers, LoginCase(mode="news"))
     error = sync(servers, browser, registered(servers, COMPANY.password))
     assert isinstance(error, HumanNeeded)
     assert '"… simulator"' in str(error)
@@ -203,10 +203,10 @@ def test_a_page_that_nobody_knows_is_named_without_anybodys_name(
     assert error.__notes__ == ["A screenshot is kept as kept.png."]
 
 
-def test_after_a_person_has_chosen_the_location_the_login_works(
+def test_the_login_works_after_an_operator_chose_the_location(
     servers: SharedServers, browser: SharedBrowser
 ) -> None:
-    prepare(servers, Meeting(mode="location"))
+    prepare(servers, LoginCase(mode="location"))
     clinic = registered(servers, COMPANY.password)
     assert "choose a location" in str(sync(servers, browser, clinic))
     servers.control.login_mode(COMPANY.company_id, "normal")
@@ -223,8 +223,8 @@ def test_after_a_person_has_chosen_the_location_the_login_works(
     assert sync(servers, browser, clinic) is None
 
 
-def test_a_working_login_costs_one_question(servers: SharedServers, browser: SharedBrowser) -> None:
-    prepare(servers, Meeting())
+def test_a_working_login_costs_one_request(servers: SharedServers, browser: SharedBrowser) -> None:
+    prepare(servers, LoginCase())
     clinic = registered(servers, COMPANY.password)
     assert sync(servers, browser, clinic) is None
     assert servers.control.stats().requests["listing"] == 2

@@ -1,4 +1,4 @@
-"""What the vendor sends oddly, end to end: the real adapter, a real database, the simulator."""
+"""Odd responses of the vendor, end to end: the simulator, the real adapter, a real database."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -8,13 +8,9 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline_tests.reliability.synced_clinic import (
-    FULL,
-    PATIENT,
-    SharedServers,
-    SyncedClinic,
-    simulated,
-)
+from pims_pipeline_tests.reliability.clinic.pipeline import FULL, LONG_TIMEOUT
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
+from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 TODAY = date(2026, 3, 8)
 
@@ -22,7 +18,7 @@ TODAY = date(2026, 3, 8)
 @pytest.fixture
 def synced(servers: SharedServers) -> Iterator[SyncedClinic]:
     synced = SyncedClinic.begin(servers, simulated("1001"), TODAY)
-    synced.read_timeout = PATIENT
+    synced.read_timeout = LONG_TIMEOUT
     yield synced
     synced.end()
 
@@ -35,7 +31,7 @@ def sync_days(synced: SyncedClinic, phase: Phase, *days: int) -> PhaseOutcome:
 
 
 def appointments_counted(outcome: PhaseOutcome) -> Counts:
-    """The receipt, without the blocks and rosters of every day."""
+    """The receipt's counts of appointments, without blocks and rosters."""
     counts = outcome.counts
     return Counts(
         created=counts.created,
@@ -46,7 +42,7 @@ def appointments_counted(outcome: PhaseOutcome) -> Counts:
 
 
 def series(synced: SyncedClinic, *days: int) -> list[str]:
-    """Appointments on those days at nine that the vendor lists under one identity."""
+    """Book an appointment on each day, all listed under one id; returns their own ids."""
     ids = [synced.book(synced.local(day, 9)) for day in days]
     for other in ids[1:]:
         synced.vendor("join_series", other, ids[0])
@@ -54,7 +50,7 @@ def series(synced: SyncedClinic, *days: int) -> list[str]:
 
 
 def dates(synced: SyncedClinic) -> dict[str, int]:
-    """By identity, how many days from today the cases that are not retired are booked."""
+    """By appointment, the date of each active case in days from today."""
     return {
         pims_id: (case.scheduled_date - TODAY).days
         for pims_id, case in synced.cases().items()

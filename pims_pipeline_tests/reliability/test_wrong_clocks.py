@@ -1,7 +1,7 @@
-"""A clinic's life on a host whose clock jumps, by hours, days and years, in both directions.
+"""A clinic synced on a host whose clock jumps, by minutes to years, in both directions.
 
-Whatever a wrong clock wrote: nothing is retired that stands, nothing is lost, and once the clock
-is right again one sync leads to the vendor's truth and the next one changes nothing.
+Whatever a wrong clock wrote, no existing appointment's case is retired and none is lost. Once the
+clock is right, one sync makes the cases equal the calendar and the next one changes nothing.
 """
 
 import os
@@ -19,16 +19,14 @@ from hypothesis.stateful import (
 )
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
+from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.reliability import oracle
-from pims_pipeline_tests.reliability.synced_clinic import (
-    FULL,
-    SharedServers,
-    SyncedClinic,
-    simulated,
-)
-from pims_pipeline_tests.reliability.test_clinic_life import DAYS, SOME_PHASES, WHICH, WORDS
+from pims_pipeline_tests.reliability.clinic.pipeline import FULL
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
+from pims_pipeline_tests.reliability.rules.strategies import DAYS, SOME_PHASES, WHICH, WORDS
+from pims_pipeline_tests.reliability.settling import sync_everything
+from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 PROGRAMS = 12 * int(os.environ.get("PIMS_SOAK", "1"))
 if not {"CI", "PIMS_SOAK"} & os.environ.keys():
@@ -69,11 +67,11 @@ class WrongClocks(RuleBasedStateMachine):
         known = sorted(self.synced.history)
         return known[which % len(known)]
 
-    def _look(self) -> None:
-        """What was retired just now is gone at the vendor: nobody else acts in between."""
+    def _check_retired(self) -> None:
+        """The cases retired since the last check have no appointment at the vendor."""
         retired = {pims_id for pims_id, case in self.synced.cases().items() if case.retired}
-        wrong = {each for each in retired - self.retired if self.synced.appointments[each].stands}
-        assert wrong == set(), "retired although it stands"
+        wrong = {each for each in retired - self.retired if self.synced.appointments[each].exists}
+        assert wrong == set(), "retired although the appointment exists"
         self.retired = retired
 
     @rule(by=JUMPS)
@@ -108,30 +106,30 @@ class WrongClocks(RuleBasedStateMachine):
     @rule(phases=SOME_PHASES)
     def the_week_is_synced(self, phases: tuple[Phase, ...]) -> None:
         self.synced.sync(*phases)
-        self._look()
+        self._check_retired()
 
-    @rule(phases=SOME_PHASES, answer=st.integers(0, 2), by=JUMPS)
+    @rule(phases=SOME_PHASES, response=st.integers(0, 2), by=JUMPS)
     def the_clock_jumps_while_a_sync_runs(
-        self, phases: tuple[Phase, ...], answer: int, by: timedelta
+        self, phases: tuple[Phase, ...], response: int, by: timedelta
     ) -> None:
-        left = [answer]
+        left = [response]
 
-        def meanwhile(_: str) -> None:
+        def on_response(_: str) -> None:
             left[0] -= 1
             if left[0] == -1:
                 self.servers.ahead = by
 
-        self.synced.meanwhile = meanwhile
+        self.synced.on_response = on_response
         self.synced.sync(*phases)
-        self.synced.meanwhile = None
-        self._look()
+        self.synced.on_response = None
+        self._check_retired()
 
     @precondition(lambda self: not self.synced.holds())
     @rule()
     def everything_is_synced_whatever_the_clock_shows(self) -> None:
-        """Also with a wrong clock the cases are those of the vendor's calendar."""
+        """With a wrong clock too, a full sync retires only what is gone."""
         self.synced.sync(*FULL, window=self.synced.wide)
-        self._look()
+        self._check_retired()
 
     def teardown(self) -> None:
         if hasattr(self, "synced"):
@@ -142,31 +140,23 @@ class WrongClocks(RuleBasedStateMachine):
 
 
 def settle(synced: SyncedClinic) -> None:
-    """The clock is right again: one full sync leads to the truth, the next changes nothing."""
+    """With the clock right: one full sync makes the cases equal, the next changes nothing."""
     synced.servers.ahead = timedelta()
     synced.servers.clock.forward(timedelta(days=1, minutes=1))
     with synced.undisturbed():
-        _succeeded(synced)
+        sync_everything(synced)
         for hold in synced.holds():
             synced.approve(hold.id, DateRange(hold.window_start, hold.window_end))
-        oracle.nobody_works(synced)
+        oracle.no_audit_is_in_progress(synced)
         oracle.cases_equal_the_truth(synced)
         before = synced.everything()
-        assert _succeeded(synced) == {AuditStatus.COMPLETED}
+        assert sync_everything(synced) == {AuditStatus.COMPLETED}
         assert synced.everything() == before
         assert _ahead(synced) == []
 
 
-def _succeeded(synced: SyncedClinic) -> set[AuditStatus]:
-    outcomes = synced.sync(*FULL, window=synced.wide)
-    assert set(outcomes) == set(FULL)
-    found = [each for each in outcomes.values() if isinstance(each, PhaseOutcome)]
-    assert len(found) == len(FULL), outcomes
-    return {outcome.status for outcome in found}
-
-
 def _ahead(synced: SyncedClinic) -> list[str]:
-    """The records and audits that still lie in the future."""
+    """The records and audits with times in the future."""
     now = synced.servers.clock() + timedelta(minutes=2)
     return [
         str(row.name)

@@ -18,7 +18,7 @@ from pims_pipeline_tests.api.surroundings import (
     client_of,
     context_of,
 )
-from pims_pipeline_tests.conftest import _administer
+from pims_pipeline_tests.databases import administer
 
 OK = {"status": "ok"}
 CHECKS = {"database": OK, "migrations": OK, "dagster": OK}
@@ -147,11 +147,11 @@ def test_readiness_is_asked_on_a_connection_that_is_opened_for_it(
     # Connections that are open already go on working; only new ones are refused.
     assert client.get("/ready").json() == ALL_WELL
     name = sql.Identifier(str(engine.url.database))
-    _administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))
+    administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))
     try:
         checks = client_of(create_app(context)).get("/ready").json()["checks"]
     finally:
-        _administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(name))
+        administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT -1").format(name))
     full = failed("the database has no connection left")
     assert checks == {"database": full, "migrations": OK, "dagster": OK}
 
@@ -171,4 +171,4 @@ def test_a_search_path_that_the_apis_role_gave_itself_breaks_nothing(
         with transaction(api_engine) as connection:
             assert connection.scalar(text("SELECT count(*) FROM cases")) == 0
     finally:
-        _administer(database_url, itself + sql.SQL("RESET ALL"))
+        administer(database_url, itself + sql.SQL("RESET ALL"))

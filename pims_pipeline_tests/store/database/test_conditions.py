@@ -20,7 +20,7 @@ from pims_pipeline.store.database.engine import (
     transaction,
 )
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline_tests.conftest import _administer, _on
+from pims_pipeline_tests.databases import address_of, administer
 
 CODES = {
     "53100": "the database's disk is full (53100); free space there",
@@ -130,15 +130,15 @@ def _statement(url: str, statement: str, undo: str) -> Iterator[None]:
     name = make_url(url).database
     assert name is not None
     for_database = sql.SQL(statement).format(sql.Identifier(name))
-    _administer(url, for_database)
+    administer(url, for_database)
     try:
         yield
     finally:
-        _administer(url, sql.SQL(undo).format(sql.Identifier(name)))
+        administer(url, sql.SQL(undo).format(sql.Identifier(name)))
 
 
 def test_a_database_that_is_not_there_is_named(server_url: str) -> None:
-    assert "'nowhere' at " in (said := _refusal(_on(server_url, "nowhere")))
+    assert "'nowhere' at " in (said := _refusal(address_of("nowhere", server_url)))
     assert "there is no such database; create it" in said
 
 
@@ -164,11 +164,11 @@ def test_a_database_in_another_encoding_is_refused_with_what_to_create(server_ur
     create = (
         "CREATE DATABASE {} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
     )
-    _administer(server_url, sql.SQL(create).format(name))
+    administer(server_url, sql.SQL(create).format(name))
     try:
-        said = _refusal(_on(server_url, "test_ascii"))
+        said = _refusal(address_of("test_ascii", server_url))
     finally:
-        _administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        administer(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
     assert said.startswith("the database does not keep its text in UTF-8; use a database with ENC")
 
 

@@ -9,7 +9,7 @@ from psycopg import sql
 from sqlalchemy import create_engine, text
 
 from pims_pipeline.store.database.engine import dagster_storage_url, transaction
-from pims_pipeline_tests.conftest import _administer
+from pims_pipeline_tests.databases import administer
 from pims_pipeline_tests.sync.bench import DAY, Bench, local
 
 ODD = {
@@ -58,7 +58,7 @@ def odd(bench: Bench, database_url: str) -> Iterator[Bench]:
     yield bench
     # The cleanup needs the default settings.
     name = sql.Identifier(str(bench.engine.url.database))
-    _administer(database_url, sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+    administer(database_url, sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
 
 
 def _cases(bench: Bench) -> list[tuple[object, ...]]:

@@ -1,7 +1,7 @@
-"""Every phase of the table is known, by its names, wherever phases are named.
+"""Every place that names phases has each phase of the table.
 
-A phase that is added to ``domain/phases.py`` fails these tests until it has arrived everywhere.
-The places are in ``phase_places``.
+A phase that is added to ``domain/phases.py`` fails these tests until every place has it. The
+places are in ``phase_places``.
 """
 
 import json
@@ -37,10 +37,10 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.phase_places import PLACES
+from pims_pipeline_tests.phases.phase_places import PLACES
 
 EACH = [names.scope for names in PHASES.values()]
-"""The words by which clients ask for one phase."""
+"""The scopes of single phases in requests of clients."""
 ASSETS = {names.asset for names in PHASES.values()}
 
 
@@ -58,7 +58,7 @@ def test_every_scope_is_a_phase_or_all_of_them() -> None:
     }
 
 
-def test_the_words_that_type_checkers_know_are_those_of_the_table() -> None:
+def test_the_literal_types_hold_the_names_of_the_table() -> None:
     assert get_args(PhaseName) == tuple(Phase)
     assert get_args(SyncType) == tuple(TYPE_OF.values())
     assert get_args(PhaseScope) == tuple(EACH)
@@ -67,7 +67,7 @@ def test_the_words_that_type_checkers_know_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_place_that_knows_phases_knows_each(place: str) -> None:
+def test_a_place_that_names_phases_has_each(place: str) -> None:
     assert PLACES[place].lacks() == []
 
 
@@ -80,22 +80,22 @@ WRITTEN_BY_HAND = {
     "results": ["billing"],
     "routes": ["bill"],
 }
-"""What a new phase needs beside its line in the table, and what these tests say until it is there.
+"""What a new phase needs besides its row in the table; these tests name it until it is written.
 
-The database's own constraints follow by a migration: see the last test.
+A migration extends the database's constraints: see the last test.
 """
 
 
-def test_a_phase_added_to_the_table_arrives_wherever_nothing_has_to_be_written_for_it() -> None:
-    told = subprocess.run(
-        [sys.executable, "-m", "pims_pipeline_tests.one_more_phase"],
+def test_a_phase_added_to_the_table_lacks_only_what_must_be_written_by_hand() -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "pims_pipeline_tests.phases.one_more_phase"],
         capture_output=True,
         text=True,
         timeout=120,
         check=True,
     )
 
-    assert json.loads(told.stdout) == WRITTEN_BY_HAND
+    assert json.loads(printed.stdout) == WRITTEN_BY_HAND
 
 
 def test_no_two_phases_share_a_name() -> None:

@@ -1,4 +1,4 @@
-"""That a canary would be found: however it is written, and wherever it leaks."""
+"""A canary is found in every encoding and in every place, so that no leak test passes in vain."""
 
 import base64
 import gzip
@@ -8,15 +8,15 @@ import logging
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from urllib.parse import quote, quote_plus
 
 import pytest
 
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline_tests.canary import Evidence, canary, leaks, secret_canary, shows
-from pims_pipeline_tests.canary_practice import Practice, practice
+from pims_pipeline_tests.canary.canaries import canary, secret_canary, shows
+from pims_pipeline_tests.canary.evidence import Evidence, leaks
+from pims_pipeline_tests.canary.practice import Practice
 
 SPELLINGS: Mapping[str, Callable[[str], str | bytes]] = {
     "as it is": str,
@@ -41,37 +41,31 @@ SPELLINGS: Mapping[str, Callable[[str], str | bytes]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_canary_is_found_however_it_is_written(spelling: str) -> None:
+def test_a_canary_is_found_in_every_encoding(spelling: str) -> None:
     write = SPELLINGS[spelling]
-    made_up = canary("password", 'pä"s <%41&> {}')
-    learnt = secret_canary("cookie", "k/7+Qe_-Zr9mW3xTq8Lb2NvYc5HdJs4GfA6PzUo1iKy")
+    ours = canary("password", 'pä"s <%41&> {}')
+    generated = secret_canary("cookie", "k/7+Qe_-Zr9mW3xTq8Lb2NvYc5HdJs4GfA6PzUo1iKy")
 
-    assert shows(write(learnt.text), learnt)
-    assert not shows(write(learnt.text), made_up)
+    assert shows(write(generated.text), generated)
+    assert not shows(write(generated.text), ours)
     if spelling != "broken off":
-        assert shows(write(made_up.text), made_up)
-        assert not shows(write(made_up.text), learnt)
+        assert shows(write(ours.text), ours)
+        assert not shows(write(ours.text), generated)
 
 
-@pytest.fixture
-def house(server_url: str, tmp_path: Path) -> Iterator[Practice]:
-    with practice(server_url, tmp_path) as house:
-        yield house
-
-
-def test_a_canary_is_seen_wherever_it_leaks(house: Practice) -> None:
-    found, evidence = canary("found", "'{}\""), house.evidence
+def test_a_canary_is_seen_wherever_it_leaks(practice: Practice) -> None:
+    found, evidence = canary("found", "'{}\""), practice.evidence
     leak_into_logs(evidence, found.text)
     leak_into_processes(evidence, found.pieces[0])
-    leak_into_what_is_kept(house, found.text)
+    leak_into_stored_data(practice, found.text)
     evidence.add_error("error", error_that_hides(found.text))
-    house.look_through_what_is_kept()
+    practice.add_stored_data()
 
     seen = {
         *("log", "log, in JSON", "log of a library", "log of a library, in JSON"),
         *("processes", "error", "clinics.name", "dagster.events.event", "file left.txt"),
     }
-    assert evidence.clinic_phases_of(found) == seen
+    assert evidence.places_of(found) == seen
     assert leaks(evidence, {found: frozenset({"error", "nowhere"})}) == {
         "found": {"leaked to": sorted(seen - {"error"}), "not seen in": ["nowhere"]}
     }
@@ -88,29 +82,30 @@ def leak_into_processes(evidence: Evidence, text: str) -> None:
     waiting = "import sys; print(flush=True); sys.stdin.read()"
     with (
         evidence.watching_processes("processes") as watch,
-        subprocess.Popen(  # noqa: S603 - our own interpreter and words
+        subprocess.Popen(  # noqa: S603 - this interpreter, arguments of the test
             [sys.executable, "-c", waiting, text], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         ) as process,
     ):
         assert process.stdout is not None
         process.stdout.readline()
-        watch.wait_for_a_look()
+        watch.wait_for_scan()
 
 
-def leak_into_what_is_kept(house: Practice, text: str) -> None:
-    """Into a column, a packed one of Dagster's, and two files, one of which does not count."""
-    house.open_clinic("alder")
+def leak_into_stored_data(practice: Practice, text: str) -> None:
+    """Write the text to a column, a compressed one of Dagster's, and two files; one is ignored."""
+    practice.open_clinic("alder")
     encoded = base64.b64encode(text.encode()).decode()
-    house.run("UPDATE clinics SET name = :name", name=encoded)
-    house.run("CREATE SCHEMA dagster")
-    house.run("CREATE TABLE dagster.events (event bytea)")
-    house.run("INSERT INTO dagster.events VALUES (:event)", event=zlib.compress(text.encode()))
-    (house.home / "left.txt").write_text(json.dumps([text]))
-    (house.home / "picture.png").write_text(text)
+    practice.run("UPDATE clinics SET name = :name", name=encoded)
+    practice.run("CREATE SCHEMA dagster")
+    practice.run("CREATE TABLE dagster.events (event bytea)")
+    practice.run("INSERT INTO dagster.events VALUES (:event)", event=zlib.compress(text.encode()))
+    practice.home.mkdir()
+    (practice.home / "left.txt").write_text(json.dumps([text]))
+    (practice.home / "picture.png").write_text(text)
 
 
 def error_that_hides(text: str) -> Exception:
-    """One whose traceback does not show what it came of."""
+    """An error whose traceback does not show its cause."""
     try:
         try:
             int(text)

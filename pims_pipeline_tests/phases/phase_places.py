@@ -1,7 +1,7 @@
-"""Every place that knows the phases: the words that it has, and those that the table asks for.
+"""Every place that names the phases: the names that it has, and those that the table requires.
 
-``test_phases`` checks each place, once as it is and once with a phase more in the table
-(``one_more_phase``). A place where phases are named belongs here.
+``test_phases`` checks each place, as it is and with one more phase in the table
+(``one_more_phase``). Add a place here when code names phases.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -37,18 +37,18 @@ from pims_pipeline.wire.results import phase_result
 
 DAY = date(2026, 3, 9)
 AUDITED = tuple(Phase)
-"""The phases by the word in their audits."""
+"""The phases by their name in audits."""
 ASSETS = [names.asset for names in PHASES.values()]
 
 
 class Place(NamedTuple):
-    """The words that a place has, and those that it must have by the table."""
+    """The names that a place has, and those that it must have by the table."""
 
     has: Callable[[], Iterable[object]]
     wants: Collection[object]
 
     def lacks(self) -> list[str]:
-        """The words that are missing."""
+        """The missing names."""
         return sorted({str(each) for each in self.wants} - {str(each) for each in self.has()})
 
 
@@ -70,7 +70,7 @@ def _posted() -> list[str]:
 
 
 def _not_ids() -> list[str]:
-    """The words that ``GET /api/sync/{syncId}`` does not take for an id."""
+    """The words that ``GET /api/sync/{syncId}`` does not accept as an id."""
     return [
         route.path.removeprefix("/api/sync/")
         for route in syncs.router.routes
@@ -79,7 +79,7 @@ def _not_ids() -> list[str]:
 
 
 def _allowed(table: Table, column: str, words: Iterable[str]) -> list[str]:
-    """The words that the table's constraint lets the column hold."""
+    """The words that the table's constraint allows in the column."""
     (rule,) = (
         str(each.sqltext)
         for each in table.constraints
@@ -94,13 +94,13 @@ def _assets() -> list[str]:
 
 
 def _recognized() -> set[Phase]:
-    """The phases of a run of assets that a person selected."""
+    """The phases of a run of assets that an operator selected."""
     selection = {dg.AssetKey(asset) for asset in ASSETS}
     return phases_of(dg.DagsterRun(job_name="any", asset_selection=selection))
 
 
 def _with_result() -> list[Phase]:
-    """The phases whose counts have a place in a result."""
+    """The phases whose counts a result can hold."""
     found = []
     for phase in Phase:
         try:
@@ -155,5 +155,5 @@ PLACES: Mapping[str, Place] = {
 
 
 def lacking() -> dict[str, list[str]]:
-    """The words that are missing, by place."""
+    """The missing names, by place."""
     return {place: words for place, each in PLACES.items() if (words := each.lacks())}

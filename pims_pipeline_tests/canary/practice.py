@@ -1,7 +1,7 @@
-"""Clinics whose logins, clients and notes are canaries, at a pretend vendor that knows no others.
+"""Clinics whose logins, clients and notes are canaries, at a simulated vendor.
 
-What is done at them is evidence: commands, runs, calls of the API. What is made of that, and what
-goes wrong, is the tests'.
+``Practice`` runs commands, Dagster runs and API requests for them, and adds what these produce to
+the evidence. Faults and assertions belong in the tests.
 """
 
 import base64
@@ -9,14 +9,13 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from random import Random
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 import dagster as dg
 import httpcore2
@@ -46,7 +45,6 @@ from pims_pipeline.orchestration.instance import dagster_environment, open_insta
 from pims_pipeline.orchestration.partitions import boxes, register_clinics
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice import entries, generation, vocabulary
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
@@ -62,107 +60,24 @@ from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.sessions import put_session, read_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.api.every_answer import Answer, Listener
-from pims_pipeline_tests.canary import (
-    Canary,
-    Evidence,
-    canary,
-    logging_left_as_found,
-    secret_canary,
-)
+from pims_pipeline_tests.canary.canaries import Canary, canary, secret_canary
+from pims_pipeline_tests.canary.evidence import Evidence, logging_left_as_found
+from pims_pipeline_tests.canary.people import People
 from pims_pipeline_tests.cli.processes import TIMEOUT_SECONDS, environment
-from pims_pipeline_tests.conftest import database_copied_from
+from pims_pipeline_tests.databases import database_copied_from
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 COMPANIES = 120
 UNREACHABLE = "http://127.0.0.1:9"
 ZONE = "Europe/Berlin"
-_RECORDED = frozenset({"case_events.changes", "pims_appointments.payload"})
-"""Columns that hold the vendor's record, and what changed of a case."""
-
-
-@dataclass(frozen=True, slots=True)
-class People:
-    """What the pretend vendor says of people, wherever it says anything of them."""
-
-    client: Canary
-    phone: Canary
-    email: Canary
-    patient: Canary
-    reason: Canary
-    note: Canary
-    vet: Canary
-
-    @classmethod
-    def made_up(cls) -> Self:
-        """Some whom nobody has heard of."""
-        return cls(
-            client=canary("client", 'Žofie "{}" <O\'Hara>'),
-            phone=canary("phone", "0151 {}"),
-            email=canary("e-mail", "@{}.example"),
-            patient=canary("patient", "{} & Söhne 🐾"),
-            reason=canary("reason", "{}?"),
-            note=canary("note", "100 % {}, said the owner"),
-            vet=canary("vet", "Dr. {}"),
-        )
-
-    @property
-    def homes(self) -> dict[Canary, frozenset[str]]:
-        """The columns that each is kept in once it was synced."""
-        return {
-            self.client: _RECORDED | {"cases.client_name"},
-            self.phone: _RECORDED | {"cases.client_phone"},
-            self.email: frozenset({"pims_appointments.payload"}),
-            self.patient: _RECORDED | {"cases.patient_name", "cases.metadata"},
-            self.reason: _RECORDED | {"cases.metadata"},
-            self.vet: _RECORDED | {"cases.metadata"},
-            self.note: frozenset({"case_events.changes", "cases.metadata"}),
-        }
-
-    @property
-    def stories(self) -> dict[Canary, frozenset[str]]:
-        """Where each is told to whoever may know of the case."""
-        story = {"printed by pims cases show", "answer of GET /api/cases/{id}/provenance"}
-        in_stories = dict.fromkeys((self.phone, self.reason, self.vet, self.note), frozenset(story))
-        named = frozenset({*story, "printed by pims cases list"})
-        return {**in_stories, self.client: named, self.patient: named, self.email: frozenset()}
-
-    def speak(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Have every made-up calendar be about them."""
-        note = self.note.text
-        words: Mapping[str, Sequence[object]] = {
-            "PET_NAMES": [self.patient.text],
-            # Among them, nobody is chosen too.
-            "PROVIDERS": [self.vet.text] * 1000,
-            "REASONS": [self.reason.text],
-            "DISCHARGES": [f"<p>{note} {{name}}</p>"],
-            "DIAGNOSES": [(note, None), (f"{note}!", "N")],
-            "PRODUCTS": [f"{note} {number}" for number in range(5)],
-            **dict.fromkeys(("SUBJECTIVE", "OBJECTIVE", "ASSESSMENT", "PLAN"), [note] * 5),
-        }
-        for name, spoken in words.items():
-            monkeypatch.setattr(vocabulary, name, spoken)
-        # Who leaves nothing out.
-        monkeypatch.setattr(generation, "_client", self._client)
-
-    def _client(self, _rng: Random, _clinic: SimulatedClinic, number: int) -> entries.Client:
-        return entries.Client(
-            id=number,
-            first_name=self.client.text,
-            last_name=self.client.text,
-            email=f"client{number}{self.email.text}",
-            phone=self.phone.text,
-            phone_label=None,
-        )
-
-
 Endpoint = Literal["listing", "consultation", "appointment"]
 
 
 class Api(NamedTuple):
-    """An application and a client of it.
+    """The API and a client of it.
 
     Attributes:
-        login: Its password to the database.
+        login: The API's password to the database.
     """
 
     app: FastAPI
@@ -172,11 +87,11 @@ class Api(NamedTuple):
 
 @dataclass
 class Practice:
-    """The clinics, where they are kept, and how something is done at them.
+    """The clinics, their database and their vendor.
 
     Attributes:
         url: The address of the database; its password is a canary.
-        companies: Of the clinics that were opened, by slug.
+        companies: The vendor's side of the clinics that were opened, by slug.
     """
 
     url: str
@@ -194,7 +109,7 @@ class Practice:
 
     @property
     def secrets(self) -> list[Canary]:
-        """What is to be seen nowhere; the cookies that are kept just now among them."""
+        """What nothing may show, the cookies of the stored sessions included."""
         vault_key = secret_canary("encryption key", self.key)
         return [
             self.username,
@@ -211,7 +126,7 @@ class Practice:
 
     @property
     def days(self) -> DateRange:
-        """Yesterday to tomorrow, by the vendor's calendar."""
+        """Yesterday to tomorrow, in the vendor's time zone."""
         today = self.control.clinics()[0].today
         return DateRange(today - timedelta(days=1), today + timedelta(days=1))
 
@@ -224,7 +139,7 @@ class Practice:
             connection.execute(text(statement), parameters)
 
     def open_clinic(self, slug: str, *, logged_in: bool = False) -> SimulatedClinic:
-        """Register a clinic with its login, and a session if wanted; gives it as the vendor's."""
+        """Register a clinic with its login, and a session if wanted; returns the vendor's side."""
         company = self.simulator.config.clinics[len(self.companies)]
         self.companies[slug] = company
         with transaction(self.engine) as connection:
@@ -248,7 +163,7 @@ class Practice:
         return company
 
     def enter_login(self, slug: str, password: str) -> Result:
-        """Store a clinic's login as a person does."""
+        """Store a clinic's login as an operator does."""
         company_id = self.companies[slug].company_id
         return self.pims(
             *("credentials", "set", slug, "--password-stdin"),
@@ -257,7 +172,7 @@ class Practice:
         )
 
     def book(self, slug: str, day: date, hour: int) -> str:
-        """An appointment that has been finished; gives its identity at the vendor."""
+        """Book and finish an appointment; returns its id at the vendor."""
         company_id = self.companies[slug].company_id
         people, start = self.people, datetime.combine(day, time(hour))
         booked = self.control.book(
@@ -266,10 +181,10 @@ class Practice:
         self.control.finish(company_id, booked.id, people.note.text)
         return booked.id
 
-    def strike(
+    def add_fault(
         self, slug: str, kind: str, endpoint: Endpoint, appointment_id: str | None = None
     ) -> None:
-        """Have a fault strike everything that is asked there for the clinic, from now on."""
+        """Apply a fault to every request of the clinic at that endpoint, from now on."""
         self.control.add_fault(
             kind,
             endpoint=endpoint,
@@ -280,7 +195,7 @@ class Practice:
         )
 
     def refuse_rows_of(self, slug: str) -> None:
-        """Have the database refuse the clinic's cases, quoting them in its reasons."""
+        """Make the database refuse the clinic's cases, with errors that quote the rows."""
         [(clinic_id,)] = self.rows("SELECT id FROM clinics WHERE slug = :slug", slug=slug)
         self.run(
             "ALTER TABLE cases ADD CONSTRAINT of_a_test "
@@ -288,7 +203,7 @@ class Practice:
         )
 
     def pims(self, *words: str, typed: str | None = None, **more: str) -> Result:
-        """Run a command; what it prints and what it logs is evidence."""
+        """Run a command; add what it prints and logs to the evidence."""
         settings: dict[str, str | None] = {
             **dict.fromkeys(variable_names().values()),
             **self._variables(),
@@ -297,7 +212,7 @@ class Practice:
             **more,
         }
         with logging_left_as_found(), pytest.MonkeyPatch.context() as left_as_found:
-            # A sync tells the Dagster in its process where its storage is.
+            # A sync sets these variables for Dagster in its own process.
             for name in dagster_environment(self.home, ""):
                 left_as_found.setenv(name, "")
             done = CliRunner().invoke(main, words, input=typed, env=settings)
@@ -307,26 +222,26 @@ class Practice:
         return done
 
     def sync_in_another_process(self, slugs: Sequence[str], **more: str) -> dg.DagsterRun:
-        """Have all phases run as Dagster's daemon has them run; gives the run as it ended."""
+        """Run all phases in a process, as Dagster's daemon does; returns the ended run."""
         storage = dagster_storage_url(self.url)
         ensure_dagster_schema(self.engine)
         settings = Settings(database_url=SecretStr(self.url), encryption_key=SecretStr(self.key))
         job = build_definitions(settings).get_repository_def().get_job("full_sync")
         code = ReconstructableRepository.for_module(DEFINITIONS_MODULE, DEFINITIONS_ATTRIBUTE)
         origin = JobPythonOrigin("full_sync", code.get_python_origin())
-        told = dagster_environment(self.home, storage)
+        variables = dagster_environment(self.home, storage)
         with pytest.MonkeyPatch.context() as left_as_found:
-            for name in told:
+            for name in variables:
                 left_as_found.setenv(name, "")
             with open_instance(self.home, storage) as instance:
                 register_clinics(instance, slugs)
                 [box] = boxes(instance, slugs)
                 tags = {**job.run_tags, **clinic_tags(slugs), **range_tags(box, self.days)}
                 run = instance.create_run_for_job(job_def=job, tags=tags, job_code_origin=origin)
-                asked = ExecuteRunArgs(origin, run.run_id, instance.get_ref()).get_command_args()
+                execution = ExecuteRunArgs(origin, run.run_id, instance.get_ref())
                 done = subprocess.run(  # noqa: S603 - this interpreter, Dagster's own arguments
-                    [sys.executable, "-m", *asked],
-                    env=environment(self.home, **self._variables(), **told, **more),
+                    [sys.executable, "-m", *execution.get_command_args()],
+                    env=environment(self.home, **self._variables(), **variables, **more),
                     capture_output=True,
                     check=False,
                     timeout=TIMEOUT_SECONDS,
@@ -339,7 +254,7 @@ class Practice:
 
     @contextmanager
     def api(self, dagster_url: str = UNREACHABLE, database_url: str | None = None) -> Iterator[Api]:
-        """The API in this process, on this database or another; its answers are evidence."""
+        """The API in this process, on this database or another; its responses are evidence."""
         with ExitStack() as stack:
             login = canary("API's login")
             url = database_url or _with_password(let_api_log_in(self.engine), login)
@@ -359,19 +274,19 @@ class Practice:
             yield Api(app, client, login)
             for each in heard:
                 head = "\n".join(f"{name}: {value}" for name, value in each.headers.items())
-                place = f"answer of {each.method} {each.route or 'no route'}"
+                place = f"response of {each.method} {each.route or 'no route'}"
                 self.evidence.add(place, f"{head}\n\n{each.text}")
 
     def make_api_key(self, slug: str) -> str:
-        """A key that permits everything; gives its text."""
+        """Create an API key with all permissions; returns its text."""
         with transaction(self.engine) as connection:
             clinic = clinic_by_slug(connection, slug)
             return create_api_key(
                 connection, clinic, name="a test's", permissions=(), expires_at=None
             ).text
 
-    def look_through_what_is_kept(self) -> None:
-        """The database, its server's log, and the files of our home are evidence."""
+    def add_stored_data(self) -> None:
+        """Add the database, its server's log and the files under ``home`` to the evidence."""
         self.evidence.add_database(self.engine)
         self.evidence.add_files(self.home)
         socket = make_url(self.url).query["host"]
@@ -391,9 +306,9 @@ class Practice:
 
 
 @contextmanager
-def practice(server_url: str, home: Path) -> Iterator[Practice]:
-    """The clinics, in a database of their own on the test run's server; none is open yet."""
-    people = People.made_up()
+def new_practice(server_url: str, home: Path) -> Iterator[Practice]:
+    """A practice without clinics, in a new database on the test run's server."""
+    people = People.new()
     username, password = canary("username", "{}@vets"), canary("password", 'pä"ss {} %41&<\\n>')
     database_password = canary("database password")
     companies = tuple(
@@ -409,10 +324,10 @@ def practice(server_url: str, home: Path) -> Iterator[Practice]:
     config = SimulatorConfig(clinics=companies, appointments_per_day=5)
     with ExitStack() as stack:
         left_as_found = stack.enter_context(pytest.MonkeyPatch.context())
-        # Every client reads the certificates of the world again, which takes longer than a phase.
+        # Loading the root certificates for each client takes longer than a phase.
         certificates = cache(httpcore2.default_ssl_context)
         left_as_found.setattr(httpcore2, "default_ssl_context", certificates)
-        people.speak(left_as_found)
+        people.fill_simulator(left_as_found)
         bare = stack.enter_context(database_copied_from("pims", server_url))
         url = _with_password(bare, database_password)
         server = stack.enter_context(running_simulator(config))
@@ -434,5 +349,5 @@ def practice(server_url: str, home: Path) -> Iterator[Practice]:
 
 
 def _with_password(url: str, password: Canary) -> str:
-    """The same address; the test run's server asks for no password, and takes any."""
+    """The address with a password; the test run's server checks none."""
     return make_url(url).set(password=password.text).render_as_string(hide_password=False)

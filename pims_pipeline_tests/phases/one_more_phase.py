@@ -1,10 +1,9 @@
-"""A phase more in the table, in a process of its own: prints the places that lack it.
+"""Adds a phase to the table in memory, and prints the places that lack it.
 
-    python -m pims_pipeline_tests.one_more_phase
+    python -m pims_pipeline_tests.phases.one_more_phase
 
-It does what somebody would do by hand who adds a phase to ``domain/phases.py``, in memory, and
-does so before anything else reads the table. Every word of the phase is another one, so that a
-place which takes one word for another lacks it.
+It edits ``domain/phases.py`` as a developer would, before another module reads the table. Every
+name of the new phase is different, so that a place that uses the wrong name lacks it.
 """
 
 import importlib.util
@@ -40,7 +39,7 @@ SCOPES""",
 
 
 def add_phase() -> None:
-    """Load the table with the phase in it, in place of the one on disk.
+    """Load the table with the new phase instead of the one on disk.
 
     Raises:
         ValueError: If the table has another shape than the edits expect.
@@ -59,9 +58,9 @@ def add_phase() -> None:
 
 
 def main() -> None:
-    """Print the places, with the words that each lacks, as one JSON document."""
+    """Print the places, with the names that each lacks, as one JSON document."""
     add_phase()
-    from pims_pipeline_tests.phase_places import lacking  # noqa: PLC0415 - reads the table
+    from pims_pipeline_tests.phases.phase_places import lacking  # noqa: PLC0415 - reads the table
 
     print(json.dumps(lacking()))  # noqa: T201 - what the program is for
 

@@ -1,0 +1,1 @@
+"""One table of phases: every place that names them has each of them."""

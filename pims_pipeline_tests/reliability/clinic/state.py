@@ -1,0 +1,69 @@
+"""A clinic of these tests, and reads of its rows."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers
+
+FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
+RETIRED = "coalesce(metadata #>> '{reconciliation,softDeleted}' = 'true', false)"
+"""An SQL expression: whether a case is soft-deleted."""
+
+
+@dataclass
+class ClinicState:
+    """A clinic, its vendor's company and its rows.
+
+    Attributes:
+        today: The clinic's date when the test begins.
+        window: The week that is synced.
+        wide: Every day on which an appointment may ever be booked.
+        step_began: The start of the latest step, which may hold several syncs and edits.
+    """
+
+    servers: SharedServers
+    company: SimulatedClinic
+    clinic: Clinic
+    today: date
+    window: DateRange
+    wide: DateRange
+    step_began: datetime = FOREVER
+
+    def rows(self, statement: str, **parameters: object) -> list[Row[Any]]:
+        """Rows of a query; ``:clinic_id`` is this clinic's id."""
+        with transaction(self.servers.engine) as connection:
+            given = {"clinic_id": self.clinic.id, **parameters}
+            return list(connection.execute(text(statement), given).all())
+
+    def cases(self) -> dict[str, Row[Any]]:
+        """Every case, by the id of its appointment."""
+        rows = self.rows(
+            f"SELECT *, {RETIRED} AS retired "  # noqa: S608 - fixed expression
+            "FROM cases WHERE clinic_id = :clinic_id ORDER BY id"
+        )
+        return {str(row.pims_id): row for row in rows}
+
+    def holds(self) -> list[Row[Any]]:
+        """The open holds, oldest first."""
+        return self.rows(
+            "SELECT id, window_start, window_end FROM reconciliation_holds "
+            "WHERE clinic_id = :clinic_id AND status = 'open' ORDER BY created_at"
+        )
+
+    def everything(self) -> dict[str, list[Row[Any]]]:
+        """The rows that a sync may change, without the times at which appointments were seen."""
+        queries = {
+            "cases": "SELECT * FROM cases WHERE clinic_id = :clinic_id ORDER BY id",
+            "events": "SELECT * FROM case_events WHERE clinic_id = :clinic_id ORDER BY seq",
+            "landed": "SELECT pims_id, digest, fetched_at, missing_since, removed_at "
+            "FROM pims_appointments WHERE clinic_id = :clinic_id ORDER BY pims_id",
+            "holds": "SELECT * FROM reconciliation_holds WHERE clinic_id = :clinic_id ORDER BY id",
+            "failures": "SELECT * FROM sync_failures WHERE clinic_id = :clinic_id ORDER BY id",
+        }
+        return {name: self.rows(statement) for name, statement in queries.items()}
