@@ -42,7 +42,7 @@ from pims_pipeline.store.database.engine import create_engine, migrate, transact
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.requests import SyncRequest, record_launch, record_request
-from pims_pipeline.store.tables import sync_requests
+from pims_pipeline.store.tables.syncs import sync_requests
 
 CLIENTS = 8
 ROUNDS = 21

@@ -28,7 +28,7 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, migrate, transaction
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.one_connection import one_connection_each
 
 

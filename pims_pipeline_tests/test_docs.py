@@ -13,7 +13,7 @@ import pytest
 from cogapp import Cog  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.settings import Settings, variable_names
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.all import metadata
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(

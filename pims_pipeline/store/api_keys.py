@@ -28,7 +28,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from pims_pipeline.domain.api_keys import checked_permissions, hash_of, new_key
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.tables import clinic_api_keys, clinics
+from pims_pipeline.store.tables.access import clinic_api_keys
+from pims_pipeline.store.tables.clinics import clinics
 
 # Asked at every request: made once, and with columns, so that nothing is looked up about them.
 KeyState = Literal["active", "revoked", "expired"]

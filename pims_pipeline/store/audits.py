@@ -27,7 +27,8 @@ from pims_pipeline.store.database.leases import (
     lease_lost,
     run_lease,
 )
-from pims_pipeline.store.tables import case_sync_audits, run_leases
+from pims_pipeline.store.tables.operations import run_leases
+from pims_pipeline.store.tables.syncs import case_sync_audits
 
 
 @dataclass(frozen=True, slots=True)

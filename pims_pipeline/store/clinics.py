@@ -17,7 +17,7 @@ from pims_pipeline.domain.clinics import (
 )
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, MAX_BATCH, OFF, ScheduleConfig
-from pims_pipeline.store.tables import clinic_schedule_configs, clinics
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
 
 
 class ClinicExists(UserFacingError):

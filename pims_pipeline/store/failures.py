@@ -19,7 +19,9 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.queries.open_failures import is_dead_letter, is_open
-from pims_pipeline.store.tables import cases, clinics, sync_failures
+from pims_pipeline.store.tables.cases import cases
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import sync_failures
 
 
 class UnknownFailure(UserFacingError):

@@ -16,11 +16,11 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
-from pims_pipeline.store.tables import (
-    alerts,
+from pims_pipeline.store.tables.access import pims_sessions
+from pims_pipeline.store.tables.operations import alerts
+from pims_pipeline.store.tables.syncs import (
     case_sync_audits,
     idempotency_keys,
-    pims_sessions,
     sync_failures,
     sync_requests,
 )

@@ -19,7 +19,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Scope
 from pims_pipeline.domain.requests import RequestStatus
-from pims_pipeline.store.tables import idempotency_keys, sync_requests
+from pims_pipeline.store.tables.syncs import idempotency_keys, sync_requests
 
 KEY_LASTS = timedelta(hours=24)
 """How long an idempotency key is remembered."""

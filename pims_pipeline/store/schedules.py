@@ -16,12 +16,9 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.store.clinics import is_synced, stored_config
-from pims_pipeline.store.tables import (
-    clinic_schedule_configs,
-    clinics,
-    pims_credentials,
-    schedule_skips,
-)
+from pims_pipeline.store.tables.access import pims_credentials
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
+from pims_pipeline.store.tables.operations import schedule_skips
 
 
 class Skips(NamedTuple):

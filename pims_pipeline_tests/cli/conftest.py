@@ -21,7 +21,7 @@ from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()

@@ -21,7 +21,7 @@ from pims_pipeline.store.api_keys import (
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline.store.tables import clinic_api_keys
+from pims_pipeline.store.tables.access import clinic_api_keys
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 

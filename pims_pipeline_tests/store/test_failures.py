@@ -25,7 +25,7 @@ from pims_pipeline.store.failures import (
     resolve_failures,
     resolve_unseen,
 )
-from pims_pipeline.store.tables import cases
+from pims_pipeline.store.tables.cases import cases
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=15)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import deactivate_clinic, readdress_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import clinic_schedule_configs, clinics
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 CRONS = {"inbound": "*/5 * * * *", "cases": "0 * * * *", "reconciliation": "0 3 * * *"}

@@ -30,7 +30,7 @@ from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.secrets.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
 from pims_pipeline.store.secrets.rotation import rotate as rotate_secrets
-from pims_pipeline.store.tables import pims_sessions
+from pims_pipeline.store.tables.access import pims_sessions
 
 _CHECK = "pims credentials check"
 _ROTATION = "pims credentials rotate"

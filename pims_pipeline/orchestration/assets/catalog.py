@@ -5,7 +5,7 @@ What they do stands in the modules that define them.
 
 import dagster as dg
 
-from pims_pipeline.store.table_columns import table_columns
+from pims_pipeline.store.tables.descriptions import table_columns
 
 SYNC = "pims"
 """The group of everything that a clinic's day flows through."""

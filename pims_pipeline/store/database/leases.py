@@ -27,7 +27,7 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.retries import in_transaction
-from pims_pipeline.store.tables import login_leases, run_leases
+from pims_pipeline.store.tables.operations import login_leases, run_leases
 
 _LARGEST_INT4 = 2**31 - 1
 _FAREWELL_SECONDS = 5.0

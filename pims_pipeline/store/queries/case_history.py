@@ -17,14 +17,10 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
-from pims_pipeline.store.tables import (
-    case_events,
-    case_sync_audits,
-    cases,
-    clinics,
-    credential_access_log,
-    pims_appointments,
-)
+from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.cases import case_events, cases, pims_appointments
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import case_sync_audits
 
 
 class UnknownCase(UserFacingError):

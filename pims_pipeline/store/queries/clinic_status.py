@@ -22,11 +22,8 @@ from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.queries.last_syncs import NEVER, LastSyncs, last_syncs
 from pims_pipeline.store.queries.open_failures import FailureCounts, failure_counts
 from pims_pipeline.store.schedules import Skips, active_schedules, skipped_ticks
-from pims_pipeline.store.tables import (
-    pims_credentials,
-    pims_sessions,
-    reconciliation_holds,
-)
+from pims_pipeline.store.tables.access import pims_credentials, pims_sessions
+from pims_pipeline.store.tables.syncs import reconciliation_holds
 
 SessionStatus = Literal["none", "stored", "expired"]
 

@@ -21,7 +21,8 @@ from pims_pipeline.domain.alerts import DeadLetter
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.store.clinics import is_synced
-from pims_pipeline.store.tables import clinics, sync_failures
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import sync_failures
 
 OPEN_FAILURE = "f.resolved_at IS NULL"
 """The condition of an open failure, in any statement that names ``sync_failures AS f``."""

@@ -16,7 +16,8 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.audits import Audit, audit_of
-from pims_pipeline.store.tables import case_events, case_sync_audits, sync_requests
+from pims_pipeline.store.tables.cases import case_events
+from pims_pipeline.store.tables.syncs import case_sync_audits, sync_requests
 
 
 class SyncCursor(NamedTuple):

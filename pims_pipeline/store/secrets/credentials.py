@@ -18,7 +18,7 @@ from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.secrets.sessions import drop_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import credential_access_log, pims_credentials
+from pims_pipeline.store.tables.access import credential_access_log, pims_credentials
 
 _TABLE = pims_credentials.name
 

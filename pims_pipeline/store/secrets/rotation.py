@@ -30,12 +30,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.store.database.batches import Columns, execute_batches
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import KeyGone, Undecryptable, Vault
-from pims_pipeline.store.tables import (
-    clinics,
-    credential_access_log,
-    pims_credentials,
-    pims_sessions,
-)
+from pims_pipeline.store.tables.access import credential_access_log, pims_credentials, pims_sessions
+from pims_pipeline.store.tables.clinics import clinics
 
 BATCH_ROWS = 100
 """A batch holds its rows' locks while it works: for some milliseconds."""

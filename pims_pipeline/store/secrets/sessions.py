@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.secrets.vault import KeyGone, Vault
-from pims_pipeline.store.tables import credential_access_log, pims_sessions
+from pims_pipeline.store.tables.access import credential_access_log, pims_sessions
 
 _TABLE = pims_sessions.name
 

@@ -26,7 +26,7 @@ from pims_pipeline.store.secrets.credentials import put_credentials, read_creden
 from pims_pipeline.store.secrets.rotation import rotate
 from pims_pipeline.store.secrets.sessions import put_session, read_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import pims_credentials
+from pims_pipeline.store.tables.access import pims_credentials
 from pims_pipeline_tests.cli.conftest import (
     KEY,
     PASSWORD,

@@ -21,7 +21,9 @@ from pims_pipeline.store.database.engine import (
     migrate,
     transaction,
 )
-from pims_pipeline.store.tables import cases, credential_access_log, metadata
+from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.all import metadata
+from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.store.revisions import REVISIONS
 from pims_pipeline_tests.store.servers import own_server
 

@@ -32,7 +32,7 @@ from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, c
 from pims_pipeline.store.events import record_events
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.store.revisions import REVISIONS
 from pims_pipeline_tests.store.servers import own_server
 

@@ -30,7 +30,7 @@ from pims_pipeline.store.database.engine import (
     transaction,
 )
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.conftest import database_copied_from
 from pims_pipeline_tests.store.servers import own_server
 from pims_pipeline_tests.store.tenant_rows import TenantRows, add_tenant, another_row

@@ -22,7 +22,8 @@ from pims_pipeline.store.queries.case_history import (
     case_of_appointment,
     case_states,
 )
-from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
+from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.cases import cases, pims_appointments
 from pims_pipeline.sync.provenance import Source, provenance_of
 from pims_pipeline.wire.cases import Provenance
 

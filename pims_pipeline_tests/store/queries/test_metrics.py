@@ -24,12 +24,8 @@ from pims_pipeline.store.queries.metrics import (
 )
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import (
-    alerts,
-    reconciliation_holds,
-    schedule_skips,
-    sync_failures,
-)
+from pims_pipeline.store.tables.operations import alerts, schedule_skips
+from pims_pipeline.store.tables.syncs import reconciliation_holds, sync_failures
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

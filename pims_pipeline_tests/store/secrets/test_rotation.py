@@ -25,12 +25,8 @@ from pims_pipeline.store.secrets.credentials import (
 from pims_pipeline.store.secrets.rotation import Rotation, StuckRow, rotate
 from pims_pipeline.store.secrets.sessions import put_session, read_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import (
-    clinics,
-    credential_access_log,
-    pims_credentials,
-    pims_sessions,
-)
+from pims_pipeline.store.tables.access import credential_access_log, pims_credentials, pims_sessions
+from pims_pipeline.store.tables.clinics import clinics
 
 OLD_KEY, NEW_KEY, LOST_KEY = bytes([1] * 32), bytes([2] * 32), bytes([3] * 32)
 OLD, NEW = Vault(OLD_KEY), Vault(NEW_KEY)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy.dialects import postgresql
 
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.all import metadata
 
 
 class TableColumn(NamedTuple):
