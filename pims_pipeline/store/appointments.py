@@ -21,7 +21,7 @@ from pims_pipeline.domain.records.appointments import (
     appointment_from_payload,
 )
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
-from pims_pipeline.store.cases import load_cases
+from pims_pipeline.store.cases.reading import load_cases
 from pims_pipeline.store.database.batches import Columns, execute_batches
 
 

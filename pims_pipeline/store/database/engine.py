@@ -51,7 +51,7 @@ from pims_pipeline.store.database.session_settings import (
     begin_statement,
     startup_options,
 )
-from pims_pipeline.store.former_revisions import unknown_revision_problem
+from pims_pipeline.store.migrations.former_revisions import unknown_revision_problem
 
 VERSION_TABLE = "pims_alembic_version"
 DAGSTER_SCHEMA = "dagster"

@@ -1,6 +1,6 @@
 """A case as people ask for it: how it stands, and everything that happened to it.
 
-Read-only. Events are written in ``pims_pipeline.store.events``, cases in
+Read-only. Events are written in ``pims_pipeline.store.cases.events``, cases in
 ``pims_pipeline.store.cases``; how a story is told stands in ``pims_pipeline.sync.provenance``.
 """
 
@@ -16,7 +16,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
-from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
+from pims_pipeline.store.cases.metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.cases import case_events, cases, pims_appointments
 from pims_pipeline.store.tables.clinics import clinics

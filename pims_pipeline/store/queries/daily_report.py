@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.case_metadata import SOFT_DELETED
+from pims_pipeline.store.cases.metadata import SOFT_DELETED
 from pims_pipeline.store.clinics import is_synced_in
 
 

@@ -38,9 +38,10 @@ from pims_pipeline.store.appointments import (
     stored_snapshot,
 )
 from pims_pipeline.store.audits import audits_of_run
-from pims_pipeline.store.cases import active_cases, load_cases, retire_cases
+from pims_pipeline.store.cases.events import record_events
+from pims_pipeline.store.cases.reading import active_cases, load_cases
+from pims_pipeline.store.cases.writing import retire_cases
 from pims_pipeline.store.database.retries import in_transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.holds import (
     Hold,
     approve,

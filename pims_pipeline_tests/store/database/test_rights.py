@@ -19,6 +19,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.store.audits import start_audit
+from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.database.engine import (
     DatabaseRefused,
@@ -29,7 +30,6 @@ from pims_pipeline.store.database.engine import (
     transaction,
 )
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.all import metadata

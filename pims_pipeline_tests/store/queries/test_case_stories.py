@@ -10,9 +10,9 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.store.audits import start_audit
+from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.queries.case_history import (
     CaseHistory,
     CaseState,

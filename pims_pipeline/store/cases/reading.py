@@ -1,30 +1,22 @@
-"""Cases: reading them for the plans, and writing exactly what a plan says.
+"""Read cases as the plans need them: by vendor identity, or all of a window.
 
-A write touches only what the sync owns: the vendor's fields, ``metadata.appointment``,
-``metadata.consultation`` and ``metadata.reconciliation``. Other keys of ``metadata`` and
-a status or type set by people survive it, also when they are changed while a sync runs.
-How ``metadata`` is read, whatever stands in it, is ``case_metadata``'s.
+``metadata`` reads the cases' JSON; lists and pages for users are in ``store.queries.cases``.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.planning.case_writes import CaseWrite
-from pims_pipeline.domain.planning.enrichment import ConsultationWrite, EnrichableCase, FetchFailure
-from pims_pipeline.domain.planning.retirement import Retirement, TrackedCase
+from pims_pipeline.domain.planning.enrichment import EnrichableCase, FetchFailure
+from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
-from pims_pipeline.domain.records.canonical import canonical_json
-from pims_pipeline.domain.records.cases import Case, CaseStatus, CaseType, EventKind
-from pims_pipeline.store import case_metadata
-from pims_pipeline.store.case_metadata import OBJECT, SOFT_DELETED, WHOLE_CONSULTATION
-from pims_pipeline.store.database.batches import Columns, execute_batches
+from pims_pipeline.domain.records.cases import Case, CaseStatus, CaseType
+from pims_pipeline.store.cases import metadata as case_metadata
+from pims_pipeline.store.cases.metadata import SOFT_DELETED, WHOLE_CONSULTATION
 from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
 
 _CASE_COLUMNS = f"""
@@ -86,74 +78,6 @@ def load_cases(
         {**_of(clinic), "pims_ids": list(pims_ids)},
     )
     return {row.pims_id: _case(row, whole=lock) for row in rows}
-
-
-_WRITE_COLUMNS: Columns = {
-    "id": ("uuid", attrgetter("case_id")),
-    "pims_id": ("text", attrgetter("pims_id")),
-    "patient_name": ("text", attrgetter("draft.patient_name")),
-    "patient_species": ("text", attrgetter("draft.patient_species")),
-    "client_name": ("text", attrgetter("draft.client_name")),
-    "client_phone": ("text", attrgetter("draft.client_phone")),
-    "scheduled_date": ("date", attrgetter("draft.scheduled_date")),
-    "scheduled_start": ("timestamptz", attrgetter("draft.scheduled_start")),
-    "scheduled_end": ("timestamptz", attrgetter("draft.scheduled_end")),
-    "status": ("text", attrgetter("status")),
-    "case_type": ("text", attrgetter("case_type")),
-    "facts": ("text", lambda write: canonical_json(write.draft.facts)),
-    "drops_consultation": ("boolean", attrgetter("drops_consultation")),
-    "drops_reconciliation": ("boolean", attrgetter("drops_reconciliation")),
-}
-
-
-def write_cases(
-    connection: Connection, clinic: Clinic, writes: Sequence[CaseWrite], now: datetime
-) -> None:
-    """Insert the created cases and bring the others in line with their appointment."""
-    parameters = {**_of(clinic), "now": now}
-    execute_batches(
-        connection,
-        """
-        INSERT INTO cases (
-            id, clinic_id, provider_type, pims_id, patient_name, patient_species, client_name,
-            client_phone, scheduled_date, scheduled_start, scheduled_end, status, case_type,
-            metadata, created_at, updated_at)
-        SELECT r.id, :clinic_id, :provider_type, r.pims_id, r.patient_name, r.patient_species,
-               r.client_name, r.client_phone, r.scheduled_date, r.scheduled_start,
-               r.scheduled_end, r.status, r.case_type,
-               jsonb_build_object('appointment', CAST(r.facts AS jsonb)), :now, :now
-        FROM {rows}
-        """,
-        _WRITE_COLUMNS,
-        (write for write in writes if write.kind is EventKind.CREATED),
-        parameters,
-    )
-    execute_batches(
-        connection,
-        f"""
-        UPDATE cases AS c SET
-            patient_name = r.patient_name,
-            patient_species = r.patient_species,
-            client_name = r.client_name,
-            client_phone = r.client_phone,
-            scheduled_date = r.scheduled_date,
-            scheduled_start = r.scheduled_start,
-            scheduled_end = r.scheduled_end,
-            status = coalesce(r.status, c.status),
-            case_type = coalesce(r.case_type, c.case_type),
-            metadata = {OBJECT}
-                       - array_remove(ARRAY[
-                             CASE WHEN r.drops_consultation THEN 'consultation' END,
-                             CASE WHEN r.drops_reconciliation THEN 'reconciliation' END], NULL)
-                       || jsonb_build_object('appointment', CAST(r.facts AS jsonb)),
-            updated_at = :now
-        FROM {{rows}}
-        WHERE c.id = r.id AND c.clinic_id = :clinic_id AND c.provider_type = :provider_type
-        """,  # noqa: S608 - fixed expression
-        _WRITE_COLUMNS,
-        (write for write in writes if write.kind is not EventKind.CREATED),
-        parameters,
-    )
 
 
 def active_cases(connection: Connection, clinic: Clinic, window: DateRange) -> list[TrackedCase]:
@@ -241,55 +165,6 @@ def enrichable_cases(
         )
         for row in rows
     ]
-
-
-def write_consultations(
-    connection: Connection, clinic: Clinic, writes: Iterable[ConsultationWrite], now: datetime
-) -> None:
-    """Put consultations on their cases."""
-    execute_batches(
-        connection,
-        f"""
-        UPDATE cases AS c SET
-            metadata = {OBJECT}
-                       || jsonb_build_object('consultation', CAST(r.consultation AS jsonb)),
-            patient_species = coalesce(r.patient_species, c.patient_species),
-            updated_at = :now
-        FROM {{rows}}
-        WHERE c.id = r.id AND c.clinic_id = :clinic_id
-        """,  # noqa: S608 - fixed expression
-        {
-            "id": ("uuid", attrgetter("case.case_id")),
-            "consultation": ("text", lambda write: canonical_json(write.metadata)),
-            "patient_species": ("text", attrgetter("patient_species")),
-        },
-        writes,
-        {"clinic_id": clinic.id, "now": now},
-    )
-
-
-def retire_cases(
-    connection: Connection, clinic: Clinic, retirements: Iterable[Retirement], now: datetime
-) -> None:
-    """Soft-delete cases; their rows stay."""
-    execute_batches(
-        connection,
-        f"""
-        UPDATE cases AS c SET
-            status = 'reviewed',
-            metadata = {OBJECT} || jsonb_build_object('reconciliation', jsonb_build_object(
-                'softDeleted', true, 'reason', r.reason, 'deletedAt', CAST(:deleted_at AS text))),
-            updated_at = :now
-        FROM {{rows}}
-        WHERE c.id = r.id AND c.clinic_id = :clinic_id
-        """,  # noqa: S608 - fixed expression
-        {
-            "id": ("uuid", attrgetter("case.id")),
-            "reason": ("text", attrgetter("reason")),
-        },
-        retirements,
-        {"clinic_id": clinic.id, "now": now, "deleted_at": now.isoformat()},
-    )
 
 
 def _of(clinic: Clinic) -> dict[str, Any]:
