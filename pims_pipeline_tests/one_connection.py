@@ -22,7 +22,8 @@ import pims_pipeline
 _PROGRAM = f"{Path(pims_pipeline.__file__).parent}{os.sep}"
 _TESTS = f"{Path(__file__).parent}{os.sep}"
 _WAY_TO_THE_DATABASE = tuple(
-    f"{_PROGRAM}store{os.sep}{name}.py" for name in ("database", "tenancy", "retries")
+    str(Path(_PROGRAM, "store", "database", f"{name}.py"))
+    for name in ("engine", "migrate", "dagster_schema", "tenancy", "retries")
 )
 
 
