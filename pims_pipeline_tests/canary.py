@@ -27,7 +27,8 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 from sqlalchemy import Engine, text
 
 from pims_pipeline.observability.logging import Sink, configure_logging
-from pims_pipeline.store.database.engine import DAGSTER_SCHEMA, transaction
+from pims_pipeline.store.database.dagster_schema import DAGSTER_SCHEMA
+from pims_pipeline.store.database.engine import transaction
 
 _PIECE = 16
 _LOOK_SECONDS = 0.1

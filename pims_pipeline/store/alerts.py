@@ -28,7 +28,7 @@ from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.moments import latest_known
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import is_synced, is_synced_in
-from pims_pipeline.store.database.engine import ALERTS_LOCK
+from pims_pipeline.store.database.locks import ALERTS_LOCK
 from pims_pipeline.store.tables.access import pims_credentials
 from pims_pipeline.store.tables.clinics import clinics
 from pims_pipeline.store.tables.operations import alerts

@@ -33,12 +33,12 @@ from pims_pipeline.providers.options import LoginOptions, ProviderOptions, Reque
 from pims_pipeline.providers.port import Credentials, PimsError, SessionState, TransientError
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
-from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.leases import LeaseTerms
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.holds import reject, waiting_hold
+from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext

@@ -26,10 +26,11 @@ from pims_pipeline.store.alerts import (
     undelivered_alerts,
     waiting_holds,
 )
-from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_liveness, start_audit
+from pims_pipeline.store.audits import fail_audit, finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
+from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.queries.last_syncs import last_syncs
 from pims_pipeline.store.queries.open_failures import dead_letters
 from pims_pipeline.store.secrets.credentials import mark_credentials, put_credentials

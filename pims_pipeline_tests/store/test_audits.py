@@ -14,13 +14,12 @@ from pims_pipeline.store.audits import (
     audits_of_run,
     fail_audit,
     finish_audit,
-    interrupt_orphans,
     latest_audits,
     record_progress,
-    run_liveness,
     start_audit,
 )
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.liveness import interrupt_orphans, run_liveness
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 1), date(2026, 3, 7))

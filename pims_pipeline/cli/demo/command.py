@@ -57,7 +57,7 @@ from pims_pipeline.simulator.server import (
     SimulatorConfig,
     running_simulator,
 )
-from pims_pipeline.store.database.engine import migrate
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.queries.cases import ListedCase
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from pims_pipeline.cli.up.webserver import webserver_command
 from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
-from pims_pipeline.store.database.engine import migrate
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 
 _LOOPBACK = "127.0.0.1"

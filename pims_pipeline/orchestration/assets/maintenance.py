@@ -28,11 +28,11 @@ from pims_pipeline.orchestration.assets.catalog import (
 from pims_pipeline.orchestration.assets.materializations import table
 from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS, CheckInput, Finding, judge_alone
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics
 from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.leases import drop_old_leases
+from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline.store.maintenance import (
     clinics_with_unfinished_audits,
     drop_expired_idempotency_keys,

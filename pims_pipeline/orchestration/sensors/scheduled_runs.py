@@ -45,9 +45,9 @@ from pims_pipeline.orchestration.partitions import (
     registered_clinics,
 )
 from pims_pipeline.scheduling.timetable import DueTick
-from pims_pipeline.store.audits import interrupt_runs, run_activities
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.retries import in_transaction
+from pims_pipeline.store.liveness import interrupt_runs, run_activities
 from pims_pipeline.sync.windows import default_window
 
 PRIORITY = "-1"

@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.store.database.engine import DatabaseUnavailable
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 
 _CANCEL_SECONDS = 1.0
 """For each connection; the statement's own limits hold for one that cannot be reached."""

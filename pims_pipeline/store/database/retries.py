@@ -14,12 +14,8 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.engine import (
-    DatabaseRefused,
-    DatabaseUnavailable,
-    PoolExhausted,
-    transaction,
-)
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable, PoolExhausted
 
 TRIES = 6
 MOST_SECONDS = 30.0

@@ -10,7 +10,7 @@ from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.assets import maintenance
 from pims_pipeline.orchestration.assets.maintenance import YESTERDAY_CHECK, Sweep
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 NOW = datetime.now(UTC)

@@ -14,14 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.addresses import BadDatabaseUrl
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import (
-    DatabaseUnavailable,
-    create_engine,
-    dagster_storage_url,
-    ensure_dagster_schema,
-    lock_clinic,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
+from pims_pipeline.store.database.locks import lock_clinic
 
 CLINIC_A = UUID("00000001-0000-4000-8000-000000000000")
 CLINIC_B = UUID("f0000002-0000-4000-8000-000000000000")

@@ -21,19 +21,22 @@ from pims_pipeline.store.audits import (
     audit_status,
     fail_audit,
     finish_audit,
-    interrupt_orphans,
-    interrupt_runs,
-    run_activities,
-    run_liveness,
     start_audit,
 )
-from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.database.leases import (
     LeaseLost,
     LeaseTerms,
     check_run_lease,
     drop_old_leases,
     login_lease,
+)
+from pims_pipeline.store.liveness import (
+    interrupt_orphans,
+    interrupt_runs,
+    run_activities,
+    run_liveness,
 )
 from pims_pipeline_tests.store.database.test_rights import wait_until
 
@@ -265,7 +268,8 @@ import sys
 from datetime import UTC, datetime
 from uuid import UUID
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.store.audits import finish_audit, run_liveness
+from pims_pipeline.store.audits import finish_audit
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
 engine = create_engine(sys.argv[1])

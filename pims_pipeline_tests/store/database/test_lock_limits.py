@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import create_engine, lock_clinic, migrate, transaction
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.locks import LockTimeout, lock_clinic
+from pims_pipeline.store.database.migrate import migrate
 
 
 @pytest.fixture

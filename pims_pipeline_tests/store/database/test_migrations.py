@@ -13,13 +13,12 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import (
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import (
     DatabaseNotMigrated,
-    _alembic_config,
+    alembic_config,
     check_migrated,
-    create_engine,
     migrate,
-    transaction,
 )
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.all import metadata
@@ -52,7 +51,7 @@ def _shapes(connection: Connection) -> set[tuple[str, ...]]:
 
 
 def _check(engine: Engine) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     config.stdout = io.StringIO()
     with engine.connect() as connection:
         config.attributes["connection"] = connection
@@ -60,7 +59,7 @@ def _check(engine: Engine) -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
@@ -169,7 +168,7 @@ def test_processes_that_migrate_at_once_apply_each_revision_once(empty_engine: E
 
 
 def test_each_revision_follows_the_one_before_it() -> None:
-    script = ScriptDirectory.from_config(_alembic_config())
+    script = ScriptDirectory.from_config(alembic_config())
     down = [(each.revision, each.down_revision) for each in script.walk_revisions()]
     assert down == [*zip(reversed(REVISIONS), [*reversed(REVISIONS[:-1]), None], strict=True)]
 

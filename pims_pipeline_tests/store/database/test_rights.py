@@ -21,14 +21,9 @@ from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
-from pims_pipeline.store.database.engine import (
-    DatabaseRefused,
-    _alembic_config,
-    check_migrated,
-    create_engine,
-    migrate,
-    transaction,
-)
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseRefused
+from pims_pipeline.store.database.migrate import alembic_config, check_migrated, migrate
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
@@ -277,7 +272,7 @@ def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
 
 
 def _downgrade(engine: Engine, revision: str) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)

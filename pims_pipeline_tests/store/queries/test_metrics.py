@@ -11,9 +11,10 @@ from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
+from pims_pipeline.store.audits import fail_audit, finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline.store.queries.last_syncs import last_syncs
 from pims_pipeline.store.queries.metrics import (
     ENDS,
