@@ -33,3 +33,23 @@ def end_servers_of(data: Path) -> None:
             process.terminate()
             for left in psutil.wait_procs([process], timeout=STOP_SECONDS)[1]:
                 left.kill()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        # Containers often have no init process: a zombie keeps its number.
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def has_processes_of(data: Path) -> bool:
+    """Whether processes of an earlier, killed server still work on a data directory."""
+    for process in psutil.process_iter(["name"]):
+        try:
+            if "postgres" in process.info["name"] and process.cwd() == str(data):
+                return True
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return False

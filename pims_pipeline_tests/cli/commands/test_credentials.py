@@ -21,7 +21,7 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.embedded.server import encryption_key
+from pims_pipeline.store.embedded.encryption_key import encryption_key
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.rotation import rotate
 from pims_pipeline.store.secrets.sessions import put_session, read_session

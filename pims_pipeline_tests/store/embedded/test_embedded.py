@@ -13,13 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pims_pipeline.store.embedded import server as embedded
-from pims_pipeline.store.embedded.server import (
-    EmbeddedDatabaseFailed,
-    encryption_key,
-    start_embedded,
-    stop_embedded,
-)
+from pims_pipeline.store.embedded import start_lock
+from pims_pipeline.store.embedded.encryption_key import encryption_key
+from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
+from pims_pipeline.store.embedded.start_lock import EmbeddedDatabaseFailed
 
 _USER = """
 import sys
@@ -224,7 +221,7 @@ with InterProcessLock(sys.argv[1]):
 def test_a_lock_that_a_stuck_process_holds_is_not_waited_for_without_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(start_lock, "LOCK_SECONDS", 0.2)
     with subprocess.Popen(  # noqa: S603 - this interpreter, the test's own arguments
         [sys.executable, "-c", HOLDING, str(tmp_path / "start.lock")],
         stdin=subprocess.PIPE,
