@@ -1,7 +1,7 @@
-"""Alerts as stored, which are also what waits to be told; and the facts they follow from.
+"""Alerts: their rows, which are also the delivery queue, and the facts that they follow from.
 
-What is an alert is decided in ``domain/alerts.py``; an alert's row says when it started and
-ended, and when people were told of either.
+``domain/alerts.py`` decides what an alert is. A row holds when the alert started and ended, and
+when each of the two was delivered.
 """
 
 from collections import defaultdict
@@ -39,11 +39,11 @@ ClinicPhase = tuple[UUID, Phase]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """An alert, open or ended. Moments are aware UTC.
+    """An alert, open or ended. Times are aware UTC.
 
     Attributes:
-        details: Ids, counts and moments.
-        opening_sent_at: When people were told that it started, as for ``ending_sent_at``.
+        details: Ids, counts and times.
+        opening_sent_at: When its start was delivered; ``ending_sent_at``, its end.
     """
 
     id: UUID
@@ -57,11 +57,11 @@ class Alert:
 
 
 CLAIM_SECONDS = 120
-"""How long a process may take to send a message before another one sends it as well."""
+"""How long a claim lasts: after that, another process may send the message too."""
 
 
 def lock_alerts(connection: Connection) -> None:
-    """Keep other processes from opening and ending alerts until the transaction ends."""
+    """Lock alerts: no other process opens or ends one until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": ALERTS_LOCK})
 
 
@@ -76,7 +76,7 @@ def open_alerts(connection: Connection) -> list[AlertKey]:
 
 
 def begin_alerts(connection: Connection, conditions: Iterable[Condition], now: datetime) -> None:
-    """Open an alert for each condition; one that is open stands as it is."""
+    """Open an alert for each condition; one that is open does not change."""
     rows = [
         {
             "clinic_id": condition.key.clinic_id,
@@ -108,9 +108,9 @@ def end_alerts(connection: Connection, keys: Collection[AlertKey], now: datetime
 
 
 def undelivered_alerts(connection: Connection, limit: int) -> list[Alert]:
-    """Alerts of which people have yet to be told something, the longest waiting first.
+    """Alerts with a start or an end that is not delivered yet, the longest waiting first.
 
-    Those that began to wait at the same moment come by what there is to tell.
+    Those that wait since the same time are sorted by clinic, kind and subject.
     """
     is_untold = alerts.c.opening_sent_at.is_(None)
     rows = connection.execute(
@@ -133,10 +133,10 @@ def undelivered_alerts(connection: Connection, limit: int) -> list[Alert]:
 
 
 def claim_alerts(connection: Connection, claimed: Sequence[Alert]) -> bool:
-    """Keep other processes from sending what these alerts, all of them, have to tell.
+    """Claim all of these alerts, so that no other process sends them.
 
-    The claim ends with ``mark_delivered`` or ``release_alerts``, or by itself after
-    ``CLAIM_SECONDS`` of the database's clock, so that no transaction is open meanwhile.
+    The claim ends with ``mark_delivered`` or ``release_alerts``, or after ``CLAIM_SECONDS`` of
+    the database's clock, so that no transaction is open while messages are sent.
 
     Returns:
         False, and nothing is written, if another process has claimed one of them.
@@ -154,19 +154,19 @@ def claim_alerts(connection: Connection, claimed: Sequence[Alert]) -> bool:
 
 
 def release_alerts(connection: Connection, claimed: Sequence[Alert]) -> None:
-    """Let other processes send what these alerts have to tell."""
+    """End the claim on these alerts, so that other processes may send them."""
     ids = [alert.id for alert in claimed]
     connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values(claimed_until=None))
 
 
-def mark_delivered(connection: Connection, told: Sequence[Alert], now: datetime) -> None:
-    """Record that people were told what these alerts, as given, had to tell; ends the claim."""
-    started = [alert.id for alert in told if alert.opening_sent_at is None]
-    ended = [alert.id for alert in told if alert.ended_at is not None]
+def mark_delivered(connection: Connection, delivered: Sequence[Alert], now: datetime) -> None:
+    """Record that these alerts, as given, were delivered; ends the claim."""
+    started = [alert.id for alert in delivered if alert.opening_sent_at is None]
+    ended = [alert.id for alert in delivered if alert.ended_at is not None]
     for ids, column in ((started, "opening_sent_at"), (ended, "ending_sent_at")):
         if ids:
             connection.execute(update(alerts).where(alerts.c.id.in_(ids)).values({column: now}))
-    release_alerts(connection, told)
+    release_alerts(connection, delivered)
 
 
 def _alert(row: Row[Any]) -> Alert:
@@ -207,10 +207,10 @@ def run_ends(connection: Connection, now: datetime) -> dict[ClinicPhase, list[Ru
 
 
 _NEWEST = 12
-"""Audits of a phase that are looked at first: those of a request's longest window."""
+"""How many audits of a phase are read first: those of a request's longest window."""
 
 _DEPTH = 40
-"""And those looked at where one of these failed: of several runs with several windows each."""
+"""How many are read where one of these failed: several runs with several windows each."""
 
 _ENDS = f"""
     WITH suspects AS (

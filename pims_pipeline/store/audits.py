@@ -1,9 +1,7 @@
-"""Audits: what each phase did to each window; and how a killed run is told from a slow one.
+"""Audits: what each phase did to each window.
 
-A process that works on audits holds a lease (``leases.py``), whose number its audits carry as
-``owner``. An audit in progress whose owner's lease has expired was left behind, and is marked
-``interrupted``. From then on it stays so: a process that wakes up late finds it ended, and
-writes nothing. Receipts and counts themselves are the domain's.
+Receipts and counts are the domain's. Which processes are alive, and what becomes of the audits
+of dead ones, is in ``liveness``.
 """
 
 from dataclasses import dataclass
@@ -31,14 +29,13 @@ class Audit:
     Attributes:
         id: The ``syncId`` of the API.
         run_id: The Dagster run that did it.
-        fetched_at: Aware UTC; when the listing it worked on was asked for.
+        fetched_at: Aware UTC; when its listing was requested.
         items_done: Progress; of ``items_total``.
         created_at: Aware UTC; when it started.
-        updated_at: Aware UTC; when it last moved.
-        duration_ms: None until it ended, and for ever if it was interrupted.
-        oddities: Descriptive fields of the vendor's that could not be read.
-        error_class: The name of the class of the error that it failed with; None unless it
-            failed.
+        updated_at: Aware UTC; when it last changed.
+        duration_ms: None while it is in progress, and if it was interrupted.
+        oddities: Descriptive fields of the vendor that could not be read.
+        error_class: The class of the error that it failed with; None unless it failed.
     """
 
     id: UUID
@@ -81,8 +78,8 @@ def start_audit(
         owner: ``Liveness.owner`` of this process.
         now: Aware UTC.
         wanted_id: The audit's id, unless another audit has it already: a run that is
-            executed again carries the tags of the first one. One of this very owner is this
-            audit: it was committed, and the connection was lost before that was known.
+            executed again carries the tags of the first one. An audit in progress with this
+            id and owner is reused: the connection was lost after its commit.
     """
     wanted_id = wanted_id or uuid4()
     statement = insert(case_sync_audits).values(
@@ -113,7 +110,7 @@ def start_audit(
 def record_progress(
     connection: Connection, audit_id: UUID, done: int, total: int, now: datetime
 ) -> None:
-    """Record how far the phase has come."""
+    """Record the progress of the phase."""
     connection.execute(
         update(case_sync_audits)
         .where(_is_in_progress(audit_id))
@@ -133,10 +130,10 @@ def finish_audit(
 ) -> None:
     """Record how the phase ended, unless it failed: see ``fail_audit``.
 
-    ``fetched_at`` is when the listing it worked on was asked for, if it had one.
+    ``fetched_at`` is when its listing was requested, if it had one.
 
     Raises:
-        LeaseLost: If it has been marked as interrupted, or otherwise ended before.
+        LeaseLost: If it is not in progress any more, such as interrupted.
     """
     ended = connection.execute(
         update(case_sync_audits)
@@ -160,7 +157,7 @@ def _is_in_progress(audit_id: UUID) -> ColumnElement[bool]:
 
 
 def audit_status(connection: Connection, audit_id: UUID) -> AuditStatus:
-    """How the audit stands."""
+    """The status of the audit."""
     table = case_sync_audits
     found = connection.execute(select(table.c.status).where(table.c.id == audit_id)).scalar_one()
     return AuditStatus(found)
@@ -174,9 +171,9 @@ def fail_audit(
     Args:
         connection: In a transaction.
         audit_id: Its audit.
-        message: What people read; without personal data.
+        message: For operators; without personal data.
         now: When it failed, aware.
-        error_class: The name of the error's class, by which programs tell errors apart.
+        error_class: The name of the error's class, for programs.
     """
     connection.execute(
         update(case_sync_audits)
@@ -192,7 +189,7 @@ def fail_audit(
 
 
 def interrupt_audit(connection: Connection, audit_id: UUID, message: str, now: datetime) -> None:
-    """Record that the phase was stopped before it was done; nothing of its work is written."""
+    """Record that the phase was stopped; none of its work is written."""
     connection.execute(
         update(case_sync_audits)
         .where(
@@ -227,7 +224,7 @@ def _columns_of(counts: Counts) -> dict[str, int]:
 
 
 def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
-    """The audit that a row of its table holds, which may hold other columns too."""
+    """The audit of a row; other columns of the row are ignored."""
     return Audit(
         id=row.id,
         clinic_id=row.clinic_id,
@@ -272,7 +269,7 @@ def audit_by_id(connection: Connection, audit_id: UUID) -> Audit | None:
 
 
 def audits_of_run(connection: Connection, run_id: str) -> list[Audit]:
-    """What a run did, in the order it began to."""
+    """The audits of a run, oldest first."""
     table = case_sync_audits
     return _read(
         connection,

@@ -1,6 +1,6 @@
-"""Holds: windows whose deletions wait for a person, with the exact plan.
+"""Holds: windows whose deletions wait for an operator's decision, with the exact plan.
 
-What a hold is decided upon, and what approving one does, is the domain's and the sync's.
+The domain decides when to hold; the sync applies an approved plan.
 """
 
 import json
@@ -24,19 +24,19 @@ class UnknownHold(UserFacingError):
 
 
 class HoldDecided(UserFacingError):
-    """The hold waits for nobody any more."""
+    """The hold was approved, rejected or superseded before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Deletions of a window that the deletion guard kept from being made.
+    """Deletions of a window that the deletion guard stopped.
 
     Attributes:
-        reason: Why the guard struck; a value of ``HoldReason``.
+        reason: Why the guard stopped them; a value of ``HoldReason``.
         case_ids: The cases that would have been retired.
         retired: Of an approved one, those that were.
         kept: Of an approved one, those that were not, and why.
-        decided_by: Who approved or rejected it, in their own words.
+        decided_by: The name that the operator who decided it gave.
         created_at: Aware UTC, as is ``decided_at``.
         ended: Of a rejected one, the cases that the rejection no longer counts for.
     """
@@ -81,14 +81,14 @@ def open_hold(
     plan: ReconciliationPlan,
     now: datetime,
 ) -> UUID:
-    """Record a held plan and give its hold.
+    """Record a held plan; returns its hold.
 
-    A hold that already waits with the very same plan stands; other open holds of
-    overlapping windows are superseded.
+    An open hold with the same plan is kept and returned; other open holds of overlapping
+    windows are superseded.
     """
     planned = json.dumps({"caseIds": sorted(str(case_id) for case_id in plan.orphans)})
     facts = {**_window_of(clinic, window), "reason": plan.hold, "plan": planned, "now": now}
-    standing: UUID | None = connection.execute(
+    existing: UUID | None = connection.execute(
         text(
             """
             SELECT id FROM reconciliation_holds
@@ -98,8 +98,8 @@ def open_hold(
         ),
         facts,
     ).scalar()
-    if standing is not None:
-        return standing
+    if existing is not None:
+        return existing
     _supersede(connection, clinic, window, now, "window_start <= :end AND window_end >= :start")
     hold_id: UUID = connection.execute(
         text(
@@ -120,7 +120,7 @@ def open_hold(
 def close_settled_holds(
     connection: Connection, clinic: Clinic, window: DateRange, now: datetime
 ) -> None:
-    """Close open holds whose whole window a later, complete look found in order."""
+    """Close open holds whose whole window a later, complete listing found in order."""
     _supersede(connection, clinic, window, now, "window_start >= :start AND window_end <= :end")
 
 
@@ -142,7 +142,7 @@ def hold_by_id(connection: Connection, hold_id: UUID, *, lock: bool = False) -> 
     Args:
         connection: In a transaction.
         hold_id: Which hold.
-        lock: Whether nobody else may decide it until the transaction ends.
+        lock: Whether to lock it against other decisions until the transaction ends.
 
     Raises:
         UnknownHold: If there is none.
@@ -157,7 +157,7 @@ def hold_by_id(connection: Connection, hold_id: UUID, *, lock: bool = False) -> 
 
 
 def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
-    """The hold, if it still waits for a person; nobody else may decide it meanwhile.
+    """The hold, if it is open; locks it until the transaction ends.
 
     Raises:
         UnknownHold: If there is none.
@@ -176,7 +176,7 @@ def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
 def list_holds(
     connection: Connection, *, clinic: Clinic | None = None, waiting_only: bool = True
 ) -> list[Hold]:
-    """Holds, newest first; of one clinic or all, those that wait or all."""
+    """Holds, newest first; of one clinic or all, open ones or all."""
     rows = connection.execute(
         text(
             f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
@@ -229,7 +229,7 @@ def rejections_in_force(connection: Connection, *, clinic: Clinic | None = None)
 
 
 def rejections(connection: Connection, clinic: Clinic) -> list[Rejection]:
-    """What people decided on the clinic's cases, as far as it still counts."""
+    """The decisions on the clinic's cases that still count."""
     return [
         Rejection(
             hold_id=hold.id,
@@ -249,12 +249,12 @@ def end_rejections(connection: Connection, clinic: Clinic, case_ids: Collection[
 
 
 def reopen(connection: Connection, hold: Hold) -> None:
-    """Let a rejection count no longer: what is still missing is held again."""
+    """End a rejection: cases that are still missing are held again."""
     _end(connection, hold, hold.case_ids)
 
 
 def note_kept(connection: Connection, audit_id: UUID, hold_id: UUID) -> None:
-    """Keep with the audit which rejected hold made missing cases stay."""
+    """Record with the audit the rejected hold that kept missing cases."""
     connection.execute(
         text("UPDATE case_sync_audits SET kept_by_hold_id = :hold_id WHERE id = :id"),
         {"id": audit_id, "hold_id": hold_id},
@@ -262,7 +262,7 @@ def note_kept(connection: Connection, audit_id: UUID, hold_id: UUID) -> None:
 
 
 def kept_by(connection: Connection, audit_id: UUID) -> UUID | None:
-    """The rejected hold because of which the audit's missing cases stayed, if one did."""
+    """The rejected hold that kept the audit's missing cases, if one did."""
     found: UUID | None = connection.execute(
         text("SELECT kept_by_hold_id FROM case_sync_audits WHERE id = :id"), {"id": audit_id}
     ).scalar_one()
@@ -296,7 +296,7 @@ def _decide(
 
 
 def open_hold_count(connection: Connection, clinic: Clinic) -> int:
-    """How many windows of the clinic wait for a person."""
+    """How many holds of the clinic are open."""
     count: int = connection.execute(
         text(
             "SELECT count(*) FROM reconciliation_holds "

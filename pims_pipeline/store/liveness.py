@@ -27,7 +27,7 @@ from pims_pipeline.store.tables.syncs import case_sync_audits
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """Proof to other processes that this one is still going.
+    """Proof to other processes that this one is alive.
 
     Attributes:
         owner: The number of its lease; positive.
@@ -38,7 +38,7 @@ class Liveness:
 
 @contextmanager
 def run_liveness(engine: Engine, terms: LeaseTerms = RUN_LEASE) -> Iterator[Liveness]:
-    """Show other processes that this one is going, for as long as the block runs.
+    """Show other processes that this one is alive, while the block runs.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
@@ -56,7 +56,7 @@ def interrupt_orphans(
         connection: In a transaction.
         clinic_id: Whose audits.
         now: Aware UTC.
-        but: The owner that asks, which is alive, however late it renews its lease.
+        but: The owner that calls this; it is alive, however late it renews its lease.
 
     Returns:
         Their ids.
@@ -66,7 +66,7 @@ def interrupt_orphans(
 
 
 def interrupt_runs(connection: Connection, run_ids: Iterable[str], now: datetime) -> list[UUID]:
-    """Mark the audits of these runs whose process died as interrupted; gives their ids."""
+    """Mark the audits of these runs whose process died as interrupted; returns their ids."""
     return _interrupt(connection, case_sync_audits.c.run_id.in_(list(run_ids)), now)
 
 
@@ -104,11 +104,11 @@ def _is_alive() -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class RunActivity:
-    """What a run's audits tell of its process.
+    """What a run's audits show of its process.
 
     Attributes:
-        is_held: Whether the process is there and renews its lease.
-        last_moved: Aware UTC; when one of the audits last moved.
+        is_held: Whether its process is alive and renews its lease.
+        last_moved: Aware UTC; when one of the audits last changed.
     """
 
     is_held: bool
@@ -116,7 +116,7 @@ class RunActivity:
 
 
 def run_activities(connection: Connection, run_ids: Iterable[str]) -> dict[str, RunActivity]:
-    """By run, whether its process is still there; nothing of runs that have no audits yet."""
+    """By run, whether its process is alive; runs without audits are left out."""
     table = case_sync_audits
     rows = connection.execute(
         select(

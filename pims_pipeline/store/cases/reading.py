@@ -65,7 +65,7 @@ def load_cases(
         connection: In a transaction.
         clinic: Whose cases.
         pims_ids: Vendor identities; those without a case are left out.
-        lock: Whether nobody else may change them until the transaction ends; their
+        lock: Whether to lock them against other changes until the transaction ends; their
             consultations are then read whole.
     """
     columns = f"{_CASE_COLUMNS}, {WHOLE_CONSULTATION}" if lock else _CASE_COLUMNS
@@ -123,8 +123,8 @@ def enrichable_cases(
         connection: In a transaction.
         clinic: Whose cases.
         window: Their business dates.
-        only: When given, no other cases than these, whatever their date.
-        lock: Whether nobody else may change them until the transaction ends.
+        only: When given, these cases alone, whatever their date.
+        lock: Whether to lock them against other changes until the transaction ends.
     """
     which = "c.scheduled_date BETWEEN :start AND :end" if only is None else "c.id = ANY(:only)"
     rows = connection.execute(

@@ -18,9 +18,8 @@ DAGSTER_SCHEMA = "dagster"
 def dagster_storage_url(url: str) -> str:
     """The address of Dagster's own storage in the same database.
 
-    Dagster's storage works on psycopg2 alone, and keeps an Alembic table of the same name
-    as anybody's; its tables therefore live in a schema of their own, chosen by
-    ``search_path`` in the address.
+    Dagster's storage works with psycopg2 alone, and uses Alembic's default table name; so its
+    tables have a schema of their own, which ``search_path`` in the address selects.
 
     Args:
         url: As for ``create_engine``. The result carries its password.

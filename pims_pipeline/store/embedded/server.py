@@ -1,8 +1,7 @@
-"""The embedded PostgreSQL, used when no database URL is set, and its key file.
+"""Start and share the embedded PostgreSQL, which is used when no database URL is set.
 
-Both live in the program's home directory: the data under ``postgres/``, the key that
-encrypts credentials in ``encryption.key``. Any number of processes may use the server at
-once: the first starts it, the last stops it. Nothing here knows tables or secrets' meaning.
+Its data is under ``postgres/`` in the program's home directory. Any number of processes may use
+the server: the first starts it, the last stops it.
 """
 
 import atexit
@@ -34,17 +33,17 @@ def start_embedded(
     The server stops when the last process that called this ends or calls
     ``stop_embedded``. A process that was killed counts as ended.
 
-    As root the server runs as the system user ``pgserver`` (made if need be): its group may
-    pass through ``home``, everybody through the directories above.
+    As root the server runs as the system user ``pgserver`` (created if needed): its group may
+    pass through ``home``, every user through the directories above.
 
     Args:
-        home: The program's home directory; made if need be.
+        home: The program's home directory; created if needed.
         postgres_version: For a new database: 16 or 18 (default). An existing one stays
             what it is.
-        settings: PostgreSQL settings on top of ours, for the first process to come.
+        settings: PostgreSQL settings on top of ours, for the first process.
 
     Returns:
-        The URL of the database ``pims``, created if need be; it has no tables yet.
+        The URL of the database ``pims``, created if needed; it has no tables yet.
 
     Raises:
         EmbeddedDatabaseFailed: If the server cannot be started.
@@ -60,9 +59,9 @@ def start_embedded(
                     data, version=version, settings={**SETTINGS, **(settings or {})}
                 )
             _join(server)
-            # After the wheel's own farewell, so as to run before it.
-            atexit.unregister(server.let_go)
-            atexit.register(server.let_go)
+            # Registered after the wheel's own exit handler, so that it runs first.
+            atexit.unregister(server.release)
+            atexit.register(server.release)
             _servers[data] = server
             return server.url(DATABASE)
     except (OSError, subprocess.SubprocessError, psycopg.OperationalError) as error:
@@ -74,13 +73,13 @@ def start_embedded(
 
 
 def stop_embedded(home: Path) -> None:
-    """Let go of the server under ``home``; it stops unless another process uses it."""
+    """Release the server under ``home``; it stops unless another process uses it."""
     home = home.expanduser().resolve()
     with exclusive(home):
         server = _servers.pop(home / _DATA, None)
         if server is not None:
-            atexit.unregister(server.let_go)
-            server.let_go()
+            atexit.unregister(server.release)
+            server.release()
 
 
 def _join(server: EmbeddedServer) -> None:
@@ -91,7 +90,7 @@ def _join(server: EmbeddedServer) -> None:
             _ensure_database(server)
             return
         except psycopg.OperationalError:
-            # It was just being stopped or killed when it was found running.
+            # It was running when found, but was being stopped or killed.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

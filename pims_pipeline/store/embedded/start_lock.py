@@ -1,4 +1,4 @@
-"""The lock under which processes start, stop and create what is in the home directory."""
+"""The lock for starting and stopping the server, and for creating the key file."""
 
 import threading
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ LOCK_SECONDS = 180
 
 
 class StartLock(InterProcessLock):  # type: ignore[misc] # the package carries no types
-    """A lock between processes that is not waited for without an end.
+    """A lock between processes with a limited wait.
 
-    Whoever holds it starts or stops the server, which has limits of its own; so a longer wait
-    means a process that is suspended.
+    Starting and stopping the server have limits of their own, so a longer wait means that the
+    holder is suspended.
     """
 
     def __enter__(self) -> Self:

@@ -40,7 +40,7 @@ pims_appointments = Table(
     timestamp("scheduled_start"),
     Column("payload", JSONB, nullable=False),
     text_column("digest"),
-    # When the payload that stands was fetched.
+    # When the present payload was fetched.
     timestamp("fetched_at"),
     timestamp("first_seen_at"),
     timestamp("last_seen_at"),
@@ -48,10 +48,10 @@ pims_appointments = Table(
     timestamp("missing_since", nullable=True),
     # When it was confirmed to be gone.
     timestamp("removed_at", nullable=True),
-    # When its consultation was last asked for.
+    # When its consultation was last requested.
     timestamp("consultation_checked_at", nullable=True),
-    # What its words meant when its case last followed them; not known of records landed
-    # before this was remembered.
+    # What its status and type meant when its case last followed them; null for records that
+    # were landed before these columns existed.
     text_column("meant_status", nullable=True),
     text_column("meant_type", nullable=True),
     audit_id(),
@@ -90,7 +90,7 @@ cases = Table(
     Column("metadata", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     timestamp_now("created_at"),
     timestamp_now("updated_at"),
-    # Cases made by people have no pims_id; NULLs never collide.
+    # Cases that users create have no pims_id; NULLs never collide.
     UniqueConstraint("clinic_id", "provider_type", "pims_id"),
     one_of("status", CaseStatus),
     one_of("case_type", CaseType),
@@ -108,7 +108,7 @@ case_events = Table(
     metadata,
     Column("seq", BigInteger, Identity(always=True), primary_key=True),
     clinic_id(),
-    # No foreign key: a case's story must be able to outlive the case.
+    # No foreign key: a case's events must be able to outlive the case.
     Column("case_id", Uuid, nullable=False),
     audit_id(),
     text_column("run_id"),

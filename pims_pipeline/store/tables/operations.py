@@ -31,16 +31,16 @@ alerts = Table(
     id_column(),
     clinic_id(),
     text_column("kind"),
-    # What of the clinic it is about: a phase, the id of a hold or a record; empty for all of it.
+    # The part of the clinic: a phase, or the id of a hold or a record; empty for all of it.
     text_column("subject", default=""),
     # Ids and counts alone.
     Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     timestamp("opened_at"),
     timestamp("ended_at", nullable=True),
-    # When people were told; until then the alert waits to be sent.
+    # When each was delivered; until then the alert waits for delivery.
     timestamp("opening_sent_at", nullable=True),
     timestamp("ending_sent_at", nullable=True),
-    # Until when a process has to send it, by the database's clock.
+    # When the claim of the process that sends it ends, by the database's clock.
     timestamp("claimed_until", nullable=True),
     one_of("kind", AlertKind),
     CheckConstraint("ended_at >= opened_at", name="ended_at"),
@@ -66,7 +66,7 @@ schedule_skips = Table(
     metadata,
     clinic_id(),
     text_column("sync_type"),
-    # Ticks at which a run of the phase was still going.
+    # Ticks at which a run of the phase was still active.
     integer("skipped"),
     # Those of them since the phase last ran by schedule.
     integer("in_a_row"),
@@ -89,7 +89,7 @@ login_leases = Table(
     metadata,
     clinic_id(),
     text_column("provider_type"),
-    # The conversation that logs in.
+    # The process's session that logs in.
     Column("holder", Uuid, nullable=False),
     timestamp_now("renewed_at"),
     timestamp("expires_at"),

@@ -58,17 +58,17 @@ case_sync_audits = Table(
     integer("cases_errored"),
     integer("cases_held"),
     integer("quarantined"),
-    # Fields that could not be read: paths, JSON types and counts, never what they held.
+    # Fields that could not be read: paths, JSON types and counts, never values.
     Column("oddities", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
-    # The name of the error's class, as in sync_failures; what reads it never reads the message.
+    # The name of the error's class, as in sync_failures; programs read it instead of the message.
     text_column("error_class", nullable=True),
     text_column("error_message", nullable=True),
     timestamp_now("created_at"),
     timestamp_now("updated_at"),
     Column("duration_ms", BigInteger, nullable=True),
-    # Rows of the clinic whose moments lay in the future when the phase began.
+    # Rows of the clinic whose times lay in the future when the phase began.
     integer("moments_repaired"),
-    # The rejected hold because of which missing cases stayed.
+    # The rejected hold that kept missing cases.
     Column(
         "kept_by_hold_id",
         Uuid,
@@ -107,7 +107,7 @@ sync_failures = Table(
     clinic_id(),
     text_column("provider_type"),
     text_column("phase"),
-    # What names the record across listings, also when its identity cannot be read.
+    # Names the record across listings, also when its identity cannot be read.
     text_column("record_key"),
     text_column("pims_id", nullable=True),
     business_date("business_date", nullable=True),

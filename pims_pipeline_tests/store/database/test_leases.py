@@ -149,7 +149,7 @@ def test_an_audit_marked_as_interrupted_is_never_completed_afterwards(
         audit_id = _start(engine, clinic, liveness.owner)
         _expire(engine)
         assert _interrupt(engine, clinic) == [audit_id]
-        with pytest.raises(LeaseLost, match="taken for dead"):
+        with pytest.raises(LeaseLost, match="considered dead"):
             _finish(engine, audit_id)
         with transaction(engine) as connection:
             fail_audit(connection, audit_id, "late", NOW, error_class="Oh")

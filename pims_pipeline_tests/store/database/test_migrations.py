@@ -189,8 +189,7 @@ def test_an_unmigrated_database_is_named_so_with_what_to_do(empty_engine: Engine
         check_migrated(empty_engine)
     empty_engine.dispose()
     assert str(caught.value) == (
-        f"the database stands at no revision and this program needs {REVISIONS[-1]}; "
-        "run `pims migrate`"
+        f"the database is at no revision and this program needs {REVISIONS[-1]}; run `pims migrate`"
     )
 
 
