@@ -110,18 +110,21 @@ def end_alerts(connection: Connection, keys: Collection[AlertKey], now: datetime
 def undelivered_alerts(connection: Connection, limit: int) -> list[Alert]:
     """Alerts with a start or an end that is not delivered yet, the longest waiting first.
 
-    Those that wait since the same time are sorted by clinic, kind and subject.
+    Of those that wait since the same time, ends come first, then kind, phase and clinic decide.
     """
-    is_untold = alerts.c.opening_sent_at.is_(None)
+    opening_pending = alerts.c.opening_sent_at.is_(None)
     rows = connection.execute(
         select(alerts, clinics.c.slug)
         .join(clinics, clinics.c.id == alerts.c.clinic_id)
         .where(
-            or_(is_untold, and_(alerts.c.ended_at.is_not(None), alerts.c.ending_sent_at.is_(None)))
+            or_(
+                opening_pending,
+                and_(alerts.c.ended_at.is_not(None), alerts.c.ending_sent_at.is_(None)),
+            )
         )
         .order_by(
-            case((is_untold, alerts.c.opened_at), else_=alerts.c.ended_at),
-            is_untold,
+            case((opening_pending, alerts.c.opened_at), else_=alerts.c.ended_at),
+            opening_pending,
             alerts.c.kind,
             alerts.c.details["phase"].astext.nulls_first(),
             clinics.c.slug,

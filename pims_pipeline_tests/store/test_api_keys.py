@@ -169,7 +169,7 @@ def test_the_api_notes_that_a_key_was_used(api: Engine, key: NewApiKey) -> None:
 def test_use_is_noted_at_most_once_a_minute(
     engine: Engine, key: NewApiKey, *, seconds_ago: int, is_noted: bool
 ) -> None:
-    # Time stands still in a transaction.
+    # now() does not change within a transaction.
     with transaction(engine) as connection:
         now = connection.scalars(select(func.now())).one()
         former = now - timedelta(seconds=seconds_ago)

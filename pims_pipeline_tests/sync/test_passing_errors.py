@@ -20,7 +20,7 @@ from pims_pipeline.store.database.leases import LeaseLost
 from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline_tests.providers.fake import FakeVendor
-from pims_pipeline_tests.store.database.test_lock_limits import held
+from pims_pipeline_tests.store.database.test_locks import held
 from pims_pipeline_tests.store.database.test_rights import wait_until
 from pims_pipeline_tests.sync.conftest import DAY, WINDOW, Bench, local
 from pims_pipeline_tests.sync.test_crash import (

@@ -158,7 +158,7 @@ def test_an_audit_marked_as_interrupted_is_never_completed_afterwards(
     assert _status(engine, audit_id) is AuditStatus.INTERRUPTED
 
 
-def test_whoever_finishes_while_others_mark_it_as_interrupted_comes_first_or_writes_nothing(
+def test_a_run_that_finishes_while_others_interrupt_it_comes_first_or_writes_nothing(
     engine: Engine, clinic: Clinic
 ) -> None:
     with run_liveness(engine, SELDOM) as liveness:
@@ -229,7 +229,7 @@ def test_a_database_out_of_reach_for_less_than_the_lease_costs_nothing(
         _finish(engine, audit_id)
 
 
-def test_a_run_without_a_lease_shows_no_sign_of_life(engine: Engine, clinic: Clinic) -> None:
+def test_a_run_without_a_lease_is_not_alive(engine: Engine, clinic: Clinic) -> None:
     with run_liveness(engine, SELDOM) as liveness:
         _start(engine, clinic, liveness.owner, "going")
         left = _start(engine, clinic, 4711, "killed")
@@ -323,7 +323,7 @@ def test_a_killed_processes_audits_are_interrupted_and_a_living_ones_are_not(
         assert _status(engine, mine) is AuditStatus.IN_PROGRESS
 
 
-def test_a_process_that_stood_still_for_longer_than_its_lease_writes_nothing_when_it_goes_on(
+def test_a_process_suspended_for_longer_than_its_lease_writes_nothing_when_it_resumes(
     engine: Engine, database_url: str, clinic: Clinic
 ) -> None:
     with _other_process(database_url) as (process, owner):
@@ -333,8 +333,8 @@ def test_a_process_that_stood_still_for_longer_than_its_lease_writes_nothing_whe
         _expire(engine)
         assert _interrupt(engine, clinic) == [audit_id]
         os.kill(process.pid, signal.SIGCONT)
-        told, _ = process.communicate(f"{audit_id}\n", timeout=60)
-    assert told == "LeaseLost\n"
+        output, _ = process.communicate(f"{audit_id}\n", timeout=60)
+    assert output == "LeaseLost\n"
     with transaction(engine) as connection:
         audit = audit_by_id(connection, audit_id)
     assert audit is not None

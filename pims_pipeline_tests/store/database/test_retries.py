@@ -22,7 +22,7 @@ def _without_waiting() -> Iterator[None]:
 
 
 class Work:
-    """Fails in the database as often as it is told, and counts its tries."""
+    """Fails in the database as often as given, and counts its tries."""
 
     def __init__(self, code: str, times: int) -> None:
         self._code = code

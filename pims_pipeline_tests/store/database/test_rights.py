@@ -1,6 +1,6 @@
-"""What each role may do to each table, and that the logs can only be added to, whoever asks.
+"""What each role may do to each table; for every role the logs are append-only.
 
-Which rows a role sees is told by the tests of row-level security.
+The tests of row-level security prove which rows a role sees.
 """
 
 import threading
@@ -124,7 +124,7 @@ def service(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def _told(engine: Engine, clinic: Clinic, vault: Vault) -> None:
+def _record_everything(engine: Engine, clinic: Clinic, vault: Vault) -> None:
     """One row in each log, written as the program writes them."""
     with transaction(engine) as connection:
         put_credentials(connection, vault, clinic, {"username": "vet"})
@@ -162,7 +162,7 @@ def test_the_service_works_with_its_own_rights(
     service: Engine, clinic: Clinic, vault: Vault
 ) -> None:
     check_migrated(service)
-    _told(service, clinic, vault)
+    _record_everything(service, clinic, vault)
     assert [_runs(service, log) for log in LOGS] == [["run-1"], ["run-1"]]
     with transaction(service) as connection:
         deactivate_clinic(connection, clinic.slug)
@@ -175,7 +175,7 @@ def test_the_service_works_with_its_own_rights(
 def test_the_service_has_no_right_to_change_a_log(
     service: Engine, clinic: Clinic, vault: Vault, log: str, change: str
 ) -> None:
-    _told(service, clinic, vault)
+    _record_everything(service, clinic, vault)
     with (
         pytest.raises(DatabaseRefused, match=f"permission denied for table {log}.*pims_grant_serv"),
         transaction(service) as connection,
@@ -189,7 +189,7 @@ def test_the_service_has_no_right_to_change_a_log(
 def test_the_owner_is_refused_a_change_of_a_log(
     engine: Engine, clinic: Clinic, vault: Vault, log: str, change: str
 ) -> None:
-    _told(engine, clinic, vault)
+    _record_everything(engine, clinic, vault)
     with (
         pytest.raises(DBAPIError, match=f"{log} is append-only"),
         transaction(engine) as connection,
@@ -231,7 +231,7 @@ def _login(url: str, role: str, database: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
+def test_an_owner_who_may_create_no_roles_migrates_works_and_sees_the_remedy(
     fresh_server: str, vault: Vault, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING")
@@ -253,7 +253,7 @@ def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
             provider_type="idexx_neo",
             provider_base_url="https://pims.example",
         )
-    _told(plain, clinic, vault)
+    _record_everything(plain, clinic, vault)
     assert [_runs(plain, log) for log in LOGS] == [["run-1"], ["run-1"]]
     with pytest.raises(WrongApiRole, match="'plain': that role owns tables"):
         check_api_role(plain)

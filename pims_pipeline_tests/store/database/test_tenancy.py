@@ -86,7 +86,7 @@ def test_a_login_that_has_the_apis_rights_is_accepted(
     api.dispose()
 
 
-def test_a_superuser_is_refused_and_told_what_to_do(engine: Engine) -> None:
+def test_a_superuser_is_refused_with_the_remedy(engine: Engine) -> None:
     assert _refusal(engine) == (
         "the API may not work as 'postgres': that role is, or may become, a superuser; "
         "give it a login of its own (CREATE ROLE pims_api_login LOGIN PASSWORD '…' "
@@ -161,7 +161,7 @@ def _visible(engine: Engine) -> list[str]:
         return [each.slug for each in all_clinics(connection)]
 
 
-def test_whoever_comes_to_own_database_and_tables_sees_all_rows_at_once(
+def test_a_new_owner_of_database_and_tables_sees_all_rows_at_once(
     engine: Engine, database_url: str, clinic: Clinic, new_role: RoleMaker
 ) -> None:
     name = new_role("")
@@ -173,7 +173,7 @@ def test_whoever_comes_to_own_database_and_tables_sees_all_rows_at_once(
     owner.dispose()
 
 
-def test_whoever_comes_to_own_tables_alone_sees_all_rows_once_they_are_secured_again(
+def test_a_new_owner_of_the_tables_alone_sees_all_rows_once_they_are_secured_again(
     engine: Engine, database_url: str, clinic: Clinic, new_role: RoleMaker
 ) -> None:
     name = new_role("")

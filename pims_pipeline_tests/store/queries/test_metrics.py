@@ -1,4 +1,4 @@
-"""What the API's role may tell Prometheus of all clinics, and that it may tell no more."""
+"""What the API's role may show Prometheus of all clinics, and that it may show no more."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -111,7 +111,7 @@ def test_each_sync_that_ends_is_given_once(engine: Engine, api: Engine, clinic: 
     assert _new(api, syncs, _minutes(3)) == []
 
 
-def test_how_a_sync_ended_is_told_and_an_interrupted_one_has_no_duration(
+def test_each_ended_sync_has_a_status_and_an_interrupted_one_no_duration(
     engine: Engine, api: Engine, clinic: Clinic
 ) -> None:
     syncs = EndedSyncs(START)
