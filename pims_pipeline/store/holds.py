@@ -16,7 +16,6 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.planning.reconciliation import ReconciliationPlan
-from pims_pipeline.domain.planning.rejections import Rejection
 
 
 class UnknownHold(UserFacingError):
@@ -69,7 +68,7 @@ class Hold:
         return bool(self.stay)
 
 
-_SELECT = (
+SELECT_HOLDS = (
     "SELECT h.*, c.slug FROM reconciliation_holds AS h JOIN clinics AS c ON c.id = h.clinic_id"
 )
 
@@ -148,12 +147,12 @@ def hold_by_id(connection: Connection, hold_id: UUID, *, lock: bool = False) -> 
         UnknownHold: If there is none.
     """
     row = connection.execute(
-        text(f"{_SELECT} WHERE h.id = :id" + (" FOR UPDATE OF h" if lock else "")),
+        text(f"{SELECT_HOLDS} WHERE h.id = :id" + (" FOR UPDATE OF h" if lock else "")),
         {"id": hold_id},
     ).one_or_none()
     if row is None:
         raise UnknownHold(f"there is no hold {hold_id}; `pims holds list` shows those there are")
-    return _hold(row)
+    return hold_of(row)
 
 
 def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
@@ -179,12 +178,12 @@ def list_holds(
     """Holds, newest first; of one clinic or all, open ones or all."""
     rows = connection.execute(
         text(
-            f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
+            f"{SELECT_HOLDS} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
             "AND (h.status = 'open' OR NOT :waiting_only) ORDER BY h.created_at DESC, h.id"
         ),
         {"clinic_id": clinic.id if clinic else None, "waiting_only": waiting_only},
     )
-    return [_hold(row) for row in rows]
+    return [hold_of(row) for row in rows]
 
 
 def approve(
@@ -207,74 +206,6 @@ def approve(
 def reject(connection: Connection, hold: Hold, *, decided_by: str, now: datetime) -> None:
     """Record that a hold was rejected: nothing of it is retired while the finding is the same."""
     _decide(connection, hold, HoldStatus.REJECTED, by=decided_by, at=now, plan={})
-
-
-_IN_FORCE = (
-    "h.status = 'rejected' "
-    "AND jsonb_array_length(h.plan -> 'caseIds') "
-    "> jsonb_array_length(coalesce(h.plan -> 'ended', '[]'::jsonb))"
-)
-
-
-def rejections_in_force(connection: Connection, *, clinic: Clinic | None = None) -> list[Hold]:
-    """The rejected holds that still count, newest first; of one clinic or all."""
-    rows = connection.execute(
-        text(
-            f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
-            f"AND {_IN_FORCE} ORDER BY h.decided_at DESC, h.id"
-        ),
-        {"clinic_id": clinic.id if clinic else None},
-    )
-    return [_hold(row) for row in rows]
-
-
-def rejections(connection: Connection, clinic: Clinic) -> list[Rejection]:
-    """The decisions on the clinic's cases that still count."""
-    return [
-        Rejection(
-            hold_id=hold.id,
-            reason=hold.reason,
-            case_ids=hold.stay,
-            decided_at=hold.decided_at or hold.created_at,
-        )
-        for hold in rejections_in_force(connection, clinic=clinic)
-    ]
-
-
-def end_rejections(connection: Connection, clinic: Clinic, case_ids: Collection[UUID]) -> None:
-    """Note that rejections no longer count for these cases: their appointments are there again."""
-    for hold in rejections_in_force(connection, clinic=clinic) if case_ids else ():
-        if hold.stay.intersection(case_ids):
-            _end(connection, hold, case_ids)
-
-
-def reopen(connection: Connection, hold: Hold) -> None:
-    """End a rejection: cases that are still missing are held again."""
-    _end(connection, hold, hold.case_ids)
-
-
-def note_kept(connection: Connection, audit_id: UUID, hold_id: UUID) -> None:
-    """Record with the audit the rejected hold that kept missing cases."""
-    connection.execute(
-        text("UPDATE case_sync_audits SET kept_by_hold_id = :hold_id WHERE id = :id"),
-        {"id": audit_id, "hold_id": hold_id},
-    )
-
-
-def kept_by(connection: Connection, audit_id: UUID) -> UUID | None:
-    """The rejected hold that kept the audit's missing cases, if one did."""
-    found: UUID | None = connection.execute(
-        text("SELECT kept_by_hold_id FROM case_sync_audits WHERE id = :id"), {"id": audit_id}
-    ).scalar_one()
-    return found
-
-
-def _end(connection: Connection, hold: Hold, case_ids: Collection[UUID]) -> None:
-    ended = sorted(str(each) for each in hold.ended | hold.case_ids.intersection(case_ids))
-    connection.execute(
-        text("UPDATE reconciliation_holds SET plan = plan || CAST(:plan AS jsonb) WHERE id = :id"),
-        {"id": hold.id, "plan": json.dumps({"ended": ended})},
-    )
 
 
 def _decide(
@@ -307,7 +238,8 @@ def open_hold_count(connection: Connection, clinic: Clinic) -> int:
     return count
 
 
-def _hold(row: Row[Any]) -> Hold:
+def hold_of(row: Row[Any]) -> Hold:
+    """The hold of a row of ``SELECT_HOLDS``."""
     applied = row.plan.get("applied", {})
     return Hold(
         id=row.id,

@@ -16,17 +16,14 @@ from pims_pipeline.store.holds import (
     UnknownHold,
     approve,
     close_settled_holds,
-    end_rejections,
     hold_by_id,
     list_holds,
     open_hold,
     open_hold_count,
     reject,
-    rejections,
-    rejections_in_force,
-    reopen,
     waiting_hold,
 )
+from pims_pipeline.store.rejections import end_rejections, rejections, rejections_in_force, reopen
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

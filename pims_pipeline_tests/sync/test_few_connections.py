@@ -27,7 +27,7 @@ from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import audited
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
-from pims_pipeline_tests.store.revisions import REVISIONS
+from pims_pipeline_tests.store.database.revisions import REVISIONS
 from pims_pipeline_tests.sync.conftest import DAY, NOW, WINDOW, Bench, Clock, local
 
 CLINICS = 6

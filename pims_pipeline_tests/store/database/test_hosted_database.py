@@ -13,7 +13,7 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.store.database.row_trials import REFUSED, SLUGS, RowTrial
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline_tests.store.embedded.servers import own_server
 from pims_pipeline_tests.store.tenant_rows import add_tenant
 
 

@@ -23,8 +23,8 @@ from pims_pipeline.store.database.migrate import (
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.all import metadata
 from pims_pipeline.store.tables.cases import cases
-from pims_pipeline_tests.store.revisions import REVISIONS
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline_tests.store.database.revisions import REVISIONS
+from pims_pipeline_tests.store.embedded.servers import own_server
 
 _SHAPES = """
     SELECT 'column', attrelid::regclass::text, attname::text,

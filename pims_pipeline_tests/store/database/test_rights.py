@@ -28,8 +28,8 @@ from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, c
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.all import metadata
-from pims_pipeline_tests.store.revisions import REVISIONS
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline_tests.store.database.revisions import REVISIONS
+from pims_pipeline_tests.store.embedded.servers import own_server
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)

@@ -19,7 +19,7 @@ from pims_pipeline.store.database.tenancy import (
     let_api_log_in,
 )
 from pims_pipeline_tests.store.database.test_rights import wait_until
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline_tests.store.embedded.servers import own_server
 
 RoleMaker = Callable[[str], str]
 

@@ -15,12 +15,11 @@ from pims_pipeline.store.holds import (
     HoldDecided,
     UnknownHold,
     hold_by_id,
-    kept_by,
     list_holds,
     reject,
-    reopen,
     waiting_hold,
 )
+from pims_pipeline.store.rejections import kept_by, reopen
 from pims_pipeline.sync.phases.reconciliation import Approval, WrongWindow, reconcile_cases
 from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup

@@ -13,16 +13,12 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.alerts import (
-    credential_troubles,
-    run_ends,
-    waiting_holds,
-)
 from pims_pipeline.store.audits import fail_audit, finish_audit, start_audit
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.store.liveness import Liveness, run_liveness
+from pims_pipeline.store.queries.alert_facts import credential_troubles, run_ends, waiting_holds
 from pims_pipeline.store.queries.last_syncs import last_syncs
 from pims_pipeline.store.queries.open_failures import dead_letters
 from pims_pipeline.store.secrets.credentials import mark_credentials, put_credentials
