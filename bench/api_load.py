@@ -36,11 +36,12 @@ from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.requests import SyncRequest, record_launch, record_request
-from pims_pipeline.store.tables import sync_requests
+from pims_pipeline.store.tables.syncs import sync_requests
 
 ROUNDS = 21
 ROUND_SECONDS = 0.8

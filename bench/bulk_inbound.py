@@ -17,10 +17,11 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, Snapshot
-from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import audited

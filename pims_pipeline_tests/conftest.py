@@ -25,7 +25,8 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.databases import Databases, database_copied_from

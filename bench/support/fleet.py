@@ -25,14 +25,11 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
-from pims_pipeline.store.database.engine import (
-    create_engine,
-    dagster_storage_url,
-    ensure_dagster_schema,
-    migrate,
-    transaction,
-)
-from pims_pipeline.store.embedded.server import encryption_key, start_embedded, stop_embedded
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import migrate
+from pims_pipeline.store.embedded.encryption_key import encryption_key
+from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 

@@ -17,10 +17,11 @@ from pims_pipeline.providers.options import LoginOptions, ProviderOptions, Reque
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext

@@ -22,16 +22,9 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.scheduling.lateness import schedule_status
-from pims_pipeline.store.alerts import (
-    begin_alerts,
-    credential_troubles,
-    end_alerts,
-    lock_alerts,
-    open_alerts,
-    run_ends,
-    waiting_holds,
-)
+from pims_pipeline.store.alerts import begin_alerts, end_alerts, lock_alerts, open_alerts
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.queries.alert_facts import credential_troubles, run_ends, waiting_holds
 from pims_pipeline.store.queries.last_syncs import NEVER, last_syncs
 from pims_pipeline.store.queries.open_failures import dead_letters
 from pims_pipeline.store.schedules import active_schedules

@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.redaction import redact_text
-from pims_pipeline.store.database.engine import DatabaseRefused, DatabaseUnavailable
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
+from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.wire.problems import ErrorBody
 
 MISSING_KEY: Final = "Missing X-API-Key header"

@@ -13,11 +13,8 @@ from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Scope
 from pims_pipeline.operations.runs import RunResult, run_audits
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.clock import check_clock
-from pims_pipeline.store.database.engine import (
-    DatabaseNotMigrated,
-    DatabaseRefused,
-    DatabaseUnavailable,
-)
+from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
+from pims_pipeline.store.database.migrate import DatabaseNotMigrated
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions

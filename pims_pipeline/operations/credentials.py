@@ -10,9 +10,9 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.providers.port import Credentials, PimsError
-from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import ProviderFactory, SyncContext

@@ -19,16 +19,9 @@ from pims_pipeline.operations.runs import RunResult
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.holds import (
-    Hold,
-    hold_by_id,
-    list_holds,
-    reject,
-    rejections_in_force,
-    reopen,
-    waiting_hold,
-)
+from pims_pipeline.store.holds import Hold, hold_by_id, list_holds, reject, waiting_hold
 from pims_pipeline.store.queries.case_history import CaseState, case_states
+from pims_pipeline.store.rejections import rejections_in_force, reopen
 from pims_pipeline.sync.results import sync_result
 from pims_pipeline.sync.windows import OutsidePartitions, check_window
 

@@ -1,8 +1,8 @@
 """API keys as stored: by their hash alone, each for one clinic.
 
-People make, list and revoke them through the tables; the API, whose role may not read the
-table, finds one key by its prefix through a function of the database. How a key's text is
-built and what its permissions permit stands in the domain.
+Operators create, list and revoke them through the table; the API, whose role may not read the
+table, finds one key by its prefix through a function of the database. ``domain/api_keys.py``
+builds a key's text and defines its permissions.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from pims_pipeline.domain.api_keys import checked_permissions, hash_of, new_key
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.tables import clinic_api_keys, clinics
+from pims_pipeline.store.tables.access import clinic_api_keys
+from pims_pipeline.store.tables.clinics import clinics
 
-# Asked at every request: made once, and with columns, so that nothing is looked up about them.
+# Runs at every request: built once, with typed columns, to save compiling it.
 KeyState = Literal["active", "revoked", "expired"]
 
 _COLUMNS = (
@@ -75,7 +76,7 @@ class NewApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key as people see it.
+    """A key as operators see it.
 
     Attributes:
         clinic: The slug of the clinic it is for.
@@ -103,7 +104,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredApiKey:
-    """What the API needs to know of a key to let its bearer in, or not.
+    """What the API needs to decide whether to accept a key.
 
     Attributes:
         key_hash: As ``domain.api_keys.hash_of`` gives it.
@@ -133,7 +134,7 @@ def create_api_key(
     Args:
         connection: In a transaction.
         clinic: The one clinic the key is for.
-        name: What people call it: who uses it, for what.
+        name: Who uses it, and for what.
         permissions: What it may do; none of them for everything.
         expires_at: From when it is refused, with a time zone; ``None`` for never.
 
@@ -243,8 +244,8 @@ def find_api_key(
     Args:
         connection: In a transaction if it ``enters``.
         prefix: The key's.
-        enters: Whether the rest of the transaction sees the rows of the key's clinic: for who
-            goes on with it only if the key turns out to be good.
+        enters: Whether the rest of the transaction sees the rows of the key's clinic. The caller
+            must end the transaction if the key is not accepted.
     """
     row = connection.execute(_ENTER if enters else _FIND, {"prefix": prefix}).one_or_none()
     if row is None:

@@ -1,7 +1,7 @@
-"""The landed calendar: what the vendor last said of each appointment, and when it was seen.
+"""The landed calendar: the newest record of each appointment, and when it was seen.
 
-Moments are those at which listings were *fetched* (before the request was sent), never
-those of writing, so that the order of knowledge holds whatever the order of writing.
+Times are those at which listings were *fetched* (before the request was sent), never those of
+writing, so that a late write of an older listing does not count as newer.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -21,16 +21,16 @@ from pims_pipeline.domain.records.appointments import (
     appointment_from_payload,
 )
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
-from pims_pipeline.store.cases import load_cases
+from pims_pipeline.store.cases.reading import load_cases
 from pims_pipeline.store.database.batches import Columns, execute_batches
 
 
 def known_records(
     connection: Connection, clinic: Clinic, window: DateRange, pims_ids: Collection[str]
 ) -> dict[str, KnownRecord]:
-    """What is known of the given identities and of everything landed in the window.
+    """The landed records of the given identities, and all of the window.
 
-    Of an identity that the vendor gave to several appointments: of all of them.
+    An identity that the vendor gave to several appointments includes all of them.
     """
     landed = connection.execute(
         text(
@@ -96,7 +96,7 @@ def land(
     fetched_at: datetime,
     audit_id: UUID,
 ) -> None:
-    """Store records that are new or say something new."""
+    """Store records that are new or changed."""
     execute_batches(
         connection,
         """
@@ -167,7 +167,7 @@ def mark_missing(
 
 
 def mark_removed(connection: Connection, clinic: Clinic, gone: Mapping[str, datetime]) -> None:
-    """Note when the vendor was found to have these appointments no more."""
+    """Note when these appointments were confirmed to be gone at the vendor."""
     execute_batches(
         connection,
         """
@@ -183,7 +183,7 @@ def mark_removed(connection: Connection, clinic: Clinic, gone: Mapping[str, date
 
 
 def mark_checked(connection: Connection, clinic: Clinic, checked: Mapping[str, datetime]) -> None:
-    """Note when these appointments' consultations were last asked for."""
+    """Note when these appointments' consultations were last requested."""
     execute_batches(
         connection,
         """
@@ -200,7 +200,7 @@ def mark_checked(connection: Connection, clinic: Clinic, checked: Mapping[str, d
 
 
 def forget_checks(connection: Connection, clinic: Clinic, pims_ids: Collection[str]) -> None:
-    """Let these appointments' consultations be asked for as if they never had been."""
+    """Reset these appointments, so that their consultations are requested again."""
     if not pims_ids:
         return
     connection.execute(
@@ -218,7 +218,7 @@ def forget_checks(connection: Connection, clinic: Clinic, pims_ids: Collection[s
 def remember_meanings(
     connection: Connection, clinic: Clinic, meanings: Mapping[str, Meaning]
 ) -> None:
-    """Note what the words of these appointments, which have not changed, now mean."""
+    """Note what the status and type of these unchanged appointments now mean."""
     execute_batches(
         connection,
         """
@@ -251,8 +251,8 @@ def stored_snapshot(
         connection: In a transaction.
         clinic: Whose calendar.
         window: Which business dates of it.
-        fetched_at: When the listing that was landed was fetched; by default the latest
-            moment at which any of the records was seen.
+        fetched_at: When the landed listing was fetched; by default the latest time at which
+            any of the records was seen.
     """
     rows = connection.execute(
         text(

@@ -1,18 +1,14 @@
-"""Audits: what each phase did to each window; and how a killed run is told from a slow one.
+"""Audits: what each phase did to each window.
 
-A process that works on audits holds a lease (``leases.py``), whose number its audits carry as
-``owner``. An audit in progress whose owner's lease has expired was left behind, and is marked
-``interrupted``. From then on it stays so: a process that wakes up late finds it ended, and
-writes nothing. Receipts and counts themselves are the domain's.
+Receipts and counts are the domain's. Which processes are alive, and what becomes of the audits
+of dead ones, is in ``liveness``.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Row, Select, and_, exists, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, select, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -21,24 +17,9 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.oddities import Oddities, oddities_from_payload, oddities_payload
 from pims_pipeline.store.database.leases import (
-    RUN_LEASE,
-    LeaseTerms,
-    end_expired_runs,
     lease_lost,
-    run_lease,
 )
-from pims_pipeline.store.tables import case_sync_audits, run_leases
-
-
-@dataclass(frozen=True, slots=True)
-class Liveness:
-    """Proof to other processes that this one is still going.
-
-    Attributes:
-        owner: The number of its lease; positive.
-    """
-
-    owner: int
+from pims_pipeline.store.tables.syncs import case_sync_audits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +29,13 @@ class Audit:
     Attributes:
         id: The ``syncId`` of the API.
         run_id: The Dagster run that did it.
-        fetched_at: Aware UTC; when the listing it worked on was asked for.
+        fetched_at: Aware UTC; when its listing was requested.
         items_done: Progress; of ``items_total``.
         created_at: Aware UTC; when it started.
-        updated_at: Aware UTC; when it last moved.
-        duration_ms: None until it ended, and for ever if it was interrupted.
-        oddities: Descriptive fields of the vendor's that could not be read.
-        error_class: The name of the class of the error that it failed with; None unless it
-            failed.
+        updated_at: Aware UTC; when it last changed.
+        duration_ms: None while it is in progress, and if it was interrupted.
+        oddities: Descriptive fields of the vendor that could not be read.
+        error_class: The class of the error that it failed with; None unless it failed.
     """
 
     id: UUID
@@ -74,100 +54,6 @@ class Audit:
     duration_ms: int | None
     oddities: Oddities = ()
     error_class: str | None = None
-
-
-@contextmanager
-def run_liveness(engine: Engine, terms: LeaseTerms = RUN_LEASE) -> Iterator[Liveness]:
-    """Show other processes that this one is going, for as long as the block runs.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached.
-    """
-    with run_lease(engine, terms) as owner:
-        yield Liveness(owner)
-
-
-def interrupt_orphans(
-    connection: Connection, clinic_id: UUID, now: datetime, *, but: int | None = None
-) -> list[UUID]:
-    """Mark the clinic's audits whose process died as interrupted.
-
-    Args:
-        connection: In a transaction.
-        clinic_id: Whose audits.
-        now: Aware UTC.
-        but: The owner that asks, which is alive, however late it renews its lease.
-
-    Returns:
-        Their ids.
-    """
-    of = case_sync_audits.c.clinic_id == clinic_id
-    return _interrupt(connection, and_(of, case_sync_audits.c.owner.is_distinct_from(but)), now)
-
-
-def interrupt_runs(connection: Connection, run_ids: Iterable[str], now: datetime) -> list[UUID]:
-    """Mark the audits of these runs whose process died as interrupted; gives their ids."""
-    return _interrupt(connection, case_sync_audits.c.run_id.in_(list(run_ids)), now)
-
-
-def _interrupt(connection: Connection, of: ColumnElement[bool], now: datetime) -> list[UUID]:
-    table = case_sync_audits
-    in_progress = (of, table.c.status == AuditStatus.IN_PROGRESS)
-    owners = connection.scalars(select(table.c.owner).where(*in_progress, ~_is_alive()).distinct())
-    dead = end_expired_runs(connection, owners.all())
-    if not dead:
-        return []
-    marked = connection.scalars(
-        update(table)
-        .where(*in_progress, table.c.owner.in_(dead))
-        .values(
-            status=AuditStatus.INTERRUPTED,
-            error_message="the process that did it ended before it was done",
-            updated_at=now,
-        )
-        .returning(table.c.id)
-    )
-    return list(marked)
-
-
-def _is_alive() -> ColumnElement[bool]:
-    """Whether the audit's owner has a lease that has not expired."""
-    return (
-        exists()
-        .where(
-            run_leases.c.owner == case_sync_audits.c.owner,
-            run_leases.c.expires_at > func.clock_timestamp(),
-        )
-        .correlate(case_sync_audits)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class RunActivity:
-    """What a run's audits tell of its process.
-
-    Attributes:
-        is_held: Whether the process is there and renews its lease.
-        last_moved: Aware UTC; when one of the audits last moved.
-    """
-
-    is_held: bool
-    last_moved: datetime
-
-
-def run_activities(connection: Connection, run_ids: Iterable[str]) -> dict[str, RunActivity]:
-    """By run, whether its process is still there; nothing of runs that have no audits yet."""
-    table = case_sync_audits
-    rows = connection.execute(
-        select(
-            table.c.run_id,
-            func.bool_or(_is_alive()).label("is_held"),
-            func.max(table.c.updated_at).label("last_moved"),
-        )
-        .where(table.c.run_id.in_(list(run_ids)))
-        .group_by(table.c.run_id)
-    )
-    return {row.run_id: RunActivity(row.is_held, row.last_moved) for row in rows}
 
 
 def start_audit(
@@ -192,8 +78,8 @@ def start_audit(
         owner: ``Liveness.owner`` of this process.
         now: Aware UTC.
         wanted_id: The audit's id, unless another audit has it already: a run that is
-            executed again carries the tags of the first one. One of this very owner is this
-            audit: it was committed, and the connection was lost before that was known.
+            executed again carries the tags of the first one. An audit in progress with this
+            id and owner is reused: the connection was lost after its commit.
     """
     wanted_id = wanted_id or uuid4()
     statement = insert(case_sync_audits).values(
@@ -224,7 +110,7 @@ def start_audit(
 def record_progress(
     connection: Connection, audit_id: UUID, done: int, total: int, now: datetime
 ) -> None:
-    """Record how far the phase has come."""
+    """Record the progress of the phase."""
     connection.execute(
         update(case_sync_audits)
         .where(_is_in_progress(audit_id))
@@ -244,10 +130,10 @@ def finish_audit(
 ) -> None:
     """Record how the phase ended, unless it failed: see ``fail_audit``.
 
-    ``fetched_at`` is when the listing it worked on was asked for, if it had one.
+    ``fetched_at`` is when its listing was requested, if it had one.
 
     Raises:
-        LeaseLost: If it has been marked as interrupted, or otherwise ended before.
+        LeaseLost: If it is not in progress any more, such as interrupted.
     """
     ended = connection.execute(
         update(case_sync_audits)
@@ -271,7 +157,7 @@ def _is_in_progress(audit_id: UUID) -> ColumnElement[bool]:
 
 
 def audit_status(connection: Connection, audit_id: UUID) -> AuditStatus:
-    """How the audit stands."""
+    """The status of the audit."""
     table = case_sync_audits
     found = connection.execute(select(table.c.status).where(table.c.id == audit_id)).scalar_one()
     return AuditStatus(found)
@@ -285,9 +171,9 @@ def fail_audit(
     Args:
         connection: In a transaction.
         audit_id: Its audit.
-        message: What people read; without personal data.
+        message: For operators; without personal data.
         now: When it failed, aware.
-        error_class: The name of the error's class, by which programs tell errors apart.
+        error_class: The name of the error's class, for programs.
     """
     connection.execute(
         update(case_sync_audits)
@@ -303,7 +189,7 @@ def fail_audit(
 
 
 def interrupt_audit(connection: Connection, audit_id: UUID, message: str, now: datetime) -> None:
-    """Record that the phase was stopped before it was done; nothing of its work is written."""
+    """Record that the phase was stopped; none of its work is written."""
     connection.execute(
         update(case_sync_audits)
         .where(
@@ -338,7 +224,7 @@ def _columns_of(counts: Counts) -> dict[str, int]:
 
 
 def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
-    """The audit that a row of its table holds, which may hold other columns too."""
+    """The audit of a row; other columns of the row are ignored."""
     return Audit(
         id=row.id,
         clinic_id=row.clinic_id,
@@ -383,7 +269,7 @@ def audit_by_id(connection: Connection, audit_id: UUID) -> Audit | None:
 
 
 def audits_of_run(connection: Connection, run_id: str) -> list[Audit]:
-    """What a run did, in the order it began to."""
+    """The audits of a run, oldest first."""
     table = case_sync_audits
     return _read(
         connection,

@@ -1,4 +1,4 @@
-"""Clinics and their schedules, as stored. What a clinic means stands in the domain."""
+"""Clinics and their schedules: reading and writing their rows."""
 
 import json
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from pims_pipeline.domain.clinics import (
 )
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, MAX_BATCH, OFF, ScheduleConfig
-from pims_pipeline.store.tables import clinic_schedule_configs, clinics
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
 
 
 class ClinicExists(UserFacingError):
@@ -44,7 +44,7 @@ _COLUMNS = (
 
 
 def is_synced() -> ColumnElement[bool]:
-    """Whether a row of ``clinics`` is synced by itself, judged for it, and alerted to.
+    """Whether a row of ``clinics`` is synced by schedule, checked and alerted on.
 
     A deactivated clinic is not: see ``pims_pipeline.domain.deactivation``.
     """
@@ -52,7 +52,7 @@ def is_synced() -> ColumnElement[bool]:
 
 
 def is_synced_in(alias: str) -> str:
-    """``is_synced`` for a statement in words that names the clinic so."""
+    """``is_synced`` as text, for a statement that names the clinic so."""
     return f"{alias}.is_active"
 
 
@@ -113,7 +113,7 @@ def clinic_by_slug(connection: Connection, slug: str) -> Clinic:
 
 
 def clinics_by_slugs(connection: Connection, slugs: Iterable[str]) -> dict[str, Clinic]:
-    """The clinics called so, active or not, by slug, in the order asked.
+    """The clinics with these slugs, active or not, in that order.
 
     Raises:
         UnknownClinic: If any is missing; names all that are.
@@ -139,7 +139,7 @@ def all_clinics(connection: Connection) -> list[Clinic]:
 
 
 def readdress_clinic(connection: Connection, slug: str, provider_base_url: str) -> Clinic:
-    """Note that the clinic's system answers elsewhere from now on; the clinic is synced again.
+    """Set the address of the clinic's system, and activate the clinic.
 
     Raises:
         UnknownClinic: If there is none.
@@ -159,7 +159,7 @@ def readdress_clinic(connection: Connection, slug: str, provider_base_url: str) 
 
 
 def deactivate_clinic(connection: Connection, slug: str) -> None:
-    """Sync the clinic no more. Everything stored of it stays.
+    """Deactivate the clinic. Its stored data stays.
 
     Raises:
         UnknownClinic: If there is none.
@@ -182,10 +182,10 @@ def schedule_config(connection: Connection, clinic: Clinic) -> ScheduleConfig:
 
 
 def stored_config(row: Row[*tuple[object, ...]] | None) -> ScheduleConfig:
-    """What a row of ``clinic_schedule_configs`` says, however it came to say it.
+    """The schedule in a row of ``clinic_schedule_configs``, which operators may edit by hand.
 
-    People edit such rows by hand. What is no cron expression is handed on as it is; numbers
-    are brought into the range that syncs can do.
+    Text that is no cron expression is returned as it is; numbers are limited to the range that
+    syncs support.
     """
     if row is None:
         return ScheduleConfig()
@@ -207,7 +207,7 @@ def _cron_text(stored: object) -> str:
 
 
 def set_schedule_config(connection: Connection, clinic: Clinic, config: ScheduleConfig) -> None:
-    """Replace the clinic's schedule. Cron expressions are the caller's to check."""
+    """Replace the clinic's schedule. The caller checks the cron expressions."""
     values = {
         "sync_schedules": {str(phase): cron for phase, cron in config.sync_schedules.items()},
         "days_ahead": config.days_ahead,

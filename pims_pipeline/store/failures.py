@@ -1,8 +1,8 @@
 """Failures: records that could not be read, appointments whose record could not be fetched.
 
-A failure is open until it is resolved. A record has at most one open failure a phase;
-failing again adds an attempt to it. When to try again is decided by the phases. What
-counts as open, and as a dead letter, is defined in ``open_failures``.
+A failure is open until it is resolved. A record has at most one open failure per phase; another
+failure adds an attempt to it. The phases decide when to retry. ``queries/open_failures.py`` defines
+what counts as open and what as a dead letter.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,7 +19,9 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.queries.open_failures import is_dead_letter, is_open
-from pims_pipeline.store.tables import cases, clinics, sync_failures
+from pims_pipeline.store.tables.cases import cases
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import sync_failures
 
 
 class UnknownFailure(UserFacingError):
@@ -27,18 +29,18 @@ class UnknownFailure(UserFacingError):
 
 
 class FailureResolved(UserFacingError):
-    """The failure needs no retry any more."""
+    """The failure is resolved, so it needs no retry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureInput:
-    """A record that failed just now.
+    """A record that failed.
 
     Attributes:
-        record_key: What names the record across attempts; its identity where known.
+        record_key: Names the record across attempts; its identity where known.
         error_message: Without personal data.
-        business_date: The date it stands on, where that could be read.
-        window: The window that was worked on.
+        business_date: Its date, where that could be read.
+        window: The window in which it was found.
         next_retry_at: Aware; None when only a person or a new listing can help.
     """
 
@@ -53,7 +55,7 @@ class FailureInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A failure. Moments are aware UTC; see ``FailureInput`` for the rest.
+    """A failure. Times are aware UTC; see ``FailureInput`` for the rest.
 
     Attributes:
         resolved_at: None while it is open.
@@ -76,12 +78,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ClinicFailure:
-    """A failure with where it belongs, as people look at it.
+    """A failure with its clinic and case, as operators see it.
 
     Attributes:
         is_dead_letter: Whether only a person, or a change at the vendor, can resolve it.
         case_id: The case of the record's appointment, if there is one.
-        case_date: The business date on which that case now stands.
+        case_date: The present business date of that case.
     """
 
     clinic_slug: str
@@ -101,8 +103,8 @@ class ClinicFailure:
     def dates(self) -> DateRange | None:
         """The dates that a retry has to cover; None when they are not known.
 
-        A consultation is asked for where its case now stands. A record that could not
-        be read is in the window it was found in, also when its date was misread.
+        A consultation is requested for the present date of its case. A record that could not
+        be read is in the window in which it was found, also when its date was misread.
         """
         failure = self.failure
         day, window = failure.business_date, failure.window
@@ -131,12 +133,12 @@ def record_failures(
 ) -> None:
     """Open a failure for each record, or add an attempt to the one that is open.
 
-    A record given twice counts once; its last word stands.
+    A record given twice counts once, with its last values.
     """
     last_words = {failure.record_key: failure for failure in failures}
     if not last_words:
         return
-    # Always in the same order, so that two writers wait for each other and never lock up.
+    # Always in the same order, so that two writers never deadlock.
     rows = [
         _row(clinic, phase, failure, now)
         for _, failure in sorted(last_words.items(), key=lambda item: item[0])
@@ -254,7 +256,7 @@ def failure_by_id(connection: Connection, failure_id: UUID, *, lock: bool = Fals
     Args:
         connection: In a transaction.
         failure_id: Which failure.
-        lock: Whether nobody else may change it until the transaction ends.
+        lock: Whether to lock it against other changes until the transaction ends.
 
     Raises:
         UnknownFailure: If there is none.
@@ -271,10 +273,10 @@ def failure_by_id(connection: Connection, failure_id: UUID, *, lock: bool = Fals
 
 
 def make_due(connection: Connection, failure_id: UUID, now: datetime) -> ClinicFailure:
-    """Let an open failure be tried again from ``now`` (aware) on, also a dead one.
+    """Make an open failure, also a dead letter, due for a retry at ``now`` (aware).
 
     Returns:
-        The failure as it stood before.
+        The failure as it was before.
 
     Raises:
         UnknownFailure: If there is none.

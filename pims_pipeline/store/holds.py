@@ -1,6 +1,6 @@
-"""Holds: windows whose deletions wait for a person, with the exact plan.
+"""Holds: windows whose deletions wait for an operator's decision, with the exact plan.
 
-What a hold is decided upon, and what approving one does, is the domain's and the sync's.
+The domain decides when to hold; the sync applies an approved plan.
 """
 
 import json
@@ -16,7 +16,6 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.planning.reconciliation import ReconciliationPlan
-from pims_pipeline.domain.planning.rejections import Rejection
 
 
 class UnknownHold(UserFacingError):
@@ -24,19 +23,19 @@ class UnknownHold(UserFacingError):
 
 
 class HoldDecided(UserFacingError):
-    """The hold waits for nobody any more."""
+    """The hold was approved, rejected or superseded before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Deletions of a window that the deletion guard kept from being made.
+    """Deletions of a window that the deletion guard stopped.
 
     Attributes:
-        reason: Why the guard struck; a value of ``HoldReason``.
+        reason: Why the guard stopped them; a value of ``HoldReason``.
         case_ids: The cases that would have been retired.
         retired: Of an approved one, those that were.
         kept: Of an approved one, those that were not, and why.
-        decided_by: Who approved or rejected it, in their own words.
+        decided_by: The name that the operator who decided it gave.
         created_at: Aware UTC, as is ``decided_at``.
         ended: Of a rejected one, the cases that the rejection no longer counts for.
     """
@@ -69,7 +68,7 @@ class Hold:
         return bool(self.stay)
 
 
-_SELECT = (
+SELECT_HOLDS = (
     "SELECT h.*, c.slug FROM reconciliation_holds AS h JOIN clinics AS c ON c.id = h.clinic_id"
 )
 
@@ -81,14 +80,14 @@ def open_hold(
     plan: ReconciliationPlan,
     now: datetime,
 ) -> UUID:
-    """Record a held plan and give its hold.
+    """Record a held plan; returns its hold.
 
-    A hold that already waits with the very same plan stands; other open holds of
-    overlapping windows are superseded.
+    An open hold with the same plan is kept and returned; other open holds of overlapping
+    windows are superseded.
     """
     planned = json.dumps({"caseIds": sorted(str(case_id) for case_id in plan.orphans)})
     facts = {**_window_of(clinic, window), "reason": plan.hold, "plan": planned, "now": now}
-    standing: UUID | None = connection.execute(
+    existing: UUID | None = connection.execute(
         text(
             """
             SELECT id FROM reconciliation_holds
@@ -98,8 +97,8 @@ def open_hold(
         ),
         facts,
     ).scalar()
-    if standing is not None:
-        return standing
+    if existing is not None:
+        return existing
     _supersede(connection, clinic, window, now, "window_start <= :end AND window_end >= :start")
     hold_id: UUID = connection.execute(
         text(
@@ -120,7 +119,7 @@ def open_hold(
 def close_settled_holds(
     connection: Connection, clinic: Clinic, window: DateRange, now: datetime
 ) -> None:
-    """Close open holds whose whole window a later, complete look found in order."""
+    """Close open holds whose whole window a later, complete listing found in order."""
     _supersede(connection, clinic, window, now, "window_start >= :start AND window_end <= :end")
 
 
@@ -142,22 +141,22 @@ def hold_by_id(connection: Connection, hold_id: UUID, *, lock: bool = False) -> 
     Args:
         connection: In a transaction.
         hold_id: Which hold.
-        lock: Whether nobody else may decide it until the transaction ends.
+        lock: Whether to lock it against other decisions until the transaction ends.
 
     Raises:
         UnknownHold: If there is none.
     """
     row = connection.execute(
-        text(f"{_SELECT} WHERE h.id = :id" + (" FOR UPDATE OF h" if lock else "")),
+        text(f"{SELECT_HOLDS} WHERE h.id = :id" + (" FOR UPDATE OF h" if lock else "")),
         {"id": hold_id},
     ).one_or_none()
     if row is None:
         raise UnknownHold(f"there is no hold {hold_id}; `pims holds list` shows those there are")
-    return _hold(row)
+    return hold_of(row)
 
 
 def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
-    """The hold, if it still waits for a person; nobody else may decide it meanwhile.
+    """The hold, if it is open; locks it until the transaction ends.
 
     Raises:
         UnknownHold: If there is none.
@@ -176,15 +175,15 @@ def waiting_hold(connection: Connection, hold_id: UUID) -> Hold:
 def list_holds(
     connection: Connection, *, clinic: Clinic | None = None, waiting_only: bool = True
 ) -> list[Hold]:
-    """Holds, newest first; of one clinic or all, those that wait or all."""
+    """Holds, newest first; of one clinic or all, open ones or all."""
     rows = connection.execute(
         text(
-            f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
+            f"{SELECT_HOLDS} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
             "AND (h.status = 'open' OR NOT :waiting_only) ORDER BY h.created_at DESC, h.id"
         ),
         {"clinic_id": clinic.id if clinic else None, "waiting_only": waiting_only},
     )
-    return [_hold(row) for row in rows]
+    return [hold_of(row) for row in rows]
 
 
 def approve(
@@ -209,74 +208,6 @@ def reject(connection: Connection, hold: Hold, *, decided_by: str, now: datetime
     _decide(connection, hold, HoldStatus.REJECTED, by=decided_by, at=now, plan={})
 
 
-_IN_FORCE = (
-    "h.status = 'rejected' "
-    "AND jsonb_array_length(h.plan -> 'caseIds') "
-    "> jsonb_array_length(coalesce(h.plan -> 'ended', '[]'::jsonb))"
-)
-
-
-def rejections_in_force(connection: Connection, *, clinic: Clinic | None = None) -> list[Hold]:
-    """The rejected holds that still count, newest first; of one clinic or all."""
-    rows = connection.execute(
-        text(
-            f"{_SELECT} WHERE (CAST(:clinic_id AS uuid) IS NULL OR h.clinic_id = :clinic_id) "
-            f"AND {_IN_FORCE} ORDER BY h.decided_at DESC, h.id"
-        ),
-        {"clinic_id": clinic.id if clinic else None},
-    )
-    return [_hold(row) for row in rows]
-
-
-def rejections(connection: Connection, clinic: Clinic) -> list[Rejection]:
-    """What people decided on the clinic's cases, as far as it still counts."""
-    return [
-        Rejection(
-            hold_id=hold.id,
-            reason=hold.reason,
-            case_ids=hold.stay,
-            decided_at=hold.decided_at or hold.created_at,
-        )
-        for hold in rejections_in_force(connection, clinic=clinic)
-    ]
-
-
-def end_rejections(connection: Connection, clinic: Clinic, case_ids: Collection[UUID]) -> None:
-    """Note that rejections no longer count for these cases: their appointments are there again."""
-    for hold in rejections_in_force(connection, clinic=clinic) if case_ids else ():
-        if hold.stay.intersection(case_ids):
-            _end(connection, hold, case_ids)
-
-
-def reopen(connection: Connection, hold: Hold) -> None:
-    """Let a rejection count no longer: what is still missing is held again."""
-    _end(connection, hold, hold.case_ids)
-
-
-def note_kept(connection: Connection, audit_id: UUID, hold_id: UUID) -> None:
-    """Keep with the audit which rejected hold made missing cases stay."""
-    connection.execute(
-        text("UPDATE case_sync_audits SET kept_by_hold_id = :hold_id WHERE id = :id"),
-        {"id": audit_id, "hold_id": hold_id},
-    )
-
-
-def kept_by(connection: Connection, audit_id: UUID) -> UUID | None:
-    """The rejected hold because of which the audit's missing cases stayed, if one did."""
-    found: UUID | None = connection.execute(
-        text("SELECT kept_by_hold_id FROM case_sync_audits WHERE id = :id"), {"id": audit_id}
-    ).scalar_one()
-    return found
-
-
-def _end(connection: Connection, hold: Hold, case_ids: Collection[UUID]) -> None:
-    ended = sorted(str(each) for each in hold.ended | hold.case_ids.intersection(case_ids))
-    connection.execute(
-        text("UPDATE reconciliation_holds SET plan = plan || CAST(:plan AS jsonb) WHERE id = :id"),
-        {"id": hold.id, "plan": json.dumps({"ended": ended})},
-    )
-
-
 def _decide(
     connection: Connection,
     hold: Hold,
@@ -296,7 +227,7 @@ def _decide(
 
 
 def open_hold_count(connection: Connection, clinic: Clinic) -> int:
-    """How many windows of the clinic wait for a person."""
+    """How many holds of the clinic are open."""
     count: int = connection.execute(
         text(
             "SELECT count(*) FROM reconciliation_holds "
@@ -307,7 +238,8 @@ def open_hold_count(connection: Connection, clinic: Clinic) -> int:
     return count
 
 
-def _hold(row: Row[Any]) -> Hold:
+def hold_of(row: Row[Any]) -> Hold:
+    """The hold of a row of ``SELECT_HOLDS``."""
     applied = row.plan.get("applied", {})
     return Hold(
         id=row.id,

@@ -1,8 +1,8 @@
-"""What is swept up once a day: what expired, and what is older than it has to be kept.
+"""The daily clean-up: delete what expired, and what is older than its retention.
 
-Everything here deletes, a batch at a time where there may be much, so that no lock is held
-for long. Audits, case events and the log of decryptions are never deleted. Which landed
-records may go is decided in ``pims_pipeline.sync.retention``.
+Large tables are deleted from in batches, so that no lock is held for long. Audits, case events
+and the log of decryptions are never deleted. ``pims_pipeline.sync.retention`` decides which landed
+records are deleted.
 """
 
 from collections.abc import Collection
@@ -16,11 +16,11 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
 from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
-from pims_pipeline.store.tables import (
-    alerts,
+from pims_pipeline.store.tables.access import pims_sessions
+from pims_pipeline.store.tables.operations import alerts
+from pims_pipeline.store.tables.syncs import (
     case_sync_audits,
     idempotency_keys,
-    pims_sessions,
     sync_failures,
     sync_requests,
 )
@@ -30,7 +30,7 @@ BATCH = 2_000
 
 
 class LandedBefore(NamedTuple):
-    """A landed record that is old enough to go."""
+    """A landed record that is old enough to delete."""
 
     business_date: date
     pims_id: str
@@ -38,7 +38,7 @@ class LandedBefore(NamedTuple):
 
 
 def clinics_with_unfinished_audits(connection: Connection) -> list[UUID]:
-    """The clinics, active or not, of which an audit is in progress, or was left so."""
+    """The clinics, active or not, with an audit in progress, also an abandoned one."""
     table = case_sync_audits
     return list(
         connection.scalars(
@@ -51,14 +51,14 @@ def clinics_with_unfinished_audits(connection: Connection) -> list[UUID]:
 
 
 def drop_expired_sessions(connection: Connection, now: datetime) -> int:
-    """Delete the vendor sessions that ended by ``now`` (aware); gives their number."""
+    """Delete the vendor sessions that expired by ``now`` (aware); returns their number."""
     return connection.execute(
         delete(pims_sessions).where(pims_sessions.c.expires_at <= now)
     ).rowcount
 
 
 def drop_expired_idempotency_keys(connection: Connection, now: datetime) -> int:
-    """Delete a batch of the idempotency keys that ended by ``now`` (aware)."""
+    """Delete a batch of the idempotency keys that expired by ``now`` (aware)."""
     return _delete_batch(
         connection, idempotency_keys, idempotency_keys.c.expires_at, idempotency_keys.c.sync_id, now
     )
@@ -90,7 +90,7 @@ def _delete_batch(
     key: Column[UUID],
     before: datetime,
 ) -> int:
-    """Delete up to ``BATCH`` rows whose ``moment`` lies before then; gives their number."""
+    """Delete up to ``BATCH`` rows whose ``moment`` is before then; returns their number."""
     old = select(key).where(moment < before).limit(BATCH)
     return connection.execute(delete(table).where(moment < before, key.in_(old))).rowcount
 
@@ -106,8 +106,8 @@ def landed_before(
 ) -> list[LandedBefore]:
     """The clinic's landed records of dates before ``day``, by date, a batch at a time.
 
-    Those that a listing has held since ``seen_before`` (aware), and those with an open
-    failure, are left out: somebody is still concerned with them.
+    Records that a listing has held since ``seen_before`` (aware), and those with an open
+    failure, are left out: they are still in use.
 
     Args:
         connection: In a transaction.
@@ -150,7 +150,7 @@ def landed_before(
 
 
 def delete_landed(connection: Connection, clinic: Clinic, pims_ids: Collection[str]) -> int:
-    """Delete landed records of the clinic; gives their number."""
+    """Delete landed records of the clinic; returns their number."""
     if not pims_ids:
         return 0
     return connection.execute(

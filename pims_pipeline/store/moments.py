@@ -1,9 +1,9 @@
-"""Stored moments that lie in the future, which only a wrong clock can have written: repaired.
+"""Repair stored times that lie in the future, which only a wrong clock can have written.
 
-The true moments are not known; they were no later than the repair. So each becomes the moment of
-the repair, or is forgotten where a later one would keep something from being done. Case events
-are never changed. Which moments count as future stands in ``pims_pipeline.domain.moments``; add a
-column here when a table gets another moment that decides something.
+The true times are not known, but were no later than the repair. So each becomes the time of the
+repair, or null where a later time would keep something from being done. Case events are never
+changed. ``pims_pipeline.domain.moments`` decides which times count as future; add a column here
+when a table gets another time that a decision reads.
 """
 
 from collections.abc import Mapping
@@ -29,19 +29,19 @@ _LOWERED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "clinic_schedule_configs": ("updated_at",),
     }
 )
-"""By table: the moments that may not lie in the future."""
+"""By table: the columns whose times may not lie in the future."""
 
 _FORGOTTEN = frozenset({"consultation_checked_at"})
-"""What was asked at a wrong moment is asked again."""
+"""Cleared, so that what was requested at a wrong time is requested again."""
 
 _SPAN: Mapping[str, timedelta] = MappingProxyType({"last_skipped_at": timedelta(days=1)})
-"""How long before the repair a moment is put: one of today would void a tick that is due."""
+"""How long before the repair a time is set: today's would void a tick that is due."""
 
 
 def in_future(connection: Connection, clinic: Clinic, window: DateRange, now: datetime) -> bool:
     """Whether a wrong clock has written about the clinic: audits, or the window's records.
 
-    Cheap where all is well: it reads the end of an index, and what the phase reads anyway.
+    Cheap without such times: it reads the end of an index, and what the phase reads anyway.
     """
     found: bool = connection.execute(
         text(
@@ -73,10 +73,10 @@ def in_future(connection: Connection, clinic: Clinic, window: DateRange, now: da
 
 
 def repair_moments(connection: Connection, clinic_id: UUID, now: datetime) -> dict[str, int]:
-    """Rewrite every moment of the clinic that lies after ``now`` (aware); gives rows by table.
+    """Rewrite every time of the clinic after ``now`` (aware); returns rows by table.
 
-    The clinic's lock must be held. The audits come last: they are what shows that there is
-    something to repair.
+    The caller holds the clinic's lock. The audits come last: they show that there is something
+    to repair.
     """
     given = {"clinic_id": clinic_id, "now": now, "latest": latest_known(now)}
     repaired: dict[str, int] = {}
@@ -110,7 +110,7 @@ def _lowered(column: str) -> str:
     return f"CASE WHEN {column} > :latest THEN {moment} ELSE {column} END"
 
 
-# What people wrote there need not be a moment.
+# Operators may have written something else than a time there.
 _LATER = (
     r"CASE WHEN moment #>> '{}' ~ '^\d{4}-\d\d-\d\dT\d\d\:\d\d' "
     "THEN CAST(moment #>> '{}' AS timestamptz) > :latest ELSE false END"

@@ -1,8 +1,8 @@
-"""What clients of the API asked to be synced, and the keys by which they ask again.
+"""Requests for syncs by clients of the API, and their idempotency keys.
 
-A request is recorded before its run is launched, and told of the run afterwards: what a
-process that died in between leaves behind can be found, by the run's tag. What its run did
-stands in the audits; both together are read in ``syncs``.
+A request is recorded before its run is launched, and gets the run's id afterwards: after a crash
+in between, the run is found by its tag. What the run did is in the audits; ``queries/syncs.py``
+reads both together.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Scope
 from pims_pipeline.domain.requests import RequestStatus
-from pims_pipeline.store.tables import idempotency_keys, sync_requests
+from pims_pipeline.store.tables.syncs import idempotency_keys, sync_requests
 
 KEY_LASTS = timedelta(hours=24)
-"""How long an idempotency key is remembered."""
+"""How long an idempotency key is kept."""
 
 
 class KeyReused(UserFacingError):
@@ -31,17 +31,17 @@ class KeyReused(UserFacingError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRequest:
-    """A sync that was asked for.
+    """A requested sync.
 
     Attributes:
         id: The ``syncId``.
         scope: Which phases.
         window: The business dates.
-        options: What else was chosen, by the API's names.
+        options: The other options, by the API's names.
         status: ``launching`` until its run is known.
         run_id: The Dagster run; None while it is not known.
-        created_at: Aware UTC; when it was asked for.
-        launched_at: Aware UTC; when its run was known to be started.
+        created_at: Aware UTC; when it was requested.
+        launched_at: Aware UTC; when its run was recorded.
     """
 
     id: UUID
@@ -58,7 +58,7 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's name for a request, by which it may be sent again.
+    """A client's name for a request, so that it may be sent again.
 
     Attributes:
         key: As the client chose it; kept as ``key_hash``, for it may be anything.
@@ -75,7 +75,7 @@ class IdempotencyKey:
 
 
 class Recorded(NamedTuple):
-    """The request that counts, and whether it is the one that was to be recorded."""
+    """The request that counts, and whether it was recorded just now."""
 
     request: SyncRequest
     is_new: bool
@@ -86,8 +86,8 @@ def record_request(
 ) -> Recorded:
     """Record that the sync is being launched, unless its key was used in the last 24 hours.
 
-    Of any number of transactions that do so at once with one key, one records its request:
-    the others wait for it to commit and are given that request.
+    Of concurrent transactions with one key, one records its request; the others wait for its
+    commit and return that request.
 
     Raises:
         KeyReused: If the key was used for a request with another hash.
@@ -102,7 +102,7 @@ def record_request(
         _insert(connection, request)
         if _claim(connection, request, key):
             return Recorded(request, is_new=True)
-        # Another transaction was faster, and has committed: it can be read now.
+        # Another transaction was faster and has committed, so it can be read now.
         remove_unlaunched(connection, request.id)
 
 
@@ -142,7 +142,7 @@ def _request_of_key(
 
 
 def _claim(connection: Connection, request: SyncRequest, key: IdempotencyKey) -> bool:
-    """Whether the key, new or expired, now stands for the request."""
+    """Whether the key, new or expired, now belongs to the request."""
     table = idempotency_keys
     values = {
         "request_hash": key.request_hash,
@@ -166,9 +166,9 @@ def _claim(connection: Connection, request: SyncRequest, key: IdempotencyKey) ->
 def record_launch(
     connection: Connection, sync_id: UUID, run_id: str, now: datetime
 ) -> SyncRequest | None:
-    """Record which run was started for the request; gives it as it stands then.
+    """Record which run was started for the request; returns the request as stored.
 
-    The first run that is recorded stays. None when the request was removed meanwhile.
+    The first run that is recorded stays. None when the request was removed before.
     """
     row = connection.execute(
         update(sync_requests)
@@ -188,7 +188,7 @@ def find_request(connection: Connection, sync_id: UUID) -> SyncRequest | None:
 
 
 def remove_unlaunched(connection: Connection, sync_id: UUID) -> bool:
-    """Forget a request whose run was not started, and its key; whether there was one."""
+    """Delete a request whose run was not started, and its key; whether there was one."""
     removed = connection.execute(
         delete(sync_requests)
         .where(sync_requests.c.id == sync_id, sync_requests.c.status == RequestStatus.LAUNCHING)

@@ -1,7 +1,6 @@
-"""The active clinics' schedules, with what makes past ticks void; and the ticks skipped.
+"""The active clinics' schedules, since when each counts, and the skipped ticks.
 
-What is due by them is decided in ``scheduling/timetable.py``. A single clinic's schedule is read
-and written in ``clinics``.
+``scheduling/timetable.py`` decides what is due. ``clinics`` reads and writes one clinic's schedule.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -16,16 +15,13 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule
 from pims_pipeline.store.clinics import is_synced, stored_config
-from pims_pipeline.store.tables import (
-    clinic_schedule_configs,
-    clinics,
-    pims_credentials,
-    schedule_skips,
-)
+from pims_pipeline.store.tables.access import pims_credentials
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
+from pims_pipeline.store.tables.operations import schedule_skips
 
 
 class Skips(NamedTuple):
-    """Ticks at which a run of the phase was still going.
+    """Ticks at which a run of the phase was still active.
 
     Attributes:
         number: How many.
@@ -39,7 +35,7 @@ class Skips(NamedTuple):
 
 
 class SkippedTick(NamedTuple):
-    """A tick at which a run of the phase was still going."""
+    """A tick at which a run of the phase was still active."""
 
     clinic_id: UUID
     phase: Phase
@@ -90,7 +86,7 @@ def active_schedules(connection: Connection) -> list[ClinicSchedule]:
 
 
 def skipped_ticks(connection: Connection) -> dict[UUID, dict[Phase, Skips]]:
-    """What was skipped so far, by clinic and phase; nothing of those that skipped nothing."""
+    """The skipped ticks by clinic and phase; those without any are left out."""
     found: dict[UUID, dict[Phase, Skips]] = {}
     for row in connection.execute(select(schedule_skips)):
         skips = Skips(row.skipped, row.last_skipped_at, row.in_a_row)
@@ -99,7 +95,7 @@ def skipped_ticks(connection: Connection) -> dict[UUID, dict[Phase, Skips]]:
 
 
 def record_skips(connection: Connection, ticks: Iterable[SkippedTick]) -> None:
-    """Count skipped ticks; one that is recorded again right away counts once."""
+    """Count skipped ticks; one that is recorded twice in a row counts once."""
     values = [
         {
             "clinic_id": clinic_id,
@@ -159,7 +155,7 @@ def _schedule(row: Row[*tuple[object, ...]], skips: Mapping[Phase, Skips]) -> Cl
 
 
 def _moments(stored: object) -> dict[Phase, datetime]:
-    """What the trigger noted. Where somebody wrote something else, nothing is known."""
+    """The times that the trigger noted; empty where an operator wrote something else."""
     if not isinstance(stored, dict):
         return {}
     read = {phase: _moment(stored.get(phase)) for phase in Phase}

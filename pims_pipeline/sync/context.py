@@ -16,9 +16,9 @@ from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.providers.stop_signal import StopSignal
-from pims_pipeline.store.audits import Liveness
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.leases import LOGIN_LEASE, LeaseTerms
+from pims_pipeline.store.liveness import Liveness
 from pims_pipeline.store.secrets.vault import Vault
 
 ProviderFactory = Callable[[Clinic], PimsProvider]

@@ -17,8 +17,8 @@ from pims_pipeline.domain.planning.inbound import plan_inbound
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, EventKind
-from pims_pipeline.store.cases import load_cases
-from pims_pipeline.store.database.engine import lock_clinic
+from pims_pipeline.store.cases.reading import load_cases
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.store.maintenance import LandedBefore, delete_landed, landed_before
 

@@ -32,10 +32,10 @@ from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.api_keys import create_api_key
-from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.phases.enrichment import enrich_cases

@@ -36,7 +36,10 @@ from pims_pipeline.store.requests import (
     record_launch,
     record_request,
 )
-from pims_pipeline.store.tables import case_sync_audits, clinic_api_keys, clinics, metadata
+from pims_pipeline.store.tables.access import clinic_api_keys
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.syncs import case_sync_audits
 from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.databases import database_copied_from

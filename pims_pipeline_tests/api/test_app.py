@@ -21,7 +21,7 @@ from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
 
 PERSON = "Erika Mustermann 0151 2345678"

@@ -45,16 +45,12 @@ from pims_pipeline.orchestration.instance import dagster_environment, open_insta
 from pims_pipeline.orchestration.partitions import boxes, register_clinics
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice.clinics import SimulatedClinic
-from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
+from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.clinics import active_clinics, add_clinic, clinic_by_slug
-from pims_pipeline.store.database.engine import (
-    create_engine,
-    dagster_storage_url,
-    ensure_dagster_schema,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.sessions import put_session, read_session

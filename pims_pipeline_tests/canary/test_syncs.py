@@ -9,7 +9,7 @@ from pims_pipeline.alerting.messages import Message
 from pims_pipeline.alerting.notifiers import LogNotifier
 from pims_pipeline.alerting.slack import SlackNotifier
 from pims_pipeline.store.database.clock import utc_now
-from pims_pipeline.store.database.engine import DatabaseRefused
+from pims_pipeline.store.database.errors import DatabaseRefused
 from pims_pipeline_tests.canary.canaries import Canary, canary, secret_canary
 from pims_pipeline_tests.canary.evidence import NOWHERE, leaks
 from pims_pipeline_tests.canary.malformed import parse_malformed

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from pims_pipeline.cli.main import main
 from pims_pipeline.settings import variable_names
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import SimulatorConfig, SimulatorServer, running_simulator
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
+from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.sessions import put_session

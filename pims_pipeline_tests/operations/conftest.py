@@ -13,7 +13,7 @@ from pims_pipeline.providers.port import Credentials
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import sync_failures
+from pims_pipeline.store.tables.syncs import sync_failures
 from pims_pipeline_tests.operations.dates import TODAY
 
 

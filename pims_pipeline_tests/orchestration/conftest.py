@@ -16,11 +16,8 @@ from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import (
-    dagster_storage_url,
-    ensure_dagster_schema,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment

@@ -19,7 +19,8 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import set_schedule_config
-from pims_pipeline.store.database.engine import migrate, transaction
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline_tests.cli.processes import output_until, own_home, started
 from pims_pipeline_tests.orchestration.dagster_ui import DagsterUI, open_dagster_ui
 

@@ -15,11 +15,8 @@ from sqlalchemy import Engine, event, text
 from pims_pipeline.orchestration import storage
 from pims_pipeline.orchestration.storage import PooledPostgresStorage
 from pims_pipeline.store.database.dagster_connections import keeping_engine
-from pims_pipeline.store.database.engine import (
-    dagster_storage_url,
-    ensure_dagster_schema,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 
 _END_DAGSTERS = text(

@@ -31,7 +31,7 @@ from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.orchestration.jobs import build_jobs
 from pims_pipeline.orchestration.partitions import clinic_days
 from pims_pipeline.orchestration.run_scope import phases_of
-from pims_pipeline.store import tables
+from pims_pipeline.store.tables.syncs import case_sync_audits, sync_failures, sync_requests
 from pims_pipeline.sync import results
 from pims_pipeline.wire.results import phase_result
 
@@ -113,15 +113,9 @@ def _with_result() -> list[Phase]:
 
 
 PLACES: Mapping[str, Place] = {
-    "constraint of audits": Place(
-        lambda: _allowed(tables.case_sync_audits, "sync_type", Phase), AUDITED
-    ),
-    "constraint of failures": Place(
-        lambda: _allowed(tables.sync_failures, "phase", Phase), AUDITED
-    ),
-    "constraint of requests": Place(
-        lambda: _allowed(tables.sync_requests, "scope", SCOPES), SCOPES
-    ),
+    "constraint of audits": Place(lambda: _allowed(case_sync_audits, "sync_type", Phase), AUDITED),
+    "constraint of failures": Place(lambda: _allowed(sync_failures, "phase", Phase), AUDITED),
+    "constraint of requests": Place(lambda: _allowed(sync_requests, "scope", SCOPES), SCOPES),
     "default schedules": Place(lambda: ScheduleConfig().sync_schedules, AUDITED),
     "assets": Place(_assets, ASSETS),
     "assets of a run": Place(_recognized, AUDITED),

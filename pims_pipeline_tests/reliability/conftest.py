@@ -9,8 +9,8 @@ import pytest
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
-from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.database.engine import create_engine
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.databases import database_copied_from
 from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers

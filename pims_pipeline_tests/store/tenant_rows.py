@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, insert
 
 from pims_pipeline.domain.api_keys import hash_of
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.columns import metadata
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)

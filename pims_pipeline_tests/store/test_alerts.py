@@ -1,56 +1,26 @@
-"""Alerts begin, end and wait to be told; and the facts that they follow from."""
+"""Alerts start, end, and wait for delivery."""
 
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from uuid import UUID, uuid4
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
-import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
-from pims_pipeline.domain.alerts import AlertKey, AlertKind, Condition, RunEnd
-from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.alerts import AlertKey, AlertKind, Condition
+from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.alerts import (
     Alert,
     begin_alerts,
     claim_alerts,
-    credential_troubles,
     end_alerts,
     mark_delivered,
     open_alerts,
     release_alerts,
-    run_ends,
     undelivered_alerts,
-    waiting_holds,
 )
-from pims_pipeline.store.audits import Liveness, fail_audit, finish_audit, run_liveness, start_audit
-from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
-from pims_pipeline.store.queries.last_syncs import last_syncs
-from pims_pipeline.store.queries.open_failures import dead_letters
-from pims_pipeline.store.secrets.credentials import mark_credentials, put_credentials
-from pims_pipeline.store.secrets.vault import Vault
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-WEEK = DateRange(date(2026, 3, 1), date(2026, 3, 7))
-
-
-@pytest.fixture
-def other(engine: Engine) -> Clinic:
-    with transaction(engine) as connection:
-        return add_clinic(
-            connection,
-            slug="oak-lane",
-            name="Oak Lane",
-            timezone="Europe/Berlin",
-            provider_type="idexx_neo",
-            provider_base_url="https://pims.example",
-        )
 
 
 def overdue(clinic: Clinic, phase: str = "inbound") -> Condition:
@@ -67,26 +37,21 @@ def end(engine: Engine, *conditions: Condition, now: datetime = NOW + MINUTE) ->
         end_alerts(connection, [each.key for each in conditions], now)
 
 
-def untold(engine: Engine) -> list[Alert]:
+def undelivered(engine: Engine) -> list[Alert]:
     with transaction(engine) as connection:
         return undelivered_alerts(connection, 100)
 
 
-def tell(engine: Engine, *told: Alert, now: datetime = NOW + 2 * MINUTE) -> None:
+def deliver(engine: Engine, *delivered: Alert, now: datetime = NOW + 2 * MINUTE) -> None:
     with transaction(engine) as connection:
-        mark_delivered(connection, told, now)
-
-
-def deactivate(engine: Engine, clinic: Clinic) -> None:
-    with transaction(engine) as connection:
-        deactivate_clinic(connection, clinic.slug)
+        mark_delivered(connection, delivered, now)
 
 
 def test_an_open_alert_is_not_opened_again(engine: Engine, clinic: Clinic) -> None:
     begin(engine, overdue(clinic))
     begin(engine, overdue(clinic), now=NOW + MINUTE)
 
-    [alert] = untold(engine)
+    [alert] = undelivered(engine)
     assert alert.opened_at == NOW
     assert alert.clinic_slug == clinic.slug
     assert alert.details == {"phase": "inbound"}
@@ -97,7 +62,7 @@ def test_what_ended_and_happens_again_is_another_alert(engine: Engine, clinic: C
     end(engine, overdue(clinic))
     begin(engine, overdue(clinic), now=NOW + 2 * MINUTE)
 
-    first, second = untold(engine)
+    first, second = undelivered(engine)
     assert (first.ended_at, second.ended_at) == (NOW + MINUTE, None)
     with transaction(engine) as connection:
         assert open_alerts(connection) == [overdue(clinic).key]
@@ -118,52 +83,54 @@ def test_a_clock_that_was_put_back_ends_no_alert_before_it_began(
     begin(engine, overdue(clinic))
     end(engine, overdue(clinic), now=NOW - MINUTE)
 
-    assert [alert.ended_at for alert in untold(engine)] == [NOW]
+    assert [alert.ended_at for alert in undelivered(engine)] == [NOW]
 
 
-def test_what_was_told_waits_no_more_until_it_ends(engine: Engine, clinic: Clinic) -> None:
+def test_a_delivered_alert_waits_no_more_until_it_ends(engine: Engine, clinic: Clinic) -> None:
     begin(engine, overdue(clinic))
-    tell(engine, *untold(engine))
-    assert untold(engine) == []
+    deliver(engine, *undelivered(engine))
+    assert undelivered(engine) == []
 
     end(engine, overdue(clinic), now=NOW + 3 * MINUTE)
-    [alert] = untold(engine)
+    [alert] = undelivered(engine)
     assert (alert.opening_sent_at, alert.ending_sent_at) == (NOW + 2 * MINUTE, None)
-    tell(engine, alert)
-    assert untold(engine) == []
+    deliver(engine, alert)
+    assert undelivered(engine) == []
 
 
-def test_an_end_that_came_while_the_start_was_told_is_still_to_be_told(
+def test_an_end_that_came_while_the_start_was_delivered_is_still_to_be_delivered(
     engine: Engine, clinic: Clinic
 ) -> None:
     begin(engine, overdue(clinic))
-    started = untold(engine)
+    started = undelivered(engine)
     end(engine, overdue(clinic))
-    tell(engine, *started)
+    deliver(engine, *started)
 
-    [alert] = untold(engine)
+    [alert] = undelivered(engine)
     assert alert.opening_sent_at is not None
     assert alert.ending_sent_at is None
 
 
-def test_what_began_and_ended_unsaid_is_told_once(engine: Engine, clinic: Clinic) -> None:
+def test_what_started_and_ended_before_delivery_is_delivered_once(
+    engine: Engine, clinic: Clinic
+) -> None:
     begin(engine, overdue(clinic))
     end(engine, overdue(clinic))
-    tell(engine, *untold(engine))
+    deliver(engine, *undelivered(engine))
 
-    assert untold(engine) == []
+    assert undelivered(engine) == []
 
 
 def test_the_longest_waiting_comes_first_and_an_end_waits_since_it_came(
     engine: Engine, clinic: Clinic, other: Clinic
 ) -> None:
     begin(engine, overdue(clinic))
-    tell(engine, *untold(engine))
+    deliver(engine, *undelivered(engine))
     begin(engine, overdue(other), now=NOW + MINUTE)
     end(engine, overdue(clinic), now=NOW + 2 * MINUTE)
     begin(engine, overdue(other, "cases"), now=NOW + 3 * MINUTE)
 
-    assert [(alert.clinic_slug, alert.key.subject) for alert in untold(engine)] == [
+    assert [(alert.clinic_slug, alert.key.subject) for alert in undelivered(engine)] == [
         ("oak-lane", "inbound"),
         ("maple-street", "inbound"),
         ("oak-lane", "cases"),
@@ -183,7 +150,7 @@ def test_what_began_at_one_moment_comes_by_kind_and_phase(
         overdue(clinic, "cases"),
     )
 
-    assert [(a.key.kind.value, a.key.subject, a.clinic_slug) for a in untold(engine)] == [
+    assert [(a.key.kind.value, a.key.subject, a.clinic_slug) for a in undelivered(engine)] == [
         ("credentials_rejected", "", "oak-lane"),
         ("overdue", "cases", "maple-street"),
         ("overdue", "cases", "oak-lane"),
@@ -192,11 +159,11 @@ def test_what_began_at_one_moment_comes_by_kind_and_phase(
     ]
 
 
-def test_an_alert_is_claimed_by_one_process_until_it_is_told_released_or_too_late(
+def test_an_alert_is_claimed_by_one_process_until_it_is_delivered_released_or_too_late(
     engine: Engine, clinic: Clinic, other: Clinic
 ) -> None:
     begin(engine, overdue(clinic), overdue(other))
-    both = untold(engine)
+    both = undelivered(engine)
 
     def claim(*wanted: Alert) -> bool:
         with transaction(engine) as connection:
@@ -212,219 +179,9 @@ def test_an_alert_is_claimed_by_one_process_until_it_is_told_released_or_too_lat
     with transaction(engine) as connection:
         connection.execute(text("UPDATE alerts SET claimed_until = clock_timestamp()"))
     assert claim(*both)
-    tell(engine, *both)
+    deliver(engine, *both)
     with transaction(engine) as connection:
         assert connection.scalar(text("SELECT count(claimed_until) FROM alerts")) == 0
-
-
-class Runs:
-    """Audits, one after the other, a minute each."""
-
-    def __init__(self, engine: Engine, clinic: Clinic, liveness: Liveness) -> None:
-        self.engine, self.clinic, self.liveness = engine, clinic, liveness
-        self.now = NOW
-
-    def audit(self, run_id: str, status: AuditStatus, error: str = "Oh") -> datetime:
-        self.now += MINUTE
-        with transaction(self.engine) as connection:
-            audit_id = start_audit(
-                connection,
-                clinic=self.clinic,
-                sync_type=Phase.CASES,
-                window=WEEK,
-                run_id=run_id,
-                owner=self.liveness.owner,
-                now=self.now,
-            )
-            self._finish(connection, audit_id, status, error)
-        return self.now
-
-    def _finish(
-        self, connection: Connection, audit_id: UUID, status: AuditStatus, error: str
-    ) -> None:
-        if status is AuditStatus.FAILED:
-            fail_audit(connection, audit_id, "Ana Rex called 555-0199", self.now, error_class=error)
-        elif status is not AuditStatus.IN_PROGRESS:
-            finish_audit(
-                connection,
-                audit_id,
-                status=status,
-                counts=Counts(),
-                fetched_at=None,
-                now=self.now,
-            )
-
-    def ends(self) -> list[RunEnd]:
-        with transaction(self.engine) as connection:
-            return run_ends(connection, self.now).get((self.clinic.id, Phase.CASES), [])
-
-    def last_completed_or_held(self) -> datetime | None:
-        with transaction(self.engine) as connection:
-            last = last_syncs(connection, self.now)
-        return last[self.clinic.id, Phase.CASES].last_completed_or_held
-
-
-@pytest.fixture
-def runs(engine: Engine, clinic: Clinic) -> Iterator[Runs]:
-    with run_liveness(engine) as liveness:
-        yield Runs(engine, clinic, liveness)
-
-
-def failed(run_id: str, error_class: str | None = "Oh") -> RunEnd:
-    return RunEnd(run_id=run_id, succeeded=False, error_class=error_class)
-
-
-def test_a_phase_that_never_ran_has_no_history(runs: Runs) -> None:
-    assert runs.ends() == []
-    assert runs.last_completed_or_held() is None
-
-
-def test_the_three_newest_runs_are_told_newest_first(runs: Runs) -> None:
-    for number in range(4):
-        runs.audit(f"run-{number}", AuditStatus.FAILED)
-
-    assert runs.ends() == [failed("run-3"), failed("run-2"), failed("run-1")]
-
-
-def test_a_run_failed_when_one_of_its_windows_did(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED, "TransientError")
-    success = runs.audit("run-1", AuditStatus.COMPLETED)
-
-    assert runs.ends() == [failed("run-1", "TransientError")]
-    assert runs.last_completed_or_held() == success
-
-
-def test_a_run_that_is_still_going_counts_for_nothing_yet(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED)
-    runs.audit("run-2", AuditStatus.FAILED)
-    runs.audit("run-2", AuditStatus.IN_PROGRESS)
-
-    assert runs.ends() == [failed("run-1")]
-
-
-def test_an_interrupted_run_failed_and_a_held_one_did_not(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.INTERRUPTED)
-    held = runs.audit("run-2", AuditStatus.HELD)
-
-    assert runs.ends() == [RunEnd(run_id="run-2", succeeded=True), failed("run-1", None)]
-    assert runs.last_completed_or_held() == held
-
-
-def test_the_error_is_told_by_its_class_and_never_by_its_message(runs: Runs) -> None:
-    runs.audit("run-1", AuditStatus.FAILED, "ContractViolation")
-
-    assert runs.ends() == [failed("run-1", "ContractViolation")]
-
-
-def test_a_clinic_that_is_synced_no_more_has_no_facts(
-    runs: Runs, engine: Engine, clinic: Clinic, vault: Vault
-) -> None:
-    runs.audit("run-1", AuditStatus.FAILED)
-    bury(engine, clinic, "gone")
-    refuse(engine, clinic, vault, CredentialStatus.INVALID)
-    hold(engine, clinic)
-    deactivate(engine, clinic)
-
-    with transaction(engine) as connection:
-        assert run_ends(connection, runs.now) == {}
-        assert dead_letters(connection, 8) == {}
-        assert credential_troubles(connection) == {}
-        assert waiting_holds(connection) == {}
-
-
-def refuse(engine: Engine, clinic: Clinic, vault: Vault, status: CredentialStatus) -> None:
-    with transaction(engine) as connection:
-        put_credentials(connection, vault, clinic, {"username": "vet"})
-        mark_credentials(connection, clinic, status)
-
-
-@pytest.mark.parametrize("status", [CredentialStatus.INVALID, CredentialStatus.NEEDS_HUMAN])
-def test_credentials_that_cannot_be_used_are_told(
-    status: CredentialStatus, engine: Engine, clinic: Clinic, other: Clinic, vault: Vault
-) -> None:
-    refuse(engine, clinic, vault, status)
-    refuse(engine, other, vault, CredentialStatus.VALID)
-
-    with transaction(engine) as connection:
-        assert credential_troubles(connection) == {clinic.id: status}
-
-
-def test_credentials_of_a_system_the_clinic_left_are_not_told(
-    engine: Engine, clinic: Clinic, vault: Vault
-) -> None:
-    refuse(engine, replace(clinic, provider_type="former"), vault, CredentialStatus.INVALID)
-
-    with transaction(engine) as connection:
-        assert credential_troubles(connection) == {}
-
-
-def hold(engine: Engine, clinic: Clinic, status: str = "open") -> UUID:
-    with transaction(engine) as connection:
-        hold_id: UUID = connection.execute(
-            text(
-                "INSERT INTO reconciliation_holds (clinic_id, window_start, window_end, reason, "
-                "plan, cases_active, cases_orphaned, status) VALUES (:clinic, '2026-03-01', "
-                "'2026-03-07', 'too_many', '{\"caseIds\": []}', 30, 12, :status) RETURNING id"
-            ),
-            {"clinic": clinic.id, "status": status},
-        ).scalar_one()
-    return hold_id
-
-
-def test_open_holds_are_told_and_decided_ones_are_not(engine: Engine, clinic: Clinic) -> None:
-    waiting = hold(engine, clinic)
-    hold(engine, clinic, "approved")
-
-    with transaction(engine) as connection:
-        [told] = waiting_holds(connection)[clinic.id]
-    assert (told.id, told.window, told.cases_active, told.cases_orphaned) == (
-        waiting,
-        WEEK,
-        30,
-        12,
-    )
-
-
-def bury(
-    engine: Engine,
-    clinic: Clinic,
-    key: str,
-    *,
-    retry_at: datetime | None = None,
-    phase: Phase = Phase.CASES,
-) -> None:
-    failure = FailureInput(
-        record_key=key, error_class="Oh", error_message="no", next_retry_at=retry_at
-    )
-    with transaction(engine) as connection:
-        record_failures(connection, clinic, phase, [failure], NOW)
-
-
-def buried(engine: Engine, clinic: Clinic) -> list[tuple[Phase, int]]:
-    with transaction(engine) as connection:
-        letters = dead_letters(connection, 3).get(clinic.id, [])
-    return [(letter.phase, letter.attempts) for letter in letters]
-
-
-def test_a_record_is_dead_when_nothing_tries_it_again(engine: Engine, clinic: Clinic) -> None:
-    bury(engine, clinic, "retried", retry_at=NOW + MINUTE)
-    assert buried(engine, clinic) == []
-
-    bury(engine, clinic, "given up")
-    bury(engine, clinic, "unreadable", phase=Phase.INBOUND)
-    assert sorted(buried(engine, clinic)) == [(Phase.CASES, 1), (Phase.INBOUND, 1)]
-
-
-def test_a_dead_record_that_a_person_has_tried_again_is_dead_until_it_was_fetched(
-    engine: Engine, clinic: Clinic
-) -> None:
-    for _ in range(3):
-        bury(engine, clinic, "stubborn", retry_at=NOW)
-    assert buried(engine, clinic) == [(Phase.CASES, 3)]
-
-    with transaction(engine) as connection:
-        resolve_failures(connection, clinic, Phase.CASES, ["stubborn"], NOW)
-    assert buried(engine, clinic) == []
 
 
 def test_no_alert_is_ended_of_a_clinic_that_has_none(engine: Engine) -> None:

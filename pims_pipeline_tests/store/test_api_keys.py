@@ -21,7 +21,7 @@ from pims_pipeline.store.api_keys import (
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline.store.tables import clinic_api_keys
+from pims_pipeline.store.tables.access import clinic_api_keys
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -169,7 +169,7 @@ def test_the_api_notes_that_a_key_was_used(api: Engine, key: NewApiKey) -> None:
 def test_use_is_noted_at_most_once_a_minute(
     engine: Engine, key: NewApiKey, *, seconds_ago: int, is_noted: bool
 ) -> None:
-    # Time stands still in a transaction.
+    # now() does not change within a transaction.
     with transaction(engine) as connection:
         now = connection.scalars(select(func.now())).one()
         former = now - timedelta(seconds=seconds_ago)

@@ -1,4 +1,4 @@
-"""Audits, and telling a killed run from one that is still going."""
+"""Audits, and the difference between a killed run and an active one."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -14,13 +14,12 @@ from pims_pipeline.store.audits import (
     audits_of_run,
     fail_audit,
     finish_audit,
-    interrupt_orphans,
     latest_audits,
     record_progress,
-    run_liveness,
     start_audit,
 )
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.liveness import interrupt_orphans, run_liveness
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 WINDOW = DateRange(date(2026, 3, 1), date(2026, 3, 7))
@@ -116,7 +115,7 @@ def test_a_finished_audit_gives_every_count_back(engine: Engine, clinic: Clinic)
     assert skipped == 6 + 9
 
 
-def test_a_failed_audit_tells_why_and_keeps_its_progress(engine: Engine, clinic: Clinic) -> None:
+def test_a_failed_audit_says_why_and_keeps_its_progress(engine: Engine, clinic: Clinic) -> None:
     audit_id = _start(engine, clinic)
     with transaction(engine) as connection:
         record_progress(connection, audit_id, 3, 40, NOW + timedelta(seconds=1))
@@ -174,7 +173,7 @@ def test_a_living_processes_audits_are_left_alone(engine: Engine, clinic: Clinic
     assert _audit(engine, audit_id).status is AuditStatus.IN_PROGRESS
 
 
-def test_two_livenesses_of_one_process_are_told_apart(engine: Engine, clinic: Clinic) -> None:
+def test_two_livenesses_of_one_process_differ(engine: Engine, clinic: Clinic) -> None:
     with run_liveness(engine) as lasting:
         with run_liveness(engine) as brief:
             left = _start(engine, clinic, owner=brief.owner)

@@ -19,7 +19,7 @@ from pims_pipeline.store.clinics import (
     set_schedule_config,
 )
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import clinic_schedule_configs
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs
 
 
 def _add(connection: Connection, slug: str, *, timezone: str = "Europe/Lisbon") -> Clinic:

@@ -25,7 +25,7 @@ from pims_pipeline.store.failures import (
     resolve_failures,
     resolve_unseen,
 )
-from pims_pipeline.store.tables import cases
+from pims_pipeline.store.tables.cases import cases
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=15)
@@ -230,7 +230,7 @@ def test_failures_of_all_clinics_are_listed_the_latest_first(
     }
 
 
-def test_a_failure_is_told_with_its_case_as_it_stands(engine: Engine, clinic: Clinic) -> None:
+def test_a_failure_is_listed_with_its_present_case(engine: Engine, clinic: Clinic) -> None:
     moved_to = date(2026, 3, 20)
     case_id = uuid4()
     with transaction(engine) as connection:
@@ -251,7 +251,7 @@ def test_a_failure_is_told_with_its_case_as_it_stands(engine: Engine, clinic: Cl
     _record(engine, clinic, failed, phase=Phase.CASES)
     [known] = _listed(engine)
     assert (known.case_id, known.case_date) == (case_id, moved_to)
-    # Its consultation is asked for where the case stands now.
+    # Its consultation is requested for the present date of the case.
     assert known.dates == DateRange(moved_to, moved_to)
     with transaction(engine) as connection:
         assert failure_by_id(connection, known.failure.id) == known
@@ -305,7 +305,7 @@ def test_a_resolved_failure_is_not_made_due(engine: Engine, clinic: Clinic) -> N
     assert _listed(engine, open_only=False) == [known]
 
 
-def test_an_unknown_failure_is_told_where_to_look(engine: Engine) -> None:
+def test_an_unknown_failure_names_the_command_that_lists_failures(engine: Engine) -> None:
     for ask in (failure_by_id, lambda connection, each: make_due(connection, each, NOW)):
         with (
             pytest.raises(UnknownFailure, match="pims failures list"),

@@ -16,17 +16,14 @@ from pims_pipeline.store.holds import (
     UnknownHold,
     approve,
     close_settled_holds,
-    end_rejections,
     hold_by_id,
     list_holds,
     open_hold,
     open_hold_count,
     reject,
-    rejections,
-    rejections_in_force,
-    reopen,
     waiting_hold,
 )
+from pims_pipeline.store.rejections import end_rejections, rejections, rejections_in_force, reopen
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -137,7 +134,7 @@ def test_only_a_look_at_the_whole_window_settles_a_hold(engine: Engine, clinic: 
     assert statuses(engine) == {hold_id: "superseded"}
 
 
-def test_an_approved_hold_tells_what_became_of_its_cases(engine: Engine, clinic: Clinic) -> None:
+def test_an_approved_hold_shows_what_became_of_its_cases(engine: Engine, clinic: Clinic) -> None:
     hold_id = opened(engine, clinic)
     kept = {CASES[2]: "its appointment is at the vendor"}
     with transaction(engine) as connection:
@@ -205,23 +202,23 @@ def test_a_rejection_of_another_clinic_is_not_ended(engine: Engine, clinic: Clin
         assert rejections(connection, clinic) == []
 
 
-def test_an_unknown_hold_is_told_where_to_look(engine: Engine) -> None:
+def test_an_unknown_hold_names_the_command_that_lists_holds(engine: Engine) -> None:
     with pytest.raises(UnknownHold, match="pims holds list"), transaction(engine) as connection:
         hold_by_id(connection, uuid4())
 
 
-def test_of_two_who_decide_at_once_the_second_is_told_of_the_first(
+def test_of_two_simultaneous_decisions_the_second_fails_with_the_first_ones_name(
     engine: Engine, clinic: Clinic
 ) -> None:
     hold_id = opened(engine, clinic)
-    told: list[str] = []
+    errors: list[str] = []
 
     def decide() -> None:
         try:
             with transaction(engine) as connection:
                 reject(connection, waiting_hold(connection, hold_id), decided_by="Kim", now=LATER)
         except HoldDecided as error:
-            told.append(str(error))
+            errors.append(str(error))
 
     second = threading.Thread(target=decide)
     with transaction(engine) as connection:
@@ -229,5 +226,5 @@ def test_of_two_who_decide_at_once_the_second_is_told_of_the_first(
         second.start()
         approve(connection, hold, decided_by="Sam", retired=CASES, kept={}, now=LATER)
     second.join()
-    assert ["approved by Sam" in each for each in told] == [True]
+    assert ["approved by Sam" in each for each in errors] == [True]
     assert statuses(engine) == {hold_id: "approved"}

@@ -1,4 +1,4 @@
-"""Requests for syncs and their idempotency keys; and syncs as they are told of."""
+"""Requests for syncs and their idempotency keys; and syncs as clients see them."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -139,7 +139,7 @@ def test_a_launched_request_cannot_be_removed(engine: Engine, ask: Ask) -> None:
         assert find_request(connection, request.id) == request
 
 
-def test_the_same_key_stands_for_the_first_request(engine: Engine, ask: Ask) -> None:
+def test_the_same_key_returns_the_first_request(engine: Engine, ask: Ask) -> None:
     first, second = ask(), ask()
     record(engine, first, KEY)
 
@@ -209,7 +209,7 @@ def test_of_many_at_the_same_instant_one_is_recorded(
     assert list(recorded) == [winner]
 
 
-def test_a_request_is_told_with_what_its_run_did_for_the_clinic(
+def test_a_request_shows_what_its_run_did_for_the_clinic(
     engine: Engine, clinic: Clinic, ask: Ask
 ) -> None:
     request = launched(engine, ask(scope="full"), "run-1")
@@ -226,7 +226,9 @@ def test_a_request_is_told_with_what_its_run_did_for_the_clinic(
     assert sync.place == (request.created_at, request.id)
 
 
-def test_an_audit_that_nobody_asked_for_is_a_sync_by_itself(engine: Engine, clinic: Clinic) -> None:
+def test_an_audit_that_no_client_requested_is_a_sync_by_itself(
+    engine: Engine, clinic: Clinic
+) -> None:
     audit_id = audit(engine, clinic, "run-1", phase=Phase.RECONCILIATION)
 
     sync = found(engine, clinic, audit_id)
@@ -236,7 +238,9 @@ def test_an_audit_that_nobody_asked_for_is_a_sync_by_itself(engine: Engine, clin
     assert [each.id for each in sync.audits] == [audit_id]
 
 
-def test_what_was_deleted_is_told_in_the_order_it_was_done(engine: Engine, clinic: Clinic) -> None:
+def test_deleted_cases_are_listed_in_the_order_of_their_deletion(
+    engine: Engine, clinic: Clinic
+) -> None:
     audit_id = audit(engine, clinic, "run-1", phase=Phase.RECONCILIATION)
     gone = [uuid4() for _ in range(3)]
     with transaction(engine) as connection:
@@ -298,15 +302,15 @@ def test_the_list_holds_requests_and_what_ran_without_one(
     wanted = [lost.request.id, waiting.request.id, scheduled, asked.id, oldest]
     assert [sync.id for sync in syncs] == wanted
     assert [sync.id for sync in newest(engine, clinic, limit=3)] == wanted[:3]
-    [told] = [sync for sync in syncs if sync.id == asked.id]
-    assert [each.sync_type for each in told.audits] == [Phase.INBOUND, Phase.CASES]
-    assert told.audits[0].id == ours
+    [found] = [sync for sync in syncs if sync.id == asked.id]
+    assert [each.sync_type for each in found.audits] == [Phase.INBOUND, Phase.CASES]
+    assert found.audits[0].id == ours
 
 
 def test_pages_neither_repeat_nor_miss_when_new_syncs_arrive(
     engine: Engine, clinic: Clinic, ask: Ask
 ) -> None:
-    # All at the same moment: ids alone tell them apart.
+    # All at the same time: only their ids differ.
     wanted = {audit(engine, clinic, f"run-{n}", phase=phase) for n, phase in enumerate(Phase)}
     wanted |= {record(engine, ask()).request.id for _ in range(4)}
     seen: list[UUID] = []

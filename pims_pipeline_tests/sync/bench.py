@@ -10,8 +10,8 @@ from sqlalchemy import Engine, Row, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.providers.port import PimsProvider
-from pims_pipeline.store.audits import run_liveness
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext

@@ -16,7 +16,7 @@ from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.secrets.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
 from pims_pipeline.store.secrets.rotation import rotate as rotate_secrets
-from pims_pipeline.store.tables import pims_sessions
+from pims_pipeline.store.tables.access import pims_sessions
 
 _ROTATION = "pims credentials rotate"
 """What the access log records in place of a run's id."""

@@ -6,7 +6,8 @@ from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.database import engine as database
+from pims_pipeline.store.database.dagster_schema import ensure_dagster_schema
+from pims_pipeline.store.database.migrate import migrate as migrate_tables
 
 
 @click.command(
@@ -26,8 +27,8 @@ def migrate(settings: Settings, *, as_json: bool) -> None:
 
     """
     with open_store(settings, migrated=False) as store:
-        applied = database.migrate(store.engine)
-        database.ensure_dagster_schema(store.engine)
+        applied = migrate_tables(store.engine)
+        ensure_dagster_schema(store.engine)
     if as_json:
         print_json({"applied": applied})
     elif applied:

@@ -9,7 +9,8 @@ from pims_pipeline.cli.runtime import Command
 from pims_pipeline.cli.terminal.errors import Misused, Refused
 from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
-from pims_pipeline.simulator.server import PortInUse, SimulatorConfig, serve
+from pims_pipeline.simulator.practice.clinics import SimulatorConfig
+from pims_pipeline.simulator.server import PortInUse, serve
 
 
 def _loopback(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001 - click's signature

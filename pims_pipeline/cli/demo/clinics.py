@@ -15,7 +15,7 @@ from pims_pipeline.operations.clinics import (
     readdress_clinics,
 )
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.simulator.server import DEFAULT_CLINICS, SimulatedClinic
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.store.api_keys import UnknownApiKey
 
 DEMO_SLUGS: Mapping[str, str] = MappingProxyType(

@@ -24,12 +24,9 @@ from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.server import (
-    DEFAULT_CLINICS,
-    SimulatorConfig,
-    running_simulator,
-)
-from pims_pipeline.store.database.engine import migrate
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
+from pims_pipeline.simulator.server import running_simulator
+from pims_pipeline.store.database.migrate import migrate
 
 
 @click.command(

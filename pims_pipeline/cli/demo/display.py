@@ -26,7 +26,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.observability.printable import printable
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.database.engine import DatabaseUnavailable
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 
 log = get_logger(__name__)
 

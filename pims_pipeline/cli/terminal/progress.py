@@ -26,7 +26,7 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.database.engine import DatabaseUnavailable
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 
 _INTERVAL_SECONDS = 0.3
 _END_SECONDS = 5.0

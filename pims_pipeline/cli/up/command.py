@@ -33,7 +33,7 @@ from pims_pipeline.cli.up.environment import (
 from pims_pipeline.cli.up.services import Service, watch
 from pims_pipeline.cli.up.webserver import webserver_command
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.database.engine import migrate
+from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 
 _UNBUFFERED = {"PYTHONUNBUFFERED": "1"}

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pims_pipeline.store.table_columns import table_columns
+from pims_pipeline.store.tables.descriptions import table_columns
 
 SYNC = "pims"
 """The asset group of the sync, from the vendor to the tables."""

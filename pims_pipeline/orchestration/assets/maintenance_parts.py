@@ -20,10 +20,10 @@ from pims_pipeline.orchestration.checks.findings import CheckInput, Finding
 from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS
 from pims_pipeline.orchestration.checks.windows import latest_input
 from pims_pipeline.orchestration.resources import Rules
-from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.clinics import active_clinics, all_clinics
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.leases import drop_old_leases
+from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline.store.maintenance import (
     clinics_with_unfinished_audits,
     drop_expired_idempotency_keys,

@@ -19,8 +19,9 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.holds import kept_by, open_hold_count
+from pims_pipeline.store.holds import open_hold_count
 from pims_pipeline.store.moments import repaired_before
+from pims_pipeline.store.rejections import kept_by
 from pims_pipeline.sync.phases.verification import (
     damaged_cases,
     implausible_cases,

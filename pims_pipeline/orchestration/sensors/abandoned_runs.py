@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.moments import age_of
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.run_scope import phases_of
-from pims_pipeline.store.audits import interrupt_runs, run_activities
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.retries import in_transaction
+from pims_pipeline.store.liveness import interrupt_runs, run_activities
 
 IDLE_LIMIT = timedelta(minutes=5)
 """How long a run may make no progress: its start, and the end of a clinic's work, are progress."""

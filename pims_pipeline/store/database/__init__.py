@@ -1,4 +1,4 @@
-"""The way to Postgres: engine, transactions, locks, batches, leases.
+"""Postgres: engine, transactions, migrations, locks, batches, leases.
 
 No table lives here; the embedded server has a folder of its own.
 """

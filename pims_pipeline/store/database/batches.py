@@ -28,7 +28,7 @@ def execute_batches(
 
     Args:
         connection: In a transaction that the caller commits.
-        statement: SQL holding ``{rows}`` where the unnested rows, named ``r``, are to stand.
+        statement: SQL holding ``{rows}`` in place of the unnested rows, named ``r``.
         columns: What each row holds.
         items: Where the rows come from.
         parameters: The statement's other parameters.

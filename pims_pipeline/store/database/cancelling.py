@@ -1,6 +1,6 @@
-"""Ending the statements of a run that was stopped: they may be waiting for another's lock.
+"""Cancel the statements of a run that was stopped: they may be waiting for another's lock.
 
-A thread in the midst of a statement looks at nothing else, so the server is asked to end it.
+A thread that waits for a statement checks nothing else, so the server has to end it.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.store.database.engine import DatabaseUnavailable
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 
 _CANCEL_SECONDS = 1.0
 """For each connection; the statement's own limits hold for one that cannot be reached."""
@@ -19,10 +19,10 @@ _CANCEL_SECONDS = 1.0
 
 @contextmanager
 def cancellable(engine: Engine) -> Iterator[Callable[[], None]]:
-    """Gives what ends the statements under way on connections taken within the block.
+    """Yields a function that cancels the statements on connections taken within the block.
 
-    A statement that is ended raises in its own thread, as if it had failed; its transaction is
-    rolled back. Connections at rest are not affected.
+    A cancelled statement raises in its own thread; its transaction is rolled back. Idle
+    connections are not affected.
     """
     lent: set[object] = set()
     lock = Lock()
@@ -53,7 +53,7 @@ def cancellable(engine: Engine) -> Iterator[Callable[[], None]]:
 
 
 def past_cancel(work: Callable[[], None]) -> None:
-    """Do ``work``, and once more if the end of statements under way met its own.
+    """Do ``work``, and once more if the cancellation hit its own statement.
 
     Args:
         work: Whole transactions.

@@ -1,7 +1,7 @@
 """The database's clock, compared with this host's.
 
-The database's clock is the one that all hosts share, so it decides which one is wrong. What is
-too far apart, and what is said then, stands in ``pims_pipeline.domain.moments``.
+The database's clock is the one that all hosts share, so it decides which one is wrong. The limit
+and the message are in ``pims_pipeline.domain.moments``.
 """
 
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pims_pipeline.store.database.engine import transaction
 
 
 def utc_now() -> datetime:
-    """The present moment by this host's clock, aware UTC."""
+    """The time by this host's clock, aware UTC."""
     return datetime.now(UTC)
 
 
@@ -24,7 +24,7 @@ def read_clock(engine: Engine) -> ClockReading:
         DatabaseUnavailable: If the database cannot be reached.
     """
     with transaction(engine) as connection:
-        # The connection is open: what is measured is one question and its answer.
+        # The connection is open, so this measures one round trip.
         connection.execute(select(1))
         before = utc_now()
         # now() is when the transaction began.
@@ -34,9 +34,9 @@ def read_clock(engine: Engine) -> ClockReading:
 
 
 def check_clock(engine: Engine) -> datetime:
-    """The present moment, aware UTC, once this host's clock and the database's agree.
+    """The present time, aware UTC, once this host's clock and the database's agree.
 
-    Call it once before a run, or before anything else that writes moments.
+    Call it once before a run, or before anything else that writes times.
 
     Raises:
         WrongClock: If they are too far apart; nothing may be written then.

@@ -1,12 +1,12 @@
-"""What the database says when it refuses, in plain words: what is wrong, and what to do.
+"""Why the database refuses something, and what to do about it.
 
-Recognized by SQLSTATE, never by the words of a message, which depend on the server's language.
-With one exception: libpq gives no SQLSTATE for a connection that is refused at its start. There
-the phrases of an English server, of PgBouncer and of Supabase's pooler are looked for, and what
-is not recognized is quoted, since nothing but names stands in it.
+Conditions are recognized by SQLSTATE, not by message, which depends on the server's language. One
+exception: libpq gives no SQLSTATE for a connection that is refused at its start. There, the phrases
+of an English server, of PgBouncer and of Supabase's pooler are searched; an unrecognized message is
+quoted, since it holds only names.
 
-A new condition is a line of ``_CONDITIONS``, and an entry in docs/runbook.md. What passes by itself
-(deadlocks, serialization, lock timeouts) is not here: it is tried again.
+Add a condition to ``_CONDITIONS`` and to docs/runbook.md. Temporary ones (deadlocks, serialization,
+lock timeouts) are not here: ``retries`` repeats them.
 """
 
 from collections.abc import Mapping
@@ -24,13 +24,13 @@ _UP_AND_AGAIN = "wait until it is up, then run this again"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that the database refuses for.
+    """A reason for which the database refuses something.
 
     Attributes:
         what: A sentence without its full stop, without names of hosts, roles or tables.
-        remedy: What to do about it, for those who run the database.
+        remedy: What an operator has to do about it.
         quotes: Whether the server's own sentence names nothing but roles and tables, and helps.
-        passes: Whether the same transaction may well succeed a moment later.
+        passes: Whether the same transaction may succeed shortly after.
     """
 
     what: str
@@ -154,7 +154,7 @@ _CONDITIONS: Mapping[str, Condition] = MappingProxyType(
     }
 )
 
-# First match wins: the more special phrase stands first.
+# First match wins: more specific phrases come first.
 _PHRASES: tuple[tuple[str, Condition], ...] = (
     ("unsupported startup parameter", _POOLER_STARTUP),
     ("query_wait_timeout", _POOLER_BUSY),
@@ -185,7 +185,7 @@ _NO_SUCH_ROLE = ('role "', "does not exist")
 
 
 def condition_of(error: object) -> Condition | None:
-    """What the server refused for, as far as it is known.
+    """The condition behind an error; None when it is not known.
 
     Args:
         error: A driver's: psycopg's or psycopg2's.
@@ -197,21 +197,21 @@ def condition_of(error: object) -> Condition | None:
     if condition is _POOLER:
         # Its one code for everything; it speaks English alone.
         return _by_phrase(quoted(error) or "") or condition
-    # Our append-only logs, row-level security and applications' triggers refuse what is asked of
-    # them, with the same code as a missing right.
+    # Our append-only logs, row-level security and applications' triggers refuse statements to
+    # them with the same code as a missing right.
     if condition is _PRIVILEGE and _source(error) in {"exec_stmt_raise", "ExecWithCheckOptions"}:
         return None
     return condition
 
 
 def sqlstate_of(error: object) -> str | None:
-    """The error's five characters; None where the connection failed before there were any."""
+    """The error's SQLSTATE; None where the connection failed before there was one."""
     state: str | None = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
     return state
 
 
 def quoted(error: object) -> str | None:
-    """The server's sentence, if it can hold no row's values and no words of an application's."""
+    """The server's message, if it can hold no row's values and no text of an application."""
     said: Any = getattr(error, "diag", None)
     if said is None or _source(error) == "exec_stmt_raise":
         return None
@@ -235,16 +235,16 @@ def _by_phrase(text: str) -> Condition | None:
 
 
 def sentence(condition: Condition, error: object = None) -> str:
-    """One line for those who run the pipeline: what is wrong, its code, what to do."""
+    """One line for operators: what is wrong, its code, what to do."""
     details = [quoted(error) if condition.quotes else None, sqlstate_of(error)]
     shown = ", ".join(filter(None, details))
     return f"{condition.what}{f' ({shown})' if shown else ''}; {condition.remedy}"
 
 
 def explain(error: BaseException) -> str | None:
-    """The condition behind an error that came up from a driver, whoever used it.
+    """The condition behind a driver's error that another library raised.
 
-    For what is not ours to catch where it arises: Dagster's own storage.
+    For errors of Dagster's own storage, which we cannot catch where they arise.
     """
     each: BaseException | None = error
     while each is not None:

@@ -1,6 +1,6 @@
 """The engine under Dagster's own storage: one connection that a process keeps.
 
-What Dagster keeps there is Dagster's; ``orchestration/storage.py`` gives it the engine.
+``orchestration/storage.py`` gives it to Dagster, which owns the tables there.
 """
 
 import os
@@ -19,11 +19,11 @@ _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS) -> Engine:
     """An engine that keeps one connection, without transactions; a forked process opens its own.
 
-    What several threads open at once beyond that one is closed after use. A connection that the
-    server closed meanwhile is replaced before it is used.
+    Further connections, which threads open at the same time, are closed after use. A connection
+    that the server closed is replaced before it is used.
 
     Args:
-        storage_url: See ``database.dagster_storage_url``.
+        storage_url: See ``dagster_schema.dagster_storage_url``.
         trusted_seconds: A connection that rested for longer is tried before it is used.
     """
     engine = create_engine(storage_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1)
@@ -33,7 +33,7 @@ def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS
 
 
 def _forget_connections() -> None:
-    """A parent's connections are not a forked child's to use or to close."""
+    """A forked child must neither use nor close its parent's connections."""
     for engine in list(_engines):
         engine.dispose(close=False)
 

@@ -1,7 +1,7 @@
-"""The way to the database: engine, transactions, locks, migrations, Dagster's schema.
+"""The engine of the database, and its transactions.
 
-``transaction()`` is the only place in the project that commits. What is read and written stands
-in the modules named after each noun; what a refusal of the database is called, in ``conditions``.
+``transaction()`` is the only place in the project that commits. Queries belong in the module of
+each noun, names of failures in ``errors`` and ``conditions``.
 
 Everything here works through a pooler in transaction mode: no session state, no prepared
 statements, and only advisory locks that end with their transaction.
@@ -10,17 +10,11 @@ statements, and only advisory locks that end with their transaction.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext, MigrationInfo
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
     DBAPIError,
@@ -31,16 +25,18 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
 from pims_pipeline.domain.addresses import parse_database_address
-from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.conditions import (
     OLD_SERVER,
     WRONG_ENCODING,
-    Condition,
-    condition_of,
     leave_rows_out,
-    sentence,
 )
-from pims_pipeline.store.database.lock_limits import (
+from pims_pipeline.store.database.errors import (
+    DatabaseRefused,
+    PoolExhausted,
+    connection_error,
+    named_error,
+)
+from pims_pipeline.store.database.locks import (
     DEFAULT_LOCK_SECONDS,
     LOCK_OPTION,
     is_lock_timeout,
@@ -49,25 +45,7 @@ from pims_pipeline.store.database.lock_limits import (
 from pims_pipeline.store.database.session_settings import (
     STATEMENT_SECONDS,
     begin_statement,
-    startup_options,
 )
-from pims_pipeline.store.former_revisions import unknown_revision_problem
-
-VERSION_TABLE = "pims_alembic_version"
-DAGSTER_SCHEMA = "dagster"
-
-CLINIC_LOCK = 1
-MIGRATION_LOCK = 4
-ALERTS_LOCK = 5
-_LOCKED: Mapping[int, str] = {
-    CLINIC_LOCK: "writing to this clinic",
-    MIGRATION_LOCK: "making the tables",
-    ALERTS_LOCK: "working on alerts",
-}
-"""What each kind of advisory lock protects."""
-
-MIGRATION_LOCK_SECONDS = 300.0
-"""Another process may be migrating, which takes its time."""
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _POOL_TIMEOUT_SECONDS = 30.0
@@ -75,33 +53,6 @@ _SCHEMA = "pims_schema"
 _SECONDS = "pims_statement_seconds"
 _RESTS_SINCE = "pims.rests_since"
 _OLDEST_SERVER = 150_000
-
-
-class DatabaseUnavailable(UserFacingError):
-    """The database does not answer, or not us."""
-
-
-class DatabaseRefused(DatabaseUnavailable):
-    """The database is there, and refuses for a reason that has a name.
-
-    Attributes:
-        what: The reason alone, without names of hosts, roles or tables: for anybody.
-        passes: Whether the same transaction may well succeed a moment later.
-    """
-
-    def __init__(self, condition: Condition, error: object = None, *, where: str = "") -> None:
-        """Say what ``condition`` is, with the code and words of the driver's ``error``."""
-        self.what = condition.what
-        self.passes = condition.passes
-        super().__init__(where + sentence(condition, error))
-
-
-class DatabaseNotMigrated(UserFacingError):
-    """The tables are not the ones that this version of the program works with."""
-
-
-class PoolExhausted(DatabaseUnavailable):
-    """No connection of this process became free in time."""
 
 
 def create_engine(
@@ -119,11 +70,11 @@ def create_engine(
 
     Args:
         url: ``postgres://``, ``postgresql://`` or ``postgresql+psycopg://``.
-        pool_size: The most connections at a time; whoever needs one more waits.
+        pool_size: The most connections at a time; further threads wait.
         pool_timeout_seconds: How long a thread waits for a connection to become free.
         lock_seconds: How long a transaction waits for another session's lock.
         trusted_seconds: How long after its last use a connection is taken to be alive, and is
-            used without asking it. If it is not, that use fails as ``DatabaseUnavailable``.
+            used without a ping. If it is not, that use fails as ``DatabaseUnavailable``.
         statement_seconds: The longest that a statement may take.
 
     Raises:
@@ -157,13 +108,13 @@ def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
         "keepalives_count": 3,
         "application_name": "pims_pipeline",
     }
-    # What the address says goes first.
+    # Options in the address take precedence.
     arguments = {name: value for name, value in ours.items() if name not in url.query}
     # Transactions are begun by ``_begin``, not by the driver, so that BEGIN carries settings.
     arguments |= {"prepare_threshold": None, "autocommit": True, "client_encoding": "utf8"}
     engine = sqlalchemy.create_engine(
         url,
-        # Statements fail with rows of people in hand; parameters must not reach the logs.
+        # Parameters hold personal data, which must not reach the logs.
         hide_parameters=True,
         connect_args=arguments,
         execution_options=dict(options),
@@ -190,18 +141,18 @@ def _begin(connection: Connection) -> None:
     )
     try:
         if not raw.autocommit:
-            # Whoever worked without transactions left it so.
+            # A user without transactions left it so.
             raw.autocommit = True
         raw.execute(statement.encode())
     except psycopg.Error as error:
         if raw.closed:
             connection.invalidate(error)
-        # As SQLAlchemy words it, whose own way costs more than the statement.
+        # As SQLAlchemy would wrap it; its own wrapper costs more than the statement.
         raise OperationalError("BEGIN", None, error, connection_invalidated=raw.closed) from error
 
 
 def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """Refuse a server that is too old, or keeps its text in no encoding or another."""
+    """Refuse a server that is too old, or whose text is not in UTF-8."""
     connection = record.driver_connection
     if not isinstance(connection, psycopg.Connection):
         return
@@ -217,7 +168,7 @@ def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
 
 
 def ping_after_rest(engine: Engine, seconds: float) -> None:
-    """Ask a connection whether it is alive only if it was not used for ``seconds``."""
+    """Ping a connection before use only if it was not used for ``seconds``."""
 
     def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info[_RESTS_SINCE] = time.monotonic()
@@ -251,7 +202,7 @@ def transaction(engine: Engine, *, lock_seconds: float | None = None) -> Iterato
             unless given.
 
     Raises:
-        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+        DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
         LockTimeout: If another session holds a lock for too long.
     """
     seconds = lock_seconds or engine.get_execution_options()[LOCK_OPTION]
@@ -262,7 +213,7 @@ def transaction(engine: Engine, *, lock_seconds: float | None = None) -> Iterato
                 yield connection
         except DBAPIError as error:
             if is_lock_timeout(error):
-                raise lock_timeout(connection, error, seconds, _LOCKED) from None
+                raise lock_timeout(connection, error, seconds) from None
             raise
 
 
@@ -271,7 +222,7 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except OperationalError as error:
-        raise unavailable(engine.url, error) from None
+        raise connection_error(engine.url, error) from None
     except TimeoutError as error:
         waited = engine.pool.timeout() if isinstance(engine.pool, QueuePool) else 0
         raise PoolExhausted(
@@ -282,153 +233,7 @@ def _connected(engine: Engine) -> Iterator[Connection]:
         with connection:
             yield connection
     except DBAPIError as error:
-        named = _named(engine.url, error)
+        named = named_error(engine.url, error)
         if named is None:
             raise
         raise named from error
-
-
-def _named(url: URL, error: DBAPIError) -> DatabaseUnavailable | None:
-    """What to raise in place of an error of an open connection, if it is a known condition."""
-    condition = condition_of(error.orig)
-    if condition is not None:
-        return DatabaseRefused(condition, error.orig)
-    if error.connection_invalidated:
-        return DatabaseUnavailable(
-            f"lost the connection to database {url.database!r} at {_place(url)} "
-            f"({_reason(url, error)}); check that it is up, then run this again"
-        )
-    return None
-
-
-def unavailable(url: URL, error: DBAPIError) -> DatabaseUnavailable:
-    """What to raise when a connection cannot be opened; without a password."""
-    condition = condition_of(error.orig)
-    if condition is not None:
-        where = f"cannot use database {url.database!r} at {_place(url)}: "
-        return DatabaseRefused(condition, error.orig, where=where)
-    return DatabaseUnavailable(
-        f"cannot reach database {url.database!r} at {_place(url)} ({_reason(url, error)}); start "
-        "it, or correct PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an "
-        "embedded database is used)"
-    )
-
-
-def _place(url: URL) -> str:
-    host = url.host or url.query.get("host") or "the default socket"
-    hosts = host if isinstance(host, str) else ", ".join(host)
-    return f"{hosts}:{url.port}" if url.port else hosts
-
-
-def _reason(url: URL, error: DBAPIError) -> str:
-    """The first line of what the driver says."""
-    lines = [line.strip() for line in str(error.orig or "").splitlines() if line.strip()]
-    reason = lines[0].removesuffix(".") if lines else type(error.orig).__name__
-    password = url.password
-    return reason.replace(password, "***") if isinstance(password, str) and password else reason
-
-
-def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
-    """Wait until no other transaction writes the clinic's windows; hold that till the end."""
-    # The ids are random, so four of their bytes tell clinics apart; two that share them
-    # would merely wait for each other.
-    key = int.from_bytes(clinic_id.bytes[:4], signed=True)
-    connection.execute(
-        text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": CLINIC_LOCK, "key": key}
-    )
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    # A percent sign in a path would be taken for an interpolation.
-    migrations = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
-    config.set_main_option("script_location", migrations)
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _revisions(connection: Connection) -> tuple[set[str], set[str]]:
-    """The revisions the database stands at, and those it should stand at."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    script = ScriptDirectory.from_config(_alembic_config())
-    return set(context.get_current_heads()), set(script.get_heads())
-
-
-def migrate(engine: Engine) -> list[str]:
-    """Bring the tables up to date, in one transaction. Processes that do so at once queue.
-
-    Returns:
-        The revisions applied, oldest first; empty when there was nothing to do.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached.
-        DatabaseNotMigrated: If this program does not know the revision that the tables stand at.
-    """
-    applied: list[str] = []
-
-    def note(step: MigrationInfo, **_: Any) -> None:
-        applied.extend(revision for revision in step.up_revision_ids)
-
-    config = _alembic_config()
-    with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
-        # A large table takes its time.
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
-        _check_known(connection)
-        config.attributes.update(connection=connection, on_version_apply=note)
-        command.upgrade(config, "head")
-    return applied
-
-
-def _check_known(connection: Connection) -> None:
-    standing, _ = _revisions(connection)
-    script = ScriptDirectory.from_config(_alembic_config())
-    known = {each.revision for each in script.walk_revisions()}
-    if (problem := unknown_revision_problem(standing, known)) is not None:
-        raise DatabaseNotMigrated(problem)
-
-
-def check_migrated(engine: Engine) -> None:
-    """Make sure that the tables are this program's.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached.
-        DatabaseNotMigrated: If revisions are missing, or the tables are a newer program's.
-    """
-    with transaction(engine) as connection:
-        standing, wanted = _revisions(connection)
-    if standing != wanted:
-        at = ", ".join(sorted(standing)) or "no revision"
-        raise DatabaseNotMigrated(
-            f"the database stands at {at} and this program needs {', '.join(sorted(wanted))}; "
-            "run `pims migrate`"
-        )
-
-
-def dagster_storage_url(url: str) -> str:
-    """The address of Dagster's own storage in the same database.
-
-    Dagster's storage works on psycopg2 alone, and keeps an Alembic table of the same name
-    as anybody's; its tables therefore live in a schema of their own, chosen by
-    ``search_path`` in the address.
-
-    Args:
-        url: As for ``create_engine``. The result carries its password.
-
-    Raises:
-        BadDatabaseUrl: If ``url`` is not PostgreSQL's.
-    """
-    address = parse_database_address(url)
-    return address.as_text("postgresql+psycopg2", options=startup_options(DAGSTER_SCHEMA))
-
-
-def ensure_dagster_schema(engine: Engine) -> None:
-    """Create the schema that ``dagster_storage_url`` points into, if it is not there.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached.
-    """
-    with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
-        # IF NOT EXISTS alone still collides when two processes create it at once.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))

@@ -1,12 +1,12 @@
-"""Leases: who is at work, as rows that expire unless they are renewed.
+"""Leases: rows that show which process is at work, and expire unless they are renewed.
 
-A lease is taken, renewed and given back in short transactions; none is held in between, so that
-any pooler and a pool of one connection will do. Only the database's clock decides. A lease that
-expired is still its holder's, until somebody takes it away: a database that was out of reach for
-a while costs nobody their work. Once it was taken away, its holder must write nothing more.
+A lease is taken, renewed and released in short transactions, so that any pooler and a pool of one
+connection are enough. Only the database's clock decides. An expired lease is still its holder's
+until another process takes it over: so a short outage of the database loses no work. Once it was
+taken over, its former holder must write nothing more.
 
-Leases of runs belong to audits (``audits.py``), leases of logins to the clinic's conversation
-with its vendor (``sync/session.py``).
+Run leases belong to audits (``store/liveness.py``), login leases to the clinic's session at its
+vendor (``sync/session.py``).
 """
 
 import secrets
@@ -27,7 +27,7 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.retries import in_transaction
-from pims_pipeline.store.tables import login_leases, run_leases
+from pims_pipeline.store.tables.operations import login_leases, run_leases
 
 _LARGEST_INT4 = 2**31 - 1
 _FAREWELL_SECONDS = 5.0
@@ -36,7 +36,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LeaseTerms:
-    """How long a lease lasts without being renewed, and how often it is, in seconds."""
+    """How long a lease lasts without renewal, and how often it is renewed, in seconds."""
 
     lasts: float
     renewed_every: float
@@ -47,12 +47,12 @@ LOGIN_LEASE = LeaseTerms(lasts=30, renewed_every=5)
 
 
 class LeaseLost(UserFacingError):
-    """Others took this run for dead, and may do its work; it must write nothing more."""
+    """Another process considered this run dead and may do its work; it must write nothing."""
 
 
 @contextmanager
 def run_lease(engine: Engine, terms: LeaseTerms) -> Iterator[int]:
-    """A run's lease, renewed while the block runs and given back at its end.
+    """A run's lease, renewed while the block runs and released at its end.
 
     Yields:
         The number by which audits name it; positive.
@@ -67,7 +67,7 @@ def run_lease(engine: Engine, terms: LeaseTerms) -> Iterator[int]:
         with _renewing(engine, lambda found: _renewed(found, run_leases, ours, terms), terms):
             yield owner
     finally:
-        # One that cannot be given back expires.
+        # One that cannot be released expires.
         with suppress(DBAPIError, UserFacingError), transaction(engine) as connection:
             connection.execute(delete(run_leases).where(ours))
 
@@ -82,10 +82,10 @@ def _begin_run(connection: Connection, terms: LeaseTerms) -> int:
 
 
 def check_run_lease(connection: Connection, owner: int) -> None:
-    """Make sure that nobody took the run for dead.
+    """Make sure that the run still has its lease.
 
     Raises:
-        LeaseLost: If somebody did.
+        LeaseLost: If it does not.
     """
     found = connection.scalar(select(run_leases.c.owner).where(run_leases.c.owner == owner))
     if found is None:
@@ -93,15 +93,15 @@ def check_run_lease(connection: Connection, owner: int) -> None:
 
 
 def lease_lost() -> LeaseLost:
-    """What a run raises that was taken for dead."""
+    """What a run raises that lost its lease."""
     return LeaseLost(
-        "this run gave no sign of life for so long that it was taken for dead, and its work was "
-        "marked as interrupted; nothing was written; see why it stood still, and sync again"
+        "this run did not renew its lease in time, was considered dead, and its work was marked as "
+        "interrupted; nothing was written; find out why it did not run, and sync again"
     )
 
 
 def end_expired_runs(connection: Connection, owners: Iterable[int]) -> list[int]:
-    """Take expired leases away; gives those of ``owners`` that now have none."""
+    """Delete expired leases; returns those of ``owners`` that now have none."""
     wanted = sorted(set(owners))
     expired = delete(run_leases).where(run_leases.c.owner.in_(wanted), _has_expired(run_leases))
     connection.execute(expired)
@@ -110,7 +110,7 @@ def end_expired_runs(connection: Connection, owners: Iterable[int]) -> list[int]
 
 
 def drop_old_leases(connection: Connection) -> int:
-    """Delete the leases that expired a day ago or longer; gives their number."""
+    """Delete the leases that expired a day ago or longer; returns their number."""
     return sum(
         connection.execute(
             delete(table).where(
@@ -123,13 +123,13 @@ def drop_old_leases(connection: Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LoginLease:
-    """The right to log in for a clinic, and to store what comes of it."""
+    """The right to log in for a clinic, and to store the session."""
 
     clinic: Clinic
     holder: UUID
 
     def is_held(self, connection: Connection) -> bool:
-        """Whether nobody took it over; nobody does until the transaction ends."""
+        """Whether it is still ours; it stays ours until the transaction ends."""
         statement = select(login_leases.c.holder).where(_is_held_by(self)).with_for_update()
         return connection.scalar(statement) is not None
 
@@ -144,8 +144,7 @@ def login_lease(
         engine: On the database of cases.
         clinic: Whose account at its vendor.
         terms: How long a login that was killed keeps others waiting.
-        wait: Called between two looks while another conversation has the lease; raises to
-            give up.
+        wait: Called between two checks while another process has the lease; raises to give up.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
@@ -186,7 +185,7 @@ def _is_held_by(lease: LoginLease) -> ColumnElement[bool]:
 
 
 def _moments(terms: LeaseTerms) -> dict[str, ColumnElement[datetime]]:
-    # clock_timestamp(), for now() is when the transaction began, perhaps long before it got on.
+    # Not now(), which is when the transaction began, perhaps long before.
     now = func.clock_timestamp()
     lasts = func.make_interval(0, 0, 0, 0, 0, 0, terms.lasts)
     return {"renewed_at": now, "expires_at": now + lasts}
@@ -216,7 +215,7 @@ def _renewing(
                 with transaction(engine) as connection:
                     is_ours = renew(connection)
             except (DBAPIError, UserFacingError) as error:
-                # The next one may come in time.
+                # The next renewal may be in time.
                 log.warning("lease_not_renewed", error_class=type(error).__name__)
                 continue
             if not is_ours:

@@ -1,8 +1,8 @@
-"""Transactions that are done once more when the database, and not their work, failed.
+"""Retry transactions after a temporary failure of the database.
 
-A deadlock, a serialization failure or a lost connection passes. The whole transaction is then
-done again, a few times, from fresh rows: what it decided before may be wrong by now. A wait for
-a lock that reached its limit is not repeated: the limit is what we are ready to wait.
+After a deadlock, a serialization failure or a lost connection the whole transaction is repeated a
+few times, from fresh rows: its former decisions may be wrong by now. A lock timeout is not retried:
+its limit is the longest that we wait.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.engine import (
-    DatabaseRefused,
-    DatabaseUnavailable,
-    PoolExhausted,
-    transaction,
-)
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable, PoolExhausted
 
 TRIES = 6
 MOST_SECONDS = 30.0
-"""No further try begins after that long."""
+"""No further try begins after this time."""
 
 _LOSES = {"40001": "serialization failure", "40P01": "deadlock"}
 _NO_CONNECTION = "08"
@@ -36,13 +32,13 @@ class TransactionConflict(UserFacingError):
 
 
 def in_transaction(engine: Engine, work: Callable[[Connection], Done]) -> Done:
-    """What ``work`` gives, done in a transaction that is committed.
+    """Do ``work`` in a transaction that is committed; returns its result.
 
     Args:
         engine: On the database of cases.
         work: May be called several times, each time in a new transaction. When the connection
-            was lost during the commit, its work may have been done already: it must come to
-            the same result from rows that show it done.
+            was lost during the commit, its work may have been done already: it must return
+            the same result from rows that hold that work.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached for that long.
@@ -73,15 +69,15 @@ def in_transaction(engine: Engine, work: Callable[[Connection], Done]) -> Done:
 
 
 def passes(error: Exception) -> bool:
-    """Whether the same transaction may well succeed a moment later."""
+    """Whether the same transaction may succeed shortly after."""
     if isinstance(error, PoolExhausted):
-        # We waited for a connection of our own; that was long enough.
+        # The wait for a connection had its own limit.
         return False
     if isinstance(error, DatabaseRefused):
         return error.passes
     code = _code(error)
     if code is None:
-        # A connection that cannot be opened, or breaks, seldom comes with a code.
+        # A connection that cannot be opened, or breaks, seldom has a code.
         return isinstance(error, DatabaseUnavailable)
     return code in _LOSES or code.startswith(_NO_CONNECTION)
 

@@ -1,12 +1,12 @@
-"""What a session must be like for our statements: set with every transaction's beginning.
+"""The settings that our statements depend on, set at the start of every transaction.
 
-A role or a database may have settings of its own (``ALTER ROLE … SET``), sensible for others and
-fatal for us: a date style, a search path, reading alone. They are set for the transaction, because
-a pooler in transaction mode hands its connections to others, and may refuse settings at the
-connection's start. They travel with BEGIN, so that they cost no way to the database.
+A role or a database may have settings (``ALTER ROLE … SET``) that break our statements: a date
+style, a search path, read-only. Ours apply to the transaction, because a pooler in transaction mode
+shares its connections, and may refuse settings at the connection's start. They are sent with BEGIN,
+so they cost no round trip.
 
-A new setting that our statements depend on belongs in ``_PINNED``. What is an administrator's
-choice (memory, planner, logs) is left alone.
+Add a setting to ``_PINNED`` when our statements depend on it. An administrator chooses the others
+(memory, planner, logs).
 """
 
 import functools
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 STATEMENT_SECONDS = 300
-"""How long one statement may take unless an engine is told otherwise."""
+"""How long one statement may take, unless an engine has another limit."""
 IDLE_SECONDS = 300
 """How long a transaction may wait for its program before the server ends it."""
 
@@ -50,7 +50,7 @@ def begin_statement(
         server_version: As libpq gives it, such as 150004.
     """
     settings = {
-        # Timeouts first: what they were set to may be over soon.
+        # Timeouts first: the former ones may expire soon.
         **(_SINCE_17 if server_version >= _VERSION_17 else {}),
         "statement_timeout": f"{round(statement_seconds * 1000)}ms",
         "lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms",

@@ -1,8 +1,8 @@
-"""One clinic at a time: the API's way to the database, and what its role may not be.
+"""The API's access to the database: one clinic per transaction, and a check of its role.
 
-The database itself keeps clinics apart, by row-level security on the role ``pims_api``: see the
-migration that makes it. Here a transaction says whose rows it wants, and a connection that could
-see more is refused. The pipeline and the terminal work on all clinics, as the owner does.
+The database separates clinics by row-level security on the role ``pims_api`` (migration 0000e).
+Here a transaction selects its clinic, and a connection that could see more is refused. The pipeline
+and the CLI work on all clinics, as the owner.
 """
 
 from collections.abc import Iterator
@@ -15,16 +15,16 @@ from sqlalchemy import Connection, Engine, text
 from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.columns import metadata
 
 API_ROLE = "pims_api"
 SECRET_TABLES = ("pims_credentials", "pims_sessions", "clinic_api_keys")
 LOGIN_STATEMENT = f"CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE {API_ROLE}"
-"""What makes a login for the API, where there is a server with logins of its own."""
+"""Creates a login for the API on a server with logins of its own."""
 
 
-_GRANT_ANEW = "take back what was given by hand (as the owner: SELECT pims_grant_api())"
-_SECURE_ANEW = "turn it on (as the owner: SELECT pims_secure_tables())"
+_GRANT_AGAIN = "take back what was given by hand (as the owner: SELECT pims_grant_api())"
+_SECURE_AGAIN = "turn it on (as the owner: SELECT pims_secure_tables())"
 
 
 class WrongApiRole(UserFacingError):
@@ -35,13 +35,13 @@ class WrongApiRole(UserFacingError):
 def clinic_transaction(engine: Engine, clinic_id: UUID) -> Iterator[Connection]:
     """A transaction, as ``transaction()`` gives it, in which the API sees one clinic's rows.
 
-    Only the API's role is held to it; the setting ends with the transaction.
+    Only the API's role is restricted to it; the setting ends with the transaction.
 
     Raises:
-        DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+        DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
     """
     with transaction(engine) as connection:
-        # A command of its own takes no parameters; UUID() makes sure that it is one.
+        # SET takes no parameters; UUID() makes sure that it is one.
         connection.exec_driver_sql(f"SET LOCAL pims.clinic_id = '{UUID(bytes=clinic_id.bytes)}'")
         yield connection
 
@@ -49,7 +49,7 @@ def clinic_transaction(engine: Engine, clinic_id: UUID) -> Iterator[Connection]:
 def api_url(url: str) -> str:
     """The address at which the API's role itself logs in, without a password.
 
-    For servers that trust whoever reaches them, as the embedded one does.
+    For servers that trust every local client, as the embedded one does.
     """
     owners = parse_database_address(url)
     return replace(owners, user=API_ROLE, password=None).as_text("postgresql")
@@ -75,7 +75,7 @@ def let_api_log_in(engine: Engine) -> str:
     return api_url(engine.url.render_as_string(hide_password=False))
 
 
-_STANDING = text(
+_RIGHTS_OF_THE_ROLE = text(
     """
     SELECT
         session_user AS name,
@@ -108,7 +108,7 @@ _STANDING = text(
 
 
 def check_api_role(engine: Engine) -> None:
-    """Make sure that the API's connection is held to one clinic, and reaches no secrets.
+    """Make sure that the API's connection is restricted to one clinic, and reaches no secrets.
 
     The tables must be up to date.
 
@@ -120,15 +120,15 @@ def check_api_role(engine: Engine) -> None:
     """
     tables = {"ours": list(metadata.tables), "secrets": list(SECRET_TABLES)}
     with transaction(engine) as connection:
-        found = connection.execute(_STANDING, {"api": API_ROLE, **tables}).one()
+        found = connection.execute(_RIGHTS_OF_THE_ROLE, {"api": API_ROLE, **tables}).one()
     another = f"give it a login of its own ({LOGIN_STATEMENT})"
     reasons = (
         (found.is_superuser, "is, or may become, a superuser", another),
         (found.bypasses_security, "bypasses row-level security, or may come to", another),
         (found.owns_tables, "owns tables, or may become their owner", another),
-        (found.reaches_secrets, "reaches stored secrets", f"{another}, or {_GRANT_ANEW}"),
+        (found.reaches_secrets, "reaches stored secrets", f"{another}, or {_GRANT_AGAIN}"),
         (found.lacks_rights, f"has not the rights of {API_ROLE}", another),
-        (found.lacks_security, "finds tables without row-level security", _SECURE_ANEW),
+        (found.lacks_security, "finds tables without row-level security", _SECURE_AGAIN),
     )
     for holds, reason, remedy in reasons:
         if holds:

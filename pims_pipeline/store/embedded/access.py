@@ -1,7 +1,6 @@
-"""Started by root, the embedded server runs as another user: what that user may reach.
+"""File permissions for the embedded server's system user, when root starts it.
 
-As little as it needs: its data and its programs, and the way to both. How the server is started
-stands in ``embedded``.
+The user gets as little as it needs: its data, its programs, and passage to both.
 """
 
 import os
@@ -14,7 +13,7 @@ def give_server(user: str, data: Path, programs: Path) -> None:
     """Let a system user run the server; for root.
 
     Args:
-        user: Who runs it.
+        user: The system user that runs it.
         data: The data directory, in the program's home; becomes the user's.
         programs: Where the server is installed.
     """

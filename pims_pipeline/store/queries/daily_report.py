@@ -1,4 +1,4 @@
-"""What a day was like, for the report of it: counts by clinic, never people. Read-only."""
+"""The counts of the daily report, by clinic, without personal data. Read-only."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,13 +6,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.case_metadata import SOFT_DELETED
+from pims_pipeline.store.cases.metadata import SOFT_DELETED
 from pims_pipeline.store.clinics import is_synced_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseDay:
-    """How a phase of a clinic went, by the audits that moved last on the day.
+    """What a phase of a clinic did, by the audits that last changed on the day.
 
     Attributes:
         syncs: Audits; the next five are parts of it.
@@ -44,10 +44,10 @@ class PhaseDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicDay:
-    """The day's cases of a clinic, and what waited for a person when the day ended.
+    """The day's cases of a clinic, and what waited for a decision when the day ended.
 
     Attributes:
-        draft: Cases of the business date that stand so now, as for the other statuses.
+        draft: Cases of the business date with this status now; the other statuses alike.
         retired: Those that are soft-deleted, whatever their status.
         holds_opened: Windows that were held on the day.
         holds_open: Those that waited when it ended.
@@ -69,11 +69,11 @@ class ClinicDay:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a day was like.
+    """The counts of one day.
 
     Attributes:
-        phases: By clinic and phase, of those that did anything.
-        clinics: By clinic, of those that are active or of which there is something to tell.
+        phases: By clinic and phase, of those that ran.
+        clinics: By clinic, of those that are active or have a count.
     """
 
     date: date

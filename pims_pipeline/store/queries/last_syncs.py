@@ -37,7 +37,7 @@ NEVER = LastSyncs()
 def last_syncs(connection: Connection, now: datetime) -> Mapping[tuple[UUID, Phase], LastSyncs]:
     """Of each clinic, active or not, and each phase, as of ``now`` (aware).
 
-    Audits that a wrong clock wrote in the future do not count. Each moment is the first entry
+    Audits that a wrong clock wrote in the future do not count. Each time is the first entry
     of an index, however many audits there are.
     """
     rows = connection.execute(

@@ -1,7 +1,7 @@
-"""What Prometheus is told of all clinics, as the API's role may read it: slugs, counts, ages.
+"""What `/metrics` shows of all clinics, as the API's role may read it: slugs, counts, ages.
 
-Each reading is a function of the database's that only that role may call (migration 0012): its
-own rights reach one clinic at a time. Names and labels stand in ``observability/metrics.py``.
+Each query calls a function of the database that only that role may call (migration 0012): its own
+rights reach one clinic at a time. Names and labels are in ``observability/metrics.py``.
 """
 
 from collections import defaultdict
@@ -32,8 +32,8 @@ ENDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The statuses with which each phase can end."""
 
 _OVERLAP = timedelta(minutes=10)
-"""How much later than its ``updated_at`` says an audit's end may come to be seen: transactions
-commit late, and the machines that write have clocks of their own."""
+"""How much later than its ``updated_at`` an audit's end may become visible: transactions commit
+late, and the hosts that write have clocks of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,17 @@ class EndedSync:
 
 
 class EndedSyncs:
-    """The syncs that end from some moment on, each given once. Not for two threads at once."""
+    """The syncs that end from some time on, each returned once. Not thread-safe."""
 
     def __init__(self, since: datetime) -> None:
-        """Those that ended before ``since`` (aware) are never given."""
+        """Those that ended before ``since`` (aware) are never returned."""
         self._since = since
         self._given: dict[UUID, datetime] = {}
 
     def new(self, connection: Connection, now: datetime) -> list[EndedSync]:
-        """Those not given yet, as of ``now`` (aware); they count as given from then on.
+        """Those not returned yet, as of ``now`` (aware).
 
-        Reads no further back than ten minutes before the newest end known at the last look.
+        Reads no further back than ten minutes before the newest end of the last call.
         """
         rows = connection.execute(
             text("SELECT * FROM pims_metrics_syncs(:since)"), {"since": self._since}
@@ -80,7 +80,7 @@ class EndedSyncs:
 
 
 def clinic_readings(connection: Connection) -> list[ClinicReading]:
-    """How the active clinics stand, by slug."""
+    """The status of the active clinics, by slug."""
     ages: defaultdict[str, dict[str, float]] = defaultdict(dict)
     skipped: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for row in connection.execute(text("SELECT * FROM pims_metrics_phases()")):

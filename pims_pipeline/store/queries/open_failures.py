@@ -3,7 +3,7 @@
 The one definition of both:
 
 - An *open failure* is a record that failed and has neither been read or fetched since, nor gone.
-- A *dead letter* is an open failure that only a person, or a change at the vendor, can resolve:
+- A *dead letter* is an open failure that only an operator, or a change at the vendor, can resolve:
   no fetch of it is due any more. A record of a listing that could not be read is one at once.
 
 Status shows both, metrics and the daily report count open failures, alerts name dead letters.
@@ -21,7 +21,8 @@ from pims_pipeline.domain.alerts import DeadLetter
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.store.clinics import is_synced
-from pims_pipeline.store.tables import clinics, sync_failures
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import sync_failures
 
 OPEN_FAILURE = "f.resolved_at IS NULL"
 """The condition of an open failure, in any statement that names ``sync_failures AS f``."""
@@ -46,7 +47,7 @@ def is_open() -> ColumnElement[bool]:
 def is_dead_letter(max_attempts: int = MAX_ATTEMPTS) -> ColumnElement[bool]:
     """Whether a row of ``sync_failures`` is a dead letter.
 
-    Also while a person has it tried again: it is one until it has been read or fetched.
+    Also while an operator retries it: it is one until it has been read or fetched.
     """
     table = sync_failures
     given_up = or_(table.c.next_retry_at.is_(None), table.c.attempts >= max_attempts)

@@ -1,7 +1,6 @@
-"""Syncs as clients of the API ask for them: requests with what their runs did, and the rest.
+"""Syncs as clients of the API see them: requests with the audits of their runs. Read-only.
 
-Read-only. Whatever ran without having been asked for over the API is a sync too, one for
-each audit. What is said of a sync stands in the API.
+An audit that no client requested is a sync by itself. The API renders a sync.
 """
 
 from collections.abc import Sequence
@@ -16,11 +15,12 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase, Scope
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.audits import Audit, audit_of
-from pims_pipeline.store.tables import case_events, case_sync_audits, sync_requests
+from pims_pipeline.store.tables.cases import case_events
+from pims_pipeline.store.tables.syncs import case_sync_audits, sync_requests
 
 
 class SyncCursor(NamedTuple):
-    """Where a sync stands among all of a clinic's, which go from new to old."""
+    """The place of a sync among all of a clinic's, which go from new to old."""
 
     created_at: datetime
     sync_id: UUID
@@ -31,13 +31,13 @@ class StoredSync:
     """A sync of one clinic.
 
     Attributes:
-        is_request: Whether it was asked for over the API; otherwise it is one audit, whose
+        is_request: Whether a client of the API requested it; otherwise it is one audit, whose
             id it has.
         run_id: The Dagster run; None while it is not known.
-        created_at: Aware UTC; when it was asked for, or began.
+        created_at: Aware UTC; when it was requested, or began.
         audits: What its run did for the clinic, oldest first.
-        deleted_cases: The cases that these soft-deleted, in that order; only told of a sync
-            that was looked up by its id.
+        deleted_cases: The cases that these soft-deleted, in that order; only for a sync that was
+            read by its id.
     """
 
     id: UUID
@@ -51,7 +51,7 @@ class StoredSync:
 
     @property
     def place(self) -> SyncCursor:
-        """Where it stands in the list."""
+        """Its place in the list."""
         return SyncCursor(self.created_at, self.id)
 
 
@@ -62,7 +62,7 @@ _REQUEST = tuple(
 )
 
 
-# Polled by clients: built once, not at every look.
+# Clients poll it: built once, not at every request.
 _FIND_REQUEST = (
     select(_AUDITS, *_REQUEST)
     .select_from(sync_requests)
@@ -102,7 +102,7 @@ def _deleted_in(connection: Connection, audits: Sequence[Audit]) -> tuple[UUID, 
     """The cases that the audits soft-deleted, in that order."""
     deleting = [audit.id for audit in audits if audit.counts.deleted]
     if not deleting:
-        # As nearly always.
+        # The usual case.
         return ()
     table = case_events
     rows = connection.execute(

@@ -1,7 +1,6 @@
 """Login credentials, encrypted at rest; every decryption leaves a row in the access log.
 
-What the fields mean is the provider adapters' business; what the statuses lead to, the
-sync's.
+The provider adapters define the fields; the sync acts on the statuses.
 """
 
 import json
@@ -18,7 +17,7 @@ from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.secrets.sessions import drop_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import credential_access_log, pims_credentials
+from pims_pipeline.store.tables.access import credential_access_log, pims_credentials
 
 _TABLE = pims_credentials.name
 
@@ -33,7 +32,7 @@ class StoredCredentials:
 
     Attributes:
         fields: As they were given to ``put_credentials``.
-        updated_at: Aware UTC; when they were stored. Tells them from later ones.
+        updated_at: Aware UTC; when they were stored. Distinguishes them from later ones.
     """
 
     fields: Mapping[str, str | None] = field(repr=False)
@@ -81,8 +80,7 @@ def read_credentials(
 ) -> StoredCredentials:
     """Decrypt the clinic's credentials, and log that it was done.
 
-    The log gets ``purpose``, a word or two such as ``login``, and the run that asks, if a
-    run does.
+    The log gets ``purpose``, a word or two such as ``login``, and the run, if there is one.
 
     Raises:
         NoCredentials: If there are none.
@@ -120,11 +118,10 @@ def mark_credentials(
     *,
     read_at: datetime | None = None,
 ) -> None:
-    """Note what the vendor thinks of the clinic's credentials.
+    """Record whether the vendor accepts the clinic's credentials.
 
     ``read_at`` is the ``updated_at`` of the credentials that were tried. When others have
-    been stored since, those are left alone: nobody has tried them. Marking does not move
-    ``updated_at``.
+    been stored since, those do not change: they were not tried. ``updated_at`` stays.
     """
     statement = update(pims_credentials).where(_of(clinic))
     if read_at is not None:
@@ -133,6 +130,6 @@ def mark_credentials(
 
 
 def credential_status(connection: Connection, clinic: Clinic) -> CredentialStatus | None:
-    """What the vendor thinks of the clinic's credentials; None when there are none."""
+    """The status of the clinic's credentials; None when there are none."""
     status = connection.scalar(select(pims_credentials.c.status).where(_of(clinic)))
     return None if status is None else CredentialStatus(status)

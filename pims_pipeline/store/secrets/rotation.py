@@ -1,9 +1,9 @@
 """Bringing every stored secret under the current key, a few rows at a time.
 
-What an envelope is stands in ``vault.py``; what it holds, in ``credentials.py`` and
-``sessions.py``. Each batch is a transaction that locks its rows before it reads them: a login
-or a session stored at the same moment comes before the batch or after it, and stays. A killed
-rotation leaves each row under one key or the other; the next one does what is left.
+``vault`` defines envelopes; ``credentials`` and ``sessions``, their content. Each batch is a
+transaction that locks its rows before it reads them: a login or session that is stored at the same
+time comes before the batch or after it, and stays. A killed rotation leaves each row under one key
+or the other; the next one does the rest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,12 +30,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from pims_pipeline.store.database.batches import Columns, execute_batches
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import KeyGone, Undecryptable, Vault
-from pims_pipeline.store.tables import (
-    clinics,
-    credential_access_log,
-    pims_credentials,
-    pims_sessions,
-)
+from pims_pipeline.store.tables.access import credential_access_log, pims_credentials, pims_sessions
+from pims_pipeline.store.tables.clinics import clinics
 
 BATCH_ROWS = 100
 """A batch holds its rows' locks while it works: for some milliseconds."""
@@ -43,7 +39,7 @@ _PURPOSE = "rotation"
 _TABLES = (pims_credentials, pims_sessions)
 
 ShowProgress = Callable[[int, int], None]
-"""Is told after each batch how many rows are done, of how many."""
+"""Receives after each batch how many rows are done, of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +66,7 @@ class Rotation:
         credentials: Logins that were brought under the current key.
         sessions: Sessions that were.
         sessions_dropped: Sessions that had expired or whose key is gone: the next sync logs in.
-        left: Rows that were written under another key meanwhile.
+        left: Rows that others wrote under another key during the rotation.
     """
 
     credentials: int
@@ -113,11 +109,11 @@ def rotate(
     *,
     run_id: str,
     batch_rows: int = BATCH_ROWS,
-    show_progress: ShowProgress = lambda done, total: None,  # noqa: ARG005 - nobody looks
+    show_progress: ShowProgress = lambda done, total: None,  # noqa: ARG005 - the default ignores them
 ) -> Rotation:
     """Re-encrypt all credentials and sessions that are not under the vault's current key.
 
-    What else is known of a row stays: its status, and every moment on it. Each decryption
+    The other columns of a row stay: its status, and its times. Each decryption
     leaves a row in the access log, with the purpose ``rotation``.
 
     Args:
@@ -229,13 +225,13 @@ def _locked(
 ) -> Sequence[Row[UUID, str, bytes, str]]:
     """The rows that are still outdated, locked.
 
-    Whoever is writing one is waited for; the condition is then asked of what was written.
+    The statement waits for other writers of a row, and then checks the row that they wrote.
     """
     return connection.execute(
         select(table.c.clinic_id, table.c.provider_type, table.c.encrypted_data, clinics.c.slug)
         .join(clinics, clinics.c.id == table.c.clinic_id)
         .where(_is_one_of(table, keys), _outdated(table, vault))
-        # Always in the same order, so that two rotations at once wait and never lock up.
+        # Always in the same order, so that two rotations never deadlock.
         .order_by(table.c.clinic_id, table.c.provider_type)
         .with_for_update(of=table)
     ).all()

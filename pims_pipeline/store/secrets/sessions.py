@@ -1,7 +1,7 @@
 """Logged-in sessions, encrypted at rest, so that a warm sync needs no login.
 
-Every decryption leaves a row in the access log. What a session holds is the provider
-adapters' business.
+Every decryption leaves a row in the access log. The provider adapters define
+what a session holds.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.secrets.vault import KeyGone, Vault
-from pims_pipeline.store.tables import credential_access_log, pims_sessions
+from pims_pipeline.store.tables.access import credential_access_log, pims_sessions
 
 _TABLE = pims_sessions.name
 
@@ -23,8 +23,8 @@ class StoredSession:
     """A decrypted session; ``data`` is secret and has no repr.
 
     Attributes:
-        expires_at: Aware UTC; the latest moment the vendor can still accept it.
-        created_at: Aware UTC; when it was stored. Tells a newer session from this one.
+        expires_at: Aware UTC; the latest time at which the vendor accepts it.
+        created_at: Aware UTC; when it was stored. Distinguishes it from a newer session.
     """
 
     data: bytes = field(repr=False)
@@ -45,7 +45,7 @@ def put_session(
     """Store the clinic's session in place of any former one.
 
     ``data`` is opaque and encrypted before it is stored; ``expires_at`` (aware) is the
-    latest moment the vendor can still accept it.
+    latest time at which the vendor accepts it.
 
     Returns:
         ``created_at`` of the stored session.
@@ -121,7 +121,7 @@ def _note_use(connection: Connection, clinic: Clinic, purpose: str, run_id: str 
 def drop_session(
     connection: Connection, clinic: Clinic, *, created_at: datetime | None = None
 ) -> None:
-    """Forget the clinic's session, if there is one.
+    """Delete the clinic's session, if there is one.
 
     With ``created_at``, only the session stored then: a newer one stays.
     """

@@ -2,8 +2,8 @@
 
 An envelope is ``version (1 byte) | key id (8) | nonce (12) | ciphertext and tag``. The
 associated data holds the version, the key id and ``table:clinic_id:provider_type``, so an
-envelope copied to another row does not decrypt. Which rows hold envelopes, and who read
-them when, is the business of ``credentials.py`` and ``sessions.py``.
+envelope copied to another row does not decrypt. ``credentials`` and ``sessions`` store
+envelopes and log each decryption.
 """
 
 import base64
@@ -40,11 +40,11 @@ class KeyGone(Undecryptable):
 
 
 class Envelope(NamedTuple):
-    """What is stored.
+    """An encrypted value, as stored.
 
     Attributes:
         data: The envelope's bytes.
-        key_id: Names the key without telling anything of it; also a part of ``data``.
+        key_id: Names the key without revealing it; also a part of ``data``.
     """
 
     data: bytes

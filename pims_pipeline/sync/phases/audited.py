@@ -27,15 +27,16 @@ from pims_pipeline.store.audits import (
     fail_audit,
     finish_audit,
     interrupt_audit,
-    interrupt_orphans,
     record_progress,
     start_audit,
 )
 from pims_pipeline.store.database.cancelling import past_cancel
-from pims_pipeline.store.database.engine import PoolExhausted, lock_clinic, transaction
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.errors import PoolExhausted
 from pims_pipeline.store.database.leases import check_run_lease, lease_lost
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.locks import LockTimeout, lock_clinic
 from pims_pipeline.store.database.retries import in_transaction, passes
+from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline.store.moments import note_repair
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.repair import repair_if_needed

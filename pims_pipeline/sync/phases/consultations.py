@@ -23,8 +23,9 @@ from pims_pipeline.domain.planning.enrichment import (
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.providers.port import PatientMismatch
 from pims_pipeline.store.appointments import mark_checked
-from pims_pipeline.store.cases import enrichable_cases, write_consultations
-from pims_pipeline.store.events import record_events
+from pims_pipeline.store.cases.events import record_events
+from pims_pipeline.store.cases.reading import enrichable_cases
+from pims_pipeline.store.cases.writing import write_consultations
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_failures
 from pims_pipeline.sync.phases.audited import PhaseRun
 from pims_pipeline.sync.phases.fanout import AppointmentFailure

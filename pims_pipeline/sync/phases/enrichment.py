@@ -23,7 +23,7 @@ from pims_pipeline.domain.planning.enrichment import (
 )
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.providers.port import TimeLimitReached
-from pims_pipeline.store.cases import enrichable_cases
+from pims_pipeline.store.cases.reading import enrichable_cases
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
 from pims_pipeline.sync.phases.consultations import (

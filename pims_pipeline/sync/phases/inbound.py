@@ -28,8 +28,9 @@ from pims_pipeline.store.appointments import (
     remember_meanings,
     stored_snapshot,
 )
-from pims_pipeline.store.cases import load_cases, write_cases
-from pims_pipeline.store.events import record_events
+from pims_pipeline.store.cases.events import record_events
+from pims_pipeline.store.cases.reading import load_cases
+from pims_pipeline.store.cases.writing import write_cases
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited

@@ -33,18 +33,10 @@ from pims_pipeline.store.appointments import (
     stored_snapshot,
 )
 from pims_pipeline.store.audits import audits_of_run
-from pims_pipeline.store.cases import active_cases
+from pims_pipeline.store.cases.reading import active_cases
 from pims_pipeline.store.database.retries import in_transaction
-from pims_pipeline.store.holds import (
-    Hold,
-    approve,
-    close_settled_holds,
-    end_rejections,
-    note_kept,
-    open_hold,
-    rejections,
-    waiting_hold,
-)
+from pims_pipeline.store.holds import Hold, approve, close_settled_holds, open_hold, waiting_hold
+from pims_pipeline.store.rejections import end_rejections, note_kept, rejections
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
 from pims_pipeline.sync.phases.listing import complete_listing, known_of, settled

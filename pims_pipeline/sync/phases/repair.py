@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.store.database.engine import lock_clinic
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.moments import in_future, repair_moments
 
 log = get_logger(__name__)

@@ -15,8 +15,9 @@ from pims_pipeline.domain.planning.retirement import Retirement
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
 from pims_pipeline.store.appointments import mark_removed
-from pims_pipeline.store.cases import load_cases, retire_cases
-from pims_pipeline.store.events import record_events
+from pims_pipeline.store.cases.events import record_events
+from pims_pipeline.store.cases.reading import load_cases
+from pims_pipeline.store.cases.writing import retire_cases
 from pims_pipeline.sync.phases.audited import PhaseRun
 from pims_pipeline.sync.phases.inbound import apply_snapshot
 from pims_pipeline.sync.phases.listing import known_of

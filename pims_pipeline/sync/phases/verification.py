@@ -28,7 +28,7 @@ from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.records.series import recognized
 from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
-from pims_pipeline.store.cases import active_cases, enrichable_cases
+from pims_pipeline.store.cases.reading import active_cases, enrichable_cases
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import Failure, open_failures
 from pims_pipeline.store.queries.cases import (

@@ -22,7 +22,8 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction
-from pims_pipeline.store.tables import clinic_api_keys, clinics
+from pims_pipeline.store.tables.access import clinic_api_keys
+from pims_pipeline.store.tables.clinics import clinics
 from pims_pipeline_tests.api.conftest import Clock, MakeKey
 
 READ = "/test/read"

@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
-from pims_pipeline.store.database.engine import _alembic_config, create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import alembic_config
 from pims_pipeline_tests.api.surroundings import (
     ToldDagster,
     client_of,
@@ -82,7 +83,7 @@ def test_a_login_with_other_rights_fails_the_check_of_the_database(
 def test_tables_of_an_older_program_fail_the_check_of_the_migrations(
     engine: Engine, client: TestClient
 ) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "-1")

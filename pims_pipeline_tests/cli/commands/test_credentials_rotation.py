@@ -19,12 +19,12 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.embedded.server import encryption_key
+from pims_pipeline.store.embedded.encryption_key import encryption_key
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.rotation import rotate
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import pims_credentials
+from pims_pipeline.store.tables.access import pims_credentials
 from pims_pipeline_tests.cli.invocation import (
     KEY,
     PASSWORD,

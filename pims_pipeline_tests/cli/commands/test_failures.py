@@ -17,7 +17,7 @@ from pims_pipeline.store.failures import (
     record_failures,
     resolve_failures,
 )
-from pims_pipeline.store.tables import sync_failures
+from pims_pipeline.store.tables.syncs import sync_failures
 from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -10,7 +10,8 @@ from sqlalchemy import Engine, select
 
 from pims_pipeline.simulator.control_client import SimulatorControl, TrueAppointment
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import clinics, reconciliation_holds
+from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.syncs import reconciliation_holds
 from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 

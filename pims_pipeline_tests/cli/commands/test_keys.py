@@ -8,7 +8,7 @@ from sqlalchemy import Engine, func, select, update
 
 from pims_pipeline.domain.api_keys import PERMISSIONS, hash_of, new_key, prefix_of
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import clinic_api_keys
+from pims_pipeline.store.tables.access import clinic_api_keys
 from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
 
 SLUG = "riverbend"

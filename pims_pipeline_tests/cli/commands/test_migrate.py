@@ -12,7 +12,7 @@ from sqlalchemy import text
 from pims_pipeline.settings import variable_names
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline_tests.cli.invocation import Pims, document, error_line
-from pims_pipeline_tests.store.revisions import REVISIONS
+from pims_pipeline_tests.store.database.revisions import REVISIONS
 
 
 def test_an_empty_database_gets_its_tables_once(pims: Pims, empty_database_url: str) -> None:

@@ -16,7 +16,7 @@ from pims_pipeline.cli.demo.changes import fields
 from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
 from pims_pipeline.cli.demo.scenario import DAYS, demo_period
 from pims_pipeline.setting_areas import default_partition_start
-from pims_pipeline.simulator.server import DEFAULT_CLINICS
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
 from pims_pipeline_tests.cli.processes import (
     TIMEOUT_SECONDS,
     command_line,

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select, text
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import case_sync_audits
+from pims_pipeline.store.tables.syncs import case_sync_audits
 from pims_pipeline_tests.cli.invocation import KEY
 from pims_pipeline_tests.cli.processes import interrupted, started, until
 

@@ -25,7 +25,7 @@ from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import read_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import cases
+from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.cli.invocation import KEY, PASSWORD, Pims, document, error_line
 
 CLI = Path(__file__).parents[3] / "pims_pipeline" / "cli"

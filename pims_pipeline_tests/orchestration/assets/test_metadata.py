@@ -4,7 +4,7 @@ import dagster as dg
 
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import register_clinics
-from pims_pipeline.store import tables
+from pims_pipeline.store.tables.all import metadata as stored
 from pims_pipeline_tests.orchestration.deployment import (
     ASSETS,
     SECRET_PATIENT,
@@ -148,9 +148,7 @@ def test_assets_show_the_columns_of_the_tables_they_write(deployment: DagsterDep
         assert str(metadata["writes"].value).split(", ")[0] == table
         shown = metadata["dagster/column_schema"]
         assert isinstance(shown, dg.TableSchema)
-        assert [column.name for column in shown.columns] == tables.metadata.tables[
-            table
-        ].columns.keys()
+        assert [column.name for column in shown.columns] == stored.tables[table].columns.keys()
         assert all(column.description for column in shown.columns)
 
 

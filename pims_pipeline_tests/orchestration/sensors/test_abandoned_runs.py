@@ -7,8 +7,9 @@ import pytest
 
 from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.orchestration.sensors.abandoned_runs import IDLE_LIMIT
-from pims_pipeline.store.audits import audits_of_run, run_liveness
+from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline_tests.orchestration.deployment import SLUGS, days
 from pims_pipeline_tests.orchestration.harness import (
     MINUTE,

@@ -14,7 +14,8 @@ from pims_pipeline.orchestration.sensors.clinic_partitions import (
     partition_changes,
 )
 from pims_pipeline.store.clinics import deactivate_clinic
-from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
 

@@ -9,7 +9,7 @@ from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.dagster_names import range_tags
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.launching import job_origin
-from pims_pipeline.store.audits import run_liveness
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline_tests.orchestration.deployment import SLUGS, TODAY, DagsterDeployment, days
 from pims_pipeline_tests.orchestration.harness import (
     NOON,

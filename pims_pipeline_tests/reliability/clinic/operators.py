@@ -12,7 +12,7 @@ from sqlalchemy import Row, text
 from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
 from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.holds import reject, waiting_hold
 from pims_pipeline_tests.reliability.clinic.state import RETIRED, ClinicState
 

@@ -19,8 +19,8 @@ from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, PimsError, SessionState, TransientError
-from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.database.leases import LeaseTerms
+from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.enrichment import enrich_cases
 from pims_pipeline.sync.phases.inbound import sync_appointments

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, event
 
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
-from pims_pipeline.store.audits import Liveness
+from pims_pipeline.store.liveness import Liveness
 from pims_pipeline.store.secrets.vault import Vault
 
 

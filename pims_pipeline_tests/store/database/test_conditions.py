@@ -12,13 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.store.database import engine as database
 from pims_pipeline.store.database.conditions import explain
-from pims_pipeline.store.database.engine import (
-    DatabaseRefused,
-    DatabaseUnavailable,
-    create_engine,
-    dagster_storage_url,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.databases import address_of, administer
 

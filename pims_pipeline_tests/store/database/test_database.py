@@ -14,14 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.addresses import BadDatabaseUrl
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import (
-    DatabaseUnavailable,
-    create_engine,
-    dagster_storage_url,
-    ensure_dagster_schema,
-    lock_clinic,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
+from pims_pipeline.store.database.locks import lock_clinic
 
 CLINIC_A = UUID("00000001-0000-4000-8000-000000000000")
 CLINIC_B = UUID("f0000002-0000-4000-8000-000000000000")
@@ -177,8 +173,8 @@ def test_what_the_server_says_of_a_failing_row_reaches_no_message(
 ) -> None:
     with pytest.raises(DBAPIError) as caught, transaction(engine) as connection:
         connection.execute(text(statement), {"clinic": str(clinic.id)})
-    told = "".join(traceback.format_exception(caught.value)).split("[SQL:")[0]
-    assert "Personal" not in told
+    message = "".join(traceback.format_exception(caught.value)).split("[SQL:")[0]
+    assert "Personal" not in message
     assert "(personal)" not in str(caught.value)
     assert str(clinic.id) not in str(caught.value)
 
@@ -228,7 +224,7 @@ def test_nothing_is_left_in_a_session_that_a_pooler_would_hand_to_others(engine:
         for _ in range(12):
             connection.execute(text("SELECT :n"), {"n": 1})
     with transaction(engine) as connection:
-        # The view tells of the whole server, which other tests share.
+        # The view shows the whole server, which other tests share.
         held = text(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
             "(SELECT oid FROM pg_database WHERE datname = current_database())"

@@ -21,19 +21,22 @@ from pims_pipeline.store.audits import (
     audit_status,
     fail_audit,
     finish_audit,
-    interrupt_orphans,
-    interrupt_runs,
-    run_activities,
-    run_liveness,
     start_audit,
 )
-from pims_pipeline.store.database.engine import DatabaseUnavailable, create_engine, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.database.leases import (
     LeaseLost,
     LeaseTerms,
     check_run_lease,
     drop_old_leases,
     login_lease,
+)
+from pims_pipeline.store.liveness import (
+    interrupt_orphans,
+    interrupt_runs,
+    run_activities,
+    run_liveness,
 )
 from pims_pipeline_tests.store.database.test_rights import wait_until
 
@@ -146,7 +149,7 @@ def test_an_audit_marked_as_interrupted_is_never_completed_afterwards(
         audit_id = _start(engine, clinic, liveness.owner)
         _expire(engine)
         assert _interrupt(engine, clinic) == [audit_id]
-        with pytest.raises(LeaseLost, match="taken for dead"):
+        with pytest.raises(LeaseLost, match="considered dead"):
             _finish(engine, audit_id)
         with transaction(engine) as connection:
             fail_audit(connection, audit_id, "late", NOW, error_class="Oh")
@@ -155,7 +158,7 @@ def test_an_audit_marked_as_interrupted_is_never_completed_afterwards(
     assert _status(engine, audit_id) is AuditStatus.INTERRUPTED
 
 
-def test_whoever_finishes_while_others_mark_it_as_interrupted_comes_first_or_writes_nothing(
+def test_a_run_that_finishes_while_others_interrupt_it_comes_first_or_writes_nothing(
     engine: Engine, clinic: Clinic
 ) -> None:
     with run_liveness(engine, SELDOM) as liveness:
@@ -226,7 +229,7 @@ def test_a_database_out_of_reach_for_less_than_the_lease_costs_nothing(
         _finish(engine, audit_id)
 
 
-def test_a_run_without_a_lease_shows_no_sign_of_life(engine: Engine, clinic: Clinic) -> None:
+def test_a_run_without_a_lease_is_not_alive(engine: Engine, clinic: Clinic) -> None:
     with run_liveness(engine, SELDOM) as liveness:
         _start(engine, clinic, liveness.owner, "going")
         left = _start(engine, clinic, 4711, "killed")
@@ -265,7 +268,8 @@ import sys
 from datetime import UTC, datetime
 from uuid import UUID
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.store.audits import finish_audit, run_liveness
+from pims_pipeline.store.audits import finish_audit
+from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
 engine = create_engine(sys.argv[1])
@@ -319,7 +323,7 @@ def test_a_killed_processes_audits_are_interrupted_and_a_living_ones_are_not(
         assert _status(engine, mine) is AuditStatus.IN_PROGRESS
 
 
-def test_a_process_that_stood_still_for_longer_than_its_lease_writes_nothing_when_it_goes_on(
+def test_a_process_suspended_for_longer_than_its_lease_writes_nothing_when_it_resumes(
     engine: Engine, database_url: str, clinic: Clinic
 ) -> None:
     with _other_process(database_url) as (process, owner):
@@ -329,8 +333,8 @@ def test_a_process_that_stood_still_for_longer_than_its_lease_writes_nothing_whe
         _expire(engine)
         assert _interrupt(engine, clinic) == [audit_id]
         os.kill(process.pid, signal.SIGCONT)
-        told, _ = process.communicate(f"{audit_id}\n", timeout=60)
-    assert told == "LeaseLost\n"
+        output, _ = process.communicate(f"{audit_id}\n", timeout=60)
+    assert output == "LeaseLost\n"
     with transaction(engine) as connection:
         audit = audit_by_id(connection, audit_id)
     assert audit is not None

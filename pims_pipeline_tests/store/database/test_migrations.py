@@ -13,17 +13,18 @@ from sqlalchemy import Connection, Engine, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import (
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.migrate import (
     DatabaseNotMigrated,
-    _alembic_config,
+    alembic_config,
     check_migrated,
-    create_engine,
     migrate,
-    transaction,
 )
-from pims_pipeline.store.tables import cases, credential_access_log, metadata
-from pims_pipeline_tests.store.revisions import REVISIONS
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.cases import cases
+from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline_tests.store.database.revisions import REVISIONS
+from pims_pipeline_tests.store.embedded.servers import own_server
 
 _SHAPES = """
     SELECT 'column', attrelid::regclass::text, attname::text,
@@ -50,7 +51,7 @@ def _shapes(connection: Connection) -> set[tuple[str, ...]]:
 
 
 def _check(engine: Engine) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     config.stdout = io.StringIO()
     with engine.connect() as connection:
         config.attributes["connection"] = connection
@@ -58,7 +59,7 @@ def _check(engine: Engine) -> None:
 
 
 def downgrade(engine: Engine, revision: str) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
@@ -167,7 +168,7 @@ def test_processes_that_migrate_at_once_apply_each_revision_once(empty_engine: E
 
 
 def test_each_revision_follows_the_one_before_it() -> None:
-    script = ScriptDirectory.from_config(_alembic_config())
+    script = ScriptDirectory.from_config(alembic_config())
     down = [(each.revision, each.down_revision) for each in script.walk_revisions()]
     assert down == [*zip(reversed(REVISIONS), [*reversed(REVISIONS[:-1]), None], strict=True)]
 
@@ -188,8 +189,7 @@ def test_an_unmigrated_database_is_named_so_with_what_to_do(empty_engine: Engine
         check_migrated(empty_engine)
     empty_engine.dispose()
     assert str(caught.value) == (
-        f"the database stands at no revision and this program needs {REVISIONS[-1]}; "
-        "run `pims migrate`"
+        f"the database is at no revision and this program needs {REVISIONS[-1]}; run `pims migrate`"
     )
 
 

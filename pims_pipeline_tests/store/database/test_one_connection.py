@@ -15,9 +15,9 @@ def nest(engine):
     with transaction(engine), transaction(engine):
         pass
 
-def hold(engine, meanwhile):
+def hold(engine, action):
     with transaction(engine):
-        meanwhile()
+        action()
 """
 
 
@@ -27,7 +27,7 @@ def _one_connection_each() -> None:
 
 
 def _programs(name: str) -> Any:
-    """A function as if it stood in a module of the program."""
+    """A function as if a module of the program defined it."""
     place = Path(pims_pipeline.__file__).parent / "sync" / "made_up.py"
     found: dict[str, Any] = {"transaction": transaction}
     exec(compile(_NESTS, str(place), "exec"), found)  # noqa: S102 - a text of ours

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import DatabaseUnavailable, PoolExhausted, create_engine
+from pims_pipeline.store.database.engine import create_engine
+from pims_pipeline.store.database.errors import DatabaseUnavailable, PoolExhausted
 from pims_pipeline.store.database.retries import TRIES, TransactionConflict, in_transaction
 
 
@@ -21,7 +22,7 @@ def _without_waiting() -> Iterator[None]:
 
 
 class Work:
-    """Fails in the database as often as it is told, and counts its tries."""
+    """Fails in the database as often as given, and counts its tries."""
 
     def __init__(self, code: str, times: int) -> None:
         self._code = code

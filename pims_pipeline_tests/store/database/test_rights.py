@@ -1,6 +1,6 @@
-"""What each role may do to each table, and that the logs can only be added to, whoever asks.
+"""What each role may do to each table; for every role the logs are append-only.
 
-Which rows a role sees is told by the tests of row-level security.
+The tests of row-level security prove which rows a role sees.
 """
 
 import threading
@@ -19,22 +19,17 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.store.audits import start_audit
+from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
-from pims_pipeline.store.database.engine import (
-    DatabaseRefused,
-    _alembic_config,
-    check_migrated,
-    create_engine,
-    migrate,
-    transaction,
-)
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseRefused
+from pims_pipeline.store.database.migrate import alembic_config, check_migrated, migrate
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import metadata
-from pims_pipeline_tests.store.revisions import REVISIONS
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline_tests.store.database.revisions import REVISIONS
+from pims_pipeline_tests.store.embedded.servers import own_server
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
@@ -129,7 +124,7 @@ def service(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def _told(engine: Engine, clinic: Clinic, vault: Vault) -> None:
+def _record_everything(engine: Engine, clinic: Clinic, vault: Vault) -> None:
     """One row in each log, written as the program writes them."""
     with transaction(engine) as connection:
         put_credentials(connection, vault, clinic, {"username": "vet"})
@@ -167,7 +162,7 @@ def test_the_service_works_with_its_own_rights(
     service: Engine, clinic: Clinic, vault: Vault
 ) -> None:
     check_migrated(service)
-    _told(service, clinic, vault)
+    _record_everything(service, clinic, vault)
     assert [_runs(service, log) for log in LOGS] == [["run-1"], ["run-1"]]
     with transaction(service) as connection:
         deactivate_clinic(connection, clinic.slug)
@@ -180,7 +175,7 @@ def test_the_service_works_with_its_own_rights(
 def test_the_service_has_no_right_to_change_a_log(
     service: Engine, clinic: Clinic, vault: Vault, log: str, change: str
 ) -> None:
-    _told(service, clinic, vault)
+    _record_everything(service, clinic, vault)
     with (
         pytest.raises(DatabaseRefused, match=f"permission denied for table {log}.*pims_grant_serv"),
         transaction(service) as connection,
@@ -194,7 +189,7 @@ def test_the_service_has_no_right_to_change_a_log(
 def test_the_owner_is_refused_a_change_of_a_log(
     engine: Engine, clinic: Clinic, vault: Vault, log: str, change: str
 ) -> None:
-    _told(engine, clinic, vault)
+    _record_everything(engine, clinic, vault)
     with (
         pytest.raises(DBAPIError, match=f"{log} is append-only"),
         transaction(engine) as connection,
@@ -236,7 +231,7 @@ def _login(url: str, role: str, database: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
+def test_an_owner_who_may_create_no_roles_migrates_works_and_sees_the_remedy(
     fresh_server: str, vault: Vault, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING")
@@ -258,7 +253,7 @@ def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
             provider_type="idexx_neo",
             provider_base_url="https://pims.example",
         )
-    _told(plain, clinic, vault)
+    _record_everything(plain, clinic, vault)
     assert [_runs(plain, log) for log in LOGS] == [["run-1"], ["run-1"]]
     with pytest.raises(WrongApiRole, match="'plain': that role owns tables"):
         check_api_role(plain)
@@ -277,7 +272,7 @@ def test_an_owner_who_may_create_no_roles_migrates_works_and_is_told_the_remedy(
 
 
 def _downgrade(engine: Engine, revision: str) -> None:
-    config = _alembic_config()
+    config = alembic_config()
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)

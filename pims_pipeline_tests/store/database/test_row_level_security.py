@@ -1,21 +1,15 @@
 """The database keeps clinics apart: what the API's role sees and changes, tried in SQL.
 
 Two clinics have a row in every table. Each statement is tried in a transaction of its own, which
-is rolled back. What each role may do to a table as a whole is told by the tests of rights.
+is rolled back. The tests of rights prove what each role may do to a table as a whole.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import (
-    Connection,
     Engine,
-    Executable,
-    delete,
-    insert,
-    make_url,
     select,
     text,
     update,
@@ -23,21 +17,23 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.database.engine import (
-    create_engine,
-    ensure_dagster_schema,
-    migrate,
-    transaction,
-)
+from pims_pipeline.store.database.dagster_schema import ensure_dagster_schema
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.columns import metadata
 from pims_pipeline_tests.databases import database_copied_from
-from pims_pipeline_tests.store.servers import own_server
-from pims_pipeline_tests.store.tenant_rows import TenantRows, add_tenant, another_row
+from pims_pipeline_tests.store.database.row_trials import (
+    DENIED,
+    MALFORMED,
+    NO_ROWS,
+    REFUSED,
+    SLUGS,
+    RowTrial,
+    rolled_back,
+)
+from pims_pipeline_tests.store.tenant_rows import TenantRows, add_tenant
 
-SLUGS = ("maple-street", "oak-lane")
-
-# What the API may do to its clinic's rows. Everything else is denied, whoever's the rows are.
+# What the API may do to its clinic's rows. Everything else is denied, for the rows of any clinic.
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "alerts": (),
     "case_events": ("SELECT",),
@@ -59,10 +55,6 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "sync_requests": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 
-DENIED = "permission denied"
-REFUSED = "row refused"
-MALFORMED = "setting malformed"
-NO_ROWS: frozenset[str] = frozenset()
 
 _NOTHING = {
     "SELECT": NO_ROWS,
@@ -70,8 +62,8 @@ _NOTHING = {
     "DELETE": NO_ROWS,
     "INSERT": {"maple-street": REFUSED, "oak-lane": REFUSED},
 }
-# What a permitted statement comes to, by the setting that names the clinic. A set names the
-# clinics whose rows were read or changed. Inserting is tried for each clinic in turn.
+# The outcome of a permitted statement, by the setting that names the clinic. A set names the
+# clinics whose rows were read or changed. An insert is tried for each clinic in turn.
 OUTCOMES: Mapping[str, Mapping[str, object]] = {
     "maple-street": {
         "SELECT": {"maple-street"},
@@ -85,7 +77,7 @@ OUTCOMES: Mapping[str, Mapping[str, object]] = {
         "DELETE": {"oak-lane"},
         "INSERT": {"maple-street": REFUSED, "oak-lane": {"oak-lane"}},
     },
-    "nobody's": _NOTHING,
+    "unknown": _NOTHING,
     "empty": _NOTHING,
     "none": _NOTHING,
     "garbage": {
@@ -125,79 +117,13 @@ def api(owner: Engine) -> Iterator[Engine]:
     engine.dispose()
 
 
-@contextmanager
-def _rolled_back(engine: Engine, setting: str | None) -> Iterator[Connection]:
-    """A transaction with the setting that names the clinic, of which nothing stays."""
-    with engine.connect() as connection:
-        if setting is not None:
-            statement = text("SELECT set_config('pims.clinic_id', :setting, true)")
-            connection.execute(statement, {"setting": setting})
-        yield connection
-        connection.rollback()
-
-
-class _Trial:
-    """Statements tried with one setting, and what they came to."""
-
-    def __init__(
-        self, engine: Engine, setting: str | None, stored: Mapping[str, TenantRows]
-    ) -> None:
-        self._engine = engine
-        self._setting = setting
-        self._stored = stored
-        self._slugs = {tables["clinics"]["id"]: slug for slug, tables in stored.items()}
-
-    def outcome(self, name: str, verb: str) -> object:
-        table = metadata.tables[name]
-        # A lease of a run is no clinic's: nobody but the pipeline reads it.
-        named = {"clinics": "id", "run_leases": "owner"}
-        clinic = table.c[named.get(name, "clinic_id")]
-        if verb == "SELECT":
-            return self._tried(select(clinic))
-        if verb == "UPDATE":
-            return self._tried(update(table).values({clinic: clinic}).returning(clinic))
-        if verb == "DELETE":
-            return self._tried(delete(table).returning(clinic))
-        outcomes = {
-            slug: self._added(insert(table).values(another_row(name, tables[name])), slug)
-            for slug, tables in self._stored.items()
-        }
-        return DENIED if all(each == DENIED for each in outcomes.values()) else outcomes
-
-    def _tried(self, statement: Executable) -> object:
-        with _rolled_back(self._engine, self._setting) as connection:
-            try:
-                return {self._slugs[clinic_id] for clinic_id in connection.scalars(statement)}
-            except DBAPIError as error:
-                return _refusal(str(error))
-
-    def _added(self, statement: Executable, slug: str) -> object:
-        # Without RETURNING: reading what was added would be refused in any case.
-        with _rolled_back(self._engine, self._setting) as connection:
-            try:
-                connection.execute(statement)
-            except DBAPIError as error:
-                return _refusal(str(error))
-            return {slug}
-
-
-def _refusal(message: str) -> str:
-    if "permission denied for table" in message:
-        return DENIED
-    if "violates row-level security policy" in message:
-        return REFUSED
-    if "[22P02" in message:
-        return MALFORMED
-    raise AssertionError(message)
-
-
 @pytest.mark.parametrize("setting", OUTCOMES)
 def test_the_api_reads_and_changes_rows_of_the_clinic_that_is_set_and_of_no_other(
     api: Engine, stored: Mapping[str, TenantRows], setting: str
 ) -> None:
     values = {slug: str(tables["clinics"]["id"]) for slug, tables in stored.items()}
-    values |= {"nobody's": str(uuid4()), "empty": "", "garbage": "' OR true --"}
-    trial = _Trial(api, values.get(setting), stored)
+    values |= {"unknown": str(uuid4()), "empty": "", "garbage": "' OR true --"}
+    trial = RowTrial(api, values.get(setting), stored)
     assert {
         (table, verb): trial.outcome(table, verb) for table in metadata.tables for verb in VERBS
     } == {
@@ -221,7 +147,7 @@ def test_a_row_cannot_be_given_to_another_clinic(
         statement = update(metadata.tables[table]).values(clinic_id=theirs)
         with (
             pytest.raises(DBAPIError, match="violates row-level security policy"),
-            _rolled_back(api, str(ours)) as connection,
+            rolled_back(api, str(ours)) as connection,
         ):
             connection.execute(statement)
 
@@ -268,13 +194,13 @@ def test_the_api_cannot_free_itself(
     ours = str(stored["oak-lane"]["clinics"]["id"])
     with (
         pytest.raises(DBAPIError, match=r"\[42501"),
-        _rolled_back(api, ours) as connection,
+        rolled_back(api, ours) as connection,
     ):
         connection.execute(text(statement))
 
 
 def test_the_clinic_is_looked_up_once_per_statement_and_by_the_index(api: Engine) -> None:
-    with _rolled_back(api, str(uuid4())) as connection:
+    with rolled_back(api, str(uuid4())) as connection:
         # There are too few rows for an index to be worth it.
         connection.execute(text("SET LOCAL enable_seqscan = off"))
         lines = connection.scalars(text("EXPLAIN SELECT * FROM cases WHERE scheduled_date = 'now'"))
@@ -326,7 +252,7 @@ def test_a_callers_temporary_tables_do_not_lead_the_functions_astray(
     api: Engine, owner: Engine, stored: Mapping[str, TenantRows]
 ) -> None:
     kept = stored["oak-lane"]["clinic_api_keys"]
-    with _rolled_back(api, None) as connection:
+    with rolled_back(api, None) as connection:
         connection.execute(text("CREATE TEMP TABLE clinic_api_keys (id uuid, last_used_at date)"))
         connection.execute(text("SET LOCAL search_path = pg_temp, public"))
         found = connection.execute(
@@ -338,68 +264,3 @@ def test_a_callers_temporary_tables_do_not_lead_the_functions_astray(
     used = select(metadata.tables["clinic_api_keys"].c.last_used_at)
     with owner.connect() as connection:
         assert connection.scalar(used.where(text("id = :id")), {"id": kept["id"]}) is not None
-
-
-@pytest.fixture
-def hosted() -> Iterator[tuple[str, str]]:
-    """Addresses as ``keeper`` and as ``visitor`` of a database like a host's.
-
-    ``keeper`` owns it, may create roles and bypasses row-level security, but is no superuser;
-    whatever it makes is granted to ``visitor`` by default.
-    """
-    with own_server(postgres_version=16) as own:
-        url = make_url(own).set(database="hosted")
-        boss = create_engine(own)
-        with boss.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for statement in (
-                "CREATE ROLE keeper LOGIN CREATEROLE BYPASSRLS",
-                "CREATE ROLE visitor LOGIN",
-                "CREATE DATABASE hosted OWNER keeper",
-            ):
-                connection.execute(text(statement))
-        boss.dispose()
-        keeper, visitor = (
-            url.set(username=name).render_as_string(hide_password=False)
-            for name in ("keeper", "visitor")
-        )
-        engine = create_engine(keeper)
-        with transaction(engine) as connection:
-            for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
-                connection.execute(text(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO visitor"))
-        engine.dispose()
-        yield keeper, visitor
-
-
-def test_on_a_host_that_grants_everything_to_visitors_they_see_and_change_nothing(
-    hosted: tuple[str, str],
-) -> None:
-    keeper, visitor = map(create_engine, hosted)
-    assert migrate(keeper)
-    with transaction(keeper) as connection:
-        stored = {slug: add_tenant(connection, slug) for slug in SLUGS}
-        connection.execute(text("CREATE ROLE client LOGIN IN ROLE pims_api"))
-    for setting in (None, str(stored["oak-lane"]["clinics"]["id"])):
-        trial = _Trial(visitor, setting, stored)
-        for table in metadata.tables:
-            for verb in ("SELECT", "UPDATE", "DELETE"):
-                if verb == "SELECT" or table not in ("case_events", "credential_access_log"):
-                    assert (table, verb, trial.outcome(table, verb)) == (table, verb, set())
-            assert trial.outcome(table, "INSERT") == dict.fromkeys(SLUGS, REFUSED)
-    for statement in (
-        "TRUNCATE pims_alembic_version",
-        "CREATE TABLE mine (clinic_id uuid REFERENCES clinics)",
-        "SELECT * FROM pims_api_key('12345678')",
-        "SELECT pims_note_api_key_use(gen_random_uuid())",
-        "SELECT pims_grant_api()",
-    ):
-        with pytest.raises(DBAPIError, match=r"\[42501"), visitor.begin() as connection:
-            connection.execute(text(statement))
-    with visitor.begin() as connection:
-        assert connection.execute(text("DELETE FROM pims_alembic_version")).rowcount == 0
-
-    client = create_engine(make_url(hosted[0]).set(username="client").render_as_string())
-    assert _Trial(client, str(stored["oak-lane"]["clinics"]["id"]), stored).outcome(
-        "cases", "SELECT"
-    ) == {"oak-lane"}
-    for engine in (keeper, visitor, client):
-        engine.dispose()

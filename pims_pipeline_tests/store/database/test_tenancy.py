@@ -9,13 +9,9 @@ from sqlalchemy import Engine, make_url, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.database.engine import (
-    DatabaseUnavailable,
-    check_migrated,
-    create_engine,
-    migrate,
-    transaction,
-)
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
+from pims_pipeline.store.database.migrate import check_migrated, migrate
 from pims_pipeline.store.database.tenancy import (
     WrongApiRole,
     api_url,
@@ -23,7 +19,7 @@ from pims_pipeline.store.database.tenancy import (
     let_api_log_in,
 )
 from pims_pipeline_tests.store.database.test_rights import wait_until
-from pims_pipeline_tests.store.servers import own_server
+from pims_pipeline_tests.store.embedded.servers import own_server
 
 RoleMaker = Callable[[str], str]
 
@@ -90,7 +86,7 @@ def test_a_login_that_has_the_apis_rights_is_accepted(
     api.dispose()
 
 
-def test_a_superuser_is_refused_and_told_what_to_do(engine: Engine) -> None:
+def test_a_superuser_is_refused_with_the_remedy(engine: Engine) -> None:
     assert _refusal(engine) == (
         "the API may not work as 'postgres': that role is, or may become, a superuser; "
         "give it a login of its own (CREATE ROLE pims_api_login LOGIN PASSWORD '…' "
@@ -165,7 +161,7 @@ def _visible(engine: Engine) -> list[str]:
         return [each.slug for each in all_clinics(connection)]
 
 
-def test_whoever_comes_to_own_database_and_tables_sees_all_rows_at_once(
+def test_a_new_owner_of_database_and_tables_sees_all_rows_at_once(
     engine: Engine, database_url: str, clinic: Clinic, new_role: RoleMaker
 ) -> None:
     name = new_role("")
@@ -177,7 +173,7 @@ def test_whoever_comes_to_own_database_and_tables_sees_all_rows_at_once(
     owner.dispose()
 
 
-def test_whoever_comes_to_own_tables_alone_sees_all_rows_once_they_are_secured_again(
+def test_a_new_owner_of_the_tables_alone_sees_all_rows_once_they_are_secured_again(
     engine: Engine, database_url: str, clinic: Clinic, new_role: RoleMaker
 ) -> None:
     name = new_role("")

@@ -13,13 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pims_pipeline.store.embedded import server as embedded
-from pims_pipeline.store.embedded.server import (
-    EmbeddedDatabaseFailed,
-    encryption_key,
-    start_embedded,
-    stop_embedded,
-)
+from pims_pipeline.store.embedded import start_lock
+from pims_pipeline.store.embedded.encryption_key import encryption_key
+from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
+from pims_pipeline.store.embedded.start_lock import EmbeddedDatabaseFailed
 
 _USER = """
 import sys
@@ -32,7 +29,7 @@ sys.stdin.read()
 
 @contextmanager
 def _user(home: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that starts the server, prints its URL, and stays until told."""
+    """Another process that starts the server, prints its URL, and waits for its input to end."""
     with subprocess.Popen(  # noqa: S603 - this very interpreter, with a text of ours
         [sys.executable, "-c", _USER, str(home)],
         stdin=subprocess.PIPE,
@@ -93,7 +90,7 @@ def test_starting_again_joins_the_running_server(home: Path) -> None:
     assert start_embedded(home) == start_embedded(home)
 
 
-def test_nobody_but_its_user_may_connect_and_commits_are_durable(home: Path) -> None:
+def test_only_its_user_may_connect_and_commits_are_durable(home: Path) -> None:
     with psycopg.connect(start_embedded(home)) as connection:
         names = (
             "listen_addresses",
@@ -150,7 +147,7 @@ def test_a_pid_file_whose_number_is_another_programs_does_not_count(home: Path) 
     assert _remembered(start_embedded(home)) == "yes"
 
 
-def test_an_initialization_that_was_killed_is_done_anew(home: Path) -> None:
+def test_an_initialization_that_was_killed_is_repeated(home: Path) -> None:
     data = home / "postgres"
     data.mkdir(parents=True)
     (data / "PG_VERSION").write_text("18\n")
@@ -224,7 +221,7 @@ with InterProcessLock(sys.argv[1]):
 def test_a_lock_that_a_stuck_process_holds_is_not_waited_for_without_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(start_lock, "LOCK_SECONDS", 0.2)
     with subprocess.Popen(  # noqa: S603 - this interpreter, the test's own arguments
         [sys.executable, "-c", HOLDING, str(tmp_path / "start.lock")],
         stdin=subprocess.PIPE,

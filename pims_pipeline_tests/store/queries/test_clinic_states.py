@@ -1,4 +1,4 @@
-"""How clinics stand, in as many statements for many clinics as for one."""
+"""The status of clinics, in as many statements for many clinics as for one."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,21 +37,19 @@ def audit(engine: Engine, clinic: Clinic, phase: str, status: str, hours_ago: fl
 
 
 def statements(engine: Engine) -> int:
-    told: list[str] = []
+    executed: list[str] = []
 
     def note(*words: object) -> None:
-        told.append(str(words[2]))
+        executed.append(str(words[2]))
 
     event.listen(engine, "before_cursor_execute", note)
     with transaction(engine) as connection:
         clinic_states(connection, NOW)
     event.remove(engine, "before_cursor_execute", note)
-    return len(told)
+    return len(executed)
 
 
-def test_a_clinic_that_never_did_anything_has_nothing_to_tell(
-    engine: Engine, clinic: Clinic
-) -> None:
+def test_a_clinic_that_never_ran_has_an_empty_status(engine: Engine, clinic: Clinic) -> None:
     with transaction(engine) as connection:
         (state,) = clinic_states(connection, NOW)
     assert (state.clinic, state.credentials, state.session) == (clinic, None, NO_SESSION)
@@ -59,7 +57,7 @@ def test_a_clinic_that_never_did_anything_has_nothing_to_tell(
     assert (state.open_holds, state.failures) == (0, FailureCounts(0, 0))
 
 
-def test_each_phase_tells_its_newest_audit_and_its_last_success(
+def test_each_phase_shows_its_newest_audit_and_its_last_success(
     engine: Engine, clinic: Clinic
 ) -> None:
     audit(engine, clinic, "inbound", "completed", 5)

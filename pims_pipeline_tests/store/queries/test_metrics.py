@@ -1,4 +1,4 @@
-"""What the API's role may tell Prometheus of all clinics, and that it may tell no more."""
+"""What the API's role may show Prometheus of all clinics, and that it may show no more."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -11,9 +11,10 @@ from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.audits import fail_audit, finish_audit, interrupt_orphans, start_audit
+from pims_pipeline.store.audits import fail_audit, finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline.store.queries.last_syncs import last_syncs
 from pims_pipeline.store.queries.metrics import (
     ENDS,
@@ -24,12 +25,8 @@ from pims_pipeline.store.queries.metrics import (
 )
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables import (
-    alerts,
-    reconciliation_holds,
-    schedule_skips,
-    sync_failures,
-)
+from pims_pipeline.store.tables.operations import alerts, schedule_skips
+from pims_pipeline.store.tables.syncs import reconciliation_holds, sync_failures
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -114,7 +111,7 @@ def test_each_sync_that_ends_is_given_once(engine: Engine, api: Engine, clinic: 
     assert _new(api, syncs, _minutes(3)) == []
 
 
-def test_how_a_sync_ended_is_told_and_an_interrupted_one_has_no_duration(
+def test_each_ended_sync_has_a_status_and_an_interrupted_one_no_duration(
     engine: Engine, api: Engine, clinic: Clinic
 ) -> None:
     syncs = EndedSyncs(START)

@@ -18,12 +18,8 @@ from pims_pipeline.store.secrets.credentials import (
 )
 from pims_pipeline.store.secrets.sessions import drop_session, put_session, read_session
 from pims_pipeline.store.secrets.vault import KeyGone, Undecryptable, Vault
-from pims_pipeline.store.tables import (
-    credential_access_log,
-    metadata,
-    pims_credentials,
-    pims_sessions,
-)
+from pims_pipeline.store.tables.access import credential_access_log, pims_credentials, pims_sessions
+from pims_pipeline.store.tables.columns import metadata
 
 FIELDS = {"company_id": "4711", "username": "ann", "password": "hunter2 ☂"}
 SESSION = b"cookies=hunter2"
@@ -148,7 +144,7 @@ def test_a_row_copied_from_another_clinic_does_not_decrypt(
             put_session(connection, vault, each, SESSION, _later())
         connection.execute(
             text(
-                f"UPDATE {table} AS ours SET encrypted_data = theirs.encrypted_data "  # noqa: S608 - the table's name stands above
+                f"UPDATE {table} AS ours SET encrypted_data = theirs.encrypted_data "  # noqa: S608 - a fixed name of a table
                 f"FROM {table} AS theirs "
                 "WHERE ours.clinic_id = :ours AND theirs.clinic_id = :theirs"
             ),
@@ -198,7 +194,7 @@ def test_a_login_of_which_any_byte_was_changed_is_neither_used_nor_logged_as_rea
         assert _accesses(connection) == []
 
 
-def test_credentials_whose_key_is_gone_are_told_so(
+def test_credentials_whose_key_is_gone_raise_that(
     engine: Engine, vault: Vault, clinic: Clinic
 ) -> None:
     with transaction(engine) as connection:
@@ -223,7 +219,7 @@ def test_a_session_is_read_back_logged_and_noted_as_used(
     assert used_at > created_at
 
 
-def test_a_newer_session_is_told_from_an_older_one_and_outlives_its_drop(
+def test_a_newer_session_differs_from_an_older_one_and_outlives_its_drop(
     engine: Engine, vault: Vault, clinic: Clinic
 ) -> None:
     with transaction(engine) as connection:

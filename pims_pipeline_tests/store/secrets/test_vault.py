@@ -89,12 +89,12 @@ def _assert_refused(vault: Vault, envelope: bytes, place: Place = PLACES[0]) -> 
     """It does not decrypt, and no word of why shows the secret or a key."""
     with pytest.raises(Undecryptable) as caught:
         vault.decrypt(envelope, **place._asdict())
-    told = "".join(f"{each!s}{each!r}{each.args!r}" for each in _chain(caught.value))
-    assert "hunter2" not in told
-    assert "password" not in told
+    shown = "".join(f"{each!s}{each!r}{each.args!r}" for each in _chain(caught.value))
+    assert "hunter2" not in shown
+    assert "password" not in shown
     for key in (KEY, OTHER_KEY):
         for spelled in (key.hex(), base64.b64encode(key).decode(), repr(key)[2:-1]):
-            assert spelled not in told
+            assert spelled not in shown
     assert str(place.clinic_id) in str(caught.value)
     assert place.table in str(caught.value)
     return caught.value
@@ -142,8 +142,8 @@ def test_an_envelope_copied_to_another_row_does_not_decrypt(made_for: Place) -> 
     vault = Vault(KEY)
     envelope = vault.encrypt(SECRET, **made_for._asdict()).data
     for found_in in set(PLACES) - {made_for}:
-        told = _assert_refused(vault, envelope, found_in)
-        assert not isinstance(told, KeyGone)
+        error = _assert_refused(vault, envelope, found_in)
+        assert not isinstance(error, KeyGone)
     assert vault.decrypt(envelope, **made_for._asdict()) == SECRET
 
 
@@ -156,11 +156,11 @@ def test_no_other_version_is_taken_for_ours() -> None:
 @pytest.mark.parametrize(
     "key_id", [b"00000000", bytes(8), b"\xff" * 8, "ключ".encode(), key_id_of(KEY).upper().encode()]
 )
-def test_a_key_id_nobody_knows_is_a_key_that_is_gone(key_id: bytes) -> None:
+def test_an_unknown_key_id_is_a_key_that_is_gone(key_id: bytes) -> None:
     envelope = _encrypted(Vault(KEY))
-    told = _assert_refused(Vault(KEY, [OTHER_KEY]), envelope[:1] + key_id + envelope[9:])
+    error = _assert_refused(Vault(KEY, [OTHER_KEY]), envelope[:1] + key_id + envelope[9:])
 
-    assert isinstance(told, KeyGone)
+    assert isinstance(error, KeyGone)
 
 
 def test_what_is_re_encrypted_says_the_same_under_the_current_key() -> None:
@@ -197,7 +197,7 @@ def test_a_retired_key_still_decrypts_and_the_current_one_encrypts() -> None:
     assert rotated.key_id == key_id_of(OTHER_KEY)
 
 
-def test_a_key_that_is_gone_is_told_from_tampering_and_says_what_to_do() -> None:
+def test_a_key_that_is_gone_differs_from_tampering_and_says_what_to_do() -> None:
     with pytest.raises(KeyGone, match="ENCRYPTION_KEYS_RETIRED"):
         _decrypted(Vault(OTHER_KEY), _encrypted(Vault(KEY)))
 

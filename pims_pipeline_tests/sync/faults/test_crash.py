@@ -17,7 +17,8 @@ from sqlalchemy import Engine, event
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.database.engine import CLINIC_LOCK, create_engine
+from pims_pipeline.store.database.engine import create_engine
+from pims_pipeline.store.database.locks import CLINIC_LOCK
 from pims_pipeline_tests.providers.fake import FakeVendor
 from pims_pipeline_tests.sync.bench import Bench
 from pims_pipeline_tests.sync.faults.two_days import (

@@ -16,17 +16,18 @@ from sqlalchemy import Engine, text
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.audits import Liveness, run_liveness
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import check_migrated, create_engine, migrate, transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
+from pims_pipeline.store.database.migrate import check_migrated, migrate
+from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import audited
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
-from pims_pipeline_tests.store.revisions import REVISIONS
+from pims_pipeline_tests.store.database.revisions import REVISIONS
 from pims_pipeline_tests.sync.bench import DAY, NOW, WINDOW, Bench, Clock, local
 
 CLINICS = 6

@@ -15,12 +15,12 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.store.audits import interrupt_orphans
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseLost
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.locks import LockTimeout
+from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline_tests.providers.fake import FakeVendor
-from pims_pipeline_tests.store.database.test_lock_limits import held
+from pims_pipeline_tests.store.database.test_locks import held
 from pims_pipeline_tests.store.database.test_rights import wait_until
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 from pims_pipeline_tests.sync.faults.two_days import (

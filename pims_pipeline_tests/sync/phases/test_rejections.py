@@ -7,14 +7,8 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.holds import (
-    HoldDecided,
-    hold_by_id,
-    kept_by,
-    reject,
-    reopen,
-    waiting_hold,
-)
+from pims_pipeline.store.holds import HoldDecided, hold_by_id, reject, waiting_hold
+from pims_pipeline.store.rejections import kept_by, reopen
 from pims_pipeline_tests.sync.bench import DAY, Bench, local
 from pims_pipeline_tests.sync.phases.held import (
     approve,

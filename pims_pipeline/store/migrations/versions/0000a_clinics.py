@@ -267,7 +267,7 @@ def _create_secrets() -> None:
     op.execute("ALTER TABLE credential_access_log ENABLE ALWAYS TRIGGER append_only")
 
 
-# For each log that is only added to: every change of what it once said, whoever asks.
+# For each append-only log: refuse changes of existing rows, by any role.
 _REFUSAL_FUNCTION = """
         CREATE FUNCTION pims_refuse_change() RETURNS trigger
         LANGUAGE plpgsql SET search_path = '' AS $$

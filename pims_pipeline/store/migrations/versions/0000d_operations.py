@@ -1,4 +1,4 @@
-"""What the API and the alerts remember: requests, their repetitions, and what people are told of.
+"""Requests for syncs, idempotency keys and alerts.
 
 Revision: 0000d, after 0000c
 """
@@ -34,7 +34,7 @@ def downgrade() -> None:
 
 
 def _create_requests() -> None:
-    """What clients of the API asked for, and how often they said the same."""
+    """Requests of the API's clients, and their idempotency keys."""
     op.create_table(
         "sync_requests",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -120,7 +120,7 @@ def _create_requests() -> None:
 
 
 def _create_alerts() -> None:
-    """What people are told of, once when it begins and once when it ends."""
+    """Alerts, each delivered once when it starts and once when it ends."""
     op.create_table(
         "alerts",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),

@@ -87,7 +87,7 @@ def upgrade() -> None:
             f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL THEN "
             f"PERFORM {function}(); END IF; END $$"
         )
-        # The server's notice reaches few eyes.
+        # Few operators see the server's notice.
         if not context.is_offline_mode() and not _role_exists(role):
             event = "service_role_missing" if role == "pims_service" else "api_role_missing"
             log.warning(event, role=role, run=_remedy(role, function))
@@ -125,8 +125,8 @@ def _remedy(role: str, function: str) -> str:
 
 
 def _role_created(role: str, function: str) -> str:
-    # Another database's migration may create the role at the same moment: the one that comes
-    # second waits for the first, and is told that it exists.
+    # Another database's migration may create the role at the same time: the second one waits for
+    # the first, and then fails because the role exists.
     return f"""
     DO $$
     BEGIN
@@ -158,8 +158,8 @@ def _access_function() -> str:
 
 
 # The tables' owner need not be the one who migrates, and forced security shuts it out too. Where
-# it owns the database, the policy names it by that: so it holds for whoever a dump of the database
-# is restored by.
+# it owns the database, the policy names it by that: so it also holds for the role that
+# restores a dump of the database.
 _SECURE_FUNCTION = """
     CREATE FUNCTION pims_secure_tables() RETURNS void
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$

@@ -33,7 +33,7 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION {function}")
 
 
-# Bound to the tables now, as 0000e tells.
+# Bound to the tables now: see 0000e.
 _CLINICS = """
     CREATE FUNCTION pims_metrics_clinics()
     RETURNS TABLE (slug text, open_holds bigint, dead_letters bigint, session_is_valid boolean)

@@ -1,25 +1,25 @@
-"""Revisions that a database may stand at and this program has no way from, and what to do then."""
+"""Revisions from which this program cannot migrate, and what to do about each."""
 
 from collections.abc import Set as AbstractSet
 
 BASELINE = "0012"
-"""The last revision of the baseline, and of those that it was made of: both ways meet there."""
+"""The last revision of the baseline, and of the revisions that it replaces."""
 
 _BEFORE_THE_BASELINE = frozenset(f"{number:04}" for number in range(1, int(BASELINE)))
 """Revisions of developers' databases that were never released."""
 
 
-def unknown_revision_problem(standing: AbstractSet[str], known: AbstractSet[str]) -> str | None:
-    """Why tables at the revisions ``standing`` cannot be migrated; None when they can.
+def unknown_revision_problem(current: AbstractSet[str], known: AbstractSet[str]) -> str | None:
+    """Why tables at the revisions ``current`` cannot be migrated; None when they can.
 
     Args:
-        standing: Where the tables stand.
+        current: The revisions of the database.
         known: All revisions of this program.
     """
-    unknown = standing - known
+    unknown = current - known
     if not unknown:
         return None
-    at = f"the database stands at revision {', '.join(sorted(unknown))}"
+    at = f"the database is at revision {', '.join(sorted(unknown))}"
     if unknown <= _BEFORE_THE_BASELINE:
         return (
             f"{at}, one of those before the first release that were made into one baseline; "

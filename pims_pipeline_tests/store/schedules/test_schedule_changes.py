@@ -1,4 +1,4 @@
-"""The database notes since when a clinic's schedules count, whoever edits them."""
+"""The database notes since when a clinic's schedules count, also after edits by hand."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import deactivate_clinic, readdress_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables import clinic_schedule_configs, clinics
+from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 CRONS = {"inbound": "*/5 * * * *", "cases": "0 * * * *", "reconciliation": "0 3 * * *"}
@@ -53,7 +53,7 @@ def _changed_by(connection: Connection, schedules: Mapping[str, str | None]) -> 
     return {phase for phase, moment in noted.items() if moment != LONG_AGO}
 
 
-def _counts_anew(connection: Connection, edit: Callable[[], object]) -> bool:
+def _counts_from_now(connection: Connection, edit: Callable[[], object]) -> bool:
     with _undone(connection):
         edit()
         since: datetime = connection.scalars(select(clinics.c.scheduled_since)).one()
@@ -67,7 +67,7 @@ def test_a_new_clinics_schedules_count_from_its_making(engine: Engine) -> None:
         assert connection.scalars(select(clinics.c.scheduled_since)).one() == made
 
 
-def test_an_edited_cron_counts_anew_and_the_others_as_before(connection: Connection) -> None:
+def test_an_edited_cron_counts_from_now_and_the_others_as_before(connection: Connection) -> None:
     without_cases = {phase: cron for phase, cron in CRONS.items() if phase != "cases"}
     assert _changed_by(connection, CRONS) == set()
     assert _changed_by(connection, {**CRONS, "cases": "30 * * * *"}) == {"cases"}
@@ -108,11 +108,13 @@ def test_schedules_that_are_no_object_are_refused(engine: Engine, schedules: obj
         connection.execute(update(clinic_schedule_configs).values(sync_schedules=schedules))
 
 
-def test_a_clinics_schedules_count_anew_with_another_zone_or_when_it_is_activated(
+def test_a_clinics_schedules_count_from_now_with_another_zone_or_when_it_is_activated(
     connection: Connection, clinic: Clinic
 ) -> None:
     def written(**values: object) -> bool:
-        return _counts_anew(connection, lambda: connection.execute(update(clinics).values(values)))
+        return _counts_from_now(
+            connection, lambda: connection.execute(update(clinics).values(values))
+        )
 
     def reactivated() -> None:
         deactivate_clinic(connection, clinic.slug)
@@ -123,4 +125,4 @@ def test_a_clinics_schedules_count_anew_with_another_zone_or_when_it_is_activate
     assert not written(name="Another")
     assert not written(is_active=True)
     assert not written(is_active=False)
-    assert _counts_anew(connection, reactivated)
+    assert _counts_from_now(connection, reactivated)

@@ -1,4 +1,4 @@
-"""The life story of cases: append-only events, each traced to its cause."""
+"""Case events: append-only, each with its cause."""
 
 from collections.abc import Iterable
 from operator import attrgetter

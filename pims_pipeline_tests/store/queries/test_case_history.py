@@ -1,4 +1,4 @@
-"""A case's story: its events with their causes, from the tables they are scattered over."""
+"""A case's history: its events with their causes, from several tables."""
 
 from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
@@ -10,9 +10,9 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseEvent, CaseStatus, EventKind
 from pims_pipeline.store.audits import start_audit
+from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.events import record_events
 from pims_pipeline.store.queries.case_history import (
     CaseHistory,
     CaseState,
@@ -22,7 +22,8 @@ from pims_pipeline.store.queries.case_history import (
     case_of_appointment,
     case_states,
 )
-from pims_pipeline.store.tables import cases, credential_access_log, pims_appointments
+from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.cases import cases, pims_appointments
 from pims_pipeline.sync.provenance import Source, provenance_of
 from pims_pipeline.wire.cases import Provenance
 
@@ -123,7 +124,7 @@ def decrypted(engine: Engine, clinic: Clinic, run_id: str | None, purpose: str) 
         )
 
 
-def story_of(engine: Engine, case_id: UUID) -> CaseHistory:
+def history_of(engine: Engine, case_id: UUID) -> CaseHistory:
     with transaction(engine) as connection:
         return case_history(connection, case_id)
 
@@ -142,7 +143,7 @@ def other(engine: Engine) -> Clinic:
         )
 
 
-def test_the_vendors_time_is_told_of_the_record_that_is_landed_now(
+def test_the_vendors_time_is_shown_for_the_record_that_is_landed_now(
     engine: Engine, clinic: Clinic, other: Clinic
 ) -> None:
     case_id = stored_case(engine, clinic, "7")
@@ -158,7 +159,7 @@ def test_the_vendors_time_is_told_of_the_record_that_is_landed_now(
         happened(engine, clinic, case_id, kind, digest, phase=phase, run_id="run-1")
     assert [
         (event.kind, event.phase, event.vendor_updated_at)
-        for event in story_of(engine, case_id).events
+        for event in history_of(engine, case_id).events
     ] == [
         (EventKind.CREATED, Phase.INBOUND, None),
         (EventKind.UPDATED, Phase.INBOUND, CHANGED),
@@ -186,13 +187,13 @@ def test_accesses_are_those_of_the_clinic_by_the_runs_of_the_case(
     decrypted(engine, clinic, "run-2", "sync")
     decrypted(engine, clinic, None, "rotate")
     decrypted(engine, clinic, "run-3", "sync")
-    assert story_of(engine, case_id).accesses == (
+    assert history_of(engine, case_id).accesses == (
         CredentialAccess(run_id="run-1", purpose="login", accessed_at=NOW),
         CredentialAccess(run_id="run-3", purpose="sync", accessed_at=NOW),
     )
 
 
-def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic) -> None:
+def test_a_history_has_the_field_names_of_the_api(engine: Engine, clinic: Clinic) -> None:
     case_id = stored_case(engine, clinic, "7")
     landed(engine, clinic, "7", "new")
     audit_id = happened(
@@ -205,13 +206,13 @@ def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic)
         run_id="run-1",
     )
     decrypted(engine, clinic, "run-1", "login")
-    story = story_of(engine, case_id)
-    provenance = provenance_of(story, dagster_ui_url="https://dagster.example/")
-    told = Provenance.of(provenance).model_dump(mode="json")
-    assert told["id"] == str(case_id)
-    assert told["events"] == [
+    history = history_of(engine, case_id)
+    provenance = provenance_of(history, dagster_ui_url="https://dagster.example/")
+    document = Provenance.of(provenance).model_dump(mode="json")
+    assert document["id"] == str(case_id)
+    assert document["events"] == [
         {
-            "seq": story.events[0].seq,
+            "seq": history.events[0].seq,
             "kind": "updated",
             "occurredAt": "2026-03-29T04:30:00.000Z",
             "occurredAtLocal": "2026-03-29T00:30:00.000-04:00",
@@ -231,14 +232,14 @@ def test_a_story_is_told_in_the_names_of_the_api(engine: Engine, clinic: Clinic)
     ]
 
 
-def test_a_consultation_and_a_missing_appointment_are_told_apart(
+def test_a_consultation_and_a_missing_appointment_have_different_sources(
     engine: Engine, clinic: Clinic
 ) -> None:
     case_id = stored_case(engine, clinic, "7")
     for kind, digest in ((EventKind.ENRICHED, "record"), (EventKind.SOFT_DELETED, None)):
         happened(engine, clinic, case_id, kind, digest, phase=Phase.CASES, run_id="run-1")
-    told = provenance_of(story_of(engine, case_id), dagster_ui_url="http://127.0.0.1:3000")
-    assert [event.source for event in told.events] == [
+    shown = provenance_of(history_of(engine, case_id), dagster_ui_url="http://127.0.0.1:3000")
+    assert [event.source for event in shown.events] == [
         Source(record="consultation", digest="record", vendor_updated_at=None),
         None,
     ]
@@ -256,21 +257,21 @@ def test_a_case_is_found_by_its_appointment_within_its_clinic(
             case_of_appointment(connection, other, "8")
 
 
-def test_the_states_of_cases_name_nobody(engine: Engine, clinic: Clinic) -> None:
-    standing, gone = stored_case(engine, clinic, "7"), stored_case(engine, clinic, "8")
+def test_the_states_of_cases_hold_no_personal_data(engine: Engine, clinic: Clinic) -> None:
+    active, gone = stored_case(engine, clinic, "7"), stored_case(engine, clinic, "8")
     with transaction(engine) as connection:
         connection.execute(
             update(cases)
             .where(cases.c.id == gone)
             .values(status="reviewed", metadata={"reconciliation": {"softDeleted": True}})
         )
-        states = case_states(connection, {standing, gone, uuid4()})
+        states = case_states(connection, {active, gone, uuid4()})
     assert states == {
-        standing: CaseState(standing, "7", DAY, CaseStatus.DRAFT, soft_deleted=False),
+        active: CaseState(active, "7", DAY, CaseStatus.DRAFT, soft_deleted=False),
         gone: CaseState(gone, "8", DAY, CaseStatus.REVIEWED, soft_deleted=True),
     }
 
 
-def test_a_story_has_no_repr_of_people(engine: Engine, clinic: Clinic) -> None:
+def test_the_repr_of_a_history_shows_no_personal_data(engine: Engine, clinic: Clinic) -> None:
     case_id = stored_case(engine, clinic, "7", patient_name="Bartholomew")
-    assert "Bartholomew" not in repr(story_of(engine, case_id))
+    assert "Bartholomew" not in repr(history_of(engine, case_id))

@@ -1,8 +1,8 @@
-"""Reading ``cases.metadata``, of which three keys are ours and anything may be the application's.
+"""Read ``cases.metadata``: three keys are ours, and the application may write anything.
 
-Whatever stands there, no statement fails by it and no other case is held up: SQL that cuts
-our part out of any JSON, and readers that say what they could not read. What is done about
-that is decided in ``pims_pipeline.domain.planning.inbound_decisions``.
+No value there fails a statement or stops another case: the SQL cuts our part out of any JSON, and
+the readers report what they cannot read. ``pims_pipeline.domain.planning.inbound`` decides how to
+repair it.
 """
 
 import json
@@ -21,10 +21,10 @@ from pims_pipeline.domain.records.appointments import Patient
 from pims_pipeline.domain.records.cases import AttachedConsultation
 
 MAX_DEPTH = 60
-"""How deep a value may be nested that is read at all; our own are five levels deep."""
+"""A value that is nested deeper is not read; our own are five levels deep."""
 
 SOFT_DELETED = "coalesce((c.metadata #>> '{reconciliation,softDeleted}') = 'true', false)"
-"""The condition that tells, in any statement that names ``cases AS c``."""
+"""Whether a case is soft-deleted, in any statement that names ``cases AS c``."""
 
 OBJECT = "CASE jsonb_typeof(c.metadata) WHEN 'object' THEN c.metadata ELSE jsonb_build_object() END"
 """The case's metadata as something that a key can be written into."""
@@ -86,12 +86,12 @@ def _is_shallow(text: str) -> bool:
 
 
 def facts_of(row: Row[Any]) -> Mapping[str, str | None]:
-    """The vendor's words on the case; empty when they cannot be read."""
+    """The vendor's descriptive fields; empty when they cannot be read."""
     return _facts(json_value(row.facts)) or {}
 
 
 def _facts(value: Any) -> dict[str, str | None] | None:
-    # A sync writes all of them: what has only some is somebody else's.
+    # A sync writes all of them; the application wrote what has only some.
     if not isinstance(value, dict) or any(name not in value for name in _FACTS):
         return None
     facts = {name: value.get(name) for name in _FACTS}
@@ -125,9 +125,9 @@ def whole_consultation(row: Row[Any]) -> Mapping[str, Any] | None:
 
 
 def damage_of(row: Row[Any]) -> Mapping[str, Any]:
-    """What stands in our places and cannot be read; see ``Case.damage``.
+    """The values of our keys that cannot be read; see ``Case.damage``.
 
-    A JSON null in one of our keys, but for the appointment's, is as good as nothing.
+    A JSON null in one of our keys, except the appointment's, counts as absent.
     """
     if row.odd_metadata is not None:
         return {METADATA: json_value(row.odd_metadata)}

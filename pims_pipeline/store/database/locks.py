@@ -1,19 +1,33 @@
-"""How long a transaction waits for a lock that another session holds, and what it says then.
+"""Our advisory locks, and how long a transaction waits for any lock of another session.
 
 The limit is set inside each transaction, so that it holds through a pooler. It covers rows,
-tables and advisory locks alike. A wait that reaches it ends in ``LockTimeout``, which names what
-is locked and, where the server shows it, the session that holds it: never that session's query,
-which may quote people's data. Which locks there are stands in ``database.py``.
+tables and advisory locks. A wait that reaches it ends in ``LockTimeout``, which names what is
+locked and, where the server shows it, the session that holds it: never that session's query,
+which may quote personal data.
 """
 
 import re
 from collections.abc import Mapping
+from uuid import UUID
 
 import psycopg
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.errors import UserFacingError
+
+CLINIC_LOCK = 1
+MIGRATION_LOCK = 4
+ALERTS_LOCK = 5
+_LOCKED: Mapping[int, str] = {
+    CLINIC_LOCK: "writing to this clinic",
+    MIGRATION_LOCK: "making the tables",
+    ALERTS_LOCK: "working on alerts",
+}
+"""What each kind of advisory lock protects."""
+
+MIGRATION_LOCK_SECONDS = 300.0
+"""Another process may be migrating, which takes long."""
 
 DEFAULT_LOCK_SECONDS = 10.0
 LOCK_OPTION = "pims_lock_seconds"
@@ -28,24 +42,31 @@ class LockTimeout(UserFacingError):
     """Another session holds a lock for longer than we wait for it; nothing was written."""
 
 
+def lock_clinic(connection: Connection, clinic_id: UUID) -> None:
+    """Lock the clinic's windows against other writers until the transaction ends."""
+    # The ids are random, so four of their bytes distinguish clinics; two that share them
+    # would only wait for each other.
+    key = int.from_bytes(clinic_id.bytes[:4], signed=True)
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(:kind, :key)"), {"kind": CLINIC_LOCK, "key": key}
+    )
+
+
 def is_lock_timeout(error: DBAPIError) -> bool:
     """Whether a statement was ended because its wait for a lock reached the limit."""
     original = error.orig
     return isinstance(original, psycopg.Error) and original.sqlstate == _LOCK_NOT_AVAILABLE
 
 
-def lock_timeout(
-    connection: Connection, error: DBAPIError, seconds: float, advisory: Mapping[int, str]
-) -> LockTimeout:
+def lock_timeout(connection: Connection, error: DBAPIError, seconds: float) -> LockTimeout:
     """What to raise for ``error``: which lock it was, who holds it, and what to do.
 
     Args:
-        connection: Whose transaction was rolled back; asked who holds the lock.
+        connection: Whose transaction was rolled back; used to read who holds the lock.
         error: As ``is_lock_timeout`` recognizes it.
         seconds: The limit that was reached.
-        advisory: What each kind of advisory lock protects, in words.
     """
-    what, holder = _what_and_holder(connection, error, advisory)
+    what, holder = _what_and_holder(connection, error)
     if holder is None:
         who, remedy = "another session", "try again"
     else:
@@ -58,13 +79,11 @@ def lock_timeout(
     )
 
 
-def _what_and_holder(
-    connection: Connection, error: DBAPIError, advisory: Mapping[int, str]
-) -> tuple[str, Row[int, str] | None]:
+def _what_and_holder(connection: Connection, error: DBAPIError) -> tuple[str, Row[int, str] | None]:
     params = error.params
     if error.statement and _ADVISORY in error.statement and isinstance(params, Mapping):
         kind, key = params["kind"], params.get("key", 0)
-        what = advisory.get(kind, "something")
+        what = _LOCKED.get(kind, "something")
         return what, _holder(connection, _ADVISORY_HOLDER, kind=kind, key=key)
     original = error.orig
     context = original.diag.context if isinstance(original, psycopg.Error) else None
@@ -76,7 +95,7 @@ def _what_and_holder(
 
 
 def _holder(connection: Connection, query: str, **of: object) -> Row[int, str] | None:
-    """The oldest session that holds it; None when nobody does by now, or we may not know."""
+    """The oldest session that holds it; None when none does by now, or we may not read it."""
     try:
         with connection.begin():
             return connection.execute(text(query), of).first()

@@ -1,7 +1,6 @@
-"""What the columns of the main tables mean, for people who browse them.
+"""What the columns of the main tables mean, for the Dagster UI.
 
-Types come from ``tables``; a column without a description fails when it is asked for, so
-that the two stay together.
+Types come from the tables; a column without a description raises ``KeyError``.
 """
 
 from collections.abc import Mapping
@@ -10,11 +9,11 @@ from typing import NamedTuple
 
 from sqlalchemy.dialects import postgresql
 
-from pims_pipeline.store.tables import metadata
+from pims_pipeline.store.tables.columns import metadata
 
 
 class TableColumn(NamedTuple):
-    """A column as people browse it.
+    """A column with its description.
 
     Attributes:
         type: PostgreSQL's name for it.
@@ -42,22 +41,22 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "scheduled_start": "When it begins",
             "payload": "The record as it was read; holds personal data",
             "digest": "Fingerprint of the payload; an unchanged one causes no write",
-            "fetched_at": "When the listing was asked for that the payload is from",
+            "fetched_at": "When the listing that holds the payload was requested",
             "first_seen_at": "When it was first seen",
             "last_seen_at": "The latest listing that held it",
             "missing_since": "The first complete listing of its date without it",
-            "removed_at": "When the vendor was found to have it no more",
-            "consultation_checked_at": "When its consultation was last asked for",
+            "removed_at": "When it was confirmed to be gone at the vendor",
+            "consultation_checked_at": "When its consultation was last requested",
             "meant_status": "The case status its status word was last taken for; null when it was "
-            "landed before that was remembered",
+            "landed before this column existed",
             "meant_type": "The case type its type was last taken for; null as above",
             "audit_id": _AUDIT,
         },
         "cases": {
             "id": "The case; follows from clinic, vendor and the vendor's id",
             "clinic_id": _CLINIC,
-            "provider_type": "Which vendor's system it comes from; null for a person's own case",
-            "pims_id": "The vendor's id of the appointment; null for a person's own case",
+            "provider_type": "The vendor's system; null for a case that a user created",
+            "pims_id": "The vendor's id of the appointment; null for a case that a user created",
             "patient_name": "The patient; personal data",
             "patient_species": "The patient's species",
             "client_name": "The owner; personal data",
@@ -67,7 +66,7 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "scheduled_end": "When the appointment ends",
             "status": "draft, ongoing, completed or reviewed",
             "case_type": "checkup, surgery, emergency or follow_up",
-            "visibility": "private unless somebody changes it",
+            "visibility": "private unless a user changes it",
             "metadata": "appointment, consultation and reconciliation are the pipeline's; "
             "other keys the application's",
             "created_at": "When the case was made",
@@ -88,7 +87,7 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
     }
 )
-"""By table and column: what it means. Moments are in UTC."""
+"""By table and column: what it means. Times are in UTC."""
 
 
 def table_columns(table: str) -> list[TableColumn]:

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.engine import create_engine, lock_clinic, migrate, transaction
-from pims_pipeline.store.database.lock_limits import LockTimeout
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.locks import LockTimeout, lock_clinic
+from pims_pipeline.store.database.migrate import migrate
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_the_limit_is_set_in_every_transaction_and_ends_with_it(hasty: Engine) -
         assert connection.scalar(text("SHOW lock_timeout")) == "0"
 
 
-def test_unless_told_otherwise_ten_seconds_are_waited(engine: Engine) -> None:
+def test_the_default_limit_is_ten_seconds(engine: Engine) -> None:
     with transaction(engine) as connection:
         assert connection.scalar(text("SHOW lock_timeout")) == "10s"
 
@@ -58,7 +59,7 @@ _ADD = (
         (_ADD.format("Personal"), _ADD.format("Ours")),
     ],
 )
-def test_who_waits_too_long_is_told_the_table_and_the_session(
+def test_a_lock_timeout_names_the_table_and_the_session(
     hasty: Engine, clinic: Clinic, database_url: str, theirs: str, ours: str
 ) -> None:
     with (

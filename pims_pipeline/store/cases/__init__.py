@@ -1,0 +1,1 @@
+"""Cases: reading and writing their rows, their ``metadata``, and their events."""

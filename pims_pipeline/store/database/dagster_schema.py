@@ -1,0 +1,43 @@
+"""The schema in our database that holds Dagster's own tables.
+
+``dagster_connections`` opens the connections to it.
+"""
+
+from sqlalchemy import Engine, text
+
+from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import MIGRATION_LOCK, MIGRATION_LOCK_SECONDS
+from pims_pipeline.store.database.session_settings import (
+    startup_options,
+)
+
+DAGSTER_SCHEMA = "dagster"
+
+
+def dagster_storage_url(url: str) -> str:
+    """The address of Dagster's own storage in the same database.
+
+    Dagster's storage works with psycopg2 alone, and uses Alembic's default table name; so its
+    tables have a schema of their own, which ``search_path`` in the address selects.
+
+    Args:
+        url: As for ``create_engine``. The result carries its password.
+
+    Raises:
+        BadDatabaseUrl: If ``url`` is not PostgreSQL's.
+    """
+    address = parse_database_address(url)
+    return address.as_text("postgresql+psycopg2", options=startup_options(DAGSTER_SCHEMA))
+
+
+def ensure_dagster_schema(engine: Engine) -> None:
+    """Create the schema that ``dagster_storage_url`` points into, if it is not there.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
+        # IF NOT EXISTS alone still collides when two processes create it at once.
+        connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))

@@ -1,0 +1,11 @@
+"""The metadata with every table, for what works on all of them: migrations, roles, tests.
+
+Importing one area loads the tables of that area alone. Add a module here when an area is added.
+"""
+
+from pims_pipeline.store.tables import access, cases, clinics, operations, syncs
+from pims_pipeline.store.tables.columns import metadata
+
+AREAS = (clinics, access, cases, syncs, operations)
+
+__all__ = ["AREAS", "metadata"]

@@ -1,0 +1,66 @@
+"""Clinics and their schedules."""
+
+import json
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Table, UniqueConstraint, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pims_pipeline.domain.clinics import SLUG_PATTERN
+from pims_pipeline.domain.phases import PHASES
+from pims_pipeline.store.tables.columns import (
+    id_column,
+    integer,
+    metadata,
+    text_column,
+    timestamp_now,
+    true_by_default,
+)
+
+DEFAULT_SCHEDULES = json.dumps({phase.value: names.schedule for phase, names in PHASES.items()})
+
+clinics = Table(
+    "clinics",
+    metadata,
+    id_column(),
+    text_column("slug"),
+    text_column("name"),
+    text_column("timezone"),
+    text_column("provider_type"),
+    text_column("provider_base_url"),
+    true_by_default("is_active"),
+    timestamp_now("created_at"),
+    timestamp_now("updated_at"),
+    # Set by a trigger when the zone changes or the clinic is activated again: no tick of its
+    # schedules before this counts.
+    timestamp_now("scheduled_since"),
+    UniqueConstraint("slug"),
+    CheckConstraint(f"slug ~ '^{SLUG_PATTERN.pattern}$'", name="slug"),
+)
+
+clinic_schedule_configs = Table(
+    "clinic_schedule_configs",
+    metadata,
+    Column(
+        "clinic_id",
+        Uuid,
+        ForeignKey("clinics.id", ondelete="RESTRICT"),
+        primary_key=True,
+    ),
+    Column(
+        "sync_schedules",
+        JSONB,
+        nullable=False,
+        server_default=text(f"'{DEFAULT_SCHEDULES}'::jsonb"),
+    ),
+    integer("days_ahead", 7),
+    integer("lookback_days", 7),
+    integer("parallel_batch_size", 5),
+    timestamp_now("updated_at"),
+    # By phase, when its cron expression was last changed; kept by a trigger, so that edits by
+    # hand count too. No tick before this counts.
+    Column("schedules_changed_at", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    CheckConstraint("jsonb_typeof(sync_schedules) = 'object'", name="sync_schedules"),
+    CheckConstraint("days_ahead >= 0", name="days_ahead"),
+    CheckConstraint("lookback_days >= 0", name="lookback_days"),
+    CheckConstraint("parallel_batch_size >= 1", name="parallel_batch_size"),
+)

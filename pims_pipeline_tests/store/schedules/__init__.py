@@ -1,0 +1,1 @@
+"""Schedules: reading them, and what counts as a change."""
