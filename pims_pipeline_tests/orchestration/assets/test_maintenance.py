@@ -12,8 +12,8 @@ from pims_pipeline.orchestration.assets.maintenance import YESTERDAY_CHECK
 from pims_pipeline.orchestration.assets.maintenance_parts import MaintenanceRun
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.liveness import run_liveness
+from pims_pipeline_tests.orchestration.assets.maintenance import run_maintenance
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
-from pims_pipeline_tests.orchestration.maintenance import run_maintenance
 
 NOW = datetime.now(UTC)
 # Includes yesterday in every time zone.

@@ -12,10 +12,10 @@ from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.orchestration.sensors.alerts import alerting
+from pims_pipeline_tests.orchestration.assets.maintenance import run_maintenance
 from pims_pipeline_tests.orchestration.checks.findings import findings_of
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
-from pims_pipeline_tests.orchestration.maintenance import run_maintenance
-from pims_pipeline_tests.orchestration.recorder import Recorder
+from pims_pipeline_tests.orchestration.sensors.recorder import Recorder
 
 WINDOW = days(-1, 0)
 AHEAD = timedelta(days=400)

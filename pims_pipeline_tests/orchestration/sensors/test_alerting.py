@@ -19,7 +19,7 @@ from pims_pipeline.orchestration.sensors.alerts import AlertsNotDelivered, alert
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Watcher, serving
 from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days
-from pims_pipeline_tests.orchestration.recorder import Recorder
+from pims_pipeline_tests.orchestration.sensors.recorder import Recorder
 from pims_pipeline_tests.providers.stalling_server import (
     Manner,
     dripping_headers,
