@@ -1,4 +1,4 @@
-"""A row of a clinic in every table, for tests of who sees and changes whose.
+"""A row of a clinic in every table, for tests of access between clinics.
 
 Short of what the program itself would write: just what the tables demand.
 """

@@ -1,4 +1,4 @@
-"""API keys in the store: made, listed and revoked by people, found by the API's role."""
+"""API keys in the store: operators make, list and revoke them; the API's role finds one."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

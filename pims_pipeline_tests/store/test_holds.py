@@ -1,4 +1,4 @@
-"""Holds as rows: opened, superseded, decided once. What they lead to is tested in ``sync``."""
+"""Holds as rows: opened, superseded, decided once. ``sync`` tests their effects."""
 
 import threading
 from datetime import UTC, date, datetime, timedelta

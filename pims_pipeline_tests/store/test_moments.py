@@ -1,4 +1,4 @@
-"""Moments that a wrong clock wrote, in every table: found and rewritten, or rightly left."""
+"""Future times that a wrong clock wrote, in every table: found and rewritten, or kept."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -44,7 +44,7 @@ LOGS = {"case_events", "credential_access_log"}
 
 
 def moments(table: str) -> list[str]:
-    """The table's moments that may not lie in the future."""
+    """The table's columns whose times may not lie in the future."""
     columns = metadata.tables[table].columns
     return [
         each.name
@@ -54,7 +54,7 @@ def moments(table: str) -> list[str]:
 
 
 def put_ahead(engine: Engine) -> UUID:
-    """A clinic of which every moment that may not lie in the future does."""
+    """A clinic whose times that may not lie in the future all do."""
     with transaction(engine) as connection:
         rows = add_tenant(connection, "riverbend")
         clinic_id: UUID = rows["clinics"]["id"]
@@ -101,7 +101,7 @@ def test_moments_of_the_past_and_other_clinics_are_left_alone(engine: Engine) ->
         other = add_tenant(connection, "oak")["clinics"]["id"]
     before = {name: rows_of(engine, name) for name in metadata.tables}
     with transaction(engine) as connection:
-        # From a moment after all of them nothing is in the future.
+        # As of a time after all of them, nothing is in the future.
         assert repair_moments(connection, clinic_id, AHEAD) == {}
         assert repair_moments(connection, other, AHEAD) == {}
     assert {name: rows_of(engine, name) for name in metadata.tables} == before

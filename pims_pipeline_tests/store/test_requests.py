@@ -293,7 +293,7 @@ def test_the_list_holds_requests_and_what_ran_without_one(
     audit(engine, clinic, "asked", phase=Phase.CASES, at=at(3))
     scheduled = audit(engine, clinic, "wide", phase=Phase.CASES, at=at(4))
     waiting = record(engine, ask(at=at(5)))
-    # Its run has begun, and who launched it could not say so.
+    # Its run has begun, but its launcher could not record that.
     lost = record(engine, ask(at=at(6)))
     audit(engine, clinic, "lost", at=at(7), wanted_id=lost.request.id)
 

@@ -54,10 +54,8 @@ def run_ends(connection: Connection, now: datetime) -> dict[ClinicPhase, list[Ru
 _NEWEST = 12
 """How many audits of a phase are read first: those of a request's longest window."""
 
-
 _DEPTH = 40
 """How many are read where one of these failed: several runs with several windows each."""
-
 
 _ENDS = f"""
     WITH suspects AS (

@@ -1,1 +1,1 @@
-"""Tests of the way to Postgres."""
+"""Tests of engine, transactions, locks, roles and migrations."""

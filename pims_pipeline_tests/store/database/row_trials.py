@@ -27,7 +27,7 @@ NO_ROWS: frozenset[str] = frozenset()
 
 @contextmanager
 def rolled_back(engine: Engine, setting: str | None) -> Iterator[Connection]:
-    """A transaction with the setting that names the clinic, of which nothing stays."""
+    """A transaction with the setting that names the clinic; it is rolled back."""
     with engine.connect() as connection:
         if setting is not None:
             statement = text("SELECT set_config('pims.clinic_id', :setting, true)")
@@ -37,7 +37,7 @@ def rolled_back(engine: Engine, setting: str | None) -> Iterator[Connection]:
 
 
 class RowTrial:
-    """Statements tried with one setting, and what they came to."""
+    """Statements tried with one setting, and their outcomes."""
 
     def __init__(
         self, engine: Engine, setting: str | None, stored: Mapping[str, TenantRows]

@@ -1,4 +1,4 @@
-"""What the database refuses for has a name, wherever it is met: provoked on a real server."""
+"""Every reason for which a real server refuses something has a name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Leases: kept without a transaction, lost only to somebody who took them, by one clock."""
+"""Leases: kept without a transaction, lost only to a process that took them over."""
 
 import os
 import signal
@@ -70,7 +70,7 @@ def _interrupt(engine: Engine, clinic: Clinic) -> list[UUID]:
 
 
 def _expire(engine: Engine, table: str = "run_leases") -> None:
-    """Let all the time pass that the leases last."""
+    """Let all leases expire."""
     with transaction(engine) as connection:
         connection.execute(text(f"UPDATE {table} SET expires_at = clock_timestamp()"))  # noqa: S608 - a table's name
 
@@ -308,7 +308,7 @@ def test_a_killed_processes_audits_are_interrupted_and_a_living_ones_are_not(
     with _other_process(database_url) as (process, owner), run_liveness(engine, OFTEN) as ours:
         theirs = _start(engine, clinic, owner)
         mine = _start(engine, clinic, ours.owner)
-        # While both renew their leases, expiring them is of no avail.
+        # While both renew their leases, expiring them has no effect.
         first = _renewals(engine, owner)
         wait_until(lambda: _renewals(engine, owner) != first)
         process.kill()
@@ -342,7 +342,7 @@ def test_a_process_suspended_for_longer_than_its_lease_writes_nothing_when_it_re
 
 
 class _Taken(Exception):
-    """Somebody else logs in."""
+    """Another process logs in."""
 
 
 def _taken() -> None:
@@ -371,7 +371,7 @@ def test_a_login_that_was_killed_frees_itself_and_one_that_is_slow_keeps_its_lea
         ):
             assert not killed.is_held(connection)
             assert next_one.is_held(connection)
-    # The one that woke up late gave back nothing that was another's.
+    # The late process released no lease of another one.
     with login_lease(engine, clinic, OFTEN, wait=_taken):
         _expire(engine, "login_leases")
 

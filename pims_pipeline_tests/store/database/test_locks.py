@@ -23,7 +23,7 @@ def hasty(database_url: str) -> Iterator[Engine]:
 
 @contextmanager
 def held(database_url: str, statement: str) -> Iterator[int]:
-    """Somebody's transaction that did ``statement`` and stays open; gives its session's number."""
+    """Another transaction that did ``statement`` and stays open; yields its session's pid."""
     with psycopg.connect(database_url, application_name="front desk") as somebody:
         somebody.execute(statement)
         yield somebody.info.backend_pid

@@ -1,4 +1,4 @@
-"""The watch over connections notices what the program nests, and nothing else."""
+"""The check of connections notices what the program nests, and nothing else."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def hold(engine, action):
 
 @pytest.fixture(autouse=True)
 def _one_connection_each() -> None:
-    """The watch that is kept over every test would fail those of this module."""
+    """Switched off, since the check of every test would fail those of this module."""
 
 
 def _programs(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which errors of the database pass, and what happens to those that do not."""
+"""Which errors of the database are retried, and what happens to the others."""
 
 import threading
 from collections.abc import Iterator

@@ -226,7 +226,7 @@ def _administer(url: str, *statements: str) -> None:
 
 
 def _login(url: str, role: str, database: str) -> str:
-    """The address of a database for one who logs in as ``role``."""
+    """The address of a database, with a login as ``role``."""
     parsed = make_url(url).set(username=role, database=database)
     return parsed.render_as_string(hide_password=False)
 
@@ -329,7 +329,7 @@ def _waits_for_another(engine: Engine) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something that is bound to happen.
+    """Wait for something that must happen.
 
     Raises:
         TimeoutError: If it does not.

@@ -1,4 +1,4 @@
-"""How the API gets to the database, and which connections it refuses to work with."""
+"""How the API connects to the database, and which connections it refuses."""
 
 import secrets
 import threading
@@ -204,7 +204,7 @@ def fresh_server() -> Iterator[str]:
 def test_processes_that_let_the_api_log_in_at_once_queue(fresh_server: str) -> None:
     first = create_engine(fresh_server)
     migrate(first)
-    # Advisory locks would not keep those apart who are in another database of the server.
+    # Advisory locks do not exclude sessions in another database of the server.
     other = create_engine(first.url.set(database="postgres").render_as_string(hide_password=False))
     api = create_engine(api_url(fresh_server))
     with pytest.raises(DatabaseUnavailable, match="not permitted to log in"):

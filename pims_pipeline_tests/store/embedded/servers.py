@@ -1,4 +1,4 @@
-"""A server of a test's own, for what concerns all of a server: its roles, its version."""
+"""A server for one test, which changes the server itself: its roles, its version."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 
 @contextmanager
 def own_server(*, postgres_version: int | None = None) -> Iterator[str]:
-    """The address of an empty database of a server that knows no role of ours yet."""
+    """The address of an empty database of a server without our roles."""
     # Not under pytest's own directory: the next pytest run to start would close that to
     # the user a server runs as when root tests.
     with tempfile.TemporaryDirectory(prefix="pims-own-") as directory:

@@ -22,7 +22,7 @@ def run(engine: Engine, statement: str, **values: object) -> None:
 
 
 def audit(engine: Engine, clinic: Clinic, phase: str, status: str, hours_ago: float) -> None:
-    """One that took half an hour."""
+    """A sync that took half an hour."""
     run(
         engine,
         "INSERT INTO case_sync_audits (clinic_id, sync_type, status, window_start, window_end, "

@@ -44,7 +44,7 @@ def api(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def quiet_clinic(engine: Engine) -> Clinic:
-    """A clinic of which nothing is known."""
+    """A clinic without any syncs."""
     with transaction(engine) as connection:
         return add_clinic(
             connection,

@@ -1,4 +1,4 @@
-"""What is an open failure, and what a dead letter, is the same wherever it is asked."""
+"""Every reader has the same definition of open failures and dead letters."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -32,7 +32,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _undone(connection: Connection) -> Iterator[None]:
-    """Take back what the block does."""
+    """Roll back what the block does."""
     with connection.begin_nested() as savepoint:
         yield
         savepoint.rollback()

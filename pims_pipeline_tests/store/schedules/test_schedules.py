@@ -1,4 +1,4 @@
-"""What the schedules' decision reads, however it was edited; and the count of skipped ticks."""
+"""Schedules as stored, also after edits by hand, and the count of skipped ticks."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,7 +33,7 @@ def read(engine: Engine) -> list[ClinicSchedule]:
 
 
 def edit(engine: Engine, assignment: str) -> None:
-    """As somebody does by hand."""
+    """As an operator does by hand."""
     with transaction(engine) as connection:
         connection.execute(text(f"UPDATE clinic_schedule_configs SET {assignment}"))  # noqa: S608 - a test's own words
 

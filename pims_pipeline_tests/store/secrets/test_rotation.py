@@ -211,7 +211,7 @@ def test_a_login_whose_key_is_gone_is_reported_and_its_session_dropped(
     )
     assert not done.is_complete
     assert rows_under(engine, NEW) == {entry for entry in ALL if entry[1] != SLUGS[1]}
-    # Given its key back, it comes along.
+    # With its key, the row is rotated.
     assert rotate_secrets(engine, Vault(NEW_KEY, [LOST_KEY])) == Rotation(
         credentials=1, sessions=0, sessions_dropped=0, stuck=(), left=0
     )

@@ -79,14 +79,14 @@ def test_the_same_secret_never_gives_the_same_envelope_twice() -> None:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and all that it came of."""
+    """The error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _assert_refused(vault: Vault, envelope: bytes, place: Place = PLACES[0]) -> Undecryptable:
-    """It does not decrypt, and no word of why shows the secret or a key."""
+    """It does not decrypt, and the error shows neither the secret nor a key."""
     with pytest.raises(Undecryptable) as caught:
         vault.decrypt(envelope, **place._asdict())
     shown = "".join(f"{each!s}{each!r}{each.args!r}" for each in _chain(caught.value))
