@@ -61,7 +61,7 @@ from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.sessions import put_session, read_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.api.every_answer import Answer, Listener
+from pims_pipeline_tests.api.support.recorded import Answer, Listener
 from pims_pipeline_tests.canary import (
     Canary,
     Evidence,

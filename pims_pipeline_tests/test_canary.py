@@ -25,7 +25,7 @@ from pims_pipeline.alerting.slack import SlackNotifier
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import DatabaseRefused
-from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
+from pims_pipeline_tests.api.support.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.canary import (
     Canary,
     Evidence,

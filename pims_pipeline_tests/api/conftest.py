@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 from fastapi import FastAPI
@@ -18,33 +17,10 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline_tests.api.fake_dagster import FakeDagster
-from pims_pipeline_tests.api.sync_api import SyncApi
-
-
-@dataclass
-class Clock:
-    """A clock that stands still unless told to go on."""
-
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **duration: float) -> None:
-        """Let so much time pass."""
-        self.now += timedelta(**duration)
-
-
-class MakeKey(Protocol):
-    """Makes a key of a clinic, and gives its text."""
-
-    def __call__(
-        self,
-        *permissions: str,
-        clinic: Clinic | None = None,
-        expires_at: datetime | None = None,
-    ) -> str: ...
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster
+from pims_pipeline_tests.api.support.keys import MakeKey
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.lock_limits import LockTimeout
-from pims_pipeline_tests.api.conftest import Clock, MakeKey
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.keys import MakeKey
 
 PERSON = "Erika Mustermann 0151 2345678"
 LIMIT = 64 * 1024

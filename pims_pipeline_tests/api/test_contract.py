@@ -23,8 +23,8 @@ from pims_pipeline.wire.results import (
     ReconciliationResult,
 )
 from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
-from pims_pipeline_tests.api.fake_dagster import FakeRun
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.fake_dagster import FakeRun
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")

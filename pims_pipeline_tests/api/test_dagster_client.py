@@ -19,7 +19,7 @@ from pims_pipeline.api.monitoring.dagster_state import DagsterState
 from pims_pipeline.api.syncs.runs import SILENCE_SECONDS, RunWatch
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
+from pims_pipeline_tests.api.support.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
 WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))

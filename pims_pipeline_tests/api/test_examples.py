@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.api import examples
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.api import example_day
+from pims_pipeline_tests.api.support import example_day
 
 
 def test_the_examples_are_what_a_day_of_the_simulator_is_answered_with(

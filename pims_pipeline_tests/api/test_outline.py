@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from pims_pipeline_tests.api.outline import outline
+from pims_pipeline_tests.api.support.outline import outline
 
 SOURCE = Path(__file__).with_name("outline.txt")
 

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.server import running_api
-from pims_pipeline_tests.api.every_answer import Answer, Listener, faults
-from pims_pipeline_tests.api.tenants import ACTIVE, MAPLE, OAK, Tenant, Town, town
+from pims_pipeline_tests.api.support.recorded import Answer, Listener, faults
+from pims_pipeline_tests.api.support.tenants import ACTIVE, MAPLE, OAK, Tenant, Town, town
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 CONFIGURATION = """
@@ -132,7 +132,7 @@ def _schemathesis(base_url: str, busy: Town, directory: Path) -> subprocess.Comp
     configuration = directory / "schemathesis.toml"
     configuration.write_text(
         CONFIGURATION.format(
-            hooks="pims_pipeline_tests.api.schema_hooks",
+            hooks="pims_pipeline_tests.api.support.schema_hooks",
             keys=keys,
             maple=MAPLE,
             oak=OAK,

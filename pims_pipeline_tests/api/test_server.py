@@ -16,7 +16,7 @@ from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_api, url_of
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline_tests.api.conftest import Clock
+from pims_pipeline_tests.api.support.clock import Clock
 
 PATIENCE_SECONDS = 30
 

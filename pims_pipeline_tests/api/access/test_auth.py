@@ -23,7 +23,8 @@ from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction
 from pims_pipeline.store.tables import clinic_api_keys, clinics
-from pims_pipeline_tests.api.conftest import Clock, MakeKey
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.keys import MakeKey
 
 READ = "/test/read"
 SYNC = "/test/sync"

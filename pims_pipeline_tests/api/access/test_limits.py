@@ -9,7 +9,7 @@ from pims_pipeline.api.access.rate_limit import (
     Limits,
     network_of,
 )
-from pims_pipeline_tests.api.conftest import Clock
+from pims_pipeline_tests.api.support.clock import Clock
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from pims_pipeline.dagster_names import CLINIC_TAG, sync_id_of
 from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import metadata
-from pims_pipeline_tests.api.every_answer import Answer, Listener, faults
-from pims_pipeline_tests.api.tenants import (
+from pims_pipeline_tests.api.support.recorded import Answer, Listener, faults
+from pims_pipeline_tests.api.support.tenants import (
     ACTIVE,
     DISABLED,
     EXPIRED,

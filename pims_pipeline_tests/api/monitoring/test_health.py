@@ -13,7 +13,7 @@ from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
 from pims_pipeline.store.database.engine import _alembic_config, create_engine, transaction
-from pims_pipeline_tests.api.surroundings import (
+from pims_pipeline_tests.api.support.stubbed_app import (
     ToldDagster,
     client_of,
     context_of,

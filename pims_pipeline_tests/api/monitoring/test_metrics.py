@@ -19,7 +19,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.database.engine import create_engine, transaction
-from pims_pipeline_tests.api.surroundings import (
+from pims_pipeline_tests.api.support.stubbed_app import (
     LOOPBACK,
     NOW,
     ToldDagster,

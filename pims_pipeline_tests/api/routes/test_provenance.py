@@ -13,8 +13,8 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.case_history import case_history
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
-from pims_pipeline_tests.api.conftest import MakeKey
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.keys import MakeKey
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 
 @pytest.fixture

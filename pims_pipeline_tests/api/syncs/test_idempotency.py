@@ -14,9 +14,9 @@ from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
 from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.store.requests import KEY_LASTS
-from pims_pipeline_tests.api.conftest import Clock
-from pims_pipeline_tests.api.fake_dagster import Mood
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.fake_dagster import Mood
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 KEY = {"Idempotency-Key": "2026-03-09-morning"}
 

@@ -14,8 +14,9 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.api.conftest import Clock, MakeKey
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.keys import MakeKey
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ from pims_pipeline.store.requests import (
     record_request,
 )
 from pims_pipeline.store.tables import case_sync_audits, clinic_api_keys, clinics, metadata
-from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
-from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
+from pims_pipeline_tests.api.support.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.conftest import database_copied_from
 
 MAPLE, OAK, PINE = "maple-street", "oak-lane", "pine-hill"

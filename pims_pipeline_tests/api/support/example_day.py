@@ -42,8 +42,8 @@ from pims_pipeline.sync.phases.enrichment import enrich_cases
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
-from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
+from pims_pipeline_tests.api.support.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
 from pims_pipeline_tests.reliability.synced_clinic import (
     BrowserlessNeo,

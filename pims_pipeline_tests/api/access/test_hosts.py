@@ -11,7 +11,7 @@ from pims_pipeline.cli.commands.serve import api_addresses
 from pims_pipeline.local_trust.origins import own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline_tests.api.surroundings import LOOPBACK, ToldDagster, context_of
+from pims_pipeline_tests.api.support.stubbed_app import LOOPBACK, ToldDagster, context_of
 
 OURS = "127.0.0.1:8000"
 APP = "https://app.example"

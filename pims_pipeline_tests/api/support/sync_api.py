@@ -17,7 +17,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
 
 PHASES_OF_JOB = {job: PHASES_OF[scope] for scope, job in JOB_OF.items()}
 

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.api.conftest import MakeKey
+from pims_pipeline_tests.api.support.keys import MakeKey
 
 
 def test_a_client_is_told_what_the_database_refuses_for_and_when_to_come_back(
