@@ -76,16 +76,16 @@ def check_result(scope: str, result: Any) -> None:
     MODELS[scope].model_validate(result)
 
 
-def check_status(scope: str, told: Any, *more: str) -> None:
-    """Every name of what is told of a sync."""
-    assert told.keys() == SYNC | {"success", "timestamp"} | set(more)
-    assert told["links"].keys() == {"self", "run"}
-    assert told["dateRange"].keys() == {"startDate", "endDate"}
-    assert MOMENT.fullmatch(told["createdAt"])
-    assert MOMENT.fullmatch(told["timestamp"])
-    if "result" in told:
-        check_result(scope, told["result"])
-    SyncStatus.model_validate(told)
+def check_status(scope: str, body: Any, *more: str) -> None:
+    """Every name of what is body of a sync."""
+    assert body.keys() == SYNC | {"success", "timestamp"} | set(more)
+    assert body["links"].keys() == {"self", "run"}
+    assert body["dateRange"].keys() == {"startDate", "endDate"}
+    assert MOMENT.fullmatch(body["createdAt"])
+    assert MOMENT.fullmatch(body["timestamp"])
+    if "result" in body:
+        check_result(scope, body["result"])
+    SyncStatus.model_validate(body)
 
 
 FIRST_PHASES = {"cases": Phase.CASES, "reconcile": Phase.RECONCILIATION}
@@ -114,14 +114,14 @@ def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(sync_api: 
         check_accepted(response, run)
         sync_id = response.json()["syncId"]
 
-        check_status(scope, sync_api.told(sync_id))
+        check_status(scope, sync_api.status(sync_id))
         audit_id = sync_api.begin(run, FIRST_PHASES.get(scope, Phase.INBOUND))
-        running = sync_api.told(sync_id)
+        running = sync_api.status(sync_id)
         check_status(scope, running, "progress")
         assert running["progress"].keys() == {"phase", "itemsDone", "itemsTotal"}
         sync_api.end(audit_id, Counts(), AuditStatus.COMPLETED)
         sync_api.complete(run)
-        check_status(scope, sync_api.told(sync_id), "result")
+        check_status(scope, sync_api.status(sync_id), "result")
 
     page = sync_api.get("/api/sync").json()
     assert page.keys() == {"success", "syncs", "nextCursor", "timestamp"}
@@ -133,7 +133,7 @@ def test_a_failed_sync_has_the_same_names_and_a_reason(sync_api: SyncApi) -> Non
     for scope in RESULTS:
         sync_id, run = sync_api.started(scope)
         run.status = "FAILURE"
-        check_status(scope, sync_api.told(sync_id), "result", "error")
+        check_status(scope, sync_api.status(sync_id), "result", "error")
 
     listed = sync_api.get("/api/sync").json()["syncs"]
     assert [each.keys() for each in listed] == [SYNC | {"error"}] * len(RESULTS)

@@ -16,7 +16,7 @@ from pims_pipeline.api.dagster_client import (
     RunState,
 )
 from pims_pipeline.api.monitoring.dagster_state import DagsterState
-from pims_pipeline.api.syncs.runs import SILENCE_SECONDS, RunWatch
+from pims_pipeline.api.syncs.runs import UNREACHABLE_PAUSE_SECONDS, RunCache
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline_tests.api.support.fake_dagster import SECRET, FakeDagster, Mood
@@ -45,7 +45,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_response_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ASK_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_QUERY_SECONDS", 0.3)
     with (
         stalling_server(dripping_body) as server,
         closing(DagsterClient(server.base_url)) as client,
@@ -187,7 +187,7 @@ def test_waiting_and_running_runs_are_counted(server: FakeDagster, client: Dagst
 
 
 def test_what_is_final_is_asked_for_once(server: FakeDagster, client: DagsterClient) -> None:
-    watch = RunWatch(client)
+    watch = RunCache(client)
     ended, going = server.make_run(), server.make_run()
     ended.status, ended.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
     wanted = {ended.id: RunState.FAILED, going.id: RunState.QUEUED}
@@ -207,7 +207,7 @@ def test_a_silent_dagster_is_left_alone_for_a_while(
     server: FakeDagster, client: DagsterClient
 ) -> None:
     now = 100.0
-    watch = RunWatch(client, clock=lambda: now)
+    watch = RunCache(client, clock=lambda: now)
     run = server.make_run()
     server.mood = Mood.STRANGER
 
@@ -216,5 +216,5 @@ def test_a_silent_dagster_is_left_alone_for_a_while(
     assert watch.states([run.id]) == {}
     assert watch.run_of_sync(SYNC_ID) is None
     assert server.asked == ["Find"]
-    now += SILENCE_SECONDS
+    now += UNREACHABLE_PAUSE_SECONDS
     assert watch.states([run.id]) == {run.id: RunState.QUEUED}

@@ -64,11 +64,11 @@ def live() -> Iterator[Live]:
     pages, address = f"http://127.0.0.1:{pages_port}", f"http://127.0.0.1:{api_port}"
     ports = (f"--port={pages_port}", f"--api-port={api_port}")
     with own_home() as home, started(home, "up", "--demo", *ports) as process:
-        told = told_until(process, "Ctrl-C stops everything.")
-        found = re.search(r"X-API-Key: (\w+)", told)
-        vendor = re.search(r"Pretend IDEXX Neo: (\S+)", told)
-        assert found is not None, told
-        assert vendor is not None, told
+        body = told_until(process, "Ctrl-C stops everything.")
+        found = re.search(r"X-API-Key: (\w+)", body)
+        vendor = re.search(r"Pretend IDEXX Neo: (\S+)", body)
+        assert found is not None, body
+        assert vendor is not None, body
         with (
             httpx2.Client(
                 base_url=address,
@@ -99,9 +99,9 @@ def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
     assert (again.status_code, again.content) == (200, response.content)
     assert again.headers["Idempotent-Replayed"] == "true"
 
-    told = live.api.get(f"/api/sync/{result['syncId']}").json()
-    run_id = told["links"]["run"].removeprefix(f"{live.pages}/runs/")
-    assert (told["status"], told["result"]) == ("completed", result)
+    body = live.api.get(f"/api/sync/{result['syncId']}").json()
+    run_id = body["links"]["run"].removeprefix(f"{live.pages}/runs/")
+    assert (body["status"], body["result"]) == ("completed", result)
     assert live.dagster.run_of_sync(UUID(result["syncId"])) == run_id
     assert live.dagster.run_states([run_id]) == {run_id: RunState.SUCCEEDED}
     assert live.dagster.failed_steps(run_id) == []
@@ -115,12 +115,12 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
     counted = live.dagster.state()
     live.cancel(run_id)
 
-    told = live.api.get(links["self"]).json()
+    body = live.api.get(links["self"]).json()
 
     assert counted.queued + counted.running >= 1
     assert counted.daemon_seen_at is not None
     assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
-    assert (told["status"], told["error"]) == ("failed", "the run was canceled")
+    assert (body["status"], body["error"]) == ("failed", "the run was canceled")
 
 
 def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live: Live) -> None:
@@ -137,9 +137,9 @@ def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live:
         eventually(lambda: live.dagster.run_states([run_id])[run_id].is_final, PATIENCE_SECONDS)
         control.clear_faults()
 
-    told = live.api.get(links["self"]).json()
+    body = live.api.get(links["self"]).json()
     assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
-    assert (told["status"], told["error"]) == (
+    assert (body["status"], body["error"]) == (
         "failed",
         "it was stopped; the next sync does what was left",
     )

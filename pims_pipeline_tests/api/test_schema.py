@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.server import running_api
-from pims_pipeline_tests.api.support.recorded import Answer, Listener, faults
+from pims_pipeline_tests.api.support.recorded import RecordedResponse, ResponseRecorder, faults
 from pims_pipeline_tests.api.support.tenants import ACTIVE, MAPLE, OAK, Tenant, Town, town
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
@@ -109,20 +109,20 @@ class Inspection:
     words: str
     report: Report
     town: Town
-    heard: list[Answer]
+    recorded: list[RecordedResponse]
 
 
 @pytest.fixture(scope="module")
 def inspection(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspection]:
     """One run for all tests; it takes half a minute."""
     directory = tmp_path_factory.mktemp("schemathesis")
-    heard: list[Answer] = []
+    recorded: list[RecordedResponse] = []
     with town(server_url, is_busy=True) as busy:
-        busy.app.add_middleware(Listener, heard=heard)
+        busy.app.add_middleware(ResponseRecorder, recorded=recorded)
         with running_api(busy.app) as server:
             done = _schemathesis(server.base_url, busy, directory)
         report = Report.model_validate_json((directory / "report.json").read_text())
-        yield Inspection(done.returncode, done.stdout + done.stderr, report, busy, heard)
+        yield Inspection(done.returncode, done.stdout + done.stderr, report, busy, recorded)
 
 
 def _schemathesis(base_url: str, busy: Town, directory: Path) -> subprocess.CompletedProcess[str]:
@@ -183,7 +183,7 @@ def test_schemathesis_tests_every_operation_in_every_phase(inspection: Inspectio
 def test_every_operation_is_seen_to_answer_whatever_it_may(inspection: Inspection) -> None:
     """Else a check would have had nothing to look at."""
     seen: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-    for answer in inspection.heard:
+    for answer in inspection.recorded:
         seen[answer.method.lower(), answer.route].add(str(answer.status))
     unseen = {
         (method, path): missing
@@ -195,9 +195,9 @@ def test_every_operation_is_seen_to_answer_whatever_it_may(inspection: Inspectio
 
 
 def test_every_answer_keeps_to_what_all_answers_keep_to(inspection: Inspection) -> None:
-    unspeakable = inspection.town.unspeakable
+    secrets = inspection.town.secrets
     wrong = [
-        (fault, str(answer)) for answer in inspection.heard for fault in faults(answer, unspeakable)
+        (fault, str(answer)) for answer in inspection.recorded for fault in faults(answer, secrets)
     ]
     assert wrong == []
 
@@ -212,7 +212,7 @@ def test_no_answer_shows_anything_of_another_clinic(inspection: Inspection) -> N
     }
     shown = [
         str(answer)
-        for answer in inspection.heard
+        for answer in inspection.recorded
         # Its reader is the house, and it names clinics by design.
         if answer.path != "/metrics"
         and any(trace in answer.text for trace in foreign.get(answer.sent.get("X-API-Key", ""), ()))

@@ -193,17 +193,17 @@ def test_checks_come_in_their_documented_order(
     set_key(engine, key, is_active=False)
     deactivate(engine, clinic)
 
-    told = [refusal(sync(api, with_another_secret(key))), refusal(sync(api, key))]
+    refusals = [refusal(sync(api, with_another_secret(key))), refusal(sync(api, key))]
     set_key(engine, key, is_active=True)
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
     set_key(engine, key, expires_at=clock.now + timedelta(seconds=1))
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
     set_key(engine, key, permissions=["sync:inbound", "read"])
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
     set_key(engine, key, permissions=["sync:inbound", "sync:cases"])
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
 
-    assert told == [
+    assert refusals == [
         (401, "Invalid API key"),
         (403, "API key is disabled"),
         (403, "API key has expired"),
@@ -275,7 +275,7 @@ def test_a_request_that_is_wrong_in_another_way_counts_as_one_call(
     for path, params in ((LOOK, {"fail": "x"}), (READ, {"limit": "x"}), (LOOK, {})):
         api.get(path, params=params, headers={"X-API-Key": key})
 
-    [moments] = calls._moments.values()
+    [moments] = calls._times.values()
     assert len(moments) == 3
 
 

@@ -11,7 +11,7 @@ from pims_pipeline.cli.commands.serve import api_addresses
 from pims_pipeline.local_trust.origins import own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline_tests.api.support.stubbed_app import LOOPBACK, ToldDagster, context_of
+from pims_pipeline_tests.api.support.stubbed_app import LOOPBACK, StubDagster, context_of
 
 OURS = "127.0.0.1:8000"
 APP = "https://app.example"
@@ -21,7 +21,7 @@ APP = "https://app.example"
 def api() -> TestClient:
     """The API on loopback, named ``api.example`` by a proxy; a page of another server may call."""
     context = replace(
-        context_of(create_engine("postgresql://127.0.0.1:9/pims"), ToldDagster()),
+        context_of(create_engine("postgresql://127.0.0.1:9/pims"), StubDagster()),
         own_addresses=own_addresses("127.0.0.1", 8000, ["api.example"], any_address=True),
         cors_origins=(APP,),
     )

@@ -20,7 +20,7 @@ from pims_pipeline.dagster_names import CLINIC_TAG, sync_id_of
 from pims_pipeline.domain.api_keys import new_key
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.tables import metadata
-from pims_pipeline_tests.api.support.recorded import Answer, Listener, faults
+from pims_pipeline_tests.api.support.recorded import RecordedResponse, ResponseRecorder, faults
 from pims_pipeline_tests.api.support.tenants import (
     ACTIVE,
     DISABLED,
@@ -107,16 +107,16 @@ REFUSED: Mapping[str, tuple[Callable[[Tenant], str | None], Refusal]] = {
 
 
 @pytest.fixture(scope="module")
-def heard() -> list[Answer]:
+def recorded() -> list[RecordedResponse]:
     """All that was answered."""
     return []
 
 
 @pytest.fixture(scope="module")
-def quiet(server_url: str, heard: list[Answer]) -> Iterator[Town]:
+def quiet(server_url: str, recorded: list[RecordedResponse]) -> Iterator[Town]:
     """Three clinics; runs are started, and nothing works on them."""
     with town(server_url) as quiet:
-        quiet.app.add_middleware(Listener, heard=heard)
+        quiet.app.add_middleware(ResponseRecorder, recorded=recorded)
         yield quiet
 
 
@@ -128,7 +128,7 @@ class Asker:
     """Asks for one clinic, from an address of its own, and looks at every answer."""
 
     quiet: Town
-    heard: list[Answer]
+    recorded: list[RecordedResponse]
     tenant: Tenant
     address: str = field(default_factory=lambda: next(_addresses))
 
@@ -161,14 +161,14 @@ class Asker:
             content=body,
             params=params,
         )
-        self._look_at(operation, self.heard[-1])
+        self._look_at(operation, self.recorded[-1])
         return response
 
-    def _look_at(self, operation: Operation, answer: Answer) -> None:
+    def _look_at(self, operation: Operation, answer: RecordedResponse) -> None:
         method, path = operation
         documented = self.quiet.app.openapi()["paths"][path][method]["responses"]
         assert str(answer.status) in documented, str(answer)
-        assert list(faults(answer, self.quiet.unspeakable)) == [], str(answer)
+        assert list(faults(answer, self.quiet.secrets)) == [], str(answer)
         assert not any(trace in answer.text for trace in self._foreign), str(answer)
 
 
@@ -228,9 +228,9 @@ def operations(chosen: list[Operation]) -> pytest.MarkDecorator:
 
 
 @pytest.fixture
-def asker(quiet: Town, heard: list[Answer]) -> Asker:
+def asker(quiet: Town, recorded: list[RecordedResponse]) -> Asker:
     """Maple Street."""
-    return Asker(quiet, heard, quiet.tenants[MAPLE])
+    return Asker(quiet, recorded, quiet.tenants[MAPLE])
 
 
 @pytest.fixture
@@ -283,12 +283,12 @@ def test_a_key_that_is_not_good_is_refused_whatever_is_asked(
 ) -> None:
     key_of, expected = REFUSED[state]
     key = key_of(asker.tenant)
-    told = {
+    refusals = {
         refusal(asker.ask(operation, key, id_=id_, body=body, idempotency_key=state))
         for id_ in ids_for(operation, quiet)
         for body in bodies_for(operation)
     }
-    assert told == {expected}
+    assert refusals == {expected}
     assert (watch.changed, watch.started) == (set(), [])
 
 
@@ -301,28 +301,30 @@ def test_each_permission_that_is_needed_is_asked_for(
     operation: Operation, permission: str, quiet: Town, asker: Asker, watch: Watch
 ) -> None:
     key = asker.tenant.keys[lacking(permission)]
-    told = {
+    refusals = {
         refusal(asker.ask(operation, key, id_=id_, body=body))
         for id_ in ids_for(operation, quiet)
         for body in bodies_for(operation)
     }
-    assert told == {(403, f"Permission denied: {permission}")}
+    assert refusals == {(403, f"Permission denied: {permission}")}
     assert (watch.changed, watch.started) == (set(), [])
 
 
 @operations(GUARDED)
 def test_a_deactivated_clinic_looks_at_its_own_and_starts_nothing(
-    operation: Operation, quiet: Town, heard: list[Answer], watch: Watch
+    operation: Operation, quiet: Town, recorded: list[RecordedResponse], watch: Watch
 ) -> None:
     row, pine = MATRIX[operation], quiet.tenants[PINE]
-    asker = Asker(quiet, heard, pine)
+    asker = Asker(quiet, recorded, pine)
     own = row.id_of(pine) if row.id_of else None
-    told = [asker.ask(operation, pine.keys[ACTIVE], id_=own, body=b) for b in bodies_for(operation)]
+    refusals = [
+        asker.ask(operation, pine.keys[ACTIVE], id_=own, body=b) for b in bodies_for(operation)
+    ]
     if operation in STARTING:
-        assert {refusal(each) for each in told} == {(409, "Clinic is deactivated")}
+        assert {refusal(each) for each in refusals} == {(409, "Clinic is deactivated")}
         assert watch.changed == set()
     else:
-        assert {each.status_code for each in told} == {200}
+        assert {each.status_code for each in refusals} == {200}
         assert watch.changed <= {"clinic_api_keys"}
     assert watch.started == []
 
@@ -348,11 +350,11 @@ def test_a_clinic_s_own_key_and_ids_do_what_is_documented_and_no_more(
 
 @operations(WITH_ID)
 def test_an_id_of_another_clinic_is_as_unknown_as_nobody_s(
-    operation: Operation, quiet: Town, heard: list[Answer], watch: Watch
+    operation: Operation, quiet: Town, recorded: list[RecordedResponse], watch: Watch
 ) -> None:
     unknown = MATRIX[operation].unknown
     for slug in quiet.tenants:
-        asker = Asker(quiet, heard, quiet.tenants[slug])
+        asker = Asker(quiet, recorded, quiet.tenants[slug])
         answers = [
             asker.ask(operation, asker.tenant.keys[ACTIVE], id_=id_)
             for id_ in (*others_ids(quiet, asker.tenant), uuid4())
@@ -381,10 +383,12 @@ def test_an_id_of_another_kind_of_row_is_unknown(operation: Operation, asker: As
     assert {refusal(answer) for answer in answers} == {(404, row.unknown)}
 
 
-def test_a_list_holds_a_clinic_s_own_syncs_page_by_page(quiet: Town, heard: list[Answer]) -> None:
+def test_a_list_holds_a_clinic_s_own_syncs_page_by_page(
+    quiet: Town, recorded: list[RecordedResponse]
+) -> None:
     """Pine Hill's, which starts none while the tests run."""
     pine = quiet.tenants[PINE]
-    asker, listed, cursor = Asker(quiet, heard, pine), [], "first"
+    asker, listed, cursor = Asker(quiet, recorded, pine), [], "first"
     while cursor:
         params = {"limit": "3"} | ({} if cursor == "first" else {"cursor": cursor})
         page = asker.ask(("get", "/api/sync"), pine.keys[ACTIVE], params=params).json()
@@ -394,7 +398,7 @@ def test_a_list_holds_a_clinic_s_own_syncs_page_by_page(quiet: Town, heard: list
 
 
 def test_another_clinic_s_cursor_names_a_place_in_one_s_own_list(
-    asker: Asker, heard: list[Answer]
+    asker: Asker, recorded: list[RecordedResponse]
 ) -> None:
     """It tells of a moment and an id, and opens nothing."""
     listing, key = ("get", "/api/sync"), asker.tenant.keys[ACTIVE]
@@ -402,7 +406,7 @@ def test_another_clinic_s_cursor_names_a_place_in_one_s_own_list(
         asker.ask(("post", "/api/sync/inbound"), key)
     newest = asker.ask(listing, key, params={"limit": "1"}).json()["nextCursor"]
     pine = asker.quiet.tenants[PINE]
-    page = Asker(asker.quiet, heard, pine).ask(
+    page = Asker(asker.quiet, recorded, pine).ask(
         listing, pine.keys[ACTIVE], params={"cursor": newest}
     )
     assert {UUID(sync["syncId"]) for sync in page.json()["syncs"]} == set(pine.syncs.values())
@@ -410,12 +414,12 @@ def test_another_clinic_s_cursor_names_a_place_in_one_s_own_list(
 
 @operations(STARTING)
 def test_an_idempotency_key_stands_for_nothing_of_another_clinic_s(
-    operation: Operation, quiet: Town, heard: list[Answer]
+    operation: Operation, quiet: Town, recorded: list[RecordedResponse]
 ) -> None:
     maple, oak = quiet.tenants[MAPLE], quiet.tenants[OAK]
     name = f"both of {operation}"
     answers = [
-        Asker(quiet, heard, tenant).ask(
+        Asker(quiet, recorded, tenant).ask(
             operation, tenant.keys[ACTIVE], body="{}", idempotency_key=name
         )
         for tenant in (maple, oak, maple)
@@ -439,6 +443,6 @@ def test_what_wants_no_key_looks_at_none(
 
 
 def test_metrics_tell_clinics_by_slug_and_nothing_else_of_them(quiet: Town) -> None:
-    told = TestClient(quiet.app, client=(LOOPBACK, 1)).get("/metrics").text
+    refusals = TestClient(quiet.app, client=(LOOPBACK, 1)).get("/metrics").text
     traces = {trace for each in quiet.tenants.values() for trace in each.traces}
-    assert {trace for trace in traces if trace in told} == {MAPLE, OAK}
+    assert {trace for trace in traces if trace in refusals} == {MAPLE, OAK}

@@ -14,7 +14,7 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
 from pims_pipeline.store.database.engine import _alembic_config, create_engine, transaction
 from pims_pipeline_tests.api.support.stubbed_app import (
-    ToldDagster,
+    StubDagster,
     client_of,
     context_of,
 )
@@ -26,13 +26,13 @@ ALL_WELL = {"ready": True, "checks": CHECKS}
 
 
 @pytest.fixture
-def dagster() -> Iterator[ToldDagster]:
-    with closing(ToldDagster()) as told:
+def dagster() -> Iterator[StubDagster]:
+    with closing(StubDagster()) as told:
         yield told
 
 
 @pytest.fixture
-def context(api_engine: Engine, dagster: ToldDagster) -> ApiContext:
+def context(api_engine: Engine, dagster: StubDagster) -> ApiContext:
     return context_of(api_engine, dagster)
 
 
@@ -45,7 +45,7 @@ def failed(detail: str) -> dict[str, str]:
     return {"status": "failed", "detail": detail}
 
 
-def test_the_process_lives_whatever_else_does_not(dagster: ToldDagster) -> None:
+def test_the_process_lives_whatever_else_does_not(dagster: StubDagster) -> None:
     dagster.error = DagsterUnreachable("no")
     gone = create_engine("postgresql://nobody@127.0.0.1:9/nothing")
     answer = client_of(create_app(context_of(gone, dagster))).get("/health")
@@ -57,10 +57,10 @@ def test_all_checks_pass_when_all_is_well(client: TestClient) -> None:
     assert (answer.status_code, answer.json()) == (200, ALL_WELL)
 
 
-def test_a_database_that_does_not_answer_is_told_without_its_host(dagster: ToldDagster) -> None:
+def test_a_database_that_does_not_answer_is_told_without_its_host(dagster: StubDagster) -> None:
     gone = create_engine("postgresql://nobody:hidden@127.0.0.1:9/nothing")
     answer = client_of(create_app(context_of(gone, dagster))).get("/ready")
-    down = failed("the database does not answer")
+    down = failed("cannot reach the database")
     assert (answer.status_code, answer.json()) == (
         503,
         {"ready": False, "checks": {"database": down, "migrations": down, "dagster": OK}},
@@ -68,7 +68,7 @@ def test_a_database_that_does_not_answer_is_told_without_its_host(dagster: ToldD
 
 
 def test_a_login_with_other_rights_fails_the_check_of_the_database(
-    engine: Engine, dagster: ToldDagster
+    engine: Engine, dagster: StubDagster
 ) -> None:
     answer = client_of(create_app(context_of(engine, dagster))).get("/ready")
     assert answer.status_code == 503
@@ -96,14 +96,14 @@ def test_tables_of_an_older_program_fail_the_check_of_the_migrations(
 @pytest.mark.parametrize(
     ("error", "detail"),
     [
-        (DagsterUnreachable("at dagster.internal:3000"), "Dagster does not answer"),
+        (DagsterUnreachable("at dagster.internal:3000"), "cannot reach Dagster"),
         (DagsterRefused("PythonError"), "Dagster has not loaded the pipeline"),
-        (TimeoutError(), "no answer within 3 seconds"),
+        (TimeoutError(), "no response within 3 seconds"),
         (ValueError("at dagster.internal:3000"), "it fails; see the log"),
     ],
 )
 def test_dagster_s_state_is_told_in_fixed_words(
-    client: TestClient, dagster: ToldDagster, error: Exception, detail: str
+    client: TestClient, dagster: StubDagster, error: Exception, detail: str
 ) -> None:
     dagster.error = error
     answer = client.get("/ready")

@@ -22,20 +22,20 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline_tests.api.support.stubbed_app import (
     LOOPBACK,
     NOW,
-    ToldDagster,
+    StubDagster,
     client_of,
     context_of,
 )
 
-API_PAGE = Path(__file__).parent.parent.parent / "docs" / "api.md"
+API_PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 TOKEN = "a-token-of-some-length"
 ELSEWHERE = ("192.0.2.7", 50_000)
 LABELS = {"clinic", "phase", "status", "kind", "state", "source", "route", "method", "le", "what"}
 
 
 @pytest.fixture
-def dagster() -> Iterator[ToldDagster]:
-    with closing(ToldDagster()) as told:
+def dagster() -> Iterator[StubDagster]:
+    with closing(StubDagster()) as told:
         told.counts = DagsterState(
             queued=2, running=1, daemon_seen_at=NOW.timestamp() - 90, alerts_evaluated_at=2e12
         )
@@ -49,7 +49,7 @@ def nowhere() -> Engine:
 
 
 @pytest.fixture
-def client(api_engine: Engine, dagster: ToldDagster) -> TestClient:
+def client(api_engine: Engine, dagster: StubDagster) -> TestClient:
     return client_of(create_app(context_of(api_engine, dagster)))
 
 
@@ -105,7 +105,7 @@ def test_a_scrape_tells_of_all_clinics_with_the_rights_of_one(
 
 
 def test_without_dagster_its_runs_are_absent_and_the_rest_is_there(
-    client: TestClient, clinic: Clinic, dagster: ToldDagster
+    client: TestClient, clinic: Clinic, dagster: StubDagster
 ) -> None:
     dagster.error = DagsterUnreachable("at dagster.internal:3000")
     found = scrape(client)
@@ -114,7 +114,7 @@ def test_without_dagster_its_runs_are_absent_and_the_rest_is_there(
     assert found["pims_open_holds", clinic.slug] == 0
 
 
-def test_without_the_database_the_scrape_says_so(nowhere: Engine, dagster: ToldDagster) -> None:
+def test_without_the_database_the_scrape_says_so(nowhere: Engine, dagster: StubDagster) -> None:
     client = client_of(create_app(context_of(nowhere, dagster)))
     found = scrape(client)
     assert found["pims_scrape_success", "database"] == 0
@@ -147,7 +147,7 @@ def test_no_label_can_hold_what_is_personal(
     assert "Jane-Doe" not in text
 
 
-def test_with_a_token_it_opens_metrics_from_anywhere(nowhere: Engine, dagster: ToldDagster) -> None:
+def test_with_a_token_it_opens_metrics_from_anywhere(nowhere: Engine, dagster: StubDagster) -> None:
     app = create_app(context_of(nowhere, dagster, metrics_token=TOKEN))
     sent = {"Authorization": f"Bearer {TOKEN}", "X-Forwarded-For": "192.0.2.9"}
     assert client_of(app, ELSEWHERE).get("/metrics", headers=sent).status_code == 200
@@ -159,7 +159,7 @@ def test_with_a_token_it_opens_metrics_from_anywhere(nowhere: Engine, dagster: T
     ids=["none", "wrong", "bare", "other scheme", "odd letters"],
 )
 def test_with_a_token_nobody_else_gets_in_not_even_from_here(
-    nowhere: Engine, dagster: ToldDagster, sent: dict[str, str]
+    nowhere: Engine, dagster: StubDagster, sent: dict[str, str]
 ) -> None:
     app = create_app(context_of(nowhere, dagster, metrics_token=TOKEN))
     raw = {name.encode(): said.encode("latin-1") for name, said in sent.items()}
@@ -171,7 +171,7 @@ def test_with_a_token_nobody_else_gets_in_not_even_from_here(
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_without_a_token_this_machine_may_read(
-    nowhere: Engine, dagster: ToldDagster, host: str
+    nowhere: Engine, dagster: StubDagster, host: str
 ) -> None:
     app = create_app(context_of(nowhere, dagster))
     assert client_of(app, (host, 50_000)).get("/metrics").status_code == 200
@@ -179,7 +179,7 @@ def test_without_a_token_this_machine_may_read(
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1", "a-socket"])
 def test_without_a_token_no_other_machine_may(
-    nowhere: Engine, dagster: ToldDagster, host: str
+    nowhere: Engine, dagster: StubDagster, host: str
 ) -> None:
     app = create_app(context_of(nowhere, dagster))
     answer = client_of(app, (host, 50_000)).get("/metrics")
@@ -193,7 +193,7 @@ def test_without_a_token_no_other_machine_may(
     "header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via", "X-Forwarded-Host"]
 )
 def test_without_a_token_a_proxy_on_this_machine_may_not(
-    nowhere: Engine, dagster: ToldDagster, header: str
+    nowhere: Engine, dagster: StubDagster, header: str
 ) -> None:
     client = client_of(create_app(context_of(nowhere, dagster)))
     assert client.get("/metrics", headers={header: "127.0.0.1"}).status_code == 403
@@ -217,7 +217,7 @@ def test_each_metric_and_its_labels_are_documented(
     assert told == documented
 
 
-def test_metrics_are_documented_with_examples(nowhere: Engine, dagster: ToldDagster) -> None:
+def test_metrics_are_documented_with_examples(nowhere: Engine, dagster: StubDagster) -> None:
     client = client_of(create_app(context_of(nowhere, dagster)))
     responses = client.get("/openapi.json").json()["paths"]["/metrics"]["get"]["responses"]
     assert "pims_syncs_total" in responses["200"]["content"]["text/plain"]["example"]

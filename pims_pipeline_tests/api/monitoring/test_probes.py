@@ -52,11 +52,11 @@ def question() -> Iterator[Question]:
 
 def test_an_answer_counts_for_a_second(clock: Clock, question: Question) -> None:
     probe = Probe("a question", question, clock=clock)
-    assert [asyncio.run(probe.answer()) for _ in range(3)] == [1, 1, 1]
+    assert [asyncio.run(probe.result()) for _ in range(3)] == [1, 1, 1]
     clock.seconds = 0.99
-    assert asyncio.run(probe.answer()) == 1
+    assert asyncio.run(probe.result()) == 1
     clock.seconds = 1
-    assert asyncio.run(probe.answer()) == 2
+    assert asyncio.run(probe.result()) == 2
 
 
 def test_those_who_ask_at_once_share_one_question(clock: Clock, question: Question) -> None:
@@ -64,7 +64,7 @@ def test_those_who_ask_at_once_share_one_question(clock: Clock, question: Questi
 
     async def all_at_once() -> list[int]:
         question.may_answer.clear()
-        asked = [asyncio.create_task(probe.answer()) for _ in range(50)]
+        asked = [asyncio.create_task(probe.result()) for _ in range(50)]
         await asyncio.sleep(0)
         question.may_answer.set()
         return await asyncio.gather(*asked)
@@ -79,7 +79,7 @@ def test_a_question_that_hangs_is_not_waited_for_and_not_asked_again(
     question.may_answer.clear()
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            asyncio.run(probe.answer())
+            asyncio.run(probe.result())
         clock.seconds += 60
     assert question.asked == 1
 
@@ -88,11 +88,11 @@ def test_an_answer_that_comes_late_is_given_to_the_next(clock: Clock, question: 
     probe = Probe("a question", question, seconds=0.3, clock=clock)
     question.may_answer.clear()
     with pytest.raises(TimeoutError):
-        asyncio.run(probe.answer())
-    late = probe._question()
+        asyncio.run(probe.result())
+    late = probe._future()
     question.may_answer.set()
     assert late.result(30) == 1
-    assert asyncio.run(probe.answer()) == 1
+    assert asyncio.run(probe.result()) == 1
 
 
 def test_an_error_counts_as_long_as_an_answer(clock: Clock, question: Question) -> None:
@@ -100,10 +100,10 @@ def test_an_error_counts_as_long_as_an_answer(clock: Clock, question: Question) 
     question.error = ValueError("no")
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            asyncio.run(probe.answer())
+            asyncio.run(probe.result())
     question.error = None
     clock.seconds = 1
-    assert asyncio.run(probe.answer()) == 2
+    assert asyncio.run(probe.result()) == 2
 
 
 def test_a_failing_question_is_logged_when_it_starts_to_fail_and_when_it_ends(
@@ -117,7 +117,7 @@ def test_a_failing_question_is_logged_when_it_starts_to_fail_and_when_it_ends(
         if seconds == 2:
             question.error = None
         with suppress(ValueError):
-            asyncio.run(probe.answer())
+            asyncio.run(probe.result())
     told = [line for line in caplog.messages if "probe" in line]
     assert ["probe_failed" in line for line in told] == [True, False]
     assert "probe_answered_again" in told[1]

@@ -60,22 +60,22 @@ def case_id(sync_api: SyncApi) -> UUID:
 
 def test_a_case_s_story_is_the_command_line_s(sync_api: SyncApi, case_id: UUID) -> None:
     with transaction(sync_api.engine) as connection:
-        story = case_history(connection, case_id)
+        history = case_history(connection, case_id)
 
     response = sync_api.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
-    told = provenance_of(story, dagster_ui_url="http://dagster.example")
-    assert response.json() == Provenance.of(told).model_dump(mode="json")
+    provenance = provenance_of(history, dagster_ui_url="http://dagster.example")
+    assert response.json() == Provenance.of(provenance).model_dump(mode="json")
     Provenance.model_validate(response.json())
 
 
 def test_an_event_leads_to_the_sync_that_did_it(sync_api: SyncApi, case_id: UUID) -> None:
-    [told] = sync_api.get(f"/api/cases/{case_id}/provenance").json()["events"]
+    [event] = sync_api.get(f"/api/cases/{case_id}/provenance").json()["events"]
 
-    assert told["changes"] == {"status": [None, "draft"]}
-    assert [each["purpose"] for each in told["credentialAccesses"]] == ["login"]
-    assert sync_api.told(told["syncId"])["links"]["run"] == told["runUrl"]
+    assert event["changes"] == {"status": [None, "draft"]}
+    assert [each["purpose"] for each in event["credentialAccesses"]] == ["login"]
+    assert sync_api.status(event["syncId"])["links"]["run"] == event["runUrl"]
 
 
 def test_only_its_own_clinic_is_told(

@@ -201,7 +201,7 @@ def _played(today: Day) -> Json:
     )
     accepted, inbound = today.asked("inbound", {"daysAhead": 7})
     today.done(inbound)
-    completed = api.told(accepted["syncId"])
+    completed = api.status(accepted["syncId"])
     page = api.get("/api/sync").json()
 
     today.pass_time(hours=4)
@@ -209,7 +209,7 @@ def _played(today: Day) -> Json:
     synced.vendor("delete", _a_later_appointment(today))
     asked, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
     today.done(run)
-    full = api.told(asked["syncId"])["result"]
+    full = api.status(asked["syncId"])["result"]
 
     today.pass_time(hours=1)
     failed = _failed(today)
@@ -240,13 +240,13 @@ def _running(today: Day) -> Json:
     accepted, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
 
     def has_come_so_far() -> bool:
-        progress = today.api.told(accepted["syncId"])["progress"]
+        progress = today.api.status(accepted["syncId"])["progress"]
         return (progress["phase"], progress["itemsDone"]) == ("cases", READ_SO_FAR)
 
     def look() -> None:
         if next(read) == READ_SO_FAR:
             eventually(has_come_so_far, PATIENCE_SECONDS)
-            found.append(today.api.told(accepted["syncId"]))
+            found.append(today.api.status(accepted["syncId"]))
 
     today.before_record = look
     today.done(run)
@@ -259,7 +259,7 @@ def _failed(today: Day) -> Json:
     today.synced.servers.control.add_fault("html", endpoint="listing", times=None)
     accepted, run = today.asked("inbound", {"daysAhead": 7})
     today.done(run)
-    return dict(today.api.told(accepted["syncId"]))
+    return dict(today.api.status(accepted["syncId"]))
 
 
 def _told_in_time(provenance: Json) -> Json:

@@ -1,4 +1,4 @@
-"""What every answer of the API keeps to, whatever it was asked; and who hears them all."""
+"""What every response of the API keeps to, whatever it was asked; and who hears them all."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _INSIDES = re.compile(
     r"""
@@ -22,8 +22,8 @@ _INSIDES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, and what was asked.
+class RecordedResponse:
+    """An response, and what was asked.
 
     Attributes:
         route: The path's template in the OpenAPI document; None when it has none.
@@ -42,34 +42,34 @@ class Answer:
         return f"{self.method} {self.path} -> {self.status} {self.text[:300]}"
 
 
-def faults(answer: Answer, unspeakable: Iterable[str]) -> Iterator[str]:
-    """What is wrong with an answer, apart from what it says.
+def faults(response: RecordedResponse, secrets: Iterable[str]) -> Iterator[str]:
+    """What is wrong with an response, apart from what it says.
 
     Args:
-        answer: To anything.
-        unspeakable: Strings that no answer may show.
+        response: To anything.
+        secrets: Strings that no response may show.
     """
-    headers = answer.headers
-    if not _SANE_ID.fullmatch(",".join(headers.getlist("X-Request-Id"))):
+    headers = response.headers
+    if not _VALID_ID.fullmatch(",".join(headers.getlist("X-Request-Id"))):
         yield "it has not one request id"
     if "server" in headers or "x-powered-by" in headers:
         yield "it tells what serves it"
     if headers.get("X-Content-Type-Options") != "nosniff" or "Cache-Control" not in headers:
         yield "it lacks headers of safety"
-    whole = "\n".join((answer.text, *(f"{name}: {value}" for name, value in headers.items())))
+    whole = "\n".join((response.text, *(f"{name}: {value}" for name, value in headers.items())))
     if found := _INSIDES.search(whole):
         yield f"it shows its insides: {found[0]!r}"
-    if any(each in whole for each in unspeakable):
+    if any(each in whole for each in secrets):
         yield "it shows a secret or a host"
     # What is not ready is told check by check.
-    if answer.status >= 400 and answer.path != "/ready" and not _is_envelope(answer):
+    if response.status >= 400 and response.path != "/ready" and not _is_envelope(response):
         yield "its body is not the one that errors have"
 
 
-def _is_envelope(answer: Answer) -> bool:
-    if answer.headers.get("Content-Type") != "application/json":
+def _is_envelope(response: RecordedResponse) -> bool:
+    if response.headers.get("Content-Type") != "application/json":
         return False
-    body = json.loads(answer.text)
+    body = json.loads(response.text)
     return bool(
         isinstance(body, dict)
         and body.keys() == {"success", "error", "timestamp"}
@@ -80,20 +80,20 @@ def _is_envelope(answer: Answer) -> bool:
     )
 
 
-class Listener:
+class ResponseRecorder:
     """The outermost layer of an application, which keeps what it answers.
 
     Args:
         app: What is inside.
-        heard: Where answers are kept.
+        recorded: Where answers are kept.
     """
 
-    def __init__(self, app: ASGIApp, heard: list[Answer]) -> None:
+    def __init__(self, app: ASGIApp, recorded: list[RecordedResponse]) -> None:
         self._app = app
-        self._heard = heard
+        self._heard = recorded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """RecordedResponse the request."""
         status, headers, body = 0, Headers(), b""
 
         async def listening(message: Message) -> None:
@@ -105,7 +105,7 @@ class Listener:
 
         await self._app(scope, receive, listening)
         self._heard.append(
-            Answer(
+            RecordedResponse(
                 method=scope["method"],
                 path=scope["path"],
                 route=getattr(scope.get("route"), "path", None),

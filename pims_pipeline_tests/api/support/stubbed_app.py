@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
 LOOPBACK = ("127.0.0.1", 50_000)
 
 
-class ToldDagster(DagsterClient):
+class StubDagster(DagsterClient):
     """Answers with what it was told to."""
 
     def __init__(self) -> None:

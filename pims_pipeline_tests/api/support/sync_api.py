@@ -45,7 +45,7 @@ class SyncApi:
     def get(self, path: str, key: str | None = None) -> httpx2.Response:
         return self.api.get(path, headers={"X-API-Key": key or self.key})
 
-    def told(self, sync_id: object) -> Any:
+    def status(self, sync_id: object) -> Any:
         """What is told of a sync."""
         response = self.get(f"/api/sync/{sync_id}")
         assert response.status_code == 200, response.text

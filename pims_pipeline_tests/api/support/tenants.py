@@ -92,7 +92,7 @@ class Town:
     tenants: Mapping[str, Tenant]
 
     @property
-    def unspeakable(self) -> frozenset[str]:
+    def secrets(self) -> frozenset[str]:
         """What no answer may show: secrets, and where the API's surroundings are."""
         url = self.owner.url
         places = (url.host, url.query.get("host"), url.database, self.dagster.url)
@@ -266,7 +266,7 @@ class _Past:
         self._connection.execute(insert(table_).values(clinic_id=self._clinic.id, **row))
 
     def add_syncs(self) -> None:
-        """One of every scope, standing and origin."""
+        """One of every scope, status and origin."""
         completed, failed = AuditStatus.COMPLETED, AuditStatus.FAILED
         self._ask("launching", "inbound")
         self._run("queued", "inbound", "QUEUED")
@@ -279,9 +279,9 @@ class _Past:
         self._run("all done", "full", "SUCCESS", dict.fromkeys(Phase, completed))
         halves = {Phase.INBOUND: completed, Phase.CASES: failed}
         self._run("half done", "full", "FAILURE", halves)
-        for standing in (completed, AuditStatus.HELD, AuditStatus.INTERRUPTED):
-            name = f"scheduled, {standing}"
-            self.syncs[name] = self._audit(Phase.RECONCILIATION, standing, self._id())
+        for status in (completed, AuditStatus.HELD, AuditStatus.INTERRUPTED):
+            name = f"scheduled, {status}"
+            self.syncs[name] = self._audit(Phase.RECONCILIATION, status, self._id())
 
     def _ask(self, name: str, scope: Scope) -> SyncRequest:
         request = SyncRequest(
@@ -310,8 +310,8 @@ class _Past:
         self._dagster.runs[run.id] = run
         record_launch(self._connection, request.id, run.id, self._began)
         first: UUID | None = request.id
-        for phase, standing in (audits or {}).items():
-            self._audit(phase, standing, UUID(run.id), first)
+        for phase, status in (audits or {}).items():
+            self._audit(phase, status, UUID(run.id), first)
             first = None
 
     def _audit(

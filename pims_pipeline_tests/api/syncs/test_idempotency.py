@@ -10,7 +10,7 @@ import pytest
 from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.errors import BEING_STARTED, KEY_REUSED
 from pims_pipeline.api.syncs import launching
-from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
+from pims_pipeline.api.syncs.launching import RUN_SEARCH_DELAY
 from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.store.requests import KEY_LASTS
@@ -184,7 +184,7 @@ def lost(sync_api: SyncApi) -> str:
 def test_a_repeat_finds_the_run_that_nobody_could_record(sync_api: SyncApi, clock: Clock) -> None:
     sync_id = lost(sync_api)
     run = sync_api.fake.make_run(**{SYNC_ID_TAG: sync_id})
-    clock.now += LOOK_FOR_RUN
+    clock.now += RUN_SEARCH_DELAY
 
     response = keyed(sync_api)
 
@@ -224,7 +224,7 @@ def test_who_has_waited_long_enough_is_told_to_come_again(
     sync_api: SyncApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost(sync_api)
-    monkeypatch.setattr(launching, "OTHER_SECONDS", 0)
+    monkeypatch.setattr(launching, "OTHER_LAUNCH_SECONDS", 0)
 
     response = keyed(sync_api)
 

@@ -12,7 +12,7 @@ from sqlalchemy import QueuePool
 
 from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.services import services_of
-from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
+from pims_pipeline.api.syncs.launching import RUN_SEARCH_DELAY
 from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline_tests.api.support.clock import Clock
@@ -195,7 +195,7 @@ def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(sync_api: Sy
 def test_a_run_that_was_started_without_an_answer_is_the_sync_s(sync_api: SyncApi) -> None:
     for sync_api.fake.mood in (Mood.BREAKS_AFTER, Mood.HANGS_UP):
         sync_id, run = sync_api.started()
-        assert sync_api.told(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
+        assert sync_api.status(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
 
 
 def test_a_launch_that_nobody_knows_of_is_told_as_such_and_adopted_when_its_run_turns_up(
@@ -206,15 +206,15 @@ def test_a_launch_that_nobody_knows_of_is_told_as_such_and_adopted_when_its_run_
     assert response.status_code == 503
     assert "It is not known whether" in response.json()["error"]
     [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests WHERE status = 'launching'")
-    assert sync_api.told(sync_id)["links"]["run"] is None
+    assert sync_api.status(sync_id)["links"]["run"] is None
 
     run = sync_api.fake.make_run(**{SYNC_ID_TAG: str(sync_id)})
-    assert sync_api.told(sync_id)["links"]["run"] is None
-    clock.now += LOOK_FOR_RUN
-    told = sync_api.told(sync_id)
+    assert sync_api.status(sync_id)["links"]["run"] is None
+    clock.now += RUN_SEARCH_DELAY
+    body = sync_api.status(sync_id)
 
-    assert told["links"]["run"] == f"http://dagster.example/runs/{run.id}"
-    assert told["status"] == "queued"
+    assert body["links"]["run"] == f"http://dagster.example/runs/{run.id}"
+    assert body["status"] == "queued"
     [row] = sync_api.rows("SELECT status, run_id FROM sync_requests")
     assert (row.status, row.run_id) == ("launched", run.id)
 
@@ -226,10 +226,10 @@ def test_a_launch_without_a_run_has_failed_when_nobody_can_be_at_it(
     sync_api.post("inbound")
     [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
 
-    assert sync_api.told(sync_id)["status"] == "queued"
+    assert sync_api.status(sync_id)["status"] == "queued"
     clock.now += LAUNCH_TIMEOUT + timedelta(seconds=1)
 
-    assert sync_api.told(sync_id)["status"] == "failed"
+    assert sync_api.status(sync_id)["status"] == "failed"
     [listed] = sync_api.get("/api/sync").json()["syncs"]
     assert (listed["syncId"], listed["status"]) == (str(sync_id), "failed")
 
@@ -263,15 +263,15 @@ def test_the_request_is_recorded_before_its_run_is_launched_and_holds_no_connect
 
 
 def test_a_sync_is_queued_while_it_is_being_launched(sync_api: SyncApi) -> None:
-    told: list[Any] = []
+    bodies: list[Any] = []
 
     def look() -> None:
         [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
-        told.append(sync_api.told(sync_id))
+        bodies.append(sync_api.status(sync_id))
 
     during(sync_api, lambda: sync_api.post("inbound"), look)
 
-    assert [(each["status"], each["links"]["run"]) for each in told] == [("queued", None)]
+    assert [(each["status"], each["links"]["run"]) for each in bodies] == [("queued", None)]
 
 
 def test_who_waits_holds_no_connection_and_is_given_the_result(sync_api: SyncApi) -> None:
@@ -290,7 +290,7 @@ def test_who_waits_holds_no_connection_and_is_given_the_result(sync_api: SyncApi
     body = response.json()
     assert body["success"] is True
     assert set(body) >= {"inboundResult", "casesResult", "reconciliationResult"}
-    assert sync_api.told(body["syncId"])["result"] == body
+    assert sync_api.status(body["syncId"])["result"] == body
 
 
 def _until_polled(sync_api: SyncApi) -> bool:
@@ -337,9 +337,9 @@ def test_without_room_to_wait_the_answer_comes_at_once(
     sync_api: SyncApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(sync_api.api.app, FastAPI)
-    desk = services_of(sync_api.api.app).desk
-    monkeypatch.setattr(desk.watcher._room, "_places", threading.BoundedSemaphore(1))
-    with desk.watcher._room.place():
+    syncs = services_of(sync_api.api.app).syncs
+    monkeypatch.setattr(syncs.watcher._room, "_places", threading.BoundedSemaphore(1))
+    with syncs.watcher._room.place():
         response = sync_api.post("inbound", headers={"Prefer": "wait=100"})
 
     assert response.status_code == 202

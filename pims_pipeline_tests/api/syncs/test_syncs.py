@@ -1,4 +1,4 @@
-"""``GET /api/sync``: one sync by its id, and the newest; what is told of whom."""
+"""``GET /api/sync``: one sync by its id, and the newest; what is body of whom."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -48,17 +48,17 @@ def statements(sync_api: SyncApi) -> Iterator[list[str]]:
 
 def test_a_sync_is_told_of_from_its_start_to_its_end(sync_api: SyncApi, clock: Clock) -> None:
     sync_id, run = sync_api.started("full")
-    queued = sync_api.told(sync_id)
+    queued = sync_api.status(sync_id)
     inbound = sync_api.begin(run)
     sync_api.progress(inbound, 3, 40)
-    running = sync_api.told(sync_id)
+    running = sync_api.status(sync_id)
     clock.advance(seconds=5)
     sync_api.end(inbound, Counts(found=40, created=40), AuditStatus.COMPLETED)
     for phase in (Phase.CASES, Phase.RECONCILIATION):
         sync_api.end(sync_api.begin(run, phase), Counts(), AuditStatus.COMPLETED)
-    checking = sync_api.told(sync_id)
+    checking = sync_api.status(sync_id)
     run.status = "SUCCESS"
-    completed = sync_api.told(sync_id)
+    completed = sync_api.status(sync_id)
 
     assert inbound == sync_id
     assert [each["status"] for each in (queued, running, checking, completed)] == [
@@ -99,11 +99,11 @@ def test_a_run_that_ends_before_its_first_audit_has_failed(sync_api: SyncApi) ->
     for status, words in (("FAILURE", "the run failed"), ("CANCELED", "the run was canceled")):
         sync_id, run = sync_api.started()
         run.status = status
-        told = sync_api.told(sync_id)
+        body = sync_api.status(sync_id)
 
-        assert (told["status"], told["success"]) == ("failed", False)
-        assert told["error"].startswith(words)
-        assert told["result"]["error"] == told["error"]
+        assert (body["status"], body["success"]) == ("failed", False)
+        assert body["error"].startswith(words)
+        assert body["result"]["error"] == body["error"]
 
 
 def test_a_failed_check_is_named(sync_api: SyncApi) -> None:
@@ -111,10 +111,10 @@ def test_a_failed_check_is_named(sync_api: SyncApi) -> None:
     sync_api.complete(run)
     run.status, run.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
 
-    told = sync_api.told(sync_id)
+    body = sync_api.status(sync_id)
 
-    assert told["status"] == "failed"
-    assert "appointments_snapshot_complete" in told["error"]
+    assert body["status"] == "failed"
+    assert "appointments_snapshot_complete" in body["error"]
 
 
 def test_held_deletions_are_held(sync_api: SyncApi) -> None:
@@ -123,11 +123,11 @@ def test_held_deletions_are_held(sync_api: SyncApi) -> None:
     sync_api.end(audit_id, Counts(found=20, unchanged=11, held=9), AuditStatus.HELD)
     run.status = "FAILURE"
 
-    told = sync_api.told(sync_id)
+    body = sync_api.status(sync_id)
 
-    assert (told["status"], told["success"]) == ("held", False)
-    assert "holds back 9 deletions" in told["error"]
-    assert told["result"]["stats"]["casesHeld"] == 9
+    assert (body["status"], body["success"]) == ("held", False)
+    assert "holds back 9 deletions" in body["error"]
+    assert body["result"]["stats"]["casesHeld"] == 9
 
 
 def test_what_is_known_is_told_while_dagster_is_silent(sync_api: SyncApi) -> None:
@@ -136,8 +136,8 @@ def test_what_is_known_is_told_while_dagster_is_silent(sync_api: SyncApi) -> Non
     sync_api.complete(run)
     sync_api.fake.stop()
 
-    assert sync_api.told(waiting)["status"] == "queued"
-    assert sync_api.told(done)["status"] == "completed"
+    assert sync_api.status(waiting)["status"] == "queued"
+    assert sync_api.status(done)["status"] == "completed"
     assert len(sync_api.get("/api/sync").json()["syncs"]) == 2
 
 
@@ -145,13 +145,13 @@ def test_a_run_that_was_killed_is_found_out(sync_api: SyncApi, clock: Clock) -> 
     sync_id, run = sync_api.started()
     sync_api.begin(run)
     run.status = "FAILURE"
-    assert sync_api.told(sync_id)["status"] == "running"
+    assert sync_api.status(sync_id)["status"] == "running"
 
     clock.now += AUDIT_TIMEOUT + timedelta(seconds=1)
-    told = sync_api.told(sync_id)
+    body = sync_api.status(sync_id)
 
-    assert told["status"] == "failed"
-    assert told["error"] == "the process that did it ended before it was done"
+    assert body["status"] == "failed"
+    assert body["error"] == "the process that did it ended before it was done"
 
 
 def test_what_a_schedule_did_is_a_sync_too(sync_api: SyncApi) -> None:
@@ -164,11 +164,11 @@ def test_what_a_schedule_did_is_a_sync_too(sync_api: SyncApi) -> None:
     audit_id = sync_api.begin(run, Phase.CASES)
     sync_api.end(audit_id, Counts(found=2, enriched=2), AuditStatus.COMPLETED)
 
-    told = sync_api.told(audit_id)
+    body = sync_api.status(audit_id)
 
-    assert (told["syncType"], told["status"]) == ("cases", "completed")
-    assert told["dateRange"] == {"startDate": "2026-03-09", "endDate": "2026-03-10"}
-    assert told["result"]["stats"]["casesEnriched"] == 2
+    assert (body["syncType"], body["status"]) == ("cases", "completed")
+    assert body["dateRange"] == {"startDate": "2026-03-09", "endDate": "2026-03-10"}
+    assert body["result"]["stats"]["casesEnriched"] == 2
     assert [each["syncId"] for each in sync_api.get("/api/sync").json()["syncs"]] == [str(audit_id)]
 
 
