@@ -1,4 +1,4 @@
-"""The API over a real database, as its own role, with keys and a clock of the test's."""
+"""The API over a real database, connected as its own role; with keys and a clock."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -39,14 +39,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dagster() -> Iterator[DagsterClient]:
-    """A Dagster that does not answer."""
+    """A Dagster that cannot be reached."""
     with closing(DagsterClient("http://127.0.0.1:9")) as dagster:
         yield dagster
 
 
 @pytest.fixture
 def context(api_engine: Engine, dagster: DagsterClient, clock: Clock) -> ApiContext:
-    """What the application works with."""
+    """What the application is built with."""
     return ApiContext(
         engine=api_engine,
         dagster=dagster,
@@ -65,7 +65,7 @@ def app(context: ApiContext) -> FastAPI:
 
 @pytest.fixture
 def api(app: FastAPI) -> TestClient:
-    """Asks the application."""
+    """A client of the application."""
     return TestClient(app, raise_server_exceptions=False)
 
 
@@ -95,7 +95,7 @@ def make_key(engine: Engine, clinic: Clinic) -> MakeKey:
 def sync_api(
     engine: Engine, clinic: Clinic, context: ApiContext, make_key: MakeKey
 ) -> Iterator[SyncApi]:
-    """The API beside a Dagster that starts runs, and does nothing in them."""
+    """The API with a fake Dagster that starts runs without executing them."""
     with FakeDagster() as fake, closing(DagsterClient(fake.url)) as dagster:
         beside = replace(context, dagster=dagster)
         api = TestClient(create_app(beside), raise_server_exceptions=False)

@@ -1,7 +1,6 @@
-"""The API beside the real Dagster and the pretend vendor, as ``pims up`` starts them all.
+"""The API with the real Dagster and the simulator, as ``pims up`` starts them.
 
-One start for the whole module; everything that can do without is tested beside a Dagster of the
-tests' own.
+One start for the whole module. Tests that do not need the real Dagster use ``FakeDagster``.
 """
 
 import re
@@ -34,17 +33,17 @@ mutation Cancel($run: String!, $policy: TerminateRunPolicy!) {
 
 
 class Live(NamedTuple):
-    """Everything, running."""
+    """The running processes."""
 
     api: httpx2.Client
     dagster: DagsterClient
-    pages: str
+    dagster_ui: str
     vendor: str
 
     def cancel(self, run_id: str, policy: str = "MARK_AS_CANCELED_IMMEDIATELY") -> None:
         with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
-            asked = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
-            client.post(f"{self.pages}/graphql", json=asked).raise_for_status()
+            sent = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
+            client.post(f"{self.dagster_ui}/graphql", json=sent).raise_for_status()
 
 
 def free_ports(count: int) -> list[int]:
@@ -83,7 +82,7 @@ def live() -> Iterator[Live]:
         assert (status, alive) == (0, [])
 
 
-def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
+def test_a_post_starts_a_run_and_returns_its_result_also_when_repeated(live: Live) -> None:
     sent = {"Idempotency-Key": "morning", "Prefer": "wait=110"}
     body = {"lookbackDays": 1, "daysAhead": 1, "parallelBatchSize": 3}
 
@@ -100,7 +99,7 @@ def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
 
     body = live.api.get(f"/api/sync/{result['syncId']}").json()
-    run_id = body["links"]["run"].removeprefix(f"{live.pages}/runs/")
+    run_id = body["links"]["run"].removeprefix(f"{live.dagster_ui}/runs/")
     assert (body["status"], body["result"]) == ("completed", result)
     assert live.dagster.run_of_sync(UUID(result["syncId"])) == run_id
     assert live.dagster.run_states([run_id]) == {run_id: RunState.SUCCEEDED}
@@ -123,7 +122,7 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
     assert (body["status"], body["error"]) == ("failed", "the run was canceled")
 
 
-def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live: Live) -> None:
+def test_a_run_that_is_terminated_in_the_ui_ends_during_a_request(live: Live) -> None:
     with closing(SimulatorControl(live.vendor)) as control:
         before = control.stats().requests.get("listing", 0)
         control.add_fault("drip", endpoint="listing", company_id="1001", times=None)
@@ -145,7 +144,7 @@ def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live:
     )
 
 
-def test_the_real_dagster_answers_everything_else_that_is_asked(live: Live) -> None:
+def test_the_real_dagster_responds_to_all_other_queries(live: Live) -> None:
     live.dagster.check()
     unknown = str(uuid4())
 

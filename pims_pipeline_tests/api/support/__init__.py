@@ -1,1 +1,1 @@
-"""What the tests of the API share: a Dagster that does no work, clinics, clocks and keys."""
+"""What the tests of the API share: fake Dagsters, clinics, clients, clocks and keys."""

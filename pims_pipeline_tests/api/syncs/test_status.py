@@ -1,4 +1,4 @@
-"""How a sync stands, by its audits and Dagster's word."""
+"""The status of a sync, from its audits and the state of its run."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -98,16 +98,14 @@ def result(state: SyncState) -> SyncResult:
         (RunState.RUNNING, "running"),
     ],
 )
-def test_before_its_first_audit_it_stands_as_its_run_does(
-    run: RunState | None, status: str
-) -> None:
+def test_before_the_first_audit_the_run_decides(run: RunState | None, status: str) -> None:
     state = state_of(sync(), run)
 
     assert (state.status, state.has_ended, state.at) == (status, False, NOW)
 
 
 @pytest.mark.parametrize(
-    ("run", "steps", "words"),
+    ("run", "steps", "text"),
     [
         (RunState.CANCELED, (), "the run was canceled"),
         (RunState.FAILED, (), "the run failed; see the Dagster UI"),
@@ -117,25 +115,25 @@ def test_before_its_first_audit_it_stands_as_its_run_does(
     ],
 )
 def test_a_run_that_ended_before_its_first_audit_failed(
-    run: RunState, steps: tuple[str, ...], words: str
+    run: RunState, steps: tuple[str, ...], text: str
 ) -> None:
     state = state_of(sync(), run, steps=steps)
 
     assert state.status == "failed"
     assert state.error is not None
-    assert state.error.startswith(words)
+    assert state.error.startswith(text)
     assert result(state).error == state.error
     assert result(state).sync_id == SYNC_ID
 
 
-def test_a_run_that_dagster_made_and_never_started_has_failed() -> None:
+def test_a_run_that_dagster_created_and_never_started_has_failed() -> None:
     waits = state_of(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT)
     late = state_of(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT + timedelta.resolution)
 
     assert (waits.status, late.status) == ("queued", "failed")
 
 
-def test_what_was_never_launched_has_failed_once_nobody_can_be_launching_it() -> None:
+def test_a_sync_without_a_run_has_failed_after_the_launch_timeout() -> None:
     waits = state_of(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT)
     late = state_of(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT + timedelta.resolution)
 
@@ -144,14 +142,14 @@ def test_what_was_never_launched_has_failed_once_nobody_can_be_launching_it() ->
 
 
 @pytest.mark.parametrize("run", [None, RunState.RUNNING])
-def test_while_an_audit_is_in_progress_it_runs_and_tells_how_far(run: RunState | None) -> None:
+def test_while_an_audit_is_in_progress_it_runs_with_progress(run: RunState | None) -> None:
     done = audit(items=(9, 9))
     first_half, second_half = WINDOW.split(4)
-    going = [
+    active = [
         audit(Phase.CASES, window=first_half, items=(5, 5)),
         audit(Phase.CASES, AuditStatus.IN_PROGRESS, window=second_half, items=(2, 8)),
     ]
-    state = state_of(sync(done, *going, scope="full"), run)
+    state = state_of(sync(done, *active, scope="full"), run)
 
     assert state.status == "running"
     assert state.progress == Progress(Phase.CASES, 7, 13)
@@ -169,7 +167,7 @@ def test_after_its_last_audit_its_checks_still_run() -> None:
     assert state_of(sync(audit()), RunState.SUCCEEDED).status == "completed"
 
 
-def test_what_is_told_of_an_ended_sync_does_not_change_any_more() -> None:
+def test_the_state_of_an_ended_sync_no_longer_changes() -> None:
     first = state_of(sync(audit()), RunState.SUCCEEDED)
     later = state_of(sync(audit()), RunState.SUCCEEDED, now=NOW + timedelta(days=9))
 
@@ -186,14 +184,14 @@ def test_a_failed_check_fails_the_sync_whose_audits_are_all_complete() -> None:
     assert "appointments_checks" in (state.error or "")
 
 
-def test_an_audit_s_own_reason_says_more_than_the_run_s() -> None:
+def test_the_error_of_an_audit_is_preferred_to_the_run_s() -> None:
     failed = audit(status=AuditStatus.FAILED, error="HumanNeeded: the vendor asks for a code")
     for scope in ("inbound", "full"):
         state = state_of(sync(failed, scope=scope), RunState.FAILED, steps=("appointments",))
         assert (state.status, state.error) == ("failed", failed.error_message)
 
 
-def test_held_deletions_are_told_as_such() -> None:
+def test_held_deletions_make_the_sync_held() -> None:
     held = audit(Phase.RECONCILIATION, AuditStatus.HELD, counts=Counts(found=9, held=9))
     done = [audit(), audit(Phase.CASES)]
     steps = ("reconciliation_checks",)
@@ -214,7 +212,7 @@ def test_a_failed_phase_is_worse_than_a_held_one() -> None:
 
 
 @pytest.mark.parametrize("run", [RunState.FAILED, RunState.CANCELED, RunState.GONE])
-def test_an_audit_whose_run_has_ended_was_broken_off(run: RunState) -> None:
+def test_an_audit_in_progress_of_an_ended_run_was_interrupted(run: RunState) -> None:
     state = state_of(sync(audit(status=AuditStatus.IN_PROGRESS)), run)
 
     assert state.status == "failed"
@@ -222,14 +220,14 @@ def test_an_audit_whose_run_has_ended_was_broken_off(run: RunState) -> None:
 
 
 def test_an_interrupted_audit_has_failed_with_its_reason() -> None:
-    broken_off = audit(status=AuditStatus.INTERRUPTED, error="it ended before it was done")
+    interrupted = audit(status=AuditStatus.INTERRUPTED, error="it ended before it was done")
 
-    assert state_of(sync(broken_off), RunState.FAILED).error == "it ended before it was done"
-    assert state_of(sync(broken_off)).status == "failed"
+    assert state_of(sync(interrupted), RunState.FAILED).error == "it ended before it was done"
+    assert state_of(sync(interrupted)).status == "failed"
 
 
 class TestWithoutDagster:
-    """What is known is told while Dagster is silent."""
+    """While Dagster cannot be reached, the audits decide."""
 
     def test_a_sync_is_complete_when_all_its_audits_are(self) -> None:
         phases = [audit(phase) for phase in Phase]
@@ -242,7 +240,7 @@ class TestWithoutDagster:
             state_of(sync(audit(), scope="full"), now=NOW + timedelta(days=1)).status == "running"
         )
 
-    def test_after_a_failed_phase_the_others_are_not_waited_for_long(self) -> None:
+    def test_after_a_failed_phase_the_sync_fails_after_a_timeout(self) -> None:
         failed = audit(status=AuditStatus.FAILED, error="TransientError: slow")
         soon, late = MOVED + AUDIT_TIMEOUT, MOVED + AUDIT_TIMEOUT + timedelta.resolution
 
@@ -261,29 +259,27 @@ class TestWithoutDagster:
         (AuditStatus.HELD, "held"),
     ],
 )
-def test_a_sync_that_nobody_asked_for_stands_as_its_audit_does(
-    status: AuditStatus, expected: str
-) -> None:
+def test_a_scheduled_sync_has_the_status_of_its_audit(status: AuditStatus, expected: str) -> None:
     alone = sync(audit(Phase.RECONCILIATION, status), scope="reconcile", is_request=False)
 
     assert state_of(alone).status == expected
 
 
-def test_the_failure_of_a_run_with_many_clinics_is_not_each_one_s() -> None:
+def test_a_failed_run_of_many_clinics_does_not_fail_each_of_them() -> None:
     alone = sync(audit(), is_request=False)
 
     assert state_of(alone, RunState.FAILED, steps=("appointments",)).status == "completed"
 
 
-def test_dagster_is_asked_only_when_the_audits_do_not_tell() -> None:
-    going = audit(status=AuditStatus.IN_PROGRESS)
+def test_dagster_is_queried_only_if_the_audits_cannot_decide() -> None:
+    active = audit(status=AuditStatus.IN_PROGRESS)
     stale = MOVED + AUDIT_TIMEOUT + timedelta.resolution
     done = sync(audit(), is_request=False)
 
     assert needs_run_state(sync(), NOW)
     assert needs_run_state(sync(audit()), NOW)
     assert not needs_run_state(sync(run_id=None), NOW)
-    assert not needs_run_state(sync(going), NOW)
-    assert needs_run_state(sync(going), stale)
-    assert needs_run_state(sync(going, is_request=False), stale)
+    assert not needs_run_state(sync(active), NOW)
+    assert needs_run_state(sync(active), stale)
+    assert needs_run_state(sync(active, is_request=False), stale)
     assert not needs_run_state(done, stale)
