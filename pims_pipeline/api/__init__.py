@@ -1,1 +1,1 @@
-"""The REST API: FastAPI routes over the store and the Dagster UI; knows no settings."""
+"""The REST API: FastAPI routes over the store and Dagster's webserver; reads no settings."""

@@ -1,6 +1,6 @@
 """The application: routes, errors and middleware put together around one context.
 
-Building it opens nothing and reads no settings. How it is served stands in ``server``.
+Building it opens nothing and reads no settings. Serving it belongs in ``server``.
 """
 
 from importlib.metadata import version
@@ -12,13 +12,13 @@ from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from pims_pipeline.api.access.auth import HEADER
-from pims_pipeline.api.access.hosts import OwnVisitors
+from pims_pipeline.api.access.hosts import HostGuard
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.errors import handle_errors
 from pims_pipeline.api.middleware import (
     REQUEST_ID,
     BodyLimit,
-    Faults,
+    ErrorBoundary,
     RequestMiddleware,
 )
 from pims_pipeline.api.routes import cases, health, metrics, syncs
@@ -29,21 +29,21 @@ _TITLE = "PIMS pipeline"
 _DESCRIPTION = """\
 Keeps a clinic's cases in step with its practice management system (PIMS).
 
-A `POST` starts a sync and answers at once; `GET /api/sync/{syncId}` tells how it goes. Every
-call under `/api` carries an API key in the header `X-API-Key`; a key belongs to one clinic and
-sees that clinic alone.
+A `POST` starts a sync and returns at once; `GET /api/sync/{syncId}` returns its status. Every
+request under `/api` needs an API key in the header `X-API-Key`. A key belongs to one clinic and
+gives access to that clinic only.
 
 Every error has the same body: `success` (false), `error` (one sentence) and `timestamp`. Every
-answer has a header `X-Request-Id` that also stands in the server's log.
+response has a header `X-Request-Id`; the server's log has the same id.
 """
 _CORS_SECONDS = 600
 
 
 def create_app(context: ApiContext) -> FastAPI:
-    """The API.
+    """Build the API.
 
     Args:
-        context: What its routes work with; stays open as long as the application is served.
+        context: What its routes use; must stay open as long as the application is served.
     """
     app = FastAPI(
         title=_TITLE,
@@ -51,11 +51,11 @@ def create_app(context: ApiContext) -> FastAPI:
         version=version("pims-pipeline"),
         docs_url=None,
         redoc_url=None,
-        # A slash too many is a wrong address, not one to be redirected with its key.
+        # An extra slash is a wrong path; a redirect would send the key again.
         redirect_slashes=False,
-        # Clients of the former service often send JSON without saying so.
+        # Clients of the former service often send JSON without a Content-Type.
         strict_content_type=False,
-        # Requests are logged and counted here, without what they hold.
+        # The middleware logs and counts requests, without their contents.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     services = build_services(context)
@@ -65,7 +65,7 @@ def create_app(context: ApiContext) -> FastAPI:
         app.include_router(routes.router)
     serve_docs(app)
     _add_middleware(app, services)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # as FastAPI documents it
     return app
 
 
@@ -73,8 +73,8 @@ def _add_middleware(app: FastAPI, services: ApiServices) -> None:
     """From the innermost layer to the outermost."""
     context = services.context
     app.add_middleware(BodyLimit, clock=context.clock)
-    # Inside that of other origins, whose pages may read of a fault too.
-    app.add_middleware(Faults, clock=context.clock)
+    # Inside the CORS layer, so that pages of other origins can read the error.
+    app.add_middleware(ErrorBoundary, clock=context.clock)
     if context.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -92,7 +92,7 @@ def _add_middleware(app: FastAPI, services: ApiServices) -> None:
         )
     if context.own_addresses is not None:
         app.add_middleware(
-            OwnVisitors,
+            HostGuard,
             own=context.own_addresses,
             cors_origins=context.cors_origins,
             clock=context.clock,
@@ -103,7 +103,7 @@ def _add_middleware(app: FastAPI, services: ApiServices) -> None:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, made at the first call."""
+    """Return the OpenAPI document; built at the first call."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title,
@@ -111,19 +111,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
             description=app.description,
             routes=app.routes,
         )
-        _drop_the_framework_s_own_error(document)
+        _drop_framework_errors(document)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _drop_the_framework_s_own_error(document: dict[str, Any]) -> None:
-    """FastAPI documents 422 with a body of its own wherever something can be invalid."""
+def _drop_framework_errors(document: dict[str, Any]) -> None:
+    """Remove FastAPI's own 422 bodies: validation errors are 400 here."""
     own = {"HTTPValidationError", "ValidationError"}
     reference = {"$ref": "#/components/schemas/HTTPValidationError"}
     for path in document["paths"].values():
         for operation in path.values():
-            told = operation["responses"].get("422", {}).get("content", {})
-            if told.get("application/json", {}).get("schema") == reference:
+            content = operation["responses"].get("422", {}).get("content", {})
+            if content.get("application/json", {}).get("schema") == reference:
                 del operation["responses"]["422"]
     schemas = document.get("components", {}).get("schemas", {})
     for name in own & schemas.keys():

@@ -1,7 +1,4 @@
-"""The bodies of requests, as pydantic models that check them.
-
-The models of responses are in ``pims_pipeline.wire``.
-"""
+"""The bodies of requests, as pydantic models. The models of responses are in ``wire``."""
 
 import re
 from datetime import date
@@ -11,14 +8,14 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from pims_pipeline.api.syncs.launching import Wanted
+from pims_pipeline.api.syncs.spec import SyncSpec
 from pims_pipeline.domain.phases import Scope
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _plain_date(value: object) -> object:
-    """Dates as ``YYYY-MM-DD`` alone: the standard library reads weeks and plain digits too."""
+    """Accept only ``YYYY-MM-DD``: the standard library also reads weeks and plain digits."""
     problem = "must be a date such as 2026-03-09"
     if value is None:
         return None
@@ -31,7 +28,7 @@ def _plain_date(value: object) -> object:
 
 
 def _plain_id(value: object) -> object:
-    """Ids as UUIDs; what is wrong with others is not worth quoting them."""
+    """Accept only UUIDs; the error does not quote the value."""
     try:
         return UUID(str(value))
     except ValueError:
@@ -39,49 +36,51 @@ def _plain_id(value: object) -> object:
 
 
 def _whole_number(value: object) -> object:
-    """JSON has one kind of number: ``7.0`` is seven. What is no number stays what it is."""
+    """Accept ``7.0`` as 7: JSON has one kind of number. Other values stay as they are."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Id = Annotated[UUID, BeforeValidator(_plain_id)]
-"""The id of a sync or a case, in an address."""
+"""The id of a sync or a case, in a path."""
 
 _StartDate = Annotated[
     date | None,
     BeforeValidator(_plain_date),
-    Field(description="First business date, in the clinic's own calendar."),
+    Field(description="First business date, in the clinic's time zone."),
 ]
 _EndDate = Annotated[
     date | None,
     BeforeValidator(_plain_date),
-    Field(description="Last business date, included; at most 366 dates in all."),
+    Field(description="Last business date, included; at most 366 dates in total."),
 ]
 _Whole = BeforeValidator(_whole_number)
 _DaysAhead = Annotated[
     int,
-    Field(ge=0, le=90, description="Dates after today that are synced, without `endDate`."),
+    Field(ge=0, le=90, description="Number of dates after today to sync, if `endDate` is not set."),
     _Whole,
 ]
-_LookbackDays = Annotated[int, Field(ge=1, le=90, description="Dates before today."), _Whole]
+_LookbackDays = Annotated[
+    int, Field(ge=1, le=90, description="Number of dates before today."), _Whole
+]
 _BatchSize = Annotated[
-    int, Field(ge=1, le=20, description="Consultations fetched side by side."), _Whole
+    int, Field(ge=1, le=20, description="Number of consultations to fetch in parallel."), _Whole
 ]
 
 
 class _Body(BaseModel):
-    """What a client asks for. Nothing is taken for what it is not: ``"7"`` is no number."""
+    """The base of request bodies. Types are strict: ``"7"`` is not a number."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
 
-    def wanted(self, scope: Scope) -> Wanted:
-        """What is to be synced."""
-        asked = self.model_dump(by_alias=True)
-        first, last = asked.pop("startDate", None), asked.pop("endDate", None)
-        return Wanted(scope=scope, first=first, last=last, options=asked)
+    def spec(self, scope: Scope) -> SyncSpec:
+        """Return what the body requests."""
+        options = self.model_dump(by_alias=True)
+        first, last = options.pop("startDate", None), options.pop("endDate", None)
+        return SyncSpec(scope=scope, first=first, last=last, options=options)
 
 
 class InboundBody(_Body):
-    """Which dates of the calendar to bring in: today to `daysAhead` from now, unless named."""
+    """The dates to fetch from the calendar: today to `daysAhead` from now, unless dates are set."""
 
     start_date: _StartDate = None
     end_date: _EndDate = None
@@ -89,7 +88,7 @@ class InboundBody(_Body):
 
 
 class CasesBody(_Body):
-    """Whose consultations to fetch: appointments of the last 46 days, unless dates are named."""
+    """The appointments to fetch consultations for: the last 46 days, unless dates are set."""
 
     start_date: _StartDate = None
     end_date: _EndDate = None
@@ -97,7 +96,7 @@ class CasesBody(_Body):
 
 
 class ReconcileBody(_Body):
-    """How far to look for appointments that are gone: so many days back, and a week ahead."""
+    """The dates to compare with the calendar: `lookbackDays` back, and a week ahead."""
 
     lookback_days: _LookbackDays = 7
 

@@ -1,8 +1,7 @@
-"""What the API works with, handed to the application when it is made.
+"""What an application is built with: connections and plain values.
 
-What an application makes of it is in ``services``, how routes are given it in ``dependencies``.
-Plain values and open things only: who opens and closes them, and where their settings come
-from, is the composition root's.
+``services`` builds objects from it, ``dependencies`` passes them to routes. Opening and closing
+them, and reading settings, belongs in the composition root.
 """
 
 import threading
@@ -19,21 +18,20 @@ from pims_pipeline.store.database.clock import utc_now
 
 @dataclass(frozen=True, kw_only=True)
 class ApiContext:
-    """The API's surroundings.
+    """What the application is built with.
 
     Attributes:
-        engine: Connects as the API's role, which sees one clinic at a time.
-        dagster: Starts runs and asks about them.
-        dagster_ui_url: Where people find the Dagster UI, without a slash at the end.
+        engine: Connects as the API's role, which sees one clinic per transaction.
+        dagster: Starts runs and reads their states.
+        dagster_ui_url: The address of the Dagster UI, without a trailing slash.
         partition_start: The first business date that can be synced.
-        requests_per_minute: How many calls a key may make.
-        metrics_token: What ``/metrics`` asks for as a bearer token; None for nothing.
+        requests_per_minute: The rate limit of a key.
+        metrics_token: The bearer token of ``/metrics``; None for no token.
         cors_origins: Web origins whose pages may call the API.
-        own_addresses: The names under which it may be reached; None if a proxy in front, or
-            nobody, sees to that.
+        own_addresses: The host names that it accepts; None to accept any.
         trusted_proxies: Addresses and networks whose ``X-Forwarded-*`` headers count.
-        stopping: Set when the process has been told to end: who waits, returns.
-        clock: The present moment, aware.
+        stopping: Set when the process shuts down: waiting requests return.
+        clock: Returns the present time, aware.
     """
 
     engine: Engine = field(repr=False)

@@ -1,8 +1,8 @@
-"""What a route can ask for: ``def route(context: Context, desk: Desk)``.
+"""The dependencies of routes: ``def route(context: Context, syncs: Syncs)``.
 
-Each is a part of the application's ``ApiServices``. Who calls, and the way to the clinic's rows,
-come from ``auth``. No dependency holds a connection: a route opens a transaction where it reads
-or writes, so that none is held while a request waits.
+Each is a part of the application's ``ApiServices``. The caller and its clinic's transaction come
+from ``auth``. No dependency holds a connection: a route opens a transaction where it reads or
+writes, so that none is open while a request waits.
 """
 
 from typing import Annotated
@@ -13,9 +13,9 @@ from pims_pipeline.api.access.rate_limit import Limits
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.monitoring.readiness import Readiness
 from pims_pipeline.api.monitoring.scrapes import Scrapes
-from pims_pipeline.api.services import SyncDesk, services_of
+from pims_pipeline.api.services import SyncServices, services_of
 
-# Coroutines, so that no thread is borrowed to look at an attribute.
+# Coroutines: FastAPI would run functions in a thread.
 
 
 async def api_context(request: Request) -> ApiContext:
@@ -24,13 +24,13 @@ async def api_context(request: Request) -> ApiContext:
 
 
 async def rate_limits(request: Request) -> Limits:
-    """How often keys may be used and guessed at."""
+    """The rate limits of keys and of failed attempts."""
     return services_of(request.app).limits
 
 
-async def sync_desk(request: Request) -> SyncDesk:
-    """Starts syncs and shows how they stand."""
-    return services_of(request.app).desk
+async def sync_services(request: Request) -> SyncServices:
+    """Starts syncs and reports their status."""
+    return services_of(request.app).syncs
 
 
 async def readiness_checks(request: Request) -> Readiness:
@@ -39,12 +39,12 @@ async def readiness_checks(request: Request) -> Readiness:
 
 
 async def metric_scrapes(request: Request) -> Scrapes:
-    """Reads and counts what Prometheus is shown."""
+    """Reads the metrics for Prometheus."""
     return services_of(request.app).scrapes
 
 
 Context = Annotated[ApiContext, Depends(api_context)]
 RateLimits = Annotated[Limits, Depends(rate_limits)]
-Desk = Annotated[SyncDesk, Depends(sync_desk)]
+Syncs = Annotated[SyncServices, Depends(sync_services)]
 ReadinessChecks = Annotated[Readiness, Depends(readiness_checks)]
 MetricScrapes = Annotated[Scrapes, Depends(metric_scrapes)]

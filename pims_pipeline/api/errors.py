@@ -1,7 +1,8 @@
-"""Errors as the API answers them: one envelope for all, and their place in the OpenAPI document.
+"""The errors of the API: their one body, their texts, and their OpenAPI documentation.
 
-``{"success": false, "error": "…", "timestamp": "…"}``, whatever went wrong and wherever. Nothing
-in it quotes what a client sent, but for names of fields, nor what a fault said.
+Every error is ``{"success": false, "error": "…", "timestamp": "…"}``. It quotes nothing that a
+client sent, except names of fields, and no text of an unexpected exception. Add the text of a
+new error here.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,17 +50,17 @@ _log = get_logger(__name__)
 
 
 def permission_denied(permission: str) -> str:
-    """What a key without ``permission`` is told."""
+    """Return the error text for a key without ``permission``."""
     return f"Permission denied: {permission}"
 
 
 class ApiError(HTTPException):
-    """Ends a request with an error that its client is told.
+    """Ends a request with an error response.
 
     Args:
         status: The HTTP status, 400 or more.
-        error: One sentence without personal data and secrets.
-        headers: Further headers of the answer, such as ``Retry-After``.
+        error: One sentence, without personal data and secrets.
+        headers: Further headers of the response, such as ``Retry-After``.
     """
 
     def __init__(self, status: int, error: str, headers: Mapping[str, str] | None = None) -> None:
@@ -69,17 +70,17 @@ class ApiError(HTTPException):
 def error_response(
     status: int, error: str, *, now: datetime, headers: Mapping[str, str] | None = None
 ) -> ModelResponse:
-    """The answer that tells of an error.
+    """Return an error response.
 
     Args:
         status: Its HTTP status.
         error: One sentence.
-        now: The present moment, aware.
+        now: The present time, aware.
         headers: Further headers.
     """
-    # JSON can spell halves of characters, which no encoding can write.
-    words = error.encode("utf-8", "replace").decode()
-    body = ErrorBody(success=False, error=words, timestamp=now)
+    # JSON may contain lone surrogates, which UTF-8 cannot encode.
+    text = error.encode("utf-8", "replace").decode()
+    body = ErrorBody(success=False, error=text, timestamp=now)
     return ModelResponse(body, status_code=status, headers=dict(headers or {}))
 
 
@@ -87,61 +88,61 @@ class _ErrorHandlers:
     """Turns what routes raise into responses.
 
     Args:
-        clock: The present moment, aware.
+        clock: Returns the present time, aware.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
 
     async def http_error(self, _: Request, error: Exception) -> ModelResponse:
-        """Ours, and those of the framework: no such path, no such method, an unreadable body."""
+        """Handle our errors and the framework's: unknown path, wrong method, unreadable body."""
         if not isinstance(error, HTTPException):
             raise TypeError("not an HTTP error") from error
-        words = error.detail
+        text = error.detail
         if error.status_code == HTTPStatus.BAD_REQUEST and not isinstance(error, ApiError):
-            # The framework's only one: text in no encoding, or nested too deeply.
-            words = NOT_JSON
-        return error_response(error.status_code, words, now=self._clock(), headers=error.headers)
+            # The framework's only 400: bad encoding, or nested too deeply.
+            text = NOT_JSON
+        return error_response(error.status_code, text, now=self._clock(), headers=error.headers)
 
     async def invalid(self, _: Request, error: Exception) -> ModelResponse:
-        """What does not fit a route's parameters or body."""
+        """Handle invalid parameters and bodies."""
         if not isinstance(error, RequestValidationError):
             raise TypeError("not a validation error") from error
         return error_response(400, validation_message(error.errors()), now=self._clock())
 
     async def database_unavailable(self, _: Request, error: Exception) -> ModelResponse:
-        """A database that cannot be reached, or keeps the request waiting."""
-        # Its words name the host, which is no business of clients; the condition alone does not.
+        """Handle a database that cannot be reached, or a lock that was not released in time."""
+        # The message names the host, which clients must not see; the condition does not.
         _log.warning("database_unavailable", reason=str(error))
-        words = DATABASE_UNAVAILABLE
+        text = DATABASE_UNAVAILABLE
         if isinstance(error, DatabaseRefused):
-            words = f"The database is not available: {error.what}; try again later"
+            text = f"The database is not available: {error.what}; try again later"
         headers = {"Retry-After": str(DATABASE_RETRY_SECONDS)}
-        return error_response(503, words, now=self._clock(), headers=headers)
+        return error_response(503, text, now=self._clock(), headers=headers)
 
 
 def handle_errors(app: FastAPI, clock: Callable[[], datetime]) -> None:
-    """Have ``app`` answer its errors with the envelope; faults are the middleware's."""
-    answers = _ErrorHandlers(clock)
-    app.add_exception_handler(HTTPException, answers.http_error)
-    app.add_exception_handler(RequestValidationError, answers.invalid)
-    app.add_exception_handler(DatabaseUnavailable, answers.database_unavailable)
-    app.add_exception_handler(LockTimeout, answers.database_unavailable)
+    """Register the handlers of expected errors; ``middleware`` handles unexpected ones."""
+    handlers = _ErrorHandlers(clock)
+    app.add_exception_handler(HTTPException, handlers.http_error)
+    app.add_exception_handler(RequestValidationError, handlers.invalid)
+    app.add_exception_handler(DatabaseUnavailable, handlers.database_unavailable)
+    app.add_exception_handler(LockTimeout, handlers.database_unavailable)
 
 
 def validation_message(problems: Sequence[Mapping[str, Any]]) -> str:
-    """What is wrong with a request, each field by the name its client used.
+    """Return what is wrong with a request; fields by the names that the client used.
 
     Args:
         problems: As pydantic lists them.
     """
     unknown = [_field(each) for each in problems if each["type"] == "extra_forbidden"]
     others = [_problem(each) for each in problems if each["type"] != "extra_forbidden"]
-    told = list(dict.fromkeys(others))[:_SHOWN_PROBLEMS]
+    messages = list(dict.fromkeys(others))[:_SHOWN_PROBLEMS]
     if unknown:
         names = ", ".join(dict.fromkeys(unknown[:_SHOWN_PROBLEMS]))
-        told.append(f"Unknown field{'s' if len(unknown) > 1 else ''}: {names}")
-    return "; ".join(told)
+        messages.append(f"Unknown field{'s' if len(unknown) > 1 else ''}: {names}")
+    return "; ".join(messages)
 
 
 def _problem(problem: Mapping[str, Any]) -> str:
@@ -152,14 +153,14 @@ def _problem(problem: Mapping[str, Any]) -> str:
         return "The body must be a JSON object, sent as application/json"
     if kind == "missing":
         return f"{_field(problem)}: is missing"
-    words = str(problem["msg"]).removeprefix("Value error, ")
-    # A model's own sentence, about several of its fields, names them itself.
-    return f"{_field(problem)}: {words}" if len(place) > 1 else words
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    # A message about several fields of a model names them itself.
+    return f"{_field(problem)}: {text}" if len(place) > 1 else text
 
 
 def _field(problem: Mapping[str, Any]) -> str:
-    """Its path within the body, or its name in the query, path or header."""
-    # Anything may stand where a name should, also a key; it must not be cut before it is known.
+    """Return its path within the body, or its name in the query, path or header."""
+    # A client may send a secret as a name. Redact before cutting: a cut secret is not recognized.
     parts = (redact_text(str(part)[: 2 * _LONGEST_NAME]) for part in problem["loc"][1:])
     path = [part[:_LONGEST_NAME] for part in parts]
     return ".".join(path) or str(problem["loc"][0])
@@ -198,12 +199,11 @@ _WITH_A_KEY = (401, 403, 413, 429, 500, 503)
 
 
 def error_responses(*statuses: int, key: bool = True) -> dict[int | str, dict[str, Any]]:
-    """The errors of a route, for its ``responses``: each with its schema and examples.
+    """Return the errors of a route, for its ``responses``: each with its schema and examples.
 
     Args:
-        statuses: Those it may answer with, apart from those of every route with a key.
-        key: Whether the route asks for an API key; its errors (401, 403, 413, 429, 500, 503)
-            are then listed too.
+        statuses: The error statuses of the route, besides those of every route with a key.
+        key: Whether the route needs an API key; adds 401, 403, 413, 429, 500 and 503.
     """
     wanted: Iterable[int] = sorted({*statuses, *(_WITH_A_KEY if key else ())})
     return {status: _documented(status) for status in wanted}

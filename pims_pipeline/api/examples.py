@@ -1,7 +1,7 @@
 """Examples for the OpenAPI document.
 
-Those of responses are what the API answered on a day of the simulator: ``make examples`` writes
-them into ``examples.json``, and a test compares. Those of requests are written here.
+Examples of responses are recorded on a simulated day: ``make examples`` writes
+``examples.json``, and a test compares them. Add examples of requests here.
 """
 
 import json
@@ -30,14 +30,14 @@ def _body(summary: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 BODIES: Mapping[str, dict[str, Any]] = {
     "inbound": {
-        "dates": _body("These dates", _WEEK),
-        "ahead": _body("Today and two weeks more", {"daysAhead": 14}),
+        "dates": _body("Given dates", _WEEK),
+        "ahead": _body("Today and the next two weeks", {"daysAhead": 14}),
     },
-    "cases": {"dates": _body("Appointments of these dates", {**_WEEK, "parallelBatchSize": 5})},
-    "reconcile": {"back": _body("From two weeks ago on", {"lookbackDays": 14})},
+    "cases": {"dates": _body("Appointments of given dates", {**_WEEK, "parallelBatchSize": 5})},
+    "reconcile": {"back": _body("From two weeks ago", {"lookbackDays": 14})},
     "full": {
-        "dates": _body("These dates", {**_WEEK, "lookbackDays": 7, "parallelBatchSize": 5}),
-        "ahead": _body("A week back, two weeks ahead", {"daysAhead": 14, "lookbackDays": 7}),
+        "dates": _body("Given dates", {**_WEEK, "lookbackDays": 7, "parallelBatchSize": 5}),
+        "ahead": _body("One week back, two weeks ahead", {"daysAhead": 14, "lookbackDays": 7}),
     },
 }
-"""Of requests, by scope and name."""
+"""Examples of request bodies, by scope and name."""

@@ -1,7 +1,7 @@
-"""What every request meets before and after its route: id, log line, headers, limit of its body.
+"""The middleware around every route: request id, access log, headers, body limit, errors.
 
-Plain ASGI, one layer for most of it: each layer costs every request. Which errors have which
-words stands in ``errors``.
+Plain ASGI, and most of it in one layer: each layer costs every request. The texts of errors
+belong in ``errors``.
 """
 
 import re
@@ -25,11 +25,11 @@ _REQUEST_ID = REQUEST_ID.lower().encode()
 MAX_BODY_BYTES = 64 * 1024
 
 Observer = Callable[[str | None, str, int, float], None]
-"""Told of each answer: route template (None: no route), method, status, seconds."""
+"""Called for each response: route template (None: no route), method, status, seconds."""
 
-_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _QUIET = frozenset({"/health", "/ready", "/metrics"})
-"""Asked every few seconds by machines; what is wrong there is told by a line of its own."""
+"""Probes call these every few seconds; their failures have log lines of their own."""
 _LOWEST_SERVER_ERROR = 500
 _LONGEST_METHOD = 16
 _SHOWN_FRAMES = 12
@@ -50,11 +50,11 @@ _log = get_logger(__name__)
 
 
 class RequestMiddleware:
-    """The outermost layer of ours: each request's id, its log line, the headers of its answer.
+    """Our outermost layer: the request id, the access log and the headers of responses.
 
     Args:
-        app: What is inside.
-        observe: Told of every answer.
+        app: The inner application.
+        observe: Called for every response.
     """
 
     def __init__(self, app: ASGIApp, observe: Observer) -> None:
@@ -62,25 +62,25 @@ class RequestMiddleware:
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the request answered."""
+        """Pass the request on; log and count its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        # What GET answers without its body, which the server leaves out.
+        # HEAD runs as GET; the server drops the body.
         inside = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        answer = _Answer(send, request_id, is_https=scope.get("scheme") == "https")
+        response = _Response(send, request_id, is_https=scope.get("scheme") == "https")
         with bound_context(request_id=request_id):
             began = time.perf_counter()
             try:
-                await self._app(inside, receive, answer.send)
+                await self._app(inside, receive, response.send)
             finally:
                 seconds = time.perf_counter() - began
-                self._tell(scope["method"], inside, answer.status, seconds)
+                self._report(scope["method"], inside, response.status, seconds)
 
-    def _tell(self, method: str, inside: Scope, status: int | None, seconds: float) -> None:
+    def _report(self, method: str, inside: Scope, status: int | None, seconds: float) -> None:
         if status is None:
-            # Its task was ended; the server tells of that.
+            # The request was cancelled; the server logs that.
             return
         route = getattr(inside.get("route"), "path", None)
         self._observe(route, method, status, seconds)
@@ -101,16 +101,16 @@ class RequestMiddleware:
             _log.info("request_answered", **fields)
 
 
-class BrokenOff(Exception):
-    """An answer could not be finished; what happened stands in the log."""
+class ResponseAborted(Exception):
+    """A response could not be completed; the log has the reason."""
 
 
-class Faults:
-    """Answers a request whose route failed unexpectedly; what it said stays out of everything.
+class ErrorBoundary:
+    """Turns unexpected exceptions into a 500; their messages are neither sent nor logged.
 
     Args:
-        app: What is inside.
-        clock: The present moment, aware.
+        app: The inner application.
+        clock: Returns the present time, aware.
     """
 
     def __init__(self, app: ASGIApp, clock: Callable[[], datetime]) -> None:
@@ -118,7 +118,7 @@ class Faults:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the request answered."""
+        """Pass the request on; respond with 500 if it fails."""
         has_begun = False
 
         async def noting(message: Message) -> None:
@@ -128,17 +128,17 @@ class Faults:
 
         try:
             await self._app(scope, receive, noting)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its words stay here
+        except Exception as error:  # noqa: BLE001 - the last resort for any exception
             _log.error("request_failed", **_described(error))
             if has_begun or scope["type"] != "http":
-                # Only the connection's end can tell.
-                raise BrokenOff from None
+                # The headers are sent: only closing the connection can signal the error.
+                raise ResponseAborted from None
             response = error_response(500, INTERNAL_ERROR, now=self._clock())
             await response(scope, receive, send)
 
 
-class _Answer:
-    """Passes an answer on, with the headers that all have; remembers its status."""
+class _Response:
+    """Sends a response with the common headers added; keeps its status."""
 
     def __init__(self, send: Send, request_id: str, *, is_https: bool) -> None:
         self._send = send
@@ -159,11 +159,11 @@ class _Answer:
 
 
 class BodyLimit:
-    """Refuses bodies of more than ``MAX_BODY_BYTES``, however they are sent.
+    """Refuses bodies of more than ``MAX_BODY_BYTES``, with or without a Content-Length.
 
     Args:
-        app: What is inside, and turns the refusal into an answer.
-        clock: The present moment, aware.
+        app: The inner application; turns ``ApiError`` into a response.
+        clock: Returns the present time, aware.
     """
 
     def __init__(self, app: ASGIApp, clock: Callable[[], datetime]) -> None:
@@ -171,7 +171,7 @@ class BodyLimit:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or refuse its body."""
+        """Pass the request on, or refuse its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -194,17 +194,17 @@ class BodyLimit:
 
 
 def _request_id(scope: Scope) -> str:
-    """The client's, if it is one and sane; else a new one. A secret is not sane."""
+    """Return the client's id, if it is one, well-formed and no secret; else a new one."""
     sent = Headers(scope=scope).getlist(REQUEST_ID)
-    if len(sent) == 1 and _SANE_ID.fullmatch(sent[0]):
-        [wanted] = sent
-        if redact_text(wanted, phones=False) == wanted:
-            return wanted
+    if len(sent) == 1 and _VALID_ID.fullmatch(sent[0]):
+        [sent_id] = sent
+        if redact_text(sent_id, phones=False) == sent_id:
+            return sent_id
     return str(uuid4())
 
 
 def _described(error: BaseException) -> dict[str, str]:
-    """What failed and where, without the words of errors that may quote what they met."""
+    """Return the types and places of an exception; its message only if users may see it."""
     described = {"error": " from ".join(_kinds(error)), "where": _frames(error)}
     if isinstance(error, UserFacingError):
         described["reason"] = str(error)

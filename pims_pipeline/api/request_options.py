@@ -1,4 +1,4 @@
-"""The header ``Prefer`` (RFC 7240), of which ``wait`` is honoured; and the list's cursors."""
+"""The header ``Prefer: wait`` (RFC 7240), and the cursors of the list of syncs."""
 
 import base64
 import binascii
@@ -14,13 +14,13 @@ _MOST_DIGITS = 9
 
 
 class BadCursor(ValueError):
-    """The text is no cursor of ours."""
+    """The text is not a cursor of this API."""
 
 
 def preferred_wait(headers: Sequence[str]) -> int | None:
-    """So many seconds the client would wait for the sync to end; at most 120.
+    """Return how many seconds the client wants to wait; at most 120, None for no wait.
 
-    Of several the first counts. What is malformed is ignored, as the standard wants it.
+    The first of several counts. Malformed values are ignored, as RFC 7240 requires.
     """
     for element in (each for header in headers for each in parse_http_list(header)):
         name, _, value = element.partition(";")[0].partition("=")
@@ -33,23 +33,23 @@ def preferred_wait(headers: Sequence[str]) -> int | None:
 
 
 def cursor_text(position: SyncCursor) -> str:
-    """The opaque text of a position in the list."""
+    """Return the opaque text of a position in the list."""
     text = f"{position.created_at.astimezone(UTC).isoformat()}|{position.sync_id.hex}"
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def cursor_of(cursor: str) -> SyncCursor:
-    """The position that a cursor names.
+    """Return the position of a cursor.
 
     Raises:
-        BadCursor: If it is none.
+        BadCursor: If this API did not create the cursor.
     """
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-        moment, _, sync_id = text.partition("|")
-        position = SyncCursor(datetime.fromisoformat(moment), UUID(hex=sync_id))
-        # There are other ways to write the same; ours alone was ever given.
+        created_at, _, sync_id = text.partition("|")
+        position = SyncCursor(datetime.fromisoformat(created_at), UUID(hex=sync_id))
+        # Other spellings of the same position were never handed out.
         is_ours = position.created_at.tzinfo is not None and cursor_text(position) == cursor
     except (binascii.Error, OverflowError, ValueError) as error:
         raise BadCursor("not a cursor") from error

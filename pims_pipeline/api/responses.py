@@ -1,4 +1,4 @@
-"""How the API sends the models of ``pims_pipeline.wire``."""
+"""The response class for the models of ``pims_pipeline.wire``."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from pims_pipeline.wire.shape import Model
 
 
 class ModelResponse(JSONResponse):
-    """A response whose body is a model, which was validated when it was made.
+    """A response whose body is a model, validated when it was created.
 
-    A route returns it rather than the model: FastAPI would validate the model once more, in
-    another thread, which costs as much as looking the API key up.
+    Return it from a route instead of the model: FastAPI would validate the model again, in
+    another thread, which costs as much as looking up the API key.
     """
 
     def render(self, content: Any) -> bytes:
-        """The model as JSON."""
+        """Return the model as JSON."""
         if not isinstance(content, Model):
             raise TypeError(f"not a model of the wire: {type(content).__name__}")
         return content.model_dump_json().encode()

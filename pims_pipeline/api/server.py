@@ -1,6 +1,6 @@
-"""Serves the application over HTTP with uvicorn: in front for people, or in a thread for tests.
+"""Serves the application over HTTP with uvicorn: in the foreground, or in a thread for tests.
 
-What is served is put together in ``app``; who opens the database and reads settings is the
+Building the application belongs in ``app``, opening the database and reading settings in the
 command line.
 """
 
@@ -19,7 +19,7 @@ from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.errors import UserFacingError
 
 GRACE_SECONDS = 30
-"""How long requests under way may take once the process was told to end."""
+"""How long active requests may take once the process shuts down."""
 _BACKLOG = 2048
 _MAX_HEAD_BYTES = 64 * 1024
 _START_SECONDS = 15
@@ -30,52 +30,49 @@ class CannotListen(UserFacingError):
 
 
 class _BoundedProtocol(HttpToolsProtocol):
-    """HTTP, for clients whose headers come to an end.
+    """Limits the size of request headers: the parser buffers a header until it is complete."""
 
-    The parser keeps a header until it is complete, however much of it is sent.
-    """
-
-    _not_understood = 0
+    _unparsed = 0
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio; ends the connection when too much makes no sense yet."""
-        self._not_understood += len(data)
+        """See asyncio; closes the connection when the unparsed data exceeds the limit."""
+        self._unparsed += len(data)
         super().data_received(data)
-        if self._not_understood > _MAX_HEAD_BYTES and not self.transport.is_closing():
+        if self._unparsed > _MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("Request headers are too large.")
 
     def on_headers_complete(self) -> None:
         """See httptools."""
-        self._not_understood = 0
+        self._unparsed = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """See httptools."""
-        self._not_understood = 0
+        self._unparsed = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """See httptools."""
-        self._not_understood = 0
+        self._unparsed = 0
         super().on_message_complete()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that tells when it is up, and lets waiting requests go when it stops."""
+    """uvicorn with a callback when it is ready; ends waiting requests when it stops."""
 
     def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 http=_BoundedProtocol,
-                # Else a request may log what was bound for another on its connection.
+                # Otherwise a request may log the context of another on the same connection.
                 reset_contextvars=True,
                 # Logging is set up already, and the middleware writes the access log.
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 ws="none",
-                # The application does that itself, for the proxies it trusts.
+                # The application handles them, for the proxies that it trusts.
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
@@ -89,21 +86,21 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Within a tenth of a second of the signal. Not in its handler: that may interrupt
-        # this very line, and would wait for itself.
+        # Runs within a tenth of a second of the signal. Not in the signal handler: it could
+        # interrupt this line, and deadlock on the event's lock.
         self._stopping.set()
         await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there, before anything is started.
+    """Return a listening socket, before anything is started.
 
     Args:
         host: A name or address of this machine.
         port: 0 takes any free one.
 
     Raises:
-        CannotListen: If it cannot be had.
+        CannotListen: If the address or port cannot be used.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -111,7 +108,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotListen(f"--host {host} is no address of this machine") from error
     family, kind, protocol, _, where = found[0]
     listener = socket.socket(family, kind, protocol)
-    # Connections that just ended do not count.
+    # Connections that just closed do not block the port.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(where)
@@ -127,24 +124,24 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a browser on this machine finds what listens there."""
+    """Return the address of the listener for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared only
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 def serve(app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve in front until SIGINT or SIGTERM; requests under way may finish.
+    """Serve in the foreground until SIGINT or SIGTERM; active requests may finish.
 
     A second SIGINT ends it at once.
 
     Args:
-        app: As ``create_app`` makes it.
-        listener: As ``listen`` gives it; closed at the end.
-        on_ready: Called once requests are answered.
+        app: The result of ``create_app``.
+        listener: The result of ``listen``; closed at the end.
+        on_ready: Called when the server accepts requests.
 
     Raises:
-        KeyboardInterrupt: Once it has ended, if a signal made it.
+        KeyboardInterrupt: After it has stopped, if a signal stopped it.
     """
     with listener:
         _Server(app, on_ready).run([listener])
@@ -155,31 +152,31 @@ class ApiServer:
     """The application while it is served.
 
     Attributes:
-        base_url: Where it answers, without a trailing slash.
+        base_url: Its address, without a trailing slash.
     """
 
     base_url: str
     _server: _Server
 
     def request_stop(self) -> None:
-        """Begin to stop, and return at once."""
+        """Request the shutdown, and return at once."""
         self._server.handle_exit(signal.SIGTERM, None)
 
 
 @contextmanager
 def running_api(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterator[ApiServer]:
-    """Serve in a background thread of this process for as long as the block runs.
+    """Serve in a background thread while the block runs.
 
-    Requests under way may finish at the end.
+    Active requests may finish at the end.
 
     Args:
-        app: As ``create_app`` makes it.
+        app: The result of ``create_app``.
         host: A name or address of this machine.
         port: 0 takes any free one.
 
     Raises:
         CannotListen: If it cannot listen there.
-        RuntimeError: If it does not come up, or does not stop.
+        RuntimeError: If it does not start or stop in time.
     """
     listener = listen(host, port)
     up = threading.Event()
@@ -197,7 +194,7 @@ def running_api(app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> Iterato
     thread.start()
     try:
         if not up.wait(_START_SECONDS) or not server.started:
-            raise RuntimeError("the API did not come up")
+            raise RuntimeError("the API did not start")
         yield running
     finally:
         running.request_stop()

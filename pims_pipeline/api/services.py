@@ -1,8 +1,7 @@
-"""What one application keeps for as long as it is served; made once, by ``create_app``.
+"""The objects that one application keeps while it is served; ``create_app`` builds them once.
 
-Everything that outlives a request is a field here, and nothing else is kept anywhere: add a
-field when routes of several requests share something. How a route is given it is said in
-``dependencies``.
+Everything that outlives a request is a field here: add one when several requests share an
+object, and its dependency in ``dependencies``.
 """
 
 from dataclasses import dataclass
@@ -19,13 +18,13 @@ from pims_pipeline.api.syncs.watcher import SyncWatcher
 
 
 @dataclass(frozen=True, slots=True)
-class SyncDesk:
-    """Where requests for syncs are taken.
+class SyncServices:
+    """Starts syncs and reports their status.
 
     Attributes:
         context: The application's.
         launcher: Starts syncs.
-        watcher: Shows how they stand. Waits in the same few places as the launcher.
+        watcher: Reports their status. Shares its waiting slots with the launcher.
     """
 
     context: ApiContext
@@ -35,41 +34,41 @@ class SyncDesk:
 
 @dataclass(frozen=True, slots=True)
 class ApiServices:
-    """See the module.
+    """All objects of one application.
 
     Attributes:
-        context: What the application was made with.
-        limits: How often keys may be used and guessed at.
-        desk: Starts syncs and shows how they stand.
-        readiness: Checks what ``/ready`` reports.
-        scrapes: Reads and counts what ``/metrics`` reports.
+        context: What the application was built with.
+        limits: The rate limits of keys and of failed attempts.
+        syncs: Starts syncs and reports their status.
+        readiness: The checks of ``/ready``.
+        scrapes: The metrics of ``/metrics``.
     """
 
     context: ApiContext
     limits: Limits
-    desk: SyncDesk
+    syncs: SyncServices
     readiness: Readiness
     scrapes: Scrapes
 
 
 def build_services(context: ApiContext) -> ApiServices:
-    """The services of one application; connects to nothing yet."""
+    """Build the services of one application; opens no connection."""
     room = WaitingRoom(context.stopping)
     return ApiServices(
         context=context,
         limits=Limits(context.requests_per_minute, context.clock),
-        desk=SyncDesk(context, SyncLauncher(context, room), SyncWatcher(context, room)),
+        syncs=SyncServices(context, SyncLauncher(context, room), SyncWatcher(context, room)),
         readiness=Readiness(context),
         scrapes=Scrapes(context),
     )
 
 
 def provide_services(app: FastAPI, services: ApiServices) -> None:
-    """Let the routes of ``app`` be given ``services``: the one thing in its ``state``."""
+    """Store ``services`` in the state of ``app``, where the dependencies find them."""
     app.state.services = services
 
 
 def services_of(app: FastAPI) -> ApiServices:
-    """What ``provide_services`` put there."""
+    """Return what ``provide_services`` stored."""
     services: ApiServices = app.state.services
     return services

@@ -9,7 +9,7 @@ from pims_pipeline.domain.phases import PhaseName
 from pims_pipeline.store.queries.case_history import CredentialAccess as StoredAccess
 from pims_pipeline.store.queries.cases import ListedCase
 from pims_pipeline.sync import provenance
-from pims_pipeline.wire.shape import LocalMoment, Model, Moment
+from pims_pipeline.wire.shape import LocalTimestamp, Model, Timestamp
 
 Kind = Literal[
     "created", "updated", "rescheduled", "status_changed", "enriched", "soft_deleted", "restored"
@@ -22,11 +22,11 @@ class CredentialAccess(Model):
     """One decryption of the clinic's secrets, by the run that made the change."""
 
     purpose: str
-    accessed_at: Moment
+    accessed_at: Timestamp
 
     @classmethod
     def of(cls, access: StoredAccess) -> Self:
-        """One entry of the access log."""
+        """Build it from an entry of the access log."""
         return cls(purpose=access.purpose, accessed_at=access.accessed_at)
 
 
@@ -35,11 +35,11 @@ class Source(Model):
 
     record: Literal["appointment", "consultation"]
     digest: str
-    vendor_updated_at: Moment | None
+    vendor_updated_at: Timestamp | None
 
     @classmethod
     def of(cls, source: provenance.Source) -> Self:
-        """The source of an event."""
+        """Build it from the source of an event."""
         return cls(
             record=source.record,
             digest=source.digest,
@@ -48,12 +48,12 @@ class Source(Model):
 
 
 class ProvenanceEvent(Model):
-    """One thing that happened to a case; ``changes`` are ``[before, after]`` by field."""
+    """One change of a case; ``changes`` are ``[before, after]`` by field."""
 
     seq: int
     kind: Kind
-    occurred_at: Moment
-    occurred_at_local: LocalMoment
+    occurred_at: Timestamp
+    occurred_at_local: LocalTimestamp
     phase: PhaseName
     sync_id: UUID
     run_id: str
@@ -65,7 +65,7 @@ class ProvenanceEvent(Model):
 
     @classmethod
     def of(cls, event: provenance.ProvenanceEvent) -> Self:
-        """One event of a case."""
+        """Build it from an event of a case."""
         stored = event.stored
         return cls(
             seq=stored.seq,
@@ -84,7 +84,7 @@ class ProvenanceEvent(Model):
 
 
 class Provenance(Model):
-    """A case, and everything that happened to it, oldest first."""
+    """A case and its events, oldest first."""
 
     id: UUID
     clinic: str
@@ -96,20 +96,20 @@ class Provenance(Model):
     client_name: str
     client_phone: str | None
     scheduled_date: date
-    scheduled_start: Moment | None
-    scheduled_end: Moment | None
+    scheduled_start: Timestamp | None
+    scheduled_end: Timestamp | None
     status: Status
     case_type: Type
     visibility: str
     metadata: dict[str, Any]
-    created_at: Moment
-    updated_at: Moment
+    created_at: Timestamp
+    updated_at: Timestamp
     events: list[ProvenanceEvent]
 
     @classmethod
-    def of(cls, told: provenance.Provenance) -> Self:
-        """A case and its events."""
-        case = told.case
+    def of(cls, found: provenance.Provenance) -> Self:
+        """Build it from a case and its events."""
+        case = found.case
         return cls(
             id=case.id,
             clinic=case.clinic,
@@ -129,7 +129,7 @@ class Provenance(Model):
             metadata=dict(case.metadata),
             created_at=case.created_at,
             updated_at=case.updated_at,
-            events=[ProvenanceEvent.of(each) for each in told.events],
+            events=[ProvenanceEvent.of(each) for each in found.events],
         )
 
 
@@ -139,7 +139,7 @@ class CaseSummary(Model):
     id: UUID
     pims_id: str | None
     scheduled_date: date
-    scheduled_start: Moment | None
+    scheduled_start: Timestamp | None
     patient_name: str
     patient_species: str | None
     client_name: str
@@ -147,11 +147,11 @@ class CaseSummary(Model):
     case_type: Type
     soft_deleted: bool
     enriched: bool
-    updated_at: Moment
+    updated_at: Timestamp
 
     @classmethod
     def of(cls, case: ListedCase) -> Self:
-        """A case as the store lists it."""
+        """Build it from a listed case."""
         return cls(
             id=case.id,
             pims_id=case.pims_id,
@@ -176,5 +176,5 @@ class CaseList(Model):
 
     @classmethod
     def of(cls, clinic: str, cases: Sequence[ListedCase]) -> Self:
-        """The cases of the clinic with that slug."""
+        """Build it from the cases of the clinic with that slug."""
         return cls(clinic=clinic, cases=[CaseSummary.of(each) for each in cases])

@@ -1,4 +1,4 @@
-"""A clinic with its schedule. How its phases stand is in ``statuses``."""
+"""A clinic with its schedule. The status of its phases is in ``statuses``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -8,11 +8,11 @@ from uuid import UUID
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase, PhaseName
 from pims_pipeline.domain.schedules import ScheduleConfig
-from pims_pipeline.wire.shape import Model, Moment
+from pims_pipeline.wire.shape import Model, Timestamp
 
 
 class ClinicDocument(Model):
-    """A clinic, and when and how widely it is synced."""
+    """A clinic, its schedules, and the dates that they cover."""
 
     id: UUID
     slug: str
@@ -28,7 +28,7 @@ class ClinicDocument(Model):
 
     @classmethod
     def of(cls, clinic: Clinic, config: ScheduleConfig) -> Self:
-        """A clinic as stored."""
+        """Build it from a stored clinic."""
         return cls(**_facts(clinic, config))
 
 
@@ -49,9 +49,9 @@ def _facts(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:
 
 
 class ClinicSchedule(ClinicDocument):
-    """A clinic with the next times of its phases, and why a phase has none."""
+    """A clinic with the next ticks of its phases, and why a phase has none."""
 
-    next_ticks: dict[PhaseName, list[Moment]]
+    next_ticks: dict[PhaseName, list[Timestamp]]
     problems: dict[PhaseName, str]
 
     @classmethod
@@ -63,13 +63,13 @@ class ClinicSchedule(ClinicDocument):
         ticks: Mapping[Phase, Sequence[datetime]],
         problems: Mapping[Phase, str],
     ) -> Self:
-        """A clinic's schedule.
+        """Build it from a clinic and its ticks.
 
         Args:
-            clinic: Whose.
+            clinic: The clinic.
             config: As stored.
-            ticks: The next times by phase, aware.
-            problems: Why a schedule cannot be read, by phase.
+            ticks: The next ticks by phase, aware.
+            problems: Why a schedule is malformed, by phase.
         """
         return cls(**_facts(clinic, config), next_ticks=ticks, problems=problems)
 
@@ -81,5 +81,5 @@ class ClinicList(Model):
 
     @classmethod
     def of(cls, found: Iterable[tuple[Clinic, ScheduleConfig]]) -> Self:
-        """The clinics with their schedules."""
+        """Build it from clinics and their schedules."""
         return cls(clinics=[ClinicDocument.of(clinic, config) for clinic, config in found])

@@ -1,4 +1,4 @@
-"""Dead letters: records that could not be read or fetched."""
+"""Failures: records and consultations that could not be read or fetched."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -10,7 +10,7 @@ from pims_pipeline.domain.phases import PhaseName
 from pims_pipeline.operations.failures import RetryOutcome
 from pims_pipeline.store.failures import ClinicFailure
 from pims_pipeline.wire.results import Dates
-from pims_pipeline.wire.shape import Model, Moment
+from pims_pipeline.wire.shape import Model, Timestamp
 
 
 class FailureDocument(Model):
@@ -28,14 +28,14 @@ class FailureDocument(Model):
     attempts: int
     error_class: str
     error_message: str
-    first_failed_at: Moment
-    last_failed_at: Moment
-    next_retry_at: Moment | None
-    resolved_at: Moment | None
+    first_failed_at: Timestamp
+    last_failed_at: Timestamp
+    next_retry_at: Timestamp | None
+    resolved_at: Timestamp | None
 
     @classmethod
     def of(cls, known: ClinicFailure) -> Self:
-        """A failure as stored."""
+        """Build it from a stored failure."""
         return cls(**_facts(known))
 
 
@@ -62,7 +62,7 @@ def _facts(known: ClinicFailure) -> dict[str, Any]:
 
 
 class RetriedFailure(FailureDocument):
-    """A failure after it was tried again."""
+    """A failure after a retry."""
 
     outcome: RetryOutcome
     sync_id: UUID | None
@@ -72,7 +72,7 @@ class RetriedFailure(FailureDocument):
     def by(
         cls, known: ClinicFailure, *, outcome: RetryOutcome, sync_id: UUID | None, run_id: str
     ) -> Self:
-        """A failure that this run tried again."""
+        """Build it from a failure that the run retried."""
         return cls(**_facts(known), outcome=outcome, sync_id=sync_id, run_id=run_id)
 
 
@@ -83,5 +83,5 @@ class FailureList(Model):
 
     @classmethod
     def of(cls, found: Iterable[ClinicFailure]) -> Self:
-        """Failures as stored."""
+        """Build it from stored failures."""
         return cls(failures=[FailureDocument.of(each) for each in found])

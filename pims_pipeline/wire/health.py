@@ -1,4 +1,4 @@
-"""What the API says to probes."""
+"""The responses to probes."""
 
 from typing import Annotated, Literal
 
@@ -6,20 +6,20 @@ from pims_pipeline.wire.shape import LEFT_OUT_IF_NONE, Model
 
 
 class Alive(Model):
-    """What ``/health`` says."""
+    """The response of ``/health``."""
 
     status: Literal["ok"]
 
 
 class Check(Model):
-    """How one thing stands; ``detail`` says what is wrong with it."""
+    """The result of one check; ``detail`` is why it failed."""
 
     status: Literal["ok", "failed"]
     detail: Annotated[str | None, LEFT_OUT_IF_NONE] = None
 
 
 class Ready(Model):
-    """What ``/ready`` says: ``ready`` when all checks are ``ok``."""
+    """The response of ``/ready``: ``ready`` if all checks are ``ok``."""
 
     ready: bool
     checks: dict[str, Check]

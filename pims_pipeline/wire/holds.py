@@ -1,4 +1,4 @@
-"""Deletions that the deletion guard holds back, and what became of their cases."""
+"""Holds of the deletion guard, and what happened to their cases."""
 
 from collections.abc import Iterable
 from datetime import date
@@ -10,7 +10,7 @@ from pims_pipeline.store.holds import Hold
 from pims_pipeline.store.queries.case_history import CaseState
 from pims_pipeline.wire import cases
 from pims_pipeline.wire.results import Dates
-from pims_pipeline.wire.shape import Model, Moment
+from pims_pipeline.wire.shape import Model, Timestamp
 
 
 class HoldSummary(Model):
@@ -25,12 +25,12 @@ class HoldSummary(Model):
     status: HoldStatus
     is_in_force: bool
     decided_by: str | None
-    decided_at: Moment | None
-    created_at: Moment
+    decided_at: Timestamp | None
+    created_at: Timestamp
 
     @classmethod
     def of(cls, hold: Hold) -> Self:
-        """A hold as stored."""
+        """Build it from a stored hold."""
         return cls(**_facts(hold))
 
 
@@ -51,7 +51,7 @@ def _facts(hold: Hold) -> dict[str, Any]:
 
 
 class HeldCase(Model):
-    """A case of a hold as it stands now; its own fields are null when the case is gone."""
+    """A case of a hold as it is now; its own fields are null if the case no longer exists."""
 
     id: UUID
     pims_id: str | None
@@ -64,7 +64,7 @@ class HeldCase(Model):
 
     @classmethod
     def of(cls, hold: Hold, case_id: UUID, state: CaseState | None) -> Self:
-        """A case of the hold."""
+        """Build it from a case of the hold."""
         return cls(
             id=case_id,
             pims_id=state.pims_id if state else None,
@@ -84,7 +84,7 @@ def _outcome(hold: Hold, case_id: UUID) -> str | None:
 
 
 HeldCases = Iterable[tuple[UUID, CaseState | None]]
-"""The cases of a hold in the order in which they are shown; None for those that are gone."""
+"""The cases of a hold in the order of display; None for those that no longer exist."""
 
 
 class HoldDocument(HoldSummary):
@@ -94,7 +94,7 @@ class HoldDocument(HoldSummary):
 
     @classmethod
     def with_cases(cls, hold: Hold, found: HeldCases) -> Self:
-        """A hold and its cases as they stand now."""
+        """Build it from a hold and the present state of its cases."""
         return cls(**_facts(hold), cases=_cases(hold, found))
 
 
@@ -110,7 +110,7 @@ class ApprovedHold(HoldDocument):
 
     @classmethod
     def by(cls, hold: Hold, found: HeldCases, *, sync_id: UUID, run_id: str) -> Self:
-        """A hold that this run approved."""
+        """Build it from a hold that the run approved."""
         return cls(**_facts(hold), cases=_cases(hold, found), sync_id=sync_id, run_id=run_id)
 
 
@@ -122,7 +122,7 @@ class HoldList(Model):
 
     @classmethod
     def of(cls, holds: Iterable[Hold], in_force: Iterable[Hold]) -> Self:
-        """Holds as stored, newest first."""
+        """Build it from stored holds, newest first."""
         return cls(
             holds=[HoldSummary.of(each) for each in holds],
             rejections_in_force=[HoldSummary.of(each) for each in in_force],

@@ -1,4 +1,4 @@
-"""Keys to the REST API, as people manage them. The key itself is shown when it is made."""
+"""Keys to the REST API. The key itself is shown only when it is created."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pims_pipeline.domain.api_keys import ALL_PERMISSIONS
 from pims_pipeline.store.api_keys import ApiKey
-from pims_pipeline.wire.shape import Model, Moment
+from pims_pipeline.wire.shape import Model, Timestamp
 
 
 class KeyDocument(Model):
@@ -19,13 +19,13 @@ class KeyDocument(Model):
     name: str
     permissions: list[str]
     state: Literal["active", "revoked", "expired"]
-    created_at: Moment
-    expires_at: Moment | None
-    last_used_at: Moment | None
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    last_used_at: Timestamp | None
 
     @classmethod
     def of(cls, key: ApiKey, now: datetime) -> Self:
-        """A key at ``now``."""
+        """Build it from a key, with its state at ``now``."""
         return cls(**_facts(key, now))
 
 
@@ -44,13 +44,13 @@ def _facts(key: ApiKey, now: datetime) -> dict[str, Any]:
 
 
 class NewKey(KeyDocument):
-    """A key that was just made, with its secret."""
+    """A key that was just created, with its secret."""
 
     key: str
 
     @classmethod
     def made(cls, text: str, key: ApiKey, now: datetime) -> Self:
-        """The key whose whole text is ``text``."""
+        """Build it from the key whose full text is ``text``."""
         return cls(key=text, **_facts(key, now))
 
 
@@ -61,5 +61,5 @@ class KeyList(Model):
 
     @classmethod
     def of(cls, found: Iterable[ApiKey], now: datetime) -> Self:
-        """Keys as stored, at ``now``."""
+        """Build it from stored keys, with their states at ``now``."""
         return cls(keys=[KeyDocument.of(each, now) for each in found])

@@ -1,13 +1,13 @@
-"""What every error of the API is answered with."""
+"""The body of every error of the API."""
 
 from typing import Literal
 
-from pims_pipeline.wire.shape import Model, Moment
+from pims_pipeline.wire.shape import Model, Timestamp
 
 
 class ErrorBody(Model):
-    """What every error is answered with."""
+    """The body of every error."""
 
     success: Literal[False]
     error: str
-    timestamp: Moment
+    timestamp: Timestamp

@@ -1,6 +1,6 @@
-"""What a sync did: the result of one phase, and of all three.
+"""The result of a sync: of one phase, or of all three.
 
-Made from the results of ``pims_pipeline.sync.results``. How far a sync has come is in ``syncs``.
+Built from ``pims_pipeline.sync.results``. The progress of a sync is in ``syncs``.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.sync import results
-from pims_pipeline.wire.shape import Model, Moment, left_out_if_none
+from pims_pipeline.wire.shape import Model, Timestamp, left_out_if_none
 
 
 class Dates(Model):
@@ -26,21 +26,21 @@ class Dates(Model):
 
     @classmethod
     def of(cls, window: DateRange) -> Self:
-        """The window's first and last date."""
+        """Build it from a window."""
         return cls(start_date=window.start, end_date=window.end)
 
 
 class _Result(Model):
     success: bool
-    sync_id: Annotated[UUID | None, Field(description="Null of a phase that did not begin.")]
+    sync_id: Annotated[UUID | None, Field(description="Null for a phase that did not begin.")]
     date_range: Dates
-    error: Annotated[str | None, left_out_if_none("Only when it did not succeed.")] = None
+    error: Annotated[str | None, left_out_if_none("Only if it did not succeed.")] = None
     duration_ms: int
-    timestamp: Annotated[Moment, Field(description="When it ended.")]
+    timestamp: Annotated[Timestamp, Field(description="When it ended.")]
 
 
 def _facts(result: results.SyncResult) -> dict[str, Any]:
-    """The fields that all results have."""
+    """Return the fields that all results share."""
     return {
         "success": result.success,
         "sync_id": result.sync_id,
@@ -52,7 +52,7 @@ def _facts(result: results.SyncResult) -> dict[str, Any]:
 
 
 class InboundStats(Model):
-    """What became of the calendar's records."""
+    """What happened to the records of the calendar."""
 
     appointments_found: int
     cases_created: int
@@ -63,7 +63,7 @@ class InboundStats(Model):
 
     @classmethod
     def of(cls, counts: Counts) -> Self:
-        """The counts of an inbound phase; what needed no change was skipped."""
+        """Build it from the counts of an inbound phase; unchanged records count as skipped."""
         return cls(
             appointments_found=counts.found,
             cases_created=counts.created,
@@ -75,18 +75,18 @@ class InboundStats(Model):
 
 
 class InboundResult(_Result):
-    """What bringing the calendar in did."""
+    """The result of an inbound phase."""
 
     stats: InboundStats
 
     @classmethod
     def of(cls, result: results.PhaseResult) -> Self:
-        """The result of an inbound phase."""
+        """Build it from the result of an inbound phase."""
         return cls(stats=InboundStats.of(result.counts), **_facts(result))
 
 
 class CasesStats(Model):
-    """What became of the appointments whose consultation was due."""
+    """What happened to the appointments whose consultations were due."""
 
     cases_found: int
     cases_enriched: int
@@ -95,7 +95,7 @@ class CasesStats(Model):
 
     @classmethod
     def of(cls, counts: Counts) -> Self:
-        """The counts of an enrichment; what needed no change was skipped."""
+        """Build it from the counts of an enrichment; unchanged cases count as skipped."""
         return cls(
             cases_found=counts.found,
             cases_enriched=counts.enriched,
@@ -105,18 +105,18 @@ class CasesStats(Model):
 
 
 class CasesResult(_Result):
-    """What fetching consultations did."""
+    """The result of fetching consultations."""
 
     stats: CasesStats
 
     @classmethod
     def of(cls, result: results.PhaseResult) -> Self:
-        """The result of an enrichment."""
+        """Build it from the result of an enrichment."""
         return cls(stats=CasesStats.of(result.counts), **_facts(result))
 
 
 class ReconciliationStats(Model):
-    """What became of the cases that were compared with the calendar."""
+    """What happened to the cases that were compared with the calendar."""
 
     cases_checked: int
     cases_deleted: int
@@ -125,7 +125,7 @@ class ReconciliationStats(Model):
 
     @classmethod
     def of(cls, counts: Counts) -> Self:
-        """The counts of a reconciliation."""
+        """Build it from the counts of a reconciliation."""
         return cls(
             cases_checked=counts.found,
             cases_deleted=counts.deleted,
@@ -135,14 +135,14 @@ class ReconciliationStats(Model):
 
 
 class ReconciliationResult(_Result):
-    """What retiring cases without an appointment did. Nothing is physically deleted."""
+    """The result of a reconciliation. Cases are soft-deleted, never physically deleted."""
 
     stats: ReconciliationStats
     deleted_cases: tuple[UUID, ...]
 
     @classmethod
     def of(cls, result: results.PhaseResult) -> Self:
-        """The result of a reconciliation."""
+        """Build it from the result of a reconciliation."""
         stats = ReconciliationStats.of(result.counts)
         return cls(stats=stats, deleted_cases=result.deleted_cases, **_facts(result))
 
@@ -151,7 +151,7 @@ AnyPhaseResult = InboundResult | CasesResult | ReconciliationResult
 
 
 class FullResult(_Result):
-    """What all three phases did; ``success`` is false when any of them failed."""
+    """The results of all three phases; ``success`` is false if any of them failed."""
 
     inbound_result: InboundResult
     cases_result: CasesResult
@@ -159,7 +159,7 @@ class FullResult(_Result):
 
     @classmethod
     def of(cls, result: results.FullResult) -> Self:
-        """The result of a full sync."""
+        """Build it from the result of a full sync."""
         phases = {each.phase.names.result: phase_result(each) for each in result.phases}
         return cls.model_validate({**_facts(result), **phases})
 
@@ -176,12 +176,12 @@ _MODELS: Mapping[Phase, type[AnyPhaseResult]] = MappingProxyType(
 
 
 def phase_result(result: results.PhaseResult) -> AnyPhaseResult:
-    """What one phase did."""
+    """Return the model of one phase's result."""
     return _MODELS[result.phase].of(result)
 
 
 def any_result(result: results.SyncResult) -> AnyResult:
-    """What a sync did, of one phase or of all."""
+    """Return the model of a sync's result, of one phase or of all."""
     if isinstance(result, results.PhaseResult):
         return phase_result(result)
     return FullResult.of(result)

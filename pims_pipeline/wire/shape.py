@@ -1,4 +1,4 @@
-"""What all models have in common: camelCase names, moments in UTC, fields that may be left out."""
+"""What all models share: camelCase names, times in UTC, fields that may be left out."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -7,24 +7,24 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 from pydantic.alias_generators import to_camel
 
 
-def utc_text(moment: datetime) -> str:
-    """An aware moment as JSON holds it, such as ``2026-03-29T01:00:00.000Z``."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+def utc_text(time: datetime) -> str:
+    """Return an aware time as in JSON, such as ``2026-03-29T01:00:00.000Z``."""
+    text = time.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
-def _local_text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
+def _local_text(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 _DATE_TIME = WithJsonSchema({"type": "string", "format": "date-time"})
 
-Moment = Annotated[
+Timestamp = Annotated[
     AwareDatetime, PlainSerializer(utc_text, return_type=str, when_used="json"), _DATE_TIME
 ]
 """Written in UTC, in milliseconds."""
 
-LocalMoment = Annotated[
+LocalTimestamp = Annotated[
     AwareDatetime, PlainSerializer(_local_text, return_type=str, when_used="json"), _DATE_TIME
 ]
 """Written with the offset of its own time zone, in milliseconds."""
@@ -35,7 +35,7 @@ def _is_none(value: object) -> bool:
 
 
 def left_out_if_none(description: str | None = None) -> object:
-    """For the annotation of a field that a response lacks when there is nothing to say."""
+    """Annotate a field that is left out of the JSON if it is None."""
     return Field(description=description, exclude_if=_is_none)
 
 
@@ -45,8 +45,8 @@ LEFT_OUT_IF_NONE: Final = left_out_if_none()
 class Model(BaseModel):
     """A JSON object with exactly the fields that it declares.
 
-    Validated when it is made, so that nothing else can be sent. An error does not quote the
-    values: they may be people's.
+    Validated when it is created, so that nothing else can be sent. Validation errors do not
+    quote the values, which may be personal data.
     """
 
     model_config = ConfigDict(

@@ -1,4 +1,4 @@
-"""How each clinic stands: its phases, its login, and what waits for a person."""
+"""The status of clinics: their phases, their login, and what an operator must decide."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -12,10 +12,10 @@ from pims_pipeline.domain.phases import Phase, PhaseName
 from pims_pipeline.scheduling.lateness import ScheduleStatus
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.store.queries.clinic_status import ClinicState, PhaseState, StoredSession
-from pims_pipeline.wire.shape import Model, Moment
+from pims_pipeline.wire.shape import Model, Timestamp
 
 JudgePhase = Callable[[ClinicState, Phase], ScheduleStatus]
-"""Gives how a phase of a clinic stands by its schedule."""
+"""Returns the schedule status of a phase of a clinic."""
 
 
 class LatestAudit(Model):
@@ -23,13 +23,13 @@ class LatestAudit(Model):
 
     sync_id: UUID
     status: AuditStatus
-    started_at: Moment
+    started_at: Timestamp
     error_class: str | None
     error: str | None
 
     @classmethod
     def of(cls, audit: Audit) -> Self:
-        """An audit as stored."""
+        """Build it from a stored audit."""
         return cls(
             sync_id=audit.id,
             status=audit.status,
@@ -40,43 +40,43 @@ class LatestAudit(Model):
 
 
 class PhaseStatus(Model):
-    """How a phase of a clinic stands."""
+    """The status of a phase of a clinic."""
 
-    last_success_at: Moment | None
-    last_completed_or_held_at: Moment | None
+    last_success_at: Timestamp | None
+    last_completed_or_held_at: Timestamp | None
     age_seconds: int | None
-    next_due_at: Moment | None
+    next_due_at: Timestamp | None
     schedule: Literal["on", "off", "malformed"]
     is_late: bool
     ticks_skipped: int
     latest: LatestAudit | None
 
     @classmethod
-    def of(cls, state: PhaseState, stands: ScheduleStatus, now: datetime) -> Self:
-        """A phase at ``now``, and how it stands by its schedule."""
+    def of(cls, state: PhaseState, schedule: ScheduleStatus, now: datetime) -> Self:
+        """Build it from a phase and its schedule status at ``now``."""
         success = state.last.last_success
         return cls(
             last_success_at=success,
             last_completed_or_held_at=state.last.last_completed_or_held,
             age_seconds=max(0, round((now - success).total_seconds())) if success else None,
-            next_due_at=stands.next_due,
-            schedule=stands.schedule,
-            is_late=stands.is_late,
+            next_due_at=schedule.next_due,
+            schedule=schedule.schedule,
+            is_late=schedule.is_late,
             ticks_skipped=state.skips.number if state.skips else 0,
             latest=LatestAudit.of(state.latest) if state.latest else None,
         )
 
 
 class Session(Model):
-    """Whether a login can be spared."""
+    """The stored session of a clinic; a valid one needs no login."""
 
     status: Literal["none", "stored", "expired"]
-    expires_at: Moment | None
-    last_used_at: Moment | None
+    expires_at: Timestamp | None
+    last_used_at: Timestamp | None
 
     @classmethod
     def of(cls, session: StoredSession) -> Self:
-        """A session as stored."""
+        """Build it from a stored session."""
         return cls(
             status=session.status,
             expires_at=session.expires_at,
@@ -85,7 +85,7 @@ class Session(Model):
 
 
 class ClinicStatus(Model):
-    """How a clinic stands."""
+    """The status of a clinic."""
 
     slug: str
     name: str
@@ -100,7 +100,7 @@ class ClinicStatus(Model):
 
     @classmethod
     def of(cls, state: ClinicState, judge: JudgePhase, now: datetime) -> Self:
-        """A clinic at ``now``."""
+        """Build it from the state of a clinic at ``now``."""
         return cls(
             slug=state.clinic.slug,
             name=state.clinic.name,
@@ -119,29 +119,29 @@ class ClinicStatus(Model):
 
 
 class Clock(Model):
-    """How this host's clock compares with the database's."""
+    """This host's clock, compared with the database's."""
 
     is_wrong: bool
     seconds_ahead: int
 
     @classmethod
     def of(cls, reading: ClockReading) -> Self:
-        """A comparison of the two."""
+        """Build it from a comparison of the clocks."""
         return cls(is_wrong=reading.is_wrong, seconds_ahead=round(reading.ahead.total_seconds()))
 
 
 class Statuses(Model):
-    """How clinics stand at one moment."""
+    """The status of clinics at one time."""
 
     clinics: list[ClinicStatus]
     clock: Clock
-    timestamp: Moment
+    timestamp: Timestamp
 
     @classmethod
     def of(
         cls, states: Iterable[ClinicState], judge: JudgePhase, clock: ClockReading, now: datetime
     ) -> Self:
-        """Clinics at ``now``, by the database's clock."""
+        """Build it from the states of clinics at ``now``, by the database's clock."""
         return cls(
             clinics=[ClinicStatus.of(state, judge, now) for state in states],
             clock=Clock.of(clock),

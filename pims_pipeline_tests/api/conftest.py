@@ -1,10 +1,9 @@
-"""The API over a real database, as its own role, with keys and a clock of the test's."""
+"""The API over a real database, connected as its own role; with keys and a clock."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 from fastapi import FastAPI
@@ -18,33 +17,10 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline_tests.api.fake_dagster import FakeDagster
-from pims_pipeline_tests.api.sync_api import SyncApi
-
-
-@dataclass
-class Clock:
-    """A clock that stands still unless told to go on."""
-
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **duration: float) -> None:
-        """Let so much time pass."""
-        self.now += timedelta(**duration)
-
-
-class MakeKey(Protocol):
-    """Makes a key of a clinic, and gives its text."""
-
-    def __call__(
-        self,
-        *permissions: str,
-        clinic: Clinic | None = None,
-        expires_at: datetime | None = None,
-    ) -> str: ...
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster
+from pims_pipeline_tests.api.support.keys import MakeKey
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 
 @pytest.fixture
@@ -63,14 +39,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def dagster() -> Iterator[DagsterClient]:
-    """A Dagster that does not answer."""
+    """A Dagster that cannot be reached."""
     with closing(DagsterClient("http://127.0.0.1:9")) as dagster:
         yield dagster
 
 
 @pytest.fixture
 def context(api_engine: Engine, dagster: DagsterClient, clock: Clock) -> ApiContext:
-    """What the application works with."""
+    """What the application is built with."""
     return ApiContext(
         engine=api_engine,
         dagster=dagster,
@@ -89,7 +65,7 @@ def app(context: ApiContext) -> FastAPI:
 
 @pytest.fixture
 def api(app: FastAPI) -> TestClient:
-    """Asks the application."""
+    """A client of the application."""
     return TestClient(app, raise_server_exceptions=False)
 
 
@@ -119,7 +95,7 @@ def make_key(engine: Engine, clinic: Clinic) -> MakeKey:
 def sync_api(
     engine: Engine, clinic: Clinic, context: ApiContext, make_key: MakeKey
 ) -> Iterator[SyncApi]:
-    """The API beside a Dagster that starts runs, and does nothing in them."""
+    """The API with a fake Dagster that starts runs without executing them."""
     with FakeDagster() as fake, closing(DagsterClient(fake.url)) as dagster:
         beside = replace(context, dagster=dagster)
         api = TestClient(create_app(beside), raise_server_exceptions=False)

@@ -1,4 +1,4 @@
-"""What every answer has: the envelope of errors, an id, headers, a log line."""
+"""What all responses have: the error envelope, a request id, headers, a log line."""
 
 import json
 import logging
@@ -22,7 +22,8 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.locks import LockTimeout
-from pims_pipeline_tests.api.conftest import Clock, MakeKey
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.keys import MakeKey
 
 PERSON = "Erika Mustermann 0151 2345678"
 LIMIT = 64 * 1024
@@ -35,8 +36,8 @@ class Chosen(BaseModel):
     days: Annotated[int, Field(alias="daysAhead", ge=0, le=90)] = 7
 
 
-class Told(UserFacingError):
-    """An error whose words may be shown."""
+class CoffeeError(UserFacingError):
+    """An error whose message may be shown."""
 
 
 def routed(app: FastAPI) -> FastAPI:
@@ -59,9 +60,9 @@ def routed(app: FastAPI) -> FastAPI:
         except ValueError as error:
             raise RuntimeError(PERSON) from error
 
-    @router.get("/test/told")
-    def told() -> None:
-        raise Told("the coffee is out")
+    @router.get("/test/coffee")
+    def coffee() -> None:
+        raise CoffeeError("the coffee is out")
 
     @router.get("/test/locked")
     def locked() -> None:
@@ -77,7 +78,7 @@ def routed(app: FastAPI) -> FastAPI:
 
 @pytest.fixture
 def context(dagster: DagsterClient, clock: Clock) -> ApiContext:
-    """What the application works with; its database does not answer, and most need none."""
+    """What the application is built with; its database cannot be reached."""
     return ApiContext(
         engine=create_engine("postgresql://someone:secret@127.0.0.1:9/pims"),
         dagster=dagster,
@@ -118,7 +119,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[Mapping[str, Any]]
 
 
 def refusal(response: Response) -> tuple[int, str]:
-    """Status and words of an error, which has the envelope."""
+    """Return the status and text of an error; check its envelope."""
     body = response.json()
     assert body.keys() == {"success", "error", "timestamp"}
     assert body["success"] is False
@@ -174,7 +175,7 @@ def test_every_error_has_the_envelope(
         ),
     ],
 )
-def test_a_wrong_body_is_told_by_the_client_s_own_names(
+def test_the_error_of_a_wrong_body_uses_the_names_of_the_client(
     api: TestClient, body: bytes, error: str
 ) -> None:
     response = api.post("/test/body", content=body, headers={"Content-Type": "application/json"})
@@ -182,18 +183,18 @@ def test_a_wrong_body_is_told_by_the_client_s_own_names(
     assert refusal(response) == (400, error)
 
 
-def test_a_body_is_json_unless_it_says_otherwise(api: TestClient) -> None:
-    said_nothing = api.post("/test/body", content=b'{"daysAhead": 3}')
-    otherwise = api.post(
+def test_a_body_is_json_unless_its_type_is_another(api: TestClient) -> None:
+    untyped = api.post("/test/body", content=b'{"daysAhead": 3}')
+    plain_text = api.post(
         "/test/body", content=b'{"daysAhead": 3}', headers={"Content-Type": "text/plain"}
     )
 
-    assert said_nothing.json() == {"days": 3}
-    assert refusal(otherwise)[0] == 400
+    assert untyped.json() == {"days": 3}
+    assert refusal(plain_text)[0] == 400
 
 
 def padded(size: int) -> bytes:
-    """A good body of so many bytes."""
+    """Return a valid body of that size."""
     return b'{"daysAhead": 3' + b" " * (size - 16) + b"}"
 
 
@@ -210,7 +211,7 @@ def test_bodies_are_limited_however_they_are_sent(api: TestClient) -> None:
     assert refusal(api.post("/nowhere", content=padded(LIMIT + 1))) == error
 
 
-def test_a_fault_is_logged_with_the_request_s_id_and_without_its_words(
+def test_a_fault_is_logged_with_the_request_s_id_and_without_its_message(
     api: TestClient, logged: list[Mapping[str, Any]]
 ) -> None:
     response = api.get("/test/fault", headers={"X-Request-Id": "from-the-client"})
@@ -222,17 +223,17 @@ def test_a_fault_is_logged_with_the_request_s_id_and_without_its_words(
     assert "Mustermann" not in json.dumps([response.text, logged], default=str)
 
 
-def test_errors_that_may_be_shown_are_shown_in_the_log_alone(
+def test_the_message_of_a_user_facing_error_is_only_logged(
     api: TestClient, logged: list[Mapping[str, Any]]
 ) -> None:
-    response = api.get("/test/told")
+    response = api.get("/test/coffee")
 
     [line] = [each for each in logged if each["event"] == "request_failed"]
     assert refusal(response) == (500, "Internal server error")
     assert line["reason"] == "the coffee is out"
 
 
-def test_without_the_database_clients_are_told_to_come_back(
+def test_without_the_database_clients_are_asked_to_retry(
     api: TestClient, logged: list[Mapping[str, Any]]
 ) -> None:
     response = api.get("/api/sync", headers={"X-API-Key": new_key()})
@@ -245,7 +246,7 @@ def test_without_the_database_clients_are_told_to_come_back(
     assert "secret" not in json.dumps(logged, default=str)
 
 
-def test_a_client_whose_request_met_a_lock_is_asked_to_come_back(
+def test_after_a_lock_timeout_the_client_is_asked_to_retry(
     api: TestClient, logged: list[Mapping[str, Any]]
 ) -> None:
     response = api.get("/test/locked")
@@ -267,7 +268,7 @@ def test_every_line_of_a_request_carries_its_id(
     assert "Erika" not in json.dumps(logged, default=str)
 
 
-def test_the_access_line_says_whose_key_it_was(
+def test_the_access_log_names_the_key_and_the_clinic(
     stored: ApiContext, make_key: MakeKey, logged: list[Mapping[str, Any]]
 ) -> None:
     api, key = TestClient(create_app(stored)), make_key()
@@ -285,7 +286,7 @@ def test_the_access_line_says_whose_key_it_was(
 @pytest.mark.parametrize(
     "sent", ["short", "x" * 65, "with space in it", 'quote"quote"', "-begins-badly", "Zeile\tzwei"]
 )
-def test_an_odd_request_id_is_replaced(api: TestClient, sent: str) -> None:
+def test_a_malformed_request_id_is_replaced(api: TestClient, sent: str) -> None:
     first, second = (
         api.get("/health", headers={"X-Request-Id": sent}).headers["X-Request-Id"] for _ in range(2)
     )
@@ -293,7 +294,7 @@ def test_an_odd_request_id_is_replaced(api: TestClient, sent: str) -> None:
     assert len({first, second, sent}) == 3
 
 
-def test_answers_carry_security_headers_and_errors_do_too(api: TestClient) -> None:
+def test_responses_and_errors_have_security_headers(api: TestClient) -> None:
     for path in ("/health", "/nowhere", "/test/fault", "/api/sync"):
         headers = api.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -334,7 +335,7 @@ def test_other_origins_may_call_only_when_they_are_named(
     assert "X-API-Key" in allowed.headers["Access-Control-Allow-Headers"]
     assert "Access-Control-Allow-Credentials" not in allowed.headers
     assert "Access-Control-Allow-Origin" not in refused.headers
-    # Else a page could not read why it failed.
+    # Otherwise a page could not read the error.
     assert error.headers["Access-Control-Allow-Origin"] == origin
     assert error.status_code == 500
 
@@ -342,21 +343,19 @@ def test_other_origins_may_call_only_when_they_are_named(
 FORWARDED = {"X-Forwarded-For": "203.0.113.9, 10.1.2.3", "X-Forwarded-Proto": "https"}
 
 
-def test_a_proxy_s_word_counts_when_it_is_trusted(app: FastAPI, context: ApiContext) -> None:
+def test_the_headers_of_a_trusted_proxy_count(app: FastAPI, context: ApiContext) -> None:
     trusting = routed(create_app(replace(context, trusted_proxies=("10.0.0.0/8",))))
     behind = TestClient(trusting, client=("10.9.9.9", 1))
 
-    answer = behind.get("/test/address", headers=FORWARDED)
-    pretended = TestClient(trusting, client=("192.0.2.1", 1)).get(
-        "/test/address", headers=FORWARDED
-    )
-    untold = TestClient(app, client=("10.9.9.9", 1)).get("/test/address", headers=FORWARDED)
+    response = behind.get("/test/address", headers=FORWARDED)
+    forged = TestClient(trusting, client=("192.0.2.1", 1)).get("/test/address", headers=FORWARDED)
+    untrusted = TestClient(app, client=("10.9.9.9", 1)).get("/test/address", headers=FORWARDED)
 
-    # The proxy nearest to the client that is not ours wrote down who that is.
-    assert answer.json() == {"host": "203.0.113.9", "scheme": "https"}
-    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
-    assert pretended.json() == {"host": "192.0.2.1", "scheme": "http"}
-    assert untold.json() == {"host": "10.9.9.9", "scheme": "http"}
+    # The last address that is not a trusted proxy is the client.
+    assert response.json() == {"host": "203.0.113.9", "scheme": "https"}
+    assert response.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert forged.json() == {"host": "192.0.2.1", "scheme": "http"}
+    assert untrusted.json() == {"host": "10.9.9.9", "scheme": "http"}
 
 
 def test_behind_a_proxy_the_limits_are_those_of_its_clients(context: ApiContext) -> None:
@@ -378,10 +377,10 @@ def test_the_calls_of_a_key_are_limited(
     api = TestClient(create_app(stored))
     headers = {"X-API-Key": make_key()}
 
-    answers = [api.get("/api/sync", headers=headers) for _ in range(3)]
+    responses = [api.get("/api/sync", headers=headers) for _ in range(3)]
     clock.advance(seconds=60)
 
-    assert [each.status_code for each in answers] == [200, 200, 429]
-    assert refusal(answers[-1]) == (429, "Too many requests")
-    assert answers[-1].headers["Retry-After"] == "60"
+    assert [each.status_code for each in responses] == [200, 200, 429]
+    assert refusal(responses[-1]) == (429, "Too many requests")
+    assert responses[-1].headers["Retry-After"] == "60"
     assert api.get("/api/sync", headers=headers).status_code == 200

@@ -1,7 +1,7 @@
-"""The wire's names, held: clients of the service before this one read these bodies.
+"""The names of all fields: clients of the former service read these bodies.
 
-Each name is written out here once more, so that renaming one in the code fails a test. The
-OpenAPI document's shapes and examples are held to what is really answered.
+Each name is repeated here, so that renaming one in the code fails a test. The models and examples
+of the OpenAPI document are compared with real responses.
 """
 
 import re
@@ -23,10 +23,10 @@ from pims_pipeline.wire.results import (
     ReconciliationResult,
 )
 from pims_pipeline.wire.syncs import Accepted, SyncList, SyncStatus
-from pims_pipeline_tests.api.fake_dagster import FakeRun
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.fake_dagster import FakeRun
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
-MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 PHASE = {"success", "syncId", "stats", "dateRange", "durationMs", "timestamp"}
@@ -58,14 +58,14 @@ MODELS: Mapping[str, type[BaseModel]] = {
 
 
 def check_result(scope: str, result: Any) -> None:
-    """Every name, and every kind of value, of a result."""
+    """Check all names and types of a result."""
     assert result.keys() - {"error"} == RESULTS[scope]
     assert isinstance(result["success"], bool)
     assert ("error" in result) is not result["success"]
     assert result["dateRange"].keys() == {"startDate", "endDate"}
     assert all(DATE.fullmatch(day) for day in result["dateRange"].values())
     assert isinstance(result["durationMs"], int)
-    assert MOMENT.fullmatch(result["timestamp"])
+    assert TIME.fullmatch(result["timestamp"])
     if scope == "full":
         check_result("inbound", result["inboundResult"])
         check_result("cases", result["casesResult"])
@@ -76,23 +76,23 @@ def check_result(scope: str, result: Any) -> None:
     MODELS[scope].model_validate(result)
 
 
-def check_status(scope: str, told: Any, *more: str) -> None:
-    """Every name of what is told of a sync."""
-    assert told.keys() == SYNC | {"success", "timestamp"} | set(more)
-    assert told["links"].keys() == {"self", "run"}
-    assert told["dateRange"].keys() == {"startDate", "endDate"}
-    assert MOMENT.fullmatch(told["createdAt"])
-    assert MOMENT.fullmatch(told["timestamp"])
-    if "result" in told:
-        check_result(scope, told["result"])
-    SyncStatus.model_validate(told)
+def check_status(scope: str, body: Any, *more: str) -> None:
+    """Check all names of the status of a sync."""
+    assert body.keys() == SYNC | {"success", "timestamp"} | set(more)
+    assert body["links"].keys() == {"self", "run"}
+    assert body["dateRange"].keys() == {"startDate", "endDate"}
+    assert TIME.fullmatch(body["createdAt"])
+    assert TIME.fullmatch(body["timestamp"])
+    if "result" in body:
+        check_result(scope, body["result"])
+    SyncStatus.model_validate(body)
 
 
 FIRST_PHASES = {"cases": Phase.CASES, "reconcile": Phase.RECONCILIATION}
 
 
 def check_accepted(response: httpx2.Response, run: FakeRun) -> None:
-    """Every name of the answer to a POST."""
+    """Check all names of the response to a POST."""
     accepted = response.json()
     assert response.status_code == 202
     assert response.headers["Content-Type"] == "application/json"
@@ -103,7 +103,7 @@ def check_accepted(response: httpx2.Response, run: FakeRun) -> None:
         "run": f"http://dagster.example/runs/{run.id}",
     }
     assert response.headers["Location"] == accepted["links"]["self"]
-    assert MOMENT.fullmatch(accepted["timestamp"])
+    assert TIME.fullmatch(accepted["timestamp"])
     Accepted.model_validate(accepted)
 
 
@@ -114,14 +114,14 @@ def test_every_sync_s_bodies_have_exactly_the_names_that_clients_know(sync_api: 
         check_accepted(response, run)
         sync_id = response.json()["syncId"]
 
-        check_status(scope, sync_api.told(sync_id))
+        check_status(scope, sync_api.status(sync_id))
         audit_id = sync_api.begin(run, FIRST_PHASES.get(scope, Phase.INBOUND))
-        running = sync_api.told(sync_id)
+        running = sync_api.status(sync_id)
         check_status(scope, running, "progress")
         assert running["progress"].keys() == {"phase", "itemsDone", "itemsTotal"}
         sync_api.end(audit_id, Counts(), AuditStatus.COMPLETED)
         sync_api.complete(run)
-        check_status(scope, sync_api.told(sync_id), "result")
+        check_status(scope, sync_api.status(sync_id), "result")
 
     page = sync_api.get("/api/sync").json()
     assert page.keys() == {"success", "syncs", "nextCursor", "timestamp"}
@@ -133,7 +133,7 @@ def test_a_failed_sync_has_the_same_names_and_a_reason(sync_api: SyncApi) -> Non
     for scope in RESULTS:
         sync_id, run = sync_api.started(scope)
         run.status = "FAILURE"
-        check_status(scope, sync_api.told(sync_id), "result", "error")
+        check_status(scope, sync_api.status(sync_id), "result", "error")
 
     listed = sync_api.get("/api/sync").json()["syncs"]
     assert [each.keys() for each in listed] == [SYNC | {"error"}] * len(RESULTS)
@@ -150,17 +150,17 @@ def test_errors_are_an_envelope_of_three_names(sync_api: SyncApi) -> None:
     sync_api.fake.stop()
     errors[503] = sync_api.post("inbound")
 
-    assert {status: answer.status_code for status, answer in errors.items()} == {
+    assert {status: response.status_code for status, response in errors.items()} == {
         status: status for status in errors
     }
-    for answer in errors.values():
-        body = answer.json()
+    for response in errors.values():
+        body = response.json()
         assert body.keys() == {"success", "error", "timestamp"}
         assert body["success"] is False
-        assert MOMENT.fullmatch(body["timestamp"])
+        assert TIME.fullmatch(body["timestamp"])
 
 
-def test_the_examples_are_what_could_be_answered() -> None:
+def test_the_examples_are_valid_responses() -> None:
     Accepted.model_validate(examples.ACCEPTED)
     check_result("inbound", examples.INBOUND)
     check_result("full", examples.FULL)
@@ -171,7 +171,7 @@ def test_the_examples_are_what_could_be_answered() -> None:
     check_status("inbound", examples.STATUS["failed"], "result", "error")
 
 
-def test_the_shapes_tell_every_result_apart() -> None:
+def test_the_models_distinguish_all_results() -> None:
     any_result: TypeAdapter[Any] = TypeAdapter(AnyResult)
 
     assert isinstance(any_result.validate_python(examples.INBOUND), InboundResult)

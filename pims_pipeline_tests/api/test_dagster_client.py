@@ -1,4 +1,4 @@
-"""The client of Dagster's GraphQL: what it asks, and what it makes of every kind of answer."""
+"""The client of Dagster's GraphQL: its queries, and every kind of response."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,10 +16,10 @@ from pims_pipeline.api.dagster_client import (
     RunState,
 )
 from pims_pipeline.api.monitoring.dagster_state import DagsterState
-from pims_pipeline.api.syncs.runs import SILENCE_SECONDS, RunWatch
+from pims_pipeline.api.syncs.runs import UNREACHABLE_PAUSE_SECONDS, RunCache
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
+from pims_pipeline_tests.api.support.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
 WINDOW = DateRange(date(2026, 3, 9), date(2026, 3, 16))
@@ -39,13 +39,13 @@ def client(server: FakeDagster) -> Iterator[DagsterClient]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose launch was not answered is looked for once."""
+def one_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search only once for a run whose launch got no response."""
     monkeypatch.setattr(module, "SEARCH_SECONDS", 0.01)
 
 
-def test_a_response_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ASK_SECONDS", 0.3)
+def test_a_response_that_drips_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_QUERY_SECONDS", 0.3)
     with (
         stalling_server(dripping_body) as server,
         closing(DagsterClient(server.base_url)) as client,
@@ -64,7 +64,7 @@ def launch(client: DagsterClient) -> str:
     )
 
 
-def test_a_launch_is_of_the_job_over_the_clinic_s_partitions(
+def test_a_launch_runs_the_job_over_the_clinic_s_partitions(
     server: FakeDagster, client: DagsterClient
 ) -> None:
     assert launch(client) == server.run.id
@@ -79,7 +79,7 @@ def test_a_launch_is_of_the_job_over_the_clinic_s_partitions(
 
 
 @pytest.mark.parametrize("mood", [Mood.BREAKS_AFTER, Mood.HANGS_UP])
-def test_a_run_whose_launch_was_not_answered_is_found_by_its_tag(
+def test_a_run_whose_launch_got_no_response_is_found_by_its_tag(
     server: FakeDagster, client: DagsterClient, mood: Mood
 ) -> None:
     server.mood = mood
@@ -87,9 +87,9 @@ def test_a_run_whose_launch_was_not_answered_is_found_by_its_tag(
     assert launch(client) == server.run.id
 
 
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("mood", [Mood.BREAKS, Mood.HANGS_UP_BEFORE, Mood.STRANGER])
-def test_a_launch_without_answer_or_run_may_yet_have_been_done(
+@pytest.mark.usefixtures("one_search")
+@pytest.mark.parametrize("mood", [Mood.BREAKS, Mood.HANGS_UP_BEFORE, Mood.NOT_DAGSTER])
+def test_a_launch_without_response_or_run_has_an_unknown_outcome(
     server: FakeDagster, client: DagsterClient, mood: Mood
 ) -> None:
     server.mood = mood
@@ -110,7 +110,7 @@ def test_a_refusal_names_its_kind_and_quotes_nothing(
     assert SECRET not in str(raised.value)
 
 
-def test_where_nobody_listens_nothing_was_started() -> None:
+def test_without_a_server_no_run_was_started() -> None:
     with (
         closing(DagsterClient("http://vet:hunter2@127.0.0.1:9")) as client,
         pytest.raises(DagsterUnreachable) as raised,
@@ -120,22 +120,22 @@ def test_where_nobody_listens_nothing_was_started() -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def test_an_address_that_is_not_dagster_s_is_told(server: FakeDagster) -> None:
+def test_an_address_that_is_not_dagster_s_is_reported(server: FakeDagster) -> None:
     with closing(DagsterClient(f"{server.url}/elsewhere")) as client, pytest.raises(NoResponse):
         client.check()
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/graphql"])
-def test_the_address_may_be_that_of_the_pages_or_of_their_graphql(
+def test_the_address_may_be_that_of_the_ui_or_of_its_graphql(
     server: FakeDagster, ending: str
 ) -> None:
     with closing(DagsterClient(server.url + ending)) as client:
         client.check()
 
-    assert server.asked == ["Check"]
+    assert server.queries == ["Check"]
 
 
-def test_a_code_location_that_does_not_load_is_told(
+def test_a_code_location_that_does_not_load_is_reported(
     server: FakeDagster, client: DagsterClient
 ) -> None:
     server.mood = Mood.REFUSES
@@ -144,7 +144,7 @@ def test_a_code_location_that_does_not_load_is_told(
         client.check()
 
 
-def test_a_run_executed_again_does_not_take_the_first_one_s_place(
+def test_a_re_executed_run_does_not_replace_the_first(
     server: FakeDagster, client: DagsterClient
 ) -> None:
     first = server.make_run(**{SYNC_ID_TAG: str(SYNC_ID)})
@@ -154,22 +154,22 @@ def test_a_run_executed_again_does_not_take_the_first_one_s_place(
     assert client.run_of_sync(uuid4()) is None
 
 
-def test_every_word_of_dagster_s_is_understood(server: FakeDagster, client: DagsterClient) -> None:
-    words = {
+def test_every_status_of_dagster_is_mapped(server: FakeDagster, client: DagsterClient) -> None:
+    statuses = {
         "NOT_STARTED": RunState.CREATED,
         "QUEUED": RunState.QUEUED,
         "STARTING": RunState.RUNNING,
         "STARTED": RunState.RUNNING,
         "CANCELING": RunState.RUNNING,
-        "A_WORD_OF_THE_FUTURE": RunState.RUNNING,
+        "A_FUTURE_STATUS": RunState.RUNNING,
         "SUCCESS": RunState.SUCCEEDED,
         "FAILURE": RunState.FAILED,
         "CANCELED": RunState.CANCELED,
     }
-    wanted = {"never-heard-of": RunState.GONE}
-    for word, state in words.items():
+    wanted = {"unknown": RunState.GONE}
+    for status, state in statuses.items():
         run = server.make_run()
-        run.status = word
+        run.status = status
         wanted[run.id] = state
 
     assert client.run_states(list(wanted)) == wanted
@@ -186,35 +186,35 @@ def test_waiting_and_running_runs_are_counted(server: FakeDagster, client: Dagst
     assert client.state().alerts_evaluated_at is None
 
 
-def test_what_is_final_is_asked_for_once(server: FakeDagster, client: DagsterClient) -> None:
-    watch = RunWatch(client)
-    ended, going = server.make_run(), server.make_run()
+def test_a_final_state_is_queried_once(server: FakeDagster, client: DagsterClient) -> None:
+    cache = RunCache(client)
+    ended, active = server.make_run(), server.make_run()
     ended.status, ended.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
-    wanted = {ended.id: RunState.FAILED, going.id: RunState.QUEUED}
+    wanted = {ended.id: RunState.FAILED, active.id: RunState.QUEUED}
 
-    assert watch.states([ended.id, going.id]) == wanted
-    server.asked.clear()
-    assert watch.states([ended.id]) == {ended.id: RunState.FAILED}
-    assert server.asked == []
-    assert watch.states([ended.id, going.id]) == wanted
-    assert server.asked == ["Find"]
-    assert watch.failed_steps(ended.id) == ["appointments_snapshot_complete"]
-    assert watch.failed_steps(ended.id) == ["appointments_snapshot_complete"]
-    assert server.asked == ["Find", "Steps"]
+    assert cache.states([ended.id, active.id]) == wanted
+    server.queries.clear()
+    assert cache.states([ended.id]) == {ended.id: RunState.FAILED}
+    assert server.queries == []
+    assert cache.states([ended.id, active.id]) == wanted
+    assert server.queries == ["Find"]
+    assert cache.failed_steps(ended.id) == ["appointments_snapshot_complete"]
+    assert cache.failed_steps(ended.id) == ["appointments_snapshot_complete"]
+    assert server.queries == ["Find", "Steps"]
 
 
-def test_a_silent_dagster_is_left_alone_for_a_while(
+def test_an_unreachable_dagster_is_not_queried_again_for_a_while(
     server: FakeDagster, client: DagsterClient
 ) -> None:
     now = 100.0
-    watch = RunWatch(client, clock=lambda: now)
+    cache = RunCache(client, clock=lambda: now)
     run = server.make_run()
-    server.mood = Mood.STRANGER
+    server.mood = Mood.NOT_DAGSTER
 
-    assert watch.states([run.id]) == {}
+    assert cache.states([run.id]) == {}
     server.mood = Mood.WELL
-    assert watch.states([run.id]) == {}
-    assert watch.run_of_sync(SYNC_ID) is None
-    assert server.asked == ["Find"]
-    now += SILENCE_SECONDS
-    assert watch.states([run.id]) == {run.id: RunState.QUEUED}
+    assert cache.states([run.id]) == {}
+    assert cache.run_of_sync(SYNC_ID) is None
+    assert server.queries == ["Find"]
+    now += UNREACHABLE_PAUSE_SECONDS
+    assert cache.states([run.id]) == {run.id: RunState.QUEUED}

@@ -14,13 +14,13 @@ from pims_pipeline.store.database.engine import create_engine
 
 
 class Media(BaseModel):
-    """A body of one type, by its examples."""
+    """The examples of a body of one media type."""
 
     example: JsonValue = None
     examples: dict[str, dict[str, JsonValue]] = {}
 
     def values(self) -> list[JsonValue]:
-        """Every example given for it."""
+        """Return all examples."""
         named = [each.get("value") for each in self.examples.values()]
         return named or [self.example]
 
@@ -39,12 +39,12 @@ class Operation(BaseModel):
 
 
 class Document(BaseModel):
-    """An OpenAPI document, as far as its bodies go."""
+    """The bodies of an OpenAPI document."""
 
     paths: dict[str, dict[str, Operation]]
 
     def bodies(self) -> Iterator[tuple[tuple[str, str, str], Media]]:
-        """Each body that a request or a response may have, with its place."""
+        """Yield each body of a request or response, with its place."""
         for path, methods in self.paths.items():
             for method, operation in methods.items():
                 named = {"request": operation.request, **operation.responses}
@@ -55,9 +55,9 @@ class Document(BaseModel):
 
 @pytest.fixture
 def context(dagster: DagsterClient) -> ApiContext:
-    """What the application works with; the document needs no database."""
+    """What the application is built with; the document needs no database."""
     return ApiContext(
-        engine=create_engine("postgresql://nobody@127.0.0.1:9/nothing"),
+        engine=create_engine("postgresql://reader@127.0.0.1:9/nothing"),
         dagster=dagster,
         dagster_ui_url="http://dagster.example",
         partition_start=date(2025, 1, 1),
@@ -65,7 +65,7 @@ def context(dagster: DagsterClient) -> ApiContext:
     )
 
 
-def test_the_document_asks_for_a_key_and_shows_every_error(api: TestClient) -> None:
+def test_the_document_declares_the_key_and_every_error(api: TestClient) -> None:
     document = api.get("/openapi.json").json()
 
     schemes = document["components"]["securitySchemes"]
@@ -96,7 +96,7 @@ def test_every_body_of_a_request_or_a_response_has_an_example(context: ApiContex
     assert bare == []
 
 
-def test_the_page_of_the_document_may_load_one_program_and_nothing_else(api: TestClient) -> None:
+def test_the_page_of_the_document_may_load_swagger_ui_and_nothing_else(api: TestClient) -> None:
     page = api.get("/docs")
 
     policy = page.headers["Content-Security-Policy"]

@@ -1,6 +1,6 @@
-"""The examples of the OpenAPI document: what the API really answers, and valid.
+"""The examples of the OpenAPI document are valid, and real responses of a simulated day.
 
-``make examples`` sets ``PIMS_WRITE_EXAMPLES`` and writes them again.
+``make examples`` sets ``PIMS_WRITE_EXAMPLES``, which writes them again.
 """
 
 import json
@@ -17,13 +17,13 @@ from sqlalchemy import Engine
 
 from pims_pipeline.api import examples
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.api import example_day
+from pims_pipeline_tests.api.support import example_day
 
 
-def test_the_examples_are_what_a_day_of_the_simulator_is_answered_with(
+def test_the_examples_are_the_responses_of_a_simulated_day(
     engine: Engine, vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One thing after the other, so that the day goes the same way each time.
+    # Sequential, so that the day is the same each time.
     monkeypatch.setattr("pims_pipeline.sync.phases.lookups.LOOKUP_WORKERS", 1)
     monkeypatch.setattr("pims_pipeline.sync.phases.audited.PROGRESS_INTERVAL_S", 0)
 
@@ -36,7 +36,7 @@ def test_the_examples_are_what_a_day_of_the_simulator_is_answered_with(
 
 
 def _documented(routes: list[APIRoute]) -> Iterator[tuple[str, Any, Any]]:
-    """Each example of a response: where it is, its model, its value."""
+    """Yield each example of a response: its place, model and value."""
     for route in routes:
         models = {status: field.field_info.annotation for status, field in _fields(route).items()}
         for status, response in route.responses.items():
@@ -59,7 +59,7 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
 
 
 def routes_of(app: FastAPI) -> list[APIRoute]:
-    """The routes that the document shows."""
+    """Return the routes in the document."""
     found = [each.original_route for each in iter_route_contexts(app.routes)]
     return [each for each in found if isinstance(each, APIRoute) and each.include_in_schema]
 

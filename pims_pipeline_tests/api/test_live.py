@@ -1,7 +1,6 @@
-"""The API beside the real Dagster and the pretend vendor, as ``pims up`` starts them all.
+"""The API with the real Dagster and the simulator, as ``pims up`` starts them.
 
-One start for the whole module; everything that can do without is tested beside a Dagster of the
-tests' own.
+One start for the whole module. Tests that do not need the real Dagster use ``FakeDagster``.
 """
 
 import re
@@ -34,17 +33,17 @@ mutation Cancel($run: String!, $policy: TerminateRunPolicy!) {
 
 
 class Live(NamedTuple):
-    """Everything, running."""
+    """The running processes."""
 
     api: httpx2.Client
     dagster: DagsterClient
-    pages: str
+    dagster_ui: str
     vendor: str
 
     def cancel(self, run_id: str, policy: str = "MARK_AS_CANCELED_IMMEDIATELY") -> None:
         with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
-            asked = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
-            client.post(f"{self.pages}/graphql", json=asked).raise_for_status()
+            sent = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
+            client.post(f"{self.dagster_ui}/graphql", json=sent).raise_for_status()
 
 
 def free_ports(count: int) -> list[int]:
@@ -64,11 +63,11 @@ def live() -> Iterator[Live]:
     pages, address = f"http://127.0.0.1:{pages_port}", f"http://127.0.0.1:{api_port}"
     ports = (f"--port={pages_port}", f"--api-port={api_port}")
     with own_home() as home, started(home, "up", "--demo", *ports) as process:
-        told = output_until(process, "Ctrl-C stops everything.")
-        found = re.search(r"X-API-Key: (\w+)", told)
-        vendor = re.search(r"Simulated IDEXX Neo: (\S+)", told)
-        assert found is not None, told
-        assert vendor is not None, told
+        body = output_until(process, "Ctrl-C stops everything.")
+        found = re.search(r"X-API-Key: (\w+)", body)
+        vendor = re.search(r"Simulated IDEXX Neo: (\S+)", body)
+        assert found is not None, body
+        assert vendor is not None, body
         with (
             httpx2.Client(
                 base_url=address,
@@ -83,7 +82,7 @@ def live() -> Iterator[Live]:
         assert (status, alive) == (0, [])
 
 
-def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
+def test_a_post_starts_a_run_and_returns_its_result_also_when_repeated(live: Live) -> None:
     sent = {"Idempotency-Key": "morning", "Prefer": "wait=110"}
     body = {"lookbackDays": 1, "daysAhead": 1, "parallelBatchSize": 3}
 
@@ -99,9 +98,9 @@ def test_a_post_is_a_run_is_a_result_is_told_again(live: Live) -> None:
     assert (again.status_code, again.content) == (200, response.content)
     assert again.headers["Idempotent-Replayed"] == "true"
 
-    told = live.api.get(f"/api/sync/{result['syncId']}").json()
-    run_id = told["links"]["run"].removeprefix(f"{live.pages}/runs/")
-    assert (told["status"], told["result"]) == ("completed", result)
+    body = live.api.get(f"/api/sync/{result['syncId']}").json()
+    run_id = body["links"]["run"].removeprefix(f"{live.dagster_ui}/runs/")
+    assert (body["status"], body["result"]) == ("completed", result)
     assert live.dagster.run_of_sync(UUID(result["syncId"])) == run_id
     assert live.dagster.run_states([run_id]) == {run_id: RunState.SUCCEEDED}
     assert live.dagster.failed_steps(run_id) == []
@@ -115,15 +114,15 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
     counted = live.dagster.state()
     live.cancel(run_id)
 
-    told = live.api.get(links["self"]).json()
+    body = live.api.get(links["self"]).json()
 
     assert counted.queued + counted.running >= 1
     assert counted.daemon_seen_at is not None
     assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
-    assert (told["status"], told["error"]) == ("failed", "the run was canceled")
+    assert (body["status"], body["error"]) == ("failed", "the run was canceled")
 
 
-def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live: Live) -> None:
+def test_a_run_that_is_terminated_in_the_ui_ends_during_a_request(live: Live) -> None:
     with closing(SimulatorControl(live.vendor)) as control:
         before = control.stats().requests.get("listing", 0)
         control.add_fault("drip", endpoint="listing", company_id="1001", times=None)
@@ -137,15 +136,15 @@ def test_a_run_that_is_terminated_in_the_ui_ends_in_the_middle_of_its_wait(live:
         eventually(lambda: live.dagster.run_states([run_id])[run_id].is_final, TIMEOUT_SECONDS)
         control.clear_faults()
 
-    told = live.api.get(links["self"]).json()
+    body = live.api.get(links["self"]).json()
     assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
-    assert (told["status"], told["error"]) == (
+    assert (body["status"], body["error"]) == (
         "failed",
         "it was stopped; the next sync does what was left",
     )
 
 
-def test_the_real_dagster_answers_everything_else_that_is_asked(live: Live) -> None:
+def test_the_real_dagster_responds_to_all_other_queries(live: Live) -> None:
     live.dagster.check()
     unknown = str(uuid4())
 

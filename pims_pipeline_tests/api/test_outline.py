@@ -1,7 +1,7 @@
-"""What clients depend on in the OpenAPI document changes only where ``outline.txt`` says so.
+"""The OpenAPI document matches the committed ``outline.txt``.
 
-``make examples`` sets ``PIMS_WRITE_OUTLINE`` and writes it again: its difference is the list of
-what changed.
+``make examples`` sets ``PIMS_WRITE_OUTLINE``, which writes it again: its diff lists what changed
+for clients.
 """
 
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from pims_pipeline_tests.api.outline import outline
+from pims_pipeline_tests.api.support.outline import outline
 
 SOURCE = Path(__file__).with_name("outline.txt")
 

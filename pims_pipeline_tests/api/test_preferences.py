@@ -43,15 +43,15 @@ def test_only_a_well_formed_wait_is_honoured(headers: list[str], seconds: int | 
 
 
 @given(st.lists(st.text()))
-def test_no_header_is_too_strange(headers: list[str]) -> None:
+def test_any_header_can_be_parsed(headers: list[str]) -> None:
     seconds = preferred_wait(headers)
 
     assert seconds is None or 1 <= seconds <= 120
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.uuids())
-def test_a_cursor_names_its_place_to_the_microsecond(moment: datetime, sync_id: UUID) -> None:
-    place = SyncCursor(moment, sync_id)
+def test_a_cursor_names_its_position_to_the_microsecond(time: datetime, sync_id: UUID) -> None:
+    place = SyncCursor(time, sync_id)
 
     assert cursor_of(cursor_text(place)) == place
 
@@ -77,6 +77,6 @@ def _written(text: str) -> str:
         _written("\udcff".encode("utf-8", "surrogateescape").decode("latin-1")),
     ],
 )
-def test_what_is_no_cursor_of_ours_is_refused(cursor: str) -> None:
+def test_a_cursor_that_the_api_did_not_create_is_refused(cursor: str) -> None:
     with pytest.raises(BadCursor):
         cursor_of(cursor)

@@ -1,4 +1,4 @@
-"""A response's body is a model of the wire, and nothing else."""
+"""The body of a response is a model of ``wire``."""
 
 import pytest
 
@@ -14,6 +14,6 @@ def test_a_model_is_sent_as_json() -> None:
     assert response.headers["X-Name"] == "value"
 
 
-def test_what_was_not_validated_is_not_sent() -> None:
+def test_what_is_not_a_model_is_not_sent() -> None:
     with pytest.raises(TypeError, match="not a model of the wire: dict"):
         ModelResponse({"status": "ok"})

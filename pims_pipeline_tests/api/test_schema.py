@@ -1,8 +1,7 @@
-"""schemathesis asks the running API what its OpenAPI document allows, and what it does not.
+"""schemathesis sends the running API requests that its OpenAPI document allows, and others.
 
-All of its checks are on, with the keys of two clinics; its findings are told in its own words.
-What answers have in common, whatever was asked, is looked at here. What is deliberately no
-finding stands in ``schema_hooks``.
+All of its checks are on, with the keys of two clinics. The rules that all responses follow are
+checked here; findings to ignore belong in ``support.schema_hooks``.
 """
 
 import json
@@ -19,14 +18,21 @@ from pydantic import BaseModel
 from starlette.testclient import TestClient
 
 from pims_pipeline.api.server import running_api
-from pims_pipeline_tests.api.every_answer import Answer, Listener, faults
-from pims_pipeline_tests.api.tenants import ACTIVE, MAPLE, OAK, Tenant, Town, town
+from pims_pipeline_tests.api.support.recorded import RecordedResponse, ResponseRecorder, faults
+from pims_pipeline_tests.api.support.tenants import (
+    ACTIVE,
+    MAPLE,
+    OAK,
+    ServedClinics,
+    Tenant,
+    serve_clinics,
+)
 
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 CONFIGURATION = """
 workers = 1
 hooks = "{hooks}"
-# Says that this machine is slow, which is no finding.
+# Reports that this machine is slow, which is no finding.
 suppress-health-check = ["too_slow"]
 
 [generation]
@@ -70,11 +76,11 @@ probability = 0.5
 fail-on = true
 """
 UNSEEN = {"403", "409", "413", "429", "500", "503"}
-"""Statuses of other keys, of too much at once, and of what is broken."""
+"""Statuses that need other keys, too many requests, or a broken service."""
 
 
 class Operations(BaseModel):
-    """How many operations were found, and what became of them."""
+    """How many operations were found, tested and skipped."""
 
     total: int
     tested: int
@@ -82,14 +88,14 @@ class Operations(BaseModel):
 
 
 class Phase(BaseModel):
-    """How a phase went."""
+    """The result of a phase."""
 
     status: str
     skip_reason: str | None
 
 
 class Report(BaseModel):
-    """What schemathesis tells of a run."""
+    """The report of schemathesis."""
 
     complete: bool
     operations: Operations
@@ -99,40 +105,42 @@ class Report(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What schemathesis did, and what the API answered.
+    """A run of schemathesis, and the responses of the API.
 
     Attributes:
-        words: What it printed.
+        output: What it printed.
     """
 
     exit_code: int
-    words: str
+    output: str
     report: Report
-    town: Town
-    heard: list[Answer]
+    served: ServedClinics
+    recorded: list[RecordedResponse]
 
 
 @pytest.fixture(scope="module")
 def inspection(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inspection]:
-    """One run for all tests; it takes half a minute."""
+    """One run for all tests; takes half a minute."""
     directory = tmp_path_factory.mktemp("schemathesis")
-    heard: list[Answer] = []
-    with town(server_url, is_busy=True) as busy:
-        busy.app.add_middleware(Listener, heard=heard)
+    recorded: list[RecordedResponse] = []
+    with serve_clinics(server_url, is_busy=True) as busy:
+        busy.app.add_middleware(ResponseRecorder, recorded=recorded)
         with running_api(busy.app) as server:
             done = _schemathesis(server.base_url, busy, directory)
         report = Report.model_validate_json((directory / "report.json").read_text())
-        yield Inspection(done.returncode, done.stdout + done.stderr, report, busy, heard)
+        yield Inspection(done.returncode, done.stdout + done.stderr, report, busy, recorded)
 
 
-def _schemathesis(base_url: str, busy: Town, directory: Path) -> subprocess.CompletedProcess[str]:
+def _schemathesis(
+    base_url: str, busy: ServedClinics, directory: Path
+) -> subprocess.CompletedProcess[str]:
     maple, oak = busy.tenants[MAPLE], busy.tenants[OAK]
     keys = directory / "keys.json"
     keys.write_text(json.dumps({"auth": [_identity(maple), _identity(oak)]}))
     configuration = directory / "schemathesis.toml"
     configuration.write_text(
         CONFIGURATION.format(
-            hooks="pims_pipeline_tests.api.schema_hooks",
+            hooks="pims_pipeline_tests.api.support.schema_hooks",
             keys=keys,
             maple=MAPLE,
             oak=OAK,
@@ -161,18 +169,18 @@ def _identity(tenant: Tenant) -> dict[str, object]:
     return {"name": tenant.clinic.slug, "fixedHeaders": [header]}
 
 
-def _cursor(busy: Town, tenant: Tenant) -> str:
+def _cursor(busy: ServedClinics, tenant: Tenant) -> str:
     headers = {"X-API-Key": tenant.keys[ACTIVE]}
     first = TestClient(busy.app).get("/api/sync", params={"limit": 3}, headers=headers)
     return str(first.json()["nextCursor"])
 
 
 def test_schemathesis_finds_nothing(inspection: Inspection) -> None:
-    assert inspection.exit_code == 0, inspection.words
+    assert inspection.exit_code == 0, inspection.output
 
 
 def test_schemathesis_tests_every_operation_in_every_phase(inspection: Inspection) -> None:
-    report, document = inspection.report, inspection.town.app.openapi()
+    report, document = inspection.report, inspection.served.app.openapi()
     operations = [method for path in document["paths"].values() for method in path]
     assert report.complete
     assert report.operations == Operations(total=len(operations), tested=len(operations), skipped=0)
@@ -180,30 +188,32 @@ def test_schemathesis_tests_every_operation_in_every_phase(inspection: Inspectio
     assert [warnings for warnings in report.warnings.values() if warnings] == []
 
 
-def test_every_operation_is_seen_to_answer_whatever_it_may(inspection: Inspection) -> None:
-    """Else a check would have had nothing to look at."""
+def test_every_documented_status_of_every_operation_is_seen(inspection: Inspection) -> None:
+    """Otherwise a check would have had no response to check."""
     seen: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-    for answer in inspection.heard:
-        seen[answer.method.lower(), answer.route].add(str(answer.status))
+    for response in inspection.recorded:
+        seen[response.method.lower(), response.route].add(str(response.status))
     unseen = {
         (method, path): missing
-        for path, operations in inspection.town.app.openapi()["paths"].items()
+        for path, operations in inspection.served.app.openapi()["paths"].items()
         for method, operation in operations.items()
         if (missing := operation["responses"].keys() - UNSEEN - seen[method, path])
     }
     assert unseen == {("get", "/metrics"): {"401"}}
 
 
-def test_every_answer_keeps_to_what_all_answers_keep_to(inspection: Inspection) -> None:
-    unspeakable = inspection.town.unspeakable
+def test_every_response_follows_the_common_rules(inspection: Inspection) -> None:
+    secrets = inspection.served.secrets
     wrong = [
-        (fault, str(answer)) for answer in inspection.heard for fault in faults(answer, unspeakable)
+        (fault, str(response))
+        for response in inspection.recorded
+        for fault in faults(response, secrets)
     ]
     assert wrong == []
 
 
-def test_no_answer_shows_anything_of_another_clinic(inspection: Inspection) -> None:
-    tenants = inspection.town.tenants.values()
+def test_no_response_contains_anything_of_another_clinic(inspection: Inspection) -> None:
+    tenants = inspection.served.tenants.values()
     foreign = {
         mine.keys[ACTIVE]: {
             trace for other in tenants if other is not mine for trace in other.traces
@@ -211,10 +221,12 @@ def test_no_answer_shows_anything_of_another_clinic(inspection: Inspection) -> N
         for mine in tenants
     }
     shown = [
-        str(answer)
-        for answer in inspection.heard
-        # Its reader is the house, and it names clinics by design.
-        if answer.path != "/metrics"
-        and any(trace in answer.text for trace in foreign.get(answer.sent.get("X-API-Key", ""), ()))
+        str(response)
+        for response in inspection.recorded
+        # It is for the operator, and names all clinics.
+        if response.path != "/metrics"
+        and any(
+            trace in response.text for trace in foreign.get(response.sent.get("X-API-Key", ""), ())
+        )
     ]
     assert shown == []

@@ -1,4 +1,4 @@
-"""The API over real HTTP: how it listens, what it sends, and how it ends."""
+"""The API over real HTTP: listening, headers, limits and shutdown."""
 
 import socket
 import threading
@@ -16,13 +16,13 @@ from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_api, url_of
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline_tests.api.conftest import Clock
+from pims_pipeline_tests.api.support.clock import Clock
 
 TIMEOUT_SECONDS = 30
 
 
-class Doors:
-    """Lets a test know of requests under way, and lets them go on."""
+class Gate:
+    """Reports active requests to a test, and holds them until it opens."""
 
     def __init__(self) -> None:
         self.entered = threading.Semaphore(0)
@@ -31,7 +31,7 @@ class Doors:
 
 @pytest.fixture
 def context(dagster: DagsterClient, clock: Clock) -> ApiContext:
-    """What the application works with; nothing here asks its database."""
+    """What the application is built with; no test here uses its database."""
     return ApiContext(
         engine=create_engine("postgresql://127.0.0.1:9/pims"),
         dagster=dagster,
@@ -43,27 +43,27 @@ def context(dagster: DagsterClient, clock: Clock) -> ApiContext:
 
 
 @pytest.fixture
-def doors() -> Iterator[Doors]:
-    """Open at the end, whatever happened."""
-    doors = Doors()
-    yield doors
-    doors.opened.set()
+def gate() -> Iterator[Gate]:
+    """Opened at the end of every test."""
+    gate = Gate()
+    yield gate
+    gate.opened.set()
 
 
 @pytest.fixture
-def app(context: ApiContext, doors: Doors) -> FastAPI:
-    """The application, with routes that take their time."""
+def app(context: ApiContext, gate: Gate) -> FastAPI:
+    """The application, with routes that wait."""
     app = create_app(context)
     router = APIRouter()
 
     @router.get("/test/work")
     def work() -> dict[str, bool]:
-        doors.entered.release()
-        return {"done": doors.opened.wait(TIMEOUT_SECONDS)}
+        gate.entered.release()
+        return {"done": gate.opened.wait(TIMEOUT_SECONDS)}
 
     @router.get("/test/wait")
     def wait(context: Context) -> dict[str, bool]:
-        doors.entered.release()
+        gate.entered.release()
         return {"stopping": context.stopping.wait(TIMEOUT_SECONDS)}
 
     app.include_router(router)
@@ -74,26 +74,24 @@ def client(server: ApiServer) -> httpx2.Client:
     return httpx2.Client(base_url=server.base_url, trust_env=False, timeout=TIMEOUT_SECONDS)
 
 
-def test_requests_under_way_finish_and_those_that_wait_are_let_go(
-    app: FastAPI, doors: Doors
-) -> None:
+def test_active_requests_finish_and_waiting_requests_end(app: FastAPI, gate: Gate) -> None:
     with running_api(app) as server, client(server) as http, ThreadPoolExecutor(2) as threads:
         working = threads.submit(http.get, "/test/work")
         waiting = threads.submit(http.get, "/test/wait")
         for _ in range(2):
-            assert doors.entered.acquire(timeout=TIMEOUT_SECONDS)
+            assert gate.entered.acquire(timeout=TIMEOUT_SECONDS)
         server.request_stop()
 
-        # It says so while the other request still works.
+        # It returns while the other request still works.
         assert waiting.result(TIMEOUT_SECONDS).json() == {"stopping": True}
         assert not working.done()
         with pytest.raises(httpx2.ConnectError):
             httpx2.get(f"{server.base_url}/health", trust_env=False)
-        doors.opened.set()
+        gate.opened.set()
         assert working.result(TIMEOUT_SECONDS).json() == {"done": True}
 
 
-def test_over_the_wire_nothing_says_what_serves_it(app: FastAPI) -> None:
+def test_no_header_names_the_server_software(app: FastAPI) -> None:
     with running_api(app) as server, client(server) as http:
         for path in ("/health", "/nowhere"):
             headers = http.get(path).headers
@@ -112,7 +110,7 @@ def test_a_body_that_is_sent_in_pieces_is_cut_off(app: FastAPI) -> None:
         response = http.post("/api/sync/inbound", content=pieces())
         after = http.get("/health")
 
-    # The key comes first: a stranger's body is not read at all.
+    # The key is checked first: without one the body is not read.
     assert (response.status_code, after.status_code) == (401, 200)
 
 
@@ -136,26 +134,26 @@ def test_headers_without_end_are_refused(app: FastAPI) -> None:
     assert long.json()["error"] == "Invalid API key"
 
 
-def test_a_port_in_use_is_told_before_anything_is_served(app: FastAPI) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_served(app: FastAPI) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
 
-        with pytest.raises(CannotListen) as told, running_api(app, port=port):
+        with pytest.raises(CannotListen) as error, running_api(app, port=port):
             pass
 
-    assert f"port {port} on 127.0.0.1 cannot be used (address already in use)" in str(told.value)
+    assert f"port {port} on 127.0.0.1 cannot be used (address already in use)" in str(error.value)
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
-    with pytest.raises(CannotListen) as told:
+    with pytest.raises(CannotListen) as error:
         listen("nowhere.invalid", 0)
 
-    assert str(told.value) == "--host nowhere.invalid is no address of this machine"
+    assert str(error.value) == "--host nowhere.invalid is no address of this machine"
 
 
 def test_the_address_is_one_that_a_browser_here_can_open() -> None:
-    with listen("0.0.0.0", 0) as everywhere, listen("::1", 0) as here:  # noqa: S104 - nobody comes
+    with listen("0.0.0.0", 0) as everywhere, listen("::1", 0) as here:  # noqa: S104 - no request is accepted
         assert url_of(everywhere) == f"http://127.0.0.1:{everywhere.getsockname()[1]}"
         assert url_of(here) == f"http://[::1]:{here.getsockname()[1]}"

@@ -55,7 +55,7 @@ from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.sessions import put_session, read_session
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.api.every_answer import Answer, Listener
+from pims_pipeline_tests.api.support.recorded import RecordedResponse, ResponseRecorder
 from pims_pipeline_tests.canary.canaries import Canary, canary, secret_canary
 from pims_pipeline_tests.canary.evidence import Evidence, logging_left_as_found
 from pims_pipeline_tests.canary.people import People
@@ -263,9 +263,9 @@ class Practice:
                 partition_start=self.days.start - timedelta(days=60),
                 requests_per_minute=1_000_000,
             )
-            heard: list[Answer] = []
+            heard: list[RecordedResponse] = []
             app = create_app(context)
-            app.add_middleware(Listener, heard=heard)
+            app.add_middleware(ResponseRecorder, recorded=heard)
             client = TestClient(app, client=("127.0.0.1", 50_000), raise_server_exceptions=False)
             yield Api(app, client, login)
             for each in heard:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from pims_pipeline_tests.api.fake_dagster import SECRET, FakeDagster, Mood
+from pims_pipeline_tests.api.support.fake_dagster import SECRET, FakeDagster, Mood
 from pims_pipeline_tests.canary.canaries import Canary, canary, secret_canary
 from pims_pipeline_tests.canary.evidence import NOWHERE, LogLevel, leaks
 from pims_pipeline_tests.canary.practice import Practice

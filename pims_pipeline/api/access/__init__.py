@@ -1,1 +1,1 @@
-"""Who may call the API, how often, and under which names it is served."""
+"""Authentication, rate limits, and the host names and origins that the API accepts."""

@@ -1,16 +1,15 @@
-"""Who calls, and whether they may: the chain of checks behind the ``X-API-Key`` header.
+"""Authentication: the checks of the ``X-API-Key`` header.
 
 In this order: header present, key known, secret equal, key active, not expired, permission,
-clinic. Guessing is slowed down before the database is asked. A route depends on one of two:
+clinic. Failed attempts are limited before the database is queried. A route depends on one of two:
 
 - ``caller: Annotated[Caller, Depends(require("sync:inbound"))]``: the key is checked before the
   route's function is called.
 - ``key: ReadKey``: the key is checked in the transaction in which the route reads; see
-  ``PresentedKey`` and ADR 24. For routes that read and do nothing else.
+  ``PresentedKey`` and ADR 24. Only for routes that read.
 
-Both belong to a router whose ``route_class`` is ``GuardedRoute``. How keys are built is the
-domain's business, how they are stored the store's; rows of other clinics are kept away by the
-database itself.
+Both need a router whose ``route_class`` is ``GuardedRoute``. The format of keys belongs in
+``domain.api_keys``, their rows in ``store.api_keys``; row-level security hides other clinics.
 """
 
 import functools
@@ -55,27 +54,27 @@ _SCHEME = "apiKey"
 _NOTED_EVERY = timedelta(minutes=1)
 _READING = frozenset({"GET", "HEAD"})
 _NO_HASH = hash_of("")
-"""Compared with when no key has the prefix, so that this takes as long."""
+"""Compared with when no key has the prefix, so that the time does not reveal it."""
 
 
 class UncheckedKey(Exception):
-    """A route made a response without having its key checked: a fault of the route."""
+    """A route responded without checking its key: a bug in the route."""
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedKey:
-    """A well-formed key, as a request sent it; nobody has looked it up yet.
+    """A well-formed key of a request, not yet looked up.
 
-    It names no clinic: the one way to its clinic's rows, or to who calls, is to have it checked.
+    It names no clinic: call ``check`` or ``clinic_transaction`` to get the caller.
 
     Attributes:
-        request: What sent it.
+        request: The request that sent it.
         context: The application's.
         limits: The application's.
-        permissions: What it must permit, all of it.
-        address: Where it was sent from.
+        permissions: All permissions that it must have.
+        address: The address of the client.
         text: As sent.
-        prefix: By which it is found.
+        prefix: Its public part, which finds it.
     """
 
     request: Request = field(repr=False)
@@ -87,7 +86,7 @@ class PresentedKey:
     prefix: str
 
     def check(self) -> Caller:
-        """Who calls; asks the database in this thread.
+        """Return the caller; queries the database in this thread.
 
         Raises:
             ApiError: 401, 403, 409 or 429, if the request may not be served.
@@ -98,15 +97,14 @@ class PresentedKey:
 
     @contextmanager
     def clinic_transaction(self) -> Iterator[tuple[Caller, Connection]]:
-        """Who calls, and a transaction in which the API sees the rows of their clinic alone.
+        """Yield the caller, and a transaction that sees only the rows of the caller's clinic.
 
-        Checks the key in that same transaction, which spares a thread and half of the ways to
-        the database. Begin a route with it: what is found wrong with a request before it is
-        shown to strangers.
+        Checks the key in the same transaction, which saves a thread and half of the round trips.
+        Begin a route with it: an error raised earlier is shown to clients without a valid key.
 
         Raises:
             ApiError: As ``check``.
-            DatabaseUnavailable: If the database cannot be reached, or goes away meanwhile.
+            DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
         """
         with transaction(self.context.engine) as connection:
             key = find_api_key(connection, self.prefix, enters=True)
@@ -138,7 +136,7 @@ class PresentedKey:
 
 
 class _KeyDependency(SecurityBase):
-    """What the two dependencies have in common: the header, and what its key must permit."""
+    """Base of the two dependencies: the header, and the permissions that its key must have."""
 
     def __init__(self, *permissions: str) -> None:
         self.permissions = permissions
@@ -146,11 +144,11 @@ class _KeyDependency(SecurityBase):
         self.model = APIKey(
             **{"in": APIKeyIn.header},
             name=HEADER,
-            description="Made by `pims keys create`; each is for one clinic.",
+            description="Create one with `pims keys create`. A key belongs to one clinic.",
         )
 
     def presented(self, request: Request, context: ApiContext, limits: Limits) -> PresentedKey:
-        """The key of ``request``, if it is well-formed and may be tried.
+        """Return the key of ``request``, if it is well-formed and may be tried.
 
         Raises:
             ApiError: 401 or 429.
@@ -161,13 +159,13 @@ class _KeyDependency(SecurityBase):
         if wait := limits.wait_after_failures(address, prefix):
             raise _too_many(TOO_MANY_FAILURES, wait)
         if prefix is None:
-            # Its shape or checksum is wrong, which anybody can see: time tells nothing.
+            # A wrong shape or checksum is no secret: responding early reveals nothing.
             limits.note_failure(address, prefix)
             raise ApiError(401, INVALID_KEY)
         return PresentedKey(request, context, limits, self.permissions, address, text, prefix)
 
     async def checked(self, request: Request, context: ApiContext, limits: Limits) -> Caller:
-        """Who sent ``request``; looks the key up in another thread, unless that was done.
+        """Return the caller; looks the key up in another thread, unless that was done.
 
         Raises:
             ApiError: 401, 403, 409 or 429, if the request may not be served.
@@ -181,7 +179,7 @@ class _KeyDependency(SecurityBase):
 
 
 class RequiredKey(_KeyDependency):
-    """Gives a route who calls, once their key was checked."""
+    """The dependency of a route that needs the caller: the key is checked first."""
 
     async def __call__(self, request: Request, context: Context, limits: RateLimits) -> Caller:
         """See ``checked``."""
@@ -189,7 +187,7 @@ class RequiredKey(_KeyDependency):
 
 
 class KeyToCheck(_KeyDependency):
-    """Gives a route the key that it checks where it reads."""
+    """The dependency of a route that checks the key in its own transaction."""
 
     async def __call__(
         self, request: Request, context: Context, limits: RateLimits
@@ -200,28 +198,28 @@ class KeyToCheck(_KeyDependency):
 
 @functools.cache
 def require(*permissions: str) -> RequiredKey:
-    """What a route depends on: ``caller: Annotated[Caller, Depends(require("read"))]``.
+    """Return the dependency of a route: ``caller: Annotated[Caller, Depends(require("read"))]``.
 
     Args:
-        permissions: What the key must permit, all of it.
+        permissions: All permissions that the key must have.
     """
     return RequiredKey(*permissions)
 
 
 ReadKey = Annotated[PresentedKey, Depends(KeyToCheck("read"))]
-"""What a route depends on that reads its clinic's rows."""
+"""The dependency of a route that only reads its clinic's rows."""
 
 
 class GuardedRoute(APIRoute):
-    """A route whose key is checked before anything else is found wrong with the request.
+    """A route that checks the key before it reports any other problem of the request.
 
-    FastAPI reads a body before it asks dependencies, and looks at parameters after them. So the
-    key is checked first where there is a body, and before a problem with a parameter is shown.
+    FastAPI reads the body before it resolves dependencies, and validates parameters after them.
+    So the key is checked first if there is a body, and before a parameter's problem is reported.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See FastAPI."""
-        answer = super().get_route_handler()
+        respond = super().get_route_handler()
         calls: list[object] = [each.call for each in self.dependant.dependencies]
         keys = [call for call in calls if isinstance(call, _KeyDependency)]
 
@@ -234,7 +232,7 @@ class GuardedRoute(APIRoute):
             if self.body_field is not None:
                 await check(request)
             try:
-                response = await answer(request)
+                response = await respond(request)
             except RequestValidationError:
                 await check(request)
                 raise
@@ -246,7 +244,7 @@ class GuardedRoute(APIRoute):
 
 
 def _key_text(request: Request) -> str:
-    """The key as sent; several at once are none."""
+    """The key as sent; empty if the header is repeated."""
     sent = request.headers.getlist(HEADER)
     if not any(sent):
         raise ApiError(401, MISSING_KEY)
@@ -254,7 +252,7 @@ def _key_text(request: Request) -> str:
 
 
 def _accepted(key: StoredApiKey | None, text: str, now: datetime) -> StoredApiKey:
-    """``key``, if it is what ``text`` spells, and counts.
+    """Return ``key``, if ``text`` is its secret and it is valid.
 
     Raises:
         ApiError: 401 or 403.

@@ -1,7 +1,7 @@
-"""Who made a request, once the request's key was accepted.
+"""The caller of a request whose key was accepted.
 
-``auth`` finds out and notes it in the request's ASGI scope. Routes are given it as a dependency;
-the access log, which sees no dependencies, reads it from the scope.
+``auth`` stores it in the request's ASGI scope. Routes get it as a dependency; the access log,
+which has no dependencies, reads it from the scope.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Caller:
     """The client whose key was accepted.
 
     Attributes:
-        key_id: The key's; safe to log.
-        clinic_id: The one clinic that the key is for.
+        key_id: The id of the key; safe to log.
+        clinic_id: The clinic of the key.
     """
 
     key_id: UUID
@@ -27,17 +27,17 @@ class Caller:
 
 
 def caller_of(scope: Scope) -> Caller | None:
-    """Who made the request of ``scope``; None as long as its key was not accepted."""
+    """Return the caller of the request of ``scope``; None until its key is accepted."""
     caller: Caller | None = scope.get(_CALLER)
     return caller
 
 
 def note_caller(scope: Scope, caller: Caller) -> None:
-    """Note who made the request of ``scope``; what this thread logs from now on names them."""
+    """Store the caller in ``scope``, and add it to what this thread logs from now on."""
     scope[_CALLER] = caller
     name_in_logs(caller)
 
 
 def name_in_logs(caller: Caller) -> None:
-    """Have what this context logs from now on say whose request it is."""
+    """Add the caller to what this context logs from now on."""
     bind_contextvars(key_id=str(caller.key_id), clinic_id=str(caller.clinic_id))

@@ -1,9 +1,8 @@
-"""Which names the API answers to, and which pages may call it.
+"""The host names that the API accepts, and the origins whose pages may call it.
 
-A key protects what is under ``/api``. The rest, and whoever keeps a key in a browser, is
-protected here: a page that gives its own name this server's address (DNS rebinding) is refused
-by ``Host``, a page of another server by ``Origin``. Probes of ``/health`` and ``/ready`` may name
-the server as they like: what they learn is no secret.
+Keys protect the routes under ``/api``. This protects the other routes, and keys kept in a
+browser: the ``Host`` check refuses DNS rebinding, the ``Origin`` check refuses pages of other
+servers. ``/health`` and ``/ready`` accept any host name: what they return is no secret.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,14 +17,14 @@ from pims_pipeline.local_trust.origins import OwnAddresses, refuse_foreign
 _PROBED = frozenset({"/health", "/ready"})
 
 
-class OwnVisitors:
-    """Refuses requests that name another server, or come from another server's pages.
+class HostGuard:
+    """Refuses requests to another host name, or from pages of another origin.
 
     Args:
-        app: What is inside.
+        app: The inner application.
         own: The API's addresses.
-        cors_origins: Origins of other servers whose pages may call it.
-        clock: The present moment, aware.
+        cors_origins: Other origins whose pages may call it.
+        clock: Returns the present time, aware.
     """
 
     def __init__(
@@ -41,7 +40,7 @@ class OwnVisitors:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have the request answered, or refuse it."""
+        """Pass the request on, or refuse it."""
         if scope["type"] != "http" or scope["path"] in _PROBED:
             await self._app(scope, receive, send)
             return

@@ -1,7 +1,7 @@
-"""How often an API key may be used, and how often somebody may guess at one.
+"""Rate limits: calls of an API key, and failed attempts of an address.
 
-Kept in this process's memory: each process of the API counts for itself. What counts as a
-failure, and who is asked, is ``auth``'s business.
+Kept in the memory of the process: each process of the API counts for itself. ``auth`` decides
+what counts as a failure.
 """
 
 import ipaddress
@@ -18,17 +18,17 @@ from limits.strategies import MovingWindowRateLimiter
 FAILURES_PER_KEY = 10
 """Failed attempts a minute, per address and key prefix."""
 FAILURES_PER_ADDRESS = 100
-"""The same, per address, whatever the prefixes."""
+"""The same per address, for all prefixes together."""
 
 _MOST_NAMES = 20_000
 _IPV6_NETWORK = 64
-"""Bits: whoever has an IPv6 address has at least so large a network of them."""
+"""Bits: a client with an IPv6 address has at least a whole network of this size."""
 
 
 class _Windows(Storage, MovingWindowSupport):
-    """Moments of what was let through, by name: bounded, and by the clock it is given.
+    """The times of accepted hits, by name. Its size is bounded, and its clock an argument.
 
-    The library's own memory keeps every name it ever saw, and reads the machine's clock.
+    The library's own memory storage keeps every name, and reads the machine's clock.
     """
 
     STORAGE_SCHEME = None
@@ -36,60 +36,60 @@ class _Windows(Storage, MovingWindowSupport):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._clock = clock
-        self._moments: OrderedDict[str, deque[float]] = OrderedDict()
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """None are to be expected."""
+        """The storage raises no errors of its own."""
         return ValueError
 
     def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Note ``amount`` more, unless that makes more than ``limit`` within ``expiry`` seconds."""
+        """Add ``amount`` hits, unless that makes more than ``limit`` within ``expiry`` seconds."""
         with self._lock:
             now = self._clock()
-            moments = self._within(key, now - expiry, now)
-            if len(moments) + amount > limit:
+            times = self._within(key, now - expiry, now)
+            if len(times) + amount > limit:
                 return False
-            moments.extend([now] * amount)
-            self._moments[key] = moments
-            self._moments.move_to_end(key)
+            times.extend([now] * amount)
+            self._times[key] = times
+            self._times.move_to_end(key)
             self._forget(now - expiry)
             return True
 
     def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002 - the library's signature
-        """When the oldest within ``expiry`` seconds was noted, and how many there are."""
+        """Return the time of the oldest hit within ``expiry`` seconds, and their number."""
         with self._lock:
             now = self._clock()
-            moments = self._within(key, now - expiry, now)
-            return (moments[0], len(moments)) if moments else (now, 0)
+            times = self._within(key, now - expiry, now)
+            return (times[0], len(times)) if times else (now, 0)
 
     def _within(self, key: str, since: float, now: float) -> deque[float]:
-        moments = self._moments.get(key) or deque[float]()
-        while moments and moments[0] <= since:
-            moments.popleft()
-        if moments and moments[-1] > now:
-            # The clock was set back: what is yet to come would count for as long as that.
-            moments.clear()
-        return moments
+        times = self._times.get(key) or deque[float]()
+        while times and times[0] <= since:
+            times.popleft()
+        if times and times[-1] > now:
+            # The clock was set back: hits in the future would block the name until then.
+            times.clear()
+        return times
 
     def _forget(self, since: float) -> None:
-        """Drop names not heard of since then; more than enough of them, whenever that was."""
-        while self._moments:
-            moments = next(iter(self._moments.values()))
-            if len(self._moments) <= _MOST_NAMES and moments and moments[-1] > since:
+        """Drop names without a hit since then; and the oldest, if there are too many."""
+        while self._times:
+            times = next(iter(self._times.values()))
+            if len(self._times) <= _MOST_NAMES and times and times[-1] > since:
                 return
-            self._moments.popitem(last=False)
+            self._times.popitem(last=False)
 
     def knows(self, key: str) -> bool:
-        """Whether anything is remembered of ``key``."""
-        return key in self._moments
+        """Whether ``key`` has any hits."""
+        return key in self._times
 
     def __len__(self) -> int:
-        return len(self._moments)
+        return len(self._times)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Windows that do not move are not kept."""
+        """Not supported: only moving windows are."""
         raise NotImplementedError
 
     def get(self, key: str) -> int:
@@ -101,24 +101,24 @@ class _Windows(Storage, MovingWindowSupport):
         raise NotImplementedError
 
     def check(self) -> bool:
-        """Memory is always there."""
+        """Memory is always available."""
         return True
 
     def reset(self) -> int:
         """Forget everything."""
         with self._lock:
-            forgotten = len(self._moments)
-            self._moments.clear()
+            forgotten = len(self._times)
+            self._times.clear()
             return forgotten
 
     def clear(self, key: str) -> None:
         """Forget ``key``."""
         with self._lock:
-            self._moments.pop(key, None)
+            self._times.pop(key, None)
 
 
 class _Limit:
-    """So many a minute, for each of any number of names."""
+    """A limit per minute, for each name."""
 
     def __init__(self, amount: int, clock: Callable[[], float]) -> None:
         self.windows = _Windows(clock)
@@ -127,12 +127,12 @@ class _Limit:
         self._limiter = MovingWindowRateLimiter(self.windows)
 
     def note(self, *name: str) -> bool:
-        """Count one more; whether it was within the limit."""
+        """Count a hit; return whether it was within the limit."""
         return self._limiter.hit(self._item, *name)
 
     def wait(self, *name: str) -> int:
-        """Whole seconds until there is room for one more; 0 if there is."""
-        # As with nearly everyone who calls.
+        """Whole seconds until the next hit is within the limit; 0 if it is now."""
+        # The fast path: nearly all callers have no failures.
         if not self.windows.knows(self._item.key_for(*name)):
             return 0
         if self._limiter.test(self._item, *name):
@@ -146,7 +146,7 @@ class Limits:
 
     Args:
         requests_per_minute: Calls of each key.
-        clock: The present moment, aware.
+        clock: Returns the present time, aware.
     """
 
     def __init__(self, requests_per_minute: int, clock: Callable[[], datetime]) -> None:
@@ -154,7 +154,7 @@ class Limits:
             return clock().timestamp()
 
         self._calls = _Limit(requests_per_minute, seconds)
-        # Apart, so that made-up prefixes cannot push addresses out of a full memory.
+        # Separate, so that made-up prefixes cannot push addresses out of a full memory.
         self._failures_of_keys = _Limit(FAILURES_PER_KEY, seconds)
         self._failures_of_addresses = _Limit(FAILURES_PER_ADDRESS, seconds)
 
@@ -162,7 +162,7 @@ class Limits:
         """Whole seconds until ``address`` may try a key again; 0 if it may now.
 
         Args:
-            address: Where the request comes from.
+            address: The client's.
             prefix: The key's, if it has one.
         """
         source = network_of(address)
@@ -179,22 +179,22 @@ class Limits:
             self._failures_of_keys.note(source, prefix)
 
     def wait_after_call(self, key_id: str) -> int:
-        """Count a call of the key; whole seconds to wait if it was one too many, else 0."""
+        """Count a call of the key; return the seconds to wait if it exceeds the limit, else 0."""
         return 0 if self._calls.note(key_id) else max(1, self._calls.wait(key_id))
 
     @property
     def names_kept(self) -> int:
-        """How many names this remembers: never more than a few ten thousand."""
+        """How many names are in memory: at most a few ten thousand."""
         limits = (self._calls, self._failures_of_keys, self._failures_of_addresses)
         return sum(len(limit.windows) for limit in limits)
 
 
 def network_of(address: str) -> str:
-    """What counts as one place: an IPv4 address, or the network of an IPv6 one."""
+    """Return what counts as one client: an IPv4 address, or the network of an IPv6 one."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        # A proxy may be told anything; it is a name like any other.
+        # A proxy may pass on any text; it counts as a name.
         return address[:64]
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)

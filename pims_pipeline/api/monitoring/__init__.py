@@ -1,1 +1,1 @@
-"""What probes and Prometheus read: readiness, scrapes, the state of Dagster."""
+"""Readiness for probes, metrics for Prometheus, and the state of Dagster that both need."""

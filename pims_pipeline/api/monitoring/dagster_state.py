@@ -1,6 +1,6 @@
-"""What Dagster reports of its runs, its daemon and its sensor of alerts, for ``/metrics``.
+"""The GraphQL query for ``/metrics``: Dagster's runs, its daemon and its alerting sensor.
 
-The question and the shape of the response. Sending it is ``dagster``'s.
+``dagster_client`` sends it.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ query State($queued: RunsFilter!, $running: RunsFilter!, $alerts: SensorSelector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagsterState:
-    """How Dagster is doing. Moments are seconds since 1970, UTC.
+    """The state of Dagster. Times are seconds since 1970, UTC.
 
     Attributes:
-        queued: How many runs wait.
-        running: How many runs are under way.
-        daemon_seen_at: When the daemon that runs sensors last sent its heartbeat; None if it
-            never did.
-        alerts_evaluated_at: When the sensor of alerts last succeeded; None if it never did.
+        queued: Number of queued runs.
+        running: Number of active runs.
+        daemon_seen_at: The last heartbeat of the daemon that runs sensors; None if it never
+            sent one.
+        alerts_evaluated_at: When the alerting sensor last succeeded; None if it never did.
     """
 
     queued: int
@@ -77,7 +77,7 @@ class StateResponse(BaseModel):
     alerts: _Sensor
 
     def state(self) -> DagsterState:
-        """As the rest of the API reads it."""
+        """Return it in the shape that the rest of the API uses."""
         ticks = self.alerts.state.ticks
         return DagsterState(
             queued=self.queued.count,

@@ -1,6 +1,6 @@
-"""Questions to what may not answer, asked for machines that ask again every few seconds.
+"""Checks of services that may hang, for callers that repeat every few seconds.
 
-What is asked, and what an answer means, stands in ``health`` and ``metrics``.
+What to check belongs in ``readiness`` and ``scrapes``.
 """
 
 import asyncio
@@ -13,65 +13,65 @@ from typing import Generic, TypeVar
 from pims_pipeline.observability.logging import get_logger
 
 PROBE_SECONDS = 3
-"""How long an answer is waited for."""
+"""The timeout of a probe."""
 _KEPT_SECONDS = 1
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 _log = get_logger(__name__)
 
 
-class Probe(Generic[Answer]):
-    """One question: at most once at a time and once a second, however many want to know.
+class Probe(Generic[Result]):
+    """A check that runs at most once at a time and once a second, for any number of callers.
 
-    Whoever waits for the answer borrows no thread of those that serve clients, and waits no
-    longer than a few seconds; the question itself may hang on, and is not asked again meanwhile.
-    That it fails is logged when it begins to, without what the error says: it may name a host.
+    Callers use no thread of those that serve clients, and wait a few seconds at most. A check
+    that hangs is not started again until it ends. The first failure is logged, without the
+    message of the error: it may name a host.
     """
 
     def __init__(
         self,
         name: str,
-        ask: Callable[[], Answer],
+        check: Callable[[], Result],
         *,
         seconds: float = PROBE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Ask nothing yet.
+        """Create the probe; checks nothing yet.
 
         Args:
-            name: What the log calls it.
-            ask: The question; called in a thread of its own.
-            seconds: How long an answer is waited for.
-            clock: Seconds that never run backwards.
+            name: Its name in the log.
+            check: The check; runs in a thread of its own.
+            seconds: The timeout of callers.
+            clock: Monotonic seconds.
         """
         self._name = name
-        self._ask = ask
+        self._check = check
         self._seconds = seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._asked: Future[Answer] | None = None
-        self._answered_at = 0.0
+        self._current: Future[Result] | None = None
+        self._ended_at = 0.0
         self._failing: str | None = None
 
-    async def answer(self) -> Answer:
-        """The answer, not older than a second.
+    async def result(self) -> Result:
+        """Return a result that is at most a second old.
 
         Raises:
-            TimeoutError: If there is none in time.
-            Exception: Whatever asking raised.
+            TimeoutError: If the check does not end in time.
+            Exception: The error of the check.
         """
-        question = asyncio.wrap_future(self._question())
+        future = asyncio.wrap_future(self._future())
         try:
-            answer = await asyncio.wait_for(question, self._seconds)
+            result = await asyncio.wait_for(future, self._seconds)
         except Exception as error:
             self._note(type(error).__name__)
             raise
         self._note(None)
-        return answer
+        return result
 
     def _note(self, failing: str | None) -> None:
-        """Log it once when it starts to fail, and once when it does so no more."""
+        """Log the first failure, and the first success after it."""
         if failing == self._failing:
             return
         self._failing = failing
@@ -80,24 +80,24 @@ class Probe(Generic[Answer]):
         else:
             _log.warning("probe_failed", probe=self._name, error=failing)
 
-    def _question(self) -> "Future[Answer]":
+    def _future(self) -> "Future[Result]":
         with self._lock:
-            if self._asked is None or (
-                self._asked.done() and self._clock() >= self._answered_at + _KEPT_SECONDS
+            if self._current is None or (
+                self._current.done() and self._clock() >= self._ended_at + _KEPT_SECONDS
             ):
-                self._asked = Future()
-                # From now on nobody who stops waiting can cancel it.
-                self._asked.set_running_or_notify_cancel()
-                # A daemon: a question that hangs must not keep the process from ending.
-                threading.Thread(target=self._work, args=(self._asked,), daemon=True).start()
-            return self._asked
+                self._current = Future()
+                # A caller that times out must not cancel it.
+                self._current.set_running_or_notify_cancel()
+                # A daemon: a check that hangs must not keep the process alive.
+                threading.Thread(target=self._work, args=(self._current,), daemon=True).start()
+            return self._current
 
-    def _work(self, asked: "Future[Answer]") -> None:
+    def _work(self, future: "Future[Result]") -> None:
         try:
-            answer = self._ask()
-        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
-            self._answered_at = self._clock()
-            asked.set_exception(error)
+            result = self._check()
+        except Exception as error:  # noqa: BLE001 - the caller gets any error
+            self._ended_at = self._clock()
+            future.set_exception(error)
         else:
-            self._answered_at = self._clock()
-            asked.set_result(answer)
+            self._ended_at = self._clock()
+            future.set_result(result)

@@ -1,6 +1,6 @@
-"""Whether what the API needs to serve works: the database, its tables, Dagster.
+"""The checks of ``/ready``: the database, its tables, Dagster.
 
-How a question is asked and remembered is decided in ``probes``; the routes are in ``health``.
+Add a check here. Timeouts and caching belong in ``probes``, the route in ``routes.health``.
 """
 
 import asyncio
@@ -19,34 +19,34 @@ from pims_pipeline.wire.health import Check, Ready
 
 DETAILS: Mapping[type[Exception], str] = MappingProxyType(
     {
-        TimeoutError: f"no answer within {PROBE_SECONDS} seconds",
-        DatabaseUnavailable: "the database does not answer",
+        TimeoutError: f"no response within {PROBE_SECONDS} seconds",
+        DatabaseUnavailable: "cannot reach the database",
         WrongApiRole: "the API's login has other rights than it should; see the log",
         DatabaseNotMigrated: "the tables are not this program's; run `pims migrate`",
-        DagsterUnreachable: "Dagster does not answer",
+        DagsterUnreachable: "cannot reach Dagster",
         DagsterRefused: "Dagster has not loaded the pipeline",
     }
 )
-"""What is said of a check that failed, by the kind of its error."""
+"""The detail of a failed check, by the type of its error."""
 _UNKNOWN = "it fails; see the log"
 _STOPPING = "the process is ending"
 
 
 class Readiness:
-    """The checks of one application, made when somebody asks and at most once a second."""
+    """The checks of one application; each runs at most once a second."""
 
     def __init__(self, context: ApiContext) -> None:
-        """Check nothing yet."""
+        """Create the checks; runs none yet."""
         self._stopping = context.stopping
         self._probes = {
-            # A connection opened now: those of the pool may work long after new ones are refused.
+            # A new connection: those of the pool may work long after new ones are refused.
             "database": Probe("database", partial(check_api_role, without_pool(context.engine))),
             "migrations": Probe("migrations", partial(check_migrated, context.engine)),
             "dagster": Probe("dagster", context.dagster.check),
         }
 
-    async def look(self) -> Ready:
-        """How everything stands; takes three seconds at most."""
+    async def check(self) -> Ready:
+        """Run all checks; takes three seconds at most."""
         found = await asyncio.gather(*map(_check, self._probes.values()))
         checks = dict(zip(self._probes, found, strict=True))
         if self._stopping.is_set():
@@ -56,8 +56,8 @@ class Readiness:
 
 async def _check(probe: Probe[None]) -> Check:
     try:
-        await probe.answer()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the check failed
+        await probe.result()
+    except Exception as error:  # noqa: BLE001 - any error fails the check
         return Check(status="failed", detail=_detail(error))
     return Check(status="ok")
 

@@ -1,8 +1,7 @@
-"""What Prometheus is told, read from the store and from Dagster at each scrape.
+"""The metrics for Prometheus, read from the store and from Dagster at each scrape.
 
-The route, and who may read it, stand in ``metrics``; names and labels in
-``observability/metrics.py``; what the store tells, and that the API's role may know it of all
-clinics, in ``store/queries/metrics.py``.
+The route and its access check are in ``routes.metrics``, names and labels in
+``observability.metrics``, the queries over all clinics in ``store.queries.metrics``.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.monitoring.dagster_state import DagsterState
-from pims_pipeline.api.monitoring.probes import Answer, Probe
+from pims_pipeline.api.monitoring.probes import Probe, Result
 from pims_pipeline.observability.metrics import (
     ClinicReading,
     Metrics,
@@ -24,36 +23,32 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.metrics import ENDS, EndedSyncs, clinic_readings, open_alerts
 
 _STORE_SECONDS = 8
-"""Prometheus waits ten unless told otherwise."""
+"""Less than the default timeout of Prometheus, ten seconds."""
 
 
 class Scrapes:
-    """What one application tells Prometheus.
-
-    Attributes:
-        requests: To be told of every request.
-    """
+    """The metrics of one application."""
 
     def __init__(self, context: ApiContext) -> None:
-        """Read nothing yet; syncs that end from now on will be counted."""
+        """Count the syncs that end from now on; reads nothing yet."""
         self._context = context
         self._metrics = Metrics(ends=ENDS)
         self._ended = EndedSyncs(context.clock())
-        # One question at a time, so that two scrapes at once count no sync twice.
+        # One read at a time, so that two scrapes at once count no sync twice.
         self._store = Probe("metrics of the database", self._read_store, seconds=_STORE_SECONDS)
         self._dagster = Probe("metrics of Dagster", context.dagster.state)
 
     @property
     def requests(self) -> RequestMetrics:
-        """To be told of every request."""
+        """The metrics of requests; ``observe`` each response."""
         return self._metrics.requests
 
     async def render(self) -> bytes:
-        """The text of a scrape; takes eight seconds at most."""
-        dagster = _answer(self._dagster)
-        asked = asyncio.create_task(dagster)
-        clinics, alerts = await _answer(self._store) or (None, None)
-        state = await asked
+        """Return the text of a scrape; takes eight seconds at most."""
+        dagster = _result(self._dagster)
+        pending = asyncio.create_task(dagster)
+        clinics, alerts = await _result(self._store) or (None, None)
+        state = await pending
         now = self._context.clock()
         reading = Reading(
             clinics=clinics,
@@ -71,10 +66,10 @@ class Scrapes:
             return clinic_readings(connection), open_alerts(connection)
 
 
-async def _answer(probe: Probe[Answer]) -> Answer | None:
+async def _result(probe: Probe[Result]) -> Result | None:
     try:
-        return await probe.answer()
-    except Exception:  # noqa: BLE001 - the scrape itself tells that a source failed
+        return await probe.result()
+    except Exception:  # noqa: BLE001 - pims_scrape_success reports the failure
         return None
 
 
@@ -84,10 +79,8 @@ def _by_state(state: DagsterState | None) -> dict[str, int] | None:
 
 def _ages(state: DagsterState, now: datetime) -> dict[str, float]:
     """Seconds since the daemon's heartbeat, and since alerts were last evaluated."""
-    moments = {"heartbeat": state.daemon_seen_at, "alerts": state.alerts_evaluated_at}
+    times = {"heartbeat": state.daemon_seen_at, "alerts": state.alerts_evaluated_at}
     # The clock of the daemon's machine may be ahead.
     return {
-        name: max(0.0, now.timestamp() - moment)
-        for name, moment in moments.items()
-        if moment is not None
+        name: max(0.0, now.timestamp() - time) for name, time in times.items() if time is not None
     }

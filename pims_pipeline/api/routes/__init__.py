@@ -1,4 +1,4 @@
-"""The API's routes, one module per resource.
+"""The routes, one module per resource.
 
-Rules live in the rooms below, shapes in ``wire``.
+Rules belong in ``sync`` and ``store``, response models in ``wire``.
 """

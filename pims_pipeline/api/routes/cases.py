@@ -1,4 +1,4 @@
-"""``/api/cases``: where a case comes from, as ``sync.provenance`` puts it together."""
+"""``/api/cases``: the provenance of a case; ``sync.provenance`` assembles it."""
 
 from typing import Annotated
 
@@ -22,23 +22,23 @@ router = APIRouter(prefix="/api/cases", tags=["cases"], route_class=GuardedRoute
     response_model=Provenance,
     responses={
         200: {
-            "description": "The case and its story.",
-            "content": {"application/json": {"examples": {"story": {"value": PROVENANCE}}}},
+            "description": "The case and its history.",
+            "content": {"application/json": {"examples": {"history": {"value": PROVENANCE}}}},
         },
         **error_responses(400, 404),
     },
-    summary="Why a case looks as it does",
+    summary="Return the history of a case",
 )
 def get_provenance(
     context: Context,
     key: ReadKey,
-    case_id: Annotated[Id, Path(alias="id", description="The case's.")],
+    case_id: Annotated[Id, Path(alias="id", description="The id of the case.")],
 ) -> ModelResponse:
-    """Tell how a case stands, and every change of it with its cause, oldest first."""
+    """Return the present state of a case, and each change with its cause, oldest first."""
     try:
         with key.clinic_transaction() as (_, connection):
-            story = case_history(connection, case_id)
+            history = case_history(connection, case_id)
     except UnknownCase as error:
         raise ApiError(404, NO_SUCH_CASE) from error
-    told = provenance_of(story, dagster_ui_url=context.dagster_ui_url)
-    return ModelResponse(Provenance.of(told))
+    provenance = provenance_of(history, dagster_ui_url=context.dagster_ui_url)
+    return ModelResponse(Provenance.of(provenance))

@@ -1,9 +1,8 @@
 """``/docs``: the OpenAPI document as a page, by Swagger UI.
 
-Its program is nearly two megabytes of somebody else's and no part of this package: the browser
-loads it from a CDN, in one exact version whose hash stands here, so that nothing else can be
-slipped into a page where people enter their keys. Without the internet the page points to the
-document itself.
+The browser loads Swagger UI, nearly two megabytes, from a CDN, in one exact version. Its hash
+is pinned here, because clients enter their keys on this page. Without internet access the page
+links to the document itself.
 """
 
 import base64
@@ -42,8 +41,8 @@ _PAGE: Final = f"""<!DOCTYPE html>
 </head>
 <body>
 <div id="page">
-<p>This page needs a program from {_CDN}, which did not load.
-The document that it shows is <a href="openapi.json">openapi.json</a>.</p>
+<p>This page needs Swagger UI from {_CDN}, which did not load.
+The OpenAPI document is <a href="openapi.json">openapi.json</a>.</p>
 </div>
 <script src="{_SWAGGER_UI}/swagger-ui-bundle.js" integrity="{_SCRIPT_HASH}"
  crossorigin="anonymous"></script>

@@ -1,7 +1,7 @@
-"""``/health``: the process lives; ``/ready``: what it needs to serve works. For probes.
+"""``/health`` and ``/ready``, for probes.
 
-Neither asks for a key, and neither names a host, a role or a secret. What is checked stands in
-``readiness``.
+Neither needs a key, and neither names a host, a role or a secret. The checks are in
+``monitoring.readiness``.
 """
 
 from typing import Any
@@ -17,14 +17,14 @@ from pims_pipeline.wire.health import Alive, Check, Ready
 router = APIRouter(tags=["operations"])
 
 
-# Coroutines: they answer also when every thread is taken by clients.
+# Coroutines: they respond even when clients use every thread.
 @router.get(
     "/health",
-    summary="Whether the process lives",
+    summary="Return whether the process is alive",
     responses={200: {"content": {"application/json": {"example": {"status": "ok"}}}}},
 )
 async def health() -> Alive:
-    """Answers as long as the process does, whatever state the database and Dagster are in."""
+    """Return 200 while the process is alive, whatever the state of the database and Dagster."""
     return Alive(status="ok")
 
 
@@ -51,17 +51,17 @@ _NOT_READY = Ready(
 
 @router.get(
     "/ready",
-    summary="Whether syncs can be asked for and told of",
+    summary="Return whether the API can serve requests",
     response_model=Ready,
     responses={
         200: _documented("All checks pass", _ALL_WELL),
-        503: _documented("Some check fails", _NOT_READY),
+        503: _documented("A check fails", _NOT_READY),
     },
 )
 async def ready(readiness: ReadinessChecks) -> ModelResponse:
-    """Checks the database, with the rights of the API's role; its tables; and Dagster.
+    """Check the database and the rights of the API's role, the tables, and Dagster.
 
-    Each check takes three seconds at most and is made at most once a second.
+    Each check takes three seconds at most and runs at most once a second.
     """
-    found = await readiness.look()
+    found = await readiness.check()
     return ModelResponse(found, 200 if found.ready else 503)

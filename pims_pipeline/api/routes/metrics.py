@@ -1,7 +1,4 @@
-"""``/metrics``: who may read what Prometheus is told.
-
-What that is stands in ``scrapes``.
-"""
+"""``/metrics`` and its access check. The metrics are in ``monitoring.scrapes``."""
 
 import hmac
 import ipaddress
@@ -14,17 +11,17 @@ from pims_pipeline.api.errors import ApiError
 from pims_pipeline.observability.metrics import CONTENT_TYPE
 from pims_pipeline.wire.problems import ErrorBody
 
-_WRONG_TOKEN = "Missing or wrong bearer token"  # noqa: S105 - tells of tokens, is none
+_WRONG_TOKEN = "Missing or wrong bearer token"  # noqa: S105 - an error text
 _NOT_FROM_HERE = "Only this machine may read metrics; set PIMS_METRICS_TOKEN to read them elsewhere"
 _OF_PROXIES = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
-"""Headers that a proxy adds: who sent the request is not who connected."""
+"""Headers that a proxy adds: the client is not the peer of the connection."""
 
 
 def _check_reader(request: Request, token: str | None) -> None:
-    """Let in whoever has the token; where there is none, whoever is on this machine.
+    """Check that the client has the token; without a token, that it is on this machine.
 
     Raises:
-        ApiError: 401 or 403, for everyone else.
+        ApiError: 401 or 403, otherwise.
     """
     if token is not None:
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
@@ -65,7 +62,7 @@ router = APIRouter(tags=["operations"])
 
 @router.get(
     "/metrics",
-    summary="Figures for Prometheus",
+    summary="Return metrics for Prometheus",
     response_class=Response,
     responses={
         200: {
@@ -77,10 +74,10 @@ router = APIRouter(tags=["operations"])
     },
 )
 async def metrics(request: Request, context: Context, scrapes: MetricScrapes) -> Response:
-    """Counts, durations and ages, by clinic and phase; nothing about people.
+    """Return counts, durations and ages by clinic and phase; no personal data.
 
-    With `PIMS_METRICS_TOKEN` set, for whoever sends it as a bearer token; without it, for this
-    machine alone, and not through a proxy.
+    With `PIMS_METRICS_TOKEN` set, send it as a bearer token. Without it, only requests from
+    this machine are allowed, and not through a proxy.
     """
     _check_reader(request, context.metrics_token)
     return Response(await scrapes.render(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,7 +1,7 @@
-"""``/api/sync``: starting syncs and telling of them.
+"""``/api/sync``: start syncs and return their status.
 
-Starting is in ``launching``, looking in ``watching``. Responses are put together in ``answers``
-from the models of ``pims_pipeline.wire``; the bodies of requests are in ``bodies``.
+Starting belongs in ``syncs.launching``, reading in ``syncs.watcher``, building responses in
+``syncs.documents``, the bodies of requests in ``bodies``.
 """
 
 from typing import Annotated, Any, Final
@@ -12,14 +12,14 @@ from pydantic import WithJsonSchema
 from pims_pipeline.api.access.auth import GuardedRoute, ReadKey, require
 from pims_pipeline.api.access.caller import Caller
 from pims_pipeline.api.bodies import CasesBody, FullBody, Id, InboundBody, ReconcileBody
-from pims_pipeline.api.dependencies import Context, Desk
+from pims_pipeline.api.dependencies import Context, Syncs
 from pims_pipeline.api.errors import NO_SUCH_SYNC, ApiError, error_responses
 from pims_pipeline.api.examples import ACCEPTED, BODIES, FULL, INBOUND, LIST, STATUS
 from pims_pipeline.api.request_options import BadCursor, cursor_of, preferred_wait
 from pims_pipeline.api.responses import ModelResponse
-from pims_pipeline.api.services import SyncDesk
+from pims_pipeline.api.services import SyncServices
 from pims_pipeline.api.syncs.documents import accepted, page, path_of_sync, status
-from pims_pipeline.api.syncs.launching import Wanted
+from pims_pipeline.api.syncs.spec import SyncSpec
 from pims_pipeline.domain.phases import PHASES, SCOPES, Phase
 from pims_pipeline.store.queries.syncs import SyncCursor, find_sync
 from pims_pipeline.store.queries.syncs import list_syncs as stored_syncs
@@ -36,8 +36,8 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="A name of your own for this request. Sent again within 24 hours, it is "
-        "answered as before and starts nothing.",
+        description="A name of your choice for this request. If you repeat the request with it "
+        "within 24 hours, you get the same response, and no second sync starts.",
         examples=["2026-03-09-morning"],
     ),
 ]
@@ -47,16 +47,16 @@ Prefer = Annotated[
         alias="Prefer",
         description="`wait=N`: wait up to N seconds (120 at most) for the sync to end.",
     ),
-    # Any text will do: what is not understood is ignored, as RFC 7240 wants it.
+    # Any text is valid: RFC 7240 ignores unknown preferences.
     WithJsonSchema({"type": "string", "examples": ["wait=30"]}),
 ]
 _REPLAYED = {
     "Idempotent-Replayed": {
-        "description": "`true` when the Idempotency-Key was used before, and nothing was started.",
+        "description": "`true` if the Idempotency-Key was used before; no sync was started.",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Preference-Applied": {
-        "description": "The `wait` of `Prefer`, when it was honoured.",
+        "description": "The `wait` of `Prefer`, if it was applied.",
         "schema": {"type": "string"},
     },
 }
@@ -70,7 +70,7 @@ def _json(description: str, **examples: object) -> dict[str, Any]:
 _STARTING: dict[int | str, dict[str, Any]] = {
     200: {
         **_json(
-            "The sync has ended: how it went, in the body. Only with `Prefer: wait`.",
+            "The sync has ended; the body has its result. Only with `Prefer: wait`.",
             inbound=INBOUND,
             full=FULL,
         ),
@@ -78,32 +78,32 @@ _STARTING: dict[int | str, dict[str, Any]] = {
         "headers": _REPLAYED,
     },
     202: {
-        **_json("The sync is being done.", accepted=ACCEPTED),
+        **_json("The sync is queued.", accepted=ACCEPTED),
         "headers": {
             **_REPLAYED,
-            "Location": {"description": "Where it is told of.", "schema": {"type": "string"}},
+            "Location": {"description": "The path of the sync.", "schema": {"type": "string"}},
         },
     },
     **error_responses(400, 409, 422),
 }
 
 
-def _answered(
-    desk: SyncDesk, caller: Caller, wanted: Wanted, key: str | None, prefer: list[str] | None
+def _start(
+    syncs: SyncServices, caller: Caller, spec: SyncSpec, key: str | None, prefer: list[str] | None
 ) -> ModelResponse:
-    request, is_replay = desk.launcher.start(caller, wanted, key)
+    request, is_replay = syncs.launcher.start(caller, spec, key)
     headers = {"Location": path_of_sync(request.id)}
     if is_replay:
         headers["Idempotent-Replayed"] = "true"
     seconds = preferred_wait(prefer or [])
     if seconds is not None:
-        told, has_waited = desk.watcher.wait(caller.clinic_id, request.id, seconds)
+        report, has_waited = syncs.watcher.wait(caller.clinic_id, request.id, seconds)
         if has_waited:
             headers["Preference-Applied"] = f"wait={seconds}"
-        if told is not None and told.standing.result is not None:
-            return ModelResponse(any_result(told.standing.result), 200, headers)
+        if report is not None and report.state.result is not None:
+            return ModelResponse(any_result(report.state.result), 200, headers)
     return ModelResponse(
-        accepted(request, dagster_ui_url=desk.context.dagster_ui_url), 202, headers
+        accepted(request, dagster_ui_url=syncs.context.dagster_ui_url), 202, headers
     )
 
 
@@ -112,18 +112,18 @@ def _answered(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="Bring the calendar in",
+    summary="Start a sync of the calendar",
 )
 def sync_inbound(
-    desk: Desk,
+    syncs: Syncs,
     caller: Annotated[Caller, Depends(require(Phase.INBOUND.names.permission))],
     body: Annotated[InboundBody | None, Body(openapi_examples=BODIES["inbound"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Start a sync of appointments into cases."""
-    wanted = (body or InboundBody()).wanted("inbound")
-    return _answered(desk, caller, wanted, idempotency_key, prefer)
+    """Fetch the appointments of the dates, and create or update their cases."""
+    spec = (body or InboundBody()).spec("inbound")
+    return _start(syncs, caller, spec, idempotency_key, prefer)
 
 
 @router.post(
@@ -131,18 +131,18 @@ def sync_inbound(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="Fetch consultations",
+    summary="Start a sync of consultations",
 )
 def sync_cases(
-    desk: Desk,
+    syncs: Syncs,
     caller: Annotated[Caller, Depends(require(Phase.CASES.names.permission))],
     body: Annotated[CasesBody | None, Body(openapi_examples=BODIES["cases"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Start a sync of past appointments' consultations onto their cases."""
-    wanted = (body or CasesBody()).wanted("cases")
-    return _answered(desk, caller, wanted, idempotency_key, prefer)
+    """Fetch the consultations of past appointments, and add them to their cases."""
+    spec = (body or CasesBody()).spec("cases")
+    return _start(syncs, caller, spec, idempotency_key, prefer)
 
 
 @router.post(
@@ -150,7 +150,7 @@ def sync_cases(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="The same as /api/sync/reconcile",
+    summary="Start a reconciliation; the same as /api/sync/reconcile",
     operation_id="sync_reconciliation",
 )
 @router.post(
@@ -158,19 +158,19 @@ def sync_cases(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="Retire cases without an appointment",
+    summary="Start a reconciliation",
     operation_id="sync_reconcile",
 )
 def sync_reconcile(
-    desk: Desk,
+    syncs: Syncs,
     caller: Annotated[Caller, Depends(require(Phase.RECONCILIATION.names.permission))],
     body: Annotated[ReconcileBody | None, Body(openapi_examples=BODIES["reconcile"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Start a comparison of cases with the calendar. Nothing is ever physically deleted."""
-    wanted = (body or ReconcileBody()).wanted("reconcile")
-    return _answered(desk, caller, wanted, idempotency_key, prefer)
+    """Compare the cases with the calendar, and soft-delete those without an appointment."""
+    spec = (body or ReconcileBody()).spec("reconcile")
+    return _start(syncs, caller, spec, idempotency_key, prefer)
 
 
 @router.post(
@@ -178,79 +178,81 @@ def sync_reconcile(
     status_code=202,
     response_model=Accepted,
     responses=_STARTING,
-    summary="All three, in one run",
+    summary="Start a sync of all phases",
 )
 def sync_full(
-    desk: Desk,
+    syncs: Syncs,
     caller: Annotated[Caller, Depends(require(*(names.permission for names in PHASES.values())))],
     body: Annotated[FullBody | None, Body(openapi_examples=BODIES["full"])] = None,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Start all three phases over the same dates. The later two depend on the first alone."""
-    wanted = (body or FullBody()).wanted("full")
-    return _answered(desk, caller, wanted, idempotency_key, prefer)
+    """Run all three phases over the same dates. The last two depend only on the first."""
+    spec = (body or FullBody()).spec("full")
+    return _start(syncs, caller, spec, idempotency_key, prefer)
 
 
-def _start_only() -> None:
+def _post_only() -> None:
     raise ApiError(405, "Method Not Allowed", {"Allow": "POST"})
 
 
 for _name in (*SCOPES, Phase.RECONCILIATION.value):
-    # Else the next route would take the name for a sync's id.
-    router.add_api_route(f"/{_name}", _start_only, methods=["GET"], include_in_schema=False)
+    # Otherwise the next route would take the name for the id of a sync.
+    router.add_api_route(f"/{_name}", _post_only, methods=["GET"], include_in_schema=False)
 
 
 @router.get(
     "/{syncId}",
     response_model=SyncStatus,
-    responses={200: _json("How it stands.", **STATUS), **error_responses(400, 404)},
-    summary="How a sync stands",
+    responses={200: _json("The status of the sync.", **STATUS), **error_responses(400, 404)},
+    summary="Return the status of a sync",
 )
 def get_sync(
-    desk: Desk,
+    syncs: Syncs,
     key: ReadKey,
-    sync_id: Annotated[Id, Path(alias="syncId", description="As the start was answered.")],
+    sync_id: Annotated[
+        Id, Path(alias="syncId", description="The `syncId` of the response to the POST.")
+    ],
 ) -> ModelResponse:
-    """Tell how a sync stands: queued, running, completed, failed or held."""
+    """Return the status of a sync: queued, running, completed, failed or held."""
     with key.clinic_transaction() as (caller, connection):
         sync = find_sync(connection, caller.clinic_id, sync_id)
     if sync is None:
         raise ApiError(404, NO_SUCH_SYNC)
-    told = desk.watcher.told(caller.clinic_id, sync)
-    return ModelResponse(status(told, dagster_ui_url=desk.context.dagster_ui_url))
+    report = syncs.watcher.report(caller.clinic_id, sync)
+    return ModelResponse(status(report, dagster_ui_url=syncs.context.dagster_ui_url))
 
 
 @router.get(
     "",
     response_model=SyncList,
-    responses={200: _json("A page of them.", page=LIST), **error_responses(400)},
-    summary="The newest syncs",
+    responses={200: _json("A page of syncs.", page=LIST), **error_responses(400)},
+    summary="List syncs",
 )
 def list_syncs(
-    desk: Desk,
+    syncs: Syncs,
     context: Context,
     key: ReadKey,
-    limit: Annotated[int, Query(ge=1, le=100, description="How many at most.")] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Number of syncs, at most.")] = 20,
     cursor: Annotated[
-        str | None, Query(max_length=200, description="The `nextCursor` of the page before.")
+        str | None, Query(max_length=200, description="The `nextCursor` of the previous page.")
     ] = None,
 ) -> ModelResponse:
-    """List the clinic's syncs, newest first, whoever or whatever started them."""
+    """List the clinic's syncs, newest first: of the API, of schedules and of operators."""
     with key.clinic_transaction() as (caller, connection):
-        after = _place(cursor)
-        syncs = stored_syncs(connection, caller.clinic_id, limit=limit + 1, after=after)
-    told = desk.watcher.report_all(syncs)
+        after = _position(cursor)
+        found = stored_syncs(connection, caller.clinic_id, limit=limit + 1, after=after)
+    reports = syncs.watcher.report_all(found)
     return ModelResponse(
-        page(told, limit, now=context.clock(), dagster_ui_url=context.dagster_ui_url)
+        page(reports, limit, now=context.clock(), dagster_ui_url=context.dagster_ui_url)
     )
 
 
-def _place(cursor: str | None) -> SyncCursor | None:
-    """The place that a cursor names.
+def _position(cursor: str | None) -> SyncCursor | None:
+    """Return the position of a cursor.
 
     Raises:
-        ApiError: 400, if it is none of ours.
+        ApiError: 400, if this API did not create the cursor.
     """
     try:
         return None if cursor is None else cursor_of(cursor)

@@ -1,1 +1,1 @@
-"""From a request for a sync to its run, and what a client sees of it until it ends."""
+"""Starting a sync, and its state until it ends."""

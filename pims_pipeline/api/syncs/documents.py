@@ -1,4 +1,4 @@
-"""Responses about syncs: models of ``pims_pipeline.wire``, made from what is known. Pure."""
+"""Builds the responses about syncs from their reports. Pure; the models are in ``wire``."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pims_pipeline.api.request_options import cursor_text
 from pims_pipeline.api.syncs.status import SyncState
-from pims_pipeline.api.syncs.watcher import ReportedSync
+from pims_pipeline.api.syncs.watcher import SyncReport
 from pims_pipeline.domain.phases import TYPE_OF
 from pims_pipeline.store.queries.syncs import StoredSync
 from pims_pipeline.store.requests import SyncRequest
@@ -17,7 +17,7 @@ from pims_pipeline.wire.syncs import Accepted, Links, Progress, SyncList, SyncSt
 
 
 def path_of_sync(sync_id: UUID) -> str:
-    """Where a sync is told of."""
+    """Return the path of a sync."""
     return f"/api/sync/{sync_id}"
 
 
@@ -27,7 +27,7 @@ def _links(sync_id: UUID, run_id: str | None, dagster_ui_url: str) -> Links:
 
 
 def accepted(request: SyncRequest, *, dagster_ui_url: str) -> Accepted:
-    """What a launched request is answered with: the same, whenever it is sent again."""
+    """Return the response to a launched request; the same whenever the request is repeated."""
     return Accepted(
         success=True,
         sync_id=request.id,
@@ -37,25 +37,25 @@ def accepted(request: SyncRequest, *, dagster_ui_url: str) -> Accepted:
     )
 
 
-def status(told: ReportedSync, *, dagster_ui_url: str) -> SyncStatus:
-    """How a sync stands; once it has ended, the same for ever."""
-    sync, standing = told
-    result = standing.result
+def status(report: SyncReport, *, dagster_ui_url: str) -> SyncStatus:
+    """Return the status of a sync; it no longer changes once the sync has ended."""
+    sync, state = report
+    result = state.result
     return SyncStatus(
-        **_facts(sync, standing, dagster_ui_url),
+        **_facts(sync, state, dagster_ui_url),
         success=result is None or result.success,
         result=None if result is None else any_result(result),
-        timestamp=standing.at,
+        timestamp=state.at,
     )
 
 
-def _facts(sync: StoredSync, standing: SyncState, dagster_ui_url: str) -> dict[str, Any]:
-    """The fields that a sync has wherever it is shown."""
-    progress = standing.progress
+def _facts(sync: StoredSync, state: SyncState, dagster_ui_url: str) -> dict[str, Any]:
+    """Return the fields that single and listed syncs share."""
+    progress = state.progress
     return {
         "sync_id": sync.id,
         "sync_type": TYPE_OF[sync.scope],
-        "status": standing.status,
+        "status": state.status,
         "date_range": Dates.of(sync.window),
         "progress": progress
         and Progress(
@@ -63,20 +63,27 @@ def _facts(sync: StoredSync, standing: SyncState, dagster_ui_url: str) -> dict[s
             items_done=progress.items_done,
             items_total=progress.items_total,
         ),
-        "error": standing.error,
+        "error": state.error,
         "links": _links(sync.id, sync.run_id, dagster_ui_url),
         "created_at": sync.created_at,
     }
 
 
 def page(
-    told: Sequence[ReportedSync], limit: int, *, now: datetime, dagster_ui_url: str
+    reports: Sequence[SyncReport], limit: int, *, now: datetime, dagster_ui_url: str
 ) -> SyncList:
-    """A page of the list, from one sync more than it may hold, if there is one more."""
-    shown = told[:limit]
+    """Return a page of the list.
+
+    Args:
+        reports: The syncs of the page, and one more if there is a next page.
+        limit: The size of a page.
+        now: The present time, aware.
+        dagster_ui_url: For the links of runs.
+    """
+    shown = reports[:limit]
     return SyncList(
         success=True,
-        syncs=[SyncSummary(**_facts(sync, standing, dagster_ui_url)) for sync, standing in shown],
-        next_cursor=cursor_text(shown[-1].sync.place) if len(told) > limit else None,
+        syncs=[SyncSummary(**_facts(sync, state, dagster_ui_url)) for sync, state in shown],
+        next_cursor=cursor_text(shown[-1].sync.place) if len(reports) > limit else None,
         timestamp=now,
     )

@@ -1,7 +1,4 @@
-"""What Dagster says of runs, remembered once it is final; and not asked for while it is silent.
-
-One of these serves a whole application, from many threads.
-"""
+"""A cache of Dagster's run states, shared by all threads of an application."""
 
 import threading
 import time
@@ -17,15 +14,15 @@ from pims_pipeline.api.dagster_client import (
     RunState,
 )
 
-SILENCE_SECONDS = 5
-"""After Dagster did not answer, it is left alone for so long."""
+UNREACHABLE_PAUSE_SECONDS = 5
+"""How long Dagster is not queried after a failed request."""
 _MOST_REMEMBERED = 10_000
 
 Fact = TypeVar("Fact")
 
 
 class _Memory(Generic[Fact]):
-    """What was learned of runs most lately."""
+    """The newest facts about runs, by run id."""
 
     def __init__(self) -> None:
         self._facts: OrderedDict[str, Fact] = OrderedDict()
@@ -42,12 +39,12 @@ class _Memory(Generic[Fact]):
                 self._facts.popitem(last=False)
 
 
-class RunWatch:
-    """Dagster's word on runs, for those who can do without it.
+class RunCache:
+    """Final states of runs, cached. Returns nothing while Dagster cannot be reached.
 
     Args:
-        dagster: Asked.
-        clock: Seconds that only go forward.
+        dagster: The client.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, dagster: DagsterClient, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,39 +52,39 @@ class RunWatch:
         self._clock = clock
         self._ends: _Memory[RunState] = _Memory()
         self._failed_steps: _Memory[list[str]] = _Memory()
-        self._silent_until = 0.0
+        self._paused_until = 0.0
 
     def states(self, run_ids: Collection[str]) -> dict[str, RunState]:
-        """How these runs stand, by id; nothing of those that Dagster could not be asked about."""
+        """Return the states of these runs, by id; without those that could not be read."""
         known = {run_id: state for run_id in run_ids if (state := self._ends.get(run_id))}
         unknown = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in known]
         if not unknown:
             return known
-        told = self._asked(lambda: self._dagster.run_states(unknown)) or {}
-        for run_id, state in told.items():
+        found = self._query(lambda: self._dagster.run_states(unknown)) or {}
+        for run_id, state in found.items():
             if state.is_final:
                 self._ends.keep(run_id, state)
-        return known | told
+        return known | found
 
     def failed_steps(self, run_id: str) -> list[str]:
-        """The steps that a run which has ended failed at; empty also when they are not told."""
+        """Return the failed steps of an ended run; empty if Dagster cannot be reached."""
         steps = self._failed_steps.get(run_id)
         if steps is None:
-            steps = self._asked(lambda: self._dagster.failed_steps(run_id))
+            steps = self._query(lambda: self._dagster.failed_steps(run_id))
             if steps is None:
                 return []
             self._failed_steps.keep(run_id, steps)
         return steps
 
     def run_of_sync(self, sync_id: UUID) -> str | None:
-        """The run that was started for the sync; None also when that is not told."""
-        return self._asked(lambda: self._dagster.run_of_sync(sync_id))
+        """Return the run of the sync; None if there is none or Dagster cannot be reached."""
+        return self._query(lambda: self._dagster.run_of_sync(sync_id))
 
-    def _asked(self, question: Callable[[], Fact]) -> Fact | None:
-        if self._clock() < self._silent_until:
+    def _query(self, query: Callable[[], Fact]) -> Fact | None:
+        if self._clock() < self._paused_until:
             return None
         try:
-            return question()
+            return query()
         except (DagsterUnreachable, DagsterRefused):
-            self._silent_until = self._clock() + SILENCE_SECONDS
+            self._paused_until = self._clock() + UNREACHABLE_PAUSE_SECONDS
             return None

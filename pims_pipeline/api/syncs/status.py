@@ -1,8 +1,7 @@
-"""How a sync stands: one word, its progress, its result; from its audits and Dagster's word.
+"""Decides the status, progress and result of a sync from its audits and the state of its run.
 
-Pure. Audits tell most. Dagster's word on the run is needed where they cannot: before the
-first one, after the last, and when one has not moved for a while. Without it the answer is
-what the audits say.
+Pure. The audits decide if they can. The state of the run is needed before the first audit,
+after the last, and when an audit was not updated for a while. Without it, the audits decide.
 """
 
 from collections.abc import Sequence
@@ -19,19 +18,19 @@ from pims_pipeline.sync.results import SyncResult, sync_result
 from pims_pipeline.wire.syncs import Status
 
 LAUNCH_TIMEOUT = timedelta(seconds=60)
-"""After so long, whoever was launching a run is not any more; more than a launch can take."""
+"""After this, no process can still be launching the run: a launch takes less."""
 AUDIT_TIMEOUT = timedelta(seconds=60)
-"""After so long without a move, Dagster is asked whether the audit's run goes on."""
+"""After this without an update of an audit, Dagster is asked for the state of its run."""
 START_TIMEOUT = timedelta(minutes=5)
-"""After so long, a run that Dagster has made and not even queued will not be started."""
+"""After this, a run that Dagster created but did not queue will not start."""
 
-_BROKEN_OFF = "the process that did it ended before it was done"
+_INTERRUPTED = "the process that did it ended before it was done"
 _BAD = frozenset({AuditStatus.FAILED, AuditStatus.HELD, AuditStatus.INTERRUPTED})
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the phase that is under way has come; windows of it that wait do not count."""
+    """The progress of the active phase; windows that have not begun do not count."""
 
     phase: Phase
     items_done: int
@@ -40,14 +39,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncState:
-    """How a sync stands.
+    """The state of a sync. It no longer changes once the sync has ended.
 
     Attributes:
-        progress: Of a running one, once its first audit has begun.
-        result: Of one that ended.
+        status: In one word.
+        at: When it ended, else when it was read; aware UTC.
+        progress: Of a running sync, once its first audit has begun.
+        result: Of an ended sync.
         error: Why it did not succeed.
-        at: Aware UTC; when it ended, or the moment it was looked at. What is told of a sync
-            that ended is the same from then on.
     """
 
     status: Status
@@ -58,38 +57,38 @@ class SyncState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether the sync has ended."""
         return self.result is not None
 
 
 def needs_run_state(sync: StoredSync, now: datetime) -> bool:
-    """Whether the audits alone do not tell how the sync stands."""
+    """Whether the audits alone cannot decide the status of the sync."""
     if sync.run_id is None:
         return False
-    moved = [a.updated_at for a in sync.audits if a.status is AuditStatus.IN_PROGRESS]
-    if moved:
-        return age_of(max(moved), now) > AUDIT_TIMEOUT
+    updated = [a.updated_at for a in sync.audits if a.status is AuditStatus.IN_PROGRESS]
+    if updated:
+        return age_of(max(updated), now) > AUDIT_TIMEOUT
     return sync.is_request
 
 
 def sync_state_of(
     sync: StoredSync, run: RunState | None, *, now: datetime, failed_steps: Sequence[str] = ()
 ) -> SyncState:
-    """How the sync stands.
+    """Return the state of the sync.
 
     Args:
         sync: As stored.
-        run: What Dagster says of its run; None when it was not asked, or is silent.
+        run: The state of its run; None if it was not needed or could not be read.
         now: Aware UTC.
-        failed_steps: Of a run that failed, by Dagster's names.
+        failed_steps: Of a failed run, by Dagster's names.
     """
     if sync.run_id is None:
         if age_of(sync.created_at, now) <= LAUNCH_TIMEOUT:
             return SyncState(status="queued", at=now)
         return _ended(sync, "it was not started: Dagster could not be reached")
     if run is not None and run.is_final:
-        stopped = replace(sync, audits=tuple(_stopped(audit) for audit in sync.audits))
-        return _ended(stopped, _run_error(sync, run, failed_steps))
+        interrupted = replace(sync, audits=tuple(_interrupted(audit) for audit in sync.audits))
+        return _ended(interrupted, _run_error(sync, run, failed_steps))
     if not sync.audits:
         return _not_begun(sync, run, now)
     if _has_run(sync, run, now):
@@ -97,16 +96,16 @@ def sync_state_of(
     return SyncState(status="running", at=now, progress=_progress(sync.audits))
 
 
-def _stopped(audit: Audit) -> Audit:
-    """An audit of a run that ended, which its process may not have lived to say."""
+def _interrupted(audit: Audit) -> Audit:
+    """Return an audit of an ended run; one still in progress was interrupted."""
     if audit.status is not AuditStatus.IN_PROGRESS:
         return audit
-    message = audit.error_message or _BROKEN_OFF
+    message = audit.error_message or _INTERRUPTED
     return replace(audit, status=AuditStatus.INTERRUPTED, error_message=message)
 
 
 def _run_error(sync: StoredSync, run: RunState, failed_steps: Sequence[str]) -> str | None:
-    """Why the run did not succeed, where it is the sync's alone."""
+    """Return why the run did not succeed, if it belongs to this sync only."""
     if not sync.is_request or run is RunState.SUCCEEDED:
         return None
     if run is RunState.CANCELED:
@@ -114,8 +113,8 @@ def _run_error(sync: StoredSync, run: RunState, failed_steps: Sequence[str]) -> 
     if run is RunState.GONE:
         return None if _is_covered(sync) else "Dagster does not know the run any more"
     if failed_steps:
-        return f"the run failed at {', '.join(failed_steps)}; the Dagster UI tell more"
-    return "the run failed; the Dagster UI tell more"
+        return f"the run failed at {', '.join(failed_steps)}; see the Dagster UI"
+    return "the run failed; see the Dagster UI"
 
 
 def _not_begun(sync: StoredSync, run: RunState | None, now: datetime) -> SyncState:
@@ -126,23 +125,23 @@ def _not_begun(sync: StoredSync, run: RunState | None, now: datetime) -> SyncSta
 
 
 def _has_run(sync: StoredSync, run: RunState | None, now: datetime) -> bool:
-    """Whether it ended, as far as its audits tell."""
+    """Whether the sync has ended, according to its audits."""
     if any(audit.status is AuditStatus.IN_PROGRESS for audit in sync.audits):
         return False
     if not sync.is_request:
         return True
     if run is not None:
-        # The checks after the last audit belong to the run, and may fail it.
+        # The checks after the last audit are part of the run, and may fail it.
         return False
     if _is_covered(sync):
         return True
-    # A phase that failed keeps the others from beginning; they may also be about to begin.
+    # After a failed phase the others may never begin, or be about to begin.
     last = max(audit.updated_at for audit in sync.audits)
     return age_of(last, now) > AUDIT_TIMEOUT and any(audit.status in _BAD for audit in sync.audits)
 
 
 def _is_covered(sync: StoredSync) -> bool:
-    """Whether each phase was begun for every date."""
+    """Whether each phase has audits for every date."""
     days = len(sync.window)
     return all(
         sum(len(audit.window) for audit in sync.audits if audit.sync_type is phase) >= days
@@ -151,8 +150,8 @@ def _is_covered(sync: StoredSync) -> bool:
 
 
 def _progress(audits: Sequence[Audit]) -> Progress:
-    going = [audit for audit in audits if audit.status is AuditStatus.IN_PROGRESS]
-    phase = (going or audits)[-1].sync_type
+    active = [audit for audit in audits if audit.status is AuditStatus.IN_PROGRESS]
+    phase = (active or audits)[-1].sync_type
     of_phase = [audit for audit in audits if audit.sync_type is phase]
     return Progress(
         phase,
@@ -171,7 +170,7 @@ def _ended(sync: StoredSync, error: str | None) -> SyncState:
         deleted_cases=sync.deleted_cases,
         error=error,
     )
-    # A run that was executed under a tag of another's has audits with ids of their own.
+    # The audits of a re-executed run have ids of their own.
     result = replace(result, sync_id=sync.id)
     if result.success:
         return SyncState(status="completed", at=at, result=result)

@@ -1,6 +1,6 @@
-"""Room for requests that wait: each occupies a thread of the server's, so there is little.
+"""Limits how many requests wait at once: each occupies a thread of the server.
 
-Whoever waits looks again and again, with growing pauses, and holds no connection meanwhile.
+A waiting request polls, with growing pauses, and holds no connection between polls.
 """
 
 import threading
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 MOST_WAITERS = 16
-"""At once, of the server's forty threads."""
+"""At once; the server has forty threads."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 _PAUSE_GROWTH = 1.5
 
 
 class WaitingRoom:
-    """Shared by all that wait in one application.
+    """The slots of waiting requests, shared by one application.
 
     Args:
-        stopping: Set when the process is to end: nobody waits on then.
-        places: How many may wait at once.
+        stopping: Set when the process shuts down: waiting ends.
+        places: How many requests may wait at once.
     """
 
     def __init__(self, stopping: threading.Event, places: int = MOST_WAITERS) -> None:
@@ -29,7 +29,7 @@ class WaitingRoom:
 
     @contextmanager
     def place(self) -> Iterator[bool]:
-        """Whether there is room for one more; it is taken for as long as the block runs."""
+        """Take a slot while the block runs; yields whether one was free."""
         has_room = self._places.acquire(blocking=False)
         try:
             yield has_room
@@ -37,10 +37,10 @@ class WaitingRoom:
             if has_room:
                 self._places.release()
 
-    def looks(self, seconds: float) -> Iterator[None]:
-        """Turns to look: the first at once, then after growing pauses, the last when time is up.
+    def polls(self, seconds: float) -> Iterator[None]:
+        """Yield when to poll: at once, after growing pauses, and when time is up.
 
-        There are no more of them once the process is to end.
+        Ends early when the process shuts down.
         """
         deadline = time.monotonic() + seconds
         pause = _FIRST_PAUSE_SECONDS

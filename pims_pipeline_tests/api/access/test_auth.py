@@ -1,4 +1,4 @@
-"""Who is let in, in which order it is checked, and what stays untouched when nobody is."""
+"""The checks of the API key: their order, and that a refused request has no effect."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -24,11 +24,12 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction
 from pims_pipeline.store.tables.access import clinic_api_keys
 from pims_pipeline.store.tables.clinics import clinics
-from pims_pipeline_tests.api.conftest import Clock, MakeKey
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.keys import MakeKey
 
 READ = "/test/read"
 SYNC = "/test/sync"
-LOOK = "/test/look"
+ROWS = "/test/rows"
 FORGETFUL = "/test/forgetful"
 
 
@@ -55,8 +56,8 @@ def routes(app: FastAPI) -> None:
     ) -> dict[str, str]:
         return {"clinic": str(caller.clinic_id)}
 
-    @router.get(LOOK)
-    def look(key: ReadKey, context: Context, *, fail: bool = False) -> list[list[str]]:
+    @router.get(ROWS)
+    def rows(key: ReadKey, context: Context, *, fail: bool = False) -> list[list[str]]:
         with key.clinic_transaction() as (caller, connection):
             seen = [visible_clinics(connection)]
             if fail:
@@ -70,7 +71,7 @@ def routes(app: FastAPI) -> None:
     @router.get(FORGETFUL)
     def forget(key: ReadKey) -> dict[str, str]:
         assert isinstance(key, PresentedKey)
-        return {"shown": "to a stranger"}
+        return {"shown": "without a check"}
 
     app.include_router(router)
 
@@ -81,7 +82,7 @@ def visible_clinics(connection: Connection) -> list[str]:
 
 
 def read(api: TestClient, *keys: str | bytes) -> Response:
-    """The answer to a reader who sends these keys."""
+    """Send a GET with these keys."""
     headers = [(b"X-API-Key", key.encode() if isinstance(key, str) else key) for key in keys]
     return api.get(READ, headers=headers)
 
@@ -91,7 +92,7 @@ def sync(api: TestClient, key: str) -> Response:
 
 
 def refusal(response: Response) -> tuple[int, str]:
-    """Status and words of an error."""
+    """The status and text of an error."""
     body = response.json()
     assert body.keys() == {"success", "error", "timestamp"}
     assert body["success"] is False
@@ -125,7 +126,7 @@ def noted_uses(engine: Engine) -> int:
         return int(connection.scalar(counted) or 0)
 
 
-def test_a_key_lets_its_bearer_in_for_its_clinic(
+def test_a_key_gives_access_to_its_clinic(
     api: TestClient, make_key: MakeKey, clinic: Clinic
 ) -> None:
     response = read(api, make_key("read"))
@@ -133,13 +134,13 @@ def test_a_key_lets_its_bearer_in_for_its_clinic(
     assert (response.status_code, response.json()) == (200, {"clinic": str(clinic.id)})
 
 
-def test_without_a_key_its_header_is_missing(api: TestClient) -> None:
-    answers = [read(api), read(api, ""), read(api, "", "")]
+def test_without_a_key_the_header_is_missing(api: TestClient) -> None:
+    responses = [read(api), read(api, ""), read(api, "", "")]
 
-    assert [refusal(each) for each in answers] == [(401, "Missing X-API-Key header")] * 3
+    assert [refusal(each) for each in responses] == [(401, "Missing X-API-Key header")] * 3
 
 
-def test_what_is_no_key_of_ours_is_invalid(api: TestClient, make_key: MakeKey) -> None:
+def test_what_is_not_a_key_of_this_api_is_invalid(api: TestClient, make_key: MakeKey) -> None:
     known = make_key()
     wrong: dict[str, tuple[str | bytes, ...]] = {
         "short": ("x",),
@@ -153,12 +154,12 @@ def test_what_is_no_key_of_ours_is_invalid(api: TestClient, make_key: MakeKey) -
         "one and an empty one": (known, ""),
     }
 
-    answers = {name: refusal(read(api, *keys)) for name, keys in wrong.items()}
+    responses = {name: refusal(read(api, *keys)) for name, keys in wrong.items()}
 
-    assert answers == dict.fromkeys(wrong, (401, "Invalid API key"))
+    assert responses == dict.fromkeys(wrong, (401, "Invalid API key"))
 
 
-def test_who_was_let_in_sees_the_rows_of_one_clinic_and_holds_no_connection(
+def test_a_caller_sees_the_rows_of_one_clinic_and_holds_no_connection(
     api: TestClient, api_engine: Engine, engine: Engine, make_key: MakeKey, clinic: Clinic
 ) -> None:
     with transaction(engine) as connection:
@@ -174,18 +175,18 @@ def test_who_was_let_in_sees_the_rows_of_one_clinic_and_holds_no_connection(
 
     mine = [[str(clinic.id)], [str(clinic.id)], [], []]
     theirs = [[str(other.id)], [str(other.id)], [], []]
-    assert [api.get(LOOK, headers=each).json() for each in (key, others, key)] == [
+    assert [api.get(ROWS, headers=each).json() for each in (key, others, key)] == [
         mine,
         theirs,
         mine,
     ]
-    assert refusal(api.get(LOOK, headers=key, params={"fail": "true"})) == (404, "Not here")
-    assert api.get(LOOK, headers=key).json() == mine
+    assert refusal(api.get(ROWS, headers=key, params={"fail": "true"})) == (404, "Not here")
+    assert api.get(ROWS, headers=key).json() == mine
     assert isinstance(api_engine.pool, QueuePool)
     assert api_engine.pool.checkedout() == 0
 
 
-def test_checks_come_in_their_documented_order(
+def test_checks_run_in_their_documented_order(
     api: TestClient, engine: Engine, make_key: MakeKey, clinic: Clinic, clock: Clock
 ) -> None:
     """Everything is wrong at first, and is fixed from the first check to the last."""
@@ -193,17 +194,17 @@ def test_checks_come_in_their_documented_order(
     set_key(engine, key, is_active=False)
     deactivate(engine, clinic)
 
-    told = [refusal(sync(api, with_another_secret(key))), refusal(sync(api, key))]
+    refusals = [refusal(sync(api, with_another_secret(key))), refusal(sync(api, key))]
     set_key(engine, key, is_active=True)
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
     set_key(engine, key, expires_at=clock.now + timedelta(seconds=1))
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
     set_key(engine, key, permissions=["sync:inbound", "read"])
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
     set_key(engine, key, permissions=["sync:inbound", "sync:cases"])
-    told.append(refusal(sync(api, key)))
+    refusals.append(refusal(sync(api, key)))
 
-    assert told == [
+    assert refusals == [
         (401, "Invalid API key"),
         (403, "API key is disabled"),
         (403, "API key has expired"),
@@ -214,7 +215,7 @@ def test_checks_come_in_their_documented_order(
     assert noted_uses(engine) == 0
 
 
-def test_a_key_is_refused_from_the_moment_it_expires(
+def test_a_key_is_refused_as_soon_as_it_expires(
     api: TestClient, make_key: MakeKey, clock: Clock
 ) -> None:
     key = make_key(expires_at=clock.now + timedelta(minutes=5))
@@ -226,7 +227,7 @@ def test_a_key_is_refused_from_the_moment_it_expires(
     assert refusal(read(api, key)) == (403, "API key has expired")
 
 
-def test_all_that_a_route_needs_is_enough(api: TestClient, make_key: MakeKey) -> None:
+def test_a_key_with_all_needed_permissions_is_accepted(api: TestClient, make_key: MakeKey) -> None:
     keys = [make_key(), make_key("*"), make_key("sync:inbound", "sync:cases")]
 
     assert [sync(api, key).status_code for key in keys] == [200, 200, 200]
@@ -243,7 +244,9 @@ def test_a_deactivated_clinic_is_read_and_not_synced(
     assert refusal(sync(api, key)) == (409, "Clinic is deactivated")
 
 
-def test_a_stranger_is_not_told_what_else_is_wrong(api: TestClient, make_key: MakeKey) -> None:
+def test_without_a_valid_key_no_other_problem_is_reported(
+    api: TestClient, make_key: MakeKey
+) -> None:
     key = {"X-API-Key": make_key()}
     missing = (401, "Missing X-API-Key header")
 
@@ -253,38 +256,38 @@ def test_a_stranger_is_not_told_what_else_is_wrong(api: TestClient, make_key: Ma
     assert refusal(api.get(READ, params={"limit": "x"}, headers=key))[0] == 400
 
 
-def test_nor_is_a_stranger_whose_key_looks_like_one_of_ours(api: TestClient) -> None:
+def test_with_a_well_formed_but_unknown_key_no_other_problem_is_reported(api: TestClient) -> None:
     key = {"X-API-Key": new_key()}
     invalid = (401, "Invalid API key")
 
     assert refusal(api.post(SYNC, content="{", headers=key)) == invalid
     assert refusal(api.get(READ, params={"limit": "x"}, headers=key)) == invalid
-    assert refusal(api.get(LOOK, params={"fail": "x"}, headers=key)) == invalid
+    assert refusal(api.get(ROWS, params={"fail": "x"}, headers=key)) == invalid
     assert refusal(api.get("/api/sync", params={"limit": "x"}, headers=key)) == invalid
     assert refusal(api.get("/api/sync", params={"cursor": "x"}, headers=key)) == invalid
     assert refusal(api.get("/api/sync/x", headers=key)) == invalid
     assert refusal(api.get("/api/cases/x/provenance", headers=key)) == invalid
 
 
-def test_a_request_that_is_wrong_in_another_way_counts_as_one_call(
+def test_an_invalid_request_counts_as_one_call(
     api: TestClient, app: FastAPI, make_key: MakeKey
 ) -> None:
     key = make_key()
     limits = services_of(app).limits
     calls = limits._calls.windows
-    for path, params in ((LOOK, {"fail": "x"}), (READ, {"limit": "x"}), (LOOK, {})):
+    for path, params in ((ROWS, {"fail": "x"}), (READ, {"limit": "x"}), (ROWS, {})):
         api.get(path, params=params, headers={"X-API-Key": key})
 
-    [moments] = calls._moments.values()
-    assert len(moments) == 3
+    [times] = calls._times.values()
+    assert len(times) == 3
 
 
-def test_a_route_that_forgets_to_check_its_key_shows_nothing(
+def test_a_route_that_does_not_check_its_key_returns_nothing(
     api: TestClient, make_key: MakeKey
 ) -> None:
-    answers = [api.get(FORGETFUL, headers={"X-API-Key": key}) for key in (new_key(), make_key())]
+    responses = [api.get(FORGETFUL, headers={"X-API-Key": key}) for key in (new_key(), make_key())]
 
-    assert [refusal(each) for each in answers] == [(500, "Internal server error")] * 2
+    assert [refusal(each) for each in responses] == [(500, "Internal server error")] * 2
 
 
 def test_a_key_is_checked_in_the_transaction_that_reads(
@@ -315,7 +318,7 @@ def test_the_last_use_is_noted_at_most_once_a_minute(
     first = last_use(engine)
     read(api, key)
     second = last_use(engine)
-    # The application's clock may be ahead of the database's, whose word counts.
+    # The application's clock may be ahead of the database's, which decides.
     clock.advance(minutes=2)
     read(api, key)
     ahead = last_use(engine)
@@ -350,14 +353,14 @@ def test_guessing_at_random_is_slowed_down_per_address(
 ) -> None:
     guesser = TestClient(app, client=("2001:db8::1", 1))
     neighbour = TestClient(app, client=("2001:db8::2", 1))
-    stranger = TestClient(app, client=("2001:db8:0:1::1", 1))
+    distant = TestClient(app, client=("2001:db8:0:1::1", 1))
     statuses = {read(guesser, f"guess-{n}").status_code for n in range(100)}
 
     assert statuses == {401}
     assert refusal(read(guesser, "guess")) == (429, "Too many failed attempts")
-    # A whole network belongs to whoever has one address of it.
+    # One client may have all addresses of a network.
     assert refusal(read(neighbour, make_key()))[0] == 429
-    assert read(stranger, make_key()).status_code == 200
+    assert read(distant, make_key()).status_code == 200
     clock.advance(seconds=61)
     assert read(neighbour, make_key()).status_code == 200
 

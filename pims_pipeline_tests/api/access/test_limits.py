@@ -1,4 +1,4 @@
-"""How often is too often, how long to wait then, and that memory stays bounded."""
+"""The rate limits, the seconds to wait, and that memory stays bounded."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from pims_pipeline.api.access.rate_limit import (
     Limits,
     network_of,
 )
-from pims_pipeline_tests.api.conftest import Clock
+from pims_pipeline_tests.api.support.clock import Clock
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def limits(clock: Clock) -> Limits:
     return Limits(3, clock)
 
 
-def test_each_key_has_its_own_calls_and_they_come_back_one_by_one(
+def test_each_key_has_its_own_limit_and_it_recovers_call_by_call(
     limits: Limits, clock: Clock
 ) -> None:
     waits = []
@@ -34,7 +34,7 @@ def test_each_key_has_its_own_calls_and_they_come_back_one_by_one(
     assert limits.wait_after_call("one") == 10
 
 
-def test_a_clock_that_is_set_back_locks_nobody_out(limits: Limits, clock: Clock) -> None:
+def test_a_clock_that_is_set_back_blocks_no_key(limits: Limits, clock: Clock) -> None:
     for _ in range(4):
         limits.wait_after_call("key")
     clock.advance(hours=-3)
@@ -72,7 +72,7 @@ def test_random_prefixes_from_everywhere_do_not_fill_the_memory(
         limits.note_failure(f"192.0.{number // 250}.{number % 250}", f"{number:08}")
 
     assert limits.names_kept == 200
-    # Nor does anything of it stay for longer than it counts.
+    # Names are dropped once their hits no longer count.
     clock.advance(seconds=61)
     limits.note_failure("192.0.2.1", "aaaaaaaa")
     assert limits.names_kept == 2
@@ -90,5 +90,5 @@ def test_random_prefixes_from_everywhere_do_not_fill_the_memory(
         ("", ""),
     ],
 )
-def test_an_address_stands_for_the_network_of_its_owner(address: str, network: str) -> None:
+def test_an_ipv6_address_counts_as_its_network(address: str, network: str) -> None:
     assert network_of(address) == network

@@ -1,4 +1,4 @@
-"""The process tells that it lives, and whether what it needs works."""
+"""``/health`` and ``/ready``: that the process is alive, and that what it needs works."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,8 +14,8 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import alembic_config
-from pims_pipeline_tests.api.surroundings import (
-    ToldDagster,
+from pims_pipeline_tests.api.support.stubbed_app import (
+    StubDagster,
     client_of,
     context_of,
 )
@@ -27,13 +27,13 @@ ALL_WELL = {"ready": True, "checks": CHECKS}
 
 
 @pytest.fixture
-def dagster() -> Iterator[ToldDagster]:
-    with closing(ToldDagster()) as told:
-        yield told
+def dagster() -> Iterator[StubDagster]:
+    with closing(StubDagster()) as dagster:
+        yield dagster
 
 
 @pytest.fixture
-def context(api_engine: Engine, dagster: ToldDagster) -> ApiContext:
+def context(api_engine: Engine, dagster: StubDagster) -> ApiContext:
     return context_of(api_engine, dagster)
 
 
@@ -46,34 +46,34 @@ def failed(detail: str) -> dict[str, str]:
     return {"status": "failed", "detail": detail}
 
 
-def test_the_process_lives_whatever_else_does_not(dagster: ToldDagster) -> None:
+def test_the_process_is_alive_whatever_else_fails(dagster: StubDagster) -> None:
     dagster.error = DagsterUnreachable("no")
-    gone = create_engine("postgresql://nobody@127.0.0.1:9/nothing")
-    answer = client_of(create_app(context_of(gone, dagster))).get("/health")
-    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    gone = create_engine("postgresql://reader@127.0.0.1:9/nothing")
+    response = client_of(create_app(context_of(gone, dagster))).get("/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-def test_all_checks_pass_when_all_is_well(client: TestClient) -> None:
-    answer = client.get("/ready")
-    assert (answer.status_code, answer.json()) == (200, ALL_WELL)
+def test_all_checks_pass_if_everything_works(client: TestClient) -> None:
+    response = client.get("/ready")
+    assert (response.status_code, response.json()) == (200, ALL_WELL)
 
 
-def test_a_database_that_does_not_answer_is_told_without_its_host(dagster: ToldDagster) -> None:
-    gone = create_engine("postgresql://nobody:hidden@127.0.0.1:9/nothing")
-    answer = client_of(create_app(context_of(gone, dagster))).get("/ready")
-    down = failed("the database does not answer")
-    assert (answer.status_code, answer.json()) == (
+def test_an_unreachable_database_is_reported_without_its_host(dagster: StubDagster) -> None:
+    gone = create_engine("postgresql://reader:hidden@127.0.0.1:9/nothing")
+    response = client_of(create_app(context_of(gone, dagster))).get("/ready")
+    down = failed("cannot reach the database")
+    assert (response.status_code, response.json()) == (
         503,
         {"ready": False, "checks": {"database": down, "migrations": down, "dagster": OK}},
     )
 
 
 def test_a_login_with_other_rights_fails_the_check_of_the_database(
-    engine: Engine, dagster: ToldDagster
+    engine: Engine, dagster: StubDagster
 ) -> None:
-    answer = client_of(create_app(context_of(engine, dagster))).get("/ready")
-    assert answer.status_code == 503
-    assert answer.json()["checks"] == {
+    response = client_of(create_app(context_of(engine, dagster))).get("/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"] == {
         "database": failed("the API's login has other rights than it should; see the log"),
         "migrations": OK,
         "dagster": OK,
@@ -87,9 +87,9 @@ def test_tables_of_an_older_program_fail_the_check_of_the_migrations(
     with transaction(engine) as connection:
         config.attributes["connection"] = connection
         command.downgrade(config, "-1")
-    answer = client.get("/ready")
-    assert answer.status_code == 503
-    assert answer.json()["checks"]["migrations"] == failed(
+    response = client.get("/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"]["migrations"] == failed(
         "the tables are not this program's; run `pims migrate`"
     )
 
@@ -97,30 +97,28 @@ def test_tables_of_an_older_program_fail_the_check_of_the_migrations(
 @pytest.mark.parametrize(
     ("error", "detail"),
     [
-        (DagsterUnreachable("at dagster.internal:3000"), "Dagster does not answer"),
+        (DagsterUnreachable("at dagster.internal:3000"), "cannot reach Dagster"),
         (DagsterRefused("PythonError"), "Dagster has not loaded the pipeline"),
-        (TimeoutError(), "no answer within 3 seconds"),
+        (TimeoutError(), "no response within 3 seconds"),
         (ValueError("at dagster.internal:3000"), "it fails; see the log"),
     ],
 )
-def test_dagster_s_state_is_told_in_fixed_words(
-    client: TestClient, dagster: ToldDagster, error: Exception, detail: str
+def test_the_state_of_dagster_is_reported_in_fixed_texts(
+    client: TestClient, dagster: StubDagster, error: Exception, detail: str
 ) -> None:
     dagster.error = error
-    answer = client.get("/ready")
-    assert (answer.status_code, answer.json()) == (
+    response = client.get("/ready")
+    assert (response.status_code, response.json()) == (
         503,
         {"ready": False, "checks": {"database": OK, "migrations": OK, "dagster": failed(detail)}},
     )
 
 
-def test_a_process_that_was_told_to_end_is_not_ready(
-    client: TestClient, context: ApiContext
-) -> None:
+def test_a_process_that_shuts_down_is_not_ready(client: TestClient, context: ApiContext) -> None:
     context.stopping.set()
-    answer = client.get("/ready")
-    assert answer.status_code == 503
-    assert answer.json() == {
+    response = client.get("/ready")
+    assert response.status_code == 503
+    assert response.json() == {
         "ready": False,
         "checks": {**CHECKS, "process": failed("the process is ending")},
     }
@@ -134,18 +132,18 @@ def test_probes_need_no_key_and_are_not_limited(client: TestClient) -> None:
 def test_each_probe_is_documented_with_an_example(client: TestClient) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     examples = {
-        (path, status): answer["content"]["application/json"]["example"]
+        (path, status): response["content"]["application/json"]["example"]
         for path in ("/health", "/ready")
-        for status, answer in paths[path]["get"]["responses"].items()
+        for status, response in paths[path]["get"]["responses"].items()
     }
     assert examples.keys() == {("/health", "200"), ("/ready", "200"), ("/ready", "503")}
     assert examples["/ready", "200"] == ALL_WELL
 
 
-def test_readiness_is_asked_on_a_connection_that_is_opened_for_it(
+def test_readiness_opens_a_new_connection(
     engine: Engine, context: ApiContext, client: TestClient, database_url: str
 ) -> None:
-    # Connections that are open already go on working; only new ones are refused.
+    # Open connections keep working; only new ones are refused.
     assert client.get("/ready").json() == ALL_WELL
     name = sql.Identifier(str(engine.url.database))
     administer(database_url, sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(name))

@@ -1,4 +1,4 @@
-"""What may not answer is asked once at a time, and waited for briefly."""
+"""A probe runs its check once at a time, and callers wait briefly."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ from pims_pipeline.api.monitoring.probes import Probe
 
 
 class Clock:
-    """Moves when told."""
+    """Moves when a test sets it."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -20,19 +20,19 @@ class Clock:
         return self.seconds
 
 
-class Question:
-    """Counts how often it is asked; answers with that number once it may."""
+class Check:
+    """Counts its calls; returns the number of the call once it may."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
         self.error: Exception | None = None
-        self.may_answer = threading.Event()
-        self.may_answer.set()
+        self.may_return = threading.Event()
+        self.may_return.set()
 
     def __call__(self) -> int:
-        self.asked += 1
-        number = self.asked
-        self.may_answer.wait()
+        self.calls += 1
+        number = self.calls
+        self.may_return.wait()
         if self.error is not None:
             raise self.error
         return number
@@ -44,81 +44,79 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def question() -> Iterator[Question]:
-    question = Question()
-    yield question
-    question.may_answer.set()
+def check() -> Iterator[Check]:
+    check = Check()
+    yield check
+    check.may_return.set()
 
 
-def test_an_answer_counts_for_a_second(clock: Clock, question: Question) -> None:
-    probe = Probe("a question", question, clock=clock)
-    assert [asyncio.run(probe.answer()) for _ in range(3)] == [1, 1, 1]
+def test_a_result_is_valid_for_a_second(clock: Clock, check: Check) -> None:
+    probe = Probe("a check", check, clock=clock)
+    assert [asyncio.run(probe.result()) for _ in range(3)] == [1, 1, 1]
     clock.seconds = 0.99
-    assert asyncio.run(probe.answer()) == 1
+    assert asyncio.run(probe.result()) == 1
     clock.seconds = 1
-    assert asyncio.run(probe.answer()) == 2
+    assert asyncio.run(probe.result()) == 2
 
 
-def test_those_who_ask_at_once_share_one_question(clock: Clock, question: Question) -> None:
-    probe = Probe("a question", question, clock=clock)
+def test_concurrent_callers_share_one_check(clock: Clock, check: Check) -> None:
+    probe = Probe("a check", check, clock=clock)
 
     async def all_at_once() -> list[int]:
-        question.may_answer.clear()
-        asked = [asyncio.create_task(probe.answer()) for _ in range(50)]
+        check.may_return.clear()
+        tasks = [asyncio.create_task(probe.result()) for _ in range(50)]
         await asyncio.sleep(0)
-        question.may_answer.set()
-        return await asyncio.gather(*asked)
+        check.may_return.set()
+        return await asyncio.gather(*tasks)
 
     assert asyncio.run(all_at_once()) == [1] * 50
 
 
-def test_a_question_that_hangs_is_not_waited_for_and_not_asked_again(
-    clock: Clock, question: Question
-) -> None:
-    probe = Probe("a question", question, seconds=0.01, clock=clock)
-    question.may_answer.clear()
+def test_a_check_that_hangs_times_out_and_is_not_repeated(clock: Clock, check: Check) -> None:
+    probe = Probe("a check", check, seconds=0.01, clock=clock)
+    check.may_return.clear()
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            asyncio.run(probe.answer())
+            asyncio.run(probe.result())
         clock.seconds += 60
-    assert question.asked == 1
+    assert check.calls == 1
 
 
-def test_an_answer_that_comes_late_is_given_to_the_next(clock: Clock, question: Question) -> None:
-    probe = Probe("a question", question, seconds=0.3, clock=clock)
-    question.may_answer.clear()
+def test_a_late_result_is_returned_to_the_next_caller(clock: Clock, check: Check) -> None:
+    probe = Probe("a check", check, seconds=0.3, clock=clock)
+    check.may_return.clear()
     with pytest.raises(TimeoutError):
-        asyncio.run(probe.answer())
-    late = probe._question()
-    question.may_answer.set()
+        asyncio.run(probe.result())
+    late = probe._future()
+    check.may_return.set()
     assert late.result(30) == 1
-    assert asyncio.run(probe.answer()) == 1
+    assert asyncio.run(probe.result()) == 1
 
 
-def test_an_error_counts_as_long_as_an_answer(clock: Clock, question: Question) -> None:
-    probe = Probe("a question", question, clock=clock)
-    question.error = ValueError("no")
+def test_an_error_is_valid_as_long_as_a_result(clock: Clock, check: Check) -> None:
+    probe = Probe("a check", check, clock=clock)
+    check.error = ValueError("no")
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            asyncio.run(probe.answer())
-    question.error = None
+            asyncio.run(probe.result())
+    check.error = None
     clock.seconds = 1
-    assert asyncio.run(probe.answer()) == 2
+    assert asyncio.run(probe.result()) == 2
 
 
-def test_a_failing_question_is_logged_when_it_starts_to_fail_and_when_it_ends(
-    clock: Clock, question: Question, caplog: pytest.LogCaptureFixture
+def test_the_first_failure_and_the_recovery_are_logged(
+    clock: Clock, check: Check, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    probe = Probe("a question", question, clock=clock)
-    question.error = ValueError("at database.internal")
+    probe = Probe("a check", check, clock=clock)
+    check.error = ValueError("at database.internal")
     for seconds in (0, 1, 2, 3):
         clock.seconds = seconds
         if seconds == 2:
-            question.error = None
+            check.error = None
         with suppress(ValueError):
-            asyncio.run(probe.answer())
-    told = [line for line in caplog.messages if "probe" in line]
-    assert ["probe_failed" in line for line in told] == [True, False]
-    assert "probe_answered_again" in told[1]
+            asyncio.run(probe.result())
+    logged = [line for line in caplog.messages if "probe" in line]
+    assert ["probe_failed" in line for line in logged] == [True, False]
+    assert "probe_answered_again" in logged[1]
     assert "database.internal" not in caplog.text

@@ -1,4 +1,4 @@
-"""``GET /api/cases/{id}/provenance``: the story of a case, to its own clinic alone."""
+"""``GET /api/cases/{id}/provenance``: the history of a case, for its own clinic only."""
 
 from collections.abc import Mapping
 from uuid import UUID, uuid4
@@ -13,8 +13,8 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.case_history import case_history
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
-from pims_pipeline_tests.api.conftest import MakeKey
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.keys import MakeKey
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 
 @pytest.fixture
@@ -58,27 +58,29 @@ def case_id(sync_api: SyncApi) -> UUID:
     return case_id
 
 
-def test_a_case_s_story_is_the_command_line_s(sync_api: SyncApi, case_id: UUID) -> None:
+def test_the_history_of_a_case_is_the_same_as_on_the_command_line(
+    sync_api: SyncApi, case_id: UUID
+) -> None:
     with transaction(sync_api.engine) as connection:
-        story = case_history(connection, case_id)
+        history = case_history(connection, case_id)
 
     response = sync_api.get(f"/api/cases/{case_id}/provenance")
 
     assert response.status_code == 200
-    told = provenance_of(story, dagster_ui_url="http://dagster.example")
-    assert response.json() == Provenance.of(told).model_dump(mode="json")
+    provenance = provenance_of(history, dagster_ui_url="http://dagster.example")
+    assert response.json() == Provenance.of(provenance).model_dump(mode="json")
     Provenance.model_validate(response.json())
 
 
-def test_an_event_leads_to_the_sync_that_did_it(sync_api: SyncApi, case_id: UUID) -> None:
-    [told] = sync_api.get(f"/api/cases/{case_id}/provenance").json()["events"]
+def test_an_event_links_to_its_sync(sync_api: SyncApi, case_id: UUID) -> None:
+    [event] = sync_api.get(f"/api/cases/{case_id}/provenance").json()["events"]
 
-    assert told["changes"] == {"status": [None, "draft"]}
-    assert [each["purpose"] for each in told["credentialAccesses"]] == ["login"]
-    assert sync_api.told(told["syncId"])["links"]["run"] == told["runUrl"]
+    assert event["changes"] == {"status": [None, "draft"]}
+    assert [each["purpose"] for each in event["credentialAccesses"]] == ["login"]
+    assert sync_api.status(event["syncId"])["links"]["run"] == event["runUrl"]
 
 
-def test_only_its_own_clinic_is_told(
+def test_only_its_own_clinic_can_read_it(
     sync_api: SyncApi, case_id: UUID, engine: Engine, make_key: MakeKey
 ) -> None:
     with transaction(engine) as connection:
@@ -90,28 +92,28 @@ def test_only_its_own_clinic_is_told(
             provider_type="idexx_neo",
             provider_base_url="https://pims.example",
         )
-    answers = [
+    responses = [
         sync_api.get(f"/api/cases/{case_id}/provenance", key=make_key(clinic=other)),
         sync_api.get(f"/api/cases/{uuid4()}/provenance"),
     ]
 
-    for answer in answers:
-        assert (answer.status_code, answer.json()["error"]) == (404, "Case not found")
+    for response in responses:
+        assert (response.status_code, response.json()["error"]) == (404, "Case not found")
 
 
-def test_it_takes_the_permission_to_read(
+def test_it_needs_the_permission_to_read(
     sync_api: SyncApi, case_id: UUID, make_key: MakeKey
 ) -> None:
     key = make_key("sync:inbound")
 
-    answer = sync_api.get(f"/api/cases/{case_id}/provenance", key=key)
+    response = sync_api.get(f"/api/cases/{case_id}/provenance", key=key)
 
-    assert (answer.status_code, answer.json()["error"]) == (403, "Permission denied: read")
+    assert (response.status_code, response.json()["error"]) == (403, "Permission denied: read")
     assert sync_api.get("/api/cases/7/provenance").json()["error"] == "id: must be a UUID"
 
 
 def test_a_number_that_no_double_holds_is_null(sync_api: SyncApi, case_id: UUID) -> None:
-    """Postgres stores what the application wrote; most readers of JSON could not read it."""
+    """Postgres stores it; most JSON parsers could not read it."""
     theirs = f'{{"theirs": [1{"0" * 400}.5, 7]}}'
     with transaction(sync_api.engine) as connection:
         connection.execute(
@@ -119,9 +121,9 @@ def test_a_number_that_no_double_holds_is_null(sync_api: SyncApi, case_id: UUID)
             {"id": case_id, "theirs": theirs},
         )
 
-    answer = sync_api.get(f"/api/cases/{case_id}/provenance")
+    response = sync_api.get(f"/api/cases/{case_id}/provenance")
 
-    assert (answer.status_code, answer.json()["metadata"]) == (200, {"theirs": [None, 7]})
+    assert (response.status_code, response.json()["metadata"]) == (200, {"theirs": [None, 7]})
 
 
 def test_changes_that_python_cannot_hold_are_shown_as_their_text(

@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: however often a request is sent, one run is started and told of."""
+"""``Idempotency-Key``: a request that is repeated starts one run."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,20 +10,20 @@ import pytest
 from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.errors import BEING_STARTED, KEY_REUSED
 from pims_pipeline.api.syncs import launching
-from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
+from pims_pipeline.api.syncs.launching import RUN_SEARCH_DELAY
 from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
 from pims_pipeline.store.requests import KEY_LASTS
-from pims_pipeline_tests.api.conftest import Clock
-from pims_pipeline_tests.api.fake_dagster import Mood
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.fake_dagster import Mood
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 KEY = {"Idempotency-Key": "2026-03-09-morning"}
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose launch was not answered is looked for once."""
+def _one_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search only once for a run whose launch got no response."""
     monkeypatch.setattr(module, "SEARCH_SECONDS", 0)
 
 
@@ -41,21 +41,21 @@ def is_replay_of(response: httpx2.Response, first: httpx2.Response) -> bool:
     )
 
 
-def test_the_same_request_is_answered_as_the_first_time_however_its_sync_stands(
+def test_a_repeated_request_gets_the_first_response_whatever_the_status_of_its_sync(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     first = keyed(sync_api, body={"daysAhead": 7})
     queued = keyed(sync_api, body={"daysAhead": 7})
-    # The defaults are what is meant when nothing is said.
+    # A missing field is the same as its default.
     clock.advance(hours=1)
-    unsaid = keyed(sync_api)
+    without_body = keyed(sync_api)
     audit_id = sync_api.begin(sync_api.fake.run)
     running = keyed(sync_api, body={})
     sync_api.fail(audit_id, "TransientError: slow")
     sync_api.fake.run.status = "FAILURE"
     ended = keyed(sync_api, body={"startDate": None})
 
-    for response in (queued, unsaid, running, ended):
+    for response in (queued, without_body, running, ended):
         assert is_replay_of(response, first)
     assert len(sync_api.fake.runs) == 1
 
@@ -99,7 +99,7 @@ def test_without_a_key_every_request_starts_a_run(sync_api: SyncApi) -> None:
     assert sync_api.started()[0] != sync_api.started()[0]
 
 
-def test_a_key_that_cannot_be_one_is_refused(sync_api: SyncApi) -> None:
+def test_a_malformed_key_is_refused(sync_api: SyncApi) -> None:
     for key in ("", "k" * 256):
         response = sync_api.post("inbound", headers={"Idempotency-Key": key})
         assert response.status_code == 400, len(key)
@@ -139,13 +139,13 @@ def test_requests_at_the_same_instant_start_one_run(sync_api: SyncApi) -> None:
 
 
 def while_launching(sync_api: SyncApi, then: Callable[[], None]) -> tuple[httpx2.Response, ...]:
-    """The answers of two: the second came while the first one's launch went on."""
+    """Return the responses of two requests; the second came during the launch of the first."""
     sync_api.fake.gate.clear()
     with ThreadPoolExecutor(2) as pool:
         first: Future[httpx2.Response] = pool.submit(keyed, sync_api)
         assert sync_api.fake.launching.wait(30)
         second = pool.submit(keyed, sync_api)
-        # The second one looks into the database now, and cannot tell anything yet.
+        # The second one polls the database, and finds no run yet.
         assert not Event().wait(0.3)
         assert not second.done()
         then()
@@ -153,14 +153,14 @@ def while_launching(sync_api: SyncApi, then: Callable[[], None]) -> tuple[httpx2
         return first.result(60), second.result(60)
 
 
-def test_who_comes_while_it_is_launched_waits_for_that_launch(sync_api: SyncApi) -> None:
+def test_a_repeat_during_the_launch_waits_for_it(sync_api: SyncApi) -> None:
     first, second = while_launching(sync_api, lambda: None)
 
     assert is_replay_of(second, first)
     assert len(sync_api.fake.runs) == 1
 
 
-def test_who_waits_takes_over_when_the_launch_fails(sync_api: SyncApi) -> None:
+def test_a_waiting_repeat_launches_when_the_first_launch_fails(sync_api: SyncApi) -> None:
     def refuse_once() -> None:
         sync_api.fake.mood = Mood.REFUSES_ONCE
 
@@ -173,7 +173,7 @@ def test_who_waits_takes_over_when_the_launch_fails(sync_api: SyncApi) -> None:
 
 
 def lost(sync_api: SyncApi) -> str:
-    """The id of a sync whose process died before it could launch its run, or say so."""
+    """Return the id of a sync whose process died before it launched or recorded its run."""
     sync_api.fake.mood = Mood.HANGS_UP_BEFORE
     assert keyed(sync_api).status_code == 503
     sync_api.fake.mood = Mood.WELL
@@ -181,10 +181,10 @@ def lost(sync_api: SyncApi) -> str:
     return str(sync_id)
 
 
-def test_a_repeat_finds_the_run_that_nobody_could_record(sync_api: SyncApi, clock: Clock) -> None:
+def test_a_repeat_finds_a_run_that_was_never_recorded(sync_api: SyncApi, clock: Clock) -> None:
     sync_id = lost(sync_api)
     run = sync_api.fake.make_run(**{SYNC_ID_TAG: sync_id})
-    clock.now += LOOK_FOR_RUN
+    clock.now += RUN_SEARCH_DELAY
 
     response = keyed(sync_api)
 
@@ -195,7 +195,7 @@ def test_a_repeat_finds_the_run_that_nobody_could_record(sync_api: SyncApi, cloc
     assert sync_api.fake.run is run
 
 
-def test_a_repeat_launches_anew_once_nobody_can_be_launching(
+def test_a_repeat_launches_again_once_the_first_launch_has_timed_out(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     sync_id = lost(sync_api)
@@ -209,7 +209,7 @@ def test_a_repeat_launches_anew_once_nobody_can_be_launching(
     assert sync_api.get(f"/api/sync/{sync_id}").status_code == 404
 
 
-def test_a_repeat_decides_nothing_while_dagster_cannot_be_asked(
+def test_a_repeat_changes_nothing_while_dagster_cannot_be_reached(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     lost(sync_api)
@@ -220,11 +220,11 @@ def test_a_repeat_decides_nothing_while_dagster_cannot_be_asked(
     assert len(sync_api.rows("SELECT FROM sync_requests WHERE status = 'launching'")) == 1
 
 
-def test_who_has_waited_long_enough_is_told_to_come_again(
+def test_a_repeat_that_waited_too_long_is_asked_to_retry(
     sync_api: SyncApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost(sync_api)
-    monkeypatch.setattr(launching, "OTHER_SECONDS", 0)
+    monkeypatch.setattr(launching, "OTHER_LAUNCH_SECONDS", 0)
 
     response = keyed(sync_api)
 

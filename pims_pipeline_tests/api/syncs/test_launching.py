@@ -1,4 +1,4 @@
-"""From a POST to a run: which, over which dates; and what is left when it does not start."""
+"""From a POST to a run: its job and dates, and what is recorded if it does not start."""
 
 import threading
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from sqlalchemy import QueuePool
 
 from pims_pipeline.api import dagster_client as module
 from pims_pipeline.api.services import services_of
-from pims_pipeline.api.syncs.launching import LOOK_FOR_RUN
+from pims_pipeline.api.syncs.launching import RUN_SEARCH_DELAY
 from pims_pipeline.api.syncs.status import LAUNCH_TIMEOUT
 from pims_pipeline.dagster_names import SYNC_ID_TAG
-from pims_pipeline_tests.api.conftest import Clock
-from pims_pipeline_tests.api.fake_dagster import SECRET, Mood
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.fake_dagster import SECRET, Mood
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
-# Still the 9th on Maple Street.
+# At the clinic it is still the 9th.
 NOW = datetime(2026, 3, 10, 2, tzinfo=UTC)
 
 
@@ -29,8 +29,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose launch was not answered is looked for once."""
+def _one_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search only once for a run whose launch got no response."""
     monkeypatch.setattr(module, "SEARCH_SECONDS", 0)
 
 
@@ -66,7 +66,7 @@ STARTS: list[tuple[str, object, str, str, str, int | None]] = [
         1,
     ),
 ]
-"""Path, body; and of the run the phase, the first and last date, the batch size."""
+"""Path and body; the run's phase, first and last date, and batch size."""
 
 JOBS = {
     "inbound": "inbound_sync",
@@ -155,18 +155,18 @@ BAD_BODIES = [
 ]
 
 
-def test_a_wrong_body_is_refused_by_the_name_of_its_field(sync_api: SyncApi) -> None:
-    answers = {}
-    for path, body, words in BAD_BODIES:
+def test_the_error_of_an_invalid_body_names_the_field(sync_api: SyncApi) -> None:
+    found = {}
+    for path, body, text in BAD_BODIES:
         response = sync_api.post(path, body)
-        answers[path, str(body), words] = (response.status_code, response.json().get("error", ""))
+        found[path, str(body), text] = (response.status_code, response.json().get("error", ""))
 
-    odd = {
-        request: answer
-        for request, answer in answers.items()
-        if answer[0] != 400 or request[2] not in answer[1]
+    unexpected = {
+        request: (status, error)
+        for request, (status, error) in found.items()
+        if status != 400 or request[2] not in error
     }
-    assert odd == {}
+    assert unexpected == {}
     assert sync_api.fake.runs == {}
     assert sync_api.rows("SELECT FROM sync_requests") == []
 
@@ -176,7 +176,7 @@ def nothing_recorded(sync_api: SyncApi) -> bool:
     return not any(sync_api.rows(f"SELECT FROM {table}") for table in left)
 
 
-def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(sync_api: SyncApi) -> None:
+def test_if_dagster_starts_no_run_no_request_is_recorded(sync_api: SyncApi) -> None:
     sent = {"Idempotency-Key": "k", "Prefer": "wait=60"}
     sync_api.fake.mood = Mood.REFUSES
     refused = sync_api.post("inbound", headers=sent)
@@ -192,13 +192,13 @@ def test_when_dagster_starts_nothing_nothing_is_recorded_as_started(sync_api: Sy
         assert SECRET not in response.text
 
 
-def test_a_run_that_was_started_without_an_answer_is_the_sync_s(sync_api: SyncApi) -> None:
+def test_a_run_whose_launch_got_no_response_belongs_to_the_sync(sync_api: SyncApi) -> None:
     for sync_api.fake.mood in (Mood.BREAKS_AFTER, Mood.HANGS_UP):
         sync_id, run = sync_api.started()
-        assert sync_api.told(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
+        assert sync_api.status(sync_id)["links"]["run"].endswith(f"/runs/{run.id}")
 
 
-def test_a_launch_that_nobody_knows_of_is_told_as_such_and_adopted_when_its_run_turns_up(
+def test_a_launch_of_unknown_outcome_is_reported_and_adopted_once_its_run_is_found(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     sync_api.fake.mood = Mood.HANGS_UP_BEFORE
@@ -206,75 +206,75 @@ def test_a_launch_that_nobody_knows_of_is_told_as_such_and_adopted_when_its_run_
     assert response.status_code == 503
     assert "It is not known whether" in response.json()["error"]
     [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests WHERE status = 'launching'")
-    assert sync_api.told(sync_id)["links"]["run"] is None
+    assert sync_api.status(sync_id)["links"]["run"] is None
 
     run = sync_api.fake.make_run(**{SYNC_ID_TAG: str(sync_id)})
-    assert sync_api.told(sync_id)["links"]["run"] is None
-    clock.now += LOOK_FOR_RUN
-    told = sync_api.told(sync_id)
+    assert sync_api.status(sync_id)["links"]["run"] is None
+    clock.now += RUN_SEARCH_DELAY
+    body = sync_api.status(sync_id)
 
-    assert told["links"]["run"] == f"http://dagster.example/runs/{run.id}"
-    assert told["status"] == "queued"
+    assert body["links"]["run"] == f"http://dagster.example/runs/{run.id}"
+    assert body["status"] == "queued"
     [row] = sync_api.rows("SELECT status, run_id FROM sync_requests")
     assert (row.status, row.run_id) == ("launched", run.id)
 
 
-def test_a_launch_without_a_run_has_failed_when_nobody_can_be_at_it(
+def test_a_launch_without_a_run_has_failed_after_the_timeout(
     sync_api: SyncApi, clock: Clock
 ) -> None:
     sync_api.fake.mood = Mood.BREAKS
     sync_api.post("inbound")
     [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
 
-    assert sync_api.told(sync_id)["status"] == "queued"
+    assert sync_api.status(sync_id)["status"] == "queued"
     clock.now += LAUNCH_TIMEOUT + timedelta(seconds=1)
 
-    assert sync_api.told(sync_id)["status"] == "failed"
+    assert sync_api.status(sync_id)["status"] == "failed"
     [listed] = sync_api.get("/api/sync").json()["syncs"]
     assert (listed["syncId"], listed["status"]) == (str(sync_id), "failed")
 
 
-def during(sync_api: SyncApi, response: Callable[[], Any], look: Callable[[], object]) -> Any:
-    """The response of a POST whose launch waited until one had looked."""
+def during(sync_api: SyncApi, send: Callable[[], Any], inspect: Callable[[], object]) -> Any:
+    """Return the response of a POST; ``inspect`` runs during its launch."""
     sync_api.fake.gate.clear()
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(response)
+        future = pool.submit(send)
         assert sync_api.fake.launching.wait(30)
-        look()
+        inspect()
         sync_api.fake.gate.set()
         return future.result(30)
 
 
-def test_the_request_is_recorded_before_its_run_is_launched_and_holds_no_connection_meanwhile(
+def test_the_request_is_recorded_before_the_launch_and_holds_no_connection_during_it(
     sync_api: SyncApi,
 ) -> None:
     pool = sync_api.context.engine.pool
     assert isinstance(pool, QueuePool)
     seen: list[object] = []
 
-    def look() -> None:
+    def inspect() -> None:
         seen.append(pool.checkedout())
         seen.extend(tuple(row) for row in sync_api.rows("SELECT status, run_id FROM sync_requests"))
 
-    response = during(sync_api, lambda: sync_api.post("inbound"), look)
+    response = during(sync_api, lambda: sync_api.post("inbound"), inspect)
 
     assert seen == [0, ("launching", None)]
     assert response.status_code == 202
 
 
 def test_a_sync_is_queued_while_it_is_being_launched(sync_api: SyncApi) -> None:
-    told: list[Any] = []
+    bodies: list[Any] = []
 
-    def look() -> None:
+    def inspect() -> None:
         [(sync_id,)] = sync_api.rows("SELECT id FROM sync_requests")
-        told.append(sync_api.told(sync_id))
+        bodies.append(sync_api.status(sync_id))
 
-    during(sync_api, lambda: sync_api.post("inbound"), look)
+    during(sync_api, lambda: sync_api.post("inbound"), inspect)
 
-    assert [(each["status"], each["links"]["run"]) for each in told] == [("queued", None)]
+    assert [(each["status"], each["links"]["run"]) for each in bodies] == [("queued", None)]
 
 
-def test_who_waits_holds_no_connection_and_is_given_the_result(sync_api: SyncApi) -> None:
+def test_a_waiting_request_holds_no_connection_and_returns_the_result(sync_api: SyncApi) -> None:
     pool = sync_api.context.engine.pool
     assert isinstance(pool, QueuePool)
     with ThreadPoolExecutor(1) as threads:
@@ -290,20 +290,20 @@ def test_who_waits_holds_no_connection_and_is_given_the_result(sync_api: SyncApi
     body = response.json()
     assert body["success"] is True
     assert set(body) >= {"inboundResult", "casesResult", "reconciliationResult"}
-    assert sync_api.told(body["syncId"])["result"] == body
+    assert sync_api.status(body["syncId"])["result"] == body
 
 
 def _until_polled(sync_api: SyncApi) -> bool:
-    """Whether the one who waits has asked how the run stands, and lies in wait again."""
+    """Whether the waiting request has read the state of the run twice."""
     tried = threading.Event()
     for _ in range(300):
-        if sync_api.fake.asked.count("Find") >= 2:
+        if sync_api.fake.queries.count("Find") >= 2:
             return True
         tried.wait(0.05)
     return False
 
 
-def test_who_waits_in_vain_is_answered_as_if_it_had_not_waited(sync_api: SyncApi) -> None:
+def test_a_wait_that_times_out_returns_202(sync_api: SyncApi) -> None:
     response = sync_api.post("inbound", headers={"Prefer": "wait=1"})
 
     assert response.status_code == 202
@@ -325,7 +325,7 @@ def test_a_failed_sync_is_a_result_too(sync_api: SyncApi) -> None:
     assert (body["success"], body["error"]) == (False, "HumanNeeded: the vendor asks for a code")
 
 
-def test_nobody_waits_on_once_the_process_is_to_end(sync_api: SyncApi) -> None:
+def test_waiting_ends_when_the_process_shuts_down(sync_api: SyncApi) -> None:
     sync_api.context.stopping.set()
 
     response = sync_api.post("inbound", headers={"Prefer": "wait=100"})
@@ -333,13 +333,13 @@ def test_nobody_waits_on_once_the_process_is_to_end(sync_api: SyncApi) -> None:
     assert response.status_code == 202
 
 
-def test_without_room_to_wait_the_answer_comes_at_once(
+def test_without_a_free_slot_the_response_comes_at_once(
     sync_api: SyncApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(sync_api.api.app, FastAPI)
-    desk = services_of(sync_api.api.app).desk
-    monkeypatch.setattr(desk.watcher._room, "_places", threading.BoundedSemaphore(1))
-    with desk.watcher._room.place():
+    syncs = services_of(sync_api.api.app).syncs
+    monkeypatch.setattr(syncs.watcher._room, "_places", threading.BoundedSemaphore(1))
+    with syncs.watcher._room.place():
         response = sync_api.post("inbound", headers={"Prefer": "wait=100"})
 
     assert response.status_code == 202

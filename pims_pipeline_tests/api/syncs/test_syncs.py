@@ -1,4 +1,4 @@
-"""``GET /api/sync``: one sync by its id, and the newest; what is told of whom."""
+"""``GET /api/sync``: the status of one sync, and the list; each for its own clinic only."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,8 +14,9 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.api.conftest import Clock, MakeKey
-from pims_pipeline_tests.api.sync_api import SyncApi
+from pims_pipeline_tests.api.support.clock import Clock
+from pims_pipeline_tests.api.support.keys import MakeKey
+from pims_pipeline_tests.api.support.sync_api import SyncApi
 
 
 @pytest.fixture
@@ -34,30 +35,30 @@ def other(engine: Engine) -> Clinic:
 
 @pytest.fixture
 def statements(sync_api: SyncApi) -> Iterator[list[str]]:
-    """What the API asked the database."""
-    asked: list[str] = []
+    """The statements that the API executes."""
+    executed: list[str] = []
 
     def note(*arguments: Any) -> None:
-        asked.append(arguments[2])
+        executed.append(arguments[2])
 
     event.listen(sync_api.context.engine, "before_cursor_execute", note)
-    yield asked
+    yield executed
     event.remove(sync_api.context.engine, "before_cursor_execute", note)
 
 
-def test_a_sync_is_told_of_from_its_start_to_its_end(sync_api: SyncApi, clock: Clock) -> None:
+def test_the_status_of_a_sync_from_its_start_to_its_end(sync_api: SyncApi, clock: Clock) -> None:
     sync_id, run = sync_api.started("full")
-    queued = sync_api.told(sync_id)
+    queued = sync_api.status(sync_id)
     inbound = sync_api.begin(run)
     sync_api.progress(inbound, 3, 40)
-    running = sync_api.told(sync_id)
+    running = sync_api.status(sync_id)
     clock.advance(seconds=5)
     sync_api.end(inbound, Counts(found=40, created=40), AuditStatus.COMPLETED)
     for phase in (Phase.CASES, Phase.RECONCILIATION):
         sync_api.end(sync_api.begin(run, phase), Counts(), AuditStatus.COMPLETED)
-    checking = sync_api.told(sync_id)
+    checking = sync_api.status(sync_id)
     run.status = "SUCCESS"
-    completed = sync_api.told(sync_id)
+    completed = sync_api.status(sync_id)
 
     assert inbound == sync_id
     assert [each["status"] for each in (queued, running, checking, completed)] == [
@@ -76,7 +77,7 @@ def test_a_sync_is_told_of_from_its_start_to_its_end(sync_api: SyncApi, clock: C
     }
 
 
-def test_a_finished_sync_is_told_of_in_the_same_bytes_by_one_query_and_without_dagster(
+def test_an_ended_sync_is_returned_in_the_same_bytes_by_one_query_and_without_dagster(
     sync_api: SyncApi, clock: Clock, statements: list[str]
 ) -> None:
     sync_id, run = sync_api.started("reconcile")
@@ -90,19 +91,19 @@ def test_a_finished_sync_is_told_of_in_the_same_bytes_by_one_query_and_without_d
     again = sync_api.get(f"/api/sync/{sync_id}")
 
     assert (again.content, again.json()["status"]) == (first.content, "completed")
-    ours = [words for words in statements if "pims_" not in words.split("(")[0]]
-    assert [words.split()[0] for words in ours if "pims.clinic_id" not in words] == ["SELECT"]
+    ours = [each for each in statements if "pims_" not in each.split("(")[0]]
+    assert [each.split()[0] for each in ours if "pims.clinic_id" not in each] == ["SELECT"]
 
 
 def test_a_run_that_ends_before_its_first_audit_has_failed(sync_api: SyncApi) -> None:
-    for status, words in (("FAILURE", "the run failed"), ("CANCELED", "the run was canceled")):
+    for status, text in (("FAILURE", "the run failed"), ("CANCELED", "the run was canceled")):
         sync_id, run = sync_api.started()
         run.status = status
-        told = sync_api.told(sync_id)
+        body = sync_api.status(sync_id)
 
-        assert (told["status"], told["success"]) == ("failed", False)
-        assert told["error"].startswith(words)
-        assert told["result"]["error"] == told["error"]
+        assert (body["status"], body["success"]) == ("failed", False)
+        assert body["error"].startswith(text)
+        assert body["result"]["error"] == body["error"]
 
 
 def test_a_failed_check_is_named(sync_api: SyncApi) -> None:
@@ -110,50 +111,50 @@ def test_a_failed_check_is_named(sync_api: SyncApi) -> None:
     sync_api.complete(run)
     run.status, run.failed_steps = "FAILURE", ("appointments_snapshot_complete",)
 
-    told = sync_api.told(sync_id)
+    body = sync_api.status(sync_id)
 
-    assert told["status"] == "failed"
-    assert "appointments_snapshot_complete" in told["error"]
+    assert body["status"] == "failed"
+    assert "appointments_snapshot_complete" in body["error"]
 
 
-def test_held_deletions_are_held(sync_api: SyncApi) -> None:
+def test_a_sync_with_held_deletions_is_held(sync_api: SyncApi) -> None:
     sync_id, run = sync_api.started("reconcile")
     audit_id = sync_api.begin(run, Phase.RECONCILIATION)
     sync_api.end(audit_id, Counts(found=20, unchanged=11, held=9), AuditStatus.HELD)
     run.status = "FAILURE"
 
-    told = sync_api.told(sync_id)
+    body = sync_api.status(sync_id)
 
-    assert (told["status"], told["success"]) == ("held", False)
-    assert "holds back 9 deletions" in told["error"]
-    assert told["result"]["stats"]["casesHeld"] == 9
+    assert (body["status"], body["success"]) == ("held", False)
+    assert "holds back 9 deletions" in body["error"]
+    assert body["result"]["stats"]["casesHeld"] == 9
 
 
-def test_what_is_known_is_told_while_dagster_is_silent(sync_api: SyncApi) -> None:
+def test_without_dagster_the_audits_decide(sync_api: SyncApi) -> None:
     waiting, _ = sync_api.started()
     done, run = sync_api.started()
     sync_api.complete(run)
     sync_api.fake.stop()
 
-    assert sync_api.told(waiting)["status"] == "queued"
-    assert sync_api.told(done)["status"] == "completed"
+    assert sync_api.status(waiting)["status"] == "queued"
+    assert sync_api.status(done)["status"] == "completed"
     assert len(sync_api.get("/api/sync").json()["syncs"]) == 2
 
 
-def test_a_run_that_was_killed_is_found_out(sync_api: SyncApi, clock: Clock) -> None:
+def test_a_killed_run_fails_the_sync_after_a_timeout(sync_api: SyncApi, clock: Clock) -> None:
     sync_id, run = sync_api.started()
     sync_api.begin(run)
     run.status = "FAILURE"
-    assert sync_api.told(sync_id)["status"] == "running"
+    assert sync_api.status(sync_id)["status"] == "running"
 
     clock.now += AUDIT_TIMEOUT + timedelta(seconds=1)
-    told = sync_api.told(sync_id)
+    body = sync_api.status(sync_id)
 
-    assert told["status"] == "failed"
-    assert told["error"] == "the process that did it ended before it was done"
+    assert body["status"] == "failed"
+    assert body["error"] == "the process that did it ended before it was done"
 
 
-def test_what_a_schedule_did_is_a_sync_too(sync_api: SyncApi) -> None:
+def test_a_scheduled_run_is_a_sync_too(sync_api: SyncApi) -> None:
     run = sync_api.fake.make_run(
         **{
             "dagster/asset_partition_range_start": "maple-street|2026-03-09",
@@ -163,15 +164,15 @@ def test_what_a_schedule_did_is_a_sync_too(sync_api: SyncApi) -> None:
     audit_id = sync_api.begin(run, Phase.CASES)
     sync_api.end(audit_id, Counts(found=2, enriched=2), AuditStatus.COMPLETED)
 
-    told = sync_api.told(audit_id)
+    body = sync_api.status(audit_id)
 
-    assert (told["syncType"], told["status"]) == ("cases", "completed")
-    assert told["dateRange"] == {"startDate": "2026-03-09", "endDate": "2026-03-10"}
-    assert told["result"]["stats"]["casesEnriched"] == 2
+    assert (body["syncType"], body["status"]) == ("cases", "completed")
+    assert body["dateRange"] == {"startDate": "2026-03-09", "endDate": "2026-03-10"}
+    assert body["result"]["stats"]["casesEnriched"] == 2
     assert [each["syncId"] for each in sync_api.get("/api/sync").json()["syncs"]] == [str(audit_id)]
 
 
-def test_nobody_is_told_of_another_clinic_s_syncs(
+def test_no_clinic_can_read_another_clinic_s_syncs(
     sync_api: SyncApi, other: Clinic, make_key: MakeKey
 ) -> None:
     sync_id, run = sync_api.started("full")
@@ -193,7 +194,7 @@ def _range(tags: Any) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.startswith("dagster/")}
 
 
-def test_ids_limits_and_cursors_that_cannot_be_are_refused(sync_api: SyncApi) -> None:
+def test_invalid_ids_limits_and_cursors_are_refused(sync_api: SyncApi) -> None:
     refused = {
         "/7": "syncId: must be a UUID",
         "/" + "0" * 31: "syncId: must be a UUID",
@@ -204,13 +205,13 @@ def test_ids_limits_and_cursors_that_cannot_be_are_refused(sync_api: SyncApi) ->
         "?cursor=bm8": "cursor: must be a nextCursor that this API gave",
         "?cursor=" + "A" * 201: "cursor: ",
     }
-    answers = {path: sync_api.get(f"/api/sync{path}") for path in refused}
+    responses = {path: sync_api.get(f"/api/sync{path}") for path in refused}
 
-    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
+    assert {path: response.status_code for path, response in responses.items()} == dict.fromkeys(
         refused, 400
     )
-    for path, words in refused.items():
-        assert answers[path].json()["error"].startswith(words)
+    for path, text in refused.items():
+        assert responses[path].json()["error"].startswith(text)
 
 
 def test_pages_go_from_new_to_old_and_end(sync_api: SyncApi, clock: Clock) -> None:
@@ -227,7 +228,7 @@ def test_pages_go_from_new_to_old_and_end(sync_api: SyncApi, clock: Clock) -> No
         page = sync_api.get(address).json()
         seen += [each["syncId"] for each in page["syncs"]]
         statuses += [each["status"] for each in page["syncs"]]
-        # What comes meanwhile is newer, and changes nothing of what is older.
+        # New syncs do not move the older ones between pages.
         clock.advance(seconds=1)
         sync_api.started()
         if page["nextCursor"] is None:

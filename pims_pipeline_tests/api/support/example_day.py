@@ -1,8 +1,8 @@
-"""A clinic's day, played through the API: what it answers are the examples of its document.
+"""A simulated day of a clinic, whose responses are the examples of the OpenAPI document.
 
-The vendor's HTTP, the adapter, the phases, the store and the API are the real ones; Dagster is
-the tests' own, and the login needs no browser. The clock moves only when it is told to, so that
-the same day is answered in the same words. Ids, which are made at random, are numbered.
+The simulator, the adapter, the phases, the store and the API are real; Dagster is the fake, and
+the login needs no browser. The clock moves only in steps, and random ids are replaced by numbered
+ones, so that each run yields the same examples.
 """
 
 import itertools
@@ -42,8 +42,8 @@ from pims_pipeline.sync.phases.enrichment import enrich_cases
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.phases.reconciliation import reconcile_cases
 from pims_pipeline.sync.session import clinic_session
-from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
-from pims_pipeline_tests.api.sync_api import PHASES_OF_JOB, SyncApi
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
+from pims_pipeline_tests.api.support.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
 from pims_pipeline_tests.reliability.clinic.pipeline import BrowserlessNeo
 from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers
@@ -72,7 +72,7 @@ class StillClock(Clock):
 
 
 class Neo(BrowserlessNeo):
-    """The real adapter; says before each consultation that it is about to read it."""
+    """The real adapter, with a callback before it reads each consultation."""
 
     def __init__(self, day: "Day") -> None:
         super().__init__(day.synced)
@@ -86,7 +86,7 @@ class Neo(BrowserlessNeo):
 
 @dataclass
 class Day:
-    """Everything that takes part in the day."""
+    """The clinic, the API and the callback of the day."""
 
     synced: SyncedClinic
     api: SyncApi
@@ -95,22 +95,22 @@ class Day:
     def pass_time(self, **duration: float) -> None:
         self.synced.servers.clock.forward(timedelta(**duration))
 
-    def asked(self, path: str, body: Json) -> tuple[Json, FakeRun]:
-        """A sync that a client asks for: the response, and the run."""
+    def start(self, path: str, body: Json) -> tuple[Json, FakeRun]:
+        """Start a sync; return the response and the run."""
         accepted = self.api.post(path, body)
         assert accepted.status_code == 202, accepted.text
         *_, run = self.api.fake.runs.values()
         self.pass_time(seconds=2)
         return accepted.json(), run
 
-    def done(self, run: FakeRun) -> None:
-        """The work of a run, as Dagster does it."""
+    def work(self, run: FakeRun) -> None:
+        """Do the work of a run, as Dagster does it."""
         synced, window = self.synced, SyncApi.window_of(run)
         context = replace(synced.context(0), run_id=run.id, open_provider=lambda _: Neo(self))
         audit_ids = chain([self.api.sync_id_of(run)], repeat(None))
         run.status = "STARTED"
         with clinic_session(context, synced.clinic) as session:
-            work: Mapping[Phase, Callable[..., object]] = {
+            functions: Mapping[Phase, Callable[..., object]] = {
                 Phase.INBOUND: sync_appointments,
                 Phase.CASES: partial(enrich_cases, workers=1),
                 Phase.RECONCILIATION: reconcile_cases,
@@ -118,7 +118,7 @@ class Day:
             try:
                 for phase in PHASES_OF_JOB[run.job]:
                     audit_id = next(audit_ids)
-                    work[phase](context, synced.clinic, window, session, audit_id=audit_id)
+                    functions[phase](context, synced.clinic, window, session, audit_id=audit_id)
             except PimsError:
                 run.status = "FAILURE"
             else:
@@ -127,7 +127,7 @@ class Day:
 
 @contextmanager
 def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
-    """The morning of a clinic that is synced for the first time."""
+    """The morning on which a clinic is synced for the first time."""
     clock = StillClock(MORNING)
     config = SimulatorConfig(clock=clock, today=TODAY)
     with ExitStack() as stack:
@@ -172,11 +172,11 @@ def _registered(servers: SharedServers) -> SyncedClinic:
 
 
 def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:
-    """What the API answers on that day, by name."""
+    """Return the responses of that day, by name."""
     with day(engine, vault, artifacts) as today:
         found = _played(today)
         vendor = today.synced.servers.base_url
-    return _made_plain(found, vendor)
+    return _with_stable_ids(found, vendor)
 
 
 def _played(today: Day) -> Json:
@@ -196,17 +196,17 @@ def _played(today: Day) -> Json:
         type="Wellness",
         status="confirmed",
     )
-    accepted, inbound = today.asked("inbound", {"daysAhead": 7})
-    today.done(inbound)
-    completed = api.told(accepted["syncId"])
+    accepted, inbound = today.start("inbound", {"daysAhead": 7})
+    today.work(inbound)
+    completed = api.status(accepted["syncId"])
     page = api.get("/api/sync").json()
 
     today.pass_time(hours=4)
     synced.vendor("move", appointment.id, synced.local(1, 9))
     synced.vendor("delete", _a_later_appointment(today))
-    asked, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
-    today.done(run)
-    full = api.told(asked["syncId"])["result"]
+    accepted_full, run = today.start("full", {"lookbackDays": 7, "daysAhead": 7})
+    today.work(run)
+    full = api.status(accepted_full["syncId"])["result"]
 
     today.pass_time(hours=1)
     failed = _failed(today)
@@ -219,7 +219,7 @@ def _played(today: Day) -> Json:
         "completed": completed,
         "failed": failed,
         "page": page,
-        "provenance": _told_in_time(api.get(f"/api/cases/{case.id}/provenance").json()),
+        "provenance": _with_stable_times(api.get(f"/api/cases/{case.id}/provenance").json()),
     }
 
 
@@ -231,22 +231,22 @@ def _a_later_appointment(today: Day) -> str:
 
 
 def _running(today: Day) -> Json:
-    """The clinic's first sync, when some consultations are there and the next is being read."""
+    """The status of the first sync while it reads consultations."""
     found: list[Json] = []
     read = itertools.count()
-    accepted, run = today.asked("full", {"lookbackDays": 7, "daysAhead": 7})
+    accepted, run = today.start("full", {"lookbackDays": 7, "daysAhead": 7})
 
-    def has_come_so_far() -> bool:
-        progress = today.api.told(accepted["syncId"])["progress"]
+    def has_progressed() -> bool:
+        progress = today.api.status(accepted["syncId"])["progress"]
         return (progress["phase"], progress["itemsDone"]) == ("cases", READ_SO_FAR)
 
-    def look() -> None:
+    def read_status() -> None:
         if next(read) == READ_SO_FAR:
-            eventually(has_come_so_far, TIMEOUT_SECONDS)
-            found.append(today.api.told(accepted["syncId"]))
+            eventually(has_progressed, TIMEOUT_SECONDS)
+            found.append(today.api.status(accepted["syncId"]))
 
-    today.before_record = look
-    today.done(run)
+    today.before_record = read_status
+    today.work(run)
     today.before_record = None
     [running] = found
     return running
@@ -254,21 +254,21 @@ def _running(today: Day) -> Json:
 
 def _failed(today: Day) -> Json:
     today.synced.servers.control.add_fault("html", endpoint="listing", times=None)
-    accepted, run = today.asked("inbound", {"daysAhead": 7})
-    today.done(run)
-    return dict(today.api.told(accepted["syncId"]))
+    accepted, run = today.start("inbound", {"daysAhead": 7})
+    today.work(run)
+    return dict(today.api.status(accepted["syncId"]))
 
 
-def _told_in_time(provenance: Json) -> Json:
-    """With the moments of decryptions, which the database's own clock gives, in that day."""
+def _with_stable_times(provenance: Json) -> Json:
+    """Replace the times of decryptions, which are of the database's clock, by the event's."""
     for event in provenance["events"]:
         for access in event["credentialAccesses"]:
             access["accessedAt"] = event["occurredAt"]
     return provenance
 
 
-def _made_plain(found: Json, vendor: str) -> Json:
-    """With ids that depend on their order alone, and a vendor at no port of this machine."""
+def _with_stable_ids(found: Json, vendor: str) -> Json:
+    """Replace random ids by numbered ones, and the simulator's address by the vendor's."""
     known: dict[str, str] = {}
 
     def number(match: re.Match[str]) -> str:

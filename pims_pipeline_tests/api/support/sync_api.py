@@ -1,4 +1,4 @@
-"""The API, a clinic and a Dagster that does no work, by short names; and the work itself."""
+"""A client of the sync routes with its clinic and a fake Dagster, and the work of its runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase
 from pims_pipeline.store.audits import fail_audit, finish_audit, record_progress, start_audit
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.api.fake_dagster import FakeDagster, FakeRun
+from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
 
 PHASES_OF_JOB = {job: PHASES_OF[scope] for scope, job in JOB_OF.items()}
 
@@ -36,7 +36,7 @@ class SyncApi:
     def post(
         self, path: str, body: object = None, headers: Mapping[str, str] | None = None
     ) -> httpx2.Response:
-        """Ask for a sync; without a body when it is None."""
+        """Send a POST that starts a sync; without a body if it is None."""
         sent = {"X-API-Key": self.key, **(headers or {})}
         if body is None:
             return self.api.post(f"/api/sync/{path}", headers=sent)
@@ -45,14 +45,14 @@ class SyncApi:
     def get(self, path: str, key: str | None = None) -> httpx2.Response:
         return self.api.get(path, headers={"X-API-Key": key or self.key})
 
-    def told(self, sync_id: object) -> Any:
-        """What is told of a sync."""
+    def status(self, sync_id: object) -> Any:
+        """Return the body of the status of a sync."""
         response = self.get(f"/api/sync/{sync_id}")
         assert response.status_code == 200, response.text
         return response.json()
 
     def started(self, path: str = "inbound", body: object = None) -> tuple[UUID, FakeRun]:
-        """A sync that was asked for, and its run."""
+        """Start a sync; return its id and its run."""
         response = self.post(path, body)
         assert response.status_code == 202, response.text
         sync_id = UUID(response.json()["syncId"])
@@ -60,7 +60,7 @@ class SyncApi:
         return sync_id, run
 
     def begin(self, run: FakeRun, phase: Phase = Phase.INBOUND) -> UUID:
-        """Let a phase of the run begin, as the pipeline does; gives its audit."""
+        """Begin a phase of the run, as the pipeline does; return the id of its audit."""
         run.status = "STARTED"
         with transaction(self.engine) as connection:
             return start_audit(
@@ -79,7 +79,7 @@ class SyncApi:
             record_progress(connection, audit_id, done, total, self.context.clock())
 
     def end(self, audit_id: UUID, counts: Counts, status: AuditStatus) -> None:
-        """Let a phase end."""
+        """End a phase."""
         with transaction(self.engine) as connection:
             finish_audit(
                 connection,
@@ -91,26 +91,26 @@ class SyncApi:
             )
 
     def fail(self, audit_id: UUID, message: str) -> None:
-        """Let a phase fail."""
+        """Fail a phase."""
         with transaction(self.engine) as connection:
             fail_audit(
                 connection, audit_id, message, self.context.clock(), error_class="TransientError"
             )
 
     def complete(self, run: FakeRun) -> None:
-        """Let the run do all its work."""
+        """Complete all phases of the run."""
         for phase in PHASES_OF_JOB[run.job]:
             self.end(self.begin(run, phase), Counts(), AuditStatus.COMPLETED)
         run.status = "SUCCESS"
 
     @staticmethod
     def sync_id_of(run: FakeRun) -> UUID | None:
-        """The sync that a run was started for."""
+        """Return the sync that the run was started for."""
         return sync_id_of(run.tags)
 
     @staticmethod
     def window_of(run: FakeRun) -> DateRange:
-        """The business dates of a run, by its tags."""
+        """Return the business dates of a run, from its tags."""
         ends = ("start", "end")
         keys = [run.tags[f"dagster/asset_partition_range_{end}"] for end in ends]
         first, last = (key.partition("|")[2] for key in keys)

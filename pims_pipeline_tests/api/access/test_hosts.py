@@ -1,4 +1,4 @@
-"""Under which names the API answers, and whose pages may call it."""
+"""The host names that the API accepts, and the origins whose pages may call it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from pims_pipeline.cli.commands.serve import api_addresses
 from pims_pipeline.local_trust.origins import own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline_tests.api.surroundings import LOOPBACK, ToldDagster, context_of
+from pims_pipeline_tests.api.support.stubbed_app import LOOPBACK, StubDagster, context_of
 
 OURS = "127.0.0.1:8000"
 APP = "https://app.example"
@@ -21,7 +21,7 @@ APP = "https://app.example"
 def api() -> TestClient:
     """The API on loopback, named ``api.example`` by a proxy; a page of another server may call."""
     context = replace(
-        context_of(create_engine("postgresql://127.0.0.1:9/pims"), ToldDagster()),
+        context_of(create_engine("postgresql://127.0.0.1:9/pims"), StubDagster()),
         own_addresses=own_addresses("127.0.0.1", 8000, ["api.example"], any_address=True),
         cors_origins=(APP,),
     )
@@ -33,7 +33,7 @@ def api() -> TestClient:
     {"Host": "api.example", "Origin": "https://api.example"}, {"Host": OURS, "Origin": APP},
     {"Host": OURS, "Origin": f"http://{OURS}"},
 ])  # fmt: skip
-def test_it_answers_under_its_names_and_to_pages_that_may_call(
+def test_its_own_names_and_allowed_origins_are_accepted(
     api: TestClient, headers: Mapping[str, str]
 ) -> None:
     assert api.get("/openapi.json", headers=headers).status_code == 200
@@ -46,7 +46,7 @@ def test_it_answers_under_its_names_and_to_pages_that_may_call(
     ({"Host": OURS, "Origin": "null"}, 403),
     ({"Host": "rebound.example:8000", "Origin": APP}, 421),
 ])  # fmt: skip
-def test_another_name_and_another_page_are_refused(
+def test_other_names_and_other_origins_are_refused(
     api: TestClient, path: str, headers: Mapping[str, str], status: int
 ) -> None:
     refused = api.get(path, headers=headers)
@@ -58,7 +58,7 @@ def test_another_name_and_another_page_are_refused(
     assert refused.headers["x-request-id"]
 
 
-def test_a_page_that_may_call_asks_for_permission_first(api: TestClient) -> None:
+def test_a_preflight_of_an_allowed_origin_succeeds(api: TestClient) -> None:
     headers = {"Origin": APP, "Access-Control-Request-Method": "POST"}
     allowed = api.options("/api/sync/full", headers=headers)
 

@@ -1,4 +1,4 @@
-"""What every answer of the API keeps to, whatever it was asked; and who hears them all."""
+"""Records the responses of an application, and checks the rules that all of them follow."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-_INSIDES = re.compile(
+_VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_INTERNALS = re.compile(
     r"""
     Traceback | File\ " | \.py\b | site-packages | \bat\ 0x[0-9a-f]+        # a stack trace
     | \bSELECT\b | \bINSERT\ INTO\b | \bDELETE\ FROM\b | relation\ "        # SQL
@@ -22,11 +22,11 @@ _INSIDES = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer, and what was asked.
+class RecordedResponse:
+    """A response with its request.
 
     Attributes:
-        route: The path's template in the OpenAPI document; None when it has none.
+        route: The path template of the OpenAPI document; None without a route.
         sent: The request's headers.
     """
 
@@ -42,58 +42,58 @@ class Answer:
         return f"{self.method} {self.path} -> {self.status} {self.text[:300]}"
 
 
-def faults(answer: Answer, unspeakable: Iterable[str]) -> Iterator[str]:
-    """What is wrong with an answer, apart from what it says.
+def faults(response: RecordedResponse, secrets: Iterable[str]) -> Iterator[str]:
+    """Yield the rules that the response breaks.
 
     Args:
-        answer: To anything.
-        unspeakable: Strings that no answer may show.
+        response: The response to any request.
+        secrets: Strings that no response may contain.
     """
-    headers = answer.headers
-    if not _SANE_ID.fullmatch(",".join(headers.getlist("X-Request-Id"))):
-        yield "it has not one request id"
+    headers = response.headers
+    if not _VALID_ID.fullmatch(",".join(headers.getlist("X-Request-Id"))):
+        yield "it does not have one request id"
     if "server" in headers or "x-powered-by" in headers:
-        yield "it tells what serves it"
+        yield "it names the server software"
     if headers.get("X-Content-Type-Options") != "nosniff" or "Cache-Control" not in headers:
-        yield "it lacks headers of safety"
-    whole = "\n".join((answer.text, *(f"{name}: {value}" for name, value in headers.items())))
-    if found := _INSIDES.search(whole):
-        yield f"it shows its insides: {found[0]!r}"
-    if any(each in whole for each in unspeakable):
+        yield "it lacks security headers"
+    whole = "\n".join((response.text, *(f"{name}: {value}" for name, value in headers.items())))
+    if found := _INTERNALS.search(whole):
+        yield f"it shows internals: {found[0]!r}"
+    if any(each in whole for each in secrets):
         yield "it shows a secret or a host"
-    # What is not ready is told check by check.
-    if answer.status >= 400 and answer.path != "/ready" and not _is_envelope(answer):
-        yield "its body is not the one that errors have"
+    # /ready has a body of its own.
+    if response.status >= 400 and response.path != "/ready" and not _is_envelope(response):
+        yield "its body is not the error envelope"
 
 
-def _is_envelope(answer: Answer) -> bool:
-    if answer.headers.get("Content-Type") != "application/json":
+def _is_envelope(response: RecordedResponse) -> bool:
+    if response.headers.get("Content-Type") != "application/json":
         return False
-    body = json.loads(answer.text)
+    body = json.loads(response.text)
     return bool(
         isinstance(body, dict)
         and body.keys() == {"success", "error", "timestamp"}
         and body["success"] is False
         and isinstance(body["error"], str)
         and body["error"].strip()
-        and _MOMENT.fullmatch(body["timestamp"])
+        and _TIME.fullmatch(body["timestamp"])
     )
 
 
-class Listener:
-    """The outermost layer of an application, which keeps what it answers.
+class ResponseRecorder:
+    """The outermost layer of an application, which records its responses.
 
     Args:
-        app: What is inside.
-        heard: Where answers are kept.
+        app: The inner application.
+        recorded: The list to append to.
     """
 
-    def __init__(self, app: ASGIApp, heard: list[Answer]) -> None:
+    def __init__(self, app: ASGIApp, recorded: list[RecordedResponse]) -> None:
         self._app = app
-        self._heard = heard
+        self._heard = recorded
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request."""
+        """RecordedResponse the request."""
         status, headers, body = 0, Headers(), b""
 
         async def listening(message: Message) -> None:
@@ -105,7 +105,7 @@ class Listener:
 
         await self._app(scope, receive, listening)
         self._heard.append(
-            Answer(
+            RecordedResponse(
                 method=scope["method"],
                 path=scope["path"],
                 route=getattr(scope.get("route"), "path", None),

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis: what it is to make up, and which of its findings are none."""
+"""Hooks of schemathesis: the data that it generates, and findings to ignore."""
 
 import itertools
 import re
@@ -12,16 +12,16 @@ from schemathesis.openapi.checks import RejectedPositiveData
 
 _IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEPT_KEYS = 4
-"""Every so many keys, one is left as it is, and so is used again and again."""
-_NOT_FOR_A_SCHEMA_TO_SAY = (
+"""Of this many keys, one is left unchanged, and is used repeatedly."""
+_IGNORED_REFUSALS = (
     # Which dates can be synced depends on today, and on the other date.
     (400, re.compile(r"(startDate|endDate): must .*|(startDate|endDate): .*366.*")),
-    # To a client a cursor is any text. Half of those sent are the API's own.
+    # In the document a cursor is any text. Half of those sent are real ones.
     (400, re.compile(r"cursor: must be a nextCursor that this API gave")),
-    # Of the keys that are used again, most are for another request.
+    # Most repeated keys come with a different request.
     (422, re.compile(r"Idempotency-Key was used with another request")),
 )
-"""Why a request that is valid by the document may be refused: status and words."""
+"""Refusals of requests that the document allows: status and text."""
 
 _today = datetime.now(UTC).date()
 _days = strategies.dates(_today - timedelta(days=400), _today + timedelta(days=100))
@@ -35,7 +35,7 @@ def before_call(
     case: schemathesis.Case[Any],
     kwargs: dict[str, Any],  # noqa: ARG001 - as above
 ) -> None:
-    """Have most requests go by another key than the example's, so that they are looked at."""
+    """Give most requests a key of their own, so that they are not replays."""
     if case.headers and case.headers.get(_IDEMPOTENCY_KEY):
         number = next(_calls)
         if number % _KEPT_KEYS:
@@ -54,6 +54,6 @@ def filter_failure(
         return True
     error = response.json()["error"]
     return not any(
-        response.status_code == status and words.fullmatch(error)
-        for status, words in _NOT_FOR_A_SCHEMA_TO_SAY
+        response.status_code == status and text.fullmatch(error)
+        for status, text in _IGNORED_REFUSALS
     )

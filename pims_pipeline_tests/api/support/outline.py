@@ -1,6 +1,6 @@
-"""The OpenAPI document in short: every path, parameter, response, field and word, a line each.
+"""A short form of the OpenAPI document: a line for each path, parameter, response and field.
 
-Descriptions and examples are left out: what remains is what a client depends on.
+It leaves out descriptions and examples: the rest is what a client depends on.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A database that refuses is named to clients, in words that name no host, role or table."""
+"""The error for a refusing database names the reason, and no host, role or table."""
 
 from uuid import uuid4
 
@@ -6,10 +6,10 @@ from sqlalchemy import Engine, text
 from starlette.testclient import TestClient
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.api.conftest import MakeKey
+from pims_pipeline_tests.api.support.keys import MakeKey
 
 
-def test_a_client_is_told_what_the_database_refuses_for_and_when_to_come_back(
+def test_the_error_names_the_reason_of_the_refusal_and_when_to_retry(
     api: TestClient, engine: Engine, make_key: MakeKey
 ) -> None:
     key = make_key("read")

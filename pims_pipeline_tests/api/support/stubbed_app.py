@@ -1,4 +1,4 @@
-"""An application apart from any database, beside a Dagster that answers as it is told."""
+"""An application with a stub of Dagster, whose results a test sets."""
 
 import threading
 from collections.abc import Callable
@@ -16,25 +16,25 @@ NOW = datetime(2026, 3, 9, 14, tzinfo=UTC)
 LOOPBACK = ("127.0.0.1", 50_000)
 
 
-class ToldDagster(DagsterClient):
-    """Answers with what it was told to."""
+class StubDagster(DagsterClient):
+    """Returns or raises what the test sets."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:9")
         self.error: Exception | None = None
         self.wait: Callable[[], object] | None = None
         self.counts = DagsterState(queued=0, running=0)
-        self.asked = 0
+        self.calls = 0
 
     def check(self) -> None:
-        self._answer()
+        self._respond()
 
     def state(self) -> DagsterState:
-        self._answer()
+        self._respond()
         return self.counts
 
-    def _answer(self) -> None:
-        self.asked += 1
+    def _respond(self) -> None:
+        self.calls += 1
         if self.wait is not None:
             self.wait()
         if self.error is not None:
@@ -44,7 +44,7 @@ class ToldDagster(DagsterClient):
 def context_of(
     engine: Engine, dagster: DagsterClient, *, metrics_token: str | None = None
 ) -> ApiContext:
-    """What an application needs; its clock stands still."""
+    """Return the context of an application; its time is always ``NOW``."""
     return ApiContext(
         engine=engine,
         dagster=dagster,
@@ -58,5 +58,5 @@ def context_of(
 
 
 def client_of(app: FastAPI, address: tuple[str, int] = LOOPBACK) -> TestClient:
-    """A client that calls from ``address``; an error of the server is its answer."""
+    """Return a client with that address; server errors become responses."""
     return TestClient(app, client=address, raise_server_exceptions=False)

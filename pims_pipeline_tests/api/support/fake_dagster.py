@@ -1,7 +1,7 @@
-"""A Dagster webserver of the tests': it speaks the GraphQL that we ask, and does no work.
+"""A fake of Dagster's webserver: it responds to our GraphQL queries, and executes no runs.
 
-Runs change their state when a test says so. Its moods are the ways in which a launch goes
-wrong; that it speaks like the real one is held by ``test_live``.
+Tests set the states of runs. Its moods are the ways in which a launch can fail; ``test_live``
+checks the same queries against the real Dagster.
 """
 
 import json
@@ -18,21 +18,21 @@ SECRET = "postgresql://vet:hunter2@db/pims"
 
 
 class Mood(Enum):
-    """How a launch is taken."""
+    """What happens to a launch."""
 
-    WELL = "it is done and answered"
-    REFUSES = "the job is not known"
-    REFUSES_ONCE = "the job is not known, and then it is"
-    BREAKS = "it breaks before the run is made"
-    BREAKS_AFTER = "it breaks once the run is made"
-    HANGS_UP = "the connection ends once the run is made"
-    HANGS_UP_BEFORE = "the connection ends before the run is made"
-    STRANGER = "what answers is not Dagster at all"
+    WELL = "the run is created"
+    REFUSES = "the job is unknown"
+    REFUSES_ONCE = "the job is unknown at first"
+    BREAKS = "it fails before it creates the run"
+    BREAKS_AFTER = "it fails after it created the run"
+    HANGS_UP = "the connection closes after the run is created"
+    HANGS_UP_BEFORE = "the connection closes before the run is created"
+    NOT_DAGSTER = "the server is not Dagster"
 
 
 @dataclass
 class FakeRun:
-    """A run, as Dagster keeps it."""
+    """A run in Dagster."""
 
     job: str
     tags: Mapping[str, str]
@@ -43,12 +43,12 @@ class FakeRun:
 
 
 class FakeDagster:
-    """The webserver, on a port of its own. A context manager.
+    """The webserver, on a free port. A context manager.
 
     Attributes:
         runs: By id, oldest first.
         partitions: The clinics that have partitions.
-        asked: The operations that were asked for.
+        queries: The names of the operations it received.
         gate: Launches wait until it is set.
     """
 
@@ -57,7 +57,7 @@ class FakeDagster:
         self.partitions: set[str] = set()
         self.location_is_loaded = True
         self.mood = Mood.WELL
-        self.asked: list[str] = []
+        self.queries: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
         self.launching = threading.Event()
@@ -66,7 +66,7 @@ class FakeDagster:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                outer._answer(self, self.path, json.loads(body))
+                outer._respond(self, self.path, json.loads(body))
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -89,7 +89,7 @@ class FakeDagster:
         self.stop()
 
     def stop(self) -> None:
-        """Answer nobody any more."""
+        """Stop listening."""
         self.gate.set()
         self._server.shutdown()
         self._server.server_close()
@@ -97,7 +97,7 @@ class FakeDagster:
 
     @property
     def run(self) -> FakeRun:
-        """The one run there is."""
+        """The only run."""
         [run] = self.runs.values()
         return run
 
@@ -106,10 +106,10 @@ class FakeDagster:
         self.runs[run.id] = run
         return run
 
-    def _answer(self, to: BaseHTTPRequestHandler, path: str, asked: dict[str, Any]) -> None:
+    def _respond(self, to: BaseHTTPRequestHandler, path: str, asked: dict[str, Any]) -> None:
         operation = asked["query"].split("(")[0].split()[-1]
-        self.asked.append(operation)
-        if path != "/graphql" or self.mood is Mood.STRANGER:
+        self.queries.append(operation)
+        if path != "/graphql" or self.mood is Mood.NOT_DAGSTER:
             _send(to, 200, b"<title>Sign in</title>")
             return
         if operation != "Launch":

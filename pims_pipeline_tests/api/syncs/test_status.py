@@ -1,4 +1,4 @@
-"""How a sync stands, by its audits and Dagster's word."""
+"""The status of a sync, from its audits and the state of its run."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
@@ -74,7 +74,7 @@ def sync(
     )
 
 
-def stands(
+def state_of(
     stored: StoredSync,
     run: RunState | None = None,
     *,
@@ -84,9 +84,9 @@ def stands(
     return sync_state_of(stored, run, now=now, failed_steps=steps)
 
 
-def result(standing: SyncState) -> SyncResult:
-    assert standing.result is not None
-    return standing.result
+def result(state: SyncState) -> SyncResult:
+    assert state.result is not None
+    return state.result
 
 
 @pytest.mark.parametrize(
@@ -98,108 +98,106 @@ def result(standing: SyncState) -> SyncResult:
         (RunState.RUNNING, "running"),
     ],
 )
-def test_before_its_first_audit_it_stands_as_its_run_does(
-    run: RunState | None, status: str
-) -> None:
-    standing = stands(sync(), run)
+def test_before_the_first_audit_the_run_decides(run: RunState | None, status: str) -> None:
+    state = state_of(sync(), run)
 
-    assert (standing.status, standing.has_ended, standing.at) == (status, False, NOW)
+    assert (state.status, state.has_ended, state.at) == (status, False, NOW)
 
 
 @pytest.mark.parametrize(
-    ("run", "steps", "words"),
+    ("run", "steps", "text"),
     [
         (RunState.CANCELED, (), "the run was canceled"),
-        (RunState.FAILED, (), "the run failed; the Dagster UI tell more"),
+        (RunState.FAILED, (), "the run failed; see the Dagster UI"),
         (RunState.FAILED, ("appointments",), "the run failed at appointments; "),
         (RunState.GONE, (), "Dagster does not know the run any more"),
         (RunState.SUCCEEDED, (), "it did not run for the whole window"),
     ],
 )
 def test_a_run_that_ended_before_its_first_audit_failed(
-    run: RunState, steps: tuple[str, ...], words: str
+    run: RunState, steps: tuple[str, ...], text: str
 ) -> None:
-    standing = stands(sync(), run, steps=steps)
+    state = state_of(sync(), run, steps=steps)
 
-    assert standing.status == "failed"
-    assert standing.error is not None
-    assert standing.error.startswith(words)
-    assert result(standing).error == standing.error
-    assert result(standing).sync_id == SYNC_ID
+    assert state.status == "failed"
+    assert state.error is not None
+    assert state.error.startswith(text)
+    assert result(state).error == state.error
+    assert result(state).sync_id == SYNC_ID
 
 
-def test_a_run_that_dagster_made_and_never_started_has_failed() -> None:
-    waits = stands(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT)
-    late = stands(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT + timedelta.resolution)
+def test_a_run_that_dagster_created_and_never_started_has_failed() -> None:
+    waits = state_of(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT)
+    late = state_of(sync(), RunState.CREATED, now=ASKED + START_TIMEOUT + timedelta.resolution)
 
     assert (waits.status, late.status) == ("queued", "failed")
 
 
-def test_what_was_never_launched_has_failed_once_nobody_can_be_launching_it() -> None:
-    waits = stands(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT)
-    late = stands(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT + timedelta.resolution)
+def test_a_sync_without_a_run_has_failed_after_the_launch_timeout() -> None:
+    waits = state_of(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT)
+    late = state_of(sync(run_id=None), now=ASKED + LAUNCH_TIMEOUT + timedelta.resolution)
 
     assert (waits.status, late.status) == ("queued", "failed")
     assert late.error == "it was not started: Dagster could not be reached"
 
 
 @pytest.mark.parametrize("run", [None, RunState.RUNNING])
-def test_while_an_audit_is_in_progress_it_runs_and_tells_how_far(run: RunState | None) -> None:
+def test_while_an_audit_is_in_progress_it_runs_with_progress(run: RunState | None) -> None:
     done = audit(items=(9, 9))
     first_half, second_half = WINDOW.split(4)
-    going = [
+    active = [
         audit(Phase.CASES, window=first_half, items=(5, 5)),
         audit(Phase.CASES, AuditStatus.IN_PROGRESS, window=second_half, items=(2, 8)),
     ]
-    standing = stands(sync(done, *going, scope="full"), run)
+    state = state_of(sync(done, *active, scope="full"), run)
 
-    assert standing.status == "running"
-    assert standing.progress == Progress(Phase.CASES, 7, 13)
-    assert standing.result is None
+    assert state.status == "running"
+    assert state.progress == Progress(Phase.CASES, 7, 13)
+    assert state.result is None
 
 
 def test_between_two_phases_it_runs() -> None:
-    standing = stands(sync(audit(items=(9, 9)), scope="full"), RunState.RUNNING)
+    state = state_of(sync(audit(items=(9, 9)), scope="full"), RunState.RUNNING)
 
-    assert (standing.status, standing.progress) == ("running", Progress(Phase.INBOUND, 9, 9))
+    assert (state.status, state.progress) == ("running", Progress(Phase.INBOUND, 9, 9))
 
 
 def test_after_its_last_audit_its_checks_still_run() -> None:
-    assert stands(sync(audit()), RunState.RUNNING).status == "running"
-    assert stands(sync(audit()), RunState.SUCCEEDED).status == "completed"
+    assert state_of(sync(audit()), RunState.RUNNING).status == "running"
+    assert state_of(sync(audit()), RunState.SUCCEEDED).status == "completed"
 
 
-def test_what_is_told_of_an_ended_sync_does_not_change_any_more() -> None:
-    told = stands(sync(audit()), RunState.SUCCEEDED)
-    later = stands(sync(audit()), RunState.SUCCEEDED, now=NOW + timedelta(days=9))
+def test_the_state_of_an_ended_sync_no_longer_changes() -> None:
+    first = state_of(sync(audit()), RunState.SUCCEEDED)
+    later = state_of(sync(audit()), RunState.SUCCEEDED, now=NOW + timedelta(days=9))
 
-    assert told.at == MOVED
-    assert result(told).ended_at == MOVED
-    assert (later.at, later.result) == (told.at, told.result)
+    assert first.at == MOVED
+    assert result(first).ended_at == MOVED
+    assert (later.at, later.result) == (first.at, first.result)
 
 
 def test_a_failed_check_fails_the_sync_whose_audits_are_all_complete() -> None:
-    standing = stands(sync(audit()), RunState.FAILED, steps=("appointments_checks",))
+    state = state_of(sync(audit()), RunState.FAILED, steps=("appointments_checks",))
 
-    assert standing.status == "failed"
-    assert result(standing).success is False
-    assert "appointments_checks" in (standing.error or "")
+    assert state.status == "failed"
+    assert result(state).success is False
+    assert "appointments_checks" in (state.error or "")
 
 
-def test_an_audit_s_own_reason_says_more_than_the_run_s() -> None:
+def test_the_error_of_an_audit_is_preferred_to_the_run_s() -> None:
     failed = audit(status=AuditStatus.FAILED, error="HumanNeeded: the vendor asks for a code")
     for scope in ("inbound", "full"):
-        standing = stands(sync(failed, scope=scope), RunState.FAILED, steps=("appointments",))
-        assert (standing.status, standing.error) == ("failed", failed.error_message)
+        state = state_of(sync(failed, scope=scope), RunState.FAILED, steps=("appointments",))
+        assert (state.status, state.error) == ("failed", failed.error_message)
 
 
-def test_held_deletions_are_told_as_such() -> None:
+def test_held_deletions_make_the_sync_held() -> None:
     held = audit(Phase.RECONCILIATION, AuditStatus.HELD, counts=Counts(found=9, held=9))
     done = [audit(), audit(Phase.CASES)]
     steps = ("reconciliation_checks",)
 
-    alone = stands(sync(held, scope="reconcile"), RunState.FAILED, steps=steps)
-    full = stands(sync(*done, held, scope="full"), RunState.FAILED, steps=steps)
+    alone = state_of(sync(held, scope="reconcile"), RunState.FAILED, steps=steps)
+    full = state_of(sync(*done, held, scope="full"), RunState.FAILED, steps=steps)
 
     assert (alone.status, full.status) == ("held", "held")
     assert "holds back 9 deletions" in (alone.error or "")
@@ -210,47 +208,49 @@ def test_a_failed_phase_is_worse_than_a_held_one() -> None:
     held = audit(Phase.RECONCILIATION, AuditStatus.HELD)
     failed = audit(Phase.CASES, AuditStatus.FAILED, error="TransientError: slow")
 
-    assert stands(sync(audit(), failed, held, scope="full"), RunState.FAILED).status == "failed"
+    assert state_of(sync(audit(), failed, held, scope="full"), RunState.FAILED).status == "failed"
 
 
 @pytest.mark.parametrize("run", [RunState.FAILED, RunState.CANCELED, RunState.GONE])
-def test_an_audit_whose_run_has_ended_was_broken_off(run: RunState) -> None:
-    standing = stands(sync(audit(status=AuditStatus.IN_PROGRESS)), run)
+def test_an_audit_in_progress_of_an_ended_run_was_interrupted(run: RunState) -> None:
+    state = state_of(sync(audit(status=AuditStatus.IN_PROGRESS)), run)
 
-    assert standing.status == "failed"
-    assert standing.error == "the process that did it ended before it was done"
+    assert state.status == "failed"
+    assert state.error == "the process that did it ended before it was done"
 
 
 def test_an_interrupted_audit_has_failed_with_its_reason() -> None:
-    broken_off = audit(status=AuditStatus.INTERRUPTED, error="it ended before it was done")
+    interrupted = audit(status=AuditStatus.INTERRUPTED, error="it ended before it was done")
 
-    assert stands(sync(broken_off), RunState.FAILED).error == "it ended before it was done"
-    assert stands(sync(broken_off)).status == "failed"
+    assert state_of(sync(interrupted), RunState.FAILED).error == "it ended before it was done"
+    assert state_of(sync(interrupted)).status == "failed"
 
 
 class TestWithoutDagster:
-    """What is known is told while Dagster is silent."""
+    """While Dagster cannot be reached, the audits decide."""
 
     def test_a_sync_is_complete_when_all_its_audits_are(self) -> None:
         phases = [audit(phase) for phase in Phase]
-        assert stands(sync(*phases, scope="full")).status == "completed"
-        assert stands(sync(*phases), RunState.GONE).status == "completed"
+        assert state_of(sync(*phases, scope="full")).status == "completed"
+        assert state_of(sync(*phases), RunState.GONE).status == "completed"
 
     def test_phases_that_have_not_begun_may_yet_begin(self) -> None:
-        assert stands(sync(audit(), scope="full")).status == "running"
-        assert stands(sync(audit(), scope="full"), now=NOW + timedelta(days=1)).status == "running"
+        assert state_of(sync(audit(), scope="full")).status == "running"
+        assert (
+            state_of(sync(audit(), scope="full"), now=NOW + timedelta(days=1)).status == "running"
+        )
 
-    def test_after_a_failed_phase_the_others_are_not_waited_for_long(self) -> None:
+    def test_after_a_failed_phase_the_sync_fails_after_a_timeout(self) -> None:
         failed = audit(status=AuditStatus.FAILED, error="TransientError: slow")
         soon, late = MOVED + AUDIT_TIMEOUT, MOVED + AUDIT_TIMEOUT + timedelta.resolution
 
-        assert stands(sync(failed, scope="full"), now=soon).status == "running"
-        standing = stands(sync(failed, scope="full"), now=late)
-        assert (standing.status, standing.error) == ("failed", "TransientError: slow")
+        assert state_of(sync(failed, scope="full"), now=soon).status == "running"
+        state = state_of(sync(failed, scope="full"), now=late)
+        assert (state.status, state.error) == ("failed", "TransientError: slow")
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [
         (AuditStatus.IN_PROGRESS, "running"),
         (AuditStatus.COMPLETED, "completed"),
@@ -259,29 +259,27 @@ class TestWithoutDagster:
         (AuditStatus.HELD, "held"),
     ],
 )
-def test_a_sync_that_nobody_asked_for_stands_as_its_audit_does(
-    status: AuditStatus, told: str
-) -> None:
+def test_a_scheduled_sync_has_the_status_of_its_audit(status: AuditStatus, expected: str) -> None:
     alone = sync(audit(Phase.RECONCILIATION, status), scope="reconcile", is_request=False)
 
-    assert stands(alone).status == told
+    assert state_of(alone).status == expected
 
 
-def test_the_failure_of_a_run_with_many_clinics_is_not_each_one_s() -> None:
+def test_a_failed_run_of_many_clinics_does_not_fail_each_of_them() -> None:
     alone = sync(audit(), is_request=False)
 
-    assert stands(alone, RunState.FAILED, steps=("appointments",)).status == "completed"
+    assert state_of(alone, RunState.FAILED, steps=("appointments",)).status == "completed"
 
 
-def test_dagster_is_asked_only_when_the_audits_do_not_tell() -> None:
-    going = audit(status=AuditStatus.IN_PROGRESS)
+def test_dagster_is_queried_only_if_the_audits_cannot_decide() -> None:
+    active = audit(status=AuditStatus.IN_PROGRESS)
     stale = MOVED + AUDIT_TIMEOUT + timedelta.resolution
     done = sync(audit(), is_request=False)
 
     assert needs_run_state(sync(), NOW)
     assert needs_run_state(sync(audit()), NOW)
     assert not needs_run_state(sync(run_id=None), NOW)
-    assert not needs_run_state(sync(going), NOW)
-    assert needs_run_state(sync(going), stale)
-    assert needs_run_state(sync(going, is_request=False), stale)
+    assert not needs_run_state(sync(active), NOW)
+    assert needs_run_state(sync(active), stale)
+    assert needs_run_state(sync(active, is_request=False), stale)
     assert not needs_run_state(done, stale)

@@ -1,0 +1,1 @@
+"""What the tests of the API share: fake Dagsters, clinics, clients, clocks and keys."""
