@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pims_pipeline.setting_areas import SettingsArea
 from pims_pipeline.settings import Settings, variable_names
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.test_repository import FILES
 
 ROOT = Path(__file__).parent.parent

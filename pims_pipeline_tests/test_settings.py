@@ -76,17 +76,45 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert loaded(monkeypatch, **empty) == load_settings()
 
 
-def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_variable_of_secrets_and_services_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = loaded(
+        monkeypatch,
+        PIMS_DATABASE_URL=DATABASE,
+        DAGSTER_POSTGRES_URL="postgres://dagster:secret@db.example/dagster",
+        ENCRYPTION_KEY=KEY,
+        ENCRYPTION_KEYS_RETIRED=f"{OLD_KEY}, {KEY},",
+        PIMS_API_DATABASE_URL="postgresql://pims_api:secret@db.example/pims",
+        PIMS_METRICS_TOKEN=METRICS_TOKEN,
+        SLACK_BOT_TOKEN=SLACK_TOKEN,
+        SLACK_CHANNEL="C0123456789",
+        AXIOM_TOKEN=AXIOM_TOKEN,
+        AXIOM_DATASET="pims",
+        AXIOM_URL="https://axiom.example",
+    )
+
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value() == DATABASE
+    assert settings.encryption_key_bytes() == bytes(range(32))
+    assert settings.retired_key_bytes() == (bytes(32), bytes(range(32)))
+    assert settings.api_database_url is not None
+    assert settings.api_database_url.get_secret_value().endswith("@db.example/pims")
+    assert settings.metrics_token is not None
+    assert settings.metrics_token.get_secret_value() == METRICS_TOKEN
+    assert settings.slack_bot_token is not None
+    assert settings.slack_bot_token.get_secret_value() == SLACK_TOKEN
+    assert settings.slack_channel == "C0123456789"
+    assert settings.axiom_token is not None
+    assert settings.axiom_token.get_secret_value() == AXIOM_TOKEN
+    assert (settings.axiom_dataset, settings.axiom_url) == ("pims", "https://axiom.example")
+
+
+def test_every_other_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     chromium = tmp_path / "chromium"
     chromium.touch()
 
     settings = loaded(
         monkeypatch,
-        PIMS_DATABASE_URL=DATABASE,
-        DAGSTER_POSTGRES_URL="postgres://dagster:secret@db.example/dagster",
         DAGSTER_GRAPHQL_URL="https://dagster.example/graphql",
-        ENCRYPTION_KEY=KEY,
-        ENCRYPTION_KEYS_RETIRED=f"{OLD_KEY}, {KEY},",
         PIMS_HOME=str(tmp_path),
         PIMS_PARTITION_START="2025-03-01",
         PIMS_CHROMIUM_PATH=str(chromium),
@@ -96,26 +124,15 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         PIMS_CLINICS_AT_ONCE="3",
         PIMS_DELETION_GUARD_MIN="0",
         PIMS_DELETION_GUARD_PERCENT="12.5",
-        PIMS_API_DATABASE_URL="postgresql://pims_api:secret@db.example/pims",
         PIMS_API_REQUESTS_PER_MINUTE="600",
-        PIMS_METRICS_TOKEN=METRICS_TOKEN,
         PIMS_TRUSTED_PROXIES="10.1.2.3/8, ::1",
         PIMS_CORS_ORIGINS="https://app.example/,http://localhost:5173",
         PIMS_CLINICS_PER_RUN="20",
         PIMS_RETENTION_DAYS="90",
-        SLACK_BOT_TOKEN=SLACK_TOKEN,
-        SLACK_CHANNEL="C0123456789",
-        AXIOM_TOKEN=AXIOM_TOKEN,
-        AXIOM_DATASET="pims",
-        AXIOM_URL="https://axiom.example",
         LOG_LEVEL="debug",
         LOG_FORMAT="JSON",
     )
 
-    assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() == DATABASE
-    assert settings.encryption_key_bytes() == bytes(range(32))
-    assert settings.retired_key_bytes() == (bytes(32), bytes(range(32)))
     assert settings.dagster_graphql_url == "https://dagster.example/graphql"
     assert settings.home == tmp_path
     assert settings.partition_start == date(2025, 3, 1)
@@ -125,20 +142,10 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert settings.requests_per_second == 2.5
     assert settings.clinics_at_once == 3
     assert (settings.deletion_guard_min, settings.deletion_guard_percent) == (0, 12.5)
-    assert settings.api_database_url is not None
-    assert settings.api_database_url.get_secret_value().endswith("@db.example/pims")
     assert settings.api_requests_per_minute == 600
-    assert settings.metrics_token is not None
-    assert settings.metrics_token.get_secret_value() == METRICS_TOKEN
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1/128")
     assert settings.cors_origins == ("https://app.example", "http://localhost:5173")
     assert (settings.clinics_per_run, settings.retention_days) == (20, 90)
-    assert settings.slack_bot_token is not None
-    assert settings.slack_bot_token.get_secret_value() == SLACK_TOKEN
-    assert settings.slack_channel == "C0123456789"
-    assert settings.axiom_token is not None
-    assert settings.axiom_token.get_secret_value() == AXIOM_TOKEN
-    assert (settings.axiom_dataset, settings.axiom_url) == ("pims", "https://axiom.example")
     assert (settings.log_level, settings.log_format) == ("DEBUG", "json")
 
 

@@ -9,7 +9,7 @@ from click.testing import Result
 from sqlalchemy import Engine, select
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
 SLUG = "riverbend"

@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, insert
 
 from pims_pipeline.domain.api_keys import hash_of
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
+WINDOW = {"window_start": DAY, "window_end": DAY}
 
 TenantRows = Mapping[str, Mapping[str, Any]]
 """A row for each table."""
@@ -23,10 +24,20 @@ TenantRows = Mapping[str, Mapping[str, Any]]
 
 def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
     """A row of the clinic for each table, those first that others refer to."""
-    audit, key, request = uuid4(), uuid4(), uuid4()
-    window = {"window_start": DAY, "window_end": DAY}
-    vendors = {"clinic_id": clinic_id, "provider_type": "idexx_neo"}
-    secret = {**vendors, "encrypted_data": b"secret", "key_id": "k"}
+    audit, key = uuid4(), uuid4()
+    return {
+        **_clinic_rows(clinic_id, slug, key),
+        **_sync_rows(clinic_id, slug, audit),
+        **_operation_rows(clinic_id, key),
+    }
+
+
+def _vendor(clinic_id: UUID) -> dict[str, Any]:
+    return {"clinic_id": clinic_id, "provider_type": "idexx_neo"}
+
+
+def _clinic_rows(clinic_id: UUID, slug: str, key: UUID) -> dict[str, dict[str, Any]]:
+    secret = {**_vendor(clinic_id), "encrypted_data": b"secret", "key_id": "k"}
     return {
         "clinics": {
             "id": clinic_id,
@@ -46,9 +57,15 @@ def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         },
         "pims_credentials": secret,
         "pims_sessions": {**secret, "expires_at": NOW},
-        "credential_access_log": {**vendors, "purpose": "login"},
+        "credential_access_log": {**_vendor(clinic_id), "purpose": "login"},
+    }
+
+
+def _sync_rows(clinic_id: UUID, slug: str, audit: UUID) -> dict[str, dict[str, Any]]:
+    vendors = _vendor(clinic_id)
+    return {
         "case_sync_audits": {
-            **window,
+            **WINDOW,
             "id": audit,
             "clinic_id": clinic_id,
             "sync_type": "inbound",
@@ -92,9 +109,15 @@ def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
             "first_failed_at": NOW,
             "last_failed_at": NOW,
         },
-        "reconciliation_holds": {**window, "clinic_id": clinic_id, "reason": "many", "plan": {}},
+        "reconciliation_holds": {**WINDOW, "clinic_id": clinic_id, "reason": "many", "plan": {}},
+    }
+
+
+def _operation_rows(clinic_id: UUID, key: UUID) -> dict[str, dict[str, Any]]:
+    request = uuid4()
+    return {
         "sync_requests": {
-            **window,
+            **WINDOW,
             "id": request,
             "clinic_id": clinic_id,
             "api_key_id": key,
@@ -110,7 +133,7 @@ def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         "alerts": {"clinic_id": clinic_id, "kind": "hold", "opened_at": NOW},
         "schedule_skips": {"clinic_id": clinic_id, "sync_type": "cases", "last_skipped_at": NOW},
         "run_leases": {"owner": secrets.randbelow(2**31), "expires_at": NOW},
-        "login_leases": {**vendors, "holder": uuid4(), "expires_at": NOW},
+        "login_leases": {**_vendor(clinic_id), "holder": uuid4(), "expires_at": NOW},
     }
 
 

@@ -11,7 +11,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.moments import FUTURE_TOLERANCE
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.moments import in_future, repair_moments
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.store.tenant_rows import add_tenant
 
 NOW = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -4,8 +4,7 @@ import pkgutil
 import re
 
 from pims_pipeline.store import tables
-from pims_pipeline.store.tables.all import AREAS
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import AREAS, metadata
 from pims_pipeline.store.tables.descriptions import DESCRIBED, table_columns
 from pims_pipeline_tests.test_repository import FILES, ROOT
 

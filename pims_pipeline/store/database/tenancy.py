@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 
 API_ROLE = "pims_api"
 SECRET_TABLES = ("pims_credentials", "pims_sessions", "clinic_api_keys")

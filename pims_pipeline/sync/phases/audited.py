@@ -181,26 +181,10 @@ def audited(
     began = monotonic()
     # Chosen once, so that a retry of the transaction starts no second audit.
     wanted_id = audit_id or uuid4()
-
-    def start(connection: Connection) -> UUID:
-        check_run_lease(connection, context.liveness.owner)
-        repaired = repair_if_needed(connection, clinic, window, context.clock())
-        interrupt_orphans(connection, clinic.id, context.clock(), but=context.liveness.owner)
-        audit_id = start_audit(
-            connection,
-            clinic=clinic,
-            sync_type=sync_type,
-            window=window,
-            run_id=context.run_id,
-            owner=context.liveness.owner,
-            now=context.clock(),
-            wanted_id=wanted_id,
-        )
-        if repaired:
-            note_repair(connection, audit_id, repaired)
-        return audit_id
-
-    audit_id = in_transaction(context.engine, start)
+    audit_id = in_transaction(
+        context.engine,
+        lambda connection: _start(connection, context, clinic, sync_type, window, wanted_id),
+    )
     phase = PhaseRun(context, clinic, sync_type, window, audit_id, began)
     with bound_context(
         clinic=clinic.slug,
@@ -223,6 +207,34 @@ def audited(
             _interrupt(phase)
             raise
         log.info("phase_finished")
+
+
+def _start(
+    connection: Connection,
+    context: SyncContext,
+    clinic: Clinic,
+    sync_type: Phase,
+    window: DateRange,
+    wanted_id: UUID,
+) -> UUID:
+    """Start the audit, after the clinic's state was made right: future times, abandoned audits."""
+    owner = context.liveness.owner
+    check_run_lease(connection, owner)
+    repaired = repair_if_needed(connection, clinic, window, context.clock())
+    interrupt_orphans(connection, clinic.id, context.clock(), but=owner)
+    audit_id = start_audit(
+        connection,
+        clinic=clinic,
+        sync_type=sync_type,
+        window=window,
+        run_id=context.run_id,
+        owner=owner,
+        now=context.clock(),
+        wanted_id=wanted_id,
+    )
+    if repaired:
+        note_repair(connection, audit_id, repaired)
+    return audit_id
 
 
 def _fail(phase: PhaseRun, error: Exception) -> None:

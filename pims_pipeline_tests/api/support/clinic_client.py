@@ -10,7 +10,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.api.support.operations import Operation
 from pims_pipeline_tests.api.support.recorded import RecordedResponse, faults
 from pims_pipeline_tests.api.support.tenants import (

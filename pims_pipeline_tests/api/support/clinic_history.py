@@ -18,7 +18,7 @@ from pims_pipeline.store.requests import (
     record_launch,
     record_request,
 )
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline.store.tables.syncs import case_sync_audits
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
 

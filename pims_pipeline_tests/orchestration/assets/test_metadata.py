@@ -4,7 +4,7 @@ import dagster as dg
 
 from pims_pipeline.orchestration.jobs import JOBS
 from pims_pipeline.orchestration.partitions import register_clinics
-from pims_pipeline.store.tables.columns import metadata as stored
+from pims_pipeline.store.tables.all import metadata as stored
 from pims_pipeline_tests.orchestration.deployment import (
     ASSETS,
     SECRET_PATIENT,

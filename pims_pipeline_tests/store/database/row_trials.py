@@ -15,7 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.store.tenant_rows import TenantRows, another_row
 
 SLUGS = ("maple-street", "oak-lane")

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.store.database.row_trials import REFUSED, SLUGS, RowTrial
 from pims_pipeline_tests.store.embedded.servers import own_server
 from pims_pipeline_tests.store.tenant_rows import add_tenant

@@ -21,8 +21,8 @@ from pims_pipeline.store.database.migrate import (
     migrate,
 )
 from pims_pipeline.store.tables.access import credential_access_log
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline.store.tables.cases import cases
-from pims_pipeline.store.tables.columns import metadata
 from pims_pipeline_tests.store.database.revisions import REVISIONS
 from pims_pipeline_tests.store.embedded.servers import own_server
 

@@ -27,7 +27,7 @@ from pims_pipeline.store.database.migrate import alembic_config, check_migrated,
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.store.database.revisions import REVISIONS
 from pims_pipeline_tests.store.embedded.servers import own_server
 

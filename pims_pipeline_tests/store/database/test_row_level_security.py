@@ -20,7 +20,7 @@ from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database.dagster_schema import ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.databases import database_copied_from
 from pims_pipeline_tests.store.database.row_trials import (
     DENIED,

@@ -19,7 +19,7 @@ from pims_pipeline.store.secrets.credentials import (
 from pims_pipeline.store.secrets.sessions import drop_session, put_session, read_session
 from pims_pipeline.store.secrets.vault import KeyGone, Undecryptable, Vault
 from pims_pipeline.store.tables.access import credential_access_log, pims_credentials, pims_sessions
-from pims_pipeline.store.tables.columns import metadata
+from pims_pipeline.store.tables.all import metadata
 
 FIELDS = {"company_id": "4711", "username": "ann", "password": "hunter2 ☂"}
 SESSION = b"cookies=hunter2"

@@ -32,7 +32,9 @@ def upgrade() -> None:
     _create_schedules()
     _create_keys()
     op.execute(_REFUSAL_FUNCTION)
-    _create_secrets()
+    _create_credentials()
+    _create_sessions()
+    _create_access_log()
 
 
 def downgrade() -> None:
@@ -173,8 +175,8 @@ def _create_keys() -> None:
     op.create_index("ix_clinic_api_keys_clinic_id", "clinic_api_keys", ["clinic_id"], unique=False)
 
 
-def _create_secrets() -> None:
-    """What is stored encrypted, and the log of who decrypted it."""
+def _create_credentials() -> None:
+    """Logins, encrypted."""
     op.create_table(
         "pims_credentials",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -210,6 +212,10 @@ def _create_secrets() -> None:
             "clinic_id", "provider_type", name="uq_pims_credentials_clinic_id_provider_type"
         ),
     )
+
+
+def _create_sessions() -> None:
+    """Logged-in sessions, encrypted."""
     op.create_table(
         "pims_sessions",
         sa.Column("clinic_id", sa.Uuid(), nullable=False),
@@ -232,6 +238,10 @@ def _create_secrets() -> None:
         ),
         sa.PrimaryKeyConstraint("clinic_id", "provider_type", name="pk_pims_sessions"),
     )
+
+
+def _create_access_log() -> None:
+    """The log of decryptions."""
     op.create_table(
         "credential_access_log",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),

@@ -28,6 +28,7 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     _create_holds()
     _create_audits()
+    _index_audits()
     _create_failures()
     _create_leases()
     _create_skips()
@@ -83,6 +84,24 @@ def _create_holds() -> None:
     )
 
 
+_COUNTS = (
+    "items_done",
+    "items_total",
+    "appointments_found",
+    "cases_created",
+    "cases_updated",
+    "cases_unchanged",
+    "cases_restored",
+    "cases_deleted",
+    "cases_enriched",
+    "cases_skipped",
+    "cases_blocked",
+    "cases_errored",
+    "cases_held",
+    "quarantined",
+)
+
+
 def _create_audits() -> None:
     """What each phase did."""
     op.create_table(
@@ -96,20 +115,10 @@ def _create_audits() -> None:
         sa.Column("run_id", sa.Text(), nullable=False),
         sa.Column("owner", sa.Integer(), nullable=False),
         sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("items_done", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("items_total", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("appointments_found", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_created", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_updated", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_unchanged", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_restored", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_deleted", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_enriched", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_blocked", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_errored", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("cases_held", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("quarantined", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        *(
+            sa.Column(name, sa.Integer(), server_default=sa.text("0"), nullable=False)
+            for name in _COUNTS
+        ),
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column(
             "created_at",
@@ -150,6 +159,9 @@ def _create_audits() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name="pk_case_sync_audits"),
     )
+
+
+def _index_audits() -> None:
     op.create_index(
         "ix_case_sync_audits_in_progress",
         "case_sync_audits",

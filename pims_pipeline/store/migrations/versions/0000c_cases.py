@@ -27,6 +27,7 @@ def upgrade() -> None:
     # Rather fail and be run again than queue behind a long reader and block everyone else.
     op.execute("SET LOCAL lock_timeout = '5s'")
     _create_appointments()
+    _index_appointments()
     _create_cases()
     _create_events()
 
@@ -87,6 +88,9 @@ def _create_appointments() -> None:
         ),
         postgresql_with={"fillfactor": 80},
     )
+
+
+def _index_appointments() -> None:
     op.create_index(
         "ix_pims_appointments_clinic_id_provider_type_business_date",
         "pims_appointments",

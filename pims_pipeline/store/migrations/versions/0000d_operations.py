@@ -24,6 +24,7 @@ def upgrade() -> None:
     # Rather fail and be run again than queue behind a long reader and block everyone else.
     op.execute("SET LOCAL lock_timeout = '5s'")
     _create_requests()
+    _create_idempotency_keys()
     _create_alerts()
 
 
@@ -34,7 +35,7 @@ def downgrade() -> None:
 
 
 def _create_requests() -> None:
-    """Requests of the API's clients, and their idempotency keys."""
+    """Requests of the API's clients."""
     op.create_table(
         "sync_requests",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -85,6 +86,10 @@ def _create_requests() -> None:
         unique=False,
     )
     op.create_index("ix_sync_requests_run_id", "sync_requests", ["run_id"], unique=False)
+
+
+def _create_idempotency_keys() -> None:
+    """The keys by which clients repeat a request."""
     op.create_table(
         "idempotency_keys",
         sa.Column("clinic_id", sa.Uuid(), nullable=False),
