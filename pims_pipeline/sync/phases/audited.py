@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -183,7 +184,14 @@ def audited(
     wanted_id = audit_id or uuid4()
     audit_id = in_transaction(
         context.engine,
-        lambda connection: _start(connection, context, clinic, sync_type, window, wanted_id),
+        partial(
+            _start,
+            context=context,
+            clinic=clinic,
+            sync_type=sync_type,
+            window=window,
+            wanted_id=wanted_id,
+        ),
     )
     phase = PhaseRun(context, clinic, sync_type, window, audit_id, began)
     with bound_context(
@@ -211,6 +219,7 @@ def audited(
 
 def _start(
     connection: Connection,
+    *,
     context: SyncContext,
     clinic: Clinic,
     sync_type: Phase,
