@@ -66,7 +66,8 @@ docs: setup ## Generate the tables of docs/ that come from the code
 
 examples: setup ## Generate the API's examples (a simulated day) and its outline
 	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py
-	@PIMS_WRITE_OUTLINE=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_outline.py
+	@PIMS_WRITE_OUTLINE=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_outline.py \
+		pims_pipeline_tests/cli/test_outline.py
 
 clean: ## Remove caches and .venv, keep data
 	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist

@@ -25,7 +25,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.run_scope import UNFINISHED
 from pims_pipeline.providers.idexx_neo.session import (
-    Session,
+    NeoSession,
     SessionCookie,
     account_of,
     exported,
@@ -59,7 +59,7 @@ def log_in(world: Fleet, clinics: list[Clinic]) -> None:
             )
         credentials = Credentials(username="demo", password=password, company_id=company)
         state = exported(
-            Session(
+            NeoSession(
                 account=account_of(clinic.provider_base_url, credentials),
                 base_url=clinic.provider_base_url,
                 cookies=cookies,

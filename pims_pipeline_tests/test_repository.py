@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -208,6 +209,20 @@ def test_commands_open_no_transaction_themselves() -> None:
     ]
 
     assert opening == [], "call a function of operations instead, or add one there"
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """The simulator has names of its own: it shares no code with the rest."""
+    files = [each for each in PACKAGE.rglob("*.py") if "simulator" not in each.parts]
+    # A model of ``wire`` is the JSON of the thing that it is named after.
+    files = [each for each in files if "wire" not in each.parts]
+    places = defaultdict(list)
+    for path in files:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(name(path))
+
+    assert {each: found_in for each, found_in in places.items() if len(found_in) > 1} == {}
 
 
 def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _TITLE_PREFIXES: Mapping[AlertEvent, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class AlertEntry:
     """One alert of a message.
 
     Attributes:
@@ -55,7 +55,7 @@ class Message:
     kind: str
     phase: str | None
     meaning: str
-    entries: Sequence[Entry]
+    entries: Sequence[AlertEntry]
 
     @property
     def title(self) -> str:
@@ -141,7 +141,7 @@ def message_of(alerts: Sequence[Alert], dagster_ui_url: str) -> Message:
     )
 
 
-def _entry(alert: Alert, dagster_ui_url: str) -> Entry:
+def _entry(alert: Alert, dagster_ui_url: str) -> AlertEntry:
     details = {name: value for name, value in alert.details.items() if name != "phase"}
     if alert.key.kind is AlertKind.HOLD:
         details["hold_id"] = alert.key.subject
@@ -150,7 +150,7 @@ def _entry(alert: Alert, dagster_ui_url: str) -> Entry:
     details["since"] = alert.opened_at.isoformat(timespec="seconds")
     if alert.ended_at is not None:
         details["until"] = alert.ended_at.isoformat(timespec="seconds")
-    return Entry(
+    return AlertEntry(
         alert_id=str(alert.id),
         clinic=alert.clinic_slug,
         details=details,

@@ -13,7 +13,7 @@ from pims_pipeline.cli.terminal.errors import explained, misuse, place_of
 from pims_pipeline.cli.terminal.streams import prepare_streams
 
 
-class Entry(NamedTuple):
+class CommandEntry(NamedTuple):
     """The location of a command, and its line in ``pims --help``."""
 
     module: str
@@ -22,39 +22,41 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Entry(
+    "demo": CommandEntry(
         "demo.command",
         "demo",
         "Play a day at three simulated clinics, and show how their cases follow it.",
     ),
-    "up": Entry(
+    "up": CommandEntry(
         "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
     ),
-    "serve": Entry("commands.serve", "serve", "Serve the REST API."),
-    "migrate": Entry("commands.migrate", "migrate", "Bring the database's tables up to date."),
-    "simulate": Entry(
+    "serve": CommandEntry("commands.serve", "serve", "Serve the REST API."),
+    "migrate": CommandEntry(
+        "commands.migrate", "migrate", "Bring the database's tables up to date."
+    ),
+    "simulate": CommandEntry(
         "commands.simulate", "simulate", "Serve a simulated IDEXX Neo on this machine."
     ),
-    "clinics": Entry(
+    "clinics": CommandEntry(
         "commands.clinics", "clinics", "Register clinics and set when they are synced."
     ),
-    "credentials": Entry(
+    "credentials": CommandEntry(
         "commands.credentials",
         "credentials",
         "Store and check clinics' logins, and re-encrypt them with a new key.",
     ),
-    "keys": Entry("commands.keys", "keys", "Create, list and revoke keys to the REST API."),
-    "sync": Entry("commands.sync", "sync", "Sync a clinic now, in this process."),
-    "cases": Entry("commands.cases", "cases", "List cases and show their history."),
-    "holds": Entry(
+    "keys": CommandEntry("commands.keys", "keys", "Create, list and revoke keys to the REST API."),
+    "sync": CommandEntry("commands.sync", "sync", "Sync a clinic now, in this process."),
+    "cases": CommandEntry("commands.cases", "cases", "List cases and show their history."),
+    "holds": CommandEntry(
         "commands.holds", "holds", "Decide on deletions that the deletion guard holds back."
     ),
-    "failures": Entry(
+    "failures": CommandEntry(
         "commands.failures",
         "failures",
         "Show and retry records that could not be read or fetched.",
     ),
-    "status": Entry("commands.status", "status", "Show the status of each clinic."),
+    "status": CommandEntry("commands.status", "status", "Show the status of each clinic."),
 }
 
 

@@ -59,7 +59,7 @@ class HoldOverview:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovedHold:
+class HoldApproval:
     """An approved hold, and the run that approved it, which may have failed afterwards."""
 
     details: HoldDetails
@@ -96,7 +96,7 @@ def approve_hold(
     *,
     earliest: date,
     reconcile: Callable[[Clinic, Hold], RunResult],
-) -> ApprovedHold:
+) -> HoldApproval:
     """Retire the cases of a hold whose appointments are still missing.
 
     Args:
@@ -130,7 +130,7 @@ def approve_hold(
         raise HoldStillWaits(
             f"hold {hold_id} still waits, and nothing was changed: {result.reason}"
         )
-    return ApprovedHold(hold_details(engine, hold_id), run)
+    return HoldApproval(hold_details(engine, hold_id), run)
 
 
 def reject_hold(engine: Engine, hold_id: UUID, *, decided_by: str) -> HoldDetails:

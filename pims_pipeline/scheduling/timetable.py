@@ -51,7 +51,7 @@ class MalformedCron:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class DueTicks:
     """What is due.
 
     Attributes:
@@ -67,7 +67,7 @@ class Decision:
     started_over: bool = False
 
 
-def decide(schedules: Sequence[ClinicSchedule], since: datetime | None, now: datetime) -> Decision:
+def decide(schedules: Sequence[ClinicSchedule], since: datetime | None, now: datetime) -> DueTicks:
     """Decide which clinics are due for which phases.
 
     Of each clinic and phase, the latest tick up to ``now`` is due, if it is later than ``since``
@@ -84,9 +84,9 @@ def decide(schedules: Sequence[ClinicSchedule], since: datetime | None, now: dat
     """
     malformed = malformed_crons(schedules)
     if since is None or now < since - CLOCK_TOLERANCE:
-        return Decision([], malformed, now, started_over=since is not None)
+        return DueTicks([], malformed, now, started_over=since is not None)
     if now < since:
-        return Decision([], malformed, since)
+        return DueTicks([], malformed, since)
     latest = _LatestTicks(since, now)
     due = [
         DueTick(schedule, phase, tick)
@@ -96,7 +96,7 @@ def decide(schedules: Sequence[ClinicSchedule], since: datetime | None, now: dat
         and (tick := latest.of(read)) is not None
         and tick > schedule.void_until(phase, now)
     ]
-    return Decision(due, malformed, now)
+    return DueTicks(due, malformed, now)
 
 
 def malformed_crons(schedules: Sequence[ClinicSchedule]) -> list[MalformedCron]:

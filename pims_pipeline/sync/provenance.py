@@ -10,11 +10,11 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.records.cases import EventKind
-from pims_pipeline.store.queries.case_history import CaseHistory, CredentialAccess, StoredEvent
+from pims_pipeline.store.queries.case_history import CaseHistory, CredentialUse, StoredEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class RecordSource:
     """The vendor's record that caused a change.
 
     Attributes:
@@ -29,7 +29,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProvenanceEvent:
+class TracedEvent:
     """One event of a case, and its cause.
 
     Attributes:
@@ -42,16 +42,16 @@ class ProvenanceEvent:
     stored: StoredEvent
     occurred_at_local: datetime
     run_url: str
-    source: Source | None
-    accesses: tuple[CredentialAccess, ...]
+    source: RecordSource | None
+    accesses: tuple[CredentialUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class CaseProvenance:
     """A case and its events, oldest first."""
 
     case: CaseHistory
-    events: tuple[ProvenanceEvent, ...]
+    events: tuple[TracedEvent, ...]
 
 
 def run_url(dagster_ui_url: str, run_id: str) -> str:
@@ -59,7 +59,7 @@ def run_url(dagster_ui_url: str, run_id: str) -> str:
     return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
 
 
-def provenance_of(history: CaseHistory, *, dagster_ui_url: str) -> Provenance:
+def provenance_of(history: CaseHistory, *, dagster_ui_url: str) -> CaseProvenance:
     """The provenance of a case.
 
     Args:
@@ -67,11 +67,11 @@ def provenance_of(history: CaseHistory, *, dagster_ui_url: str) -> Provenance:
         dagster_ui_url: The address of the Dagster UI, such as ``http://127.0.0.1:3000``.
     """
     events = tuple(_event(history, event, dagster_ui_url) for event in history.events)
-    return Provenance(history, events)
+    return CaseProvenance(history, events)
 
 
-def _event(history: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> ProvenanceEvent:
-    return ProvenanceEvent(
+def _event(history: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> TracedEvent:
+    return TracedEvent(
         stored=event,
         occurred_at_local=event.occurred_at.astimezone(ZoneInfo(history.timezone)),
         run_url=run_url(dagster_ui_url, event.run_id),
@@ -80,10 +80,10 @@ def _event(history: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> Pro
     )
 
 
-def _source(event: StoredEvent) -> Source | None:
+def _source(event: StoredEvent) -> RecordSource | None:
     if event.source_digest is None:
         return None
-    return Source(
+    return RecordSource(
         record="consultation" if event.kind is EventKind.ENRICHED else "appointment",
         digest=event.source_digest,
         vendor_updated_at=event.vendor_updated_at,

@@ -52,7 +52,7 @@ class PhaseResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FullResult:
+class FullSyncResult:
     """The result of all phases for one clinic; see ``PhaseResult``.
 
     Attributes:
@@ -76,7 +76,7 @@ class FullResult:
         return next((error for error in errors if error is not None), self.error)
 
 
-SyncResult = PhaseResult | FullResult
+SyncResult = PhaseResult | FullSyncResult
 
 
 def sync_result(
@@ -115,7 +115,7 @@ def sync_result(
             return result
         # An audit's error is more specific than the run's, and that than a missing date.
         return replace(result, success=False, error=_error(audits) or error)
-    return FullResult(
+    return FullSyncResult(
         success=error is None and all(result.success for result in phases),
         sync_id=audits[0].id if audits else None,
         phases=phases,

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from pims_pipeline.domain.phases import PhaseName
-from pims_pipeline.store.queries.case_history import CredentialAccess as StoredAccess
+from pims_pipeline.store.queries.case_history import CredentialUse as StoredAccess
 from pims_pipeline.store.queries.cases import ListedCase
 from pims_pipeline.sync import provenance
 from pims_pipeline.wire.shape import LocalTimestamp, Model, Timestamp
@@ -18,7 +18,7 @@ Status = Literal["draft", "ongoing", "completed", "reviewed"]
 Type = Literal["checkup", "surgery", "emergency", "follow_up"]
 
 
-class CredentialAccess(Model):
+class CredentialUse(Model):
     """One decryption of the clinic's secrets, by the run that made the change."""
 
     purpose: str
@@ -38,7 +38,7 @@ class Source(Model):
     vendor_updated_at: Timestamp | None
 
     @classmethod
-    def of(cls, source: provenance.Source) -> Self:
+    def of(cls, source: provenance.RecordSource) -> Self:
         """Build it from the source of an event."""
         return cls(
             record=source.record,
@@ -61,10 +61,10 @@ class ProvenanceEvent(Model):
     partition_key: str
     source: Source | None
     changes: dict[str, tuple[Any, Any]]
-    credential_accesses: list[CredentialAccess]
+    credential_accesses: list[CredentialUse]
 
     @classmethod
-    def of(cls, event: provenance.ProvenanceEvent) -> Self:
+    def of(cls, event: provenance.TracedEvent) -> Self:
         """Build it from an event of a case."""
         stored = event.stored
         return cls(
@@ -79,7 +79,7 @@ class ProvenanceEvent(Model):
             partition_key=stored.partition_key,
             source=Source.of(event.source) if event.source else None,
             changes=dict(stored.changes),
-            credential_accesses=[CredentialAccess.of(each) for each in event.accesses],
+            credential_accesses=[CredentialUse.of(each) for each in event.accesses],
         )
 
 
@@ -107,7 +107,7 @@ class Provenance(Model):
     events: list[ProvenanceEvent]
 
     @classmethod
-    def of(cls, found: provenance.Provenance) -> Self:
+    def of(cls, found: provenance.CaseProvenance) -> Self:
         """Build it from a case and its events."""
         case = found.case
         return cls(

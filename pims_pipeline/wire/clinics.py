@@ -48,7 +48,7 @@ def _facts(clinic: Clinic, config: ScheduleConfig) -> dict[str, Any]:
     }
 
 
-class ClinicSchedule(ClinicDocument):
+class ScheduleDocument(ClinicDocument):
     """A clinic with the next ticks of its phases, and why a phase has none."""
 
     next_ticks: dict[PhaseName, list[Timestamp]]

@@ -158,7 +158,7 @@ class FullResult(_Result):
     reconciliation_result: ReconciliationResult
 
     @classmethod
-    def of(cls, result: results.FullResult) -> Self:
+    def of(cls, result: results.FullSyncResult) -> Self:
         """Build it from the result of a full sync."""
         phases = {each.phase.names.result: phase_result(each) for each in result.phases}
         return cls.model_validate({**_facts(result), **phases})

@@ -11,7 +11,7 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase, PhaseName
 from pims_pipeline.scheduling.lateness import ScheduleStatus
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.store.queries.clinic_status import ClinicState, PhaseState, StoredSession
+from pims_pipeline.store.queries.clinic_status import ClinicSession, ClinicState, PhaseState
 from pims_pipeline.wire.shape import Model, Timestamp
 
 JudgePhase = Callable[[ClinicState, Phase], ScheduleStatus]
@@ -67,7 +67,7 @@ class PhaseStatus(Model):
         )
 
 
-class Session(Model):
+class SessionStatus(Model):
     """The stored session of a clinic; a valid one needs no login."""
 
     status: Literal["none", "stored", "expired"]
@@ -75,7 +75,7 @@ class Session(Model):
     last_used_at: Timestamp | None
 
     @classmethod
-    def of(cls, session: StoredSession) -> Self:
+    def of(cls, session: ClinicSession) -> Self:
         """Build it from a stored session."""
         return cls(
             status=session.status,
@@ -93,7 +93,7 @@ class ClinicStatus(Model):
     is_active: bool
     phases: dict[PhaseName, PhaseStatus]
     credentials: CredentialStatus | None
-    session: Session
+    session: SessionStatus
     open_holds: int
     open_failures: int
     dead_letters: int
@@ -111,7 +111,7 @@ class ClinicStatus(Model):
                 for phase in Phase
             },
             credentials=state.credentials,
-            session=Session.of(state.session),
+            session=SessionStatus.of(state.session),
             open_holds=state.open_holds,
             open_failures=state.failures.open_failures,
             dead_letters=state.failures.dead_letters,

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from pims_pipeline.alerting.messages import AlertEvent, Entry, Message
+from pims_pipeline.alerting.messages import AlertEntry, AlertEvent, Message
 from pims_pipeline.alerting.notifiers import DeliveryFailed, LogNotifier
 from pims_pipeline.alerting.slack import MAX_LISTED, SlackNotifier
 from pims_pipeline.composition import alerting
@@ -18,7 +18,7 @@ from pims_pipeline.settings import Settings
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Slack
 from pims_pipeline_tests.providers.stalling_server import dripping_body, stalling_server
 
-ENTRY = Entry(
+ENTRY = AlertEntry(
     alert_id="7a0c",
     clinic="maple-street",
     details={"run_id": "run-1", "error_class": "TransientError"},

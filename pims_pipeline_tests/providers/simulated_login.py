@@ -10,7 +10,7 @@ import httpx2
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.idexx_neo.session import (
-    Session,
+    NeoSession,
     SessionCookie,
     account_of,
     exported,
@@ -70,7 +70,7 @@ def session_without_browser(base_url: str, clinic: SimulatedClinic = CLINIC) -> 
         )
     credentials = Credentials(clinic.username, clinic.password, clinic.company_id)
     return exported(
-        Session(
+        NeoSession(
             account=account_of(base_url, credentials),
             base_url=base_url,
             cookies=cookies,

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ClinicSchedule, ScheduleConfig
-from pims_pipeline.scheduling.timetable import Decision
+from pims_pipeline.scheduling.timetable import DueTicks
 from pims_pipeline_tests.scheduling.oracle import NEW_YORK
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -53,5 +53,5 @@ def at(clock: str) -> datetime:
     return times(NEW_YORK, f"2026-01-{clock}")[0]
 
 
-def due(decision: Decision) -> list[tuple[str, str, datetime]]:
+def due(decision: DueTicks) -> list[tuple[str, str, datetime]]:
     return [(each.slug, each.phase.value, each.tick) for each in decision.due]

@@ -6,13 +6,13 @@ import pytest
 
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.scheduling.cron import BadCron, parse_cron
-from pims_pipeline.scheduling.timetable import Decision, decide, malformed_crons
+from pims_pipeline.scheduling.timetable import DueTicks, decide, malformed_crons
 from pims_pipeline_tests.scheduling.clinics import at, due, schedule
 
 
 def test_no_past_tick_is_due_at_the_first_decision() -> None:
     decision = decide([schedule(inbound="* * * * *")], None, at("05T10:00:30"))
-    assert decision == Decision([], [], at("05T10:00:30"))
+    assert decision == DueTicks([], [], at("05T10:00:30"))
 
 
 def test_a_tick_since_the_last_decision_is_due_once() -> None:
@@ -100,13 +100,13 @@ def test_a_malformed_schedule_is_reported_and_blocks_no_other_phase_or_clinic() 
 def test_nothing_is_due_until_a_clock_put_back_a_little_has_caught_up() -> None:
     clinics = [schedule(inbound="* * * * *")]
     decision = decide(clinics, at("05T10:00:30"), at("05T09:30"))
-    assert decision == Decision([], [], at("05T10:00:30"))
+    assert decision == DueTicks([], [], at("05T10:00:30"))
 
 
 def test_a_clock_put_back_far_starts_over() -> None:
     clinics = [schedule(inbound="* * * * *")]
     decision = decide(clinics, at("05T10:00:30"), at("05T08:00"))
-    assert decision == Decision([], [], at("05T08:00"), started_over=True)
+    assert decision == DueTicks([], [], at("05T08:00"), started_over=True)
     assert due(decide(clinics, decision.until, at("05T08:01"))) == [
         ("alder", "inbound", at("05T08:01"))
     ]

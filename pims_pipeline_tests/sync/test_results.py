@@ -9,7 +9,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
-from pims_pipeline.sync.results import FullResult, PhaseResult, sync_result
+from pims_pipeline.sync.results import FullSyncResult, PhaseResult, sync_result
 
 BEGAN = datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(minutes=5)
@@ -81,7 +81,7 @@ def test_a_failed_phase_has_the_reason_and_fails_the_full_sync() -> None:
     ]
     result = sync_result("full", audits, SHORT, now=NOW, error="the run failed")
 
-    assert isinstance(result, FullResult)
+    assert isinstance(result, FullSyncResult)
     assert not result.success
     assert [each.success for each in result.phases] == [True, False, True]
     assert result.phases[1].error == result.reason == "TransientError: slow"
@@ -98,7 +98,7 @@ def test_a_phase_that_never_began_has_no_id_and_counts_nothing() -> None:
     failed = audit(Phase.INBOUND, status=AuditStatus.FAILED, error="HumanNeeded: locked")
     result = sync_result("full", [failed], SHORT, now=NOW)
 
-    assert isinstance(result, FullResult)
+    assert isinstance(result, FullSyncResult)
     cases = result.phases[1]
     assert (cases.sync_id, cases.counts, cases.duration_ms) == (None, Counts(), 0)
 
@@ -130,6 +130,6 @@ def test_phases_that_did_not_begin_do_not_hide_why_the_run_failed() -> None:
     problem = "failed checks: snapshot_complete"
     result = sync_result("full", [audit(Phase.INBOUND)], SHORT, now=NOW, error=problem)
 
-    assert isinstance(result, FullResult)
+    assert isinstance(result, FullSyncResult)
     assert [each.success for each in result.phases] == [True, False, False]
     assert result.reason == problem

@@ -83,7 +83,7 @@ def test_reconciliation_names_the_deleted_cases() -> None:
 
 def test_a_full_result_holds_each_phase_s_by_name() -> None:
     phases = tuple(result(phase, Counts()) for phase in Phase)
-    full = results.FullResult(
+    full = results.FullSyncResult(
         success=True, sync_id=SYNC, phases=phases, window=WINDOW, duration_ms=5000, ended_at=NOW
     )
 

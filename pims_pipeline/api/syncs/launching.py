@@ -64,7 +64,7 @@ OTHER_LAUNCH_SECONDS = 30
 log = get_logger(__name__)
 
 
-class Launched(NamedTuple):
+class LaunchedSync(NamedTuple):
     """A request with its run; ``is_replay`` if an earlier request started it."""
 
     request: SyncRequest
@@ -83,7 +83,7 @@ class SyncLauncher:
         self._context = context
         self._room = room
 
-    def start(self, caller: Caller, spec: SyncSpec, key: str | None) -> Launched:
+    def start(self, caller: Caller, spec: SyncSpec, key: str | None) -> LaunchedSync:
         """Start the run of a sync, or find the run of an earlier request with the same key.
 
         Raises:
@@ -96,10 +96,10 @@ class SyncLauncher:
         while True:
             recorded, clinic = self._record(caller, spec, idempotency_key)
             if recorded.is_new:
-                return Launched(self._launch(recorded.request, clinic), is_replay=False)
+                return LaunchedSync(self._launch(recorded.request, clinic), is_replay=False)
             earlier = self._wait_for_launch(recorded.request)
             if earlier is not None:
-                return Launched(earlier, is_replay=True)
+                return LaunchedSync(earlier, is_replay=True)
             # The earlier launch failed and removed its record: launch it here.
 
     def _check_clock(self) -> None:

@@ -29,7 +29,7 @@ _BAD = frozenset({AuditStatus.FAILED, AuditStatus.HELD, AuditStatus.INTERRUPTED}
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SyncProgress:
     """The progress of the active phase; windows that have not begun do not count."""
 
     phase: Phase
@@ -51,7 +51,7 @@ class SyncState:
 
     status: Status
     at: datetime
-    progress: Progress | None = None
+    progress: SyncProgress | None = None
     result: SyncResult | None = None
     error: str | None = None
 
@@ -149,11 +149,11 @@ def _is_covered(sync: StoredSync) -> bool:
     )
 
 
-def _progress(audits: Sequence[Audit]) -> Progress:
+def _progress(audits: Sequence[Audit]) -> SyncProgress:
     active = [audit for audit in audits if audit.status is AuditStatus.IN_PROGRESS]
     phase = (active or audits)[-1].sync_type
     of_phase = [audit for audit in audits if audit.sync_type is phase]
-    return Progress(
+    return SyncProgress(
         phase,
         sum(audit.items_done for audit in of_phase),
         sum(audit.items_total for audit in of_phase),

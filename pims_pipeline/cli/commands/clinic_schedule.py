@@ -27,7 +27,7 @@ from pims_pipeline.operations.clinics import (
 from pims_pipeline.scheduling.cron import BadCron, parse_schedule
 from pims_pipeline.scheduling.ticks import next_ticks, timetable
 from pims_pipeline.settings import Settings
-from pims_pipeline.wire.clinics import ClinicSchedule
+from pims_pipeline.wire.clinics import ScheduleDocument
 
 _NEXT = 5
 """How many future ticks of a schedule are shown."""
@@ -142,7 +142,7 @@ def _print_schedule(
     if as_json:
         ticks = {phase: each.ticks for phase, each in upcoming.items()}
         problems = {phase: each.problem for phase, each in upcoming.items() if each.problem}
-        print_json(ClinicSchedule.at(clinic, config, ticks=ticks, problems=problems))
+        print_json(ScheduleDocument.at(clinic, config, ticks=ticks, problems=problems))
         return
     print_table(
         ["Phase", "Schedule", f"Next ({clinic.timezone})", "UTC"],

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pims_pipeline.observability.printable import printable
 from pims_pipeline.store.queries.case_history import CaseHistory
-from pims_pipeline.sync.provenance import Provenance, ProvenanceEvent, Source
+from pims_pipeline.sync.provenance import CaseProvenance, RecordSource, TracedEvent
 from pims_pipeline.wire.shape import utc_text
 
 LONGEST_VALUE = 120
@@ -15,7 +15,7 @@ LONGEST_VALUE = 120
 _SHORT_DIGEST = 12
 
 
-def history_lines(provenance: Provenance) -> Iterator[str]:
+def history_lines(provenance: CaseProvenance) -> Iterator[str]:
     """The lines that show a case and its history."""
     yield from _summary(provenance.case)
     for event in provenance.events:
@@ -48,7 +48,7 @@ def _mark(case: CaseHistory) -> str:
     return f", retired ({retired.get('reason')})"
 
 
-def _event(event: ProvenanceEvent, timezone: str) -> Iterator[str]:
+def _event(event: TracedEvent, timezone: str) -> Iterator[str]:
     stored, local = event.stored, event.occurred_at_local
     yield (f"{local:%Y-%m-%d %H:%M:%S} {timezone} ({utc_text(stored.occurred_at)})  {stored.kind}")
     for name, change in stored.changes.items():
@@ -78,7 +78,7 @@ def _value(value: object) -> str:
     return f"{text[:LONGEST_VALUE]}… ({len(text)} characters)"
 
 
-def _source(source: Source) -> str:
+def _source(source: RecordSource) -> str:
     changed = source.vendor_updated_at
     when = (
         f"last changed there at {utc_text(changed)}"

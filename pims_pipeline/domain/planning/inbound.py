@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import Counts, tally
 from pims_pipeline.domain.planning.case_writes import CaseWrite
-from pims_pipeline.domain.planning.inbound_decisions import Decision, decide, landing_of
+from pims_pipeline.domain.planning.inbound_decisions import InboundDecision, decide, landing_of
 from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, EventKind, Meaning, Words
@@ -74,7 +74,7 @@ def plan_inbound(
     if now is not None:
         existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
     results: list[tuple[date, str]] = []
-    decided: list[Decision] = []
+    decided: list[InboundDecision] = []
     for appointment in snapshot.appointments:
         known = existing.get(appointment.appointment_id) or KnownRecord(
             pims_id=appointment.appointment_id
@@ -99,7 +99,7 @@ def plan_inbound(
 _RESULTS = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
 
 
-def _result(appointment: PimsAppointment, decision: Decision | None) -> str:
+def _result(appointment: PimsAppointment, decision: InboundDecision | None) -> str:
     """What the record counts as; without a decision, the store knows something newer."""
     if decision is not None and decision.write is not None:
         return _RESULTS.get(decision.write.kind, "updated")
@@ -114,7 +114,7 @@ def _results_of_quarantined(snapshot: Snapshot) -> Iterator[tuple[date, str]]:
         yield counted_on, "quarantined"
 
 
-def _unknown_statuses(decided: Iterable[Decision], words: Words) -> tuple[str, ...]:
+def _unknown_statuses(decided: Iterable[InboundDecision], words: Words) -> tuple[str, ...]:
     """The statuses of appointments that the clinic's words do not name, sorted."""
     appointments = (each.landing.appointment for each in decided)
     return tuple(

@@ -36,7 +36,7 @@ from pims_pipeline.domain.records.cases import (
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class InboundDecision:
     """What is done for one record.
 
     Attributes:
@@ -67,14 +67,14 @@ def landing_of(appointment: PimsAppointment, words: Words) -> Landing:
     )
 
 
-def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -> Decision:
+def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -> InboundDecision:
     """Decide what one record changes; ``plan_inbound`` gives the rules."""
     case, meaning = known.case, landing.meaning
     if meaning is None:
-        return Decision(known, landing)
+        return InboundDecision(known, landing)
     if case is None:
         case_id = case_id_of(clinic.id, clinic.provider_type, known.pims_id)
-        return Decision(known, landing, _creation(case_id, landing, words))
+        return InboundDecision(known, landing, _creation(case_id, landing, words))
     before = _meaning_before(known, landing, words)
     is_changed = landing.digest != known.digest
     parties = _party_change(known, case, landing.appointment) if is_changed else PartyChange()
@@ -82,7 +82,7 @@ def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -
         case.consultation.patient, landing.appointment.patient
     )
     if not (is_changed or case.soft_deleted or case.damage or is_mismatch or meaning != before):
-        return Decision(known, landing)
+        return InboundDecision(known, landing)
     draft = draft_of(landing.appointment, words)
     if not (is_changed or case.soft_deleted):
         # The vendor changed nothing, so users' corrections stay.
@@ -104,7 +104,7 @@ def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -
         case_type=wanted.case_type if has_new_type else None,
         detaches=case.consultation is not None and (is_mismatch or parties.changed),
     )
-    return Decision(
+    return InboundDecision(
         known,
         landing,
         write,

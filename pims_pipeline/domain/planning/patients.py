@@ -10,7 +10,7 @@ from typing import Protocol
 from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment
 
 
-class Named(Protocol):
+class NamedParty(Protocol):
     """A patient or a client."""
 
     @property
@@ -22,7 +22,7 @@ class Named(Protocol):
         """The name; empty when the vendor gives none."""
 
 
-def is_another(before: Named, after: Named) -> bool:
+def is_another(before: NamedParty, after: NamedParty) -> bool:
     """Whether ``after`` is another patient or client than ``before``.
 
     An id that is added to the same name, or where there was no name, is the same patient or

@@ -28,7 +28,7 @@ from pims_pipeline.orchestration.sensors.scheduled_runs import (
     parse_timestamp,
     run_requests,
 )
-from pims_pipeline.scheduling.timetable import Decision, decide
+from pims_pipeline.scheduling.timetable import DueTicks, decide
 from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.schedules import (
@@ -87,7 +87,7 @@ class Scheduler:
             cursor=decision.until.isoformat(),
         )
 
-    def _requests(self, decision: Decision, since: datetime, now: datetime) -> list[dg.RunRequest]:
+    def _requests(self, decision: DueTicks, since: datetime, now: datetime) -> list[dg.RunRequest]:
         # `clinic_partitions` may not have added a new clinic yet; its tick must not be lost.
         register_clinics(
             self.instance,

@@ -32,7 +32,7 @@ from pims_pipeline.providers.idexx_neo.parsing.decoding import (
     looks_like_html,
     text_of,
 )
-from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
+from pims_pipeline.providers.idexx_neo.session import NeoSession, SessionCookie
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import (
     ContractViolation,
@@ -61,7 +61,7 @@ class IdexxNeoClient:
 
     def __init__(
         self,
-        session: Session,
+        session: NeoSession,
         options: RequestOptions,
         *,
         clock: Callable[[], datetime],

@@ -19,7 +19,7 @@ from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
 from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.idexx_neo.session import (
-    Session,
+    NeoSession,
     SessionCookie,
     account_of,
     exported,
@@ -68,7 +68,7 @@ class IdexxNeoProvider:
         self._stop = StopSignal()
         self._clock = clock
         self._lock = threading.Lock()
-        self._session: Session | None = None
+        self._session: NeoSession | None = None
         self._client: IdexxNeoClient | None = None
 
     def watch(self, stop: StopSignal) -> None:
@@ -85,7 +85,7 @@ class IdexxNeoProvider:
         logged_in_at = self._clock()
 
         def accepts(cookies: tuple[SessionCookie, ...], seconds: float) -> bool:
-            session = Session(
+            session = NeoSession(
                 account=account_of(self._base_url, credentials),
                 base_url=self._base_url,
                 cookies=cookies,
@@ -108,7 +108,7 @@ class IdexxNeoProvider:
             stop=self._stop,
         )
 
-    def _adopt(self, session: Session, seconds: float) -> bool:
+    def _adopt(self, session: NeoSession, seconds: float) -> bool:
         """Whether the vendor accepts a first request within ``session``, which is then used.
 
         Args:
@@ -238,10 +238,10 @@ class IdexxNeoProvider:
         if client is not None:
             client.close()
 
-    def _client_for(self, session: Session, stop: StopSignal) -> IdexxNeoClient:
+    def _client_for(self, session: NeoSession, stop: StopSignal) -> IdexxNeoClient:
         return IdexxNeoClient(session, self._options.requests, stop=stop, clock=self._clock)
 
-    def _use(self, session: Session, client: IdexxNeoClient) -> None:
+    def _use(self, session: NeoSession, client: IdexxNeoClient) -> None:
         with self._lock:
             former, self._client, self._session = self._client, client, session
         if former is not None:

@@ -37,7 +37,7 @@ class SessionCookie:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class NeoSession:
     """A logged-in account.
 
     Attributes:
@@ -69,7 +69,7 @@ def session_end(cookies: tuple[SessionCookie, ...], logged_in_at: datetime) -> d
     return min(ends, default=latest)
 
 
-def exported(session: Session) -> SessionState:
+def exported(session: NeoSession) -> SessionState:
     """``session`` in the form that is stored."""
     content = {
         "format": _FORMAT,
@@ -80,7 +80,7 @@ def exported(session: Session) -> SessionState:
     return SessionState(data=json.dumps(content).encode(), expires_at=session.expires_at)
 
 
-def restored(state: SessionState, *, base_url: str, now: datetime) -> Session:
+def restored(state: SessionState, *, base_url: str, now: datetime) -> NeoSession:
     """The session in ``state``.
 
     Raises:
@@ -102,12 +102,12 @@ def restored(state: SessionState, *, base_url: str, now: datetime) -> Session:
     return session
 
 
-def _decoded(state: SessionState) -> Session | None:
+def _decoded(state: SessionState) -> NeoSession | None:
     try:
         content = json.loads(state.data)
         if content["format"] != _FORMAT:
             return None
-        return Session(
+        return NeoSession(
             account=str(content["account"]),
             base_url=str(content["base_url"]),
             cookies=tuple(SessionCookie(**cookie) for cookie in content["cookies"]),

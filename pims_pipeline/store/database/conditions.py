@@ -23,7 +23,7 @@ _UP_AND_AGAIN = "wait until it is up, then run this again"
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class DatabaseCondition:
     """A reason for which the database refuses something.
 
     Attributes:
@@ -39,90 +39,96 @@ class Condition:
     passes: bool = False
 
 
-_DISK_FULL = Condition("the database's disk is full", "free space there, then run this again")
-_READ_ONLY = Condition(
+_DISK_FULL = DatabaseCondition(
+    "the database's disk is full", "free space there, then run this again"
+)
+_READ_ONLY = DatabaseCondition(
     "the database is read-only (a standby, or set so)",
     "connect to the primary, or make it writable, then run this again",
 )
-_CONNECTIONS = Condition(
+_CONNECTIONS = DatabaseCondition(
     "the database has no connection left",
     "close other clients or raise its limit (max_connections, or the role's or database's "
     "CONNECTION LIMIT); PIMS_DATABASE_POOL_SIZE lowers what this process opens",
     passes=True,
 )
-_MEMORY = Condition(
+_MEMORY = DatabaseCondition(
     "the database is out of memory", "give it more, or lower work_mem, then run this again"
 )
-_LIMIT = Condition(
+_LIMIT = DatabaseCondition(
     "a limit set in the database is exceeded",
     "raise the limit that the server's log names (such as temp_file_limit), then run this again",
 )
-_RESTART = Condition("the database is being shut down or restarted", _UP_AND_AGAIN, passes=True)
-_STARTING = Condition("the database is starting or stopping", _UP_AND_AGAIN, passes=True)
-_CANCELLED = Condition(
+_RESTART = DatabaseCondition(
+    "the database is being shut down or restarted", _UP_AND_AGAIN, passes=True
+)
+_STARTING = DatabaseCondition("the database is starting or stopping", _UP_AND_AGAIN, passes=True)
+_CANCELLED = DatabaseCondition(
     "the database cancelled a statement: it took too long, or somebody cancelled it",
     "run this again; if it recurs, look for what keeps the database busy (pg_stat_activity)",
 )
-_IDLE = Condition(
+_IDLE = DatabaseCondition(
     "the database ended a transaction that waited for too long", "run this again, on less at once"
 )
-_PRIVILEGE = Condition(
+_PRIVILEGE = DatabaseCondition(
     "the database login lacks a right",
     "as the owner of the tables run SELECT pims_grant_service(), for the API's login "
     "SELECT pims_grant_api()",
     quotes=True,
 )
-_NOT_MIGRATED = Condition(
+_NOT_MIGRATED = DatabaseCondition(
     "a table or column is missing",
     "run `pims migrate`; if the tables are in another schema than public, write ?schema=NAME at "
     "the end of the address",
     quotes=True,
 )
-_PASSWORD = Condition(
+_PASSWORD = DatabaseCondition(
     "the database refused the user or the password", "correct them in the address"
 )
-_LOGIN = Condition(
+_LOGIN = DatabaseCondition(
     "the database does not let this login in",
     "check the user in the address, pg_hba.conf, and whether sslmode=require is needed",
 )
-_NO_LOGIN = Condition(
+_NO_LOGIN = DatabaseCondition(
     "the database role in the address is not permitted to log in",
     "write a login's name there, or run ALTER ROLE … LOGIN",
 )
-_NO_ROLE = Condition(
+_NO_ROLE = DatabaseCondition(
     "the database knows no such user", "create it, or correct the user in the address"
 )
-_NO_DATABASE = Condition(
+_NO_DATABASE = DatabaseCondition(
     "there is no such database", "create it, or correct its name in the address"
 )
-_ENCODING = Condition(
+_ENCODING = DatabaseCondition(
     "the database cannot hold a character",
     "use a database with ENCODING 'UTF8' (CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8')",
 )
-_FILES = Condition("the database cannot read or write its files", "look at its disk and at its log")
-_DAMAGED = Condition(
+_FILES = DatabaseCondition(
+    "the database cannot read or write its files", "look at its disk and at its log"
+)
+_DAMAGED = DatabaseCondition(
     "the database reports damaged data", "restore it from a backup, or ask who runs it"
 )
-_POOLER = Condition(
+_POOLER = DatabaseCondition(
     "the connection pooler refused the connection",
     "check that the address names a user and database the pooler knows, and look at its log",
     quotes=True,
 )
-_POOLER_BUSY = Condition(
+_POOLER_BUSY = DatabaseCondition(
     "the connection pooler has no connection free",
     "enlarge its pool, or lower PIMS_CLINICS_AT_ONCE, then run this again",
     passes=True,
 )
-_POOLER_STARTUP = Condition(
+_POOLER_STARTUP = DatabaseCondition(
     "the connection pooler does not take the address's options",
     "remove options from the address; for Dagster set DAGSTER_POSTGRES_URL to a direct connection",
 )
-OLD_SERVER = Condition(
+OLD_SERVER = DatabaseCondition(
     "the database server is older than PostgreSQL 15", "use PostgreSQL 15 or newer"
 )
-WRONG_ENCODING = Condition("the database does not keep its text in UTF-8", _ENCODING.remedy)
+WRONG_ENCODING = DatabaseCondition("the database does not keep its text in UTF-8", _ENCODING.remedy)
 
-_CONDITIONS: Mapping[str, Condition] = MappingProxyType(
+_CONDITIONS: Mapping[str, DatabaseCondition] = MappingProxyType(
     {
         "08P01": _POOLER,
         "22P05": _ENCODING,
@@ -155,7 +161,7 @@ _CONDITIONS: Mapping[str, Condition] = MappingProxyType(
 )
 
 # First match wins: more specific phrases come first.
-_PHRASES: tuple[tuple[str, Condition], ...] = (
+_PHRASES: tuple[tuple[str, DatabaseCondition], ...] = (
     ("unsupported startup parameter", _POOLER_STARTUP),
     ("query_wait_timeout", _POOLER_BUSY),
     ("max_client_conn", _POOLER_BUSY),
@@ -184,7 +190,7 @@ _NO_SUCH_DATABASE = ('database "', "does not exist")
 _NO_SUCH_ROLE = ('role "', "does not exist")
 
 
-def condition_of(error: object) -> Condition | None:
+def condition_of(error: object) -> DatabaseCondition | None:
     """The condition behind an error; None when it is not known.
 
     Args:
@@ -224,7 +230,7 @@ def _source(error: object) -> str | None:
     return source
 
 
-def _by_phrase(text: str) -> Condition | None:
+def _by_phrase(text: str) -> DatabaseCondition | None:
     words = text.lower()
     found = next((condition for phrase, condition in _PHRASES if phrase in words), None)
     if found is not None:
@@ -234,7 +240,7 @@ def _by_phrase(text: str) -> Condition | None:
     return _NO_ROLE if all(part in words for part in _NO_SUCH_ROLE) else None
 
 
-def sentence(condition: Condition, error: object = None) -> str:
+def sentence(condition: DatabaseCondition, error: object = None) -> str:
     """One line for operators: what is wrong, its code, what to do."""
     details = [quoted(error) if condition.quotes else None, sqlstate_of(error)]
     shown = ", ".join(filter(None, details))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import (
 
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.conditions import (
-    Condition,
+    DatabaseCondition,
     condition_of,
     sentence,
 )
@@ -28,7 +28,9 @@ class DatabaseRefused(DatabaseUnavailable):
         passes: Whether the same transaction may succeed shortly after.
     """
 
-    def __init__(self, condition: Condition, error: object = None, *, where: str = "") -> None:
+    def __init__(
+        self, condition: DatabaseCondition, error: object = None, *, where: str = ""
+    ) -> None:
         """Describe ``condition``, with the code and message of the driver's ``error``."""
         self.what = condition.what
         self.passes = condition.passes

@@ -27,7 +27,7 @@ class UnknownCase(UserFacingError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialAccess:
+class CredentialUse:
     """One decryption of a clinic's credentials or session, by a run.
 
     Attributes:
@@ -96,7 +96,7 @@ class CaseHistory:
     created_at: datetime
     updated_at: datetime
     events: tuple[StoredEvent, ...]
-    accesses: tuple[CredentialAccess, ...] = ()
+    accesses: tuple[CredentialUse, ...] = ()
 
 
 def case_history(connection: Connection, case_id: UUID) -> CaseHistory:
@@ -201,7 +201,7 @@ def _moment(said: str | None) -> datetime | None:
 
 def _accesses(
     connection: Connection, clinic_id: UUID, run_ids: Collection[str]
-) -> tuple[CredentialAccess, ...]:
+) -> tuple[CredentialUse, ...]:
     log = credential_access_log
     rows = connection.execute(
         select(log.c.run_id, log.c.purpose, log.c.accessed_at)
@@ -209,7 +209,7 @@ def _accesses(
         .order_by(log.c.id)
     )
     return tuple(
-        CredentialAccess(run_id=row.run_id, purpose=row.purpose, accessed_at=row.accessed_at)
+        CredentialUse(run_id=row.run_id, purpose=row.purpose, accessed_at=row.accessed_at)
         for row in rows
     )
 

@@ -29,7 +29,7 @@ SessionStatus = Literal["none", "stored", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSession:
+class ClinicSession:
     """Whether a session is stored that saves a login. Times are aware UTC.
 
     ``stored`` means that the vendor may still accept it; it can have ended earlier.
@@ -40,7 +40,7 @@ class StoredSession:
     last_used_at: datetime | None = None
 
 
-NO_SESSION = StoredSession(status="none")
+NO_SESSION = ClinicSession(status="none")
 NO_FAILURES = FailureCounts()
 
 
@@ -73,7 +73,7 @@ class ClinicState:
     schedule: ClinicSchedule | None
     phases: Mapping[Phase, PhaseState]
     credentials: CredentialStatus | None
-    session: StoredSession
+    session: ClinicSession
     open_holds: int
     failures: FailureCounts
 
@@ -142,13 +142,13 @@ def _credentials(connection: Connection) -> dict[tuple[UUID, str], CredentialSta
     return {(row.clinic_id, row.provider_type): CredentialStatus(row.status) for row in rows}
 
 
-def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], StoredSession]:
+def _sessions(connection: Connection, now: datetime) -> dict[tuple[UUID, str], ClinicSession]:
     table = pims_sessions
     rows = connection.execute(
         select(table.c.clinic_id, table.c.provider_type, table.c.expires_at, table.c.last_used_at)
     )
     return {
-        (row.clinic_id, row.provider_type): StoredSession(
+        (row.clinic_id, row.provider_type): ClinicSession(
             status="stored" if row.expires_at > now else "expired",
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,

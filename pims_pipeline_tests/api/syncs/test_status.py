@@ -10,7 +10,7 @@ from pims_pipeline.api.syncs.status import (
     AUDIT_TIMEOUT,
     LAUNCH_TIMEOUT,
     START_TIMEOUT,
-    Progress,
+    SyncProgress,
     SyncState,
     needs_run_state,
     sync_state_of,
@@ -152,14 +152,14 @@ def test_while_an_audit_is_in_progress_it_runs_with_progress(run: RunState | Non
     state = state_of(sync(done, *active, scope="full"), run)
 
     assert state.status == "running"
-    assert state.progress == Progress(Phase.CASES, 7, 13)
+    assert state.progress == SyncProgress(Phase.CASES, 7, 13)
     assert state.result is None
 
 
 def test_between_two_phases_it_runs() -> None:
     state = state_of(sync(audit(items=(9, 9)), scope="full"), RunState.RUNNING)
 
-    assert (state.status, state.progress) == ("running", Progress(Phase.INBOUND, 9, 9))
+    assert (state.status, state.progress) == ("running", SyncProgress(Phase.INBOUND, 9, 9))
 
 
 def test_after_its_last_audit_its_checks_still_run() -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pims_pipeline.cli.terminal.case_history import LONGEST_VALUE, history_lines
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
-from pims_pipeline.store.queries.case_history import CaseHistory, CredentialAccess, StoredEvent
+from pims_pipeline.store.queries.case_history import CaseHistory, CredentialUse, StoredEvent
 from pims_pipeline.sync.provenance import provenance_of
 
 EVENT = StoredEvent(
@@ -45,7 +45,7 @@ CASE = CaseHistory(
     updated_at=datetime(2026, 3, 29, 4, 30, tzinfo=UTC),
     events=(),
 )
-LOGIN = CredentialAccess(
+LOGIN = CredentialUse(
     run_id="run-1", purpose="login", accessed_at=datetime(2026, 3, 29, 4, 29, 58, tzinfo=UTC)
 )
 

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from pims_pipeline.providers.http import client as http_client
 from pims_pipeline.providers.idexx_neo import client as client_module
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
-from pims_pipeline.providers.idexx_neo.session import Session
+from pims_pipeline.providers.idexx_neo.session import NeoSession
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, TimeLimitReached, TransientError
 from pims_pipeline.providers.stop_signal import POLL_SECONDS, RunStopped, StopSignal
@@ -51,7 +51,7 @@ def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
 def client_of(
     base_url: str, stop: StopSignal | None = None, **options: float
 ) -> Iterator[IdexxNeoClient]:
-    session = Session(
+    session = NeoSession(
         account=f"{base_url} {threading.get_ident()} {datetime.now(UTC)}",
         base_url=base_url,
         cookies=(),

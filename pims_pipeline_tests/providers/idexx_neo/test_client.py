@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from pims_pipeline.providers.idexx_neo.client import MAX_TRIES, IdexxNeoClient
-from pims_pipeline.providers.idexx_neo.session import Session, SessionCookie
+from pims_pipeline.providers.idexx_neo.session import NeoSession, SessionCookie
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
 from pims_pipeline_tests.providers.odd_server import OddServer, Response, odd_server
@@ -25,7 +25,7 @@ def server() -> Iterator[OddServer]:
 @pytest.fixture
 def client(server: OddServer) -> Iterator[IdexxNeoClient]:
     cookie = SessionCookie(name="neo_session", value="s3cret", domain="127.0.0.1")
-    session = Session(
+    session = NeoSession(
         account=server.base_url,
         base_url=server.base_url,
         cookies=(cookie,),
@@ -186,7 +186,9 @@ def test_a_message_carries_nothing_the_vendor_sent(
 
 
 def test_a_refused_connection_is_transient(server: OddServer) -> None:
-    session = Session(account="unused", base_url="http://127.0.0.1:1", cookies=(), expires_at=NOW)
+    session = NeoSession(
+        account="unused", base_url="http://127.0.0.1:1", cookies=(), expires_at=NOW
+    )
     client = IdexxNeoClient(
         session,
         RequestOptions(per_second=1000, retry_base_delay=0.001, connect_timeout=1, read_timeout=1),
@@ -200,7 +202,7 @@ def test_a_refused_connection_is_transient(server: OddServer) -> None:
 
 def test_a_host_without_dots_gets_its_cookies(server: OddServer) -> None:
     port = server.base_url.rsplit(":", 1)[1]
-    session = Session(
+    session = NeoSession(
         account="localhost",
         base_url=f"http://localhost:{port}",
         cookies=(SessionCookie(name="neo_session", value="s3cret", domain="localhost"),),

@@ -7,7 +7,7 @@ import pytest
 
 from pims_pipeline.providers.idexx_neo.session import (
     LONGEST_SESSION,
-    Session,
+    NeoSession,
     SessionCookie,
     account_of,
     exported,
@@ -19,7 +19,9 @@ from pims_pipeline.providers.port import Credentials, SessionExpired
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 URL = "https://neo.example.test"
 COOKIE = SessionCookie(name="neo_session", value="secret-value", domain="neo.example.test")
-SESSION = Session(account="abc", base_url=URL, cookies=(COOKIE,), expires_at=NOW + LONGEST_SESSION)
+SESSION = NeoSession(
+    account="abc", base_url=URL, cookies=(COOKIE,), expires_at=NOW + LONGEST_SESSION
+)
 
 
 def test_a_session_comes_back_as_it_was_stored() -> None:

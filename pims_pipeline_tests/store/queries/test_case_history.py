@@ -16,7 +16,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.case_history import (
     CaseHistory,
     CaseState,
-    CredentialAccess,
+    CredentialUse,
     UnknownCase,
     case_history,
     case_of_appointment,
@@ -24,7 +24,7 @@ from pims_pipeline.store.queries.case_history import (
 )
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.cases import cases, pims_appointments
-from pims_pipeline.sync.provenance import Source, provenance_of
+from pims_pipeline.sync.provenance import RecordSource, provenance_of
 from pims_pipeline.wire.cases import Provenance
 
 NOW = datetime(2026, 3, 29, 4, 30, tzinfo=UTC)
@@ -188,8 +188,8 @@ def test_accesses_are_those_of_the_clinic_by_the_runs_of_the_case(
     decrypted(engine, clinic, None, "rotate")
     decrypted(engine, clinic, "run-3", "sync")
     assert history_of(engine, case_id).accesses == (
-        CredentialAccess(run_id="run-1", purpose="login", accessed_at=NOW),
-        CredentialAccess(run_id="run-3", purpose="sync", accessed_at=NOW),
+        CredentialUse(run_id="run-1", purpose="login", accessed_at=NOW),
+        CredentialUse(run_id="run-3", purpose="sync", accessed_at=NOW),
     )
 
 
@@ -240,7 +240,7 @@ def test_a_consultation_and_a_missing_appointment_have_different_sources(
         happened(engine, clinic, case_id, kind, digest, phase=Phase.CASES, run_id="run-1")
     shown = provenance_of(history_of(engine, case_id), dagster_ui_url="http://127.0.0.1:3000")
     assert [event.source for event in shown.events] == [
-        Source(record="consultation", digest="record", vendor_updated_at=None),
+        RecordSource(record="consultation", digest="record", vendor_updated_at=None),
         None,
     ]
 

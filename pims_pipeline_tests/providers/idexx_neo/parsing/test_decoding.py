@@ -16,7 +16,7 @@ from pims_pipeline.providers.idexx_neo.parsing.decoding import (
     parse_json,
     text_of,
 )
-from pims_pipeline.providers.idexx_neo.session import Session
+from pims_pipeline.providers.idexx_neo.session import NeoSession
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError
 from pims_pipeline_tests.providers.odd_server import OddServer, Response, odd_server
@@ -124,7 +124,7 @@ def server() -> Iterator[OddServer]:
 def client(server: OddServer) -> Iterator[IdexxNeoClient]:
     now = datetime(2026, 3, 4, 12, tzinfo=UTC)
     running = IdexxNeoClient(
-        Session(account=server.base_url, base_url=server.base_url, cookies=(), expires_at=now),
+        NeoSession(account=server.base_url, base_url=server.base_url, cookies=(), expires_at=now),
         RequestOptions(per_second=1000, retry_base_delay=0.001, read_timeout=5),
         clock=lambda: now,
     )
