@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from pims_pipeline.domain.phases import PhaseName
-from pims_pipeline.store.queries.case_history import CredentialUse as StoredAccess
+from pims_pipeline.store.queries.case_history import CredentialUse
 from pims_pipeline.store.queries.cases import ListedCase
 from pims_pipeline.sync import provenance
 from pims_pipeline.wire.shape import LocalTimestamp, Model, Timestamp
@@ -18,14 +18,14 @@ Status = Literal["draft", "ongoing", "completed", "reviewed"]
 Type = Literal["checkup", "surgery", "emergency", "follow_up"]
 
 
-class CredentialUse(Model):
+class CredentialAccess(Model):
     """One decryption of the clinic's secrets, by the run that made the change."""
 
     purpose: str
     accessed_at: Timestamp
 
     @classmethod
-    def of(cls, access: StoredAccess) -> Self:
+    def of(cls, access: CredentialUse) -> Self:
         """Build it from an entry of the access log."""
         return cls(purpose=access.purpose, accessed_at=access.accessed_at)
 
@@ -61,7 +61,7 @@ class ProvenanceEvent(Model):
     partition_key: str
     source: Source | None
     changes: dict[str, tuple[Any, Any]]
-    credential_accesses: list[CredentialUse]
+    credential_accesses: list[CredentialAccess]
 
     @classmethod
     def of(cls, event: provenance.TracedEvent) -> Self:
@@ -79,7 +79,7 @@ class ProvenanceEvent(Model):
             partition_key=stored.partition_key,
             source=Source.of(event.source) if event.source else None,
             changes=dict(stored.changes),
-            credential_accesses=[CredentialUse.of(each) for each in event.accesses],
+            credential_accesses=[CredentialAccess.of(each) for each in event.accesses],
         )
 
 
