@@ -31,14 +31,15 @@ up: $(READY) ## Start everything, a simulated vendor too; Ctrl-C stops it
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) --dist worksteal
 
-check: setup ## Check lint, format, types, floors, lock and documents
+check: setup ## Check lint, format, types, floors, lock, words, sizes and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
-		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py
+		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py \
+		pims_pipeline_tests/test_sizes.py pims_pipeline_tests/test_words.py
 
 lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 	@UV=$$(command -v uv || echo $(BIN)/uv); test -x "$$UV" || { \
