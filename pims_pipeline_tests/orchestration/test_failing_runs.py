@@ -146,7 +146,7 @@ def test_an_unexpected_error_fails_its_clinic_without_showing_its_message(
     failure = deployment.step_failure(outcome.run_id, "appointments").step_failure_data
     assert failure.user_failure_data is not None
     message = str(failure.user_failure_data.description)
-    assert "unexpected KeyError in answer, line" in message
+    assert "unexpected KeyError in count_request, line" in message
     assert "Rumpelstiltskin" not in message
     assert deployment.materialized("appointments") == keys(["alder", "birch"], window)
 

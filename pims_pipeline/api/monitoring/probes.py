@@ -54,7 +54,7 @@ class Probe(Generic[Result]):
         self._ended_at = 0.0
         self._failing: str | None = None
 
-    async def result(self) -> Result:
+    async def latest(self) -> Result:
         """Return a result that is at most a second old.
 
         Raises:

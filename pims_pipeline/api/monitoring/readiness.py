@@ -56,7 +56,7 @@ class Readiness:
 
 async def _check(probe: Probe[None]) -> Check:
     try:
-        await probe.result()
+        await probe.latest()
     except Exception as error:  # noqa: BLE001 - any error fails the check
         return Check(status="failed", detail=_detail(error))
     return Check(status="ok")

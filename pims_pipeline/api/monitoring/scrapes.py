@@ -68,7 +68,7 @@ class Scrapes:
 
 async def _result(probe: Probe[Result]) -> Result | None:
     try:
-        return await probe.result()
+        return await probe.latest()
     except Exception:  # noqa: BLE001 - pims_scrape_success reports the failure
         return None
 

@@ -52,11 +52,11 @@ def check() -> Iterator[Check]:
 
 def test_a_result_is_valid_for_a_second(clock: Clock, check: Check) -> None:
     probe = Probe("a check", check, clock=clock)
-    assert [asyncio.run(probe.result()) for _ in range(3)] == [1, 1, 1]
+    assert [asyncio.run(probe.latest()) for _ in range(3)] == [1, 1, 1]
     clock.seconds = 0.99
-    assert asyncio.run(probe.result()) == 1
+    assert asyncio.run(probe.latest()) == 1
     clock.seconds = 1
-    assert asyncio.run(probe.result()) == 2
+    assert asyncio.run(probe.latest()) == 2
 
 
 def test_concurrent_callers_share_one_check(clock: Clock, check: Check) -> None:
@@ -64,7 +64,7 @@ def test_concurrent_callers_share_one_check(clock: Clock, check: Check) -> None:
 
     async def all_at_once() -> list[int]:
         check.may_return.clear()
-        tasks = [asyncio.create_task(probe.result()) for _ in range(50)]
+        tasks = [asyncio.create_task(probe.latest()) for _ in range(50)]
         await asyncio.sleep(0)
         check.may_return.set()
         return await asyncio.gather(*tasks)
@@ -77,7 +77,7 @@ def test_a_check_that_hangs_times_out_and_is_not_repeated(clock: Clock, check: C
     check.may_return.clear()
     for _ in range(3):
         with pytest.raises(TimeoutError):
-            asyncio.run(probe.result())
+            asyncio.run(probe.latest())
         clock.seconds += 60
     assert check.calls == 1
 
@@ -86,11 +86,11 @@ def test_a_late_result_is_returned_to_the_next_caller(clock: Clock, check: Check
     probe = Probe("a check", check, seconds=0.3, clock=clock)
     check.may_return.clear()
     with pytest.raises(TimeoutError):
-        asyncio.run(probe.result())
+        asyncio.run(probe.latest())
     late = probe._future()
     check.may_return.set()
     assert late.result(30) == 1
-    assert asyncio.run(probe.result()) == 1
+    assert asyncio.run(probe.latest()) == 1
 
 
 def test_an_error_is_valid_as_long_as_a_result(clock: Clock, check: Check) -> None:
@@ -98,10 +98,10 @@ def test_an_error_is_valid_as_long_as_a_result(clock: Clock, check: Check) -> No
     check.error = ValueError("no")
     for _ in range(2):
         with pytest.raises(ValueError, match="no"):
-            asyncio.run(probe.result())
+            asyncio.run(probe.latest())
     check.error = None
     clock.seconds = 1
-    assert asyncio.run(probe.result()) == 2
+    assert asyncio.run(probe.latest()) == 2
 
 
 def test_the_first_failure_and_the_recovery_are_logged(
@@ -115,7 +115,7 @@ def test_the_first_failure_and_the_recovery_are_logged(
         if seconds == 2:
             check.error = None
         with suppress(ValueError):
-            asyncio.run(probe.result())
+            asyncio.run(probe.latest())
     logged = [line for line in caplog.messages if "probe" in line]
     assert ["probe_failed" in line for line in logged] == [True, False]
     assert "probe_answered_again" in logged[1]

@@ -156,7 +156,7 @@ def test_a_failure_whose_appointment_is_no_longer_due_is_not_retried(
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert "it was not retried: its appointment is not among those" in error_line(done)
+    assert "it was not retried: no consultation is due for its appointment" in error_line(done)
 
 
 def test_a_retry_without_the_vendor_says_why_it_was_not_tried(
