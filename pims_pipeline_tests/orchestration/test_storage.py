@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,10 +11,14 @@ from functools import partial
 
 import pytest
 from dagster import DagsterInstance
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 from pims_pipeline.orchestration import storage
-from pims_pipeline.orchestration.storage import PooledPostgresStorage
+from pims_pipeline.orchestration.storage import (
+    REMEMBERED_SECONDS,
+    PooledPostgresStorage,
+    RememberingEventLog,
+)
 from pims_pipeline.store.database.dagster_connections import keeping_engine
 from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import transaction
@@ -41,6 +46,22 @@ def opened_by_dagster() -> Iterator[list[object]]:
         event.remove(Engine, "connect", note)
 
 
+@contextmanager
+def dagster_statements() -> Iterator[list[tuple[str, str]]]:
+    """Records the statements that Dagster's driver sends, with their parameters."""
+    sent: list[tuple[str, str]] = []
+
+    def note(connection: Connection, _cursor: object, sql: str, values: object, *_: object) -> None:
+        if connection.dialect.driver == "psycopg2":
+            sent.append((sql, repr(values)))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
 def test_a_run_over_many_partitions_keeps_to_a_few_connections(
     deployment: DagsterDeployment, postgres_instance: DagsterInstance
 ) -> None:
@@ -49,6 +70,42 @@ def test_a_run_over_many_partitions_keeps_to_a_few_connections(
     with opened_by_dagster() as opened:
         assert deployment.sync("full_sync", ["alder"], days(-7, 7)).success
     assert len(opened) <= 12
+
+
+def test_a_run_repeats_no_lookup_of_tables_columns_and_clinics(
+    deployment: DagsterDeployment, postgres_instance: DagsterInstance
+) -> None:
+    deployment = replace(deployment, instance=postgres_instance)
+    deployment.book("alder", days(-7, 7))
+    with dagster_statements() as statements:
+        assert deployment.sync("full_sync", ["alder"], days(-7, 7)).success
+    lookups = Counter(each for each in statements if "pg_catalog" in each[0])
+    assert lookups
+    assert max(lookups.values()) <= 2
+    assert sum("FROM dynamic_partitions" in statement for statement, _ in statements) <= 12
+
+
+def test_a_partition_that_another_process_deleted_is_forgotten_soon(
+    engine: Engine, database_url: str
+) -> None:
+    now = 0.0
+    ensure_dagster_schema(engine)
+    url = dagster_storage_url(database_url)
+    other = PooledPostgresStorage(url).event_log_storage
+    ours = RememberingEventLog(url, clock=lambda: now)
+    other.add_dynamic_partitions("clinics", ["alder", "birch"])
+    assert ours.has_dynamic_partition("clinics", "alder")
+    assert ours.has_dynamic_partition("clinics", "birch")
+    assert not ours.has_dynamic_partition("clinics", "cedar")
+
+    ours.delete_dynamic_partition("clinics", "birch")
+    other.delete_dynamic_partition("clinics", "alder")
+    other.add_dynamic_partitions("clinics", ["cedar"])
+    assert not ours.has_dynamic_partition("clinics", "birch")
+    assert ours.has_dynamic_partition("clinics", "cedar")
+
+    now += REMEMBERED_SECONDS
+    assert not ours.has_dynamic_partition("clinics", "alder")
 
 
 def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
@@ -67,7 +124,11 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
 _FORKS = """
 import os
 from sqlalchemy import text
-from pims_pipeline.orchestration.storage import PooledPostgresStorage
+from pims_pipeline.orchestration.storage import (
+    REMEMBERED_SECONDS,
+    PooledPostgresStorage,
+    RememberingEventLog,
+)
 
 runs = PooledPostgresStorage(os.environ["ADDRESS"]).run_storage
 
