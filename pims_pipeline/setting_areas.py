@@ -179,8 +179,8 @@ class SyncSettings(SettingsArea):
         validation_alias="PIMS_CLINIC_TIMEOUT_SECONDS",
         description="a number from 1 to 86400",
     )
-    """The time of a phase of one clinic, for each window of up to 31 days. A clinic that exceeds
-    it fails; the others go on."""
+    """The time limit of a phase of one clinic, for each window of up to 31 days. A clinic that
+    exceeds it fails; the others go on."""
 
     run_timeout_seconds: float = Field(
         default=7200,
@@ -190,8 +190,8 @@ class SyncSettings(SettingsArea):
         validation_alias="PIMS_RUN_TIMEOUT_SECONDS",
         description="a number from 1 to 86400",
     )
-    """The time of a run. Clinics that it has not finished by then fail, and the next sync does
-    their work. Raise it for a long backfill."""
+    """The time limit of a run. Clinics that it has not finished by then fail, and the next sync
+    does their work. Raise it for a long backfill."""
 
     deletion_guard_min: int = Field(
         default=5,

@@ -105,7 +105,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise CannotListen(f"--host {host} is no address of this machine") from error
+        raise CannotListen(f"--host {host} is not an address of this machine") from error
     family, kind, protocol, _, where = found[0]
     listener = socket.socket(family, kind, protocol)
     # Connections that just closed do not block the port.

@@ -208,7 +208,7 @@ def parse_database_address(text: str) -> DatabaseAddress:
         raise BadDatabaseUrl(f"is written for JDBC; write {EXAMPLE}")
     scheme, separator, rest = text.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme.lower()):
-        raise BadDatabaseUrl(f"is not one of PostgreSQL; write {EXAMPLE}")
+        raise BadDatabaseUrl(f"is not an address of PostgreSQL; write {EXAMPLE}")
     found = _PARTS.fullmatch(rest)
     if found is None or _has_gaps(rest) or _BAD_ENCODING.search(rest):
         raise BadDatabaseUrl(UNCLEAR)

@@ -29,7 +29,7 @@ class ClinicUse(Enum):
 _REFUSED: Mapping[ClinicUse, str] = MappingProxyType(
     {
         ClinicUse.SYNC: "it is not synced",
-        ClinicUse.MAKE_KEY: "no key was made",
+        ClinicUse.MAKE_KEY: "no key was created",
         ClinicUse.DECIDE_HOLD: "its holds cannot be decided, and nothing was changed",
     }
 )

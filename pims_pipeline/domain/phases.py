@@ -78,7 +78,7 @@ class PhaseNames:
 PHASES: Mapping[Phase, PhaseNames] = MappingProxyType(
     {
         Phase.INBOUND: PhaseNames(
-            summary="Bring the calendar into appointments and cases.",
+            summary="Sync the calendar into appointments and cases.",
             scope="inbound",
             asset="appointments",
             job="inbound_sync",

@@ -68,8 +68,8 @@ class ClinicReading:
         last_success_age: By phase, seconds since its last success; lacks phases without one.
         open_holds: Windows whose deletions wait for a person.
         open_failures: Records that failed and have not succeeded since.
-        session_is_valid: Whether a login can be spared.
-        ticks_skipped: By phase, ticks of its schedule at which it was still going, ever.
+        session_is_valid: Whether the stored session needs no new login.
+        ticks_skipped: By phase, ticks of its schedule skipped because it was still running.
     """
 
     slug: str
@@ -147,7 +147,7 @@ class SyncMetrics(Collector):
         yield _gauge_by("pims_dagster_runs", "Unfinished runs.", "state", self._reading.runs)
         yield _gauge_by(
             "pims_daemon_age_seconds",
-            "Time since Dagster's daemon was last seen at work.",
+            "Time since the last heartbeat of Dagster's daemon.",
             "what",
             self._reading.daemon_ages,
         )
@@ -176,12 +176,12 @@ class SyncMetrics(Collector):
     def _of_clinics(self, clinics: Sequence[ClinicReading] | None) -> Iterator[Metric]:
         age = GaugeMetricFamily(
             "pims_last_success_age_seconds",
-            "Time since the phase last ended well.",
+            "Time since the phase's last success.",
             labels=("clinic", "phase"),
         )
         skipped = CounterMetricFamily(
             "pims_schedule_ticks_skipped",
-            "Ticks at which the phase was still going.",
+            "Ticks skipped because the phase was still running.",
             labels=("clinic", "phase"),
         )
         for clinic in clinics or ():
@@ -193,10 +193,14 @@ class SyncMetrics(Collector):
         yield skipped
         for name, documentation, attribute in (
             ("pims_open_holds", "Windows whose deletions wait for a person.", "open_holds"),
-            ("pims_open_failures", "Records that failed and still do.", "open_failures"),
+            ("pims_open_failures", "Records with an open failure.", "open_failures"),
             # For one release: it never counted dead letters.
             ("pims_dead_letters", "Deprecated name of pims_open_failures.", "open_failures"),
-            ("pims_session_valid", "Whether a login can be spared.", "session_is_valid"),
+            (
+                "pims_session_valid",
+                "Whether the stored session needs no new login.",
+                "session_is_valid",
+            ),
         ):
             values = {each.slug: int(getattr(each, attribute)) for each in clinics or ()}
             yield _gauge_by(name, documentation, "clinic", values)

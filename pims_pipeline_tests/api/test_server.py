@@ -150,7 +150,7 @@ def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(CannotListen) as error:
         listen("nowhere.invalid", 0)
 
-    assert str(error.value) == "--host nowhere.invalid is no address of this machine"
+    assert str(error.value) == "--host nowhere.invalid is not an address of this machine"
 
 
 def test_the_address_is_one_that_a_browser_here_can_open() -> None:

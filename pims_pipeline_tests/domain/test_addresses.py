@@ -50,8 +50,8 @@ def test_an_ambiguous_address_is_refused_and_not_quoted(
     ("address", "words"),
     [
         ("jdbc:postgresql://host/db?user=me&password=secret", "is written for JDBC; write postg"),
-        ("mysql://host/db", "is not one of PostgreSQL; write postgresql://"),
-        ("secret", "is not one of PostgreSQL; write postgresql://"),
+        ("mysql://host/db", "is not an address of PostgreSQL; write postgresql://"),
+        ("secret", "is not an address of PostgreSQL; write postgresql://"),
         ("postgresql://", "names neither a host nor a database"),
         ("postgresql://host/db?host=/socket", "names hosts twice"),
         ("postgresql://host/db?connection_limit=1", "connection_limit; remove it; PIMS_CLINICS_AT"),

@@ -187,7 +187,7 @@ def sync_full(
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> ModelResponse:
-    """Run all three phases over the same dates. The last two depend only on the first."""
+    """Run all three phases over the same dates. If the first fails, the others do not run."""
     spec = (body or FullBody()).spec("full")
     return _start(syncs, caller, spec, idempotency_key, prefer)
 

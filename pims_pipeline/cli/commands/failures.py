@@ -36,7 +36,7 @@ _SHORT_KEY = 24
 def failures() -> None:
     """Show and retry records that could not be read or fetched.
 
-    A consultation is retried automatically up to eight times at growing intervals; a record of
+    A consultation is fetched automatically up to eight times, at growing intervals; a record of
     the calendar is read again with every sync of its date.
     """
 
@@ -118,7 +118,7 @@ def retry(settings: Settings, *, failure_id: UUID, as_json: bool) -> None:
     elif done.outcome is RetryOutcome.RESOLVED:
         say(f"failure {failure_id} is resolved")
     if done.outcome is RetryOutcome.FAILED:
-        raise Refused(f"it failed again, {failure.error_class}: {_message(failure)}")
+        raise Refused(f"it failed again: {failure.error_class}: {_message(failure)}")
     if done.outcome is RetryOutcome.UNTRIED:
         raise Refused(f"it was not retried: {done.why_untried}")
 

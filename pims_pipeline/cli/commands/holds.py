@@ -110,7 +110,7 @@ def list_waiting(settings: Settings, *, slug: str | None, everything: bool, as_j
             )
             for each in found.holds
         ),
-        empty="No deletions are held." if everything else "No deletions wait for a person.",
+        empty="No deletions are held." if everything else "No deletions wait for a decision.",
     )
     for each in found.in_force:
         say(

@@ -162,7 +162,9 @@ def _expiry_time(clinic: Clinic, expires: date | timedelta, now: datetime) -> da
     today = business_date(now, clinic.zone)
     lasts = expires if isinstance(expires, timedelta) else expires - today
     if lasts <= timedelta():
-        raise Misused(f"--expires is not in the future: at {clinic.slug} it is {today.isoformat()}")
+        raise Misused(
+            f"--expires is not in the future: the date at {clinic.slug} is {today.isoformat()}"
+        )
     if lasts > _LONGEST_LIFE:
         raise Misused("--expires is too far ahead; leave it out for a key that never expires")
     if isinstance(expires, timedelta):

@@ -56,7 +56,7 @@ _NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
     help=f"Refresh every SECONDS, {_DEFAULT_SECONDS} unless given, until Ctrl-C, which ends it "
     "with exit status 0. Not with --json.",
 )
-@json_option('`{"clinics": […], "timestamp": …}`')
+@json_option('`{"clinics": […], "clock": {"isWrong": …, "secondsAhead": …}, "timestamp": …}`')
 @click.pass_obj
 def status(settings: Settings, *, slug: str | None, seconds: float | None, as_json: bool) -> None:
     """Show the status of each clinic.
@@ -65,8 +65,8 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
     due next, and whether it is late (two ticks have passed without a sync that completed or was
     held). For each clinic: the status of its login and session, the windows whose deletions wait
     for a decision (holds), the records that could not be read or fetched (open failures), those
-    that are not retried any more (dead letters), and the ticks that were skipped because a sync
-    was still running.
+    that only a person or a change at the vendor can resolve (dead letters), and the ticks that
+    were skipped because a sync was still running.
     """
     if seconds is not None and as_json:
         raise click.UsageError(

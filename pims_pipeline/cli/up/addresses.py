@@ -40,7 +40,7 @@ def check_free(address: Address, option: str) -> None:
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise Refused(f"--host {address.host} is no address of this machine") from error
+        raise Refused(f"--host {address.host} is not an address of this machine") from error
     family, kind, protocol, _, where = found[0]
     with socket.socket(family, kind, protocol) as probe:
         # As the webserver does: connections that just ended do not count.

@@ -229,7 +229,7 @@ def _error_of_body(response: httpx2.Response, failed: str) -> PimsError | None:
         return None
     if looks_like_html(text, response.headers.get("Content-Type", "")):
         return ContractViolation(
-            f"{failed}: it sent a web page instead of JSON. Nothing was concluded from it; see "
+            f"{failed}: it sent a web page instead of JSON. Nothing was changed; see "
             "whether the vendor is under maintenance."
         )
     if is_cut_off(text):

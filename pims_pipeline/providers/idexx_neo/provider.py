@@ -190,7 +190,7 @@ class IdexxNeoProvider:
         if body is None:
             raise ContractViolation(
                 f"Cannot fetch the calendar of {window} from IDEXX Neo at {self._base_url}: it "
-                "responded that there is none (404 or 410). Nothing was concluded from it; check "
+                "responded that there is none (404 or 410). Nothing was changed; check "
                 "the clinic's base URL."
             )
         return parse_listing(body, window=window, zone=self._zone, fetched_at=fetched_at)

@@ -118,7 +118,7 @@ def test_a_dead_letter_can_be_retried_and_reports_how_it_failed(
     done = pims("failures", "retry", failure_id)
 
     assert done.exit_code == 1
-    assert "it failed again, ContractViolation: " in error_line(done)
+    assert "it failed again: ContractViolation: " in error_line(done)
     after = document(pims("failures", "show", failure_id, "--json"))
     assert (after["attempts"], after["status"]) == (9, "dead")
 

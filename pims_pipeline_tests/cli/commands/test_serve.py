@@ -78,7 +78,7 @@ def test_an_address_that_cannot_be_used_is_named(pims: Pims, host: str) -> None:
 
     in_use = f"Error: port {port} on 127.0.0.1 cannot be used (address already in use): "
     assert message.startswith(
-        (in_use, "Error: --host nowhere.invalid is no address of this machine")
+        (in_use, "Error: --host nowhere.invalid is not an address of this machine")
     )
 
 

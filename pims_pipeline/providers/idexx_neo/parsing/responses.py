@@ -188,6 +188,6 @@ def violation(what: str, problem: str) -> ContractViolation:
     """The error of a response that cannot be read; ``problem`` holds none of its content."""
     return ContractViolation(
         f"Cannot read {what} from IDEXX Neo: the response has an unexpected shape: {problem}. "
-        "Nothing was concluded from it; if it lasts, the vendor has changed its interface and "
+        "Nothing was changed; if it lasts, the vendor has changed its interface and "
         "the adapter must follow."
     )
