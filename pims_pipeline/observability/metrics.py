@@ -223,7 +223,7 @@ class Metrics:
     def __init__(self, *, ends: Mapping[str, Sequence[str]]) -> None:
         """``ends`` is for ``SyncMetrics``."""
         # Otherwise the library adds a gauge with the time of creation to each of ours.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
         self._registry = CollectorRegistry()
         self._rendering = threading.Lock()
         self.requests = RequestMetrics(self._registry)

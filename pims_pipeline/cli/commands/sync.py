@@ -220,10 +220,7 @@ def _print_result(result: SyncResult) -> None:
     say(f"{result.window.start} to {result.window.end}")
     print_table(
         ["Phase", "Result", "What was done"],
-        (
-            (str(each.phase), _outcome(each), _stats(each))
-            for each in result.phases
-        ),
+        ((str(each.phase), _outcome(each), _stats(each)) for each in result.phases),
         empty="",
     )
 
