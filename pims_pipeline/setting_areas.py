@@ -280,7 +280,7 @@ class AlertSettings(SettingsArea):
     slack_bot_token: SlackBotToken | None = Field(
         default=None,
         validation_alias="SLACK_BOT_TOKEN",
-        description="a bot's token, which begins with xoxb-",
+        description="a bot's token of 16 characters or more, which begins with xoxb-",
     )
     """The token of a Slack app with the scope ``chat:write``. Requires ``SLACK_CHANNEL``. Unset:
     alerts are log lines."""
@@ -346,7 +346,7 @@ class LogSettings(SettingsArea):
     axiom_token: AxiomToken | None = Field(
         default=None,
         validation_alias="AXIOM_TOKEN",
-        description="an API token of Axiom, which begins with xaat-",
+        description="an API token of Axiom of 16 characters or more, which begins with xaat-",
     )
     """A token that may ingest: each log line goes to Axiom too. Requires ``AXIOM_DATASET``."""
 

@@ -284,6 +284,15 @@ def test_a_wrong_value_gives_one_line_that_names_its_variable(variable: str, val
     assert problem.startswith(f"{variable} must be ")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("SLACK_BOT_TOKEN", "xoxb-1"), ("AXIOM_TOKEN", "xaat-1")]
+)
+def test_a_token_that_is_too_short_names_its_least_length(variable: str, value: str) -> None:
+    [problem] = problems(**{variable: value})
+
+    assert "of 16 characters or more, which begins with" in problem
+
+
 def test_every_wrong_variable_gets_its_own_line() -> None:
     lines = problems(PIMS_CLINICS_AT_ONCE="many", LOG_FORMAT="yaml", ENCRYPTION_KEY="x" * 40)
 

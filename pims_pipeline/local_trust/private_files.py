@@ -19,6 +19,10 @@ class HomeNotPrivate(UserFacingError):
     """The home directory belongs to another user; the message says what to do."""
 
 
+class HomeNotADirectory(UserFacingError):
+    """A file is where the home directory should be; the message says what to do."""
+
+
 def keep_files_private() -> None:
     """Restrict files that this process and its children create from now on to their owner."""
     os.umask(PRIVATE_UMASK)
@@ -28,10 +32,17 @@ def make_private(directory: Path) -> None:
     """Create a directory for its owner alone, or restrict an existing one.
 
     Raises:
+        HomeNotADirectory: If it, or a directory that it is in, is a file.
         HomeNotPrivate: If another user owns it.
-        OSError: If it cannot be created.
+        OSError: If it cannot be created for another reason.
     """
-    directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise HomeNotADirectory(
+            f"{directory} is not a directory: set PIMS_HOME to a directory, or remove the file "
+            "that is in its place"
+        ) from None
     close_to_others(directory)
 
 

@@ -9,7 +9,13 @@ from collections import Counter as Tally
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -220,6 +226,8 @@ class Metrics:
 
     def __init__(self, *, ends: Mapping[str, Sequence[str]]) -> None:
         """``ends`` is for ``SyncMetrics``."""
+        # Otherwise the library adds a gauge with the time of creation to each of ours.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # it has no annotations
         self._registry = CollectorRegistry()
         self._rendering = threading.Lock()
         self.requests = RequestMetrics(self._registry)

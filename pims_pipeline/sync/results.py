@@ -4,7 +4,7 @@ Pure. Reading audits belongs in the store, the JSON of the API and the commands 
 ``pims_pipeline.wire.results``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -57,7 +57,7 @@ class FullSyncResult:
 
     Attributes:
         success: False when any phase failed.
-        error: Why the run failed, if its phases do not show it.
+        error: Why the first failed phase failed; why the run did, if no audit shows it.
         phases: In the order in which they run.
     """
 
@@ -71,9 +71,8 @@ class FullSyncResult:
 
     @property
     def reason(self) -> str | None:
-        """The error of the first failed phase that started; otherwise the run's error."""
-        errors = (each.error for each in self.phases if each.sync_id is not None)
-        return next((error for error in errors if error is not None), self.error)
+        """Why it did not succeed."""
+        return self.error
 
 
 SyncResult = PhaseResult | FullSyncResult
@@ -99,15 +98,12 @@ def sync_result(
         deleted_cases: The cases that the run soft-deleted.
         error: Why the run failed, without personal data; None if it did not.
     """
+    audits_of = {
+        phase: [audit for audit in audits if audit.sync_type is phase] for phase in PHASES_OF[scope]
+    }
     phases = tuple(
-        phase_result(
-            phase,
-            [audit for audit in audits if audit.sync_type is phase],
-            window,
-            now=now,
-            deleted_cases=deleted_cases,
-        )
-        for phase in PHASES_OF[scope]
+        phase_result(phase, of_phase, window, now=now, deleted_cases=deleted_cases)
+        for phase, of_phase in audits_of.items()
     )
     if scope != "full":
         [result] = phases
@@ -115,15 +111,25 @@ def sync_result(
             return result
         # An audit's error is more specific than the run's, and that than a missing date.
         return replace(result, success=False, error=_error(audits) or error)
+    success = error is None and all(result.success for result in phases)
     return FullSyncResult(
-        success=error is None and all(result.success for result in phases),
+        success=success,
         sync_id=audits[0].id if audits else None,
         phases=phases,
         window=window,
         duration_ms=_duration_ms(audits),
         ended_at=now,
-        error=error,
+        error=None if success else _first_error(audits_of.values(), phases, error),
     )
+
+
+def _first_error(
+    audits: Iterable[Sequence[Audit]], phases: Sequence[PhaseResult], error: str | None
+) -> str | None:
+    """Why a full sync failed: by its audits, else by its run, else by what is missing."""
+    of_audits = (_error(of_phase) for of_phase in audits)
+    of_phases = (each.error for each in phases)
+    return next((why for why in (*of_audits, error, *of_phases) if why is not None), None)
 
 
 def phase_result(
@@ -156,7 +162,8 @@ def _error(audits: Sequence[Audit]) -> str | None:
         if audit.status is AuditStatus.HELD:
             return (
                 f"the deletion guard holds back {audit.counts.held} deletions of {audit.window}: "
-                "too many appointments are missing from the calendar at once; nothing was deleted"
+                "too many appointments are missing from the calendar at once, or it is empty; "
+                "nothing was deleted; see `pims holds list`"
             )
         if audit.status is AuditStatus.IN_PROGRESS:
             return f"{audit.window} is not done yet"

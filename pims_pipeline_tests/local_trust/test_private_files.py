@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pims_pipeline.local_trust.private_files import (
+    HomeNotADirectory,
     HomeNotPrivate,
     close_to_others,
     keep_files_private,
@@ -37,6 +38,17 @@ def test_a_new_directory_is_its_owner_s_alone(tmp_path: Path) -> None:
     make_private(tmp_path / "home")
 
     assert mode(tmp_path / "home") == 0o700
+
+
+@pytest.mark.parametrize("place", [".", "dagster"], ids=["itself", "its parent"])
+def test_a_file_in_the_place_of_the_home_directory_is_reported(tmp_path: Path, place: str) -> None:
+    file = tmp_path / "home"
+    file.write_text("kept")
+
+    with pytest.raises(HomeNotADirectory, match="is not a directory: set PIMS_HOME"):
+        make_private(file / place)
+
+    assert file.read_text() == "kept"
 
 
 @pytest.mark.usefixtures("umask")

@@ -54,6 +54,16 @@ def test_syncs_are_counted_by_clinic_phase_and_status_from_zero(metrics: Metrics
     }
 
 
+def test_times_of_creation_are_not_sent(metrics: Metrics) -> None:
+    metrics.requests.observe("/health", "GET", 200, 0.1)
+    metrics.syncs.count("maple-street", "inbound", "completed", 3)
+
+    shown = metrics.render(reading_of(MAPLE)).decode()
+
+    assert "pims_api_requests_total" in shown
+    assert "_created" not in shown
+
+
 def test_counts_are_shown_when_the_database_does_not_respond(metrics: Metrics) -> None:
     metrics.syncs.count("maple-street", "inbound", "completed", 3)
     samples(metrics, "pims_syncs_total", reading_of(MAPLE))

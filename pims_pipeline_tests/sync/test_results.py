@@ -10,6 +10,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import Audit
 from pims_pipeline.sync.results import FullSyncResult, PhaseResult, sync_result
+from pims_pipeline.wire.results import any_result
 
 BEGAN = datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(minutes=5)
@@ -84,7 +85,25 @@ def test_a_failed_phase_has_the_reason_and_fails_the_full_sync() -> None:
     assert isinstance(result, FullSyncResult)
     assert not result.success
     assert [each.success for each in result.phases] == [True, False, True]
-    assert result.phases[1].error == result.reason == "TransientError: slow"
+    assert result.phases[1].error == result.error == result.reason == "TransientError: slow"
+
+
+def test_the_audit_s_error_of_the_first_phase_is_preferred_to_the_run_s() -> None:
+    audits = [
+        audit(Phase.RECONCILIATION, status=AuditStatus.FAILED, error="TransientError: third"),
+        audit(Phase.INBOUND, status=AuditStatus.FAILED, error="TransientError: first"),
+    ]
+    result = sync_result("full", audits, SHORT, now=NOW, error="inbound failed for 1 of 1 clinics")
+
+    assert any_result(result).error == result.error == "TransientError: first"
+
+
+def test_a_full_sync_without_audits_has_the_run_s_error_or_what_is_missing() -> None:
+    failed = sync_result("full", [], SHORT, now=NOW, error="the run was canceled")
+    missing = sync_result("full", [], SHORT, now=NOW)
+
+    assert failed.error == "the run was canceled"
+    assert missing.error == "it did not run for the whole window"
 
 
 def test_a_window_that_is_missing_is_no_success() -> None:
@@ -109,6 +128,8 @@ def test_held_deletions_are_no_success() -> None:
 
     assert not result.success
     assert "holds back 9 deletions of 2026-03-01..2026-03-31" in (result.error or "")
+    assert "at once, or it is empty;" in (result.error or "")
+    assert (result.error or "").endswith("see `pims holds list`")
 
 
 @pytest.mark.parametrize("scope", ["inbound", "full"])

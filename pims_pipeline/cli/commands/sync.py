@@ -220,12 +220,15 @@ def _print_result(result: SyncResult) -> None:
     say(f"{result.window.start} to {result.window.end}")
     print_table(
         ["Phase", "Result", "What was done"],
-        (
-            (str(each.phase), "done" if each.success else "failed", _stats(each))
-            for each in result.phases
-        ),
+        ((str(each.phase), _outcome(each), _stats(each)) for each in result.phases),
         empty="",
     )
+
+
+def _outcome(result: PhaseResult) -> str:
+    if result.success:
+        return "done"
+    return "not run" if result.sync_id is None else "failed"
 
 
 def _stats(result: PhaseResult) -> str:

@@ -189,6 +189,7 @@ def test_the_error_of_an_audit_is_preferred_to_the_run_s() -> None:
     for scope in ("inbound", "full"):
         state = state_of(sync(failed, scope=scope), RunState.FAILED, steps=("appointments",))
         assert (state.status, state.error) == ("failed", failed.error_message)
+        assert result(state).error == failed.error_message
 
 
 def test_held_deletions_make_the_sync_held() -> None:

@@ -212,7 +212,7 @@ def test_without_a_login_nothing_is_retried(pims: Pims, engine: Engine, register
 @pytest.mark.parametrize("verb", ["show", "retry"])
 @pytest.mark.parametrize(
     ("failure_id", "status", "message"),
-    [(str(uuid4()), 1, "there is no failure"), ("7", 2, "'7' is not a valid UUID")],
+    [(str(uuid4()), 2, "there is no failure"), ("7", 2, "'7' is not a valid UUID")],
     ids=["unknown", "malformed"],
 )
 def test_an_unknown_failure_is_reported_in_one_line(

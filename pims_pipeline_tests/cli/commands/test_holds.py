@@ -207,7 +207,7 @@ def test_a_hold_of_dates_without_partitions_is_not_approved(
 @pytest.mark.parametrize("verb", ["show", "approve", "reject", "reopen"])
 @pytest.mark.parametrize(
     ("hold_id", "status", "message"),
-    [(str(uuid4()), 1, "there is no hold"), ("7", 2, "'7' is not a valid UUID")],
+    [(str(uuid4()), 2, "there is no hold"), ("7", 2, "'7' is not a valid UUID")],
     ids=["unknown", "malformed"],
 )
 def test_an_unknown_hold_is_reported_in_one_line(

@@ -256,7 +256,7 @@ def test_an_unknown_key_is_reported(pims: Pims, clinic: str, engine: Engine, whe
     unknown = new_key()
     done = pims("keys", "revoke", unknown[:8] if where == "prefix" else unknown)
 
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert f"unknown API key '{unknown[:8]}'" in error_line(done)
     assert unknown[8:] not in done.output
     assert everything(engine) == before

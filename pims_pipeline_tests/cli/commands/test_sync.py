@@ -1,6 +1,7 @@
 """``pims sync``: a real run with the API's result object, and what is refused before it."""
 
 import base64
+import json
 import secrets
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -107,7 +108,22 @@ def test_a_failed_sync_prints_its_result_too(
     assert done.exit_code == 1
     assert f"the sync of {logged_in} failed: ContractViolation" in error_line(done)
     assert "inbound         failed" in done.stdout
+    assert "cases           not run" in done.stdout
+    assert "reconciliation  not run" in done.stdout
     assert case_rows(engine) == cases
+
+
+def test_the_json_of_a_failed_full_sync_has_the_error_of_its_first_failed_phase(
+    pims: Pims, logged_in: str, control: SimulatorControl
+) -> None:
+    control.add_fault("html", endpoint="listing", times=None)
+    done = pims("sync", "full", "--clinic", logged_in, "--json")
+    result = json.loads(done.stdout)
+
+    assert done.exit_code == 1
+    assert result["error"] == result["inboundResult"]["error"]
+    assert result["error"].startswith("ContractViolation")
+    assert error_line(done).endswith(f"failed: {' '.join(result['error'].split())}")
 
 
 def test_a_retry_does_not_write_to_standard_output(
@@ -117,7 +133,7 @@ def test_a_retry_does_not_write_to_standard_output(
     done = pims("sync", "inbound", "--clinic", logged_in, "--json", LOG_LEVEL="INFO")
 
     assert document(done)["success"]
-    assert "stamina.retry_scheduled" in done.stderr
+    assert "request_retried" in done.stderr
 
 
 def test_with_another_key_the_sync_names_the_setting(pims: Pims, ready: str) -> None:
