@@ -14,8 +14,8 @@ from http.cookiejar import Cookie, CookieJar
 from urllib.parse import urlsplit
 
 import httpx2
+import stamina
 
-from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.http.client import (
     MAX_BODY_BYTES,
     RequestTimedOut,
@@ -50,8 +50,6 @@ _HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 _WORTH_RETRYING = frozenset({408, 425, 429})
 _HEADING = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 _GONE = frozenset({httpx2.codes.NOT_FOUND, httpx2.codes.GONE})
-
-log = get_logger(__name__)
 
 
 class IdexxNeoClient:
@@ -109,27 +107,25 @@ class IdexxNeoClient:
             ContractViolation: If the response is not part of its interface.
             RunStopped, TimeLimitReached: From the stop signal.
         """
-        for attempt in range(2, MAX_TRIES + 1):
-            try:
-                return self._request_once(path, params, what)
-            except TransientError as error:
-                if not _is_worth_a_retry(error):
+        failure: TransientError | None = None
+        # The library would sleep between tries without the stop signal; so it only counts them.
+        for attempt in stamina.retry_context(
+            on=_is_worth_a_retry,
+            attempts=MAX_TRIES,
+            timeout=None,
+            wait_initial=0,
+            wait_jitter=0,
+            wait_max=0,
+        ):
+            with attempt:
+                if failure is not None:
+                    self._stop.wait(self._pause(attempt.num, failure))
+                try:
+                    return self._request_once(path, params, what)
+                except TransientError as error:
+                    failure = error
                     raise
-                failure = error
-            self._wait_for(attempt, failure, path)
-        return self._request_once(path, params, what)
-
-    def _wait_for(self, attempt: int, failure: TransientError, path: str) -> None:
-        """Log and wait before an attempt; the stop signal ends the wait."""
-        pause = self._pause(attempt, failure)
-        log.warning(
-            "request_retried",
-            path=path,
-            attempt=attempt,
-            wait_seconds=round(pause, 3),
-            error_class=type(failure).__name__,
-        )
-        self._stop.wait(pause)
+        raise AssertionError("stamina yields at least one attempt")
 
     def _pause(self, attempt: int, failure: TransientError) -> float:
         """Seconds before an attempt, counted from 1: what the vendor requested, or a backoff."""
@@ -223,8 +219,8 @@ class IdexxNeoClient:
         )
 
 
-def _is_worth_a_retry(error: TransientError) -> bool:
-    return (error.retry_after or 0) <= LONGEST_WAIT
+def _is_worth_a_retry(error: Exception) -> bool:
+    return isinstance(error, TransientError) and (error.retry_after or 0) <= LONGEST_WAIT
 
 
 def _error_of_body(response: httpx2.Response, failed: str) -> PimsError | None:

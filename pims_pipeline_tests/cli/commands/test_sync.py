@@ -133,7 +133,7 @@ def test_a_retry_does_not_write_to_standard_output(
     done = pims("sync", "inbound", "--clinic", logged_in, "--json", LOG_LEVEL="INFO")
 
     assert document(done)["success"]
-    assert "request_retried" in done.stderr
+    assert "stamina.retry_scheduled" in done.stderr
 
 
 def test_with_another_key_the_sync_names_the_setting(pims: Pims, ready: str) -> None:

@@ -1,9 +1,8 @@
 """How the HTTP client classifies responses, retries and waits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 
@@ -153,40 +152,6 @@ def test_a_short_retry_after_of_the_vendor_is_obeyed(
 ) -> None:
     server.responses = [Response(429, headers={"Retry-After": "0.05"}), Response(200, b"[1]")]
     assert get(client) == b"[1]"
-
-
-def logged_retries(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    lines = [dict(each.msg) for each in caplog.records if isinstance(each.msg, Mapping)]
-    return [line for line in lines if line["event"] == "request_retried"]
-
-
-def test_a_retry_is_logged_with_its_wait_and_without_the_query(
-    server: OddServer, client: IdexxNeoClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    server.responses = [
-        Response(429, headers={"Retry-After": "0.05"}),
-        Response(503),
-        Response(200, b"[1]"),
-    ]
-    assert get(client) == b"[1]"
-
-    first, second = logged_retries(caplog)
-    assert (first["attempt"], first["wait_seconds"]) == (2, 0.05)
-    assert second["attempt"] == 3
-    assert 0 < second["wait_seconds"] < 0.05
-    assert {line["path"] for line in (first, second)} == {"/appointments/x"}
-    assert {line["error_class"] for line in (first, second)} == {"TransientError"}
-
-
-def test_a_failure_of_the_last_attempt_is_not_logged_as_a_retry(
-    server: OddServer, client: IdexxNeoClient, caplog: pytest.LogCaptureFixture
-) -> None:
-    server.responses = [Response(503)] * MAX_TRIES
-    with pytest.raises(TransientError):
-        get(client)
-
-    assert [line["attempt"] for line in logged_retries(caplog)] == list(range(2, MAX_TRIES + 1))
-    assert len(server.paths) == MAX_TRIES
 
 
 @pytest.mark.parametrize(
