@@ -36,9 +36,13 @@ def checks(url: str) -> dict[str, str]:
 
 
 def test_its_own_login_is_enough(engine: Engine, tmp_path: Path) -> None:
-    login = let_api_log_in(engine)
+    variables = {
+        "PIMS_API_DATABASE_URL": let_api_log_in(engine),
+        # Not the default port, where an installation on this machine may serve Dagster.
+        "DAGSTER_GRAPHQL_URL": "http://127.0.0.1:9/graphql",
+    }
 
-    with started(tmp_path, "serve", "--port=0", PIMS_API_DATABASE_URL=login) as process:
+    with started(tmp_path, "serve", "--port=0", **variables) as process:
         found = checks(address(process))
         status, _, err, alive = interrupted(process, signal.SIGTERM)
 
