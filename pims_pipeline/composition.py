@@ -20,7 +20,7 @@ from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline.store.database.migrate import check_migrated
+from pims_pipeline.store.database.revision import check_migrated
 from pims_pipeline.store.embedded.encryption_key import encryption_key
 from pims_pipeline.store.embedded.server import start_embedded
 from pims_pipeline.store.secrets.vault import Vault
