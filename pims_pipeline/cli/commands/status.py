@@ -23,7 +23,6 @@ from pims_pipeline.operations.status import StatusOverview, status_overview
 from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.queries.clinic_status import ClinicState
-from pims_pipeline.wire.statuses import Statuses
 
 _HEADINGS = [
     "Clinic",
@@ -80,6 +79,8 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
             _watch(seen, lambda: status_overview(store.engine, slug), seconds)
             return
     if as_json:
+        from pims_pipeline.wire.statuses import Statuses  # noqa: PLC0415 - a table needs no models
+
         punctual = partial(_punctuality, now=seen.now)
         print_json(Statuses.of(seen.states, punctual, seen.clock, seen.now))
         return
