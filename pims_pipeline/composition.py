@@ -1,31 +1,31 @@
-"""Builds from the settings what both composition roots need: database, vault, adapters, rules.
+"""Builds from the settings what both composition roots need: database, vault, logs, options.
 
-The roots are the terminal (``cli``) and the code location (``definitions``). Dagster belongs in
-``definitions``: most commands do not load it.
+The roots are the terminal (``cli``) and the code location (``definitions``). What runs alone need
+belongs in ``definitions``. Every command loads this module, so it imports what only some settings
+or commands need where it is used.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from pims_pipeline.alerting.delivery import Alerting
-from pims_pipeline.alerting.notifiers import LogNotifier, Notifier
-from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.axiom import AxiomSink
 from pims_pipeline.observability.axiom_client import axiom_ingest
-from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline.store.database.migrate import check_migrated
-from pims_pipeline.store.embedded.encryption_key import encryption_key
-from pims_pipeline.store.embedded.server import start_embedded
-from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline.store.database.revision import check_migrated
+
+if TYPE_CHECKING:
+    from pims_pipeline.store.secrets.vault import Vault
 
 _POOL_TIMEOUT_SECONDS = 120.0
+_TRUSTED_SECONDS = 1.0
+"""Transactions that follow one another need no check that the connection is still open."""
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -37,23 +37,6 @@ def set_up_logging(settings: Settings) -> None:
     configure_logging(settings.log_level, settings.log_format, sink=sink)
 
 
-def alerting(settings: Settings) -> Alerting:
-    """How alerts are delivered: to Slack if it is configured, else to the log."""
-    notifier: Notifier = LogNotifier()
-    if settings.slack_bot_token is not None and settings.slack_channel is not None:
-        # The import takes a tenth of a second.
-        from pims_pipeline.alerting.slack import SlackNotifier  # noqa: PLC0415 - see above
-
-        token = settings.slack_bot_token.get_secret_value()
-        notifier = SlackNotifier(token, settings.slack_channel)
-    url = settings.heartbeat_url
-    return Alerting(
-        notifier=notifier,
-        dagster_ui_url=settings.dagster_ui_url(),
-        heartbeat=None if url is None else Heartbeat(url.get_secret_value()),
-    )
-
-
 def database_url(settings: Settings) -> str:
     """The address of the database of cases, a secret; starts the embedded database by default.
 
@@ -62,6 +45,9 @@ def database_url(settings: Settings) -> str:
     """
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
+    # Only the embedded database needs the server's wheel.
+    from pims_pipeline.store.embedded.server import start_embedded  # noqa: PLC0415 - see above
+
     return start_embedded(settings.home)
 
 
@@ -84,6 +70,7 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
         # A clinic waits for the transactions of others, which wait for locks.
         pool_timeout_seconds=_POOL_TIMEOUT_SECONDS,
         lock_seconds=settings.lock_timeout_seconds,
+        trusted_seconds=_TRUSTED_SECONDS,
     )
     try:
         if migrated:
@@ -93,8 +80,14 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
         engine.dispose()
 
 
-def open_vault(settings: Settings) -> Vault:
+def open_vault(settings: Settings) -> "Vault":
     """The vault, with the keys of the environment or the embedded database's own key."""
+    # Only syncs and commands about logins need cryptography.
+    from pims_pipeline.store.embedded.encryption_key import (  # noqa: PLC0415 - see above
+        encryption_key,
+    )
+    from pims_pipeline.store.secrets.vault import Vault  # noqa: PLC0415 - see above
+
     key = settings.encryption_key_bytes()
     if key is None:
         # The settings require a key for any other database, so this one is embedded.
@@ -116,12 +109,4 @@ def provider_options(settings: Settings) -> ProviderOptions:
             per_second=settings.requests_per_second,
             total_timeout=settings.request_timeout_seconds,
         ),
-    )
-
-
-def deletion_policy(settings: Settings) -> DeletionPolicy:
-    """The limits of the deletion guard."""
-    return DeletionPolicy(
-        min_orphans=settings.deletion_guard_min,
-        max_percent=settings.deletion_guard_percent,
     )

@@ -13,15 +13,17 @@ from functools import partial
 import dagster as dg
 from sqlalchemy import Engine
 
+from pims_pipeline.alerting.delivery import Alerting
+from pims_pipeline.alerting.notifiers import LogNotifier, Notifier
 from pims_pipeline.composition import (
-    alerting,
     database_url,
-    deletion_policy,
     open_engine,
     open_vault,
     provider_options,
     set_up_logging,
 )
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
+from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.providers.registry import build_provider
@@ -70,6 +72,31 @@ def build_definitions(
         alerting=alerting(settings),
     )
     return code_location(sources, partition_start=settings.partition_start)
+
+
+def alerting(settings: Settings) -> Alerting:
+    """How alerts are delivered: to Slack if it is configured, else to the log."""
+    notifier: Notifier = LogNotifier()
+    if settings.slack_bot_token is not None and settings.slack_channel is not None:
+        # The import takes a tenth of a second.
+        from pims_pipeline.alerting.slack import SlackNotifier  # noqa: PLC0415 - see above
+
+        token = settings.slack_bot_token.get_secret_value()
+        notifier = SlackNotifier(token, settings.slack_channel)
+    url = settings.heartbeat_url
+    return Alerting(
+        notifier=notifier,
+        dagster_ui_url=settings.dagster_ui_url(),
+        heartbeat=None if url is None else Heartbeat(url.get_secret_value()),
+    )
+
+
+def deletion_policy(settings: Settings) -> DeletionPolicy:
+    """The limits of the deletion guard."""
+    return DeletionPolicy(
+        min_orphans=settings.deletion_guard_min,
+        max_percent=settings.deletion_guard_percent,
+    )
 
 
 @contextmanager

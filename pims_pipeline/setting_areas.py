@@ -46,6 +46,8 @@ class SettingsArea(BaseSettings):
 
     model_config = SettingsConfigDict(
         case_sensitive=True,
+        # No area is ever created by itself, only ``Settings``, which has the fields of all.
+        defer_build=True,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,

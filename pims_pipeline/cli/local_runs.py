@@ -14,7 +14,7 @@ from pims_pipeline.operations.runs import RunResult, run_audits
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
-from pims_pipeline.store.database.migrate import DatabaseNotMigrated
+from pims_pipeline.store.database.revision import DatabaseNotMigrated
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions

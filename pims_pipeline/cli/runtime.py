@@ -6,7 +6,8 @@ What a command does with them belongs in its module in ``commands``.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import click
 from sqlalchemy import Engine
@@ -16,8 +17,9 @@ from pims_pipeline.composition import database_url, open_engine, open_vault, set
 from pims_pipeline.local_trust.private_files import close_to_others, keep_files_private
 from pims_pipeline.settings import Settings, load_settings
 from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
-from pims_pipeline.store.embedded.server import stop_embedded
-from pims_pipeline.store.secrets.vault import Vault
+
+if TYPE_CHECKING:
+    from pims_pipeline.store.secrets.vault import Vault
 
 API_PORT = 8000
 """The default port of the REST API."""
@@ -49,7 +51,7 @@ class Group(click.Group):
     command_class = Command
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Store:
     """The open database, and the vault for its secrets.
 
@@ -61,7 +63,11 @@ class Store:
     settings: Settings
     database_url: str
     engine: Engine
-    vault: Vault
+
+    @cached_property
+    def vault(self) -> "Vault":
+        """Opened when it is first used: most commands read no secret."""
+        return open_vault(self.settings)
 
     def __repr__(self) -> str:
         return f"Store({self.engine.url!r})"
@@ -81,7 +87,7 @@ def open_store(settings: Settings, *, migrated: bool = True) -> Iterator[Store]:
         EmbeddedDatabaseFailed: If the embedded database does not start.
     """
     with own_database(settings) as url, open_engine(settings, url, migrated=migrated) as engine:
-        yield Store(settings, url, engine, open_vault(settings))
+        yield Store(settings, url, engine)
 
 
 @contextmanager
@@ -94,6 +100,11 @@ def own_database(settings: Settings) -> Iterator[str]:
         yield url
     finally:
         if settings.database_url is None:
+            # Loaded by ``database_url`` in this case alone.
+            from pims_pipeline.store.embedded.server import (  # noqa: PLC0415 - see above
+                stop_embedded,
+            )
+
             # So would one during the stop.
             with uninterrupted():
                 stop_embedded(settings.home)

@@ -1,6 +1,10 @@
-"""The statuses of a failure: a record that could not be read or fetched."""
+"""The statuses and the limit of a failure: a record that could not be read or fetched."""
 
 from enum import StrEnum
+from typing import Final
+
+MAX_ATTEMPTS: Final = 8
+"""How many failed fetches make a dead letter."""
 
 
 class FailureStatus(StrEnum):

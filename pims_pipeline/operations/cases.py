@@ -1,16 +1,13 @@
-"""Views of cases: the cases of a clinic, and the history of one. Read-only."""
+"""The cases of a clinic. Read-only. The history of one is in ``case_history``."""
 
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
 
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.case_history import CaseHistory, case_of_appointment
-from pims_pipeline.store.queries.case_history import case_history as stored_history
 from pims_pipeline.store.queries.cases import ListedCase, list_cases
 
 
@@ -34,25 +31,3 @@ def clinic_cases(
         clinic = clinic_by_slug(connection, slug)
         found = list_cases(connection, clinic, business_date=business_date, limit=limit)
         return ClinicCases(clinic, found)
-
-
-def case_history(engine: Engine, case_id: UUID) -> CaseHistory:
-    """A case and its history.
-
-    Raises:
-        UnknownCase: If the case does not exist.
-    """
-    with transaction(engine) as connection:
-        return stored_history(connection, case_id)
-
-
-def appointment_history(engine: Engine, slug: str, pims_id: str) -> CaseHistory:
-    """The case, with its history, of the appointment with the vendor's identity ``pims_id``.
-
-    Raises:
-        UnknownClinic: If the clinic does not exist.
-        UnknownCase: If the appointment has no case.
-    """
-    with transaction(engine) as connection:
-        clinic = clinic_by_slug(connection, slug)
-        return stored_history(connection, case_of_appointment(connection, clinic, pims_id))

@@ -24,6 +24,7 @@ from pims_pipeline.store.clinics import (
     deactivate_clinic,
     readdress_clinic,
     schedule_config,
+    schedule_configs,
     set_schedule_config,
 )
 from pims_pipeline.store.database.engine import transaction
@@ -92,7 +93,11 @@ def find_clinic(engine: Engine, slug: str) -> Clinic:
 def list_clinics(engine: Engine) -> list[ConfiguredClinic]:
     """Every clinic, active or not, by slug."""
     with transaction(engine) as connection:
-        return [_configured(connection, clinic) for clinic in all_clinics(connection)]
+        stored = schedule_configs(connection)
+        return [
+            ConfiguredClinic(clinic, stored.get(clinic.id, ScheduleConfig()))
+            for clinic in all_clinics(connection)
+        ]
 
 
 def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:

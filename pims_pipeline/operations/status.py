@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.store.clinics import UnknownClinic
-from pims_pipeline.store.database.clock import read_clock
+from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.clinic_status import ClinicState, clinic_states
 
@@ -17,11 +18,16 @@ class StatusOverview:
 
     Attributes:
         states: In the order of the slugs.
-        now: The database's time; aware.
+        clock: The database's clock, compared with this host's.
     """
 
     states: list[ClinicState]
-    now: datetime
+    clock: ClockReading
+
+    @property
+    def now(self) -> datetime:
+        """The time for which the status holds, aware; this host's clock may be wrong."""
+        return self.clock.database
 
 
 def status_overview(engine: Engine, slug: str | None = None) -> StatusOverview:
@@ -30,13 +36,12 @@ def status_overview(engine: Engine, slug: str | None = None) -> StatusOverview:
     Raises:
         UnknownClinic: If the clinic does not exist.
     """
-    # All hosts share the database's clock; this host's may be wrong.
-    now = read_clock(engine).database
     with transaction(engine) as connection:
-        states = clinic_states(connection, now)
+        clock = clock_of(connection)
+        states = clinic_states(connection, clock.database)
     if slug is None:
-        return StatusOverview(states, now)
+        return StatusOverview(states, clock)
     chosen = [state for state in states if state.clinic.slug == slug]
     if not chosen:
         raise UnknownClinic([slug])
-    return StatusOverview(chosen, now)
+    return StatusOverview(chosen, clock)

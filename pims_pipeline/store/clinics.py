@@ -181,6 +181,12 @@ def schedule_config(connection: Connection, clinic: Clinic) -> ScheduleConfig:
     return stored_config(row)
 
 
+def schedule_configs(connection: Connection) -> dict[UUID, ScheduleConfig]:
+    """The stored schedules by clinic; clinics with the defaults may be left out."""
+    rows = connection.execute(select(clinic_schedule_configs))
+    return {row.clinic_id: stored_config(row) for row in rows}
+
+
 def stored_config(row: Row[*tuple[object, ...]] | None) -> ScheduleConfig:
     """The schedule in a row of ``clinic_schedule_configs``, which operators may edit by hand.
 

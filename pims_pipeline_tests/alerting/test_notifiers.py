@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from pims_pipeline.alerting.messages import AlertEntry, AlertEvent, Message
 from pims_pipeline.alerting.notifiers import DeliveryFailed, LogNotifier
 from pims_pipeline.alerting.slack import MAX_LISTED, SlackNotifier
-from pims_pipeline.composition import alerting
+from pims_pipeline.definitions import alerting
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Slack

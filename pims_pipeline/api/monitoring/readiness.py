@@ -13,7 +13,7 @@ from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
 from pims_pipeline.api.monitoring.probes import PROBE_SECONDS, Probe
 from pims_pipeline.store.database.engine import without_pool
 from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
-from pims_pipeline.store.database.migrate import DatabaseNotMigrated, check_migrated
+from pims_pipeline.store.database.revision import DatabaseNotMigrated, check_migrated
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role
 from pims_pipeline.wire.health import Check, Ready
 

@@ -7,16 +7,13 @@ from zoneinfo import ZoneInfo
 import click
 
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal.case_history import history_lines
 from pims_pipeline.cli.terminal.errors import Misused
 from pims_pipeline.cli.terminal.options import BusinessDate, clinic_option, examples, json_option
-from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.cli.terminal.streams import print_json
 from pims_pipeline.cli.terminal.tables import print_table
-from pims_pipeline.operations.cases import appointment_history, case_history, clinic_cases
+from pims_pipeline.operations.cases import clinic_cases
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.queries.cases import ListedCase
-from pims_pipeline.sync.provenance import provenance_of
-from pims_pipeline.wire.cases import CaseList, Provenance
 
 
 @click.group(cls=Group)
@@ -55,6 +52,8 @@ def list_stored(
     with open_store(settings) as store:
         found = clinic_cases(store.engine, slug, business_date=day, limit=limit)
     if as_json:
+        from pims_pipeline.wire.cases import CaseList  # noqa: PLC0415 - a table needs no models
+
         print_json(CaseList.of(slug, found.cases))
         return
     print_table(
@@ -114,18 +113,20 @@ def show(
 
     Times are shown in the clinic's time zone and in UTC.
     """
+    # Listing cases needs none of this.
+    from pims_pipeline.cli.terminal.case_history import print_history  # noqa: PLC0415 - see above
+    from pims_pipeline.operations.case_history import (  # noqa: PLC0415 - see above
+        appointment_history,
+        case_history,
+    )
+
     _check_one_identity(case_id, pims_id, slug)
     with open_store(settings) as store:
         if case_id is None:
             history = appointment_history(store.engine, slug or "", pims_id or "")
         else:
             history = case_history(store.engine, case_id)
-    provenance = provenance_of(history, dagster_ui_url=settings.dagster_ui_url())
-    if as_json:
-        print_json(Provenance.of(provenance))
-        return
-    for line in history_lines(provenance):
-        say(line)
+    print_history(history, dagster_ui_url=settings.dagster_ui_url(), as_json=as_json)
 
 
 def _check_one_identity(case_id: UUID | None, pims_id: str | None, slug: str | None) -> None:

@@ -5,6 +5,7 @@ import click
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.composition import open_vault
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.dagster_schema import ensure_dagster_schema
 from pims_pipeline.store.database.migrate import migrate as migrate_tables
@@ -29,6 +30,8 @@ def migrate(settings: Settings, *, as_json: bool) -> None:
     with open_store(settings, migrated=False) as store:
         applied = migrate_tables(store.engine)
         ensure_dagster_schema(store.engine)
+        # Makes the embedded database's key.
+        open_vault(settings)
     if as_json:
         print_json({"applied": applied})
     elif applied:

@@ -24,7 +24,7 @@ from pims_pipeline.composition import open_engine
 from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline.store.database.migrate import check_migrated
+from pims_pipeline.store.database.revision import check_migrated
 from pims_pipeline.store.database.tenancy import LOGIN_STATEMENT, check_api_role, let_api_log_in
 
 _STATEMENT_SECONDS = 30

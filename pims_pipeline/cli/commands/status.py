@@ -22,9 +22,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.status import StatusOverview, status_overview
 from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.database.clock import read_clock
 from pims_pipeline.store.queries.clinic_status import ClinicState
-from pims_pipeline.wire.statuses import Statuses
 
 _HEADINGS = [
     "Clinic",
@@ -74,22 +72,23 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
             "and run the command with --json again for a newer document"
         )
     with open_store(settings) as store:
-        clock = read_clock(store.engine)
-        if clock.is_wrong:
-            say(f"Warning: no sync starts here: {clock.problem}", err=True)
-        if seconds is not None:
-            _watch(lambda: status_overview(store.engine, slug), seconds)
-            return
         seen = status_overview(store.engine, slug)
+        if seen.clock.is_wrong:
+            say(f"Warning: no sync starts here: {seen.clock.problem}", err=True)
+        if seconds is not None:
+            _watch(seen, lambda: status_overview(store.engine, slug), seconds)
+            return
     if as_json:
+        from pims_pipeline.wire.statuses import Statuses  # noqa: PLC0415 - a table needs no models
+
         punctual = partial(_punctuality, now=seen.now)
-        print_json(Statuses.of(seen.states, punctual, clock, seen.now))
+        print_json(Statuses.of(seen.states, punctual, seen.clock, seen.now))
         return
     print_table(_HEADINGS, (_row(state, seen.now) for state in seen.states), empty=_NONE)
 
 
-def _watch(read: Callable[[], StatusOverview], seconds: float) -> None:
-    """Show the table again and again until Ctrl-C, then return.
+def _watch(seen: StatusOverview, read: Callable[[], StatusOverview], seconds: float) -> None:
+    """Show the table, and again with what ``read`` returns, until Ctrl-C; then return.
 
     On a terminal the table is replaced; elsewhere one table follows the other.
     """
@@ -101,12 +100,13 @@ def _watch(read: Callable[[], StatusOverview], seconds: float) -> None:
         Live(console=console, auto_refresh=False) as live,
     ):
         while True:
-            overview = _rendered(read())
+            overview = _rendered(seen)
             if console.is_terminal:
                 live.update(overview, refresh=True)
             else:
                 console.print(overview)
             pause.wait(seconds)
+            seen = read()
 
 
 def _rendered(seen: StatusOverview) -> RenderableType:

@@ -30,7 +30,8 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, PHASES_OF, Phase, Scope
 from pims_pipeline.domain.records.cases import EventKind, case_id_of
-from pims_pipeline.operations.cases import case_history, clinic_cases
+from pims_pipeline.operations.case_history import case_history
+from pims_pipeline.operations.cases import clinic_cases
 from pims_pipeline.operations.runs import run_audits
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.queries.cases import ListedCase

@@ -1,18 +1,35 @@
-"""A case history as lines of text. Its content belongs in ``sync.provenance``."""
+"""A case history as lines of text or as JSON. Its content belongs in ``sync.provenance``."""
 
 import json
 from collections.abc import Iterator, Mapping
 from zoneinfo import ZoneInfo
 
+from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.observability.printable import printable
 from pims_pipeline.store.queries.case_history import CaseHistory
-from pims_pipeline.sync.provenance import CaseProvenance, RecordSource, TracedEvent
+from pims_pipeline.sync.provenance import (
+    CaseProvenance,
+    RecordSource,
+    TracedEvent,
+    provenance_of,
+)
+from pims_pipeline.wire.cases import Provenance
 from pims_pipeline.wire.shape import utc_text
 
 LONGEST_VALUE = 120
 """Characters of a value that are shown; JSON has all of it."""
 
 _SHORT_DIGEST = 12
+
+
+def print_history(history: CaseHistory, *, dagster_ui_url: str, as_json: bool) -> None:
+    """Print a case and its history, with links to its runs in the Dagster UI."""
+    provenance = provenance_of(history, dagster_ui_url=dagster_ui_url)
+    if as_json:
+        print_json(Provenance.of(provenance))
+        return
+    for line in history_lines(provenance):
+        say(line)
 
 
 def history_lines(provenance: CaseProvenance) -> Iterator[str]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from pims_pipeline.domain.failures import MAX_ATTEMPTS
 from pims_pipeline.domain.moments import discard_future, is_in_future, no_later_than
 from pims_pipeline.domain.planning.case_writes import CONSULTATION, METADATA, repairs
 from pims_pipeline.domain.planning.patients import contradicts, is_about_another
@@ -37,7 +38,7 @@ class EnrichmentPolicy:
     recheck_ages: tuple[timedelta, ...] = tuple(timedelta(days=n) for n in (1, 3, 7, 14, 30, 45))
     ask_again_after: timedelta = timedelta(minutes=30)
     first_retry_after: timedelta = timedelta(minutes=5)
-    max_attempts: int = 8
+    max_attempts: int = MAX_ATTEMPTS
     min_fetches_to_fail: int = 3
 
     @property

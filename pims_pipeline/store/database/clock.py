@@ -6,7 +6,7 @@ and the message are in ``pims_pipeline.domain.moments``.
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.store.database.engine import transaction
@@ -24,12 +24,15 @@ def read_clock(engine: Engine) -> ClockReading:
         DatabaseUnavailable: If the database cannot be reached.
     """
     with transaction(engine) as connection:
-        # The connection is open, so this measures one round trip.
-        connection.execute(select(1))
-        before = utc_now()
-        # now() is when the transaction began.
-        database: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        after = utc_now()
+        return clock_of(connection)
+
+
+def clock_of(connection: Connection) -> ClockReading:
+    """The same in a transaction, which has begun: so this measures one round trip."""
+    before = utc_now()
+    # now() is when the transaction began.
+    database: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    after = utc_now()
     return ClockReading(before=before, database=database.astimezone(UTC), after=after)
 
 

@@ -116,6 +116,8 @@ def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
         url,
         # Parameters hold personal data, which must not reach the logs.
         hide_parameters=True,
+        # No column is an hstore, and looking for that type costs three round trips.
+        use_native_hstore=False,
         connect_args=arguments,
         execution_options=dict(options),
         **pool,

@@ -1,6 +1,7 @@
-"""Bring the tables up to date, and check that they are.
+"""Bring the tables up to date, with Alembic.
 
-The revisions are in ``store/migrations``; Dagster's own tables are Dagster's to migrate.
+The revisions are in ``store/migrations``; Dagster's own tables are Dagster's to migrate. The check
+that the tables are up to date belongs in ``revision``, which works without Alembic.
 """
 
 from pathlib import Path
@@ -12,16 +13,10 @@ from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import MIGRATION_LOCK, MIGRATION_LOCK_SECONDS
+from pims_pipeline.store.database.revision import VERSION_TABLE, DatabaseNotMigrated
 from pims_pipeline.store.migrations.former_revisions import unknown_revision_problem
-
-VERSION_TABLE = "pims_alembic_version"
-
-
-class DatabaseNotMigrated(UserFacingError):
-    """The tables are not the ones that this version of the program works with."""
 
 
 def alembic_config() -> Config:
@@ -32,13 +27,6 @@ def alembic_config() -> Config:
     config.set_main_option("script_location", migrations)
     config.set_main_option("path_separator", "os")
     return config
-
-
-def _revisions(connection: Connection) -> tuple[set[str], set[str]]:
-    """The revisions of the database, and the newest of this program."""
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    script = ScriptDirectory.from_config(alembic_config())
-    return set(context.get_current_heads()), set(script.get_heads())
 
 
 def migrate(engine: Engine) -> list[str]:
@@ -61,32 +49,15 @@ def migrate(engine: Engine) -> list[str]:
         # A migration of a large table takes long.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
-        _check_known(connection)
+        _check_known(connection, config)
         config.attributes.update(connection=connection, on_version_apply=note)
         command.upgrade(config, "head")
     return applied
 
 
-def _check_known(connection: Connection) -> None:
-    current, _ = _revisions(connection)
-    script = ScriptDirectory.from_config(alembic_config())
+def _check_known(connection: Connection, config: Config) -> None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    script = ScriptDirectory.from_config(config)
     known = {each.revision for each in script.walk_revisions()}
-    if (problem := unknown_revision_problem(current, known)) is not None:
+    if (problem := unknown_revision_problem(set(context.get_current_heads()), known)) is not None:
         raise DatabaseNotMigrated(problem)
-
-
-def check_migrated(engine: Engine) -> None:
-    """Make sure that the tables are this program's.
-
-    Raises:
-        DatabaseUnavailable: If the database cannot be reached.
-        DatabaseNotMigrated: If revisions are missing, or the tables are a newer program's.
-    """
-    with transaction(engine) as connection:
-        current, wanted = _revisions(connection)
-    if current != wanted:
-        at = ", ".join(sorted(current)) or "no revision"
-        raise DatabaseNotMigrated(
-            f"the database is at {at} and this program needs {', '.join(sorted(wanted))}; "
-            "run `pims migrate`"
-        )

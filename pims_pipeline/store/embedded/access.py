@@ -9,18 +9,33 @@ import stat
 from pathlib import Path
 
 
-def give_server(user: str, data: Path, programs: Path) -> None:
-    """Let a system user run the server; for root.
+def give_data(user: str, data: Path) -> None:
+    """Let a system user keep the server's data; for root.
 
     Args:
-        user: The system user that runs it.
+        user: The system user that runs the server.
         data: The data directory, in the program's home; becomes the user's.
-        programs: Where the server is installed.
     """
     owner = pwd.getpwnam(user)
     os.chown(data, owner.pw_uid, owner.pw_gid)
     open_way(data, owner, home=data.parent)
-    _open_programs(programs, owner)
+
+
+def open_programs(user: str, installed: Path) -> None:
+    """Let a system user run the server's programs, whatever umask they have; for root.
+
+    Args:
+        user: The system user that runs them.
+        installed: Where the server is installed.
+    """
+    open_way(installed, pwd.getpwnam(user), home=installed)
+    for path in (installed, *installed.rglob("*")):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        for_all = mode | stat.S_IRGRP | stat.S_IROTH
+        if mode & stat.S_IXUSR:
+            for_all |= stat.S_IXGRP | stat.S_IXOTH
+        if for_all != mode:
+            path.chmod(for_all)
 
 
 def open_way(
@@ -55,15 +70,3 @@ def _may_pass(found: os.stat_result, user: pwd.struct_passwd) -> bool:
     if found.st_gid in os.getgrouplist(user.pw_name, user.pw_gid):
         return bool(found.st_mode & stat.S_IXGRP)
     return bool(found.st_mode & stat.S_IXOTH)
-
-
-def _open_programs(installed: Path, user: pwd.struct_passwd) -> None:
-    """Let another user run the server's programs, whatever umask they were installed with."""
-    open_way(installed, user, home=installed)
-    for path in (installed, *installed.rglob("*")):
-        mode = stat.S_IMODE(path.stat().st_mode)
-        for_all = mode | stat.S_IRGRP | stat.S_IROTH
-        if mode & stat.S_IXUSR:
-            for_all |= stat.S_IXGRP | stat.S_IXOTH
-        if for_all != mode:
-            path.chmod(for_all)

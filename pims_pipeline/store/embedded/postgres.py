@@ -100,11 +100,9 @@ class EmbeddedServer(PostgresServer):
         self.pgdata.mkdir(mode=0o700, exist_ok=True)
         if self.system_user is not None:
             # Imports pwd, which not every system has.
-            from pims_pipeline.store.embedded.access import (  # noqa: PLC0415 - see above
-                give_server,
-            )
+            from pims_pipeline.store.embedded.access import give_data  # noqa: PLC0415 - see above
 
-            give_server(self.system_user, self.pgdata, self.bin_path.parent)
+            give_data(self.system_user, self.pgdata)
         if not (self.pgdata / "PG_VERSION").exists():
             end_servers_of(self.pgdata)
             self._initializing.touch()
@@ -116,6 +114,12 @@ class EmbeddedServer(PostgresServer):
         """Run a program of the server's on the data, as its user, without our environment."""
         identity: dict[str, Any] = {}
         if self.system_user is not None:
+            from pims_pipeline.store.embedded.access import (  # noqa: PLC0415 - as above
+                open_programs,
+            )
+
+            # Here, not at the start: it looks at 1,800 files, and most users find a running server.
+            open_programs(self.system_user, self.bin_path.parent)
             # Only the number of the user would change otherwise, and root's groups would stay.
             group = self.pgdata.stat().st_gid
             identity = {"user": self.system_user, "group": group, "extra_groups": []}

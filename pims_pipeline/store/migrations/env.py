@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.sql.schema import SchemaItem
 
 from pims_pipeline.store.database.engine import create_engine
-from pims_pipeline.store.database.migrate import VERSION_TABLE
+from pims_pipeline.store.database.revision import VERSION_TABLE
 from pims_pipeline.store.tables.all import metadata
 
 _Kind = Literal["schema", "table", "column", "index", "unique_constraint", "foreign_key_constraint"]

@@ -18,17 +18,14 @@ from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from pims_pipeline.domain.alerts import DeadLetter
+from pims_pipeline.domain.failures import MAX_ATTEMPTS
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.store.clinics import is_synced
 from pims_pipeline.store.tables.clinics import clinics
 from pims_pipeline.store.tables.syncs import sync_failures
 
 OPEN_FAILURE = "f.resolved_at IS NULL"
 """The condition of an open failure, in any statement that names ``sync_failures AS f``."""
-
-MAX_ATTEMPTS = EnrichmentPolicy().max_attempts
-"""Failed fetches of a consultation after which it is a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
-from pims_pipeline.store.database.migrate import (
+from pims_pipeline.store.database.migrate import alembic_config, migrate
+from pims_pipeline.store.database.revision import (
     DatabaseNotMigrated,
-    alembic_config,
     check_migrated,
-    migrate,
+    newest_revision,
 )
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.all import metadata
@@ -171,6 +171,10 @@ def test_each_revision_follows_the_one_before_it() -> None:
     script = ScriptDirectory.from_config(alembic_config())
     down = [(each.revision, each.down_revision) for each in script.walk_revisions()]
     assert down == [*zip(reversed(REVISIONS), [*reversed(REVISIONS[:-1]), None], strict=True)]
+
+
+def test_the_newest_revision_is_known_without_alembic() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == [newest_revision()]
 
 
 def test_a_newer_programs_revision_is_refused_by_name(empty_engine: Engine) -> None:

@@ -23,7 +23,8 @@ from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseRefused
-from pims_pipeline.store.database.migrate import alembic_config, check_migrated, migrate
+from pims_pipeline.store.database.migrate import alembic_config, migrate
+from pims_pipeline.store.database.revision import check_migrated
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault

@@ -11,7 +11,8 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
-from pims_pipeline.store.database.migrate import check_migrated, migrate
+from pims_pipeline.store.database.migrate import migrate
+from pims_pipeline.store.database.revision import check_migrated
 from pims_pipeline.store.database.tenancy import (
     WrongApiRole,
     api_url,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.failures import MAX_ATTEMPTS
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
@@ -17,7 +18,7 @@ from pims_pipeline.store.failures import (
 )
 from pims_pipeline.store.queries.clinic_status import clinic_states
 from pims_pipeline.store.queries.metrics import clinic_readings
-from pims_pipeline.store.queries.open_failures import MAX_ATTEMPTS, FailureCounts, dead_letters
+from pims_pipeline.store.queries.open_failures import FailureCounts, dead_letters
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OPEN = {"tried again", "given up", "unreadable", "tried again by a person"}

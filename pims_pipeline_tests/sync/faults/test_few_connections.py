@@ -19,7 +19,8 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
-from pims_pipeline.store.database.migrate import check_migrated, migrate
+from pims_pipeline.store.database.migrate import migrate
+from pims_pipeline.store.database.revision import check_migrated
 from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
