@@ -94,7 +94,7 @@ def server_url(testrun_uid: str) -> Iterator[str]:
 def databases(server_url: str) -> Iterator[Databases]:
     """The databases of this test process."""
     with ExitStack() as stack:
-        yield Databases(server_url, stack)
+        yield Databases("pims", server_url, stack)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,18 @@ from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ens
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline_tests.dagster_template import dagster_template
+from pims_pipeline_tests.databases import Databases
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment
 from pims_pipeline_tests.orchestration.harness import MINUTE, NOON, SensorHarness, plan
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
+
+
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Databases]:
+    """The databases of this test process, with Dagster's tables."""
+    with ExitStack() as stack:
+        yield Databases(dagster_template(server_url), server_url, stack)
 
 
 @pytest.fixture
