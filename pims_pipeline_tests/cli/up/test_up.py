@@ -199,7 +199,7 @@ def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None
         out, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
     assert (process.returncode, out) == (1, "")
-    assert err.splitlines() == ["Error: --host nowhere.invalid is no address of this machine"]
+    assert err.splitlines() == ["Error: --host nowhere.invalid is not an address of this machine"]
 
 
 ORPHAN = "import time; time.sleep(600)  # the orphan of a test"
