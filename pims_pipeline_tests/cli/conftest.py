@@ -19,9 +19,9 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.cli.invocation import KEY, SLUG, Pims, store_login
-from pims_pipeline_tests.dagster_template import dagster_template
 from pims_pipeline_tests.databases import Databases
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
+from pims_pipeline_tests.store.dagster_template import dagster_template
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,11 @@ from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ens
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.dagster_template import dagster_template
 from pims_pipeline_tests.databases import Databases
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment
 from pims_pipeline_tests.orchestration.harness import MINUTE, NOON, SensorHarness, plan
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
+from pims_pipeline_tests.store.dagster_template import dagster_template
 
 
 @pytest.fixture(scope="session")
