@@ -64,8 +64,14 @@ def _one_connection_each() -> Iterator[None]:
     assert nested == []
 
 
-_NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-"""A test's database need not survive a power cut."""
+_FOR_TESTS = {
+    # A test's database need not survive a power cut.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # Its launcher starts a worker for each of many databases every minute; none lives long enough.
+    "autovacuum": "off",
+}
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +80,7 @@ def server_url(testrun_uid: str) -> Iterator[str]:
     # Not under pytest's own directory: the next pytest run closes that to other users, and under
     # root the server runs as another user.
     home = Path(tempfile.gettempdir()) / f"pims-tests-{testrun_uid[:12]}"
-    url = start_embedded(home, settings=_NO_DURABILITY)
+    url = start_embedded(home, settings=_FOR_TESTS)
     migrated = home / "migrated"
     with InterProcessLock(home / "migrate.lock"):
         # A template must have no connections while another worker copies it.
@@ -94,7 +100,7 @@ def server_url(testrun_uid: str) -> Iterator[str]:
 def databases(server_url: str) -> Iterator[Databases]:
     """The databases of this test process."""
     with ExitStack() as stack:
-        yield Databases(server_url, stack)
+        yield Databases("pims", server_url, stack)
 
 
 @pytest.fixture

@@ -4,14 +4,15 @@ The server itself, and the fixtures that lend a database to a test, are in ``con
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from pims_pipeline.store.tables.all import metadata
+_Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def address_of(database: str, url: str) -> str:
@@ -25,58 +26,129 @@ def administer(url: str, statement: sql.Composed) -> None:
         connection.execute(statement)
 
 
+def copy_database(template: str, name: str, server_url: str) -> None:
+    """Create a database as a copy of ``template``, which must have no connections."""
+    # Several times faster than writing the copy to the log; tests need no durability.
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
+    administer(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
+
+
 @contextmanager
 def database_copied_from(template: str, server_url: str) -> Iterator[str]:
     """The address of a new copy of ``template``, which must have no connections; dropped after."""
     name = f"test_{secrets.token_hex(8)}"
-    # Several times faster than writing the copy to the log; tests need no durability.
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
-    administer(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
+    copy_database(template, name, server_url)
     yield address_of(name, server_url)
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
     administer(server_url, drop.format(sql.Identifier(name)))
 
 
 class Databases:
-    """Migrated databases, each emptied after a test and used again.
+    """Copies of one template, each emptied after a test and used again.
 
     Emptying costs a fraction of copying. A database whose schema or rights a test changed is not
     used again.
 
     Args:
+        template: What is copied; it must have no connections.
         server_url: The server that has them.
         stack: Drops them when it closes.
     """
 
-    def __init__(self, server_url: str, stack: ExitStack) -> None:
+    def __init__(self, template: str, server_url: str, stack: ExitStack) -> None:
+        self._template = template
         self._server_url = server_url
         self._stack = stack
-        self._shapes: dict[str, str] = {}
-        self._idle: list[str] = []
+        self._idle: list[_Database] = []
 
     @contextmanager
     def lent(self) -> Iterator[str]:
-        """The address of an empty database, for the length of the block."""
-        url = self._idle.pop() if self._idle else self._made()
-        yield url
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(_END_OTHERS)
-            if _shape(connection) == self._shapes[url]:
-                _empty(connection)
-                self._idle.append(url)
+        """The address of a database as the template is, for the length of the block."""
+        database = self._idle.pop() if self._idle else self._made()
+        yield database.url
+        if database.emptied():
+            self._idle.append(database)
+        else:
+            database.close()
 
-    def _made(self) -> str:
-        url = self._stack.enter_context(database_copied_from("pims", self._server_url))
-        with psycopg.connect(url, autocommit=True) as connection:
-            self._shapes[url] = _shape(connection)
-        return url
+    def _made(self) -> "_Database":
+        url = self._stack.enter_context(database_copied_from(self._template, self._server_url))
+        database = _Database(url)
+        self._stack.callback(database.close)
+        return database
+
+
+class _Database:
+    """A copy of the template, and how it was before the first test.
+
+    Its connection stays open between tests: a new one reads the catalogs again, which takes longer
+    than emptying.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connection = _connected(url)
+        self._tables = _tables(self._connection)
+        filled = _filled(self._connection, self._tables)
+        self._kept = tuple(table for table in self._tables if table in filled)
+        self._emptied = tuple(table for table in self._tables if table not in filled)
+        self._shape = self._current_shape()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def emptied(self) -> bool:
+        """End other sessions and remove rows; False if it is not as the template any more."""
+        if self._connection.closed or not _is_usable(self._connection):
+            self._connection = _connected(self.url)
+        self._connection.execute(_END_OTHERS)
+        if self._current_shape() != self._shape:
+            return False
+        _empty(self._connection, _filled(self._connection, self._emptied))
+        self._connection.execute(_RESTART)
+        return True
+
+    def _current_shape(self) -> list[tuple[Any, ...]]:
+        """A digest of everything but the rows of the tables that were empty."""
+        rows = (sql.SQL("SELECT row({0}.*)::text FROM {0}").format(each) for each in self._kept)
+        shape = _SHAPE.format(kept=sql.SQL(" UNION ALL ").join(rows))
+        return self._connection.execute(shape).fetchall()
+
+
+def _connected(url: str) -> _Connection:
+    return psycopg.connect(url, autocommit=True)
+
+
+def _is_usable(connection: _Connection) -> bool:
+    try:
+        connection.execute("SELECT")
+    except psycopg.Error:
+        return False
+    return True
+
+
+def _tables(connection: _Connection) -> list[sql.Identifier]:
+    """All tables but the system's."""
+    names = connection.execute(
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%' "
+        "AND schemaname <> 'information_schema' ORDER BY 1, 2"
+    )
+    return [sql.Identifier(*each) for each in names]
+
+
+def _filled(connection: _Connection, tables: Sequence[sql.Identifier]) -> list[sql.Identifier]:
+    """Those of the tables that have rows."""
+    questions = [sql.SQL("EXISTS (SELECT FROM {})").format(table) for table in tables]
+    row = connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(questions))).fetchone()
+    assert row is not None
+    return [table for table, has_rows in zip(tables, row, strict=True) if has_rows]
 
 
 _END_OTHERS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-_SHAPE = """
+_SHAPE = sql.SQL("""
     SELECT md5(string_agg(line, chr(10) ORDER BY line COLLATE "C")) FROM (
         SELECT row(oid, nspname, nspowner, nspacl)::text FROM pg_namespace
         WHERE nspname NOT LIKE 'pg\\_%'
@@ -103,35 +175,30 @@ _SHAPE = """
         UNION ALL
         SELECT row(oid, defaclacl)::text FROM pg_default_acl
         UNION ALL
-        SELECT version_num FROM pims_alembic_version
+        {kept}
     ) AS shape (line)
+""")
+"""A digest of a database without its rows, except those of the tables ``kept``."""
+
+
+_RESTART = """
+    SELECT setval(seqrelid, seqstart, false) FROM pg_sequence
 """
-"""A digest of everything in a database but its rows."""
-
-
-_LOGS = frozenset({"case_events", "credential_access_log"})
+_LOGS = [sql.Identifier("public", name) for name in ("case_events", "credential_access_log")]
 """Append-only tables, whose trigger refuses to delete rows."""
 
 
-def _shape(connection: "psycopg.Connection[tuple[str, ...]]") -> str:
-    row = connection.execute(_SHAPE).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def _empty(connection: "psycopg.Connection[tuple[str, ...]]") -> None:
-    """Remove every row, those of the append-only logs too, and restart identities at one."""
-    for table in metadata.sorted_tables:
-        name = sql.Identifier(table.name)
-        # Without triggers and foreign keys, the order of the tables does not matter.
-        delete = sql.SQL("SET session_replication_role = replica; DELETE FROM {}").format(name)
-        if table.name in _LOGS:
+def _empty(connection: _Connection, tables: Sequence[sql.Identifier]) -> None:
+    """Remove every row of the tables, those of the append-only logs too."""
+    # Without triggers and foreign keys, the order of the tables does not matter.
+    statements: list[sql.Composable] = [sql.SQL("SET session_replication_role = replica")]
+    for table in tables:
+        delete = sql.SQL("DELETE FROM {}").format(table)
+        if table in _LOGS:
             switch = sql.SQL("ALTER TABLE {} {} TRIGGER append_only")
-            off = switch.format(name, sql.SQL("DISABLE"))
-            on = switch.format(name, sql.SQL("ENABLE ALWAYS"))
-            delete = sql.SQL("; ").join((off, delete, on))
-        connection.execute(delete)
-        for column in table.columns:
-            if column.identity is not None:
-                restart = "ALTER TABLE {} ALTER COLUMN {} RESTART"
-                connection.execute(sql.SQL(restart).format(name, sql.Identifier(column.name)))
+            off = switch.format(table, sql.SQL("DISABLE"))
+            on = switch.format(table, sql.SQL("ENABLE ALWAYS"))
+            statements += [off, delete, on]
+        else:
+            statements.append(delete)
+    connection.execute(sql.SQL("; ").join(statements))

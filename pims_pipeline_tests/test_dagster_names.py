@@ -4,7 +4,6 @@ import ast
 import re
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -20,8 +19,8 @@ from pims_pipeline.domain.clinics import SLUG_PATTERN, DateRange
 from pims_pipeline.domain.phases import JOB_OF
 from pims_pipeline.orchestration.partitions import CLINICS, clinic_days
 from pims_pipeline.orchestration.sensors.alerts import alerting
+from pims_pipeline_tests.test_repository import PACKAGE, modules
 
-PACKAGE = Path(names.__file__).parent
 SLUGS = st.from_regex(SLUG_PATTERN, fullmatch=True)
 DAYS = st.dates()
 
@@ -160,7 +159,7 @@ def spelled(source: str) -> set[str]:
 
 def test_no_other_module_spells_these_names() -> None:
     elsewhere = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in modules(PACKAGE):
         module = path.relative_to(PACKAGE).as_posix()
         if module.startswith(("simulator/", "store/migrations/")):
             # The simulator shares no code with us, and released migrations do not change.

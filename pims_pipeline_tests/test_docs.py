@@ -17,14 +17,10 @@ from pydantic import Field
 from pims_pipeline.setting_areas import SettingsArea
 from pims_pipeline.settings import Settings, variable_names
 from pims_pipeline.store.tables.all import metadata
-from pims_pipeline_tests.test_repository import FILES
+from pims_pipeline_tests.test_repository import FILES, modules
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted(
-    path
-    for path in ROOT.rglob("*.md")
-    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
-)
+DOCUMENTS = [path for path in FILES if path.suffix == ".md"]
 _CODE = re.compile(r"```.*?```|^(?: {4}|\t).*?$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 
@@ -181,7 +177,11 @@ def test_a_file_that_is_not_there_is_noticed() -> None:
     assert missing_files(text) == ["ettings.py", "store/settings.py"]
 
 
-RECORDS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+RECORDS = [
+    path
+    for path in DOCUMENTS
+    if path.parent == ROOT / "docs" / "decisions" and path.name[0].isdigit()
+]
 SECTIONS = ["Context", "Decision", "Consequences", "Enforced by"]
 LONGEST_RECORD = 300
 """Words: a page."""
@@ -234,7 +234,7 @@ def faults_of(record: str, index: str, file_name: str) -> Iterator[str]:
     number, title = re.findall(r"\A# (\d+)\. (.*)\n", record)[0]
     if f"\n{number}. [{title}]({file_name})" not in index:
         yield "it is not in the list of records"
-    present = {path.name for path in (ROOT / "pims_pipeline_tests").rglob("test_*.py")}
+    present = {path.name for path in modules(ROOT / "pims_pipeline_tests")}
     for name in sorted(set(re.findall(r"\btest_\w+\.py", record)) - present):
         yield f"there is no {name}"
     for name in sorted(names_of("contract", record) - contracts()):

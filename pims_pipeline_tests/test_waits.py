@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "pims_pipeline"
+from pims_pipeline_tests.test_repository import PACKAGE, modules
 
 LIMITS = {"timeout", "connect_timeout", "timeout_s", "seconds"}
 WAITS_WITHOUT_ARGUMENTS = {"join", "wait", "result", "exception", "communicate", "acquire"}
@@ -100,7 +100,7 @@ def unlimited(call: ast.Call) -> str | None:
 def waits_without_an_end() -> set[tuple[str, str, str]]:
     return {
         (str(path.relative_to(PACKAGE)), place, name)
-        for path in sorted(PACKAGE.rglob("*.py"))
+        for path in modules(PACKAGE)
         for place, call in calls(path)
         if (name := unlimited(call)) is not None
     }

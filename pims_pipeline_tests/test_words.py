@@ -24,6 +24,7 @@ def ruled_out() -> frozenset[tuple[str, ...]]:
 
 
 RULED_OUT = ruled_out()
+_FIRST = {phrase[0] for phrase in RULED_OUT}
 
 
 def found_in(text: str) -> Iterator[str]:
@@ -33,8 +34,8 @@ def found_in(text: str) -> Iterator[str]:
         for number, line in enumerate(text.splitlines(), start=1)
         for part in _PART.finditer(line)
     ]
-    for index, (_, number) in enumerate(words):
-        for length in (1, 2, 3):
+    for index, (first, number) in enumerate(words):
+        for length in (1, 2, 3) if first in _FIRST else ():
             phrase = tuple(word for word, _ in words[index : index + length])
             if len(phrase) == length and phrase in RULED_OUT:
                 yield f"{number}: {' '.join(phrase)}"

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,16 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.cli.invocation import KEY, SLUG, Pims, store_login
+from pims_pipeline_tests.databases import Databases
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
+from pims_pipeline_tests.store.dagster_template import dagster_template
+
+
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Databases]:
+    """The databases of this test process, with Dagster's tables."""
+    with ExitStack() as stack:
+        yield Databases(dagster_template(server_url), server_url, stack)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +20,18 @@ from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ens
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline_tests.databases import Databases
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment
 from pims_pipeline_tests.orchestration.harness import MINUTE, NOON, SensorHarness, plan
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
+from pims_pipeline_tests.store.dagster_template import dagster_template
+
+
+@pytest.fixture(scope="session")
+def databases(server_url: str) -> Iterator[Databases]:
+    """The databases of this test process, with Dagster's tables."""
+    with ExitStack() as stack:
+        yield Databases(dagster_template(server_url), server_url, stack)
 
 
 @pytest.fixture
@@ -66,7 +75,12 @@ def sources(engine: Engine, vault: Vault, vendors: dict[str, FakeVendor]) -> Sou
 
 
 @pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
+def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    # Stamps tell a later upgrade where to begin. In memory none follows, and Dagster loads all its
+    # migrations for them, which takes longer than many of these tests.
+    for storage in ("runs", "event_log"):
+        stamp = f"dagster._core.storage.{storage}.in_memory.stamp_alembic_rev"
+        monkeypatch.setattr(stamp, lambda *_: None)
     with DagsterInstance.ephemeral() as instance:
         yield instance
 

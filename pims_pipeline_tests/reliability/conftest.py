@@ -13,7 +13,7 @@ from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.databases import database_copied_from
-from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers
+from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers, observe
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,11 @@ def shared_servers(
         with (
             closing(SimulatorControl(server.base_url)) as control,
             run_liveness(engine) as liveness,
+            observe(engine) as observer,
         ):
-            yield SharedServers(engine, vault, control, server.base_url, clock, liveness, artifacts)
+            yield SharedServers(
+                engine, observer, vault, control, server.base_url, clock, liveness, artifacts
+            )
         engine.dispose()
 
 

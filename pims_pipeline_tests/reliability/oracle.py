@@ -37,7 +37,7 @@ def _no_case_has_anything_of_another_patient(synced: SyncedClinic) -> None:
         "SELECT pims_id, c.patient_species, a.payload #>> '{patient,id}' AS patient_id, "
         "c.metadata #>> '{consultation,patient,id}' AS written_for "
         "FROM pims_appointments a JOIN cases c USING (clinic_id, provider_type, pims_id) "
-        "WHERE clinic_id = :clinic_id "
+        "WHERE clinic_id = %(clinic_id)s "
         "AND NOT coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false)"
     ):
         assert row.written_for in {None, row.patient_id}, f"{row.pims_id} has another's notes"
@@ -53,7 +53,7 @@ def knowledge_only_grows(synced: SyncedClinic) -> None:
         "c.scheduled_start AS case_start, jsonb_typeof(c.metadata -> 'appointment') AS kept, "
         "coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false) AS retired "
         "FROM pims_appointments a LEFT JOIN cases c USING (clinic_id, provider_type, pims_id) "
-        "WHERE clinic_id = :clinic_id AND payload ->> 'kind' = 'appointment'"
+        "WHERE clinic_id = %(clinic_id)s AND payload ->> 'kind' = 'appointment'"
     ):
         if not row.retired:
             assert row.case_start == row.scheduled_start
@@ -75,7 +75,7 @@ def _no_existing_appointment_was_retired(synced: SyncedClinic) -> None:
     for event in synced.rows(
         "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
         "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
-        "WHERE e.clinic_id = :clinic_id AND e.kind = 'soft_deleted'"
+        "WHERE e.clinic_id = %(clinic_id)s AND e.kind = 'soft_deleted'"
     ):
         truths = synced.truths(event.pims_id, event.began, event.ended)
         assert not all(truth.exists for truth in truths), (
@@ -86,7 +86,7 @@ def _no_existing_appointment_was_retired(synced: SyncedClinic) -> None:
 def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> None:
     landed = synced.rows(
         "SELECT pims_id FROM pims_appointments "
-        "WHERE clinic_id = :clinic_id AND payload ->> 'kind' = 'appointment'"
+        "WHERE clinic_id = %(clinic_id)s AND payload ->> 'kind' = 'appointment'"
     )
     assert {row.pims_id for row in landed} == set(cases)
     assert set(cases) <= set(synced.history)
@@ -95,7 +95,7 @@ def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> 
     created = Counter(
         row.case_id
         for row in synced.rows(
-            "SELECT case_id FROM case_events WHERE clinic_id = :clinic_id AND kind = 'created'"
+            "SELECT case_id FROM case_events WHERE clinic_id = %(clinic_id)s AND kind = 'created'"
         )
     )
     assert created == Counter(case.id for case in cases.values())
@@ -107,7 +107,7 @@ def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
     for audit in synced.rows(
         "SELECT *, cases_created + cases_updated + cases_unchanged + cases_restored "
         "+ cases_deleted + cases_enriched + cases_skipped + cases_errored + cases_held "
-        "+ quarantined AS fates FROM case_sync_audits WHERE clinic_id = :clinic_id "
+        "+ quarantined AS fates FROM case_sync_audits WHERE clinic_id = %(clinic_id)s "
         "ORDER BY created_at"
     ):
         first = began.setdefault(audit.run_id, audit.created_at)
@@ -122,7 +122,7 @@ def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
             assert any(since <= at <= audit.updated_at for at in listings), "no listing was fetched"
     unexplained = synced.rows(
         "SELECT e.seq FROM case_events e JOIN case_sync_audits a ON a.id = e.audit_id "
-        "WHERE e.clinic_id = :clinic_id AND a.status <> 'completed'"
+        "WHERE e.clinic_id = %(clinic_id)s AND a.status <> 'completed'"
     )
     assert unexplained == [], "a phase that did not succeed changed cases"
 
@@ -149,7 +149,7 @@ def no_audit_is_in_progress(synced: SyncedClinic) -> None:
     """No audit is in progress when no run is active."""
     left = synced.rows(
         "SELECT sync_type FROM case_sync_audits "
-        "WHERE clinic_id = :clinic_id AND status = 'in_progress'"
+        "WHERE clinic_id = %(clinic_id)s AND status = 'in_progress'"
     )
     assert left == []
 
@@ -181,7 +181,7 @@ def cases_equal_the_truth(synced: SyncedClinic) -> None:
     dead_letters = {
         row.pims_id
         for row in synced.rows(
-            "SELECT pims_id FROM sync_failures WHERE clinic_id = :clinic_id "
+            "SELECT pims_id FROM sync_failures WHERE clinic_id = %(clinic_id)s "
             "AND phase = 'cases' AND resolved_at IS NULL AND next_retry_at IS NULL"
         )
     }

@@ -16,7 +16,7 @@ def events_explain_the_cases(synced: SyncedClinic, cases: dict[str, Any]) -> Non
     """Replaying a case's events and its users' edits gives the case, without a gap."""
     replays = {case.id: _Replay(synced, case.id) for case in cases.values()}
     for event in synced.rows(
-        "SELECT seq, case_id, kind, changes FROM case_events WHERE clinic_id = :clinic_id "
+        "SELECT seq, case_id, kind, changes FROM case_events WHERE clinic_id = %(clinic_id)s "
         "ORDER BY seq"
     ):
         replays[event.case_id].apply(event)

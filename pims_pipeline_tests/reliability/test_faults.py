@@ -122,7 +122,7 @@ def _nothing_changed(
     # Open failures may be added, from which what was not fetched is retried.
     assert {**after, "failures": []} == {**before, "failures": []}
     (audit,) = synced.rows(
-        "SELECT status, sync_type FROM case_sync_audits WHERE clinic_id = :clinic_id "
+        "SELECT status, sync_type FROM case_sync_audits WHERE clinic_id = %(clinic_id)s "
         "ORDER BY created_at DESC LIMIT 1"
     )
     assert (audit.status, audit.sync_type) == ("failed", phase.value)

@@ -160,7 +160,7 @@ def test_what_was_left_out_is_counted_on_the_audit_by_field_and_type(synced: Syn
     found = {
         row.sync_type: {(odd["path"], odd["type"]) for odd in row.oddities}
         for row in synced.rows(
-            "SELECT sync_type, oddities FROM case_sync_audits WHERE clinic_id = :clinic_id"
+            "SELECT sync_type, oddities FROM case_sync_audits WHERE clinic_id = %(clinic_id)s"
         )
     }
     assert ("listing.provider", "array") in found["inbound"]

@@ -161,11 +161,11 @@ def _ahead(synced: SyncedClinic) -> list[str]:
     return [
         str(row.name)
         for row in synced.rows(
-            "SELECT pims_id AS name FROM pims_appointments WHERE clinic_id = :clinic_id AND "
+            "SELECT pims_id AS name FROM pims_appointments WHERE clinic_id = %(clinic_id)s AND "
             "greatest(last_seen_at, fetched_at, missing_since, removed_at, "
-            "consultation_checked_at) > :now UNION ALL "
-            "SELECT run_id FROM case_sync_audits WHERE clinic_id = :clinic_id AND "
-            "greatest(created_at, updated_at) > :now",
+            "consultation_checked_at) > %(now)s UNION ALL "
+            "SELECT run_id FROM case_sync_audits WHERE clinic_id = %(clinic_id)s AND "
+            "greatest(created_at, updated_at) > %(now)s",
             now=now,
         )
     ]

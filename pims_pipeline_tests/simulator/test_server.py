@@ -4,14 +4,13 @@ import ast
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx2
 import pytest
 
-import pims_pipeline.simulator
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
 from pims_pipeline.simulator.server import PortInUse, SimulatorServer, running_simulator
+from pims_pipeline_tests.test_repository import PACKAGE, modules
 
 
 def test_a_port_in_use_is_reported_clearly(server: SimulatorServer) -> None:
@@ -62,10 +61,10 @@ def test_ctrl_c_ends_the_serving_process_quietly() -> None:
 
 
 def test_the_simulator_imports_nothing_else_of_the_package() -> None:
-    room = Path(pims_pipeline.simulator.__file__).parent
+    room = PACKAGE / "simulator"
     imported = {
         name
-        for path in room.rglob("*.py")
+        for path in modules(room)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in names_of(node)
         if name.split(".")[0] == "pims_pipeline"

@@ -46,7 +46,7 @@ from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.support.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
 from pims_pipeline_tests.reliability.clinic.pipeline import BrowserlessNeo
-from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers
+from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers, observe
 from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 MORNING = datetime(2026, 3, 9, 12, tzinfo=UTC)
@@ -134,7 +134,10 @@ def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
         server = stack.enter_context(running_simulator(config))
         control = stack.enter_context(closing(SimulatorControl(server.base_url)))
         liveness = stack.enter_context(run_liveness(engine))
-        servers = SharedServers(engine, vault, control, server.base_url, clock, liveness, artifacts)
+        observer = stack.enter_context(observe(engine))
+        servers = SharedServers(
+            engine, observer, vault, control, server.base_url, clock, liveness, artifacts
+        )
         synced = _registered(servers)
         fake = stack.enter_context(FakeDagster())
         dagster = stack.enter_context(closing(DagsterClient(fake.url)))

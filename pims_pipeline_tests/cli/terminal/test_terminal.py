@@ -27,6 +27,7 @@ from pims_pipeline.store.secrets.credentials import read_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.cli.invocation import KEY, PASSWORD, Pims, document, error_line
+from pims_pipeline_tests.test_repository import modules
 
 CLI = Path(__file__).parents[3] / "pims_pipeline" / "cli"
 STEERING = "\x1b[2J\x1b]0;x\x07\x9b31m\b\r\n\x00\x7f\u202e\u2066\u200e\ufeff\u2028\ud800\U000e0041"
@@ -262,7 +263,7 @@ def test_a_piped_password_that_no_form_takes_is_refused(
 
 
 def test_only_the_terminal_room_writes_and_reads_streams() -> None:
-    files = sorted(CLI.rglob("*.py"))
+    files = modules(CLI)
     assert CLI / "main.py" in files
     found = [
         f"{path.name}:{node.lineno} {ast.unparse(node)}"

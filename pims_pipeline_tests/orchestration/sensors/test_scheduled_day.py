@@ -91,12 +91,37 @@ def matches(cron: str, local: datetime) -> bool:
 
 
 def _in(text: str, number: int, last: int) -> bool:
+    return number in _numbers(text, last)
+
+
+@cache
+def _numbers(text: str, last: int) -> frozenset[int]:
     numbers: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
         first, _, end = span.replace("*", f"0-{last}").partition("-")
         numbers |= set(range(int(first), int(end or first) + 1, int(step or 1)))
-    return number in numbers
+    return frozenset(numbers)
+
+
+@cache
+def minutes_of_the_day(zone: str, start: datetime) -> list[tuple[datetime, list[datetime]]]:
+    """Each minute, with those that the wall clock reaches in it for the first time.
+
+    They are several when the clock jumps, and none when it repeats an hour.
+    """
+    time = start - timedelta(days=2)
+    furthest = time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    found = []
+    while time < start + timedelta(hours=26):
+        time += MINUTE
+        clock = time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        reached = []
+        while furthest < clock:
+            furthest += MINUTE
+            reached.append(furthest)
+        found.append((time, reached))
+    return found
 
 
 @cache
@@ -105,19 +130,13 @@ def ticks_of_the_day(zone: str, cron: str, start: datetime) -> list[datetime]:
 
     A minute that the clock skips ticks when the clock jumps; a repeated one ticks once.
     """
-    time = start - timedelta(days=2)
-    furthest = time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    found = []
-    while cron != "off" and time < start + timedelta(hours=26):
-        time += MINUTE
-        clock = time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-        is_tick = False
-        while furthest < clock:
-            furthest += MINUTE
-            is_tick = matches(cron, furthest) or is_tick
-        if is_tick:
-            found.append(time)
-    return found
+    if cron == "off":
+        return []
+    return [
+        time
+        for time, reached in minutes_of_the_day(zone, start)
+        if any(matches(cron, minute) for minute in reached)
+    ]
 
 
 def expected_ticks(since: datetime, now: datetime, start: datetime) -> set[tuple[str, str]]:

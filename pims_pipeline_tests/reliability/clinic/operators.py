@@ -150,7 +150,7 @@ class OperatorSide(ClinicState):
         seen = self.rows(
             "SELECT c.id, c.pims_id, a.last_seen_at FROM cases AS c "
             "JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id) "
-            "WHERE c.clinic_id = :clinic_id"
+            "WHERE c.clinic_id = %(clinic_id)s"
         )
         return {
             row.pims_id

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import psycopg
+from psycopg.rows import namedtuple_row
 from sqlalchemy import Engine, event
 
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -31,17 +34,30 @@ class Clock:
             self.moment += by
 
 
+Observer = psycopg.Connection[Any]
+
+
+def observe(engine: Engine) -> Observer:
+    """A connection to the engine's database: its rows are named tuples, its times are in UTC."""
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    utc = "-c TimeZone=UTC"
+    return psycopg.connect(url, autocommit=True, options=utc, row_factory=namedtuple_row)
+
+
 @dataclass
 class SharedServers:
     """A database and a simulator, shared by clinics that are synced one after the other.
 
     Attributes:
+        observer: Reads what was committed, for the checks after every step: without a
+            transaction, because a query of theirs takes less than a transaction does.
         clock: The vendor's, and the true one.
         on_statement: Called before each statement and commit.
         ahead: How far the host that syncs is ahead of that clock.
     """
 
     engine: Engine
+    observer: Observer
     vault: Vault
     control: SimulatorControl
     base_url: str

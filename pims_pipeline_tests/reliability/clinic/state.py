@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
-
-from sqlalchemy import Row, text
+from typing import Any, LiteralString
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic
-from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.reliability.clinic.servers import SharedServers
 
 FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
@@ -35,35 +32,35 @@ class ClinicState:
     wide: DateRange
     step_began: datetime = FOREVER
 
-    def rows(self, statement: str, **parameters: object) -> list[Row[Any]]:
-        """Rows of a query; ``:clinic_id`` is this clinic's id."""
-        with transaction(self.servers.engine) as connection:
-            given = {"clinic_id": self.clinic.id, **parameters}
-            return list(connection.execute(text(statement), given).all())
+    def rows(self, statement: LiteralString, **parameters: object) -> list[Any]:
+        """Rows of a query, as named tuples; ``%(clinic_id)s`` is this clinic's id."""
+        given = {"clinic_id": self.clinic.id, **parameters}
+        return self.servers.observer.execute(statement, given).fetchall()
 
-    def cases(self) -> dict[str, Row[Any]]:
+    def cases(self) -> dict[str, Any]:
         """Every case, by the id of its appointment."""
         rows = self.rows(
             f"SELECT *, {RETIRED} AS retired "  # noqa: S608 - fixed expression
-            "FROM cases WHERE clinic_id = :clinic_id ORDER BY id"
+            "FROM cases WHERE clinic_id = %(clinic_id)s ORDER BY id"
         )
         return {str(row.pims_id): row for row in rows}
 
-    def holds(self) -> list[Row[Any]]:
+    def holds(self) -> list[Any]:
         """The open holds, oldest first."""
         return self.rows(
             "SELECT id, window_start, window_end FROM reconciliation_holds "
-            "WHERE clinic_id = :clinic_id AND status = 'open' ORDER BY created_at"
+            "WHERE clinic_id = %(clinic_id)s AND status = 'open' ORDER BY created_at"
         )
 
-    def everything(self) -> dict[str, list[Row[Any]]]:
+    def everything(self) -> dict[str, list[Any]]:
         """The rows that a sync may change, without the times at which appointments were seen."""
         queries = {
-            "cases": "SELECT * FROM cases WHERE clinic_id = :clinic_id ORDER BY id",
-            "events": "SELECT * FROM case_events WHERE clinic_id = :clinic_id ORDER BY seq",
+            "cases": "SELECT * FROM cases WHERE clinic_id = %(clinic_id)s ORDER BY id",
+            "events": "SELECT * FROM case_events WHERE clinic_id = %(clinic_id)s ORDER BY seq",
             "landed": "SELECT pims_id, digest, fetched_at, missing_since, removed_at "
-            "FROM pims_appointments WHERE clinic_id = :clinic_id ORDER BY pims_id",
-            "holds": "SELECT * FROM reconciliation_holds WHERE clinic_id = :clinic_id ORDER BY id",
-            "failures": "SELECT * FROM sync_failures WHERE clinic_id = :clinic_id ORDER BY id",
+            "FROM pims_appointments WHERE clinic_id = %(clinic_id)s ORDER BY pims_id",
+            "holds": "SELECT * FROM reconciliation_holds "
+            "WHERE clinic_id = %(clinic_id)s ORDER BY id",
+            "failures": "SELECT * FROM sync_failures WHERE clinic_id = %(clinic_id)s ORDER BY id",
         }
         return {name: self.rows(statement) for name, statement in queries.items()}
