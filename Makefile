@@ -18,12 +18,14 @@ BENCHES := api_load bulk_inbound deciding enrichment warm_inbound wide_runs
 RUN_BENCH = for each in $(BENCHES); do echo "$$each"; $(BIN)/python "bench/$$each.py" || exit 1; done
 # The sizes of make bench-scale: make bench-scale CLINICS="50 200"
 CLINICS ?= 50 200 500 1000 2000
+# How often make bench-peers measures each load.
+ROUNDS ?= 3
 # Keep the figures of a benchmark in bench/results: make bench-network RECORD=now NOTE="quiet"
 RECORDED = $(if $(RECORD),--record $(RECORD)) $(if $(NOTE),--note "$(NOTE)")
 PEERS := .venv-peers
 
-.PHONY: help setup demo up test check lock bench \
-	bench-everyday bench-network bench-peers bench-scale soak reliability mutants docs examples clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability mutants docs examples clean clean-data
+.PHONY: bench-everyday bench-network bench-peers bench-scale
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -68,9 +70,9 @@ bench-network: setup ## Measure a sync with the database 0 to 50 ms away (some m
 	@$(BIN)/python bench/network.py $(RECORDED)
 
 bench-peers: setup $(PEERS)/dlt/.packages $(PEERS)/target_postgres/.packages ## Measure bulk loads beside dlt, target-postgres and SQL alone (some minutes)
-	@$(BIN)/python bench/peers.py $(RECORDED)
+	@$(BIN)/python bench/peers.py --rounds $(ROUNDS) $(RECORDED)
 
-bench-scale: setup ## Measure scheduled syncs of 50 to 2,000 clinics (an hour; CLINICS="50 200")
+bench-scale: setup ## Measure scheduled syncs of 50 to 2,000 clinics (an hour)
 	@$(BIN)/python bench/scale.py --clinics $(CLINICS) $(RECORDED)
 
 soak: setup ## Run many more random programs of a clinic than make test (TIMES=20)
@@ -85,8 +87,9 @@ reliability: setup ## Generate the fault tables of docs/reliability.md
 mutants: setup ## Mutate the three plans, and print the mutants that no test detects (some minutes)
 	@$(BIN)/python tools/mutants.py
 
-docs: setup ## Generate the tables of docs/ that come from the code
-	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md
+docs: setup ## Generate the tables of docs/ that come from the code, and the plots of bench/results
+	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md docs/performance.md
+	@$(BIN)/python tools/performance_plots.py
 
 examples: setup ## Generate the API's examples (a simulated day) and its outline
 	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py

@@ -8,11 +8,10 @@ Run with ``make bench-scale``, or with fewer clinics: ``make bench-scale CLINICS
 """
 
 import json
-import math
-from collections.abc import Sequence
 from itertools import pairwise
 
 from support.fleet import Fleet, fleet
+from support.growth import exponent
 from support.results import parser, report
 from support.scheduled import Cost, log_in, sync_at_next_tick
 
@@ -61,15 +60,6 @@ def costs(cost: Cost) -> dict[str, float]:
         "postgres_cpu_seconds": cost.used.postgres / number,
         "seconds": cost.seconds / number,
     }
-
-
-def exponent(points: Sequence[tuple[float, float]]) -> float:
-    """The slope of the line of least squares through the logarithms of the points."""
-    xs, ys = zip(*((math.log(x), math.log(y)) for x, y in points), strict=True)
-    mean_x, mean_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    covariance = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
-    spread: float = sum((x - mean_x) ** 2 for x in xs)
-    return float(covariance / spread)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ measured alike. The database and the simulated vendor are this checkout's.
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 from base64 import b64encode
@@ -26,6 +25,7 @@ SLUG = "bench"
 COMPANY = "1001"
 _PASSED = ("PATH", "HOME", "LANG", "TMPDIR", "PIMS_CHROMIUM_PATH", "PIMS_BROWSER_SANDBOX")
 _START_SECONDS = 180
+_STOP_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,9 @@ class Installation:
             yield running
             running.client.close()
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+            # Not SIGINT, which a shell's background jobs ignore.
+            process.terminate()
+            process.wait(_STOP_SECONDS)
 
 
 @dataclass(frozen=True)

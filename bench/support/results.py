@@ -29,6 +29,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     From now on SIGTERM ends the program as Ctrl-C does: it stops what it started.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # How busy the machine is with other work.
+    load = round(os.getloadavg()[0], 1)
     made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     made.add_argument(
         "--record",
@@ -36,6 +38,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         help="keep the figures under this label: before, or now",
     )
     made.add_argument("--note", default="", help="a remark kept with the figures")
+    made.set_defaults(load=load)
     return made
 
 
@@ -46,7 +49,6 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count() or 0,
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "dagster": version("dagster"),
         "playwright": version("playwright"),
@@ -67,7 +69,7 @@ def report(name: str, command: str, figures: Figures, arguments: argparse.Namesp
         "date": datetime.now(UTC).date().isoformat(),
         "command": command,
         "note": arguments.note,
-        "machine": machine(),
+        "machine": {**machine(), "load": arguments.load},
         "figures": _rounded(figures),
     }
     print(json.dumps(entry, indent=2))
