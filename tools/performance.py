@@ -101,8 +101,9 @@ def network() -> str:
         for label, entry in results("network").items()
         for each in entry["figures"]["delays"]
     ]
-    head = ["", "round trip", "a trivial query took", "warm `pims sync full`", "", "connections"]
-    return table([*head, "round trips", "`pims status`", "`pims cases list`"], rows)
+    head = ["", "round trip", "a trivial query took", "warm `pims sync full`", "its CPU time"]
+    head += ["connections", "round trips", "`pims status`", "`pims cases list`"]
+    return table(head, rows)
 
 
 def scale() -> str:
