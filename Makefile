@@ -22,6 +22,8 @@ CLINICS ?= 50 200 500 1000 2000
 ROUNDS ?= 3
 # Keep the figures of a benchmark in bench/results: make bench-network RECORD=now NOTE="quiet"
 RECORDED = $(if $(RECORD),--record $(RECORD)) $(if $(NOTE),--note "$(NOTE)")
+# Measure another checkout's installation: make bench-network OTHER=../other/.venv/bin/python
+MEASURED = $(if $(OTHER),--python $(OTHER))
 PEERS := .venv-peers
 
 .PHONY: help setup demo up test check lock bench soak reliability mutants docs examples clean clean-data
@@ -64,10 +66,10 @@ bench: setup ## Run the shorter benchmarks; prints figures, checks none
 	@$(RUN_BENCH)
 
 bench-everyday: setup ## Measure a warm sync, the API and two commands (some minutes)
-	@$(BIN)/python bench/everyday.py $(RECORDED)
+	@$(BIN)/python bench/everyday.py $(MEASURED) $(RECORDED)
 
 bench-network: setup ## Measure a sync with the database 0 to 50 ms away (some minutes)
-	@$(BIN)/python bench/network.py $(RECORDED)
+	@$(BIN)/python bench/network.py $(MEASURED) $(RECORDED)
 
 bench-peers: setup $(PEERS)/dlt/.packages $(PEERS)/target_postgres/.packages ## Measure bulk loads beside dlt, target-postgres and SQL alone (some minutes)
 	@$(BIN)/python bench/peers.py --rounds $(ROUNDS) $(RECORDED)

@@ -60,7 +60,10 @@ class Contender:
         url = world.url(database).replace("postgresql", self.driver, 1)
         environment = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ},
-            "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE / "peers")]),
+            # What this process was given may be another checkout of the pipeline.
+            "PYTHONPATH": os.pathsep.join(
+                [str(HERE), str(HERE / "peers"), os.environ.get("PYTHONPATH", "")]
+            ),
             "PEER_DATABASE_URL": url,
             "RUNTIME__DLTHUB_TELEMETRY": "false",
         }
