@@ -13,12 +13,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.project $(VENV)/.chromium
 PIP := $(BIN)/python -m pip --no-input --disable-pip-version-check --quiet
-RUN_BENCH = for each in bench/*.py; do echo "$$each"; $(BIN)/python "$$each" || exit 1; done
+# What make bench runs; the other benchmarks take many minutes, and have targets of their own.
+BENCHES := api_load bulk_inbound deciding enrichment warm_inbound wide_runs
+RUN_BENCH = for each in $(BENCHES); do echo "$$each"; $(BIN)/python "bench/$$each.py" || exit 1; done
+# The sizes of make bench-scale: make bench-scale CLINICS="50 200"
+CLINICS ?= 50 200 500 1000 2000
+# How often make bench-peers measures each load.
+ROUNDS ?= 3
+# Keep the figures of a benchmark in bench/results: make bench-network RECORD=now NOTE="quiet"
+RECORDED = $(if $(RECORD),--record $(RECORD)) $(if $(NOTE),--note "$(NOTE)")
+# Measure another checkout's installation: make bench-network OTHER=../other/.venv/bin/python
+MEASURED = $(if $(OTHER),--python $(OTHER))
+PEERS := .venv-peers
 
 .PHONY: help setup demo up test check lock bench soak reliability mutants docs examples clean clean-data
+.PHONY: bench-everyday bench-network bench-peers bench-scale
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) $(VENV)/.pgbouncer ## Make .venv, install the locked packages, find a Chromium, a PgBouncer
 
@@ -35,7 +47,7 @@ check: setup ## Check lint, format, types, floors, lock, words, sizes and docume
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py
+	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py bench/peers/*.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py \
@@ -45,10 +57,25 @@ lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 	@UV=$$(command -v uv || echo $(BIN)/uv); test -x "$$UV" || { \
 		echo "make lock needs uv: see CONTRIBUTING.md" >&2; exit 1; }; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-		--group dev pyproject.toml -o requirements.lock
+		--group dev pyproject.toml -o requirements.lock; \
+	for each in dlt target_postgres; do \
+		"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+			bench/peers/$$each.in -o bench/peers/$$each.lock; done
 
-bench: setup ## Run the benchmarks; prints figures, checks none
+bench: setup ## Run the shorter benchmarks; prints figures, checks none
 	@$(RUN_BENCH)
+
+bench-everyday: setup ## Measure a warm sync, the API and two commands (some minutes)
+	@$(BIN)/python bench/everyday.py $(MEASURED) $(RECORDED)
+
+bench-network: setup ## Measure a sync with the database 0 to 50 ms away (some minutes)
+	@$(BIN)/python bench/network.py $(MEASURED) $(RECORDED)
+
+bench-peers: setup $(PEERS)/dlt/.packages $(PEERS)/target_postgres/.packages ## Measure bulk loads beside dlt, target-postgres and SQL alone (some minutes)
+	@$(BIN)/python bench/peers.py --rounds $(ROUNDS) $(RECORDED)
+
+bench-scale: setup ## Measure scheduled syncs of 50 to 2,000 clinics (an hour)
+	@$(BIN)/python bench/scale.py --clinics $(CLINICS) $(RECORDED)
 
 soak: setup ## Run many more random programs of a clinic than make test (TIMES=20)
 	@PIMS_SOAK=$(TIMES) $(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) \
@@ -62,8 +89,9 @@ reliability: setup ## Generate the fault tables of docs/reliability.md
 mutants: setup ## Mutate the three plans, and print the mutants that no test detects (some minutes)
 	@$(BIN)/python tools/mutants.py
 
-docs: setup ## Generate the tables of docs/ that come from the code
-	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md
+docs: setup ## Generate the tables of docs/ that come from the code, and the plots of bench/results
+	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md docs/performance.md
+	@$(BIN)/python tools/performance_plots.py
 
 examples: setup ## Generate the API's examples (a simulated day) and its outline
 	@PIMS_WRITE_EXAMPLES=1 $(BIN)/python -m pytest -q pims_pipeline_tests/api/test_examples.py
@@ -71,7 +99,7 @@ examples: setup ## Generate the API's examples (a simulated day) and its outline
 		pims_pipeline_tests/cli/test_outline.py
 
 clean: ## Remove caches and .venv, keep data
-	rm -rf $(VENV) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	rm -rf $(VENV) $(PEERS) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-data: ## Remove .pims: the embedded database, its key, Dagster's records
@@ -86,6 +114,14 @@ $(VENV)/.packages: requirements.lock
 		echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing the locked packages (about half a minute)"
 	@$(PIP) install --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+# Programs to compare with, each in an environment of its own: their packages are no part of ours.
+$(PEERS)/%/.packages: bench/peers/%.lock $(VENV)/.packages
+	@$(BIN)/python -m venv --clear $(@D)
+	@echo "Installing the packages of $*"
+	@$(@D)/bin/python -m pip --no-input --disable-pip-version-check --quiet \
+		install --no-deps --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.project: pyproject.toml $(VENV)/.packages

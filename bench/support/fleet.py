@@ -10,8 +10,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -22,8 +22,10 @@ from sqlalchemy import Connection, Engine
 
 from pims_pipeline.cli.up.services import Service
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
+from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
 from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
@@ -36,6 +38,7 @@ from pims_pipeline.store.secrets.vault import Vault
 ROOT = Path(__file__).parents[2]
 ZONE = "America/New_York"
 _SAMPLE_SECONDS = 0.2
+_UNSCHEDULED = ScheduleConfig(sync_schedules=dict.fromkeys(Phase, "off"))
 _SIMULATOR = """
 import sys
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorConfig
@@ -47,7 +50,8 @@ clinics = tuple(
     )
     for number in range(int(sys.argv[1]))
 )
-serve(SimulatorConfig(clinics=clinics), port=0, on_ready=lambda url: print(url, flush=True))
+config = SimulatorConfig(clinics=clinics, idle_timeout_s=28800)
+serve(config, port=0, on_ready=lambda url: print(url, flush=True))
 """
 
 
@@ -146,10 +150,24 @@ class Fleet:
     instance: DagsterInstance
     vault: Vault
     meter: Meter
-    clinics: list[Clinic]
+    vendor_url: str
     environment: Mapping[str, str] = field(repr=False)
+    clinics: list[Clinic] = field(default_factory=list)
 
-    def plan(self, clinics: list[Clinic], config: ScheduleConfig) -> None:
+    def add(self, number: int) -> list[Clinic]:
+        """Add this many clinics with logins, neither synced nor scheduled."""
+        first = len(self.clinics)
+        with transaction(self.engine) as connection:
+            added = [
+                _clinic(connection, self.vault, place, self.vendor_url)
+                for place in range(first, first + number)
+            ]
+            for each in added:
+                set_schedule_config(connection, each, _UNSCHEDULED)
+        self.clinics += added
+        return added
+
+    def plan(self, clinics: Sequence[Clinic], config: ScheduleConfig) -> None:
         """Set the schedules of clinics."""
         with transaction(self.engine) as connection:
             for clinic in clinics:
@@ -185,8 +203,16 @@ class Fleet:
 
 
 @contextmanager
-def fleet(number: int) -> Iterator[Fleet]:
-    """This many clinics with logins, neither synced nor scheduled; stopped after the block."""
+def fleet(
+    number: int, *, vendor_clinics: int | None = None, latency_seconds: float = 0
+) -> Iterator[Fleet]:
+    """This many clinics with logins, neither synced nor scheduled; stopped after the block.
+
+    Args:
+        number: How many clinics are there at once.
+        vendor_clinics: How many there may become; ``number`` if none are added.
+        latency_seconds: How long the vendor takes for each response.
+    """
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-bench")))
         url = start_embedded(home)
@@ -201,11 +227,19 @@ def fleet(number: int) -> Iterator[Fleet]:
         environment = {**os.environ, **dagster_environment(home, storage), "PIMS_HOME": str(home)}
         environment.pop("PIMS_DATABASE_URL", None)
         vault = Vault.from_base64(encryption_key(home))
-        base_url = stack.enter_context(_simulator(number))
+        base_url = stack.enter_context(_simulator(vendor_clinics or number))
+        if latency_seconds:
+            with closing(SimulatorControl(base_url)) as control:
+                control.add_fault("latency", times=None, seconds=latency_seconds)
         instance = stack.enter_context(open_instance(home, storage))
-        with transaction(engine) as connection:
-            clinics = [_clinic(connection, vault, place, base_url) for place in range(number)]
-        yield Fleet(home, engine, instance, vault, meter, clinics, environment)
+        world = Fleet(home, engine, instance, vault, meter, base_url, environment)
+        world.add(number)
+        yield world
+
+
+def company_of(clinic: Clinic) -> str:
+    """The company id of a clinic of the fleet, at its simulator."""
+    return str(2000 + int(clinic.slug.removeprefix("clinic-")))
 
 
 def _clinic(connection: Connection, vault: Vault, place: int, base_url: str) -> Clinic:

@@ -103,8 +103,9 @@ def measured_clinic(
 
 
 @contextmanager
-def simulator(appointments_per_day: int) -> Iterator[str]:
+def simulator(appointments_per_day: int | None = None) -> Iterator[str]:
     """The address of a simulator in its own process, so that it uses none of ours."""
+    number = () if appointments_per_day is None else (str(appointments_per_day),)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = subprocess.Popen(
@@ -113,7 +114,7 @@ def simulator(appointments_per_day: int) -> Iterator[str]:
             "-c",
             "from pims_pipeline.cli.main import main; main()",
             *("simulate", "--port", str(port)),
-            *("--appointments-per-day", str(appointments_per_day)),
+            *(("--appointments-per-day", *number) if number else ()),
         ],
         stdout=subprocess.DEVNULL,
     )
