@@ -82,7 +82,7 @@ def running(home: Path) -> Iterator["subprocess.Popen[str]"]:
     """``pims up --demo``, ready; stopped after the block."""
     ports = [f"--port={free_port()}", f"--api-port={free_port()}"]
     own = {"PIMS_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    up = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
+    up = subprocess.Popen(
         [sys.executable, "-c", _PIMS, "up", "--demo", *ports],
         env={**without_settings(os.environ), **own},
         stdout=subprocess.PIPE,
