@@ -38,8 +38,10 @@ _PIMS = "from pims_pipeline.cli.main import main; main()"
 _NAMES = {
     "dagster._daemon": "daemon",
     "cli.up.webserver": "webserver",
+    "cli.up.dagster_process": "UI and daemon",
     "serve": "API",
     "simulate": "simulator",
+    "cli.up.simulator": "simulator",
     "up": "pims up",
 }
 

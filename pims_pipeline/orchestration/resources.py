@@ -97,7 +97,6 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
     The in-process executor opens each once per run, and closes it when the run ends or is
     interrupted. Sensors share a store that stays open.
     """
-
     kept = KeptStore(sources.open_store)
 
     @contextmanager

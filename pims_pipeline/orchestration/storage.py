@@ -12,6 +12,7 @@ from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, Po
 from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
+from pims_pipeline.orchestration.schedule_storage import RememberingScheduleStorage
 from pims_pipeline.store.database.dagster_connections import keeping_engine
 
 REMEMBERED_SECONDS = 10.0
@@ -91,6 +92,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         super().__init__(postgres_url, inst_data=inst_data)
         self._run_storage = RememberingRunStorage(postgres_url, inst_data=inst_data)
         self._event_log_storage = RememberingEventLog(postgres_url, inst_data=inst_data)
+        self._schedule_storage = RememberingScheduleStorage(postgres_url, inst_data=inst_data)
         use_engine(self, keeping_engine(postgres_url))
 
     @classmethod

@@ -14,7 +14,6 @@ from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.errors import DatabaseUnavailable
-from pims_pipeline.store.database.migrate import VERSION_TABLE
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment, days
 
 MOST = {"clinic_partitions": 2, "scheduled_syncs": 5, "freshness": 6, "alerting": 13}
@@ -103,7 +102,7 @@ def test_a_store_that_was_migrated_is_opened_again(deployment: DagsterDeployment
     assert kept.engine() is kept.engine() is deployment.engine
     assert opened == ["store"]
 
-    deployment.run(f"UPDATE {VERSION_TABLE} SET version_num = 'newer'")
+    deployment.run("UPDATE pims_alembic_version SET version_num = 'newer'")
     kept.engine()
     assert opened == ["store", "store"]
 
