@@ -152,9 +152,9 @@ def watch_code_server_every(seconds: float) -> None:
     """Let UI and daemon ask so often whether their code server was replaced."""
     # For: fewer requests than one each second, which cost more than all else while nothing is due.
     # Replaced by: a setting of the workspace.
-    from dagster._grpc import server_watcher  # noqa: PLC0415 - as above
+    import dagster._grpc.server_watcher as watcher  # noqa: PLC0415 - as above
 
-    server_watcher.WATCH_INTERVAL = seconds  # type: ignore[assignment]  # a number, as its user
+    watcher.WATCH_INTERVAL = seconds  # type: ignore[assignment]  # a number, as its user
 
 
 def ping_code_server(socket: Path) -> None:

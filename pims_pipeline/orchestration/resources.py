@@ -16,10 +16,10 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.assets.materializations import ReportIOManager
-from pims_pipeline.orchestration.kept_store import KeptStore
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.cancelling import cancellable
 from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.kept_store import KeptStore
 from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock

@@ -8,11 +8,15 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+)
 from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
-from pims_pipeline.orchestration.schedule_storage import RememberingScheduleStorage
 from pims_pipeline.store.database.dagster_connections import keeping_engine
 
 REMEMBERED_SECONDS = 10.0
@@ -81,6 +85,25 @@ class RememberingRunStorage(PostgresRunStorage):
         """Whether the table of runs has the columns of start and end."""
         self._has_stats = self._has_stats or super().has_run_stats_index_cols()
         return self._has_stats
+
+
+class RememberingScheduleStorage(PostgresScheduleStorage):
+    """A schedule storage that looks for the table of sensors until it is there."""
+
+    def __init__(
+        self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
+    ) -> None:
+        self._has_instigators = False
+        super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
+
+    # The public method opens a connection, and then asks this one, as storing a state does.
+    def _has_instigators_table(self, conn: Connection) -> bool:
+        self._has_instigators = self._has_instigators or super()._has_instigators_table(conn)
+        return self._has_instigators
+
+    def has_instigators_table(self) -> bool:
+        """Whether the table exists."""
+        return self._has_instigators or super().has_instigators_table()
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):

@@ -63,7 +63,7 @@ class CodeServer(NamedTuple):
         self.seen.touch()
         return True
 
-    def wait(self) -> None:
+    def wait_until_up(self) -> None:
         """Wait until it responds, once after the start.
 
         Raises:
@@ -103,7 +103,7 @@ def serve_ui(
     """
     import uvicorn  # noqa: PLC0415 - other processes import this module without serving
 
-    code_server.wait()
+    code_server.wait_until_up()
     watch_code_server_every(_WATCH_SECONDS)
     # An instance each: only the UI's statements have a time limit.
     with (

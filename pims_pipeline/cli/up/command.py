@@ -34,11 +34,9 @@ from pims_pipeline.cli.up.environment import (
 )
 from pims_pipeline.cli.up.services import Service, watch
 from pims_pipeline.cli.up.simulator import simulator_command
-from pims_pipeline.dagster_names import in_order_of_registration
+from pims_pipeline.operations.clinics import clinics_to_partition
 from pims_pipeline.orchestration.services import dagster_services
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.clinics import active_clinics
-from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 
@@ -156,7 +154,7 @@ def _start_services(
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-up-"))
     files = RuntimeFiles(Path(directory))
     dagster = dagster_services(settings.home, dagster_storage(store), files.code_socket)
-    _write_clinics(store, files)
+    files.clinics.write_text("\n".join(clinics_to_partition(store.engine)))
 
     more = _code_server_variables(settings, ui)
     code_environment = code_server_environment(given, dagster.environment, more)
@@ -188,12 +186,6 @@ def _start_services(
     if serving is not None:
         serving.wait_for(f"{api.url}/health", services)
     return Started(code, files, serving is not None)
-
-
-def _write_clinics(store: Store, files: RuntimeFiles) -> None:
-    with transaction(store.engine) as connection:
-        clinics = in_order_of_registration(active_clinics(connection))
-    files.clinics.write_text("\n".join(clinics))
 
 
 def _service(

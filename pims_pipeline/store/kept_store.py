@@ -1,8 +1,8 @@
-"""The store that the sensors of one process share, kept open between their evaluations.
+"""A store that stays open between its uses, such as the evaluations of Dagster's sensors.
 
-Sensors are evaluated several times a minute. Opening the store for each, as a run does, would cost
-more than the evaluation: the embedded server is checked, a connection opened, and the migrations
-are read.
+Sensors are evaluated several times a minute. Opening the store for each, as a run does, costs more
+than the evaluation: the embedded server is checked, a connection opened, and the migrations are
+read.
 """
 
 import os
@@ -63,7 +63,7 @@ class KeptStore:
         self._begin()
 
     def _is_as_opened(self, engine: Engine) -> bool:
-        """Whether the database can be reached, and nobody has migrated it since."""
+        """Whether the database can be reached, and was not migrated since."""
         try:
             with transaction(engine) as connection:
                 return _revisions(connection) == self._revisions
