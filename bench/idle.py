@@ -153,7 +153,9 @@ def name_of(process: psutil.Process) -> str:
     for word, name in _NAMES.items():
         if any(each == word or (word in each and "." in word) for each in words):
             return name
-    return " ".join(words)[:60]
+    # A helper of its parent's.
+    parent = process.parent()
+    return "others" if parent is None else name_of(parent)
 
 
 def cost_of(process: psutil.Process) -> Cost:

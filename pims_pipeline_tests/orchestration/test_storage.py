@@ -121,6 +121,27 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
     assert runs.get_runs_count() == 0
 
 
+def test_the_instances_of_a_process_share_a_connection(engine: Engine, database_url: str) -> None:
+    ensure_dagster_schema(engine)
+    url = dagster_storage_url(database_url)
+    first, second = PooledPostgresStorage(url), PooledPostgresStorage(url)
+    pids = set()
+    for storage_part in (first.run_storage, second.run_storage):
+        with storage_part.connect() as connection:
+            pids.add(connection.scalar(text("SELECT pg_backend_pid()")))
+    assert len(pids) == 1
+
+
+def test_the_table_of_sensors_is_looked_up_once(engine: Engine, database_url: str) -> None:
+    ensure_dagster_schema(engine)
+    schedules = PooledPostgresStorage(dagster_storage_url(database_url)).schedule_storage
+    assert schedules.all_instigator_state() == []
+    with dagster_statements() as statements:
+        assert schedules.all_instigator_state() == []
+    assert statements
+    assert not any("pg_catalog" in statement for statement, _ in statements)
+
+
 _FORKS = """
 import os
 from sqlalchemy import text

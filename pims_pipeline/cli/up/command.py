@@ -40,12 +40,7 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 
-_OF_ALL = {
-    "PYTHONUNBUFFERED": "1",
-    # glibc gives each thread a heap of its own; with many threads that rest, most of it is waste.
-    "MALLOC_ARENA_MAX": "2",
-}
-"""Variables of every process."""
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 _PIMS = "from pims_pipeline.cli.main import main; main()"
 
 
@@ -173,7 +168,7 @@ def _start_services(
         serving = start("pims-serve", variables, [sys.executable, *words])
     dagster_environment = {
         **dagster_service_environment(given, dagster.environment),
-        **_OF_ALL,
+        **_UNBUFFERED,
     }
     command = dagster_command(
         ui.host, ui.port, workspace=dagster.workspace, names=_host_names(settings), files=files
@@ -211,7 +206,7 @@ def _code_server_variables(settings: Settings, ui: Address) -> dict[str, str]:
     links = ui.graphql_url
     if settings.dagster_graphql_url is not None:
         links = f"{settings.dagster_ui_url()}/graphql"
-    return {"PIMS_HOME": str(settings.home), "DAGSTER_GRAPHQL_URL": links, **_OF_ALL}
+    return {"PIMS_HOME": str(settings.home), "DAGSTER_GRAPHQL_URL": links, **_UNBUFFERED}
 
 
 def _api_variables(store: Store, ui: Address) -> dict[str, str] | None:
@@ -230,7 +225,7 @@ def _api_variables(store: Store, ui: Address) -> dict[str, str] | None:
         "PIMS_HOME": str(settings.home),
         "PIMS_API_DATABASE_URL": url,
         "DAGSTER_GRAPHQL_URL": ui.graphql_url,
-        **_OF_ALL,
+        **_UNBUFFERED,
     }
     return api_environment(os.environ, more)
 
@@ -245,6 +240,6 @@ class Vendor(NamedTuple):
 def _vendor(settings: Settings) -> Vendor:
     """The simulator's process, not started yet."""
     address = simulator_address()
-    environment = {**plain_environment(os.environ), **_OF_ALL}
+    environment = {**plain_environment(os.environ), **_UNBUFFERED}
     command = simulator_command(address.port)
     return Vendor(address, _service(settings, "pims-simulate", command, environment))
