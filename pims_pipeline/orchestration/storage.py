@@ -88,12 +88,16 @@ class RememberingRunStorage(PostgresRunStorage):
 
 
 class RememberingScheduleStorage(PostgresScheduleStorage):
-    """A schedule storage that looks for the table of sensors until it is there."""
+    """A storage of sensors and schedules that repeats no lookup of what is present.
+
+    Dagster makes three before most statements: of two tables, and of finished migrations of data.
+    """
 
     def __init__(
         self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
     ) -> None:
         self._has_instigators = False
+        self._built: set[str] = set()
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
 
     # The public method opens a connection, and then asks this one, as storing a state does.
@@ -102,8 +106,14 @@ class RememberingScheduleStorage(PostgresScheduleStorage):
         return self._has_instigators
 
     def has_instigators_table(self) -> bool:
-        """Whether the table exists."""
+        """Whether the table of sensors' states exists."""
         return self._has_instigators or super().has_instigators_table()
+
+    def has_built_index(self, migration_name: str) -> bool:
+        """Whether a migration of data is finished."""
+        if migration_name not in self._built and super().has_built_index(migration_name):
+            self._built.add(migration_name)
+        return migration_name in self._built
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
