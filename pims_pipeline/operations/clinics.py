@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, Engine
 
+from pims_pipeline.dagster_names import in_order_of_registration
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.errors import UserFacingError
@@ -18,6 +19,7 @@ from pims_pipeline.providers.port import Credentials
 from pims_pipeline.scheduling.cron import parse_schedule
 from pims_pipeline.store.clinics import (
     ClinicExists,
+    active_clinics,
     add_clinic,
     all_clinics,
     clinic_by_slug,
@@ -98,6 +100,12 @@ def list_clinics(engine: Engine) -> list[ConfiguredClinic]:
             ConfiguredClinic(clinic, stored.get(clinic.id, ScheduleConfig()))
             for clinic in all_clinics(connection)
         ]
+
+
+def clinics_to_partition(engine: Engine) -> list[str]:
+    """The active clinics' slugs, in the order in which Dagster gets their partitions."""
+    with transaction(engine) as connection:
+        return in_order_of_registration(active_clinics(connection))
 
 
 def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:

@@ -53,16 +53,17 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._serdes import ConfigurableClassData
 
 if TYPE_CHECKING:
+    from dagster._daemon.controller import DagsterDaemonController
     from dagster_postgres import DagsterPostgresStorage
     from sqlalchemy import Engine
     from starlette.types import ASGIApp
 
 __all__ = [
-    "DAEMON_MODULE",
     "IO_TYPE_EXTENSION",
     "CapturedLogContext",
     "ComputeIOType",
     "ConfigurableClassData",
+    "DaemonThreads",
     "LoadableTargetOrigin",
     "LocalComputeLogManager",
     "ManagedGrpcPythonEnvCodeLocationOrigin",
@@ -70,17 +71,15 @@ __all__ = [
     "RemoteRepositoryOrigin",
     "RepoBackedJob",
     "UnresolvedAssetJobDefinition",
+    "daemon_threads",
     "execute_run",
     "has_backfill_to_launch",
     "ping_code_server",
     "redirect_to_file",
     "ui_application",
     "use_engine",
+    "watch_code_server_every",
 ]
-
-# For: starting the daemon with this process's interpreter.
-# Replaced by: `python -m dagster daemon`, when Dagster has that command.
-DAEMON_MODULE = "dagster._daemon"
 
 
 def has_backfill_to_launch(instance: DagsterInstance) -> bool:
@@ -116,6 +115,46 @@ def ui_application(instance: DagsterInstance, workspace: Path) -> Iterator["ASGI
     target = WorkspaceFileTarget(paths=[str(workspace)])
     with WorkspaceProcessContext(instance, workspace_load_target=target) as context:
         yield create_app_from_workspace_process_context(context)
+
+
+class DaemonThreads:
+    """The threads of Dagster's daemon in this process."""
+
+    def __init__(self, controller: "DagsterDaemonController") -> None:
+        self._controller = controller
+
+    def all_alive(self) -> bool:
+        """Whether none has ended."""
+        try:
+            self._controller.check_daemon_threads()
+        except Exception:  # noqa: BLE001 - Dagster raises no class of its own; it has logged it
+            return False
+        return True
+
+
+@contextmanager
+def daemon_threads(instance: DagsterInstance, workspace: Path) -> Iterator[DaemonThreads]:
+    """Dagster's daemon in threads of this process, stopped after the block."""
+    # For: the daemon in the process of the Dagster UI. `dagster-daemon` also reloads its workspace
+    # every minute, which a code server that is watched makes unnecessary.
+    # Replaced by: a public function that runs the daemon's threads.
+    from dagster._core.workspace.load_target import WorkspaceFileTarget  # noqa: PLC0415 - as above
+    from dagster._daemon.controller import (  # noqa: PLC0415 - as above
+        daemon_controller_from_instance,
+    )
+
+    target = WorkspaceFileTarget(paths=[str(workspace)])
+    with daemon_controller_from_instance(instance, target) as controller:
+        yield DaemonThreads(controller)
+
+
+def watch_code_server_every(seconds: float) -> None:
+    """Let UI and daemon ask so often whether their code server was replaced."""
+    # For: fewer requests than one each second, which cost more than all else while nothing is due.
+    # Replaced by: a setting of the workspace.
+    import dagster._grpc.server_watcher as watcher  # noqa: PLC0415 - as above
+
+    watcher.WATCH_INTERVAL = seconds  # type: ignore[assignment]  # a number, as its user
 
 
 def ping_code_server(socket: Path) -> None:

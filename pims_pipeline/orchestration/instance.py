@@ -8,10 +8,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from dagster import DagsterInstance
+from typing import TYPE_CHECKING
 
 from pims_pipeline.local_trust.private_files import make_private
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 _CONFIG = Path(__file__).with_name("dagster.yaml")
 
@@ -45,13 +47,15 @@ def dagster_environment(home: Path, storage_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def open_instance(home: Path, storage_url: str) -> Iterator[DagsterInstance]:
+def open_instance(home: Path, storage_url: str) -> Iterator["DagsterInstance"]:
     """Open the instance. Sets ``dagster_environment`` in this process.
 
     Args:
         home: The program's home directory.
         storage_url: See ``dagster_environment``.
     """
+    from dagster import DagsterInstance  # noqa: PLC0415 - costs seconds
+
     os.environ.update(dagster_environment(home, storage_url))
     with DagsterInstance.from_config(os.environ["DAGSTER_HOME"]) as instance:
         yield instance

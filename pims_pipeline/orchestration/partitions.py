@@ -21,7 +21,7 @@ from pims_pipeline.dagster_names import (
     clinic_of_key,
     parse_partition_key,
 )
-from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic
+from pims_pipeline.domain.clinics import DAYS_AHEAD
 
 CLINICS = dg.DynamicPartitionsDefinition(name=CLINIC_PARTITIONS)
 """The slugs of the active clinics; ``sensors.clinic_partitions`` keeps them up to date."""
@@ -49,14 +49,6 @@ def selected_days(keys: Iterable[str]) -> dict[str, list[date]]:
 def registered_clinics(instance: DagsterInstance) -> list[str]:
     """Return the clinics that have partitions, in the order of registration."""
     return list(instance.get_dynamic_partitions(CLINIC_PARTITIONS))
-
-
-def in_order_of_registration(clinics: Iterable[Clinic]) -> list[str]:
-    """Return the slugs in an order that makes clinics which are often due together neighbours.
-
-    Clinics of one time zone share their business date and the times of their schedules.
-    """
-    return [each.slug for each in sorted(clinics, key=lambda each: (each.timezone, each.slug))]
 
 
 def register_clinics(instance: DagsterInstance, slugs: Iterable[str]) -> list[str]:

@@ -19,6 +19,7 @@ from pims_pipeline.orchestration.assets.materializations import ReportIOManager
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.cancelling import cancellable
 from pims_pipeline.store.database.clock import check_clock
+from pims_pipeline.store.kept_store import KeptStore
 from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock
@@ -94,11 +95,16 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
     """Return the resources by name.
 
     The in-process executor opens each once per run, and closes it when the run ends or is
-    interrupted.
+    interrupted. Sensors share a store that stays open.
     """
+    kept = KeptStore(sources.open_store)
 
     @contextmanager
-    def store(_: dg.InitResourceContext) -> Iterator[Engine]:
+    def store(init: dg.InitResourceContext) -> Iterator[Engine]:
+        if init.run is None:
+            # A sensor, which is evaluated again soon.
+            yield kept.engine()
+            return
         with sources.open_store() as engine:
             yield engine
 

@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any
 
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+)
 from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
@@ -82,6 +87,35 @@ class RememberingRunStorage(PostgresRunStorage):
         return self._has_stats
 
 
+class RememberingScheduleStorage(PostgresScheduleStorage):
+    """A storage of sensors and schedules that repeats no lookup of what is present.
+
+    Dagster makes three before most statements: of two tables, and of finished migrations of data.
+    """
+
+    def __init__(
+        self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
+    ) -> None:
+        self._has_instigators = False
+        self._built: set[str] = set()
+        super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
+
+    # The public method opens a connection, and then asks this one, as storing a state does.
+    def _has_instigators_table(self, conn: Connection) -> bool:
+        self._has_instigators = self._has_instigators or super()._has_instigators_table(conn)
+        return self._has_instigators
+
+    def has_instigators_table(self) -> bool:
+        """Whether the table of sensors' states exists."""
+        return self._has_instigators or super().has_instigators_table()
+
+    def has_built_index(self, migration_name: str) -> bool:
+        """Whether a migration of data is finished."""
+        if migration_name not in self._built and super().has_built_index(migration_name):
+            self._built.add(migration_name)
+        return migration_name in self._built
+
+
 class PooledPostgresStorage(DagsterPostgresStorage):
     """A ``DagsterPostgresStorage`` whose three parts share one connection."""
 
@@ -91,6 +125,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         super().__init__(postgres_url, inst_data=inst_data)
         self._run_storage = RememberingRunStorage(postgres_url, inst_data=inst_data)
         self._event_log_storage = RememberingEventLog(postgres_url, inst_data=inst_data)
+        self._schedule_storage = RememberingScheduleStorage(postgres_url, inst_data=inst_data)
         use_engine(self, keeping_engine(postgres_url))
 
     @classmethod

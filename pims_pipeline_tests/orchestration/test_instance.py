@@ -74,3 +74,13 @@ def test_telemetry_and_retries_of_runs_are_off() -> None:
     config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert config["telemetry"] == {"enabled": False}
     assert config["run_retries"] == {"enabled": False}
+
+
+def test_only_daemons_with_work_to_do_run(postgres_instance: DagsterInstance) -> None:
+    assert set(postgres_instance.get_required_daemon_types()) == {
+        "SENSOR",
+        "SCHEDULER",
+        "QUEUED_RUN_COORDINATOR",
+        "MONITORING",
+        "BACKFILL",
+    }

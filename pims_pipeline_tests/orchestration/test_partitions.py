@@ -7,13 +7,12 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
-from pims_pipeline.dagster_names import range_tags
+from pims_pipeline.dagster_names import in_order_of_registration, range_tags
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic, DateRange
 from pims_pipeline.orchestration.partitions import (
     boxes,
     clinic_days,
     clinics_between,
-    in_order_of_registration,
     neighbours,
     register_clinics,
     registered_clinics,

@@ -121,6 +121,24 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
     assert runs.get_runs_count() == 0
 
 
+def test_the_instances_of_a_process_share_a_connection(engine: Engine, database_url: str) -> None:
+    ensure_dagster_schema(engine)
+    url = dagster_storage_url(database_url)
+    storages = [PooledPostgresStorage(url) for _ in range(3)]
+    with opened_by_dagster() as opened:
+        assert [each.run_storage.get_runs_count() for each in storages] == [0, 0, 0]
+    assert len(opened) == 1
+
+
+def test_reading_the_sensors_states_is_one_statement(engine: Engine, database_url: str) -> None:
+    ensure_dagster_schema(engine)
+    schedules = PooledPostgresStorage(dagster_storage_url(database_url)).schedule_storage
+    assert schedules.all_instigator_state() == []
+    with dagster_statements() as statements:
+        assert schedules.all_instigator_state() == []
+    assert len(statements) == 1, statements
+
+
 _FORKS = """
 import os
 from sqlalchemy import text

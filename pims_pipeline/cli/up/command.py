@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,8 @@ from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
 from pims_pipeline.cli.up.addresses import Address, check_free, simulator_address
 from pims_pipeline.cli.up.announcement import KEY_SLUG, announcement
+from pims_pipeline.cli.up.code_server import CodeServerKeeper
+from pims_pipeline.cli.up.dagster_process import RuntimeFiles, dagster_command
 from pims_pipeline.cli.up.environment import (
     api_environment,
     code_server_environment,
@@ -31,7 +33,9 @@ from pims_pipeline.cli.up.environment import (
     plain_environment,
 )
 from pims_pipeline.cli.up.services import Service, watch
-from pims_pipeline.cli.up.webserver import webserver_command
+from pims_pipeline.cli.up.simulator import simulator_command
+from pims_pipeline.operations.clinics import clinics_to_partition
+from pims_pipeline.orchestration.services import dagster_services
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
@@ -90,15 +94,19 @@ def up(settings: Settings, *, demo: bool, port: int, api_port: int, host: str) -
     with interruptible():
         try:
             with ExitStack() as stack, undisturbed_end():
-                services = _start(stack, settings, ui, api, demo=demo)
-                watch(services)
+                watch(_start(stack, settings, ui, api, demo=demo))
         except KeyboardInterrupt:
             say("\nStopped.", err=True)
 
 
 def _start(
     stack: ExitStack, settings: Settings, ui: Address, api: Address, *, demo: bool
-) -> Sequence[Service]:
+) -> list[Callable[[], None]]:
+    """Start everything, and announce it.
+
+    Returns:
+        The checks to make from then on.
+    """
     say("Starting the database, the Dagster UI, its daemon and the API …", err=True)
     vendor = _vendor(settings) if demo else None
     services = [] if vendor is None else [stack.enter_context(vendor.service)]
@@ -108,64 +116,71 @@ def _start(
     if vendor is not None:
         vendor.service.wait_for(f"{vendor.address.url}/login", services)
         register_demo_clinics(store, vendor.address.url)
-    serves_api = _start_services(stack, store, ui, api, services)
+    started = _start_services(stack, store, ui, api, services)
     key = None
-    if serves_api and vendor is not None:
+    if started.serves_api and vendor is not None:
         key = stack.enter_context(demo_api_key(store, KEY_SLUG))
     text = announcement(
         ui,
-        api if serves_api else None,
+        api if started.serves_api else None,
         None if vendor is None else vendor.address,
         key=key,
         logs=[service.log for service in services],
     )
     say(text)
-    return services
+    keeper = CodeServerKeeper(started.code_server, started.files.code_seen)
+    others = [each.check for each in services if each is not started.code_server]
+    return [*others, keeper.check]
+
+
+class Started(NamedTuple):
+    """What ``_start_services`` started."""
+
+    code_server: Service
+    files: RuntimeFiles
+    serves_api: bool
 
 
 def _start_services(
     stack: ExitStack, store: Store, ui: Address, api: Address, services: list[Service]
-) -> bool:
-    """Start Dagster's processes, and the API if its login is known; wait until all respond.
-
-    Returns:
-        Whether the API is served.
-    """
-    from pims_pipeline.orchestration.services import (  # noqa: PLC0415 - costs seconds
-        code_server_responds,
-        prepare_services,
-    )
-
+) -> Started:
+    """Start Dagster's processes, and the API if its login is known; wait until all respond."""
     settings, given = store.settings, os.environ
-    # In a directory of its own under the system's: a socket's path must be short.
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-up-"))
-    code_socket = Path(directory) / "code.sock"
-    dagster = prepare_services(store.engine, settings.home, dagster_storage(store), code_socket)
+    files = RuntimeFiles(Path(directory))
+    dagster = dagster_services(settings.home, dagster_storage(store), files.code_socket)
+    files.clinics.write_text("\n".join(clinics_to_partition(store.engine)))
+
+    more = _code_server_variables(settings, ui)
+    code_environment = code_server_environment(given, dagster.environment, more)
+    code = _service(settings, "dagster-code-server", dagster.code_server, code_environment)
+    # Stopped after those that use it.
+    stack.callback(code.stop)
 
     def start(name: str, environment: Mapping[str, str], command: Sequence[str]) -> Service:
         service = _service(settings, name, command, environment)
         services.append(stack.enter_context(service))
         return service
 
-    more = _code_server_variables(settings, ui)
-    code_environment = code_server_environment(given, dagster.environment, more)
-    code = start("dagster-code-server", code_environment, dagster.code_server)
     serving = None
     if (variables := _api_variables(store, ui)) is not None:
         words = ("-c", _PIMS, "serve", f"--host={api.host}", f"--port={api.port}")
         serving = start("pims-serve", variables, [sys.executable, *words])
-    code.wait_until(lambda: code_server_responds(code_socket), "its socket", services)
     dagster_environment = {
         **dagster_service_environment(given, dagster.environment),
         **_UNBUFFERED,
     }
-    command = webserver_command(ui.host, ui.port, dagster.workspace, _host_names(settings))
-    webserver = start("dagster-webserver", dagster_environment, command)
-    start("dagster-daemon", dagster_environment, dagster.daemon)
-    webserver.wait_for(f"{ui.url}/server_info", services)
+    command = dagster_command(
+        ui.host, ui.port, workspace=dagster.workspace, names=_host_names(settings), files=files
+    )
+    main = start("dagster", dagster_environment, command)
+    main.wait_until(files.prepared.exists, "its database", services)
+    code.start()
+    services.append(code)
+    main.wait_for(f"{ui.url}/server_info", services)
     if serving is not None:
         serving.wait_for(f"{api.url}/health", services)
-    return serving is not None
+    return Started(code, files, serving is not None)
 
 
 def _service(
@@ -225,6 +240,6 @@ class Vendor(NamedTuple):
 def _vendor(settings: Settings) -> Vendor:
     """The simulator's process, not started yet."""
     address = simulator_address()
-    command = [sys.executable, "-c", _PIMS, "simulate", f"--port={address.port}"]
     environment = {**plain_environment(os.environ), **_UNBUFFERED}
+    command = simulator_command(address.port)
     return Vendor(address, _service(settings, "pims-simulate", command, environment))

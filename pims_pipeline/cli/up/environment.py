@@ -50,8 +50,7 @@ ALLOWED_SECRETS: Mapping[str, frozenset[str]] = MappingProxyType(
                 "AXIOM_TOKEN",
             }
         ),
-        "dagster-webserver": frozenset({"DAGSTER_POSTGRES_URL"}),
-        "dagster-daemon": frozenset({"DAGSTER_POSTGRES_URL"}),
+        "dagster": frozenset({"DAGSTER_POSTGRES_URL"}),
         "pims-serve": frozenset({"PIMS_API_DATABASE_URL", "PIMS_METRICS_TOKEN", "AXIOM_TOKEN"}),
         "pims-simulate": frozenset(),
         "postgres": frozenset(),
@@ -68,7 +67,7 @@ def plain_environment(given: Mapping[str, str]) -> dict[str, str]:
 def dagster_service_environment(
     given: Mapping[str, str], dagster: Mapping[str, str]
 ) -> dict[str, str]:
-    """The environment of the webserver and the daemon: Dagster's storage, no encryption key.
+    """The environment of the Dagster UI and the daemon: Dagster's storage, no encryption key.
 
     Args:
         given: This process's environment.

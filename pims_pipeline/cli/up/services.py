@@ -7,17 +7,18 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import httpx2
 import psutil  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.terminal.streams import say
+from pims_pipeline.cli.up.lifeline import Lifeline
 from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
 
 _START_SECONDS = 120
@@ -30,6 +31,8 @@ _STOPPING: Sequence[tuple[signal.Signals, float]] = (
     (signal.SIGKILL, 5),
 )
 """The signals that end a process and its descendants, and the seconds to wait after each."""
+_RESTARTING: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5), (signal.SIGKILL, 5))
+"""The same for a process that is started again."""
 
 
 class Service:
@@ -47,22 +50,45 @@ class Service:
         self._command = command
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._left: set[psutil.Process] = set()
 
     def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the process, with an empty log."""
         make_private(self.log.parent)
-        with self.log.open("wb") as log:
-            # A file of an earlier start may be readable by other users.
-            self.log.chmod(_LOG_MODE)
+        self.log.write_bytes(b"")
+        # A file of an earlier start may be readable by other users.
+        self.log.chmod(_LOG_MODE)
+        self._start()
+
+    def _start(self) -> None:
+        with self.log.open("ab") as log, Lifeline() as lifeline:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
-                self._command,
+                lifeline.command(self._command),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=PRIVATE_UMASK,
+                pass_fds=(lifeline.descriptor,),
             )
-        return self
+
+    def restart(self) -> None:
+        """End the process, and start it again; processes that it started go on."""
+        process = self._process
+        if process is not None:
+            self._left |= {each for each in _family(process.pid) if each.pid != process.pid}
+            _end(process)
+        self._start()
+
+    @property
+    def end_status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return None if self._process is None else self._process.poll()
 
     def __exit__(
         self,
@@ -78,15 +104,19 @@ class Service:
         Raises:
             Refused: If it ended; the end of its log is printed first.
         """
-        if self._process is None or self._process.poll() is None:
-            return
+        if (status := self.end_status) is not None:
+            self.fail(f"{self.name} ended by itself (status {status})")
+
+    def fail(self, problem: str) -> NoReturn:
+        """Print the end of its log.
+
+        Raises:
+            Refused: With the problem.
+        """
         lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         for line in lines:
             say(line, err=True)
-        raise Refused(
-            f"{self.name} ended by itself (status {self._process.returncode}); the end of its "
-            f"log is above, all of it in {self.log}"
-        )
+        raise Refused(f"{problem}; the end of its log is above, all of it in {self.log}")
 
     def wait_for(self, url: str, services: Sequence["Service"]) -> None:
         """Wait until ``url`` responds with success.
@@ -135,13 +165,13 @@ class Service:
         process, self._process = self._process, None
         if process is None:
             return
-        family = _family(process.pid)
+        family = _family(process.pid) | _with_descendants(self._left)
         for number, seconds in _STOPPING:
             for member in family:
                 _signal(member, number)
             _, alive = psutil.wait_procs(family, timeout=seconds)
             # Processes may have been started during the wait.
-            family = {*alive, *_family(process.pid)}
+            family = {*alive, *_family(process.pid), *_with_descendants(self._left)}
             if not family:
                 break
         # A process that survives SIGKILL cannot be ended.
@@ -151,7 +181,14 @@ class Service:
 
 def _family(leader: int) -> set[psutil.Process]:
     """The running processes of a session: descendants of its leader, and orphans."""
-    found = {each for each in psutil.process_iter() if _session(each.pid) == leader}
+    return _with_descendants(
+        {each for each in psutil.process_iter() if _session(each.pid) == leader}
+    )
+
+
+def _with_descendants(processes: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """Those that run, and their running descendants."""
+    found = set(processes)
     for member in list(found):
         with suppress(psutil.NoSuchProcess):
             # A browser's processes have their own sessions.
@@ -180,13 +217,22 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
 
 
-def watch(services: Sequence[Service]) -> None:
-    """Wait as long as all of them run.
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End one process, without its children."""
+    for number, seconds in _RESTARTING:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+
+
+def watch(checks: Sequence[Callable[[], None]]) -> None:
+    """Make these checks again and again, until one fails.
 
     Raises:
-        Refused: When one has ended.
+        Refused: When one fails.
     """
     while True:
-        for service in services:
-            service.check()
+        for check in checks:
+            check()
         time.sleep(_INTERVAL_SECONDS)

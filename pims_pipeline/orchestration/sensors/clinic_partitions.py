@@ -10,11 +10,11 @@ import dagster as dg
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import in_order_of_registration
 from pims_pipeline.orchestration._dagster_private import has_backfill_to_launch
 from pims_pipeline.orchestration.partitions import (
     CLINICS,
     clinics_between,
-    in_order_of_registration,
     registered_clinics,
 )
 from pims_pipeline.orchestration.run_scope import UNFINISHED

@@ -12,10 +12,10 @@ import dagster as dg
 from dagster import DagsterInstance
 from sqlalchemy import Engine
 
+from pims_pipeline.dagster_names import in_order_of_registration
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
 from pims_pipeline.orchestration.partitions import (
-    in_order_of_registration,
     register_clinics,
     registered_clinics,
 )

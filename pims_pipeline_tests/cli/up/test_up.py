@@ -3,7 +3,9 @@
 import re
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,9 +91,23 @@ def api_responses(port: int, output: str) -> tuple[Any, Any]:
         return syncs.json(), client.get("/ready").json()
 
 
-def dagster_process(parent: Any, module: str) -> psutil.Process:
-    """The child that runs the module."""
-    return next(each for each in descendants(parent) if module in command_line(each))
+def service(parent: Any, name: str) -> psutil.Process:
+    """The child whose command line contains the name."""
+    children = psutil.Process(parent.pid).children()
+    return next(each for each in children if name in " ".join(command_line(each)))
+
+
+LOCATIONS = """
+{ workspaceOrError { ... on Workspace { locationEntries {
+  versionKey locationOrLoadError { __typename }
+} } } }
+"""
+
+
+def code_location(port: int) -> tuple[str, str]:
+    """The version of the code server that the Dagster UI uses, and how loading it ended."""
+    [entry] = graphql(port, LOCATIONS)["workspaceOrError"]["locationEntries"]
+    return entry["versionKey"], entry["locationOrLoadError"]["__typename"]
 
 
 def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> None:
@@ -99,7 +115,7 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> 
         out = output_until(process, "Ctrl-C stops everything.")
         surface = graphql(port, SURFACE)
         syncs, ready = api_responses(api_port, out)
-        daemon = dagster_process(process, "dagster._daemon")
+        dagster = service(process, "dagster_process")
         secrets = [word for each in descendants(process) for word in command_line(each)]
         status, _, err, alive = interrupted(process)
 
@@ -129,9 +145,9 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> 
         "dagster": "ok",
     }
     assert (status, alive) == (0, [])
-    assert not is_alive(daemon)
+    assert not is_alive(dagster)
     assert not database_runs(home)
-    for text in (f"http://127.0.0.1:{port}", "company id 1002", "dagster-daemon.log"):
+    for text in (f"http://127.0.0.1:{port}", "company id 1002", "dagster.log"):
         assert text in out
     assert err.endswith("Stopped.\n")
 
@@ -142,17 +158,65 @@ def test_when_one_process_dies_the_others_are_stopped_and_its_log_is_shown(
     with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
         output_until(process, "Ctrl-C stops everything.")
         family = descendants(process)
-        dagster_process(process, "dagster._daemon").kill()
+        service(process, "dagster_process").kill()
         _, err = process.communicate(timeout=TIMEOUT_SECONDS)
 
-    log = home / "logs" / "dagster-daemon.log"
+    log = home / "logs" / "dagster.log"
     lines = err.splitlines()
     assert process.returncode == 1
-    assert lines[-1].startswith("Error: dagster-daemon ended by itself (status -9)")
+    assert lines[-1].startswith("Error: dagster ended by itself (status -9)")
     assert lines[-1].endswith(str(log))
     assert "Instance is configured with the following daemons" in err
     assert [each for each in family if is_alive(each)] == []
     assert not database_runs(home)
+
+
+def test_a_code_server_that_dies_is_restarted_and_found_again(
+    home: Path, port: int, api_port: int
+) -> None:
+    with started(home, "up", f"--port={port}", f"--api-port={api_port}") as process:
+        output_until(process, "Ctrl-C stops everything.")
+        before, _ = code_location(port)
+        killed = service(process, "code.sock")
+        killed.kill()
+
+        def is_another_one() -> bool:
+            version, loaded = code_location(port)
+            return version != before and loaded == "RepositoryLocation"
+
+        until(is_another_one, process)
+        status, _, err, alive = interrupted(process)
+
+    log = home / "logs" / "dagster-code-server.log"
+    assert (status, alive) == (0, [])
+    assert f"dagster-code-server ended by itself (status -9); restarting it. Its log is {log}" in (
+        err.splitlines()
+    )
+    assert log.read_text().count("Started Dagster code server") == 2
+
+
+def test_nothing_is_left_when_pims_up_is_killed(home: Path, port: int, api_port: int) -> None:
+    with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
+        output_until(process, "Ctrl-C stops everything.")
+        family = descendants(process)
+        process.kill()
+        process.wait(TIMEOUT_SECONDS)
+        _, left = psutil.wait_procs(family, timeout=TIMEOUT_SECONDS)
+
+    assert len(family) >= 4
+    assert [each for each in left if is_alive(each)] == []
+    assert not database_runs(home)
+
+
+def test_pims_up_loads_neither_dagster_nor_graphql() -> None:
+    program = (
+        "import sys, pims_pipeline.cli.up.command; "
+        "print(sorted({'dagster', 'grpc', 'graphql', 'fastapi', 'pandas'} & set(sys.modules)))"
+    )
+    result = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=True
+    )
+    assert result.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("option", ["--port", "--api-port"])
@@ -209,8 +273,8 @@ LEAVES_AN_ORPHAN = f"import subprocess, sys; subprocess.Popen([sys.executable, '
 def test_what_a_service_leaves_behind_is_stopped_too(tmp_path: Path) -> None:
     log = tmp_path / "service.log"
     command = [sys.executable, "-c", LEAVES_AN_ORPHAN]
-    with Service("leaver", command, environment(tmp_path), log) as service:
-        ended = ending(service)
+    with Service("leaver", command, environment(tmp_path), log) as leaver:
+        ended = ending(leaver)
         orphans = [each for each in psutil.process_iter() if ORPHAN in command_line(each)]
 
     assert "leaver ended by itself (status 0)" in ended
@@ -218,10 +282,35 @@ def test_what_a_service_leaves_behind_is_stopped_too(tmp_path: Path) -> None:
     assert [each for each in orphans if is_alive(each)] == []
 
 
-def ending(service: Service) -> str:
+def test_what_a_restarted_service_had_started_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    command = [sys.executable, "-c", f"{LEAVES_AN_ORPHAN}; import time; time.sleep(600)"]
+    with Service("restarted", command, environment(tmp_path), log) as restarted:
+        [first] = until_orphans(1)
+        restarted.restart()
+        both = until_orphans(2)
+        status = restarted.end_status
+
+    assert first in both
+    assert status is None
+    assert [each for each in both if is_alive(each)] == []
+
+
+def until_orphans(number: int) -> list[psutil.Process]:
+    """The orphans of the service, once there are so many."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
+        found = [each for each in psutil.process_iter() if command_line(each)[-1:] == [ORPHAN]]
+        if len(found) == number:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"there were never {number} orphans")
+
+
+def ending(ended: Service) -> str:
     """The error message of a service that has ended."""
     with pytest.raises(Refused) as error:
-        service.wait_for("http://127.0.0.1:9/", [service])
+        ended.wait_for("http://127.0.0.1:9/", [ended])
     return str(error.value)
 
 

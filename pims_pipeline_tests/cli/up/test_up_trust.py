@@ -60,8 +60,7 @@ GIVEN = {
 not one of our settings."""
 ALLOWED = {
     "dagster-code-server": {"ENCRYPTION_KEY", "ENCRYPTION_KEYS_RETIRED", "PIMS_HEARTBEAT_URL"},
-    "dagster-webserver": set(),
-    "dagster-daemon": set(),
+    "dagster": set(),
     "pims-serve": {"PIMS_METRICS_TOKEN"},
     "pims-simulate": set(),
     "postgres": set(),
@@ -69,10 +68,9 @@ ALLOWED = {
 }
 KINDS = {
     "api grpc": "dagster-code-server",
-    "up.webserver": "dagster-webserver",
-    "dagster._daemon": "dagster-daemon",
+    "up.dagster_process": "dagster",
     "main() serve": "pims-serve",
-    "main() simulate": "pims-simulate",
+    "up.simulator": "pims-simulate",
     "postgres": "postgres",
 }
 BROWSER = re.compile(r"chrom|playwright")
@@ -273,8 +271,7 @@ DAGSTER = {"DAGSTER_HOME": "x", "DAGSTER_POSTGRES_URL": "secret of DAGSTER_POSTG
     ("name", "environment"),
     [
         ("pims-simulate", plain_environment(EVERYTHING)),
-        ("dagster-webserver", dagster_service_environment(EVERYTHING, DAGSTER)),
-        ("dagster-daemon", dagster_service_environment(EVERYTHING, DAGSTER)),
+        ("dagster", dagster_service_environment(EVERYTHING, DAGSTER)),
         ("dagster-code-server", code_server_environment(EVERYTHING, DAGSTER, {})),
         ("pims-serve", api_environment(EVERYTHING, {})),
     ],

@@ -1,0 +1,153 @@
+"""When ``pims up`` restarts its code server, and when it gives up."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from pims_pipeline.cli.terminal.errors import Refused
+from pims_pipeline.cli.up.code_server import (
+    CHANGE_SECONDS,
+    MOST_RESTARTS,
+    RESTARTS_SECONDS,
+    SILENT_SECONDS,
+    CodeServerKeeper,
+    Fingerprint,
+    installation,
+)
+from pims_pipeline.cli.up.services import Service
+
+
+class FakeService(Service):
+    """A process that ends when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__("code", [], {}, Path("code.log"))
+        self.status: int | None = None
+        self.restarts = 0
+
+    @property
+    def end_status(self) -> int | None:
+        """What the test set."""
+        return self.status
+
+    def restart(self) -> None:
+        """Count it."""
+        self.status = None
+        self.restarts += 1
+
+    def fail(self, problem: str) -> NoReturn:
+        """Fail without a log."""
+        raise Refused(problem)
+
+
+class World:
+    """A code server, its keeper, their clock and the program's files."""
+
+    def __init__(self, seen: Path) -> None:
+        self.now = 1000.0
+        self.seen = seen
+        self.files: Fingerprint = frozenset({("a.py", 1, 1)})
+        self.service = FakeService()
+        self.respond()
+        self.keeper = CodeServerKeeper(
+            self.service, seen, fingerprint=lambda: self.files, clock=lambda: self.now
+        )
+
+    def respond(self) -> None:
+        """Let it respond to a check."""
+        self.seen.touch()
+        os.utime(self.seen, (self.now, self.now))
+
+    def pass_time(self, seconds: float, *, responds: bool = True) -> None:
+        """Let time pass, with a check each second."""
+        for _ in range(int(seconds)):
+            self.now += 1
+            if responds:
+                self.respond()
+            self.keeper.check()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """A code server that has responded."""
+    return World(tmp_path / "code.seen")
+
+
+def test_a_code_server_that_runs_is_left_alone(world: World) -> None:
+    world.pass_time(10 * SILENT_SECONDS)
+
+    assert world.service.restarts == 0
+
+
+def test_one_that_ended_is_restarted(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.service.status = -9
+    world.keeper.check()
+
+    assert world.service.restarts == 1
+    assert "code ended by itself (status -9); restarting it" in capsys.readouterr().err
+
+
+def test_one_that_stays_silent_is_restarted(world: World) -> None:
+    world.pass_time(SILENT_SECONDS, responds=False)
+    assert world.service.restarts == 0
+
+    world.pass_time(1, responds=False)
+    assert world.service.restarts == 1
+    # It gets as long again to start.
+    world.pass_time(SILENT_SECONDS, responds=False)
+    assert world.service.restarts == 1
+
+
+def test_one_that_keeps_ending_is_given_up(world: World) -> None:
+    for _ in range(MOST_RESTARTS):
+        world.service.status = 1
+        world.keeper.check()
+    world.service.status = 1
+
+    with pytest.raises(Refused, match=r"ended by itself \(status 1\), after 3 restarts"):
+        world.keeper.check()
+
+
+def test_restarts_long_ago_do_not_count(world: World) -> None:
+    for _ in range(2 * MOST_RESTARTS):
+        world.service.status = 1
+        world.keeper.check()
+        world.pass_time(RESTARTS_SECONDS / 2)
+
+    assert world.service.restarts == 2 * MOST_RESTARTS
+
+
+def test_a_changed_program_is_loaded_once_its_files_rest(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changing: Iterator[Fingerprint] = (frozenset({("a.py", each, 1)}) for each in range(2, 100))
+    for _ in range(3):
+        world.files = next(changing)
+        world.pass_time(CHANGE_SECONDS)
+    assert world.service.restarts == 0
+
+    world.pass_time(2 * CHANGE_SECONDS)
+    assert world.service.restarts == 1
+    assert "The files of pims_pipeline have changed" in capsys.readouterr().err
+    world.pass_time(10 * CHANGE_SECONDS)
+    assert world.service.restarts == 1
+
+
+def test_the_files_of_an_installation_are_compared_by_time_and_size(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "inner" / "__pycache__").mkdir(parents=True)
+    module = package / "inner" / "module.py"
+    module.write_text("1")
+    before = installation(package)
+    (package / "inner" / "__pycache__" / "module.pyc").write_text("compiled")
+    assert installation(package) == before
+
+    module.write_text("12")
+    after = installation(package)
+    assert after != before
+    (package / "new.py").write_text("")
+    assert installation(package) not in (before, after)
+    assert installation(tmp_path / "nothing") == frozenset()
