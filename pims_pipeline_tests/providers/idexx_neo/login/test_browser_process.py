@@ -15,32 +15,24 @@ import pytest
 from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.idexx_neo.login.chromium import (
     BrowserUnavailable,
-    browser_page,
+    Launch,
     find_chromium,
+    running_browser,
 )
 from pims_pipeline.providers.idexx_neo.login.environment import browser_environment
+from pims_pipeline.providers.idexx_neo.login.pool import close_idle_browsers
 from pims_pipeline.providers.options import LoginOptions
 from pims_pipeline.providers.port import (
     HumanNeeded,
 )
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline_tests.providers.idexx_neo.login.processes import browsers_of, is_alive, pages
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     Cookies,
 )
 from pims_pipeline_tests.providers.simulated_login import CLINIC, CREDENTIALS
-
-
-def browsers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children(recursive=True) if "chrom" in child.name()]
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; an ended one stays a zombie until a container's init reaps it."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+from pims_pipeline_tests.providers.stopping import eventually
 
 
 def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies | None:
@@ -53,11 +45,11 @@ def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies 
     )
 
 
-def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_loop(
+def test_a_failed_login_leaves_a_private_picture_and_no_page_even_inside_a_loop(
     simulator: SimulatorServer, control: SimulatorControl, tmp_path: Path
 ) -> None:
     control.login_mode(CLINIC.company_id, "code")
-    before = set(filter(is_alive, browsers_of(psutil.Process())))
+    before = pages()
 
     async def inside_a_loop() -> None:
         own_login(simulator.base_url, tmp_path / "artifacts")
@@ -68,8 +60,9 @@ def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_lo
     assert picture.name.startswith("login-riverbend-")
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     assert stat.S_IMODE(picture.parent.stat().st_mode) == 0o700
-    # The shared browser of other tests may end processes of its own during that time.
-    assert set(filter(is_alive, browsers_of(psutil.Process()))) <= before
+    # Closing a page does not wait for its process.
+    eventually(lambda: pages() <= before)
+    close_idle_browsers()
 
 
 SECRETS = {
@@ -84,6 +77,7 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from pims_pipeline.providers.idexx_neo.login.attempt import login
+from pims_pipeline.providers.idexx_neo.login.pool import close_idle_browsers
 from pims_pipeline.providers.options import LoginOptions
 from pims_pipeline.providers.port import Credentials
 options = LoginOptions(artifacts_dir=Path(sys.argv[2]), timeout=60)
@@ -174,7 +168,7 @@ def test_only_root_or_a_setting_runs_without_a_sandbox(
 
 def test_a_browser_starts_on_no_loop_that_would_hand_on_secrets(tmp_path: Path) -> None:
     async def start() -> None:
-        async with browser_page(tmp_path / "any", headless=True, timeout_s=1):
+        async with running_browser(Launch(executable=tmp_path / "any")):
             raise AssertionError("it started")
 
     with pytest.raises(TypeError, match="bare_runner"):
