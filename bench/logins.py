@@ -65,8 +65,9 @@ class Family:
         found: Counter[str] = Counter()
         for each in list(self._seen):
             with suppress(psutil.Error):
-                zombie = each.status() == psutil.STATUS_ZOMBIE
-                found["zombies" if zombie else self._kind(each)] += each.is_running()
+                if each.is_running():
+                    zombie = each.status() == psutil.STATUS_ZOMBIE
+                    found["zombies" if zombie else self._kind(each)] += 1
         return found
 
     def _members(self) -> list[psutil.Process]:

@@ -1,7 +1,7 @@
 """The process that ``logins.py`` measures: logs in again and again, and prints when.
 
 It prints ``ready`` after its imports, a line after each login, and ``done``. After each of
-``ready`` and ``done`` it waits for a line, so that its memory and processes can be read meanwhile.
+``ready`` and ``done`` it waits for a line, while its memory and processes are read.
 """
 
 import sys

@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pims_pipeline.providers.idexx_neo.login.browser_thread import BrowserUse, PageLost, Work
-from pims_pipeline.providers.idexx_neo.login.chromium import Launch, find_chromium
+from pims_pipeline.providers.idexx_neo.login.browser_thread import BrowserUse, PageLost
 from pims_pipeline.providers.idexx_neo.login.failures import LoginFailures
 from pims_pipeline.providers.idexx_neo.login.form import (
     LoginForm,
@@ -63,7 +62,6 @@ _SCREENSHOT_TIMEOUT = 4.0
 _GRACE_SECONDS = 1.0
 """Seconds after the login's timeout in which a request in another thread ends by itself."""
 _MAX_SESSION_CHECKS = 4
-_MAX_BROWSERS = 2
 _AT_THE_END = "at the end"
 QUIET_S = 3.0
 """Seconds without a change after which a page counts as final."""
@@ -121,25 +119,7 @@ def login(
         finally:
             use.is_reusable = attempt.has_verdict
 
-    return _in_a_browser(work, options, stop or StopSignal())
-
-
-def _in_a_browser(work: Work[_T], options: LoginOptions, stop: StopSignal) -> _T:
-    launch = Launch(
-        executable=find_chromium(options.chromium_path),
-        headless=options.headless,
-        sandbox=options.sandbox,
-        timeout=options.timeout,
-    )
-    pool = shared_pool(launch, options.at_once)
-    failure: TransientError
-    for _ in range(_MAX_BROWSERS):
-        try:
-            return pool.log_in(work, stop)
-        except PageLost as lost:
-            # Nothing was typed, so another try cannot lock the account.
-            failure = lost.failure
-    raise failure
+    return shared_pool(options).log_in(work, stop or StopSignal())
 
 
 @dataclass

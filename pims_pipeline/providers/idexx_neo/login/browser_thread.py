@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pims_pipeline.providers.idexx_neo.login.chromium import (
-    Launch,
+    BrowserStart,
     bare_loop,
     closes_in_time,
     new_page,
@@ -35,6 +35,8 @@ LOGINS_PER_BROWSER = 50
 """After so many logins a browser is replaced; bench/logins.py shows its memory until then."""
 IDLE_SECONDS = 10.0
 """A browser that no login has used for so long is closed."""
+_PAGE_SECONDS = 10.0
+"""For a running browser to open a page; one that takes longer hangs, and is replaced."""
 _TICK_SECONDS = 0.1
 """How often the thread checks whether its browser is still needed."""
 _LOOP_SECONDS = 30.0
@@ -77,13 +79,13 @@ class BrowserThread:
 
     def __init__(
         self,
-        launch: Launch,
+        start: BrowserStart,
         *,
-        most_logins: int = LOGINS_PER_BROWSER,
-        idle_seconds: float = IDLE_SECONDS,
+        most_logins: int,
+        idle_seconds: float,
     ) -> None:
-        """Not started yet; ``try_use`` first, or it ends at once."""
-        self._launch = launch
+        """See ``BrowserPool``. Not started yet."""
+        self._start = start
         self._most_logins = most_logins
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
@@ -200,7 +202,7 @@ class BrowserThread:
 
     async def _keep_browser(self, started: "asyncio.Future[Browser]") -> None:
         try:
-            async with running_browser(self._launch) as browser:
+            async with running_browser(self._start) as browser:
                 self._browser = browser
                 started.set_result(browser)
                 await asyncio.get_running_loop().create_future()
@@ -215,7 +217,7 @@ class BrowserThread:
         browser = await asyncio.shield(self._started)
         lost: PageLost | None = None
         try:
-            use.page = await new_page(browser, self._launch.timeout)
+            use.page = await new_page(browser, _PAGE_SECONDS)
         except TransientError as error:
             lost = PageLost(error)
         if lost is not None:

@@ -54,7 +54,7 @@ def uses_sandbox(*, user_id: int, allowed: bool) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
+class BrowserStart:
     """Which browser to start, and how.
 
     Attributes:
@@ -71,7 +71,7 @@ class Launch:
 
 
 @contextlib.asynccontextmanager
-async def running_browser(launch: Launch) -> AsyncIterator["Browser"]:
+async def running_browser(start: BrowserStart) -> AsyncIterator["Browser"]:
     """A browser with a driver of its own, both closed whatever happens.
 
     It needs a loop of ``bare_runner``, so that nothing it starts gets this process's
@@ -81,10 +81,10 @@ async def running_browser(launch: Launch) -> AsyncIterator["Browser"]:
         BrowserUnavailable: If there is no such browser, or it does not start.
         TransientError: If it did not start in time.
     """
-    deadline = asyncio.get_running_loop().time() + launch.timeout
-    playwright = await _driver(launch.timeout)
+    deadline = asyncio.get_running_loop().time() + start.timeout
+    playwright = await _driver(start.timeout)
     try:
-        browser = await _launched(playwright, launch, deadline)
+        browser = await _launched(playwright, start, deadline)
         try:
             yield browser
         finally:
@@ -152,10 +152,10 @@ def bare_loop() -> BareLoop:
     return loop
 
 
-async def _launched(playwright: "Playwright", launch: Launch, deadline: float) -> "Browser":
+async def _launched(playwright: "Playwright", start: BrowserStart, deadline: float) -> "Browser":
     from playwright.async_api import Error, TimeoutError  # noqa: A004, PLC0415 - see the module
 
-    path = launch.executable or Path(playwright.chromium.executable_path)
+    path = start.executable or Path(playwright.chromium.executable_path)
     if not path.is_file():
         raise BrowserUnavailable(
             f"No Chromium to log in with: {path} does not exist. Run `make setup`, or set "
@@ -166,15 +166,15 @@ async def _launched(playwright: "Playwright", launch: Launch, deadline: float) -
     try:
         browser = await playwright.chromium.launch(
             executable_path=path,
-            headless=launch.headless,
+            headless=start.headless,
             args=list(ARGUMENTS),
-            env=browser_environment(os.environ, loop.scratch, headless=launch.headless),
-            chromium_sandbox=uses_sandbox(user_id=os.geteuid(), allowed=launch.sandbox),
+            env=browser_environment(os.environ, loop.scratch, headless=start.headless),
+            chromium_sandbox=uses_sandbox(user_id=os.geteuid(), allowed=start.sandbox),
             timeout=max((deadline - loop.time()) * 1000, 1.0),
         )
     except TimeoutError:
         failure = TransientError(
-            f"Chromium at {path} did not start within {launch.timeout:.0f} s; the machine may be "
+            f"Chromium at {path} did not start within {start.timeout:.0f} s; the machine may be "
             "overloaded. Try again later."
         )
     except Error as error:

@@ -14,25 +14,45 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TypeVar
 
-from pims_pipeline.providers.idexx_neo.login.browser_thread import BrowserThread, Work
-from pims_pipeline.providers.idexx_neo.login.chromium import Launch
+from pims_pipeline.providers.idexx_neo.login.browser_thread import (
+    IDLE_SECONDS,
+    LOGINS_PER_BROWSER,
+    BrowserThread,
+    PageLost,
+    Work,
+)
+from pims_pipeline.providers.idexx_neo.login.chromium import BrowserStart, find_chromium
 from pims_pipeline.providers.kept_open import close_when_idle
+from pims_pipeline.providers.options import LoginOptions
+from pims_pipeline.providers.port import TransientError
 from pims_pipeline.providers.stop_signal import StopSignal
 
 _T = TypeVar("_T")
+_MAX_BROWSERS = 2
 
 
 class BrowserPool:
     """Runs logins in browsers that are started in one way; safe to share between threads."""
 
-    def __init__(self, launch: Launch, at_once: int) -> None:
+    def __init__(
+        self,
+        start: BrowserStart,
+        at_once: int,
+        *,
+        most_logins: int = LOGINS_PER_BROWSER,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         """No browser runs until the first login.
 
         Args:
-            launch: How to start a browser.
+            start: How to start a browser.
             at_once: How many logins run at once; others wait for their turn.
+            most_logins: After so many a browser is replaced.
+            idle_seconds: After so long without a login the browser is closed.
         """
-        self._launch = launch
+        self._start = start
+        self._most_logins = most_logins
+        self._idle_seconds = idle_seconds
         self._turns = Turns(at_once)
         self._lock = threading.Lock()
         self._current: BrowserThread | None = None
@@ -40,11 +60,20 @@ class BrowserPool:
     def log_in(self, work: Work[_T], stop: StopSignal) -> _T:
         """Run ``work`` with a page of its own; see ``BrowserThread.log_in``.
 
+        Where the browser loses the page before anything was typed, another browser gets the work.
+
         Raises:
             RunStopped, TimeLimitReached: If ``stop`` ends the wait for a turn, or the login.
+            TransientError: If the browsers lost their pages.
         """
-        with self._turns.turn(stop):
-            return self._browser_to_use().log_in(work, stop)
+        failure = TransientError("No browser was tried.")
+        for _ in range(_MAX_BROWSERS):
+            try:
+                with self._turns.turn(stop):
+                    return self._browser_to_use().log_in(work, stop)
+            except PageLost as lost:
+                failure = lost.failure
+        raise failure
 
     def close_idle(self) -> None:
         """Close the browser when its logins have ended; returns at once."""
@@ -60,9 +89,12 @@ class BrowserPool:
     def _browser_to_use(self) -> BrowserThread:
         with self._lock:
             if self._current is None or not self._current.try_use():
-                self._current = BrowserThread(self._launch)
-                self._current.try_use()
-                self._current.start()
+                browser = BrowserThread(
+                    self._start, most_logins=self._most_logins, idle_seconds=self._idle_seconds
+                )
+                browser.start()
+                browser.try_use()
+                self._current = browser
             return self._current
 
 
@@ -93,22 +125,35 @@ class Turns:
                     self._waiting.remove(mine)
                 self._grant()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        with self._lock:
+            return len(self._waiting)
+
     def _grant(self) -> None:
         while self._free and self._waiting:
             self._free -= 1
             self._waiting.popleft().set_result(None)
 
 
-_pools: dict[tuple[Launch, int], BrowserPool] = {}
+_pools: dict[tuple[BrowserStart, int], BrowserPool] = {}
 _pools_lock = threading.Lock()
 _of_the_parent: list[BrowserPool] = []
 """In a forked child: kept, so that Python does not close what the parent uses."""
 
 
-def shared_pool(launch: Launch, at_once: int) -> BrowserPool:
-    """This process's pool for browsers that are started like this."""
+def shared_pool(options: LoginOptions) -> BrowserPool:
+    """This process's pool for logins with such options."""
+    start = BrowserStart(
+        executable=find_chromium(options.chromium_path),
+        headless=options.headless,
+        sandbox=options.sandbox,
+        timeout=options.timeout,
+    )
+    key = (start, options.at_once)
     with _pools_lock:
-        return _pools.setdefault((launch, at_once), BrowserPool(launch, at_once))
+        return _pools.setdefault(key, BrowserPool(start, options.at_once))
 
 
 def close_idle_browsers() -> None:

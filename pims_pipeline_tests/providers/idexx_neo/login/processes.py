@@ -1,6 +1,5 @@
 """The processes of browsers: those of this process, those with pages, those that still run."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil  # type: ignore[import-untyped] # ships no types
@@ -25,19 +24,20 @@ def living(process: psutil.Process | None = None) -> set[psutil.Process]:
 
 
 def main_processes() -> set[psutil.Process]:
-    """The first process of each living browser below this one."""
-    return set(_without("--type=", living()))
+    """The first process of each living browser below this one, which a driver has started."""
+    found = set()
+    for each in living():
+        with suppress(psutil.Error):
+            if "node" in each.parent().name():
+                found.add(each)
+    return found
 
 
 def pages() -> set[psutil.Process]:
     """The processes that hold pages, and with them what was typed."""
-    every = living()
-    return every - set(_without("--type=renderer", every))
-
-
-def _without(word: str, processes: set[psutil.Process]) -> Iterator[psutil.Process]:
-    for each in processes:
+    found = set()
+    for each in living():
         with suppress(psutil.Error):
-            arguments = each.cmdline()
-            if "crashpad" not in each.name() and not any(word in part for part in arguments):
-                yield each
+            if "--type=renderer" in each.cmdline():
+                found.add(each)
+    return found

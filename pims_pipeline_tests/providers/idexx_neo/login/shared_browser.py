@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, LoginAttempt
 from pims_pipeline.providers.idexx_neo.login.chromium import (
-    Launch,
+    BrowserStart,
     find_chromium,
     new_page,
     running_browser,
@@ -69,7 +69,7 @@ class SharedBrowser:
 def shared_browser() -> Iterator[SharedBrowser]:
     """A headless Chromium, which ends with the block."""
     with bare_runner() as runner:
-        opening = running_browser(Launch(executable=find_chromium(None), timeout=60))
+        opening = running_browser(BrowserStart(executable=find_chromium(None), timeout=60))
         started = runner.run(opening.__aenter__())
         yield SharedBrowser(started, runner)
         runner.run(opening.__aexit__(None, None, None))
