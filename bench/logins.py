@@ -2,8 +2,9 @@
 
 A worker process logs in to the simulator; this process reads the CPU and the memory of the worker,
 of Playwright's driver and of the browsers several times a second. The last part of a process,
-shorter than ``_SAMPLE_SECONDS``, is missed. Memory is the proportional set size: pages that
-processes share count once. The simulator is not measured.
+shorter than ``_SAMPLE_SECONDS``, is missed. Memory is what each process has to itself: pages that
+processes share, such as Chromium's program, are left out, because their share depends on what else
+the machine runs. The simulator is not measured.
 
 Run with ``python bench/logins.py [LOGINS]``; it takes some minutes. Needs Linux.
 """
@@ -57,7 +58,7 @@ class Family:
         found: Counter[str] = Counter()
         for each in self._members():
             with suppress(psutil.Error):
-                found[self._kind(each)] += round(each.memory_full_info().pss / 1e6)
+                found[self._kind(each)] += round(each.memory_full_info().uss / 1e6)
         return found
 
     def alive(self) -> Counter[str]:
