@@ -104,6 +104,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
             chromium_path=settings.chromium_path,
             headless=settings.browser_headless,
             sandbox=settings.browser_sandbox,
+            at_once=settings.browser_logins_at_once,
         ),
         requests=RequestOptions(
             per_second=settings.requests_per_second,

@@ -328,6 +328,16 @@ class BrowserSettings(SettingsArea):
     container without user namespaces). As root, Chromium never has a sandbox: run the pipeline as
     another user."""
 
+    browser_logins_at_once: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        validation_alias="PIMS_BROWSER_LOGINS_AT_ONCE",
+        description="a whole number from 1 to 16",
+    )
+    """How many logins one process runs at once, in one browser. Other clinics wait for their
+    turn."""
+
 
 class LogSettings(SettingsArea):
     """What is logged, and where to."""

@@ -52,8 +52,11 @@ ALLOWED = {
         "the caller's ``wait``, which raises at its time limit or at the stop signal"
     ),
     ("providers/http/client.py", "_close_stream", "exception"): "called when it is done",
-    ("providers/idexx_neo/login/chromium.py", "run_in_own_thread", "join"): (
-        "the work was cancelled; closing the browser has limits of its own"
+    ("providers/idexx_neo/login/browser_thread.py", "_Login._pass_on", "result"): (
+        "of a task that is done"
+    ),
+    ("providers/idexx_neo/login/browser_thread.py", "BrowserThread._keep_browser", "exception"): (
+        "of asyncio's future, which never waits"
     ),
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
         "a daemon thread waits for a line to send; closing wakes it"

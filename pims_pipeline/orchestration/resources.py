@@ -16,6 +16,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.assets.materializations import ReportIOManager
+from pims_pipeline.providers.kept_open import close_idle
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.cancelling import cancellable
 from pims_pipeline.store.database.clock import check_clock
@@ -118,7 +119,10 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
         with run_liveness(engine) as liveness, cancellable(engine) as cancel:
             stop = _run_time_limit(sources.run_timeout, cancel)
             context = _sync_context(sources, engine, init.run, liveness, stop)
-            yield VendorAccess(context, sources.clinics_at_once, sources.clinic_timeout)
+            try:
+                yield VendorAccess(context, sources.clinics_at_once, sources.clinic_timeout)
+            finally:
+                close_idle()
 
     rules = Rules(sources.enrichment_policy, sources.deletion_policy, sources.retention_days)
     return {

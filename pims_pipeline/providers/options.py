@@ -19,6 +19,7 @@ class LoginOptions:
         headless: False shows the browser's window.
         sandbox: False starts the browser without its sandbox; root never has it.
         timeout: For the browser's start, and again for everything on its pages.
+        at_once: How many logins this process runs at once; others wait for their turn.
     """
 
     artifacts_dir: Path
@@ -26,6 +27,7 @@ class LoginOptions:
     headless: bool = True
     sandbox: bool = True
     timeout: float = 30.0
+    at_once: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

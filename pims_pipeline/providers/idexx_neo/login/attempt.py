@@ -9,10 +9,6 @@
 Reading a page belongs in ``page_state``, the form in ``form``, what the browser does in
 ``watch``, and what a page after the form means in ``verdict``.
 
-Playwright's asyncio interface runs in a thread of its own, although everything else here is
-synchronous: only a task can be cancelled at any moment, and an interrupted login must leave no
-browser behind.
-
 Playwright's own error texts are never passed on, because they quote what was typed.
 """
 
@@ -24,11 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pims_pipeline.providers.idexx_neo.login.chromium import (
-    browser_page,
-    find_chromium,
-    run_in_own_thread,
-)
+from pims_pipeline.providers.idexx_neo.login.browser_thread import BrowserUse, PageLost
 from pims_pipeline.providers.idexx_neo.login.failures import LoginFailures
 from pims_pipeline.providers.idexx_neo.login.form import (
     LoginForm,
@@ -43,12 +35,18 @@ from pims_pipeline.providers.idexx_neo.login.page_state import (
     is_same_site,
     read_page,
 )
+from pims_pipeline.providers.idexx_neo.login.pool import shared_pool
 from pims_pipeline.providers.idexx_neo.login.screenshots import keep_screenshot, masked_picture
 from pims_pipeline.providers.idexx_neo.login.verdict import BeforeSubmit, LoginRefused, Verdict
 from pims_pipeline.providers.idexx_neo.login.watch import LoginWatch
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.options import LoginOptions
-from pims_pipeline.providers.port import ContractViolation, Credentials, PimsError
+from pims_pipeline.providers.port import (
+    ContractViolation,
+    Credentials,
+    PimsError,
+    TransientError,
+)
 from pims_pipeline.providers.stop_signal import StopSignal
 
 if TYPE_CHECKING:
@@ -80,8 +78,9 @@ def login(
 ) -> tuple[SessionCookie, ...] | None:
     """The cookies of a fresh login, or None when the vendor refused the credentials.
 
-    A masked screenshot of a failed login is kept in ``options.artifacts_dir``. The browser
-    has ended by the time this returns or raises.
+    A masked screenshot of a failed login is kept in ``options.artifacts_dir``. The browser's
+    context has been closed by the time this returns or raises, with all that was typed. Logins of
+    this process share a browser; one that fails before anything was typed is tried in a second one.
 
     Args:
         base_url: Without a trailing slash.
@@ -100,7 +99,6 @@ def login(
         BrowserUnavailable: If there is no Chromium, or it does not start.
     """
     host = urlsplit(base_url).hostname or "unknown-host"
-    chromium_path = find_chromium(options.chromium_path)
 
     def save(picture: bytes) -> Path:
         return keep_screenshot(
@@ -110,17 +108,18 @@ def login(
             taken_at=datetime.now(UTC),
         )
 
-    async def work() -> tuple[SessionCookie, ...] | None:
-        async with browser_page(
-            chromium_path,
-            headless=options.headless,
-            timeout_s=options.timeout,
-            sandbox=options.sandbox,
-        ) as page:
-            attempt = LoginAttempt(page, base_url, options.timeout, save, accepts)
+    async def work(use: BrowserUse) -> tuple[SessionCookie, ...] | None:
+        attempt = LoginAttempt(use.page, base_url, options.timeout, save, accepts)
+        try:
             return await attempt.log_in(credentials)
+        except TransientError as error:
+            if attempt.lost_its_page and not attempt.watch.has_typed:
+                raise PageLost(error) from None
+            raise
+        finally:
+            use.is_reusable = attempt.has_verdict
 
-    return run_in_own_thread(work, stop or StopSignal())
+    return shared_pool(options).log_in(work, stop or StopSignal())
 
 
 @dataclass
@@ -129,6 +128,9 @@ class LoginAttempt:
 
     Attributes:
         quiet_s: Seconds without a change after which a page counts as final.
+        has_verdict: Whether it has ended with a conclusion about the vendor's page, so that the
+            browser is in order.
+        lost_its_page: Whether it failed because the browser lost its page.
     """
 
     page: "Page"
@@ -140,6 +142,8 @@ class LoginAttempt:
     watch: LoginWatch = field(init=False)
     failures: LoginFailures = field(init=False)
     verdict: Verdict = field(init=False)
+    has_verdict: bool = field(default=False, init=False)
+    lost_its_page: bool = field(default=False, init=False)
     _deadline: float = field(default=0.0, init=False)
     _tried: set[object] = field(default_factory=set, init=False, repr=False)
 
@@ -160,13 +164,16 @@ class LoginAttempt:
                 await self._open()
                 before = await self._submit(credentials)
                 cookies = await self._outcome(before)
+                self.has_verdict = True
         except LoginRefused:
-            cookies = None
+            self.has_verdict = True
         except PimsError as error:
             failure = error
+            self.has_verdict = self._has_time and not self.watch.crashed
         except Error as error:
             # Only the kind of the error leaves this block; its text quotes what was typed.
             failure = self.failures.of_browser(str(error), crashed=self.watch.crashed)
+            self.lost_its_page = self._has_time and self.failures.is_lost_page(str(error))
         except TimeoutError:
             failure = self.failures.transient("the login did not finish in time")
         if cookies is None:

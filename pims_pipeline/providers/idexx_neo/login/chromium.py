@@ -1,46 +1,30 @@
-"""Finding the browser, starting it, and making sure that it ends.
+"""Finding the browser, starting it, opening a page of a login, and closing what was opened.
 
-``attempt`` works with its pages. Playwright is imported inside the function that
-starts a browser, because it costs time to import and a warm sync needs none.
+``browser_thread`` keeps a browser for several logins; ``attempt`` works with its pages. Playwright
+is imported inside the functions, because it costs time to import and a warm sync needs none.
 """
 
 import asyncio
 import contextlib
 import os
 import shutil
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
-from pims_pipeline.providers.idexx_neo.login.environment import (
-    BareLoop,
-    bare_runner,
-    browser_environment,
-)
+from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
+from pims_pipeline.providers.idexx_neo.login.environment import BareLoop, browser_environment
 from pims_pipeline.providers.port import PimsError, TransientError
-from pims_pipeline.providers.stop_signal import StopSignal
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Playwright
 
-_T = TypeVar("_T")
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ARGUMENTS = (
-    # The browser sends requests to the login page only.
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    # Containers have neither, and a login needs neither.
-    "--disable-gpu",
-    "--disable-quic",
-)
 _NO_SANDBOX = ("No usable sandbox", "SUID sandbox helper", "namespace sandbox")
 """Chromium's own messages, one of which it ends with when its sandbox is not available."""
 _CLOSE_TIMEOUT = 10.0
-"""Seconds; after them the driver's process is killed, which ends its browsers."""
+"""Seconds; what has not closed by then is killed when its loop ends."""
 
 
 class BrowserUnavailable(PimsError):
@@ -59,65 +43,6 @@ def find_chromium(configured: Path | None) -> Path | None:
     return Path(found) if found else None
 
 
-def run_in_own_thread(work: Callable[[], Coroutine[object, object, _T]], stop: StopSignal) -> _T:
-    """Run ``work`` on a loop of its own in a fresh thread, and wait for it.
-
-    The caller may be any thread, with a running loop or without. When the wait is interrupted
-    (Ctrl-C, or ``stop``), ``work`` is cancelled and has ended with its browser before the
-    interruption goes on. Threads that ``work`` waits for watch ``stop``, so an interrupt sets it.
-    """
-    worker = _Worker(work)
-    worker.start()
-    try:
-        return stop.result_of(worker.result)
-    except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            stop.stop()
-        worker.cancel()
-        worker.join()
-        raise
-
-
-class _Worker(threading.Thread, Generic[_T]):
-    """A thread with one coroutine to run. Cancelling it when it is done does nothing."""
-
-    def __init__(self, work: Callable[[], Coroutine[object, object, _T]]) -> None:
-        super().__init__(name="idexx-neo-login", daemon=False)
-        self.result: Future[_T] = Future()
-        self._work = work
-        self._lock = threading.Lock()
-        self._cancelled = False
-        self._end_task: Callable[[], object] | None = None
-
-    def run(self) -> None:
-        try:
-            with bare_runner() as runner:
-                outcome = runner.run(self._main())
-        except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread whole
-            self.result.set_exception(error)
-        else:
-            self.result.set_result(outcome)
-
-    async def _main(self) -> _T:
-        task = asyncio.ensure_future(self._work())
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            self._end_task = lambda: loop.call_soon_threadsafe(task.cancel)
-            if self._cancelled:
-                task.cancel()
-        try:
-            return await task
-        finally:
-            with self._lock:
-                self._end_task = None
-
-    def cancel(self) -> None:
-        with self._lock:
-            self._cancelled = True
-            if self._end_task is not None:
-                self._end_task()
-
-
 def uses_sandbox(*, user_id: int, allowed: bool) -> bool:
     """Whether Chromium runs its pages in its sandbox, which root cannot have.
 
@@ -128,109 +53,135 @@ def uses_sandbox(*, user_id: int, allowed: bool) -> bool:
     return allowed and user_id != 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserStart:
+    """Which browser to start, and how.
+
+    Attributes:
+        executable: None means Playwright's own.
+        headless: False shows the window.
+        sandbox: False starts it without Chromium's sandbox; root never has it.
+        timeout: Seconds for the driver and the browser together.
+    """
+
+    executable: Path | None = None
+    headless: bool = True
+    sandbox: bool = True
+    timeout: float = 30.0
+
+
 @contextlib.asynccontextmanager
-async def browser_page(
-    executable: Path | None, *, headless: bool, timeout_s: float, sandbox: bool = True
-) -> AsyncIterator["Page"]:
-    """A fresh page of a fresh browser, which is closed whatever happens.
+async def running_browser(start: BrowserStart) -> AsyncIterator["Browser"]:
+    """A browser with a driver of its own, both closed whatever happens.
 
     It needs a loop of ``bare_runner``, so that nothing it starts gets this process's
     environment.
-
-    Args:
-        executable: None means Playwright's own.
-        headless: False shows the window.
-        timeout_s: For the browser's start.
-        sandbox: False starts it without Chromium's sandbox; root never has it.
 
     Raises:
         BrowserUnavailable: If there is no such browser, or it does not start.
         TransientError: If it did not start in time.
     """
-    playwright = await _driver()
+    deadline = asyncio.get_running_loop().time() + start.timeout
+    playwright = await _driver(start.timeout)
     try:
-        browser = await _launched(
-            playwright, executable, headless=headless, timeout_s=timeout_s, sandbox=sandbox
-        )
+        browser = await _launched(playwright, start, deadline)
         try:
-            yield await _first_page(browser)
+            yield browser
         finally:
-            await _closed(browser.close())
+            await closes_in_time(browser.close())
     finally:
-        await _closed(playwright.stop())
+        await closes_in_time(playwright.stop())
 
 
-async def _driver() -> "Playwright":
+async def new_page(browser: "Browser", timeout_s: float) -> "Page":
+    """A page of a new context, which shares nothing with those of other logins.
+
+    Raises:
+        TransientError: If the browser does not open one in time, or has crashed.
+    """
+    from playwright.async_api import Error  # noqa: PLC0415 - see the module
+
+    context = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            # The known messages are English, and a login downloads nothing.
+            context = await browser.new_context(accept_downloads=False, locale="en-US")
+            return await context.new_page()
+    except BaseException as error:
+        if context is not None:
+            await closes_in_time(context.close())
+        if not isinstance(error, Error | TimeoutError):
+            raise
+    raise TransientError("Chromium crashed before it opened a page. Try again later.")
+
+
+async def _driver(timeout_s: float) -> "Playwright":
     from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - see the module
 
-    _bare_loop()
+    bare_loop()
     starting = asyncio.ensure_future(async_playwright().start())
     try:
-        return await asyncio.shield(starting)
-    except asyncio.CancelledError:
+        return await asyncio.wait_for(asyncio.shield(starting), timeout_s)
+    except (asyncio.CancelledError, TimeoutError) as error:
         # Half a driver cannot be stopped: let it come up, then stop it.
-        driver = await starting
-        await _closed(driver.stop())
-        raise
+        with contextlib.suppress(Error, OSError, asyncio.TimeoutError):
+            driver = await asyncio.wait_for(starting, _CLOSE_TIMEOUT)
+            await closes_in_time(driver.stop())
+        if isinstance(error, asyncio.CancelledError):
+            raise
     except (Error, OSError) as error:
         raise BrowserUnavailable(
             "Playwright's driver, which controls the browser, does not start. Run `make setup` to "
             "install it again."
         ) from error
+    raise TransientError(
+        f"Playwright's driver did not start within {timeout_s:.0f} s; the machine may be "
+        "overloaded. Try again later."
+    )
 
 
-def _bare_loop() -> BareLoop:
+def bare_loop() -> BareLoop:
+    """The running loop.
+
+    Raises:
+        TypeError: If it is not one of ``bare_runner``.
+    """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, BareLoop):
         raise TypeError("a browser starts on a loop of bare_runner only")
     return loop
 
 
-async def _first_page(browser: "Browser") -> "Page":
-    from playwright.async_api import Error  # noqa: PLC0415 - see the module
-
-    try:
-        # The known messages are English, and a login downloads nothing.
-        return await browser.new_page(accept_downloads=False, locale="en-US")
-    except Error as error:
-        raise TransientError(
-            "Chromium crashed before it opened a page. Try again later."
-        ) from error
-
-
-async def _launched(
-    playwright: "Playwright",
-    executable: Path | None,
-    *,
-    headless: bool,
-    timeout_s: float,
-    sandbox: bool,
-) -> "Browser":
+async def _launched(playwright: "Playwright", start: BrowserStart, deadline: float) -> "Browser":
     from playwright.async_api import Error, TimeoutError  # noqa: A004, PLC0415 - see the module
 
-    path = executable or Path(playwright.chromium.executable_path)
+    path = start.executable or Path(playwright.chromium.executable_path)
     if not path.is_file():
         raise BrowserUnavailable(
             f"No Chromium to log in with: {path} does not exist. Run `make setup`, or set "
             "PIMS_CHROMIUM_PATH to an installed Chromium or Chrome."
         )
+    loop = bare_loop()
     failure: PimsError
     try:
-        return await playwright.chromium.launch(
+        browser = await playwright.chromium.launch(
             executable_path=path,
-            headless=headless,
-            args=list(_ARGUMENTS),
-            env=browser_environment(os.environ, _bare_loop().scratch, headless=headless),
-            chromium_sandbox=uses_sandbox(user_id=os.geteuid(), allowed=sandbox),
-            timeout=timeout_s * 1000,
+            headless=start.headless,
+            args=list(ARGUMENTS),
+            env=browser_environment(os.environ, loop.scratch, headless=start.headless),
+            chromium_sandbox=uses_sandbox(user_id=os.geteuid(), allowed=start.sandbox),
+            timeout=max((deadline - loop.time()) * 1000, 1.0),
         )
     except TimeoutError:
         failure = TransientError(
-            f"Chromium at {path} did not start within {timeout_s:.0f} s; the machine may be "
+            f"Chromium at {path} did not start within {start.timeout:.0f} s; the machine may be "
             "overloaded. Try again later."
         )
     except Error as error:
         failure = _start_failure(path, str(error))
+    else:
+        loop.note_processes()
+        return browser
     raise failure
 
 
@@ -248,9 +199,14 @@ def _start_failure(path: Path, words: str) -> BrowserUnavailable:
     )
 
 
-async def _closed(closing: Coroutine[object, object, None]) -> None:
-    """Wait until something is closed; ignore that its process has ended already."""
+async def closes_in_time(closing: Coroutine[object, object, None]) -> bool:
+    """Wait until something is closed; whether it was, in time.
+
+    That its process has ended already counts as closed by something else.
+    """
     from playwright.async_api import Error  # noqa: PLC0415 - see the module
 
     with contextlib.suppress(Error, asyncio.TimeoutError):
         await asyncio.wait_for(closing, _CLOSE_TIMEOUT)
+        return True
+    return False

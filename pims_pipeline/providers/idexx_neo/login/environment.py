@@ -8,11 +8,11 @@ Add one when the browser or its driver needs it.
 import asyncio
 import os
 import resource
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,23 +41,67 @@ class BareLoop(asyncio.SelectorEventLoop):
     def __init__(self, scratch: Path) -> None:
         super().__init__()
         self.scratch = scratch
+        self._drivers: list[asyncio.SubprocessTransport] = []
+        self._started: set[Any] = set()
 
     async def subprocess_exec(self, *words: Any, env: Any = None, **options: Any) -> Any:
         """See asyncio. Playwright passes on this process's whole environment as ``env``."""
         given = driver_environment(os.environ if env is None else env, self.scratch)
         transport, protocol = await super().subprocess_exec(*words, env=given, **options)
         _forbid_core_dumps(transport.get_pid())
+        self._drivers.append(transport)
+        self.note_processes()
         return transport, protocol
+
+    @property
+    def driver_has_ended(self) -> bool:
+        """Whether a process that this loop started has ended."""
+        return any(driver.get_returncode() is not None for driver in self._drivers)
+
+    def note_processes(self) -> None:
+        """Remember the processes that run now, so that ``kill_leftovers`` finds them later."""
+        import psutil  # type: ignore[import-untyped] # noqa: PLC0415 - no warm sync needs it
+
+        for driver in self._drivers:
+            with suppress(psutil.Error):
+                process = psutil.Process(driver.get_pid())
+                self._started |= {process, *process.children(recursive=True)}
+
+    def kill_leftovers(self) -> None:
+        """Kill the remembered processes that still run, because they did not end when asked to."""
+        import psutil  # noqa: PLC0415 - as above
+
+        for process in self._started:
+            with suppress(psutil.Error):
+                process.kill()
+
+    def abandon(self) -> None:
+        """In a forked child: close its copies of the pipes, by which the parent's driver ends."""
+        for driver in self._drivers:
+            for descriptor in (0, 1):
+                pipe = driver.get_pipe_transport(descriptor)
+                if pipe is not None:
+                    pipe.get_extra_info("pipe").close()
 
 
 @contextmanager
 def bare_runner() -> Iterator[asyncio.Runner]:
-    """Runs coroutines on a ``BareLoop``; its directory is removed at the end."""
-    with (
-        tempfile.TemporaryDirectory(prefix="pims-login-", ignore_cleanup_errors=True) as scratch,
-        asyncio.Runner(loop_factory=partial(BareLoop, Path(scratch))) as runner,
-    ):
-        yield runner
+    """Runs coroutines on a ``BareLoop``.
+
+    At the end its directory is removed, and so is every process that it started.
+    """
+    # Not TemporaryDirectory: a forked child would remove it when that exits.
+    scratch = Path(tempfile.mkdtemp(prefix="pims-login-"))
+    loop = BareLoop(scratch)
+    try:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            try:
+                yield runner
+            finally:
+                loop.note_processes()
+    finally:
+        loop.kill_leftovers()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def driver_environment(ours: Mapping[str, str], scratch: Path) -> dict[str, str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _CHECK = "then check the credentials with `pims credentials check`"
 _STALE_FORM = frozenset({403, 419})
 _PASSING = frozenset({408, 425, 429})
+_DOWNLOAD = "Download is starting"
+_NETWORK = re.compile(r"net::(ERR_[A-Z0-9_]+)")
 _CERTIFICATE = re.compile(r"ERR_CERT_|ERR_SSL_|ERR_BAD_SSL")
 
 
@@ -135,12 +137,17 @@ class LoginFailures:
         """The meaning of an error of Playwright; its ``words`` are not repeated."""
         if crashed:
             return self.transient("the browser's page crashed")
-        if "Download is starting" in words:
+        if _DOWNLOAD in words:
             return self.file()
-        kind = re.search(r"net::(ERR_[A-Z0-9_]+)", words)
+        kind = _NETWORK.search(words)
         if kind is not None:
             return self.unreachable(kind[1])
         return self.transient("the browser lost its page")
+
+    @staticmethod
+    def is_lost_page(words: str) -> bool:
+        """Whether an error of Playwright with these ``words`` says nothing about the vendor."""
+        return _DOWNLOAD not in words and _NETWORK.search(words) is None
 
     def unreachable(self, kind: str) -> PimsError:
         """A page did not load; ``kind`` is Chromium's name of the error."""

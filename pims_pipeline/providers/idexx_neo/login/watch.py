@@ -27,6 +27,7 @@ class LoginWatch:
     """What happened in one browser context, and since the form was sent.
 
     Attributes:
+        has_typed: Whether anything may have been typed.
         sent: Whether a request carried what was typed.
         posted: Whether anything was sent to the page's site since; a script may have encrypted
             what was typed.
@@ -40,6 +41,7 @@ class LoginWatch:
     """
 
     main: "Page"
+    has_typed: bool = False
     sent: bool = False
     posted: bool = False
     loads: int = 0
@@ -67,6 +69,7 @@ class LoginWatch:
 
     def typed(self, credentials: Credentials) -> None:
         """From now on, look for these in what is sent; a popup takes the page's place."""
+        self.has_typed = True
         words = (credentials.password, credentials.username)
         self._typed = tuple(word for word in words if word)
         self._newest = None

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, LoginAttempt
-from pims_pipeline.providers.idexx_neo.login.chromium import browser_page, find_chromium
+from pims_pipeline.providers.idexx_neo.login.chromium import (
+    BrowserStart,
+    find_chromium,
+    new_page,
+    running_browser,
+)
 from pims_pipeline.providers.idexx_neo.login.environment import bare_runner
 from pims_pipeline.providers.idexx_neo.session import SessionCookie
 from pims_pipeline.providers.port import Credentials
@@ -42,13 +47,12 @@ class SharedBrowser:
         accepts: Accepts = has_session_cookie,
     ) -> Cookies | None:
         async def work() -> Cookies | None:
-            context = await self.browser.new_context()
+            page = await new_page(self.browser, timeout_s)
             try:
-                page = await context.new_page()
                 attempt = LoginAttempt(page, base_url, timeout_s, self._keep, accepts, quiet_s=0.8)
                 return await attempt.log_in(credentials)
             finally:
-                await context.close()
+                await page.context.close()
 
         self.pictures.clear()
         return self.run(work())
@@ -65,9 +69,7 @@ class SharedBrowser:
 def shared_browser() -> Iterator[SharedBrowser]:
     """A headless Chromium, which ends with the block."""
     with bare_runner() as runner:
-        opening = browser_page(find_chromium(None), headless=True, timeout_s=60)
-        page = runner.run(opening.__aenter__())
-        started = page.context.browser
-        assert started is not None
+        opening = running_browser(BrowserStart(executable=find_chromium(None), timeout=60))
+        started = runner.run(opening.__aenter__())
         yield SharedBrowser(started, runner)
         runner.run(opening.__aexit__(None, None, None))

@@ -2,45 +2,41 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import playwright
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
+from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
 from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.idexx_neo.login.chromium import (
+    BrowserStart,
     BrowserUnavailable,
-    browser_page,
     find_chromium,
+    running_browser,
 )
 from pims_pipeline.providers.idexx_neo.login.environment import browser_environment
+from pims_pipeline.providers.idexx_neo.login.pool import close_idle_browsers
 from pims_pipeline.providers.options import LoginOptions
 from pims_pipeline.providers.port import (
     HumanNeeded,
 )
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer
+from pims_pipeline_tests.providers.idexx_neo.login.processes import browsers_of, is_alive, pages
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     Cookies,
 )
 from pims_pipeline_tests.providers.simulated_login import CLINIC, CREDENTIALS
-
-
-def browsers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children(recursive=True) if "chrom" in child.name()]
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; an ended one stays a zombie until a container's init reaps it."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+from pims_pipeline_tests.providers.stopping import eventually
 
 
 def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies | None:
@@ -53,11 +49,11 @@ def own_login(base_url: str, directory: Path, timeout_s: float = 20) -> Cookies 
     )
 
 
-def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_loop(
+def test_a_failed_login_leaves_a_private_picture_and_no_page_even_inside_a_loop(
     simulator: SimulatorServer, control: SimulatorControl, tmp_path: Path
 ) -> None:
     control.login_mode(CLINIC.company_id, "code")
-    before = set(filter(is_alive, browsers_of(psutil.Process())))
+    before = pages()
 
     async def inside_a_loop() -> None:
         own_login(simulator.base_url, tmp_path / "artifacts")
@@ -68,8 +64,9 @@ def test_a_failed_login_leaves_a_private_picture_and_no_browser_even_inside_a_lo
     assert picture.name.startswith("login-riverbend-")
     assert stat.S_IMODE(picture.stat().st_mode) == 0o600
     assert stat.S_IMODE(picture.parent.stat().st_mode) == 0o700
-    # The shared browser of other tests may end processes of its own during that time.
-    assert set(filter(is_alive, browsers_of(psutil.Process()))) <= before
+    # Closing a page does not wait for its process.
+    eventually(lambda: pages() <= before)
+    close_idle_browsers()
 
 
 SECRETS = {
@@ -83,12 +80,113 @@ SECRETS = {
 INTERRUPTED = """
 import sys
 from pathlib import Path
+from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
 from pims_pipeline.providers.idexx_neo.login.attempt import login
+from pims_pipeline.providers.idexx_neo.login.pool import close_idle_browsers
 from pims_pipeline.providers.options import LoginOptions
 from pims_pipeline.providers.port import Credentials
 options = LoginOptions(artifacts_dir=Path(sys.argv[2]), timeout=60)
 login(sys.argv[1], Credentials("ana", "hunter2", "1"), options, accepts=lambda *_: True)
 """
+
+
+ENDED = """
+import os, sys, psutil
+from pathlib import Path
+from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
+from pims_pipeline.providers.idexx_neo.login.attempt import login
+from pims_pipeline.providers.idexx_neo.login.pool import BrowserPool
+from pims_pipeline.providers.options import LoginOptions
+from pims_pipeline.providers.port import Credentials
+
+def log_in():
+    options = LoginOptions(artifacts_dir=Path(sys.argv[2]), timeout=60)
+    credentials = Credentials("demo", "demo-1001", "1001")
+    assert login(sys.argv[1], credentials, options, accepts=lambda *_: True)
+
+# A busy machine must not make a browser idle between two steps of a test.
+BrowserPool.__init__.__kwdefaults__["idle_seconds"] = 600.0
+
+def show_processes():
+    print(*(each.pid for each in psutil.Process().children(recursive=True)), flush=True)
+
+log_in()
+"""
+AS_USUAL = "show_processes()"
+BY_AN_ERROR = "show_processes(); raise SystemExit(3)"
+KILLED = "show_processes(); os.kill(os.getpid(), 9)"
+KILLED_WITH_A_CHILD = """
+child = os.fork()
+if child == 0:
+    sys.stdin.readline()
+    os._exit(0)
+show_processes()
+os.kill(os.getpid(), 9)
+"""
+FORKED = """
+show_processes()
+child = os.fork()
+if child == 0:
+    log_in()
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+log_in()
+show_processes()
+"""
+
+
+def run_program(script: str, base_url: str, directory: Path) -> tuple[int, list[set[int]]]:
+    """Run ``ENDED`` with ``script``: its exit code, and the processes it showed each time."""
+    with subprocess.Popen(  # noqa: S603 - our own script
+        [sys.executable, "-c", ENDED + script, base_url, str(directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        shown = [program.stdout.readline()]
+        if script != KILLED_WITH_A_CHILD:
+            shown += program.stdout.readlines()
+        code = program.wait(60)
+        found = [{int(word) for word in line.split()} for line in shown]
+        eventually(lambda: not set(filter(has_browser, found[0])))
+    return code, found
+
+
+def has_browser(process_id: int) -> bool:
+    """Whether the process is one of a browser or its driver, and still runs."""
+    with suppress(psutil.Error):
+        process = psutil.Process(process_id)
+        return is_alive(process) and any(word in process.name() for word in ("node", "chrom"))
+    return False
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [(AS_USUAL, 0), (BY_AN_ERROR, 3), (KILLED, -9), (KILLED_WITH_A_CHILD, -9)],
+)
+def test_no_browser_outlives_its_process(
+    simulator: SimulatorServer,
+    control: SimulatorControl,  # noqa: ARG001 - resets the simulator
+    tmp_path: Path,
+    script: str,
+    code: int,
+) -> None:
+    ended, (processes,) = run_program(script, simulator.base_url, tmp_path)
+    assert ended == code
+    assert len(processes) > 2
+
+
+def test_a_forked_child_uses_a_browser_of_its_own(
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    tmp_path: Path,
+) -> None:
+    """The parent's browser goes on, although the child ends first."""
+    code, (before, after) = run_program(FORKED, simulator.base_url, tmp_path)
+    assert code == 0
+    assert control.stats().logins[CLINIC.company_id] == 3
+    assert before & after
 
 
 def test_ctrl_c_ends_the_browser_before_it_ends_the_program(tmp_path: Path) -> None:
@@ -174,7 +272,7 @@ def test_only_root_or_a_setting_runs_without_a_sandbox(
 
 def test_a_browser_starts_on_no_loop_that_would_hand_on_secrets(tmp_path: Path) -> None:
     async def start() -> None:
-        async with browser_page(tmp_path / "any", headless=True, timeout_s=1):
+        async with running_browser(BrowserStart(executable=tmp_path / "any")):
             raise AssertionError("it started")
 
     with pytest.raises(TypeError, match="bare_runner"):
@@ -215,3 +313,14 @@ def test_the_configured_browser_wins_over_those_on_the_path(
         (tmp_path / name).touch(mode=0o755)
     assert find_chromium(None) == tmp_path / "chromium"
     assert find_chromium(tmp_path / "mine") == tmp_path / "mine"
+
+
+def test_the_features_that_playwright_turns_off_stay_off() -> None:
+    """Chromium obeys the last ``--disable-features`` only, which is ours."""
+    driver = Path(playwright.__file__).parent / "driver" / "package" / "lib" / "coreBundle.js"
+    source = driver.read_text(encoding="utf-8")
+    (listed,) = re.findall(r"disabledFeatures = \[(.*?)\]\.filter", source, re.DOTALL)
+    theirs = set(re.findall(r'^\s*"(\w+)",?$', listed, re.MULTILINE))
+    (ours,) = (word for word in ARGUMENTS if word.startswith("--disable-features="))
+    assert "HttpsUpgrades" in theirs
+    assert theirs <= set(ours.partition("=")[2].split(","))
