@@ -22,13 +22,18 @@ from pims_pipeline.domain.records.appointments import (
 )
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
 from pims_pipeline.store.cases.reading import load_cases
-from pims_pipeline.store.database.batches import Columns, execute_batches
+from pims_pipeline.store.database.batches import Columns, array_literal, execute_batches
 
 
 def known_records(
-    connection: Connection, clinic: Clinic, window: DateRange, pims_ids: Collection[str]
+    connection: Connection,
+    clinic: Clinic,
+    window: DateRange,
+    pims_ids: Collection[str],
+    *,
+    but: Collection[str] = (),
 ) -> dict[str, KnownRecord]:
-    """The landed records of the given identities, and all of the window.
+    """The landed records of the given identities, and all of the window except ``but``.
 
     An identity that the vendor gave to several appointments includes all of them.
     """
@@ -44,11 +49,19 @@ def known_records(
                    payload #>> '{client,name}' AS client_name
             FROM pims_appointments
             WHERE clinic_id = :clinic_id AND provider_type = :provider_type
-              AND (business_date BETWEEN :start AND :end OR pims_id = ANY(:pims_ids)
-                   OR series_id = ANY(:pims_ids))
+              AND (business_date BETWEEN :start AND :end
+                   OR pims_id = ANY(CAST(:pims_ids AS text[]))
+                   OR series_id = ANY(CAST(:pims_ids AS text[])))
+              AND pims_id <> ALL(CAST(:but AS text[]))
             """
         ),
-        {**_of(clinic), "start": window.start, "end": window.end, "pims_ids": list(pims_ids)},
+        {
+            **_of(clinic),
+            "start": window.start,
+            "end": window.end,
+            "pims_ids": array_literal(pims_ids),
+            "but": array_literal(but),
+        },
     ).all()
     cases = load_cases(connection, clinic, {*pims_ids, *(row.pims_id for row in landed)})
     known = {
@@ -141,10 +154,47 @@ def mark_seen(
             UPDATE pims_appointments
             SET last_seen_at = :seen_at, missing_since = NULL, removed_at = NULL
             WHERE clinic_id = :clinic_id AND provider_type = :provider_type
-              AND pims_id = ANY(:pims_ids) AND last_seen_at < :seen_at
+              AND pims_id = ANY(CAST(:pims_ids AS text[])) AND last_seen_at < :seen_at
             """
         ),
-        {**_of(clinic), "pims_ids": list(pims_ids), "seen_at": seen_at},
+        {**_of(clinic), "pims_ids": array_literal(pims_ids), "seen_at": seen_at},
+    )
+
+
+def mark_window_seen(
+    connection: Connection,
+    clinic: Clinic,
+    window: DateRange,
+    seen_at: datetime,
+    *,
+    but: Collection[str],
+) -> None:
+    """Note that a listing fetched at ``seen_at`` held all the window's landed appointments.
+
+    Args:
+        connection: In the transaction that read what is landed, under the clinic's lock.
+        clinic: Whose calendar.
+        window: Its business dates.
+        seen_at: Aware UTC.
+        but: The appointments to leave as they are.
+    """
+    connection.execute(
+        text(
+            """
+            UPDATE pims_appointments
+            SET last_seen_at = :seen_at, missing_since = NULL, removed_at = NULL
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND business_date BETWEEN :start AND :end AND last_seen_at < :seen_at
+              AND pims_id <> ALL(CAST(:but AS text[]))
+            """
+        ),
+        {
+            **_of(clinic),
+            "start": window.start,
+            "end": window.end,
+            "seen_at": seen_at,
+            "but": array_literal(but),
+        },
     )
 
 

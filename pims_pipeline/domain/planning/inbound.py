@@ -4,9 +4,10 @@ Pure. Reading the calendar and the store, and writing, belong in ``sync/phases/i
 one record changes belongs in ``inbound_decisions``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import Counts, tally
@@ -15,6 +16,8 @@ from pims_pipeline.domain.planning.inbound_decisions import InboundDecision, dec
 from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, EventKind, Meaning, Words
+
+_NONE_PREPARED: Mapping[str, Landing] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ def plan_inbound(
     clinic: Clinic,
     words: Words = DEFAULT_WORDS,
     now: datetime | None = None,
+    unchanged: Sequence[PimsAppointment] = (),
+    prepared: Mapping[str, Landing] = _NONE_PREPARED,
 ) -> InboundPlan:
     """Decide what a listing changes.
 
@@ -70,6 +75,9 @@ def plan_inbound(
         now: The present time (aware), not before the response came. Later times were written by a
             wrong clock and are ignored. None accepts every time.
         words: What the clinic's words mean.
+        unchanged: Further appointments of the listing, which were found to change nothing: see
+            ``comparing``. They are counted and marked as seen.
+        prepared: By identity, landings of the listing's appointments that were made before.
     """
     if now is not None:
         existing = {pims_id: known.as_of(now) for pims_id, known in existing.items()}
@@ -81,19 +89,33 @@ def plan_inbound(
         )
         decision = None
         if not known.is_newer_than(snapshot.fetched_at):
-            decision = decide(known, landing_of(appointment, words), clinic, words)
+            decision = decide(known, _landing(appointment, words, prepared), clinic, words)
             decided.append(decision)
         results.append((appointment.business_date, _result(appointment, decision)))
+    results.extend((each.business_date, _result(each, None)) for each in unchanged)
+    present = (*(each.landing.appointment for each in decided), *unchanged)
     return InboundPlan(
         landings=tuple(each.landing for each in decided if each.is_new_or_changed),
-        sightings=tuple(each.known.pims_id for each in decided),
+        sightings=(
+            *(each.known.pims_id for each in decided),
+            *(each.appointment_id for each in unchanged),
+        ),
         missing=tuple(_missing(existing, snapshot)),
         case_writes=tuple(each.write for each in decided if each.write is not None),
         meanings={each.known.pims_id: each.meaning for each in decided if each.meaning},
         recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
         by_date=tally([*results, *_results_of_quarantined(snapshot)]),
-        unknown_statuses=_unknown_statuses(decided, words),
+        unknown_statuses=_unknown_statuses(present, words),
     )
+
+
+def _landing(
+    appointment: PimsAppointment, words: Words, prepared: Mapping[str, Landing]
+) -> Landing:
+    landing = prepared.get(appointment.appointment_id)
+    if landing is not None and landing.appointment is appointment:
+        return landing
+    return landing_of(appointment, words)
 
 
 _RESULTS = {EventKind.CREATED: "created", EventKind.RESTORED: "restored"}
@@ -114,18 +136,10 @@ def _results_of_quarantined(snapshot: Snapshot) -> Iterator[tuple[date, str]]:
         yield counted_on, "quarantined"
 
 
-def _unknown_statuses(decided: Iterable[InboundDecision], words: Words) -> tuple[str, ...]:
+def _unknown_statuses(present: Iterable[PimsAppointment], words: Words) -> tuple[str, ...]:
     """The statuses of appointments that the clinic's words do not name, sorted."""
-    appointments = (each.landing.appointment for each in decided)
-    return tuple(
-        sorted(
-            {
-                each.status
-                for each in appointments
-                if each.kind is RecordKind.APPOINTMENT and words.status_of(each.status) is None
-            }
-        )
-    )
+    statuses = {each.status for each in present if each.kind is RecordKind.APPOINTMENT}
+    return tuple(sorted(status for status in statuses if words.status_of(status) is None))
 
 
 def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[str]:

@@ -18,9 +18,9 @@ from pims_pipeline.domain.records.appointments import (
     Patient,
     PimsAppointment,
     RecordKind,
-    appointment_payload,
+    appointment_json,
 )
-from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.domain.records.cases import (
     FIRST_WORDS,
     Case,
@@ -58,7 +58,7 @@ class InboundDecision:
 
 def landing_of(appointment: PimsAppointment, words: Words) -> Landing:
     """The record as it is to be stored, with what its words mean."""
-    payload = canonical_json(appointment_payload(appointment))
+    payload = appointment_json(appointment)
     meaning = None
     if appointment.kind is RecordKind.APPOINTMENT:
         meaning = words.meaning_of(appointment.status, appointment.appointment_type)

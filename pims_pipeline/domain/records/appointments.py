@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.records.canonical import json_word
 from pims_pipeline.domain.records.oddities import Oddities
 
 
@@ -190,6 +191,34 @@ def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:
         "kind": appointment.kind.value,
         "vendorUpdatedAt": updated.isoformat() if updated else None,
     }
+
+
+def appointment_json(appointment: PimsAppointment) -> str:
+    """The canonical JSON of ``appointment_payload``, byte for byte.
+
+    Written out because it is needed for every record of every listing: this takes no longer than
+    the payload alone.
+    """
+    each, word = appointment, json_word
+    patient, client, updated = each.patient, each.client, each.vendor_updated_at
+    series = f'"seriesId":{word(each.series_id)},' if each.series_id else ""
+    return (
+        f'{{"appointmentId":{word(each.appointment_id)},'
+        f'"appointmentType":{word(each.appointment_type)},'
+        f'"businessDate":"{each.business_date.isoformat()}",'
+        f'"client":{{"email":{word(client.email)},"id":{word(client.id)},'
+        f'"name":{word(client.name)},"phone":{word(client.phone)}}},'
+        f'"consultationId":{word(each.consultation_id)},'
+        f'"kind":"{each.kind.value}","notes":{word(each.notes)},'
+        f'"patient":{{"breed":{word(patient.breed)},"id":{word(patient.id)},'
+        f'"name":{word(patient.name)},"species":{word(patient.species)}}},'
+        f'"provider":{word(each.provider)},"reason":{word(each.reason)},'
+        f'"room":{word(each.room)},'
+        f'"scheduledEnd":"{each.scheduled_end.isoformat()}",'
+        f'"scheduledStart":"{each.scheduled_start.isoformat()}",{series}'
+        f'"status":{word(each.status)},'
+        f'"vendorUpdatedAt":{word(updated.isoformat() if updated else None)}}}'
+    )
 
 
 def patient_payload(patient: Patient) -> dict[str, str | None]:

@@ -40,6 +40,26 @@ _IS_CONSULTATION = """(
         IN ('null', 'string'))"""
 """Whether a sync may have written it: with an id and a digest, and a patient if any."""
 
+_FACTS = ("status", "type", "provider", "room", "reason")
+_NAMES = ", ".join(f"'{name}'" for name in _FACTS)
+_HAS_FACTS = " AND ".join(
+    f"jsonb_typeof(c.metadata #> '{{appointment,{name}}}') IN ('string', 'null')" for name in _FACTS
+)
+
+IS_SETTLED = f"""(
+    CASE jsonb_typeof(c.metadata -> 'appointment') WHEN 'object' THEN coalesce(
+        {_HAS_FACTS} AND (c.metadata -> 'appointment') - ARRAY[{_NAMES}] = jsonb_build_object(),
+        false) ELSE false END
+    AND coalesce(jsonb_typeof(c.metadata -> 'reconciliation'), 'null') IN ('null', 'object')
+    AND NOT {SOFT_DELETED}
+    AND (coalesce(jsonb_typeof(c.metadata -> 'consultation'), 'null') = 'null'
+         OR {_IS_CONSULTATION} AND (
+             coalesce(jsonb_typeof(c.metadata #> '{{consultation,patient}}'), 'null') = 'null'
+             OR coalesce(nullif(c.metadata #>> '{{consultation,patient,id}}', '')
+                         = a.payload #>> '{{patient,id}}', false))))"""
+"""Whether a case is not soft-deleted, all of our keys are readable, and its consultation is of the
+patient of ``pims_appointments AS a``. False also where that needs a reading of the case."""
+
 COLUMNS = f"""
     CASE jsonb_typeof(c.metadata) WHEN 'object' THEN NULL ELSE c.metadata::text END
         AS odd_metadata,
@@ -53,8 +73,6 @@ COLUMNS = f"""
 """What ``facts_of``, ``attached_to`` and ``damage_of`` need of a case."""
 
 WHOLE_CONSULTATION = "(c.metadata -> 'consultation')::text AS whole_consultation"
-
-_FACTS = ("status", "type", "provider", "room", "reason")
 
 
 def json_value(text: str | None) -> Any:

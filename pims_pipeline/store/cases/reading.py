@@ -17,6 +17,7 @@ from pims_pipeline.domain.records.appointments import PimsAppointment, appointme
 from pims_pipeline.domain.records.cases import Case, CaseStatus, CaseType
 from pims_pipeline.store.cases import metadata as case_metadata
 from pims_pipeline.store.cases.metadata import SOFT_DELETED, WHOLE_CONSULTATION
+from pims_pipeline.store.database.batches import array_literal
 from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
 
 _CASE_COLUMNS = f"""
@@ -73,9 +74,10 @@ def load_cases(
         text(
             f"SELECT {columns} FROM cases AS c "  # noqa: S608 - fixed column list
             "WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type "
-            "AND c.pims_id = ANY(:pims_ids) ORDER BY c.id" + (" FOR UPDATE" if lock else "")
+            "AND c.pims_id = ANY(CAST(:pims_ids AS text[])) ORDER BY c.id"
+            + (" FOR UPDATE" if lock else "")
         ),
-        {**_of(clinic), "pims_ids": list(pims_ids)},
+        {**_of(clinic), "pims_ids": array_literal(pims_ids)},
     )
     return {row.pims_id: _case(row, whole=lock) for row in rows}
 

@@ -6,7 +6,7 @@ transaction-mode pooler, and they cost one round trip per few thousand rows.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, text
 
@@ -48,20 +48,25 @@ def execute_batches(
 def _batches(columns: Columns, items: Iterable[Any]) -> Iterator[dict[str, str]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, ROWS_PER_STATEMENT)):
-        yield {name: _array(map(read, chunk)) for name, (_, read) in columns.items()}
+        yield {name: array_literal(map(read, chunk)) for name, (_, read) in columns.items()}
 
 
-def _array(values: Iterable[Any]) -> str:
+def array_literal(values: Iterable[Any]) -> str:
     """The values as a Postgres array literal.
 
     Written here because the driver's own dumper runs a regular expression over every
     byte, which made it the slowest step of a sync.
+
+    Example:
+        ``CAST(:pims_ids AS text[])`` with ``pims_ids=array_literal(["1", None])``.
     """
-    elements = [
-        "NULL" if value is None else _quoted(value) if isinstance(value, str) else f'"{value}"'
-        for value in values
-    ]
-    return "{" + ",".join(elements) + "}"
+    words = [value if value is None or isinstance(value, str) else str(value) for value in values]
+    if words and None not in words:
+        # One call for the whole column, if no value needs more than quotes.
+        joined = '","'.join(cast("list[str]", words))
+        if "\\" not in joined and joined.count('"') == 2 * (len(words) - 1):
+            return f'{{"{joined}"}}'
+    return "{" + ",".join(["NULL" if word is None else _quoted(word) for word in words]) + "}"
 
 
 def _quoted(value: str) -> str:

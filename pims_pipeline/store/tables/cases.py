@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.store.tables.columns import (
     HOT_UPDATES,
+    UPDATES_OF_ALL_ROWS,
     audit_id,
     business_date,
     clinic_id,
@@ -67,7 +68,8 @@ pims_appointments = Table(
         "series_id",
         postgresql_where=text("series_id IS NOT NULL"),
     ),
-    postgresql_with=HOT_UPDATES,
+    # Every listing marks all rows of its window as seen.
+    postgresql_with=UPDATES_OF_ALL_ROWS,
 )
 
 cases = Table(

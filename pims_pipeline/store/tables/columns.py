@@ -28,6 +28,9 @@ from sqlalchemy import (
 HOT_UPDATES = {"fillfactor": 80}
 """Leaves room on each page for a row's next version, so that an update touches no index."""
 
+UPDATES_OF_ALL_ROWS = {"fillfactor": 50}
+"""The same for updates of all rows of a page at once."""
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",

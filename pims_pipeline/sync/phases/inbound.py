@@ -3,7 +3,7 @@
 What a listing changes belongs in ``pims_pipeline.domain.planning.inbound``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.catching_up import without_vendor_changes
 from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
-from pims_pipeline.domain.planning.landed_records import KnownRecord
+from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.records.appointments import Snapshot
 from pims_pipeline.domain.records.cases import CaseEvent, EventKind, Words
 from pims_pipeline.domain.records.series import recognized, unsettled_dates
@@ -25,6 +25,7 @@ from pims_pipeline.store.appointments import (
     land,
     mark_missing,
     mark_seen,
+    mark_window_seen,
     remember_meanings,
     stored_snapshot,
 )
@@ -34,7 +35,7 @@ from pims_pipeline.store.cases.writing import write_cases
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
-from pims_pipeline.sync.phases.listing import complete_listing, known_of, settled
+from pims_pipeline.sync.phases.listing import compared, complete_listing, settled
 from pims_pipeline.sync.session import ProviderSession
 
 
@@ -72,20 +73,20 @@ def _apply_if_settled(
     connection: Connection, phase: PhaseRun, snapshot: Snapshot
 ) -> PhaseOutcome | None:
     """Write the listing; return None, with nothing written, if further dates must be listed."""
-    known = known_of(connection, phase.clinic, snapshot)
-    if unsettled_dates(snapshot, known):
+    listing = compared(connection, phase.clinic, snapshot, phase.context.words)
+    if unsettled_dates(listing.snapshot, listing.known):
         return None
-    return _write(connection, phase, snapshot, known)
+    return _write(connection, phase, listing)
 
 
 def _apply(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> PhaseOutcome:
-    return _write(connection, phase, snapshot, known_of(connection, phase.clinic, snapshot))
+    words = phase.context.words
+    return _write(connection, phase, compared(connection, phase.clinic, snapshot, words))
 
 
-def _write(
-    connection: Connection, phase: PhaseRun, snapshot: Snapshot, known: Mapping[str, KnownRecord]
-) -> PhaseOutcome:
-    plan = apply_snapshot(connection, phase, snapshot, known)
+def _write(connection: Connection, phase: PhaseRun, listing: ComparedListing) -> PhaseOutcome:
+    snapshot = listing.snapshot
+    plan = apply_listing(connection, phase, listing)
     record_quarantine(connection, phase, snapshot)
     return phase.finish(
         connection,
@@ -97,21 +98,12 @@ def _write(
     )
 
 
-def apply_snapshot(
-    connection: Connection, phase: PhaseRun, snapshot: Snapshot, known: Mapping[str, KnownRecord]
-) -> InboundPlan:
-    """Plan against what is known (see ``known_of``), write the plan, and return it."""
-    clinic = phase.clinic
-    now = phase.now()
-    plan = _plan(
-        connection,
-        clinic,
-        recognized(snapshot, known, clinic.zone),
-        known,
-        now=now,
-        words=phase.context.words,
-    )
-    landed = {landing.appointment.appointment_id for landing in plan.landings}
+def apply_listing(connection: Connection, phase: PhaseRun, listing: ComparedListing) -> InboundPlan:
+    """Plan against what is known, write the plan, and return it."""
+    clinic, now = phase.clinic, phase.now()
+    snapshot = recognized(listing.snapshot, listing.known, clinic.zone)
+    listing = replace(listing, snapshot=snapshot)
+    plan = _plan(connection, clinic, listing, now=now, words=phase.context.words)
     land(
         connection,
         clinic,
@@ -119,11 +111,26 @@ def apply_snapshot(
         fetched_at=snapshot.fetched_at,
         audit_id=phase.audit_id,
     )
-    seen = [pims_id for pims_id in plan.sightings if pims_id not in landed]
-    mark_seen(connection, clinic, seen, snapshot.fetched_at)
+    note_seen(connection, clinic, listing, plan)
     mark_missing(connection, clinic, plan.missing, snapshot.fetched_at)
     _write_to_cases(connection, phase, plan, now)
     return plan
+
+
+def note_seen(
+    connection: Connection, clinic: Clinic, listing: ComparedListing, plan: InboundPlan
+) -> None:
+    """Mark the listing's records that are not landed again as seen."""
+    snapshot = listing.snapshot
+    landed = {landing.appointment.appointment_id for landing in plan.landings}
+    if len(listing.unchanged) > len(listing.known):
+        # What is landed in the window is either unchanged or known.
+        mark_window_seen(
+            connection, clinic, snapshot.window, snapshot.fetched_at, but=listing.known
+        )
+        landed.update(each.appointment_id for each in listing.unchanged)
+    seen = [pims_id for pims_id in plan.sightings if pims_id not in landed]
+    mark_seen(connection, clinic, seen, snapshot.fetched_at)
 
 
 def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
@@ -135,8 +142,8 @@ def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
     """
     clinic, now, words = phase.clinic, phase.now(), phase.context.words
     snapshot = stored_snapshot(connection, clinic, phase.window)
-    known = known_of(connection, clinic, snapshot)
-    plan = without_vendor_changes(_plan(connection, clinic, snapshot, known, now=now, words=words))
+    listing = compared(connection, clinic, snapshot, words)
+    plan = without_vendor_changes(_plan(connection, clinic, listing, now=now, words=words))
     _write_to_cases(connection, phase, plan, now)
     return tuple(write.case_id for write in plan.case_writes)
 
@@ -161,13 +168,21 @@ def _write_to_cases(
 def _plan(
     connection: Connection,
     clinic: Clinic,
-    snapshot: Snapshot,
-    known: Mapping[str, KnownRecord],
+    listing: ComparedListing,
     *,
     now: datetime,
     words: Words,
 ) -> InboundPlan:
-    plan = partial(plan_inbound, snapshot=snapshot, clinic=clinic, now=now, words=words)
+    known = listing.known
+    plan = partial(
+        plan_inbound,
+        snapshot=listing.snapshot,
+        clinic=clinic,
+        now=now,
+        words=words,
+        unchanged=listing.unchanged,
+        prepared=listing.prepared,
+    )
     planned = plan(known)
     # A user may edit a case between the read and the write. So the cases to write are locked
     # and, if they changed, planned again. So are those that lose a consultation, because its

@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import MAX_FETCH_DAYS, Clinic, DateRange
 from pims_pipeline.domain.moments import MAX_SKEW
+from pims_pipeline.domain.planning.inbound_comparing import ComparedListing, comparable, divided
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import Snapshot
+from pims_pipeline.domain.records.cases import Words
 from pims_pipeline.domain.records.series import (
     recognized,
     unsettled_dates,
@@ -23,6 +25,7 @@ from pims_pipeline.domain.records.series import (
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import known_records
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.unchanged_records import unchanged_records
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession
 
@@ -62,12 +65,36 @@ def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datet
 
 def known_of(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> dict[str, KnownRecord]:
     """The stored records of the listing's appointments, of their series, and of its window."""
-    identities = {
+    return known_records(connection, clinic, snapshot.window, _identities(snapshot))
+
+
+def _identities(snapshot: Snapshot) -> set[str]:
+    return {
         name
         for each in snapshot.appointments
         for name in (each.appointment_id, each.vendor_identity)
     }
-    return known_records(connection, clinic, snapshot.window, identities)
+
+
+def compared(
+    connection: Connection, clinic: Clinic, snapshot: Snapshot, words: Words
+) -> ComparedListing:
+    """The listing beside the stored records, of which only those that need a decision are read.
+
+    Planning from it changes the same as planning from ``known_of``.
+    """
+    candidates = comparable(snapshot, words)
+    same = unchanged_records(connection, clinic, snapshot.window, candidates, snapshot.fetched_at)
+    rest, unchanged = divided(snapshot, same.pims_ids)
+    known: dict[str, KnownRecord] = {}
+    if rest.appointments or same.landed_in_window > len(same.pims_ids):
+        known = known_records(connection, clinic, rest.window, _identities(rest), but=same.pims_ids)
+    return ComparedListing(
+        snapshot=rest,
+        known=known,
+        unchanged=unchanged,
+        prepared={each.appointment.appointment_id: each for each in candidates},
+    )
 
 
 def settled(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.planning.case_writes import METADATA, RECONCILIATION, repairs
+from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.retirement import Retirement
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
@@ -19,7 +20,7 @@ from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.cases.reading import load_cases
 from pims_pipeline.store.cases.writing import retire_cases
 from pims_pipeline.sync.phases.audited import PhaseRun
-from pims_pipeline.sync.phases.inbound import apply_snapshot
+from pims_pipeline.sync.phases.inbound import apply_listing
 from pims_pipeline.sync.phases.listing import known_of
 
 
@@ -82,6 +83,6 @@ def follow(
             complete=False,
         )
         known = known_of(connection, phase.clinic, seen)
-        plan = apply_snapshot(connection, phase, seen, known)
+        plan = apply_listing(connection, phase, ComparedListing(snapshot=seen, known=known))
         changed.extend(write.case_id for write in plan.case_writes)
     return tuple(changed)
