@@ -18,6 +18,8 @@ from pims_pipeline.orchestration.partitions import in_order_of_registration, reg
 from pims_pipeline.store.clinics import active_clinics
 from pims_pipeline.store.database.engine import transaction
 
+_CODE_SERVER = "from pims_pipeline.orchestration.code_server.main import main; main()"
+
 
 @dataclass(frozen=True, slots=True)
 class DagsterServices:
@@ -26,8 +28,8 @@ class DagsterServices:
     Attributes:
         environment: Variables that all processes need; holds a password.
         workspace: The file that names the code server to the webserver and the daemon.
-        code_server: The command that loads the code location, for both. Runs are its child
-            processes. It listens at a Unix socket, which no web page can reach.
+        code_server: The command that loads the code location, for both, and starts runs. It
+            listens at a Unix socket, which no web page can reach.
         daemon: The command that runs sensors, schedules and the queue of runs.
     """
 
@@ -78,7 +80,7 @@ def code_server_responds(socket: Path) -> bool:
 def _code_server_command(socket: Path) -> list[str]:
     return [
         sys.executable,
-        *("-m", "dagster", "api", "grpc"),
+        *("-c", _CODE_SERVER),
         *("--socket", str(socket)),
         *("--module-name", DEFINITIONS_MODULE),
         *("--attribute", DEFINITIONS_ATTRIBUTE),

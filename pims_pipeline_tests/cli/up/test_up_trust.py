@@ -68,7 +68,7 @@ ALLOWED = {
     "browser": set(),
 }
 KINDS = {
-    "api grpc": "dagster-code-server",
+    "code_server": "dagster-code-server",
     "up.webserver": "dagster-webserver",
     "dagster._daemon": "dagster-daemon",
     "main() serve": "pims-serve",
@@ -235,7 +235,7 @@ def run_or_kind(process: psutil.Process) -> str:
     if BROWSER.search(" ".join(command_line(process))):
         return "browser"
     parents = [command_line(each) for each in process.parents()]
-    if any("grpc" in words for words in parents):
+    if any("code_server" in word for words in parents for word in words):
         return "run"
     return kind(process)
 
