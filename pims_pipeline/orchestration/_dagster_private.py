@@ -8,10 +8,11 @@ Imports at the top are loaded by ``import dagster`` anyway, or needed by every D
 others take up to a second, so functions import them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dagster import DagsterInstance
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IO_TYPE_EXTENSION",
+    "RUN_MODULES",
     "CapturedLogContext",
     "ComputeIOType",
     "ConfigurableClassData",
@@ -76,10 +78,21 @@ __all__ = [
     "has_backfill_to_launch",
     "ping_code_server",
     "redirect_to_file",
+    "serve_code",
     "ui_application",
     "use_engine",
     "watch_code_server_every",
 ]
+
+# For: importing what runs need, before they start.
+# Replaced by: a code server of Dagster's that forks runs.
+RUN_MODULES = (
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.storage.root",
+    "dagster._grpc.impl",
+)
 
 
 def has_backfill_to_launch(instance: DagsterInstance) -> bool:
@@ -176,3 +189,24 @@ def use_engine(storage: "DagsterPostgresStorage", engine: "Engine") -> None:
     # Replaced by: a storage of `dagster_postgres` that takes an engine, or pools connections.
     for part in (storage._run_storage, storage._event_log_storage, storage._schedule_storage):  # noqa: SLF001 - as above
         part._engine = engine  # noqa: SLF001 - as above
+
+
+def serve_code(arguments: Sequence[str], processes: BaseContext | None) -> None:
+    """Serve a code location until a signal.
+
+    Args:
+        arguments: Those of ``dagster api grpc``.
+        processes: Makes the processes of runs; None for Dagster's own.
+    """
+    # For: choosing how the processes of runs are started.
+    # Replaced by: an option of `dagster api grpc` that does.
+    from dagster._cli.api import grpc_command  # noqa: PLC0415 - costs time, and only one needs it
+    from dagster._grpc import server  # noqa: PLC0415 - as above
+
+    class CodeServer(server.DagsterApiServer):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._mp_ctx = processes or self._mp_ctx  # type: ignore[assignment]  # or another one
+
+    server.DagsterApiServer = CodeServer  # type: ignore[misc,assignment]  # the command takes it
+    grpc_command.main(arguments, prog_name="dagster api grpc")

@@ -13,6 +13,8 @@ from pathlib import Path
 from pims_pipeline.dagster_names import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODULE, LOCATION
 from pims_pipeline.orchestration.instance import dagster_environment
 
+_CODE_SERVER = "from pims_pipeline.orchestration.code_server.main import main; main()"
+
 
 @dataclass(frozen=True, slots=True)
 class DagsterServices:
@@ -21,8 +23,8 @@ class DagsterServices:
     Attributes:
         environment: Variables that all processes need; holds a password.
         workspace: The file that names the code server to the Dagster UI and the daemon.
-        code_server: The command that loads the code location, for both. Runs are its child
-            processes. It listens at a Unix socket, which no web page can reach.
+        code_server: The command that loads the code location, for both, and starts runs. It
+            listens at a Unix socket, which no web page can reach.
     """
 
     environment: Mapping[str, str] = field(repr=False)
@@ -49,7 +51,7 @@ def dagster_services(home: Path, storage_url: str, code_socket: Path) -> Dagster
 def _code_server_command(socket: Path) -> list[str]:
     return [
         sys.executable,
-        *("-m", "dagster", "api", "grpc"),
+        *("-c", _CODE_SERVER),
         *("--socket", str(socket)),
         *("--module-name", DEFINITIONS_MODULE),
         *("--attribute", DEFINITIONS_ATTRIBUTE),

@@ -39,6 +39,8 @@ def _idexx_neo(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
     return IdexxNeoProvider(clinic, options)
 
 
+ADAPTER_MODULES = ("pims_pipeline.providers.idexx_neo.provider",)
+"""The modules of the adapters, for processes that import them before they are needed."""
 _BUILDERS: Mapping[str, Callable[[Clinic, ProviderOptions], PimsProvider]] = {
     "idexx_neo": _idexx_neo,
 }

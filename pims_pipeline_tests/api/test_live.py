@@ -6,11 +6,12 @@ One start for the whole module. Tests that do not need the real Dagster use ``Fa
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx2
+import psutil  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
 from pims_pipeline.api.dagster_client import DagsterClient, RunState
@@ -18,7 +19,9 @@ from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.wire.results import FullResult
 from pims_pipeline_tests.cli.processes import (
     TIMEOUT_SECONDS,
+    command_line,
     interrupted,
+    is_alive,
     output_until,
     own_home,
     started,
@@ -39,11 +42,28 @@ class Live(NamedTuple):
     dagster: DagsterClient
     dagster_ui: str
     vendor: str
+    program: psutil.Process
+
+    def fork_server(self) -> psutil.Process:
+        """The process from which the code server forks runs."""
+        [server] = [each for each in self.program.children() if "code_server" in words(each)]
+        # The other child counts semaphores.
+        [found] = [each for each in server.children() if "resource_tracker" not in words(each)]
+        return found
+
+    def state(self, run_id: str) -> RunState:
+        """The state of a run."""
+        return self.dagster.run_states([run_id])[run_id]
 
     def cancel(self, run_id: str, policy: str = "MARK_AS_CANCELED_IMMEDIATELY") -> None:
         with httpx2.Client(trust_env=False, timeout=TIMEOUT_SECONDS) as client:
             sent = {"query": CANCEL, "variables": {"run": run_id, "policy": policy}}
             client.post(f"{self.dagster_ui}/graphql", json=sent).raise_for_status()
+
+
+def words(process: psutil.Process) -> str:
+    """The command line of a process, as one text."""
+    return " ".join(command_line(process))
 
 
 def free_ports(count: int) -> list[int]:
@@ -77,7 +97,7 @@ def live() -> Iterator[Live]:
             ) as api,
             closing(DagsterClient(pages)) as dagster,
         ):
-            yield Live(api, dagster, pages, vendor[1])
+            yield Live(api, dagster, pages, vendor[1], psutil.Process(process.pid))
         status, *_, alive = interrupted(process)
         assert (status, alive) == (0, [])
 
@@ -122,26 +142,63 @@ def test_a_run_that_is_canceled_before_its_work_has_failed(live: Live) -> None:
     assert (body["status"], body["error"]) == ("failed", "the run was canceled")
 
 
-def test_a_run_that_is_terminated_in_the_ui_ends_during_a_request(live: Live) -> None:
+class Stalled(NamedTuple):
+    """A sync whose request to the vendor does not end."""
+
+    path: str
+    run_id: str
+    process: psutil.Process
+
+
+@contextmanager
+def stalled_sync(live: Live) -> Iterator[Stalled]:
+    """Start a sync that stalls as long as the block runs."""
     with closing(SimulatorControl(live.vendor)) as control:
         before = control.stats().requests.get("listing", 0)
         control.add_fault("drip", endpoint="listing", company_id="1001", times=None)
         response = live.api.post("/api/sync/inbound", json={"daysAhead": 30})
         assert response.status_code == 202, response.text
         links = response.json()["links"]
-        run_id = links["run"].rpartition("/")[2]
         eventually(lambda: control.stats().requests.get("listing", 0) > before, TIMEOUT_SECONDS)
-
-        live.cancel(run_id, "SAFE_TERMINATE")
-        eventually(lambda: live.dagster.run_states([run_id])[run_id].is_final, TIMEOUT_SECONDS)
+        [process] = live.fork_server().children()
+        yield Stalled(links["self"], links["run"].rpartition("/")[2], process)
         control.clear_faults()
 
-    body = live.api.get(links["self"]).json()
-    assert live.dagster.run_states([run_id]) == {run_id: RunState.CANCELED}
+
+def test_a_run_that_is_terminated_in_the_ui_ends_during_a_request(live: Live) -> None:
+    with stalled_sync(live) as sync:
+        live.cancel(sync.run_id, "SAFE_TERMINATE")
+        eventually(lambda: live.state(sync.run_id).is_final, TIMEOUT_SECONDS)
+
+    body = live.api.get(sync.path).json()
+    assert live.state(sync.run_id) is RunState.CANCELED
     assert (body["status"], body["error"]) == (
         "failed",
         "it was stopped; the next sync does what was left",
     )
+
+
+def test_a_run_whose_process_is_killed_has_failed(live: Live) -> None:
+    with stalled_sync(live) as sync:
+        sync.process.kill()
+        eventually(lambda: live.state(sync.run_id).is_final, TIMEOUT_SECONDS)
+
+    assert live.state(sync.run_id) is RunState.FAILED
+
+
+def test_without_the_fork_server_runs_go_on_can_be_terminated_and_start(live: Live) -> None:
+    with stalled_sync(live) as sync:
+        killed = live.fork_server()
+        killed.kill()
+        eventually(lambda: not is_alive(killed), TIMEOUT_SECONDS)
+        assert is_alive(sync.process)
+        live.cancel(sync.run_id, "SAFE_TERMINATE")
+        eventually(lambda: live.state(sync.run_id).is_final, TIMEOUT_SECONDS)
+    response = live.api.post("/api/sync/inbound", headers={"Prefer": "wait=110"})
+
+    assert live.state(sync.run_id) is RunState.CANCELED
+    assert (response.status_code, response.json()["success"]) == (200, True)
+    assert live.fork_server().pid != killed.pid
 
 
 def test_the_real_dagster_responds_to_all_other_queries(live: Live) -> None:

@@ -1,18 +1,25 @@
-"""Limits how many requests wait at once: each occupies a thread of the server.
+"""Limits how many requests wait at once, and how often they poll: each occupies a thread.
 
-A waiting request polls, with growing pauses, and holds no connection between polls.
+A waiting request holds no connection between polls. A poll asks the database and often Dagster, so
+all waiting requests together poll ``MOST_POLLS_PER_SECOND`` times at most. Short waits end soon
+after their sync: the pauses grow with the time waited, to a tenth of it.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 MOST_WAITERS = 16
 """At once; the server has forty threads."""
+MOST_POLLS_PER_SECOND = 16
+"""Of all waiting requests together, once each has polled a few times."""
 _FIRST_PAUSE_SECONDS = 0.1
+_SHORT_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 1.0
 _PAUSE_GROWTH = 1.5
+_PAUSE_PART = 0.1
+"""Of the time waited."""
 
 
 class WaitingRoom:
@@ -21,32 +28,49 @@ class WaitingRoom:
     Args:
         stopping: Set when the process shuts down: waiting ends.
         places: How many requests may wait at once.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, stopping: threading.Event, places: int = MOST_WAITERS) -> None:
+    def __init__(
+        self,
+        stopping: threading.Event,
+        places: int = MOST_WAITERS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stopping = stopping
-        self._places = threading.BoundedSemaphore(places)
+        self._places = places
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._taken = 0
 
     @contextmanager
     def place(self) -> Iterator[bool]:
         """Take a slot while the block runs; yields whether one was free."""
-        has_room = self._places.acquire(blocking=False)
+        with self._lock:
+            has_room = self._taken < self._places
+            self._taken += has_room
         try:
             yield has_room
         finally:
-            if has_room:
-                self._places.release()
+            with self._lock:
+                self._taken -= has_room
 
     def polls(self, seconds: float) -> Iterator[None]:
         """Yield when to poll: at once, after growing pauses, and when time is up.
 
         Ends early when the process shuts down.
         """
-        deadline = time.monotonic() + seconds
+        start = self._clock()
         pause = _FIRST_PAUSE_SECONDS
         yield
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := start + seconds - self._clock()) > 0:
             if self._stopping.wait(min(pause, left)):
                 return
-            pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * _PAUSE_GROWTH, self._longest_pause(self._clock() - start))
             yield
+
+    def _longest_pause(self, waited: float) -> float:
+        shared = self._taken / MOST_POLLS_PER_SECOND
+        return max(
+            shared, min(_LONGEST_PAUSE_SECONDS, max(_SHORT_PAUSE_SECONDS, waited * _PAUSE_PART))
+        )

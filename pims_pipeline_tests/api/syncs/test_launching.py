@@ -338,7 +338,7 @@ def test_without_a_free_slot_the_response_comes_at_once(
 ) -> None:
     assert isinstance(sync_api.api.app, FastAPI)
     syncs = services_of(sync_api.api.app).syncs
-    monkeypatch.setattr(syncs.watcher._room, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(syncs.watcher._room, "_places", 1)
     with syncs.watcher._room.place():
         response = sync_api.post("inbound", headers={"Prefer": "wait=100"})
 

@@ -1,0 +1,1 @@
+"""Tests of the code server and of the processes of its runs."""
