@@ -38,8 +38,22 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
+# For: the rows that storing an event writes, and their statuses; see `event_log`.
+# Replaced by: an event log that stores a batch of any events with a statement for each table.
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecordStatus as CheckStatus,
+)
+
 # For: the compute log manager that `dagster.yaml` names. Replaced by: as `redirect_to_file`.
 from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
+
+# For: as `CheckStatus`. Replaced by: the same.
+from dagster._core.storage.event_log.migration import ASSET_KEY_INDEX_COLS as ASSET_KEY_INDEX
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.local_compute_log_manager import (
     IO_TYPE_EXTENSION,
     LocalComputeLogManager,
@@ -58,9 +72,13 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 __all__ = [
+    "ASSET_KEY_INDEX",
     "DAEMON_MODULE",
     "IO_TYPE_EXTENSION",
+    "AssetCheckExecutionsTable",
+    "AssetEventTagsTable",
     "CapturedLogContext",
+    "CheckStatus",
     "ComputeIOType",
     "ConfigurableClassData",
     "LoadableTargetOrigin",
@@ -69,6 +87,7 @@ __all__ = [
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "RepoBackedJob",
+    "SqlEventLogStorageTable",
     "UnresolvedAssetJobDefinition",
     "execute_run",
     "has_backfill_to_launch",

@@ -4,67 +4,18 @@ Dagster's own storage opens a connection for every query and event, hundreds in 
 ``dagster.yaml`` names this class instead, for every process of the instance.
 """
 
-from collections.abc import Callable, Mapping
-from time import monotonic
+from collections.abc import Mapping
 from typing import Any
 
-from dagster_postgres import DagsterPostgresStorage, PostgresEventLogStorage, PostgresRunStorage
-from sqlalchemy import Connection
+from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
+from sqlalchemy import inspect
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
+from pims_pipeline.orchestration.event_log import EventLog
 from pims_pipeline.store.database.dagster_connections import keeping_engine
 
-REMEMBERED_SECONDS = 10.0
-"""How long a process takes a partition for present after it has found it."""
-
-
-class RememberingEventLog(PostgresEventLogStorage):
-    """An event log that does not repeat the lookups that Dagster makes before most statements.
-
-    Only what is present is remembered: upgrades add tables and columns, clinics add partitions.
-    """
-
-    def __init__(
-        self,
-        postgres_url: str,
-        *,
-        inst_data: ConfigurableClassData | None = None,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self._tables: set[str] = set()
-        self._columns: set[str] = set()
-        self._partitions: dict[tuple[str, str], float] = {}
-        self._clock = clock
-        # The storage that it is a part of has made the tables.
-        super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
-
-    def has_table(self, table_name: str) -> bool:
-        """Whether the table exists; looked up until it does."""
-        if table_name not in self._tables and super().has_table(table_name):
-            self._tables.add(table_name)
-        return table_name in self._tables
-
-    # The public method opens a connection, and then asks this one, as storing an event does.
-    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
-        look_up = super()._has_asset_key_col_on_connection
-        if column_name not in self._columns and look_up(conn, column_name):
-            self._columns.add(column_name)
-        return column_name in self._columns
-
-    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
-        """Whether the partition exists, or did ``REMEMBERED_SECONDS`` ago or less."""
-        partition = (partitions_def_name, partition_key)
-        if self._clock() < self._partitions.get(partition, 0.0):
-            return True
-        found = super().has_dynamic_partition(partitions_def_name, partition_key)
-        if found:
-            self._partitions[partition] = self._clock() + REMEMBERED_SECONDS
-        return found
-
-    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
-        """Delete the partition, and forget it at once."""
-        super().delete_dynamic_partition(partitions_def_name, partition_key)
-        self._partitions.pop((partitions_def_name, partition_key), None)
+_TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
+"""Without one of these, Dagster makes its tables."""
 
 
 class RememberingRunStorage(PostgresRunStorage):
@@ -88,10 +39,20 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def __init__(
         self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
     ) -> None:
-        super().__init__(postgres_url, inst_data=inst_data)
+        engine = keeping_engine(postgres_url)
+        super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         self._run_storage = RememberingRunStorage(postgres_url, inst_data=inst_data)
-        self._event_log_storage = RememberingEventLog(postgres_url, inst_data=inst_data)
-        use_engine(self, keeping_engine(postgres_url))
+        use_engine(self, engine)
+        tables = self._table_names()
+        if not tables >= _TABLES:
+            DagsterPostgresStorage(postgres_url)
+            tables = self._table_names()
+        self._event_log_storage = EventLog(postgres_url, tables=tables, inst_data=inst_data)
+        use_engine(self, engine)
+
+    def _table_names(self) -> set[str]:
+        with self._run_storage.connect() as connection:
+            return set(inspect(connection).get_table_names())
 
     @classmethod
     def from_config_value(
