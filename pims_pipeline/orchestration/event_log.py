@@ -13,14 +13,15 @@ The rows are the same as Dagster's: ``test_event_log.py`` compares them. The row
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 from dagster_postgres import PostgresEventLogStorage
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, inspect
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.orchestration._dagster_private import (
@@ -49,6 +50,8 @@ Nothing depends on them before that. If the process is killed in between, they a
 
 MOST_HELD = 100
 """With so many events held, they are stored."""
+
+_ASSETS = "asset_keys"
 
 _OF_ASSETS = frozenset(
     {
@@ -97,7 +100,7 @@ class EventLog(PostgresEventLogStorage):
 
     Args:
         postgres_url: On psycopg2; the tables are there.
-        tables: Tables that are known to be there.
+        tables: Tables that are known to be there, with their columns.
         inst_data: See Dagster.
         clock: For tests.
     """
@@ -106,12 +109,12 @@ class EventLog(PostgresEventLogStorage):
         self,
         postgres_url: str,
         *,
-        tables: Iterable[str] = (),
+        tables: Mapping[str, Collection[str]] = MappingProxyType({}),
         inst_data: ConfigurableClassData | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._tables = set(tables)
-        self._columns: set[str] = set()
+        self._columns = set(tables.get(_ASSETS, ()))
         self._partitions: dict[tuple[str, str], float] = {}
         self._clock = clock
         self._held = HeldEvents()
@@ -191,11 +194,14 @@ class EventLog(PostgresEventLogStorage):
             self._tables.add(table_name)
         return table_name in self._tables
 
+    def has_asset_key_col(self, column_name: str) -> bool:
+        """Whether the table of assets has the column; looked up until it does."""
+        return column_name in self._columns or super().has_asset_key_col(column_name)
+
     # The public method opens a connection, and then asks this one, as storing an event does.
     def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
-        look_up = super()._has_asset_key_col_on_connection
-        if column_name not in self._columns and look_up(conn, column_name):
-            self._columns.add(column_name)
+        if column_name not in self._columns:
+            self._columns.update(each["name"] for each in inspect(conn).get_columns(_ASSETS))
         return column_name in self._columns
 
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:

@@ -4,15 +4,16 @@ Dagster's own storage opens a connection for every query and event, hundreds in 
 ``dagster.yaml`` names this class instead, for every process of the instance.
 """
 
-from collections.abc import Mapping
+import atexit
+import gc
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage
-from sqlalchemy import inspect
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
 from pims_pipeline.orchestration.event_log import EventLog
-from pims_pipeline.store.database.dagster_connections import keeping_engine
+from pims_pipeline.store.database.dagster_connections import columns_by_table, keeping_engine
 
 _TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
 """Without one of these, Dagster makes its tables."""
@@ -22,9 +23,13 @@ class RememberingRunStorage(PostgresRunStorage):
     """A run storage that looks the columns of its table up until they are there."""
 
     def __init__(
-        self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
+        self,
+        postgres_url: str,
+        *,
+        columns: Collection[str] = (),
+        inst_data: ConfigurableClassData | None = None,
     ) -> None:
-        self._has_stats = False
+        self._has_stats = {"start_time", "end_time"} <= set(columns)
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
 
     def has_run_stats_index_cols(self) -> bool:
@@ -39,24 +44,30 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def __init__(
         self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
     ) -> None:
-        engine = keeping_engine(postgres_url)
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
-        self._run_storage = RememberingRunStorage(postgres_url, inst_data=inst_data)
+        engine = keeping_engine(postgres_url)
         use_engine(self, engine)
-        tables = self._table_names()
-        if not tables >= _TABLES:
+        tables = self._tables()
+        if not tables.keys() >= _TABLES:
             DagsterPostgresStorage(postgres_url)
-            tables = self._table_names()
+            tables = self._tables()
+        self._run_storage = RememberingRunStorage(
+            postgres_url, columns=tables["runs"], inst_data=inst_data
+        )
         self._event_log_storage = EventLog(postgres_url, tables=tables, inst_data=inst_data)
         use_engine(self, engine)
 
-    def _table_names(self) -> set[str]:
+    def _tables(self) -> dict[str, set[str]]:
         with self._run_storage.connect() as connection:
-            return set(inspect(connection).get_table_names())
+            return columns_by_table(connection)
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgresStorage":
         """Make the storage from its configuration in ``dagster.yaml``; Dagster calls this."""
+        # Each Dagster process calls this. At its end, Python would look for garbage among all
+        # that Dagster imported, which costs a second of CPU, a third of a short run's.
+        atexit.unregister(gc.freeze)
+        atexit.register(gc.freeze)
         return cls(config_value["postgres_url"], inst_data=inst_data)

@@ -115,14 +115,14 @@ def log(engine: Engine, database_url: str) -> EventLog:
 @pytest.fixture
 def others(log: EventLog, database_url: str) -> EventLog:
     """The event log, as another process has it."""
-    assert log
+    assert log.has_table("event_logs")
     return EventLog(dagster_storage_url(database_url))
 
 
 def entry(
     kind: dg.DagsterEventType, *, run_id: str = "run", step: str | None = "step"
 ) -> dg.EventLogEntry:
-    return dg.EventLogEntry(
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]  # a constructor of Dagster's
         error_info=None,
         level=20,
         user_message="",
@@ -208,7 +208,9 @@ def broken_connections(log: EventLog) -> Iterator[None]:
     """The connection is lost at each statement."""
 
     def lose(connection: Connection, *_: object) -> None:
-        connection.connection.driver_connection.close()
+        opened = connection.connection.driver_connection
+        assert opened is not None
+        opened.close()
 
     event.listen(log._engine, "before_cursor_execute", lose)
     try:

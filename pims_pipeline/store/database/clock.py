@@ -24,8 +24,7 @@ def read_clock(engine: Engine) -> ClockReading:
         DatabaseUnavailable: If the database cannot be reached.
     """
     with transaction(engine) as connection:
-        # The connection is open, so this measures one round trip.
-        connection.execute(select(1))
+        # The transaction has begun, so this measures one round trip.
         before = utc_now()
         # now() is when the transaction began.
         database: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
