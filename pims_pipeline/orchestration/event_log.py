@@ -207,12 +207,12 @@ class EventLog(PostgresEventLogStorage):
     def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
         """Whether the partition exists, or did ``REMEMBERED_SECONDS`` ago or less."""
         partition = (partitions_def_name, partition_key)
-        if self._clock() < self._partitions.get(partition, 0.0):
-            return True
-        found = super().has_dynamic_partition(partitions_def_name, partition_key)
-        if found:
-            self._partitions[partition] = self._clock() + REMEMBERED_SECONDS
-        return found
+        if self._clock() >= self._partitions.get(partition, 0.0):
+            # Dagster asks for one clinic after the other.
+            until = self._clock() + REMEMBERED_SECONDS
+            found = self.get_dynamic_partitions(partitions_def_name)
+            self._partitions = {(partitions_def_name, each): until for each in found}
+        return partition in self._partitions
 
     def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
         """Delete the partition, and forget it at once."""
