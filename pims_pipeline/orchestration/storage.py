@@ -4,81 +4,33 @@ Dagster's own storage opens a connection for every query and event, hundreds in 
 ``dagster.yaml`` names this class instead, for every process of the instance.
 """
 
-from collections.abc import Callable, Mapping
-from time import monotonic
+import atexit
+import gc
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from dagster_postgres import (
-    DagsterPostgresStorage,
-    PostgresEventLogStorage,
-    PostgresRunStorage,
-    PostgresScheduleStorage,
-)
+from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage, PostgresScheduleStorage
 from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
-from pims_pipeline.store.database.dagster_connections import keeping_engine
+from pims_pipeline.orchestration.event_log import EventLog
+from pims_pipeline.store.database.dagster_connections import columns_by_table, keeping_engine
 
-REMEMBERED_SECONDS = 10.0
-"""How long a process takes a partition for present after it has found it."""
-
-
-class RememberingEventLog(PostgresEventLogStorage):
-    """An event log that does not repeat the lookups that Dagster makes before most statements.
-
-    Only what is present is remembered: upgrades add tables and columns, clinics add partitions.
-    """
-
-    def __init__(
-        self,
-        postgres_url: str,
-        *,
-        inst_data: ConfigurableClassData | None = None,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self._tables: set[str] = set()
-        self._columns: set[str] = set()
-        self._partitions: dict[tuple[str, str], float] = {}
-        self._clock = clock
-        # The storage that it is a part of has made the tables.
-        super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
-
-    def has_table(self, table_name: str) -> bool:
-        """Whether the table exists; looked up until it does."""
-        if table_name not in self._tables and super().has_table(table_name):
-            self._tables.add(table_name)
-        return table_name in self._tables
-
-    # The public method opens a connection, and then asks this one, as storing an event does.
-    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
-        look_up = super()._has_asset_key_col_on_connection
-        if column_name not in self._columns and look_up(conn, column_name):
-            self._columns.add(column_name)
-        return column_name in self._columns
-
-    def has_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> bool:
-        """Whether the partition exists, or did ``REMEMBERED_SECONDS`` ago or less."""
-        partition = (partitions_def_name, partition_key)
-        if self._clock() < self._partitions.get(partition, 0.0):
-            return True
-        found = super().has_dynamic_partition(partitions_def_name, partition_key)
-        if found:
-            self._partitions[partition] = self._clock() + REMEMBERED_SECONDS
-        return found
-
-    def delete_dynamic_partition(self, partitions_def_name: str, partition_key: str) -> None:
-        """Delete the partition, and forget it at once."""
-        super().delete_dynamic_partition(partitions_def_name, partition_key)
-        self._partitions.pop((partitions_def_name, partition_key), None)
+_TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
+"""Without one of these, Dagster makes its tables."""
 
 
 class RememberingRunStorage(PostgresRunStorage):
     """A run storage that looks the columns of its table up until they are there."""
 
     def __init__(
-        self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
+        self,
+        postgres_url: str,
+        *,
+        columns: Collection[str] = (),
+        inst_data: ConfigurableClassData | None = None,
     ) -> None:
-        self._has_stats = False
+        self._has_stats = {"start_time", "end_time"} <= set(columns)
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
 
     def has_run_stats_index_cols(self) -> bool:
@@ -122,15 +74,31 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def __init__(
         self, postgres_url: str, *, inst_data: ConfigurableClassData | None = None
     ) -> None:
-        super().__init__(postgres_url, inst_data=inst_data)
-        self._run_storage = RememberingRunStorage(postgres_url, inst_data=inst_data)
-        self._event_log_storage = RememberingEventLog(postgres_url, inst_data=inst_data)
+        super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
+        engine = keeping_engine(postgres_url)
+        use_engine(self, engine)
+        tables = self._tables()
+        if not tables.keys() >= _TABLES:
+            DagsterPostgresStorage(postgres_url)
+            tables = self._tables()
+        self._run_storage = RememberingRunStorage(
+            postgres_url, columns=tables["runs"], inst_data=inst_data
+        )
+        self._event_log_storage = EventLog(postgres_url, tables=tables, inst_data=inst_data)
         self._schedule_storage = RememberingScheduleStorage(postgres_url, inst_data=inst_data)
-        use_engine(self, keeping_engine(postgres_url))
+        use_engine(self, engine)
+
+    def _tables(self) -> dict[str, set[str]]:
+        with self._run_storage.connect() as connection:
+            return columns_by_table(connection)
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "PooledPostgresStorage":
         """Make the storage from its configuration in ``dagster.yaml``; Dagster calls this."""
+        # Each Dagster process calls this. At its end, Python would look for garbage among all
+        # that Dagster imported, which costs a second of CPU, a third of a short run's.
+        atexit.unregister(gc.freeze)
+        atexit.register(gc.freeze)
         return cls(config_value["postgres_url"], inst_data=inst_data)

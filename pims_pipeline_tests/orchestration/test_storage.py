@@ -14,11 +14,8 @@ from dagster import DagsterInstance
 from sqlalchemy import Connection, Engine, event, text
 
 from pims_pipeline.orchestration import storage
-from pims_pipeline.orchestration.storage import (
-    REMEMBERED_SECONDS,
-    PooledPostgresStorage,
-    RememberingEventLog,
-)
+from pims_pipeline.orchestration.event_log import REMEMBERED_SECONDS, EventLog
+from pims_pipeline.orchestration.storage import PooledPostgresStorage
 from pims_pipeline.store.database.dagster_connections import keeping_engine
 from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import transaction
@@ -92,7 +89,7 @@ def test_a_partition_that_another_process_deleted_is_forgotten_soon(
     ensure_dagster_schema(engine)
     url = dagster_storage_url(database_url)
     other = PooledPostgresStorage(url).event_log_storage
-    ours = RememberingEventLog(url, clock=lambda: now)
+    ours = EventLog(url, clock=lambda: now)
     other.add_dynamic_partitions("clinics", ["alder", "birch"])
     assert ours.has_dynamic_partition("clinics", "alder")
     assert ours.has_dynamic_partition("clinics", "birch")
@@ -142,11 +139,7 @@ def test_reading_the_sensors_states_is_one_statement(engine: Engine, database_ur
 _FORKS = """
 import os
 from sqlalchemy import text
-from pims_pipeline.orchestration.storage import (
-    REMEMBERED_SECONDS,
-    PooledPostgresStorage,
-    RememberingEventLog,
-)
+from pims_pipeline.orchestration.storage import PooledPostgresStorage
 
 runs = PooledPostgresStorage(os.environ["ADDRESS"]).run_storage
 

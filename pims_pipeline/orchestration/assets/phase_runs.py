@@ -9,6 +9,7 @@ import dagster as dg
 from pims_pipeline.dagster_names import PHASE_TAG, clinic_tags, clinics_tagged, sync_id_of
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.observability.logging import bound_context
+from pims_pipeline.orchestration._dagster_private import add_partition_metadata
 from pims_pipeline.orchestration.assets.materializations import PhaseReport
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.resources import VendorAccess
@@ -69,8 +70,7 @@ def run_phase(
             )
     else:
         # Dagster then materializes all partitions in batches, which is cheaper.
-        for key, metadata in report.partitions():
-            context.add_asset_metadata(metadata, partition_key=key)
+        add_partition_metadata(context, report.partitions())
     return report
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.orchestration._dagster_private import latest_materialization
 from pims_pipeline.orchestration.assets.catalog import RUNBOOK, documents, what_to_do
 from pims_pipeline.orchestration.assets.materializations import table
 from pims_pipeline.orchestration.checks.findings import (
@@ -83,51 +84,53 @@ def _checks_of(
     phase: Phase, checks: Sequence[tuple[CheckFunction, bool]]
 ) -> dg.AssetChecksDefinition:
     """All checks of an asset as one step of a run: each step costs Dagster several statements."""
+    specs = [
+        dg.AssetCheckSpec(
+            check.__name__,
+            asset=phase.names.asset,
+            description=f"{check.__doc__} {what_to_do(check.__name__)}",
+            blocking=blocking,
+            metadata=documents(f"{RUNBOOK}#{check.__name__}"),
+        )
+        for check, blocking in checks
+    ]
 
-    @dg.multi_asset_check(
-        name=f"{phase.names.asset}_checks",
-        specs=[
-            dg.AssetCheckSpec(
-                check.__name__,
-                asset=phase.names.asset,
-                description=f"{check.__doc__} {what_to_do(check.__name__)}",
-                blocking=blocking,
-                metadata=documents(f"{RUNBOOK}#{check.__name__}"),
-            )
-            for check, blocking in checks
-        ],
-        can_subset=True,
-    )
+    @dg.multi_asset_check(name=f"{phase.names.asset}_checks", specs=specs, can_subset=True)
     def evaluate(
         context: dg.AssetCheckExecutionContext,
         store: dg.ResourceParam[Engine],
         rules: dg.ResourceParam[Rules],
         ledger: dg.ResourceParam[RunLedger],
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[dg.Output[None] | dg.AssetCheckEvaluation]:
         windows = list(checked_windows(context, store, rules, phase, ledger))
-        selected = {key.name for key in context.selected_asset_check_keys}
-        for check, blocking in checks:
-            name = check.__name__
-            if name not in selected:
+        # Dagster would look for it by listing the partitions of all clinics.
+        target = latest_materialization(context.instance, phase.names.asset)
+        for spec, (check, blocking) in zip(specs, checks, strict=True):
+            if spec.key not in context.selected_asset_check_keys:
                 continue
             findings = [(window, finding) for window in windows for finding in check(window)]
             errors = [window for window, finding in findings if not finding.is_warning]
             if phase is Phase.INBOUND and blocking:
                 for each in errors:
-                    days, why = list(each.window), f"the check {name} failed"
+                    days, why = list(each.window), f"the check {spec.name} failed"
                     ledger.exclude(each.clinic.slug, days, why)
-            yield _result(name, windows, findings, failed=bool(errors))
+            yield dg.Output(None, output_name=spec.get_python_identifier())
+            yield dg.AssetCheckEvaluation(
+                asset_key=spec.asset_key,
+                check_name=spec.name,
+                passed=not findings,
+                severity=dg.AssetCheckSeverity.ERROR if errors else dg.AssetCheckSeverity.WARN,
+                metadata=_metadata(windows, findings),
+                blocking=blocking,
+                target_materialization_data=target,
+            )
 
     return evaluate
 
 
-def _result(
-    name: str,
-    windows: Sequence[CheckInput],
-    findings: Sequence[tuple[CheckInput, Finding]],
-    *,
-    failed: bool,
-) -> dg.AssetCheckResult:
+def _metadata(
+    windows: Sequence[CheckInput], findings: Sequence[tuple[CheckInput, Finding]]
+) -> dict[str, dg.MetadataValue]:
     rows = [
         {
             "clinic": checked.clinic.slug,
@@ -138,22 +141,12 @@ def _result(
         }
         for checked, finding in findings
     ]
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not findings,
-        severity=dg.AssetCheckSeverity.ERROR if failed else dg.AssetCheckSeverity.WARN,
-        metadata={
-            "windows": dg.MetadataValue.int(len(windows)),
-            "partitions": dg.MetadataValue.int(sum(len(checked.window) for checked in windows)),
-            "partitions_with_findings": dg.MetadataValue.int(
-                len(
-                    {
-                        partition_key(checked.clinic.slug, day)
-                        for checked, _ in findings
-                        for day in checked.window
-                    }
-                )
-            ),
-            **({"findings": table(rows)} if rows else {}),
-        },
-    )
+    affected = {
+        partition_key(checked.clinic.slug, day) for checked, _ in findings for day in checked.window
+    }
+    return {
+        "windows": dg.MetadataValue.int(len(windows)),
+        "partitions": dg.MetadataValue.int(sum(len(checked.window) for checked in windows)),
+        "partitions_with_findings": dg.MetadataValue.int(len(affected)),
+        **({"findings": table(rows)} if rows else {}),
+    }

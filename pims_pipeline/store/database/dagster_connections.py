@@ -6,13 +6,11 @@
 import os
 import threading
 import weakref
+from collections import defaultdict
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, text
 
-from pims_pipeline.store.database.engine import ping_after_rest
-
-TRUSTED_SECONDS = 1.0
-"""How long after its last use a connection is taken to be alive."""
+from pims_pipeline.store.database.engine import TRUSTED_SECONDS, ping_after_rest
 
 _engines: "weakref.WeakValueDictionary[tuple[str, float], Engine]" = weakref.WeakValueDictionary()
 _lock = threading.Lock()
@@ -27,18 +25,40 @@ def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS
 
     Args:
         storage_url: See ``dagster_schema.dagster_storage_url``.
-        trusted_seconds: A connection that rested for longer is tried before it is used.
+        trusted_seconds: See ``ping_after_rest``.
     """
     key = (storage_url, trusted_seconds)
     with _lock:
         engine = _engines.get(key)
         if engine is None:
             engine = create_engine(
-                storage_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1
+                storage_url,
+                isolation_level="AUTOCOMMIT",
+                pool_size=1,
+                max_overflow=-1,
+                # Dagster's tables have no such columns; looking the type up is a round trip.
+                use_native_hstore=False,
             )
             ping_after_rest(engine, trusted_seconds)
             _engines[key] = engine
         return engine
+
+
+def columns_by_table(connection: Connection) -> dict[str, set[str]]:
+    """The names of the columns of each table in the connection's schema."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for table, column in connection.execute(_COLUMNS):
+        found[table].add(column)
+    return dict(found)
+
+
+_COLUMNS = text("""
+    SELECT c.relname, a.attname
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+    WHERE n.nspname = current_schema() AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+""")
 
 
 def _forget_connections() -> None:

@@ -7,6 +7,7 @@ Everything here works through a pooler in transaction mode: no session state, no
 statements, and only advisory locks that end with their transaction.
 """
 
+import select
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,9 @@ _SECONDS = "pims_statement_seconds"
 _RESTS_SINCE = "pims.rests_since"
 _OLDEST_SERVER = 150_000
 
+TRUSTED_SECONDS = 1.0
+"""How long after its last use a connection is taken to be alive, if nothing arrived on it."""
+
 
 def create_engine(
     url: str,
@@ -61,7 +65,7 @@ def create_engine(
     pool_size: int = 10,
     pool_timeout_seconds: float = _POOL_TIMEOUT_SECONDS,
     lock_seconds: float = DEFAULT_LOCK_SECONDS,
-    trusted_seconds: float = 0,
+    trusted_seconds: float = TRUSTED_SECONDS,
     statement_seconds: float = STATEMENT_SECONDS,
 ) -> Engine:
     """An engine that speaks psycopg 3. Connects to nothing yet.
@@ -73,8 +77,8 @@ def create_engine(
         pool_size: The most connections at a time; further threads wait.
         pool_timeout_seconds: How long a thread waits for a connection to become free.
         lock_seconds: How long a transaction waits for another session's lock.
-        trusted_seconds: How long after its last use a connection is taken to be alive, and is
-            used without a ping. If it is not, that use fails as ``DatabaseUnavailable``.
+        trusted_seconds: See ``ping_after_rest``. If a connection is not alive, its use fails as
+            ``DatabaseUnavailable``.
         statement_seconds: The longest that a statement may take.
 
     Raises:
@@ -86,11 +90,9 @@ def create_engine(
         {_SCHEMA: address.schema, _SECONDS: statement_seconds, LOCK_OPTION: lock_seconds},
         pool_size=pool_size,
         max_overflow=0,
-        pool_pre_ping=trusted_seconds == 0,
         pool_timeout=pool_timeout_seconds,
     )
-    if trusted_seconds:
-        ping_after_rest(engine, trusted_seconds)
+    ping_after_rest(engine, trusted_seconds)
     return engine
 
 
@@ -170,7 +172,20 @@ def _check_server(opened: DBAPIConnection, record: ConnectionPoolEntry) -> None:
 
 
 def ping_after_rest(engine: Engine, seconds: float) -> None:
-    """Ping a connection before use only if it was not used for ``seconds``."""
+    """Ping a connection before use if it was not used for ``seconds``, or if something arrived.
+
+    A server or pooler that closes a connection says so, which is seen without a round trip. One
+    that vanished is noticed by the ping alone.
+    """
+
+    def has_news(record: ConnectionPoolEntry) -> bool:
+        connection: Any = record.driver_connection
+        poll = select.poll()
+        try:
+            poll.register(connection.fileno(), select.POLLIN)
+        except engine.dialect.loaded_dbapi.Error:
+            return True
+        return bool(poll.poll(0))
 
     def note(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info[_RESTS_SINCE] = time.monotonic()
@@ -179,7 +194,7 @@ def ping_after_rest(engine: Engine, seconds: float) -> None:
         connection: DBAPIConnection, record: ConnectionPoolEntry, _lent: PoolProxiedConnection
     ) -> None:
         since = record.info.get(_RESTS_SINCE)
-        if since is None or time.monotonic() < since + seconds:
+        if since is None or (time.monotonic() < since + seconds and not has_news(record)):
             return
         try:
             engine.dialect.do_ping(connection)

@@ -103,6 +103,8 @@ def lease_lost() -> LeaseLost:
 def end_expired_runs(connection: Connection, owners: Iterable[int]) -> list[int]:
     """Delete expired leases; returns those of ``owners`` that now have none."""
     wanted = sorted(set(owners))
+    if not wanted:
+        return []
     expired = delete(run_leases).where(run_leases.c.owner.in_(wanted), _has_expired(run_leases))
     connection.execute(expired)
     living = connection.scalars(select(run_leases.c.owner).where(run_leases.c.owner.in_(wanted)))

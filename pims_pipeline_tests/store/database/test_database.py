@@ -1,6 +1,7 @@
 """Engines, transactions, locks, and Dagster's schema beside ours."""
 
 import json
+import select
 import socket
 import threading
 import traceback
@@ -101,8 +102,8 @@ def lose_idle_connection(engine: Engine, server_url: str) -> None:
     other.dispose()
 
 
-@pytest.mark.parametrize("trusted_seconds", [0, 1e-9])
-def test_a_connection_that_rested_too_long_is_replaced_if_it_is_dead(
+@pytest.mark.parametrize("trusted_seconds", [0, 1e-9, 3600])
+def test_a_connection_that_the_server_closed_is_replaced_before_its_use(
     database_url: str, server_url: str, trusted_seconds: float
 ) -> None:
     engine = create_engine(database_url, trusted_seconds=trusted_seconds)
@@ -113,10 +114,23 @@ def test_a_connection_that_rested_too_long_is_replaced_if_it_is_dead(
     engine.dispose()
 
 
-def test_a_trusted_connection_that_is_dead_fails_once(database_url: str, server_url: str) -> None:
+class NothingArrived:
+    """Waits for input, as where a network has lost what the server sent."""
+
+    def register(self, *_: object) -> None:
+        """Accept any descriptor."""
+
+    def poll(self, _timeout: float) -> list[object]:
+        return []
+
+
+def test_a_trusted_connection_that_was_lost_without_a_sign_fails_once(
+    database_url: str, server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = create_engine(database_url, trusted_seconds=3600)
     lose_idle_connection(engine, server_url)
 
+    monkeypatch.setattr(select, "poll", NothingArrived)
     with pytest.raises(DatabaseUnavailable), transaction(engine) as connection:
         connection.execute(text("SELECT 1"))
     with transaction(engine) as connection:
