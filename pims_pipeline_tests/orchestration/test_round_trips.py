@@ -97,7 +97,6 @@ def test_more_clinics_and_days_ask_dagster_for_more_log_lines_only(
     slugs = ["alder", "birch", "cedar"]
     trips = trips_of_a_warm_sync(deployment, slugs, -10, 4)
     of_dagster = {what: n for what, n in trips.items() if what.startswith("dagster: ")}
-    print(of_dagster)
     events = "dagster: INSERT event_logs"
     # A line for each clinic in each phase, and batches of a hundred events.
     assert of_dagster.pop(events) <= MOST[events] + 3 * (len(slugs) - 1) + 6
