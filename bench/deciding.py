@@ -17,7 +17,7 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import open_instance
 from pims_pipeline.orchestration.sensors.scheduled_syncs import Scheduler
 from pims_pipeline.store.clinics import add_clinic, all_clinics, set_schedule_config
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from pims_pipeline.cli.main import main
 from pims_pipeline.settings import load_settings, variable_names
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url
+from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline.store.database.engine import create_engine, transaction
 
 PIECE = 4

@@ -27,7 +27,7 @@ from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.store.clinics import add_clinic, set_schedule_config
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.encryption_key import encryption_key

@@ -16,7 +16,7 @@ from pims_pipeline.cli.terminal.interrupts import interruptible, uninterrupted
 from pims_pipeline.composition import database_url, open_engine, open_vault, set_up_logging
 from pims_pipeline.local_trust.private_files import close_to_others, keep_files_private
 from pims_pipeline.settings import Settings, load_settings
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 
 if TYPE_CHECKING:
     from pims_pipeline.store.secrets.vault import Vault

@@ -20,7 +20,7 @@ from pims_pipeline.providers.kept_open import close_idle
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.cancelling import cancellable
 from pims_pipeline.store.database.clock import check_clock
-from pims_pipeline.store.kept_store import KeptStore
+from pims_pipeline.store.database.kept_store import KeptStore
 from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock

@@ -24,6 +24,24 @@ from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
 from pims_pipeline.store.cases.reading import load_cases
 from pims_pipeline.store.database.batches import Columns, array_literal, execute_batches
 
+_KNOWN_RECORDS = text(
+    """
+    SELECT pims_id, series_id, business_date, scheduled_start, digest, last_seen_at,
+           missing_since, removed_at, meant_status, meant_type,
+           payload ->> 'kind' = 'appointment' AS is_appointment,
+           payload #>> '{patient,id}' AS patient_id,
+           payload #>> '{patient,name}' AS patient_name,
+           payload #>> '{client,id}' AS client_id,
+           payload #>> '{client,name}' AS client_name
+    FROM pims_appointments
+    WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+      AND (business_date BETWEEN :start AND :end
+           OR pims_id = ANY(CAST(:pims_ids AS text[]))
+           OR series_id = ANY(CAST(:pims_ids AS text[])))
+      AND pims_id <> ALL(CAST(:but AS text[]))
+    """
+)
+
 
 def known_records(
     connection: Connection,
@@ -38,23 +56,7 @@ def known_records(
     An identity that the vendor gave to several appointments includes all of them.
     """
     landed = connection.execute(
-        text(
-            """
-            SELECT pims_id, series_id, business_date, scheduled_start, digest, last_seen_at,
-                   missing_since, removed_at, meant_status, meant_type,
-                   payload ->> 'kind' = 'appointment' AS is_appointment,
-                   payload #>> '{patient,id}' AS patient_id,
-                   payload #>> '{patient,name}' AS patient_name,
-                   payload #>> '{client,id}' AS client_id,
-                   payload #>> '{client,name}' AS client_name
-            FROM pims_appointments
-            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
-              AND (business_date BETWEEN :start AND :end
-                   OR pims_id = ANY(CAST(:pims_ids AS text[]))
-                   OR series_id = ANY(CAST(:pims_ids AS text[])))
-              AND pims_id <> ALL(CAST(:but AS text[]))
-            """
-        ),
+        _KNOWN_RECORDS,
         {
             **_of(clinic),
             "start": window.start,

@@ -49,7 +49,7 @@ from pims_pipeline.simulator.practice.clinics import SimulatedClinic, SimulatorC
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.clinics import active_clinics, add_clinic, clinic_by_slug
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.secrets.credentials import put_credentials

@@ -16,7 +16,7 @@ from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
@@ -76,7 +76,7 @@ def sources(engine: Engine, vault: Vault, vendors: dict[str, FakeVendor]) -> Sou
 
 @pytest.fixture
 def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
-    # Stamps tell a later upgrade where to begin. In memory none follows, and Dagster loads all its
+    # A later upgrade begins where the stamps say. In memory none follows, and Dagster loads all its
     # migrations for them, which takes longer than many of these tests.
     for storage in ("runs", "event_log"):
         stamp = f"dagster._core.storage.{storage}.in_memory.stamp_alembic_rev"

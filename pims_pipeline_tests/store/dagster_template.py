@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from pims_pipeline.orchestration.instance import dagster_environment, open_instance
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.databases import address_of, administer, copy_database
 

@@ -7,7 +7,7 @@ from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.composition import open_vault
 from pims_pipeline.settings import Settings
-from pims_pipeline.store.database.dagster_schema import ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import ensure_dagster_schema
 from pims_pipeline.store.database.migrate import migrate as migrate_tables
 
 

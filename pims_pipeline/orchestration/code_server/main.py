@@ -17,7 +17,7 @@ MODULES = (
     *RUN_MODULES,
     *ADAPTER_MODULES,
     # Those that `dagster.yaml` names.
-    "pims_pipeline.orchestration.storage",
+    "pims_pipeline.orchestration.storage.pooled",
     "pims_pipeline.orchestration.compute_logs",
     # Loaded by name, when something is first resolved, unpickled or converted.
     *("psycopg2.extras", "_strptime", "encodings.idna"),

@@ -13,7 +13,7 @@ from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.errors import DatabaseUnavailable
-from pims_pipeline.store.kept_store import KeptStore
+from pims_pipeline.store.database.kept_store import KeptStore
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment, days
 
 MOST = {"clinic_partitions": 2, "scheduled_syncs": 5, "freshness": 6, "alerting": 13}

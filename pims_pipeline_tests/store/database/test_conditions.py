@@ -10,9 +10,9 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy import create_engine as plain_engine
 from sqlalchemy.exc import DBAPIError
 
+from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline.store.database import engine as database
 from pims_pipeline.store.database.conditions import explain
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.database.tenancy import let_api_log_in

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.addresses import BadDatabaseUrl
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.database.locks import lock_clinic

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.store.clinics import all_clinics
-from pims_pipeline.store.database.dagster_schema import ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
 from pims_pipeline.store.tables.all import metadata

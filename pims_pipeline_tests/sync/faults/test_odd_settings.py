@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 from sqlalchemy import create_engine, text
 
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url
+from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.databases import administer
 from pims_pipeline_tests.sync.bench import DAY, Bench, local

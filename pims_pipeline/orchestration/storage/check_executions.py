@@ -14,7 +14,7 @@ from pims_pipeline.orchestration._dagster_private import AssetCheckExecutionsTab
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
+class LoggedEvent:
     """An event with its row, and the row's id."""
 
     id: int
@@ -34,7 +34,7 @@ class StoredEvent:
         return key
 
 
-def write_checks(connection: Connection, stored: Sequence[StoredEvent]) -> None:
+def write_checks(connection: Connection, stored: Sequence[LoggedEvent]) -> None:
     """Write which checks are planned, and what checks have found."""
     planned = [row for each in stored for row in _planned_rows(each)]
     found = [row for each in stored for row in _found_rows(each)]
@@ -44,7 +44,7 @@ def write_checks(connection: Connection, stored: Sequence[StoredEvent]) -> None:
         connection.execute(insert(AssetCheckExecutionsTable), new)
 
 
-def _planned_rows(stored: StoredEvent) -> list[dict[str, Any]]:
+def _planned_rows(stored: LoggedEvent) -> list[dict[str, Any]]:
     if stored.kind != dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value:
         return []
     planned = stored.event.get_dagster_event().asset_check_planned_data
@@ -61,7 +61,7 @@ def _planned_rows(stored: StoredEvent) -> list[dict[str, Any]]:
     ]
 
 
-def _found_rows(stored: StoredEvent) -> list[dict[str, Any]]:
+def _found_rows(stored: LoggedEvent) -> list[dict[str, Any]]:
     if stored.kind != dg.DagsterEventType.ASSET_CHECK_EVALUATION.value:
         return []
     found = stored.event.get_dagster_event().asset_check_evaluation_data
@@ -78,7 +78,7 @@ def _found_rows(stored: StoredEvent) -> list[dict[str, Any]]:
     return [row]
 
 
-def _of_event(stored: StoredEvent) -> dict[str, Any]:
+def _of_event(stored: LoggedEvent) -> dict[str, Any]:
     return {
         "run_id": stored.event.run_id,
         "evaluation_event": stored.row["event"],

@@ -14,10 +14,10 @@ from dagster import DagsterInstance
 from sqlalchemy import Connection, Engine, event, text
 
 from pims_pipeline.orchestration import storage
-from pims_pipeline.orchestration.event_log import REMEMBERED_SECONDS, EventLog
-from pims_pipeline.orchestration.storage import PooledPostgresStorage
-from pims_pipeline.store.database.dagster_connections import keeping_engine
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.orchestration.storage.event_log import REMEMBERED_SECONDS, EventLog
+from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
+from pims_pipeline.store.dagster.connections import keeping_engine
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 
@@ -139,7 +139,7 @@ def test_reading_the_sensors_states_is_one_statement(engine: Engine, database_ur
 _FORKS = """
 import os
 from sqlalchemy import text
-from pims_pipeline.orchestration.storage import PooledPostgresStorage
+from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
 
 runs = PooledPostgresStorage(os.environ["ADDRESS"]).run_storage
 

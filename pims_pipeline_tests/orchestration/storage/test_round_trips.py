@@ -8,7 +8,7 @@ import pytest
 from dagster import DagsterInstance
 
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
-from pims_pipeline_tests.orchestration.round_trips import kind_of, round_trips
+from pims_pipeline_tests.orchestration.storage.round_trips import kind_of, round_trips
 
 MOST = {
     "dagster: INSERT event_logs": 26,

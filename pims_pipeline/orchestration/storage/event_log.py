@@ -30,7 +30,7 @@ from pims_pipeline.orchestration._dagster_private import (
     ConfigurableClassData,
     SqlEventLogStorageTable,
 )
-from pims_pipeline.orchestration.check_executions import StoredEvent, write_checks
+from pims_pipeline.orchestration.storage.check_executions import LoggedEvent, write_checks
 
 REMEMBERED_SECONDS = 10.0
 """How long a process takes a partition for present after it has found it."""
@@ -165,11 +165,11 @@ class EventLog(PostgresEventLogStorage):
             ),
             [row for _, row in rows],
         ).all()
-        stored = [StoredEvent(key, *each) for key, each in zip(ids, rows, strict=True)]
+        stored = [LoggedEvent(key, *each) for key, each in zip(ids, rows, strict=True)]
         self._write_asset_events(connection, [each for each in stored if each.kind in _OF_ASSETS])
         write_checks(connection, stored)
 
-    def _write_asset_events(self, connection: Connection, stored: Sequence[StoredEvent]) -> None:
+    def _write_asset_events(self, connection: Connection, stored: Sequence[LoggedEvent]) -> None:
         """Write the events' tags, and the last event of each kind at its asset."""
         tags = [row for each in stored for row in self._tag_rows(each)]
         if tags and self.has_table(AssetEventTagsTable.name):
@@ -179,7 +179,7 @@ class EventLog(PostgresEventLogStorage):
         for each in sorted(last.values(), key=lambda each: (each.asset_key, each.id)):
             self._store_asset_event(connection, each.event, each.id)
 
-    def _tag_rows(self, stored: StoredEvent) -> list[dict[str, Any]]:
+    def _tag_rows(self, stored: LoggedEvent) -> list[dict[str, Any]]:
         of = {
             "event_id": stored.id,
             "asset_key": stored.asset_key,

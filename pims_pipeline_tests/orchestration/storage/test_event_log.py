@@ -14,10 +14,10 @@ from dagster_postgres import PostgresEventLogStorage
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.orchestration.event_log import MOST_HELD, EventLog, HeldEvents
-from pims_pipeline.orchestration.storage import PooledPostgresStorage
+from pims_pipeline.orchestration.storage.event_log import MOST_HELD, EventLog, HeldEvents
+from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline.store.database.dagster_schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.database.migrate import VERSION_TABLE
+from pims_pipeline.store.database.revision import VERSION_TABLE
 
 _REVISIONS = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
 

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
@@ -51,7 +52,7 @@ def round_trips() -> Iterator[Counter[str]]:
         dagsters = type(opened).__module__.startswith("psycopg2")
         counts["dagster: connect" if dagsters else "connect"] += 1
 
-    listeners = [
+    listeners: list[tuple[str, Callable[..., Any]]] = [
         ("before_cursor_execute", statement),
         ("begin", begin),
         ("commit", end),

@@ -13,8 +13,8 @@ from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage, Postgre
 from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
-from pims_pipeline.orchestration.event_log import EventLog
-from pims_pipeline.store.database.dagster_connections import columns_by_table, keeping_engine
+from pims_pipeline.orchestration.storage.event_log import EventLog
+from pims_pipeline.store.dagster.connections import columns_by_table, keeping_engine
 
 _TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
 """Without one of these, Dagster makes its tables."""

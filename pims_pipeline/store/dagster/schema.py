@@ -1,6 +1,6 @@
 """The schema in our database that holds Dagster's own tables.
 
-``dagster_connections`` opens the connections to it.
+``connections`` opens the connections to it.
 """
 
 from sqlalchemy import Engine, text

@@ -1,6 +1,6 @@
 """The engine under Dagster's own storage: one connection that a process keeps.
 
-``orchestration/storage.py`` gives it to Dagster, which owns the tables there.
+``orchestration/storage/`` gives it to Dagster, which owns the tables there.
 """
 
 import os
@@ -24,7 +24,7 @@ def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS
     server closed is replaced before it is used.
 
     Args:
-        storage_url: See ``dagster_schema.dagster_storage_url``.
+        storage_url: See ``schema.dagster_storage_url``.
         trusted_seconds: See ``ping_after_rest``.
     """
     key = (storage_url, trusted_seconds)

@@ -1,0 +1,1 @@
+"""Dagster's own storage in Postgres: how it is connected to, and what it sends."""

@@ -1,0 +1,1 @@
+"""Tests of what Dagster stores, and of what that asks of the database."""
