@@ -46,9 +46,9 @@ class Family:
         self._stopped.set()
         self._thread.join()
 
-    def cpu_seconds(self) -> Counter[str]:
+    def cpu_seconds(self) -> dict[str, float]:
         """The CPU seconds so far, by kind of process."""
-        used: Counter[str] = Counter()
+        used = dict.fromkeys(_KINDS, 0.0)
         for kind, seconds in list(self._seen.values()):
             used[kind] += seconds
         return used
@@ -121,11 +121,10 @@ def _follow(worker: "subprocess.Popen[str]", family: Family, logins: int) -> Non
     seconds = monotonic() - began
     assert worker.stdout.readline().strip() == "done"
     sleep(4 * _SAMPLE_SECONDS)
-    used = family.cpu_seconds()
-    used.subtract(before)
+    used = {kind: seconds - before[kind] for kind, seconds in family.cpu_seconds().items()}
     shown = ", ".join(f"{kind} {used[kind] / logins:.2f}" for kind in _KINDS)
     print(
-        f"  {used.total() / logins:.2f} CPU s a login ({shown}), {seconds / logins:.2f} s wall\n"
+        f"  {sum(used.values()) / logins:.2f} CPU s a login ({shown}), {seconds / logins:.2f} s wall\n"
         f"  after the last login: {dict(family.alive())}",
         flush=True,
     )
