@@ -124,7 +124,8 @@ def _follow(worker: "subprocess.Popen[str]", family: Family, logins: int) -> Non
     used = {kind: seconds - before[kind] for kind, seconds in family.cpu_seconds().items()}
     shown = ", ".join(f"{kind} {used[kind] / logins:.2f}" for kind in _KINDS)
     print(
-        f"  {sum(used.values()) / logins:.2f} CPU s a login ({shown}), {seconds / logins:.2f} s wall\n"
+        f"  {sum(used.values()) / logins:.2f} CPU s a login ({shown}), "
+        f"{seconds / logins:.2f} s wall\n"
         f"  after the last login: {dict(family.alive())}",
         flush=True,
     )
