@@ -31,7 +31,7 @@ HEAVY = {
 }
 HEAVY_OF = {
     "demo": {"alembic", "cryptography", "fastapi", "httpx2", "jinja2", "uvicorn"},
-    "up": {"alembic", "cryptography", "dagster", "graphql", "httpx2"},
+    "up": {"alembic", "cryptography", "httpx2"},
     "serve": {"fastapi", "httpx2", "uvicorn"},
     "migrate": {"alembic"},
     "simulate": {"fastapi", "jinja2", "uvicorn"},

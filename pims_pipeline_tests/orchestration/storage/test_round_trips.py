@@ -107,6 +107,8 @@ def test_more_clinics_and_days_ask_dagster_for_more_log_lines_only(
         "INSERT asset_check_executions",
     ):
         of_dagster[f"dagster: {batched}"] -= 3
+    # Dagster lists the clinics of a range at each use of it, however many they are.
+    of_dagster["dagster: SELECT dynamic_partitions"] -= 13
     assert {what: n for what, n in of_dagster.items() if n > MOST[what]} == {}
 
 

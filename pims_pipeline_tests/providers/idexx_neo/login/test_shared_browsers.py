@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped] # ships no types
 import pytest
 
+from pims_pipeline.providers.idexx_neo.login import browser_thread
 from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.idexx_neo.login.browser_thread import BrowserUse
 from pims_pipeline.providers.idexx_neo.login.chromium import BrowserStart, find_chromium
@@ -75,8 +76,8 @@ def browsers() -> Iterator[Browsers]:
     found.wait_until_closed()
 
 
-def log_in(base_url: str, directory: Path) -> Cookies | None:
-    options = LoginOptions(artifacts_dir=directory, timeout=20)
+def log_in(base_url: str, directory: Path, seconds: float = 20) -> Cookies | None:
+    options = LoginOptions(artifacts_dir=directory, timeout=seconds)
     return login(base_url, CREDENTIALS, options, accepts=has_session_cookie)
 
 
@@ -245,9 +246,14 @@ def test_a_driver_that_dies_is_replaced_with_its_browser(
 
 
 def test_a_hung_browser_is_replaced_and_killed(
-    simulator: SimulatorServer, control: SimulatorControl, browsers: Browsers, tmp_path: Path
+    simulator: SimulatorServer,
+    control: SimulatorControl,
+    browsers: Browsers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert log_in(simulator.base_url, tmp_path)
+    monkeypatch.setattr(browser_thread, "_PAGE_SECONDS", 2.0)
     hung = browsers.only
     hung.send_signal(signal.SIGSTOP)
     assert log_in(simulator.base_url, tmp_path)
@@ -263,7 +269,7 @@ def test_a_page_without_a_response_fails_its_own_login_only(
     first = browsers.only
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as threads:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        result = threads.submit(log_in, address, tmp_path)
+        result = threads.submit(log_in, address, tmp_path, 5)
         silent.settimeout(30)
         connection, _ = silent.accept()
         with connection:
