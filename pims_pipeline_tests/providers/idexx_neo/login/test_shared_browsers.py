@@ -265,19 +265,19 @@ def test_a_hung_browser_is_replaced_and_killed(
 def test_a_page_without_a_response_fails_its_own_login_only(
     simulator: SimulatorServer, control: SimulatorControl, browsers: Browsers, tmp_path: Path
 ) -> None:
-    assert log_in(simulator.base_url, tmp_path)
+    assert log_in(simulator.base_url, tmp_path, 10)
     first = browsers.only
     with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as threads:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        result = threads.submit(log_in, address, tmp_path, 5)
+        result = threads.submit(log_in, address, tmp_path, 10)
         silent.settimeout(30)
         connection, _ = silent.accept()
         with connection:
-            assert log_in(simulator.base_url, tmp_path)
+            assert log_in(simulator.base_url, tmp_path, 10)
             assert browsers.only == first
             with pytest.raises(TransientError):
                 result.result(60)
     # It is not known what is wrong, so no other login gets the browser.
     eventually(lambda: not is_alive(first))
-    assert log_in(simulator.base_url, tmp_path)
+    assert log_in(simulator.base_url, tmp_path, 10)
     assert forms_sent(control) == 3
