@@ -2,10 +2,11 @@
 
 Prints the rows per second of the first sync, of unchanged ones and of one with few changes. On a
 shared machine the CPU seconds say more: those of this process, and those of the database's
-session that applies. Ends with this process's peak resident memory; with a number, works on that
-many appointments. Run with ``python bench/bulk_inbound.py``.
+session that applies. Ends with this process's peak resident memory. Run with
+``python bench/bulk_inbound.py``.
 """
 
+import argparse
 import resource
 import sys
 import tempfile
@@ -33,12 +34,14 @@ from pims_pipeline.sync.phases.audited import audited
 from pims_pipeline.sync.phases.inbound import apply_listing
 from pims_pipeline.sync.phases.listing import compared
 
-ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+ROWS = 50_000
 DAYS = 250
 CHANGED_EVERY = 100
 
 
-def calendar(start: date, changed_every: int = 0) -> tuple[PimsAppointment, ...]:
+def calendar(
+    start: date, *, rows: int = ROWS, changed_every: int = 0
+) -> tuple[PimsAppointment, ...]:
     """A year's appointments with fields as long as real ones; some with another status."""
     first = datetime(start.year, start.month, start.day, 14, tzinfo=UTC)
     return tuple(
@@ -62,7 +65,7 @@ def calendar(start: date, changed_every: int = 0) -> tuple[PimsAppointment, ...]
             reason="Annual examination and vaccination",
             vendor_updated_at=at,
         )
-        for number in range(ROWS)
+        for number in range(rows)
     )
 
 
@@ -70,6 +73,7 @@ def calendar(start: date, changed_every: int = 0) -> tuple[PimsAppointment, ...]
 class Cost:
     """What one sync took, in seconds."""
 
+    rows: int
     wall: float
     own_cpu: float
     server_cpu: float
@@ -77,8 +81,9 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.wall:.2f} s, {ROWS / self.wall:,.0f} rows/s; CPU: {self.own_cpu:.2f} s here, "
-            f"{self.server_cpu:.2f} s in the database; {self.counts}"
+            f"{self.wall:.2f} s, {self.rows / self.wall:,.0f} rows/s; "
+            f"CPU: {self.own_cpu:.2f} s here, {self.server_cpu:.2f} s in the database; "
+            f"{self.counts}"
         )
 
 
@@ -100,11 +105,20 @@ def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> Cost:
             return phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
 
         outcome = phase.apply(apply)
-    return Cost(perf_counter() - began, process_time() - own, server, outcome.counts.nonzero())
+    return Cost(
+        rows=len(snapshot.appointments),
+        wall=perf_counter() - began,
+        own_cpu=process_time() - own,
+        server_cpu=server,
+        counts=outcome.counts.nonzero(),
+    )
 
 
 def main() -> None:
     """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rows", type=int, default=ROWS)
+    rows: int = parser.parse_args().rows
     start = date(2026, 1, 1)
     window = DateRange(start, start + timedelta(days=DAYS - 1))
     with tempfile.TemporaryDirectory(prefix="pims") as home:
@@ -132,7 +146,7 @@ def main() -> None:
                 changed_every = CHANGED_EVERY if label == "one in a hundred changed" else 0
                 snapshot = Snapshot(
                     window=window,
-                    appointments=calendar(start, changed_every),
+                    appointments=calendar(start, rows=rows, changed_every=changed_every),
                     fetched_at=datetime.now(UTC),
                 )
                 print(f"{label}: {sync(context, clinic, snapshot)}")

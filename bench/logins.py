@@ -6,9 +6,10 @@ shorter than ``_SAMPLE_SECONDS``, is missed. Memory is what each process has to 
 processes share, such as Chromium's program, are left out, because their share depends on what else
 the machine runs. The simulator is not measured.
 
-Run with ``python bench/logins.py [LOGINS]``; it takes some minutes. Needs Linux.
+Run with ``python bench/logins.py``; it takes some minutes. Needs Linux.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -134,7 +135,9 @@ def _follow(worker: "subprocess.Popen[str]", family: Family, logins: int) -> Non
 
 def main() -> None:
     """Measure and print."""
-    logins = int(sys.argv[1]) if len(sys.argv) > 1 else LOGINS
+    parser = argparse.ArgumentParser(description="Logins with a shared browser: CPU, memory.")
+    parser.add_argument("--logins", type=int, default=LOGINS)
+    logins: int = parser.parse_args().logins
     with simulator(appointments_per_day=10) as url:
         for at_once in (1, 2):
             measure(url, logins, at_once)

@@ -93,4 +93,4 @@ def _key(landing: Landing) -> str:
     meaning = landing.meaning
     if meaning is None:
         return landing.digest
-    return f"{landing.digest} {meaning.status.value} {meaning.case_type.value}"
+    return f"{landing.digest} {meaning.status} {meaning.case_type}"

@@ -209,7 +209,7 @@ def appointment_json(appointment: PimsAppointment) -> str:
         f'"client":{{"email":{word(client.email)},"id":{word(client.id)},'
         f'"name":{word(client.name)},"phone":{word(client.phone)}}},'
         f'"consultationId":{word(each.consultation_id)},'
-        f'"kind":"{each.kind.value}","notes":{word(each.notes)},'
+        f'"kind":"{each.kind}","notes":{word(each.notes)},'
         f'"patient":{{"breed":{word(patient.breed)},"id":{word(patient.id)},'
         f'"name":{word(patient.name)},"species":{word(patient.species)}}},'
         f'"provider":{word(each.provider)},"reason":{word(each.reason)},'
