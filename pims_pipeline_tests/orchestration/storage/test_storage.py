@@ -13,7 +13,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Connection, Engine, event, text
 
-from pims_pipeline.orchestration import storage
+from pims_pipeline.orchestration.storage import pooled
 from pims_pipeline.orchestration.storage.event_log import REMEMBERED_SECONDS, EventLog
 from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
 from pims_pipeline.store.dagster.connections import keeping_engine
@@ -109,7 +109,7 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     always = partial(keeping_engine, trusted_seconds=0.0)
-    monkeypatch.setattr(storage, "keeping_engine", always)
+    monkeypatch.setattr(pooled, "keeping_engine", always)
     ensure_dagster_schema(engine)
     runs = PooledPostgresStorage(dagster_storage_url(database_url)).run_storage
     assert runs.get_runs_count() == 0
@@ -121,8 +121,8 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
 def test_the_instances_of_a_process_share_a_connection(engine: Engine, database_url: str) -> None:
     ensure_dagster_schema(engine)
     url = dagster_storage_url(database_url)
-    storages = [PooledPostgresStorage(url) for _ in range(3)]
     with opened_by_dagster() as opened:
+        storages = [PooledPostgresStorage(url) for _ in range(3)]
         assert [each.run_storage.get_runs_count() for each in storages] == [0, 0, 0]
     assert len(opened) == 1
 
