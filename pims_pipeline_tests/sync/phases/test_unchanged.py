@@ -46,6 +46,7 @@ DOCUMENTS = (
         for more in (
             {},
             {"mine": [1]},
+            {"appointment": {**_FACTS, "reason": "[{" * 80}},
             {"reconciliation": {"softDeleted": True}},
             {"reconciliation": {"softDeleted": False}},
             {"consultation": {**_CONSULTATION, "patient": None}},
