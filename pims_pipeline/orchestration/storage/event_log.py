@@ -21,7 +21,6 @@ from typing import Any
 
 import dagster as dg
 from dagster_postgres import PostgresEventLogStorage
-from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import Connection, insert, inspect
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
@@ -77,8 +76,10 @@ def _may_pass(error: BaseException) -> bool:
     """Whether the events may be stored later: the database or the run was interrupted."""
     if not isinstance(error, Exception):
         return True
-    is_refusal = isinstance(error, (DataError, IntegrityError, ProgrammingError))
-    return not is_refusal and isinstance(error, (SQLAlchemyError, DagsterPostgresException))
+    # Dagster raises an error of its own from the last one that it met while connecting.
+    found = error if isinstance(error, SQLAlchemyError) else error.__cause__
+    is_refusal = isinstance(found, (DataError, IntegrityError, ProgrammingError))
+    return isinstance(found, SQLAlchemyError) and not is_refusal
 
 
 def _is_in_step(event: dg.EventLogEntry) -> bool:

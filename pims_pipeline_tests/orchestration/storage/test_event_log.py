@@ -215,14 +215,28 @@ def test_held_events_are_stored_once_the_database_is_back(log: EventLog, others:
     assert kinds(others) == [OUTPUT, END]
 
 
-@pytest.mark.parametrize("error", [DagsterPostgresException("unreachable"), KeyboardInterrupt()])
 def test_held_events_are_stored_once_the_database_can_be_reached(
-    log: EventLog, others: EventLog, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    log: EventLog, others: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log.store_event(entry(OUTPUT))
     with monkeypatch.context() as patch:
-        patch.setattr(PostgresEventLogStorage, "_connect", Mock(side_effect=error))
-        with pytest.raises(type(error)):
+        patch.setattr("dagster_postgres.utils.time", Mock())
+        refused = OperationalError("connect", None, ConnectionRefusedError())
+        patch.setattr(log._engine, "connect", Mock(side_effect=refused))
+        with pytest.raises(DagsterPostgresException):
+            log.store_event(entry(END))
+    log.store_event(entry(END))
+    assert kinds(others) == [OUTPUT, END]
+
+
+def test_held_events_of_an_interrupted_run_are_stored_with_its_end(
+    log: EventLog, others: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.store_event(entry(OUTPUT))
+    with monkeypatch.context() as patch:
+        interrupt = dg.DagsterExecutionInterruptedError()
+        patch.setattr(PostgresEventLogStorage, "_connect", Mock(side_effect=interrupt))
+        with pytest.raises(dg.DagsterExecutionInterruptedError):
             log.store_event(entry(END))
     log.store_event(entry(END))
     assert kinds(others) == [OUTPUT, END]
