@@ -42,10 +42,11 @@ _COMPARISON = text(
         AND coalesce(a.missing_since <= :fetched_at, true)
         AND coalesce(a.removed_at <= :fetched_at, true)
         AND a.series_id IS NULL
-        AND a.pims_id NOT IN (
-            SELECT s.series_id FROM pims_appointments AS s
+        -- By index: a clinic may have more series than are worth reading for each listing.
+        AND NOT EXISTS (
+            SELECT FROM pims_appointments AS s
             WHERE s.clinic_id = :clinic_id AND s.provider_type = :provider_type
-              AND s.series_id IS NOT NULL)
+              AND s.series_id = a.pims_id)
         -- Only an appointment has a meaning, and a case to follow it.
         AND (a.meant_status IS NULL OR EXISTS (
             SELECT FROM cases AS c

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -243,3 +244,14 @@ def test_what_the_application_overwrote_is_no_finding(bench: Bench) -> None:
     bench.run("DELETE FROM cases WHERE pims_id = '0'")
     again = replan_inbound(bench.engine, bench.clinic, WINDOW)
     assert [write.pims_id for write in again.case_writes] == ["0"]
+
+
+def test_the_vendors_text_may_hold_any_number_of_brackets(bench: Bench) -> None:
+    booked = bench.vendor.book("1", local(DAY, 8), status="Finalized")
+    bench.vendor.put(replace(booked, reason='\\"[{' * 80))
+    bench.inbound()
+    assert damaged_cases(bench.engine, bench.clinic, WINDOW, None) == []
+    bench.vendor.put(replace(booked, reason="x"))
+    bench.inbound()
+    (found,) = bench.rows("SELECT changes FROM case_events WHERE kind = 'updated'")
+    assert list(found.changes) == ["appointment.reason"]

@@ -22,7 +22,7 @@ from typing import Any
 import dagster as dg
 from dagster_postgres import PostgresEventLogStorage
 from sqlalchemy import Connection, insert, inspect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from pims_pipeline.orchestration._dagster_private import (
     ASSET_KEY_INDEX,
@@ -65,6 +65,23 @@ _OF_ASSETS = frozenset(
 """Events that Dagster also notes at their asset."""
 
 
+Row = tuple[dg.EventLogEntry, dict[str, Any]]
+"""An event with its row."""
+
+Held = dg.EventLogEntry | LoggedEvent
+"""An event to be stored, or one that is, but not yet what Dagster derives from it."""
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the events may be stored later: the database or the run was interrupted."""
+    if not isinstance(error, Exception):
+        return True
+    # Dagster raises an error of its own from the last one that it met while connecting.
+    found = error if isinstance(error, SQLAlchemyError) else error.__cause__
+    is_refusal = isinstance(found, (DataError, IntegrityError, ProgrammingError))
+    return isinstance(found, SQLAlchemyError) and not is_refusal
+
+
 def _is_in_step(event: dg.EventLogEntry) -> bool:
     of_dagster = event.dagster_event
     if of_dagster is None or not event.run_id or of_dagster.step_key is None:
@@ -77,14 +94,14 @@ class HeldEvents(threading.local):
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._events: list[dg.EventLogEntry] = []
+        self._events: list[Held] = []
 
-    def add(self, events: Iterable[dg.EventLogEntry]) -> int:
+    def add(self, events: Iterable[Held]) -> int:
         """Hold more events; returns how many are held."""
         self._events = [*self.take(), *events]
         return len(self._events)
 
-    def take(self) -> list[dg.EventLogEntry]:
+    def take(self) -> list[Held]:
         """Return the events in order, and hold none."""
         events, self._events = self._events, []
         if self._process != os.getpid():
@@ -138,36 +155,50 @@ class EventLog(PostgresEventLogStorage):
         return super()._connect()
 
     def _store(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store what this thread holds, and these events."""
+        """Store what this thread holds, and these events.
+
+        Dagster tries these again, or ignores that a logged line cannot be stored. So what is held
+        stays held if it may be stored later.
+        """
         held = self._held.take()
         if not held and not events:
             return
-        rows = [(event, self._event_to_row(event)) for event in (*held, *events)]
-        if any(row["asset_key"] for _, row in rows):
-            # Looked up once; not while this thread has the connection.
-            self.has_secondary_index(ASSET_KEY_INDEX)
-            self.has_table(AssetEventTagsTable.name)
         try:
+            rows = [
+                (event, self._event_to_row(event))
+                for event in (*held, *events)
+                if not isinstance(event, LoggedEvent)
+            ]
+            self._look_up(rows)
             with super()._connect() as connection:
-                self._write(connection, rows)
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                # Dagster tries to store the others again.
+                inserted = [event for event in held if isinstance(event, LoggedEvent)]
+                logged = [*inserted, *self._insert(connection, rows)]
+                # Each statement commits, so these are not inserted again.
+                held = list[Held](logged[: len(held)])
+                of_assets = [each for each in logged if each.kind in _OF_ASSETS]
+                self._write_asset_events(connection, of_assets)
+                write_checks(connection, logged)
+        except BaseException as error:
+            if _may_pass(error):
                 self._held.add(held)
             raise
 
-    def _write(
-        self, connection: Connection, rows: Sequence[tuple[dg.EventLogEntry, dict[str, Any]]]
-    ) -> None:
+    def _look_up(self, rows: Sequence[Row]) -> None:
+        """Look up, once, what storing these rows asks; not while this thread has the connection."""
+        if any(row["asset_key"] for _, row in rows):
+            self.has_secondary_index(ASSET_KEY_INDEX)
+            self.has_table(AssetEventTagsTable.name)
+
+    def _insert(self, connection: Connection, rows: Sequence[Row]) -> list[LoggedEvent]:
+        if not rows:
+            return []
         ids = connection.scalars(
             insert(SqlEventLogStorageTable).returning(
                 SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
             ),
             [row for _, row in rows],
         ).all()
-        stored = [LoggedEvent(key, *each) for key, each in zip(ids, rows, strict=True)]
-        self._write_asset_events(connection, [each for each in stored if each.kind in _OF_ASSETS])
-        write_checks(connection, stored)
+        return [LoggedEvent(key, *each) for key, each in zip(ids, rows, strict=True)]
 
     def _write_asset_events(self, connection: Connection, stored: Sequence[LoggedEvent]) -> None:
         """Write the events' tags, and the last event of each kind at its asset."""

@@ -6,6 +6,7 @@ repair it.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,12 +90,16 @@ def json_value(text: str | None) -> Any:
     return value if _is_shallow(text) else text
 
 
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
 def _is_shallow(text: str) -> bool:
-    """Whether brackets, also those within strings, allow for ``MAX_DEPTH`` levels at most."""
+    """Whether arrays and objects are nested at most ``MAX_DEPTH`` levels deep."""
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return True
     depth = deepest = 0
-    for char in text:
+    # A vendor's text may hold any number of brackets.
+    for char in _JSON_STRING.sub("", text):
         if char in "[{":
             depth += 1
             deepest = max(deepest, depth)

@@ -2,17 +2,19 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from unittest.mock import Mock
 
 import dagster as dg
 import pytest
 from dagster import DagsterInstance
 from dagster._core.events import HandledOutputData
 from dagster_postgres import PostgresEventLogStorage
+from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pims_pipeline.orchestration.storage.event_log import MOST_HELD, EventLog, HeldEvents
 from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
@@ -133,7 +135,7 @@ def entry(
             kind.value,
             "job",
             step_key=step,
-            event_specific_data=HandledOutputData("out", "manager") if kind is OUTPUT else None,
+            event_specific_data=_CONTENT.get(kind),
         ),
     )
 
@@ -145,6 +147,16 @@ def kinds(log: EventLog) -> list[dg.DagsterEventType]:
 
 OUTPUT, END = dg.DagsterEventType.HANDLED_OUTPUT, dg.DagsterEventType.STEP_SKIPPED
 """An event in the middle of a step, and one at its end."""
+
+CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+"""An event from which Dagster derives another row."""
+
+_CONTENT: dict[dg.DagsterEventType, HandledOutputData | dg.AssetCheckEvaluation] = {
+    OUTPUT: HandledOutputData("out", "manager"),
+    CHECKED: dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey("appointments"), check_name="snapshot_complete", passed=True
+    ),
+}
 
 
 def test_an_event_in_the_middle_of_a_step_is_stored_with_the_steps_next_one(
@@ -203,20 +215,91 @@ def test_held_events_are_stored_once_the_database_is_back(log: EventLog, others:
     assert kinds(others) == [OUTPUT, END]
 
 
+def test_held_events_are_stored_once_the_database_can_be_reached(
+    log: EventLog, others: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.store_event(entry(OUTPUT))
+    with monkeypatch.context() as patch:
+        patch.setattr("dagster_postgres.utils.time", Mock())
+        refused = OperationalError("connect", None, ConnectionRefusedError())
+        patch.setattr(log._engine, "connect", Mock(side_effect=refused))
+        with pytest.raises(DagsterPostgresException):
+            log.store_event(entry(END))
+    log.store_event(entry(END))
+    assert kinds(others) == [OUTPUT, END]
+
+
+def test_held_events_of_an_interrupted_run_are_stored_with_its_end(
+    log: EventLog, others: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.store_event(entry(OUTPUT))
+    with monkeypatch.context() as patch:
+        interrupt = dg.DagsterExecutionInterruptedError()
+        patch.setattr(PostgresEventLogStorage, "_connect", Mock(side_effect=interrupt))
+        with pytest.raises(dg.DagsterExecutionInterruptedError):
+            log.store_event(entry(END))
+    log.store_event(entry(END))
+    assert kinds(others) == [OUTPUT, END]
+
+
+def test_held_events_are_stored_after_a_statement_took_too_long(
+    log: EventLog, others: EventLog
+) -> None:
+    log.store_event(entry(OUTPUT))
+    with failing_statements(log, "event_logs", cancel), pytest.raises(OperationalError):
+        log.store_event(entry(END))
+    log.store_event(entry(END))
+    assert kinds(others) == [OUTPUT, END]
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_held_events_whose_checks_were_not_noted_are_not_stored_twice(
+    log: EventLog, others: EventLog, engine: Engine, *, is_lost: bool
+) -> None:
+    log.store_event(entry(CHECKED))
+    how = lose if is_lost else cancel
+    with failing_statements(log, "asset_check_executions", how), pytest.raises(DBAPIError):
+        log.store_event(entry(END))
+    log.store_event(entry(END, run_id="next"))
+    assert kinds(others) == [CHECKED, END]
+    checked = [row[:2] for row in rows(engine)["asset_check_executions"]]
+    assert checked == [('["appointments"]', "snapshot_complete")]
+
+
 @contextmanager
 def broken_connections(log: EventLog) -> Iterator[None]:
     """The connection is lost at each statement."""
+    with failing_statements(log, "", lose):
+        yield
 
-    def lose(connection: Connection, *_: object) -> None:
-        opened = connection.connection.driver_connection
-        assert opened is not None
-        opened.close()
 
-    event.listen(log._engine, "before_cursor_execute", lose)
+def lose(connection: Connection) -> None:
+    opened = connection.connection.driver_connection
+    assert opened is not None
+    opened.close()
+
+
+def cancel(connection: Connection) -> None:
+    opened = connection.connection.driver_connection
+    assert opened is not None
+    opened.cursor().execute("SET statement_timeout = 50; SELECT pg_sleep(30)")
+
+
+@contextmanager
+def failing_statements(
+    log: EventLog, table: str, how: Callable[[Connection], None]
+) -> Iterator[None]:
+    """Statements that name the table fail; ``how`` makes them."""
+
+    def fail(connection: Connection, _cursor: object, sql: str, *_: object) -> None:
+        if table in sql:
+            how(connection)
+
+    event.listen(log._engine, "before_cursor_execute", fail)
     try:
         yield
     finally:
-        event.remove(log._engine, "before_cursor_execute", lose)
+        event.remove(log._engine, "before_cursor_execute", fail)
 
 
 def test_an_event_that_cannot_be_stored_does_not_stop_the_next(
