@@ -1,4 +1,4 @@
-"""Which windows a check covers: those of its run, or one window without a run of the phase."""
+"""Which windows a check covers: those of its run; without partitions, each clinic's latest."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from pims_pipeline.orchestration.checks.findings import CheckInput
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit, audits_of_run, latest_audits
-from pims_pipeline.store.clinics import all_clinics
+from pims_pipeline.store.clinics import active_clinics, all_clinics
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.runner import RunLedger
 
@@ -23,7 +23,14 @@ def checked_windows(
     phase: Phase,
     ledger: RunLedger,
 ) -> Iterator[CheckInput]:
-    """Yield the run's windows to check: those that the phase did not have to skip."""
+    """Yield the run's windows to check: those that the phase did not have to skip.
+
+    A user who evaluates a check without its asset selects no partitions. It then covers the window
+    of each clinic's latest audit.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        yield from _latest_inputs(engine, rules, phase)
+        return
     with transaction(engine) as connection:
         clinics = {clinic.slug: clinic for clinic in all_clinics(connection)}
         audits = [
@@ -43,6 +50,18 @@ def checked_windows(
             of_run = [a for a in audits if a.clinic_id == clinic.id and a.window.covers(window)]
             audit = of_run[-1] if of_run else None
             yield CheckInput(engine, rules, clinic, window, audit, in_this_run=True)
+
+
+def _latest_inputs(engine: Engine, rules: Rules, phase: Phase) -> Iterator[CheckInput]:
+    with transaction(engine) as connection:
+        latest = [
+            (clinic, audit)
+            for clinic in active_clinics(connection)
+            for audit in latest_audits(connection, clinic.id)
+            if audit.sync_type is phase
+        ]
+    for clinic, audit in latest:
+        yield CheckInput(engine, rules, clinic, audit.window, audit, in_this_run=False)
 
 
 def latest_input(

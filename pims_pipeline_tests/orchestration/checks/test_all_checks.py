@@ -45,6 +45,27 @@ def test_a_failed_check_of_appointments_stops_only_that_clinic(
     assert [a.sync_type for a in outcome.audits if a.clinic_id == birch] == [Phase.INBOUND]
 
 
+def test_a_check_that_a_user_evaluates_alone_covers_each_clinics_latest_window(
+    deployment: DagsterDeployment,
+) -> None:
+    for slug in SLUGS:
+        deployment.book(slug, WINDOW)
+    assert deployment.sync("full_sync", SLUGS, WINDOW).success
+    deployment.run(
+        "UPDATE pims_appointments SET digest = 'corrupted' WHERE clinic_id = :clinic",
+        clinic=deployment.clinics["birch"].id,
+    )
+    job = deployment.definitions.resolve_implicit_global_asset_job_def()
+    check = dg.AssetCheckKey(dg.AssetKey("appointments"), "appointments_idempotent")
+    subset = job.get_subset(asset_selection=set(), asset_check_selection={check})
+    alone = subset.execute_in_process(instance=deployment.instance, raise_on_error=False)
+    (evaluation,) = alone.get_asset_check_evaluations()
+    assert not evaluation.passed
+    shown = evaluation.metadata["findings"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data["clinic"] for record in shown.records] == ["birch"]
+
+
 def test_every_check_that_does_not_only_warn_is_blocking() -> None:
     warnings = {
         findings.known_statuses,
