@@ -7,6 +7,7 @@ started go on.
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pims_pipeline.cli.terminal.streams import say
@@ -40,7 +41,8 @@ def _files(directory: str) -> list[tuple[str, int, int]]:
         if entry.is_dir(follow_symlinks=False):
             if entry.name != "__pycache__":
                 found += _files(entry.path)
-        else:
+            continue
+        with suppress(FileNotFoundError):  # as above
             state = entry.stat(follow_symlinks=False)
             found.append((entry.path, state.st_mtime_ns, state.st_size))
     return found

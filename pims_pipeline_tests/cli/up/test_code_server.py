@@ -1,10 +1,12 @@
 """When ``pims up`` restarts its code server, and when it gives up."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import psutil  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
 from pims_pipeline.cli.terminal.errors import Refused
@@ -18,6 +20,18 @@ from pims_pipeline.cli.up.code_server import (
     installation,
 )
 from pims_pipeline.cli.up.services import Service
+from pims_pipeline.orchestration.code_server.fork_server import CAN_FORK
+from pims_pipeline_tests.cli.processes import environment
+from pims_pipeline_tests.providers.stopping import eventually
+
+FORKING = """
+import time
+from pims_pipeline.orchestration.code_server.fork_server import start_fork_server
+
+start_fork_server(["colorsys"])
+print("started", flush=True)
+time.sleep(600)
+"""
 
 
 class FakeService(Service):
@@ -151,3 +165,26 @@ def test_the_files_of_an_installation_are_compared_by_time_and_size(tmp_path: Pa
     (package / "new.py").write_text("")
     assert installation(package) not in (before, after)
     assert installation(tmp_path / "nothing") == frozenset()
+
+
+def test_files_may_vanish_while_they_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone.py").write_text("")
+    with os.scandir(tmp_path) as entries:
+        listed = list(entries)
+    (tmp_path / "gone.py").unlink()
+    monkeypatch.setattr(os, "scandir", lambda _: listed)
+
+    assert installation(tmp_path) == frozenset()
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="forks on Linux only")
+def test_a_code_server_shares_its_memory_with_its_fork_server(tmp_path: Path) -> None:
+    log = tmp_path / "code.log"
+    with Service("code", [sys.executable, "-c", FORKING], environment(tmp_path), log) as service:
+        eventually(lambda: "started" in log.read_text())
+        code = psutil.Process(service._process.pid if service._process else -1)
+        shared = [each for each in code.children() if each.cmdline() == code.cmdline()]
+
+    assert len(shared) == 1

@@ -266,6 +266,23 @@ def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None
     assert err.splitlines() == ["Error: --host nowhere.invalid is not an address of this machine"]
 
 
+SHOWS_SIGINT = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+
+
+def test_a_service_ends_at_sigint_also_when_pims_up_ignores_it(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Service(
+            "shows", [sys.executable, "-c", SHOWS_SIGINT], environment(tmp_path), log
+        ) as it:
+            ending(it)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert log.read_text() == "False\n"
+
+
 ORPHAN = "import time; time.sleep(600)  # the orphan of a test"
 LEAVES_AN_ORPHAN = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {ORPHAN!r}])"
 
