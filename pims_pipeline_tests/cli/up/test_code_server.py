@@ -60,34 +60,38 @@ class FakeService(Service):
 class World:
     """A code server, its keeper, their clock and the program's files."""
 
-    def __init__(self, seen: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.now = 1000.0
-        self.seen = seen
+        self.asked, self.seen = directory / "code.asked", directory / "code.seen"
         self.files: Fingerprint = frozenset({("a.py", 1, 1)})
         self.service = FakeService()
-        self.respond()
+        self.touch(self.asked, self.seen)
         self.keeper = CodeServerKeeper(
-            self.service, seen, fingerprint=lambda: self.files, clock=lambda: self.now
+            self.service,
+            self.asked,
+            self.seen,
+            fingerprint=lambda: self.files,
+            clock=lambda: self.now,
         )
 
-    def respond(self) -> None:
-        """Let it respond to a check."""
-        self.seen.touch()
-        os.utime(self.seen, (self.now, self.now))
+    def touch(self, *files: Path) -> None:
+        """Touch what is touched when the code server is checked, or responds."""
+        for each in files:
+            each.touch()
+            os.utime(each, (self.now, self.now))
 
-    def pass_time(self, seconds: float, *, responds: bool = True) -> None:
+    def pass_time(self, seconds: float, *, asks: bool = True, responds: bool = True) -> None:
         """Let time pass, with a check each second."""
         for _ in range(int(seconds)):
             self.now += 1
-            if responds:
-                self.respond()
+            self.touch(*([self.asked] * asks), *([self.seen] * responds))
             self.keeper.check()
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A code server that has responded."""
-    return World(tmp_path / "code.seen")
+    return World(tmp_path)
 
 
 def test_a_code_server_that_runs_is_left_alone(world: World) -> None:
@@ -105,14 +109,22 @@ def test_one_that_ended_is_restarted(world: World, capsys: pytest.CaptureFixture
 
 
 def test_one_that_stays_silent_is_restarted(world: World) -> None:
-    world.pass_time(SILENT_SECONDS, responds=False)
+    world.pass_time(1 + SILENT_SECONDS, responds=False)
     assert world.service.restarts == 0
 
     world.pass_time(1, responds=False)
     assert world.service.restarts == 1
     # It gets as long again to start.
-    world.pass_time(SILENT_SECONDS, responds=False)
+    world.pass_time(1 + SILENT_SECONDS, responds=False)
     assert world.service.restarts == 1
+
+
+def test_one_that_nothing_asks_is_left_alone(world: World) -> None:
+    world.pass_time(10 * SILENT_SECONDS, asks=False, responds=False)
+    world.pass_time(1, responds=False)
+    world.pass_time(SILENT_SECONDS)
+
+    assert world.service.restarts == 0
 
 
 def test_one_that_keeps_ending_is_given_up(world: World) -> None:
