@@ -16,7 +16,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.assets.materializations import ReportIOManager
-from pims_pipeline.orchestration.termination import ends_when_terminated
+from pims_pipeline.orchestration.code_server.termination import ends_when_terminated
 from pims_pipeline.providers.kept_open import close_idle
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.cancelling import cancellable

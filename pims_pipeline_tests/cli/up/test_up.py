@@ -198,6 +198,9 @@ def test_a_code_server_that_dies_is_restarted_and_found_again(
 def test_nothing_is_left_when_pims_up_is_killed(home: Path, port: int, api_port: int) -> None:
     with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
         output_until(process, "Ctrl-C stops everything.")
+        # The database stops with its last user: here the code server, once it evaluated a sensor.
+        users, code_server = home / "postgres" / ".handle_pids.json", service(process, "code.sock")
+        until(lambda: str(code_server.pid) in users.read_text(), process)
         family = descendants(process)
         process.kill()
         process.wait(TIMEOUT_SECONDS)

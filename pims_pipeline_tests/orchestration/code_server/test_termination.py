@@ -11,7 +11,7 @@ import dagster as dg
 import psutil  # type: ignore[import-untyped]  # it carries no types
 import pytest
 
-from pims_pipeline.orchestration.termination import ends_when_terminated
+from pims_pipeline.orchestration.code_server.termination import ends_when_terminated
 from pims_pipeline_tests.cli.processes import is_alive
 from pims_pipeline_tests.providers.stopping import eventually
 
