@@ -16,6 +16,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.assets.materializations import ReportIOManager
+from pims_pipeline.orchestration.code_server.termination import ends_when_terminated
 from pims_pipeline.providers.kept_open import close_idle
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.cancelling import cancellable
@@ -112,11 +113,15 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
     @contextmanager
     def provider(init: dg.InitResourceContext) -> Iterator[VendorAccess]:
         engine = init.resources.store
-        if init.run is None:
+        if init.run is None or init.instance is None:
             raise dg.DagsterInvariantViolationError("only runs may use the resource `provider`")
         # Once per run: a run must write nothing while its clock is wrong.
         check_clock(engine)
-        with run_liveness(engine) as liveness, cancellable(engine) as cancel:
+        with (
+            run_liveness(engine) as liveness,
+            cancellable(engine) as cancel,
+            ends_when_terminated(init.instance, init.run.run_id),
+        ):
             stop = _run_time_limit(sources.run_timeout, cancel)
             context = _sync_context(sources, engine, init.run, liveness, stop)
             try:

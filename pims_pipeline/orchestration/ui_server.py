@@ -46,14 +46,17 @@ class CodeServer(NamedTuple):
 
     Attributes:
         socket: The Unix socket at which it listens.
+        asked: A file that is touched at each check.
         seen: A file that is touched whenever it responds to a check.
     """
 
     socket: Path
+    asked: Path
     seen: Path
 
     def responds(self) -> bool:
         """Whether it responds."""
+        self.asked.touch()
         if not self.socket.exists():
             return False
         try:

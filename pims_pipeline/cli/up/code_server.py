@@ -7,6 +7,7 @@ started go on.
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pims_pipeline.cli.terminal.streams import say
@@ -16,7 +17,7 @@ MOST_RESTARTS = 3
 """How often it is restarted within ``RESTARTS_SECONDS``, unless its program changed."""
 RESTARTS_SECONDS = 600.0
 SILENT_SECONDS = 90.0
-"""How long it may respond to no check; one is made every ten seconds."""
+"""How long a check may have no response; one is made every ten seconds."""
 CHANGE_SECONDS = 10.0
 """How often the program's files are compared, and how long they must rest after a change."""
 
@@ -40,7 +41,8 @@ def _files(directory: str) -> list[tuple[str, int, int]]:
         if entry.is_dir(follow_symlinks=False):
             if entry.name != "__pycache__":
                 found += _files(entry.path)
-        else:
+            continue
+        with suppress(FileNotFoundError):  # as above
             state = entry.stat(follow_symlinks=False)
             found.append((entry.path, state.st_mtime_ns, state.st_size))
     return found
@@ -52,6 +54,7 @@ class CodeServerKeeper:
     def __init__(
         self,
         service: Service,
+        asked: Path,
         seen: Path,
         *,
         fingerprint: Callable[[], Fingerprint] = installation,
@@ -61,18 +64,20 @@ class CodeServerKeeper:
 
         Args:
             service: Its process.
+            asked: The file that is touched whenever it is checked.
             seen: The file that is touched whenever it responds.
             fingerprint: Returns the state of the program's files.
             clock: Seconds that do not jump, and do not pass while the machine sleeps.
         """
         self._service = service
-        self._seen = seen
+        self._asked = _Touched(asked)
+        self._seen = _Touched(seen)
         self._fingerprint = fingerprint
         self._clock = clock
         self._restarts: list[float] = []
         self._loaded = self._found = fingerprint()
-        self._last_seen = seen.stat().st_mtime_ns
-        self._silent_since = self._compared = clock()
+        self._silent_since: float | None = None
+        self._compared = clock()
 
     def check(self) -> None:
         """Restart it if needed.
@@ -94,10 +99,13 @@ class CodeServerKeeper:
             self._restart()
 
     def _is_silent(self) -> bool:
-        last_seen = self._seen.stat().st_mtime_ns
-        if last_seen != self._last_seen:
-            self._last_seen, self._silent_since = last_seen, self._clock()
-        return self._clock() - self._silent_since > SILENT_SECONDS
+        # A process that does not ask, because it hangs itself, proves nothing.
+        if self._asked.is_touched() and self._silent_since is None:
+            self._silent_since = self._clock()
+        if self._seen.is_touched():
+            self._silent_since = None
+        since = self._silent_since
+        return since is not None and self._clock() - since > SILENT_SECONDS
 
     def _is_outdated(self) -> bool:
         """Whether the files have changed since it was started, and no longer change."""
@@ -119,4 +127,17 @@ class CodeServerKeeper:
     def _restart(self) -> None:
         self._loaded = self._found = self._fingerprint()
         self._service.restart()
-        self._silent_since = self._compared = self._clock()
+        self._silent_since = None
+        self._compared = self._clock()
+
+
+class _Touched:
+    """A file of which it is to be known whether it was touched since the last look."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last = path.stat().st_mtime_ns
+
+    def is_touched(self) -> bool:
+        last, self._last = self._last, self._path.stat().st_mtime_ns
+        return last != self._last

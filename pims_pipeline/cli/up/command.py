@@ -128,7 +128,8 @@ def _start(
         logs=[service.log for service in services],
     )
     say(text)
-    keeper = CodeServerKeeper(started.code_server, started.files.code_seen)
+    files = started.files
+    keeper = CodeServerKeeper(started.code_server, files.code_asked, files.code_seen)
     others = [each.check for each in services if each is not started.code_server]
     return [*others, keeper.check]
 

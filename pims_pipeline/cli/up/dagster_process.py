@@ -43,6 +43,11 @@ class RuntimeFiles(NamedTuple):
         return self.directory / "code.sock"
 
     @property
+    def code_asked(self) -> Path:
+        """Touched whenever the code server is checked."""
+        return self.directory / "code.asked"
+
+    @property
     def code_seen(self) -> Path:
         """Touched whenever the code server responds to a check."""
         return self.directory / "code.seen"
@@ -98,7 +103,7 @@ def main() -> None:
     try:
         prepare_instance(files.clinics.read_text().split())
         files.prepared.touch()
-        code_server = CodeServer(files.code_socket, files.code_seen)
+        code_server = CodeServer(files.code_socket, files.code_asked, files.code_seen)
         serve_ui(
             given.workspace, code_server, given.host, given.port, lambda app: BrowserGuard(app, own)
         )

@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from pims_pipeline.orchestration.code_server.waiting_threads import LIFELINE_THREAD
+
 _PROGRAM = "from pims_pipeline.cli.up.lifeline import main; main()"
 _ENDING: Sequence[tuple[signal.Signals, float]] = (
     (signal.SIGINT, 10),
@@ -51,10 +53,12 @@ class Lifeline:
 
 def main() -> None:
     """Watch the pipe, and run the program that the arguments name."""
+    # Shells start background commands with SIGINT ignored, but it is what ends this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _, descriptor, kind, program, *arguments = sys.argv
     os.set_inheritable(int(descriptor), False)  # noqa: FBT003 - its only form
     watching = threading.Thread(
-        target=_end_with_parent, args=(int(descriptor),), name="pims-lifeline", daemon=True
+        target=_end_with_parent, args=(int(descriptor),), name=LIFELINE_THREAD, daemon=True
     )
     watching.start()
     sys.argv = [kind, *arguments]

@@ -205,8 +205,9 @@ def _session(pid: int) -> int | None:
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        # Containers often have no init process that reaps zombies.
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
+        # Its number may be another process's by now. Containers often have no init process that
+        # reaps zombies.
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

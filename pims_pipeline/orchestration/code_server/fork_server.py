@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from multiprocessing import forkserver, util
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil  # type: ignore[import-untyped]  # it carries no types
+
+from pims_pipeline.orchestration.code_server.waiting_threads import LIFELINE_THREAD
 
 CAN_FORK = sys.platform == "linux"
 """Whether runs are forked. Other systems have libraries that start threads of their own."""
@@ -41,8 +44,13 @@ def start_fork_server(modules: Sequence[str]) -> None:
 
 def _may_fork() -> bool:
     """Whether a fork of this process is a fork server that ``multiprocessing`` can use."""
-    # A fork copies one thread, and the locks that others hold. Since 3.14 there is a key, too.
-    return bool(sys.version_info < (3, 14) and psutil.Process().num_threads() == 1)
+    if sys.version_info >= (3, 14):  # there is a key, too
+        return False
+    # A fork copies one thread, and the locks that others hold. Python does not list those of C.
+    others = {each.name for each in threading.enumerate()} - {threading.current_thread().name}
+    return others <= {LIFELINE_THREAD} and bool(
+        psutil.Process().num_threads() == threading.active_count()
+    )
 
 
 def _fork() -> None:

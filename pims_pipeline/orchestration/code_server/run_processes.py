@@ -86,8 +86,11 @@ class ForkedRun(ForkServerPopen):
 
     def _runs(self) -> bool:
         try:
-            # Containers often have no init process that reaps zombies.
-            return bool(self._process.status() != psutil.STATUS_ZOMBIE)
+            # Its number may be another process's by now. Containers often have no init process
+            # that reaps zombies.
+            return bool(
+                self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+            )
         except psutil.NoSuchProcess:
             return False
 

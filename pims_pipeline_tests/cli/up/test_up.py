@@ -198,6 +198,9 @@ def test_a_code_server_that_dies_is_restarted_and_found_again(
 def test_nothing_is_left_when_pims_up_is_killed(home: Path, port: int, api_port: int) -> None:
     with started(home, "up", "--demo", f"--port={port}", f"--api-port={api_port}") as process:
         output_until(process, "Ctrl-C stops everything.")
+        # The database stops with its last user: here the code server, once it evaluated a sensor.
+        users, code_server = home / "postgres" / ".handle_pids.json", service(process, "code.sock")
+        until(lambda: str(code_server.pid) in users.read_text(), process)
         family = descendants(process)
         process.kill()
         process.wait(TIMEOUT_SECONDS)
@@ -264,6 +267,23 @@ def test_an_address_of_another_machine_is_refused(home: Path, port: int) -> None
 
     assert (process.returncode, out) == (1, "")
     assert err.splitlines() == ["Error: --host nowhere.invalid is not an address of this machine"]
+
+
+SHOWS_SIGINT = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+
+
+def test_a_service_ends_at_sigint_also_when_pims_up_ignores_it(tmp_path: Path) -> None:
+    log = tmp_path / "service.log"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Service(
+            "shows", [sys.executable, "-c", SHOWS_SIGINT], environment(tmp_path), log
+        ) as it:
+            ending(it)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert log.read_text() == "False\n"
 
 
 ORPHAN = "import time; time.sleep(600)  # the orphan of a test"

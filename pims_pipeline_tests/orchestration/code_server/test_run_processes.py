@@ -85,6 +85,11 @@ def seen_by_run() -> Seen:
     return seen
 
 
+def is_forked(server: psutil.Process) -> bool:
+    """Whether the server shares its parent's memory: it was not started as a program."""
+    return bool(server.cmdline() == psutil.Process().cmdline())
+
+
 def forks() -> tuple[int, list[str]]:
     start_fork_server([PRELOADED])
     server = fork_server()
@@ -93,6 +98,7 @@ def forks() -> tuple[int, list[str]]:
 
     assert first.parent == second.parent == server.pid
     assert server.ppid() == os.getpid()
+    assert is_forked(server)
     assert {PRELOADED, run_processes.__name__} <= first.modules
     # Otherwise two runs would draw the same delays.
     assert first.number != second.number
@@ -118,6 +124,7 @@ def forks_with_threads() -> None:
 
     assert seen_by_run().parent == fork_server().pid
     assert fork_server().num_threads() == 1
+    assert not is_forked(fork_server())
 
 
 def test_a_process_with_threads_is_not_forked_into_a_server() -> None:

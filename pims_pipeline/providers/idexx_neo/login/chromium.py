@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _NO_SANDBOX = ("No usable sandbox", "SUID sandbox helper", "namespace sandbox")
 """Chromium's own messages, one of which it ends with when its sandbox is not available."""
-_CLOSE_TIMEOUT = 10.0
-"""Seconds; what has not closed by then is killed when its loop ends."""
+_CLOSE_TIMEOUT = 2.5
+"""Seconds; what has not closed by then is killed when its loop ends. Ctrl-C waits for a context and
+then its browser."""
+_DRIVER_TIMEOUT = 10.0
+"""Seconds for a driver that is not wanted any more to come up, so that it can be stopped."""
 
 
 class BrowserUnavailable(PimsError):
@@ -125,7 +128,7 @@ async def _driver(timeout_s: float) -> "Playwright":
     except (asyncio.CancelledError, TimeoutError) as error:
         # Half a driver cannot be stopped: let it come up, then stop it.
         with contextlib.suppress(Error, OSError, asyncio.TimeoutError):
-            driver = await asyncio.wait_for(starting, _CLOSE_TIMEOUT)
+            driver = await asyncio.wait_for(starting, _DRIVER_TIMEOUT)
             await closes_in_time(driver.stop())
         if isinstance(error, asyncio.CancelledError):
             raise

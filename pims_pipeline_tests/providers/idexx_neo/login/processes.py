@@ -15,15 +15,12 @@ def is_alive(process: psutil.Process) -> bool:
 
 def browsers_of(process: psutil.Process) -> list[psutil.Process]:
     """Every process of every browser below ``process``."""
-    return [child for child in process.children(recursive=True) if "chrom" in _name(child)]
-
-
-def _name(process: psutil.Process) -> str:
-    """Its name; none once it has ended."""
-    try:
-        return str(process.name())
-    except psutil.NoSuchProcess:
-        return ""
+    found = []
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "chrom" in child.name():
+                found.append(child)
+    return found
 
 
 def living(process: psutil.Process | None = None) -> set[psutil.Process]:

@@ -177,6 +177,19 @@ def test_a_stop_ends_a_login_and_its_browser(browsers: Browsers) -> None:
     assert browsers.all() == set()
 
 
+def test_a_stop_kills_a_browser_that_hangs(browsers: Browsers) -> None:
+    pool, stop, began = BrowserPool(START, 1), StopSignal(), threading.Event()
+
+    async def work(use: BrowserUse) -> None:
+        browsers.only.send_signal(signal.SIGSTOP)
+        began.set()
+        await use.page.wait_for_event("close", timeout=0)
+
+    ended = ended_by_stop(lambda: pool.log_in(work, stop), stop, began.is_set)
+    assert isinstance(ended, RunStopped)
+    assert browsers.all() == set()
+
+
 def test_a_stopped_login_leaves_the_browser_to_the_other_one(browsers: Browsers) -> None:
     pool, stop = BrowserPool(START, 2), StopSignal()
     began, may_end = [threading.Event(), threading.Event()], threading.Event()
