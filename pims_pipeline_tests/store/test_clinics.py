@@ -153,9 +153,7 @@ def test_a_changed_schedule_is_read_back(engine: Engine, clinic: Clinic) -> None
     "resources",
     [
         ResourceFilter(included=frozenset({"room:2", "room:10"})),
-        ResourceFilter(
-            excluded=frozenset({"provider:9 é"})
-        ),
+        ResourceFilter(excluded=frozenset({"provider:9 é"})),
         ALL_RESOURCES,
     ],
     ids=str,

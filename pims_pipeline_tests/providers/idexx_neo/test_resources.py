@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,8 @@ def warm(simulator: SimulatorServer, resources: ResourceFilter) -> IdexxNeoProvi
     provider = IdexxNeoProvider(
         replace(clinic_at(simulator.base_url), resources=resources),
         ProviderOptions(
-            login=LoginOptions(), requests=RequestOptions(per_second=1000, retry_base_delay=0.001)
+            login=LoginOptions(artifacts_dir=Path("unused")),
+            requests=RequestOptions(per_second=1000, retry_base_delay=0.001),
         ),
     )
     provider.restore_session(session_without_browser(simulator.base_url))

@@ -240,9 +240,9 @@ def test_without_lookup_no_second_listing_is_needed(bench: Bench) -> None:
         bench.context, open_provider=lambda _: FakeProviderWithoutLookup(bench.vendor)
     )
     bench = replace(bench, context=context).syncing(NO_ROOM_2)
-    bench.inbound()
+    bench.in_run("run-0").inbound()
     bench.vendor.move_to("1", "room:2")
-    bench.reconcile()
+    bench.in_run("run-1").reconcile()
     assert gone(bench) == ["1"]
 
 

@@ -47,8 +47,8 @@ def _resource(
         try:
             identity = _identity_in(value, name)
         except UnreadableField:
-            # A provider's name is no id, and none that is odd.
-            if not isinstance(value, str):
+            # A provider's name is no id, and an odd one is counted with the names.
+            if name != "provider":
                 fields.note(name, value)
             return kind.unreadable
         if identity is not None:

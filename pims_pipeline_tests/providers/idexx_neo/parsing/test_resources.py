@@ -28,7 +28,8 @@ ROOM, COLUMN, PROVIDER = ResourceKind
 
 @pytest.mark.parametrize("identity", [11, "11", " 11 ", 11.0, {"id": "11", "name": "Room 1"}])
 def test_a_room_is_the_same_as_number_as_text_and_under_another_name(identity: Json) -> None:
-    for name in ("Room 1", "Renamed", None, []):
+    names: list[Json] = ["Room 1", "Renamed", None, []]
+    for name in names:
         found = only(record(appointment_room_id=identity, appointment_room_name=name))
         assert found.resources == ("room:11",)
 
