@@ -80,9 +80,11 @@ def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -
         return InboundDecision(known, landing)
     if case is None:
         case_id = case_id_of(clinic.id, clinic.provider_type, known.pims_id)
-        write = _creation(case_id, landing, words)
         return InboundDecision(
-            known, landing, write, _unstored(meaning, known.meaning, landing, known)
+            known,
+            landing,
+            _creation(case_id, landing, words),
+            meaning=_unstored(meaning, known.meaning, landing, known),
         )
     before = _meaning_before(known, landing, words)
     is_changed = landing.digest != known.case_digest
