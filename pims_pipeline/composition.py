@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.axiom import AxiomSink
 from pims_pipeline.observability.axiom_client import axiom_ingest
 from pims_pipeline.observability.logging import configure_logging
@@ -110,4 +111,12 @@ def provider_options(settings: Settings) -> ProviderOptions:
             per_second=settings.requests_per_second,
             total_timeout=settings.request_timeout_seconds,
         ),
+    )
+
+
+def deletion_policy(settings: Settings) -> DeletionPolicy:
+    """The limits of the deletion guard."""
+    return DeletionPolicy(
+        min_orphans=settings.deletion_guard_min,
+        max_percent=settings.deletion_guard_percent,
     )

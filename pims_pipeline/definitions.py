@@ -17,12 +17,12 @@ from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.alerting.notifiers import LogNotifier, Notifier
 from pims_pipeline.composition import (
     database_url,
+    deletion_policy,
     open_engine,
     open_vault,
     provider_options,
     set_up_logging,
 )
-from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
@@ -88,14 +88,6 @@ def alerting(settings: Settings) -> Alerting:
         notifier=notifier,
         dagster_ui_url=settings.dagster_ui_url(),
         heartbeat=None if url is None else Heartbeat(url.get_secret_value()),
-    )
-
-
-def deletion_policy(settings: Settings) -> DeletionPolicy:
-    """The limits of the deletion guard."""
-    return DeletionPolicy(
-        min_orphans=settings.deletion_guard_min,
-        max_percent=settings.deletion_guard_percent,
     )
 
 

@@ -200,7 +200,7 @@ def test_what_a_deactivated_clinic_is_used_for_is_decided_in_one_place() -> None
     decide = {"domain/deactivation.py", "store/clinics.py"}
     hand_on = {"store/schedules.py", "store/api_keys.py", "api/access/auth.py"}
     show = {
-        "cli/commands/clinics.py",
+        "cli/commands/clinics/command.py",
         "cli/commands/status.py",
         "wire/clinics.py",
         "wire/statuses.py",

@@ -95,7 +95,8 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
             "vendor and the credentials are checked."
         ),
         AlertKind.HOLD: (
-            "Too many appointments are missing from the calendar; the deletions wait for an "
+            "Too many appointments are missing from the calendar, or in rooms that are not synced; "
+            "the deletions wait for an "
             "operator's decision."
         ),
         AlertKind.DEAD_LETTER: (

@@ -42,7 +42,9 @@ COMMANDS = {
         "commands.simulate", "simulate", "Serve a simulated IDEXX Neo on this machine."
     ),
     "clinics": CommandEntry(
-        "commands.clinics", "clinics", "Register clinics and set when they are synced."
+        "commands.clinics.command",
+        "clinics",
+        "Register clinics and set what is synced and when.",
     ),
     "credentials": CommandEntry(
         "commands.credentials",

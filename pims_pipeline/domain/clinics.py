@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
+
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
 MAX_REQUEST_DAYS = 366
 """The longest range of business dates in one request."""
@@ -29,6 +31,7 @@ class Clinic:
         timezone: IANA name of the time zone of the clinic's calendar.
         provider_type: The adapter to its PIMS, such as ``idexx_neo``.
         provider_base_url: The address of its PIMS, without a trailing slash.
+        resources: Which rooms, columns and providers of its calendar are synced.
     """
 
     id: UUID
@@ -38,6 +41,7 @@ class Clinic:
     provider_type: str
     provider_base_url: str
     is_active: bool
+    resources: ResourceFilter = ALL_RESOURCES
 
     @property
     def zone(self) -> ZoneInfo:

@@ -34,7 +34,9 @@ class Counts:
     Attributes:
         found: Inbound: records in the listing. Cases: appointments whose consultation was due.
             Reconciliation: active cases checked against the calendar.
-        deleted: Cases soft-deleted.
+        deleted: Cases soft-deleted, unless they are left out.
+        left_out: Inbound: appointments with resources that the clinic does not sync.
+            Reconciliation: cases of such appointments, soft-deleted.
         held: Orphans that were not deleted, because of the deletion guard or a person's decision.
     """
 
@@ -50,6 +52,7 @@ class Counts:
     errored: int = 0
     deleted: int = 0
     held: int = 0
+    left_out: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
@@ -94,7 +97,7 @@ class PhaseOutcome:
         audit_id: The audit record; the ``syncId`` of the API.
         by_date: The counts of each business date of the window; zero for absent dates.
         changed_case_ids: Cases created, changed, enriched, retired or restored.
-        deleted_case_ids: Cases retired; also in ``changed_case_ids``.
+        deleted_case_ids: Cases retired, but for left-out ones; also in ``changed_case_ids``.
         unknown_statuses: Vendor words without a known case status.
         implausible_case_ids: Cases with implausible vitals.
         oddities: Descriptive vendor fields that could not be read.

@@ -23,6 +23,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.resources import Resource
 
 if TYPE_CHECKING:
     from pims_pipeline.providers.stop_signal import StopSignal
@@ -171,6 +172,19 @@ class PortableSession(Protocol):
 
         Raises:
             SessionExpired: If ``state`` is past its end or cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsResources(Protocol):
+    """A provider that can list the clinic's rooms, columns and providers."""
+
+    def list_resources(self) -> tuple[Resource, ...]:
+        """The resources in the clinic's own dictionary, under their present names.
+
+        Raises:
+            SessionExpired, TransientError, ContractViolation: See the tree.
         """
         ...
 

@@ -33,6 +33,7 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route("/logout", login.log_out, methods=["POST"])
     app.add_route("/appointments/getCalendarEventData", endpoints.listing, methods=["GET"])
     app.add_route("/appointments/getAppointment", endpoints.appointment, methods=["GET"])
+    app.add_route("/appointments/getAppointmentView", endpoints.dictionary, methods=["GET"])
     app.add_route(
         "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )

@@ -20,6 +20,8 @@ from pims_pipeline.simulator.control_bodies import (
     NotesBody,
     PatientBody,
     RebookBody,
+    RoomBody,
+    RoomNameBody,
     SeriesBody,
     SettingsBody,
     StatusBody,
@@ -85,6 +87,8 @@ def truth(entry: Entry, practice: Practice) -> dict[str, Scalar]:
         "start": entry.start.strftime("%Y-%m-%d %H:%M:%S"),
         "end": entry.end.strftime("%Y-%m-%d %H:%M:%S"),
         "type": entry.type,
+        "room": entry.room,
+        "provider": entry.provider,
         "patientId": _id_of(entry.patient),
         "patientName": entry.patient.name if entry.patient else None,
         "species": entry.patient.species if entry.patient else None,
@@ -110,7 +114,8 @@ async def reset(simulator: Sim) -> dict[str, Scalar]:
 @router.get("/stats")
 async def stats(simulator: Sim) -> dict[str, dict[str, int]]:
     """The requests to each endpoint, and the successful logins of each clinic."""
-    endpoints = ("login_page", "login_post", "listing", "appointment", "consultation")
+    vendor = ("listing", "appointment", "consultation", "dictionary")
+    endpoints = ("login_page", "login_post", *vendor)
     return {
         "requests": {name: simulator.requests[name] for name in endpoints},
         "logins": {
@@ -154,6 +159,19 @@ async def book(practice: PracticeOf, body: BookBody) -> dict[str, Scalar]:
 async def move(practice: PracticeOf, entry_id: int, body: MoveBody) -> dict[str, Scalar]:
     """Move a record to another start."""
     return truth(practice.calendar.move(entry_id, body.start), practice)
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/room")
+async def move_to_room(practice: PracticeOf, entry_id: int, body: RoomBody) -> dict[str, Scalar]:
+    """Put a record into another room, or into none."""
+    return truth(practice.calendar.move_to_room(entry_id, body.room), practice)
+
+
+@router.post("/clinics/{company_id}/rooms/{room_id}")
+async def rename_room(practice: PracticeOf, room_id: int, body: RoomNameBody) -> dict[str, Scalar]:
+    """Give a room another name."""
+    practice.calendar.rename_room(room_id, body.name)
+    return {"id": room_id, "name": body.name}
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/cancel")

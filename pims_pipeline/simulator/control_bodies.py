@@ -61,6 +61,20 @@ class BookBody(_Body):
     status: str = "not arrived"
     species: str = "Canine"
     reason: str | None = None
+    room: str | None = None
+    provider: str | None = None
+
+
+class RoomBody(_Body):
+    """Which room, by its name at the start; another name is a room that the dictionary lacks."""
+
+    room: str | None
+
+
+class RoomNameBody(_Body):
+    """A room's new name."""
+
+    name: str = Field(min_length=1)
 
 
 class MoveBody(_Body):

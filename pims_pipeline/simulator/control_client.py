@@ -30,6 +30,7 @@ class TrueAppointment:
     """One record of the simulated calendar, as it truly is. Times are naive clinic-local.
 
     Attributes:
+        room: By its name at the start.
         written_for_id: The patient that its consultation is of, once there is one.
     """
 
@@ -40,6 +41,8 @@ class TrueAppointment:
     start: datetime
     end: datetime
     type: str | None
+    room: str | None
+    provider: str | None
     patient_id: str | None
     patient_name: str | None
     species: str | None
@@ -130,6 +133,8 @@ class SimulatorControl:
         type: str | None = "Consultation",  # noqa: A002 - the vendor's own word for it
         status: str = "not arrived",
         species: str = "Canine",
+        room: str | None = None,
+        provider: str | None = None,
     ) -> TrueAppointment:
         """Book an appointment at a naive clinic-local time."""
         return self._edited(
@@ -142,8 +147,20 @@ class SimulatorControl:
                 "type": type,
                 "status": status,
                 "species": species,
+                "room": room,
+                "provider": provider,
             },
         )
+
+    def move_to_room(
+        self, company_id: str, appointment_id: str, room: str | None
+    ) -> TrueAppointment:
+        """Put a record into another room, by its name at the start, or into none."""
+        return self._edit(company_id, appointment_id, "room", {"room": room})
+
+    def rename_room(self, company_id: str, room_id: int, name: str) -> None:
+        """Give a room another name; its id stays."""
+        self._call("POST", f"/clinics/{company_id}/rooms/{room_id}", body={"name": name})
 
     def move(self, company_id: str, appointment_id: str, start: datetime) -> TrueAppointment:
         """Move a record to another naive clinic-local start."""
@@ -213,7 +230,9 @@ class SimulatorControl:
         self,
         kind: str,
         *,
-        endpoint: Literal["listing", "appointment", "consultation", "login", "any"] = "any",
+        endpoint: Literal[
+            "listing", "appointment", "consultation", "dictionary", "login", "any"
+        ] = "any",
         company_id: str | None = None,
         times: int | None = 1,
         seconds: float = 0.0,
@@ -347,6 +366,8 @@ def _appointment(record: Mapping[str, Json]) -> TrueAppointment:
         start=datetime.fromisoformat(_text(record["start"])),
         end=datetime.fromisoformat(_text(record["end"])),
         type=_optional(record["type"]),
+        room=_optional(record["room"]),
+        provider=_optional(record["provider"]),
         patient_id=_optional(record["patientId"]),
         patient_name=_optional(record["patientName"]),
         species=_optional(record["species"]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-Endpoint = Literal["listing", "appointment", "consultation", "login"]
+Endpoint = Literal["listing", "appointment", "consultation", "dictionary", "login"]
 
 
 class FaultKind(StrEnum):

@@ -4,7 +4,7 @@ Times are those at which listings were *fetched* (before the request was sent), 
 writing, so that a late write of an older listing does not count as newer.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any
@@ -18,17 +18,18 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     Snapshot,
-    appointment_from_payload,
 )
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
-from pims_pipeline.store.cases.reading import load_cases
+from pims_pipeline.store.cases.reading import landed_appointment, load_cases
 from pims_pipeline.store.database.batches import Columns, array_literal, execute_batches
 
 _KNOWN_RECORDS = text(
     """
     SELECT pims_id, series_id, business_date, scheduled_start, digest, last_seen_at,
-           missing_since, removed_at, meant_status, meant_type,
-           payload ->> 'kind' = 'appointment' AS is_appointment,
+           missing_since, removed_at, meant_status, meant_type, resources, left_out,
+           followed_digest,
+           -- What the case last followed; not what changed while it was left out.
+           payload ->> 'kind' = 'appointment' AND followed_digest IS NULL AS is_appointment,
            payload #>> '{patient,id}' AS patient_id,
            payload #>> '{patient,name}' AS patient_name,
            payload #>> '{client,id}' AS client_id,
@@ -82,6 +83,9 @@ def known_records(
             meaning=Meaning(CaseStatus(row.meant_status), CaseType(row.meant_type))
             if row.meant_status
             else None,
+            resources=None if row.resources is None else tuple(row.resources),
+            left_out=row.left_out,
+            followed_digest=row.followed_digest,
         )
         for row in landed
     }
@@ -89,6 +93,10 @@ def known_records(
         if pims_id not in known:
             known[pims_id] = KnownRecord(pims_id=pims_id, case=case)
     return known
+
+
+def _array(values: Sequence[str] | None) -> str | None:
+    return None if values is None else array_literal(values)
 
 
 _LANDING_COLUMNS: Columns = {
@@ -100,7 +108,11 @@ _LANDING_COLUMNS: Columns = {
     "digest": ("text", attrgetter("digest")),
     "meant_status": ("text", lambda landing: landing.meaning and landing.meaning.status),
     "meant_type": ("text", lambda landing: landing.meaning and landing.meaning.case_type),
+    "resources": ("text", lambda landing: _array(landing.appointment.resources)),
+    "left_out": ("boolean", attrgetter("appointment.left_out")),
 }
+_RESOURCES = "CAST(r.resources AS text[])"
+"""Of a row, where it is the text of an array: an array of arrays has rows of one length."""
 
 
 def land(
@@ -114,22 +126,27 @@ def land(
     """Store records that are new or changed."""
     execute_batches(
         connection,
-        """
+        f"""
         INSERT INTO pims_appointments AS landed (
             clinic_id, provider_type, pims_id, series_id, business_date, scheduled_start,
-            payload, digest, meant_status, meant_type, fetched_at, first_seen_at, last_seen_at,
-            audit_id)
+            payload, digest, meant_status, meant_type, resources, left_out, followed_digest,
+            fetched_at, first_seen_at, last_seen_at, audit_id)
         SELECT :clinic_id, :provider_type, r.pims_id, r.series_id, r.business_date,
                r.scheduled_start, CAST(r.payload AS jsonb), r.digest, r.meant_status,
-               r.meant_type, :fetched_at, :fetched_at, :fetched_at, :audit_id
-        FROM {rows}
+               r.meant_type, {_RESOURCES}, r.left_out, CASE WHEN r.left_out THEN '' END,
+               :fetched_at, :fetched_at, :fetched_at, :audit_id
+        FROM {{rows}}
         ON CONFLICT (clinic_id, provider_type, pims_id) DO UPDATE SET
             series_id = excluded.series_id,
             business_date = excluded.business_date,
             scheduled_start = excluded.scheduled_start,
             payload = excluded.payload,
             digest = excluded.digest,
-            -- A record that is no appointment for a while leaves its case as it is.
+            resources = excluded.resources,
+            left_out = excluded.left_out,
+            followed_digest = CASE WHEN excluded.left_out
+                THEN coalesce(landed.followed_digest, landed.digest) END,
+            -- A record that makes no case for a while leaves its case as it is.
             meant_status = coalesce(excluded.meant_status, landed.meant_status),
             meant_type = coalesce(excluded.meant_type, landed.meant_type),
             fetched_at = excluded.fetched_at,
@@ -137,10 +154,44 @@ def land(
             missing_since = NULL,
             removed_at = NULL,
             audit_id = excluded.audit_id
-        """,
+        """,  # noqa: S608 - a fixed expression
         _LANDING_COLUMNS,
         landings,
         {**_of(clinic), "fetched_at": fetched_at, "audit_id": audit_id},
+    )
+
+
+def place(connection: Connection, clinic: Clinic, placed: Iterable[Landing]) -> None:
+    """Note the resources of unchanged records, and whether they are left out."""
+    execute_batches(
+        connection,
+        f"""
+        UPDATE pims_appointments AS landed
+        SET resources = {_RESOURCES}, left_out = r.left_out,
+            followed_digest = CASE WHEN r.left_out THEN landed.followed_digest END
+        FROM {{rows}}
+        WHERE landed.clinic_id = :clinic_id AND landed.provider_type = :provider_type
+          AND landed.pims_id = r.pims_id
+        """,  # noqa: S608 - a fixed expression
+        {name: _LANDING_COLUMNS[name] for name in ("pims_id", "resources", "left_out")},
+        placed,
+        _of(clinic),
+    )
+
+
+def mark_left_out(connection: Connection, clinic: Clinic, pims_ids: Collection[str]) -> None:
+    """Note that the clinic does not sync the resources of these appointments."""
+    if not pims_ids:
+        return
+    connection.execute(
+        text(
+            """
+            UPDATE pims_appointments SET left_out = true
+            WHERE clinic_id = :clinic_id AND provider_type = :provider_type
+              AND pims_id = ANY(CAST(:pims_ids AS text[])) AND NOT left_out
+            """
+        ),
+        {**_of(clinic), "pims_ids": array_literal(pims_ids)},
     )
 
 
@@ -309,7 +360,7 @@ def stored_snapshot(
     rows = connection.execute(
         text(
             """
-            SELECT payload, last_seen_at FROM pims_appointments
+            SELECT payload, resources, left_out, last_seen_at FROM pims_appointments
             WHERE clinic_id = :clinic_id AND provider_type = :provider_type
               AND business_date BETWEEN :start AND :end
               AND missing_since IS NULL AND removed_at IS NULL
@@ -321,7 +372,7 @@ def stored_snapshot(
     seen = max((row.last_seen_at for row in rows), default=datetime.min.replace(tzinfo=UTC))
     return Snapshot(
         window=window,
-        appointments=tuple(appointment_from_payload(row.payload) for row in rows),
+        appointments=tuple(map(landed_appointment, rows)),
         fetched_at=fetched_at or seen,
     )
 

@@ -219,6 +219,7 @@ def _columns_of(counts: Counts) -> dict[str, int]:
         "cases_blocked": counts.blocked,
         "cases_errored": counts.errored,
         "cases_held": counts.held,
+        "cases_left_out": counts.left_out,
         "quarantined": counts.quarantined,
     }
 
@@ -244,6 +245,7 @@ def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
             blocked=row.cases_blocked,
             errored=row.cases_errored,
             held=row.cases_held,
+            left_out=row.cases_left_out,
             quarantined=row.quarantined,
         ),
         items_done=row.items_done,

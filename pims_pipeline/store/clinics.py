@@ -16,6 +16,7 @@ from pims_pipeline.domain.clinics import (
     zone_named,
 )
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.resources import ResourceFilter
 from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, MAX_BATCH, OFF, ScheduleConfig
 from pims_pipeline.store.tables.clinics import clinic_schedule_configs, clinics
 
@@ -40,6 +41,8 @@ _COLUMNS = (
     clinics.c.provider_type,
     clinics.c.provider_base_url,
     clinics.c.is_active,
+    clinics.c.included_resources,
+    clinics.c.excluded_resources,
 )
 
 
@@ -57,7 +60,9 @@ def is_synced_in(alias: str) -> str:
 
 
 def _clinic(row: Row[*tuple[object, ...]]) -> Clinic:
-    return Clinic(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    facts = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    named = facts.pop("included_resources"), facts.pop("excluded_resources")
+    return Clinic(**facts, resources=ResourceFilter.of(*named))
 
 
 def add_clinic(
@@ -172,6 +177,20 @@ def deactivate_clinic(connection: Connection, slug: str) -> None:
     )
     if connection.execute(statement).one_or_none() is None:
         raise UnknownClinic([slug])
+
+
+def set_resources(connection: Connection, clinic: Clinic, resources: ResourceFilter) -> None:
+    """Replace which resources of the clinic's calendar are synced."""
+    included = None if resources.included is None else sorted(resources.included)
+    connection.execute(
+        update(clinics)
+        .where(clinics.c.id == clinic.id)
+        .values(
+            included_resources=included,
+            excluded_resources=sorted(resources.excluded) or None,
+            updated_at=func.now(),
+        )
+    )
 
 
 def schedule_config(connection: Connection, clinic: Clinic) -> ScheduleConfig:

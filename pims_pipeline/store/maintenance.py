@@ -14,7 +14,8 @@ from sqlalchemy import Column, Connection, Table, delete, select, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
+from pims_pipeline.domain.records.appointments import PimsAppointment
+from pims_pipeline.store.cases.reading import landed_appointment
 from pims_pipeline.store.queries.open_failures import OPEN_FAILURE
 from pims_pipeline.store.tables.access import pims_sessions
 from pims_pipeline.store.tables.operations import alerts
@@ -121,7 +122,8 @@ def landed_before(
     rows = connection.execute(
         text(
             f"""
-            SELECT a.business_date, a.pims_id, a.payload FROM pims_appointments AS a
+            SELECT a.business_date, a.pims_id, a.payload, a.resources, a.left_out
+            FROM pims_appointments AS a
             WHERE a.clinic_id = :clinic_id AND a.provider_type = :provider_type
               AND a.business_date < :day AND a.last_seen_at < :seen_before
               AND (a.business_date, a.pims_id) > (:last_day, :last_id)
@@ -143,10 +145,7 @@ def landed_before(
             "limit": limit,
         },
     )
-    return [
-        LandedBefore(row.business_date, row.pims_id, appointment_from_payload(row.payload))
-        for row in rows
-    ]
+    return [LandedBefore(row.business_date, row.pims_id, landed_appointment(row)) for row in rows]
 
 
 def delete_landed(connection: Connection, clinic: Clinic, pims_ids: Collection[str]) -> int:

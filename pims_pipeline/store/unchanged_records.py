@@ -30,12 +30,18 @@ class UnchangedRecords:
     landed_in_window: int
 
 
+_LEFT_OUT = "left-out"
+_WITHOUT = "without-resources"
 # Without joins: while the tables have no statistics, the planner takes a window for one row, and a
 # join would read all cases for each row. The digest covers the identity, so it finds the record.
 _COMPARISON = text(
     f"""
     SELECT count(*) AS landed_in_window, array_agg(a.pims_id) FILTER (WHERE
-        coalesce(concat_ws(' ', a.digest, a.meant_status, a.meant_type)
+        coalesce(concat_ws(' ', a.digest,
+                           CASE WHEN a.left_out THEN '{_LEFT_OUT}'
+                                ELSE a.meant_status || ' ' || a.meant_type END,
+                           CASE WHEN a.resources = '{{}}' THEN '{_WITHOUT}'
+                                ELSE array_to_string(a.resources, ' ') END)
                  = ANY(CAST(:keys AS text[])), false)
         -- The store knows nothing newer, nor a time that a wrong clock wrote.
         AND a.last_seen_at <= :fetched_at
@@ -47,8 +53,8 @@ _COMPARISON = text(
             SELECT FROM pims_appointments AS s
             WHERE s.clinic_id = :clinic_id AND s.provider_type = :provider_type
               AND s.series_id = a.pims_id)
-        -- Only an appointment has a meaning, and a case to follow it.
-        AND (a.meant_status IS NULL OR EXISTS (
+        -- Only a synced appointment has a case to follow it.
+        AND (a.left_out OR a.meant_status IS NULL OR EXISTS (
             SELECT FROM cases AS c
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
               AND c.pims_id = a.pims_id AND {IS_SETTLED}))) AS unchanged
@@ -90,8 +96,13 @@ def unchanged_records(
 
 
 def _key(landing: Landing) -> str:
-    """The digest with what the record's words mean, as the comparison writes them."""
-    meaning = landing.meaning
-    if meaning is None:
-        return landing.digest
-    return f"{landing.digest} {meaning.status} {meaning.case_type}"
+    """The digest with what else is compared, as the comparison writes it."""
+    appointment, meaning = landing.appointment, landing.meaning
+    parts = [landing.digest]
+    if appointment.left_out:
+        parts.append(_LEFT_OUT)
+    elif meaning is not None:
+        parts += (meaning.status, meaning.case_type)
+    if appointment.resources is not None:
+        parts += appointment.resources or (_WITHOUT,)
+    return " ".join(parts)

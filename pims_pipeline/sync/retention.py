@@ -90,4 +90,7 @@ def _unneeded(
         clinic=clinic,
     )
     needed = {each.pims_id for each in plan.case_writes if each.kind not in _SAME_WITH_RECORD}
+    # They show which record the case follows when it is synced again.
+    left_out = {each.appointment_id for each in appointments if each.left_out}
+    needed |= {name for name in left_out if name in cases and not cases[name].soft_deleted}
     return ids - needed

@@ -60,17 +60,23 @@ class InboundStats(Model):
     cases_skipped: int
     cases_restored: int
     quarantined: int
+    left_out: Annotated[
+        int, Field(description="Appointments of rooms or providers that are not synced.")
+    ]
 
     @classmethod
     def of(cls, counts: Counts) -> Self:
-        """Build it from the counts of an inbound phase; unchanged records count as skipped."""
+        """Build it from the counts of an inbound phase; what changes no case is skipped."""
         return cls(
             appointments_found=counts.found,
             cases_created=counts.created,
             cases_updated=counts.updated,
-            cases_skipped=counts.unchanged + counts.blocked + counts.quarantined,
+            cases_skipped=(
+                counts.unchanged + counts.blocked + counts.left_out + counts.quarantined
+            ),
             cases_restored=counts.restored,
             quarantined=counts.quarantined,
+            left_out=counts.left_out,
         )
 
 
@@ -122,6 +128,10 @@ class ReconciliationStats(Model):
     cases_deleted: int
     cases_updated: int
     cases_held: int
+    left_out: Annotated[
+        int,
+        Field(description="Cases retired because their room or provider is not synced."),
+    ]
 
     @classmethod
     def of(cls, counts: Counts) -> Self:
@@ -131,6 +141,7 @@ class ReconciliationStats(Model):
             cases_deleted=counts.deleted,
             cases_updated=counts.updated,
             cases_held=counts.held,
+            left_out=counts.left_out,
         )
 
 

@@ -53,6 +53,7 @@ class Landed:
     removed_at: datetime | None = None
     checked_at: datetime | None = None
     meaning: Meaning | None = None
+    followed_digest: str | None = None
 
 
 @dataclass
@@ -93,7 +94,9 @@ class MemoryStore:
         row = self.landed.get(pims_id)
         if row is None:
             return KnownRecord(pims_id=pims_id, case=case)
-        is_appointment = row.appointment.kind is RecordKind.APPOINTMENT
+        is_appointment = (
+            row.appointment.kind is RecordKind.APPOINTMENT and row.followed_digest is None
+        )
         return KnownRecord(
             pims_id=pims_id,
             series_id=row.appointment.series_id,
@@ -107,6 +110,9 @@ class MemoryStore:
             missing_since=row.missing_since,
             removed_at=row.removed_at,
             case=case,
+            resources=row.appointment.resources,
+            left_out=row.appointment.left_out,
+            followed_digest=row.followed_digest,
         )
 
     def _case(self, pims_id: str) -> Case | None:
@@ -146,6 +152,8 @@ class MemoryStore:
             self.landed[pims_id] = replace(self.landed[pims_id], missing_since=fetched_at)
         for pims_id, meaning in plan.meanings.items():
             self.landed[pims_id] = replace(self.landed[pims_id], meaning=meaning)
+        for landing in plan.placements:
+            self._place(landing)
         for pims_id in plan.recheck:
             self.landed[pims_id] = replace(self.landed[pims_id], checked_at=None)
         for write in plan.case_writes:
@@ -165,6 +173,24 @@ class MemoryStore:
             last_seen_at=max(row.last_seen_at, fetched_at) if row else fetched_at,
             checked_at=row.checked_at if row else None,
             meaning=landing.meaning or (row.meaning if row else None),
+            followed_digest=self._followed(row) if landing.appointment.left_out else None,
+        )
+
+    @staticmethod
+    def _followed(row: Landed | None) -> str:
+        if row is None:
+            return ""
+        return row.digest if row.followed_digest is None else row.followed_digest
+
+    def _place(self, landing: Landing) -> None:
+        placed = landing.appointment
+        row = self.landed[placed.appointment_id]
+        self.landed[placed.appointment_id] = replace(
+            row,
+            appointment=replace(
+                row.appointment, resources=placed.resources, left_out=placed.left_out
+            ),
+            followed_digest=row.followed_digest if placed.left_out else None,
         )
 
     def _upsert(self, write: CaseWrite) -> None:
@@ -226,7 +252,12 @@ class MemoryStore:
         for retirement in plan.retire:
             pims_id = retirement.case.pims_id
             self.edit(pims_id, status=CaseStatus.REVIEWED, soft_deleted=True)
-            self.landed[pims_id] = replace(self.landed[pims_id], removed_at=retirement.gone_at)
+            row = self.landed[pims_id]
+            if retirement.is_left_out:
+                placed = replace(row.appointment, left_out=True)
+                self.landed[pims_id] = replace(row, appointment=placed)
+            else:
+                self.landed[pims_id] = replace(row, removed_at=retirement.gone_at)
         if plan.follow:
             self.receive(
                 Snapshot(
@@ -246,7 +277,7 @@ class MemoryStore:
                 patient_species=case.patient_species,
             )
             for pims_id, case in self.cases.items()
-            if not case.soft_deleted
+            if not case.soft_deleted and not self.landed[pims_id].appointment.left_out
         }
 
     def apply_consultations(self, plan: ConsultationPlan) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import CheckConstraint, Table
 
 from pims_pipeline.alerting import messages
 from pims_pipeline.api.routes import syncs
-from pims_pipeline.cli.commands.clinic_schedule import schedule
+from pims_pipeline.cli.commands.clinics.schedule import schedule
 from pims_pipeline.cli.commands.sync import sync
 from pims_pipeline.cli.demo import display as demo_display
 from pims_pipeline.dagster_names import PHASE_TAG, fresh_check

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import Engine, text
 
 from pims_pipeline.api.routes import syncs
-from pims_pipeline.cli.commands.clinic_schedule import schedule
+from pims_pipeline.cli.commands.clinics.schedule import schedule
 from pims_pipeline.cli.commands.sync import sync
 from pims_pipeline.dagster_names import PHASE_TAG
 from pims_pipeline.definitions import build_definitions

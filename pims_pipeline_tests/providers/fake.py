@@ -98,6 +98,7 @@ class FakeVendor:
         appointment_type: str | None = "Exam",
         consultation_id: str | None = None,
         kind: RecordKind = RecordKind.APPOINTMENT,
+        resources: tuple[str, ...] | None = None,
     ) -> PimsAppointment:
         """Put an appointment into the calendar at a naive local time, over one of the same id."""
         start = local_to_utc(local_start, self.zone)
@@ -115,6 +116,7 @@ class FakeVendor:
             ),
             provider="Dr. Example",
             kind=kind,
+            resources=resources,
         )
         return self.put(appointment)
 
@@ -136,6 +138,10 @@ class FakeVendor:
                 business_date=business_date(start, self.zone),
             )
         )
+
+    def move_to(self, appointment_id: str, *resources: str) -> PimsAppointment:
+        """Put an appointment into another room or column, or give it to another provider."""
+        return self.put(replace(self.appointments[appointment_id], resources=resources))
 
     def set_status(self, appointment_id: str, status: str) -> PimsAppointment:
         """Change fields of an appointment."""
@@ -323,6 +329,7 @@ class _WithLookup(BareFakeProvider):
             scheduled_start=found.scheduled_start,
             scheduled_end=found.scheduled_end,
             business_date=found.business_date,
+            resources=found.resources or (),
         )
 
 

@@ -5,6 +5,7 @@ reports. ``replay`` checks the events of cases; what happens to a clinic is in `
 """
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,8 @@ def _no_case_has_anything_of_another_patient(synced: SyncedClinic) -> None:
         "c.metadata #>> '{consultation,patient,id}' AS written_for "
         "FROM pims_appointments a JOIN cases c USING (clinic_id, provider_type, pims_id) "
         "WHERE clinic_id = %(clinic_id)s "
-        "AND NOT coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false)"
+        "AND NOT coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false) "
+        "AND NOT a.left_out"
     ):
         assert row.written_for in {None, row.patient_id}, f"{row.pims_id} has another's notes"
         assert row.patient_species in {None, synced.species(row.patient_id)}, row.pims_id
@@ -51,13 +53,15 @@ def knowledge_only_grows(synced: SyncedClinic) -> None:
         "SELECT pims_id, payload ->> 'vendorUpdatedAt' AS changed, payload ->> 'status' AS status, "
         "c.metadata #>> '{appointment,status}' AS case_status, a.scheduled_start, "
         "c.scheduled_start AS case_start, jsonb_typeof(c.metadata -> 'appointment') AS kept, "
-        "coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false) AS retired "
-        "FROM pims_appointments a LEFT JOIN cases c USING (clinic_id, provider_type, pims_id) "
+        "coalesce(c.metadata #>> '{reconciliation,softDeleted}' = 'true', false) AS retired, "
+        "a.left_out FROM pims_appointments a "
+        "LEFT JOIN cases c USING (clinic_id, provider_type, pims_id) "
         "WHERE clinic_id = %(clinic_id)s AND payload ->> 'kind' = 'appointment'"
     ):
-        if not row.retired:
+        follows = not (row.retired or row.left_out)
+        if follows:
             assert row.case_start == row.scheduled_start
-        if not row.retired and row.kept == "object":
+        if follows and row.kept == "object":
             assert row.case_status == row.status
         version = synced.version_of(row.pims_id, row.changed)
         assert version >= synced.landed.get(row.pims_id, 0), f"{row.pims_id} was overwritten"
@@ -71,24 +75,41 @@ def knowledge_only_grows(synced: SyncedClinic) -> None:
 
 
 def _no_existing_appointment_was_retired(synced: SyncedClinic) -> None:
-    """Between the start and the end of a retiring phase the appointment was gone at some time."""
+    """Between the start and the end of a retiring phase the appointment was gone at some time.
+
+    Or it was left out, if that is the reason.
+    """
     for event in synced.rows(
-        "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
+        "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended, "
+        "e.changes #>> '{reason,1}' AS reason FROM case_events e "
         "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
         "WHERE e.clinic_id = %(clinic_id)s AND e.kind = 'soft_deleted'"
     ):
         truths = synced.truths(event.pims_id, event.began, event.ended)
+        if event.reason == "left_out":
+            assert not always_synced(synced, event.pims_id, event.began, event.ended)
+            continue
         assert not all(truth.exists for truth in truths), (
             f"appointment {event.pims_id} always existed"
         )
 
 
+def always_synced(synced: SyncedClinic, pims_id: str, since: datetime, until: datetime) -> bool:
+    """Whether no choice of rooms in that time left the appointment out."""
+    return not any(
+        resources.leaves_out(truth.resources)
+        for truth in synced.truths(pims_id, since, until)
+        for resources in synced.filters_between(since, until)
+    )
+
+
 def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> None:
     landed = synced.rows(
-        "SELECT pims_id FROM pims_appointments "
+        "SELECT pims_id, left_out FROM pims_appointments "
         "WHERE clinic_id = %(clinic_id)s AND payload ->> 'kind' = 'appointment'"
     )
-    assert {row.pims_id for row in landed} == set(cases)
+    assert {row.pims_id for row in landed if not row.left_out} <= set(cases)
+    assert set(cases) <= {row.pims_id for row in landed}
     assert set(cases) <= set(synced.history)
     for pims_id, case in cases.items():
         assert case.id == case_id_of(synced.clinic.id, "idexx_neo", pims_id)
@@ -107,8 +128,8 @@ def _receipts_balance_and_no_success_is_empty(synced: SyncedClinic) -> None:
     for audit in synced.rows(
         "SELECT *, cases_created + cases_updated + cases_unchanged + cases_restored "
         "+ cases_deleted + cases_enriched + cases_skipped + cases_errored + cases_held "
-        "+ quarantined AS fates FROM case_sync_audits WHERE clinic_id = %(clinic_id)s "
-        "ORDER BY created_at"
+        "+ quarantined + cases_left_out AS fates FROM case_sync_audits "
+        "WHERE clinic_id = %(clinic_id)s ORDER BY created_at"
     ):
         first = began.setdefault(audit.run_id, audit.created_at)
         assert audit.appointments_found == audit.fates
@@ -142,7 +163,8 @@ def _vendor_changed_nothing_since(synced: SyncedClinic, edit: UserEdit) -> bool:
     truths = synced.truths(edit.pims_id, edit.since, synced.servers.clock())
     statuses = {edit.vendor_status, *(truth.vendor_status for truth in truths)}
     same = edit.column == "case_type" or len(statuses) == 1
-    return same and all(truth.exists for truth in truths)
+    kept = always_synced(synced, edit.pims_id, edit.since, synced.servers.clock())
+    return same and kept and all(truth.exists for truth in truths)
 
 
 def no_audit_is_in_progress(synced: SyncedClinic) -> None:
@@ -159,10 +181,14 @@ def no_case_of_a_gone_appointment_is_active(synced: SyncedClinic, window: DateRa
 
     Except those whose retirement an operator rejected.
     """
-    kept = synced.kept()
+    kept, rejected = synced.kept(), synced.ever_rejected()
     for pims_id, case in synced.cases().items():
         if not case.retired and case.scheduled_date in window and pims_id not in kept:
             truth = synced.appointments[pims_id]
+            is_left_out = synced.clinic.resources.leaves_out(truth.resources)
+            if is_left_out and case.id in rejected:
+                continue
+            assert not is_left_out, f"the case of {pims_id} should have been left out"
             assert truth.exists, f"the case of {pims_id} should have been retired"
             start = local_to_utc(truth.appointment.start, synced.clinic.zone)
             assert business_date(start, synced.clinic.zone) in window, f"{pims_id} was moved"
@@ -172,10 +198,20 @@ def cases_equal_the_truth(synced: SyncedClinic) -> None:
     """After an undisturbed full sync the cases equal the vendor's calendar."""
     cases = synced.cases()
     appointments = synced.appointments
-    existing = {pims_id for pims_id, truth in appointments.items() if truth.exists}
+    leaves_out = synced.clinic.resources.leaves_out
+    existing = {
+        pims_id
+        for pims_id, truth in appointments.items()
+        if truth.exists and not leaves_out(truth.resources)
+    }
     active = {pims_id for pims_id, case in cases.items() if not case.retired}
     assert existing <= active
-    assert active - existing <= synced.kept()
+    rejected = synced.ever_rejected()
+    assert {
+        pims_id
+        for pims_id in active - existing - synced.kept()
+        if not (cases[pims_id].id in rejected and leaves_out(appointments[pims_id].resources))
+    } == set()
     assert all(cases[pims_id].status == "reviewed" or _edited(synced, cases[pims_id].id)
                for pims_id in set(cases) - active)  # fmt: skip
     dead_letters = {

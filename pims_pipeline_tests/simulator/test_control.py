@@ -317,6 +317,7 @@ def test_requests_and_logins_are_counted(client: httpx2.Client, control: Simulat
     stats = control.stats()
     assert stats.requests == {
         "login_page": 1, "login_post": 1, "listing": 2, "appointment": 0, "consultation": 1,
+        "dictionary": 0,
     }  # fmt: skip
     assert stats.logins == {"1001": 1, "1002": 0, "1003": 0}
 

@@ -1,10 +1,12 @@
 """Clinics and their schedules, stored and read back."""
 
 import pytest
-from sqlalchemy import Connection, Engine, delete
+from sqlalchemy import Connection, Engine, delete, text
+from sqlalchemy.exc import IntegrityError
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.store.clinics import (
     ClinicExists,
@@ -16,6 +18,7 @@ from pims_pipeline.store.clinics import (
     clinics_by_slugs,
     deactivate_clinic,
     schedule_config,
+    set_resources,
     set_schedule_config,
 )
 from pims_pipeline.store.database.engine import transaction
@@ -144,3 +147,39 @@ def test_a_changed_schedule_is_read_back(engine: Engine, clinic: Clinic) -> None
         set_schedule_config(connection, clinic, config)
     with transaction(engine) as connection:
         assert schedule_config(connection, clinic) == config
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        ResourceFilter(included=frozenset({"room:2", "room:10"})),
+        ResourceFilter(excluded=frozenset({"provider:9 é"})),
+        ALL_RESOURCES,
+    ],
+    ids=str,
+)
+def test_the_chosen_resources_are_read_back_and_replace_the_former_ones(
+    engine: Engine, clinic: Clinic, resources: ResourceFilter
+) -> None:
+    assert clinic.resources == ALL_RESOURCES
+    with transaction(engine) as connection:
+        set_resources(connection, clinic, ResourceFilter(excluded=frozenset({"room:1"})))
+        set_resources(connection, clinic, resources)
+        assert clinic_by_slug(connection, clinic.slug).resources == resources
+        assert [each.resources for each in active_clinics(connection)] == [resources]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "included_resources = '{}'",
+        "excluded_resources = '{}'",
+        "included_resources = '{a}', excluded_resources = '{b}'",
+    ],
+)
+def test_the_database_takes_no_contradictory_choice(
+    engine: Engine, clinic: Clinic, edit: str
+) -> None:
+    assert clinic.is_active
+    with pytest.raises(IntegrityError), transaction(engine) as connection:
+        connection.execute(text(f"UPDATE clinics SET {edit}"))  # noqa: S608 - fixed edits

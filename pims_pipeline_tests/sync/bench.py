@@ -9,7 +9,9 @@ from sqlalchemy import Engine, Row, text
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
+from pims_pipeline.domain.records.resources import ResourceFilter
 from pims_pipeline.providers.port import PimsProvider
+from pims_pipeline.store.clinics import clinic_by_slug, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
@@ -66,6 +68,12 @@ class Bench:
     def reconcile(self, window: DateRange = WINDOW) -> PhaseOutcome:
         with clinic_session(self.context, self.clinic) as session:
             return reconcile_cases(self.context, self.clinic, window, session)
+
+    def syncing(self, resources: ResourceFilter) -> "Bench":
+        """The bench after an operator chose which resources are synced."""
+        with transaction(self.engine) as connection:
+            set_resources(connection, self.clinic, resources)
+            return replace(self, clinic=clinic_by_slug(connection, self.clinic.slug))
 
     def rows(self, statement: str, **parameters: object) -> list[Row[tuple[object, ...]]]:
         with transaction(self.engine) as connection:

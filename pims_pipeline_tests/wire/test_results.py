@@ -41,18 +41,26 @@ FACTS = {
 
 def test_what_an_inbound_phase_did_not_need_to_write_is_skipped() -> None:
     counts = Counts(
-        found=21, created=1, updated=2, unchanged=3, restored=4, blocked=5, quarantined=6
+        found=28,
+        created=1,
+        updated=2,
+        unchanged=3,
+        restored=4,
+        blocked=5,
+        quarantined=6,
+        left_out=7,
     )
 
     assert any_result(result(Phase.INBOUND, counts)).model_dump(mode="json") == {
         **FACTS,
         "stats": {
-            "appointmentsFound": 21,
+            "appointmentsFound": 28,
             "casesCreated": 1,
             "casesUpdated": 2,
-            "casesSkipped": 14,
+            "casesSkipped": 21,
             "casesRestored": 4,
             "quarantined": 6,
+            "leftOut": 7,
         },
     }
 
@@ -67,7 +75,7 @@ def test_enrichment_counts_what_needed_nothing_as_skipped() -> None:
 
 
 def test_reconciliation_names_the_deleted_cases() -> None:
-    counts = Counts(found=9, deleted=1, updated=1, unchanged=4, held=3)
+    counts = Counts(found=11, deleted=1, updated=1, unchanged=4, held=3, left_out=2)
     error = "the deletion guard holds back 3 deletions"
 
     shown = any_result(result(Phase.RECONCILIATION, counts, CASE, error=error))
@@ -75,7 +83,13 @@ def test_reconciliation_names_the_deleted_cases() -> None:
     assert shown.model_dump(mode="json") == {
         **FACTS,
         "success": False,
-        "stats": {"casesChecked": 9, "casesDeleted": 1, "casesUpdated": 1, "casesHeld": 3},
+        "stats": {
+            "casesChecked": 11,
+            "casesDeleted": 1,
+            "casesUpdated": 1,
+            "casesHeld": 3,
+            "leftOut": 2,
+        },
         "deletedCases": [str(CASE)],
         "error": error,
     }

@@ -37,7 +37,8 @@ class Stored:
     @property
     def is_complete(self) -> bool:
         """Whether every appointment of the calendar has a case."""
-        appointments = self.listing.found - self.listing.blocked - self.listing.quarantined
+        listing = self.listing
+        appointments = listing.found - listing.blocked - listing.left_out - listing.quarantined
         return 0 < appointments <= len(self.cases)
 
 

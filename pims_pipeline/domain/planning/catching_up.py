@@ -24,6 +24,7 @@ def without_vendor_changes(plan: InboundPlan) -> InboundPlan:
     return replace(
         plan,
         landings=(),
+        placements=(),
         sightings=(),
         missing=(),
         case_writes=tuple(each for each in plan.case_writes if each.pims_id not in left_out),

@@ -29,6 +29,7 @@ class InboundPlan:
         sightings: Identities in the listing, to be marked as seen.
         missing: Landed identities of the window that a complete listing does not hold.
         meanings: New meanings of the words of records that are not landed again.
+        placements: Unchanged records that have other resources, or are left out or not any more.
         recheck: Identities whose consultation is due again, as if it was never fetched.
         by_date: The result for every record found, counted by business date.
     """
@@ -38,6 +39,7 @@ class InboundPlan:
     missing: tuple[str, ...]
     case_writes: tuple[CaseWrite, ...]
     meanings: Mapping[str, Meaning]
+    placements: tuple[Landing, ...]
     recheck: tuple[str, ...]
     by_date: Mapping[date, Counts]
     unknown_statuses: tuple[str, ...]
@@ -46,7 +48,12 @@ class InboundPlan:
     def is_empty(self) -> bool:
         """Whether applying it changes only the times at which records were seen."""
         return not (
-            self.landings or self.missing or self.case_writes or self.meanings or self.recheck
+            self.landings
+            or self.missing
+            or self.case_writes
+            or self.meanings
+            or self.placements
+            or self.recheck
         )
 
 
@@ -63,9 +70,10 @@ def plan_inbound(
     """Decide what a listing changes.
 
     A record of which the store knows something newer is not changed. A record with an unchanged
-    digest causes a write in three cases only: its words have a new meaning, the case has another
-    patient's consultation, or its metadata is unreadable. Status and type of a case are written
-    only when the meaning of the vendor's words changes: until then, users' edits stay.
+    digest causes a write in four cases only: its words have a new meaning, the case has another
+    patient's consultation, its metadata is unreadable, or the record changed while it was left
+    out. Status and type of a case are written only when the meaning of the vendor's words changes:
+    until then, users' edits stay. A record that is left out makes and changes no case.
 
     Args:
         existing: By vendor identity: the known records of the listing, and every landed record
@@ -103,6 +111,7 @@ def plan_inbound(
         missing=tuple(_missing(existing, snapshot)),
         case_writes=tuple(each.write for each in decided if each.write is not None),
         meanings={each.known.pims_id: each.meaning for each in decided if each.meaning},
+        placements=tuple(each.landing for each in decided if each.has_new_placement),
         recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
         by_date=tally([*results, *_results_of_quarantined(snapshot)]),
         unknown_statuses=_unknown_statuses(present, words),
@@ -125,7 +134,9 @@ def _result(appointment: PimsAppointment, decision: InboundDecision | None) -> s
     """What the record counts as; without a decision, the store knows something newer."""
     if decision is not None and decision.write is not None:
         return _RESULTS.get(decision.write.kind, "updated")
-    return "unchanged" if appointment.kind is RecordKind.APPOINTMENT else "blocked"
+    if appointment.kind is not RecordKind.APPOINTMENT:
+        return "blocked"
+    return "left_out" if appointment.left_out else "unchanged"
 
 
 def _results_of_quarantined(snapshot: Snapshot) -> Iterator[tuple[date, str]]:
@@ -137,8 +148,8 @@ def _results_of_quarantined(snapshot: Snapshot) -> Iterator[tuple[date, str]]:
 
 
 def _unknown_statuses(present: Iterable[PimsAppointment], words: Words) -> tuple[str, ...]:
-    """The statuses of appointments that the clinic's words do not name, sorted."""
-    statuses = {each.status for each in present if each.kind is RecordKind.APPOINTMENT}
+    """The statuses of synced appointments that the clinic's words do not name, sorted."""
+    statuses = {each.status for each in present if each.makes_case}
     return tuple(sorted(status for status in statuses if words.status_of(status) is None))
 
 

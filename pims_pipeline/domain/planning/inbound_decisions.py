@@ -17,7 +17,6 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
-    RecordKind,
     appointment_json,
 )
 from pims_pipeline.domain.records.canonical import digest
@@ -55,12 +54,19 @@ class InboundDecision:
         """Whether the record is new, or differs from the landed one."""
         return self.landing.digest != self.known.digest
 
+    @property
+    def has_new_placement(self) -> bool:
+        """Whether an unchanged record has other resources than landed, or is left out or not."""
+        known, listed = self.known, self.landing.appointment
+        differs = (known.resources, known.left_out) != (listed.resources, listed.left_out)
+        return differs and not self.is_new_or_changed
+
 
 def landing_of(appointment: PimsAppointment, words: Words) -> Landing:
     """The record as it is to be stored, with what its words mean."""
     payload = appointment_json(appointment)
     meaning = None
-    if appointment.kind is RecordKind.APPOINTMENT:
+    if appointment.makes_case:
         meaning = words.meaning_of(appointment.status, appointment.appointment_type)
     return Landing(
         appointment=appointment, payload=payload, digest=digest(payload), meaning=meaning
@@ -74,9 +80,14 @@ def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -
         return InboundDecision(known, landing)
     if case is None:
         case_id = case_id_of(clinic.id, clinic.provider_type, known.pims_id)
-        return InboundDecision(known, landing, _creation(case_id, landing, words))
+        return InboundDecision(
+            known,
+            landing,
+            _creation(case_id, landing, words),
+            meaning=_unstored(meaning, known.meaning, landing, known),
+        )
     before = _meaning_before(known, landing, words)
-    is_changed = landing.digest != known.digest
+    is_changed = landing.digest != known.case_digest
     parties = _party_change(known, case, landing.appointment) if is_changed else PartyChange()
     is_mismatch = case.consultation is not None and contradicts(
         case.consultation.patient, landing.appointment.patient
@@ -108,9 +119,16 @@ def decide(known: KnownRecord, landing: Landing, clinic: Clinic, words: Words) -
         known,
         landing,
         write,
-        meaning=meaning if not is_changed and meaning != before else None,
+        meaning=_unstored(meaning, before, landing, known),
         is_rechecked=parties.changed or (write is not None and write.drops_consultation),
     )
+
+
+def _unstored(
+    meaning: Meaning, before: Meaning | None, landing: Landing, known: KnownRecord
+) -> Meaning | None:
+    """The meaning, if it is new and not stored with a landing."""
+    return meaning if landing.digest == known.digest and meaning != before else None
 
 
 def _update(case: Case, landing: Landing, wanted: CaseDraft, **how: Any) -> CaseWrite | None:
@@ -138,7 +156,7 @@ def _meaning_before(known: KnownRecord, landing: Landing, words: Words) -> Meani
     """
     if known.meaning is not None:
         return known.meaning
-    if landing.digest == known.digest:
+    if landing.digest == known.case_digest:
         vendor_words = landing.appointment.status, landing.appointment.appointment_type
     else:
         facts = known.case.facts if known.case else {}

@@ -26,6 +26,9 @@ class KnownRecord:
         client: As ``patient``.
         meaning: The meaning of its words when the case last followed them; None when that was
             not stored.
+        resources: As landed; see ``PimsAppointment``, also for ``left_out``.
+        followed_digest: Of the record that the case last followed, if the landed one changed
+            while it was left out; empty if it was always left out.
     """
 
     pims_id: str
@@ -40,6 +43,14 @@ class KnownRecord:
     patient: Patient | None = None
     client: Client | None = None
     meaning: Meaning | None = None
+    resources: tuple[str, ...] | None = None
+    left_out: bool = False
+    followed_digest: str | None = None
+
+    @property
+    def case_digest(self) -> str | None:
+        """Of the record that the case last followed."""
+        return self.digest if self.followed_digest is None else self.followed_digest
 
     @property
     def vendor_identity(self) -> str:
@@ -77,7 +88,7 @@ class Landing:
     """A vendor record to be stored as fetched; ``payload`` is canonical JSON.
 
     Attributes:
-        meaning: What its words mean; None unless it is an appointment.
+        meaning: What its words mean; None unless it makes a case.
     """
 
     appointment: PimsAppointment

@@ -1,11 +1,12 @@
 """Phase 3: which active cases are orphans, and which of them are retired, kept or held.
 
 Pure. A case is retired only if a complete listing lacks its appointment *and* that is confirmed:
-by a lookup of the appointment, or by a second, later listing if the vendor has no lookup. The
-reasons belong in ``retirement``; reading and writing in ``sync/phases``.
+by a lookup of the appointment, or by a second, later listing if the vendor has no lookup. A case
+whose appointment is listed with resources that the clinic does not sync is retired as left out.
+The reasons belong in ``retirement``; reading and writing in ``sync/phases``.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -15,8 +16,10 @@ from pims_pipeline.domain.outcome import Counts, tally
 from pims_pipeline.domain.planning.rejections import Rejection, RejectionEffect, effect_of
 from pims_pipeline.domain.planning.retirement import (
     Retirement,
+    RetirementReason,
     TrackedCase,
     is_about_other_occurrences,
+    listed_as_left_out,
     own_lookups,
     reason_if_approved,
     reason_to_retire,
@@ -25,7 +28,6 @@ from pims_pipeline.domain.planning.retirement import (
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     PimsAppointment,
-    RecordKind,
     Snapshot,
 )
 from pims_pipeline.domain.records.cases import Case
@@ -56,6 +58,7 @@ class HoldReason(StrEnum):
 
     EMPTY_LISTING = "empty_listing"
     TOO_MANY_ORPHANS = "too_many_orphans"
+    TOO_MANY_LEFT_OUT = "too_many_left_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ class ReconciliationPlan:
         retire: Cases to be soft-deleted; empty when the window is held.
         follow: Appointments that moved or changed: the landed records with the time and status of
             their lookups, to be applied like those of a listing.
-        orphans: Every confirmed orphan, retired or held.
+        orphans: Every confirmed orphan, left-out ones included, retired or held.
         unconfirmed: Cases that the listing lacks and that could not be looked up; they are kept.
         hold: Set when the deletion guard opens a hold.
         kept: Orphans that stay because a person rejected their retirement.
@@ -92,7 +95,7 @@ class ReconciliationPlan:
 
 
 def orphan_candidates(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple[TrackedCase, ...]:
-    """The cases that the listing should hold and does not.
+    """The cases that the listing should hold and does not, or holds as left out.
 
     A case that a later listing has shown is no candidate, nor is one whose record was listed but
     unreadable.
@@ -100,7 +103,7 @@ def orphan_candidates(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple
     present = {
         appointment.appointment_id
         for appointment in snapshot.appointments
-        if appointment.kind is RecordKind.APPOINTMENT
+        if appointment.makes_case
     }
     # An unreadable record of a series may be any of its occurrences.
     unreadable = {record.pims_id for record in snapshot.quarantined if record.pims_id}
@@ -110,6 +113,14 @@ def orphan_candidates(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple
         if tracked.case.pims_id not in present
         and tracked.vendor_identity not in unreadable
         and not (tracked.last_seen_at and tracked.last_seen_at > snapshot.fetched_at)
+    )
+
+
+def to_look_up(cases: Iterable[TrackedCase], snapshot: Snapshot) -> tuple[TrackedCase, ...]:
+    """The candidates that only a lookup explains; the listing explains those that it leaves out."""
+    left_out = listed_as_left_out(snapshot)
+    return tuple(
+        each for each in orphan_candidates(cases, snapshot) if each.case.pims_id not in left_out
     )
 
 
@@ -153,7 +164,7 @@ def plan_reconciliation(
         rejections = [each.as_of(now) for each in rejections]
     found = _compare(cases, snapshot, policy, lookups, approved)
     decided = _decided(cases, snapshot, found, rejections if approved is None else ())
-    hold = _hold(cases, snapshot, len(found.retire), policy) if approved is None else None
+    hold = _hold(cases, snapshot, found.retire, policy) if approved is None else None
     orphans = _orphans(found, hold)
     hold, kept = _after_rejections(hold, orphans, decided)
     retire, follow = _changes(found, kept) if hold is None else ((), ())
@@ -222,13 +233,17 @@ def _compare(
 ) -> _Compared:
     candidates = orphan_candidates(cases, snapshot) if snapshot.complete else ()
     own = own_lookups(candidates, snapshot, lookups or {})
+    left_out = listed_as_left_out(snapshot)
     found = _Compared(candidates, [], [], [])
     for tracked in candidates:
         lookup = own.get(tracked.case.pims_id)
         can_ask = lookups is not None and not is_about_other_occurrences(tracked, lookups, own)
-        reason = reason_to_retire(
-            tracked, snapshot, policy.absence_interval, lookup, can_ask=can_ask
-        )
+        if tracked.case.pims_id in left_out:
+            reason: RetirementReason | None = RetirementReason.LEFT_OUT
+        else:
+            reason = reason_to_retire(
+                tracked, snapshot, policy.absence_interval, lookup, can_ask=can_ask
+            )
         if approved is not None:
             reason = reason_if_approved(tracked, reason, approved, can_ask=can_ask)
         if reason is not None:
@@ -253,21 +268,29 @@ def _decided(
         return RejectionEffect({}, frozenset())
     missing = {each.case.id for each in found.retire}
     missing |= {each.case.id for each in found.unconfirmed}
+    left_out = {each.case.id for each in found.retire if each.is_left_out}
     return effect_of(
         rejections,
-        [(each.case.id, each.last_seen_at) for each in cases],
+        # Each listing shows a left-out appointment, which does not bring it back.
+        [(each.case.id, None if each.case.id in left_out else each.last_seen_at) for each in cases],
         {each.case.id for each in cases} - missing,
     )
 
 
 def _hold(
-    cases: Collection[TrackedCase], snapshot: Snapshot, orphans: int, policy: DeletionPolicy
+    cases: Collection[TrackedCase],
+    snapshot: Snapshot,
+    orphans: Sequence[Retirement],
+    policy: DeletionPolicy,
 ) -> HoldReason | None:
     if snapshot.complete and must_hold_unseen(cases, snapshot):
         return HoldReason.EMPTY_LISTING
-    if not policy.allows(orphans, len(cases)):
-        return HoldReason.TOO_MANY_ORPHANS
-    return None
+    if policy.allows(len(orphans), len(cases)):
+        return None
+    gone = sum(not each.is_left_out for each in orphans)
+    # Without those that are left out, the guard would hold nothing.
+    is_filter = policy.allows(gone, len(cases))
+    return HoldReason.TOO_MANY_LEFT_OUT if is_filter else HoldReason.TOO_MANY_ORPHANS
 
 
 def _counts(
@@ -278,14 +301,14 @@ def _counts(
     held: Collection[UUID],
     unconfirmed: Collection[UUID],
 ) -> dict[date, Counts]:
-    retired = {each.case.id for each in retire}
+    retired = {each.case.id: "left_out" if each.is_left_out else "deleted" for each in retire}
     followed = {each.appointment_id for each in follow}
     # Sets, because the window of a year may have thousands of held cases.
     held, unconfirmed = frozenset(held), frozenset(unconfirmed)
 
     def result(case: Case) -> str:
         if case.id in retired:
-            return "deleted"
+            return retired[case.id]
         if case.id in held:
             return "held"
         if case.pims_id in followed:

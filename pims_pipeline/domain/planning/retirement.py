@@ -59,6 +59,7 @@ class RetirementReason(StrEnum):
     NOT_AN_APPOINTMENT = "not_an_appointment"
     ABSENT_TWICE = "absent_twice"
     ABSENT_APPROVED = "absent_approved"
+    LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +67,23 @@ class Retirement:
     """A case to be soft-deleted, and why.
 
     Attributes:
-        gone_at: When the vendor is known not to have the appointment any more; aware UTC.
+        gone_at: When the vendor is known not to have the appointment any more; aware UTC. Of one
+            that is left out, when it was found to be.
     """
 
     case: Case
     reason: RetirementReason
     gone_at: datetime
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the vendor has the appointment, and the clinic does not sync its resources."""
+        return self.reason is RetirementReason.LEFT_OUT
+
+
+def listed_as_left_out(snapshot: Snapshot) -> frozenset[str]:
+    """The identities of the listing's appointments that the clinic leaves out."""
+    return frozenset(each.appointment_id for each in snapshot.appointments if each.left_out)
 
 
 def own_lookups(
@@ -163,7 +175,7 @@ def reason_to_retire(
 
 def _reason_in(lookup: AppointmentLookup) -> RetirementReason | None:
     if lookup.exists:
-        return None
+        return RetirementReason.LEFT_OUT if lookup.left_out else None
     if not lookup.found:
         return RetirementReason.UNKNOWN_TO_VENDOR
     if lookup.deleted:
@@ -194,5 +206,6 @@ def updated_by_lookup(tracked: TrackedCase, lookup: AppointmentLookup) -> PimsAp
         scheduled_end=lookup.scheduled_end or lookup.scheduled_start + length,
         business_date=lookup.business_date,
         status=lookup.status or landed.status,
+        left_out=lookup.left_out if lookup.resources else landed.left_out,
     )
     return None if seen == landed else seen

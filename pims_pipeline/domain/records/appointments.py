@@ -3,7 +3,7 @@
 Vendor words are kept unchanged; what they mean for a case belongs in ``cases``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -57,6 +57,9 @@ class PimsAppointment:
         status: The vendor's own words.
         appointment_type: The clinic's own words.
         vendor_updated_at: When the vendor last changed the record; aware UTC.
+        resources: The names of its room, column and provider; see ``resources``. None when they
+            are not known. Beside the payload, so that a record's digest does not depend on them.
+        left_out: Whether the clinic does not sync its resources: it makes no case.
     """
 
     appointment_id: str
@@ -75,11 +78,18 @@ class PimsAppointment:
     kind: RecordKind = RecordKind.APPOINTMENT
     vendor_updated_at: datetime | None = None
     series_id: str | None = None
+    resources: tuple[str, ...] | None = None
+    left_out: bool = False
 
     @property
     def vendor_identity(self) -> str:
         """The vendor's identity of the appointment, or of its series."""
         return self.series_id or self.appointment_id
+
+    @property
+    def makes_case(self) -> bool:
+        """Whether it becomes a case: a synced appointment does, a block does not."""
+        return self.kind is RecordKind.APPOINTMENT and not self.left_out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +154,8 @@ class AppointmentLookup:
         found: False when the vendor does not know the identity (any more).
         deleted: True when the vendor reports that the record was deleted.
         asked_at: Aware UTC, taken before the request was sent.
+        resources: As ``PimsAppointment.resources``; empty if the response names none.
+        left_out: Whether the clinic does not sync them.
     """
 
     appointment_id: str
@@ -156,6 +168,8 @@ class AppointmentLookup:
     scheduled_end: datetime | None = None
     business_date: date | None = None
     oddities: Oddities = ()
+    resources: tuple[str, ...] = ()
+    left_out: bool = False
 
     @property
     def exists(self) -> bool:
@@ -231,7 +245,12 @@ def patient_payload(patient: Patient) -> dict[str, str | None]:
     }
 
 
-def appointment_from_payload(payload: Mapping[str, Any]) -> PimsAppointment:
+def appointment_from_payload(
+    payload: Mapping[str, Any],
+    *,
+    resources: Iterable[str] | None = None,
+    left_out: bool = False,
+) -> PimsAppointment:
     """The appointment from which ``appointment_payload`` made ``payload``."""
     updated = payload["vendorUpdatedAt"]
     return PimsAppointment(
@@ -251,4 +270,6 @@ def appointment_from_payload(payload: Mapping[str, Any]) -> PimsAppointment:
         kind=RecordKind(payload["kind"]),
         vendor_updated_at=datetime.fromisoformat(updated) if updated else None,
         series_id=payload.get("seriesId"),
+        resources=None if resources is None else tuple(resources),
+        left_out=left_out,
     )

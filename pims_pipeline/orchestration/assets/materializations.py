@@ -78,6 +78,8 @@ def _metadata(outcome: PhaseOutcome, day: date) -> dict[str, dg.MetadataValue]:
     metadata["window"] = dg.MetadataValue.text(str(outcome.window))
     metadata["duration_ms"] = dg.MetadataValue.int(outcome.duration_ms)
     quiet = counts.unchanged + counts.blocked + counts.skipped
+    if outcome.sync_type is Phase.INBOUND:
+        quiet += counts.left_out
     if outcome.changed_case_ids and counts.found > quiet:
         metadata["window_changed_case_ids"] = _ids(outcome.changed_case_ids)
         metadata["provenance"] = dg.MetadataValue.text(PROVENANCE)

@@ -59,6 +59,7 @@ _IF_ANY = [
     "enriched",
     "errored",
     "quarantined",
+    "left_out",
 ]
 
 

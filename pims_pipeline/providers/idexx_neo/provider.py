@@ -13,10 +13,16 @@ from urllib.parse import quote
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.resources import Resource, ResourceKind
 from pims_pipeline.domain.records.series import series_of
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts, login
 from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
+from pims_pipeline.providers.idexx_neo.parsing.dictionary import (
+    needs_providers,
+    parse_dictionary,
+    with_providers,
+)
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.idexx_neo.session import (
     NeoSession,
@@ -64,6 +70,7 @@ class IdexxNeoProvider:
         self._zone = clinic.zone
         self._base_url = clinic.provider_base_url.rstrip("/")
         self._slug = clinic.slug
+        self._syncs_by_provider = clinic.resources.names_any(ResourceKind.PROVIDER)
         self._options = options
         self._stop = StopSignal()
         self._clock = clock
@@ -150,7 +157,22 @@ class IdexxNeoProvider:
         """See the port."""
         fetched_at = self._clock()
         body = self._request_calendar(self._current_client(), window)
-        return self._parse_calendar(body, window, fetched_at)
+        snapshot = self._parse_calendar(body, window, fetched_at)
+        # Only then: without the ids, it would be unknown whom the clinic leaves out.
+        if self._syncs_by_provider and needs_providers(snapshot):
+            return with_providers(snapshot, self.list_resources())
+        return snapshot
+
+    def list_resources(self) -> tuple[Resource, ...]:
+        """See the port."""
+        what = "the calendar's rooms and providers"
+        body = self._request("/appointments/getAppointmentView", {}, what=what)
+        if body is None:
+            raise ContractViolation(
+                f"Cannot fetch {what} from IDEXX Neo at {self._base_url}: it responded that there "
+                "are none (404 or 410). Nothing was changed; check the clinic's base URL."
+            )
+        return parse_dictionary(body)
 
     def _request(self, path: str, query: dict[str, str], *, what: str) -> bytes | None:
         """The body of the vendor's response; see ``IdexxNeoClient.get``.

@@ -25,6 +25,7 @@ from pims_pipeline.simulator.practice.generation import (
     generate_day,
     id_date,
 )
+from pims_pipeline.simulator.practice.rooms import Rooms
 
 DAYS_KEPT = 1024
 """How many generated days are cached; another one is generated again."""
@@ -56,6 +57,8 @@ class Booking:
     status: str = "not arrived"
     species: str = "Canine"
     reason: str | None = None
+    room: str | None = None
+    provider: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ class Calendar:
         self.clinic = clinic
         self.today = config.today_of(clinic)
         self._config = config
+        self.rooms = Rooms()
         self._edits = _Edits()
         self._days: dict[date, tuple[Entry, ...]] = {}
 
@@ -90,6 +94,7 @@ class Calendar:
 
     def reset(self) -> None:
         """Forget every edit and booking."""
+        self.rooms = Rooms()
         self._edits = _Edits()
         self._days.clear()
 
@@ -172,8 +177,8 @@ class Calendar:
             reason=booking.reason,
             patient=Patient(entry_id, booking.patient_name, booking.species, "Mixed Breed", 9.5),
             client=Client(entry_id, first, last or None, None, None, None),
-            provider=None,
-            room=None,
+            provider=booking.provider,
+            room=booking.room,
             last_updated_at=None,
         )
         return self._put(_with_status(entry, booking.status))
@@ -183,6 +188,22 @@ class Calendar:
         _check_year(start)
         entry = self.entry(entry_id)
         return self._put(replace(entry, start=start, end=start + (entry.end - entry.start)))
+
+    def move_to_room(self, entry_id: int, room: str | None) -> Entry:
+        """Put a record into another room, by its name at the start, or into none."""
+        return self._put(replace(self.entry(entry_id), room=room))
+
+    def rename_room(self, room_id: int, name: str) -> None:
+        """Give a room another name; its id stays.
+
+        Raises:
+            EditRefused: If the clinic has no room with that id.
+        """
+        former = self.rooms.former_name(room_id)
+        if former is None:
+            raise EditRefused(f"no room has the id {room_id}")
+        self.rooms = Rooms({**self.rooms.renamed, former: name})
+        self._days.clear()
 
     def cancel(self, entry_id: int, reason: str = "Owner cancelled by phone") -> Entry:
         """Mark a record cancelled; it stays in the listing."""

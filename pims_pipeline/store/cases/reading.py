@@ -33,8 +33,13 @@ _SERIES = """
           AND s.series_id = a.pims_id LIMIT 1))"""
 
 
+def landed_appointment(row: Row[Any]) -> PimsAppointment:
+    """The appointment of a row with ``payload``, ``resources`` and ``left_out``."""
+    return appointment_from_payload(row.payload, resources=row.resources, left_out=row.left_out)
+
+
 def _landed(row: Row[Any]) -> PimsAppointment:
-    return replace(appointment_from_payload(row.payload), series_id=row.series_id)
+    return replace(landed_appointment(row), series_id=row.series_id)
 
 
 def _case(row: Row[Any], *, whole: bool = False) -> Case:
@@ -87,8 +92,8 @@ def active_cases(connection: Connection, clinic: Clinic, window: DateRange) -> l
     rows = connection.execute(
         text(
             f"""
-            SELECT {_CASE_COLUMNS}, a.payload, {_SERIES} AS series_id,
-                   a.last_seen_at, a.missing_since, a.removed_at
+            SELECT {_CASE_COLUMNS}, a.payload, a.resources, a.left_out,
+                   {_SERIES} AS series_id, a.last_seen_at, a.missing_since, a.removed_at
             FROM cases AS c
             LEFT JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
@@ -119,7 +124,7 @@ def enrichable_cases(
     only: Collection[UUID] | None = None,
     lock: bool = False,
 ) -> list[EnrichableCase]:
-    """The window's live cases with what is known of their consultations.
+    """The window's live cases with what is known of their consultations, but for left-out ones.
 
     Args:
         connection: In a transaction.
@@ -133,7 +138,8 @@ def enrichable_cases(
         text(
             f"""
             SELECT c.id, c.patient_species, {case_metadata.COLUMNS}, {WHOLE_CONSULTATION},
-                   a.payload, {_SERIES} AS series_id, a.fetched_at, a.consultation_checked_at,
+                   a.payload, a.resources, a.left_out, {_SERIES} AS series_id, a.fetched_at,
+                   a.consultation_checked_at,
                    f.attempts, f.last_failed_at, f.next_retry_at
             FROM cases AS c
             JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
@@ -141,7 +147,7 @@ def enrichable_cases(
               ON f.clinic_id = c.clinic_id AND f.provider_type = c.provider_type
              AND f.phase = 'cases' AND f.record_key = c.pims_id AND {OPEN_FAILURE}
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
-              AND {which} AND NOT {SOFT_DELETED}
+              AND {which} AND NOT {SOFT_DELETED} AND NOT a.left_out
             ORDER BY c.id
             """  # noqa: S608 - fixed conditions
             + ("FOR UPDATE OF c" if lock else "")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Text, and_, cast, select, text
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.planning.retirement import RetirementReason
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
 from pims_pipeline.store.cases.metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables.access import credential_access_log
@@ -271,12 +272,18 @@ def case_states(connection: Connection, case_ids: Collection[UUID]) -> dict[UUID
 
 
 def cases_deleted_by(connection: Connection, audit_ids: list[UUID]) -> list[UUID]:
-    """The cases that these audits' phases soft-deleted, in the order it was done."""
+    """The cases that these audits' phases soft-deleted, in the order it was done.
+
+    Without those that are left out: their appointments are at the vendor.
+    """
     rows = connection.scalars(
         select(case_events.c.case_id)
         .where(
             case_events.c.audit_id.in_(audit_ids),
             case_events.c.kind == EventKind.SOFT_DELETED,
+            case_events.c.changes[("reason", 1)].astext.is_distinct_from(
+                RetirementReason.LEFT_OUT.value
+            ),
         )
         .order_by(case_events.c.seq)
     )

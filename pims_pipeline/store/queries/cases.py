@@ -74,13 +74,13 @@ def _listed(row: Row[*tuple[object, ...]]) -> ListedCase:
 def deleted_with_appointment(
     connection: Connection, clinic: Clinic, window: DateRange
 ) -> list[UUID]:
-    """Soft-deleted cases whose appointment is in the landed calendar: always a fault."""
+    """Soft-deleted cases whose appointment is in the landed calendar and synced: always a fault."""
     return _case_ids(
         connection,
         clinic,
         window,
         f"{SOFT_DELETED} AND a.missing_since IS NULL AND a.removed_at IS NULL "
-        "AND a.payload ->> 'kind' = 'appointment'",
+        "AND a.payload ->> 'kind' = 'appointment' AND NOT a.left_out",
     )
 
 

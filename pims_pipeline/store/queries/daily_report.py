@@ -18,7 +18,9 @@ class PhaseDay:
         syncs: Audits; the next five are parts of it.
         seconds: Of all that ended, together.
         longest_seconds: Of the one that took longest.
-        deleted: Cases retired.
+        deleted: Cases retired, unless they are left out.
+        left_out: Inbound: appointments that the clinic does not sync, at each sync again.
+            Reconciliation: cases retired for that.
         errored: Consultations that could not be fetched.
         quarantined: Records of the calendar that could not be read.
     """
@@ -40,6 +42,7 @@ class PhaseDay:
     enriched: int
     errored: int
     quarantined: int
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ _PHASES = """
            sum(a.cases_created) AS created, sum(a.cases_updated) AS updated,
            sum(a.cases_restored) AS restored, sum(a.cases_deleted) AS deleted,
            sum(a.cases_enriched) AS enriched, sum(a.cases_errored) AS errored,
-           sum(a.quarantined) AS quarantined
+           sum(a.quarantined) AS quarantined, sum(a.cases_left_out) AS left_out
     FROM case_sync_audits AS a JOIN clinics AS c ON c.id = a.clinic_id
     WHERE a.updated_at >= :start AND a.updated_at < :end
     GROUP BY c.slug, a.sync_type

@@ -21,9 +21,11 @@ from pims_pipeline.store.tables.columns import (
     audit_id,
     business_date,
     clinic_id,
+    false_by_default,
     id_column,
     metadata,
     one_of,
+    text_array,
     text_column,
     timestamp,
     timestamp_now,
@@ -55,6 +57,13 @@ pims_appointments = Table(
     # were landed before these columns existed.
     text_column("meant_status", nullable=True),
     text_column("meant_type", nullable=True),
+    # Its room, column and provider, such as room:11; null until it is listed with them.
+    text_array("resources"),
+    # Whether the clinic does not sync these: it makes no case.
+    false_by_default("left_out"),
+    # Of the record that its case follows, if this one changed while it was left out; empty if
+    # this one always was.
+    text_column("followed_digest", nullable=True),
     audit_id(),
     one_of("meant_status", CaseStatus),
     one_of("meant_type", CaseType),

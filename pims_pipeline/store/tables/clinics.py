@@ -11,6 +11,7 @@ from pims_pipeline.store.tables.columns import (
     id_column,
     integer,
     metadata,
+    text_array,
     text_column,
     timestamp_now,
     true_by_default,
@@ -33,6 +34,16 @@ clinics = Table(
     # Set by a trigger when the zone changes or the clinic is activated again: no tick of its
     # schedules before this counts.
     timestamp_now("scheduled_since"),
+    # Which rooms, columns and providers of its calendar are synced; all if neither names any.
+    text_array("included_resources"),
+    text_array("excluded_resources"),
+    CheckConstraint(
+        "included_resources IS NULL OR excluded_resources IS NULL", name="one_kind_of_resources"
+    ),
+    CheckConstraint(
+        "cardinality(included_resources) > 0 AND cardinality(excluded_resources) > 0",
+        name="some_resources",
+    ),
     UniqueConstraint("slug"),
     CheckConstraint(f"slug ~ '^{SLUG_PATTERN.pattern}$'", name="slug"),
 )

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 HOT_UPDATES = {"fillfactor": 80}
 """Leaves room on each page for a row's next version, so that an update touches no index."""
@@ -89,6 +90,16 @@ def business_date(name: str, *, nullable: bool = False) -> Column[Any]:
 def integer(name: str, default: int = 0) -> Column[Any]:
     """An integer, not null, with a default."""
     return Column(name, Integer, nullable=False, server_default=text(str(default)))
+
+
+def text_array(name: str) -> Column[Any]:
+    """Texts, or null."""
+    return Column(name, ARRAY(Text), nullable=True)
+
+
+def false_by_default(name: str) -> Column[Any]:
+    """A boolean, not null, that defaults to false."""
+    return Column(name, Boolean, nullable=False, server_default=text("false"))
 
 
 def true_by_default(name: str) -> Column[Any]:

@@ -50,6 +50,11 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "meant_status": "The case status its status word was last taken for; null when it was "
             "landed before this column existed",
             "meant_type": "The case type its type was last taken for; null as above",
+            "resources": "Its room, column and provider at the vendor, such as room:11; null until "
+            "it is listed with them",
+            "left_out": "Whether the clinic does not sync these, so that it makes no case",
+            "followed_digest": "Digest of the record that its case follows, if this one changed "
+            "while it was left out",
             "audit_id": _AUDIT,
         },
         "cases": {

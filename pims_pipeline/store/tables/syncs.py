@@ -57,6 +57,7 @@ case_sync_audits = Table(
     integer("cases_blocked"),
     integer("cases_errored"),
     integer("cases_held"),
+    integer("cases_left_out"),
     integer("quarantined"),
     # Fields that could not be read: paths, JSON types and counts, never values.
     Column("oddities", JSONB, nullable=False, server_default=text("'[]'::jsonb")),

@@ -26,6 +26,7 @@ from pims_pipeline.store.appointments import (
     mark_missing,
     mark_seen,
     mark_window_seen,
+    place,
     remember_meanings,
     stored_snapshot,
 )
@@ -155,6 +156,8 @@ def _write_to_cases(
     forget_checks(connection, clinic, plan.recheck)
     if plan.meanings:
         remember_meanings(connection, clinic, plan.meanings)
+    if plan.placements:
+        place(connection, clinic, plan.placements)
     write_cases(connection, clinic, plan.case_writes, now)
     record_events(
         connection,

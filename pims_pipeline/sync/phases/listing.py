@@ -14,6 +14,7 @@ from pims_pipeline.domain.clinics import MAX_FETCH_DAYS, Clinic, DateRange
 from pims_pipeline.domain.moments import MAX_SKEW
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing, comparable, divided
 from pims_pipeline.domain.planning.landed_records import KnownRecord
+from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.records.appointments import Snapshot
 from pims_pipeline.domain.records.cases import Words
 from pims_pipeline.domain.records.series import (
@@ -33,7 +34,7 @@ from pims_pipeline.sync.session import ProviderSession
 def complete_listing(
     clinic: Clinic, window: DateRange, session: ProviderSession, clock: Callable[[], datetime]
 ) -> Snapshot:
-    """The vendor's calendar of the window.
+    """The vendor's calendar of the window, with marks on what the clinic leaves out.
 
     Its ``fetched_at`` is that of ``asked_between``. ``clock`` returns the present time, aware UTC.
 
@@ -49,7 +50,7 @@ def complete_listing(
             f"asked {clinic.provider_type} for the calendar of {clinic.slug}, {window}; the "
             "listing that came back is not complete, so nothing was changed; try again later"
         )
-    return snapshot
+    return marked(snapshot, clinic.resources)
 
 
 def asked_between(asked_at: datetime, claimed: datetime, now: datetime) -> datetime:

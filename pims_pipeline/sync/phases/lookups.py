@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from pims_pipeline.domain.planning.reconciliation import must_hold_unseen, orphan_candidates
+from pims_pipeline.domain.planning.left_out import marked_lookup
+from pims_pipeline.domain.planning.reconciliation import must_hold_unseen, to_look_up
 from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
 from pims_pipeline.providers.port import ContractViolation
@@ -33,7 +34,7 @@ def look_up_missing(
         ContractViolation: If every one of several responses is invalid. One or two invalid
             responses concern only those appointments, whose cases stay.
     """
-    candidates = orphan_candidates(tracked, snapshot)
+    candidates = to_look_up(tracked, snapshot)
     if not candidates or (not approved and must_hold_unseen(tracked, snapshot)):
         return {}
     if not session.can_look_up:
@@ -57,4 +58,5 @@ def look_up_missing(
 def _look_up(phase: PhaseRun, session: ProviderSession, tracked: TrackedCase) -> AppointmentLookup:
     asked_at = phase.now()
     lookup = session.look_up(tracked.case.pims_id)
-    return replace(lookup, asked_at=asked_between(asked_at, lookup.asked_at, phase.now()))
+    lookup = replace(lookup, asked_at=asked_between(asked_at, lookup.asked_at, phase.now()))
+    return marked_lookup(lookup, phase.clinic.resources)

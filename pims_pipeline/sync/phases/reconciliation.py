@@ -136,7 +136,7 @@ def _apply(
         by_date=plan.by_date,
         fetched_at=snapshot.fetched_at,
         changed_case_ids=(*retired, *followed),
-        deleted_case_ids=retired,
+        deleted_case_ids=tuple(each.case.id for each in plan.retire if not each.is_left_out),
         hold_id=None if approval else _hold(connection, phase, plan),
         hold_reason=plan.hold.value if plan.hold else None,
         oddities=combined(

@@ -15,7 +15,7 @@ from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.retirement import Retirement
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
-from pims_pipeline.store.appointments import mark_removed
+from pims_pipeline.store.appointments import mark_left_out, mark_removed
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.cases.reading import load_cases
 from pims_pipeline.store.cases.writing import retire_cases
@@ -30,11 +30,13 @@ def retire(
     """Retire the cases, with an event each; return their ids."""
     clinic = phase.clinic
     now = phase.now()
-    gone = {each.case.pims_id: each.gone_at for each in retirements}
+    pims_ids = [each.case.pims_id for each in retirements]
+    gone = {each.case.pims_id: each.gone_at for each in retirements if not each.is_left_out}
     # Locked, so that the event records the status that is overwritten.
-    locked = load_cases(connection, clinic, gone, lock=True) if gone else {}
+    locked = load_cases(connection, clinic, pims_ids, lock=True) if pims_ids else {}
     retire_cases(connection, clinic, retirements, now)
     mark_removed(connection, clinic, gone)
+    mark_left_out(connection, clinic, [each for each in pims_ids if each not in gone])
     record_events(
         connection,
         clinic,

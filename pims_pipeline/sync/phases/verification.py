@@ -39,6 +39,7 @@ from pims_pipeline.store.queries.cases import (
     with_repaired_metadata,
     with_unreadable_metadata,
 )
+from pims_pipeline.store.rejections import rejections
 from pims_pipeline.sync.phases.listing import known_of
 
 
@@ -90,6 +91,7 @@ def replan_reconciliation(
             stored_snapshot(connection, clinic, window),
             policy,
             lookups={},
+            rejections=rejections(connection, clinic),
         )
 
 
@@ -132,7 +134,7 @@ def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[
     """The vendor words in the landed calendar without a known case status."""
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
-    words = {appointment.status for appointment in snapshot.appointments}
+    words = {each.status for each in snapshot.appointments if not each.left_out}
     return sorted(word for word in words if status_of(word) is None)
 
 

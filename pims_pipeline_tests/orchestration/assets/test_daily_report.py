@@ -51,6 +51,7 @@ SYNCED = PhaseDay(
     enriched=0,
     errored=0,
     quarantined=0,
+    left_out=0,
 )
 
 

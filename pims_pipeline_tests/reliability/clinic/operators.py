@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from sqlalchemy import Row, text
 
 from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
 from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
+from pims_pipeline.store.clinics import clinic_by_slug, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.holds import reject, waiting_hold
@@ -69,12 +71,14 @@ class OperatorSide(ClinicState):
 
     Attributes:
         foreign: By case, the application's own keys in its metadata.
+        filters: The choices of rooms after the first one, which is all, and when each was made.
     """
 
     edits: list[UserEdit] = field(default_factory=list)
     rejections: list[tuple[datetime, frozenset[UUID]]] = field(default_factory=list)
     overwrites: list[Overwrite] = field(default_factory=list)
     foreign: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    filters: list[tuple[datetime, ResourceFilter]] = field(default_factory=list)
 
     def user_sets(self, pims_id: str, column: str, value: str) -> bool:
         """A user changes ``status`` or ``case_type``; False when a sync has the case locked."""
@@ -137,6 +141,23 @@ class OperatorSide(ClinicState):
             return None  # a sync in this thread has locked the case
         finally:
             self.servers.on_statement = hook
+
+    def choose_rooms(self, resources: ResourceFilter) -> None:
+        """An operator chooses which rooms are synced."""
+        with transaction(self.servers.engine) as connection:
+            set_resources(connection, self.clinic, resources)
+            self.clinic = clinic_by_slug(connection, self.clinic.slug)
+        self.filters.append((self.servers.clock(), resources))
+
+    def filters_between(self, since: datetime, until: datetime) -> list[ResourceFilter]:
+        """The choice at ``since``, and every later one up to ``until``."""
+        chosen = [(datetime.min.replace(tzinfo=UTC), ALL_RESOURCES), *self.filters]
+        before = [resources for at, resources in chosen if at <= since]
+        return [before[-1], *(resources for at, resources in chosen if since < at <= until)]
+
+    def ever_rejected(self) -> frozenset[UUID]:
+        """The cases that an operator ever kept."""
+        return frozenset(case_id for _, case_ids in self.rejections for case_id in case_ids)
 
     def reject(self, hold_id: UUID) -> None:
         """An operator decides that a hold's cases stay."""

@@ -10,6 +10,8 @@ from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.simulator.control_client import TrueAppointment
 from pims_pipeline_tests.reliability.clinic.state import ClinicState
 
+_ROOMS = {"Room 1": "room:11", "Room 2": "room:12"}
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -21,6 +23,12 @@ class Truth:
     @property
     def exists(self) -> bool:
         return not self.appointment.deleted
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Its room, as the pipeline names it."""
+        room = self.appointment.room
+        return () if room is None else (_ROOMS.get(room, "room:other"),)
 
     @property
     def vendor_status(self) -> CaseStatus:

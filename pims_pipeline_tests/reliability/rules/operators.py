@@ -5,9 +5,11 @@ from hypothesis.stateful import precondition, rule
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.resources import ResourceFilter
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.rules.machine import ClinicMachine
 from pims_pipeline_tests.reliability.rules.strategies import (
+    FILTERS,
     USER_EDITS,
     VENDOR_EDITS,
     Edit,
@@ -22,6 +24,12 @@ class OperatorRules(ClinicMachine):
     def a_user_edits_a_case(self, edit: Edit) -> None:
         self._step()
         self._apply(edit)
+        oracle.check(self.synced)
+
+    @rule(resources=FILTERS)
+    def an_operator_chooses_rooms(self, resources: ResourceFilter) -> None:
+        self._step()
+        self.synced.choose_rooms(resources)
         oracle.check(self.synced)
 
     @precondition(lambda self: self.synced.holds())

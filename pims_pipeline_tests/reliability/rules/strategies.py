@@ -6,6 +6,7 @@ from typing import Literal
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
 from pims_pipeline.simulator.faults import STALLS, FaultKind
 from pims_pipeline_tests.reliability.clinic.operators import OVERWRITES
 from pims_pipeline_tests.reliability.clinic.pipeline import FULL
@@ -20,6 +21,16 @@ PLACES = st.sampled_from(
     ]
 )
 DAYS = st.integers(-3, 3)
+ROOMS = st.sampled_from(["Room 1", "Room 1", "Room 2", "Annexe", None])
+"""Rooms by name; the vendor's dictionary lacks the annexe."""
+FILTERS = st.sampled_from(
+    [
+        *[ALL_RESOURCES] * 3,
+        ResourceFilter(excluded=frozenset({"room:12"})),
+        ResourceFilter(included=frozenset({"room:11"})),
+        ResourceFilter(included=frozenset({"room:11", "room:12"})),
+    ]
+)
 HOURS = st.sampled_from([(2, 30), (0, 0), (8, 0), (11, 30), (16, 0), (23, 59)])
 WORDS_SEEN = ("not arrived", "Confirmed", "In Progress", "Ready to Pay", "No Show")
 WORDS = st.sampled_from([*WORDS_SEEN, "Lost in Space"])

@@ -13,6 +13,7 @@ from pims_pipeline_tests.reliability.rules.strategies import (
     ENDPOINTS,
     FAULTS,
     HOURS,
+    ROOMS,
     WHICH,
     WORDS,
     Endpoint,
@@ -34,6 +35,12 @@ class VendorRules(ClinicMachine):
     @rule(which=WHICH, day=st.sampled_from([-10, -2, 0, 1, 3, 9]), at=HOURS)
     def an_appointment_is_moved(self, which: int, day: int, at: tuple[int, int]) -> None:
         self.synced.vendor("move", self._appointment(which), self.synced.local(day, *at))
+
+    @precondition(lambda self: self.synced.history)
+    @rule(which=st.lists(WHICH, min_size=1, max_size=4), room=ROOMS)
+    def appointments_are_moved_to_a_room(self, which: list[int], room: str | None) -> None:
+        for each in which:
+            self.synced.vendor("move_to_room", self._appointment(each), room)
 
     @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))

@@ -17,8 +17,10 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
+from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus, Words
+from pims_pipeline.domain.records.resources import ALL_RESOURCES
 from pims_pipeline.domain.records.series import (
     identify_occurrences,
     recognized,
@@ -29,6 +31,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
 from pims_pipeline.sync.phases.inbound import apply_listing
 from pims_pipeline.sync.phases.listing import compared, known_of
+from pims_pipeline_tests.domain.records.test_resources import excluding, including
 from pims_pipeline_tests.domain.strategies import WEEK, calendar_entries, quarantined_records
 from pims_pipeline_tests.sync.bench import DAY, NOW, WINDOW, Bench, local
 from pims_pipeline_tests.sync.test_metadata import EXAMPLES
@@ -102,7 +105,11 @@ def _appointments(draw: st.DrawFn) -> tuple[PimsAppointment, ...]:
     """A calendar of few identities; one that has several starts is a series."""
     entries = draw(st.lists(calendar_entries(st.sampled_from(NAMES)), min_size=1, max_size=6))
     entries = [
-        replace(each, patient=replace(each.patient, id=draw(st.sampled_from([None, "7"]))))
+        replace(
+            each,
+            patient=replace(each.patient, id=draw(st.sampled_from([None, "7"]))),
+            resources=draw(st.sampled_from([None, (), ("room:1",), ("room:2", "provider:?")])),
+        )
         for each in entries
     ]
     unique = {(each.appointment_id, each.scheduled_start): each for each in entries}
@@ -116,12 +123,13 @@ def _listings(draw: st.DrawFn, appointments: Sequence[PimsAppointment], at: date
         st.sampled_from([WEEK, WEEK, DateRange(WEEK.start, WEEK.start + timedelta(days=1))])
     )
     inside = tuple(each for each in appointments if each.business_date in window)
+    resources = draw(st.sampled_from([ALL_RESOURCES, excluding("room:1"), including("room:1")]))
     shown = tuple(
         (each.vendor_identity, each.scheduled_start)
         for each in appointments
         if each.business_date not in window
     )
-    return Snapshot(
+    snapshot = Snapshot(
         window=window,
         appointments=inside,
         fetched_at=at,
@@ -134,6 +142,7 @@ def _listings(draw: st.DrawFn, appointments: Sequence[PimsAppointment], at: date
             else ()
         ),
     )
+    return marked(snapshot, resources)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from pims_pipeline.providers.idexx_neo.parsing.fields import (
     as_timestamp,
     required,
 )
+from pims_pipeline.providers.idexx_neo.parsing.resources import record_resources
 
 VENDOR_SKEW = timedelta(days=1)
 """How far a vendor's clock may be ahead of ours."""
@@ -195,6 +196,7 @@ def _appointment(fields: Fields, identity: str, start: datetime, zone: ZoneInfo)
         # A blocked slot has its purpose ("Lunch") in its title alone. An appointment's title
         # repeats names, which have fields of their own.
         reason = text("title")
+    room, provider = text("appointment_room_name"), text("provider")
     return PimsAppointment(
         appointment_id=identity,
         consultation_id=fields.identity("consultation_id"),
@@ -210,8 +212,9 @@ def _appointment(fields: Fields, identity: str, start: datetime, zone: ZoneInfo)
             phone=text("phone_number"),
             email=text("email"),
         ),
-        provider=text("provider"),
-        room=text("appointment_room_name"),
+        provider=provider,
+        room=room,
+        resources=record_resources(fields, room=room, provider=provider),
         reason=reason,
         kind=kind,
         vendor_updated_at=fields.lenient(

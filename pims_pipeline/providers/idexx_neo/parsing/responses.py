@@ -30,6 +30,7 @@ from pims_pipeline.providers.idexx_neo.parsing.fields import (
     required,
 )
 from pims_pipeline.providers.idexx_neo.parsing.listing import VENDOR_SKEW, kind_of, sort_records
+from pims_pipeline.providers.idexx_neo.parsing.resources import lookup_resources
 from pims_pipeline.providers.port import ContractViolation
 
 _LIST_KEYS = ("appointments", "data", "events")
@@ -97,6 +98,7 @@ def parse_lookup(
             scheduled_start=start,
             scheduled_end=_looked_up_end(fields, start, zone),
             business_date=business_date(start, zone) if start else None,
+            resources=lookup_resources(fields),
             oddities=combined(fields.odd),
         )
     except UnreadableField as error:
@@ -157,9 +159,17 @@ def _decoded(body: bytes | str, what: str) -> object:
 
 def response_object(body: bytes | str, what: str, key: str) -> Mapping[str, object]:
     """The JSON object in ``body``, which must have ``key``; ``what`` names it in errors."""
-    decoded = _decoded(body, what)
-    if not isinstance(decoded, Mapping) or key not in decoded:
+    decoded = json_object(body, what)
+    if key not in decoded:
         raise violation(what, f"JSON without '{key}'")
+    return decoded
+
+
+def json_object(body: bytes | str, what: str) -> Mapping[str, object]:
+    """The JSON object in ``body``; ``what`` names it in errors."""
+    decoded = _decoded(body, what)
+    if not isinstance(decoded, Mapping):
+        raise violation(what, "JSON that is not an object")
     return decoded
 
 

@@ -1,4 +1,4 @@
-"""The vendor's three JSON endpoints, as seen after login.
+"""The vendor's four JSON endpoints, as seen after login.
 
 Each counts its request, applies the faults that are set, checks the session, and then responds.
 ``wire`` decides what the JSON looks like.
@@ -27,6 +27,7 @@ from pims_pipeline.simulator.vendors.idexx_neo.responses import (
 from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     appointment_body,
     consultation_body,
+    dictionary_body,
     listing_body,
 )
 
@@ -55,6 +56,11 @@ async def appointment(request: Request) -> Response:
 async def consultation(request: Request) -> Response:
     """``GET /consultations/{consultation_id}/page-data``."""
     return await _vendor_call(request, "consultation", _consultation)
+
+
+async def dictionary(request: Request) -> Response:
+    """``GET /appointments/getAppointmentView``."""
+    return await _vendor_call(request, "dictionary", _dictionary)
 
 
 async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -> Response:
@@ -173,7 +179,12 @@ def _appointment(request: Request, practice: Practice, _faults: RequestFaults) -
         return JSONResponse({"appointment": None})
     if entry.deleted and practice.deleted_lookup == "gone":
         return _refused("Gone", 410)
-    return JSONResponse(appointment_body(entry, practice.clinic.company_id))
+    calendar = practice.calendar
+    return JSONResponse(appointment_body(entry, practice.clinic.company_id, calendar.rooms))
+
+
+def _dictionary(_request: Request, practice: Practice, _faults: RequestFaults) -> Response:
+    return JSONResponse(dictionary_body(practice.calendar.rooms))
 
 
 def _consultation(request: Request, practice: Practice, _faults: RequestFaults) -> Response:

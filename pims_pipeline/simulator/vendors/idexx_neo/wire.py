@@ -13,11 +13,15 @@ from pims_pipeline.simulator.practice.calendar import DAYS_KEPT, Calendar
 from pims_pipeline.simulator.practice.clinics import ListingShape, SimulatedClinic
 from pims_pipeline.simulator.practice.consultations import Consultation, Vitals
 from pims_pipeline.simulator.practice.entries import Entry
+from pims_pipeline.simulator.practice.rooms import Rooms
+from pims_pipeline.simulator.practice.vocabulary import TYPES
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 DeletedLookup = Literal["flag", "not_found", "null", "gone"]
 """How a lookup shows a deleted record: ``deleted: true``, 404, ``appointment: null``, 410."""
 
+AT_FIRST = Rooms()
+"""Rooms and providers under the names that they had at the start."""
 _TRUE: tuple[Json, ...] = (True, 1, "1")
 _FALSE: tuple[Json, ...] = (False, 0, "0")
 
@@ -45,9 +49,9 @@ class Listings:
             return known[1]
         if len(self._encoded) >= DAYS_KEPT:
             self._encoded.clear()
-        company_id = self._calendar.clinic.company_id
+        company_id, rooms = self._calendar.clinic.company_id, self._calendar.rooms
         encoded = tuple(
-            (entry.start, json.dumps(listing_record(entry, company_id), ensure_ascii=False))
+            (entry.start, json.dumps(listing_record(entry, company_id, rooms), ensure_ascii=False))
             for entry in entries
             if not entry.deleted
         )
@@ -78,7 +82,7 @@ def _id(number: int | None, *, as_text: bool) -> Json:
     return str(number) if as_text and number is not None else number
 
 
-def listing_record(entry: Entry, company_id: str) -> dict[str, Json]:
+def listing_record(entry: Entry, company_id: str, rooms: Rooms = AT_FIRST) -> dict[str, Json]:
     """One record of ``getCalendarEventData``."""
     variant = _variant(entry, company_id)
     as_text = variant % 2 == 0
@@ -90,10 +94,7 @@ def listing_record(entry: Entry, company_id: str) -> dict[str, Json]:
         "arrival_date_time": _local(entry.arrival),
         "last_updated_at": _local(entry.last_updated_at),
         **_listing_people(entry, as_text=as_text),
-        "provider": entry.provider,
-        "resourceId": variant % 4 + 1,
-        "appointment_room_id": None if entry.room is None else variant % 4 + 11,
-        "appointment_room_name": entry.room,
+        **_listing_resources(entry, variant, rooms),
         "title": _title(entry),
         "type_description": entry.type,
         "reason": entry.reason,
@@ -123,6 +124,17 @@ def _listing_ids(entry: Entry, variant: int, *, as_text: bool) -> dict[str, Json
     return {"id": own, "appointment_id": _id(shown, as_text=not as_text)}
 
 
+def _listing_resources(entry: Entry, variant: int, rooms: Rooms) -> dict[str, Json]:
+    """The provider by name alone; the column is the provider's, or 0 for none."""
+    room = rooms.room_id(entry.room)
+    return {
+        "provider": rooms.shown(entry.provider),
+        "resourceId": rooms.provider_id(entry.provider) or 0,
+        "appointment_room_id": _id(room, as_text=variant % 3 == 0),
+        "appointment_room_name": rooms.shown(entry.room),
+    }
+
+
 def _listing_people(entry: Entry, *, as_text: bool) -> dict[str, Json]:
     patient, client = entry.patient, entry.client
     return {
@@ -144,7 +156,7 @@ def _title(entry: Entry) -> str | None:
     return f"{name} - {entry.type}" if entry.type else name
 
 
-def appointment_body(entry: Entry, company_id: str) -> dict[str, Json]:
+def appointment_body(entry: Entry, company_id: str, rooms: Rooms = AT_FIRST) -> dict[str, Json]:
     """The response of ``getAppointment``."""
     variant = _variant(entry, company_id)
     return {
@@ -161,9 +173,38 @@ def appointment_body(entry: Entry, company_id: str) -> dict[str, Json]:
             "consultationId": entry.consultation_id,
             "patient": _lookup_patient(entry),
             "appointmentType": {"id": variant % 17 + 1, "name": entry.type} if entry.type else None,
-            "appointmentRoom": {"id": variant % 4 + 11, "name": entry.room} if entry.room else None,
-            "provider": {"id": variant % 4 + 1, "name": entry.provider} if entry.provider else None,
+            "appointmentRoom": _named(rooms.room_id(entry.room), rooms.shown(entry.room)),
+            "provider": _named(rooms.provider_id(entry.provider), rooms.shown(entry.provider)),
         }
+    }
+
+
+def _named(identity: int | None, name: str | None) -> Json:
+    return None if identity is None else {"id": identity, "name": name}
+
+
+def dictionary_body(rooms: Rooms) -> dict[str, Json]:
+    """The response of ``getAppointmentView``; ids of rooms are text, those of providers numbers."""
+    providers: list[Json] = [
+        {"id": identity, "name": name} for identity, name in rooms.listed_providers()
+    ]
+    return {
+        "slotInterval": 15,
+        "businessHours": [
+            {"daysOfWeek": [1, 2, 3, 4, 5], "startTime": "08:00", "endTime": "18:00"}
+        ],
+        "appointmentTypes": [
+            {"id": number, "name": name, "duration": minutes, "color": "#7fb3d5"}
+            for number, (name, _, minutes) in enumerate(TYPES, start=1)
+            if name
+        ],
+        "appointmentRooms": [
+            {"id": str(identity), "name": name} for identity, name in rooms.listed_rooms()
+        ],
+        "providers": providers,
+        "resources": [
+            {"id": identity, "title": name} for identity, name in rooms.listed_providers()
+        ],
     }
 
 
@@ -217,7 +258,11 @@ def consultation_body(
             "lastName": client.last_name if client else None,
         },
         "pageData": {
-            "providers": [{"id": variant % 4 + 1, "name": entry.provider}] if entry.provider else []
+            "providers": (
+                [{"id": AT_FIRST.provider_id(entry.provider), "name": entry.provider}]
+                if entry.provider
+                else []
+            )
         },
         "consultationNotes": {"notes": content.notes_html},
         "consultationLines": [

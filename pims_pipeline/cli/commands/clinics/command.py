@@ -1,11 +1,12 @@
-"""``pims clinics``: register, list, schedule and deactivate clinics."""
+"""``pims clinics``: register, list and deactivate clinics; set what is synced and when."""
 
 import ipaddress
 from urllib.parse import urlsplit
 
 import click
 
-from pims_pipeline.cli.commands.clinic_schedule import schedule
+from pims_pipeline.cli.commands.clinics.resources import resources
+from pims_pipeline.cli.commands.clinics.schedule import schedule
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Misused, typed
 from pims_pipeline.cli.terminal.options import (
@@ -31,7 +32,7 @@ from pims_pipeline.wire.clinics import ClinicDocument, ClinicList
 
 @click.group(cls=Group)
 def clinics() -> None:
-    """Register clinics and set when they are synced."""
+    """Register clinics and set what is synced and when."""
 
 
 def _new_slug(context: click.Context, option: click.Parameter, slug: str) -> str:  # noqa: ARG001 - click's signature
@@ -197,3 +198,4 @@ def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
 
 
 clinics.add_command(schedule)
+clinics.add_command(resources)

@@ -1,0 +1,1 @@
+"""Tests of adopting a v4.0 installation; its two layouts are in ``layouts/``."""
