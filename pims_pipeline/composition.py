@@ -15,15 +15,16 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.observability.axiom import AxiomSink
 from pims_pipeline.observability.axiom_client import axiom_ingest
-from pims_pipeline.observability.logging import configure_logging
+from pims_pipeline.observability.logging import configure_logging, get_logger
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
-from pims_pipeline.settings import Settings
+from pims_pipeline.settings import FORMER_VARIABLES, Settings
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.revision import check_migrated
 
 if TYPE_CHECKING:
     from pims_pipeline.store.secrets.vault import Vault
 
+_log = get_logger(__name__)
 _POOL_TIMEOUT_SECONDS = 120.0
 _TRUSTED_SECONDS = 1.0
 """Transactions that follow one another need no check that the connection is still open."""
@@ -36,6 +37,13 @@ def set_up_logging(settings: Settings) -> None:
         token = settings.axiom_token.get_secret_value()
         sink = AxiomSink(partial(axiom_ingest, token, settings.axiom_dataset, settings.axiom_url))
     configure_logging(settings.log_level, settings.log_format, sink=sink)
+    warn_of_ignored(settings)
+
+
+def warn_of_ignored(settings: Settings) -> None:
+    """Log each variable of the v4.0 service that is ignored for another value of ours."""
+    for ignored in settings.ignored_variables():
+        _log.warning("variable_ignored", variable=ignored, used=FORMER_VARIABLES[ignored])
 
 
 def database_url(settings: Settings) -> str:

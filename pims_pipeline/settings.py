@@ -5,11 +5,13 @@ to its area in ``setting_areas``; add a rule about several variables here. What 
 values belongs in ``composition``.
 """
 
-from collections.abc import Iterable
-from typing import Self, get_args
+import os
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pims_pipeline.domain.addresses import (
@@ -18,16 +20,22 @@ from pims_pipeline.domain.addresses import (
     parse_database_address,
 )
 from pims_pipeline.setting_areas import (
+    DATABASE_ADDRESS,
     ENCRYPTION_KEY,
     AlertSettings,
     ApiSettings,
     BrowserSettings,
     DataSettings,
     LogSettings,
+    SettingsArea,
     SyncSettings,
 )
 from pims_pipeline.setting_types import key_bytes
 
+FORMER_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {"SUPABASE_DB_URL": "PIMS_DATABASE_URL", "HEADLESS": "PIMS_BROWSER_HEADLESS"}
+)
+"""Variables of the v4.0 service, and those that replace them."""
 _DAGSTER_UI_URL = "http://127.0.0.1:3000"
 """The default address of the Dagster UI under ``pims up``."""
 _DAGSTER_SCHEME = "postgresql+psycopg2"
@@ -47,18 +55,57 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+class FormerSettings(SettingsArea):
+    """Variables of the v4.0 service, read when the one that replaces them is unset."""
+
+    supabase_db_url: SecretStr | None = Field(
+        default=None, validation_alias="SUPABASE_DB_URL", description=DATABASE_ADDRESS
+    )
+    """Read when ``PIMS_DATABASE_URL`` is unset."""
+
+    headless: str | None = Field(
+        default=None, validation_alias="HEADLESS", description="true or false"
+    )
+    """Read when ``PIMS_BROWSER_HEADLESS`` is unset."""
+
+    idexx_encryption_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="IDEXX_ENCRYPTION_KEY",
+        description="the password of the v4.0 service's encryption",
+    )
+    """Decrypts the v4.0 service's credentials while they are imported; encrypts nothing, and no
+    other command reads it. A key id of its own has a variable of its own, such as
+    ``IDEXX_ENCRYPTION_KEY_CLINIC7``."""
+
+
 class Settings(
-    LogSettings, BrowserSettings, AlertSettings, ApiSettings, SyncSettings, DataSettings
+    FormerSettings,
+    LogSettings,
+    BrowserSettings,
+    AlertSettings,
+    ApiSettings,
+    SyncSettings,
+    DataSettings,
 ):
     """The values of the environment variables. An empty variable counts as unset."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_variables_count_while_ours_are_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        fields = {variable: field for field, variable in variable_names().items()}
+        former = {
+            ours: values[theirs]
+            for theirs, ours in FORMER_VARIABLES.items()
+            if theirs in values and not {ours, fields[ours]} & values.keys()
+        }
+        return {**values, **former}
 
     @model_validator(mode="after")
     def _a_shared_database_needs_a_key(self) -> Self:
         """A shared database needs a key of the environment: a local key file cannot be shared."""
         if self.database_url is not None and self.encryption_key is None:
-            raise SettingsError(
-                [f"ENCRYPTION_KEY must be set when PIMS_DATABASE_URL is: {ENCRYPTION_KEY}"]
-            )
+            present = _set_variable("PIMS_DATABASE_URL")
+            raise SettingsError([f"ENCRYPTION_KEY must be set when {present} is: {ENCRYPTION_KEY}"])
         return self
 
     @model_validator(mode="after")
@@ -90,6 +137,17 @@ class Settings(
         """The 32 bytes of each key that may still decrypt, in the order given."""
         return tuple(key_bytes(key) for key in self.encryption_keys_retired)
 
+    def ignored_variables(self) -> tuple[str, ...]:
+        """The variables of the v4.0 service whose values differ from those of ours."""
+        database, former = self.database_url, self.supabase_db_url
+        shown = "true" if self.browser_headless else "false"
+        ignored = {
+            "SUPABASE_DB_URL": former is not None
+            and (database is None or former.get_secret_value().strip() != _text_of(database)),
+            "HEADLESS": self.headless is not None and _as_boolean(self.headless) != shown,
+        }
+        return tuple(variable for variable, is_ignored in ignored.items() if is_ignored)
+
     def dagster_ui_url(self) -> str:
         """The address of the Dagster UI, without a slash at the end, user or password."""
         if self.dagster_graphql_url is None:
@@ -117,6 +175,24 @@ class Settings(
         return f"Settings({', '.join(names[each] for each in sorted(self.model_fields_set))})"
 
     __str__ = __repr__
+
+
+def _text_of(secret: SecretStr) -> str:
+    return secret.get_secret_value()
+
+
+def _as_boolean(text: str) -> str:
+    """``true`` or ``false`` for any text that pydantic takes for a boolean."""
+    word = text.strip().lower()
+    words = {"true": ("1", "t", "y", "yes", "on"), "false": ("0", "f", "n", "no", "off")}
+    return next((value for value, others in words.items() if word in others), word)
+
+
+def _set_variable(ours: str) -> str:
+    """The variable that set the value of ``ours``: itself, or the v4.0 service's."""
+    former = [theirs for theirs, each in FORMER_VARIABLES.items() if each == ours]
+    is_set = [each for each in (ours, *former) if os.environ.get(each)]
+    return is_set[0] if is_set else ours
 
 
 def variable_names() -> dict[str, str]:
@@ -163,4 +239,5 @@ def _problem(variable: str, detail: str | None) -> str:
     field = next(
         each for each in Settings.model_fields.values() if each.validation_alias == variable
     )
-    return f"{variable} must be {field.description}{f'; it {detail}' if detail else ''}"
+    named = _set_variable(variable)
+    return f"{named} must be {field.description}{f'; it {detail}' if detail else ''}"

@@ -3,7 +3,6 @@
 Building it opens nothing and reads no settings. Serving it belongs in ``server``.
 """
 
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,7 +20,7 @@ from pims_pipeline.api.middleware import (
     ErrorBoundary,
     RequestMiddleware,
 )
-from pims_pipeline.api.routes import cases, health, metrics, syncs
+from pims_pipeline.api.routes import cases, health, metrics, service_card, syncs
 from pims_pipeline.api.routes.docs_page import serve_docs
 from pims_pipeline.api.services import ApiServices, build_services, provide_services
 
@@ -48,7 +47,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app = FastAPI(
         title=_TITLE,
         description=_DESCRIPTION,
-        version=version("pims-pipeline"),
+        version=service_card.VERSION,
         docs_url=None,
         redoc_url=None,
         # An extra slash is a wrong path; a redirect would send the key again.
@@ -61,7 +60,7 @@ def create_app(context: ApiContext) -> FastAPI:
     services = build_services(context)
     provide_services(app, services)
     handle_errors(app, context.clock)
-    for routes in (syncs, cases, health, metrics):
+    for routes in (syncs, cases, service_card, health, metrics):
         app.include_router(routes.router)
     serve_docs(app)
     _add_middleware(app, services)

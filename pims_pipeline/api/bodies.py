@@ -2,15 +2,18 @@
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from pims_pipeline.api.syncs.spec import SyncSpec
+from pims_pipeline.api.syncs.spec import NESTED_DATES, SyncSpec
+from pims_pipeline.domain.clinics import DAYS_AHEAD
 from pims_pipeline.domain.phases import Scope
+from pims_pipeline.domain.schedules import MAX_BATCH
 
+_MOST_LOOKBACK_DAYS = 180
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -56,14 +59,20 @@ _EndDate = Annotated[
 _Whole = BeforeValidator(_whole_number)
 _DaysAhead = Annotated[
     int,
-    Field(ge=0, le=90, description="Number of dates after today to sync, if `endDate` is not set."),
+    Field(
+        ge=0,
+        le=DAYS_AHEAD,
+        description="Number of dates after today to sync, if no last date is set.",
+    ),
     _Whole,
 ]
 _LookbackDays = Annotated[
-    int, Field(ge=1, le=90, description="Number of dates before today."), _Whole
+    int, Field(ge=1, le=_MOST_LOOKBACK_DAYS, description="Number of dates before today."), _Whole
 ]
 _BatchSize = Annotated[
-    int, Field(ge=1, le=20, description="Number of consultations to fetch in parallel."), _Whole
+    int,
+    Field(ge=1, le=MAX_BATCH, description="Number of consultations to fetch in parallel."),
+    _Whole,
 ]
 
 
@@ -74,24 +83,54 @@ class _Body(BaseModel):
 
     def spec(self, scope: Scope) -> SyncSpec:
         """Return what the body requests."""
-        options = self.model_dump(by_alias=True)
-        first, last = options.pop("startDate", None), options.pop("endDate", None)
-        return SyncSpec(scope=scope, first=first, last=last, options=options)
+        return SyncSpec(scope=scope, options=self.model_dump(by_alias=True))
 
 
-class InboundBody(_Body):
-    """The dates to fetch from the calendar: today to `daysAhead` from now, unless dates are set."""
+class NestedDates(BaseModel):
+    """The dates as clients of the v4.0 service send them."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    start: _StartDate = None
+    end: _EndDate = None
+
+
+class _DatedBody(_Body):
+    """The base of bodies that may set dates."""
 
     start_date: _StartDate = None
     end_date: _EndDate = None
+    date_range: Annotated[
+        NestedDates | None, Field(description="In place of `startDate` and `endDate`.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _dates_are_given_once(self) -> Self:
+        if self.date_range is not None and (self.start_date or self.end_date):
+            raise ValueError("dateRange: must not be given with startDate or endDate")
+        return self
+
+    def spec(self, scope: Scope) -> SyncSpec:
+        """See ``_Body``; nested dates request the same as others."""
+        dates = {"start_date", "end_date", "date_range"}
+        options = self.model_dump(by_alias=True, exclude=dates)
+        nested = self.date_range
+        if nested is None:
+            return SyncSpec(scope=scope, first=self.start_date, last=self.end_date, options=options)
+        return SyncSpec(
+            scope=scope, first=nested.start, last=nested.end, options=options, fields=NESTED_DATES
+        )
+
+
+class InboundBody(_DatedBody):
+    """The dates to fetch from the calendar: today to `daysAhead` from now, unless dates are set."""
+
     days_ahead: _DaysAhead = 7
 
 
-class CasesBody(_Body):
+class CasesBody(_DatedBody):
     """The appointments to fetch consultations for: the last 46 days, unless dates are set."""
 
-    start_date: _StartDate = None
-    end_date: _EndDate = None
     parallel_batch_size: _BatchSize = 5
 
 
@@ -101,11 +140,9 @@ class ReconcileBody(_Body):
     lookback_days: _LookbackDays = 7
 
 
-class FullBody(_Body):
+class FullBody(_DatedBody):
     """One window for all three phases: from `lookbackDays` ago, or `startDate` if earlier."""
 
-    start_date: _StartDate = None
-    end_date: _EndDate = None
     days_ahead: _DaysAhead = 7
     lookback_days: _LookbackDays = 7
     parallel_batch_size: _BatchSize = 5

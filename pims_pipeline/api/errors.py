@@ -149,7 +149,7 @@ def _problem(problem: Mapping[str, Any]) -> str:
     place, kind = problem["loc"], problem["type"]
     if kind == "json_invalid":
         return NOT_JSON
-    if tuple(place) == ("body",):
+    if tuple(place) == ("body",) and kind != "value_error":
         return "The body must be a JSON object, sent as application/json"
     if kind == "missing":
         return f"{_field(problem)}: is missing"
@@ -171,6 +171,7 @@ _EXAMPLES: Mapping[int, Mapping[str, str]] = MappingProxyType(
         400: {
             "outOfRange": "daysAhead: Input should be less than or equal to 90",
             "unknownField": "Unknown field: daysAhed",
+            "datesTwice": "dateRange: must not be given with startDate or endDate",
             "notJson": NOT_JSON,
         },
         401: {"missing": MISSING_KEY, "invalid": INVALID_KEY},

@@ -23,6 +23,8 @@ PROVENANCE: Final = _FOUND["provenance"]
 
 _WEEK: Mapping[str, Any] = {"startDate": "2026-03-09", "endDate": "2026-03-16"}
 
+_NESTED_WEEK: Mapping[str, Any] = {"start": "2026-03-09", "end": "2026-03-16"}
+
 
 def _body(summary: str, value: Mapping[str, Any]) -> dict[str, Any]:
     return {"summary": summary, "value": value}
@@ -31,6 +33,7 @@ def _body(summary: str, value: Mapping[str, Any]) -> dict[str, Any]:
 BODIES: Mapping[str, dict[str, Any]] = {
     "inbound": {
         "dates": _body("Given dates", _WEEK),
+        "nested": _body("Given dates, as for the v4.0 service", {"dateRange": _NESTED_WEEK}),
         "ahead": _body("Today and the next two weeks", {"daysAhead": 14}),
     },
     "cases": {"dates": _body("Appointments of given dates", {**_WEEK, "parallelBatchSize": 5})},

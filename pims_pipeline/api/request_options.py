@@ -1,4 +1,4 @@
-"""The header ``Prefer: wait`` (RFC 7240), and the cursors of the list of syncs."""
+"""The header ``Prefer`` (RFC 7240), and the cursors of the list of syncs."""
 
 import base64
 import binascii
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from urllib.request import parse_http_list
 from uuid import UUID
 
+from pims_pipeline.domain.api_keys import LONGEST_WAIT_SECONDS
 from pims_pipeline.store.queries.syncs import SyncCursor
 
-LONGEST_WAIT_SECONDS = 120
 _MOST_DIGITS = 9
 
 
@@ -18,18 +18,22 @@ class BadCursor(ValueError):
 
 
 def preferred_wait(headers: Sequence[str]) -> int | None:
-    """Return how many seconds the client wants to wait; at most 120, None for no wait.
+    """Return how many seconds the client wants to wait, at most 120; None if it does not say.
 
-    The first of several counts. Malformed values are ignored, as RFC 7240 requires.
+    ``respond-async`` without a wait is 0, as ``wait=0`` is. The first of several waits counts.
+    Malformed values are ignored, as RFC 7240 requires.
     """
+    wants_no_wait = False
     for element in (each for header in headers for each in parse_http_list(header)):
         name, _, value = element.partition(";")[0].partition("=")
-        if name.strip().lower() == "wait":
+        preference = name.strip().lower()
+        wants_no_wait = wants_no_wait or preference == "respond-async"
+        if preference == "wait":
             digits = value.strip().strip('"')
             if not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
-                return None
-            return min(int(digits), LONGEST_WAIT_SECONDS) or None
-    return None
+                break
+            return min(int(digits), LONGEST_WAIT_SECONDS)
+    return 0 if wants_no_wait else None
 
 
 def cursor_text(position: SyncCursor) -> str:

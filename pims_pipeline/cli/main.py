@@ -51,7 +51,9 @@ COMMANDS = {
         "credentials",
         "Store and check clinics' logins, and re-encrypt them with a new key.",
     ),
-    "keys": CommandEntry("commands.keys", "keys", "Create, list and revoke keys to the REST API."),
+    "keys": CommandEntry(
+        "commands.keys.group", "keys", "Create, import, list and revoke keys to the REST API."
+    ),
     "sync": CommandEntry("commands.sync", "sync", "Sync a clinic now, in this process."),
     "cases": CommandEntry("commands.cases", "cases", "List cases and show their history."),
     "holds": CommandEntry(

@@ -1,8 +1,10 @@
 """API keys: their format, and what a key's permissions allow.
 
-A key is a prefix of eight random letters and digits that identifies it, an underscore, a secret
-of 43, and a checksum of six that detects typing errors without a query. Where keys are kept
-belongs in ``store``; who may use them when belongs in ``api``.
+A key that we make is a prefix of eight random letters and digits that identifies it, an
+underscore, a secret of 43, and a checksum of six that detects typing errors. A key imported from a
+v4.0 installation is any text; its first eight to twelve characters find it, and several keys may
+begin with the same ones. Where keys are kept belongs in ``store``; who may use them when belongs in
+``api``; what an import does with each key, in ``domain.adoption``.
 """
 
 import hashlib
@@ -10,13 +12,33 @@ import re
 import secrets
 import string
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
-from pims_pipeline.domain.phases import PHASES
+from pims_pipeline.domain.phases import PHASES, Phase
 
 PERMISSIONS = (*(names.permission for names in PHASES.values()), "read")
 ALL_PERMISSIONS = "*"
+ALL_SYNCS = "sync:*"
+"""Every permission that begins with ``sync:``."""
+_SYNCS = ALL_SYNCS.removesuffix("*")
+FORMER_NAMES: Mapping[str, str] = MappingProxyType(
+    {"sync:reconciliation": Phase.RECONCILIATION.names.permission}
+)
+"""Permissions by the names that the v4.0 service gave them."""
 
+SHORTEST_PREFIX = 8
+LONGEST_PREFIX = 12
+"""Characters of an imported key by which it may be looked up."""
+LONGEST_KEY = 512
+"""Characters of an imported key; longer texts are no keys."""
+MOST_CANDIDATES = 256
+"""Keys that one text may be compared with: so many may begin with the same characters."""
+LONGEST_WAIT_SECONDS = 120
+"""How long a request may wait for the end of its sync."""
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""Characters that the database cannot hold."""
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _PREFIX_LENGTH = 8
 _SECRET_LENGTH = 43
@@ -48,11 +70,28 @@ def _checksum(checked: str) -> str:
 
 
 def prefix_of(text: str) -> str | None:
-    """The part of a key that identifies it; ``None`` when ``text`` cannot be a key."""
+    """The part of a key of ours that identifies it; ``None`` when ``text`` is not one."""
     found = _SHAPE.fullmatch(text)
     if found is None or found["checksum"] != _checksum(found["checked"]):
         return None
     return found["prefix"]
+
+
+def lookup_start(text: str) -> str | None:
+    """The characters by which the key ``text`` is looked up; ``None`` when it cannot be a key.
+
+    The prefix of a key of ours; of any other text, as much as the prefix of an imported key may
+    have. No more of a secret than needed is sent to the database.
+
+    Example:
+        ``lookup_start("live_k3y-of-v4.0")`` is ``"live_k3y-of-"``.
+    """
+    own = prefix_of(text)
+    if own is not None:
+        return own
+    if not SHORTEST_PREFIX <= len(text) <= LONGEST_KEY or _NO_TEXT.search(text):
+        return None
+    return text[:LONGEST_PREFIX]
 
 
 def hash_of(text: str) -> str:
@@ -66,22 +105,33 @@ def hash_of(text: str) -> str:
 def permits(permissions: Sequence[str] | None, wanted: str) -> bool:
     """Whether these permissions of a key include ``wanted``.
 
-    An empty list and ``*`` both mean every permission.
+    An empty list and ``*`` both mean every permission, ``sync:*`` every sync. A permission may
+    have its former name.
     """
-    return not permissions or ALL_PERMISSIONS in permissions or wanted in permissions
+    if not permissions or ALL_PERMISSIONS in permissions:
+        return True
+    if ALL_SYNCS in permissions and wanted.startswith(_SYNCS):
+        return True
+    return wanted in current_names(permissions)
+
+
+def current_names(permissions: Iterable[str]) -> tuple[str, ...]:
+    """The permissions by their present names, once each, in the order given."""
+    return tuple(dict.fromkeys(FORMER_NAMES.get(each, each) for each in permissions))
 
 
 def checked_permissions(permissions: Iterable[str]) -> tuple[str, ...]:
-    """The permissions without duplicates, in the order given.
+    """The permissions by their present names, without duplicates, in the order given.
 
     Raises:
         ValueError: If one of them does not exist.
     """
-    wanted = tuple(dict.fromkeys(permissions))
-    if unknown := [each for each in wanted if each not in (*PERMISSIONS, ALL_PERMISSIONS)]:
+    wanted = current_names(permissions)
+    known = (*PERMISSIONS, ALL_SYNCS, ALL_PERMISSIONS)
+    if unknown := [each for each in wanted if each not in known]:
         names = ", ".join(repr(each) for each in unknown)
         raise ValueError(
-            f"unknown permission {names}; there are {', '.join(PERMISSIONS)} "
-            f"and {ALL_PERMISSIONS} for all of them"
+            f"unknown permission {names}; there are {', '.join(PERMISSIONS)}, "
+            f"{ALL_SYNCS} for all syncs and {ALL_PERMISSIONS} for everything"
         )
     return wanted

@@ -21,7 +21,7 @@ DEFAULT_SCHEDULES: Mapping[Phase, str] = MappingProxyType(
 OFF = "off"
 """In place of a cron expression: the phase never runs by itself."""
 
-MAX_BATCH = 32
+MAX_BATCH = 50
 """The most consultations that are fetched side by side."""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)

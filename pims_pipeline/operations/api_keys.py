@@ -53,6 +53,7 @@ def create_key(
     name: str,
     permissions: Iterable[str] = (),
     expires_at: datetime | None = None,
+    wait_seconds: int | None = None,
 ) -> CreatedKey:
     """Create a key for a clinic; see ``create_api_key`` for the arguments.
 
@@ -63,7 +64,12 @@ def create_key(
     with transaction(engine) as connection:
         clinic = _active(connection, slug)
         made = create_api_key(
-            connection, clinic, name=name, permissions=permissions, expires_at=expires_at
+            connection,
+            clinic,
+            name=name,
+            permissions=permissions,
+            expires_at=expires_at,
+            wait_seconds=wait_seconds,
         )
         [key] = [each for each in list_api_keys(connection, clinic) if each.id == made.id]
         return CreatedKey(key, made.text)
@@ -89,16 +95,15 @@ def find_keys(engine: Engine, slug: str | None = None) -> list[ApiKey]:
         return list_api_keys(connection, clinic_by_slug(connection, slug) if slug else None)
 
 
-def revoke_key(engine: Engine, prefix: str) -> ApiKey:
-    """Revoke a key: the API refuses it from now on.
+def revoke_key(engine: Engine, key: str) -> ApiKey:
+    """Revoke a key: the API refuses it from now on; see ``revoke_api_key`` for ``key``.
 
     Raises:
-        UnknownApiKey: If no key has that prefix.
+        UnknownApiKey: If there is no such key.
+        AmbiguousPrefix: If several have that prefix.
     """
     with transaction(engine) as connection:
-        revoke_api_key(connection, prefix)
-        [key] = [each for each in list_api_keys(connection) if each.prefix == prefix]
-        return key
+        return revoke_api_key(connection, key)
 
 
 def _active(connection: Connection, slug: str) -> Clinic:

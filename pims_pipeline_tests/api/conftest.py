@@ -78,6 +78,7 @@ def make_key(engine: Engine, clinic: Clinic) -> MakeKey:
         *permissions: str,
         clinic: Clinic | None = None,
         expires_at: datetime | None = None,
+        wait_seconds: int | None = None,
     ) -> str:
         with transaction(engine) as connection:
             return create_api_key(
@@ -86,6 +87,7 @@ def make_key(engine: Engine, clinic: Clinic) -> MakeKey:
                 name="a test's",
                 permissions=permissions,
                 expires_at=expires_at,
+                wait_seconds=wait_seconds,
             ).text
 
     return make

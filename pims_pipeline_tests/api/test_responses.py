@@ -3,11 +3,11 @@
 import pytest
 
 from pims_pipeline.api.responses import ModelResponse
-from pims_pipeline.wire.health import Alive
+from pims_pipeline.wire.health import Check
 
 
 def test_a_model_is_sent_as_json() -> None:
-    response = ModelResponse(Alive(status="ok"), 202, {"X-Name": "value"})
+    response = ModelResponse(Check(status="ok"), 202, {"X-Name": "value"})
 
     assert (response.body, response.status_code) == (b'{"status":"ok"}', 202)
     assert response.headers["Content-Type"] == "application/json"

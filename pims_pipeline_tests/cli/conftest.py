@@ -35,7 +35,7 @@ def databases(server_url: str) -> Iterator[Databases]:
 def pims(database_url: str, tmp_path: Path) -> Iterator[Pims]:
     """The command line, on the test's database."""
     settings: dict[str, str | None] = {
-        **dict.fromkeys(variable_names().values()),
+        **dict.fromkeys([*variable_names().values(), "HOST", "PORT"]),
         "PIMS_DATABASE_URL": database_url,
         "ENCRYPTION_KEY": KEY,
         "PIMS_HOME": str(tmp_path / "home"),

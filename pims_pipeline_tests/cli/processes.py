@@ -27,7 +27,7 @@ def own_home() -> Iterator[Path]:
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """This process's environment with only these of our variables."""
-    ours = set(variable_names().values())
+    ours = {*variable_names().values(), "HOST", "PORT"}
     inherited = {name: value for name, value in os.environ.items() if name not in ours}
     return {**inherited, "PIMS_HOME": str(home), "PIMS_REQUESTS_PER_SECOND": "1000", **more}
 

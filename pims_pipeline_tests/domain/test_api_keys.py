@@ -1,4 +1,4 @@
-"""API keys: their format, malformed keys, and permissions."""
+"""API keys: their format, how any text is looked up, and permissions."""
 
 import re
 import string
@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.api_keys import (
+    LONGEST_KEY,
     PERMISSIONS,
     checked_permissions,
     hash_of,
+    lookup_start,
     new_key,
     permits,
     prefix_of,
@@ -84,7 +86,45 @@ def test_a_permission_permits_itself_and_nothing_else(wanted: str) -> None:
     others = [each for each in PERMISSIONS if each != wanted]
     assert permits([wanted], wanted)
     assert not permits(others, wanted)
-    assert not permits([wanted.upper(), f"{wanted} ", "sync:*", wanted[:-1]], wanted)
+    assert not permits([wanted.upper(), f"{wanted} ", "sync", "SYNC:*", wanted[:-1]], wanted)
+
+
+@pytest.mark.parametrize("wanted", PERMISSIONS)
+def test_all_syncs_are_every_permission_but_reading(wanted: str) -> None:
+    assert permits(["sync:*"], wanted) is (wanted != "read")
+
+
+def test_a_permission_may_have_the_name_that_the_v4_service_gave_it() -> None:
+    assert permits(["sync:reconciliation"], "sync:reconcile")
+    assert not permits(["sync:reconciliation"], "sync:inbound")
+    assert checked_permissions(["sync:reconciliation", "sync:reconcile"]) == ("sync:reconcile",)
+
+
+def test_a_list_that_permits_nothing_known_permits_nothing() -> None:
+    assert [wanted for wanted in PERMISSIONS if permits(["", "cases:write"], wanted)] == []
+
+
+@given(st.text(st.characters()))
+def test_any_text_is_looked_up_by_its_first_characters_or_is_no_key(text: str) -> None:
+    start = lookup_start(text)
+
+    if start is None:
+        assert not 8 <= len(text) <= LONGEST_KEY or re.search("[\0\ud800-\udfff]", text)
+    else:
+        assert text.startswith(start)
+        assert len(start) == min(len(text), 12)
+        start.encode()
+
+
+def test_of_a_key_of_ours_nothing_but_its_prefix_is_looked_up() -> None:
+    key = new_key()
+    assert lookup_start(key) == key[:8]
+    assert lookup_start(key[:-1] + "!") == key[:12]
+
+
+@pytest.mark.parametrize("text", ["", "short", "k" * 7, "k" * (LONGEST_KEY + 1), "nul\0l-nul-nul"])
+def test_what_cannot_be_a_key_is_not_looked_up(text: str) -> None:
+    assert lookup_start(text) is None
 
 
 def test_permissions_that_do_not_exist_are_refused_by_name() -> None:

@@ -4,16 +4,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
-from pims_pipeline.domain.api_keys import hash_of, new_key, prefix_of
+from pims_pipeline.domain.api_keys import MOST_CANDIDATES, hash_of, new_key, prefix_of
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store import api_keys
 from pims_pipeline.store.api_keys import (
+    AmbiguousPrefix,
     NewApiKey,
+    StoredApiKey,
     UnknownApiKey,
     create_api_key,
-    find_api_key,
+    find_api_keys,
     list_api_keys,
     note_api_key_use,
     revoke_api_key,
@@ -43,13 +46,18 @@ def key(engine: Engine, clinic: Clinic) -> NewApiKey:
         )
 
 
+def find_one(connection: Connection, start: str) -> StoredApiKey:
+    """The only key that a text may be."""
+    [found] = find_api_keys(connection, start)
+    return found
+
+
 def test_a_new_key_is_found_by_its_prefix_and_only_its_hash_is_kept(
     engine: Engine, api: Engine, clinic: Clinic, key: NewApiKey
 ) -> None:
     assert prefix_of(key.text) == key.prefix
     with transaction(api) as connection:
-        found = find_api_key(connection, key.prefix)
-    assert found is not None
+        found = find_one(connection, key.prefix)
     assert (found.id, found.clinic_id, found.clinic_is_active) == (key.id, clinic.id, True)
     assert found.key_hash == hash_of(key.text)
     assert (found.permissions, found.is_active) == (("read",), True)
@@ -62,14 +70,104 @@ def test_a_new_key_is_found_by_its_prefix_and_only_its_hash_is_kept(
 def test_a_secret_shows_in_no_repr(api: Engine, key: NewApiKey) -> None:
     assert key.text not in repr(key)
     with transaction(api) as connection:
-        assert hash_of(key.text) not in repr(find_api_key(connection, key.prefix))
+        assert hash_of(key.text) not in repr(find_api_keys(connection, key.prefix))
+
+
+def add_imported(
+    connection: Connection, clinic: Clinic, key: str, prefix: str, name: str = "imported"
+) -> None:
+    """A key as an import stores it: any text, a longer prefix, perhaps that of another key."""
+    connection.execute(
+        insert(clinic_api_keys).values(
+            clinic_id=clinic.id, name=name, key_prefix=prefix, key_hash=hash_of(key)
+        )
+    )
+
+
+def test_every_key_that_a_text_may_be_is_found(engine: Engine, api: Engine, clinic: Clinic) -> None:
+    prefixes = ("live_key", "live_key", "live_key-", "live_key-abc")
+    with transaction(engine) as connection:
+        for number, prefix in enumerate(prefixes):
+            add_imported(connection, clinic, f"live_key-abc{number}", prefix)
+        add_imported(connection, clinic, "live_key-abd", "live_key-abd")
+    with transaction(api) as connection:
+        found = {
+            start: sorted(each.key_hash for each in find_api_keys(connection, start))
+            for start in ("live_key-abc", "live_key-ab", "live_key", "live_ke", "live_key-abc0")
+        }
+    hashes = [hash_of(f"live_key-abc{number}") for number in range(4)]
+    assert found == {
+        "live_key-abc": sorted(hashes),
+        "live_key-ab": sorted(hashes[:3]),
+        "live_key": sorted(hashes[:2]),
+        "live_ke": [],
+        "live_key-abc0": [],
+    }
+
+
+def test_one_text_is_compared_with_a_bounded_number_of_keys(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    with transaction(engine) as connection:
+        for number in range(MOST_CANDIDATES + 1):
+            add_imported(connection, clinic, f"key {number}", "live_key")
+    with transaction(api) as connection:
+        assert len(find_api_keys(connection, "live_key")) == MOST_CANDIDATES
+
+
+def test_of_several_keys_none_decides_which_clinic_the_transaction_sees(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    seen = text("SELECT count(*) FROM clinics")
+    with transaction(engine) as connection:
+        add_imported(connection, clinic, "one key", "live_key")
+    with transaction(api) as connection:
+        [only] = find_api_keys(connection, "live_key", enters=True)
+        assert (only.is_entered, connection.scalar(seen)) == (True, 1)
+    with transaction(engine) as connection:
+        add_imported(connection, clinic, "another key", "live_key")
+    with transaction(api) as connection:
+        both = find_api_keys(connection, "live_key", enters=True)
+        assert ([each.is_entered for each in both], connection.scalar(seen)) == ([False] * 2, 0)
+
+
+def test_a_key_is_stored_once_for_one_clinic(engine: Engine, clinic: Clinic) -> None:
+    with transaction(engine) as connection:
+        add_imported(connection, clinic, "one key", "live_key")
+    with pytest.raises(IntegrityError), transaction(engine) as connection:
+        add_imported(connection, clinic, "one key", "other_ke")
+
+
+@pytest.mark.parametrize("prefix", ["live_ke", "live_key-abcd"])
+def test_a_prefix_that_is_never_looked_up_is_not_stored(
+    engine: Engine, clinic: Clinic, prefix: str
+) -> None:
+    with pytest.raises(IntegrityError), transaction(engine) as connection:
+        add_imported(connection, clinic, "one key", prefix)
+
+
+def test_a_key_is_revoked_by_its_prefix_its_id_or_its_text(engine: Engine, clinic: Clinic) -> None:
+    texts = ("live_key-0001", "live_key-0002", "0b6a3a1e-5f0e-4f7e-9f43-0f2f7a3f6f10")
+    with transaction(engine) as connection:
+        for each in texts:
+            add_imported(connection, clinic, each, each[:8], name=each)
+        listed = {each.name: each for each in list_api_keys(connection)}
+        with pytest.raises(AmbiguousPrefix, match=str(listed[texts[0]].id)):
+            revoke_api_key(connection, "live_key")
+        revoked = [
+            revoke_api_key(connection, each)
+            for each in (str(listed[texts[0]].id), texts[1], texts[2])
+        ]
+        left = [each for each in list_api_keys(connection) if each.is_active]
+    assert [each.name for each in revoked] == list(texts)
+    assert left == []
 
 
 def test_another_prefix_finds_nothing(api: Engine, key: NewApiKey) -> None:
-    near = (key.prefix[:-1], f"{key.prefix}0", f"{key.prefix} ", key.text)
+    near = (key.prefix[:-1], f"{key.prefix[:-1]} ", f"0{key.prefix}", key.text)
     with transaction(api) as connection:
         for prefix in ("", "00000000", "%", "________", *near):
-            assert find_api_key(connection, prefix) is None
+            assert find_api_keys(connection, prefix) == []
 
 
 def test_a_key_without_permissions_is_stored_as_one_for_everything(
@@ -78,8 +176,7 @@ def test_a_key_without_permissions_is_stored_as_one_for_everything(
     with transaction(engine) as connection:
         key = create_api_key(connection, clinic, name="all")
     with transaction(api) as connection:
-        found = find_api_key(connection, key.prefix)
-    assert found is not None
+        found = find_one(connection, key.prefix)
     assert (found.permissions, found.expires_at) == (None, None)
 
 
@@ -142,8 +239,7 @@ def test_a_revoked_key_and_a_key_of_a_deactivated_clinic_are_found_as_such(
         revoke_api_key(connection, key.prefix)
         deactivate_clinic(connection, clinic.slug)
     with transaction(api) as connection:
-        found = find_api_key(connection, key.prefix)
-    assert found is not None
+        found = find_one(connection, key.prefix)
     assert (found.is_active, found.clinic_is_active) == (False, False)
 
 
@@ -160,8 +256,7 @@ def test_the_api_notes_that_a_key_was_used(api: Engine, key: NewApiKey) -> None:
         note_api_key_use(connection, key.id)
         now = connection.scalar(select(func.now()))
     with transaction(api) as connection:
-        found = find_api_key(connection, key.prefix)
-    assert found is not None
+        found = find_one(connection, key.prefix)
     assert found.last_used_at == now
 
 

@@ -1,7 +1,8 @@
 """Authentication: the checks of the ``X-API-Key`` header.
 
 In this order: header present, key known, secret equal, key active, not expired, permission,
-clinic. Failed attempts are limited before the database is queried. A route depends on one of two:
+clinic. Failed attempts are limited before anything is hashed or the database is queried. A text is
+compared with every key that it may be, each in constant time. A route depends on one of two:
 
 - ``caller: Annotated[Caller, Depends(require("sync:inbound"))]``: the key is checked before the
   route's function is called.
@@ -14,7 +15,7 @@ Both need a router whose ``route_class`` is ``GuardedRoute``. The format of keys
 
 import functools
 import hmac
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,17 +45,18 @@ from pims_pipeline.api.errors import (
     permission_denied,
 )
 from pims_pipeline.api.services import services_of
-from pims_pipeline.domain.api_keys import hash_of, permits, prefix_of
+from pims_pipeline.domain.api_keys import hash_of, lookup_start, permits
 from pims_pipeline.domain.deactivation import ClinicUse, may_use
-from pims_pipeline.store.api_keys import StoredApiKey, find_api_key, note_api_key_use
+from pims_pipeline.store.api_keys import StoredApiKey, find_api_keys, note_api_key_use
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.tenancy import enter_clinic
 
 HEADER = "X-API-Key"
 _SCHEME = "apiKey"
 _NOTED_EVERY = timedelta(minutes=1)
 _READING = frozenset({"GET", "HEAD"})
 _NO_HASH = hash_of("")
-"""Compared with when no key has the prefix, so that the time does not reveal it."""
+"""Compared with when no key has the prefix, so that no time is saved."""
 
 
 class UncheckedKey(Exception):
@@ -63,7 +65,7 @@ class UncheckedKey(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PresentedKey:
-    """A well-formed key of a request, not yet looked up.
+    """A text of a request that may be a key, not yet looked up.
 
     It names no clinic: call ``check`` or ``clinic_transaction`` to get the caller.
 
@@ -74,7 +76,7 @@ class PresentedKey:
         permissions: All permissions that it must have.
         address: The address of the client.
         text: As sent.
-        prefix: Its public part, which finds it.
+        start: Its first characters, which find it.
     """
 
     request: Request = field(repr=False)
@@ -83,7 +85,7 @@ class PresentedKey:
     permissions: tuple[str, ...]
     address: str
     text: str = field(repr=False)
-    prefix: str
+    start: str = field(repr=False)
 
     def check(self) -> Caller:
         """Return the caller; queries the database in this thread.
@@ -93,7 +95,7 @@ class PresentedKey:
             DatabaseUnavailable: If keys cannot be looked up.
         """
         with transaction(self.context.engine) as connection:
-            return self._accept(connection, find_api_key(connection, self.prefix))
+            return self._accept(connection, self._known(find_api_keys(connection, self.start)))
 
     @contextmanager
     def clinic_transaction(self) -> Iterator[tuple[Caller, Connection]]:
@@ -107,22 +109,32 @@ class PresentedKey:
             DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
         """
         with transaction(self.context.engine) as connection:
-            key = find_api_key(connection, self.prefix, enters=True)
-            yield self._accept(connection, key), connection
+            key = self._known(find_api_keys(connection, self.start, enters=True))
+            caller = self._accept(connection, key)
+            if not key.is_entered:
+                enter_clinic(connection, key.clinic_id)
+            yield caller, connection
 
-    def _accept(self, connection: Connection, key: StoredApiKey | None) -> Caller:
-        now = self.context.clock()
+    def _known(self, candidates: Sequence[StoredApiKey]) -> StoredApiKey:
+        """Return the one of ``candidates`` that was sent, if it is valid.
+
+        Raises:
+            ApiError: 401 or 403.
+        """
         try:
-            key = _accepted(key, self.text, now)
+            return _accepted(candidates, self.text, self.context.clock())
         except ApiError:
-            self.limits.note_failure(self.address, self.prefix)
+            self.limits.note_failure(self.address, self.start)
             raise
+
+    def _accept(self, connection: Connection, key: StoredApiKey) -> Caller:
+        now = self.context.clock()
         if wait := self.limits.wait_after_call(str(key.id)):
             raise _too_many(TOO_MANY_REQUESTS, wait)
         self._check_rights(key)
         if key.last_used_at is None or key.last_used_at <= now - _NOTED_EVERY:
             note_api_key_use(connection, key.id)
-        caller = Caller(key.id, key.clinic_id)
+        caller = Caller(key.id, key.clinic_id, key.wait_seconds)
         note_caller(self.request.scope, caller)
         return caller
 
@@ -148,21 +160,21 @@ class _KeyDependency(SecurityBase):
         )
 
     def presented(self, request: Request, context: ApiContext, limits: Limits) -> PresentedKey:
-        """Return the key of ``request``, if it is well-formed and may be tried.
+        """Return the key of ``request``, if it may be one and may be tried.
 
         Raises:
             ApiError: 401 or 429.
         """
         text = _key_text(request)
-        prefix = prefix_of(text)
+        start = lookup_start(text)
         address = request.client.host if request.client else ""
-        if wait := limits.wait_after_failures(address, prefix):
+        if wait := limits.wait_after_failures(address, start):
             raise _too_many(TOO_MANY_FAILURES, wait)
-        if prefix is None:
-            # A wrong shape or checksum is no secret: responding early reveals nothing.
-            limits.note_failure(address, prefix)
+        if start is None:
+            # That no key is so short or long is no secret: responding early reveals nothing.
+            limits.note_failure(address, start)
             raise ApiError(401, INVALID_KEY)
-        return PresentedKey(request, context, limits, self.permissions, address, text, prefix)
+        return PresentedKey(request, context, limits, self.permissions, address, text, start)
 
     async def checked(self, request: Request, context: ApiContext, limits: Limits) -> Caller:
         """Return the caller; looks the key up in another thread, unless that was done.
@@ -244,22 +256,34 @@ class GuardedRoute(APIRoute):
 
 
 def _key_text(request: Request) -> str:
-    """The key as sent; empty if the header is repeated."""
+    """The key as sent, in UTF-8 or else in Latin-1; empty if the header is repeated."""
     sent = request.headers.getlist(HEADER)
     if not any(sent):
         raise ApiError(401, MISSING_KEY)
-    return sent[0] if len(sent) == 1 else ""
+    if len(sent) != 1:
+        return ""
+    try:
+        # The framework decodes headers as Latin-1.
+        return sent[0].encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return sent[0]
 
 
-def _accepted(key: StoredApiKey | None, text: str, now: datetime) -> StoredApiKey:
-    """Return ``key``, if ``text`` is its secret and it is valid.
+def _accepted(candidates: Sequence[StoredApiKey], text: str, now: datetime) -> StoredApiKey:
+    """Return the key that ``text`` is, if it is one of ``candidates`` and valid.
 
     Raises:
         ApiError: 401 or 403.
     """
-    stored = _NO_HASH if key is None else key.key_hash
-    if not hmac.compare_digest(hash_of(text), stored) or key is None:
+    sent = hash_of(text)
+    # All of them, in constant time each: which one it is, or how near one came, takes no part in
+    # the time.
+    equal = [hmac.compare_digest(sent, each.key_hash) for each in candidates]
+    if not candidates:
+        hmac.compare_digest(sent, _NO_HASH)
+    if True not in equal:
         raise ApiError(401, INVALID_KEY)
+    key = candidates[equal.index(True)]
     if not key.is_active:
         raise ApiError(403, DISABLED_KEY)
     if key.expires_at is not None and key.expires_at <= now:

@@ -20,10 +20,12 @@ class Caller:
     Attributes:
         key_id: The id of the key; safe to log.
         clinic_id: The clinic of the key.
+        wait_seconds: How long its requests wait for their syncs, unless they say otherwise.
     """
 
     key_id: UUID
     clinic_id: UUID
+    wait_seconds: int | None = None
 
 
 def caller_of(scope: Scope) -> Caller | None:

@@ -1,9 +1,10 @@
-"""The checks of ``/ready``: the database, its tables, Dagster.
+"""The checks of ``/ready`` and ``/health``: the database, its tables, Dagster.
 
 Add a check here. Timeouts and caching belong in ``probes``, the route in ``routes.health``.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from pims_pipeline.store.database.engine import without_pool
 from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.database.revision import DatabaseNotMigrated, check_migrated
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role
-from pims_pipeline.wire.health import Check, Ready
+from pims_pipeline.wire.health import Check, HealthCheck, Ready
 
 DETAILS: Mapping[type[Exception], str] = MappingProxyType(
     {
@@ -30,6 +31,8 @@ DETAILS: Mapping[type[Exception], str] = MappingProxyType(
 """The detail of a failed check, by the type of its error."""
 _UNKNOWN = "it fails; see the log"
 _STOPPING = "the process is ending"
+_GLANCE_SECONDS = 0.5
+"""How long ``/health`` waits for the checks: less than the timeout of any liveness probe."""
 
 
 class Readiness:
@@ -37,6 +40,7 @@ class Readiness:
 
     def __init__(self, context: ApiContext) -> None:
         """Create the checks; runs none yet."""
+        self._began = time.monotonic()
         self._stopping = context.stopping
         self._probes = {
             # A new connection: those of the pool may work long after new ones are refused.
@@ -52,6 +56,26 @@ class Readiness:
         if self._stopping.is_set():
             checks["process"] = Check(status="failed", detail=_STOPPING)
         return Ready(ready=all(each.status == "ok" for each in checks.values()), checks=checks)
+
+    async def glance(self) -> list[HealthCheck]:
+        """Report the checks that respond within half a second, and the others as unknown."""
+        running = {name: asyncio.ensure_future(_check(each)) for name, each in self._probes.items()}
+        await asyncio.wait(running.values(), timeout=_GLANCE_SECONDS)
+        return [_glanced(name, each) for name, each in running.items()]
+
+    @property
+    def uptime_seconds(self) -> int:
+        """Whole seconds since the application was built."""
+        return int(time.monotonic() - self._began)
+
+
+def _glanced(name: str, running: "asyncio.Future[Check]") -> HealthCheck:
+    if not running.done():
+        # The check itself goes on, for the next caller.
+        running.cancel()
+        return HealthCheck(name=name, status="unknown")
+    found = running.result()
+    return HealthCheck(name=name, status=found.status, detail=found.detail)
 
 
 async def _check(probe: Probe[None]) -> Check:

@@ -45,7 +45,8 @@ Prefer = Annotated[
     list[str] | None,
     Header(
         alias="Prefer",
-        description="`wait=N`: wait up to N seconds (120 at most) for the sync to end.",
+        description="`wait=N`: wait up to N seconds (120 at most) for the sync to end; "
+        "`respond-async`: do not wait. Without it, the key's own wait applies, if it has one.",
     ),
     # Any text is valid: RFC 7240 ignores unknown preferences.
     WithJsonSchema({"type": "string", "examples": ["wait=30"]}),
@@ -70,7 +71,8 @@ def _json(description: str, **examples: object) -> dict[str, Any]:
 _STARTING: dict[int | str, dict[str, Any]] = {
     200: {
         **_json(
-            "The sync has ended; the body has its result. Only with `Prefer: wait`.",
+            "The sync has ended; the body has its result. Only with `Prefer: wait`, or with a key "
+            "that waits.",
             inbound=INBOUND,
             full=FULL,
         ),
@@ -95,10 +97,11 @@ def _start(
     headers = {"Location": path_of_sync(request.id)}
     if is_replay:
         headers["Idempotent-Replayed"] = "true"
-    seconds = preferred_wait(prefer or [])
-    if seconds is not None:
+    preferred = preferred_wait(prefer or [])
+    seconds = caller.wait_seconds if preferred is None else preferred
+    if seconds:
         report, has_waited = syncs.watcher.wait(caller.clinic_id, request.id, seconds)
-        if has_waited:
+        if has_waited and preferred is not None:
             headers["Preference-Applied"] = f"wait={seconds}"
         if report is not None and report.state.result is not None:
             return ModelResponse(any_result(report.state.result), 200, headers)

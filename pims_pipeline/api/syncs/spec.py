@@ -12,6 +12,9 @@ from pims_pipeline.domain.phases import Scope
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.sync.windows import chosen_window, default_window
 
+FLAT_DATES = ("startDate", "endDate")
+NESTED_DATES = ("dateRange.start", "dateRange.end")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSpec:
@@ -22,12 +25,14 @@ class SyncSpec:
         first: The first business date, if the client sets it.
         last: The last business date, if the client sets it.
         options: The other fields of the body, with their defaults, by the API's names.
+        fields: What the client calls the two dates; requests that differ in it alone are equal.
     """
 
     scope: Scope
     first: date | None = None
     last: date | None = None
     options: Mapping[str, int] = field(default_factory=dict)
+    fields: tuple[str, str] = FLAT_DATES
 
     @property
     def reach(self) -> ScheduleConfig:
@@ -59,7 +64,7 @@ def window_of(spec: SyncSpec, clinic: Clinic, *, now: datetime, start: date) -> 
         ApiError: 400, naming the field, if they cannot be synced.
     """
     end = last_syncable_date(now.date())
-    for name, day in (("startDate", spec.first), ("endDate", spec.last)):
+    for name, day in zip(spec.fields, (spec.first, spec.last), strict=True):
         if day is not None and not start <= day <= end:
             raise ApiError(400, f"{name}: must be a date from {start} to {end}")
     today = business_date(now, clinic.zone)
@@ -72,10 +77,11 @@ def window_of(spec: SyncSpec, clinic: Clinic, *, now: datetime, start: date) -> 
 
 def _date_error(error: ValueError, default: DateRange, spec: SyncSpec) -> str:
     """Return what is wrong with the dates, after the name of the field to fix."""
+    start, end = spec.fields
     if spec.last is None and spec.first and spec.first > default.end:
-        return f"endDate: must be given when startDate is later than {default.end}"
+        return f"{end}: must be given when {start} is later than {default.end}"
     if spec.first is None and spec.last and spec.last < default.start:
-        return f"startDate: must be given when endDate is earlier than {default.start}"
+        return f"{start}: must be given when {end} is earlier than {default.start}"
     if spec.first and spec.last and spec.last < spec.first:
-        return "endDate: must not be earlier than startDate"
-    return f"{'endDate' if spec.last else 'startDate'}: {error}"
+        return f"{end}: must not be earlier than {start}"
+    return f"{end if spec.last else start}: {error}"

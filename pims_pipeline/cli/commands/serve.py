@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import click
+from click.core import ParameterSource
 
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
@@ -37,32 +38,40 @@ _TRUSTED_SECONDS = 5
 @click.option(
     "--host",
     default="127.0.0.1",
-    show_default=True,
+    envvar="HOST",
+    show_envvar=True,
+    show_default="HOST, else 127.0.0.1",
     help="The address to listen on. 0.0.0.0 opens it to the network: put it behind a TLS proxy.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=API_PORT,
-    show_default=True,
+    envvar="PORT",
+    show_envvar=True,
+    show_default=f"PORT, else {API_PORT}",
     help="The port to listen on; 0 takes any free port.",
 )
-@click.pass_obj
-def serve(settings: Settings, host: str, port: int) -> None:
+@click.pass_context
+def serve(context: click.Context, host: str, port: int) -> None:
     """Serve the REST API. Ctrl-C stops it after the running requests have finished.
 
     Keys come from `pims keys create`. The database is that of PIMS_API_DATABASE_URL, or the
     embedded one if neither that nor PIMS_DATABASE_URL is set; run `pims migrate` before. Syncs
     are started through the Dagster of DAGSTER_GRAPHQL_URL.
     """
+    settings: Settings = context.obj
+    if context.get_parameter_source("host") is ParameterSource.ENVIRONMENT:
+        # Some shells export it as the machine's name, which opens the API to the network.
+        say(f"The address {host} comes from the variable HOST; --host chooses another.", err=True)
     # This command reports the start and the stop itself.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     with listen(host, port) as listener, interruptible():
         try:
             own = api_addresses(settings, *listener.getsockname()[:2])
-            with api_database(settings) as url, open_api(settings, url, own) as context:
+            with api_database(settings) as url, open_api(settings, url, own) as opened:
                 address = url_of(listener)
-                serve_app(create_app(context), listener, lambda: say(_welcome(address)))
+                serve_app(create_app(opened), listener, lambda: say(_welcome(address)))
         except KeyboardInterrupt:
             say("\nStopped.", err=True)
 

@@ -57,7 +57,10 @@ def explained(error: Exception) -> click.ClickException:
     """
     # Imported here: importing them at the top would slow down `pims --help`.
     from pims_pipeline.settings import SettingsError  # noqa: PLC0415 - see above
-    from pims_pipeline.store.api_keys import UnknownApiKey  # noqa: PLC0415 - see above
+    from pims_pipeline.store.api_keys import (  # noqa: PLC0415 - see above
+        AmbiguousPrefix,
+        UnknownApiKey,
+    )
     from pims_pipeline.store.clinics import UnknownClinic  # noqa: PLC0415 - see above
     from pims_pipeline.store.failures import UnknownFailure  # noqa: PLC0415 - see above
     from pims_pipeline.store.holds import UnknownHold  # noqa: PLC0415 - see above
@@ -65,7 +68,8 @@ def explained(error: Exception) -> click.ClickException:
 
     if isinstance(error, SettingsError):
         return Refused("; ".join(error.problems))
-    if isinstance(error, (UnknownClinic, UnknownCase, UnknownHold, UnknownFailure, UnknownApiKey)):
+    unknown = (UnknownClinic, UnknownCase, UnknownHold, UnknownFailure, UnknownApiKey)
+    if isinstance(error, (*unknown, AmbiguousPrefix)):
         return Misused(str(error))
     if isinstance(error, UserFacingError):
         return Refused(str(error))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from pims_pipeline.cli.terminal.errors import Misused
+from pims_pipeline.domain.api_keys import LONGEST_WAIT_SECONDS
 from pims_pipeline.observability.printable import is_control
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,6 +38,15 @@ clinic_option: Callable[[Function], Function] = click.option(
 )
 clinic_filter: Callable[[Function], Function] = click.option(
     "--clinic", "slug", metavar="SLUG", show_default="all clinics", help="Only this clinic."
+)
+wait_option: Callable[[Function], Function] = click.option(
+    "--wait",
+    "wait_seconds",
+    metavar="SECONDS",
+    type=click.IntRange(1, LONGEST_WAIT_SECONDS),
+    show_default="no wait",
+    help="How long requests with the key wait for their syncs to end, unless they say otherwise: "
+    "for clients that expect the result in the response.",
 )
 slug_argument: Callable[[Function], Function] = click.argument("slug", metavar="SLUG")
 

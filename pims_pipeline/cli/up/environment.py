@@ -41,6 +41,7 @@ ALLOWED_SECRETS: Mapping[str, frozenset[str]] = MappingProxyType(
         "dagster-code-server": frozenset(
             {
                 "PIMS_DATABASE_URL",
+                "SUPABASE_DB_URL",
                 "DAGSTER_POSTGRES_URL",
                 "ENCRYPTION_KEY",
                 "ENCRYPTION_KEYS_RETIRED",

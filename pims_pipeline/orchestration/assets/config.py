@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
+from pims_pipeline.domain.schedules import MAX_BATCH
 from pims_pipeline.store.holds import UnknownHold
 from pims_pipeline.sync.phases.reconciliation import Approval
 
@@ -20,7 +21,7 @@ class EnrichmentConfig(dg.Config):
     parallel_batch_size: int | None = Field(
         default=None,
         ge=1,
-        le=32,
+        le=MAX_BATCH,
         description="Consultations to fetch in parallel; by default, the clinic's setting.",
     )
 

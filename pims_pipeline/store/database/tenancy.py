@@ -41,9 +41,14 @@ def clinic_transaction(engine: Engine, clinic_id: UUID) -> Iterator[Connection]:
         DatabaseUnavailable: If the database cannot be reached, or the connection is lost.
     """
     with transaction(engine) as connection:
-        # SET takes no parameters; UUID() makes sure that it is one.
-        connection.exec_driver_sql(f"SET LOCAL pims.clinic_id = '{UUID(bytes=clinic_id.bytes)}'")
+        enter_clinic(connection, clinic_id)
         yield connection
+
+
+def enter_clinic(connection: Connection, clinic_id: UUID) -> None:
+    """Let the API see this clinic's rows, and no other's, until the transaction ends."""
+    # SET takes no parameters; UUID() makes sure that it is one.
+    connection.exec_driver_sql(f"SET LOCAL pims.clinic_id = '{UUID(bytes=clinic_id.bytes)}'")
 
 
 def api_url(url: str) -> str:

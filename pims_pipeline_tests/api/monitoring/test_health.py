@@ -1,7 +1,10 @@
-"""``/health`` and ``/ready``: that the process is alive, and that what it needs works."""
+"""``/health``, ``/ready`` and ``/``: that the process is alive, and that what it needs works."""
 
+import re
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.metadata import version
 
 import pytest
 from alembic import command
@@ -12,6 +15,7 @@ from starlette.testclient import TestClient
 from pims_pipeline.api.app import create_app
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
+from pims_pipeline.api.monitoring import readiness
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import alembic_config
 from pims_pipeline_tests.api.support.stubbed_app import (
@@ -50,7 +54,65 @@ def test_the_process_is_alive_whatever_else_fails(dagster: StubDagster) -> None:
     dagster.error = DagsterUnreachable("no")
     gone = create_engine("postgresql://reader@127.0.0.1:9/nothing")
     response = client_of(create_app(context_of(gone, dagster))).get("/health")
-    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+    assert response.status_code == 200
+    body = response.json()
+    assert body["status"] == "healthy"
+    assert body["checks"] == [
+        {"name": "database", **failed("cannot reach the database")},
+        {"name": "migrations", **failed("cannot reach the database")},
+        {"name": "dagster", **failed("cannot reach Dagster")},
+    ]
+
+
+def test_the_health_has_the_names_that_clients_of_the_v4_service_read(client: TestClient) -> None:
+    body = client.get("/health").json()
+    assert body == {
+        "status": "healthy",
+        "service": "pims-pipeline",
+        "version": version("pims-pipeline"),
+        "timestamp": "2026-03-09T14:00:00.000Z",
+        "uptime_seconds": body["uptime_seconds"],
+        "checks": [{"name": name, "status": "ok"} for name in CHECKS],
+    }
+    assert type(body["uptime_seconds"]) is int
+    assert body["uptime_seconds"] >= 0
+
+
+def test_a_check_that_hangs_delays_the_health_by_half_a_second_and_is_unknown(
+    client: TestClient, dagster: StubDagster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert readiness._GLANCE_SECONDS == 0.5
+    monkeypatch.setattr(readiness, "_GLANCE_SECONDS", 0.05)
+    released = threading.Event()
+    dagster.wait = lambda: released.wait(30)
+    try:
+        responses = [client.get("/health") for _ in range(3)]
+    finally:
+        released.set()
+    assert [each.status_code for each in responses] == [200] * 3
+    assert responses[-1].json()["checks"][-1] == {"name": "dagster", "status": "unknown"}
+    assert dagster.calls == 1
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/json, text/html"])
+def test_a_program_gets_the_service_card(client: TestClient, accept: str | None) -> None:
+    response = client.get("/", headers={} if accept is None else {"Accept": accept})
+    assert (response.status_code, response.headers["Vary"]) == (200, "Accept")
+    card = response.json()
+    assert card.keys() == {"service", "version", "description", "links", "timestamp"}
+    assert (card["service"], card["version"]) == ("pims-pipeline", version("pims-pipeline"))
+    assert {client.get(path).status_code for path in card["links"].values()} == {200}
+
+
+def test_a_browser_gets_a_page_without_scripts_whose_links_work(client: TestClient) -> None:
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    response = client.get("/", headers={"Accept": accept})
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    links = re.findall(r'<a href="([^"]+)">', response.text)
+    assert len(links) == 3
+    assert {client.get(f"/{each}").status_code for each in links} == {200}
+    assert "<script" not in response.text
 
 
 def test_all_checks_pass_if_everything_works(client: TestClient) -> None:

@@ -14,4 +14,5 @@ class MakeKey(Protocol):
         *permissions: str,
         clinic: Clinic | None = None,
         expires_at: datetime | None = None,
+        wait_seconds: int | None = None,
     ) -> str: ...

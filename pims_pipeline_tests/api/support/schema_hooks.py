@@ -13,9 +13,10 @@ from schemathesis.openapi.checks import RejectedPositiveData
 _IDEMPOTENCY_KEY = "Idempotency-Key"
 _KEPT_KEYS = 4
 """Of this many keys, one is left unchanged, and is used repeatedly."""
+_DATES = r"startDate|endDate|dateRange\.start|dateRange\.end"
 _IGNORED_REFUSALS = (
-    # Which dates can be synced depends on today, and on the other date.
-    (400, re.compile(r"(startDate|endDate): must .*|(startDate|endDate): .*366.*")),
+    # Which dates can be synced depends on today, and on the other date; dates have one form.
+    (400, re.compile(rf"({_DATES}|dateRange): must .*|({_DATES}): .*366.*")),
     # In the document a cursor is any text. Half of those sent are real ones.
     (400, re.compile(r"cursor: must be a nextCursor that this API gave")),
     # Most repeated keys come with a different request.

@@ -86,6 +86,22 @@ def test_an_address_that_cannot_be_used_is_named(pims: Pims, host: str) -> None:
     )
 
 
+def test_the_variables_of_the_v4_service_are_read_without_options(pims: Pims) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        in_use = error_line(pims("serve", PORT=str(port)))
+        given = error_line(pims("serve", f"--port={port}", PORT="1"))
+        elsewhere = pims("serve", "--port=0", HOST="nowhere.invalid")
+
+    assert f"port {port} on 127.0.0.1 cannot be used" in in_use
+    assert given == in_use
+    assert "PORT" in error_line(pims("serve", PORT="http"))
+    assert "nowhere.invalid comes from the variable HOST" in elsewhere.stderr
+    assert "nowhere.invalid is not an address" in elsewhere.stderr
+
+
 def test_there_is_no_option_for_workers_because_each_would_count_requests_alone(pims: Pims) -> None:
     done = pims("serve", "--workers=2")
 

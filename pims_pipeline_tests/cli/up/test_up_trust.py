@@ -289,7 +289,7 @@ def test_a_secret_setting_reaches_the_processes_that_are_listed_for_it(
 def test_every_secret_setting_but_that_of_the_links_has_a_process_that_needs_it() -> None:
     needed = frozenset[str]().union(*ALLOWED_SECRETS.values())
 
-    assert secret_variable_names() - needed == {"DAGSTER_GRAPHQL_URL"}
+    assert secret_variable_names() - needed == {"DAGSTER_GRAPHQL_URL", "IDEXX_ENCRYPTION_KEY"}
 
 
 def test_the_api_knows_neither_the_owner_s_password_nor_half_of_a_pair() -> None:

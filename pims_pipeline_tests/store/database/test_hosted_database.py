@@ -65,7 +65,7 @@ def test_on_a_host_that_grants_everything_to_visitors_they_see_and_change_nothin
     for statement in (
         "TRUNCATE pims_alembic_version",
         "CREATE TABLE mine (clinic_id uuid REFERENCES clinics)",
-        "SELECT * FROM pims_api_key('12345678')",
+        "SELECT * FROM pims_api_keys('12345678')",
         "SELECT pims_note_api_key_use(gen_random_uuid())",
         "SELECT pims_grant_api()",
     ):

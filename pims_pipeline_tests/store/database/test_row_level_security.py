@@ -244,7 +244,7 @@ def test_functions_of_the_owners_rights_are_the_apis_alone_and_search_nowhere(
     )
     with owner.connect() as connection:
         found = {row.proname: (row.proconfig, row.callers) for row in connection.execute(functions)}
-    assert {"pims_api_key", "pims_note_api_key_use"} <= set(found)
+    assert {"pims_api_keys", "pims_note_api_key_use"} <= set(found)
     assert found == dict.fromkeys(found, (['search_path=""'], ["pims_api"]))
 
 
@@ -256,7 +256,7 @@ def test_a_callers_temporary_tables_do_not_lead_the_functions_astray(
         connection.execute(text("CREATE TEMP TABLE clinic_api_keys (id uuid, last_used_at date)"))
         connection.execute(text("SET LOCAL search_path = pg_temp, public"))
         found = connection.execute(
-            text("SELECT * FROM public.pims_api_key(:prefix)"), {"prefix": kept["key_prefix"]}
+            text("SELECT * FROM public.pims_api_keys(:start)"), {"start": kept["key_prefix"]}
         ).one()
         assert found.id == kept["id"]
         connection.execute(text("SELECT public.pims_note_api_key_use(:id)"), {"id": kept["id"]})

@@ -3,13 +3,13 @@
 `clinics` names them; each landed appointment has its own, and whether it is left out. Records that
 were landed before have none until they are listed again, and are left out by no filter until then.
 
-Revision: 0017, after 0015
+Revision: 0017, after 0016
 """
 
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""``pims keys``: create, list and revoke keys to the REST API.
+"""``pims keys``: create, list and revoke keys to the REST API; importing them is in ``importing``.
 
 The format of a key belongs in ``domain``, its storage in ``store``, its check in ``api``.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pims_pipeline.cli.commands.keys.importing import import_command
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Misused, typed
 from pims_pipeline.cli.terminal.options import (
@@ -18,10 +19,11 @@ from pims_pipeline.cli.terminal.options import (
     json_option,
     plain_name,
     slug_argument,
+    wait_option,
 )
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
-from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions, prefix_of
+from pims_pipeline.domain.api_keys import ALL_PERMISSIONS, checked_permissions
 from pims_pipeline.domain.clinics import Clinic, business_date, local_to_utc
 from pims_pipeline.operations.api_keys import clinic_for_key, create_key, find_keys, revoke_key
 from pims_pipeline.settings import Settings
@@ -32,13 +34,12 @@ from pims_pipeline.wire.keys import KeyDocument, KeyList, NewKey
 _UNNAMED = "unnamed"
 _LONGEST_NAME = 100
 _LONGEST_LIFE = timedelta(days=36_500)
-_PREFIX = re.compile(r"[0-9A-Za-z]{8}")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
 @click.group(cls=Group)
 def keys() -> None:
-    """Create, list and revoke keys to the REST API.
+    """Create, import, list and revoke keys to the REST API.
 
     A key is for one clinic. Only its hash is stored.
     """
@@ -108,7 +109,7 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
     callback=_permissions,
     show_default="`*`",
     help="What it may do, separated by commas: `sync:inbound`, `sync:cases`, `sync:reconcile`, "
-    "`read`, or `*` for everything.",
+    "`sync:*` for all three, `read`, or `*` for everything.",
 )
 @click.option(
     "--expires",
@@ -117,6 +118,7 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
     help="When it expires: at the start of a date such as 2026-12-31 in the clinic's time zone, "
     "or after hours, days or weeks such as 12h, 90d or 4w.",
 )
+@wait_option
 @json_option("the key as `pims keys list` does, with its full text as `key`")
 @click.pass_obj
 def create(
@@ -126,6 +128,7 @@ def create(
     name: str,
     permissions: tuple[str, ...],
     expires: date | timedelta | None,
+    wait_seconds: int | None,
     as_json: bool,
 ) -> None:
     """Create a key for a clinic, and show it once.
@@ -138,7 +141,12 @@ def create(
         clinic = clinic_for_key(store.engine, slug)
         expires_at = None if expires is None else _expiry_time(clinic, expires, now)
         made = create_key(
-            store.engine, slug, name=name, permissions=permissions, expires_at=expires_at
+            store.engine,
+            slug,
+            name=name,
+            permissions=permissions,
+            expires_at=expires_at,
+            wait_seconds=wait_seconds,
         )
     key = made.key
     if as_json:
@@ -182,7 +190,7 @@ def _expiry_time(clinic: Clinic, expires: date | timedelta, now: datetime) -> da
 def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
     """List all keys by clinic, oldest first, including revoked and expired ones.
 
-    The key itself is never shown again; its first eight characters, the prefix, identify it.
+    The key itself is never shown again; its first characters, the prefix, identify it.
     """
     now = datetime.now(UTC)
     with open_store(settings) as store:
@@ -191,7 +199,7 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
         print_json(KeyList.of(found, now))
         return
     print_table(
-        ["Prefix", "Clinic", "Name", "Permissions", "State", "Expires", "Last used"],
+        ["Prefix", "Clinic", "Name", "Permissions", "State", "Expires", "Last used", "Waits"],
         (
             (
                 each.prefix,
@@ -201,6 +209,7 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
                 each.state_at(now),
                 _minute(each.expires_at) if each.expires_at else "never",
                 age(each.last_used_at, now),
+                f"{each.wait_seconds} s" if each.wait_seconds else "no",
             )
             for each in found
         ),
@@ -208,38 +217,27 @@ def list_keys(settings: Settings, *, slug: str | None, as_json: bool) -> None:
     )
 
 
-def _prefix(context: click.Context, argument: click.Parameter, text: str) -> str:  # noqa: ARG001 - click's signature
-    """``text`` if it is a prefix, or the prefix of a whole key.
-
-    A whole key is accepted because everyone who can list processes has seen it: it must be revoked
-    at once. Any other text may be part of a key, so the error does not quote it.
-    """
-    if _PREFIX.fullmatch(text):
-        return text
-    prefix = prefix_of(text)
-    if prefix is None:
-        raise Misused(
-            "that is not a key's prefix: give the eight letters and digits that `pims keys list` "
-            "shows, never the key itself"
-        )
-    return prefix
-
-
-@keys.command(epilog=examples("pims keys revoke 3fA9c1d0"))
-@click.argument("prefix", metavar="PREFIX", callback=_prefix)
+@keys.command(
+    epilog=examples(
+        "pims keys revoke 3fA9c1d0", "pims keys revoke 0b6a3a1e-5f0e-4f7e-9f43-0f2f7a3f6f10"
+    )
+)
+@click.argument("key", metavar="KEY")
 @json_option("the key as `pims keys list` does")
 @click.pass_obj
-def revoke(settings: Settings, *, prefix: str, as_json: bool) -> None:
+def revoke(settings: Settings, *, key: str, as_json: bool) -> None:
     """Revoke a key. This cannot be undone; create another key instead.
 
-    PREFIX is the key's first eight characters.
+    KEY is its prefix, or its id if several imported keys have that prefix; `pims keys list --json`
+    shows both. A whole key is accepted too: everyone who can list processes has seen it, so it must
+    be revoked at once.
     """
     with open_store(settings) as store:
-        key = revoke_key(store.engine, prefix)
+        revoked = revoke_key(store.engine, key)
     if as_json:
-        print_json(KeyDocument.of(key, datetime.now(UTC)))
+        print_json(KeyDocument.of(revoked, datetime.now(UTC)))
     else:
-        say(f"Key {prefix} of {key.clinic} is revoked.")
+        say(f"Key {revoked.prefix} of {revoked.clinic} is revoked.")
 
 
 def _allowed(key: ApiKey) -> str:
@@ -248,3 +246,6 @@ def _allowed(key: ApiKey) -> str:
 
 def _minute(when: datetime) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+keys.add_command(import_command)

@@ -79,10 +79,11 @@ def test_json_has_the_key_and_its_permissions(pims: Pims, clinic: str) -> None:
         "state": "active",
         "expiresAt": None,
         "lastUsedAt": None,
+        "waitSeconds": None,
     }
 
 
-@pytest.mark.parametrize("wanted", [*PERMISSIONS, "*"])
+@pytest.mark.parametrize("wanted", [*PERMISSIONS, "sync:*", "*"])
 def test_every_permission_can_be_given(pims: Pims, clinic: str, wanted: str) -> None:
     made = document(pims("keys", "create", clinic, "--permissions", wanted, "--json"))
 
@@ -136,6 +137,8 @@ def test_a_key_can_last_until_a_date_begins_at_the_clinic(pims: Pims, clinic: st
         ([SLUG, "--name= "], "--name is empty"),
         ([SLUG, "--name=two\nlines"], "--name holds a control character or a line break"),
         ([SLUG, f"--name={'x' * 101}"], "--name is longer than 100 characters"),
+        ([SLUG, "--wait=0"], "0 is not in the range 1<=x<=120"),
+        ([SLUG, "--wait=121"], "121 is not in the range 1<=x<=120"),
         ([SLUG, "--expires=0d"], "is not in the future"),
         ([SLUG, "--expires=2020-01-01"], "is not in the future"),
         ([SLUG, "--expires=9999-12-31"], "too far ahead"),

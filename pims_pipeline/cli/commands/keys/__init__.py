@@ -1,0 +1,1 @@
+"""``pims keys``: the keys to the REST API."""
