@@ -162,9 +162,8 @@ def _error(audits: Sequence[Audit]) -> str | None:
         if audit.status is AuditStatus.HELD:
             return (
                 f"the deletion guard holds back {audit.counts.held} deletions of {audit.window}: "
-                "too many appointments are missing from the calendar at once, it is empty, or the "
-                "clinic does not sync their rooms or providers; "
-                "nothing was deleted; see `pims holds list`"
+                "too many appointments are missing from the calendar at once, or left out, or it "
+                "is empty; nothing was deleted; see `pims holds list`"
             )
         if audit.status is AuditStatus.IN_PROGRESS:
             return f"{audit.window} is not done yet"

@@ -128,7 +128,7 @@ def test_held_deletions_are_no_success() -> None:
 
     assert not result.success
     assert "holds back 9 deletions of 2026-03-01..2026-03-31" in (result.error or "")
-    assert "at once, or it is empty;" in (result.error or "")
+    assert "at once, or left out, or it is empty;" in (result.error or "")
     assert (result.error or "").endswith("see `pims holds list`")
 
 

@@ -22,7 +22,7 @@ class ResourceKind(StrEnum):
 
     def key(self, identity: str) -> str:
         """The name of the resource of this kind with the vendor's ``identity``."""
-        return f"{self}:{identity}"
+        return f"{self.value}:{identity}"
 
     @property
     def unreadable(self) -> str:

@@ -22,9 +22,9 @@ def record_resources(fields: Fields, *, room: str | None, provider: str | None) 
         provider: The name of its provider.
     """
     found = (
-        _resource(fields, ResourceKind.ROOM, ("appointment_room_id",), room),
-        _resource(fields, ResourceKind.COLUMN, ("resource_id",), None),
-        _resource(fields, ResourceKind.PROVIDER, ("provider_id", "provider"), provider),
+        _resource(fields, ResourceKind.ROOM, "appointment_room_id", room),
+        _resource(fields, ResourceKind.COLUMN, "resource_id", None),
+        _provider(fields, provider),
     )
     return tuple(filter(None, found))
 
@@ -32,39 +32,33 @@ def record_resources(fields: Fields, *, room: str | None, provider: str | None) 
 def lookup_resources(fields: Fields) -> tuple[str, ...]:
     """The resources of a looked-up appointment, which has them as objects."""
     found = (
-        _resource(fields, ResourceKind.ROOM, ("appointmentRoom",), None),
-        _resource(fields, ResourceKind.PROVIDER, ("provider",), None),
+        _resource(fields, ResourceKind.ROOM, "appointmentRoom", None),
+        _resource(fields, ResourceKind.PROVIDER, "provider", None),
     )
     return tuple(filter(None, found))
 
 
-def _resource(
-    fields: Fields, kind: ResourceKind, names: tuple[str, ...], called: str | None
-) -> str | None:
+def _provider(fields: Fields, called: str | None) -> str | None:
+    """The provider, by its id, or unreadable where the record has the name alone."""
+    kind = ResourceKind.PROVIDER
+    if fields.get("provider_id") is not None:
+        return _resource(fields, kind, "provider_id", called)
+    value = fields.get("provider")
+    if isinstance(value, str) and not value.strip().isdecimal():
+        return kind.unreadable if called else None
+    return _resource(fields, kind, "provider", called)
+
+
+def _resource(fields: Fields, kind: ResourceKind, name: str, called: str | None) -> str | None:
     """The resource's name in filters; unreadable where the record only says that there is one."""
-    for name in names:
-        value = fields.get(name)
-        try:
-            identity = _identity_in(value, name)
-        except UnreadableField:
-            # A provider's name is no id, and an odd one is counted with the names.
-            if name != "provider":
-                fields.note(name, value)
-            return kind.unreadable
-        if identity is not None:
-            return kind.key(identity)
+    value = fields.get(name)
+    try:
+        identity = as_identity(value.get("id") if isinstance(value, Mapping) else value, name)
+    except UnreadableField:
+        # An odd provider is counted where its name is read.
+        if name != "provider":
+            fields.note(name, value)
+        return kind.unreadable
+    if identity is not None:
+        return kind.key(identity)
     return kind.unreadable if called else None
-
-
-def _identity_in(value: object, name: str) -> str | None:
-    """The id in ``value``, which may be an object that has it.
-
-    Raises:
-        UnreadableField: If there is something else, such as a provider's name.
-    """
-    if isinstance(value, Mapping) and value:
-        value = value.get("id")
-    identity = as_identity(value, name)
-    if name == "provider" and isinstance(value, str) and identity and not identity.isdecimal():
-        raise UnreadableField(name, "is a name, not an identity")
-    return identity
