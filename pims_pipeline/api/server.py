@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pims_pipeline.api.services import services_of
+from pims_pipeline.api.syncs.waiting import MOST_WAITERS
 from pims_pipeline.domain.errors import UserFacingError
 
 GRACE_SECONDS = 30
 """How long active requests may take once the process shuts down."""
+THREADS = MOST_WAITERS + 40
+"""Requests that are served at once; those that do not wait keep the framework's forty."""
 _BACKLOG = 2048
 _MAX_HEAD_BYTES = 64 * 1024
 _START_SECONDS = 15
@@ -82,6 +86,8 @@ class _Server(uvicorn.Server):
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # The limiter is that of this thread's event loop.
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         await super().startup(sockets)
         self._on_ready()
 

@@ -77,7 +77,9 @@ _HEADER = re.compile(
     r"(?P<kept>\b(?:(?:proxy-)?authorization|(?:set-)?cookie)[\"']?\s*[:=]\s*).+", re.IGNORECASE
 )
 _ASSIGNMENT = re.compile(
-    r"(?P<kept>\b\w*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key)[\"']?\s*[:=]\s*)"
+    # A password of any shape; the variable may end with the id of the key.
+    r"(?P<kept>\b\w*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key"
+    r"|idexx_encryption_key(?:_\w{1,64})?)[\"']?\s*[:=]\s*)"
     r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
     re.IGNORECASE,
 )

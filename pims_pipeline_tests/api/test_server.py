@@ -15,6 +15,7 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.dependencies import Context
 from pims_pipeline.api.server import ApiServer, CannotListen, listen, running_api, url_of
+from pims_pipeline.api.syncs.waiting import MOST_WAITERS
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline_tests.api.support.clock import Clock
 
@@ -89,6 +90,22 @@ def test_active_requests_finish_and_waiting_requests_end(app: FastAPI, gate: Gat
             httpx2.get(f"{server.base_url}/health", trust_env=False)
         gate.opened.set()
         assert working.result(TIMEOUT_SECONDS).json() == {"done": True}
+
+
+def test_others_are_served_while_as_many_requests_wait_as_may(app: FastAPI, gate: Gate) -> None:
+    with (
+        running_api(app) as server,
+        client(server) as http,
+        ThreadPoolExecutor(MOST_WAITERS) as threads,
+        httpx2.Client(base_url=server.base_url, trust_env=False, timeout=TIMEOUT_SECONDS) as many,
+    ):
+        waiting = [threads.submit(many.get, "/test/wait") for _ in range(MOST_WAITERS)]
+        for _ in range(MOST_WAITERS):
+            assert gate.entered.acquire(timeout=TIMEOUT_SECONDS)
+        gate.opened.set()
+        assert http.get("/test/work").json() == {"done": True}
+        server.request_stop()
+        assert {each.result(TIMEOUT_SECONDS).status_code for each in waiting} == {200}
 
 
 def test_no_header_names_the_server_software(app: FastAPI) -> None:

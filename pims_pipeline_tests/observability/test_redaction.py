@@ -95,6 +95,8 @@ def test_ids_counts_and_partition_keys_are_kept() -> None:
         ),
         (f"wrong key {BASE64_KEY}", f"wrong key {REDACTED}"),
         (f"ENCRYPTION_KEY={BASE64_KEY}.", f"ENCRYPTION_KEY={REDACTED}."),
+        ("IDEXX_ENCRYPTION_KEY=hunter2 set", f"IDEXX_ENCRYPTION_KEY={REDACTED} set"),
+        ("IDEXX_ENCRYPTION_KEY_ELM7: hunter2", f"IDEXX_ENCRYPTION_KEY_ELM7: {REDACTED}"),
         ("neo_session=3f0c.ab; path=/", f"neo_session={REDACTED}; path=/"),
         ("JSESSIONID=3F0C", f"JSESSIONID={REDACTED}"),
         ('{"sessionId": "3f0c"}', f'{{"sessionId": {REDACTED}}}'),

@@ -14,7 +14,8 @@ from pims_pipeline.observability.logging import get_logger
 
 PROBE_SECONDS = 3
 """The timeout of a probe."""
-_KEPT_SECONDS = 1
+KEPT_SECONDS = 1
+"""How long a result is valid, unless a caller accepts an older one."""
 
 Result = TypeVar("Result")
 
@@ -54,14 +55,14 @@ class Probe(Generic[Result]):
         self._ended_at = 0.0
         self._failing: str | None = None
 
-    async def latest(self) -> Result:
-        """Return a result that is at most a second old.
+    async def latest(self, *, kept_seconds: float = KEPT_SECONDS) -> Result:
+        """Return a result that is at most ``kept_seconds`` old.
 
         Raises:
             TimeoutError: If the check does not end in time.
             Exception: The error of the check.
         """
-        future = asyncio.wrap_future(self._future())
+        future = asyncio.wrap_future(self._future(kept_seconds))
         try:
             result = await asyncio.wait_for(future, self._seconds)
         except Exception as error:
@@ -80,10 +81,10 @@ class Probe(Generic[Result]):
         else:
             _log.warning("probe_failed", probe=self._name, error=failing)
 
-    def _future(self) -> "Future[Result]":
+    def _future(self, kept_seconds: float = KEPT_SECONDS) -> "Future[Result]":
         with self._lock:
             if self._current is None or (
-                self._current.done() and self._clock() >= self._ended_at + _KEPT_SECONDS
+                self._current.done() and self._clock() >= self._ended_at + kept_seconds
             ):
                 self._current = Future()
                 # A caller that times out must not cancel it.

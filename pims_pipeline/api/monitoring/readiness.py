@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterRefused, DagsterUnreachable
-from pims_pipeline.api.monitoring.probes import PROBE_SECONDS, Probe
+from pims_pipeline.api.monitoring.probes import KEPT_SECONDS, PROBE_SECONDS, Probe
 from pims_pipeline.store.database.engine import without_pool
 from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.database.revision import DatabaseNotMigrated, check_migrated
@@ -31,6 +31,8 @@ DETAILS: Mapping[type[Exception], str] = MappingProxyType(
 """The detail of a failed check, by the type of its error."""
 _UNKNOWN = "it fails; see the log"
 _STOPPING = "the process is ending"
+_GLANCE_KEPT_SECONDS = 10
+"""How old a result may be in ``/health``, which is called often and decides nothing by it."""
 _GLANCE_SECONDS = 0.5
 """How long ``/health`` waits for the checks: less than the timeout of any liveness probe."""
 
@@ -59,7 +61,10 @@ class Readiness:
 
     async def glance(self) -> list[HealthCheck]:
         """Report the checks that respond within half a second, and the others as unknown."""
-        running = {name: asyncio.ensure_future(_check(each)) for name, each in self._probes.items()}
+        running = {
+            name: asyncio.ensure_future(_check(each, _GLANCE_KEPT_SECONDS))
+            for name, each in self._probes.items()
+        }
         await asyncio.wait(running.values(), timeout=_GLANCE_SECONDS)
         return [_glanced(name, each) for name, each in running.items()]
 
@@ -78,9 +83,9 @@ def _glanced(name: str, running: "asyncio.Future[Check]") -> HealthCheck:
     return HealthCheck(name=name, status=found.status, detail=found.detail)
 
 
-async def _check(probe: Probe[None]) -> Check:
+async def _check(probe: Probe[None], kept_seconds: float = KEPT_SECONDS) -> Check:
     try:
-        await probe.latest()
+        await probe.latest(kept_seconds=kept_seconds)
     except Exception as error:  # noqa: BLE001 - any error fails the check
         return Check(status="failed", detail=_detail(error))
     return Check(status="ok")

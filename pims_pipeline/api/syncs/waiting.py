@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-MOST_WAITERS = 16
-"""At once; the server has forty threads."""
+MOST_WAITERS = 64
+"""At once, such as the clients of many clinics at the full hour; the server has more threads."""
 MOST_POLLS_PER_SECOND = 16
 """Of all waiting requests together, once each has polled a few times."""
+_MOST_POLLS_AT_FIRST = 64
+"""The same before that: many may begin to wait at once."""
 _FIRST_PAUSE_SECONDS = 0.1
 _SHORT_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -61,7 +63,7 @@ class WaitingRoom:
         Ends early when the process shuts down.
         """
         start = self._clock()
-        pause = _FIRST_PAUSE_SECONDS
+        pause = max(_FIRST_PAUSE_SECONDS, self._taken / _MOST_POLLS_AT_FIRST)
         yield
         while (left := start + seconds - self._clock()) > 0:
             if self._stopping.wait(min(pause, left)):

@@ -59,6 +59,16 @@ def test_a_result_is_valid_for_a_second(clock: Clock, check: Check) -> None:
     assert asyncio.run(probe.latest()) == 2
 
 
+def test_a_caller_may_accept_an_older_result(clock: Clock, check: Check) -> None:
+    probe = Probe("a check", check, clock=clock)
+    assert asyncio.run(probe.latest(kept_seconds=10)) == 1
+    clock.seconds = 9
+    assert asyncio.run(probe.latest(kept_seconds=10)) == 1
+    assert asyncio.run(probe.latest()) == 2
+    clock.seconds = 18.5
+    assert asyncio.run(probe.latest(kept_seconds=10)) == 2
+
+
 def test_concurrent_callers_share_one_check(clock: Clock, check: Check) -> None:
     probe = Probe("a check", check, clock=clock)
 
