@@ -9,12 +9,14 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from pims_pipeline.domain.addresses import DEFAULT_SCHEMA
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import schema_of, transaction
 
 VERSION_TABLE = "pims_alembic_version"
 """Where Alembic keeps the revision of the tables."""
 
+_ROLES = "pims_service (the API's login: of pims_api)"
 _REVISIONS = Path(__file__).parents[1] / "migrations" / "versions"
 
 
@@ -37,11 +39,26 @@ def check_migrated(engine: Engine) -> None:
     with transaction(engine) as connection:
         current = _revisions_of(connection)
     wanted = newest_revision()
-    if current != [wanted]:
-        raise DatabaseNotMigrated(
-            f"the database is at {', '.join(current) or 'no revision'} and this program needs "
-            f"{wanted}; run `pims migrate`"
-        )
+    if current == [wanted]:
+        return
+    schema = schema_of(engine)
+    place = "the database" if schema == DEFAULT_SCHEMA else f"the database's schema {schema!r}"
+    if not current and _is_closed(engine, schema):
+        raise DatabaseNotMigrated(f"{place} is closed to this login; make it a member of {_ROLES}")
+    raise DatabaseNotMigrated(
+        f"{place} is at {', '.join(current) or 'no revision'} and this program needs "
+        f"{wanted}; run `pims migrate`"
+    )
+
+
+def _is_closed(engine: Engine, schema: str) -> bool:
+    """Whether the schema is there, but this login finds nothing in it."""
+    statement = text(
+        "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = :schema "
+        "AND NOT has_schema_privilege(oid, 'USAGE'))"
+    )
+    with transaction(engine) as connection:
+        return bool(connection.scalar(statement, {"schema": schema}))
 
 
 def _revisions_of(connection: Connection) -> list[str]:
