@@ -11,7 +11,7 @@ from psycopg import sql
 
 
 def schema_digest(connection: psycopg.Connection[tuple[Any, ...]], schema: str) -> str:
-    """The digest of ``schema``; equal as long as nobody writes there."""
+    """The digest of ``schema``; equal as long as nothing writes there."""
     tables = connection.execute(
         "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", [schema]
     ).fetchall()

@@ -180,7 +180,7 @@ def test_a_login_that_may_not_create_tables_is_shown_the_statement(
     assert _migrated(url, "order") == REVISIONS
 
 
-def test_an_unmigrated_schema_is_named(database_url: str) -> None:
+def test_an_unmigrated_schema_is_named_with_the_one_that_has_tables(database_url: str) -> None:
     engine = create_engine(f"{database_url}&schema=elsewhere")
     with pytest.raises(DatabaseNotMigrated) as caught:
         check_migrated(engine)
@@ -188,7 +188,8 @@ def test_an_unmigrated_schema_is_named(database_url: str) -> None:
 
     assert str(caught.value) == (
         f"the database's schema 'elsewhere' is at no revision and this program needs "
-        f"{REVISIONS[-1]}; run `pims migrate`"
+        f"{REVISIONS[-1]}; run `pims migrate`, or set PIMS_DATABASE_SCHEMA to where there are "
+        "tables: pims"
     )
 
 
