@@ -29,7 +29,7 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.adoption.template import shared_template
+from pims_pipeline_tests.adoption.shared_database import shared_template
 from pims_pipeline_tests.databases import Databases, database_copied_from, in_our_schema
 from pims_pipeline_tests.one_connection import one_connection_each
 

@@ -117,6 +117,7 @@ class _Database:
         filled = _filled(self._connection, [each for each in tables if each not in theirs])
         self._kept = tuple(table for table in tables if table in (*filled, *theirs))
         self._emptied = tuple(table for table in tables if table not in self._kept)
+        self._append_only = _append_only(self._connection)
         self._shape = self._current_shape()
         self._digest = self._digest_of_others()
 
@@ -138,7 +139,7 @@ class _Database:
                 self.close()
             assert unchanged, f"the test changed the schema {self._others} of another application"
             return False
-        _empty(self._connection, _filled(self._connection, self._emptied))
+        _empty(self._connection, _filled(self._connection, self._emptied), self._append_only)
         self._connection.execute(_RESTART)
         return True
 
@@ -225,21 +226,26 @@ _SHAPE = sql.SQL("""
 _RESTART = """
     SELECT setval(seqrelid, seqstart, false) FROM pg_sequence
 """
-_LOGS = [
-    sql.Identifier(schema, name)
-    for schema in ("public", OUR_SCHEMA)
-    for name in ("case_events", "credential_access_log")
-]
-"""Append-only tables, whose trigger refuses to delete rows."""
 
 
-def _empty(connection: _Connection, tables: Sequence[sql.Identifier]) -> None:
+def _append_only(connection: _Connection) -> list[sql.Identifier]:
+    """Our logs, whose trigger refuses to delete rows."""
+    names = connection.execute(
+        "SELECT nspname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+        "JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE tgname = 'append_only'"
+    )
+    return [sql.Identifier(*each) for each in names]
+
+
+def _empty(
+    connection: _Connection, tables: Sequence[sql.Identifier], logs: Sequence[sql.Identifier]
+) -> None:
     """Remove every row of the tables, those of the append-only logs too."""
     # Without triggers and foreign keys, the order of the tables does not matter.
     statements: list[sql.Composable] = [sql.SQL("SET session_replication_role = replica")]
     for table in tables:
         delete = sql.SQL("DELETE FROM {}").format(table)
-        if table in _LOGS:
+        if table in logs:
             switch = sql.SQL("ALTER TABLE {} {} TRIGGER append_only")
             off = switch.format(table, sql.SQL("DISABLE"))
             on = switch.format(table, sql.SQL("ENABLE ALWAYS"))

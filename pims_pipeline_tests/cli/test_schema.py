@@ -17,10 +17,11 @@ from pims_pipeline.store.clinics import all_clinics, clinic_by_slug
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
+from pims_pipeline.store.embedded import server
 from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.adoption.schema_digest import schema_digest
-from pims_pipeline_tests.adoption.template import install_v4
+from pims_pipeline_tests.adoption.shared_database import install_v4
 from pims_pipeline_tests.cli.invocation import KEY, SLUG, Pims, document, error_line, store_login
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
@@ -130,6 +131,22 @@ def test_without_the_setting_nothing_is_changed_and_it_is_named(
     assert _digest(application) == before
 
 
+def test_dagster_s_tables_do_not_get_into_public_because_of_a_pooler(
+    pims: Pims, simulator: SimulatorServer, application: str
+) -> None:
+    before = _digest(application)
+    with pgbouncer(application, size=2, ignored="options") as pooled:
+        run: Pims = partial(pims, PIMS_DATABASE_URL=pooled, PIMS_DATABASE_SCHEMA="pims")
+        document(run("migrate", "--json"))
+        _add_clinic(run, simulator)
+
+        message = error_line(run("sync", "full", "--clinic", SLUG))
+
+    assert "would be created in the schema 'public' instead of 'dagster'" in message
+    assert "set DAGSTER_POSTGRES_URL to a direct connection" in message
+    assert _digest(application) == before
+
+
 def test_two_schemas_are_refused_before_anything_is_opened(pims: Pims) -> None:
     url = "postgresql://vet:hunter2@db.example/pims?schema=one"
 
@@ -139,8 +156,13 @@ def test_two_schemas_are_refused_before_anything_is_opened(pims: Pims) -> None:
     assert "hunter2" not in message
 
 
-def test_the_embedded_database_has_the_schema_too(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "home", database_schema="pims")
+def test_the_embedded_database_has_the_schema_too(
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The test run's server is an embedded one; to start another takes seconds.
+    monkeypatch.setattr(server, "start_embedded", lambda _: empty_database_url)
+    monkeypatch.setattr(server, "stop_embedded", lambda _: None)
+    settings = Settings(home=tmp_path, database_schema="pims")
     with own_database(settings) as url:
         engine = create_engine(url, pool_size=1)
         assert migrate(engine)

@@ -25,7 +25,7 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.tables.access import clinic_api_keys
 from pims_pipeline.store.tables.clinics import clinics
-from pims_pipeline_tests.adoption.template import shared_template
+from pims_pipeline_tests.adoption.shared_database import shared_template
 from pims_pipeline_tests.api.support.busy_dagster import BusyDagster
 from pims_pipeline_tests.api.support.clinic_history import AGE, ClinicHistory
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster

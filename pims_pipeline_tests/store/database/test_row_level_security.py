@@ -21,7 +21,7 @@ from pims_pipeline.store.dagster.schema import ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
 from pims_pipeline.store.tables.all import metadata
-from pims_pipeline_tests.adoption.template import shared_template
+from pims_pipeline_tests.adoption.shared_database import shared_template
 from pims_pipeline_tests.databases import database_copied_from, in_our_schema
 from pims_pipeline_tests.store.database.row_trials import (
     DENIED,
