@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from pims_pipeline.cli.commands.serve import api_database, open_api
 from pims_pipeline.cli.runtime import own_database
@@ -35,10 +36,26 @@ def application(empty_database_url: str) -> str:
 
 
 @pytest.fixture
-def pooled(application: str) -> Iterator[str]:
-    """The same through a pooler in transaction mode."""
-    with pgbouncer(application, size=2) as url:
-        yield url
+def stranger(server_url: str) -> Iterator[str]:
+    """A login without any rights."""
+    name = f"stranger_{token_hex(6)}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN".encode())
+        yield name
+        connection.execute(f"DROP ROLE {name}".encode())
+
+
+@pytest.fixture
+def closed(stranger: str, application: str) -> str:
+    """The same for a login that may do nothing in ``public``, and owns two empty schemas."""
+    with psycopg.connect(application) as connection:
+        for statement in (
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+            f"CREATE SCHEMA pims AUTHORIZATION {stranger}",
+            f"CREATE SCHEMA dagster AUTHORIZATION {stranger}",
+        ):
+            connection.execute(statement.encode())
+    return make_url(application).set(username=stranger).render_as_string(hide_password=False)
 
 
 def _digest(url: str) -> str:
@@ -72,22 +89,22 @@ def _log_in(url: str, simulator: SimulatorServer) -> None:
     engine.dispose()
 
 
-def test_a_sync_beside_an_application_writes_nothing_of_it(
-    pims: Pims, simulator: SimulatorServer, application: str, pooled: str
+def test_a_sync_beside_an_application_neither_reads_nor_writes_anything_of_it(
+    pims: Pims, simulator: SimulatorServer, closed: str, application: str
 ) -> None:
     before = _digest(application)
-    ours = {
-        "PIMS_DATABASE_URL": pooled,
-        "PIMS_DATABASE_SCHEMA": "pims",
-        "DAGSTER_POSTGRES_URL": in_schema(application, "dagster"),
-    }
-    run: Pims = partial(pims, **ours)
-    document(run("migrate", "--json"))
-    _add_clinic(run, simulator)
-    _log_in(in_schema(pooled, "pims"), simulator)
-
-    first = document(run("sync", "full", "--clinic", SLUG, "--json"))
-    again = document(run("sync", "full", "--clinic", SLUG, "--json"))
+    with pgbouncer(closed, size=2) as pooled:
+        ours = {
+            "PIMS_DATABASE_URL": pooled,
+            "PIMS_DATABASE_SCHEMA": "pims",
+            "DAGSTER_POSTGRES_URL": in_schema(closed, "dagster"),
+        }
+        run: Pims = partial(pims, **ours)
+        document(run("migrate", "--json"))
+        _add_clinic(run, simulator)
+        _log_in(in_schema(pooled, "pims"), simulator)
+        first = document(run("sync", "full", "--clinic", SLUG, "--json"))
+        again = document(run("sync", "full", "--clinic", SLUG, "--json"))
 
     assert (first["success"], again["success"]) == (True, True)
     created = first["inboundResult"]["stats"]["casesCreated"]
@@ -96,8 +113,8 @@ def test_a_sync_beside_an_application_writes_nothing_of_it(
     with psycopg.connect(application) as connection:
         assert connection.execute("SELECT count(*) FROM pims.cases").fetchone() == (created,)
         schemas = connection.execute(
-            "SELECT DISTINCT schemaname FROM pg_tables WHERE tableowner = current_user "
-            "AND schemaname NOT IN ('pg_catalog', 'information_schema')"
+            "SELECT DISTINCT schemaname FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
         )
         assert {name for (name,) in schemas} == {"public", "pims", "dagster"}
     _the_api_reads(application)
