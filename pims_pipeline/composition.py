@@ -49,15 +49,23 @@ def warn_of_ignored(settings: Settings) -> None:
 def database_url(settings: Settings) -> str:
     """The address of the database of cases, a secret; starts the embedded database by default.
 
+    It names the schema of the tables, if the settings do.
+
     Raises:
         EmbeddedDatabaseFailed: If the embedded database does not start.
     """
     if settings.database_url is not None:
-        return settings.database_url.get_secret_value()
+        return settings.in_our_schema(settings.database_url.get_secret_value())
     # Only the embedded database needs the server's wheel.
     from pims_pipeline.store.embedded.server import start_embedded  # noqa: PLC0415 - see above
 
-    return start_embedded(settings.home)
+    return settings.in_our_schema(start_embedded(settings.home))
+
+
+def api_database_url(settings: Settings) -> str | None:
+    """The address at which the API logs in, a secret, like ``database_url``; None if unset."""
+    url = settings.api_database_url
+    return None if url is None else settings.in_our_schema(url.get_secret_value())
 
 
 @contextmanager

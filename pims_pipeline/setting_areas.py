@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pims_pipeline.domain.addresses import EXAMPLE
+from pims_pipeline.domain.addresses import EXAMPLE, SCHEMA_NAME
 from pims_pipeline.setting_types import (
     AbsolutePath,
     AxiomToken,
@@ -25,6 +25,7 @@ from pims_pipeline.setting_types import (
     Networks,
     PastDate,
     PublicWebAddress,
+    SchemaName,
     SecretWebAddress,
     SlackBotToken,
     Token,
@@ -74,6 +75,13 @@ class DataSettings(SettingsArea):
     )
     """The pipeline's database, PostgreSQL 15 or newer. A pooler in transaction mode (Supabase's
     port 6543) works. Unset: the embedded database."""
+
+    database_schema: SchemaName | None = Field(
+        default=None, validation_alias="PIMS_DATABASE_SCHEMA", description=SCHEMA_NAME
+    )
+    """The schema of the pipeline's tables and functions, for every process; ``pims migrate``
+    creates it. Where another application has tables named like ours in ``public``, set it to a
+    name of its own, such as ``pims``. Unset: the schema that the address names, else ``public``."""
 
     database_pool_size: int = Field(
         default=10,

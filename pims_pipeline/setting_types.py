@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.addresses import is_schema_name, parse_database_address
 
 _KEY_BYTES = 32
 _SHORTEST_TOKEN = 16
@@ -50,6 +50,13 @@ def _checked_database_url(url: SecretStr) -> SecretStr:
     text = url.get_secret_value().strip()
     parse_database_address(text)
     return SecretStr(text)
+
+
+def _checked_schema(name: str) -> str:
+    stripped = name.strip()
+    if not is_schema_name(stripped):
+        raise ValueError("not the name of a schema for our tables")
+    return stripped
 
 
 def _checked_web_address(url: str) -> str:
@@ -142,6 +149,7 @@ def _absolute(path: Path) -> Path:
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_checked_database_url)]
+SchemaName = Annotated[str, AfterValidator(_checked_schema)]
 EncryptionKey = Annotated[SecretStr, AfterValidator(_checked_key)]
 EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_split_at_commas)]
 

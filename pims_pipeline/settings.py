@@ -15,8 +15,10 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from pims_pipeline.domain.addresses import (
+    DAGSTER_SCHEMA,
     DEFAULT_SCHEMA,
     BadDatabaseUrl,
+    in_schema,
     parse_database_address,
 )
 from pims_pipeline.setting_areas import (
@@ -109,6 +111,39 @@ class Settings(
         return self
 
     @model_validator(mode="after")
+    def _the_tables_have_one_schema(self) -> Self:
+        """An address may repeat the schema of ``PIMS_DATABASE_SCHEMA``, but not contradict it."""
+        addresses = {
+            "PIMS_DATABASE_URL": self.database_url,
+            "PIMS_API_DATABASE_URL": self.api_database_url,
+        }
+        problems = []
+        for variable, url in addresses.items():
+            try:
+                if url is not None:
+                    in_schema(url.get_secret_value(), self.database_schema)
+            except BadDatabaseUrl:
+                problems.append(
+                    f"{variable} and PIMS_DATABASE_SCHEMA name different schemas; remove the "
+                    "schema from one of them"
+                )
+        if problems:
+            raise SettingsError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _dagsters_tables_have_another(self) -> Self:
+        """Otherwise Dagster's tables would come to those of the other application, or to ours."""
+        if self.dagster_postgres_url is None or self.database_schema in {None, DEFAULT_SCHEMA}:
+            return self
+        named = parse_database_address(self.dagster_postgres_url.get_secret_value()).named_schema
+        if named in {None, self.database_schema}:
+            problem = "must name a schema of its own when PIMS_DATABASE_SCHEMA is set"
+            remedy = f"write ?schema={DAGSTER_SCHEMA} at its end"
+            raise SettingsError([f"DAGSTER_POSTGRES_URL {problem}: {remedy}"])
+        return self
+
+    @model_validator(mode="after")
     def _a_service_needs_both_its_variables(self) -> Self:
         """With half a configuration nothing would be sent, without any error."""
         pairs = (
@@ -157,14 +192,18 @@ class Settings(
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{path}"
 
-    def dagster_url(self, database_url: str) -> str:
+    def in_our_schema(self, url: str) -> str:
+        """The address ``url`` of the pipeline's database, with the schema of the tables."""
+        return in_schema(url, self.database_schema)
+
+    def dagster_url(self) -> str | None:
         """The address of Dagster's storage, with the driver that it needs; a secret.
 
-        Args:
-            database_url: The pipeline's database; used unless ``DAGSTER_POSTGRES_URL`` is set.
+        None unless ``DAGSTER_POSTGRES_URL`` is set.
         """
-        url = self.dagster_postgres_url
-        address = parse_database_address(url.get_secret_value() if url else database_url)
+        if self.dagster_postgres_url is None:
+            return None
+        address = parse_database_address(self.dagster_postgres_url.get_secret_value())
         elsewhere = address.schema != DEFAULT_SCHEMA
         options = (f"-csearch_path={address.schema}",) if elsewhere else ()
         return address.as_text(_DAGSTER_SCHEME, options=options)

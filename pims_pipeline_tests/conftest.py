@@ -29,7 +29,8 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.databases import Databases, database_copied_from
+from pims_pipeline_tests.adoption.shared_database import shared_template
+from pims_pipeline_tests.databases import Databases, database_copied_from, in_our_schema
 from pims_pipeline_tests.one_connection import one_connection_each
 
 
@@ -98,9 +99,10 @@ def server_url(testrun_uid: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def databases(server_url: str) -> Iterator[Databases]:
-    """The databases of this test process."""
+    """The databases of this test process; they share ``public`` with a v4.0 installation."""
+    template, url = shared_template(server_url), in_our_schema(server_url)
     with ExitStack() as stack:
-        yield Databases("pims", server_url, stack)
+        yield Databases(template, url, stack, others="public")
 
 
 @pytest.fixture

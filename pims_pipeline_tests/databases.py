@@ -12,12 +12,31 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from pims_pipeline_tests.adoption.schema_digest import row_versions, schema_digest
+
+OUR_SCHEMA = "pims"
+"""Where our tables are in databases whose ``public`` holds another application's."""
+
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def address_of(database: str, url: str) -> str:
     """The address of another database on the server of ``url``."""
     return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def with_options(url: str, options: str) -> str:
+    """The address with further options of the server, such as ``-csearch_path=pims``."""
+    parsed = make_url(url)
+    former = parsed.query.get("options", "")
+    assert isinstance(former, str)
+    wanted = f"{former} {options}".strip()
+    return parsed.update_query_dict({"options": wanted}).render_as_string(hide_password=False)
+
+
+def in_our_schema(url: str) -> str:
+    """The address with our schema, written so that libpq reads it as well as we do."""
+    return with_options(url, f"-csearch_path={OUR_SCHEMA}")
 
 
 def administer(url: str, statement: sql.Composed) -> None:
@@ -53,12 +72,16 @@ class Databases:
         template: What is copied; it must have no connections.
         server_url: The server that has them.
         stack: Drops them when it closes.
+        others: A schema of another application; a test that writes there fails.
     """
 
-    def __init__(self, template: str, server_url: str, stack: ExitStack) -> None:
+    def __init__(
+        self, template: str, server_url: str, stack: ExitStack, *, others: str | None = None
+    ) -> None:
         self._template = template
         self._server_url = server_url
         self._stack = stack
+        self._others = others
         self._idle: list[_Database] = []
 
     @contextmanager
@@ -73,7 +96,7 @@ class Databases:
 
     def _made(self) -> "_Database":
         url = self._stack.enter_context(database_copied_from(self._template, self._server_url))
-        database = _Database(url)
+        database = _Database(url, self._others)
         self._stack.callback(database.close)
         return database
 
@@ -85,34 +108,49 @@ class _Database:
     than emptying.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, others: str | None) -> None:
         self.url = url
+        self._others = others
         self._connection = _connected(url)
-        self._tables = _tables(self._connection)
-        filled = _filled(self._connection, self._tables)
-        self._kept = tuple(table for table in self._tables if table in filled)
-        self._emptied = tuple(table for table in self._tables if table not in filled)
+        tables = _tables(self._connection)
+        theirs = [] if others is None else _tables(self._connection, others)
+        filled = _filled(self._connection, [each for each in tables if each not in theirs])
+        self._kept = tuple(table for table in tables if table in (*filled, *theirs))
+        self._emptied = tuple(table for table in tables if table not in self._kept)
+        self._append_only = _append_only(self._connection)
         self._shape = self._current_shape()
+        self._digest = self._digest_of_others()
 
     def close(self) -> None:
         self._connection.close()
 
     def emptied(self) -> bool:
-        """End other sessions and remove rows; False if it is not as the template any more."""
+        """End other sessions and remove rows; False if it is not as the template any more.
+
+        Raises:
+            AssertionError: If something wrote to the schema of the other application.
+        """
         if self._connection.closed or not _is_usable(self._connection):
             self._connection = _connected(self.url)
         self._connection.execute(_END_OTHERS)
         if self._current_shape() != self._shape:
+            unchanged = self._digest_of_others() == self._digest
+            if not unchanged:
+                self.close()
+            assert unchanged, f"the test changed the schema {self._others} of another application"
             return False
-        _empty(self._connection, _filled(self._connection, self._emptied))
+        _empty(self._connection, _filled(self._connection, self._emptied), self._append_only)
         self._connection.execute(_RESTART)
         return True
 
     def _current_shape(self) -> list[tuple[Any, ...]]:
         """A digest of everything but the rows of the tables that were empty."""
-        rows = (sql.SQL("SELECT row({0}.*)::text FROM {0}").format(each) for each in self._kept)
+        rows = map(row_versions, self._kept)
         shape = _SHAPE.format(kept=sql.SQL(" UNION ALL ").join(rows))
         return self._connection.execute(shape).fetchall()
+
+    def _digest_of_others(self) -> str | None:
+        return None if self._others is None else schema_digest(self._connection, self._others)
 
 
 def _connected(url: str) -> _Connection:
@@ -127,11 +165,13 @@ def _is_usable(connection: _Connection) -> bool:
     return True
 
 
-def _tables(connection: _Connection) -> list[sql.Identifier]:
-    """All tables but the system's."""
+def _tables(connection: _Connection, schema: str | None = None) -> list[sql.Identifier]:
+    """All tables but the system's, or those of one schema."""
     names = connection.execute(
-        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%' "
-        "AND schemaname <> 'information_schema' ORDER BY 1, 2"
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%%' "
+        "AND schemaname <> 'information_schema' AND schemaname = coalesce(%s, schemaname) "
+        "ORDER BY 1, 2",
+        [schema],
     )
     return [sql.Identifier(*each) for each in names]
 
@@ -175,6 +215,8 @@ _SHAPE = sql.SQL("""
         UNION ALL
         SELECT row(oid, defaclacl)::text FROM pg_default_acl
         UNION ALL
+        SELECT row(oid, prpubid, prrelid)::text FROM pg_publication_rel
+        UNION ALL
         {kept}
     ) AS shape (line)
 """)
@@ -184,17 +226,26 @@ _SHAPE = sql.SQL("""
 _RESTART = """
     SELECT setval(seqrelid, seqstart, false) FROM pg_sequence
 """
-_LOGS = [sql.Identifier("public", name) for name in ("case_events", "credential_access_log")]
-"""Append-only tables, whose trigger refuses to delete rows."""
 
 
-def _empty(connection: _Connection, tables: Sequence[sql.Identifier]) -> None:
+def _append_only(connection: _Connection) -> list[sql.Identifier]:
+    """Our logs, whose trigger refuses to delete rows."""
+    names = connection.execute(
+        "SELECT nspname, relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+        "JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE tgname = 'append_only'"
+    )
+    return [sql.Identifier(*each) for each in names]
+
+
+def _empty(
+    connection: _Connection, tables: Sequence[sql.Identifier], logs: Sequence[sql.Identifier]
+) -> None:
     """Remove every row of the tables, those of the append-only logs too."""
     # Without triggers and foreign keys, the order of the tables does not matter.
     statements: list[sql.Composable] = [sql.SQL("SET session_replication_role = replica")]
     for table in tables:
         delete = sql.SQL("DELETE FROM {}").format(table)
-        if table in _LOGS:
+        if table in logs:
             switch = sql.SQL("ALTER TABLE {} {} TRIGGER append_only")
             off = switch.format(table, sql.SQL("DISABLE"))
             on = switch.format(table, sql.SQL("ENABLE ALWAYS"))

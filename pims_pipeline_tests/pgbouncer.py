@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from pims_pipeline.domain.addresses import parse_database_address
+
 _PLACES = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"))
 _START_SECONDS = 30
 _CONFIG = """
@@ -27,6 +29,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = {size}
 max_client_conn = 500
+ignore_startup_parameters = {ignored}
 logfile = {directory}/log
 """
 
@@ -39,8 +42,16 @@ def _program() -> str:
 
 
 @contextmanager
-def pgbouncer(database_url: str, *, size: int) -> Iterator[str]:
-    """The database's address through a pooler with at most ``size`` connections to it."""
+def pgbouncer(
+    database_url: str, *, size: int, ignored: str = "extra_float_digits"
+) -> Iterator[str]:
+    """The database's address through a pooler with at most ``size`` connections to it.
+
+    Args:
+        database_url: The database's own address.
+        size: See above.
+        ignored: Startup parameters that it drops; it refuses all others.
+    """
     program, url = _program(), make_url(database_url)
     host = url.query["host"]
     assert isinstance(host, str)
@@ -58,6 +69,7 @@ def pgbouncer(database_url: str, *, size: int) -> Iterator[str]:
                 user=url.username,
                 listens=port,
                 size=size,
+                ignored=ignored,
                 directory=directory,
             )
         )
@@ -75,7 +87,10 @@ def pgbouncer(database_url: str, *, size: int) -> Iterator[str]:
         ) as process:
             try:
                 _wait_for(process, port, directory / "log")
-                pooled = url.set(host="127.0.0.1", port=port, query={})
+                # As its users write it: a pooler takes no options of the server.
+                named = parse_database_address(database_url).named_schema
+                schema = {} if named is None else {"schema": named}
+                pooled = url.set(host="127.0.0.1", port=port, query=schema)
                 yield pooled.render_as_string(hide_password=False)
             finally:
                 process.terminate()

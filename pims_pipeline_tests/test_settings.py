@@ -169,22 +169,14 @@ def test_the_dagster_ui_is_beside_its_graphql(
     assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_ui_url() == ui
 
 
-def test_dagster_uses_the_pipeline_s_database_with_the_driver_it_works_with() -> None:
-    url = load_settings().dagster_url(
-        "postgresql+psycopg://pims:pw@localhost:5433/pims?sslmode=disable"
-    )
-
-    assert url == "postgresql+psycopg2://pims:pw@localhost:5433/pims?sslmode=disable"
-
-
 def test_dagster_uses_its_own_database_when_one_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = loaded(monkeypatch, DAGSTER_POSTGRES_URL="postgres://dagster:pw@other/dagster")
 
-    url = settings.dagster_url("postgresql://pims:pw@localhost/pims")
-
-    assert url == "postgresql+psycopg2://dagster:pw@other/dagster"
+    assert settings.dagster_url() == "postgresql+psycopg2://dagster:pw@other/dagster"
+    monkeypatch.delenv("DAGSTER_POSTGRES_URL")
+    assert load_settings().dagster_url() is None
 
 
 def test_dagster_s_own_database_keeps_the_schema_and_options_it_is_given(
@@ -193,7 +185,7 @@ def test_dagster_s_own_database_keeps_the_schema_and_options_it_is_given(
     given = "postgres://dagster:pw@other/dagster?options=-csearch_path%3Druns%20-cjit%3Doff"
     settings = loaded(monkeypatch, DAGSTER_POSTGRES_URL=given)
 
-    url = make_url(settings.dagster_url("postgresql://pims:pw@localhost/pims"))
+    url = make_url(settings.dagster_url() or "")
 
     assert url.query == {"options": "-cjit=off -csearch_path=runs"}
 
@@ -335,8 +327,13 @@ def test_no_traceback_repeats_a_wrong_value(variable: str, monkeypatch: pytest.M
         assert "hunter2" not in trace
         assert variable in trace
     else:
-        # Any text is a valid directory or password, any word a valid host.
-        assert variable in {"PIMS_HOME", "PIMS_ALLOWED_HOSTS", "IDEXX_ENCRYPTION_KEY"}
+        # Any text is a valid directory or password, any word a valid host or schema.
+        assert variable in {
+            "PIMS_HOME",
+            "PIMS_ALLOWED_HOSTS",
+            "PIMS_DATABASE_SCHEMA",
+            "IDEXX_ENCRYPTION_KEY",
+        }
 
 
 def test_a_basic_iso_date_is_a_date_and_not_a_number_of_seconds(

@@ -115,8 +115,7 @@ def dagster_storage(store: Store) -> str:
 
     It is in the database of cases unless ``DAGSTER_POSTGRES_URL`` names another.
     """
-    settings = store.settings
-    if settings.dagster_postgres_url is not None:
-        return settings.dagster_url(store.database_url)
+    if (named := store.settings.dagster_url()) is not None:
+        return named
     ensure_dagster_schema(store.engine)
     return dagster_storage_url(store.database_url)

@@ -11,13 +11,18 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote
 
 from pims_pipeline.domain.errors import UserFacingError
 
 DEFAULT_SCHEMA = "public"
+DAGSTER_SCHEMA = "dagster"
+SCHEMA_NAME = (
+    "the name of a schema: up to 63 lower-case letters, digits and underscores, no digit first; "
+    f"not {DAGSTER_SCHEMA}, information_schema, or one that begins with pg_"
+)
 EXAMPLE = "postgresql://user:password@host:5432/database"
 UNCLEAR = (
     "cannot be read without doubt; percent-encode every character of the user and the password "
@@ -38,6 +43,8 @@ _PORT = re.compile(r"[0-9]{1,5}")
 _LARGEST_PORT = 65535
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,39}")
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+# Lower case only: PostgreSQL takes the length in bytes, and folds what is typed without quotes.
+_OWN_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _SEARCH_PATH = re.compile(r"(?:-c\s*|--)search[_-]path=(?P<path>(?:\\.|\S)*)\s*")
 _ENCODINGS = frozenset({"utf8", "utf-8", "unicode"})
 
@@ -151,7 +158,7 @@ class DatabaseAddress:
     Attributes:
         hosts: Names, IP addresses or directories of sockets, each with its port; tried in this
             order. Empty for the default socket.
-        schema: Where the tables are.
+        named_schema: The schema of the tables, if the address names one.
         parameters: Further parameters for the client library.
     """
 
@@ -159,11 +166,23 @@ class DatabaseAddress:
     password: str | None = field(repr=False)
     hosts: tuple[tuple[str, int | None], ...]
     database: str | None
-    schema: str
+    named_schema: str | None
     parameters: Mapping[str, str]
 
+    @property
+    def schema(self) -> str:
+        """The schema of the tables."""
+        return self.named_schema or DEFAULT_SCHEMA
+
+    def as_setting(self) -> str:
+        """The address as ``parse_database_address`` reads it; carries the password."""
+        if self.named_schema is None:
+            return self.as_text("postgresql")
+        parameters = {**self.parameters, "schema": self.named_schema}
+        return replace(self, parameters=parameters).as_text("postgresql")
+
     def as_text(self, scheme: str, *, options: Iterable[str] = ()) -> str:
-        """The address as drivers read it; carries the password.
+        """The address as drivers read it, without the schema; carries the password.
 
         Args:
             scheme: Such as ``postgresql+psycopg``.
@@ -230,9 +249,33 @@ def parse_database_address(text: str) -> DatabaseAddress:
         password=_decoded(password) if colon else None,
         hosts=_with_ports(hosts or others),
         database=_decoded(database) if database else None,
-        schema=schema,
+        named_schema=schema,
         parameters=MappingProxyType(parameters),
     )
+
+
+def is_schema_name(text: str) -> bool:
+    """Whether a schema of that name can hold our tables. See ``SCHEMA_NAME``."""
+    taken = {DAGSTER_SCHEMA, "information_schema"}
+    return _OWN_SCHEMA.fullmatch(text) is not None and text not in taken
+
+
+def in_schema(text: str, schema: str | None) -> str:
+    """The address ``text`` with the schema of the tables.
+
+    Args:
+        text: As for ``parse_database_address``.
+        schema: None to keep the one that the address names.
+
+    Raises:
+        BadDatabaseUrl: If the address names another one, or is none.
+    """
+    address = parse_database_address(text)
+    if schema is None or schema == address.named_schema:
+        return text
+    if address.named_schema is not None:
+        raise BadDatabaseUrl("names another schema; write the schema in one place")
+    return replace(address, named_schema=schema).as_setting()
 
 
 def _has_gaps(text: str) -> bool:
@@ -304,9 +347,9 @@ def _parameters(text: str) -> list[tuple[str, str]]:
     return given
 
 
-def _understood(given: list[tuple[str, str]]) -> tuple[str, dict[str, str]]:
-    """The schema, and the parameters for the client library."""
-    schema = DEFAULT_SCHEMA
+def _understood(given: list[tuple[str, str]]) -> tuple[str | None, dict[str, str]]:
+    """The schema, if one is named, and the parameters for the client library."""
+    schema: str | None = None
     kept: dict[str, str] = {}
     for name, value in given:
         if name in _NOT_NEEDED:
@@ -325,7 +368,7 @@ def _understood(given: list[tuple[str, str]]) -> tuple[str, dict[str, str]]:
     return schema, kept
 
 
-def _options(value: str, schema: str) -> tuple[str, str]:
+def _options(value: str, schema: str | None) -> tuple[str | None, str]:
     """The schema that the server options name, and the remaining options."""
     for found in _SEARCH_PATH.finditer(value):
         path = found["path"].replace("\\", "").partition(",")[0].strip("\"'")

@@ -1,5 +1,7 @@
 """Addresses of databases: which are understood, and which are refused with what to write."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from pims_pipeline.domain.addresses import (
     UNCLEAR,
     BadDatabaseUrl,
     DatabaseAddress,
+    in_schema,
     parse_database_address,
 )
 
@@ -129,6 +132,32 @@ def test_a_socket_is_understood() -> None:
     assert parse_database_address(parsed.as_text("postgresql")) == parsed
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:p%40ss@db.example:6543/db?sslmode=require",
+        "postgresql://me@first:1,second:2/db?target_session_attrs=primary",
+        "postgresql://me@/db?host=/some/where%20else",
+        "postgresql://me@db.example/db?options=-cjit%3Doff",
+    ],
+)
+def test_an_address_is_given_a_schema_and_is_otherwise_the_same(address: str) -> None:
+    given = parse_database_address(address)
+
+    found = parse_database_address(in_schema(address, "pims"))
+
+    assert found == replace(given, named_schema="pims")
+    assert parse_database_address(found.as_setting()) == found
+    assert in_schema(address, None) == address
+    assert "pims" not in found.as_text("postgresql")
+
+
+def test_an_address_with_another_schema_is_refused_without_showing_it() -> None:
+    with pytest.raises(BadDatabaseUrl, match="names another schema") as caught:
+        in_schema("postgresql://me:secret@host/db?schema=one", "two")
+    assert "secret" not in str(caught.value)
+
+
 @given(user=WORDS, password=WORDS, database=WORDS)
 def test_what_is_encoded_is_read_as_it_was_meant_whatever_it_holds(
     user: str, password: str, database: str
@@ -138,7 +167,7 @@ def test_what_is_encoded_is_read_as_it_was_meant_whatever_it_holds(
         password=password,
         hosts=(("db.example", 5432),),
         database=database,
-        schema="public",
+        named_schema=None,
         parameters={},
     )
     assert parse_database_address(address.as_text("postgresql")) == address

@@ -24,7 +24,8 @@ def migrate(settings: Settings, *, as_json: bool) -> None:
     """Bring the database's tables up to date.
 
     It is safe to run again, and in several processes at once. Without PIMS_DATABASE_URL, the
-    embedded database is migrated, and created first if there is none.
+    embedded database is migrated, and created first if there is none. The schema that
+    PIMS_DATABASE_SCHEMA names is created as well.
 
     """
     with open_store(settings, migrated=False) as store:

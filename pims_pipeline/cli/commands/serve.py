@@ -21,7 +21,7 @@ from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.terminal.interrupts import interruptible
 from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
-from pims_pipeline.composition import open_engine
+from pims_pipeline.composition import api_database_url, open_engine
 from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
@@ -95,8 +95,8 @@ def api_database(settings: Settings) -> Iterator[str]:
     Raises:
         Refused: If PIMS_DATABASE_URL is set without PIMS_API_DATABASE_URL.
     """
-    if settings.api_database_url is not None:
-        yield settings.api_database_url.get_secret_value()
+    if (named := api_database_url(settings)) is not None:
+        yield named
         return
     if settings.database_url is not None:
         raise Refused(

@@ -34,6 +34,7 @@ from pims_pipeline.cli.up.environment import (
 )
 from pims_pipeline.cli.up.services import Service, watch
 from pims_pipeline.cli.up.simulator import simulator_command
+from pims_pipeline.composition import api_database_url
 from pims_pipeline.operations.clinics import clinics_to_partition
 from pims_pipeline.orchestration.services import dagster_services
 from pims_pipeline.settings import Settings
@@ -216,12 +217,11 @@ def _api_variables(store: Store, ui: Address) -> dict[str, str] | None:
     None if PIMS_DATABASE_URL is set without PIMS_API_DATABASE_URL.
     """
     settings = store.settings
-    if settings.api_database_url is not None:
-        url = settings.api_database_url.get_secret_value()
-    elif settings.database_url is None:
+    url = api_database_url(settings)
+    if url is None:
+        if settings.database_url is not None:
+            return None
         url = let_api_log_in(store.engine)
-    else:
-        return None
     more = {
         "PIMS_HOME": str(settings.home),
         "PIMS_API_DATABASE_URL": url,

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
 from pims_pipeline.orchestration.storage.event_log import EventLog
-from pims_pipeline.store.dagster.connections import columns_by_table, keeping_engine
+from pims_pipeline.store.dagster.connections import check_schema, columns_by_table, keeping_engine
 
 _TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
 """Without one of these, Dagster makes its tables."""
@@ -79,6 +79,8 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         use_engine(self, engine)
         tables = self._tables()
         if not tables.keys() >= _TABLES:
+            with self._run_storage.connect() as connection:
+                check_schema(connection, postgres_url)
             DagsterPostgresStorage(postgres_url)
             tables = self._tables()
         self._run_storage = RememberingRunStorage(

@@ -10,6 +10,8 @@ from collections import defaultdict
 
 from sqlalchemy import Connection, Engine, create_engine, text
 
+from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import TRUSTED_SECONDS, ping_after_rest
 
 _engines: "weakref.WeakValueDictionary[tuple[str, float], Engine]" = weakref.WeakValueDictionary()
@@ -42,6 +44,35 @@ def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS
             ping_after_rest(engine, trusted_seconds)
             _engines[key] = engine
         return engine
+
+
+class WrongDagsterSchema(UserFacingError):
+    """Dagster's tables would be created in another schema than the address names."""
+
+
+def check_schema(connection: Connection, storage_url: str) -> None:
+    """Make sure that new tables get into the schema that the address names.
+
+    Some poolers drop an address's options; then the tables would get into ``public``, which may be
+    another application's.
+
+    Raises:
+        WrongDagsterSchema: If they would not.
+    """
+    wanted = parse_database_address(storage_url).named_schema
+    found = connection.scalar(text("SELECT current_schema()"))
+    # The address has it without quotes.
+    if wanted is None or found == wanted.lower():
+        return
+    if found is None:
+        raise WrongDagsterSchema(
+            f"there is no schema {wanted!r} for Dagster's tables; create it, or correct the schema "
+            "in DAGSTER_POSTGRES_URL"
+        )
+    raise WrongDagsterSchema(
+        f"Dagster's tables would be created in the schema {found!r} instead of {wanted!r}, because "
+        "a pooler drops options of the address; set DAGSTER_POSTGRES_URL to a direct connection"
+    )
 
 
 def columns_by_table(connection: Connection) -> dict[str, set[str]]:

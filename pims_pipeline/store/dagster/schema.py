@@ -3,16 +3,13 @@
 ``connections`` opens the connections to it.
 """
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
-from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.addresses import DAGSTER_SCHEMA, parse_database_address
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.database.locks import MIGRATION_LOCK, MIGRATION_LOCK_SECONDS
-from pims_pipeline.store.database.session_settings import (
-    startup_options,
-)
-
-DAGSTER_SCHEMA = "dagster"
+from pims_pipeline.store.database.locks import MIGRATION_LOCK_SECONDS
+from pims_pipeline.store.database.session_settings import startup_options
+from pims_pipeline.store.migrations.target_schema import create_schema, lock_migrations
 
 
 def dagster_storage_url(url: str) -> str:
@@ -36,8 +33,9 @@ def ensure_dagster_schema(engine: Engine) -> None:
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
+        SchemaNotUsable: If it is not there, and this login may not create it.
     """
     with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
-        # IF NOT EXISTS alone still collides when two processes create it at once.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}"))
+        # Two processes may create it at once.
+        lock_migrations(connection)
+        create_schema(connection, DAGSTER_SCHEMA)

@@ -78,8 +78,8 @@ _PRIVILEGE = DatabaseCondition(
 )
 _NOT_MIGRATED = DatabaseCondition(
     "a table or column is missing",
-    "run `pims migrate`; if the tables are in another schema than public, write ?schema=NAME at "
-    "the end of the address",
+    "run `pims migrate`; if the tables are in another schema than public, set "
+    "PIMS_DATABASE_SCHEMA to its name",
     quotes=True,
 )
 _PASSWORD = DatabaseCondition(

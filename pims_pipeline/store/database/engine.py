@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
-from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.addresses import DEFAULT_SCHEMA, in_schema, parse_database_address
 from pims_pipeline.store.database.conditions import (
     OLD_SERVER,
     WRONG_ENCODING,
@@ -94,6 +94,25 @@ def create_engine(
     )
     ping_after_rest(engine, trusted_seconds)
     return engine
+
+
+def schema_of(engine: Engine) -> str:
+    """The schema of our tables, as the engine's address names it."""
+    return str(engine.get_execution_options()[_SCHEMA])
+
+
+def schema_prefix(engine: Engine) -> str:
+    """The schema with its dot, for names of functions in messages; empty for ``public``."""
+    schema = schema_of(engine)
+    quoted = engine.dialect.identifier_preparer.quote(schema)
+    return "" if schema == DEFAULT_SCHEMA else f"{quoted}."
+
+
+def address_of(engine: Engine) -> str:
+    """The address that the engine was created with, with its password and the tables' schema."""
+    named = schema_of(engine)
+    url = engine.url.render_as_string(hide_password=False)
+    return in_schema(url, None if named == DEFAULT_SCHEMA else named)
 
 
 def without_pool(engine: Engine) -> Engine:

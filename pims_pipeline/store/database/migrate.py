@@ -13,10 +13,11 @@ from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.database.locks import MIGRATION_LOCK, MIGRATION_LOCK_SECONDS
+from pims_pipeline.store.database.engine import schema_of, transaction
+from pims_pipeline.store.database.locks import MIGRATION_LOCK_SECONDS
 from pims_pipeline.store.database.revision import VERSION_TABLE, DatabaseNotMigrated
 from pims_pipeline.store.migrations.former_revisions import unknown_revision_problem
+from pims_pipeline.store.migrations.target_schema import lock_migrations, prepare_schema
 
 
 def alembic_config() -> Config:
@@ -32,12 +33,15 @@ def alembic_config() -> Config:
 def migrate(engine: Engine) -> list[str]:
     """Bring the tables up to date, in one transaction. Processes that do so at once queue.
 
+    Creates their schema if it is not there.
+
     Returns:
         The revisions applied, oldest first; empty when there was nothing to do.
 
     Raises:
         DatabaseUnavailable: If the database cannot be reached.
         DatabaseNotMigrated: If this program does not know the revision of the tables.
+        SchemaNotUsable: If the first revisions cannot or must not go into the schema.
     """
     applied: list[str] = []
 
@@ -48,16 +52,20 @@ def migrate(engine: Engine) -> list[str]:
     with transaction(engine, lock_seconds=MIGRATION_LOCK_SECONDS) as connection:
         # A migration of a large table takes long.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:kind, 0)"), {"kind": MIGRATION_LOCK})
-        _check_known(connection, config)
+        lock_migrations(connection)
+        if not _check_known(connection, config):
+            prepare_schema(connection, schema_of(engine))
         config.attributes.update(connection=connection, on_version_apply=note)
         command.upgrade(config, "head")
     return applied
 
 
-def _check_known(connection: Connection, config: Config) -> None:
+def _check_known(connection: Connection, config: Config) -> tuple[str, ...]:
+    """The revisions of the tables; none if they are not made yet."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     script = ScriptDirectory.from_config(config)
     known = {each.revision for each in script.walk_revisions()}
-    if (problem := unknown_revision_problem(set(context.get_current_heads()), known)) is not None:
+    current = context.get_current_heads()
+    if (problem := unknown_revision_problem(set(current), known)) is not None:
         raise DatabaseNotMigrated(problem)
+    return current

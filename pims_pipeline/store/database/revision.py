@@ -9,12 +9,14 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from pims_pipeline.domain.addresses import DEFAULT_SCHEMA
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import schema_of, transaction
 
 VERSION_TABLE = "pims_alembic_version"
 """Where Alembic keeps the revision of the tables."""
 
+_ROLES = "pims_service (the API's login: of pims_api)"
 _REVISIONS = Path(__file__).parents[1] / "migrations" / "versions"
 
 
@@ -36,12 +38,38 @@ def check_migrated(engine: Engine) -> None:
     """
     with transaction(engine) as connection:
         current = _revisions_of(connection)
-    wanted = newest_revision()
-    if current != [wanted]:
-        raise DatabaseNotMigrated(
-            f"the database is at {', '.join(current) or 'no revision'} and this program needs "
-            f"{wanted}; run `pims migrate`"
-        )
+    if current != [newest_revision()]:
+        raise DatabaseNotMigrated(_problem(engine, current))
+
+
+def _problem(engine: Engine, current: list[str]) -> str:
+    """Why tables at the revisions ``current`` are not this program's, and what to do."""
+    needs = f"and this program needs {newest_revision()}; run `pims migrate`"
+    schema = schema_of(engine)
+    place = "the database" if schema == DEFAULT_SCHEMA else f"the database's schema {schema!r}"
+    if current:
+        return f"{place} is at {', '.join(current)} {needs}"
+    with transaction(engine) as connection:
+        found = connection.execute(_WHERE, {"schema": schema, "versions": VERSION_TABLE}).one()
+    if found.is_closed:
+        return f"{place} is closed to this login; make it a member of {_ROLES}"
+    elsewhere = f", or set PIMS_DATABASE_SCHEMA to where there are tables: {found.elsewhere}"
+    return f"{place} is at no revision {needs}{elsewhere if found.elsewhere else ''}"
+
+
+# A schema that a login may not use looks empty to it.
+_WHERE = text("""
+    SELECT
+        EXISTS (
+            SELECT FROM pg_namespace
+            WHERE nspname = :schema AND NOT has_schema_privilege(oid, 'USAGE')
+        ) AS is_closed,
+        (
+            SELECT string_agg(nspname, ', ' ORDER BY nspname)
+            FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE relname = :versions AND nspname <> :schema
+        ) AS elsewhere
+""")
 
 
 def _revisions_of(connection: Connection) -> list[str]:

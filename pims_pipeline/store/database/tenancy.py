@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.addresses import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import address_of, schema_of, schema_prefix, transaction
 from pims_pipeline.store.tables.all import metadata
 
 API_ROLE = "pims_api"
@@ -23,8 +23,8 @@ LOGIN_STATEMENT = f"CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE {API
 """Creates a login for the API on a server with logins of its own."""
 
 
-_GRANT_AGAIN = "take back what was given by hand (as the owner: SELECT pims_grant_api())"
-_SECURE_AGAIN = "turn it on (as the owner: SELECT pims_secure_tables())"
+_GRANT_AGAIN = "take back what was given by hand (as the owner: SELECT {}pims_grant_api())"
+_SECURE_AGAIN = "turn it on (as the owner: SELECT {}pims_secure_tables())"
 
 
 class WrongApiRole(UserFacingError):
@@ -57,7 +57,7 @@ def api_url(url: str) -> str:
     For servers that trust every local client, as the embedded one does.
     """
     owners = parse_database_address(url)
-    return replace(owners, user=API_ROLE, password=None).as_text("postgresql")
+    return replace(owners, user=API_ROLE, password=None).as_setting()
 
 
 def let_api_log_in(engine: Engine) -> str:
@@ -77,7 +77,7 @@ def let_api_log_in(engine: Engine) -> str:
             # Roles belong to the whole server, and advisory locks to one database of it.
             connection.execute(text("LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE"))
             connection.execute(text(f"ALTER ROLE {API_ROLE} LOGIN"))
-    return api_url(engine.url.render_as_string(hide_password=False))
+    return api_url(address_of(engine))
 
 
 _RIGHTS_OF_THE_ROLE = text(
@@ -102,7 +102,12 @@ _RIGHTS_OF_THE_ROLE = text(
             WHERE rolname = :api AND pg_has_role(current_user, pg_roles.oid, 'USAGE')
         ) AS lacks_rights
     FROM pg_roles AS role, (
-        SELECT CAST(:ours AS regclass[]), CAST(:secrets AS regclass[])
+        -- By the catalog: a role that may not use the schema finds no table by its name.
+        SELECT array_agg(pg_class.oid), array_agg(pg_class.oid) FILTER (
+            WHERE relname = ANY (:secrets)
+        )
+        FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE nspname = :schema AND relname = ANY (:ours)
     ) AS tables (ours, secrets)
     -- What the connection may become, by SET ROLE or RESET ROLE, counts as well.
     WHERE pg_has_role(session_user, role.oid, 'MEMBER')
@@ -123,17 +128,28 @@ def check_api_role(engine: Engine) -> None:
             bypasses row-level security, owns a table or reaches a table of secrets; if a table
             is without row-level security; or if the role lacks the rights of ``pims_api``.
     """
-    tables = {"ours": list(metadata.tables), "secrets": list(SECRET_TABLES)}
+    names = {
+        "api": API_ROLE,
+        "schema": schema_of(engine),
+        "ours": list(metadata.tables),
+        "secrets": list(SECRET_TABLES),
+    }
     with transaction(engine) as connection:
-        found = connection.execute(_RIGHTS_OF_THE_ROLE, {"api": API_ROLE, **tables}).one()
+        found = connection.execute(_RIGHTS_OF_THE_ROLE, names).one()
+    prefix = schema_prefix(engine)
+    grant_again = _GRANT_AGAIN.format(prefix)
     another = f"give it a login of its own ({LOGIN_STATEMENT})"
     reasons = (
         (found.is_superuser, "is, or may become, a superuser", another),
         (found.bypasses_security, "bypasses row-level security, or may come to", another),
         (found.owns_tables, "owns tables, or may become their owner", another),
-        (found.reaches_secrets, "reaches stored secrets", f"{another}, or {_GRANT_AGAIN}"),
+        (found.reaches_secrets, "reaches stored secrets", f"{another}, or {grant_again}"),
         (found.lacks_rights, f"has not the rights of {API_ROLE}", another),
-        (found.lacks_security, "finds tables without row-level security", _SECURE_AGAIN),
+        (
+            found.lacks_security,
+            "finds tables without row-level security",
+            _SECURE_AGAIN.format(prefix),
+        ),
     )
     for holds, reason, remedy in reasons:
         if holds:

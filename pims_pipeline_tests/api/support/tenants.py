@@ -25,10 +25,11 @@ from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline.store.tables.access import clinic_api_keys
 from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline_tests.adoption.shared_database import shared_template
 from pims_pipeline_tests.api.support.busy_dagster import BusyDagster
 from pims_pipeline_tests.api.support.clinic_history import AGE, ClinicHistory
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster
-from pims_pipeline_tests.databases import database_copied_from
+from pims_pipeline_tests.databases import database_copied_from, in_our_schema
 
 MAPLE, OAK, PINE = "maple-street", "oak-lane", "pine-hill"
 """Slugs; Pine Hill is deactivated."""
@@ -97,7 +98,7 @@ def serve_clinics(server_url: str, *, is_busy: bool = False) -> Iterator[ServedC
         is_busy: Whether runs end at once, rather than stay queued.
     """
     with (
-        database_copied_from("pims", server_url) as url,
+        database_copied_from(shared_template(server_url), in_our_schema(server_url)) as url,
         _engine_on(url) as owner,
         _engine_on(let_api_log_in(owner)) as api,
         BusyDagster(owner) if is_busy else FakeDagster() as dagster,

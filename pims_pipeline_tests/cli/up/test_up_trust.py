@@ -292,5 +292,12 @@ def test_every_secret_setting_but_that_of_the_links_has_a_process_that_needs_it(
     assert secret_variable_names() - needed == {"DAGSTER_GRAPHQL_URL", "IDEXX_ENCRYPTION_KEY"}
 
 
+def test_the_schema_of_the_tables_reaches_each_process_that_reads_them() -> None:
+    given = {"PIMS_DATABASE_SCHEMA": "pims"}
+
+    for environment in (code_server_environment(given, {}, {}), api_environment(given, {})):
+        assert environment["PIMS_DATABASE_SCHEMA"] == "pims"
+
+
 def test_the_api_knows_neither_the_owner_s_password_nor_half_of_a_pair() -> None:
     assert not {"PGPASSWORD", "SLACK_CHANNEL"} & api_environment(EVERYTHING, {}).keys()

@@ -16,10 +16,11 @@ from sqlalchemy import Connection, Engine, event, text
 from pims_pipeline.orchestration.storage import pooled
 from pims_pipeline.orchestration.storage.event_log import REMEMBERED_SECONDS, EventLog
 from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
-from pims_pipeline.store.dagster.connections import keeping_engine
+from pims_pipeline.store.dagster.connections import WrongDagsterSchema, keeping_engine
 from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
+from pims_pipeline_tests.pgbouncer import pgbouncer
 
 _END_DAGSTERS = text(
     "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
@@ -125,6 +126,25 @@ def test_the_instances_of_a_process_share_a_connection(engine: Engine, database_
         storages = [PooledPostgresStorage(url) for _ in range(3)]
         assert [each.run_storage.get_runs_count() for each in storages] == [0, 0, 0]
     assert len(opened) == 1
+
+
+def test_no_tables_are_created_in_a_schema_that_the_address_does_not_name(
+    empty_database_url: str,
+) -> None:
+    owner = create_engine(empty_database_url, pool_size=1)
+    url = dagster_storage_url(empty_database_url)
+    with pytest.raises(WrongDagsterSchema, match="there is no schema 'dagster' for Dagster's tab"):
+        PooledPostgresStorage(url)
+    ensure_dagster_schema(owner)
+    with (
+        pgbouncer(empty_database_url, size=1, ignored="options") as pooled_url,
+        pytest.raises(WrongDagsterSchema, match=r"'public' instead of 'dagster'.* a direct conn"),
+    ):
+        PooledPostgresStorage(dagster_storage_url(pooled_url))
+    with transaction(owner) as connection:
+        tables = text("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'dagster')")
+        assert connection.scalar(tables) == 0
+    owner.dispose()
 
 
 def test_reading_the_sensors_states_is_one_statement(engine: Engine, database_url: str) -> None:

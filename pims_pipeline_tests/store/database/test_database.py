@@ -284,5 +284,6 @@ def test_dagster_keeps_its_tables_in_a_schema_of_their_own(
             ("dagster", "runs"),
             ("dagster", "job_ticks"),
             ("dagster", "alembic_version"),
+            ("pims", "cases"),
             ("public", "cases"),
         }

@@ -35,16 +35,17 @@ _SHAPES = """
            || ' ' || coalesce(pg_get_expr(adbin, adrelid), '')
     FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
     LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-    WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND relkind = 'r'
+    WHERE relnamespace = current_schema()::regnamespace AND attnum > 0 AND relkind = 'r'
     UNION ALL
     SELECT 'constraint', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
-    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
     UNION ALL
-    SELECT 'index', tablename::text, indexname::text, indexdef
-    FROM pg_indexes WHERE schemaname = 'public'
+    SELECT 'index', tablename::text, indexname::text,
+           replace(indexdef, ' ON ' || schemaname || '.', ' ON ')
+    FROM pg_indexes WHERE schemaname = current_schema()
     UNION ALL
     SELECT 'options', relname::text, '', array_to_string(reloptions, ',')
-    FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
 """
 
 
@@ -115,7 +116,7 @@ def test_downgrading_leaves_nothing_behind(empty_engine: Engine) -> None:
     with empty_engine.connect() as connection:
         assert _shapes(connection) == set()
         functions = connection.scalars(
-            text("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+            text("SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace")
         )
         assert list(functions) == []
     empty_engine.dispose()

@@ -29,6 +29,7 @@ from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, c
 from pims_pipeline.store.secrets.credentials import put_credentials, read_credentials
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.all import metadata
+from pims_pipeline_tests.databases import with_options
 from pims_pipeline_tests.store.database.revisions import REVISIONS
 from pims_pipeline_tests.store.embedded.servers import own_server
 
@@ -47,7 +48,7 @@ CHANGES = [
 
 def _as_role(url: str, role: str, database: str | None = None) -> Engine:
     """An engine whose every connection works with the role's rights."""
-    parsed = make_url(url).update_query_dict({"options": f"-c role={role}"})
+    parsed = make_url(with_options(url, f"-c role={role}"))
     if database is not None:
         parsed = parsed.set(database=database)
     return create_engine(parsed.render_as_string(hide_password=False))
@@ -61,7 +62,11 @@ def _rights(engine: Engine) -> Rights:
     with engine.connect() as connection:
         tables = [*metadata.tables, "pims_alembic_version"]
         there = connection.scalars(
-            text("SELECT relname FROM pg_class WHERE relname = ANY (:tables)"), {"tables": tables}
+            text(
+                "SELECT relname FROM pg_class WHERE relname = ANY (:tables) "
+                "AND relnamespace = current_schema()::regnamespace"
+            ),
+            {"tables": tables},
         ).all()
         held = connection.execute(
             text(
@@ -70,6 +75,7 @@ def _rights(engine: Engine) -> Rights:
                 FROM pg_class, unnest(CAST(:roles AS text[])) AS role,
                     unnest(CAST(:rights AS text[])) AS privilege
                 WHERE relname = ANY (:tables)
+                    AND relnamespace = current_schema()::regnamespace
                     AND has_table_privilege(role, pg_class.oid, privilege)
                 """
             ),
@@ -201,9 +207,7 @@ def test_the_owner_is_refused_a_change_of_a_log(
 
 def test_granting_again_takes_back_what_was_given_by_hand(engine: Engine) -> None:
     with transaction(engine) as connection:
-        connection.execute(
-            text("GRANT ALL ON ALL TABLES IN SCHEMA public TO pims_service, pims_api")
-        )
+        connection.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA pims TO pims_service, pims_api"))
     everything = dict.fromkeys(EXPECTED["pims_api"], frozenset(RIGHTS))
     assert _rights(engine) == dict.fromkeys(ROLES, everything)
     with transaction(engine) as connection:

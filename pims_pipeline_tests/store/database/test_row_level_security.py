@@ -21,7 +21,8 @@ from pims_pipeline.store.dagster.schema import ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import clinic_transaction, let_api_log_in
 from pims_pipeline.store.tables.all import metadata
-from pims_pipeline_tests.databases import database_copied_from
+from pims_pipeline_tests.adoption.shared_database import shared_template
+from pims_pipeline_tests.databases import database_copied_from, in_our_schema
 from pims_pipeline_tests.store.database.row_trials import (
     DENIED,
     MALFORMED,
@@ -93,7 +94,7 @@ VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 @pytest.fixture(scope="module")
 def owner(server_url: str) -> Iterator[Engine]:
     """The owner's engine on a database that the tests of this module leave as it was."""
-    with database_copied_from("pims", server_url) as url:
+    with database_copied_from(shared_template(server_url), in_our_schema(server_url)) as url:
         engine = create_engine(url)
         ensure_dagster_schema(engine)
         with transaction(engine) as connection:
@@ -217,7 +218,7 @@ def test_each_table_is_secured_for_its_owner_too_and_has_a_policy_for_each_role(
         SELECT relname, relrowsecurity AND relforcerowsecurity AS is_forced, ARRAY(
             SELECT polname::text FROM pg_policy WHERE polrelid = pg_class.oid ORDER BY polname
         ) AS policies
-        FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+        FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
         """
     )
     with owner.connect() as connection:
@@ -239,7 +240,7 @@ def test_functions_of_the_owners_rights_are_the_apis_alone_and_search_nowhere(
             SELECT acl.grantee::regrole::text FROM aclexplode(proacl) AS acl
             WHERE acl.grantee <> proowner
         ) AS callers
-        FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace
+        FROM pg_proc WHERE prosecdef AND pronamespace = current_schema()::regnamespace
         """
     )
     with owner.connect() as connection:
@@ -254,12 +255,12 @@ def test_a_callers_temporary_tables_do_not_lead_the_functions_astray(
     kept = stored["oak-lane"]["clinic_api_keys"]
     with rolled_back(api, None) as connection:
         connection.execute(text("CREATE TEMP TABLE clinic_api_keys (id uuid, last_used_at date)"))
-        connection.execute(text("SET LOCAL search_path = pg_temp, public"))
+        connection.execute(text("SET LOCAL search_path = pg_temp, public, pims"))
         found = connection.execute(
-            text("SELECT * FROM public.pims_api_keys(:start)"), {"start": kept["key_prefix"]}
+            text("SELECT * FROM pims.pims_api_keys(:start)"), {"start": kept["key_prefix"]}
         ).one()
         assert found.id == kept["id"]
-        connection.execute(text("SELECT public.pims_note_api_key_use(:id)"), {"id": kept["id"]})
+        connection.execute(text("SELECT pims.pims_note_api_key_use(:id)"), {"id": kept["id"]})
         connection.commit()
     used = select(metadata.tables["clinic_api_keys"].c.last_used_at)
     with owner.connect() as connection:

@@ -19,6 +19,7 @@ from pims_pipeline.store.database.tenancy import (
     check_api_role,
     let_api_log_in,
 )
+from pims_pipeline_tests.databases import with_options
 from pims_pipeline_tests.store.database.test_rights import wait_until
 from pims_pipeline_tests.store.embedded.servers import own_server
 
@@ -46,9 +47,7 @@ def new_role(engine: Engine) -> Iterator[RoleMaker]:
 
 
 def _as_login(url: str, name: str, options: str = "") -> Engine:
-    parsed = make_url(url).set(username=name)
-    if options:
-        parsed = parsed.update_query_dict({"options": options})
+    parsed = make_url(with_options(url, options)).set(username=name)
     return create_engine(parsed.render_as_string(hide_password=False), pool_size=1)
 
 
@@ -149,7 +148,7 @@ def test_a_table_without_row_level_security_is_noticed(
         connection.execute(text("ALTER TABLE cases DISABLE ROW LEVEL SECURITY"))
     refusal = _refusal(_as_login(database_url, name))
     assert "finds tables without row-level security" in refusal
-    assert "SELECT pims_secure_tables()" in refusal
+    assert "SELECT pims.pims_secure_tables()" in refusal
     with transaction(engine) as connection:
         connection.execute(text("SELECT pims_secure_tables()"))
     api = _as_login(database_url, name)
@@ -168,6 +167,7 @@ def test_a_new_owner_of_database_and_tables_sees_all_rows_at_once(
     name = new_role("")
     with transaction(engine) as connection:
         connection.execute(text(f"ALTER DATABASE {engine.url.database} OWNER TO {name}"))
+        connection.execute(text(f"GRANT USAGE ON SCHEMA pims TO {name}"))
         connection.execute(text(f"ALTER TABLE clinics OWNER TO {name}"))
     owner = _as_login(database_url, name)
     assert _visible(owner) == [clinic.slug]
@@ -179,6 +179,7 @@ def test_a_new_owner_of_the_tables_alone_sees_all_rows_once_they_are_secured_aga
 ) -> None:
     name = new_role("")
     with transaction(engine) as connection:
+        connection.execute(text(f"GRANT USAGE ON SCHEMA pims TO {name}"))
         connection.execute(text(f"ALTER TABLE clinics OWNER TO {name}"))
     owner = _as_login(database_url, name)
     assert _visible(owner) == []

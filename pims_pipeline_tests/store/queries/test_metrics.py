@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, event, insert, make_url, text
+from sqlalchemy import Engine, event, insert, text
 
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -27,6 +27,7 @@ from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.operations import alerts, schedule_skips
 from pims_pipeline.store.tables.syncs import reconciliation_holds, sync_failures
+from pims_pipeline_tests.databases import with_options
 
 DAY = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -36,8 +37,7 @@ INBOUND, CASES = Phase.INBOUND, Phase.CASES
 @pytest.fixture
 def api(database_url: str) -> Iterator[Engine]:
     """An engine with the rights of the API's role, and no others."""
-    url = make_url(database_url).update_query_dict({"options": "-c role=pims_api"})
-    engine = create_engine(url.render_as_string(hide_password=False))
+    engine = create_engine(with_options(database_url, "-c role=pims_api"))
     yield engine
     engine.dispose()
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Table, event, make_url, select, update
+from sqlalchemy import Engine, Table, event, select, update
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
@@ -16,6 +16,7 @@ from pims_pipeline.store.secrets.rotation import Rotation, StuckRow
 from pims_pipeline.store.secrets.sessions import read_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.access import pims_credentials, pims_sessions
+from pims_pipeline_tests.databases import with_options
 from pims_pipeline_tests.store.secrets.rotations import (
     ALL,
     LOST_KEY,
@@ -111,8 +112,7 @@ def test_nothing_but_the_envelope_and_its_keys_name_changes(
 def test_the_rights_of_the_services_role_are_enough(
     engine: Engine, old_key_clinics: list[Clinic], database_url: str
 ) -> None:
-    as_service = make_url(database_url).update_query_dict({"options": "-c role=pims_service"})
-    service = create_engine(as_service.render_as_string(hide_password=False))
+    service = create_engine(with_options(database_url, "-c role=pims_service"))
     store_secrets(engine, Vault(LOST_KEY), old_key_clinics[2])
     done = rotate_secrets(service)
     service.dispose()

@@ -17,7 +17,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.clinics import add_clinic
-from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.engine import address_of, create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.revision import check_migrated
@@ -186,8 +186,7 @@ def test_the_tables_are_made_through_a_pooler_that_has_one_connection(
 
 
 def test_a_phase_continues_without_a_free_connection_for_its_progress(bench: Bench) -> None:
-    url = bench.engine.url.render_as_string(hide_password=False)
-    one = create_engine(url, pool_size=1, pool_timeout_seconds=0.05)
+    one = create_engine(address_of(bench.engine), pool_size=1, pool_timeout_seconds=0.05)
     context = replace(bench.context, engine=one)
     with audited(context, bench.clinic, Phase.CASES, WINDOW) as phase:
         with ThreadPoolExecutor(1) as other, transaction(one):

@@ -54,7 +54,8 @@ def odd(bench: Bench, database_url: str) -> Iterator[Bench]:
     """The bench, with connections that start with the odd settings."""
     _apply(database_url)
     bench.engine.dispose()
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    # Without the test's own search path.
+    with psycopg.connect(database_url, autocommit=True, options="") as connection:
         assert connection.execute("SHOW search_path").fetchone() == ("pg_temp, nowhere",)
     yield bench
     # The cleanup needs the default settings.
@@ -94,7 +95,7 @@ def test_odd_settings_of_the_database_change_nothing(odd: Bench) -> None:
         ).one()
     assert tuple(seen) == (
         "ISO, MDY",
-        "public, pg_temp",
+        "pims, pg_temp",
         "UTF8",
         "off",
         "read committed",

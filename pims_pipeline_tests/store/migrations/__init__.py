@@ -1,0 +1,1 @@
+"""Tests of the schema that our tables go into."""
