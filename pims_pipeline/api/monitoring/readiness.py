@@ -61,12 +61,7 @@ class Readiness:
 
     async def glance(self) -> list[HealthCheck]:
         """Report the checks that respond within half a second, and the others as unknown."""
-        running = {
-            name: asyncio.ensure_future(_check(each, _GLANCE_KEPT_SECONDS))
-            for name, each in self._probes.items()
-        }
-        await asyncio.wait(running.values(), timeout=_GLANCE_SECONDS)
-        return [_glanced(name, each) for name, each in running.items()]
+        return await asyncio.gather(*(_glanced(*each) for each in self._probes.items()))
 
     @property
     def uptime_seconds(self) -> int:
@@ -74,12 +69,12 @@ class Readiness:
         return int(time.monotonic() - self._began)
 
 
-def _glanced(name: str, running: "asyncio.Future[Check]") -> HealthCheck:
-    if not running.done():
+async def _glanced(name: str, probe: Probe[None]) -> HealthCheck:
+    try:
+        found = await asyncio.wait_for(_check(probe, _GLANCE_KEPT_SECONDS), _GLANCE_SECONDS)
+    except TimeoutError:
         # The check itself goes on, for the next caller.
-        running.cancel()
         return HealthCheck(name=name, status="unknown")
-    found = running.result()
     return HealthCheck(name=name, status=found.status, detail=found.detail)
 
 
