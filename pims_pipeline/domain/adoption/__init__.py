@@ -1,0 +1,1 @@
+"""What an adoption decides: identities, what is imported, what differs. Pure."""

@@ -1,0 +1,209 @@
+"""Our rows about adoptions: which clinics were adopted, in which mode, which cases, which steps.
+
+Reading and writing their tables belongs in ``store/v4``; what is imported or compared is decided in
+``domain/adoption``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
+from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.store.database.batches import execute_batches
+from pims_pipeline.store.tables.adoptions import adopted_cases, adoption_steps, adoptions
+
+
+class NotAdopted(UserFacingError):
+    """The clinic was not adopted from a v4.0 installation."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(
+            f"clinic {slug!r} was not adopted from a v4.0 installation; adopt it with "
+            f"`pims adopt run --clinic {slug}`"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """A clinic's adoption. Times are aware UTC.
+
+    Attributes:
+        clinic_id: Our clinic.
+        their_schema: The schema of their tables.
+        their_clinic_id: Their clinic; our own has the same id.
+        their_schedule: Their schedule before it was switched off; None while it runs.
+        last_diff: The counts of the last comparison, if there was one.
+    """
+
+    clinic_id: UUID
+    layout: Layout
+    their_schema: str
+    their_clinic_id: UUID
+    mode: AdoptionMode
+    adopted_at: datetime
+    mode_changed_at: datetime
+    their_schedule: Any
+    last_diff: Mapping[str, Any] | None
+    last_diff_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptionStep:
+    """A step of adopting that was done.
+
+    Attributes:
+        clinic_id: None for a step of the whole installation.
+        step: A word or two, such as ``run`` or ``switch``.
+        details: Ids, counts and settings.
+        occurred_at: Aware UTC.
+    """
+
+    seq: int
+    clinic_id: UUID | None
+    step: str
+    details: Mapping[str, Any]
+    occurred_at: datetime
+
+
+def add_adoption(
+    connection: Connection,
+    *,
+    clinic_id: UUID,
+    layout: Layout,
+    their_schema: str,
+    their_clinic_id: UUID,
+    mode: AdoptionMode = AdoptionMode.SHADOW,
+) -> None:
+    """Record that the clinic is adopted."""
+    connection.execute(
+        insert(adoptions).values(
+            clinic_id=clinic_id,
+            layout=layout,
+            their_schema=their_schema,
+            their_clinic_id=their_clinic_id,
+            mode=mode,
+        )
+    )
+
+
+def adoption_of(connection: Connection, clinic_id: UUID, *, lock: bool = False) -> Adoption | None:
+    """The clinic's adoption; None if it was not adopted.
+
+    ``lock`` locks it against other changes until the transaction ends.
+    """
+    statement = select(adoptions).where(adoptions.c.clinic_id == clinic_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    return None if row is None else _adoption(row)
+
+
+def all_adoptions(connection: Connection) -> list[Adoption]:
+    """Every adoption, the first one first."""
+    rows = connection.execute(select(adoptions).order_by(adoptions.c.adopted_at, "clinic_id"))
+    return [_adoption(row) for row in rows]
+
+
+def _adoption(row: Row[Any]) -> Adoption:
+    return Adoption(
+        clinic_id=row.clinic_id,
+        layout=Layout(row.layout),
+        their_schema=row.their_schema,
+        their_clinic_id=row.their_clinic_id,
+        mode=AdoptionMode(row.mode),
+        adopted_at=row.adopted_at,
+        mode_changed_at=row.mode_changed_at,
+        their_schedule=row.their_schedule,
+        last_diff=row.last_diff,
+        last_diff_at=row.last_diff_at,
+    )
+
+
+def set_mode(connection: Connection, clinic_id: UUID, mode: AdoptionMode) -> None:
+    """Change the clinic's mode; the caller logs the step."""
+    connection.execute(
+        update(adoptions)
+        .where(adoptions.c.clinic_id == clinic_id, adoptions.c.mode != mode)
+        .values(mode=mode, mode_changed_at=func.now())
+    )
+
+
+def keep_their_schedule(connection: Connection, clinic_id: UUID, schedule: Any) -> None:
+    """Keep their schedule, JSON-ready, as it was before it was switched off; None if it runs."""
+    connection.execute(
+        update(adoptions).where(adoptions.c.clinic_id == clinic_id).values(their_schedule=schedule)
+    )
+
+
+def record_diff(connection: Connection, clinic_id: UUID, diff: Mapping[str, Any]) -> None:
+    """Keep the counts of the clinic's last comparison, JSON-ready and without personal data."""
+    connection.execute(
+        update(adoptions)
+        .where(adoptions.c.clinic_id == clinic_id)
+        .values(last_diff=dict(diff), last_diff_at=func.now())
+    )
+
+
+def link_cases(connection: Connection, clinic_id: UUID, links: Iterable[tuple[UUID, str]]) -> int:
+    """Record which of our cases are theirs, as pairs of case id and external id.
+
+    Returns:
+        How many were not linked before.
+    """
+    return execute_batches(
+        connection,
+        "INSERT INTO adopted_cases (clinic_id, case_id, external_id) "
+        "SELECT :clinic_id, r.case_id, r.external_id FROM {rows} ON CONFLICT DO NOTHING",
+        {
+            "case_id": ("uuid", lambda link: link[0]),
+            "external_id": ("text", lambda link: link[1]),
+        },
+        links,
+        {"clinic_id": clinic_id},
+    )
+
+
+def linked_cases(connection: Connection, clinic_id: UUID) -> dict[UUID, str]:
+    """The external id of each linked case, by the case's id."""
+    table = adopted_cases
+    rows = connection.execute(
+        select(table.c.case_id, table.c.external_id).where(table.c.clinic_id == clinic_id)
+    )
+    return {row.case_id: row.external_id for row in rows}
+
+
+def log_step(
+    connection: Connection, step: str, details: Mapping[str, Any], *, clinic_id: UUID | None
+) -> None:
+    """Append a step to the log.
+
+    Args:
+        connection: In the transaction that does the step.
+        step: A word or two, such as ``run`` or ``switch``.
+        details: Ids, counts and settings, JSON-ready; no personal data.
+        clinic_id: Our clinic; None for a step of the whole installation.
+    """
+    connection.execute(
+        insert(adoption_steps).values(clinic_id=clinic_id, step=step, details=dict(details))
+    )
+
+
+def steps_of(connection: Connection, clinic_id: UUID | None = None) -> list[AdoptionStep]:
+    """The steps of that clinic, or all steps; the first one first."""
+    table = adoption_steps
+    statement = select(table).order_by(table.c.seq)
+    if clinic_id is not None:
+        statement = statement.where(table.c.clinic_id == clinic_id)
+    return [
+        AdoptionStep(
+            seq=row.seq,
+            clinic_id=row.clinic_id,
+            step=row.step,
+            details=row.details,
+            occurred_at=row.occurred_at,
+        )
+        for row in connection.execute(statement)
+    ]
