@@ -4,9 +4,10 @@ Reading and writing their tables belongs in ``store/v4``; what is imported or co
 ``domain/adoption``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +69,22 @@ class AdoptionStep:
     step: str
     details: Mapping[str, Any]
     occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLink:
+    """A case of ours that belongs to one of theirs.
+
+    Attributes:
+        case_id: Ours.
+        their_case_id: Theirs. The same, unless both sides had made a case of the appointment
+            before they were linked.
+        external_id: Theirs, as stored.
+    """
+
+    case_id: UUID
+    their_case_id: UUID
+    external_id: str
 
 
 def add_adoption(
@@ -147,32 +164,38 @@ def record_diff(connection: Connection, clinic_id: UUID, diff: Mapping[str, Any]
     )
 
 
-def link_cases(connection: Connection, clinic_id: UUID, links: Iterable[tuple[UUID, str]]) -> int:
-    """Record which of our cases are theirs, as pairs of case id and external id.
+def link_cases(connection: Connection, clinic_id: UUID, links: Iterable[CaseLink]) -> int:
+    """Record which of our cases belongs to which of theirs; those that are linked do not change.
 
     Returns:
         How many were not linked before.
     """
     return execute_batches(
         connection,
-        "INSERT INTO adopted_cases (clinic_id, case_id, external_id) "
-        "SELECT :clinic_id, r.case_id, r.external_id FROM {rows} ON CONFLICT DO NOTHING",
+        "INSERT INTO adopted_cases (clinic_id, case_id, their_case_id, external_id) "
+        "SELECT :clinic_id, r.case_id, r.their_case_id, r.external_id FROM {rows} "
+        "ON CONFLICT DO NOTHING",
         {
-            "case_id": ("uuid", lambda link: link[0]),
-            "external_id": ("text", lambda link: link[1]),
+            "case_id": ("uuid", attrgetter("case_id")),
+            "their_case_id": ("uuid", attrgetter("their_case_id")),
+            "external_id": ("text", attrgetter("external_id")),
         },
         links,
         {"clinic_id": clinic_id},
     )
 
 
-def linked_cases(connection: Connection, clinic_id: UUID) -> dict[UUID, str]:
-    """The external id of each linked case, by the case's id."""
+def linked_cases(
+    connection: Connection, clinic_id: UUID, case_ids: Collection[UUID] | None = None
+) -> list[CaseLink]:
+    """The linked cases of the clinic, or those of them that are among ``case_ids``."""
     table = adopted_cases
-    rows = connection.execute(
-        select(table.c.case_id, table.c.external_id).where(table.c.clinic_id == clinic_id)
+    statement = select(table.c.case_id, table.c.their_case_id, table.c.external_id).where(
+        table.c.clinic_id == clinic_id
     )
-    return {row.case_id: row.external_id for row in rows}
+    if case_ids is not None:
+        statement = statement.where(table.c.case_id.in_(case_ids))
+    return [CaseLink(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def log_step(

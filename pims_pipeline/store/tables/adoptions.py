@@ -49,13 +49,14 @@ adopted_cases = Table(
     "adopted_cases",
     metadata,
     clinic_id(),
-    # The same id in their cases and in ours.
     Column("case_id", Uuid, ForeignKey("cases.id", ondelete="RESTRICT"), nullable=False),
+    # The same, unless both sides made a case of the appointment before they were linked.
+    Column("their_case_id", Uuid, nullable=False),
     # As their case has it.
     text_column("external_id"),
     timestamp_now("linked_at"),
     PrimaryKeyConstraint("clinic_id", "case_id"),
-    UniqueConstraint("clinic_id", "external_id"),
+    UniqueConstraint("clinic_id", "their_case_id"),
 )
 
 adoption_steps = Table(

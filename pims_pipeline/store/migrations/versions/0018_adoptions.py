@@ -118,6 +118,7 @@ def _create_adopted_cases() -> None:
         "adopted_cases",
         sa.Column("clinic_id", sa.Uuid(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("their_case_id", sa.Uuid(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column(
             "linked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False
@@ -133,7 +134,7 @@ def _create_adopted_cases() -> None:
         ),
         sa.PrimaryKeyConstraint("clinic_id", "case_id", name="pk_adopted_cases"),
         sa.UniqueConstraint(
-            "clinic_id", "external_id", name="uq_adopted_cases_clinic_id_external_id"
+            "clinic_id", "their_case_id", name="uq_adopted_cases_clinic_id_their_case_id"
         ),
     )
 
