@@ -5,6 +5,7 @@ to its area in ``setting_areas``; add a rule about several variables here. What 
 values belongs in ``composition``.
 """
 
+import os
 from collections.abc import Iterable
 from typing import Self, get_args
 from urllib.parse import urlsplit
@@ -151,6 +152,14 @@ def load_settings() -> Settings:
         wrong = {str(each["loc"][0]): _detail(each) for each in error.errors(include_input=False)}
     # Raised outside the handler, so that no traceback can reach the refused values.
     raise SettingsError(_problem(variable, detail) for variable, detail in wrong.items())
+
+
+def environment_value(name: str) -> str | None:
+    """A variable that a single command reads; None if it is unset or empty.
+
+    For names that only the command knows, such as those of a v4.0 installation's keys.
+    """
+    return os.environ.get(name) or None
 
 
 def _detail(error: ErrorDetails) -> str | None:

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.errors import UserFacingError
@@ -196,6 +196,35 @@ def linked_cases(
     if case_ids is not None:
         statement = statement.where(table.c.case_id.in_(case_ids))
     return [CaseLink(**row._mapping) for row in connection.execute(statement)]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def linked_counts(connection: Connection) -> dict[UUID, int]:
+    """How many cases of each clinic are linked."""
+    table = adopted_cases
+    rows = connection.execute(
+        select(table.c.clinic_id, func.count().label("cases")).group_by(table.c.clinic_id)
+    )
+    return {row.clinic_id: row.cases for row in rows}
+
+
+def tables_exist(connection: Connection) -> bool:
+    """Whether our tables about adoptions are there: whether the database is migrated."""
+    found: bool = connection.execute(
+        text("SELECT to_regclass(quote_ident(current_schema()) || '.adoptions') IS NOT NULL")
+    ).scalar_one()
+    return found
+
+
+def names_taken(connection: Connection, names: Collection[str]) -> list[str]:
+    """Those of the tables ``names`` that exist in our schema, whosever they are."""
+    rows = connection.scalars(
+        text(
+            "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(current_schema()) "
+            "AND relname = ANY(:names) AND relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY relname"
+        ),
+        {"names": list(names)},
+    )
+    return list(rows)
 
 
 def log_step(

@@ -190,6 +190,11 @@ def _columns(connection: Connection, schema: str) -> dict[str, frozenset[str]]:
     return {row.name: frozenset(row.columns) for row in rows}
 
 
+def read_only(connection: Connection) -> None:
+    """Let the transaction write nothing from here on."""
+    connection.execute(text("SET TRANSACTION READ ONLY"))
+
+
 def require_rights(
     connection: Connection, installation: Installation, tables: Mapping[str, Collection[str]]
 ) -> None:
@@ -206,37 +211,46 @@ def require_rights(
     Raises:
         MissingRight: If one is missing; says the statement that grants it.
     """
-    schema = installation.schema
     for table, rights in tables.items():
-        if not installation.has(table):
-            continue
-        row = connection.execute(
-            text(
-                """
-                SELECT CAST(current_user AS text) AS login,
-                    has_schema_privilege(n.oid, 'USAGE') AS enters,
-                    ARRAY(SELECT wanted FROM unnest(CAST(:rights AS text[])) AS wanted
-                          WHERE NOT has_table_privilege(c.oid, wanted)) AS missing,
-                    row_security_active(c.oid) AS is_filtered
-                FROM pg_catalog.pg_class AS c
-                JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                WHERE n.nspname = :schema AND c.relname = :name
-                """
-            ),
-            {"schema": schema, "name": table, "rights": list(rights)},
-        ).one()
-        login = _shown(row.login)
-        if not row.enters:
-            raise _missing(f"USAGE ON SCHEMA {_shown(schema)}", login)
-        if row.missing:
-            where = f"{_shown(schema)}.{_shown(table)}"
-            raise _missing(f"{', '.join(row.missing)} ON {where}", login)
-        if row.is_filtered:
-            raise MissingRight(
-                f"row-level security hides rows of {schema}.{table} from the database login "
-                f"{row.login}; use a login that passes it (the service role), or run as a "
-                f"superuser: ALTER ROLE {login} BYPASSRLS; nothing was changed"
-            )
+        if installation.has(table):
+            require_rights_on(connection, installation.schema, table, rights)
+
+
+def require_rights_on(
+    connection: Connection, schema: str, table: str, rights: Collection[str]
+) -> None:
+    """Check that the login has these rights on one table, and sees all of its rows.
+
+    Raises:
+        MissingRight: If not; says the statement that grants it.
+    """
+    row = connection.execute(
+        text(
+            """
+            SELECT CAST(current_user AS text) AS login,
+                has_schema_privilege(n.oid, 'USAGE') AS enters,
+                ARRAY(SELECT wanted FROM unnest(CAST(:rights AS text[])) AS wanted
+                      WHERE NOT has_table_privilege(c.oid, wanted)) AS missing,
+                row_security_active(c.oid) AS is_filtered
+            FROM pg_catalog.pg_class AS c
+            JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = :schema AND c.relname = :name
+            """
+        ),
+        {"schema": schema, "name": table, "rights": list(rights)},
+    ).one()
+    login = _shown(row.login)
+    if not row.enters:
+        raise _missing(f"USAGE ON SCHEMA {_shown(schema)}", login)
+    if row.missing:
+        where = f"{_shown(schema)}.{_shown(table)}"
+        raise _missing(f"{', '.join(row.missing)} ON {where}", login)
+    if row.is_filtered:
+        raise MissingRight(
+            f"row-level security hides rows of {schema}.{table} from the database login "
+            f"{row.login}; use a login that passes it (the service role), or run as a "
+            f"superuser: ALTER ROLE {login} BYPASSRLS; nothing was changed"
+        )
 
 
 def _shown(name: str) -> str:

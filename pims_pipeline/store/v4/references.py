@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.store.database.batches import array_literal
-from pims_pipeline.store.v4.installation import Installation, quoted
+from pims_pipeline.store.v4.installation import Installation, quoted, require_rights_on
 
 _PART_OF_A_CASE = {Layout.DEPLOYED: "patients", Layout.DOCUMENTED: ""}
 
@@ -61,12 +61,17 @@ def references_to_cases(connection: Connection, installation: Installation) -> l
 def reference_counts(
     connection: Connection, installation: Installation, case_ids: Collection[UUID]
 ) -> Counter[UUID]:
-    """By case how many rows of other tables refer to it; those without any are absent."""
+    """By case how many rows of other tables refer to it; those without any are absent.
+
+    Raises:
+        MissingRight: If the login may not read one of those tables.
+    """
     counts: Counter[UUID] = Counter()
     if not case_ids:
         return counts
     ids = array_literal(case_ids)
     for reference in references_to_cases(connection, installation):
+        require_rights_on(connection, reference.schema, reference.table, ["SELECT"])
         column = quoted(reference.column)
         rows = connection.execute(
             text(
