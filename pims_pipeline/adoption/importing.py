@@ -4,15 +4,12 @@ Their tables are only read. Again, it imports what is new there and changes noth
 What is decided about a clinic, a schedule or a case belongs in ``domain/adoption``.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
-from uuid import UUID
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.adoption.inspection import duplicates_of, tables_read
+from pims_pipeline.adoption.cases import CaseTally, Progress, adopt_cases
+from pims_pipeline.adoption.inspection import tables_read
 from pims_pipeline.domain.adoption.clinics import (
     AdoptionRefused,
     ClinicAnswers,
@@ -22,16 +19,8 @@ from pims_pipeline.domain.adoption.clinics import (
     facts_of,
     schedule_from,
 )
-from pims_pipeline.domain.adoption.importing import (
-    Duplicate,
-    Finding,
-    ImportedCase,
-    imported,
-    plan_import,
-)
 from pims_pipeline.domain.adoption.v4 import (
     AdoptionMode,
-    V4Case,
     V4Clinic,
     V4Credentials,
     V4Schedule,
@@ -42,14 +31,10 @@ from pims_pipeline.domain.schedules import OFF, ScheduleConfig
 from pims_pipeline.scheduling.cron import BadCron, parse_schedule
 from pims_pipeline.store.adoptions import (
     Adoption,
-    CaseLink,
     add_adoption,
     adoption_of,
-    link_cases,
-    linked_cases,
     log_step,
 )
-from pims_pipeline.store.cases.importing import import_cases, known_cases
 from pims_pipeline.store.clinics import (
     add_clinic,
     all_clinics,
@@ -61,9 +46,7 @@ from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
 from pims_pipeline.store.secrets.v4_credentials import PasswordOf, decrypted_v4_login
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline.store.v4.cases import cases_of
 from pims_pipeline.store.v4.clinics import clinics_of, schedule_of
-from pims_pipeline.store.v4.counting import case_total
 from pims_pipeline.store.v4.credentials import newest_credentials_of
 from pims_pipeline.store.v4.installation import (
     Installation,
@@ -75,9 +58,6 @@ from pims_pipeline.store.v4.installation import (
 CASES_AT_ONCE = 1_000
 RUN = "run"
 """The step in the log of adoptions."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many of their cases were read, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +85,6 @@ class AdoptionResult:
 
     Attributes:
         is_new: Whether the clinic was not adopted before.
-        imported: Cases that are new here.
-        linked: Cases of theirs that were linked to a case that was here.
-        of_people: Cases of theirs that are of no appointment: they stay with the application.
-        duplicates: Appointments with several cases there.
-        collisions: Cases of theirs whose id another case has here; not imported.
-        findings: How many of the imported cases have each finding.
         has_login: Whether the login was imported.
         crons: The schedule here, by phase.
         target_room_id: The room that the v4.0 service limits the clinic's syncs to, if any.
@@ -120,16 +94,16 @@ class AdoptionResult:
     clinic: Clinic
     installation: Installation
     is_new: bool
-    imported: int
-    linked: int
-    of_people: int
-    duplicates: tuple[Duplicate, ...]
-    collisions: tuple[UUID, ...]
-    findings: Counter[Finding]
+    cases: CaseTally
     has_login: bool
     crons: dict[Phase, str]
     target_room_id: str | None
     notes: tuple[str, ...]
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is written."""
+        return self.is_new or self.has_login or bool(self.cases.imported or self.cases.linked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +114,6 @@ class _Theirs:
     clinic: V4Clinic
     schedule: V4Schedule | None
     credentials: V4Credentials | None
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What was found among the cases so far."""
-
-    imported: int = 0
-    linked: int = 0
-    of_people: int = 0
-    collisions: list[UUID] = field(default_factory=list)
-    findings: Counter[Finding] = field(default_factory=Counter)
 
 
 def adopt(
@@ -191,31 +154,24 @@ def adopt(
             clinic, crons, notes = _registered(connection, request, theirs)
         else:
             clinic, crons, notes = _known(connection, theirs, known)
-        tally, duplicates = _adopt_cases(connection, request, theirs, clinic, progress)
+        cases = adopt_cases(
+            connection, theirs.installation, clinic, progress, dry_run=request.dry_run
+        )
         if login is not None and not request.dry_run:
             put_credentials(connection, vault, clinic, login)
         result = AdoptionResult(
             clinic=clinic,
             installation=theirs.installation,
             is_new=known is None,
-            imported=tally.imported,
-            linked=tally.linked,
-            of_people=tally.of_people,
-            duplicates=tuple(duplicates),
-            collisions=tuple(tally.collisions),
-            findings=tally.findings,
+            cases=cases,
             has_login=login is not None,
             crons=crons,
             target_room_id=theirs.schedule.target_room_id if theirs.schedule else None,
             notes=notes,
         )
-        if not request.dry_run and _changed(result):
+        if not request.dry_run and result.changes:
             log_step(connection, RUN, _details(result), clinic_id=clinic.id)
         return result
-
-
-def _changed(result: AdoptionResult) -> bool:
-    return result.is_new or result.has_login or bool(result.imported or result.linked)
 
 
 def _theirs(connection: Connection, request: AdoptionRequest) -> _Theirs:
@@ -346,79 +302,17 @@ def _known(
     return clinic_by_id(connection, known.clinic_id), {}, ()
 
 
-def _adopt_cases(
-    connection: Connection,
-    request: AdoptionRequest,
-    theirs: _Theirs,
-    clinic: Clinic,
-    progress: Progress,
-) -> tuple[_Tally, list[Duplicate]]:
-    installation = theirs.installation
-    duplicates = duplicates_of(connection, installation, theirs.clinic.id)
-    left_out = frozenset(other for each in duplicates for other in each.others)
-    total = case_total(connection, installation, theirs.clinic.id)
-    tally, done = _Tally(), 0
-    progress(done, total)
-    for batch in _batches(cases_of(connection, installation, theirs.clinic.id)):
-        wanted = _of_appointments(batch, left_out, clinic, tally)
-        _adopt_batch(connection, clinic, wanted, tally, dry_run=request.dry_run)
-        done += len(batch)
-        progress(done, total)
-    return tally, duplicates
-
-
-def _batches(cases: Iterator[V4Case]) -> Iterator[list[V4Case]]:
-    return iter(lambda: list(islice(cases, CASES_AT_ONCE)), [])
-
-
-def _of_appointments(
-    batch: Iterable[V4Case], left_out: frozenset[UUID], clinic: Clinic, tally: _Tally
-) -> list[ImportedCase]:
-    wanted = []
-    for case in batch:
-        if case.appointment_id is None:
-            tally.of_people += 1
-        elif case.id not in left_out:
-            wanted.append(imported(case, case.appointment_id, clinic.zone))
-    return wanted
-
-
-def _adopt_batch(
-    connection: Connection,
-    clinic: Clinic,
-    cases: list[ImportedCase],
-    tally: _Tally,
-    *,
-    dry_run: bool,
-) -> None:
-    plan = plan_import(clinic.id, cases, known_cases(connection, clinic, cases))
-    known = {each.case_id for each in linked_cases(connection, clinic.id, list(plan.links))}
-    new_links = [_link(ours, case) for ours, case in plan.links.items() if ours not in known]
-    tally.imported += len(plan.imports)
-    tally.linked += len(new_links)
-    tally.collisions += plan.collisions
-    tally.findings.update(finding for case in plan.imports for finding in case.findings)
-    if not dry_run:
-        import_cases(connection, clinic, plan.imports)
-        links = [*new_links, *(_link(case.id, case) for case in plan.imports)]
-        link_cases(connection, clinic.id, links)
-
-
-def _link(case_id: UUID, case: ImportedCase) -> CaseLink:
-    return CaseLink(case_id=case_id, their_case_id=case.id, external_id=case.external_id)
-
-
 def _details(result: AdoptionResult) -> dict[str, object]:
     """What the log of adoptions keeps: counts and settings."""
     return {
         "layout": result.installation.layout.value,
         "schema": result.installation.schema,
-        "imported": result.imported,
-        "linked": result.linked,
-        "ofPeople": result.of_people,
-        "duplicates": len(result.duplicates),
-        "collisions": len(result.collisions),
-        "findings": {finding.value: count for finding, count in result.findings.items()},
+        "imported": result.cases.imported,
+        "linked": result.cases.linked,
+        "ofPeople": result.cases.of_people,
+        "duplicates": len(result.cases.duplicates),
+        "collisions": len(result.cases.collisions),
+        "findings": {finding.value: count for finding, count in result.cases.findings.items()},
         "login": result.has_login,
         "targetRoomId": result.target_room_id,
     }

@@ -148,19 +148,21 @@ class AdoptionResultDocument(Model):
             schema_name=result.installation.schema,
             dry_run=dry_run,
             is_new=result.is_new,
-            cases_imported=result.imported,
-            cases_linked=result.linked,
-            cases_of_people=result.of_people,
-            findings={finding.value: count for finding, count in sorted(result.findings.items())},
+            cases_imported=result.cases.imported,
+            cases_linked=result.cases.linked,
+            cases_of_people=result.cases.of_people,
+            findings={
+                finding.value: count for finding, count in sorted(result.cases.findings.items())
+            },
             duplicates=[
                 DuplicateDocument(
                     appointment_id=each.appointment_id,
                     linked=each.linked,
                     others=list(each.others),
                 )
-                for each in result.duplicates
+                for each in result.cases.duplicates
             ],
-            collisions=list(result.collisions),
+            collisions=list(result.cases.collisions),
             login_imported=result.has_login,
             target_room_id=result.target_room_id,
             notes=list(result.notes),

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 
 import click
 
-from pims_pipeline.adoption.importing import AdoptionRequest, AdoptionResult, Progress, adopt
+from pims_pipeline.adoption.cases import Progress
+from pims_pipeline.adoption.importing import AdoptionRequest, AdoptionResult, adopt
 from pims_pipeline.cli.adopt.options import schema_option
 from pims_pipeline.cli.commands.clinics import checked_base_url
 from pims_pipeline.cli.runtime import Command, open_store
@@ -130,7 +131,7 @@ def _shown_progress() -> Iterator[Progress]:
 def _lines(result: AdoptionResult, *, dry_run: bool) -> Iterator[str]:
     slug = result.clinic.slug
     done = "would be" if dry_run else "were"
-    if not result.is_new and not (result.imported or result.linked or result.has_login):
+    if not result.changes:
         yield f"{slug} is adopted already, and nothing is new there; nothing was changed."
     elif result.is_new:
         verb = "would be adopted" if dry_run else "is adopted"
@@ -138,15 +139,15 @@ def _lines(result: AdoptionResult, *, dry_run: bool) -> Iterator[str]:
             f"{slug} {verb} from schema {result.installation.schema} "
             f"({result.installation.layout} layout), in mode shadow."
         )
-    yield f"{result.imported} cases {done} imported, {result.linked} linked."
-    for finding, count in sorted(result.findings.items()):
+    yield f"{result.cases.imported} cases {done} imported, {result.cases.linked} linked."
+    for finding, count in sorted(result.cases.findings.items()):
         yield f"  {count} {_FINDINGS[finding]}"
-    if result.of_people:
-        yield f"{result.of_people} cases are of no appointment and stay with the application."
-    for each in result.duplicates:
+    if result.cases.of_people:
+        yield f"{result.cases.of_people} cases are of no appointment and stay with the application."
+    for each in result.cases.duplicates:
         others = ", ".join(map(str, each.others))
         yield f"appointment {each.appointment_id}: case {each.linked} is linked, {others} left out"
-    for case_id in result.collisions:
+    for case_id in result.cases.collisions:
         yield f"case {case_id} was left out: another case here has its id"
     if result.has_login:
         stored = "would be" if dry_run else "is"
