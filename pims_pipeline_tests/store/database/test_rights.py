@@ -90,10 +90,13 @@ _ADDED = frozenset({"SELECT", "INSERT"})
 EXPECTED: Rights = {
     "pims_service": {
         **dict.fromkeys(metadata.tables, _CHANGED),
-        **dict.fromkeys(LOGS, _ADDED),
+        **dict.fromkeys((*LOGS, "adoption_steps"), _ADDED),
         "pims_alembic_version": {"SELECT"},
     },
     "pims_api": {
+        "adopted_cases": _NOTHING,
+        "adoption_steps": _NOTHING,
+        "adoptions": _NOTHING,
         "alerts": _NOTHING,
         "case_events": {"SELECT"},
         "case_sync_audits": {"SELECT"},
