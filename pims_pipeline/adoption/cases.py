@@ -80,7 +80,7 @@ def adopt_cases(
     progress(done, total)
     for batch in _batches(cases_of(connection, installation, clinic.id)):
         wanted = _of_appointments(batch, left_out, clinic, tally)
-        _adopt_batch(connection, clinic, wanted, tally, dry_run=dry_run)
+        _adopt_batch(connection, installation, clinic, wanted, tally, dry_run=dry_run)
         done += len(batch)
         progress(done, total)
     return tally
@@ -104,6 +104,7 @@ def _of_appointments(
 
 def _adopt_batch(
     connection: Connection,
+    installation: Installation,
     clinic: Clinic,
     cases: list[ImportedCase],
     tally: CaseTally,
@@ -118,7 +119,7 @@ def _adopt_batch(
     tally.collisions += plan.collisions
     tally.findings.update(finding for case in plan.imports for finding in case.findings)
     if not dry_run:
-        import_cases(connection, clinic, plan.imports)
+        import_cases(connection, clinic, installation, plan.imports)
         links = [*new_links, *(_link(case.id, case) for case in plan.imports)]
         link_cases(connection, clinic.id, links)
 

@@ -5,6 +5,7 @@ Pure. The next sync that fetches the consultation replaces it.
 
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from pims_pipeline.domain.records.canonical import canonical_json, digest
@@ -31,6 +32,8 @@ def carried_consultation(
     of = _identity(stored.get("appointmentId"))
     if consultation_id is None or of not in {None, appointment_id} or not _has_notes(stored):
         return None
+    if _holds_infinity(stored):
+        return None
     patient = stored.get("patient")
     return {
         **{key: value for key, value in stored.items() if key != "patient"},
@@ -40,6 +43,15 @@ def carried_consultation(
         "fetchedAt": fetched_at.isoformat(),
         "digest": digest(canonical_json(stored)),
     }
+
+
+def _holds_infinity(value: Any) -> bool:
+    """Whether it holds a number that Python reads as infinite, and that no JSON can hold then."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_infinity, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_infinity, value))
+    return isinstance(value, float) and not isfinite(value)
 
 
 def _identity(value: Any) -> str | None:

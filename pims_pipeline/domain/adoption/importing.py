@@ -24,7 +24,8 @@ CONSULTATION_KEY = "pimsConsultation"
 RECONCILIATION_KEY = "reconciliation"
 SERVICE_KEYS = frozenset({APPOINTMENT_KEY, CONSULTATION_KEY, RECONCILIATION_KEY})
 """The keys of their ``metadata`` that the v4.0 service writes."""
-_OUR_KEYS = frozenset({"appointment", "consultation", "reconciliation"})
+LEFT_OUT_KEYS = frozenset({*SERVICE_KEYS, "appointment", "consultation"})
+"""The keys of their ``metadata`` that are not copied: the service's, and those that are ours."""
 
 _FACTS: Mapping[str, tuple[str, ...]] = {
     "status": ("status",),
@@ -67,6 +68,8 @@ class ImportedCase:
         pims_id: The vendor's appointment id.
         external_id: As stored there.
         scheduled_end: Equal to the start: they store none. The first sync knows it.
+        own_metadata: Our keys of ``metadata``. The application's are copied by the database, which
+            keeps values exactly that Python cannot.
     """
 
     id: UUID
@@ -82,7 +85,7 @@ class ImportedCase:
     status: CaseStatus
     case_type: CaseType
     visibility: str
-    metadata: Mapping[str, Any] = field(repr=False)
+    own_metadata: Mapping[str, Any] = field(repr=False)
     created_at: datetime
     updated_at: datetime
     findings: frozenset[Finding]
@@ -114,7 +117,7 @@ def imported(case: V4Case, appointment_id: str, zone: ZoneInfo) -> ImportedCase:
         status=status,
         case_type=_case_type(case.case_type),
         visibility=case.visibility,
-        metadata=_metadata(case, appointment_id, status, findings),
+        own_metadata=_own_metadata(case, appointment_id, status, findings),
         created_at=case.created_at,
         updated_at=case.updated_at,
         findings=frozenset(findings),
@@ -146,11 +149,11 @@ def _case_type(stored: str) -> CaseType:
         return CaseType.CHECKUP
 
 
-def _metadata(
+def _own_metadata(
     case: V4Case, appointment_id: str, status: CaseStatus, findings: set[Finding]
 ) -> dict[str, Any]:
     theirs = case.metadata
-    ours = {key: value for key, value in theirs.items() if key not in SERVICE_KEYS | _OUR_KEYS}
+    ours: dict[str, Any] = {}
     facts = facts_of_appointment(theirs.get(APPOINTMENT_KEY))
     if facts is None:
         findings.add(Finding.WITHOUT_WORDS)
@@ -273,10 +276,11 @@ class ImportPlan:
 def plan_import(
     clinic_id: UUID, cases: Iterable[ImportedCase], known: Iterable[KnownCase]
 ) -> ImportPlan:
-    """What is written for ``cases``, of which no two are of one appointment.
+    """What is written for ``cases``.
 
     Nothing that is here already changes: where we have a case for the appointment, the two are
-    linked.
+    linked. Of two cases of one appointment the second one is skipped: it was made since the
+    duplicates were read, and the next run reports it.
 
     Args:
         clinic_id: The clinic, theirs and ours.
@@ -289,7 +293,11 @@ def plan_import(
     imports: list[ImportedCase] = []
     links: dict[UUID, ImportedCase] = {}
     collisions: list[UUID] = []
+    seen: set[str] = set()
     for case in cases:
+        if case.pims_id in seen:
+            continue
+        seen.add(case.pims_id)
         ours = by_appointment.get(case.pims_id)
         if ours is not None:
             links[ours.id] = case

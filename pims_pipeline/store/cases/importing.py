@@ -4,7 +4,7 @@ Which cases are imported is decided in ``domain/adoption/importing.py``. A case 
 is never changed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC
 from operator import attrgetter
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pims_pipeline.dagster_names import partition_key
-from pims_pipeline.domain.adoption.importing import ImportedCase, KnownCase
+from pims_pipeline.domain.adoption.importing import LEFT_OUT_KEYS, ImportedCase, KnownCase
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.records.canonical import canonical_json
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.database.batches import Columns, array_literal, execute_batches
+from pims_pipeline.store.v4.installation import Installation
 
 ADOPTION_RUN = "adoption"
 """In the place of a run's id in the event of an imported case: no run of Dagster imported it."""
@@ -34,7 +35,7 @@ _COLUMNS: Columns = {
     "status": ("text", attrgetter("status")),
     "case_type": ("text", attrgetter("case_type")),
     "visibility": ("text", attrgetter("visibility")),
-    "metadata": ("text", lambda case: canonical_json(case.metadata)),
+    "own_metadata": ("text", lambda case: canonical_json(case.own_metadata)),
     "created_at": ("timestamptz", attrgetter("created_at")),
     "updated_at": ("timestamptz", attrgetter("updated_at")),
 }
@@ -65,25 +66,36 @@ def known_cases(
     return [KnownCase(row.id, row.clinic_id, row.pims_id) for row in rows]
 
 
-def import_cases(connection: Connection, clinic: Clinic, cases: Iterable[ImportedCase]) -> None:
-    """Insert the cases, and an event for each."""
-    cases = list(cases)
+def import_cases(
+    connection: Connection,
+    clinic: Clinic,
+    installation: Installation,
+    cases: Sequence[ImportedCase],
+) -> None:
+    """Insert the cases with the application's keys of ``metadata``, and an event for each."""
     execute_batches(
         connection,
-        """
+        f"""
         INSERT INTO cases (
             id, clinic_id, provider_type, pims_id, patient_name, patient_species, client_name,
             client_phone, scheduled_date, scheduled_start, scheduled_end, status, case_type,
             visibility, metadata, created_at, updated_at)
         SELECT r.id, :clinic_id, :provider_type, r.pims_id, r.patient_name, r.patient_species,
                r.client_name, r.client_phone, r.scheduled_date, r.scheduled_start,
-               r.scheduled_end, r.status, r.case_type, r.visibility, CAST(r.metadata AS jsonb),
+               r.scheduled_end, r.status, r.case_type, r.visibility,
+               CASE jsonb_typeof(theirs.metadata) WHEN 'object'
+                   THEN theirs.metadata - CAST(:left_out AS text[]) ELSE jsonb_build_object() END
+                   || CAST(r.own_metadata AS jsonb),
                r.created_at, r.updated_at
-        FROM {rows}
-        """,
+        FROM {{rows}} LEFT JOIN {installation.table("cases")} AS theirs ON theirs.id = r.id
+        """,  # noqa: S608 - quoted
         _COLUMNS,
         cases,
-        {"clinic_id": clinic.id, "provider_type": clinic.provider_type},
+        {
+            "clinic_id": clinic.id,
+            "provider_type": clinic.provider_type,
+            "left_out": sorted(LEFT_OUT_KEYS),
+        },
     )
     execute_batches(
         connection,

@@ -23,6 +23,13 @@ from pims_pipeline.store.v4.installation import Installation
 
 ROWS_PER_FETCH = 1_000
 
+# Their defaults, where a row has none.
+_SHARED = """
+    coalesce(CAST(c.status AS text), 'draft') AS status,
+    coalesce(CAST(c.visibility AS text), 'private') AS visibility,
+    CAST(c.metadata AS text) AS metadata,
+    coalesce(c.created_at, c.updated_at, now()) AS created_at,
+    coalesce(c.updated_at, c.created_at, now()) AS updated_at"""
 _PATIENT = {
     "name": "text",
     "species": "text",
@@ -78,18 +85,16 @@ def _select(installation: Installation) -> str:
         return f"""
             SELECT c.id, c.clinic_id, c.pims_id AS external_id, CAST(NULL AS text) AS source,
                 CAST(NULL AS timestamptz) AS scheduled_at, c.scheduled_date,
-                CAST(c.status AS text) AS status, CAST(c.case_type AS text) AS case_type,
-                CAST(c.visibility AS text) AS visibility, CAST(c.metadata AS text) AS metadata,
-                c.created_at, c.updated_at, true AS has_patient, c.patient_name AS name,
+                coalesce(CAST(c.case_type AS text), 'checkup') AS case_type, {_SHARED},
+                true AS has_patient, c.patient_name AS name,
                 CAST(NULL AS text) AS species, CAST(NULL AS text) AS breed,
                 c.client_name AS owner_name, CAST(NULL AS text) AS owner_phone,
                 CAST(NULL AS text) AS owner_email
             FROM {installation.table("cases")} AS c"""  # noqa: S608 - quoted
     cases = """
         SELECT c.id, c.clinic_id, c.external_id, c.source, c.scheduled_at,
-            CAST(NULL AS date) AS scheduled_date, CAST(c.status AS text) AS status,
-            CAST(c.type AS text) AS case_type, CAST(c.visibility AS text) AS visibility,
-            CAST(c.metadata AS text) AS metadata, c.created_at, c.updated_at"""
+            CAST(NULL AS date) AS scheduled_date,
+            coalesce(CAST(c.type AS text), 'checkup') AS case_type, {_SHARED}"""
     if not installation.has("patients"):
         nothing = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in _PATIENT.items())
         return f"{cases}, false AS has_patient, {nothing} FROM {installation.table('cases')} AS c"

@@ -20,7 +20,7 @@ def clinics_of(connection: Connection, installation: Installation) -> list[V4Cli
     columns = ", ".join(
         [
             "c.id",
-            "CAST(c.name AS text) AS name",
+            "coalesce(CAST(c.name AS text), '') AS name",
             f"CAST({installation.column('clinics', 'c', 'slug')} AS text) AS slug",
             f"CAST({installation.column('clinics', 'c', 'pims_type')} AS text) AS pims_type",
             f"CAST({installation.column('clinics', 'c', 'timezone')} AS text) AS timezone",
