@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 from sqlalchemy import Engine
 
+from pims_pipeline.adoption.cases import CASES_AT_ONCE
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.importing import Finding
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
@@ -13,12 +14,13 @@ from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.adoptions import adoption_of, linked_cases, steps_of
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.queries.case_history import case_history
 from pims_pipeline.store.secrets.credentials import read_credentials
 from pims_pipeline_tests.adoption.planted import LOGIN, PlantedClinic, V4Installation, plant_clinic
 from pims_pipeline_tests.adoption.ways import OUR_VAULT, adopted, rows
 from pims_pipeline_tests.cli.invocation import everything
+from pims_pipeline_tests.pgbouncer import pgbouncer
 
 DAY = date(2026, 3, 20)
 
@@ -210,3 +212,20 @@ def test_a_case_whose_id_another_case_has_here_is_left_out_and_reported(
 
     assert result.cases.collisions == [planted.replaced]
     assert result.cases.imported == len(other.linked)
+
+
+def test_a_clinic_is_adopted_through_a_pooler_with_one_connection(
+    deployed: V4Installation, database_url: str, wanted: AdoptionRequest
+) -> None:
+    clinic = deployed.clinic()
+    deployed.login(clinic)
+    number = 2 * CASES_AT_ONCE + 1
+    deployed.many_cases(clinic, number, datetime(2026, 3, 20, 12, tzinfo=UTC))
+
+    with pgbouncer(database_url, size=1) as url:
+        pooled = create_engine(url, pool_size=1)
+        done = adopted(pooled, wanted)
+        again = adopted(pooled, wanted)
+        pooled.dispose()
+
+    assert (done.cases.imported, again.changes) == (number, False)
