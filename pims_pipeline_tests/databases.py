@@ -184,7 +184,10 @@ _SHAPE = sql.SQL("""
 _RESTART = """
     SELECT setval(seqrelid, seqstart, false) FROM pg_sequence
 """
-_LOGS = [sql.Identifier("public", name) for name in ("case_events", "credential_access_log")]
+_LOGS = [
+    sql.Identifier("public", name)
+    for name in ("case_events", "credential_access_log", "adoption_steps")
+]
 """Append-only tables, whose trigger refuses to delete rows."""
 
 

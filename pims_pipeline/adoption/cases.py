@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from pims_pipeline.adoption.inspection import duplicates_of
 from pims_pipeline.domain.adoption.importing import (
     Duplicate,
-    Finding,
     ImportedCase,
+    ImportFinding,
     imported,
     plan_import,
 )
@@ -53,7 +53,7 @@ class CaseTally:
     linked: int = 0
     of_people: int = 0
     collisions: list[UUID] = field(default_factory=list)
-    findings: Counter[Finding] = field(default_factory=Counter)
+    findings: Counter[ImportFinding] = field(default_factory=Counter)
 
 
 def adopt_cases(

@@ -13,7 +13,7 @@ from pims_pipeline.adoption.inspection import tables_read
 from pims_pipeline.domain.adoption.clinics import (
     AdoptionRefused,
     ClinicAnswers,
-    ClinicFacts,
+    ClinicRegistration,
     ImportedSchedule,
     clinic_named,
     facts_of,
@@ -220,7 +220,7 @@ def _registered(
         credentials_for=theirs.credentials.provider_type if theirs.credentials else None,
     )
     crons, notes = _checked(schedule_from(theirs.schedule))
-    if not theirs.clinic.is_active:
+    if not theirs.clinic.is_in_use:
         notes = ("it is inactive in v4.0, and active here", *notes)
     _refuse_taken(connection, facts)
     if request.dry_run:
@@ -246,7 +246,7 @@ def _registered(
     return clinic, crons, (*facts.notes, *notes)
 
 
-def _refuse_taken(connection: Connection, facts: ClinicFacts) -> None:
+def _refuse_taken(connection: Connection, facts: ClinicRegistration) -> None:
     for clinic in all_clinics(connection):
         if clinic.id == facts.id:
             raise AdoptionRefused(
@@ -260,7 +260,7 @@ def _refuse_taken(connection: Connection, facts: ClinicFacts) -> None:
             )
 
 
-def _clinic_from(facts: ClinicFacts) -> Clinic:
+def _clinic_from(facts: ClinicRegistration) -> Clinic:
     return Clinic(
         id=facts.id,
         slug=facts.slug,

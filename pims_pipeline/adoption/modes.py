@@ -67,7 +67,7 @@ def enter_mode(
     set_mode(connection, clinic.id, mode)
     if mode is AdoptionMode.OFF:
         deactivate_clinic(connection, clinic.slug)
-    elif not clinic.is_active:
+    elif adoption.mode is AdoptionMode.OFF:
         readdress_clinic(connection, clinic.slug, clinic.provider_base_url)
     log_step(
         connection,

@@ -46,7 +46,7 @@ class V4ClinicDocument(Model):
     name: str
     timezone: str | None
     pims_type: str | None
-    is_active: bool
+    is_in_use: bool
     cases: list[CaseCountDocument]
     importable: int
     duplicates: int
@@ -69,7 +69,7 @@ class V4ClinicDocument(Model):
             name=clinic.name,
             timezone=clinic.timezone,
             pims_type=clinic.pims_type,
-            is_active=clinic.is_active,
+            is_in_use=clinic.is_in_use,
             cases=[CaseCountDocument.of(count) for count in found.cases],
             importable=found.importable,
             duplicates=found.duplicates,

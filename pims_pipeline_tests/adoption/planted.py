@@ -23,7 +23,9 @@ from sqlalchemy import make_url
 
 from pims_pipeline.domain.adoption.v4 import Layout
 
-SCHEMA = "theirs"
+SCHEMAS = {Layout.DEPLOYED: "theirs", Layout.DOCUMENTED: "documented"}
+"""Where each layout is in the databases of tests."""
+SCHEMA = SCHEMAS[Layout.DEPLOYED]
 KEY_ID = "prod"
 KEY_VARIABLE = "IDEXX_ENCRYPTION_KEY_PROD"
 KEY = "a v4.0 key"
@@ -43,20 +45,20 @@ def v4_encrypted(text: str, *, key_id: str = KEY_ID, key: str = KEY) -> bytes:
 class V4Installation:
     """The tables of a layout in a schema, and short ways to plant rows in them."""
 
-    def __init__(self, url: str, layout: Layout, schema: str = SCHEMA) -> None:
-        """Create the tables on the database at ``url``."""
-        self.layout, self.schema = layout, schema
+    def __init__(self, url: str, layout: Layout, schema: str | None = None) -> None:
+        """Open those of the layout's own schema; create them first where they do not exist."""
+        self.layout, self.schema = layout, schema or SCHEMAS[layout]
         plain = make_url(url).set(drivername="postgresql")
         self._connection = psycopg.connect(
             plain.render_as_string(hide_password=False), autocommit=True
         )
-        self._connection.execute(
-            sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
-        )
-        self._connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(schema)))
-        tables = (_LAYOUTS / f"{layout}.sql").read_text(encoding="utf-8")
-        own_path = tables.replace("search_path = public", f'search_path = "{schema}"')
-        self._connection.execute(own_path.encode())
+        name = sql.Identifier(self.schema)
+        self._connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+        self._connection.execute(sql.SQL("SET search_path = {}").format(name))
+        if self.run("SELECT to_regclass('cases')") == [(None,)]:
+            tables = (_LAYOUTS / f"{layout}.sql").read_text(encoding="utf-8")
+            own_path = tables.replace("search_path = public", f'search_path = "{self.schema}"')
+            self._connection.execute(own_path.encode())
 
     def __enter__(self) -> Self:
         return self
@@ -250,8 +252,8 @@ class V4Installation:
         tables = self.run(
             "SELECT c.relname, string_agg(a.attname || ' ' || a.atttypid::regtype, ',' "
             "ORDER BY a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
-            "WHERE c.relnamespace = %s::regnamespace AND c.relkind = 'r' AND a.attnum > 0 "
-            "GROUP BY 1",
+            "WHERE c.relnamespace = quote_ident(%s)::regnamespace AND c.relkind = 'r' "
+            "AND a.attnum > 0 GROUP BY 1",
             self.schema,
         )
         sums = {}

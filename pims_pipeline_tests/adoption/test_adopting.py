@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.adoption.cases import CASES_AT_ONCE
 from pims_pipeline.adoption.importing import AdoptionRequest
-from pims_pipeline.domain.adoption.importing import Finding
+from pims_pipeline.domain.adoption.importing import ImportFinding
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.phases import Phase
@@ -108,10 +108,10 @@ def test_a_consultation_is_carried_over_if_it_is_whole(
     assert found["6"]["soapNotes"]["subjective"] == "Bright and alert."
     assert {pims_id for pims_id, consultation in found.items() if consultation} == {"6"}
     assert result.cases.findings == {
-        Finding.RETIRED: 1,
-        Finding.WITHOUT_WORDS: 1,
-        Finding.CONSULTATION: 1,
-        Finding.CONSULTATION_LEFT_OUT: 1,
+        ImportFinding.RETIRED: 1,
+        ImportFinding.WITHOUT_WORDS: 1,
+        ImportFinding.CONSULTATION: 1,
+        ImportFinding.CONSULTATION_LEFT_OUT: 1,
     }
 
 
@@ -200,10 +200,10 @@ def test_a_case_whose_id_another_case_has_here_is_left_out_and_reported(
     adopted(engine, wanted)
     other = plant_clinic(theirs, DAY, "lakeside")
     # Their case went to another clinic after it was adopted here.
-    theirs.run("UPDATE cases SET clinic_id = %s WHERE id = %s", other.id, planted.replaced)
-    external_id = "pims_id" if not theirs.is_deployed else "external_id"
+    column = "external_id" if theirs.is_deployed else "pims_id"
     theirs.run(
-        f"UPDATE cases SET {external_id} = %s WHERE id = %s",  # noqa: S608 - one of two names
+        f"UPDATE cases SET clinic_id = %s, {column} = %s WHERE id = %s",  # noqa: S608 - two names
+        other.id,
         theirs.external_id("99"),
         planted.replaced,
     )

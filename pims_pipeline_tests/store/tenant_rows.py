@@ -147,6 +147,8 @@ def _adoption_rows(clinic_id: UUID, case: UUID) -> dict[str, dict[str, Any]]:
             "their_schema": "public",
             "their_clinic_id": clinic_id,
             "mode": "shadow",
+            "last_diff": {},
+            "last_diff_at": NOW,
         },
         "adopted_cases": {
             "clinic_id": clinic_id,

@@ -58,7 +58,7 @@ def _lines(found: Inspection) -> Iterator[str]:
 def _clinic_lines(found: ClinicInspection) -> Iterator[str]:
     clinic = found.clinic
     mode = f", adopted ({found.mode})" if found.mode else ""
-    active = "" if clinic.is_active else ", inactive"
+    active = "" if clinic.is_in_use else ", inactive"
     yield f"{clinic.slug or clinic.id}  {clinic.name}{active}{mode}"
     total = sum(count.cases for count in found.cases)
     yield f"  cases: {total}, of which {found.importable} would be imported"

@@ -15,18 +15,18 @@ from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import console_on, print_json, say
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
-from pims_pipeline.domain.adoption.importing import Finding
+from pims_pipeline.domain.adoption.importing import ImportFinding
 from pims_pipeline.domain.clinics import checked_slug, zone_named
 from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings, environment_value
 
 _FINDINGS = {
-    Finding.RETIRED: "retired by v4.0; a sync restores those whose appointment exists",
-    Finding.WITHOUT_TIME: "without a time; the first sync sets it",
-    Finding.WITHOUT_WORDS: "without the vendor's words; the first sync sets them",
-    Finding.CONSULTATION: "with a consultation",
-    Finding.CONSULTATION_LEFT_OUT: "with a consultation that is not whole; a sync fetches it",
-    Finding.OTHER_STATUS: "with an unknown status",
+    ImportFinding.RETIRED: "retired by v4.0; a sync restores those whose appointment exists",
+    ImportFinding.WITHOUT_TIME: "without a time; the first sync sets it",
+    ImportFinding.WITHOUT_WORDS: "without the vendor's words; the first sync sets them",
+    ImportFinding.CONSULTATION: "with a consultation",
+    ImportFinding.CONSULTATION_LEFT_OUT: "with a consultation that is not whole; a sync fetches it",
+    ImportFinding.OTHER_STATUS: "with an unknown status",
 }
 
 
@@ -65,7 +65,7 @@ _FINDINGS = {
 )
 @json_option("what was done: counts, and ids of cases that were left out")
 @click.pass_obj
-def run(settings: Settings, *, as_json: bool, **given: object) -> None:
+def run(settings: Settings, /, *, as_json: bool, **given: object) -> None:
     """Adopt a clinic in mode shadow: import it, its login, schedule and cases.
 
     Cases keep their ids, status, type and the keys of the application. Nothing of the v4.0

@@ -55,7 +55,7 @@ class ClinicAnswers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClinicFacts:
+class ClinicRegistration:
     """A clinic as it is to be registered.
 
     Attributes:
@@ -99,7 +99,7 @@ def facts_of(
     answers: ClinicAnswers,
     *,
     credentials_for: str | None = None,
-) -> ClinicFacts:
+) -> ClinicRegistration:
     """What the clinic is registered with.
 
     Args:
@@ -118,7 +118,7 @@ def facts_of(
             f"v4.0 does not store the address of the system of clinic {_named(clinic)}; say it "
             "with --base-url"
         )
-    return ClinicFacts(
+    return ClinicRegistration(
         id=clinic.id,
         slug=_slug(clinic, answers.slug),
         name=clinic.name,

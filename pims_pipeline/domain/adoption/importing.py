@@ -2,7 +2,7 @@
 
 Pure. What people set is kept: status, type, visibility, and the keys of metadata that the v4.0
 service did not write. What its known faults left behind is recognized, and counted as a
-``Finding``: see docs/adopting.md.
+``ImportFinding``: see docs/adopting.md.
 """
 
 from collections import Counter
@@ -37,13 +37,13 @@ _FACTS: Mapping[str, tuple[str, ...]] = {
 """By our word for it: where ``pimsAppointment`` may have it."""
 
 
-class Finding(StrEnum):
+class ImportFinding(StrEnum):
     """Something about an imported case that an operator may want to know.
 
     Attributes:
         RETIRED: The v4.0 service retired it, perhaps wrongly; a listing with its appointment
             restores it.
-        WITHOUT_TIME: It has no time there; the time at which it was made stands in until the
+        WITHOUT_TIME: It has no time there; the time at which it was made is used until the
             first sync.
         WITHOUT_WORDS: The vendor's words are not kept there: an update replaced its metadata.
         CONSULTATION: Its consultation was carried over.
@@ -88,7 +88,7 @@ class ImportedCase:
     own_metadata: Mapping[str, Any] = field(repr=False)
     created_at: datetime
     updated_at: datetime
-    findings: frozenset[Finding]
+    findings: frozenset[ImportFinding]
 
 
 def imported(case: V4Case, appointment_id: str, zone: ZoneInfo) -> ImportedCase:
@@ -99,7 +99,7 @@ def imported(case: V4Case, appointment_id: str, zone: ZoneInfo) -> ImportedCase:
         appointment_id: The vendor's id of it.
         zone: The clinic's time zone.
     """
-    findings: set[Finding] = set()
+    findings: set[ImportFinding] = set()
     day, start = _schedule(case, zone, findings)
     patient = case.patient or V4Patient()
     status = _status(case.status, findings)
@@ -124,21 +124,21 @@ def imported(case: V4Case, appointment_id: str, zone: ZoneInfo) -> ImportedCase:
     )
 
 
-def _schedule(case: V4Case, zone: ZoneInfo, findings: set[Finding]) -> tuple[date, datetime]:
+def _schedule(case: V4Case, zone: ZoneInfo, findings: set[ImportFinding]) -> tuple[date, datetime]:
     if case.scheduled_at is not None:
         return business_date(case.scheduled_at, zone), case.scheduled_at
     if case.scheduled_date is not None:
         midnight = datetime.combine(case.scheduled_date, time.min)
         return case.scheduled_date, local_to_utc(midnight, zone)
-    findings.add(Finding.WITHOUT_TIME)
+    findings.add(ImportFinding.WITHOUT_TIME)
     return business_date(case.created_at, zone), case.created_at.astimezone(UTC)
 
 
-def _status(stored: str, findings: set[Finding]) -> CaseStatus:
+def _status(stored: str, findings: set[ImportFinding]) -> CaseStatus:
     try:
         return CaseStatus(stored)
     except ValueError:
-        findings.add(Finding.OTHER_STATUS)
+        findings.add(ImportFinding.OTHER_STATUS)
         return status_of(stored) or CaseStatus.DRAFT
 
 
@@ -150,13 +150,13 @@ def _case_type(stored: str) -> CaseType:
 
 
 def _own_metadata(
-    case: V4Case, appointment_id: str, status: CaseStatus, findings: set[Finding]
+    case: V4Case, appointment_id: str, status: CaseStatus, findings: set[ImportFinding]
 ) -> dict[str, Any]:
     theirs = case.metadata
     ours: dict[str, Any] = {}
     facts = facts_of_appointment(theirs.get(APPOINTMENT_KEY))
     if facts is None:
-        findings.add(Finding.WITHOUT_WORDS)
+        findings.add(ImportFinding.WITHOUT_WORDS)
     else:
         ours["appointment"] = facts
     if theirs.get(CONSULTATION_KEY) is not None:
@@ -164,12 +164,12 @@ def _own_metadata(
             theirs[CONSULTATION_KEY], appointment_id, fetched_at=case.updated_at
         )
         if carried is None:
-            findings.add(Finding.CONSULTATION_LEFT_OUT)
+            findings.add(ImportFinding.CONSULTATION_LEFT_OUT)
         else:
-            findings.add(Finding.CONSULTATION)
+            findings.add(ImportFinding.CONSULTATION)
             ours["consultation"] = carried
     if is_retired(theirs, status):
-        findings.add(Finding.RETIRED)
+        findings.add(ImportFinding.RETIRED)
         ours["reconciliation"] = _retirement(theirs[RECONCILIATION_KEY], case.updated_at)
     return ours
 

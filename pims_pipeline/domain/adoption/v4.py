@@ -49,6 +49,7 @@ class V4Clinic:
         slug: None if it has none.
         pims_type: Their word for the clinic's system, such as ``idexx``; None if not stored.
         timezone: As stored; None means ``America/Los_Angeles`` in the deployed layout.
+        is_in_use: Whether it is active there.
     """
 
     id: UUID
@@ -56,7 +57,7 @@ class V4Clinic:
     slug: str | None
     pims_type: str | None
     timezone: str | None
-    is_active: bool
+    is_in_use: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

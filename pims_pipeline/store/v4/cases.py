@@ -48,7 +48,7 @@ def cases_of(
     dates: DateRange | None = None,
     zone: ZoneInfo | None = None,
 ) -> Iterator[V4Case]:
-    """The clinic's cases, whoever made them, ordered by id.
+    """The clinic's cases, those of people too, ordered by id.
 
     The statement runs when the first case is read. Other statements may be executed on the
     connection between two cases.
@@ -91,7 +91,7 @@ def _select(installation: Installation) -> str:
                 c.client_name AS owner_name, CAST(NULL AS text) AS owner_phone,
                 CAST(NULL AS text) AS owner_email
             FROM {installation.table("cases")} AS c"""  # noqa: S608 - quoted
-    cases = """
+    cases = f"""
         SELECT c.id, c.clinic_id, c.external_id, c.source, c.scheduled_at,
             CAST(NULL AS date) AS scheduled_date,
             coalesce(CAST(c.type AS text), 'checkup') AS case_type, {_SHARED}"""

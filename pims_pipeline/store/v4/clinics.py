@@ -43,7 +43,7 @@ def _clinic(row: Row[Any]) -> V4Clinic:
         slug=row.slug or None,
         pims_type=row.pims_type or None,
         timezone=row.timezone or None,
-        is_active=row.is_active is not False,
+        is_in_use=row.is_active is not False,
     )
 
 

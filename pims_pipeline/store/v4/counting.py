@@ -135,7 +135,7 @@ def _first_column(installation: Installation, table: str, names: tuple[str, ...]
 
 
 def case_total(connection: Connection, installation: Installation, clinic_id: UUID) -> int:
-    """How many cases the clinic has, whoever made them."""
+    """How many cases the clinic has, those of people too."""
     total: int = connection.execute(
         text(
             f"SELECT count(*) FROM {installation.table('cases')} AS c "  # noqa: S608 - quoted

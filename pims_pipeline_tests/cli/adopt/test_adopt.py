@@ -1,6 +1,5 @@
 """``pims adopt``: what each command prints, and how it ends."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 import pytest
@@ -23,22 +22,16 @@ RUN = ("adopt", "run", "--clinic=riverbend", "--schema=theirs", "--base-url=http
 
 
 @pytest.fixture
-def theirs(database_url: str) -> Iterator[V4Installation]:
-    with V4Installation(database_url, Layout.DEPLOYED) as installation:
-        yield installation
-
-
-@pytest.fixture
-def planted(theirs: V4Installation) -> PlantedClinic:
-    planted = plant_clinic(theirs, DAY)
-    theirs.case(None, "pims-appt-idexx-neo-90", datetime(2026, 3, 20, 15, tzinfo=UTC))
+def planted(deployed: V4Installation) -> PlantedClinic:
+    planted = plant_clinic(deployed, DAY)
+    deployed.case(None, "pims-appt-idexx-neo-90", datetime(2026, 3, 20, 15, tzinfo=UTC))
     return planted
 
 
 def test_inspect_shows_what_is_there_and_changes_nothing(
-    pims: Pims, engine: Engine, theirs: V4Installation, planted: PlantedClinic
+    pims: Pims, engine: Engine, deployed: V4Installation, planted: PlantedClinic
 ) -> None:
-    before = theirs.checksum(), everything(engine)
+    before = deployed.checksum(), everything(engine)
 
     shown = pims("adopt", "inspect", "--schema=theirs")
     found = document(pims("adopt", "inspect", "--schema=theirs", "--json"))
@@ -53,7 +46,7 @@ def test_inspect_shows_what_is_there_and_changes_nothing(
     assert (clinic["syncsInProgress"], clinic["keyId"]) == (1, "prod")
     assert sum(count["cases"] for count in clinic["cases"]) == 9
     assert clinic["toSay"] == []
-    assert (theirs.checksum(), everything(engine)) == before
+    assert (deployed.checksum(), everything(engine)) == before
 
 
 def test_inspect_works_before_the_database_is_migrated(pims: Pims, empty_database_url: str) -> None:

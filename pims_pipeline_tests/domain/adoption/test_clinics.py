@@ -7,7 +7,7 @@ import pytest
 from pims_pipeline.domain.adoption.clinics import (
     AdoptionRefused,
     ClinicAnswers,
-    ClinicFacts,
+    ClinicRegistration,
     UnknownV4Clinic,
     clinic_named,
     facts_of,
@@ -33,7 +33,7 @@ def clinic(
         slug=slug,
         pims_type=pims_type,
         timezone=timezone,
-        is_active=True,
+        is_in_use=True,
     )
 
 
@@ -47,7 +47,7 @@ def facts(
     layout: Layout = Layout.DEPLOYED,
     of_crons: str | None = None,
     **said: str,
-) -> ClinicFacts:
+) -> ClinicRegistration:
     return facts_of(found, layout, schedule(of_crons), ClinicAnswers(**{"base_url": URL, **said}))
 
 

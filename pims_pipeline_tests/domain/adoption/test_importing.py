@@ -16,8 +16,8 @@ from pims_pipeline.domain.adoption.importing import (
     LEFT_OUT_KEYS,
     SERVICE_KEYS,
     Candidate,
-    Finding,
     ImportedCase,
+    ImportFinding,
     KnownCase,
     imported,
     plan_import,
@@ -75,7 +75,7 @@ def test_a_date_without_a_time_begins_at_midnight_of_the_clinic() -> None:
 def test_a_case_without_a_time_has_the_one_at_which_it_was_made() -> None:
     found = become(scheduled_at=None)
     assert found.scheduled_start == MADE
-    assert Finding.WITHOUT_TIME in found.findings
+    assert ImportFinding.WITHOUT_TIME in found.findings
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_case_is_retired_if_it_is_marked_so_and_still_reviewed(
 ) -> None:
     found = become(status=status, metadata={"reconciliation": mark})
     assert ("reconciliation" in found.own_metadata) is retired
-    assert (Finding.RETIRED in found.findings) is retired
+    assert (ImportFinding.RETIRED in found.findings) is retired
 
 
 @given(st.dictionaries(keys, json_values))

@@ -48,8 +48,9 @@ def test_the_variable_of_the_key_itself_takes_precedence() -> None:
 
 
 def test_a_missing_key_names_both_variables() -> None:
+    environment: dict[str, str] = {}
     with pytest.raises(V4KeyMissing, match="IDEXX_ENCRYPTION_KEY_K1 or IDEXX_ENCRYPTION_KEY"):
-        decrypted_v4_login(credentials("a", "b", None, "right"), {}.get)
+        decrypted_v4_login(credentials("a", "b", None, "right"), environment.get)
 
 
 @pytest.mark.parametrize("stored", [b"", b"short", bytes(28), bytes(60)])
