@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from pims_pipeline.adoption.overview import AdoptedClinic, adoption_overview
+from pims_pipeline.cli.adopt.options import number_of
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import clinic_filter, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
@@ -46,7 +47,7 @@ def _lines(adopted: AdoptedClinic) -> Iterator[str]:
         f"{adopted.clinic.slug}  {adoption.mode} since {adoption.mode_changed_at:%Y-%m-%d %H:%M} "
         f"UTC, from schema {adoption.their_schema} ({adoption.layout} layout)"
     )
-    yield f"  {adopted.linked_cases} cases are linked"
+    yield f"  linked: {number_of(adopted.linked_cases)}"
     if adoption.last_diff is None or adoption.last_diff_at is None:
         yield "  never compared"
     else:
