@@ -156,4 +156,7 @@ def _lines(result: AdoptionResult, *, dry_run: bool) -> Iterator[str]:
     for note in result.notes:
         yield f"note: {note}"
     if result.target_room_id:
-        yield f"note: v4.0 syncs only room {result.target_room_id}; this pipeline syncs all rooms"
+        yield (
+            f"note: v4.0 syncs only room {result.target_room_id}; limit the syncs here: "
+            f"pims clinics resources {slug} --include room:{result.target_room_id}"
+        )
