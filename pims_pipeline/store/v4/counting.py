@@ -13,6 +13,7 @@ from pims_pipeline.domain.adoption.identities import (
 )
 from pims_pipeline.domain.adoption.importing import Candidate
 from pims_pipeline.domain.adoption.v4 import Layout
+from pims_pipeline.store.v4.cases import NOT_LINKED
 from pims_pipeline.store.v4.installation import Installation
 
 _PLAIN = "regexp_replace(btrim({column}), '^(pims-appt-idexx-neo-|idexx-appt-)', '')"
@@ -136,12 +137,12 @@ def _ended(installation: Installation, table: str) -> str:
     return f"coalesce({', '.join(times)})"
 
 
-def case_total(connection: Connection, installation: Installation, clinic_id: UUID) -> int:
-    """How many cases the clinic has, those of people too."""
+def unlinked_total(connection: Connection, installation: Installation, clinic_id: UUID) -> int:
+    """How many of the clinic's cases belong to none of ours, those of people too."""
     total: int = connection.execute(
         text(
             f"SELECT count(*) FROM {installation.table('cases')} AS c "  # noqa: S608 - quoted
-            "WHERE c.clinic_id = :clinic_id"
+            f"WHERE c.clinic_id = :clinic_id AND {NOT_LINKED}"
         ),
         {"clinic_id": clinic_id},
     ).scalar_one()
