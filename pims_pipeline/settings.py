@@ -268,6 +268,14 @@ def load_settings() -> Settings:
     raise SettingsError(_problem(variable, detail) for variable, detail in wrong.items())
 
 
+def environment_value(name: str) -> str | None:
+    """A variable that a single command reads; None if it is unset or empty.
+
+    For names that only the command knows, such as those of a v4.0 installation's keys.
+    """
+    return os.environ.get(name) or None
+
+
 def _detail(error: ErrorDetails) -> str | None:
     """What is wrong with the value, if that is known without repeating the value."""
     cause = error.get("ctx", {}).get("error")

@@ -144,6 +144,7 @@ def forks() -> ForkServerContext:
         [
             "pims_pipeline_tests.store.secrets.test_rotation",
             "pims_pipeline_tests.sync.faults.test_crash",
+            "pims_pipeline_tests.adoption.test_kills",
         ]
     )
     return context

@@ -64,6 +64,9 @@ COMMANDS = {
         "failures",
         "Show and retry records that could not be read or fetched.",
     ),
+    "adopt": CommandEntry(
+        "adopt.command", "adopt", "Adopt clinics of a running v4.0 installation."
+    ),
     "status": CommandEntry("commands.status", "status", "Show the status of each clinic."),
 }
 

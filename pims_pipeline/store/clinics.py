@@ -73,11 +73,21 @@ def add_clinic(
     timezone: str,
     provider_type: str,
     provider_base_url: str,
+    clinic_id: UUID | None = None,
 ) -> Clinic:
     """Register a clinic, active, with the default schedule.
 
+    Args:
+        connection: In a transaction.
+        slug: Its name in commands and partitions.
+        name: For display.
+        timezone: An IANA zone.
+        provider_type: The adapter to its system.
+        provider_base_url: The address of its system.
+        clinic_id: The id that it has elsewhere already; a random one unless given.
+
     Raises:
-        ClinicExists: If the slug is taken.
+        ClinicExists: If the slug or the id is taken.
         ValueError: If ``slug`` cannot be one, or ``timezone`` is no IANA zone.
     """
     values = {
@@ -86,8 +96,9 @@ def add_clinic(
         "timezone": zone_named(timezone).key,
         "provider_type": provider_type,
         "provider_base_url": provider_base_url.rstrip("/"),
+        **({} if clinic_id is None else {"id": clinic_id}),
     }
-    statement = insert(clinics).values(values).on_conflict_do_nothing(index_elements=["slug"])
+    statement = insert(clinics).values(values).on_conflict_do_nothing()
     row = connection.execute(statement.returning(*_COLUMNS)).one_or_none()
     if row is None:
         raise ClinicExists(f"a clinic called {slug!r} exists already")

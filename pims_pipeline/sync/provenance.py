@@ -34,14 +34,14 @@ class TracedEvent:
 
     Attributes:
         occurred_at_local: In the clinic's time zone.
-        run_url: The run that caused it, in the Dagster UI.
+        run_url: The run that caused it, in the Dagster UI; None if none did.
         source: None if no vendor record caused it.
         accesses: The same run's decryptions of the clinic's secrets, oldest first.
     """
 
     stored: StoredEvent
     occurred_at_local: datetime
-    run_url: str
+    run_url: str | None
     source: RecordSource | None
     accesses: tuple[CredentialUse, ...]
 
@@ -74,7 +74,7 @@ def _event(history: CaseHistory, event: StoredEvent, dagster_ui_url: str) -> Tra
     return TracedEvent(
         stored=event,
         occurred_at_local=event.occurred_at.astimezone(ZoneInfo(history.timezone)),
-        run_url=run_url(dagster_ui_url, event.run_id),
+        run_url=None if event.audit_id is None else run_url(dagster_ui_url, event.run_id),
         source=_source(event),
         accesses=tuple(each for each in history.accesses if each.run_id == event.run_id),
     )

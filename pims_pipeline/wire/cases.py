@@ -12,7 +12,14 @@ from pims_pipeline.sync import provenance
 from pims_pipeline.wire.shape import LocalTimestamp, Model, Timestamp
 
 Kind = Literal[
-    "created", "updated", "rescheduled", "status_changed", "enriched", "soft_deleted", "restored"
+    "created",
+    "updated",
+    "rescheduled",
+    "status_changed",
+    "enriched",
+    "soft_deleted",
+    "restored",
+    "adopted",
 ]
 Status = Literal["draft", "ongoing", "completed", "reviewed"]
 Type = Literal["checkup", "surgery", "emergency", "follow_up"]
@@ -48,16 +55,19 @@ class Source(Model):
 
 
 class ProvenanceEvent(Model):
-    """One change of a case; ``changes`` are ``[before, after]`` by field."""
+    """One change of a case; ``changes`` are ``[before, after]`` by field.
+
+    No sync imports an adopted case: ``phase``, ``syncId`` and ``runUrl`` are null.
+    """
 
     seq: int
     kind: Kind
     occurred_at: Timestamp
     occurred_at_local: LocalTimestamp
-    phase: PhaseName
-    sync_id: UUID
+    phase: PhaseName | None
+    sync_id: UUID | None
     run_id: str
-    run_url: str
+    run_url: str | None
     partition_key: str
     source: Source | None
     changes: dict[str, tuple[Any, Any]]

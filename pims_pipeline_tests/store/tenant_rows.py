@@ -24,11 +24,12 @@ TenantRows = Mapping[str, Mapping[str, Any]]
 
 def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
     """A row of the clinic for each table, those first that others refer to."""
-    audit, key = uuid4(), uuid4()
+    audit, key, case = uuid4(), uuid4(), uuid4()
     return {
         **_clinic_rows(clinic_id, slug, key),
-        **_sync_rows(clinic_id, slug, audit),
+        **_sync_rows(clinic_id, slug, audit, case),
         **_operation_rows(clinic_id, key),
+        **_adoption_rows(clinic_id, case),
     }
 
 
@@ -61,7 +62,7 @@ def _clinic_rows(clinic_id: UUID, slug: str, key: UUID) -> dict[str, dict[str, A
     }
 
 
-def _sync_rows(clinic_id: UUID, slug: str, audit: UUID) -> dict[str, dict[str, Any]]:
+def _sync_rows(clinic_id: UUID, slug: str, audit: UUID, case: UUID) -> dict[str, dict[str, Any]]:
     vendors = _vendor(clinic_id)
     return {
         "case_sync_audits": {
@@ -85,6 +86,7 @@ def _sync_rows(clinic_id: UUID, slug: str, audit: UUID) -> dict[str, dict[str, A
             "audit_id": audit,
         },
         "cases": {
+            "id": case,
             "clinic_id": clinic_id,
             "patient_name": "Rex",
             "client_name": "Ann",
@@ -137,11 +139,33 @@ def _operation_rows(clinic_id: UUID, key: UUID) -> dict[str, dict[str, Any]]:
     }
 
 
+def _adoption_rows(clinic_id: UUID, case: UUID) -> dict[str, dict[str, Any]]:
+    return {
+        "adoptions": {
+            "clinic_id": clinic_id,
+            "layout": "deployed",
+            "their_schema": "public",
+            "their_clinic_id": clinic_id,
+            "mode": "shadow",
+            "last_diff": {},
+            "last_diff_at": NOW,
+        },
+        "adopted_cases": {
+            "clinic_id": clinic_id,
+            "case_id": case,
+            "their_case_id": case,
+            "external_id": "pims-appt-idexx-neo-1",
+        },
+        "adoption_steps": {"clinic_id": clinic_id, "step": "run"},
+    }
+
+
 def another_row(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
     """A second row of the same clinic that collides with no first one."""
     changed: dict[str, dict[str, Any]] = {
         "sync_requests": {"id": uuid4()},
         "idempotency_keys": {"key": "twice"},
+        "cases": {"id": uuid4()},
     }
     return {**row, **changed.get(table, {})}
 

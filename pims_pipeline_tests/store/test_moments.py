@@ -38,9 +38,14 @@ LEFT = {
     "pims_credentials.updated_at": "compared for being the same, never for being later",
     "pims_sessions.created_at": "as above",
     "pims_sessions.last_used_at": "shown alone, by the database's clock",
+    "adoptions.adopted_at": "shown alone, by the database's clock",
+    "adoptions.mode_changed_at": "as above",
+    "adoptions.last_diff_at": "as above",
+    "adopted_cases.linked_at": "as above",
+    "adoption_steps.occurred_at": "a log is never changed, and its order is its numbers'",
     "sync_failures.next_retry_at": "due in the future; counted from its failure, see below",
 }
-LOGS = {"case_events", "credential_access_log"}
+LOGS = {"case_events", "credential_access_log", "adoption_steps"}
 
 
 def moments(table: str) -> list[str]:

@@ -70,6 +70,9 @@ def _event(event: TracedEvent, timezone: str) -> Iterator[str]:
     yield (f"{local:%Y-%m-%d %H:%M:%S} {timezone} ({utc_text(stored.occurred_at)})  {stored.kind}")
     for name, change in stored.changes.items():
         yield f"    {name}: {_changed(change)}"
+    if stored.audit_id is None:
+        yield f"  by the adoption of its clinic, for {stored.partition_key}"
+        return
     yield f"  by {stored.phase} of {stored.partition_key}, audit {stored.audit_id}"
     yield f"  run {stored.run_id}: {event.run_url}"
     if event.source is not None:

@@ -56,6 +56,7 @@ def explained(error: Exception) -> click.ClickException:
     type of such an error is shown.
     """
     # Imported here: importing them at the top would slow down `pims --help`.
+    from pims_pipeline.domain.adoption.clinics import UnknownV4Clinic  # noqa: PLC0415 - see above
     from pims_pipeline.settings import SettingsError  # noqa: PLC0415 - see above
     from pims_pipeline.store.api_keys import (  # noqa: PLC0415 - see above
         AmbiguousPrefix,
@@ -68,8 +69,12 @@ def explained(error: Exception) -> click.ClickException:
 
     if isinstance(error, SettingsError):
         return Refused("; ".join(error.problems))
-    unknown = (UnknownClinic, UnknownCase, UnknownHold, UnknownFailure, UnknownApiKey)
-    if isinstance(error, (*unknown, AmbiguousPrefix)):
+    unknown = (
+        *(UnknownClinic, UnknownCase, UnknownHold, UnknownFailure, UnknownApiKey),
+        UnknownV4Clinic,
+        AmbiguousPrefix,
+    )
+    if isinstance(error, unknown):
         return Misused(str(error))
     if isinstance(error, UserFacingError):
         return Refused(str(error))

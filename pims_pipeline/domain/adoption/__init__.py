@@ -1,1 +1,1 @@
-"""What to take over from a v4.0 installation, and how the two differ. Pure."""
+"""What an adoption decides: identities, what is imported, what differs. Pure."""

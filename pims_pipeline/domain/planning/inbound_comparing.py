@@ -1,7 +1,8 @@
 """Which appointments of a listing need no decision, so that the store returns only the others.
 
 Pure. The store compares digests and the rest of what ``inbound_decisions.decide`` looks at
-(``store/unchanged_records.py``). What cannot be compared record by record is decided on as before.
+(``store/queries/unchanged_records.py``). What cannot be compared record by record is decided on as
+before.
 """
 
 from collections import Counter

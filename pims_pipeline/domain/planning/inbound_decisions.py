@@ -152,7 +152,8 @@ def _meaning_before(known: KnownRecord, landing: Landing, words: Words) -> Meani
     """The meaning of the record's words when the case last followed them.
 
     For a record that was landed before meanings were stored, ``FIRST_WORDS`` decide. For a case
-    whose record is not landed (any more), the present meaning of its words counts.
+    whose record is not landed (any more), the present meaning of its words counts. If it has no
+    words either, as an imported case may, nothing shows that the meaning changed.
     """
     if known.meaning is not None:
         return known.meaning
@@ -160,6 +161,8 @@ def _meaning_before(known: KnownRecord, landing: Landing, words: Words) -> Meani
         vendor_words = landing.appointment.status, landing.appointment.appointment_type
     else:
         facts = known.case.facts if known.case else {}
+        if known.digest is None and not facts:
+            return landing.meaning or words.meaning_of(None, None)
         vendor_words = facts.get("status") or "", facts.get("type")
     return (words if known.digest is None else FIRST_WORDS).meaning_of(*vendor_words)
 

@@ -44,6 +44,7 @@ class EventKind(StrEnum):
     ENRICHED = "enriched"
     SOFT_DELETED = "soft_deleted"
     RESTORED = "restored"
+    ADOPTED = "adopted"
 
 
 Changes = Mapping[str, tuple[Any, Any]]

@@ -1,1 +1,1 @@
-"""Read models: what the CLI, the API and metrics read from the store. Nothing here writes."""
+"""Read models: what syncs, the CLI, the API and metrics read. Nothing here writes."""

@@ -47,6 +47,7 @@ class StoredEvent:
 
     Attributes:
         occurred_at: Aware UTC.
+        audit_id: None for the import of a case, which no sync did; so is ``phase``.
         phase: The phase that did it.
         source_digest: Digest of the vendor's record that caused it, if one did.
         vendor_updated_at: When the vendor had last changed that record, aware UTC; None
@@ -60,8 +61,8 @@ class StoredEvent:
     occurred_at: datetime
     partition_key: str
     run_id: str
-    audit_id: UUID
-    phase: Phase
+    audit_id: UUID | None
+    phase: Phase | None
     source_digest: str | None
     vendor_updated_at: datetime | None
     changes: Mapping[str, Any] = field(repr=False)
@@ -154,7 +155,7 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             case_sync_audits.c.sync_type,
             landed.c.payload["vendorUpdatedAt"].astext.label("vendor_updated_at"),
         )
-        .join(case_sync_audits, case_sync_audits.c.id == case_events.c.audit_id)
+        .outerjoin(case_sync_audits, case_sync_audits.c.id == case_events.c.audit_id)
         .outerjoin(cases, cases.c.id == case_events.c.case_id)
         .outerjoin(
             landed,
@@ -176,7 +177,7 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             partition_key=row.partition_key,
             run_id=row.run_id,
             audit_id=row.audit_id,
-            phase=Phase(row.sync_type),
+            phase=None if row.sync_type is None else Phase(row.sync_type),
             source_digest=row.source_digest,
             vendor_updated_at=_moment(row.vendor_updated_at),
             changes=_changes(row.changes),

@@ -3,9 +3,9 @@
 Importing one area loads the tables of that area alone. Add a module here when an area is added.
 """
 
-from pims_pipeline.store.tables import access, cases, clinics, operations, syncs
+from pims_pipeline.store.tables import access, adoptions, cases, clinics, operations, syncs
 from pims_pipeline.store.tables.columns import metadata
 
-AREAS = (clinics, access, cases, syncs, operations)
+AREAS = (clinics, access, cases, syncs, operations, adoptions)
 
 __all__ = ["AREAS", "metadata"]

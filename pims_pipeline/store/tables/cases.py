@@ -121,7 +121,8 @@ case_events = Table(
     clinic_id(),
     # No foreign key: a case's events must be able to outlive the case.
     Column("case_id", Uuid, nullable=False),
-    audit_id(),
+    # Of an imported case no phase is the cause.
+    audit_id(nullable=True),
     text_column("run_id"),
     text_column("partition_key"),
     text_column("kind"),
@@ -129,6 +130,7 @@ case_events = Table(
     text_column("source_digest", nullable=True),
     timestamp("occurred_at"),
     one_of("kind", EventKind),
+    CheckConstraint("(audit_id IS NULL) = (kind = 'adopted')", name="audit"),
     Index(None, "case_id", "seq"),
     Index(None, "audit_id"),
 )

@@ -59,10 +59,10 @@ def clinic_id() -> Column[Any]:
     return Column("clinic_id", Uuid, ForeignKey("clinics.id", ondelete="RESTRICT"), nullable=False)
 
 
-def audit_id() -> Column[Any]:
-    """The audit that wrote a row."""
+def audit_id(*, nullable: bool = False) -> Column[Any]:
+    """The audit that wrote a row; not null unless ``nullable``."""
     return Column(
-        "audit_id", Uuid, ForeignKey("case_sync_audits.id", ondelete="RESTRICT"), nullable=False
+        "audit_id", Uuid, ForeignKey("case_sync_audits.id", ondelete="RESTRICT"), nullable=nullable
     )
 
 

@@ -81,11 +81,11 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "seq": "The order in which things happened",
             "clinic_id": _CLINIC,
             "case_id": "The case it happened to",
-            "audit_id": _AUDIT,
+            "audit_id": f"{_AUDIT}; null for an imported case",
             "run_id": "The Dagster run that did it",
             "partition_key": "The partition, clinic|date, that it was done for",
-            "kind": "created, updated, rescheduled, status_changed, enriched, soft_deleted "
-            "or restored",
+            "kind": "created, updated, rescheduled, status_changed, enriched, soft_deleted, "
+            "restored or adopted",
             "changes": "Field by field, before and after; holds personal data",
             "source_digest": "Fingerprint of the vendor's record that caused it",
             "occurred_at": "When it was written",

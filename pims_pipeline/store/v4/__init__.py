@@ -1,1 +1,1 @@
-"""The tables of a v4.0 installation: each statement names their schema, because ours is another."""
+"""Their tables: reading a v4.0 installation. Every statement names their schema."""

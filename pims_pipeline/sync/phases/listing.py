@@ -26,7 +26,7 @@ from pims_pipeline.domain.records.series import (
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import known_records
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.unchanged_records import unchanged_records
+from pims_pipeline.store.queries.unchanged_records import unchanged_records
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.session import ProviderSession
 

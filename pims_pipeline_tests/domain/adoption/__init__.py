@@ -1,1 +1,1 @@
-"""Tests of what is taken over from a v4.0 installation."""
+"""Tests of what an adoption decides."""

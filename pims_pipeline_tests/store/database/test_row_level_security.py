@@ -36,6 +36,9 @@ from pims_pipeline_tests.store.tenant_rows import TenantRows, add_tenant
 
 # What the API may do to its clinic's rows. Everything else is denied, for the rows of any clinic.
 RIGHTS: Mapping[str, tuple[str, ...]] = {
+    "adopted_cases": (),
+    "adoption_steps": (),
+    "adoptions": (),
     "alerts": (),
     "case_events": ("SELECT",),
     "case_sync_audits": ("SELECT",),

@@ -50,7 +50,15 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
 
 
 def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:  # noqa: ARG001 - click's signature
-    """``url``, if passwords may be sent there."""
+    return checked_base_url(url)
+
+
+def checked_base_url(url: str) -> str:
+    """The value of ``--base-url``, if passwords may be sent there.
+
+    Raises:
+        Misused: If not.
+    """
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - raises ValueError when it is no port

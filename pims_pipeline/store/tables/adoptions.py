@@ -1,0 +1,72 @@
+"""What was adopted from a v4.0 installation, and the log of the steps of adopting."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
+from pims_pipeline.store.tables.columns import (
+    clinic_id,
+    metadata,
+    one_of,
+    text_column,
+    timestamp,
+    timestamp_now,
+)
+
+adoptions = Table(
+    "adoptions",
+    metadata,
+    Column("clinic_id", Uuid, ForeignKey("clinics.id", ondelete="RESTRICT"), primary_key=True),
+    text_column("layout"),
+    text_column("their_schema"),
+    Column("their_clinic_id", Uuid, nullable=False),
+    text_column("mode"),
+    timestamp_now("adopted_at"),
+    timestamp_now("mode_changed_at"),
+    # Their schedule as it was before it was switched off, to be restored.
+    Column("their_schedule", JSONB(none_as_null=True), nullable=True),
+    # Counts of the last comparison; ids alone, no personal data.
+    Column("last_diff", JSONB(none_as_null=True), nullable=True),
+    timestamp("last_diff_at", nullable=True),
+    one_of("layout", Layout),
+    one_of("mode", AdoptionMode),
+    CheckConstraint("(last_diff IS NULL) = (last_diff_at IS NULL)", name="last_diff"),
+)
+
+adopted_cases = Table(
+    "adopted_cases",
+    metadata,
+    clinic_id(),
+    Column("case_id", Uuid, ForeignKey("cases.id", ondelete="RESTRICT"), nullable=False),
+    # The same, unless both sides made a case of the appointment before they were linked.
+    Column("their_case_id", Uuid, nullable=False),
+    # As their case has it.
+    text_column("external_id"),
+    timestamp_now("linked_at"),
+    PrimaryKeyConstraint("clinic_id", "case_id"),
+    UniqueConstraint("clinic_id", "their_case_id"),
+)
+
+adoption_steps = Table(
+    "adoption_steps",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    Column("clinic_id", Uuid, ForeignKey("clinics.id", ondelete="RESTRICT"), nullable=True),
+    text_column("step"),
+    # Ids, counts and settings; no personal data.
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    timestamp_now("occurred_at"),
+    Index(None, "clinic_id", "seq"),
+)

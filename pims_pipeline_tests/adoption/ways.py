@@ -1,0 +1,32 @@
+"""Adopting a clinic in a test, and reading what is here."""
+
+from typing import Any
+
+from sqlalchemy import Engine, Row, text
+
+from pims_pipeline.adoption.importing import AdoptionRequest, AdoptionResult, adopt
+from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.secrets.v4_credentials import PasswordOf
+from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline_tests.adoption.planted import keys
+
+OUR_VAULT = Vault(bytes(32))
+
+
+def adopted(
+    engine: Engine, request: AdoptionRequest, password_of: PasswordOf = keys
+) -> AdoptionResult:
+    """Adopt a clinic with the planted keys."""
+    return adopt(
+        engine,
+        request,
+        vault=OUR_VAULT,
+        password_of=password_of,
+        progress=lambda _done, _total: None,
+    )
+
+
+def rows(engine: Engine, statement: str, **parameters: object) -> list[Row[Any]]:
+    """The rows of a statement on our tables."""
+    with transaction(engine) as connection:
+        return list(connection.execute(text(statement), parameters).all())

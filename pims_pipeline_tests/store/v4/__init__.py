@@ -1,0 +1,1 @@
+"""Tests of reading the tables of a v4.0 installation."""
