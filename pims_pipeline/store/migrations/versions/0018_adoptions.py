@@ -3,7 +3,7 @@
 The event of an imported case has no audit: no phase of a sync caused it. ``pims_access()`` is
 extended from what it is when this runs, so the tables of neighbouring revisions stay known to it.
 
-Revision: 0018, after 0015
+Revision: 0018, after 0017
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
