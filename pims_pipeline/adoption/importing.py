@@ -27,6 +27,7 @@ from pims_pipeline.domain.adoption.v4 import (
 )
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.resources import ResourceFilter, ResourceKind
 from pims_pipeline.domain.schedules import OFF, ScheduleConfig
 from pims_pipeline.scheduling.cron import BadCron, parse_schedule
 from pims_pipeline.store.adoptions import (
@@ -39,6 +40,7 @@ from pims_pipeline.store.clinics import (
     add_clinic,
     all_clinics,
     clinic_by_id,
+    set_resources,
     set_schedule_config,
 )
 from pims_pipeline.store.database.engine import transaction
@@ -235,6 +237,9 @@ def _registered(
         clinic_id=facts.id,
     )
     set_schedule_config(connection, clinic, ScheduleConfig(sync_schedules=crons))
+    if theirs.schedule and theirs.schedule.target_room_id:
+        room = ResourceKind.ROOM.key(theirs.schedule.target_room_id)
+        set_resources(connection, clinic, ResourceFilter(included=frozenset({room})))
     add_adoption(
         connection,
         clinic_id=clinic.id,

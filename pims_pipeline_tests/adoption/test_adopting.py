@@ -12,6 +12,7 @@ from pims_pipeline.domain.adoption.importing import ImportFinding
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.resources import ResourceFilter
 from pims_pipeline.store.adoptions import adoption_of, linked_cases, steps_of
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config
 from pims_pipeline.store.database.engine import create_engine, transaction
@@ -49,6 +50,20 @@ def test_a_clinic_keeps_its_id_zone_and_schedule(
     }
     assert adoption is not None
     assert (adoption.mode, adoption.their_clinic_id) == (AdoptionMode.SHADOW, planted.id)
+
+
+def test_a_clinic_that_synced_one_room_goes_on_syncing_that_room_only(
+    engine: Engine, deployed: V4Installation, wanted: AdoptionRequest
+) -> None:
+    clinic_id = deployed.clinic("riverbend")
+    deployed.login(clinic_id)
+    deployed.schedule(clinic_id, {"inbound": "*/20 * * * *"}, target_room_id="11")
+
+    adopted(engine, wanted)
+
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, "riverbend")
+    assert clinic.resources == ResourceFilter(included=frozenset({"room:11"}))
 
 
 def test_the_login_is_stored_under_our_own_key(

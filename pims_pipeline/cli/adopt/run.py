@@ -157,6 +157,6 @@ def _lines(result: AdoptionResult, *, dry_run: bool) -> Iterator[str]:
         yield f"note: {note}"
     if result.target_room_id:
         yield (
-            f"note: v4.0 syncs only room {result.target_room_id}; limit the syncs here: "
-            f"pims clinics resources {slug} --include room:{result.target_room_id}"
+            f"note: v4.0 syncs only room {result.target_room_id}, and so does the pipeline; "
+            f"`pims clinics resources {slug}` shows and changes it"
         )
