@@ -186,7 +186,7 @@ _RESTART = """
 """
 _LOGS = [
     sql.Identifier("public", name)
-    for name in ("case_events", "credential_access_log", "adoption_steps")
+    for name in ("case_events", "credential_access_log", "adoption_steps", "application_writes")
 ]
 """Append-only tables, whose trigger refuses to delete rows."""
 
