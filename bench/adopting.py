@@ -14,13 +14,14 @@ from time import perf_counter, process_time
 from sqlalchemy import Engine
 
 from pims_pipeline.adoption.importing import AdoptionRequest, adopt
+from pims_pipeline.adoption.inspection import inspect_installation
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
 from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
 from pims_pipeline.store.secrets.vault import Vault
-from pims_pipeline_tests.adoption.planted import SCHEMA, V4Installation, keys
+from pims_pipeline_tests.adoption.planted import SCHEMAS, V4Installation, keys
 
 CASES = 100_000
 
@@ -30,10 +31,10 @@ def peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(engine: Engine, label: str, *, dry_run: bool) -> None:
+def measure(engine: Engine, schema: str, label: str, *, dry_run: bool) -> None:
     """Adopt the clinic, and print what it took."""
     request = AdoptionRequest(
-        schema=SCHEMA,
+        schema=schema,
         clinic="riverbend",
         answers=ClinicAnswers(base_url="https://pims.example"),
         dry_run=dry_run,
@@ -66,9 +67,12 @@ def main() -> None:
             clinic = theirs.clinic()
             theirs.login(clinic)
             theirs.many_cases(clinic, given.cases, datetime(2024, 1, 1, tzinfo=UTC))
-        measure(engine, "dry run", dry_run=True)
-        measure(engine, "adopted", dry_run=False)
-        measure(engine, "again", dry_run=False)
+        began = perf_counter()
+        found = inspect_installation(engine, SCHEMAS[given.layout])
+        print(f"inspected: {perf_counter() - began:.1f} s; {found.clinics[0].importable} cases")
+        measure(engine, SCHEMAS[given.layout], "dry run", dry_run=True)
+        measure(engine, SCHEMAS[given.layout], "adopted", dry_run=False)
+        measure(engine, SCHEMAS[given.layout], "again", dry_run=False)
         engine.dispose()
         stop_embedded(Path(home))
 

@@ -25,7 +25,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.adoptions import CaseLink, link_cases, linked_cases
 from pims_pipeline.store.cases.importing import import_cases, known_cases
 from pims_pipeline.store.v4.cases import cases_of
-from pims_pipeline.store.v4.counting import case_total
+from pims_pipeline.store.v4.counting import unlinked_total
 from pims_pipeline.store.v4.installation import Installation
 
 CASES_AT_ONCE = 1_000
@@ -64,7 +64,7 @@ def adopt_cases(
     *,
     dry_run: bool,
 ) -> CaseTally:
-    """Import and link the clinic's cases, a thousand at a time.
+    """Import and link the clinic's cases, a thousand at a time. Those that are linked are not read.
 
     Args:
         connection: In the transaction that adopts the clinic.
@@ -75,10 +75,10 @@ def adopt_cases(
     """
     duplicates = duplicates_of(connection, installation, clinic.id)
     left_out = frozenset(other for each in duplicates for other in each.others)
-    total = case_total(connection, installation, clinic.id)
+    total = unlinked_total(connection, installation, clinic.id)
     tally, done = CaseTally(duplicates=duplicates), 0
     progress(done, total)
-    for batch in _batches(cases_of(connection, installation, clinic.id)):
+    for batch in _batches(cases_of(connection, installation, clinic.id, linked=False)):
         wanted = _of_appointments(batch, left_out, clinic, tally)
         _adopt_batch(connection, installation, clinic, wanted, tally, dry_run=dry_run)
         done += len(batch)

@@ -5,7 +5,7 @@ import pytest
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
 from pims_pipeline_tests.adoption.planted import SCHEMA
-from pims_pipeline_tests.adoption.template import databases, deployed, theirs
+from pims_pipeline_tests.adoption.v4_databases import databases, deployed, theirs
 
 __all__ = ["databases", "deployed", "theirs"]
 

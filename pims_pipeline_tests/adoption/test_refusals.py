@@ -75,7 +75,14 @@ def test_a_table_that_changed_since_it_was_inspected_is_named(
     assert "encryption_key_id" in line
 
 
-@pytest.mark.usefixtures("planted")
+def test_times_without_a_zone_are_not_guessed(
+    engine: Engine, deployed: V4Installation, wanted: AdoptionRequest
+) -> None:
+    deployed.run("ALTER TABLE cases ALTER scheduled_at TYPE timestamp")
+    line = refusal(engine, wanted, NotAV4Installation)
+    assert "column scheduled_at is timestamp without time zone" in line
+
+
 def test_an_unknown_clinic_is_refused(engine: Engine, wanted: AdoptionRequest) -> None:
     line = refusal(engine, replace(wanted, clinic="lakeside"), UnknownV4Clinic)
     assert "'lakeside'" in line

@@ -40,6 +40,7 @@ HEAVY_OF = {
     "sync": {"cryptography"},
     "holds": {"cryptography"},
     "failures": {"cryptography"},
+    "adopt": {"cryptography"},
 }
 """What commands load of ``HEAVY`` before they start to work; the others load none."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from pims_pipeline.adoption.inspection import ClinicInspection, Inspection, inspect_installation
-from pims_pipeline.cli.adopt.options import schema_option
+from pims_pipeline.cli.adopt.options import number_of, schema_option
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
@@ -47,7 +47,7 @@ def _lines(found: Inspection) -> Iterator[str]:
             "PIMS_DATABASE_SCHEMA to another schema before `pims migrate`."
         )
     if found.without_clinic:
-        yield f"{found.without_clinic} cases belong to no clinic and are not imported."
+        yield f"Of no clinic, and not imported: {number_of(found.without_clinic)}."
     for clinic in found.clinics:
         yield ""
         yield from _clinic_lines(clinic)
@@ -93,7 +93,7 @@ def _fault_lines(found: ClinicInspection) -> Iterator[str]:
     if found.duplicates:
         yield (
             f"  appointments with several cases: {found.duplicates}; "
-            f"{found.left_out} cases are left out"
+            f"left out: {number_of(found.left_out)}"
         )
     if found.syncs_in_progress:
         yield f"  syncs that never ended: {found.syncs_in_progress}; they are not imported"

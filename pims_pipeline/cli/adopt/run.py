@@ -8,7 +8,7 @@ import click
 
 from pims_pipeline.adoption.cases import Progress
 from pims_pipeline.adoption.importing import AdoptionRequest, AdoptionResult, adopt
-from pims_pipeline.cli.adopt.options import schema_option
+from pims_pipeline.cli.adopt.options import number_of, schema_option
 from pims_pipeline.cli.commands.clinics import checked_base_url
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.errors import typed
@@ -130,20 +130,21 @@ def _shown_progress() -> Iterator[Progress]:
 
 def _lines(result: AdoptionResult, *, dry_run: bool) -> Iterator[str]:
     slug = result.clinic.slug
-    done = "would be" if dry_run else "were"
+    dry = " (dry run)" if dry_run else ""
     if not result.changes:
         yield f"{slug} is adopted already, and nothing is new there; nothing was changed."
-    elif result.is_new:
+        return
+    if result.is_new:
         verb = "would be adopted" if dry_run else "is adopted"
         yield (
             f"{slug} {verb} from schema {result.installation.schema} "
             f"({result.installation.layout} layout), in mode shadow."
         )
-    yield f"{result.cases.imported} cases {done} imported, {result.cases.linked} linked."
+    yield f"Imported{dry}: {number_of(result.cases.imported)}; linked{dry}: {result.cases.linked}."
     for finding, count in sorted(result.cases.findings.items()):
         yield f"  {count} {_FINDINGS[finding]}"
     if result.cases.of_people:
-        yield f"{result.cases.of_people} cases are of no appointment and stay with the application."
+        yield f"Left with the application, of no appointment: {number_of(result.cases.of_people)}."
     for each in result.cases.duplicates:
         others = ", ".join(map(str, each.others))
         yield f"appointment {each.appointment_id}: case {each.linked} is linked, {others} left out"
@@ -155,4 +156,7 @@ def _lines(result: AdoptionResult, *, dry_run: bool) -> Iterator[str]:
     for note in result.notes:
         yield f"note: {note}"
     if result.target_room_id:
-        yield f"note: v4.0 syncs only room {result.target_room_id}; this pipeline syncs all rooms"
+        yield (
+            f"note: v4.0 syncs only room {result.target_room_id}; limit the syncs here: "
+            f"pims clinics resources {slug} --include room:{result.target_room_id}"
+        )

@@ -1,11 +1,12 @@
 """``pims adopt status``: the adopted clinics, their modes, and the steps that were done."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
 from pims_pipeline.adoption.overview import AdoptedClinic, adoption_overview
+from pims_pipeline.cli.adopt.options import number_of
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import clinic_filter, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
@@ -46,16 +47,25 @@ def _lines(adopted: AdoptedClinic) -> Iterator[str]:
         f"{adopted.clinic.slug}  {adoption.mode} since {adoption.mode_changed_at:%Y-%m-%d %H:%M} "
         f"UTC, from schema {adoption.their_schema} ({adoption.layout} layout)"
     )
-    yield f"  {adopted.linked_cases} cases are linked"
+    yield f"  linked: {number_of(adopted.linked_cases)}"
     if adoption.last_diff is None or adoption.last_diff_at is None:
         yield "  never compared"
     else:
-        found = json.dumps(adoption.last_diff)
+        found = _shown(adoption.last_diff)
         yield f"  compared {adoption.last_diff_at:%Y-%m-%d %H:%M} UTC: {found}"
     for step in adopted.steps:
         yield f"  {_step(step)}"
 
 
 def _step(step: AdoptionStep) -> str:
-    details = json.dumps(step.details, ensure_ascii=False)
-    return f"{step.occurred_at:%Y-%m-%d %H:%M} UTC  {step.step}  {details}"
+    return f"{step.occurred_at:%Y-%m-%d %H:%M} UTC  {step.step}  {_shown(step.details)}"
+
+
+def _shown(details: Mapping[str, Any]) -> str:
+    """The details as words; nested ones in brackets, absent ones left out."""
+    words = (
+        f"{name} ({_shown(value)})" if isinstance(value, Mapping) else f"{name} {value}"
+        for name, value in details.items()
+        if value is not None and value != {}
+    )
+    return ", ".join(words)

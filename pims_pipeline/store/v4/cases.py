@@ -23,6 +23,11 @@ from pims_pipeline.store.v4.installation import Installation
 
 ROWS_PER_FETCH = 1_000
 
+NOT_LINKED = """NOT EXISTS (
+    SELECT FROM adopted_cases AS link
+    WHERE link.clinic_id = :clinic_id AND link.their_case_id = c.id)"""
+"""Whether no case of ours belongs to their case, in a statement that names ``cases AS c``."""
+
 # Their defaults, where a row has none.
 _SHARED = """
     coalesce(CAST(c.status AS text), 'draft') AS status,
@@ -47,6 +52,7 @@ def cases_of(
     *,
     dates: DateRange | None = None,
     zone: ZoneInfo | None = None,
+    linked: bool = True,
 ) -> Iterator[V4Case]:
     """The clinic's cases, those of people too, ordered by id.
 
@@ -61,6 +67,7 @@ def cases_of(
             without a date.
         zone: The clinic's time zone; needed with ``dates``, by which the deployed layout's times
             have a date.
+        linked: Whether to read those that ``adopted_cases`` links to ours, too.
 
     Example:
         ``by_id = {case.id: case for case in cases_of(connection, installation, clinic.id)}``
@@ -76,6 +83,8 @@ def cases_of(
         else:
             parameters |= {"start": dates.start, "end": dates.end}
             where += " AND c.scheduled_date BETWEEN :start AND :end"
+    if not linked:
+        where += f" AND {NOT_LINKED}"
     query = f"{_select(installation)} WHERE {where} ORDER BY c.id"
     yield from (_case(row, installation.layout) for row in _streamed(connection, query, parameters))
 

@@ -13,6 +13,7 @@ from pims_pipeline.domain.adoption.identities import (
 )
 from pims_pipeline.domain.adoption.importing import Candidate
 from pims_pipeline.domain.adoption.v4 import Layout
+from pims_pipeline.store.v4.cases import NOT_LINKED
 from pims_pipeline.store.v4.installation import Installation
 
 _PLAIN = "regexp_replace(btrim({column}), '^(pims-appt-idexx-neo-|idexx-appt-)', '')"
@@ -99,7 +100,7 @@ class SyncCount:
 
     Attributes:
         clinic_id: None for audits without a clinic.
-        last_completed: When the last one completed by status began, if the table says.
+        last_completed: When the last completed one ended, or began where that is not stored.
         in_progress: How many never ended, by their status.
     """
 
@@ -113,13 +114,13 @@ def sync_counts(connection: Connection, installation: Installation) -> list[Sync
     table = "case_sync_audits"
     if not installation.has(table):
         return []
-    began = _first_column(installation, table, ("completed_at", "started_at", "created_at"))
     clinic = installation.column(table, "a", "clinic_id", "uuid")
     rows = connection.execute(
         text(
             f"""
             SELECT {clinic} AS clinic_id,
-                max({began}) FILTER (WHERE CAST(a.status AS text) = 'completed') AS last_completed,
+                max({_ended(installation, table)})
+                    FILTER (WHERE CAST(a.status AS text) = 'completed') AS last_completed,
                 count(*) FILTER (WHERE CAST(a.status AS text) = 'in_progress') AS in_progress
             FROM {installation.table(table)} AS a
             GROUP BY 1 ORDER BY 1
@@ -129,17 +130,19 @@ def sync_counts(connection: Connection, installation: Installation) -> list[Sync
     return [SyncCount(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def _first_column(installation: Installation, table: str, names: tuple[str, ...]) -> str:
-    found = next((name for name in names if installation.has(table, name)), names[0])
-    return installation.column(table, "a", found, "timestamptz")
+def _ended(installation: Installation, table: str) -> str:
+    """When a sync ended, or began where that is not stored."""
+    columns = ("completed_at", "updated_at", "started_at", "created_at")
+    times = (installation.column(table, "a", name, "timestamptz") for name in columns)
+    return f"coalesce({', '.join(times)})"
 
 
-def case_total(connection: Connection, installation: Installation, clinic_id: UUID) -> int:
-    """How many cases the clinic has, those of people too."""
+def unlinked_total(connection: Connection, installation: Installation, clinic_id: UUID) -> int:
+    """How many of the clinic's cases belong to none of ours, those of people too."""
     total: int = connection.execute(
         text(
             f"SELECT count(*) FROM {installation.table('cases')} AS c "  # noqa: S608 - quoted
-            "WHERE c.clinic_id = :clinic_id"
+            f"WHERE c.clinic_id = :clinic_id AND {NOT_LINKED}"
         ),
         {"clinic_id": clinic_id},
     ).scalar_one()

@@ -77,6 +77,16 @@ TABLES: Mapping[Layout, Mapping[str, frozenset[str]]] = MappingProxyType(
 )
 """By layout and table the columns that adoption cannot do without."""
 
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "id": "uuid",
+        "clinic_id": "uuid",
+        "scheduled_at": "timestamp with time zone",
+        "scheduled_date": "date",
+        "metadata": "jsonb",
+    }
+)
+"""The types of columns of ``cases`` that would be misread as another type."""
 _MARKS: Mapping[Layout, frozenset[str]] = MappingProxyType(
     {
         Layout.DEPLOYED: frozenset({"external_id", "scheduled_at", "source"}),
@@ -136,7 +146,8 @@ def find_installation(connection: Connection, schema: str = DEFAULT_SCHEMA) -> I
     Raises:
         NotAV4Installation: If the schema has neither layout; says what was looked for.
     """
-    found = _columns(connection, schema)
+    types = _column_types(connection, schema)
+    found = {table: frozenset(columns) for table, columns in types.items()}
     cases = found.get("cases", frozenset())
     if _OURS in cases:
         raise NotAV4Installation(
@@ -153,9 +164,14 @@ def find_installation(connection: Connection, schema: str = DEFAULT_SCHEMA) -> I
                 f"{schema}.{table} is not as the {layout} layout of a v4.0 installation has it: "
                 f"column {', '.join(sorted(missing))} is missing; nothing was changed"
             )
-    for table in ("clinics", "cases"):
-        if table not in found:
-            raise NotAV4Installation(f"schema {schema!r} has no table {table}")
+    if "clinics" not in found:
+        raise NotAV4Installation(f"schema {schema!r} has no table clinics; nothing was changed")
+    for column, kind in types["cases"].items():
+        if kind != _TYPES.get(column, kind):
+            raise NotAV4Installation(
+                f"{schema}.cases is not as a v4.0 installation has it: column {column} is {kind}, "
+                f"not {_TYPES[column]}; nothing was changed"
+            )
     return Installation(layout, schema, {name: found[name] for name in wanted if name in found})
 
 
@@ -170,12 +186,14 @@ def _not_found(schema: str, cases: Collection[str]) -> NotAV4Installation:
     )
 
 
-def _columns(connection: Connection, schema: str) -> dict[str, frozenset[str]]:
+def _column_types(connection: Connection, schema: str) -> dict[str, dict[str, str]]:
+    """By table and column the type, as the database names it."""
     names = {name for tables in TABLES.values() for name in tables}
     rows = connection.execute(
         text(
             """
-            SELECT c.relname AS name, array_agg(CAST(a.attname AS text)) AS columns
+            SELECT c.relname AS name, json_object_agg(
+                a.attname, format_type(a.atttypid, NULL) ORDER BY a.attnum) AS types
             FROM pg_catalog.pg_class AS c
             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
             JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
@@ -187,7 +205,7 @@ def _columns(connection: Connection, schema: str) -> dict[str, frozenset[str]]:
         ),
         {"schema": schema, "names": sorted(names)},
     )
-    return {row.name: frozenset(row.columns) for row in rows}
+    return {row.name: row.types for row in rows}
 
 
 def read_only(connection: Connection) -> None:

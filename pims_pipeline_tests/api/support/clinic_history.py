@@ -166,7 +166,7 @@ class ClinicHistory:
             self._add(
                 "case_events",
                 case_id=self.case_id,
-                audit_id=audit_id,
+                audit_id=None if kind is EventKind.ADOPTED else audit_id,
                 run_id=f"{name} run",
                 partition_key=f"{self._clinic.slug}|{day}",
                 kind=kind,

@@ -38,7 +38,7 @@ def test_inspect_shows_what_is_there_and_changes_nothing(
 
     assert shown.exit_code == 0, shown.output
     assert "deployed layout" in shown.output
-    assert "1 cases belong to no clinic" in shown.output
+    assert "Of no clinic, and not imported: 1 case." in shown.output
     (clinic,) = found["clinics"]
     assert (found["layout"], found["casesWithoutClinic"]) == ("deployed", 1)
     assert (clinic["id"], clinic["slug"], clinic["mode"]) == (str(planted.id), "riverbend", None)
