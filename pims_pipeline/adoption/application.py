@@ -129,7 +129,7 @@ def write_application(
         return in_transaction(
             context.engine, lambda connection: _write(connection, context, clinic, days)
         )
-    except Exception:
+    except Exception as error:
         record = partial(_record_failure, context=context, clinic=clinic, days=days, error=error)
         in_transaction(context.engine, record)
         raise

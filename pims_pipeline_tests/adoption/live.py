@@ -1,4 +1,4 @@
-"""A clinic in mode ``live`` in a test: syncing it, writing its application, reading what is there."""
+"""A clinic in mode ``live`` in a test: syncing, writing its application, reading both sides."""
 
 from dataclasses import dataclass, replace
 from typing import Any
