@@ -5,14 +5,11 @@ do not run. Reading the rows belongs in ``application_rows``.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.adoption.application_metadata import ConsultationChange
 from pims_pipeline.domain.adoption.application_rows import RowKind, RowWrite
@@ -21,21 +18,14 @@ from pims_pipeline.domain.adoption.importing import (
     CONSULTATION_KEY,
     RECONCILIATION_KEY,
 )
-from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.canonical import canonical_json
 from pims_pipeline.store.database.batches import Columns, execute_batches
 from pims_pipeline.store.v4.application_rows import PATIENTS, id_column, type_column
 from pims_pipeline.store.v4.installation import Installation, quoted
+from pims_pipeline.store.v4.their_path import at_theirs
 
 SOURCE = "pims:idexx-neo"
 """The source of the cases that the v4.0 service makes."""
-
-_OF_THE_DATA = ("22", "23", "42", "P0", "0A", "27")
-"""Classes of SQLSTATE by which the database refuses what is written."""
-
-
-class ApplicationRefused(UserFacingError):
-    """The application's tables refuse a write: a constraint or a trigger of theirs."""
 
 
 def write_rows(
@@ -49,7 +39,7 @@ def write_rows(
     all_writes = list(writes)
     if not all_writes:
         return
-    with _at_theirs(connection, installation) as our_schema:
+    with at_theirs(connection, installation) as our_schema:
         types = _types(connection, installation)
         work = _Writing(connection, installation, clinic_id, our_schema, types)
         created = [each for each in all_writes if each.kind is RowKind.CREATED]
@@ -62,49 +52,6 @@ def write_rows(
         changed = [each for each in all_writes if each.patient and not each.is_new_patient]
         for group in _grouped(changed, _patient_of):
             work.update_patients(group)
-
-
-@contextmanager
-def _at_theirs(connection: Connection, installation: Installation) -> Iterator[str]:
-    """Let their triggers find their own tables by name; yields the schema of ours.
-
-    With our schema first, a trigger that changes ``cases`` would change ours.
-    """
-    ours = str(connection.scalar(text("SELECT current_schema()")))
-    path = str(connection.scalar(text("SELECT current_setting('search_path')")))
-    _set_path(connection, f"{quoted(installation.schema)}, public, extensions, pg_temp")
-    try:
-        yield ours
-        # Before our search path is back: what they deferred to the commit.
-        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
-    except DBAPIError as error:
-        if (refusal := _refusal(error, installation)) is not None:
-            raise refusal from None
-        raise
-    _set_path(connection, path)
-
-
-def _set_path(connection: Connection, path: str) -> None:
-    connection.execute(
-        text("SELECT set_config('search_path', :path, true)"), {"path": path.replace("\\:", ":")}
-    )
-
-
-def _refusal(error: DBAPIError, installation: Installation) -> ApplicationRefused | None:
-    """What to raise for an error of the data; its own message may quote personal data."""
-    original = error.orig
-    if not isinstance(original, psycopg.Error) or original.sqlstate is None:
-        return None
-    if not original.sqlstate.startswith(_OF_THE_DATA):
-        return None
-    where = original.diag.table_name or "a table"
-    by = original.diag.constraint_name or original.diag.column_name
-    return ApplicationRefused(
-        f"the application's tables refuse a write to {installation.schema}.{where}"
-        + (f" by {by}" if by else "")
-        + f" (SQLSTATE {original.sqlstate}); nothing was written; compare that constraint or "
-        "trigger with what a sync writes: docs/adopting.md, “What is written”"
-    )
 
 
 def _types(connection: Connection, installation: Installation) -> Mapping[tuple[str, str], str]:
