@@ -1,5 +1,7 @@
 """The jobs that sync: each phase alone, and all phases; with the checks of their assets.
 
+Each ends with ``application_cases``, which works on clinics in mode ``live`` alone.
+
 ``assets`` defines what a job does, ``sensors`` when it starts. The nightly jobs are in
 ``schedules``.
 """
@@ -11,6 +13,7 @@ import dagster as dg
 from pims_pipeline.dagster_names import MAX_RETRIES_TAG, MAX_RUNTIME_TAG, PHASE_TAG
 from pims_pipeline.domain.phases import JOB_OF, PHASES, PHASES_OF, SCOPES, TYPE_OF, Scope
 from pims_pipeline.orchestration._dagster_private import UnresolvedAssetJobDefinition
+from pims_pipeline.orchestration.assets.application_cases import APPLICATION_CASES
 from pims_pipeline.orchestration.checks.freshness import FRESH_CHECKS
 
 EXECUTOR = dg.in_process_executor.configured(
@@ -56,7 +59,9 @@ def build_jobs(run_timeout: float) -> list[UnresolvedAssetJobDefinition]:
     return [
         dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*(each.names.asset for each in PHASES_OF[scope]))
+            selection=dg.AssetSelection.assets(
+                *(each.names.asset for each in PHASES_OF[scope]), APPLICATION_CASES
+            )
             - checks_apart,
             description=_DESCRIPTIONS[scope] + _NOTES.get(scope, ""),
             executor_def=EXECUTOR,

@@ -39,6 +39,7 @@ class Adoption:
         their_clinic_id: Their clinic; our own has the same id.
         their_schedule: Their schedule before it was switched off; None while it runs.
         last_diff: The counts of the last comparison, if there was one.
+        written_seq: The newest event of ours of which the application's rows hold the result.
     """
 
     clinic_id: UUID
@@ -51,6 +52,7 @@ class Adoption:
     their_schedule: Any
     last_diff: Mapping[str, Any] | None
     last_diff_at: datetime | None
+    written_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,7 @@ def _adoption(row: Row[Any]) -> Adoption:
         their_schedule=row.their_schedule,
         last_diff=row.last_diff,
         last_diff_at=row.last_diff_at,
+        written_seq=row.written_seq,
     )
 
 

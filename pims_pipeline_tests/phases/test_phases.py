@@ -34,6 +34,7 @@ from pims_pipeline.domain.phases import (
     SyncType,
 )
 from pims_pipeline.domain.schedules import ScheduleConfig
+from pims_pipeline.orchestration.assets.application_cases import APPLICATION_CASES
 from pims_pipeline.orchestration.checks.phases import CHECKS
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import transaction
@@ -114,7 +115,7 @@ def test_each_phase_has_an_asset_a_job_and_checks(repository: dg.RepositoryDefin
         assets = {phase.names.asset for phase in PHASES_OF[scope]}
         found = repository.get_job(job)
         selected = {key.to_user_string() for key in found.asset_layer.executable_asset_keys}
-        assert selected == assets
+        assert selected == assets | {APPLICATION_CASES}
         assert found.tags[PHASE_TAG] == TYPE_OF[scope]
     checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys}
     assert checked >= ASSETS

@@ -157,6 +157,15 @@ def _adoption_rows(clinic_id: UUID, case: UUID) -> dict[str, dict[str, Any]]:
             "external_id": "pims-appt-idexx-neo-1",
         },
         "adoption_steps": {"clinic_id": clinic_id, "step": "run"},
+        "application_writes": {
+            "clinic_id": clinic_id,
+            "case_id": case,
+            "their_case_id": case,
+            "run_id": "run-1",
+            "partition_key": f"clinic|{DAY}",
+            "kind": "updated",
+            "columns": ["status"],
+        },
     }
 
 

@@ -6,6 +6,7 @@ from pims_pipeline.cli.adopt.inspection import inspect
 from pims_pipeline.cli.adopt.modes import mode
 from pims_pipeline.cli.adopt.run import run
 from pims_pipeline.cli.adopt.status import status
+from pims_pipeline.cli.adopt.switch import switch
 from pims_pipeline.cli.runtime import Group
 
 
@@ -14,5 +15,5 @@ def adopt() -> None:
     """Adopt clinics of a running v4.0 installation."""
 
 
-for each in (inspect, run, mode, status):
+for each in (inspect, run, mode, status, switch):
     adopt.add_command(each)

@@ -24,7 +24,7 @@ _PROVIDERS: Mapping[str, str] = {
     "idexx neo": "idexx_neo",
     "pims:idexx-neo": "idexx_neo",
 }
-_PHASES: Mapping[str, Phase] = {
+PHASES_THERE: Mapping[str, Phase] = {
     "inbound": Phase.INBOUND,
     "cases": Phase.CASES,
     "reconciliation": Phase.RECONCILIATION,
@@ -217,7 +217,7 @@ def schedule_from(schedule: V4Schedule | None) -> ImportedSchedule:
     crons: dict[Phase, str] = dict.fromkeys(Phase, OFF)
     notes: list[str] = []
     for name, cron in entries:
-        phase = _PHASES.get(name)
+        phase = PHASES_THERE.get(name)
         if phase is None:
             notes.append(f"its schedule has an entry for {name!r}, which is no phase")
         elif cron is not None and crons[phase] == OFF:

@@ -38,3 +38,8 @@ def appointment_of_pims_id(pims_id: str | None) -> str | None:
 def external_id_of(appointment_id: str) -> str:
     """The external id that the v4.0 service gives the case of an appointment."""
     return EXTERNAL_ID_PREFIX + appointment_id
+
+
+def external_ids_of(appointment_id: str) -> tuple[str, ...]:
+    """Every external id that a case of the appointment may have."""
+    return external_id_of(appointment_id), f"idexx-appt-{appointment_id}"

@@ -27,7 +27,7 @@ SERVICE_KEYS = frozenset({APPOINTMENT_KEY, CONSULTATION_KEY, RECONCILIATION_KEY}
 LEFT_OUT_KEYS = frozenset({*SERVICE_KEYS, "appointment", "consultation"})
 """The keys of their ``metadata`` that are not copied: the service's, and those that are ours."""
 
-_FACTS: Mapping[str, tuple[str, ...]] = {
+FACT_PLACES: Mapping[str, tuple[str, ...]] = {
     "status": ("status",),
     "type": ("appointmentType", "type"),
     "provider": ("provider", "providerName"),
@@ -193,7 +193,12 @@ def facts_of_appointment(stored: Any) -> dict[str, str | None] | None:
     """The vendor's words in a ``pimsAppointment``; None if it has no status word."""
     if not isinstance(stored, Mapping) or not isinstance(stored.get("status"), str):
         return None
-    return {name: _word(stored, places) for name, places in _FACTS.items()}
+    return words_in(stored)
+
+
+def words_in(stored: Mapping[str, Any]) -> dict[str, str | None]:
+    """The vendor's words in a ``pimsAppointment``; None for each that is not there."""
+    return {name: _word(stored, places) for name, places in FACT_PLACES.items()}
 
 
 def _word(stored: Mapping[str, Any], places: Iterable[str]) -> str | None:

@@ -29,6 +29,7 @@ from pims_pipeline.dagster_names import PHASE_TAG
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.orchestration.assets.application_cases import build_application_cases
 from pims_pipeline.orchestration.assets.catalog import (
     ARCHITECTURE,
     OWNERS,
@@ -101,7 +102,7 @@ When the check `deletion_guard` fails, too many appointments are missing at once
 def build_assets(
     partitions: dg.MultiPartitionsDefinition,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
-    """Return the assets of the phases over these partitions, and the external assets."""
+    """Return the assets of the phases, what follows them, and the external assets."""
 
     @_asset(
         partitions,
@@ -152,7 +153,8 @@ def build_assets(
         reconcile = partial(_reconcile, config=config)
         return run_phase(context, provider, ledger, Phase.RECONCILIATION, reconcile)
 
-    return [appointments, consultations, reconciliation, *EXTERNAL_ASSETS]
+    written = build_application_cases(partitions)
+    return [appointments, consultations, reconciliation, written, *EXTERNAL_ASSETS]
 
 
 def _asset(

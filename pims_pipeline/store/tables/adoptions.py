@@ -1,6 +1,7 @@
-"""What was adopted from a v4.0 installation, and the log of the steps of adopting."""
+"""What was adopted from a v4.0 installation, the log of the steps, and what was written there."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Column,
@@ -9,12 +10,14 @@ from sqlalchemy import (
     Index,
     PrimaryKeyConstraint,
     Table,
+    Text,
     UniqueConstraint,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from pims_pipeline.domain.adoption.application_rows import RowKind
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.store.tables.columns import (
     clinic_id,
@@ -40,6 +43,8 @@ adoptions = Table(
     # Counts of the last comparison; ids alone, no personal data.
     Column("last_diff", JSONB(none_as_null=True), nullable=True),
     timestamp("last_diff_at", nullable=True),
+    # The newest event of which the application's rows hold the result.
+    Column("written_seq", BigInteger, nullable=False, server_default=text("0")),
     one_of("layout", Layout),
     one_of("mode", AdoptionMode),
     CheckConstraint("(last_diff IS NULL) = (last_diff_at IS NULL)", name="last_diff"),
@@ -69,4 +74,26 @@ adoption_steps = Table(
     Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     timestamp_now("occurred_at"),
     Index(None, "clinic_id", "seq"),
+)
+
+application_writes = Table(
+    "application_writes",
+    metadata,
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    clinic_id(),
+    # No foreign keys: the log must be able to outlive cases and audits.
+    Column("case_id", Uuid, nullable=False),
+    Column("their_case_id", Uuid, nullable=False),
+    Column("audit_id", Uuid, nullable=True),
+    text_column("run_id"),
+    text_column("partition_key"),
+    text_column("kind"),
+    # Names of columns and of keys of the metadata, no values: they hold personal data.
+    Column("columns", ARRAY(Text), nullable=False),
+    # What the row then held of ours; null where people had changed it.
+    text_column("left_status", nullable=True),
+    text_column("left_type", nullable=True),
+    timestamp_now("occurred_at"),
+    one_of("kind", RowKind),
+    Index(None, "case_id", "seq"),
 )

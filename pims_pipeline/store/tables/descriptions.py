@@ -90,6 +90,20 @@ DESCRIBED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "source_digest": "Fingerprint of the vendor's record that caused it",
             "occurred_at": "When it was written",
         },
+        "application_writes": {
+            "seq": "The order in which rows were written",
+            "clinic_id": _CLINIC,
+            "case_id": "Our case",
+            "their_case_id": "The application's row",
+            "audit_id": "The clinic's last audit in the run; null when it had none",
+            "run_id": "The Dagster run that did it",
+            "partition_key": "The partition, clinic|date, of the case",
+            "kind": "created, updated, retired or restored",
+            "columns": "Which columns and keys changed; no values",
+            "left_status": "The status that was left there; null where people had changed it",
+            "left_type": "The type that was left there; null where people had changed it",
+            "occurred_at": "When it was written",
+        },
     }
 )
 """By table and column: what it means. Times are in UTC."""

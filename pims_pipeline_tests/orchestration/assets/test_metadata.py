@@ -96,6 +96,7 @@ def test_the_lineage_shows_where_cases_come_from_and_go(deployment: DagsterDeplo
         "appointments": {"vendor_calendar"},
         "consultations": {"appointments", "vendor_consultations"},
         "reconciliation": {"appointments"},
+        "application_cases": set(ASSETS),
         "cases": set(ASSETS),
         "case_events": set(ASSETS),
         "daily_report": set(ASSETS),

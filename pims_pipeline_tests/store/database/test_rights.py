@@ -36,7 +36,7 @@ from pims_pipeline_tests.store.embedded.servers import own_server
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
 LOGS = ("case_events", "credential_access_log")
-LATER_TABLES = {"adopted_cases", "adoption_steps", "adoptions"}
+LATER_TABLES = {"adopted_cases", "adoption_steps", "adoptions", "application_writes"}
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 ROLES = ("pims_service", "pims_api")
@@ -98,7 +98,7 @@ _ADDED = frozenset({"SELECT", "INSERT"})
 EXPECTED: Rights = {
     "pims_service": {
         **dict.fromkeys(metadata.tables, _CHANGED),
-        **dict.fromkeys((*LOGS, "adoption_steps"), _ADDED),
+        **dict.fromkeys((*LOGS, "adoption_steps", "application_writes"), _ADDED),
         "pims_alembic_version": {"SELECT"},
     },
     "pims_api": {
@@ -106,6 +106,7 @@ EXPECTED: Rights = {
         "adoption_steps": _NOTHING,
         "adoptions": _NOTHING,
         "alerts": _NOTHING,
+        "application_writes": _NOTHING,
         "case_events": {"SELECT"},
         "case_sync_audits": {"SELECT"},
         "cases": {"SELECT"},

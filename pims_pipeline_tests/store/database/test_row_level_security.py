@@ -40,6 +40,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "adoption_steps": (),
     "adoptions": (),
     "alerts": (),
+    "application_writes": (),
     "case_events": ("SELECT",),
     "case_sync_audits": ("SELECT",),
     "cases": ("SELECT",),

@@ -1,0 +1,404 @@
+"""What is written to the application's row of a case, in mode ``live``.
+
+Pure. Only what the v4.0 service owned is ever written: the time, ``status`` and ``type`` where no
+one has changed them, three keys of ``metadata``, and the patient's names. A column that joins them
+is added here. Which rows are read, and how they are written, belongs in ``store/v4``.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pims_pipeline.domain.adoption.application_metadata import (
+    MetadataChange,
+    StoredConsultation,
+    metadata_change,
+)
+from pims_pipeline.domain.adoption.identities import external_id_of
+from pims_pipeline.domain.adoption.importing import facts_of_appointment, is_retired
+from pims_pipeline.domain.adoption.v4 import Layout, V4Patient
+from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus, Words
+
+
+class RowKind(StrEnum):
+    """What happens to a row of the application."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    RETIRED = "retired"
+    RESTORED = "restored"
+
+
+class LeftOut(StrEnum):
+    """Why a case is not written.
+
+    Attributes:
+        GONE: Its row was there, and someone deleted it.
+        FOREIGN: The row with its id is of another clinic or appointment.
+        UNGUARDED: It is retired here, but not by a reconciliation of ours, whose deletion guard
+            it would have had to pass.
+    """
+
+    GONE = "gone"
+    FOREIGN = "foreign"
+    UNGUARDED = "unguarded"
+
+
+@dataclass(frozen=True, slots=True)
+class LastWrite:
+    """What we last left in a row; None where people had changed it."""
+
+    status: str | None
+    case_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurCase:
+    """A case of an appointment, as it is here. Times are aware UTC.
+
+    Attributes:
+        row_id: The id of its row in the application.
+        was_there: Whether that row was seen or written before.
+        is_landed: Whether its appointment was listed; nothing of an imported case is written
+            before, except its retirement.
+        facts: The vendor's words; None if they cannot be read.
+        consultation: The consultation on it, if there is one.
+        retirement: Its mark, if it is retired: ``reason`` and ``deletedAt``.
+        is_guarded: Whether a reconciliation retired it, which has a deletion guard.
+        last: What we last left in the row; None if we never wrote it.
+    """
+
+    id: UUID
+    row_id: UUID
+    was_there: bool
+    appointment_id: str
+    patient_name: str = field(repr=False)
+    patient_species: str | None
+    client_name: str = field(repr=False)
+    client_phone: str | None = field(repr=False)
+    scheduled_date: date
+    scheduled_start: datetime
+    status: str
+    case_type: str
+    visibility: str
+    is_landed: bool
+    facts: Mapping[str, str | None] | None = field(repr=False)
+    consultation: StoredConsultation | None
+    retirement: Mapping[str, str | None] | None
+    is_guarded: bool
+    last: LastWrite | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationRow:
+    """The application's row of a case, as it is. Times are aware UTC.
+
+    Attributes:
+        appointment_id: The vendor's id in its external id; None if it names none.
+        scheduled_date: In the documented layout; ``scheduled_at`` in the deployed one.
+        has_metadata: Whether its metadata is an object or nothing, so that a key can be written.
+        service_metadata: The keys of its metadata that the v4.0 service owned, without the
+            consultation.
+        consultation: Its ``pimsConsultation``, if it has one.
+        patient: None if it has no row in ``patients``.
+        patient_id: The id of that row.
+    """
+
+    id: UUID
+    clinic_id: UUID | None
+    appointment_id: str | None
+    scheduled_at: datetime | None
+    scheduled_date: date | None
+    status: str
+    case_type: str
+    has_metadata: bool
+    service_metadata: Mapping[str, Any] = field(repr=False)
+    consultation: StoredConsultation | None
+    patient: V4Patient | None = field(repr=False)
+    patient_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowWrite:
+    """What is written for one case.
+
+    Attributes:
+        values: By column of ``cases``, in the words of this module.
+        patient: By column of ``patients``.
+        is_new_patient: Whether the row in ``patients`` is inserted.
+        metadata: What changes in the keys of ``metadata``.
+        left: What the row then holds of ours.
+    """
+
+    case: OurCase
+    kind: RowKind
+    values: Mapping[str, Any] = field(repr=False)
+    patient: Mapping[str, str] = field(repr=False)
+    is_new_patient: bool
+    patient_id: UUID | None
+    metadata: MetadataChange
+    left: LastWrite
+
+    @property
+    def columns(self) -> list[str]:
+        """What changes, by name: columns, keys of the metadata, and the patient's columns."""
+        return sorted(
+            [*self.values, *self.metadata.keys, *(f"patients.{name}" for name in self.patient)]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RowsPlan:
+    """What is written for some cases; the others are ``unchanged`` or left out."""
+
+    writes: tuple[RowWrite, ...]
+    left_out: Mapping[LeftOut, tuple[UUID, ...]]
+    unchanged: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is written."""
+        return not self.writes
+
+
+@dataclass(frozen=True, slots=True)
+class RowRules:
+    """What the rows of an installation can hold.
+
+    Attributes:
+        statuses: The values that ``status`` can have there; empty if any.
+        case_types: The same for the type.
+        patient_columns: The columns of ``patients``; None if there is no such table.
+    """
+
+    layout: Layout
+    clinic_id: UUID
+    statuses: Collection[str] = ()
+    case_types: Collection[str] = ()
+    patient_columns: Collection[str] | None = None
+    words: Words = DEFAULT_WORDS
+
+
+def plan_rows(
+    cases: Iterable[OurCase], rows: Mapping[UUID, ApplicationRow], rules: RowRules
+) -> RowsPlan:
+    """What is written for ``cases``; planned again after it is written, it is empty.
+
+    Args:
+        cases: Ours.
+        rows: Theirs by id, those of the cases that have one.
+        rules: What their rows can hold.
+    """
+    writes: list[RowWrite] = []
+    left_out: dict[LeftOut, list[UUID]] = {}
+    unchanged = 0
+    for case in cases:
+        decided = _decide(case, rows.get(case.row_id), rules)
+        if isinstance(decided, RowWrite):
+            writes.append(decided)
+        elif decided is None:
+            unchanged += 1
+        else:
+            left_out.setdefault(decided, []).append(case.id)
+    return RowsPlan(
+        tuple(writes), {why: tuple(ids) for why, ids in sorted(left_out.items())}, unchanged
+    )
+
+
+def _decide(
+    case: OurCase, row: ApplicationRow | None, rules: RowRules
+) -> RowWrite | LeftOut | None:
+    if row is None:
+        if case.was_there:
+            return LeftOut.GONE
+        is_wanted = case.is_landed and case.retirement is None
+        return _created(case, rules) if is_wanted else None
+    if row.clinic_id != rules.clinic_id or row.appointment_id != case.appointment_id:
+        return LeftOut.FOREIGN
+    if case.retirement is not None and not case.is_guarded and not _has_mark(row):
+        return LeftOut.UNGUARDED
+    if not case.is_landed and case.retirement is None:
+        return None
+    return _updated(case, row, rules)
+
+
+def _created(case: OurCase, rules: RowRules) -> RowWrite:
+    values: dict[str, Any] = {
+        **_times(case, rules),
+        **_names(case, rules, also_empty=True),
+        "external_id": _external_id(case, rules),
+        "visibility": case.visibility,
+    }
+    if _can_hold(case.status, rules.statuses):
+        values["status"] = case.status
+    if _can_hold(case.case_type, rules.case_types):
+        values["case_type"] = case.case_type
+    patient = _patient(case, rules, also_empty=True)
+    return RowWrite(
+        case=case,
+        kind=RowKind.CREATED,
+        values=values,
+        patient=patient,
+        is_new_patient=rules.patient_columns is not None,
+        patient_id=None,
+        metadata=metadata_change(
+            case.facts, {}, case.appointment_id, case.consultation, None, drops=False
+        ),
+        left=LastWrite(values.get("status"), values.get("case_type")),
+    )
+
+
+def _updated(case: OurCase, row: ApplicationRow, rules: RowRules) -> RowWrite | None:
+    status, case_type = _owned_values(case, row, rules)
+    values: dict[str, Any] = {}
+    patient: dict[str, str] = {}
+    if case.is_landed:
+        values = {
+            name: value
+            for name, value in {**_times(case, rules), **_names(case, rules)}.items()
+            if value != _stored(row, name)
+        }
+        patient = _changed_patient(case, row, rules)
+    if status is not None and status != row.status:
+        values["status"] = status
+    if case_type is not None and case_type != row.case_type:
+        values["case_type"] = case_type
+    metadata = _metadata(case, row, patient, values) if row.has_metadata else MetadataChange()
+    is_new_patient = row.patient is None and case.is_landed and rules.patient_columns is not None
+    if not (values or patient or metadata.keys or is_new_patient):
+        return None
+    return RowWrite(
+        case=case,
+        kind=_kind(metadata),
+        values=values,
+        patient=patient,
+        is_new_patient=is_new_patient,
+        patient_id=row.patient_id,
+        metadata=metadata,
+        left=LastWrite(status, case_type),
+    )
+
+
+def _metadata(
+    case: OurCase, row: ApplicationRow, patient: Mapping[str, str], values: Mapping[str, Any]
+) -> MetadataChange:
+    theirs = row.service_metadata
+    renamed = bool({"name", "patient_name"} & {*patient, *values})
+    change = MetadataChange()
+    if case.is_landed:
+        change = metadata_change(
+            case.facts,
+            theirs.get("pimsAppointment"),
+            case.appointment_id,
+            case.consultation,
+            row.consultation,
+            drops=renamed,
+        )
+    if case.retirement is not None and not _has_mark(row):
+        return change.retiring(case.retirement)
+    if case.retirement is None and is_retired(theirs, row.status):
+        return change.restoring()
+    return change
+
+
+def _kind(metadata: MetadataChange) -> RowKind:
+    if metadata.mark is not None:
+        return RowKind.RETIRED
+    return RowKind.RESTORED if metadata.drops_mark else RowKind.UPDATED
+
+
+def _has_mark(row: ApplicationRow) -> bool:
+    mark = row.service_metadata.get("reconciliation")
+    return isinstance(mark, Mapping) and bool(mark)
+
+
+def _owned_values(
+    case: OurCase, row: ApplicationRow, rules: RowRules
+) -> tuple[str | None, str | None]:
+    """The status and type that the row shall have; None where people have changed them."""
+    wanted = CaseStatus.REVIEWED.value if case.retirement is not None else case.status
+    owns_status, owns_type = _ownership(case, row, rules)
+    return (
+        wanted if owns_status and _can_hold(wanted, rules.statuses) else None,
+        case.case_type if owns_type and _can_hold(case.case_type, rules.case_types) else None,
+    )
+
+
+def _ownership(case: OurCase, row: ApplicationRow, rules: RowRules) -> tuple[bool, bool]:
+    """Whether status and type are as they were last written: by us, else by the v4.0 service.
+
+    The vendor's words that the v4.0 service kept show what it wrote.
+    """
+    if case.last is not None:
+        return row.status == case.last.status, row.case_type == case.last.case_type
+    words = facts_of_appointment(row.service_metadata.get("pimsAppointment"))
+    retired = is_retired(row.service_metadata, row.status)
+    if words is None:
+        return retired, False
+    meant = rules.words.meaning_of(words["status"], words["type"])
+    return retired or row.status == meant.status, row.case_type == meant.case_type
+
+
+def _can_hold(value: str, allowed: Collection[str]) -> bool:
+    return not allowed or value in allowed
+
+
+def _external_id(case: OurCase, rules: RowRules) -> str:
+    is_deployed = rules.layout is Layout.DEPLOYED
+    return external_id_of(case.appointment_id) if is_deployed else case.appointment_id
+
+
+def _times(case: OurCase, rules: RowRules) -> dict[str, Any]:
+    if rules.layout is Layout.DOCUMENTED:
+        return {"scheduled_date": case.scheduled_date}
+    return {"scheduled_at": case.scheduled_start}
+
+
+def _names(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, Any]:
+    """The names that the documented layout keeps on the case itself."""
+    if rules.layout is Layout.DEPLOYED:
+        return {}
+    names = {"patient_name": case.patient_name, "client_name": case.client_name}
+    return {name: value for name, value in names.items() if value or also_empty}
+
+
+def _stored(row: ApplicationRow, name: str) -> Any:
+    patient = row.patient or V4Patient()
+    stored = {
+        "scheduled_at": row.scheduled_at,
+        "scheduled_date": row.scheduled_date,
+        "patient_name": patient.name,
+        "client_name": patient.owner_name,
+    }
+    return stored[name]
+
+
+def _patient(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, str]:
+    """What is known of the patient, of the columns that are there; nothing is ever emptied.
+
+    ``also_empty`` gives a new row a name in any case.
+    """
+    known = {
+        "name": case.patient_name,
+        "species": case.patient_species,
+        "owner_name": case.client_name,
+        "owner_phone": case.client_phone,
+    }
+    columns = rules.patient_columns or ()
+    return {
+        name: value or ""
+        for name, value in known.items()
+        if name in columns and (value or (also_empty and name == "name"))
+    }
+
+
+def _changed_patient(case: OurCase, row: ApplicationRow, rules: RowRules) -> dict[str, str]:
+    stored = row.patient or V4Patient()
+    return {
+        name: value
+        for name, value in _patient(case, rules).items()
+        if value != getattr(stored, name)
+    }
