@@ -25,6 +25,7 @@ def check(synced: SyncedClinic) -> None:
     cases = synced.cases()
     knowledge_only_grows(synced)
     _no_existing_appointment_was_retired(synced)
+    _no_appointment_left_out_got_a_case(synced)
     _no_case_is_lost_or_doubled(synced, cases)
     _receipts_balance_and_no_success_is_empty(synced)
     _users_edits_are_kept(synced, cases)
@@ -92,6 +93,20 @@ def _no_existing_appointment_was_retired(synced: SyncedClinic) -> None:
         assert not all(truth.exists for truth in truths), (
             f"appointment {event.pims_id} always existed"
         )
+
+
+def _no_appointment_left_out_got_a_case(synced: SyncedClinic) -> None:
+    """While a phase made or restored a case, its appointment was synced at some time."""
+    for event in synced.rows(
+        "SELECT c.pims_id, a.created_at AS began, e.occurred_at AS ended FROM case_events e "
+        "JOIN cases c ON c.id = e.case_id JOIN case_sync_audits a ON a.id = e.audit_id "
+        "WHERE e.clinic_id = %(clinic_id)s AND e.kind IN ('created', 'restored')"
+    ):
+        filters = synced.filters_between(event.began, event.ended)
+        truths = synced.truths(event.pims_id, event.began, event.ended)
+        assert any(
+            not resources.leaves_out(truth.resources) for truth in truths for resources in filters
+        ), f"{event.pims_id} is left out"
 
 
 def always_synced(synced: SyncedClinic, pims_id: str, since: datetime, until: datetime) -> bool:
