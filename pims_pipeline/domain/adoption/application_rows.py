@@ -77,8 +77,10 @@ class OurCase:
     appointment_id: str
     patient_name: str = field(repr=False)
     patient_species: str | None
+    patient_breed: str | None
     client_name: str = field(repr=False)
     client_phone: str | None = field(repr=False)
+    client_email: str | None = field(repr=False)
     scheduled_date: date
     scheduled_start: datetime
     status: str
@@ -384,8 +386,10 @@ def _patient(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dic
     known = {
         "name": case.patient_name,
         "species": case.patient_species,
+        "breed": case.patient_breed,
         "owner_name": case.client_name,
         "owner_phone": case.client_phone,
+        "owner_email": case.client_email,
     }
     columns = rules.patient_columns or ()
     return {
