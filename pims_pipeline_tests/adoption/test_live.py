@@ -156,7 +156,7 @@ def test_a_row_that_people_deleted_is_not_made_again(
     assert live.theirs.run("SELECT 1 FROM cases WHERE id = %s", planted.shifted) == []
 
 
-def test_a_row_that_the_service_made_meanwhile_is_linked(live: LiveClinic) -> None:
+def test_a_row_that_the_service_made_since_is_linked(live: LiveClinic) -> None:
     made = live.theirs.case(
         live.clinic.id,
         live.theirs.external_id("late"),
