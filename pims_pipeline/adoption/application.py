@@ -23,6 +23,7 @@ from pims_pipeline.domain.adoption.application_rows import (
 from pims_pipeline.domain.adoption.importing import resolve_duplicates
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
@@ -74,7 +75,7 @@ class ApplicationReport:
 
     Attributes:
         written: By business date of the case: how many rows were written, by kind.
-        linked: Cases that were linked to a row which the v4.0 service made meanwhile.
+        linked: Cases that were linked to a row which the v4.0 service had made.
         left_out: Cases that were not written, by the reason.
     """
 
@@ -115,7 +116,7 @@ def write_application(
         days: The business dates.
 
     Returns:
-        What was written; None if the clinic is not live.
+        What was written; None if the clinic is not live, or deactivated.
 
     Raises:
         ApplicationRefused: If a constraint or a trigger of theirs refuses a write.
@@ -167,6 +168,8 @@ def _live(connection: Connection, clinic: Clinic, words: Words) -> _Live | None:
     adoption = adoption_of(connection, clinic.id, lock=True)
     if adoption is None or adoption.mode is not AdoptionMode.LIVE:
         return None
+    if refusal(clinic, ClinicUse.SYNC) is not None:
+        return None
     installation = find_installation(connection, adoption.their_schema)
     rules = rules_of(connection, installation, adoption.their_clinic_id)
     return _Live(adoption, installation, replace(rules, words=words))
@@ -203,7 +206,7 @@ def _linked(
 
 
 def _locked_plan(connection: Connection, live: _Live, cases: Sequence[OurCase]) -> RowsPlan:
-    """The plan from rows that no one can change meanwhile; rows that stay are not locked."""
+    """The plan from rows that no one else can change; rows that stay are not locked."""
     first = _plan(connection, live, cases)
     if first.is_empty:
         return first

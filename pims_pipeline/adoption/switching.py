@@ -21,6 +21,7 @@ from pims_pipeline.domain.adoption.switching import (
 )
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, V4Schedule
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import OFF
 from pims_pipeline.store.adoptions import (
@@ -76,6 +77,7 @@ def switch(engine: Engine, slug: str, *, accept: int, now: datetime) -> SwitchRe
         AdoptionRefused: If the last comparison does not agree or is too old, or their schedule
             cannot be turned off.
         ApplicationRefused: If their tables refuse the write.
+        ClinicDeactivated: If the clinic was deactivated.
         LockTimeout: If a sync of the clinic writes for too long.
         MissingRight: If the login may not write their tables.
         NotAdopted: If the clinic was not adopted.
@@ -144,11 +146,12 @@ def _running(stored: Schedule) -> dict[str, str]:
 
 def _check(clinic: Clinic, adoption: Adoption, accept: int, now: datetime) -> None:
     slug = clinic.slug
-    if adoption.mode is AdoptionMode.OFF or not clinic.is_active:
+    if adoption.mode is AdoptionMode.OFF:
         raise AdoptionRefused(
             f"clinic {slug!r} is not synced here; run `pims adopt mode --clinic {slug} shadow`, "
             "sync and compare it, and switch it then; nothing was changed"
         )
+    check_use(clinic, ClinicUse.SYNC)
     why = why_not(adoption.last_diff, adoption.last_diff_at, now, accept)
     if why is not None:
         raise AdoptionRefused(
@@ -197,7 +200,7 @@ def _turn_ours_on(connection: Connection, clinic: Clinic, stored: Schedule) -> d
 def _turn_theirs_on(
     connection: Connection, installation: Installation, adoption: Adoption
 ) -> tuple[str, ...]:
-    """Restore their schedule; returns the phases that were edited meanwhile."""
+    """Restore their schedule; returns the phases that were edited while they were off."""
     kept: Any = adoption.their_schedule
     found = locked_schedule(connection, installation, adoption.their_clinic_id)
     if kept is None:

@@ -156,7 +156,7 @@ def test_a_row_that_people_deleted_is_not_made_again(
     assert live.theirs.run("SELECT 1 FROM cases WHERE id = %s", planted.shifted) == []
 
 
-def test_a_row_that_the_service_made_meanwhile_is_linked(live: LiveClinic) -> None:
+def test_a_row_that_the_service_made_since_is_linked(live: LiveClinic) -> None:
     made = live.theirs.case(
         live.clinic.id,
         live.theirs.external_id("late"),
@@ -228,3 +228,48 @@ def test_each_write_is_logged_with_its_run_and_columns_and_no_values(
     assert last.partition_key == f"{live.clinic.slug}|{DAY}"
     assert list(last.columns) == ["metadata.pimsAppointment", "status"]
     assert last.audit_id is not None
+
+
+def test_a_consultation_is_written_beside_the_fields_of_the_service(
+    live: LiveClinic, planted: PlantedClinic
+) -> None:
+    live.vendor.record_appointment("1", notes="Bright and alert.")
+    live.day()
+
+    written = live.row(planted.plain)["metadata"]["pimsConsultation"]
+    assert live.bench is not None
+    assert written.items() >= live.bench.case("1").metadata["consultation"].items()
+    live.theirs.run(
+        "UPDATE cases SET metadata = jsonb_set(metadata, '{pimsConsultation,reviewed}', 'true') "
+        "WHERE id = %s",
+        planted.plain,
+    )
+    live.vendor.record_appointment("1", notes="Corrected.")
+    live.bench.run("UPDATE pims_appointments SET consultation_checked_at = NULL")
+    live.day()
+
+    again = live.row(planted.plain)["metadata"]["pimsConsultation"]
+    assert (again["notes"], again["reviewed"]) == ("Corrected.", True)
+
+
+def test_a_trigger_of_theirs_finds_its_own_tables_and_not_ours(
+    engine: Engine, deployed: V4Installation, wanted: AdoptionRequest
+) -> None:
+    planted = plant_clinic(deployed, DAY)
+    live = live_clinic(engine, deployed, wanted)
+    live.sync()
+    deployed.run(
+        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN UPDATE cases SET embedding_state = 'stale' WHERE id = NEW.id; RETURN NULL; END$$"
+    )
+    deployed.run(
+        "CREATE TRIGGER tell AFTER UPDATE OF scheduled_at ON cases "
+        "FOR EACH ROW EXECUTE FUNCTION tell()"
+    )
+    try:
+        live.write()
+    finally:
+        deployed.run("DROP FUNCTION tell CASCADE")
+
+    assert live.row(planted.shifted)["embedding_state"] == "stale"
+    assert live.row(planted.plain)["embedding_state"] is None

@@ -17,11 +17,13 @@ _NOT_OWNED = {
     "cases": """
         SELECT id, to_jsonb(t) - ARRAY['scheduled_at', 'status', 'type', 'updated_at', 'metadata']
             || jsonb_build_object('own',
-                t.metadata - ARRAY['pimsAppointment', 'pimsConsultation', 'reconciliation'])
+                coalesce(t.metadata, '{}')
+                - ARRAY['pimsAppointment', 'pimsConsultation', 'reconciliation'])
         FROM cases AS t""",
     "patients": """
         SELECT id, to_jsonb(t)
-            - ARRAY['name', 'species', 'owner_name', 'owner_phone', 'updated_at']
+            - ARRAY['name', 'species', 'breed', 'owner_name', 'owner_phone', 'owner_email',
+                'updated_at']
         FROM patients AS t""",
 }
 _NUMBERS = st.integers(min_value=1, max_value=9).map(str)

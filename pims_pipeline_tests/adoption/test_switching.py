@@ -117,7 +117,7 @@ def cron_here(engine: Engine) -> str:
         return schedule_config(connection, clinic).sync_schedules[Phase.INBOUND]
 
 
-def test_what_someone_edited_there_meanwhile_stays(
+def test_what_someone_edited_there_since_stays(
     engine: Engine, theirs: V4Installation, planted: PlantedClinic
 ) -> None:
     switched(engine)

@@ -46,7 +46,7 @@ LEFT = {
     "adoption_steps.occurred_at": "a log is never changed, and its order is its numbers'",
     "sync_failures.next_retry_at": "due in the future; counted from its failure, see below",
 }
-LOGS = {"case_events", "credential_access_log", "adoption_steps"}
+LOGS = {"case_events", "credential_access_log", "adoption_steps", "application_writes"}
 
 
 def moments(table: str) -> list[str]:

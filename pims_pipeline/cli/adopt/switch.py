@@ -38,7 +38,7 @@ def switch(settings: Settings, *, slug: str, accept: int, back: bool) -> None:
     Turns its schedule in v4.0 off and ours on, and makes it live: each sync then also writes the
     application's cases. Refused unless the last `pims adopt diff` is less than a day old and
     agrees. --back restores the schedule in v4.0 and makes the clinic shadow again; what someone
-    edited there meanwhile stays.
+    edited there since then stays.
     """
     if back and accept:
         raise click.UsageError("--accept is for a switch, which --back is not; give one of them")
@@ -72,4 +72,4 @@ def _back_lines(result: SwitchResult) -> Iterator[str]:
         return
     yield f"{slug} is in mode shadow: its schedule in v4.0 is on again; no sync here writes there."
     for phase in result.edited:
-        yield f"note: {phase} was edited in v4.0 meanwhile and stays as it is there"
+        yield f"note: {phase} was edited in v4.0 since the switch and stays as it is there"

@@ -77,8 +77,10 @@ class OurCase:
     appointment_id: str
     patient_name: str = field(repr=False)
     patient_species: str | None
+    patient_breed: str | None
     client_name: str = field(repr=False)
     client_phone: str | None = field(repr=False)
+    client_email: str | None = field(repr=False)
     scheduled_date: date
     scheduled_start: datetime
     status: str
@@ -152,7 +154,7 @@ class RowWrite:
 
 @dataclass(frozen=True, slots=True)
 class RowsPlan:
-    """What is written for some cases; the others are ``unchanged`` or left out."""
+    """What is written for some cases; others are ``unchanged`` or left out."""
 
     writes: tuple[RowWrite, ...]
     left_out: Mapping[LeftOut, tuple[UUID, ...]]
@@ -236,12 +238,11 @@ def _created(case: OurCase, rules: RowRules) -> RowWrite:
         values["status"] = case.status
     if _can_hold(case.case_type, rules.case_types):
         values["case_type"] = case.case_type
-    patient = _patient(case, rules, also_empty=True)
     return RowWrite(
         case=case,
         kind=RowKind.CREATED,
         values=values,
-        patient=patient,
+        patient=_patient(case, rules, also_empty=True),
         is_new_patient=rules.patient_columns is not None,
         patient_id=None,
         metadata=metadata_change(
@@ -253,8 +254,7 @@ def _created(case: OurCase, rules: RowRules) -> RowWrite:
 
 def _updated(case: OurCase, row: ApplicationRow, rules: RowRules) -> RowWrite | None:
     status, case_type = _owned_values(case, row, rules)
-    values: dict[str, Any] = {}
-    patient: dict[str, str] = {}
+    values, patient = dict[str, Any](), dict[str, str]()
     if case.is_landed:
         values = {
             name: value
@@ -311,8 +311,7 @@ def _kind(metadata: MetadataChange) -> RowKind:
 
 
 def _has_mark(row: ApplicationRow) -> bool:
-    mark = row.service_metadata.get("reconciliation")
-    return isinstance(mark, Mapping) and bool(mark)
+    return isinstance(mark := row.service_metadata.get("reconciliation"), Mapping) and bool(mark)
 
 
 def _owned_values(
@@ -367,13 +366,8 @@ def _names(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dict[
 
 def _stored(row: ApplicationRow, name: str) -> Any:
     patient = row.patient or V4Patient()
-    stored = {
-        "scheduled_at": row.scheduled_at,
-        "scheduled_date": row.scheduled_date,
-        "patient_name": patient.name,
-        "client_name": patient.owner_name,
-    }
-    return stored[name]
+    names = {"patient_name": patient.name, "client_name": patient.owner_name}
+    return names[name] if name in names else getattr(row, name)
 
 
 def _patient(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, str]:
@@ -384,8 +378,10 @@ def _patient(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dic
     known = {
         "name": case.patient_name,
         "species": case.patient_species,
+        "breed": case.patient_breed,
         "owner_name": case.client_name,
         "owner_phone": case.client_phone,
+        "owner_email": case.client_email,
     }
     columns = rules.patient_columns or ()
     return {

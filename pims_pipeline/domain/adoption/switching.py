@@ -80,7 +80,7 @@ class Restored:
 
 
 def switched_on(kept: Schedule, present: Schedule) -> Restored:
-    """The present schedule with the phases back as they were; edits made meanwhile stay.
+    """The present schedule with the phases back as they were; what was edited since stays.
 
     Args:
         kept: As it was before it was switched off.

@@ -119,7 +119,7 @@ def _spec(partitions: dg.MultiPartitionsDefinition) -> dg.AssetSpec:
         skippable=True,
         metadata={
             **written_tables("application_writes"),
-            **documents(f"{RUNBOOK}#application_cases", "docs/adopting.md"),
+            **documents(f"{RUNBOOK}#application_cases", "docs/adopting.md#what-is-written"),
         },
     )
 

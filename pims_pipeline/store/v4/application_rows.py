@@ -106,9 +106,10 @@ def _select(installation: Installation) -> str:
                 CAST(c.status AS text) AS status, CAST(c.case_type AS text) AS case_type,
                 {_METADATA}, CAST(NULL AS uuid) AS patient_id, true AS has_patient,
                 c.patient_name AS name, CAST(NULL AS text) AS species,
-                c.client_name AS owner_name, CAST(NULL AS text) AS owner_phone
+                CAST(NULL AS text) AS breed, c.client_name AS owner_name,
+                CAST(NULL AS text) AS owner_phone, CAST(NULL AS text) AS owner_email
             FROM {table} AS c"""  # noqa: S608 - quoted
-    names = ("name", "species", "owner_name", "owner_phone")
+    names = ("name", "species", "breed", "owner_name", "owner_phone", "owner_email")
     has_patients = installation.has(PATIENTS)
     shown = ", ".join(f"p.{name}" if has_patients else f"NULL AS {name}" for name in names)
     patient = "p.id" if has_patients else "CAST(NULL AS uuid)"
@@ -142,8 +143,10 @@ def _row(row: Row[Any], installation: Installation) -> ApplicationRow:
     patient = V4Patient(
         name=row.name,
         species=row.species,
+        breed=row.breed,
         owner_name=row.owner_name,
         owner_phone=row.owner_phone,
+        owner_email=row.owner_email,
     )
     return ApplicationRow(
         id=row.id,

@@ -35,7 +35,7 @@ OWNED_KEYS = {
     "metadata.pimsConsultation",
     "metadata.reconciliation",
 }
-OWNED_OF_PATIENTS = {"name", "species", "owner_name", "owner_phone"}
+OWNED_OF_PATIENTS = {"name", "species", "breed", "owner_name", "owner_phone", "owner_email"}
 
 _WORDS = st.sampled_from([None, "Confirmed", "Paid", "In progress", "odd"])
 _NAMES = st.sampled_from(["", "Rex", "Bella"])
@@ -82,8 +82,10 @@ CASES = st.builds(
     appointment_id=st.just("1"),
     patient_name=_NAMES,
     patient_species=st.sampled_from([None, "Canine"]),
+    patient_breed=st.sampled_from([None, "Beagle"]),
     client_name=_NAMES,
     client_phone=st.sampled_from([None, "555-0100"]),
+    client_email=st.sampled_from([None, "ann@example.test"]),
     scheduled_date=st.sampled_from([date(2026, 3, 20), date(2026, 3, 21)]),
     scheduled_start=_TIMES,
     status=st.sampled_from(STATUSES),
