@@ -4,6 +4,7 @@ Reading and writing their tables belongs in ``store/v4``; what is imported or co
 ``domain/adoption``.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
+from pims_pipeline.domain.adoption.agreement import DiffCounts
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.batches import execute_batches
@@ -161,6 +163,35 @@ def record_diff(connection: Connection, clinic_id: UUID, diff: Mapping[str, Any]
         update(adoptions)
         .where(adoptions.c.clinic_id == clinic_id)
         .values(last_diff=dict(diff), last_diff_at=func.now())
+    )
+
+
+def keep_diff(connection: Connection, clinic_id: UUID, counts: DiffCounts) -> None:
+    """Keep the counts of a comparison as the clinic's last one, and as that of the present day."""
+    record_diff(connection, clinic_id, counts.summary)
+    connection.execute(
+        text(
+            """
+            INSERT INTO adoption_diffs (
+                clinic_id, day, window_start, window_end, compared, differences, waiting, by_kind)
+            VALUES (
+                :clinic_id, CAST(now() AT TIME ZONE 'UTC' AS date), :window_start, :window_end,
+                :compared, :differences, :waiting, CAST(:by_kind AS jsonb))
+            ON CONFLICT (clinic_id, day) DO UPDATE SET
+                window_start = excluded.window_start, window_end = excluded.window_end,
+                compared = excluded.compared, differences = excluded.differences,
+                waiting = excluded.waiting, by_kind = excluded.by_kind, compared_at = now()
+            """
+        ),
+        {
+            "clinic_id": clinic_id,
+            "window_start": counts.window.start,
+            "window_end": counts.window.end,
+            "compared": counts.compared,
+            "differences": counts.differences,
+            "waiting": counts.waiting,
+            "by_kind": json.dumps(counts.by_kind),
+        },
     )
 
 

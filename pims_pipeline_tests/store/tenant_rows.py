@@ -157,6 +157,15 @@ def _adoption_rows(clinic_id: UUID, case: UUID) -> dict[str, dict[str, Any]]:
             "external_id": "pims-appt-idexx-neo-1",
         },
         "adoption_steps": {"clinic_id": clinic_id, "step": "run"},
+        "adoption_diffs": {
+            "clinic_id": clinic_id,
+            "day": DAY,
+            **WINDOW,
+            "compared": 3,
+            "differences": 0,
+            "waiting": 0,
+            "by_kind": {},
+        },
     }
 
 

@@ -4,9 +4,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Identity,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
@@ -69,4 +71,21 @@ adoption_steps = Table(
     Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
     timestamp_now("occurred_at"),
     Index(None, "clinic_id", "seq"),
+)
+
+adoption_diffs = Table(
+    "adoption_diffs",
+    metadata,
+    clinic_id(),
+    # UTC's.
+    Column("day", Date, nullable=False),
+    Column("window_start", Date, nullable=False),
+    Column("window_end", Date, nullable=False),
+    Column("compared", Integer, nullable=False),
+    Column("differences", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    # Counts by kind of difference.
+    Column("by_kind", JSONB, nullable=False),
+    timestamp_now("compared_at"),
+    PrimaryKeyConstraint("clinic_id", "day"),
 )
