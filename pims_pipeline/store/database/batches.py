@@ -83,8 +83,8 @@ def streamed(
     """The rows of a query, a thousand at a time, so that a hundred thousand take little memory.
 
     The cursor is declared by a statement and ends with the transaction, so it works through a
-    pooler in transaction mode, and all rows are those of one moment. The query runs when the first row is
-    read. Other statements may be executed between two rows.
+    pooler in transaction mode, and all rows are those of one moment. The query runs when the first
+    row is read. Other statements may be executed between two rows.
     """
     name = f"pims_rows_{uuid4().hex}"
     connection.execute(text(f"DECLARE {name} NO SCROLL CURSOR FOR {query}"), parameters)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.adoption.differences import (
     Difference,
-    DifferenceKind,
     OurCase,
     Sides,
     TheirCase,
     differences_of,
     pairs,
 )
+from pims_pipeline.domain.adoption.kinds import DifferenceKind
 from pims_pipeline.domain.clinics import business_date
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import CaseStatus, CaseType, case_type_of, status_of
@@ -107,6 +107,11 @@ def our_cases(draw: st.DrawFn) -> OurCase:
     )
 
 
+def untouched(ours: OurCase, theirs: TheirCase, _: Random) -> Sided:
+    """Plant nothing."""
+    return ours, [theirs]
+
+
 def _later(**shift: int) -> Callable[[OurCase, TheirCase, Random], Sided]:
     def plant(ours: OurCase, theirs: TheirCase, _: Random) -> Sided:
         at = ours.scheduled_start + timedelta(**shift)
@@ -138,7 +143,7 @@ def _edited(field: str) -> Callable[[OurCase, TheirCase, Random], Sided]:
     return plant
 
 
-def _marked(ours: OurCase, theirs: TheirCase) -> TheirCase:
+def _marked(theirs: TheirCase) -> TheirCase:
     return replace(theirs, status="reviewed", has_mark=True)
 
 
@@ -146,10 +151,10 @@ PLANTS: Mapping[DifferenceKind, Callable[[OurCase, TheirCase, Random], Sided]] =
     {
         DifferenceKind.MISSING_THERE: lambda ours, _theirs, _: (ours, []),
         DifferenceKind.EXTRA_THERE: lambda _ours, theirs, _: (None, [theirs]),
-        DifferenceKind.RETIRED_THERE: lambda ours, theirs, _: (ours, [_marked(ours, theirs)]),
+        DifferenceKind.RETIRED_THERE: lambda ours, theirs, _: (ours, [_marked(theirs)]),
         DifferenceKind.KEPT_HERE: lambda ours, theirs, _: (
             replace(ours, is_listed=False),
-            [_marked(ours, theirs)],
+            [_marked(theirs)],
         ),
         DifferenceKind.KEPT_THERE: lambda ours, theirs, _: (
             replace(ours, is_retired=True),

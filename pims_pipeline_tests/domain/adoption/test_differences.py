@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.adoption.differences import Difference, OurCase, TheirCase
+from pims_pipeline.domain.adoption.differences import Difference, OurCase, Sides, TheirCase
 from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
 from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline_tests.domain.adoption.compared import (
@@ -25,13 +25,14 @@ from pims_pipeline_tests.domain.adoption.compared import (
     our_case,
     our_cases,
     same_there,
+    untouched,
 )
 
 MANY = 5_000
 
 
 def only(ours: OurCase | None, theirs: list[TheirCase]) -> Difference:
-    (difference,) = found([ours] if ours else [], theirs)
+    (difference,) = found([] if ours is None else [ours], theirs)
     return difference
 
 
@@ -56,14 +57,11 @@ def test_every_planted_difference_is_found_and_no_other(
     ours, theirs, expected = [], [], Counter[tuple[str, DifferenceKind]]()
     for number, kind in enumerate(planted, start=1):
         case = our_case(number)
-        if kind is None:
-            ours.append(case)
-            theirs.append(same_there(case))
-            continue
-        here, there = PLANTS[kind](case, same_there(case), random)
-        ours += [here] if here else []
+        plant = PLANTS[kind] if kind else untouched
+        here, there = plant(case, same_there(case), random)
+        ours += [] if here is None else [here]
         theirs += there
-        expected[case.appointment_id, kind] += 1
+        expected.update([(case.appointment_id, kind)] if kind else [])
     random.shuffle(theirs)
     differences = found(ours, theirs)
     assert Counter((each.appointment_id, each.kind) for each in differences) == expected
@@ -75,10 +73,10 @@ def test_five_thousand_cases_with_a_hundred_differences() -> None:
     picked = dict(zip(random.sample(range(MANY), 100), list(DifferenceKind) * 7, strict=False))
     ours, theirs = [], []
     for number, case in enumerate(cases):
-        here, there = case, [same_there(case)]
-        if (kind := picked.get(number)) is not None:
-            here, there = PLANTS[kind](case, there[0], random)
-        ours += [here] if here else []
+        kind = picked.get(number)
+        plant = PLANTS[kind] if kind else untouched
+        here, there = plant(case, same_there(case), random)
+        ours += [] if here is None else [here]
         theirs += there
     differences = found(ours, theirs)
     assert {int(each.appointment_id): each.kind for each in differences} == picked
@@ -119,9 +117,9 @@ def test_a_late_time_read_in_another_zone_explains_another_date() -> None:
 
 
 @pytest.mark.parametrize("sides", [SIDES, DATES_ONLY])
-def test_a_case_without_a_date_there_has_another_date(sides: type) -> None:
+def test_a_case_without_a_date_there_has_another_date(sides: Sides) -> None:
     theirs = replace(same_there(our_case()), scheduled_at=None)
-    (difference,) = found([our_case()], [theirs], sides)  # type: ignore[arg-type]
+    (difference,) = found([our_case()], [theirs], sides)
     assert (difference.kind, difference.theirs) == (DifferenceKind.DATE, None)
 
 
