@@ -6,7 +6,7 @@ there is a consultation. What differs is decided in ``domain/adoption/difference
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -27,8 +27,9 @@ from pims_pipeline.domain.adoption.differences import (
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, zone_named
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.store.adoptions import Adoption, keep_diff
+from pims_pipeline.store.adoptions import Adoption, adoption_of, keep_diff
 from pims_pipeline.store.clinics import schedule_config
+from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries import compared_cases as our_side
 from pims_pipeline.store.v4 import comparing as their_side
@@ -41,6 +42,10 @@ from pims_pipeline.store.v4.installation import (
 )
 from pims_pipeline.sync.windows import chosen_window, default_window
 
+LONGEST_WAIT = timedelta(days=1)
+"""A change that v4.0 does not have after that long is a difference, whenever it last synced."""
+WRITTEN_WITHIN = timedelta(minutes=30)
+"""The same for a live clinic, whose cases there we write."""
 SERVER_ZONE = "UTC"
 """The zone of most servers, in which v4.0 reads the vendor's times by mistake."""
 
@@ -98,6 +103,24 @@ def compare_and_keep(
     with transaction(engine) as connection:
         keep_diff(connection, clinic.id, comparison.counts)
     return Comparison(clinic, adoption, comparison.counts, comparison.differences, is_kept=True)
+
+
+def compare_if_adopted(engine: Engine, clinic: Clinic, window: DateRange) -> Comparison | None:
+    """Compare a window, and keep nothing; None unless the clinic is in mode shadow or live.
+
+    A clinic that was never adopted costs one statement.
+
+    Raises:
+        MissingRight: If the login may not read a table of theirs.
+        NotAV4Installation: If their tables are not there any more.
+    """
+    with transaction(engine) as connection:
+        adoption = adoption_of(connection, clinic.id)
+    if adoption is None or adoption.mode is AdoptionMode.OFF:
+        return None
+    with transaction(engine) as connection:
+        read_snapshot(connection)
+        return compare(connection, clinic, adoption, window)
 
 
 def synced_window(connection: Connection, clinic: Clinic, now: datetime) -> DateRange:
@@ -166,8 +189,23 @@ def _sides(
         has_times=installation.layout is Layout.DEPLOYED,
         suspected_zones=_suspected_zones(connection, installation, clinic, their_id),
         synced_here=our_side.last_syncs_here(connection, clinic),
-        synced_there=their_side.last_syncs_there(connection, installation, their_id),
+        synced_there=_synced_there(connection, installation, adoption),
     )
+
+
+def _synced_there(
+    connection: Connection, installation: Installation, adoption: Adoption
+) -> dict[Phase, datetime]:
+    """By phase since when changes here wait to be seen there.
+
+    What v4.0 did not see for a day is a difference, whether its service runs or not. Of a live
+    clinic, whose cases we write, changes wait for the write alone.
+    """
+    now = clock_of(connection).database
+    if adoption.mode is AdoptionMode.LIVE:
+        return dict.fromkeys(Phase, now - WRITTEN_WITHIN)
+    found = their_side.last_syncs_there(connection, installation, adoption.their_clinic_id)
+    return {phase: max(began, now - LONGEST_WAIT) for phase, began in found.items()}
 
 
 def _suspected_zones(

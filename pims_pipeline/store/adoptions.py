@@ -19,6 +19,7 @@ from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.batches import execute_batches
 from pims_pipeline.store.tables.adoptions import adopted_cases, adoption_steps, adoptions
+from pims_pipeline.store.tables.clinics import clinics
 
 
 class NotAdopted(UserFacingError):
@@ -141,6 +142,17 @@ def _adoption(row: Row[Any]) -> Adoption:
     )
 
 
+def adopted_slugs(connection: Connection) -> list[str]:
+    """The slugs of the clinics in mode shadow or live."""
+    rows = connection.scalars(
+        select(clinics.c.slug)
+        .join(adoptions, adoptions.c.clinic_id == clinics.c.id)
+        .where(adoptions.c.mode != AdoptionMode.OFF)
+        .order_by(clinics.c.slug)
+    )
+    return list(rows)
+
+
 def set_mode(connection: Connection, clinic_id: UUID, mode: AdoptionMode) -> None:
     """Change the clinic's mode; the caller logs the step."""
     connection.execute(
@@ -167,8 +179,13 @@ def record_diff(connection: Connection, clinic_id: UUID, diff: Mapping[str, Any]
 
 
 def keep_diff(connection: Connection, clinic_id: UUID, counts: DiffCounts) -> None:
-    """Keep the counts of a comparison as the clinic's last one, and as that of the present day."""
+    """Keep the counts of a comparison as the clinic's last one, and as that of the present day.
+
+    One from before the first sync here compares copies, and is not kept for the day.
+    """
     record_diff(connection, clinic_id, counts.summary)
+    if not counts.is_synced_here:
+        return
     connection.execute(
         text(
             """

@@ -11,7 +11,7 @@ from pims_pipeline.domain.adoption.agreement import agrees, disagreement
 from pims_pipeline.domain.adoption.clinics import AdoptionRefused
 from pims_pipeline.domain.adoption.kinds import DifferenceKind
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
-from pims_pipeline.store.adoptions import adoption_of
+from pims_pipeline.store.adoptions import adoption_of, set_mode
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.adoption.comparing import compared, kinds, synced_here, synced_there
 from pims_pipeline_tests.adoption.planted import (
@@ -61,6 +61,31 @@ def test_an_appointment_that_v4_has_not_seen_yet_waits_for_its_sync(
         (DifferenceKind.MISSING_THERE, True),
         (DifferenceKind.MISSING_THERE, False),
     ]
+
+
+def test_what_v4_has_not_seen_for_a_day_does_not_wait(
+    engine: Engine, deployed: V4Installation, bench: Bench
+) -> None:
+    bench.run("UPDATE cases SET updated_at = now() - interval '2 days'")
+    deployed.run("UPDATE case_sync_audits SET started_at = now() - interval '3 days'")
+    deployed.run("DELETE FROM cases")
+    missing = compared(engine).differences
+    assert {(each.kind, each.is_waiting) for each in missing} == {
+        (DifferenceKind.MISSING_THERE, False)
+    }
+
+
+def test_in_live_a_change_waits_for_the_write_alone(
+    engine: Engine, deployed: V4Installation, bench: Bench
+) -> None:
+    with transaction(engine) as connection:
+        set_mode(connection, bench.clinic.id, AdoptionMode.LIVE)
+    bench.run("UPDATE cases SET updated_at = now() - interval '1 hour'")
+    bench.run("UPDATE cases SET updated_at = now() WHERE pims_id = '1'")
+    deployed.run("DELETE FROM cases")
+    deployed.run("UPDATE case_sync_audits SET started_at = now() - interval '3 days'")
+    waiting = {each.appointment_id for each in compared(engine).differences if each.is_waiting}
+    assert waiting == {"1"}
 
 
 def test_what_both_retired_agrees(engine: Engine, planted: PlantedClinic, bench: Bench) -> None:

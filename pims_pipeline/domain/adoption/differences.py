@@ -74,7 +74,6 @@ class TheirCase:
     status_word: str | None
     type_word: str | None
     created_at: datetime
-    changed_at: datetime
 
     @property
     def is_retired(self) -> bool:
@@ -96,7 +95,8 @@ class Sides:
         has_times: Whether theirs have times, not just dates.
         suspected_zones: Zones in which v4.0 may have read the vendor's times by mistake.
         synced_here: By phase when our last completed sync began.
-        synced_there: By phase when the last completed sync of v4.0 began.
+        synced_there: By phase the time since when a change here waits to be seen there: when the
+            last completed sync of v4.0 began.
     """
 
     zone: ZoneInfo
@@ -116,8 +116,8 @@ class Difference:
         theirs: Their value.
         hours: By how many hours their time is later.
         zone: The time zone that explains the shift.
-        is_waiting: Whether one side changed after the other one's last sync, whose next sync may
-            remove the difference.
+        is_waiting: Whether a side has not synced since the other one's case changed, so that its
+            next sync may remove the difference.
     """
 
     kind: DifferenceKind
@@ -325,11 +325,14 @@ def _their_date(theirs: TheirCase, zone: ZoneInfo) -> date | None:
 
 
 def _is_waiting(phase: Phase, ours: OurCase | None, theirs: TheirCase | None, sides: Sides) -> bool:
-    """Whether a side changed after the other one's last sync of the phase began.
+    """Whether the next sync of a side may remove the difference.
 
-    A side that never synced the phase waits for nothing.
+    Our case changes with the vendor's alone, so one that changed since the last sync of v4.0 waits
+    for its next. Their case may change with every sync of v4.0 and every click of a user, so it
+    waits for ours only if it was made since then, and we have none.
     """
-    there, here = sides.synced_there.get(phase), sides.synced_here.get(phase)
-    changed_here = ours is not None and there is not None and ours.changed_at > there
-    changed_there = theirs is not None and here is not None and theirs.changed_at > here
-    return changed_here or changed_there
+    if ours is not None:
+        there = sides.synced_there.get(phase)
+        return there is not None and ours.changed_at > there
+    here = sides.synced_here.get(phase)
+    return theirs is not None and here is not None and theirs.created_at > here

@@ -44,8 +44,7 @@ _COLUMNS = f"""
         AS has_consultation,
     {_WORD.format("status")} AS status_word,
     coalesce({_WORD.format("appointmentType")}, {_WORD.format("type")}) AS type_word,
-    coalesce(c.created_at, c.updated_at, now()) AS created_at,
-    coalesce(c.updated_at, c.created_at, now()) AS changed_at"""
+    coalesce(c.created_at, c.updated_at, now()) AS created_at"""
 _SELECT = {
     Layout.DEPLOYED: f"""
         SELECT c.id, c.external_id, CAST(c.source AS text) AS source, c.scheduled_at,
@@ -146,7 +145,6 @@ def _case(row: Row[Any], appointment_id: str) -> TheirCase:
         status_word=row.status_word,
         type_word=row.type_word,
         created_at=row.created_at,
-        changed_at=row.changed_at,
     )
 
 

@@ -78,7 +78,6 @@ def same_there(ours: OurCase, *, has_times: bool = True) -> TheirCase:
         status_word=ours.status_word,
         type_word=ours.type_word,
         created_at=LONG_AGO,
-        changed_at=LONG_AGO,
     )
 
 

@@ -179,17 +179,21 @@ def test_of_several_cases_that_are_not_linked_the_newest_is_compared() -> None:
     )
 
 
-@pytest.mark.parametrize("side", ["ours", "theirs"])
-def test_a_change_after_the_other_sides_last_sync_waits(side: str) -> None:
-    ours, theirs = our_case(), replace(same_there(our_case()), scheduled_at=None)
-    after = SYNCED + timedelta(minutes=1)
-    if side == "ours":
-        ours = replace(ours, changed_at=after)
-    else:
-        theirs = replace(theirs, changed_at=after)
-    difference = only(ours, [theirs])
+def test_a_case_that_changed_since_the_last_sync_there_waits_for_the_next() -> None:
+    ours = our_case(changed_at=SYNCED + timedelta(minutes=1))
+    difference = only(ours, [replace(same_there(ours), scheduled_at=None)])
     assert difference.is_waiting
     assert not difference.counts
+
+
+@pytest.mark.parametrize(("minutes", "waits"), [(-1, False), (1, True)])
+def test_a_case_that_was_made_there_since_our_last_sync_waits_for_it(
+    minutes: int,
+    waits: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    theirs = replace(same_there(our_case()), created_at=SYNCED + timedelta(minutes=minutes))
+    difference = only(None, [theirs])
+    assert (difference.kind, difference.is_waiting) == (DifferenceKind.EXTRA_THERE, waits)
 
 
 def test_nothing_waits_for_a_side_that_never_synced() -> None:
