@@ -1,4 +1,4 @@
-"""How an adopted clinic compared with its v4.0 installation, one row for each day.
+"""How an adopted clinic compared with v4.0, one row for each day, and the metric of it.
 
 ``pims_access()`` is extended from what it is when this runs, as by the revision before.
 
@@ -15,6 +15,18 @@ branch_labels = None
 depends_on = None
 
 _TABLE = "adoption_diffs"
+_METRICS = """
+    CREATE FUNCTION pims_metrics_adoptions() RETURNS TABLE (slug text, differences integer)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
+    BEGIN ATOMIC
+        SELECT DISTINCT ON (clinic.slug) clinic.slug, diff.differences
+        FROM adoptions AS adoption
+        JOIN clinics AS clinic ON clinic.id = adoption.clinic_id
+        JOIN adoption_diffs AS diff ON diff.clinic_id = adoption.clinic_id
+        WHERE adoption.mode <> 'off' AND clinic.is_active
+        ORDER BY clinic.slug, diff.day DESC;
+    END
+"""
 
 
 def upgrade() -> None:
@@ -47,6 +59,8 @@ def upgrade() -> None:
     _replace_access(
         f"UNION ALL SELECT '{_TABLE}', 'clinic_id', 'SELECT, INSERT, UPDATE, DELETE', ''"
     )
+    op.execute(_METRICS)
+    op.execute("SELECT pims_reserve_functions()")
     op.execute("SELECT pims_secure_tables()")
     for role, function in (("pims_service", "service"), ("pims_api", "api")):
         op.execute(
@@ -57,6 +71,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
+    op.execute("DROP FUNCTION pims_metrics_adoptions()")
     _replace_access("")
     op.drop_table(_TABLE)
 
