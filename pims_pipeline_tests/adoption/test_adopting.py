@@ -92,6 +92,26 @@ def test_cases_keep_their_ids_status_type_and_own_keys(
     assert theirs.checksum() == before
 
 
+def test_the_applications_values_are_kept_exactly_also_those_that_python_cannot_hold(
+    engine: Engine, theirs: V4Installation, wanted: AdoptionRequest
+) -> None:
+    clinic = theirs.clinic()
+    theirs.login(clinic)
+    case = theirs.case(clinic, theirs.external_id("1"), datetime(2026, 3, 20, 15, tzinfo=UTC))
+    deep = "[" * 200 + "]" * 200
+    kept = f'{{"huge": 1e400, "exact": 0.10000000000000000000001, "deep": {deep}}}'
+    theirs.run("UPDATE cases SET metadata = %s::jsonb WHERE id = %s", kept, case)
+
+    adopted(engine, wanted)
+
+    (found,) = rows(
+        engine,
+        "SELECT id, metadata = CAST(:kept AS jsonb) AS is_same FROM cases",
+        kept=kept,
+    )
+    assert (found.id, found.is_same) == (case, True)
+
+
 @pytest.mark.usefixtures("planted")
 def test_a_consultation_is_carried_over_if_it_is_whole(
     engine: Engine, wanted: AdoptionRequest

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, make_url, text
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.adoption.inspection import inspect_installation
 from pims_pipeline.domain.adoption.clinics import AdoptionRefused, UnknownV4Clinic
+from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.locks import LockTimeout, lock_clinic
@@ -158,6 +159,19 @@ def test_a_clinic_is_not_adopted_over_one_of_the_same_name(
     renamed = replace(wanted, answers=replace(wanted.answers, slug="riverbend-two"))
 
     assert adopted(engine, renamed).clinic.id == planted.id
+
+
+def test_a_documented_clinic_without_a_zone_is_refused_until_one_is_said(
+    engine: Engine, database_url: str, wanted: AdoptionRequest
+) -> None:
+    with V4Installation(database_url, Layout.DOCUMENTED) as theirs:
+        theirs.login(theirs.clinic(timezone=None))
+        request = replace(wanted, schema=theirs.schema)
+    assert "--timezone" in refusal(engine, request, AdoptionRefused)
+
+    said = replace(request, answers=replace(request.answers, timezone="America/Denver"))
+
+    assert adopted(engine, said).clinic.timezone == "America/Denver"
 
 
 def test_a_clinic_that_another_process_adopts_is_locked(

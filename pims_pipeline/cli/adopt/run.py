@@ -9,8 +9,8 @@ import click
 from pims_pipeline.adoption.cases import Progress
 from pims_pipeline.adoption.importing import AdoptionRequest, AdoptionResult, adopt
 from pims_pipeline.cli.adopt.options import number_of, schema_option
-from pims_pipeline.cli.commands.clinics import checked_base_url
 from pims_pipeline.cli.runtime import Command, open_store
+from pims_pipeline.cli.terminal.base_url import checked_base_url
 from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import console_on, print_json, say

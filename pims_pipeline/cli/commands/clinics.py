@@ -1,13 +1,11 @@
 """``pims clinics``: register, list, schedule and deactivate clinics."""
 
-import ipaddress
-from urllib.parse import urlsplit
-
 import click
 
 from pims_pipeline.cli.commands.clinic_schedule import schedule
 from pims_pipeline.cli.runtime import Group, open_store
-from pims_pipeline.cli.terminal.errors import Misused, typed
+from pims_pipeline.cli.terminal.base_url import checked_base_url
+from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import (
     examples,
     json_option,
@@ -50,41 +48,6 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
 
 def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:  # noqa: ARG001 - click's signature
     return checked_base_url(url)
-
-
-def checked_base_url(url: str) -> str:
-    """The value of ``--base-url``, if passwords may be sent there.
-
-    Raises:
-        Misused: If not.
-    """
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError when it is no port
-    except ValueError:
-        # The error quotes the text in the port's place, which may be part of a password.
-        raise Misused("--base-url is not an address such as https://clinic.example") from None
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        raise Misused("--base-url is not an address such as https://clinic.example")
-    if "@" in url:
-        raise Misused(
-            "--base-url holds a user or password; leave them out, and enter them with "
-            "`pims credentials set`"
-        )
-    if parts.scheme == "http" and not _is_this_machine(host):
-        raise Misused(
-            "--base-url begins with http://, so passwords would travel in the clear; "
-            "use https:// (http is for this machine alone)"
-        )
-    return url
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 @clinics.command(

@@ -280,6 +280,26 @@ def test_what_words_meant_is_known_although_the_case_lost_them() -> None:
     assert store.cases["a"].facts["status"] == "In Progress"
 
 
+def test_a_case_without_words_or_landed_record_keeps_its_status_until_the_words_change() -> None:
+    store = store_after([listing(replace(APPOINTMENT, status="Paid"))])
+    store.edit(
+        "a",
+        facts={},
+        damage={"metadata.appointment": None},
+        status=CaseStatus.REVIEWED,
+        case_type=CaseType.SURGERY,
+    )
+    del store.landed["a"]
+    store.receive(listing(replace(APPOINTMENT, status="Paid"), at=5))
+    case = store.cases["a"]
+    assert (case.status, case.case_type) == (CaseStatus.REVIEWED, CaseType.SURGERY)
+    assert case.facts["status"] == "Paid"
+    assert store.plan(listing(replace(APPOINTMENT, status="Paid"), at=6)).is_empty
+
+    store.receive(listing(replace(APPOINTMENT, status="In Progress"), at=10))
+    assert store.cases["a"].status is CaseStatus.ONGOING
+
+
 @given(
     st.lists(
         st.tuples(
