@@ -15,6 +15,7 @@ from pims_pipeline.adoption.comparison import compare_and_keep
 from pims_pipeline.adoption.importing import AdoptionRequest, adopt
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
 from pims_pipeline.domain.adoption.v4 import Layout
+from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.embedded.server import start_embedded, stop_embedded
@@ -64,14 +65,14 @@ def main() -> None:
                 "(SELECT id FROM cases ORDER BY id LIMIT %s)",
                 DIFFERING,
             )
+        window = DateRange(first.date(), (first + given.cases * TEN_MINUTES).date())
         for label in ("first", "again"):
             before, began, cpu = peak_megabytes(), perf_counter(), process_time()
             found = compare_and_keep(
                 engine,
                 "riverbend",
                 now,
-                first=first.date(),
-                last=(first + given.cases * TEN_MINUTES).date(),
+                lambda _: window,
             )
             print(
                 f"{label}: {perf_counter() - began:.2f} s, {process_time() - cpu:.2f} CPU seconds "

@@ -4,7 +4,7 @@ Their tables are only read, and of both sides nothing but ids, dates, status, ty
 there is a consultation. What differs is decided in ``domain/adoption/differences.py``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import chain
@@ -40,7 +40,7 @@ from pims_pipeline.store.v4.installation import (
     read_snapshot,
     require_rights,
 )
-from pims_pipeline.sync.windows import chosen_window, default_window
+from pims_pipeline.sync.windows import default_window
 
 LONGEST_WAIT = timedelta(days=1)
 """A change that v4.0 does not have after that long is a difference, whenever it last synced."""
@@ -72,9 +72,7 @@ def compare_and_keep(
     engine: Engine,
     slug: str,
     now: datetime,
-    *,
-    first: date | None = None,
-    last: date | None = None,
+    choose: Callable[[DateRange], DateRange] = lambda synced: synced,
 ) -> Comparison:
     """Compare a window of the clinic, and keep the counts.
 
@@ -82,23 +80,20 @@ def compare_and_keep(
         engine: On the database that holds their tables and ours.
         slug: The clinic here.
         now: The present time, aware.
-        first: The first business date; that of the clinic's syncs unless given.
-        last: The last one, with the same default.
+        choose: Returns the business dates to compare, given those that the clinic's syncs cover.
 
     Raises:
         AdoptionRefused: If the adoption is off.
         MissingRight: If the login may not read a table of theirs.
         NotAV4Installation: If their tables are not there any more.
         NotAdopted, UnknownClinic: If there is nothing to compare.
-        ValueError: If the window ends before it starts, or is too long.
     """
     with transaction(engine) as connection:
         read_snapshot(connection)
         clinic, adoption = adopted_clinic(connection, slug)
         synced = synced_window(connection, clinic, now)
-        window = chosen_window("inbound", synced, first, last, names=("--from", "--to"))
-        comparison = compare(connection, clinic, adoption, window)
-    if not window.covers(synced):
+        comparison = compare(connection, clinic, adoption, choose(synced))
+    if not comparison.counts.window.covers(synced):
         return comparison
     with transaction(engine) as connection:
         keep_diff(connection, clinic.id, comparison.counts)

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from pims_pipeline.adoption.comparison import Comparison, compare_and_keep
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.kinds import DifferenceKind
+from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline_tests.adoption.planted import LOGIN, PlantedClinic, V4Installation
 from pims_pipeline_tests.adoption.test_shadow import book_day
@@ -37,7 +38,11 @@ def synced_here(engine: Engine, wanted: AdoptionRequest, planted: PlantedClinic)
 
 def compared(engine: Engine, first: date | None = None, last: date | None = None) -> Comparison:
     """Compare the planted clinic."""
-    return compare_and_keep(engine, "riverbend", LATER, first=first, last=last)
+
+    def choose(synced: DateRange) -> DateRange:
+        return DateRange(first or synced.start, last or synced.end)
+
+    return compare_and_keep(engine, "riverbend", LATER, choose)
 
 
 def kinds(comparison: Comparison) -> Kinds:

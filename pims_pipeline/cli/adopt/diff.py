@@ -18,7 +18,9 @@ from pims_pipeline.cli.terminal.options import (
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.domain.adoption.differences import Difference
 from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
+from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.settings import Settings
+from pims_pipeline.sync.windows import chosen_window
 
 DIFFERENT = 3
 """The exit status if there are differences that count."""
@@ -59,8 +61,13 @@ def diff(
     cover.
     """
     settings: Settings = context.obj
-    with open_store(settings) as store, typed():
-        found = compare_and_keep(store.engine, slug, datetime.now(UTC), first=first, last=last)
+
+    def choose(synced: DateRange) -> DateRange:
+        with typed():
+            return chosen_window("inbound", synced, first, last, names=("--from", "--to"))
+
+    with open_store(settings) as store:
+        found = compare_and_keep(store.engine, slug, datetime.now(UTC), choose)
     if as_json:
         from pims_pipeline.wire.differences import (  # noqa: PLC0415 - lines need no models
             ComparisonDocument,
