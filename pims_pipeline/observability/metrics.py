@@ -96,12 +96,14 @@ class Reading:
         runs: Dagster's unfinished runs, by state.
         daemon_ages: Seconds since the last ``heartbeat`` of Dagster's daemon, and since its
             sensor last evaluated ``alerts``; lacks what never happened.
+        adoption_differences: By slug, of adopted clinics alone.
     """
 
     clinics: Sequence[ClinicReading] | None
     open_alerts: Mapping[str, int] | None
     runs: Mapping[str, int] | None
     daemon_ages: Mapping[str, float] = field(default_factory=dict)
+    adoption_differences: Mapping[str, int] = field(default_factory=dict)
 
 
 class SyncMetrics(Collector):
@@ -149,6 +151,12 @@ class SyncMetrics(Collector):
         yield from self._of_clinics(self._reading.clinics)
         yield _gauge_by(
             "pims_open_alerts", "Alerts that have not ended.", "kind", self._reading.open_alerts
+        )
+        yield _gauge_by(
+            "pims_adoption_differences",
+            "Differences of an adopted clinic from v4.0 when they were last compared.",
+            "clinic",
+            self._reading.adoption_differences,
         )
         yield _gauge_by("pims_dagster_runs", "Unfinished runs.", "state", self._reading.runs)
         yield _gauge_by(

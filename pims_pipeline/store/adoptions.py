@@ -4,6 +4,7 @@ Reading and writing their tables belongs in ``store/v4``; what is imported or co
 ``domain/adoption``.
 """
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +14,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
+from pims_pipeline.domain.adoption.agreement import DiffCounts
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.batches import execute_batches
 from pims_pipeline.store.tables.adoptions import adopted_cases, adoption_steps, adoptions
+from pims_pipeline.store.tables.clinics import clinics
 
 
 class NotAdopted(UserFacingError):
@@ -142,6 +145,17 @@ def _adoption(row: Row[Any]) -> Adoption:
     )
 
 
+def adopted_slugs(connection: Connection) -> list[str]:
+    """The slugs of the clinics in mode shadow or live."""
+    rows = connection.scalars(
+        select(clinics.c.slug)
+        .join(adoptions, adoptions.c.clinic_id == clinics.c.id)
+        .where(adoptions.c.mode != AdoptionMode.OFF)
+        .order_by(clinics.c.slug)
+    )
+    return list(rows)
+
+
 def set_mode(connection: Connection, clinic_id: UUID, mode: AdoptionMode) -> None:
     """Change the clinic's mode; the caller logs the step."""
     connection.execute(
@@ -164,6 +178,40 @@ def record_diff(connection: Connection, clinic_id: UUID, diff: Mapping[str, Any]
         update(adoptions)
         .where(adoptions.c.clinic_id == clinic_id)
         .values(last_diff=dict(diff), last_diff_at=func.now())
+    )
+
+
+def keep_diff(connection: Connection, clinic_id: UUID, counts: DiffCounts) -> None:
+    """Keep the counts of a comparison as the clinic's last one, and as that of the present day.
+
+    One from before the first sync here compares copies, and is not kept for the day.
+    """
+    record_diff(connection, clinic_id, counts.summary)
+    if not counts.is_synced_here:
+        return
+    connection.execute(
+        text(
+            """
+            INSERT INTO adoption_diffs (
+                clinic_id, day, window_start, window_end, compared, differences, waiting, by_kind)
+            VALUES (
+                :clinic_id, CAST(now() AT TIME ZONE 'UTC' AS date), :window_start, :window_end,
+                :compared, :differences, :waiting, CAST(:by_kind AS jsonb))
+            ON CONFLICT (clinic_id, day) DO UPDATE SET
+                window_start = excluded.window_start, window_end = excluded.window_end,
+                compared = excluded.compared, differences = excluded.differences,
+                waiting = excluded.waiting, by_kind = excluded.by_kind, compared_at = now()
+            """
+        ),
+        {
+            "clinic_id": clinic_id,
+            "window_start": counts.window.start,
+            "window_end": counts.window.end,
+            "compared": counts.compared,
+            "differences": counts.differences,
+            "waiting": counts.waiting,
+            "by_kind": json.dumps(counts.by_kind),
+        },
     )
 
 

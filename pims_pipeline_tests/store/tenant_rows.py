@@ -166,6 +166,15 @@ def _adoption_rows(clinic_id: UUID, case: UUID) -> dict[str, dict[str, Any]]:
             "kind": "updated",
             "columns": ["status"],
         },
+        "adoption_diffs": {
+            "clinic_id": clinic_id,
+            "day": DAY,
+            **WINDOW,
+            "compared": 3,
+            "differences": 0,
+            "waiting": 0,
+            "by_kind": {},
+        },
     }
 
 

@@ -42,6 +42,7 @@ LEFT = {
     "adoptions.mode_changed_at": "as above",
     "adoptions.last_diff_at": "as above",
     "adopted_cases.linked_at": "as above",
+    "adoption_diffs.compared_at": "as above",
     "application_writes.occurred_at": "as below",
     "adoption_steps.occurred_at": "a log is never changed, and its order is its numbers'",
     "sync_failures.next_retry_at": "due in the future; counted from its failure, see below",

@@ -20,7 +20,13 @@ from pims_pipeline.observability.metrics import (
     RequestMetrics,
 )
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.metrics import ENDS, EndedSyncs, clinic_readings, open_alerts
+from pims_pipeline.store.queries.metrics import (
+    ENDS,
+    EndedSyncs,
+    adoption_differences,
+    clinic_readings,
+    open_alerts,
+)
 
 _STORE_SECONDS = 8
 """Less than the default timeout of Prometheus, ten seconds."""
@@ -47,7 +53,7 @@ class Scrapes:
         """Return the text of a scrape; takes eight seconds at most."""
         dagster = _result(self._dagster)
         pending = asyncio.create_task(dagster)
-        clinics, alerts = await _result(self._store) or (None, None)
+        clinics, alerts, differences = await _result(self._store) or (None, None, {})
         state = await pending
         now = self._context.clock()
         reading = Reading(
@@ -55,15 +61,22 @@ class Scrapes:
             open_alerts=alerts,
             runs=_by_state(state),
             daemon_ages={} if state is None else _ages(state, now),
+            adoption_differences=differences,
         )
         return await run_in_threadpool(self._metrics.render, reading)
 
-    def _read_store(self) -> tuple[Sequence[ClinicReading], Mapping[str, int]]:
+    def _read_store(
+        self,
+    ) -> tuple[Sequence[ClinicReading], Mapping[str, int], Mapping[str, int]]:
         with transaction(self._context.engine) as connection:
             ended = self._ended.new(connection, self._context.clock())
             for each in ended:
                 self._metrics.syncs.count(each.slug, each.phase, each.status, each.seconds)
-            return clinic_readings(connection), open_alerts(connection)
+            return (
+                clinic_readings(connection),
+                open_alerts(connection),
+                adoption_differences(connection),
+            )
 
 
 async def _result(probe: Probe[Result]) -> Result | None:

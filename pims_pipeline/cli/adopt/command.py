@@ -2,6 +2,7 @@
 
 import click
 
+from pims_pipeline.cli.adopt.diff import diff
 from pims_pipeline.cli.adopt.inspection import inspect
 from pims_pipeline.cli.adopt.modes import mode
 from pims_pipeline.cli.adopt.run import run
@@ -15,5 +16,5 @@ def adopt() -> None:
     """Adopt clinics of a running v4.0 installation."""
 
 
-for each in (inspect, run, mode, status, switch):
+for each in (inspect, run, diff, switch, mode, status):
     adopt.add_command(each)

@@ -8,6 +8,9 @@ import re
 EXTERNAL_ID_PREFIX = "pims-appt-idexx-neo-"
 """Begins the external id of the cases that the v4.0 service makes."""
 
+EXTERNAL_ID_PREFIXES = (EXTERNAL_ID_PREFIX, "idexx-appt-")
+"""The same, and that of older cases."""
+
 _PREFIXED = re.compile(r"(?:pims-appt-idexx-neo-|idexx-appt-)(\S+)")
 _PREFIXES = ("pims-appt-", "idexx-appt-")
 

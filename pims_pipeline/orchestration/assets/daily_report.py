@@ -67,6 +67,7 @@ def report_metadata(day: Day) -> dict[str, dg.MetadataValue]:
         "holds_open": sum(each.holds_open for each in day.clinics),
         "open_failures": sum(each.failures_open for each in day.clinics),
         "clinics": len(day.clinics),
+        "adoption_differences": sum(each.differences for each in day.adopted),
         "clinics_synced": len({each.clinic for each in day.phases}),
     }
     seconds = round(float(sum(each.seconds for each in day.phases)), 1)
@@ -79,7 +80,8 @@ def report_metadata(day: Day) -> dict[str, dg.MetadataValue]:
 
 _DESCRIPTION = """\
 The report of a day: syncs with their results and durations by clinic and phase, cases by status,
-retired cases, holds and failures. The metadata entry `report` shows it as tables and charts.
+retired cases, holds and failures, and how adopted clinics compare with v4.0. The metadata entry
+`report` shows it as tables and charts.
 
 **From** the audits and tables; requests nothing from vendors. Names clinics by slug, and no person.
 

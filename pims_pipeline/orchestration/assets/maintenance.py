@@ -124,7 +124,8 @@ The nightly maintenance:
 - deletes expired vendor sessions and idempotency keys;
 - deletes landed records, resolved failures, ended alerts and requests older than
   `PIMS_RETENTION_DAYS` (audits and case events are never deleted);
-- checks that planning each active clinic's yesterday again changes nothing.
+- checks that planning each active clinic's yesterday again changes nothing;
+- compares each adopted clinic with its v4.0 installation, and keeps the counts of the day.
 
 Requests nothing from vendors. **When it fails**, the failed step names the parts that failed; the
 others were done. See docs/runbook.md, "Maintenance"."""

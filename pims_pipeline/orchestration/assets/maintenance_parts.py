@@ -13,6 +13,8 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from pims_pipeline.adoption.comparison import compare_and_keep
+from pims_pipeline.domain.adoption.agreement import agrees
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
@@ -20,6 +22,7 @@ from pims_pipeline.orchestration.checks.findings import CheckInput, Finding
 from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS
 from pims_pipeline.orchestration.checks.windows import latest_input
 from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.store.adoptions import adopted_slugs
 from pims_pipeline.store.clinics import active_clinics, all_clinics
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.leases import drop_old_leases
@@ -84,6 +87,7 @@ class MaintenanceRun:
             self._try(name, "", partial(self._prune, name, prune))
         self._try("landed records", "", self._prune_records)
         self._try("yesterday", "", self._check_yesterday)
+        self._try("adopted clinics", "", self._compare_adopted)
 
     def _try(self, part: str, clinic: str, work: Callable[[], None]) -> None:
         try:
@@ -155,6 +159,18 @@ class MaintenanceRun:
                 again = latest_input(self.engine, self.rules, clinic, phase, window)
                 self.findings += [(check.__name__, again, finding) for finding in check(again)]
         self.counts["clinics_checked"] += 1
+
+    def _compare_adopted(self) -> None:
+        self.counts.update(adopted_clinics_compared=0, adopted_clinics_agreeing=0)
+        with transaction(self.engine) as connection:
+            slugs = adopted_slugs(connection)
+        for slug in slugs:
+            self._try("adopted clinics", slug, partial(self._compare_adopted_clinic, slug))
+
+    def _compare_adopted_clinic(self, slug: str) -> None:
+        found = compare_and_keep(self.engine, slug, self.now)
+        self.counts["adopted_clinics_compared"] += 1
+        self.counts["adopted_clinics_agreeing"] += agrees(found.counts.summary)
 
     @property
     def kept_since(self) -> datetime:

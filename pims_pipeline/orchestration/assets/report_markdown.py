@@ -32,6 +32,8 @@ def markdown(day: Day) -> str:
         parts += ["## Cases, holds and failures", _clinic_table(reported)]
     else:
         parts.append("No clinic has cases, holds or failures on this date.")
+    if day.adopted:
+        parts += ["## Adopted clinics compared with v4.0", _adopted_table(day)]
     if image := charts(day):
         data = base64.b64encode(image).decode()
         parts.insert(2, f"![syncs and cases](data:image/png;base64,{data})")
@@ -95,6 +97,13 @@ def _clinic_table(clinics: Sequence[ClinicDay]) -> str:
     waiting = frame[["holds_opened", "holds_open", "failures_new", "failures_open"]].sum(axis=1)
     frame.columns = frame.columns.str.replace("_", " ")
     return _listed(frame, waiting)
+
+
+def _adopted_table(day: Day) -> str:
+    frame = _frame(day.adopted)
+    differing = frame["differences"]
+    frame.columns = frame.columns.str.replace("_", " ")
+    return _listed(frame, differing)
 
 
 def _listed(frame: "DataFrame", trouble: "Series[int]") -> str:

@@ -5,6 +5,7 @@ findings name windows and ids, never personal data. Add a function here and list
 ``checks.phases.CHECKS``.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,8 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
+from pims_pipeline.adoption.comparison import compare_if_adopted
 from pims_pipeline.dagster_names import partition_key
+from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.resources import Rules
@@ -210,6 +214,22 @@ def no_live_case_deleted(checked: CheckInput) -> Iterator[Finding]:
     """No case is soft-deleted while its appointment is in the calendar."""
     if cases := live_cases_deleted(checked.engine, checked.clinic, checked.window):
         yield Finding("soft-deleted cases whose appointment is in the calendar", cases)
+
+
+def shadow_agrees(checked: CheckInput) -> Iterator[Finding]:
+    """The cases of an adopted clinic agree with those of its v4.0 installation."""
+    try:
+        found = compare_if_adopted(checked.engine, checked.clinic, checked.window)
+    except UserFacingError as error:
+        yield Finding("cannot be compared with v4.0", [error], is_warning=True)
+        return
+    by_kind: defaultdict[DifferenceKind, list[str]] = defaultdict(list)
+    for each in found.differences if found else ():
+        if each.counts:
+            day = partition_key(checked.clinic.slug, each.day) if each.day else "no date"
+            by_kind[each.kind].append(f"{day} {each.case_id or each.their_case_id}")
+    for kind, items in by_kind.items():
+        yield Finding(f"{kind}: {KINDS[kind].meaning}", items, is_warning=True)
 
 
 def readable_fields(checked: CheckInput) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ from pims_pipeline.orchestration.checks.findings import (
     patients_match,
     readable_fields,
     reconciliation_idempotent,
+    shadow_agrees,
     snapshot_complete,
     vitals_plausible,
 )
@@ -62,6 +63,7 @@ CHECKS: Mapping[Phase, list[tuple[CheckFunction, bool]]] = {
         (deletion_guard, True),
         (no_live_case_deleted, True),
         (readable_fields, False),
+        (shadow_agrees, False),
     ],
 }
 """The checks of each phase's asset, each with whether it is blocking."""

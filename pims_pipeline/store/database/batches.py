@@ -1,4 +1,4 @@
-"""Many rows in one statement: columns as arrays, unnested by the server.
+"""Many rows: written as arrays that the server unnests, read through a cursor.
 
 Arrays need neither temporary tables nor prepared statements, so they work through a
 transaction-mode pooler, and they cost one round trip per few thousand rows.
@@ -7,11 +7,13 @@ transaction-mode pooler, and they cost one round trip per few thousand rows.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, cast
+from uuid import uuid4
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 ROWS_PER_STATEMENT = 5_000
 """Bounds the memory of one statement on both sides; more rows gain no speed."""
+ROWS_PER_FETCH = 1_000
 
 Columns = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """By name: the column's Postgres type, and how to get its value from an item."""
@@ -73,3 +75,20 @@ def _quoted(value: str) -> str:
     if '"' in value or "\\" in value:
         value = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{value}"'
+
+
+def streamed(
+    connection: Connection, query: str, parameters: Mapping[str, Any]
+) -> Iterator[Row[Any]]:
+    """The rows of a query, a thousand at a time, so that a hundred thousand take little memory.
+
+    The cursor is declared by a statement and ends with the transaction, so it works through a
+    pooler in transaction mode, and all rows are those of one moment. The query runs when the first
+    row is read. Other statements may be executed between two rows.
+    """
+    name = f"pims_rows_{uuid4().hex}"
+    connection.execute(text(f"DECLARE {name} NO SCROLL CURSOR FOR {query}"), parameters)
+    fetch = text(f"FETCH {ROWS_PER_FETCH} FROM {name}")
+    while rows := connection.execute(fetch).all():
+        yield from rows
+    connection.execute(text(f"CLOSE {name}"))

@@ -1,6 +1,6 @@
 """The counts of the daily report, by clinic, without personal data. Read-only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy import Connection, text
@@ -70,6 +70,28 @@ class ClinicDay:
     failures_open: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedDay:
+    """The day's last comparison of an adopted clinic with its v4.0 installation.
+
+    Attributes:
+        mode: The clinic's mode now.
+        compared: Appointments.
+        differences: Those that count.
+        waiting: Those that the next sync of either side may remove.
+        kinds: All by kind, except those that wait, such as ``status 2, time_shifted 1``.
+        days_agreeing: How many compared days in a row had no difference, up to this day.
+    """
+
+    clinic: str
+    mode: str
+    compared: int
+    differences: int
+    waiting: int
+    kinds: str
+    days_agreeing: int
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """The counts of one day.
@@ -77,11 +99,13 @@ class Day:
     Attributes:
         phases: By clinic and phase, of those that ran.
         clinics: By clinic, of those that are active or have a count.
+        adopted: By clinic, of those that were compared with v4.0.
     """
 
     date: date
     phases: list[PhaseDay]
     clinics: list[ClinicDay]
+    adopted: list[AdoptedDay] = field(default_factory=list)
 
 
 def report_of(connection: Connection, day: date) -> Day:
@@ -97,6 +121,10 @@ def report_of(connection: Connection, day: date) -> Day:
         clinics=[
             ClinicDay(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
             for row in connection.execute(text(_CLINICS), moments)
+        ],
+        adopted=[
+            AdoptedDay(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+            for row in connection.execute(text(_ADOPTED), {"day": day})
         ],
     )
 
@@ -118,6 +146,23 @@ _PHASES = """
     WHERE a.updated_at >= :start AND a.updated_at < :end
     GROUP BY c.slug, a.sync_type
     ORDER BY c.slug, array_position(ARRAY['inbound', 'cases', 'reconciliation'], a.sync_type)
+"""
+
+_ADOPTED = """
+    SELECT c.slug AS clinic, a.mode, d.compared, d.differences, d.waiting,
+           (SELECT coalesce(string_agg(kind || ' ' || found, ', ' ORDER BY kind), '')
+            FROM jsonb_each_text(d.by_kind) AS k (kind, found)) AS kinds,
+           (SELECT count(*) FROM adoption_diffs AS agreeing
+            WHERE agreeing.clinic_id = d.clinic_id AND agreeing.day <= d.day
+              AND agreeing.day > coalesce(
+                  (SELECT max(other.day) FROM adoption_diffs AS other
+                   WHERE other.clinic_id = d.clinic_id AND other.day <= d.day
+                     AND other.differences > 0), '-infinity')) AS days_agreeing
+    FROM adoption_diffs AS d
+    JOIN adoptions AS a ON a.clinic_id = d.clinic_id
+    JOIN clinics AS c ON c.id = d.clinic_id
+    WHERE d.day = :day
+    ORDER BY c.slug
 """
 
 _CLINICS = f"""

@@ -101,6 +101,12 @@ def clinic_readings(connection: Connection) -> list[ClinicReading]:
     ]
 
 
+def adoption_differences(connection: Connection) -> dict[str, int]:
+    """By slug how many differences an adopted clinic had on the last day that compared it."""
+    found = connection.execute(text("SELECT slug, differences FROM pims_metrics_adoptions()"))
+    return {row.slug: row.differences for row in found}
+
+
 def open_alerts(connection: Connection) -> dict[str, int]:
     """How many alerts of each kind have not ended, over all clinics."""
     found = connection.execute(text("SELECT kind, open FROM pims_metrics_alerts()"))

@@ -5,9 +5,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Identity,
     Index,
+    Integer,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -96,4 +98,21 @@ application_writes = Table(
     timestamp_now("occurred_at"),
     one_of("kind", RowKind),
     Index(None, "case_id", "seq"),
+)
+
+adoption_diffs = Table(
+    "adoption_diffs",
+    metadata,
+    clinic_id(),
+    # UTC's.
+    Column("day", Date, nullable=False),
+    Column("window_start", Date, nullable=False),
+    Column("window_end", Date, nullable=False),
+    Column("compared", Integer, nullable=False),
+    Column("differences", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    # Counts by kind of difference.
+    Column("by_kind", JSONB, nullable=False),
+    timestamp_now("compared_at"),
+    PrimaryKeyConstraint("clinic_id", "day"),
 )

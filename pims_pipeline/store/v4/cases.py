@@ -7,10 +7,10 @@ and what refers to cases belong in ``references`` and ``counting``.
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from pims_pipeline.domain.adoption.identities import (
     appointment_of_external_id,
@@ -19,9 +19,8 @@ from pims_pipeline.domain.adoption.identities import (
 from pims_pipeline.domain.adoption.v4 import Layout, V4Case, V4Patient
 from pims_pipeline.domain.clinics import DateRange, day_bounds
 from pims_pipeline.store.cases.metadata import json_value
+from pims_pipeline.store.database.batches import streamed
 from pims_pipeline.store.v4.installation import Installation
-
-ROWS_PER_FETCH = 1_000
 
 NOT_LINKED = """NOT EXISTS (
     SELECT FROM adopted_cases AS link
@@ -86,7 +85,7 @@ def cases_of(
     if not linked:
         where += f" AND {NOT_LINKED}"
     query = f"{_select(installation)} WHERE {where} ORDER BY c.id"
-    yield from (_case(row, installation.layout) for row in _streamed(connection, query, parameters))
+    yield from (_case(row, installation.layout) for row in streamed(connection, query, parameters))
 
 
 def _select(installation: Installation) -> str:
@@ -121,15 +120,6 @@ def _select(installation: Installation) -> str:
             ORDER BY p.case_id, {installation.column("patients", "p", "created_at", "timestamptz")}
                 DESC NULLS LAST, p.id
         ) AS p ON p.case_id = c.id"""  # noqa: S608 - quoted
-
-
-def _streamed(connection: Connection, query: str, parameters: dict[str, Any]) -> Iterator[Row[Any]]:
-    name = f"pims_v4_{uuid4().hex}"
-    connection.execute(text(f"DECLARE {name} NO SCROLL CURSOR FOR {query}"), parameters)
-    fetch = text(f"FETCH {ROWS_PER_FETCH} FROM {name}")
-    while rows := connection.execute(fetch).all():
-        yield from rows
-    connection.execute(text(f"CLOSE {name}"))
 
 
 def _case(row: Row[Any], layout: Layout) -> V4Case:

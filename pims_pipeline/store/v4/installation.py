@@ -213,6 +213,11 @@ def read_only(connection: Connection) -> None:
     connection.execute(text("SET TRANSACTION READ ONLY"))
 
 
+def read_snapshot(connection: Connection) -> None:
+    """Let the transaction write nothing and read the rows of one moment; its first statement."""
+    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
 def require_rights(
     connection: Connection, installation: Installation, tables: Mapping[str, Collection[str]]
 ) -> None:

@@ -19,6 +19,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline_tests.adoption.ways import leave_comparison
 from pims_pipeline_tests.api.support.stubbed_app import (
     LOOPBACK,
     NOW,
@@ -206,6 +207,7 @@ def test_each_metric_and_its_labels_are_documented(
     engine: Engine, client: TestClient, clinic: Clinic
 ) -> None:
     _sync(engine, clinic)
+    leave_comparison(engine, clinic, 0)
     client.get("/health")
     exported = {
         # A counter's family has its name without the ending.

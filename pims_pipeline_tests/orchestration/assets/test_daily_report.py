@@ -12,7 +12,13 @@ from pims_pipeline.orchestration.assets.daily_report import report_metadata
 from pims_pipeline.orchestration.assets.report_markdown import MAX_ROWS, markdown
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.daily_report import ClinicDay, Day, PhaseDay, report_of
+from pims_pipeline.store.queries.daily_report import (
+    AdoptedDay,
+    ClinicDay,
+    Day,
+    PhaseDay,
+    report_of,
+)
 from pims_pipeline_tests.orchestration.deployment import (
     SLUGS,
     START,
@@ -190,3 +196,35 @@ def test_there_are_reports_up_to_today(deployment: DagsterDeployment) -> None:
     assert partitions is not None
     keys = partitions.get_partition_keys()
     assert (keys[0], keys[-1]) == (str(START), str(TODAY))
+
+
+def test_adopted_clinics_are_listed_with_their_differences(deployment: DagsterDeployment) -> None:
+    deployment.run(
+        "INSERT INTO adoptions (clinic_id, layout, their_schema, their_clinic_id, mode) "
+        "SELECT id, 'deployed', 'theirs', id, 'shadow' FROM clinics WHERE slug = 'alder'"
+    )
+    for ago, differences in ((3, 0), (2, 4), (1, 0), (0, 0)):
+        deployment.run(
+            "INSERT INTO adoption_diffs (clinic_id, day, window_start, window_end, compared, "
+            "differences, waiting, by_kind) SELECT id, :day, :day, :day, 30, :differences, 2, "
+            """'{"time_shifted": 3, "status": 1}' FROM clinics WHERE slug = 'alder'""",
+            day=TODAY - timedelta(days=ago),
+            differences=differences,
+        )
+    with transaction(deployment.engine) as connection:
+        day, before = (report_of(connection, each) for each in (TODAY, TODAY - timedelta(days=2)))
+    shown = AdoptedDay(
+        clinic="alder",
+        mode="shadow",
+        compared=30,
+        differences=0,
+        waiting=2,
+        kinds="status 1, time_shifted 3",
+        days_agreeing=2,
+    )
+    assert day.adopted == [shown]
+    assert before.adopted == [replace(shown, differences=4, days_agreeing=0)]
+    assert "Adopted clinics compared with v4.0" in markdown(day)
+    assert "time_shifted 3" in markdown(day)
+    assert "v4.0" not in markdown(replace(day, adopted=[]))
+    assert report_metadata(before)["adoption_differences"].value == 4

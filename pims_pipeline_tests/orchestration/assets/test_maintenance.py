@@ -5,13 +5,17 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.orchestration.assets import maintenance_parts
 from pims_pipeline.orchestration.assets.maintenance import YESTERDAY_CHECK
 from pims_pipeline.orchestration.assets.maintenance_parts import MaintenanceRun
 from pims_pipeline.orchestration.resources import Rules
+from pims_pipeline.store.adoptions import add_adoption
+from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.liveness import run_liveness
+from pims_pipeline_tests.adoption.planted import V4Installation
 from pims_pipeline_tests.orchestration.assets.maintenance import run_maintenance
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
 
@@ -168,3 +172,35 @@ def test_it_runs_every_night_and_is_never_retried(deployment: DagsterDeployment)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("40 3 * * *", "UTC")
     tags = deployment.definitions.resolve_job_def("nightly_maintenance").run_tags
     assert tags["dagster/max_retries"] == "0"
+
+
+def test_adopted_clinics_are_compared_and_one_that_cannot_be_is_named(
+    deployment: DagsterDeployment,
+) -> None:
+    url = deployment.engine.url.render_as_string(hide_password=False)
+    adopted = {slug: deployment.clinics[slug].id for slug in ("alder", "birch")}
+    with (
+        V4Installation(url, Layout.DEPLOYED) as theirs,
+        transaction(deployment.engine) as connection,
+    ):
+        theirs.insert("clinics", id=adopted["alder"], name="Alder", slug="alder")
+        for slug, clinic_id in adopted.items():
+            add_adoption(
+                connection,
+                clinic_id=clinic_id,
+                layout=Layout.DEPLOYED,
+                their_schema=theirs.schema if slug == "alder" else "nowhere",
+                their_clinic_id=clinic_id,
+            )
+    deployment.book("alder", AROUND_YESTERDAY)
+    assert deployment.sync("full_sync", ["alder"], AROUND_YESTERDAY).success
+
+    done = maintained(deployment, retention_days=400)
+
+    assert done.counts["adopted_clinics_compared"] == 1
+    assert done.counts["adopted_clinics_agreeing"] == 0
+    assert [(each.part, each.clinic) for each in done.failures] == [("adopted clinics", "birch")]
+    assert "no v4.0 installation" in done.failures[0].message
+    (day,) = deployment.rows("SELECT differences, by_kind FROM adoption_diffs")
+    booked = len(AROUND_YESTERDAY)
+    assert (day.differences, day.by_kind) == (booked, {"missing_there": booked})

@@ -48,6 +48,7 @@ MOST = {
     "INSERT run_leases": 1,
     # Renewed every ten seconds.
     "UPDATE run_leases": 3,
+    "SELECT adoptions": 1,
     "SELECT clinic_schedule_configs": 1,
     "SELECT clock_timestamp() AS clock_timestamp_1": 1,
     "SELECT adoptions": 1,

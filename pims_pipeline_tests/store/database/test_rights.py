@@ -36,7 +36,13 @@ from pims_pipeline_tests.store.embedded.servers import own_server
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
 LOGS = ("case_events", "credential_access_log")
-LATER_TABLES = {"adopted_cases", "adoption_steps", "adoptions", "application_writes"}
+LATER_TABLES = {
+    "adopted_cases",
+    "adoption_diffs",
+    "adoption_steps",
+    "adoptions",
+    "application_writes",
+}
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
 ROLES = ("pims_service", "pims_api")
@@ -103,6 +109,7 @@ EXPECTED: Rights = {
     },
     "pims_api": {
         "adopted_cases": _NOTHING,
+        "adoption_diffs": _NOTHING,
         "adoption_steps": _NOTHING,
         "adoptions": _NOTHING,
         "alerts": _NOTHING,

@@ -37,6 +37,7 @@ from pims_pipeline_tests.store.tenant_rows import TenantRows, add_tenant
 # What the API may do to its clinic's rows. Everything else is denied, for the rows of any clinic.
 RIGHTS: Mapping[str, tuple[str, ...]] = {
     "adopted_cases": (),
+    "adoption_diffs": (),
     "adoption_steps": (),
     "adoptions": (),
     "alerts": (),

@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, event, insert, text
 
+from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.store.adoptions import set_mode
 from pims_pipeline.store.audits import fail_audit, finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
@@ -20,6 +22,7 @@ from pims_pipeline.store.queries.metrics import (
     ENDS,
     EndedSync,
     EndedSyncs,
+    adoption_differences,
     clinic_readings,
     open_alerts,
 )
@@ -27,6 +30,7 @@ from pims_pipeline.store.secrets.sessions import put_session
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.operations import alerts, schedule_skips
 from pims_pipeline.store.tables.syncs import reconciliation_holds, sync_failures
+from pims_pipeline_tests.adoption.ways import leave_comparison
 from pims_pipeline_tests.databases import with_options
 
 DAY = date(2026, 3, 2)
@@ -326,6 +330,25 @@ def test_alerts_that_have_not_ended_are_counted_by_kind(
         }
 
 
+def test_an_adopted_clinic_has_the_differences_of_its_last_compared_day(
+    engine: Engine, api: Engine, clinic: Clinic
+) -> None:
+    leave_comparison(engine, clinic, 4)
+    with transaction(engine) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO adoption_diffs SELECT clinic_id, day - 1, window_start, "
+                "window_end, compared, 7, waiting, by_kind FROM adoption_diffs"
+            )
+        )
+    with transaction(api) as connection:
+        assert adoption_differences(connection) == {clinic.slug: 4}
+    with transaction(engine) as connection:
+        set_mode(connection, clinic.id, AdoptionMode.OFF)
+    with transaction(api) as connection:
+        assert adoption_differences(connection) == {}
+
+
 def test_the_readings_are_for_the_role_of_the_api_alone(engine: Engine) -> None:
     names = "SELECT oid::regprocedure::text, oid FROM pg_proc WHERE proname LIKE 'pims_metrics_%'"
     role = f"other_{uuid4().hex[:8]}"
@@ -344,6 +367,7 @@ def test_the_readings_are_for_the_role_of_the_api_alone(engine: Engine) -> None:
     assert rights == {
         "pims_metrics_clinics()": [True, False, False],
         "pims_metrics_phases()": [True, False, False],
+        "pims_metrics_adoptions()": [True, False, False],
         "pims_metrics_alerts()": [True, False, False],
         "pims_metrics_syncs(timestamp with time zone)": [True, False, False],
     }

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Engine
 
 from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.store.database.batches import ROWS_PER_FETCH
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.v4.cases import ROWS_PER_FETCH, cases_of
+from pims_pipeline.store.v4.cases import cases_of
 from pims_pipeline.store.v4.clinics import clinics_of, schedule_of
 from pims_pipeline.store.v4.counting import case_counts, duplicate_candidates, sync_counts
 from pims_pipeline.store.v4.credentials import newest_credentials_of

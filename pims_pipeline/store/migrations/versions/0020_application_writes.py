@@ -1,6 +1,6 @@
 """What was written to the application's cases of a v4.0 installation, and up to which event.
 
-Revision: 0020, after 0018
+Revision: 0020, after 0019
 """
 
 from collections.abc import Collection
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
