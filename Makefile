@@ -47,7 +47,7 @@ check: setup ## Check lint, format, types, floors, lock, words, sizes and docume
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py bench/peers/*.py
+	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py bench/adoption/*.py bench/peers/*.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py \

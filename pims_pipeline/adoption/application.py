@@ -1,7 +1,7 @@
 """Write the application's cases of a clinic in mode ``live``, from ours.
 
 One transaction for each clinic, under its lock: a killed run leaves nothing half, and the next one
-writes what was left. What is written is decided in ``domain/adoption/application_rows.py``; which
+writes what was left. What is written is decided in ``domain/adoption/application/rows.py``; which
 partitions it is about belongs in ``orchestration``.
 """
 
@@ -13,11 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.domain.adoption.application_rows import (
+from pims_pipeline.domain.adoption.application.rows import (
     LeftOut,
-    OurCase,
     RowRules,
     RowsPlan,
+    SyncedCase,
     plan_rows,
 )
 from pims_pipeline.domain.adoption.importing import resolve_duplicates
@@ -176,8 +176,8 @@ def _live(connection: Connection, clinic: Clinic, words: Words) -> _Live | None:
 
 
 def _linked(
-    connection: Connection, live: _Live, clinic: Clinic, cases: Sequence[OurCase]
-) -> tuple[list[OurCase], int]:
+    connection: Connection, live: _Live, clinic: Clinic, cases: Sequence[SyncedCase]
+) -> tuple[list[SyncedCase], int]:
     """The cases, those that are new linked to a row that the v4.0 service made of the appointment.
 
     Of several such rows the one is taken that adopting would take.
@@ -205,7 +205,7 @@ def _linked(
     ], linked
 
 
-def _locked_plan(connection: Connection, live: _Live, cases: Sequence[OurCase]) -> RowsPlan:
+def _locked_plan(connection: Connection, live: _Live, cases: Sequence[SyncedCase]) -> RowsPlan:
     """The plan from rows that no one else can change; rows that stay are not locked."""
     first = _plan(connection, live, cases)
     if first.is_empty:
@@ -224,7 +224,7 @@ def _locked_plan(connection: Connection, live: _Live, cases: Sequence[OurCase]) 
     )
 
 
-def _plan(connection: Connection, live: _Live, cases: Sequence[OurCase]) -> RowsPlan:
+def _plan(connection: Connection, live: _Live, cases: Sequence[SyncedCase]) -> RowsPlan:
     rows = application_rows(connection, live.installation, [case.row_id for case in cases])
     return plan_rows(cases, rows, live.rules)
 

@@ -1,7 +1,7 @@
 """Our cases as they are written to the application of a v4.0 installation, and the log of that.
 
 Reading and writing the application's rows belongs in ``store/v4``; what is written is decided in
-``domain/adoption/application_rows.py``.
+``domain/adoption/application/rows.py``.
 """
 
 import json
@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.dagster_names import partition_key
-from pims_pipeline.domain.adoption.application_metadata import StoredConsultation
-from pims_pipeline.domain.adoption.application_rows import LastWrite, OurCase, RowWrite
+from pims_pipeline.domain.adoption.application.metadata import StoredConsultation
+from pims_pipeline.domain.adoption.application.rows import LastWrite, RowWrite, SyncedCase
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.cases import metadata as case_metadata
@@ -80,7 +80,7 @@ def set_written(connection: Connection, clinic: Clinic, seq: int) -> None:
 
 def cases_to_write(
     connection: Connection, clinic: Clinic, days: Collection[date], case_ids: Collection[UUID]
-) -> list[OurCase]:
+) -> list[SyncedCase]:
     """The clinic's cases of appointments on these dates, and those among ``case_ids``."""
     rows = connection.execute(
         text(
@@ -110,8 +110,8 @@ def cases_to_write(
     return [_case(row) for row in rows]
 
 
-def _case(row: Row[Any]) -> OurCase:
-    return OurCase(
+def _case(row: Row[Any]) -> SyncedCase:
+    return SyncedCase(
         id=row.id,
         row_id=row.their_case_id or row.id,
         was_there=row.is_linked or row.is_written,

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pims_pipeline.domain.adoption.application_rows import RowKind
+from pims_pipeline.domain.adoption.application.rows import RowKind
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.store.tables.columns import (
     clinic_id,

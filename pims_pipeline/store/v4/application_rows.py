@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from pims_pipeline.domain.adoption.application_metadata import StoredConsultation
-from pims_pipeline.domain.adoption.application_rows import ApplicationRow, RowRules
+from pims_pipeline.domain.adoption.application.metadata import StoredConsultation
+from pims_pipeline.domain.adoption.application.rows import ApplicationRow, RowRules
 from pims_pipeline.domain.adoption.identities import (
     appointment_of_external_id,
     appointment_of_pims_id,

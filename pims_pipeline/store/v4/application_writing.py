@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from pims_pipeline.domain.adoption.application_metadata import ConsultationChange
-from pims_pipeline.domain.adoption.application_rows import RowKind, RowWrite
+from pims_pipeline.domain.adoption.application.metadata import ConsultationChange
+from pims_pipeline.domain.adoption.application.rows import RowKind, RowWrite
 from pims_pipeline.domain.adoption.importing import (
     APPOINTMENT_KEY,
     CONSULTATION_KEY,

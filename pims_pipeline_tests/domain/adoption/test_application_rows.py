@@ -8,19 +8,19 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.adoption.application_metadata import (
+from pims_pipeline.domain.adoption.application.metadata import (
     ConsultationChange,
     MetadataChange,
     StoredConsultation,
 )
-from pims_pipeline.domain.adoption.application_rows import (
+from pims_pipeline.domain.adoption.application.rows import (
     ApplicationRow,
     LastWrite,
     LeftOut,
-    OurCase,
     RowKind,
     RowRules,
     RowWrite,
+    SyncedCase,
     plan_rows,
 )
 from pims_pipeline.domain.adoption.v4 import Layout, V4Patient
@@ -75,7 +75,7 @@ _LAST = st.one_of(
     ),
 )
 CASES = st.builds(
-    OurCase,
+    SyncedCase,
     id=st.just(CASE),
     row_id=st.just(CASE),
     was_there=st.booleans(),
@@ -175,7 +175,7 @@ def row_after(row: ApplicationRow, write: RowWrite) -> ApplicationRow:
 
 @given(CASES, ROWS, RULES)
 def test_only_what_the_service_owned_changes(
-    case: OurCase, row: ApplicationRow, rules: RowRules
+    case: SyncedCase, row: ApplicationRow, rules: RowRules
 ) -> None:
     for write in plan_rows([case], {row.id: row}, rules).writes:
         assert (row.clinic_id, row.appointment_id) == (CLINIC, "1")
@@ -188,7 +188,9 @@ def test_only_what_the_service_owned_changes(
 
 
 @given(CASES, ROWS, RULES)
-def test_written_again_nothing_changes(case: OurCase, row: ApplicationRow, rules: RowRules) -> None:
+def test_written_again_nothing_changes(
+    case: SyncedCase, row: ApplicationRow, rules: RowRules
+) -> None:
     for write in plan_rows([case], {row.id: row}, rules).writes:
         again = replace(case, was_there=True, last=write.left)
         assert plan_rows([again], {row.id: row_after(row, write)}, rules).writes == ()
@@ -196,7 +198,7 @@ def test_written_again_nothing_changes(case: OurCase, row: ApplicationRow, rules
 
 @given(CASES, ROWS, RULES, st.sampled_from(STATUSES), st.sampled_from(TYPES))
 def test_what_people_set_after_a_write_stays(
-    case: OurCase, row: ApplicationRow, rules: RowRules, status: str, case_type: str
+    case: SyncedCase, row: ApplicationRow, rules: RowRules, status: str, case_type: str
 ) -> None:
     last = LastWrite(
         None if row.status == status else status, None if row.case_type == case_type else case_type
@@ -209,7 +211,7 @@ def test_what_people_set_after_a_write_stays(
 
 
 @given(CASES, RULES)
-def test_a_row_is_made_once_and_never_for_a_retired_case(case: OurCase, rules: RowRules) -> None:
+def test_a_row_is_made_once_and_never_for_a_retired_case(case: SyncedCase, rules: RowRules) -> None:
     plan = plan_rows([case], {}, rules)
 
     wanted = case.is_landed and case.retirement is None and not case.was_there
@@ -219,7 +221,7 @@ def test_a_row_is_made_once_and_never_for_a_retired_case(case: OurCase, rules: R
 
 @given(CASES, ROWS, RULES)
 def test_no_row_is_retired_that_no_reconciliation_retired(
-    case: OurCase, row: ApplicationRow, rules: RowRules
+    case: SyncedCase, row: ApplicationRow, rules: RowRules
 ) -> None:
     for write in plan_rows([case], {row.id: row}, rules).writes:
         if write.metadata.mark is not None:

@@ -48,10 +48,9 @@ MOST = {
     "INSERT run_leases": 1,
     # Renewed every ten seconds.
     "UPDATE run_leases": 3,
-    "SELECT adoptions": 1,
+    "SELECT adoptions": 2,
     "SELECT clinic_schedule_configs": 1,
     "SELECT clock_timestamp() AS clock_timestamp_1": 1,
-    "SELECT adoptions": 1,
     "SELECT pims_sessions": 1,
     "SELECT reconciliation_holds": 1,
     "UPDATE pims_sessions": 1,

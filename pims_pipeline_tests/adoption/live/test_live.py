@@ -7,10 +7,10 @@ from sqlalchemy import Engine
 
 from pims_pipeline.adoption.application import write_application
 from pims_pipeline.adoption.importing import AdoptionRequest
-from pims_pipeline.domain.adoption.application_rows import LeftOut
+from pims_pipeline.domain.adoption.application.rows import LeftOut
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.clinics import local_to_utc
-from pims_pipeline_tests.adoption.live import DAYS, LiveClinic, live_clinic
+from pims_pipeline_tests.adoption.live.live_clinic import DAYS, LiveClinic, live_clinic
 from pims_pipeline_tests.adoption.planted import PlantedClinic, V4Installation, plant_clinic, words
 from pims_pipeline_tests.sync.bench import DAY, local
 
@@ -259,17 +259,17 @@ def test_a_trigger_of_theirs_finds_its_own_tables_and_not_ours(
     live = live_clinic(engine, deployed, wanted)
     live.sync()
     deployed.run(
-        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE FUNCTION note_stale() RETURNS trigger LANGUAGE plpgsql AS "
         "$$BEGIN UPDATE cases SET embedding_state = 'stale' WHERE id = NEW.id; RETURN NULL; END$$"
     )
     deployed.run(
-        "CREATE TRIGGER tell AFTER UPDATE OF scheduled_at ON cases "
-        "FOR EACH ROW EXECUTE FUNCTION tell()"
+        "CREATE TRIGGER note_stale AFTER UPDATE OF scheduled_at ON cases "
+        "FOR EACH ROW EXECUTE FUNCTION note_stale()"
     )
     try:
         live.write()
     finally:
-        deployed.run("DROP FUNCTION tell CASCADE")
+        deployed.run("DROP FUNCTION note_stale CASCADE")
 
     assert live.row(planted.shifted)["embedding_state"] == "stale"
     assert live.row(planted.plain)["embedding_state"] is None

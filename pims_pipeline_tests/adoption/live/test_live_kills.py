@@ -14,7 +14,7 @@ from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.context import SyncContext
-from pims_pipeline_tests.adoption.live import DAYS, live_clinic
+from pims_pipeline_tests.adoption.live.live_clinic import DAYS, live_clinic
 from pims_pipeline_tests.adoption.planted import V4Installation, plant_clinic
 from pims_pipeline_tests.cli.invocation import everything
 from pims_pipeline_tests.sync.bench import DAY, local

@@ -1,7 +1,7 @@
 """Comparing an adopted clinic with 10,000 cases to its v4.0 installation: time and memory.
 
 The cases lie within the dates that are compared; a hundred of them differ. Run with
-``python bench/comparing.py``.
+``python bench/adoption/comparing.py``.
 """
 
 import argparse

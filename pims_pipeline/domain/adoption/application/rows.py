@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.adoption.application_metadata import (
+from pims_pipeline.domain.adoption.application.metadata import (
     MetadataChange,
     StoredConsultation,
     metadata_change,
@@ -56,7 +56,7 @@ class LastWrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OurCase:
+class SyncedCase:
     """A case of an appointment, as it is here. Times are aware UTC.
 
     Attributes:
@@ -135,7 +135,7 @@ class RowWrite:
         left: What the row then holds of ours.
     """
 
-    case: OurCase
+    case: SyncedCase
     kind: RowKind
     values: Mapping[str, Any] = field(repr=False)
     patient: Mapping[str, str] = field(repr=False)
@@ -185,7 +185,7 @@ class RowRules:
 
 
 def plan_rows(
-    cases: Iterable[OurCase], rows: Mapping[UUID, ApplicationRow], rules: RowRules
+    cases: Iterable[SyncedCase], rows: Mapping[UUID, ApplicationRow], rules: RowRules
 ) -> RowsPlan:
     """What is written for ``cases``; planned again after it is written, it is empty.
 
@@ -211,7 +211,7 @@ def plan_rows(
 
 
 def _decide(
-    case: OurCase, row: ApplicationRow | None, rules: RowRules
+    case: SyncedCase, row: ApplicationRow | None, rules: RowRules
 ) -> RowWrite | LeftOut | None:
     if row is None:
         if case.was_there:
@@ -227,7 +227,7 @@ def _decide(
     return _updated(case, row, rules)
 
 
-def _created(case: OurCase, rules: RowRules) -> RowWrite:
+def _created(case: SyncedCase, rules: RowRules) -> RowWrite:
     values: dict[str, Any] = {
         **_times(case, rules),
         **_names(case, rules, also_empty=True),
@@ -252,7 +252,7 @@ def _created(case: OurCase, rules: RowRules) -> RowWrite:
     )
 
 
-def _updated(case: OurCase, row: ApplicationRow, rules: RowRules) -> RowWrite | None:
+def _updated(case: SyncedCase, row: ApplicationRow, rules: RowRules) -> RowWrite | None:
     status, case_type = _owned_values(case, row, rules)
     values, patient = dict[str, Any](), dict[str, str]()
     if case.is_landed:
@@ -283,7 +283,7 @@ def _updated(case: OurCase, row: ApplicationRow, rules: RowRules) -> RowWrite | 
 
 
 def _metadata(
-    case: OurCase, row: ApplicationRow, patient: Mapping[str, str], values: Mapping[str, Any]
+    case: SyncedCase, row: ApplicationRow, patient: Mapping[str, str], values: Mapping[str, Any]
 ) -> MetadataChange:
     theirs = row.service_metadata
     renamed = bool({"name", "patient_name"} & {*patient, *values})
@@ -315,7 +315,7 @@ def _has_mark(row: ApplicationRow) -> bool:
 
 
 def _owned_values(
-    case: OurCase, row: ApplicationRow, rules: RowRules
+    case: SyncedCase, row: ApplicationRow, rules: RowRules
 ) -> tuple[str | None, str | None]:
     """The status and type that the row shall have; None where people have changed them."""
     wanted = CaseStatus.REVIEWED.value if case.retirement is not None else case.status
@@ -326,7 +326,7 @@ def _owned_values(
     )
 
 
-def _ownership(case: OurCase, row: ApplicationRow, rules: RowRules) -> tuple[bool, bool]:
+def _ownership(case: SyncedCase, row: ApplicationRow, rules: RowRules) -> tuple[bool, bool]:
     """Whether status and type are as they were last written: by us, else by the v4.0 service.
 
     The vendor's words that the v4.0 service kept show what it wrote.
@@ -345,18 +345,18 @@ def _can_hold(value: str, allowed: Collection[str]) -> bool:
     return not allowed or value in allowed
 
 
-def _external_id(case: OurCase, rules: RowRules) -> str:
+def _external_id(case: SyncedCase, rules: RowRules) -> str:
     is_deployed = rules.layout is Layout.DEPLOYED
     return external_id_of(case.appointment_id) if is_deployed else case.appointment_id
 
 
-def _times(case: OurCase, rules: RowRules) -> dict[str, Any]:
+def _times(case: SyncedCase, rules: RowRules) -> dict[str, Any]:
     if rules.layout is Layout.DOCUMENTED:
         return {"scheduled_date": case.scheduled_date}
     return {"scheduled_at": case.scheduled_start}
 
 
-def _names(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, Any]:
+def _names(case: SyncedCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, Any]:
     """The names that the documented layout keeps on the case itself."""
     if rules.layout is Layout.DEPLOYED:
         return {}
@@ -370,7 +370,7 @@ def _stored(row: ApplicationRow, name: str) -> Any:
     return names[name] if name in names else getattr(row, name)
 
 
-def _patient(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, str]:
+def _patient(case: SyncedCase, rules: RowRules, *, also_empty: bool = False) -> dict[str, str]:
     """What is known of the patient, of the columns that are there; nothing is ever emptied.
 
     ``also_empty`` gives a new row a name in any case.
@@ -391,7 +391,7 @@ def _patient(case: OurCase, rules: RowRules, *, also_empty: bool = False) -> dic
     }
 
 
-def _changed_patient(case: OurCase, row: ApplicationRow, rules: RowRules) -> dict[str, str]:
+def _changed_patient(case: SyncedCase, row: ApplicationRow, rules: RowRules) -> dict[str, str]:
     stored = row.patient or V4Patient()
     return {
         name: value

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.kinds import DifferenceKind
-from pims_pipeline_tests.adoption.comparing import (
+from pims_pipeline_tests.adoption.comparing.compared_clinic import (
     compared,
     kinds,
     planted_kinds,

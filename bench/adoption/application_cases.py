@@ -2,7 +2,7 @@
 
 The vendor is in memory, the v4.0 installation that of the tests. Prints the time of an inbound
 phase, of the first write of the application, of a warm one with its check, and of the statement
-that clinics cost that are not live. Run with ``python bench/application_cases.py``.
+that clinics cost that are not live. Run with ``python bench/adoption/application_cases.py``.
 """
 
 import tempfile

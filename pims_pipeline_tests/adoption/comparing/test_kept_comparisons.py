@@ -13,7 +13,12 @@ from pims_pipeline.domain.adoption.kinds import DifferenceKind
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.store.adoptions import adoption_of, set_mode
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.adoption.comparing import compared, kinds, synced_here, synced_there
+from pims_pipeline_tests.adoption.comparing.compared_clinic import (
+    compared,
+    kinds,
+    synced_here,
+    synced_there,
+)
 from pims_pipeline_tests.adoption.planted import (
     PlantedClinic,
     V4Installation,

@@ -1,7 +1,7 @@
 """Adopting a clinic with 100,000 cases from a v4.0 installation: time, and memory beyond the start.
 
 The installation is the one of the tests, with a patient for each case. Prints a dry run, the
-adoption, and a second one that finds nothing new. Run with ``python bench/adopting.py``.
+adoption, and a second one that finds nothing new. Run with ``python bench/adoption/adopting.py``.
 """
 
 import argparse

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from pims_pipeline.adoption.importing import AdoptionRequest
-from pims_pipeline_tests.adoption.live import LiveClinic, live_clinic
+from pims_pipeline_tests.adoption.live.live_clinic import LiveClinic, live_clinic
 from pims_pipeline_tests.adoption.planted import V4Installation, plant_clinic
 from pims_pipeline_tests.sync.bench import DAY, local
 

@@ -1,0 +1,1 @@
+"""Tests of live clinics: what is written to the application, the switch and back."""
