@@ -1,5 +1,6 @@
 """In mode live the application's rows follow ours, and nothing else of theirs changes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,11 +8,15 @@ from sqlalchemy import Engine
 
 from pims_pipeline.adoption.application import write_application
 from pims_pipeline.adoption.importing import AdoptionRequest
+from pims_pipeline.adoption.switching import switch, switch_back
 from pims_pipeline.domain.adoption.application_rows import LeftOut
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.clinics import local_to_utc
+from pims_pipeline.store.adoptions import record_diff
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline_tests.adoption.live import DAYS, LiveClinic, live_clinic
 from pims_pipeline_tests.adoption.planted import PlantedClinic, V4Installation, plant_clinic, words
+from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.sync.bench import DAY, local
 
 
@@ -272,17 +277,41 @@ def test_a_trigger_of_theirs_finds_its_own_tables_and_not_ours(
     live = live_clinic(engine, deployed, wanted)
     live.sync()
     deployed.run(
-        "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE FUNCTION mark_stale() RETURNS trigger LANGUAGE plpgsql AS "
         "$$BEGIN UPDATE cases SET embedding_state = 'stale' WHERE id = NEW.id; RETURN NULL; END$$"
     )
     deployed.run(
-        "CREATE TRIGGER tell AFTER UPDATE OF scheduled_at ON cases "
-        "FOR EACH ROW EXECUTE FUNCTION tell()"
+        "CREATE TRIGGER mark_stale AFTER UPDATE OF scheduled_at ON cases "
+        "FOR EACH ROW EXECUTE FUNCTION mark_stale()"
     )
     try:
         live.write()
     finally:
-        deployed.run("DROP FUNCTION tell CASCADE")
+        deployed.run("DROP FUNCTION mark_stale CASCADE")
 
     assert live.row(planted.shifted)["embedding_state"] == "stale"
     assert live.row(planted.plain)["embedding_state"] is None
+
+
+def test_a_clinic_is_written_and_switched_through_a_pooler_with_one_connection(
+    live: LiveClinic, database_url: str
+) -> None:
+    live.set_mode(AdoptionMode.SHADOW)
+    bench = live.sync()
+    with transaction(live.engine) as connection:
+        record_diff(connection, live.clinic.id, {"syncedHere": True, "differences": 0})
+
+    with pgbouncer(database_url, size=1) as url:
+        pooled = create_engine(url, pool_size=1)
+        now = datetime.now(UTC)
+        assert switch(pooled, "riverbend", accept=0, now=now).changed
+        context = replace(bench.context, engine=pooled)
+        first = write_application(context, "riverbend", DAYS)
+        again = write_application(context, "riverbend", DAYS)
+        assert switch_back(pooled, "riverbend").changed
+        pooled.dispose()
+
+    assert first is not None
+    assert again is not None
+    assert first.total > 0
+    assert again.total == 0
