@@ -120,7 +120,12 @@ def switch_back(engine: Engine, slug: str) -> SwitchResult:
         _turn_ours_off(connection, clinic)
         keep_their_schedule(connection, clinic.id, None)
         enter_mode(connection, clinic, adoption, AdoptionMode.SHADOW)
-        log_step(connection, SWITCH_BACK, {"edited there": list(edited)}, clinic_id=clinic.id)
+        log_step(
+            connection,
+            SWITCH_BACK,
+            {"edited there": ", ".join(edited) or None},
+            clinic_id=clinic.id,
+        )
         return SwitchResult(clinic=clinic, changed=True, turned_on={}, edited=edited)
 
 

@@ -1,5 +1,6 @@
 """In mode live the application's rows follow ours, and nothing else of theirs changes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -7,29 +8,42 @@ from sqlalchemy import Engine
 
 from pims_pipeline.adoption.application import write_application
 from pims_pipeline.adoption.importing import AdoptionRequest
+from pims_pipeline.adoption.switching import switch, switch_back
 from pims_pipeline.domain.adoption.application.rows import LeftOut
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.clinics import local_to_utc
+from pims_pipeline.store.adoptions import record_diff
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline_tests.adoption.live.live_clinic import DAYS, LiveClinic, live_clinic
 from pims_pipeline_tests.adoption.planted import PlantedClinic, V4Installation, plant_clinic, words
+from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.sync.bench import DAY, local
 
 
 @pytest.fixture
-def planted(theirs: V4Installation) -> PlantedClinic:
-    return plant_clinic(theirs, DAY)
+def installation(request: pytest.FixtureRequest) -> V4Installation:
+    """Of the deployed layout; of each in tests that use ``theirs``."""
+    either = "theirs" if "theirs" in request.fixturenames else "deployed"
+    found: V4Installation = request.getfixturevalue(either)
+    return found
+
+
+@pytest.fixture
+def planted(installation: V4Installation) -> PlantedClinic:
+    return plant_clinic(installation, DAY)
 
 
 @pytest.fixture
 def live(
     engine: Engine,
-    theirs: V4Installation,
+    installation: V4Installation,
     planted: PlantedClinic,  # noqa: ARG001 - its rows
     wanted: AdoptionRequest,
 ) -> LiveClinic:
-    return live_clinic(engine, theirs, wanted)
+    return live_clinic(engine, installation, wanted)
 
 
+@pytest.mark.usefixtures("theirs")
 def test_a_second_write_changes_nothing(live: LiveClinic) -> None:
     first = live.day()
     theirs, log = live.theirs.checksum(), live.log()
@@ -44,6 +58,7 @@ def test_a_second_write_changes_nothing(live: LiveClinic) -> None:
     assert live.log() == log
 
 
+@pytest.mark.usefixtures("theirs")
 def test_a_new_appointment_becomes_a_row_under_our_id(live: LiveClinic) -> None:
     live.vendor.book("new", local(DAY, 17))
 
@@ -62,6 +77,7 @@ def test_a_new_appointment_becomes_a_row_under_our_id(live: LiveClinic) -> None:
         assert (row["scheduled_date"], row["patient_name"]) == (DAY, ours.patient_name)
 
 
+@pytest.mark.usefixtures("theirs")
 def test_a_moved_appointment_moves_there_and_what_people_own_stays(
     live: LiveClinic, planted: PlantedClinic
 ) -> None:
@@ -101,6 +117,7 @@ def test_a_status_that_people_set_stays_and_one_that_the_service_set_follows(
     assert by_people["metadata"]["starred"] is True
 
 
+@pytest.mark.usefixtures("theirs")
 def test_a_deleted_appointment_is_retired_as_the_service_did_and_restored(
     live: LiveClinic, planted: PlantedClinic
 ) -> None:
@@ -156,6 +173,7 @@ def test_a_row_that_people_deleted_is_not_made_again(
     assert live.theirs.run("SELECT 1 FROM cases WHERE id = %s", planted.shifted) == []
 
 
+@pytest.mark.usefixtures("theirs")
 def test_a_row_that_the_service_made_since_is_linked(live: LiveClinic) -> None:
     made = live.theirs.case(
         live.clinic.id,
@@ -189,6 +207,7 @@ def test_a_retirement_that_no_reconciliation_of_ours_made_is_left_out(
     assert live.theirs.checksum() == before
 
 
+@pytest.mark.usefixtures("theirs")
 def test_in_shadow_the_asset_changes_no_byte_of_theirs(live: LiveClinic) -> None:
     live.set_mode(AdoptionMode.SHADOW)
     before = live.theirs.checksum()
@@ -211,9 +230,8 @@ def test_a_case_that_moved_out_of_the_dates_is_written_too(
     report = write_application(bench.context, live.clinic.slug, [DAYS[0]])
 
     assert report is not None
-    if live.theirs.is_deployed:
-        assert report.total == 1
-        assert live.log()[-1].case_id == planted.plain
+    assert report.total == 1
+    assert live.log()[-1].case_id == planted.plain
 
 
 def test_each_write_is_logged_with_its_run_and_columns_and_no_values(
@@ -259,17 +277,41 @@ def test_a_trigger_of_theirs_finds_its_own_tables_and_not_ours(
     live = live_clinic(engine, deployed, wanted)
     live.sync()
     deployed.run(
-        "CREATE FUNCTION note_stale() RETURNS trigger LANGUAGE plpgsql AS "
+        "CREATE FUNCTION mark_stale() RETURNS trigger LANGUAGE plpgsql AS "
         "$$BEGIN UPDATE cases SET embedding_state = 'stale' WHERE id = NEW.id; RETURN NULL; END$$"
     )
     deployed.run(
-        "CREATE TRIGGER note_stale AFTER UPDATE OF scheduled_at ON cases "
-        "FOR EACH ROW EXECUTE FUNCTION note_stale()"
+        "CREATE TRIGGER mark_stale AFTER UPDATE OF scheduled_at ON cases "
+        "FOR EACH ROW EXECUTE FUNCTION mark_stale()"
     )
     try:
         live.write()
     finally:
-        deployed.run("DROP FUNCTION note_stale CASCADE")
+        deployed.run("DROP FUNCTION mark_stale CASCADE")
 
     assert live.row(planted.shifted)["embedding_state"] == "stale"
     assert live.row(planted.plain)["embedding_state"] is None
+
+
+def test_a_clinic_is_written_and_switched_through_a_pooler_with_one_connection(
+    live: LiveClinic, database_url: str
+) -> None:
+    live.set_mode(AdoptionMode.SHADOW)
+    bench = live.sync()
+    with transaction(live.engine) as connection:
+        record_diff(connection, live.clinic.id, {"syncedHere": True, "differences": 0})
+
+    with pgbouncer(database_url, size=1) as url:
+        pooled = create_engine(url, pool_size=1)
+        now = datetime.now(UTC)
+        assert switch(pooled, "riverbend", accept=0, now=now).changed
+        context = replace(bench.context, engine=pooled)
+        first = write_application(context, "riverbend", DAYS)
+        again = write_application(context, "riverbend", DAYS)
+        assert switch_back(pooled, "riverbend").changed
+        pooled.dispose()
+
+    assert first is not None
+    assert again is not None
+    assert first.total > 0
+    assert again.total == 0
