@@ -10,6 +10,7 @@ from pims_pipeline.cli.adopt.options import number_of
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import clinic_filter, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.domain.adoption.agreement import agrees
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.adoptions import AdoptionStep
 
@@ -52,7 +53,8 @@ def _lines(adopted: AdoptedClinic) -> Iterator[str]:
         yield "  never compared"
     else:
         found = _shown(adoption.last_diff)
-        yield f"  compared {adoption.last_diff_at:%Y-%m-%d %H:%M} UTC: {found}"
+        result = "agrees" if agrees(adoption.last_diff) else "does not agree"
+        yield f"  compared {adoption.last_diff_at:%Y-%m-%d %H:%M} UTC: {result}; {found}"
     for step in adopted.steps:
         yield f"  {_step(step)}"
 

@@ -71,7 +71,7 @@ def disagreement(summary: Mapping[str, Any] | None, accept: int = 0) -> str | No
     if summary.get("syncedHere") is not True:
         return "its calendar was not synced here before the last comparison"
     found = summary.get("differences")
-    if not isinstance(found, int):
+    if not isinstance(found, int) or isinstance(found, bool):
         return "its last comparison cannot be read"
     if found > accept:
         return f"its last comparison found {found} differences, and {accept} are accepted"

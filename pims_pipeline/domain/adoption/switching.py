@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pims_pipeline.domain.adoption.agreement import disagreement
 from pims_pipeline.domain.adoption.clinics import PHASES_THERE
 from pims_pipeline.domain.phases import Phase
 
@@ -28,7 +29,7 @@ def why_not(
     """Why a clinic with this last comparison cannot be switched; None if it can.
 
     Args:
-        summary: ``adoptions.last_diff``: ``differences`` counts those that matter.
+        summary: ``adoptions.last_diff``.
         compared_at: When; aware.
         now: The present; aware.
         accept: How many differences are accepted.
@@ -37,14 +38,7 @@ def why_not(
         return "it was never compared"
     if compared_at < now - FRESH:
         return f"its last comparison is of {compared_at:%Y-%m-%d %H:%M} UTC, more than a day ago"
-    if summary.get("syncedHere") is not True:
-        return "its calendar was not synced here before the last comparison"
-    found = summary.get("differences")
-    if not isinstance(found, int) or isinstance(found, bool):
-        return "its last comparison cannot be read"
-    if found > accept:
-        return f"its last comparison found {found} differences, and {accept} are accepted"
-    return None
+    return disagreement(summary, accept)
 
 
 def switched_off(stored: Schedule) -> Schedule:

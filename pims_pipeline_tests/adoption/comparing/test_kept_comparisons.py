@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event, make_url
 
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.adoption.modes import change_mode
@@ -12,13 +12,10 @@ from pims_pipeline.domain.adoption.clinics import AdoptionRefused
 from pims_pipeline.domain.adoption.kinds import DifferenceKind
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.store.adoptions import adoption_of, set_mode
-from pims_pipeline.store.database.engine import transaction
-from pims_pipeline_tests.adoption.comparing.compared_clinic import (
-    compared,
-    kinds,
-    synced_here,
-    synced_there,
-)
+from pims_pipeline.store.database.batches import ROWS_PER_FETCH
+from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.v4.installation import MissingRight
+from pims_pipeline_tests.adoption.comparing.compared_clinic import compared, kinds, synced_here, synced_there
 from pims_pipeline_tests.adoption.planted import (
     PlantedClinic,
     V4Installation,
@@ -26,6 +23,7 @@ from pims_pipeline_tests.adoption.planted import (
 )
 from pims_pipeline_tests.adoption.ways import adopted, rows
 from pims_pipeline_tests.cli.invocation import everything
+from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.sync.bench import DAY, NOW, Bench, local
 from pims_pipeline_tests.sync.faults.two_days import full_sync
 
@@ -152,3 +150,46 @@ def test_an_adoption_that_is_off_is_not_compared(engine: Engine) -> None:
     change_mode(engine, "riverbend", AdoptionMode.OFF)
     with pytest.raises(AdoptionRefused, match="is off"):
         compared(engine)
+
+
+@pytest.mark.usefixtures("bench")
+def test_no_statement_reads_people(engine: Engine) -> None:
+    statements: list[str] = []
+    listener = ("before_cursor_execute", lambda *given: statements.append(str(given[2])))
+    event.listen(engine, *listener)
+    try:
+        compared(engine)
+    finally:
+        event.remove(engine, *listener)
+    assert any('"theirs"."cases"' in each for each in statements)
+    for word in ("patient", "client_name", "client_phone", "owner", "payload", "c.metadata AS"):
+        assert not any(word in each for each in statements), word
+
+
+def test_a_login_that_may_not_read_theirs_gets_the_grant_to_run(
+    engine: Engine, database_url: str, bench: Bench
+) -> None:
+    url = make_url(database_url).update_query_dict({"options": "-c role=pims_service"})
+    service = create_engine(url.render_as_string(hide_password=False))
+    before = everything(engine)
+    with pytest.raises(MissingRight, match='GRANT USAGE ON SCHEMA "theirs" TO "pims_service"'):
+        compared(service)
+    service.dispose()
+    assert everything(engine) == before
+    assert bench.case("1").gone is None
+
+
+def test_a_clinic_is_compared_through_a_pooler_with_one_connection(
+    deployed: V4Installation, database_url: str, wanted: AdoptionRequest
+) -> None:
+    clinic = deployed.clinic()
+    deployed.login(clinic)
+    number = ROWS_PER_FETCH + 1
+    deployed.many_cases(clinic, number, NOW - timedelta(days=3))
+    with pgbouncer(database_url, size=1) as url:
+        pooled = create_engine(url, pool_size=1)
+        adopted(pooled, wanted)
+        found = compared(pooled)
+        pooled.dispose()
+    assert (found.counts.compared, found.counts.differences) == (number, 0)
+    assert found.is_kept

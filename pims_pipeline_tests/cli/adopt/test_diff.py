@@ -75,6 +75,8 @@ def test_the_last_comparison_is_shown_by_status(pims: Pims) -> None:
     pims(*DIFF)
     status = document(pims("adopt", "status", "--json"))
     assert status["clinics"][0]["lastDiff"]["byKind"] == {"duplicate_there": 1}
+    # It was not synced here yet.
+    assert "UTC: does not agree; " in pims("adopt", "status").output
 
 
 @pytest.mark.usefixtures("planted")
