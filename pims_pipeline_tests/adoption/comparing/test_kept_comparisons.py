@@ -15,7 +15,12 @@ from pims_pipeline.store.adoptions import adoption_of, set_mode
 from pims_pipeline.store.database.batches import ROWS_PER_FETCH
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.v4.installation import MissingRight
-from pims_pipeline_tests.adoption.comparing.compared_clinic import compared, kinds, synced_here, synced_there
+from pims_pipeline_tests.adoption.comparing.compared_clinic import (
+    compared,
+    kinds,
+    synced_here,
+    synced_there,
+)
 from pims_pipeline_tests.adoption.planted import (
     PlantedClinic,
     V4Installation,
