@@ -156,7 +156,7 @@ def test_a_changed_schedule_is_read_back(engine: Engine, clinic: Clinic) -> None
         ResourceFilter(excluded=frozenset({"provider:9 é"})),
         ALL_RESOURCES,
     ],
-    ids=str,
+    ids=["included", "excluded", "all"],
 )
 def test_the_chosen_resources_are_read_back_and_replace_the_former_ones(
     engine: Engine, clinic: Clinic, resources: ResourceFilter
