@@ -43,7 +43,7 @@ def test_the_vendors_rooms_columns_and_providers_are_shown(pims: Pims, logged_in
         (["--exclude", "provider:2"], excluding("provider:2")),
         (["--exclude=13", "--exclude=13"], excluding("room:13")),
     ],
-    ids=str,
+    ids=["include", "exclude", "twice"],
 )
 def test_a_choice_replaces_the_former_one_and_all_takes_it_back(
     pims: Pims, logged_in: str, engine: Engine, words: list[str], chosen: ResourceFilter
