@@ -67,7 +67,7 @@ ALLOWED = {
     "browser": set(),
 }
 KINDS = {
-    "code_server": "dagster-code-server",
+    "code_server.main": "dagster-code-server",
     "up.dagster_process": "dagster",
     "main() serve": "pims-serve",
     "up.simulator": "pims-simulate",
@@ -233,7 +233,7 @@ def run_or_kind(process: psutil.Process) -> str:
     if BROWSER.search(" ".join(command_line(process))):
         return "browser"
     parents = [command_line(each) for each in process.parents()]
-    if any("code_server" in word for words in parents for word in words):
+    if any("code_server.main" in word for words in parents for word in words):
         return "run"
     return kind(process)
 
