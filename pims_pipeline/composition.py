@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _log = get_logger(__name__)
 _POOL_TIMEOUT_SECONDS = 120.0
-_TRUSTED_SECONDS = 1.0
-"""Transactions that follow one another need no check that the connection is still open."""
 
 
 def set_up_logging(settings: Settings) -> None:
@@ -87,7 +85,6 @@ def open_engine(settings: Settings, url: str, *, migrated: bool = True) -> Itera
         # A clinic waits for the transactions of others, which wait for locks.
         pool_timeout_seconds=_POOL_TIMEOUT_SECONDS,
         lock_seconds=settings.lock_timeout_seconds,
-        trusted_seconds=_TRUSTED_SECONDS,
     )
     try:
         if migrated:

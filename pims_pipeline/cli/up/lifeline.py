@@ -11,9 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pims_pipeline.orchestration.code_server.waiting_threads import LIFELINE_THREAD
 
@@ -29,26 +28,21 @@ _writers: list[int] = []
 """The writing ends, open as long as this process runs."""
 
 
-class Lifeline:
-    """The pipe to one process, as a context manager around its start."""
+@contextmanager
+def lifeline() -> Iterator[int]:
+    """A pipe to one process, around its start; yields the end that the process gets."""
+    descriptor, writer = os.pipe()
+    _writers.append(writer)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
-    def __enter__(self) -> Self:
-        self.descriptor, writer = os.pipe()
-        _writers.append(writer)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        os.close(self.descriptor)
-
-    def command(self, command: Sequence[str]) -> list[str]:
-        """The command that runs ``command`` (Python with ``-c`` or ``-m``) on the lifeline."""
-        interpreter, *words = command
-        return [interpreter, "-c", _PROGRAM, str(self.descriptor), *words]
+def on_lifeline(descriptor: int, command: Sequence[str]) -> list[str]:
+    """The command that runs ``command`` (Python with ``-c`` or ``-m``) on the lifeline."""
+    interpreter, *words = command
+    return [interpreter, "-c", _PROGRAM, str(descriptor), *words]
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 
 from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.terminal.streams import say
-from pims_pipeline.cli.up.lifeline import Lifeline
+from pims_pipeline.cli.up.lifeline import lifeline, on_lifeline
 from pims_pipeline.local_trust.private_files import PRIVATE_UMASK, make_private
 
 _START_SECONDS = 120
@@ -65,16 +65,16 @@ class Service:
         self._start()
 
     def _start(self) -> None:
-        with self.log.open("ab") as log, Lifeline() as lifeline:
+        with self.log.open("ab") as log, lifeline() as descriptor:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own arguments
-                lifeline.command(self._command),
+                on_lifeline(descriptor, self._command),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 umask=PRIVATE_UMASK,
-                pass_fds=(lifeline.descriptor,),
+                pass_fds=(descriptor,),
             )
 
     def restart(self) -> None:

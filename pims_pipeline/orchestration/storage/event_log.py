@@ -8,7 +8,7 @@ Dagster's own sends three to six statements for most events, one after the other
 - does not repeat lookups of tables, columns and partitions.
 
 The rows are the same as Dagster's: ``test_event_log.py`` compares them. The rows of checks are in
-``check_executions``, the connections in ``storage``.
+``check_executions``, the connections in ``pooled``.
 """
 
 import os

@@ -11,14 +11,12 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.database.revision import VERSION_TABLE
-
-_REVISIONS = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 - a constant
+from pims_pipeline.store.database.revision import revisions_of
 
 _kept_stores: "weakref.WeakSet[KeptStore]" = weakref.WeakSet()
 
@@ -52,7 +50,7 @@ class KeptStore:
                 self._opened.close()
                 engine = self._opened.enter_context(self._open_store())
                 with transaction(engine) as connection:
-                    self._revisions = _revisions(connection)
+                    self._revisions = revisions_of(connection)
                 self._engine = engine
             return self._engine
 
@@ -66,13 +64,9 @@ class KeptStore:
         """Whether the database can be reached, and was not migrated since."""
         try:
             with transaction(engine) as connection:
-                return _revisions(connection) == self._revisions
+                return revisions_of(connection) == self._revisions
         except (UserFacingError, SQLAlchemyError):
             return False
-
-
-def _revisions(connection: Connection) -> list[str]:
-    return sorted(connection.scalars(_REVISIONS))
 
 
 def _forget_all() -> None:

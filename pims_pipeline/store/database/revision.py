@@ -37,7 +37,7 @@ def check_migrated(engine: Engine) -> None:
         DatabaseNotMigrated: If revisions are missing, or the tables are a newer program's.
     """
     with transaction(engine) as connection:
-        current = _revisions_of(connection)
+        current = revisions_of(connection)
     if current != [newest_revision()]:
         raise DatabaseNotMigrated(_problem(engine, current))
 
@@ -72,8 +72,8 @@ _WHERE = text("""
 """)
 
 
-def _revisions_of(connection: Connection) -> list[str]:
-    """The revisions of the database; none before the first migration."""
+def revisions_of(connection: Connection) -> list[str]:
+    """The revisions of the tables, sorted; none before the first migration."""
     statement = text(f"SELECT version_num FROM {VERSION_TABLE} ORDER BY 1")  # noqa: S608 - our table
     try:
         return list(connection.scalars(statement))

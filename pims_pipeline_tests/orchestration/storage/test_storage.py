@@ -67,7 +67,7 @@ def test_a_run_over_many_partitions_keeps_to_a_few_connections(
     deployment.book("alder", days(-7, 7))
     with opened_by_dagster() as opened:
         assert deployment.sync("full_sync", ["alder"], days(-7, 7)).success
-    assert len(opened) <= 12
+    assert len(opened) <= 4
 
 
 def test_a_run_repeats_no_lookup_of_tables_columns_and_clinics(
@@ -80,7 +80,7 @@ def test_a_run_repeats_no_lookup_of_tables_columns_and_clinics(
     lookups = Counter(each for each in statements if "pg_catalog" in each[0])
     assert lookups
     assert max(lookups.values()) <= 2
-    assert sum("FROM dynamic_partitions" in statement for statement, _ in statements) <= 12
+    assert sum("FROM dynamic_partitions" in statement for statement, _ in statements) <= 6
 
 
 def test_a_partition_that_another_process_deleted_is_forgotten_soon(

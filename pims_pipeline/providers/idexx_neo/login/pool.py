@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from pims_pipeline.providers.idexx_neo.login.browser_thread import (
@@ -24,11 +24,9 @@ from pims_pipeline.providers.idexx_neo.login.browser_thread import (
 from pims_pipeline.providers.idexx_neo.login.chromium import BrowserStart, find_chromium
 from pims_pipeline.providers.kept_open import close_when_idle
 from pims_pipeline.providers.options import LoginOptions
-from pims_pipeline.providers.port import TransientError
 from pims_pipeline.providers.stop_signal import StopSignal
 
 _T = TypeVar("_T")
-_MAX_BROWSERS = 2
 
 
 class BrowserPool:
@@ -66,14 +64,12 @@ class BrowserPool:
             RunStopped, TimeLimitReached: If ``stop`` ends the wait for a turn, or the login.
             TransientError: If the browsers lost their pages.
         """
-        failure = TransientError("No browser was tried.")
-        for _ in range(_MAX_BROWSERS):
-            try:
-                with self._turns.turn(stop):
-                    return self._browser_to_use().log_in(work, stop)
-            except PageLost as lost:
-                failure = lost.failure
-        raise failure
+        with suppress(PageLost):
+            return self._log_in_once(work, stop)
+        try:
+            return self._log_in_once(work, stop)
+        except PageLost as lost:
+            raise lost.failure from None
 
     def close_idle(self) -> None:
         """Close the browser when its logins have ended; returns at once."""
@@ -85,6 +81,10 @@ class BrowserPool:
         """In a forked child: let go of the parent's browser."""
         if self._current is not None:
             self._current.abandon()
+
+    def _log_in_once(self, work: Work[_T], stop: StopSignal) -> _T:
+        with self._turns.turn(stop):
+            return self._browser_to_use().log_in(work, stop)
 
     def _browser_to_use(self) -> BrowserThread:
         with self._lock:
