@@ -38,9 +38,10 @@ STATS = {
         "casesSkipped",
         "casesRestored",
         "quarantined",
+        "leftOut",
     },
     "cases": {"casesFound", "casesEnriched", "casesSkipped", "casesErrored"},
-    "reconcile": {"casesChecked", "casesDeleted", "casesUpdated", "casesHeld"},
+    "reconcile": {"casesChecked", "casesDeleted", "casesUpdated", "casesHeld", "leftOut"},
 }
 RESULTS = {
     "inbound": PHASE,

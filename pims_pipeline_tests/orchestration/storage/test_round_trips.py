@@ -52,7 +52,7 @@ MOST = {
     "SELECT clinic_schedule_configs": 1,
     "SELECT clock_timestamp() AS clock_timestamp_1": 1,
     "SELECT pims_sessions": 1,
-    "SELECT reconciliation_holds": 1,
+    "SELECT reconciliation_holds": 2,
     "UPDATE pims_sessions": 1,
     "UPDATE reconciliation_holds": 1,
 }

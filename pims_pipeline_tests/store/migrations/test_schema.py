@@ -227,7 +227,7 @@ _NOWHERE, _OURS = ['search_path=""'], ["search_path=pims, pg_temp"]
 def test_every_function_has_a_search_path_of_its_own(engine: Engine) -> None:
     found = _settings_of_functions(engine)
 
-    assert {"pims_access", "pims_api_key", "pims_note_schedule_start"} <= found.keys()
+    assert {"pims_access", "pims_api_keys", "pims_note_schedule_start"} <= found.keys()
     assert {name: each for name, each in found.items() if each not in (_NOWHERE, _OURS)} == {}
 
 
@@ -273,7 +273,7 @@ def test_what_the_api_calls_reads_our_tables_whatever_its_search_path_is(
         connection.execute(text("SELECT * FROM pims.pims_metrics_phases()"))
         connection.execute(text("SELECT * FROM pims.pims_metrics_alerts()"))
         connection.execute(text("SELECT * FROM pims.pims_metrics_syncs(now())"))
-        connection.execute(text("SELECT * FROM pims.pims_api_key('12345678')"))
+        connection.execute(text("SELECT * FROM pims.pims_api_keys('12345678')"))
         connection.execute(text("SELECT pims.pims_note_api_key_use(gen_random_uuid())"))
 
 

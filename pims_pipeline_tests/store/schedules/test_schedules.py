@@ -120,7 +120,7 @@ def test_numbers_beyond_what_can_be_synced_are_brought_into_range(engine: Engine
     assert (config.days_ahead, config.lookback_days, config.parallel_batch_size) == (
         DAYS_AHEAD,
         365,
-        32,
+        50,
     )
 
 
