@@ -3,7 +3,7 @@
 The ``as_…`` functions are strict and read the fields that decide about a record: each returns a
 clean value or raises ``UnreadableField``. Its message names the field and the problem, never the
 content, because it ends in logs. ``Fields`` reads the fields that only describe a record: an odd
-value becomes None and is counted. What a record means belongs in ``listing`` and ``responses``.
+value becomes None and is counted. What a record means belongs in an adapter.
 """
 
 import math

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pims_pipeline.providers.idexx_neo.parsing.markup import (
+from pims_pipeline.providers.parsing.markup import (
     CUT_MARK,
     MAX_MARKUP,
     MAX_TEXT,

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 
 import nh3
 
-from pims_pipeline.providers.idexx_neo.parsing.fields import storable
+from pims_pipeline.providers.parsing.fields import storable
 
 MAX_MARKUP = 1_000_000
 """Characters that are parsed, without long attributes; the rest is cut off."""
