@@ -23,6 +23,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.profiles import ClinicProfile
 from pims_pipeline.domain.records.resources import Resource
 
 if TYPE_CHECKING:
@@ -182,6 +183,19 @@ class ListsResources(Protocol):
 
     def list_resources(self) -> tuple[Resource, ...]:
         """The resources in the clinic's own dictionary, under their present names.
+
+        Raises:
+            SessionExpired, TransientError, ContractViolation: See the tree.
+        """
+        ...
+
+
+@runtime_checkable
+class DescribesClinic(Protocol):
+    """A provider that can describe the clinic: zone, locations, types, words, resources."""
+
+    def clinic_profile(self) -> ClinicProfile:
+        """The clinic as its vendor has it now.
 
         Raises:
             SessionExpired, TransientError, ContractViolation: See the tree.

@@ -14,7 +14,7 @@ from pims_pipeline.domain.records.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.planning.reconciliation.window_cases import (
     EIGHT,
