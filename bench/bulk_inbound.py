@@ -22,7 +22,13 @@ from sqlalchemy import Connection, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, Snapshot
+from pims_pipeline.domain.records.appointments import (
+    Client,
+    Patient,
+    PimsAppointment,
+    Proof,
+    Snapshot,
+)
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
@@ -148,6 +154,7 @@ def main() -> None:
                     window=window,
                     appointments=calendar(start, rows=rows, changed_every=changed_every),
                     fetched_at=datetime.now(UTC),
+                    proof=Proof.ONE_RESPONSE,
                 )
                 print(f"{label}: {sync(context, clinic, snapshot)}")
         engine.dispose()

@@ -85,7 +85,7 @@ def _unneeded(
             window=DateRange(today, today),
             appointments=tuple(appointments),
             fetched_at=now,
-            complete=False,
+            proof=None,
         ),
         clinic=clinic,
     )

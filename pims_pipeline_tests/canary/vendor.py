@@ -77,7 +77,7 @@ class RecordedNeo(IdexxNeoProvider):
         self._unforeseen = unforeseen if clinic.slug == BROKEN else None
 
     def authenticate(self, credentials: Credentials) -> bool:
-        assert credentials.password == self._practice.password.text
+        assert credentials["password"] == self._practice.password.text
         self.restore_session(session_without_browser(self._base_url, self._company))
         return True
 

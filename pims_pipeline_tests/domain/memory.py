@@ -252,9 +252,7 @@ class MemoryStore:
                 self.landed[pims_id] = replace(row, removed_at=retirement.gone_at)
         if plan.follow:
             self.receive(
-                Snapshot(
-                    window=window, appointments=plan.follow, fetched_at=asked_at, complete=False
-                )
+                Snapshot(window=window, appointments=plan.follow, fetched_at=asked_at, proof=None)
             )
 
     def enrichable(self) -> dict[UUID, EnrichableCase]:

@@ -19,6 +19,7 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
@@ -161,7 +162,7 @@ def snapshots(
     *,
     ids: SearchStrategy[str] = st.sampled_from("abcdef"),  # noqa: B008 - strategies are immutable
     fetched_at: SearchStrategy[datetime] = moments,
-    complete: SearchStrategy[bool] = st.booleans(),  # noqa: B008 - as above
+    proof: SearchStrategy[Proof | None] = st.sampled_from((None, *Proof)),  # noqa: B008 - as above
     max_quarantined: int = 2,
 ) -> Snapshot:
     """A listing of ``WEEK``; listings with few ``ids`` share appointments."""
@@ -173,7 +174,7 @@ def snapshots(
         ),
         fetched_at=draw(fetched_at),
         quarantined=tuple(draw(st.lists(quarantined_records(ids), max_size=max_quarantined))),
-        complete=draw(complete),
+        proof=draw(proof),
     )
 
 

@@ -20,11 +20,13 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import (
     Credentials,
     SessionExpired,
@@ -37,7 +39,7 @@ Endpoint = Literal["login", "listing", "lookup", "consultation"]
 Clock = Callable[[], datetime]
 
 SESSION_LENGTH = timedelta(hours=8)
-FAKE_CREDENTIALS = Credentials(username="vet@example.test", password="correct horse")
+FAKE_CREDENTIALS = neo_credentials(username="vet@example.test", password="correct horse")
 
 
 @dataclass
@@ -270,7 +272,7 @@ class BareFakeProvider:
                 if record.business_date is None or record.business_date in window
             ),
             fetched_at=fetched_at,
-            complete=self.vendor.listing_complete,
+            proof=Proof.ONE_RESPONSE if self.vendor.listing_complete else None,
         )
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx2
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.idexx_neo.session import (
     NeoSession,
@@ -15,11 +16,11 @@ from pims_pipeline.providers.idexx_neo.session import (
     account_of,
     exported,
 )
-from pims_pipeline.providers.port import Credentials, SessionState
+from pims_pipeline.providers.port import SessionState
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 
 CLINIC = DEFAULT_CLINICS[0]
-CREDENTIALS = Credentials(
+CREDENTIALS = neo_credentials(
     username=CLINIC.username, password=CLINIC.password, company_id=CLINIC.company_id
 )
 
@@ -68,7 +69,7 @@ def session_without_browser(base_url: str, clinic: SimulatedClinic = CLINIC) -> 
             SessionCookie(name=c.name, value=c.value or "", domain=c.domain)
             for c in http.cookies.jar
         )
-    credentials = Credentials(clinic.username, clinic.password, clinic.company_id)
+    credentials = neo_credentials(clinic.username, clinic.password, clinic.company_id)
     return exported(
         NeoSession(
             account=account_of(base_url, credentials),

@@ -27,7 +27,7 @@ def test_a_right_password_logs_in_and_a_wrong_one_is_refused(
     harness: Harness, tmp_path: Path
 ) -> None:
     provider = harness.provider()
-    wrong = Credentials(harness.credentials.username, "not it", harness.credentials.company_id)
+    wrong = Credentials({**harness.credentials.fields, "password": "not it"})
     assert provider.authenticate(wrong) is False
     with pytest.raises(SessionExpired):
         provider.fetch_appointments(WINDOW)

@@ -38,7 +38,7 @@ def test_a_session_goes_on_in_another_provider(harness: Harness) -> None:
 def test_a_session_never_shows_its_secrets(harness: Harness) -> None:
     state = harness.warm_provider().export_session()
     assert state.data.decode() not in repr(state)
-    assert harness.credentials.password.encode() not in state.data
+    assert harness.credentials["password"].encode() not in state.data
 
 
 @pytest.mark.parametrize("data", [b"", b"not json", b"[]", b"{}", b'{"format": 1}'])

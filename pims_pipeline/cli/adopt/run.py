@@ -17,7 +17,7 @@ from pims_pipeline.cli.terminal.streams import console_on, print_json, say
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
 from pims_pipeline.domain.adoption.importing import ImportFinding
 from pims_pipeline.domain.clinics import checked_slug, zone_named
-from pims_pipeline.providers.registry import PROVIDER_TYPES
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.settings import Settings, environment_value
 
 _FINDINGS = {
@@ -52,7 +52,7 @@ _FINDINGS = {
 )
 @click.option(
     "--provider",
-    type=click.Choice(PROVIDER_TYPES),
+    type=click.Choice(registry().types),
     help="Its practice management system; needed if v4.0 names one that is not known here.",
 )
 @click.option(

@@ -14,7 +14,8 @@ from pims_pipeline.composition import provider_options
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.operations.clinics import find_clinic
 from pims_pipeline.operations.credentials import check_login, store_login
-from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
+from pims_pipeline.providers.port import PimsError
 from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.settings import Settings
 
@@ -65,7 +66,7 @@ def set_credentials(
     company_id = plain_name(company_id, "--company-id")
     with open_store(settings) as store:
         clinic = find_clinic(store.engine, slug)
-        login = Credentials(username, _password(from_stdin=password_stdin), company_id)
+        login = neo_credentials(username, _password(from_stdin=password_stdin), company_id)
         store_login(store.engine, store.vault, clinic, login)
     if as_json:
         print_json({"clinic": slug, "status": CredentialStatus.UNVERIFIED})

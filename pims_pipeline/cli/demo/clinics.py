@@ -14,6 +14,7 @@ from pims_pipeline.operations.clinics import (
     place_clinics,
     readdress_clinics,
 )
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.store.api_keys import UnknownApiKey
@@ -77,7 +78,7 @@ def _as_new(simulated: SimulatedClinic, base_url: str) -> NewClinic:
 
 
 def _login(simulated: SimulatedClinic) -> Credentials:
-    return Credentials(simulated.username, simulated.password, simulated.company_id)
+    return neo_credentials(simulated.username, simulated.password, simulated.company_id)
 
 
 @contextmanager

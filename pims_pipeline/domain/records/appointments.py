@@ -116,6 +116,19 @@ class QuarantinedRecord:
     business_date: date | None = None
 
 
+class Proof(StrEnum):
+    """How it is known that a listing holds the whole window."""
+
+    ONE_RESPONSE = "one_response"
+    """The vendor sends a window in one response, which arrived whole."""
+    PAGES_AGREE = "pages_agree"
+    """Two passes over the pages found the same identities, or no page could shift."""
+    TOTAL_MATCHED = "total_matched"
+    """As many records were listed as the vendor counts."""
+    LANDED = "landed"
+    """Read again from what was landed of a listing that was whole."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What one listing of a clinic's calendar returned for a window.
@@ -130,18 +143,23 @@ class Snapshot:
         oddities: Descriptive fields that could not be read.
         fetched_at: Aware UTC, taken before the request was sent: the listing shows everything
             that happened at the vendor before this time.
-        complete: Whether the listing provably holds the whole window. If it does not, the
-            absence of a record proves nothing.
+        proof: How it is known that the listing holds the whole window; None if it is not known.
+            Then the absence of a record proves nothing.
     """
 
     window: DateRange
     appointments: tuple[PimsAppointment, ...]
     fetched_at: datetime
     quarantined: tuple[QuarantinedRecord, ...] = ()
-    complete: bool = True
+    proof: Proof | None
     elsewhere: tuple[tuple[str, datetime], ...] = ()
     unreadable_elsewhere: tuple[str, ...] = ()
     oddities: Oddities = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the listing provably holds the whole window."""
+        return self.proof is not None
 
     @property
     def hides_identities(self) -> bool:

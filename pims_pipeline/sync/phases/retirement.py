@@ -83,7 +83,7 @@ def follow(
             window=DateRange(day, day),
             appointments=(appointment,),
             fetched_at=lookups[appointment.appointment_id].asked_at,
-            complete=False,
+            proof=None,
         )
         known = known_of(connection, phase.clinic, seen)
         plan = apply_listing(connection, phase, ComparedListing(snapshot=seen, known=known))

@@ -14,6 +14,7 @@ from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
@@ -65,7 +66,12 @@ class ClinicsDay(RuleBasedStateMachine):
     def _listing(self) -> Snapshot:
         fetched_at = self._tick()
         inside = [each for each in self.calendar.values() if each.business_date in WEEK]
-        return Snapshot(window=WEEK, appointments=(STAFF, *inside), fetched_at=fetched_at)
+        return Snapshot(
+            window=WEEK,
+            appointments=(STAFF, *inside),
+            fetched_at=fetched_at,
+            proof=Proof.ONE_RESPONSE,
+        )
 
     def _look_up_everything(self) -> dict[str, AppointmentLookup]:
         asked_at = self._tick()

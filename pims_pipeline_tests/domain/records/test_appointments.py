@@ -15,6 +15,7 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
@@ -173,7 +174,13 @@ def unreadable(pims_id: str | None) -> QuarantinedRecord:
 def test_a_listing_hides_identities_when_one_could_not_be_read(
     quarantined: tuple[QuarantinedRecord, ...], *, hides: bool
 ) -> None:
-    snapshot = Snapshot(window=WEEK, appointments=(), fetched_at=NOON, quarantined=quarantined)
+    snapshot = Snapshot(
+        window=WEEK,
+        appointments=(),
+        fetched_at=NOON,
+        proof=Proof.ONE_RESPONSE,
+        quarantined=quarantined,
+    )
     assert snapshot.hides_identities is hides
 
 

@@ -65,7 +65,7 @@ def refused(
 ) -> PimsError:
     with pytest.raises(PimsError) as raised:
         ask(provider, endpoint, appointment)
-    assert CREDENTIALS.password not in str(raised.value)
+    assert CREDENTIALS["password"] not in str(raised.value)
     return raised.value
 
 

@@ -18,7 +18,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.left_out import marked
-from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
+from pims_pipeline.domain.records.appointments import PimsAppointment, Proof, RecordKind, Snapshot
 from pims_pipeline.domain.records.resources import ALL_RESOURCES
 from pims_pipeline.domain.records.series import (
     identify_occurrences,
@@ -133,7 +133,7 @@ def _listings(draw: st.DrawFn, appointments: Sequence[PimsAppointment], at: date
         window=window,
         appointments=inside,
         fetched_at=at,
-        complete=draw(st.booleans()),
+        proof=draw(st.sampled_from((None, *Proof))),
         elsewhere=shown if draw(st.booleans()) else (),
         unreadable_elsewhere=tuple(draw(st.lists(st.sampled_from(NAMES), max_size=1))),
         quarantined=tuple(
@@ -271,6 +271,7 @@ def compared_by_store(bench: Bench, window: DateRange = WINDOW) -> ComparedListi
             each for each in bench.vendor.appointments.values() if each.business_date in window
         ),
         fetched_at=bench.clock(),
+        proof=Proof.ONE_RESPONSE,
     )
     with transaction(bench.engine) as connection:
         return compared(connection, bench.clinic, snapshot, bench.context.words)
@@ -342,6 +343,7 @@ def test_another_clinic_s_record_of_the_same_identity_is_not_taken_for_it(
             window=WINDOW,
             appointments=tuple(bench.vendor.appointments.values()),
             fetched_at=bench.clock(),
+            proof=Proof.ONE_RESPONSE,
         )
         listing = compared(connection, other, snapshot, DEFAULT_WORDS)
     assert (listing.unchanged, listing.known) == ((), {})

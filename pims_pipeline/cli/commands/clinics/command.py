@@ -23,7 +23,7 @@ from pims_pipeline.operations.clinics import (
     register_clinic,
 )
 from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
-from pims_pipeline.providers.registry import PROVIDER_TYPES
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.settings import Settings
 from pims_pipeline.wire.clinics import ClinicDocument, ClinicList
 
@@ -68,7 +68,7 @@ def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(PROVIDER_TYPES),
+    type=click.Choice(registry().types),
     help="The clinic's practice management system.",
 )
 @click.option(

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.clinics import DateRange, business_date
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
+    Proof,
     RecordKind,
     Snapshot,
 )
@@ -59,6 +60,7 @@ def parse_listing(
         appointments=found.appointments,
         quarantined=found.quarantined,
         fetched_at=fetched_at,
+        proof=Proof.ONE_RESPONSE,
         elsewhere=tuple((each.vendor_identity, each.scheduled_start) for each in found.elsewhere),
         oddities=found.oddities,
     )

@@ -7,6 +7,7 @@ from pims_pipeline.domain.planning.inbound import InboundPlan
 from pims_pipeline.domain.records.appointments import (
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     Snapshot,
 )
@@ -40,7 +41,7 @@ def listing(
         appointments=appointments,
         fetched_at=EIGHT + at * MINUTE,
         quarantined=quarantined,
-        complete=complete,
+        proof=Proof.ONE_RESPONSE if complete else None,
     )
 
 
