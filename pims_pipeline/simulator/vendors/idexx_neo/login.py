@@ -114,7 +114,7 @@ def _login_result(
         return fresh_login_page(
             request, simulator, "This form is out of date. Please try again.", status=403
         )
-    practice = simulator.practices.get(company_id)
+    practice = simulator.practice_of("idexx_neo", company_id)
     if sessions.is_locked(company_id, username) or (practice and practice.login_mode == "locked"):
         return _locked_page()
     if practice is None or not _is_right(practice, username, form.get("password", "")):
