@@ -15,13 +15,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pims_pipeline.simulator.faults import Fault
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
 from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
-from pims_pipeline.simulator.vendors.idexx_neo.responses import (
-    apply_fault,
-    delay_response,
-    fault_response,
-)
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
+from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
 
 SESSION_COOKIE = "neo_session"
 BROWSER_COOKIE = "neo_browser"
@@ -102,7 +99,7 @@ async def take_login(request: Request) -> Response:
 def _faulty(fault: Fault | None, response: Response) -> Response:
     if fault is None:
         return response
-    return fault_response(fault) or apply_fault(fault, response)
+    return fault_response(fault) or apply_fault(fault, response, oddly_described)
 
 
 def _login_result(
