@@ -10,15 +10,16 @@ from pims_pipeline.simulator.practice.calendar import EditRefused, UnknownEntry
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.state import build_simulator
 from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps, pages
+from pims_pipeline.simulator.vendors.vetspire import endpoint as vetspire
 
 
 def build_app(config: SimulatorConfig) -> FastAPI:
     """The whole simulator as an ASGI application.
 
     Raises:
-        ValueError: If two clinics of ``config`` share a company id.
+        ValueError: If ``config`` cannot be played, see ``build_simulator``.
     """
-    app = FastAPI(title="Neo simulator", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Vendor simulator", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.simulator = build_simulator(config)
     app.add_route("/login", login.show_login, methods=["GET"])
     app.add_route("/login", login.take_login, methods=["POST"])
@@ -37,6 +38,7 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route(
         "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
+    app.add_route("/graphql", vetspire.graphql, methods=["POST"])
     app.add_route("/", pages.show_calendar, methods=["GET"])
     app.add_route("/calendar/book", pages.take_booking, methods=["POST"])
     app.add_route("/calendar/{entry_id}/{action}", pages.take_edit, methods=["POST"])

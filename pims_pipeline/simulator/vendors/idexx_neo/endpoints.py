@@ -17,19 +17,15 @@ from pims_pipeline.simulator.practice.calendar import UnknownEntry
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login import BROWSER_COOKIE, SESSION_COOKIE
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import login_page
-from pims_pipeline.simulator.vendors.idexx_neo.responses import (
-    apply_fault,
-    delay_response,
-    expired_mode_of,
-    fault_response,
-    without_session,
-)
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
+from pims_pipeline.simulator.vendors.idexx_neo.responses import expired_mode_of, without_session
 from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     appointment_body,
     consultation_body,
     dictionary_body,
     listing_body,
 )
+from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
 
 LONGEST_LISTING_DAYS = 366
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
@@ -86,7 +82,7 @@ async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -
     if session.held_at is not None:
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
     response = respond(request, simulator.practices[session.company_id], faults)
-    return apply_fault(faults.response, response)
+    return apply_fault(faults.response, response, oddly_described)
 
 
 def _login_page_for(request: Request, simulator: Simulator) -> str:

@@ -15,13 +15,10 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pims_pipeline.simulator.faults import Fault
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
 from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
-from pims_pipeline.simulator.vendors.idexx_neo.responses import (
-    apply_fault,
-    delay_response,
-    fault_response,
-)
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
+from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
 
 SESSION_COOKIE = "neo_session"
 BROWSER_COOKIE = "neo_browser"
@@ -102,7 +99,7 @@ async def take_login(request: Request) -> Response:
 def _faulty(fault: Fault | None, response: Response) -> Response:
     if fault is None:
         return response
-    return fault_response(fault) or apply_fault(fault, response)
+    return fault_response(fault) or apply_fault(fault, response, oddly_described)
 
 
 def _login_result(
@@ -114,7 +111,7 @@ def _login_result(
         return fresh_login_page(
             request, simulator, "This form is out of date. Please try again.", status=403
         )
-    practice = simulator.practices.get(company_id)
+    practice = simulator.practice_of("idexx_neo", company_id)
     if sessions.is_locked(company_id, username) or (practice and practice.login_mode == "locked"):
         return _locked_page()
     if practice is None or not _is_right(practice, username, form.get("password", "")):
