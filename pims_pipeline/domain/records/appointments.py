@@ -176,6 +176,8 @@ class AppointmentLookup:
             response: ``scheduled_start`` shows which of them it describes.
         found: False when the vendor does not know the identity (any more).
         deleted: True when the vendor reports that the record was deleted.
+        at_another_location: True when the appointment is now at another location of the vendor's
+            account: this clinic does not have it any more.
         asked_at: Aware UTC, taken before the request was sent.
         resources: As ``PimsAppointment.resources``; empty if the response names none.
         left_out: Whether the clinic does not sync them.
@@ -185,6 +187,7 @@ class AppointmentLookup:
     asked_at: datetime
     found: bool
     deleted: bool = False
+    at_another_location: bool = False
     kind: RecordKind = RecordKind.APPOINTMENT
     status: str | None = None
     scheduled_start: datetime | None = None
@@ -196,8 +199,9 @@ class AppointmentLookup:
 
     @property
     def exists(self) -> bool:
-        """Whether the appointment still exists at the vendor."""
-        return self.found and not self.deleted and self.kind is RecordKind.APPOINTMENT
+        """Whether the clinic still has the appointment."""
+        is_gone = self.deleted or self.at_another_location
+        return self.found and not is_gone and self.kind is RecordKind.APPOINTMENT
 
 
 def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:

@@ -40,11 +40,13 @@ class Account:
         vendor: The vendor's name in messages.
         address: Where requests go, for messages.
         key: Identifies the account within the process, without revealing it.
+        per_second: The rate of its requests, if the options name none.
     """
 
     vendor: str
     address: str
     key: str
+    per_second: float
 
 
 class Exchange:
@@ -77,7 +79,7 @@ class Exchange:
         self._clock = clock
         self._stop = stop
         self._error_of = error_of
-        self._bucket = bucket_for(account.key, options.per_second)
+        self._bucket = bucket_for(account.key, options.per_second or account.per_second)
 
     def respond(
         self, build: Callable[[], httpx2.Request], *, what: str, tries: int | None = None

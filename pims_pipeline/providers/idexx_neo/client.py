@@ -30,6 +30,8 @@ from pims_pipeline.providers.parsing.decoding import is_json
 from pims_pipeline.providers.port import PimsError, SessionExpired
 from pims_pipeline.providers.stop_signal import StopSignal
 
+PER_SECOND = 10.0
+"""Requests to one account, unless a setting says otherwise."""
 _HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 _HEADING = re.compile(r"<(?:title|h1)[^<>]{0,200}>([^<]{0,500})", re.IGNORECASE)
 
@@ -70,7 +72,7 @@ class IdexxNeoClient:
         )
         self._exchange = Exchange(
             self._http,
-            Account("IDEXX Neo", session.base_url, session.account),
+            Account("IDEXX Neo", session.base_url, session.account, PER_SECOND),
             options,
             clock=clock,
             stop=stop or StopSignal(),
