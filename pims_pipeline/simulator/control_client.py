@@ -63,6 +63,7 @@ class ClinicInfo:
     username: str
     today: date
     listing_shape: str
+    vendor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class SimulatorControl:
                 username=_text(clinic["username"]),
                 today=date.fromisoformat(_text(clinic["today"])),
                 listing_shape=_text(clinic["listingShape"]),
+                vendor=_text(clinic["vendor"]),
             )
             for clinic in _records(self._call("GET", "/clinics"))
         ]
@@ -253,6 +255,24 @@ class SimulatorControl:
                 "appointmentId": None if appointment_id is None else int(appointment_id),
             },
         )
+
+    def edit_after_page(
+        self,
+        company_id: str,
+        action: Literal["book", "move", "cancel", "delete", "restore", "finish"],
+        *,
+        after_pages: int = 1,
+        appointment_id: str | None = None,
+        start: datetime | None = None,
+    ) -> None:
+        """Edit the calendar once ``after_pages`` more pages of its listing were served.
+
+        A booking and a move need a naive clinic-local ``start``, all but a booking the record.
+        """
+        body: dict[str, Json] = {"action": action, "afterPages": after_pages}
+        body["appointmentId"] = None if appointment_id is None else int(appointment_id)
+        body["start"] = None if start is None else _local(start)
+        self._call("POST", f"/clinics/{company_id}/page-edits", body=body)
 
     def clear_faults(self) -> None:
         """Remove every fault."""

@@ -19,6 +19,7 @@ from pims_pipeline.simulator.practice.clinics import (
     SimulatorConfig,
     Vendor,
 )
+from pims_pipeline.simulator.practice.page_edits import PageEdits
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import LoginMode, Sessions
 from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup, Listings
@@ -34,6 +35,7 @@ class Practice:
     listing_shape: ListingShape
     login_mode: LoginMode = "normal"
     deleted_lookup: DeletedLookup = "flag"
+    page_edits: PageEdits = field(default_factory=PageEdits)
 
     def reset(self) -> None:
         """Return to the state at the start of the simulator."""
@@ -41,6 +43,7 @@ class Practice:
         self.listing_shape = self.clinic.listing_shape
         self.login_mode = "normal"
         self.deleted_lookup = "flag"
+        self.page_edits = PageEdits()
 
 
 @dataclass(slots=True)

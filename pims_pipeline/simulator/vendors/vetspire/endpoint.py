@@ -5,6 +5,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -16,12 +17,22 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     execute_sync,
+    value_from_ast_untyped,
 )
 
-from pims_pipeline.simulator.faults import Endpoint
+from pims_pipeline.simulator.faults import Endpoint, FaultKind, RequestFaults
 from pims_pipeline.simulator.practice.calendar import UnknownEntry
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
+from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
+from pims_pipeline.simulator.vendors.vetspire.fault_responses import (
+    forbidden,
+    instead_of_data,
+    poisoned,
+    with_partial_data,
+)
+from pims_pipeline.simulator.vendors.vetspire.oddities import oddly_described
 from pims_pipeline.simulator.vendors.vetspire.queries import Queries
+from pims_pipeline.simulator.vendors.vetspire.record_faults import Poisoned
 from pims_pipeline.simulator.vendors.vetspire.schema import read_document, vendor_schema
 
 _ENDPOINTS: dict[str, Endpoint] = {
@@ -34,24 +45,27 @@ _ENDPOINTS: dict[str, Endpoint] = {
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A request that could be read.
-
-    Attributes:
-        endpoint: What its first query is, in the words of the simulator's faults and counts.
-    """
+    """A request that could be read."""
 
     document: DocumentNode
     variables: dict[str, object] = field(default_factory=dict)
     operation: str | None = None
 
     @property
-    def endpoint(self) -> Endpoint:
+    def first(self) -> tuple[str, dict[str, object]]:
+        """Its first query, with the arguments: what the simulator's faults and counts go by."""
         for operation in self.document.definitions:
             if isinstance(operation, OperationDefinitionNode):
                 for node in operation.selection_set.selections:
                     if isinstance(node, FieldNode):
-                        return _ENDPOINTS.get(node.name.value, "dictionary")
-        return "dictionary"
+                        return node.name.value, self._arguments_of(node)
+        return "", {}
+
+    def _arguments_of(self, node: FieldNode) -> dict[str, object]:
+        return {
+            each.name.value: value_from_ast_untyped(each.value, self.variables)
+            for each in node.arguments
+        }
 
 
 async def graphql(request: Request) -> Response:
@@ -59,20 +73,42 @@ async def graphql(request: Request) -> Response:
     simulator = await simulator_of(request)
     practices = opened_by(simulator, request.headers.get("authorization", ""))
     if not practices:
-        return JSONResponse({"error": "Forbidden"}, status_code=403)
+        return forbidden()
     call = _read(await request.body())
     if isinstance(call, Response):
         return call
-    simulator.requests[call.endpoint] += 1
-    return _result(
-        execute_sync(
-            vendor_schema(),
-            call.document,
-            root_value=Queries(practices),
-            variable_values=call.variables,
-            operation_name=call.operation,
-        )
+    name, asked = call.first
+    endpoint = _ENDPOINTS.get(name, "dictionary")
+    simulator.requests[endpoint] += 1
+    location = Queries(practices).location_of(name, asked)
+    faults = simulator.faults.take(endpoint, location, "vetspire")
+    await delay_response(request, faults.delays, simulator.stopping)
+    instead = instead_of_data(faults.response)
+    if instead is None and faults.response is not None:
+        instead = fault_response(faults.response)
+    if instead is not None:
+        return instead
+    return _respond(call, practices, faults)
+
+
+def _respond(call: _Call, practices: Sequence[Practice], faults: RequestFaults) -> Response:
+    queries = Queries(practices, faults.records)
+    result = execute_sync(
+        vendor_schema(),
+        call.document,
+        root_value=queries,
+        variable_values=call.variables,
+        operation_name=call.operation,
     )
+    for practice in practices:
+        if practice.calendar in queries.listed:
+            practice.page_edits.note_page(practice.calendar)
+    if any(isinstance(error.original_error, Poisoned) for error in result.errors or ()):
+        return poisoned()
+    response = _result(result)
+    if faults.response and faults.response.kind is FaultKind.PARTIAL_DATA:
+        return with_partial_data(response)
+    return apply_fault(faults.response, response, oddly_described)
 
 
 def opened_by(simulator: Simulator, key: str) -> list[Practice]:

@@ -9,12 +9,18 @@ from datetime import datetime, timedelta
 
 from graphql import GraphQLError, GraphQLResolveInfo
 
+from pims_pipeline.simulator.faults import Fault
 from pims_pipeline.simulator.practice.calendar import Calendar, UnknownEntry
 from pims_pipeline.simulator.practice.entries import CONSULTATION_OFFSET, Entry
 from pims_pipeline.simulator.state import Practice
 from pims_pipeline.simulator.vendors.vetspire.encounters import (
     appointment_with_encounters,
     encounter_row,
+)
+from pims_pipeline.simulator.vendors.vetspire.record_faults import (
+    Found,
+    change_calendar,
+    change_page,
 )
 from pims_pipeline.simulator.vendors.vetspire.wire import (
     FINISHED,
@@ -30,8 +36,9 @@ MAX_ROWS = 200
 """How many rows one query gives at most, whatever limit it names."""
 UNBOUNDED_DAYS = 120
 """How far from today a query reaches that names no start or no end."""
+_ID_DIGITS = 18
+_ALL_IDS = 10**_ID_DIGITS
 Arguments = Mapping[str, object]
-Found = tuple[Calendar, Entry]
 
 
 class Queries:
@@ -39,26 +46,45 @@ class Queries:
 
     Args:
         practices: The clinics that the request's key opens.
+        faults: The faults of a listing's rows.
+
+    Attributes:
+        listed: The clinics that the request listed.
     """
 
-    def __init__(self, practices: Sequence[Practice]) -> None:
+    def __init__(self, practices: Sequence[Practice], faults: Sequence[Fault] = ()) -> None:
         self._practices = practices
+        self._faults = faults
+        self.listed: list[Calendar] = []
 
     def appointments(self, _info: GraphQLResolveInfo, **asked: object) -> list[Row]:
         """A page of the calendar, by start and then id."""
-        start, end = _moment(asked, "start"), _moment(asked, "end")
         location = asked.get("locationId")
         calendars = self._calendars(None if location is None else [location])
-        found = [
-            (calendar, entry)
-            for calendar in calendars
-            for entry in _between(calendar, start, end)
-            if _is_listed(entry, asked) and _is_changed(calendar, entry, asked)
-        ]
-        found.sort(key=lambda each: (utc_of(each[1].start, each[0].clinic), each[1].id))
-        return [
-            appointment_with_encounters(entry, calendar) for calendar, entry in _page(found, asked)
-        ]
+        self.listed += calendars
+        found = change_calendar(self._faults, _listed_in(calendars, asked))
+        page = _page(found, asked)
+        rows = [appointment_with_encounters(entry, calendar) for calendar, entry in page]
+        return change_page(self._faults, rows, lambda: self._foreign_row(calendars, asked))
+
+    def _foreign_row(self, calendars: Sequence[Calendar], asked: Arguments) -> Row:
+        """An appointment of a location that was not asked for; empty, if the key opens none."""
+        others = [each for each in self._calendars(None) if each not in calendars]
+        for calendar, entry in _listed_in(others, asked):
+            return appointment_with_encounters(entry, calendar)
+        return {}
+
+    def location_of(self, name: str, asked: Arguments) -> str | None:
+        """The one location that a query concerns, if it is one."""
+        if len(self._practices) == 1:
+            return self._practices[0].clinic.company_id
+        several = asked.get("locationIds")
+        named = several if isinstance(several, list) else [asked.get("locationId")]
+        if "id" in asked:
+            number = _number(asked) % (CONSULTATION_OFFSET if name == "encounter" else _ALL_IDS)
+            holders = [each for each in self._practices if _entry(each.calendar, number)]
+            named = [each.clinic.company_id for each in holders]
+        return str(named[0]) if len(named) == 1 and named[0] is not None else None
 
     def appointment(self, _info: GraphQLResolveInfo, **asked: object) -> Row | None:
         """One appointment, deleted or not; ``deletedLookup`` decides how a deleted one looks."""
@@ -113,6 +139,17 @@ class Queries:
         return [opened[str(location)] for location in locations]
 
 
+def _listed_in(calendars: Iterable[Calendar], asked: Arguments) -> list[Found]:
+    start, end = _moment(asked, "start"), _moment(asked, "end")
+    found = [
+        (calendar, entry)
+        for calendar in calendars
+        for entry in _between(calendar, start, end)
+        if _is_listed(entry, asked) and _is_changed(calendar, entry, asked)
+    ]
+    return sorted(found, key=lambda each: (utc_of(each[1].start, each[0].clinic), each[1].id))
+
+
 def _between(calendar: Calendar, start: datetime | None, end: datetime | None) -> Iterator[Entry]:
     """Records from ``start`` on and before ``end``; edited ones too beyond the days searched."""
     zone, reach = calendar.clinic.zone, timedelta(days=UNBOUNDED_DAYS)
@@ -153,7 +190,7 @@ def _moment(asked: Arguments, name: str) -> datetime | None:
 def _number(asked: Arguments) -> int:
     """The id in a request; -1, which no record has, for text that is no number."""
     text = str(asked["id"])
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else -1  # noqa: PLR2004
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _ID_DIGITS else -1
 
 
 def _entry(calendar: Calendar, entry_id: int) -> Entry | None:
