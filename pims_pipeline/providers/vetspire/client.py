@@ -31,9 +31,12 @@ VENDOR = "Vetspire"
 PER_SECOND = 5.0
 """Requests to one organisation; the vendor publishes no limit."""
 
-_UNKNOWN = re.compile(
-    r"not[ _]found|not exist|no such|unknown|could(?:n't| not) (?:be )?f[io]nd", re.IGNORECASE
-)
+_DENIALS = frozenset({"not", "no", "couldn't", "cannot", "can't", "doesn't", "unknown"})
+_EXISTENCE = frozenset({"found", "find", "exist", "exists", "such", "unknown"})
+_RECORDS = frozenset({"appointment", "encounter", "record", "resource", "entity", "item", "id"})
+_FILLERS = frozenset({"the", "a", "an", "this", "with", "for", "was", "is", "does", "could", "be"})
+_OF_UNKNOWN_RECORDS = _DENIALS | _EXISTENCE | _RECORDS | _FILLERS
+"""The words of an error about a record that does not exist. Any other word means another error."""
 _REFUSED = frozenset({httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN})
 
 
@@ -184,4 +187,15 @@ def _messages(errors: object) -> list[str]:
 
 def _all_unknown(messages: list[str]) -> bool:
     """Whether every error says that what was requested does not exist."""
-    return bool(messages) and all(_UNKNOWN.search(each) is not None for each in messages)
+    return bool(messages) and all(map(_is_unknown, messages))
+
+
+def _is_unknown(message: str) -> bool:
+    """Whether the message says that a record does not exist, and nothing else.
+
+    "Location not found" and "Unknown error" do not say that.
+    """
+    without_identities = re.sub(r"\S*\d\S*", " ", message.lower().replace("_", " "))
+    words = set(re.findall(r"[^\W\d]+(?:'[a-z]+)?", without_identities))
+    denies = not words.isdisjoint(_DENIALS) and not words.isdisjoint(_EXISTENCE)
+    return denies and words <= _OF_UNKNOWN_RECORDS

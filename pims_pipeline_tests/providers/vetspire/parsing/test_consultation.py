@@ -138,15 +138,14 @@ def test_null_is_no_consultation() -> None:
     assert parse_encounter(None, appointment=APPOINTMENT, zone=CHICAGO) is None
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(
-            ["start", "signed", "sections", "subjective", "objective", "assessment", "plan",
-             "problems", "medications", "treatments", "vitals", "patient"]
-        ),
-        any_json | st.lists(st.dictionaries(st.sampled_from(["value", "name", "temp"]), any_json)),
-    )
+items = st.dictionaries(st.sampled_from(["value", "name", "temp", "data"]), any_json, max_size=2)
+FIELDS = (
+    "start", "signed", "sections", "subjective", "objective", "assessment", "plan", "problems",
+    "medications", "treatments", "vitals", "patient",
 )  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), any_json | st.lists(items, max_size=2), max_size=4))
 def test_no_description_costs_a_consultation(odd: dict[str, object]) -> None:
     found = read(**odd)
 
