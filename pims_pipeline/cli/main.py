@@ -46,6 +46,11 @@ COMMANDS = {
         "clinics",
         "Register clinics and set what is synced and when.",
     ),
+    "providers": CommandEntry(
+        "commands.providers",
+        "providers",
+        "List the practice management systems that clinics can use, and show what one needs.",
+    ),
     "credentials": CommandEntry(
         "commands.credentials",
         "credentials",
