@@ -6,10 +6,11 @@ from fastapi.responses import JSONResponse, Response
 
 from pims_pipeline.simulator.callers import OwnCallers
 from pims_pipeline.simulator.control import router as control_router
+from pims_pipeline.simulator.people import pages, sign_in
 from pims_pipeline.simulator.practice.calendar import EditRefused, UnknownEntry
-from pims_pipeline.simulator.practice.clinics import SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import VETSPIRE_SIGN_IN, SimulatorConfig
 from pims_pipeline.simulator.state import build_simulator
-from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps, pages
+from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps
 from pims_pipeline.simulator.vendors.vetspire import endpoint as vetspire
 
 
@@ -31,7 +32,7 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route("/sso", login.show_sign_on, methods=["GET"])
     app.add_route("/welcome/{step}", login_steps.show_step, methods=["GET"])
     app.add_route("/welcome/{step}", login_steps.pass_step, methods=["POST"])
-    app.add_route("/logout", login.log_out, methods=["POST"])
+    app.add_route("/logout", sign_in.sign_out, methods=["POST"])
     app.add_route("/appointments/getCalendarEventData", endpoints.listing, methods=["GET"])
     app.add_route("/appointments/getAppointment", endpoints.appointment, methods=["GET"])
     app.add_route("/appointments/getAppointmentView", endpoints.dictionary, methods=["GET"])
@@ -39,6 +40,8 @@ def build_app(config: SimulatorConfig) -> FastAPI:
         "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
     app.add_route("/graphql", vetspire.graphql, methods=["POST"])
+    app.add_route(VETSPIRE_SIGN_IN, sign_in.show_sign_in, methods=["GET"])
+    app.add_route(VETSPIRE_SIGN_IN, sign_in.take_sign_in, methods=["POST"])
     app.add_route("/", pages.show_calendar, methods=["GET"])
     app.add_route("/calendar/book", pages.take_booking, methods=["POST"])
     app.add_route("/calendar/{entry_id}/{action}", pages.take_edit, methods=["POST"])

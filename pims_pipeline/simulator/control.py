@@ -175,6 +175,12 @@ async def rename_room(practice: PracticeOf, room_id: int, body: RoomNameBody) ->
     return {"id": room_id, "name": body.name}
 
 
+@router.post("/clinics/{company_id}/appointments/{entry_id}/check-in")
+async def check_in(practice: PracticeOf, entry_id: int) -> dict[str, Scalar]:
+    """Note that the animal has arrived."""
+    return truth(practice.calendar.check_in(entry_id), practice)
+
+
 @router.post("/clinics/{company_id}/appointments/{entry_id}/cancel")
 async def cancel(practice: PracticeOf, entry_id: int) -> dict[str, Scalar]:
     """Cancel a record; it stays listed."""

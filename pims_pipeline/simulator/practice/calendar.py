@@ -235,6 +235,11 @@ class Calendar:
             replace(entry, deleted=False, status=status, cancelled_reason=None, status_before=None)
         )
 
+    def check_in(self, entry_id: int) -> Entry:
+        """Note that the animal has arrived."""
+        entry = self._appointment(entry_id)
+        return self._put(_with_status(replace(entry, arrival=entry.start), "Checked In"))
+
     def set_status(self, entry_id: int, status: str) -> Entry:
         """Give a record any status, also one that the vendor is not known to use."""
         return self._put(_with_status(self.entry(entry_id), status))

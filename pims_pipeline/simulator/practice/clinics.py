@@ -4,14 +4,21 @@ Plain configuration only. ``generation`` makes what a clinic's calendar holds; `
 what happens to it afterwards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 Vendor = Literal["idexx_neo", "vetspire"]
 """The vendors that the simulator plays."""
+VENDOR_NAMES: Mapping[Vendor, str] = MappingProxyType(
+    {"idexx_neo": "IDEXX Neo", "vetspire": "Vetspire"}
+)
+"""What the vendors are called."""
+VETSPIRE_SIGN_IN = "/vetspire/login"
+"""Where a person signs in to the calendar page of a clinic of Vetspire."""
 ShownTimes = Literal["offset", "utc"]
 """How Vetspire shows a time: with the clinic's offset, or in UTC without saying so."""
 IDS_PER_CLINIC = 250_000_000
@@ -55,6 +62,17 @@ class SimulatedClinic:
     def zone(self) -> ZoneInfo:
         """The zone of the clinic's clocks."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def credential_fields(self) -> dict[str, str]:
+        """What its vendor asks of a client, by the names of the adapter's credential fields."""
+        if self.vendor == "vetspire":
+            return {"api_key": self.api_key, "location_id": self.company_id}
+        return {
+            "company_id": self.company_id,
+            "username": self.username,
+            "password": self.password,
+        }
 
 
 DEFAULT_CLINICS: tuple[SimulatedClinic, ...] = (
@@ -127,6 +145,9 @@ VETSPIRE_CLINICS: tuple[SimulatedClinic, ...] = (
     ),
 )
 """Clinics of Vetspire: the first two are locations of one organisation and share its key."""
+
+DEMO_CLINICS: tuple[SimulatedClinic, ...] = DEFAULT_CLINICS
+"""The clinics of ``pims demo`` and ``pims up --demo``; ``on_vetspire`` gives one another vendor."""
 
 
 MAX_APPOINTMENTS_PER_DAY = 1000

@@ -12,7 +12,7 @@ from typing import Literal
 from pims_pipeline.simulator.practice.calendar import Booking, Calendar, EditRefused
 from pims_pipeline.simulator.practice.entries import Entry
 
-PageAction = Literal["book", "move", "cancel", "delete", "restore", "finish"]
+PageAction = Literal["book", "move", "check-in", "cancel", "delete", "restore", "finish"]
 
 
 @dataclass(slots=True)
@@ -39,6 +39,7 @@ class PageEdit:
         edits: Mapping[PageAction, Callable[[], Entry]] = {
             "book": lambda: calendar.book(Booking(start=self._known_start())),
             "move": lambda: calendar.move(self.entry_id, self._known_start()),
+            "check-in": lambda: calendar.check_in(self.entry_id),
             "cancel": lambda: calendar.cancel(self.entry_id),
             "delete": lambda: calendar.delete(self.entry_id),
             "restore": lambda: calendar.restore(self.entry_id),

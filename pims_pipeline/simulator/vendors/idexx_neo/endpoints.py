@@ -19,6 +19,7 @@ from pims_pipeline.simulator.vendors.idexx_neo.login_pages import login_page
 from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
 from pims_pipeline.simulator.vendors.idexx_neo.record_faults import change_records
 from pims_pipeline.simulator.vendors.idexx_neo.responses import expired_mode_of, without_session
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import Session
 from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     appointment_body,
     consultation_body,
@@ -58,7 +59,7 @@ async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -
     simulator = await simulator_of(request)
     simulator.requests[endpoint] += 1
     token = request.cookies.get(SESSION_COOKIE)
-    session = simulator.sessions.use(token)
+    session = _session(simulator, token)
     faults = simulator.faults.take(endpoint, session.company_id if session else None)
     await delay_response(request, faults.delays, simulator.stopping)
     expired = expired_mode_of(faults.response)
@@ -78,6 +79,13 @@ async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
     response = respond(request, simulator.practices[session.company_id], faults)
     return apply_fault(faults.response, response, oddly_described)
+
+
+def _session(simulator: Simulator, token: str | None) -> Session | None:
+    """The live session, if it is one of this vendor's: a person's elsewhere opens no endpoint."""
+    session = simulator.sessions.use(token)
+    known = session and simulator.practice_of("idexx_neo", session.company_id)
+    return session if known else None
 
 
 def _login_page_for(request: Request, simulator: Simulator) -> str:

@@ -7,28 +7,22 @@ lock in between.
 """
 
 import secrets
-from urllib.parse import parse_qs
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.faults import Fault
+from pims_pipeline.simulator.forms import read_form
+from pims_pipeline.simulator.rendering import render
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page
 from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
-from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
 from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
 
 SESSION_COOKIE = "neo_session"
 BROWSER_COOKIE = "neo_browser"
 """Ties the hidden form token to a browser before anyone is logged in."""
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a URL-encoded form; a field sent twice keeps its last value."""
-    text = (await request.body()).decode("utf-8", "replace")
-    return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
 async def show_login(request: Request) -> Response:
@@ -195,15 +189,3 @@ async def _pass_step(request: Request, form: dict[str, str]) -> Response:
         return RedirectResponse("/login", status_code=302)
     simulator.sessions.pass_step(browser)
     return _logged_in(simulator, simulator.practices[company_id])
-
-
-async def log_out(request: Request) -> Response:
-    """``POST /logout``: ends the session, where the form's token is right."""
-    simulator = await simulator_of(request)
-    token = request.cookies.get(SESSION_COOKIE)
-    session, form = simulator.sessions.use(token), await read_form(request)
-    if session and secrets.compare_digest(
-        session.form_token.encode(), form.get("form_token", "").encode()
-    ):
-        simulator.sessions.end(token)
-    return RedirectResponse("/login", status_code=303)

@@ -33,6 +33,11 @@ _NO_CONTENT: Row = {
 }
 
 
+def is_signed(entry: Entry) -> bool:
+    """Whether the vet has signed the encounter; it may still be corrected afterwards."""
+    return entry.status in FINISHED and entry.notes_written
+
+
 def appointment_with_encounters(entry: Entry, calendar: Calendar) -> Row:
     """The appointment, with what only some queries ask for."""
     opened = [entry] if entry.consultation_id is not None else []
@@ -46,7 +51,7 @@ def appointment_with_encounters(entry: Entry, calendar: Calendar) -> Row:
 def encounter_row(entry: Entry, calendar: Calendar) -> Row:
     """The encounter of an appointment that was opened."""
     clinic, rooms = calendar.clinic, calendar.rooms
-    signed = entry.status in FINISHED and entry.notes_written
+    signed = is_signed(entry)
     content = calendar.consultation_of(entry)
     patient, client = entry.written_for or (entry.patient, entry.client)
     changed = updated_at(entry, calendar)

@@ -1,8 +1,9 @@
-"""The calendar page: one day, with forms to book, move, cancel, delete and finish.
+"""The calendar page: one day, with forms to book, check in, move, cancel, delete and finish.
 
-Server-rendered, without script or anything from elsewhere; its templates are
-``templates/calendar``. Every value is escaped, and every form carries the session's token. What an
-edit means belongs in ``calendar``, how an entry is shown in ``calendar_rows``.
+It is the same for every vendor, but shows a status in the words of the clinic's own.
+Server-rendered, without script or anything from elsewhere, from ``templates/calendar``.
+Every value is escaped, and every form carries the session's token. What an edit means belongs in
+``calendar``, how an entry is shown in ``calendar_rows``.
 """
 
 import secrets
@@ -12,12 +13,15 @@ from datetime import date, datetime, timedelta
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from pims_pipeline.simulator.forms import read_form
+from pims_pipeline.simulator.people.calendar_rows import Row
+from pims_pipeline.simulator.people.sign_in import sign_in_path
 from pims_pipeline.simulator.practice.calendar import Booking, Calendar, EditRefused, UnknownEntry
+from pims_pipeline.simulator.practice.clinics import VENDOR_NAMES
 from pims_pipeline.simulator.practice.entries import Entry
+from pims_pipeline.simulator.rendering import render
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
-from pims_pipeline.simulator.vendors.idexx_neo.calendar_rows import Row
-from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, read_form
-from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
+from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, Session
 
 _CSP = (
@@ -31,7 +35,7 @@ async def show_calendar(request: Request) -> Response:
     simulator = await simulator_of(request)
     session = _session(request, simulator)
     if session is None:
-        return RedirectResponse("/login", status_code=302)
+        return RedirectResponse(sign_in_path(simulator), status_code=302)
     if session.held_at in HELD_MODES:
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
     practice = simulator.practices[session.company_id]
@@ -68,7 +72,7 @@ async def _edit(request: Request, entry_id: int | None, action: str) -> Response
     simulator = await simulator_of(request)
     session = _session(request, simulator)
     if session is None:
-        return RedirectResponse("/login", status_code=303)
+        return RedirectResponse(sign_in_path(simulator), status_code=303)
     form = await read_form(request)
     practice = simulator.practices[session.company_id]
     day = _date(form.get("date")) or practice.calendar.today
@@ -89,6 +93,7 @@ def _apply(calendar: Calendar, entry_id: int | None, action: str, form: dict[str
         return calendar.book(_booking(form))
     edits: dict[str, Callable[[], Entry]] = {
         "move": lambda: calendar.move(entry_id, _form_time(form)),
+        "check-in": lambda: calendar.check_in(entry_id),
         "cancel": lambda: calendar.cancel(entry_id),
         "delete": lambda: calendar.delete(entry_id),
         "restore": lambda: calendar.restore(entry_id),
@@ -133,6 +138,7 @@ def _calendar_page(
     page = render(
         "calendar/page.html",
         clinic=practice.clinic,
+        vendor=VENDOR_NAMES[practice.clinic.vendor],
         form_token=session.form_token,
         day=day,
         long_day=f"{day:%A}, {day.day} {day:%B %Y}",

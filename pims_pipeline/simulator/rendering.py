@@ -1,11 +1,11 @@
-"""Pages from the templates of this package; every value in them is escaped.
+"""Pages from templates: those for a person, and a vendor's own. Every value is escaped.
 
-The module of a route decides what its page shows; ``templates`` decide how it looks.
+The module of a route decides what its page shows; the folder ``templates`` beside it, how it looks.
 """
 
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 
 def render(template: str, **values: object) -> str:
@@ -17,10 +17,16 @@ def render(template: str, **values: object) -> str:
     return _environment().get_template(template).render(values)
 
 
+_PACKAGES = (
+    "pims_pipeline.simulator.people",
+    "pims_pipeline.simulator.vendors.idexx_neo",
+)
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("pims_pipeline.simulator.vendors.idexx_neo"),
+        loader=ChoiceLoader([PackageLoader(each) for each in _PACKAGES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 from pims_pipeline.simulator.practice.calendar import Calendar
+from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.simulator.practice.entries import Entry
+from pims_pipeline.simulator.vendors.vetspire.encounters import is_signed
+from pims_pipeline.simulator.vendors.vetspire.wire import status_word, variant_of
 
 _STATUS_CLASSES = {
+    "Checked In": "now",
     "Finalized": "done",
     "Ready to Pay": "now",
     "In Progress": "now",
@@ -24,12 +28,14 @@ class Row:
 
     entry: Entry
     notes: str
+    clinic: SimulatedClinic
 
     @classmethod
     def of(cls, entry: Entry, calendar: Calendar) -> "Row":
         """The entry as ``calendar`` has it."""
         consultation = calendar.consultation_of(entry) if entry.kind == "appointment" else None
-        return cls(entry, consultation.notes_html if consultation else "")
+        notes = consultation.notes_html if consultation else ""
+        return cls(entry, notes, calendar.clinic)
 
     @property
     def is_appointment(self) -> bool:
@@ -49,10 +55,21 @@ class Row:
 
     @property
     def status(self) -> str:
-        """What its status is called."""
+        """What the clinic's vendor calls its status."""
         if self.entry.deleted:
             return "Deleted"
-        return self.entry.status if self.is_appointment else self.entry.kind.title()
+        if not self.is_appointment:
+            return self.entry.kind.title()
+        if self.clinic.vendor == "vetspire":
+            return status_word(self.entry.status, variant_of(self.entry, self.clinic))
+        return self.entry.status
+
+    @property
+    def record(self) -> str:
+        """Whether its encounter is signed, where the vendor has encounters."""
+        if self.clinic.vendor != "vetspire" or self.entry.consultation_id is None:
+            return ""
+        return "Encounter signed" if is_signed(self.entry) else "Encounter not signed"
 
     @property
     def status_class(self) -> str:
@@ -94,4 +111,15 @@ class Row:
             return ["restore"]
         if self.entry.status == "Cancelled":
             return ["restore", "delete"]
-        return ["cancel", "delete"] if self.is_appointment else ["delete"]
+        if not self.is_appointment:
+            return ["delete"]
+        return [*["check-in"] * self._is_awaited, "cancel", "delete"]
+
+    @property
+    def _is_awaited(self) -> bool:
+        return self.entry.status in {"not arrived", "Confirmed"}
+
+    @staticmethod
+    def name_of(button: str) -> str:
+        """What a button says."""
+        return button.replace("-", " ").capitalize()
