@@ -26,7 +26,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Words
 from pims_pipeline.store.adoptions import Adoption, CaseLink, adoption_of, link_cases
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.cases.application import (

@@ -39,7 +39,7 @@ COMMANDS = {
         "commands.migrate", "migrate", "Bring the database's tables up to date."
     ),
     "simulate": CommandEntry(
-        "commands.simulate", "simulate", "Serve a simulated IDEXX Neo on this machine."
+        "commands.simulate", "simulate", "Serve a simulated vendor on this machine."
     ),
     "clinics": CommandEntry(
         "commands.clinics.command",

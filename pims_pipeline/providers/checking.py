@@ -12,6 +12,7 @@ from importlib.metadata import EntryPoint
 
 from pims_pipeline.domain.clinics import PROVIDER_TYPE_PATTERN, Clinic
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.providers.credential_fields import FIELD_NAME, CredentialField
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.options import ProviderOptions
@@ -118,6 +119,9 @@ def _problems(name: str, found: object) -> Iterator[str]:
         yield "field 'build': it cannot be called"
     if not all(isinstance(each, Capability) for each in _items(found.capabilities)):
         yield "field 'capabilities': one of them is unknown to this version"
+    words: object = found.words
+    if not isinstance(words, Words):
+        yield "field 'words': it is no Words"
     if not all(isinstance(each, str) for each in _items(found.modules)):
         yield "field 'modules': one of them is not text"
     yield from _field_problems(found.credential_fields)

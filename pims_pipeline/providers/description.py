@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Words
 from pims_pipeline.providers.credential_fields import CredentialField
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import Capability, PimsProvider
@@ -26,6 +27,7 @@ class ProviderDescription:
         base_url_example: An address of such a system, for help texts.
         capabilities: What its providers have beyond the port.
         docs: Where its documentation is: an address, or a file of ``docs/``.
+        words: What the vendor's status and type words mean.
         modules: What ``build`` imports. Processes that start many runs import it before.
     """
 
@@ -36,6 +38,7 @@ class ProviderDescription:
     base_url_example: str
     capabilities: frozenset[Capability] = frozenset()
     docs: str = ""
+    words: Words = DEFAULT_WORDS
     modules: tuple[str, ...] = ()
 
     @property

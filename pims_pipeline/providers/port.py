@@ -160,6 +160,8 @@ class PimsProvider(Protocol):
             then uses. False when the vendor refused the credentials.
 
         Raises:
+            AuthenticationRejected: Instead of returning False, if the adapter can say which field
+                is wrong, and how.
             HumanNeeded: If a page that only a person can pass comes before such a session: a
                 code, a location to choose, an unknown page.
             TransientError: If the login page could not be reached, or the browser failed.

@@ -20,7 +20,7 @@ from pims_pipeline.domain.records.appointments import (
     Proof,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, Meaning
 from pims_pipeline.store.cases.reading import landed_appointment, load_cases
 from pims_pipeline.store.database.batches import Columns, array_literal, execute_batches
 

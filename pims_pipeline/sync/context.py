@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Words
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.clock import utc_now

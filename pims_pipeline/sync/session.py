@@ -237,6 +237,10 @@ class ProviderSession:
         except HumanNeeded:
             self._store_result(stored, CredentialStatus.NEEDS_HUMAN, lease)
             raise
+        except AuthenticationRejected:
+            # The adapter knows what is wrong with them, and says so.
+            self._store_result(stored, CredentialStatus.INVALID, lease)
+            raise
         if not accepted:
             self._store_result(stored, CredentialStatus.INVALID, lease)
             raise AuthenticationRejected(

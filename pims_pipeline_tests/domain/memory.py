@@ -28,16 +28,8 @@ from pims_pipeline.domain.records.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import (
-    DEFAULT_WORDS,
-    AttachedConsultation,
-    Case,
-    CaseStatus,
-    CaseType,
-    Meaning,
-    Words,
-    case_id_of,
-)
+from pims_pipeline.domain.records.cases import AttachedConsultation, Case, case_id_of
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus, CaseType, Meaning, Words
 from pims_pipeline_tests.domain.strategies import CLINIC
 
 

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
-from pims_pipeline.domain.records.cases import CaseStatus, case_id_of, case_type_of
+from pims_pipeline.domain.records.cases import case_id_of
+from pims_pipeline.domain.records.words import CaseStatus, case_type_of
 from pims_pipeline_tests.reliability.clinic.operators import UserEdit
 from pims_pipeline_tests.reliability.clinic.vendor import Truth
 from pims_pipeline_tests.reliability.replay import events_explain_the_cases

@@ -87,6 +87,17 @@ def test_refused_credentials_are_marked_and_never_tried_again(bench: Bench) -> N
     assert _status(bench) == "invalid"
 
 
+def test_what_an_adapter_says_of_refused_credentials_is_reported_once(bench: Bench) -> None:
+    refusal = AuthenticationRejected("field 'location_id': the key does not open it")
+    bench.vendor.fail_next(refusal, "login")
+    with pytest.raises(AuthenticationRejected, match="'location_id'"):
+        bench.inbound()
+    assert _status(bench) == "invalid"
+    with pytest.raises(AuthenticationRejected, match="pims credentials set"):
+        bench.inbound()
+    assert bench.vendor.logins == 1
+
+
 def test_new_credentials_are_tried(bench: Bench) -> None:
     _store(bench, neo_credentials(username="vet@example.test", password="wrong"))
     with pytest.raises(AuthenticationRejected):

@@ -15,7 +15,8 @@ from pims_pipeline.domain.planning.case_writes import CaseWrite
 from pims_pipeline.domain.planning.inbound_decisions import InboundDecision, decide, landing_of
 from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, EventKind, Meaning, Words
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Meaning, Words
 
 _NONE_PREPARED: Mapping[str, Landing] = MappingProxyType({})
 

@@ -18,8 +18,9 @@ from pims_pipeline.domain.planning.catching_up import without_vendor_changes
 from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.records.appointments import Snapshot
-from pims_pipeline.domain.records.cases import CaseEvent, EventKind, Words
+from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.domain.records.series import recognized, unsettled_dates
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.store.appointments import (
     forget_checks,
     land,

@@ -16,13 +16,13 @@ from pims_pipeline.domain.planning.inbound_comparing import ComparedListing, com
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.records.appointments import Snapshot
-from pims_pipeline.domain.records.cases import Words
 from pims_pipeline.domain.records.series import (
     recognized,
     unsettled_dates,
     windows_around,
     with_further_listing,
 )
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import known_records
 from pims_pipeline.store.database.engine import transaction

@@ -14,7 +14,8 @@ from pims_pipeline.domain.planning.case_writes import METADATA, RECONCILIATION, 
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.retirement import Retirement
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.records.cases import Case, CaseEvent, EventKind
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.store.appointments import mark_left_out, mark_removed
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.cases.reading import load_cases

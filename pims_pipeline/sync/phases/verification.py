@@ -24,8 +24,8 @@ from pims_pipeline.domain.planning.reconciliation import (
     ReconciliationPlan,
     plan_reconciliation,
 )
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.records.series import recognized
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.cases.reading import active_cases, enrichable_cases

@@ -19,8 +19,9 @@ from pims_pipeline.domain.records.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import Case, CaseStatus, draft_of
+from pims_pipeline.domain.records.cases import Case, draft_of
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import STATUSES, TYPES, WEEK
 

@@ -14,8 +14,8 @@ from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.domain.planning.retirement import RetirementReason
 from pims_pipeline.domain.records.appointments import PimsAppointment, Proof, RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.planning.inbound.listings import (
     APPOINTMENT,

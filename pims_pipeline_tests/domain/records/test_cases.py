@@ -8,14 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.records.appointments import PimsAppointment
-from pims_pipeline.domain.records.cases import (
-    CaseStatus,
-    CaseType,
-    case_id_of,
-    case_type_of,
-    draft_of,
-    status_of,
-)
+from pims_pipeline.domain.records.cases import case_id_of, draft_of
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, case_type_of, status_of
 from pims_pipeline_tests.domain.strategies import CLINIC_ID, appointments, identities
 
 STATUS_TABLE = {

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from pims_pipeline.providers.http import client as http_client
-from pims_pipeline.providers.idexx_neo import client as client_module
+from pims_pipeline.providers.http import exchange
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import NeoSession
 from pims_pipeline.providers.options import RequestOptions
@@ -44,7 +44,7 @@ LONG = 600.0
 
 @pytest.fixture(autouse=True)
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_TRIES", 1)
+    monkeypatch.setattr(exchange, "MAX_TRIES", 1)
 
 
 @contextmanager
@@ -167,7 +167,7 @@ def test_a_run_that_stops_does_not_wait_for_a_host_to_be_looked_up(
 def test_a_run_that_stops_does_not_wait_for_the_next_try(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(client_module, "MAX_TRIES", 4)
+    monkeypatch.setattr(exchange, "MAX_TRIES", 4)
     stop = StopSignal()
     response = Response(status, headers={"Retry-After": "50"} if status == 429 else {})
     with odd_server() as server, client_of(server.base_url, stop, retry_base_delay=60) as client:

@@ -8,7 +8,7 @@ import pytest
 
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.domain.records.appointments import Client, Patient, RecordKind
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.providers.port import PatientMismatch
 from pims_pipeline.sync.phases.verification import mixed_up_cases, replan_inbound
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local

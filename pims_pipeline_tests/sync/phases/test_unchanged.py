@@ -19,13 +19,13 @@ from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.records.appointments import PimsAppointment, Proof, RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus, Words
 from pims_pipeline.domain.records.resources import ALL_RESOURCES
 from pims_pipeline.domain.records.series import (
     identify_occurrences,
     recognized,
     unsettled_dates,
 )
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus, Words
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.phases.audited import PhaseRun, audited

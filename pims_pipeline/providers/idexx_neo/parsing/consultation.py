@@ -13,20 +13,20 @@ from pims_pipeline.domain.records.appointments import (
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation, split_soap
 from pims_pipeline.domain.records.oddities import combined
-from pims_pipeline.providers.idexx_neo.parsing.fields import (
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
+    response_object,
+    violation,
+)
+from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
     as_identity,
     as_mapping,
     as_text,
 )
-from pims_pipeline.providers.idexx_neo.parsing.markup import plain_text, was_cut
-from pims_pipeline.providers.idexx_neo.parsing.responses import (
-    check_identity,
-    response_object,
-    violation,
-)
-from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.markup import plain_text, was_cut
+from pims_pipeline.providers.parsing.shapes import check_identity
 
 _WORDS_IN_VITALS = "Vital signs noted in words: "
 

@@ -13,8 +13,8 @@ from pims_pipeline.domain.records.resources import (
     ids_by_name,
     with_identity,
 )
-from pims_pipeline.providers.idexx_neo.parsing.fields import Fields
 from pims_pipeline.providers.idexx_neo.parsing.responses import json_object, violation
+from pims_pipeline.providers.parsing.fields import Fields
 
 _LISTS: Mapping[ResourceKind, tuple[str, ...]] = {
     ResourceKind.ROOM: ("appointmentRooms", "rooms"),

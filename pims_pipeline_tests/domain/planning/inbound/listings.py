@@ -11,7 +11,8 @@ from pims_pipeline.domain.records.appointments import (
     QuarantinedRecord,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 

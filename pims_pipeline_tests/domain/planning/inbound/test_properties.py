@@ -18,7 +18,8 @@ from pims_pipeline.domain.records.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, EventKind, draft_of, status_of
+from pims_pipeline.domain.records.cases import EventKind, draft_of
+from pims_pipeline.domain.records.words import CaseStatus, status_of
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.planning.inbound.listings import APPOINTMENT, EIGHT, MINUTE, listing
 from pims_pipeline_tests.domain.strategies import snapshots
