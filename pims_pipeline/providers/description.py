@@ -27,6 +27,8 @@ class ProviderDescription:
         capabilities: What its providers have beyond the port.
         docs: Where its documentation is: an address, or a file of ``docs/``.
         modules: What ``build`` imports. Processes that start many runs import it before.
+        conformance: The vendor to check the provider with, as ``package.module:Class``; see
+            ``pims providers check``. It is imported then only.
     """
 
     type: str
@@ -37,6 +39,7 @@ class ProviderDescription:
     capabilities: frozenset[Capability] = frozenset()
     docs: str = ""
     modules: tuple[str, ...] = ()
+    conformance: str = ""
 
     @property
     def secret_fields(self) -> tuple[str, ...]:
