@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from pims_pipeline.cli.main import main
 from pims_pipeline.conformance.conditions import VendorCondition
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.setting_areas import SettingsArea
 
 
@@ -94,6 +95,31 @@ def conditions_table() -> str:
     meanings = _attribute_docstrings(VendorCondition)
     rows = [f"| `{name}` | {meaning} |" for name, meaning in meanings]
     return "\n".join(["| condition | what happens |", "|---|---|", *rows, ""])
+
+
+def providers_table() -> str:
+    """The installed providers as a Markdown table."""
+    rows = (
+        f"| `{each.type}` | {each.title} | `{each.base_url_example}` | "
+        f"{', '.join(f'`{name}`' for name in sorted(each.capabilities))} |"
+        for each in registry().installed().providers
+    )
+    return "\n".join(
+        ["| type | system | base URL, such as | capabilities |", "|---|---|---|---|", *rows, ""]
+    )
+
+
+def credential_fields_table() -> str:
+    """The fields of all providers' logins as a Markdown table."""
+    rows = (
+        f"| `{each.type}` | `{field.name}` | {'secret' if field.secret else 'open'} | "
+        f"{'yes' if field.required else 'no'} | {field.help or field.label + '.'} |"
+        for each in registry().installed().providers
+        for field in each.credential_fields
+    )
+    return "\n".join(
+        ["| provider | field | kind | required | meaning |", "|---|---|---|---|---|", *rows, ""]
+    )
 
 
 def settings_table(area: type[SettingsArea]) -> str:

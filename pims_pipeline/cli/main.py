@@ -46,13 +46,15 @@ COMMANDS = {
         "clinics",
         "Register clinics and set what is synced and when.",
     ),
+    "providers": CommandEntry(
+        "commands.providers.group",
+        "providers",
+        "List the practice management systems that clinics can use; show and check one.",
+    ),
     "credentials": CommandEntry(
         "commands.credentials",
         "credentials",
         "Store and check clinics' logins, and re-encrypt them with a new key.",
-    ),
-    "providers": CommandEntry(
-        "commands.providers.group", "providers", "Check the providers that are installed."
     ),
     "keys": CommandEntry(
         "commands.keys.group", "keys", "Create, import, list and revoke keys to the REST API."

@@ -3,7 +3,10 @@
 Imports pytest when it runs only: an installation without it has everything else.
 """
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
@@ -15,6 +18,7 @@ from pims_pipeline.providers.description import ProviderDescription
 
 _SUITE = "pims_pipeline.conformance.registered_suite"
 _PLUGIN = "pims_pipeline.conformance.plugin"
+_PYTEST_VARIABLES = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 
 class CannotCheck(UserFacingError):
@@ -97,7 +101,20 @@ def run_tests(*arguments: str) -> Collector:
             *("--disable-plugin-autoload", "-p", "no:terminal", "-p", "no:cacheprovider"),
             *("-p", _PLUGIN),
         ]
-        ended = pytest.main([*own, *arguments], plugins=[collector])
-    if not collector.reports and collector.problem is None:
-        collector.problem = f"pytest ended with status {int(ended)} and ran nothing"
+        with _without(*_PYTEST_VARIABLES):
+            ended = pytest.main([*own, *arguments], plugins=[collector])
+    if ended == pytest.ExitCode.INTERRUPTED and collector.problem is None:
+        raise KeyboardInterrupt
+    if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        collector.problem = collector.problem or f"pytest ended with status {int(ended)}"
     return collector
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """The environment without these variables, for as long as the block runs."""
+    removed = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(removed)

@@ -15,7 +15,9 @@ from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
+from pims_pipeline.operations.credentials import checked_login
 from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.scheduling.cron import parse_schedule
 from pims_pipeline.store.clinics import (
     ClinicExists,
@@ -113,22 +115,28 @@ def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:
 
     Raises:
         ClinicExists: If the slug is taken.
+        UnknownProvider, UnusableProvider: If there is no such provider.
         ValueError: If the slug or the IANA time zone is invalid.
     """
+    registry().description(new.provider_type)
     with transaction(engine) as connection:
         return _configured(connection, _added(connection, new))
 
 
 def place_clinics(
-    engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Credentials]]
+    engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Mapping[str, str]]]
 ) -> list[Clinic]:
     """Register or reactivate these clinics with these addresses and logins.
+
+    Raises:
+        CredentialsRefused: If a login is not what its provider needs; nothing is changed then.
 
     Of a clinic that exists, only the address and the login change. Storing a login again drops the
     session, which the system at the former address issued.
     """
+    logins = [(new, checked_login(new.provider_type, entered)) for new, entered in placed]
     with transaction(engine) as connection:
-        return [_placed(connection, vault, new, login) for new, login in placed]
+        return [_placed(connection, vault, new, login) for new, login in logins]
 
 
 def readdress_clinics(engine: Engine, addresses: Mapping[str, str]) -> None:
@@ -195,8 +203,8 @@ def check_syncable(connection: Connection, clinic: Clinic) -> None:
     check_use(clinic, ClinicUse.SYNC)
     if credential_status(connection, clinic) is None:
         raise NoLoginStored(
-            f"no login is stored for clinic {clinic.slug!r}; store one with `pims credentials set "
-            f"{clinic.slug} --company-id … --username … --password-stdin`"
+            f"no login is stored for clinic {clinic.slug!r}; store one with "
+            f"`pims credentials set {clinic.slug}`"
         )
 
 

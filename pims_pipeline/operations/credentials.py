@@ -3,13 +3,16 @@
 Rotation of the encryption key belongs in ``store/secrets/rotation.py``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.providers.credential_fields import checked_credentials
 from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.liveness import run_liveness
@@ -32,8 +35,23 @@ class LoginCheck:
     failure: PimsError | None
 
 
-def store_login(engine: Engine, vault: Vault, clinic: Clinic, login: Credentials) -> None:
-    """Store or replace the clinic's login as unverified, and drop its session."""
+def checked_login(provider_type: str, entered: Mapping[str, str]) -> Credentials:
+    """The login of these fields, which are what the provider declares.
+
+    Raises:
+        CredentialsRefused: If a field is unknown, missing or has another form.
+        UnknownProvider, UnusableProvider: If there is no such provider.
+    """
+    return checked_credentials(registry().description(provider_type).credential_fields, entered)
+
+
+def store_login(engine: Engine, vault: Vault, clinic: Clinic, entered: Mapping[str, str]) -> None:
+    """Store or replace the clinic's login as unverified, and drop its session.
+
+    Raises:
+        CredentialsRefused: See ``checked_login``; nothing is stored.
+    """
+    login = checked_login(clinic.provider_type, entered)
     with transaction(engine) as connection:
         put_credentials(connection, vault, clinic, login.to_mapping())
 

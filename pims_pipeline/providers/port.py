@@ -22,11 +22,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from pims_pipeline.domain.clinic_profile import ClinicProfile
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.profiles import ClinicProfile
 from pims_pipeline.domain.records.resources import Resource
 
 if TYPE_CHECKING:
@@ -224,10 +224,10 @@ class ListsResources(Protocol):
 
 @runtime_checkable
 class DescribesClinic(Protocol):
-    """A provider that can describe the clinic: its zone, locations, types, rooms and statuses."""
+    """A provider that can describe the clinic: zone, locations, types, words, resources."""
 
     def clinic_profile(self) -> ClinicProfile:
-        """The vendor's own description of the clinic.
+        """The clinic as its vendor has it now.
 
         Raises:
             SessionExpired, TransientError, ContractViolation: See the tree.

@@ -10,13 +10,14 @@ so a broken one fails for its own clinics only. What a description must be belon
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.observability.redaction import redact_fields
 from pims_pipeline.providers.checking import (
     BrokenProvider,
     checked_description,
@@ -46,10 +47,12 @@ class InstalledProviders:
 
     Attributes:
         providers: The usable ones, by name.
+        packages: The package of each, by type.
         broken: Why each of the others cannot be used.
     """
 
     providers: tuple[ProviderDescription, ...]
+    packages: Mapping[str, str]
     broken: tuple[BrokenProvider, ...]
 
 
@@ -86,6 +89,17 @@ class Registry:
         """The provider types that clinics may name. Imports no package."""
         return tuple(self._chosen)
 
+    def package(self, provider_type: str) -> str:
+        """The name of the package that has the provider.
+
+        Raises:
+            UnknownProvider: If no package has the type.
+        """
+        entry = self._chosen.get(provider_type)
+        if entry is None:
+            raise self._unknown(provider_type)
+        return package_of(entry)
+
     def description(self, provider_type: str) -> ProviderDescription:
         """The description of a provider; imports its package only.
 
@@ -113,6 +127,7 @@ class Registry:
         found = [self._load(name) for name in self._chosen]
         return InstalledProviders(
             providers=tuple(each for each in found if isinstance(each, ProviderDescription)),
+            packages={name: package_of(entry) for name, entry in self._chosen.items()},
             broken=(
                 *(each for each in found if isinstance(each, BrokenProvider)),
                 *self._colliding,
@@ -133,7 +148,11 @@ class Registry:
             entry = self._chosen.get(provider_type)
             if entry is None:
                 raise self._unknown(provider_type)
-            self._loaded[provider_type] = checked_description(entry)
+            found = checked_description(entry)
+            if isinstance(found, ProviderDescription):
+                # Before anything can have read its credentials.
+                redact_fields(found.secret_fields)
+            self._loaded[provider_type] = found
         return self._loaded[provider_type]
 
     def _unknown(self, provider_type: str) -> UserFacingError:

@@ -15,7 +15,7 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
-from pims_pipeline.providers.port import ContractViolation, Credentials, TransientError
+from pims_pipeline.providers.port import Capability, ContractViolation, Credentials, TransientError
 from pims_pipeline_tests.conformance.fake_vendor import FakeProviderVendor
 from pims_pipeline_tests.providers.fake import FakeProvider
 
@@ -91,6 +91,12 @@ class _RemembersConsultations(FakeProvider):
         return self._known[appointment.appointment_id]  # type: ignore[no-any-return]  # as put in
 
 
+class _DeclaresMore(FakeProviderVendor):
+    description = replace(
+        FakeProviderVendor.description, capabilities=frozenset({Capability.RESOURCES})
+    )
+
+
 class _ClosesOnce(FakeProvider):
     def close(self) -> None:
         assert not self.closed, "closed already"
@@ -155,6 +161,7 @@ BROKEN: dict[str, tuple[type[PlayedVendor], str]] = {
         _vendor_of(_RemembersConsultations),
         "Right paw.",
     ),
+    "the_provider_has_the_capabilities_that_it_declares": (_DeclaresMore, "resources"),
     "closing_again_does_nothing": (_vendor_of(_ClosesOnce), "closed already"),
     "a_restored_appointment_is_listed_again": (_PlaysNoRestoring, "does not play the condition"),
     "a_listing_of_several_pages_is_whole": (_GivesNoReason, "does not play the condition"),

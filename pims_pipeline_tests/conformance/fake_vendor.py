@@ -13,6 +13,7 @@ from pims_pipeline.providers.credential_fields import CredentialField
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import (
+    Capability,
     ContractViolation,
     Credentials,
     HumanNeeded,
@@ -57,6 +58,7 @@ class FakeProviderVendor(PlayedVendor):
         ),
         build=_build,
         base_url_example="https://fake.example",
+        capabilities=frozenset({Capability.PORTABLE_SESSION, Capability.LOOKUP}),
     )
     not_applicable: ClassVar = {
         VendorCondition.LISTING_PAGED: _NO_WIRE,

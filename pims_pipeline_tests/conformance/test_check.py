@@ -1,14 +1,16 @@
 """What a provider is checked with, and what is said when it cannot be."""
 
 import importlib.util
+import os
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
 
-from pims_pipeline.conformance.check import CannotCheck, check_provider
-from pims_pipeline.conformance.results import PromiseVerdict
+from pims_pipeline.conformance.check import CannotCheck, check_provider, run_tests
+from pims_pipeline.conformance.results import PromiseVerdict, result_of
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.registry import registry
 from pims_pipeline_tests.conformance.fake_vendor import FakeProviderVendor
@@ -63,6 +65,23 @@ def test_without_pytest_the_message_says_how_to_install_it(
 
     monkeypatch.setattr("pims_pipeline.conformance.check.find_spec", missing)
     with pytest.raises(CannotCheck, match=r"pip install 'pims-pipeline\[conformance\]'"):
+        check_provider(FAKE)
+
+
+def test_what_the_environment_says_to_pytest_has_no_part_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing_of_the_suite")
+    suite = Path(__file__).with_name("test_fake.py")
+    collected = run_tests(f"{suite}::TestFake::test_closing_again_does_nothing")
+    assert collected.problem is None
+    assert len(result_of(collected.reports).promises) == 1
+    assert os.environ["PYTEST_ADDOPTS"] == "-k nothing_of_the_suite"
+
+
+def test_an_interrupted_suite_has_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest, "main", lambda *_, **__: pytest.ExitCode.INTERRUPTED)
+    with pytest.raises(KeyboardInterrupt):
         check_provider(FAKE)
 
 

@@ -106,8 +106,11 @@ def test_the_package_of_the_document_installs_and_keeps_its_promises(
         done = list(together.map(lambda each: outcome(environment, package, each), commands))
 
     assert [(status, output) for status, output in done if status != 0] == []
-    tested, checked = done
+    tested, installed, checked = done
     assert re.search(r"[0-9]+ passed, [0-9]+ not applicable", tested[1])
+    assert re.search(
+        r"^paw_planner +Paw Planner +pims-provider-example ", installed[1], re.MULTILINE
+    )
     assert re.search(r"^[0-9]+ passed, 0 failed, [0-9]+ not applicable$", checked[1], re.MULTILINE)
     assert "paw_planner" not in installed_here(), "the project's own environment is changed"
 

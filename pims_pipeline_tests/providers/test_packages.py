@@ -14,9 +14,9 @@ from pims_pipeline.providers.checking import UnusableProvider
 from pims_pipeline.providers.credential_fields import CredentialField
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.port import Capability
-from pims_pipeline.providers.registry import ENTRY_POINTS, Registry, UnknownProvider, registry
+from pims_pipeline.providers.registry import ENTRY_POINTS, Registry, UnknownProvider
 from pims_pipeline_tests.providers.fake import BareFakeProvider, FakeVendor
-from pims_pipeline_tests.providers.test_registry import CLINIC, options_in
+from pims_pipeline_tests.providers.test_registry import CLINIC, entries, options_in
 
 MODULE = "a_package_of_others"
 OF_OTHERS = "another_vendor"
@@ -191,15 +191,11 @@ def test_a_type_that_two_packages_have_belongs_to_neither(tmp_path: Path) -> Non
 
 def test_no_package_takes_the_place_of_a_built_in_provider(module: ModuleType) -> None:
     module.__dict__["PROVIDER"] = replace(GOOD, type="idexx_neo")
-    (ours,) = (each for each in registry_entries() if each.name == "idexx_neo")
+    (ours,) = (each for each in entries() if each.name == "idexx_neo")
     found = Registry([entry(name="idexx_neo"), ours])
     assert found.description("idexx_neo").title == "IDEXX Neo"
     (broken,) = found.installed().broken
     assert broken.package == MODULE
-
-
-def registry_entries() -> list[EntryPoint]:
-    return list(registry()._chosen.values())
 
 
 def test_a_broken_package_is_not_imported_for_the_clinics_of_others(tmp_path: Path) -> None:

@@ -14,8 +14,6 @@ from pims_pipeline.operations.clinics import (
     place_clinics,
     readdress_clinics,
 )
-from pims_pipeline.providers.idexx_neo.description import neo_credentials
-from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.store.api_keys import UnknownApiKey
 
@@ -77,8 +75,12 @@ def _as_new(simulated: SimulatedClinic, base_url: str) -> NewClinic:
     )
 
 
-def _login(simulated: SimulatedClinic) -> Credentials:
-    return neo_credentials(simulated.username, simulated.password, simulated.company_id)
+def _login(simulated: SimulatedClinic) -> dict[str, str]:
+    return {
+        "company_id": simulated.company_id,
+        "username": simulated.username,
+        "password": simulated.password,
+    }
 
 
 @contextmanager

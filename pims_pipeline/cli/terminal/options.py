@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from pims_pipeline.cli.terminal.errors import Misused
 from pims_pipeline.domain.api_keys import LONGEST_WAIT_SECONDS
@@ -31,6 +32,40 @@ class BusinessDate(click.ParamType[date]):
         if day is None or len(value) != self._LENGTH or "W" in value:
             self.fail(f"{value!r} is not a date; write it like 2026-03-29", param, ctx)
         return day
+
+
+class ProviderType(click.ParamType[str]):
+    """The type of an installed provider. Only its package is imported."""
+
+    name = "provider"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check that it is installed; fails on anything else.
+
+        Raises:
+            UnusableProvider: If its package is broken.
+        """
+        # Other commands need no list of the installed packages.
+        from pims_pipeline.providers.registry import (  # noqa: PLC0415 - see above
+            UnknownProvider,
+            registry,
+        )
+
+        try:
+            return registry().description(str(value)).type
+        except UnknownProvider as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - as above
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The installed types that begin with ``incomplete``."""
+        from pims_pipeline.providers.registry import registry  # noqa: PLC0415 - see above
+
+        return [CompletionItem(each) for each in registry().types if each.startswith(incomplete)]
 
 
 clinic_option: Callable[[Function], Function] = click.option(

@@ -13,11 +13,16 @@ from pims_pipeline.conformance.promises.faults import FAULTS
 from pims_pipeline.conformance.secrecy import assert_none_shown, error_text, secrets_of
 from pims_pipeline.conformance.vendor import NotApplicable, PlayedVendor
 from pims_pipeline.domain.records.appointments import PimsAppointment
-from pims_pipeline.providers.port import PimsProvider, PortableSession
+from pims_pipeline.providers.port import PimsProvider, PortableSession, capabilities_of
 
 
 class UsePromises:
     """How the pipeline uses a provider."""
+
+    def test_the_provider_has_the_capabilities_that_it_declares(
+        self, vendor: PlayedVendor, connections: Connections
+    ) -> None:
+        assert capabilities_of(connections.open()) == vendor.description.capabilities
 
     @pytest.mark.parametrize("kind", FETCHES)
     def test_several_threads_share_one_provider(

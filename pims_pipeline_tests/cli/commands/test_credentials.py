@@ -40,6 +40,43 @@ def test_the_password_is_stored_as_piped_but_for_the_end_of_the_line(
     }
 
 
+def test_fields_are_given_by_name_too(pims: Pims, registered: str, engine: Engine) -> None:
+    words = ("--field=username=demo", "--secret-stdin=password")
+    done = pims("credentials", "set", registered, *words, typed="a=b")
+
+    assert done.exit_code == 0, done.output
+    assert stored_fields(engine, registered) == {"username": "demo", "password": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--field=username"], "--field is written NAME=VALUE"),
+        (["--field=hunter 2=x"], "--field is written NAME=VALUE"),
+        (["--field=username=a", "--field=username=b"], "--field username is given twice"),
+        (["--field=pin=hunter2"], "IDEXX Neo has no credential field 'pin'; it has company_id"),
+        (["--secret-stdin=pin"], "IDEXX Neo has no credential field 'pin'; it has company_id"),
+        (
+            ["--field=password=hunter2"],
+            "the credential field 'password' is secret, and other users can see the command line",
+        ),
+        (["--secret-stdin=username"], "'username' is not secret; give --username"),
+        (["--secret-stdin=password"], "'username' (User name) is missing"),
+    ],
+    ids=str,
+)
+def test_a_field_in_the_wrong_place_is_named_and_its_value_is_not_shown(
+    pims: Pims, registered: str, engine: Engine, words: list[str], message: str
+) -> None:
+    before = everything(engine)
+    done = pims("credentials", "set", registered, *words, typed="hunter2")
+
+    assert done.exit_code == 2
+    assert message in error_line(done)
+    assert "hunter" not in done.output
+    assert everything(engine) == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

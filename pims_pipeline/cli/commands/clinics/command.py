@@ -8,6 +8,7 @@ from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.base_url import checked_base_url
 from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import (
+    ProviderType,
     examples,
     json_option,
     plain_name,
@@ -23,7 +24,6 @@ from pims_pipeline.operations.clinics import (
     register_clinic,
 )
 from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
-from pims_pipeline.providers.registry import registry
 from pims_pipeline.settings import Settings
 from pims_pipeline.wire.clinics import ClinicDocument, ClinicList
 
@@ -68,8 +68,8 @@ def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(registry().types),
-    help="The clinic's practice management system.",
+    type=ProviderType(),
+    help="The clinic's practice management system; `pims providers list` shows them.",
 )
 @click.option(
     "--base-url",
@@ -107,10 +107,7 @@ def add(
     if as_json:
         print_json(ClinicDocument.of(registered.clinic, registered.config))
     else:
-        say(
-            f"{slug} is registered. Next: pims credentials set {slug} "
-            "--company-id … --username … --password-stdin"
-        )
+        say(f"{slug} is registered. Next: pims credentials set {slug}")
 
 
 @clinics.command(
