@@ -47,9 +47,9 @@ COMMANDS = {
         "Register clinics and set what is synced and when.",
     ),
     "providers": CommandEntry(
-        "commands.providers",
+        "commands.providers.group",
         "providers",
-        "List the practice management systems that clinics can use, and show what one needs.",
+        "List the practice management systems that clinics can use; show and check one.",
     ),
     "credentials": CommandEntry(
         "commands.credentials",

@@ -111,7 +111,7 @@ def _problems(name: str, found: object) -> Iterator[str]:
         return
     if found.type != name:
         yield "field 'type': it differs from the name of the entry point"
-    for field in ("title", "base_url_example", "docs"):
+    for field in ("title", "base_url_example", "docs", "conformance"):
         if not isinstance(getattr(found, field), str):
             yield f"field {field!r}: it is not text"
     build: object = found.build

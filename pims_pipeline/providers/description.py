@@ -29,6 +29,8 @@ class ProviderDescription:
         docs: Where its documentation is: an address, or a file of ``docs/``.
         words: What the vendor's status and type words mean.
         modules: What ``build`` imports. Processes that start many runs import it before.
+        conformance: The vendor to check the provider with, as ``package.module:Class``; see
+            ``pims providers check``. It is imported then only.
     """
 
     type: str
@@ -40,6 +42,7 @@ class ProviderDescription:
     docs: str = ""
     words: Words = DEFAULT_WORDS
     modules: tuple[str, ...] = ()
+    conformance: str = ""
 
     @property
     def secret_fields(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """A vendor in memory, and providers that use it: the port's test double.
 
 ``FakeVendor`` holds the state (a calendar, consultations, accounts, faults);
-``FakeProvider`` obeys the same contract suite as the real adapters
-(``test_contract.py``). Nothing here knows a wire format.
+``FakeProvider`` keeps the same promises as the real adapters
+(``conformance/test_fake.py``). Nothing here knows a wire format.
 """
 
 import json

@@ -49,5 +49,6 @@ PROVIDER = ProviderDescription(
     capabilities=frozenset({Capability.PORTABLE_SESSION, Capability.LOOKUP, Capability.RESOURCES}),
     docs="docs/providers/README.md",
     modules=(_ADAPTER,),
+    conformance="pims_pipeline.conformance.vendors.idexx_neo:IdexxNeoVendor",
 )
 """What the entry point ``idexx_neo`` names."""

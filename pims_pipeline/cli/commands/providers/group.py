@@ -1,10 +1,11 @@
 """``pims providers``: list the installed providers and show what one needs.
 
-What a provider's package must declare belongs in ``providers``.
+What a provider's package must declare belongs in ``providers``; ``check`` has a module of its own.
 """
 
 import click
 
+from pims_pipeline.cli.commands.providers.check import check
 from pims_pipeline.cli.runtime import Group
 from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import examples, json_option
@@ -18,7 +19,10 @@ from pims_pipeline.wire.vendors.providers import ProviderDocument, ProviderList
 
 @click.group(cls=Group)
 def providers() -> None:
-    """List the practice management systems that clinics can use, and show what one needs."""
+    """List the practice management systems that clinics can use; show and check one."""
+
+
+providers.add_command(check)
 
 
 @providers.command(

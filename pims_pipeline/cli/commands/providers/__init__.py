@@ -1,0 +1,1 @@
+"""``pims providers``: the installed providers, one module a command."""
