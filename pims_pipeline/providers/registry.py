@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Words
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import PimsProvider
 
@@ -39,10 +40,19 @@ def _idexx_neo(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
     return IdexxNeoProvider(clinic, options)
 
 
+def vendor_words(provider_type: str) -> Words:
+    """What status and type words mean at every clinic with this provider.
+
+    An adapter whose vendor has words of its own adds them to ``DEFAULT_WORDS``.
+    """
+    return _WORDS.get(provider_type, DEFAULT_WORDS)
+
+
 ADAPTER_MODULES = ("pims_pipeline.providers.idexx_neo.provider",)
 """The modules of the adapters, for processes that import them before they are needed."""
 _BUILDERS: Mapping[str, Callable[[Clinic, ProviderOptions], PimsProvider]] = {
     "idexx_neo": _idexx_neo,
 }
+_WORDS: Mapping[str, Words] = {}
 PROVIDER_TYPES = tuple(_BUILDERS)
 """Every provider type that a clinic may name."""

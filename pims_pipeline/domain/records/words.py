@@ -33,6 +33,26 @@ class CaseType(StrEnum):
     FOLLOW_UP = "follow_up"
 
 
+class WordKind(StrEnum):
+    """What a vendor's word describes."""
+
+    STATUS = "status"
+    TYPE = "type"
+
+    @property
+    def meanings(self) -> "tuple[CaseStatus, ...] | tuple[CaseType, ...]":
+        """What a word of this kind may mean."""
+        return tuple(CaseStatus) if self is WordKind.STATUS else tuple(CaseType)
+
+    def meaning(self, text: str) -> "CaseStatus | CaseType":
+        """The case status or type that is written so.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        return CaseStatus(text) if self is WordKind.STATUS else CaseType(text)
+
+
 _FIRST_STATUS_WORDS: Mapping[CaseStatus, tuple[str, ...]] = {
     CaseStatus.DRAFT: (
         "scheduled",

@@ -22,6 +22,7 @@ from pims_pipeline.domain.records.appointments import (
     appointment_payload,
 )
 from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.words import CaseType
 from pims_pipeline_tests.domain.strategies import WEEK, appointments, snapshots
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -89,6 +90,7 @@ EDITS: dict[str, Any] = {
     "kind": RecordKind.BLOCK,
     "vendor_updated_at": NOON,
     "series_id": "1",
+    "stated_type": CaseType.SURGERY,
 }
 
 

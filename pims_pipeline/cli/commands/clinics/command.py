@@ -4,6 +4,7 @@ import click
 
 from pims_pipeline.cli.commands.clinics.resources import resources
 from pims_pipeline.cli.commands.clinics.schedule import schedule
+from pims_pipeline.cli.commands.clinics.words import words
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.base_url import checked_base_url
 from pims_pipeline.cli.terminal.errors import typed
@@ -170,3 +171,4 @@ def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
 
 clinics.add_command(schedule)
 clinics.add_command(resources)
+clinics.add_command(words)
