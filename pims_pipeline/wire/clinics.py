@@ -6,11 +6,15 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.phases import Phase, PhaseName
 from pims_pipeline.domain.records.clinic_words import LoggedChange
+from pims_pipeline.domain.records.profiles import ZoneMatch
 from pims_pipeline.domain.records.word_uses import WordBasis, WordUse
 from pims_pipeline.domain.records.words import WordKind, plain_word
 from pims_pipeline.domain.schedules import ScheduleConfig
+from pims_pipeline.operations.credentials import LoginCheck
+from pims_pipeline.operations.descriptions import DescribedClinic
 from pims_pipeline.operations.words import WordOverview
 from pims_pipeline.wire.shape import Model, Timestamp, left_out_if_none
 
@@ -119,6 +123,69 @@ class WordDocument(Model):
             last_date=use.last_date,
             changed_by=change.changed_by if change else None,
             changed_at=change.changed_at if change else None,
+        )
+
+
+class LocationDocument(Model):
+    """A place of a vendor's account that has a calendar of its own."""
+
+    id: str
+    name: str
+    timezone: str | None
+
+
+class DescriptionDocument(Model):
+    """What a vendor says about a clinic; a field is null where it does not say.
+
+    ``error`` names the kind of the problem if it could not be asked. ``guesses`` are the words of
+    its dictionary of which no list says what they mean.
+    """
+
+    timezone: str | None
+    timezone_match: ZoneMatch
+    location_id: str | None
+    locations: list[LocationDocument] | None
+    appointment_types: int | None
+    guesses: list[WordDocument]
+    error: Annotated[str | None, left_out_if_none()] = None
+
+    @classmethod
+    def of(cls, described: DescribedClinic) -> Self:
+        """Build it from what the vendor said."""
+        profile, failure = described.profile, described.failure
+        return cls(
+            timezone=profile.zone,
+            timezone_match=described.zone,
+            location_id=profile.location_id,
+            locations=None
+            if profile.locations is None
+            else [
+                LocationDocument(id=each.id, name=each.name, timezone=each.timezone)
+                for each in profile.locations
+            ],
+            appointment_types=None if profile.types is None else len(profile.types),
+            guesses=[WordDocument.of(each, None) for each in described.guesses],
+            error=None if failure is None else type(failure).__name__,
+        )
+
+
+class LoginDocument(Model):
+    """The result of a login; ``error`` names the kind of the problem if it did not work."""
+
+    clinic: str
+    status: CredentialStatus | None
+    error: Annotated[str | None, left_out_if_none()] = None
+    description: Annotated[DescriptionDocument | None, left_out_if_none()] = None
+
+    @classmethod
+    def of(cls, slug: str, done: LoginCheck) -> Self:
+        """Build it from a login."""
+        failure, described = done.failure, done.description
+        return cls(
+            clinic=slug,
+            status=done.status,
+            error=None if failure is None else type(failure).__name__,
+            description=None if described is None else DescriptionDocument.of(described),
         )
 
 

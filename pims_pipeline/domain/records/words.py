@@ -120,7 +120,8 @@ def plain_word(text: str | None) -> str:
     In lower case and Unicode's normal form C, with every run of spaces, underscores and hyphens as
     one space.
     """
-    folded = unicodedata.normalize("NFC", (text or "").casefold())
+    # Decomposed first: folding the case of a letter may depend on the marks that follow it.
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text or "").casefold())
     return re.sub(r"[\s_-]+", " ", folded).strip()
 
 

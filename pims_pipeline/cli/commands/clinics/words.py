@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from pims_pipeline.cli.runtime import Command, open_store
+from pims_pipeline.cli.terminal.clinic_words import command_for
 from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import (
     Function,
@@ -148,8 +149,3 @@ def _because(use: WordUse) -> str:
     if use.stated and use.stated == use.appointments:
         return "stated by the vendor"
     return _BASES[use.basis]
-
-
-def command_for(slug: str, use: WordUse) -> str:
-    """The command that sets what a word means, for a person to complete."""
-    return f'pims clinics words {slug} --{use.kind} "{use.word}=…"'
