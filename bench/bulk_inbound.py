@@ -29,6 +29,7 @@ from pims_pipeline.domain.records.appointments import (
     Proof,
     Snapshot,
 )
+from pims_pipeline.domain.records.words import DEFAULT_WORDS
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
@@ -105,8 +106,8 @@ def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> Cost:
                 connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
             )
             before = sum(session.cpu_times()[:2])
-            listing = compared(connection, clinic, snapshot, context.words)
-            plan = apply_listing(connection, phase, listing)
+            listing = compared(connection, clinic, snapshot, DEFAULT_WORDS)
+            plan = apply_listing(connection, phase, listing, DEFAULT_WORDS)
             server = sum(session.cpu_times()[:2]) - before
             return phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.dagster_names import in_order_of_registration
-from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.clinics import Clinic, zone_named
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
@@ -30,6 +30,7 @@ from pims_pipeline.store.clinics import (
     schedule_config,
     schedule_configs,
     set_schedule_config,
+    set_timezone,
 )
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
@@ -166,6 +167,20 @@ def change_schedule(engine: Engine, slug: str, change: ScheduleChange) -> Config
         config = change.applied_to(known.config)
         set_schedule_config(connection, known.clinic, config)
         return replace(known, config=config)
+
+
+def change_timezone(engine: Engine, slug: str, timezone: str) -> ConfiguredClinic:
+    """Change the time zone of the clinic's calendar; the same one writes nothing.
+
+    Raises:
+        ValueError: If it is no IANA zone.
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        if zone_named(timezone).key != clinic.timezone:
+            set_timezone(connection, clinic, timezone)
+        return _configured(connection, clinic_by_slug(connection, slug))
 
 
 def deactivate(engine: Engine, slug: str) -> ConfiguredClinic:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.providers.credential_fields import checked_credentials
+from pims_pipeline.operations.descriptions import DescribedClinic, described
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.providers.registry import registry
 from pims_pipeline.store.clinics import clinic_by_slug
@@ -29,10 +30,12 @@ class LoginCheck:
     Attributes:
         status: The status of the credentials after it; None if none are stored.
         failure: Why the login failed; None if it succeeded.
+        description: What the vendor then said about the clinic; None after a failure.
     """
 
     status: CredentialStatus | None
     failure: PimsError | None
+    description: DescribedClinic | None = None
 
 
 def checked_login(provider_type: str, entered: Mapping[str, str]) -> Credentials:
@@ -59,7 +62,7 @@ def store_login(engine: Engine, vault: Vault, clinic: Clinic, entered: Mapping[s
 def check_login(
     engine: Engine, vault: Vault, slug: str, open_provider: ProviderFactory, *, run_id: str
 ) -> LoginCheck:
-    """Log in once with the stored login, whatever its status.
+    """Log in once with the stored login, whatever its status; ask what the vendor then says.
 
     The result is stored, and the next sync uses the session.
 
@@ -77,6 +80,7 @@ def check_login(
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)
     failure: PimsError | None = None
+    description: DescribedClinic | None = None
     with run_liveness(engine) as liveness:
         context = SyncContext(
             engine=engine,
@@ -88,7 +92,8 @@ def check_login(
         try:
             with clinic_session(context, clinic) as session:
                 session.log_in()
+                description = described(engine, clinic, session)
         except PimsError as error:
             failure = error
     with transaction(engine) as connection:
-        return LoginCheck(credential_status(connection, clinic), failure)
+        return LoginCheck(credential_status(connection, clinic), failure, description)

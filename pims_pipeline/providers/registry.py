@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.observability.redaction import redact_fields
 from pims_pipeline.providers.checking import (
     BrokenProvider,
@@ -179,3 +180,12 @@ def registry() -> Registry:
 def build_provider(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
     """The clinic's provider; see ``Registry.build``."""
     return registry().build(clinic, options)
+
+
+def vendor_words(provider_type: str) -> Words:
+    """What status and type words mean at every clinic with this provider.
+
+    Raises:
+        UnknownProvider, UnusableProvider: See ``Registry.description``.
+    """
+    return registry().description(provider_type).words

@@ -104,11 +104,22 @@ class ProviderSession:
         with self._lock:
             self._log_in(self._opened(), force=True)
 
+    def request_once(self, call: Callable[[PimsProvider], Result]) -> Result:
+        """The result of ``call`` within the session of ``log_in``, which is not renewed."""
+        self._context.stop.check()
+        with self._lock:
+            provider = self._opened()
+        return call(provider)
+
+    def has(self, capability: type) -> bool:
+        """Whether the provider has a capability of the port; needs no login."""
+        with self._lock:
+            return isinstance(self._opened(), capability)
+
     @property
     def can_look_up(self) -> bool:
         """Whether the vendor has a lookup of one appointment by its identity."""
-        with self._lock:
-            return isinstance(self._opened(), LooksUpAppointments)
+        return self.has(LooksUpAppointments)
 
     def look_up(self, pims_id: str) -> AppointmentLookup:
         """The lookup of one appointment; only if ``can_look_up``."""

@@ -7,6 +7,7 @@ import click
 from pims_pipeline.cli.commands.credential_entry import entered_fields, field_values
 from pims_pipeline.cli.commands.credentials_rotation import rotate
 from pims_pipeline.cli.runtime import Group, open_store
+from pims_pipeline.cli.terminal.clinic_words import facts, warnings
 from pims_pipeline.cli.terminal.errors import Refused, typed
 from pims_pipeline.cli.terminal.options import examples, json_option, slug_argument
 from pims_pipeline.cli.terminal.streams import print_json, say
@@ -17,6 +18,7 @@ from pims_pipeline.operations.credentials import check_login, store_login
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.providers.registry import build_provider, registry
 from pims_pipeline.settings import Settings
+from pims_pipeline.wire.clinics import LoginDocument
 
 _CHECK = "pims credentials check"
 """What the access log records in place of a run's id."""
@@ -101,7 +103,8 @@ def set_credentials(
 )
 @slug_argument
 @json_option(
-    '`{"clinic": …, "status": "valid"}`; when the login does not work, `error` names the kind'
+    '`{"clinic": …, "status": "valid", "description": …}`; when the login does not work, `error` '
+    "names the kind"
 )
 @click.pass_obj
 def check(settings: Settings, *, slug: str, as_json: bool) -> None:
@@ -110,6 +113,9 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
     The login works when the vendor accepts a request with its session. Run this also after the
     vendor rejected the login or needed a person: the outcome is stored, and the session is kept
     for the next sync. A login is tried once and not retried.
+
+    Then it shows what the vendor says about the clinic, and warns of another time zone and of
+    appointment types and statuses that are not known here.
     """
     options = provider_options(settings)
     with open_store(settings) as store:
@@ -122,10 +128,11 @@ def check(settings: Settings, *, slug: str, as_json: bool) -> None:
         )
     failure = done.failure
     if as_json:
-        outcome = {} if failure is None else {"error": type(failure).__name__}
-        print_json({"clinic": slug, "status": done.status, **outcome})
-    elif failure is None:
-        say(f"The login of {slug} works.")
+        print_json(LoginDocument.of(slug, done))
+    elif done.description is not None:
+        say("\n".join((f"The login of {slug} works.", *facts(done.description))))
+        for warning in warnings(done.description):
+            say(f"Warning: {warning}", err=True)
     if failure is not None:
         raise Refused(
             _failure_message(failure, slug, done.status, options.login.artifacts_dir)

@@ -1,5 +1,7 @@
 """Options and arguments that several commands share, and the types of their values."""
 
+import getpass
+import os
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
@@ -84,6 +86,30 @@ wait_option: Callable[[Function], Function] = click.option(
     "for clients that expect the result in the response.",
 )
 slug_argument: Callable[[Function], Function] = click.argument("slug", metavar="SLUG")
+
+
+def _named_person(context: click.Context, option: click.Parameter, name: str | None) -> str:  # noqa: ARG001 - click's signature
+    return _system_user() if name is None else plain_name(name, "--by")
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # In a container, a user id often has no name.
+        return f"user {os.getuid()}"
+
+
+def by_option(destination: str, who: str) -> Callable[[Function], Function]:
+    """The option ``--by``: who decides, for the record; ``who`` says so in the help."""
+    return click.option(
+        "--by",
+        destination,
+        metavar="NAME",
+        callback=_named_person,
+        show_default="this machine's user",
+        help=f"{who}, for the record.",
+    )
 
 
 def json_option(document: str) -> Callable[[Function], Function]:

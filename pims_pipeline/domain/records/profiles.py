@@ -5,9 +5,20 @@ registered. Pure. What the words mean belongs in ``words``, which of the resourc
 ``resources``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
 
+from pims_pipeline.domain.clinics import zone_named
+from pims_pipeline.domain.records.clinic_words import OwnWords
 from pims_pipeline.domain.records.resources import Resource
+from pims_pipeline.domain.records.word_uses import SeenWords, WordUse, word_uses
+from pims_pipeline.domain.records.words import Words
+
+_COMPARED_DAYS = 400
+"""Longer than a year, so that every clock change of a zone is compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,52 @@ class ClinicProfile:
         """The zone of the clinic's calendar: its own, else that of its location."""
         if self.timezone is not None:
             return self.timezone
-        of_location = (
-            each.timezone for each in self.locations or () if each.id == self.location_id
-        )
-        return next(of_location, None)
+        locations = self.locations or ()
+        own = [each for each in locations if each.id == self.location_id]
+        if not own and self.location_id is None and len(locations) == 1:
+            own = list(locations)
+        return own[0].timezone if own else None
+
+
+class ZoneMatch(StrEnum):
+    """How the vendor's zone of a clinic compares with the registered one."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    UNREADABLE = "unreadable"
+    NOT_STATED = "not_stated"
+
+
+def compared_zone(stated: str | None, ours: ZoneInfo, now: datetime) -> ZoneMatch:
+    """Whether clocks in the vendor's zone show the same as in ours, for more than a year.
+
+    Args:
+        stated: As the vendor writes it.
+        ours: The clinic's.
+        now: Aware; the comparison begins here.
+    """
+    if stated is None:
+        return ZoneMatch.NOT_STATED
+    try:
+        theirs = zone_named(stated.strip())
+    except ValueError:
+        return ZoneMatch.UNREADABLE
+    moments = [now.astimezone(UTC) + timedelta(days=day) for day in range(_COMPARED_DAYS)]
+    is_same = all(
+        each.astimezone(theirs).utcoffset() == each.astimezone(ours).utcoffset() for each in moments
+    )
+    return ZoneMatch.SAME if is_same else ZoneMatch.DIFFERENT
+
+
+def guessed_words(profile: ClinicProfile, vendor: Words, own: OwnWords) -> list[WordUse]:
+    """The words of the vendor's dictionary of which no list says what they mean."""
+    return [each for each in word_uses(_listed(profile), vendor, own) if each.is_guess]
+
+
+def _listed(profile: ClinicProfile) -> Iterator[SeenWords]:
+    for each in profile.types or ():
+        # Neither becomes a case by its name.
+        if not (each.is_block or each.is_surgery):
+            yield SeenWords(appointment_type=each.name)
+    for status in profile.statuses or ():
+        yield SeenWords(status=status)

@@ -33,6 +33,26 @@ class CaseType(StrEnum):
     FOLLOW_UP = "follow_up"
 
 
+class WordKind(StrEnum):
+    """What a vendor's word describes."""
+
+    STATUS = "status"
+    TYPE = "type"
+
+    @property
+    def meanings(self) -> "tuple[CaseStatus, ...] | tuple[CaseType, ...]":
+        """What a word of this kind may mean."""
+        return tuple(CaseStatus) if self is WordKind.STATUS else tuple(CaseType)
+
+    def meaning(self, text: str) -> "CaseStatus | CaseType":
+        """The case status or type that is written so.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        return CaseStatus(text) if self is WordKind.STATUS else CaseType(text)
+
+
 _FIRST_STATUS_WORDS: Mapping[CaseStatus, tuple[str, ...]] = {
     CaseStatus.DRAFT: (
         "scheduled",
@@ -100,7 +120,8 @@ def plain_word(text: str | None) -> str:
     In lower case and Unicode's normal form C, with every run of spaces, underscores and hyphens as
     one space.
     """
-    folded = unicodedata.normalize("NFC", (text or "").casefold())
+    # Decomposed first: folding the case of a letter may depend on the marks that follow it.
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text or "").casefold())
     return re.sub(r"[\s_-]+", " ", folded).strip()
 
 

@@ -15,7 +15,7 @@ from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.retirement import Retirement
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, CaseEvent, EventKind
-from pims_pipeline.domain.records.words import CaseStatus
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.store.appointments import mark_left_out, mark_removed
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.cases.reading import load_cases
@@ -77,6 +77,7 @@ def follow(
 ) -> tuple[UUID, ...]:
     """Apply each lookup as a listing of one record; return the ids of the changed cases."""
     changed: list[UUID] = []
+    words = phase.words(connection) if appointments else DEFAULT_WORDS
     for appointment in appointments:
         day = appointment.business_date
         seen = Snapshot(
@@ -86,6 +87,6 @@ def follow(
             proof=None,
         )
         known = known_of(connection, phase.clinic, seen)
-        plan = apply_listing(connection, phase, ComparedListing(snapshot=seen, known=known))
+        plan = apply_listing(connection, phase, ComparedListing(snapshot=seen, known=known), words)
         changed.extend(write.case_id for write in plan.case_writes)
     return tuple(changed)

@@ -132,8 +132,37 @@ def test_a_working_login_is_marked_valid_and_its_session_kept(pims: Pims, ready:
     done = pims("credentials", "check", ready, "--json")
     [clinic] = document(pims("status", "--json"))["clinics"]
 
-    assert document(done) == {"clinic": ready, "status": "valid"}
+    checked = document(done)
+    description = checked.pop("description")
+    assert checked == {"clinic": ready, "status": "valid"}
+    assert (description["timezoneMatch"], description["locations"]) == ("not_stated", None)
+    guesses = {each["word"]: (each["meaning"], each["basis"]) for each in description["guesses"]}
+    assert guesses["Vax"] == ("checkup", "unknown")
+    assert guesses["Dental - Surgery"] == ("surgery", "part")
+    assert "Recheck" not in guesses
     assert (clinic["credentials"], clinic["session"]["status"]) == ("valid", "stored")
+
+
+def test_a_vendor_that_does_not_describe_the_clinic_is_a_warning(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    control.add_fault("html", endpoint="dictionary")
+    done = pims("credentials", "check", ready)
+
+    assert done.exit_code == 0
+    assert done.stdout == f"The login of {ready} works.\n"
+    assert "Warning: The vendor does not describe the clinic; syncs do not need it." in done.stderr
+
+
+def test_words_that_would_be_guessed_are_shown_with_the_command_that_sets_them(
+    pims: Pims, ready: str
+) -> None:
+    assert pims("clinics", "words", ready, "--type", "vax=follow_up").exit_code == 0
+    shown = pims("credentials", "check", ready).stderr
+    assert "Of these type words the meaning is guessed from a part of each: " in shown
+    assert "'Dental - Surgery' (surgery)" in shown
+    assert f"If one is wrong: pims clinics words {ready} --type " in shown
+    assert "'Vax'" not in shown
 
 
 def test_a_wrong_password_is_reported_and_marked(pims: Pims, ready: str) -> None:

@@ -42,6 +42,7 @@ LATER_TABLES = {
     "adoption_steps",
     "adoptions",
     "application_writes",
+    "clinic_words",
 }
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -104,7 +105,7 @@ _ADDED = frozenset({"SELECT", "INSERT"})
 EXPECTED: Rights = {
     "pims_service": {
         **dict.fromkeys(metadata.tables, _CHANGED),
-        **dict.fromkeys((*LOGS, "adoption_steps", "application_writes"), _ADDED),
+        **dict.fromkeys((*LOGS, "adoption_steps", "application_writes", "clinic_words"), _ADDED),
         "pims_alembic_version": {"SELECT"},
     },
     "pims_api": {
@@ -119,6 +120,7 @@ EXPECTED: Rights = {
         "cases": {"SELECT"},
         "clinic_api_keys": _NOTHING,
         "clinic_schedule_configs": {"SELECT"},
+        "clinic_words": _NOTHING,
         "clinics": {"SELECT"},
         "credential_access_log": {"SELECT"},
         "idempotency_keys": _CHANGED,

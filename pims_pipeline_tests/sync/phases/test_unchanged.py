@@ -194,7 +194,9 @@ def _in_full(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> Comp
 
 def _make(connection: Connection, phase: PhaseRun, history: History) -> None:
     for snapshot in history.landed:
-        apply_listing(connection, phase, _in_full(connection, phase.clinic, snapshot))
+        apply_listing(
+            connection, phase, _in_full(connection, phase.clinic, snapshot), DEFAULT_WORDS
+        )
     for name, edit in history.edits:
         value = DOCUMENTS[edit.value] if isinstance(edit.value, int) else edit.value
         where = " WHERE pims_id LIKE :name AND clinic_id = :clinic_id"
@@ -237,7 +239,6 @@ def _rows(connection: Connection) -> list[list[Any]]:
 def test_comparing_digests_changes_what_reading_everything_changes(
     phase: PhaseRun, history: History
 ) -> None:
-    now = replace(phase, context=replace(phase.context, words=history.words))
     clinic, snapshot = phase.clinic, history.next
     with transaction(phase.context.engine) as connection, _undone(connection):
         _make(connection, phase, history)
@@ -248,9 +249,9 @@ def test_comparing_digests_changes_what_reading_everything_changes(
         )
         assert _plan(slim, clinic, history.words) == _plan(full, clinic, history.words)
         with _undone(connection):
-            apply_listing(connection, now, slim)
+            apply_listing(connection, phase, slim, history.words)
             by_digests = _rows(connection)
-        apply_listing(connection, now, full)
+        apply_listing(connection, phase, full, history.words)
         assert by_digests == _rows(connection)
 
 
@@ -274,7 +275,7 @@ def compared_by_store(bench: Bench, window: DateRange = WINDOW) -> ComparedListi
         proof=Proof.ONE_RESPONSE,
     )
     with transaction(bench.engine) as connection:
-        return compared(connection, bench.clinic, snapshot, bench.context.words)
+        return compared(connection, bench.clinic, snapshot, DEFAULT_WORDS)
 
 
 def test_of_an_unchanged_calendar_nothing_is_read(bench: Bench) -> None:
