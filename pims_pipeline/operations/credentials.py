@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.providers.credential_fields import checked_credentials
 from pims_pipeline.operations.descriptions import DescribedClinic, described
+from pims_pipeline.providers.credential_fields import checked_credentials
 from pims_pipeline.providers.port import Credentials, PimsError
 from pims_pipeline.providers.registry import registry
 from pims_pipeline.store.clinics import clinic_by_slug

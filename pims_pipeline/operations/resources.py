@@ -26,7 +26,7 @@ from pims_pipeline.domain.records.resources import (
     with_identity,
 )
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.providers.port import ListsResources, PimsError, PimsProvider
+from pims_pipeline.providers.port import Capability, ListsResources, PimsError, PimsProvider
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.liveness import run_liveness
@@ -112,7 +112,7 @@ def vendor_resources(
             liveness=liveness,
         )
         with clinic_session(context, clinic) as session:
-            if not session.has(ListsResources):
+            if not session.has(Capability.RESOURCES):
                 raise ResourcesNotListed(
                     f"the provider {clinic.provider_type} of {slug} does not list rooms, columns "
                     "and providers; those of known appointments can be chosen by their ids"
