@@ -165,7 +165,8 @@ def test_a_draft_says_what_the_appointment_says(appointment: PimsAppointment) ->
         "room": appointment.room,
         "reason": appointment.reason,
     }
-    assert draft.case_type is case_type_of(appointment.appointment_type)
+    stated = appointment.stated_type
+    assert draft.case_type is (stated or case_type_of(appointment.appointment_type))
     known = status_of(appointment.status)
     assert draft.status is (known or CaseStatus.DRAFT)
 
