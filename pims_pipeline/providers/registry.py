@@ -44,7 +44,12 @@ def vendor_words(provider_type: str) -> Words:
     """What status and type words mean at every clinic with this provider.
 
     An adapter whose vendor has words of its own adds them to ``DEFAULT_WORDS``.
+
+    Raises:
+        UnknownProvider: If there is no adapter: its cases must not follow other words than its own.
     """
+    if provider_type not in _BUILDERS:
+        raise UnknownProvider(provider_type)
     return _WORDS.get(provider_type, DEFAULT_WORDS)
 
 

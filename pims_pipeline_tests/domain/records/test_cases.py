@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.domain.records.cases import case_id_of, draft_of
-from pims_pipeline.domain.records.words import CaseStatus, CaseType, case_type_of, status_of
+from pims_pipeline.domain.records.words import (
+    ADDED_STATUS_WORDS,
+    ADDED_TYPE_WORDS,
+    DEFAULT_WORDS,
+    CaseStatus,
+    CaseType,
+    Match,
+    case_type_of,
+    status_of,
+)
 from pims_pipeline_tests.domain.strategies import CLINIC_ID, appointments, identities
 
 STATUS_TABLE = {
@@ -146,6 +155,11 @@ def test_of_any_two_words_the_more_urgent_wins() -> None:
     for (one, its_kind), (other, other_kind) in product(TYPE_ROWS, TYPE_ROWS):
         wanted = max(its_kind, other_kind, key=URGENCY.index)
         assert case_type_of(f"{one} & {other}") is wanted, (one, other)
+
+
+def test_an_added_word_is_known_as_a_whole() -> None:
+    assert {DEFAULT_WORDS.type_match(word) for word in ADDED_TYPE_WORDS} == {Match.EXACT}
+    assert {DEFAULT_WORDS.status_of(word) for word in ADDED_STATUS_WORDS}.isdisjoint({None})
 
 
 @given(appointments())
