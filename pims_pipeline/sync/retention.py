@@ -17,12 +17,10 @@ from pims_pipeline.domain.planning.inbound import plan_inbound
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
 from pims_pipeline.domain.records.cases import Case, EventKind
-from pims_pipeline.domain.records.words import Words
 from pims_pipeline.store.cases.reading import load_cases
 from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.database.retries import in_transaction
 from pims_pipeline.store.maintenance import LandedBefore, delete_landed, landed_before
-from pims_pipeline.sync.words import words_of
 
 BATCH = 1_000
 """How many records one transaction checks; the clinic's syncs wait for it before they write."""
@@ -60,8 +58,7 @@ def prune_landed_records(
         lock_clinic(connection, clinic.id)
         old = landed_before(connection, clinic, first_kept, seen_before, after=after, limit=BATCH)
         cases = load_cases(connection, clinic, [each.pims_id for each in old])
-        words = words_of(connection, clinic)
-        unneeded = _unneeded(clinic, [each.appointment for each in old], cases, words, now)
+        unneeded = _unneeded(clinic, [each.appointment for each in old], cases, now)
         return old, delete_landed(connection, clinic, unneeded)
 
     while True:
@@ -77,12 +74,12 @@ def _unneeded(
     clinic: Clinic,
     appointments: Sequence[PimsAppointment],
     cases: Mapping[str, Case],
-    words: Words,
     now: datetime,
 ) -> Collection[str]:
     """The identities of the records that no later sync needs; see the module."""
     ids = {each.appointment_id for each in appointments}
     today = business_date(now, clinic.zone)
+    # Without a landed record, no word has a new meaning: see ``inbound_decisions``.
     plan = plan_inbound(
         {pims_id: KnownRecord(pims_id=pims_id, case=cases.get(pims_id)) for pims_id in ids},
         Snapshot(
@@ -92,7 +89,6 @@ def _unneeded(
             proof=None,
         ),
         clinic=clinic,
-        words=words,
     )
     needed = {each.pims_id for each in plan.case_writes if each.kind not in _SAME_WITH_RECORD}
     # They show which record the case follows when it is synced again.

@@ -25,6 +25,7 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation, SoapNotes, Vital, Vitals
+from pims_pipeline.domain.records.words import CaseType
 
 ZONES = (
     "America/New_York",
@@ -112,6 +113,7 @@ def appointments(
         status=draw(st.sampled_from(STATUSES) | _words),
         consultation_id=draw(st.none() | identities),
         appointment_type=draw(st.sampled_from(TYPES) | _words),
+        stated_type=draw(st.none() | st.sampled_from(CaseType)),
         patient=draw(patients),
         client=draw(clients),
         provider=draw(_maybe_words),

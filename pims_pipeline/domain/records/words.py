@@ -110,7 +110,7 @@ _URGENCY = (CaseType.EMERGENCY, CaseType.SURGERY, CaseType.FOLLOW_UP, CaseType.C
 
 ADDED_STATUS_WORDS: Mapping[str, CaseStatus] = {}
 """Status words that were added or changed later, in lower case with single spaces."""
-ADDED_TYPE_WORDS: Mapping[str, CaseType] = {}
+ADDED_TYPE_WORDS: Mapping[str, CaseType] = {"well visit": CaseType.CHECKUP}
 """Type words that were added or changed later, in the same spelling."""
 
 
