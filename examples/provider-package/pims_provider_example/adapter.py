@@ -183,7 +183,7 @@ class PawPlannerProvider:
         failed = f"Cannot fetch {what} from Paw Planner at {self._clinic.provider_base_url}"
         if self._http is None:
             raise SessionExpired(f"{failed}: there is no login yet.")
-        bucket_for(self._account, self._options.per_second).take(self._stop.wait)
+        bucket_for(self._account, self._options.per_second or 10).take(self._stop.wait)
         try:
             response = get(
                 self._http, path, query, stop=self._stop, seconds=self._options.total_timeout

@@ -11,7 +11,7 @@ from pims_pipeline.conformance.promises.asking import around, at, the_day
 from pims_pipeline.conformance.vendor import ConditionMissing, PlayedVendor
 from pims_pipeline.domain.clinics import DateRange, local_to_utc
 from pims_pipeline.domain.records.appointments import RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import CaseStatus, status_of
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.providers.port import ContractViolation, PimsProvider, TransientError
 
 UNSETTLED = (TransientError, ContractViolation)
@@ -195,7 +195,8 @@ class EditPromises:
         vendor.cancel(identity)
         after = listed(provider, the_day(vendor))[identity].status
         assert after != before
-        assert status_of(after) is CaseStatus.REVIEWED, "the pipeline does not know its word"
+        meant = vendor.description.words.status_of(after)
+        assert meant is CaseStatus.REVIEWED, "the provider's words do not have its word"
 
     def test_a_deleted_appointment_is_absent_from_a_whole_listing(
         self, vendor: PlayedVendor, connections: Connections

@@ -67,13 +67,13 @@ def test_a_person_s_edit_stays_unless_the_meaning_of_the_case_s_words_changes(
     store.words = words
     store.receive(last)
     for each in last.appointments:
-        case, row = store.cases.get(each.appointment_id), store.landed[each.appointment_id]
+        found, row = store.cases.get(each.appointment_id), store.landed[each.appointment_id]
         then, now = before[each.appointment_id], row.meaning
-        if case is None or then is None or now is None or not each.makes_case:
+        if found is None or then is None or now is None or not each.makes_case:
             continue
         edited = (CaseStatus.REVIEWED, CaseType.EMERGENCY)
-        assert case.status is (edited[0] if now.status is then.status else now.status)
-        assert case.case_type is (edited[1] if now.case_type is then.case_type else now.case_type)
+        assert found.status is (edited[0] if now.status is then.status else now.status)
+        assert found.case_type is (edited[1] if now.case_type is then.case_type else now.case_type)
 
 
 @given(STEPS, CLINIC_WORDS)
