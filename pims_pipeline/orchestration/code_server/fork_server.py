@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
-from multiprocessing import forkserver, util
+from multiprocessing import connection, forkserver, util
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -56,8 +56,9 @@ def _may_fork() -> bool:
 def _fork() -> None:
     """Start the fork server as ``forkserver.ensure_running`` does, but by forking this process."""
     with socket.socket(socket.AF_UNIX) as listener:
-        # In a directory that `multiprocessing` makes for this user, and removes.
-        address = Path(util.get_temp_dir()) / "fork-server"
+        # In a directory that `multiprocessing` makes for this user, and removes. The process that
+        # started this one may share it.
+        address = Path(connection.arbitrary_address("AF_UNIX"))
         listener.bind(str(address))
         address.chmod(_PRIVATE)
         listener.listen()
