@@ -149,9 +149,9 @@ def redact_fields(names: Iterable[str]) -> None:
         known = _declared | {name.lower() for name in names}
         if known == _declared:
             return
-        either = "|".join(map(re.escape, sorted(known)))
+        either = ")|(?:".join(map(re.escape, sorted(known)))
         _declared_assignment = re.compile(
-            rf"(?P<kept>(?<![^\W_])(?:{either})[\"']?\s*[:=]\s*)"
+            rf"(?P<kept>(?<![^\W_])(?:(?:{either}))[\"']?\s*[:=]\s*)"
             r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
             re.IGNORECASE,
         )
