@@ -206,6 +206,7 @@ def consultations(
         discharge_instructions=draw(_maybe_words),
         reason=draw(_maybe_words),
         patient=draw(st.none() | patients),
+        is_finished=draw(st.booleans()),
     )
 
 
