@@ -20,6 +20,7 @@ from pims_pipeline.simulator.control_bodies import (
     NotesBody,
     PageEditBody,
     PatientBody,
+    ProviderBody,
     RebookBody,
     RoomBody,
     RoomNameBody,
@@ -168,6 +169,14 @@ async def move_to_room(practice: PracticeOf, entry_id: int, body: RoomBody) -> d
     return truth(practice.calendar.move_to_room(entry_id, body.room), practice)
 
 
+@router.post("/clinics/{company_id}/appointments/{entry_id}/provider")
+async def move_to_provider(
+    practice: PracticeOf, entry_id: int, body: ProviderBody
+) -> dict[str, Scalar]:
+    """Give a record to another provider, or to none."""
+    return truth(practice.calendar.move_to_provider(entry_id, body.provider), practice)
+
+
 @router.post("/clinics/{company_id}/rooms/{room_id}")
 async def rename_room(practice: PracticeOf, room_id: int, body: RoomNameBody) -> dict[str, Scalar]:
     """Give a room another name."""
@@ -271,7 +280,7 @@ async def login_mode(practice: PracticeOf, simulator: Sim, body: LoginBody) -> d
 async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
     """Change how one clinic, or all of them, respond.
 
-    ``expiredMode`` and ``loginPage`` apply to all clinics.
+    ``expiredMode``, ``loginPage`` and ``foreignLocation`` apply to all clinics.
     """
     if body.company_id is not None:
         _practice(simulator, body.company_id)
@@ -282,6 +291,7 @@ async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
     if body.expired_mode is not None:
         simulator.sessions.default_expired_mode = body.expired_mode
     simulator.login_page = body.login_page or simulator.login_page
+    simulator.foreign_location = body.foreign_location or simulator.foreign_location
     return {"ok": True}
 
 

@@ -20,6 +20,7 @@ from pims_pipeline.simulator.faults import (
 from pims_pipeline.simulator.practice.calendar import RebookedConsultation
 from pims_pipeline.simulator.practice.clinics import ListingShape
 from pims_pipeline.simulator.practice.page_edits import PageAction
+from pims_pipeline.simulator.state import ForeignLocation
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode, LoginMode
 from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup
@@ -71,6 +72,12 @@ class RoomBody(_Body):
     """Which room, by its name at the start; another name is a room that the dictionary lacks."""
 
     room: str | None
+
+
+class ProviderBody(_Body):
+    """Which provider, by the name at the start; another name is one that the vendor lacks."""
+
+    provider: str | None
 
 
 class RoomNameBody(_Body):
@@ -144,6 +151,7 @@ class SettingsBody(_Body):
     deleted_lookup: DeletedLookup | None = None
     expired_mode: ExpiredMode | None = None
     login_page: LoginPage | None = None
+    foreign_location: ForeignLocation | None = None
 
 
 class PageEditBody(_Body):

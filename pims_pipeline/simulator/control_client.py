@@ -167,6 +167,12 @@ class SimulatorControl:
         """Put a record into another room, by its name at the start, or into none."""
         return self._edit(company_id, appointment_id, "room", {"room": room})
 
+    def move_to_provider(
+        self, company_id: str, appointment_id: str, provider: str | None
+    ) -> TrueAppointment:
+        """Give a record to another provider, by the name at the start, or to none."""
+        return self._edit(company_id, appointment_id, "provider", {"provider": provider})
+
     def rename_room(self, company_id: str, room_id: int, name: str) -> None:
         """Give a room another name; its id stays."""
         self._call("POST", f"/clinics/{company_id}/rooms/{room_id}", body={"name": name})
@@ -307,6 +313,7 @@ class SimulatorControl:
         deleted_lookup: Literal["flag", "not_found", "null", "gone"] | None = None,
         expired_mode: Literal["redirect", "401", "html"] | None = None,
         login_page: str | None = None,
+        foreign_location: Literal["refused", "empty"] | None = None,
     ) -> None:
         """Change how one clinic, or all, respond; what is left out stays."""
         self._call(
@@ -318,6 +325,7 @@ class SimulatorControl:
                 "deletedLookup": deleted_lookup,
                 "expiredMode": expired_mode,
                 "loginPage": login_page,
+                "foreignLocation": foreign_location,
             },
         )
 

@@ -7,6 +7,7 @@ so no lock is needed.
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fastapi import Request
 
@@ -23,6 +24,9 @@ from pims_pipeline.simulator.practice.page_edits import PageEdits
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import LoginMode, Sessions
 from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup, Listings
+
+ForeignLocation = Literal["refused", "empty"]
+"""What Vetspire gives for a location that the key does not open: an error, or no rows."""
 
 
 @dataclass(slots=True)
@@ -52,6 +56,7 @@ class Simulator:
 
     Attributes:
         login_page: The shape of the login page, the same for all clinics.
+        foreign_location: What a key gets for a location that it does not open.
         requests: Requests to each endpoint, faulty ones included.
         stopping: Set when the server shuts down, which ends delayed responses.
     """
@@ -61,6 +66,7 @@ class Simulator:
     sessions: Sessions
     faults: ActiveFaults = field(default_factory=ActiveFaults)
     login_page: LoginPage = "plain"
+    foreign_location: ForeignLocation = "refused"
     requests: Counter[str] = field(default_factory=Counter)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,6 +86,7 @@ class Simulator:
         self.sessions.reset()
         self.faults.clear()
         self.login_page = "plain"
+        self.foreign_location = "refused"
         self.requests.clear()
 
 

@@ -24,7 +24,7 @@ from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, VENDOR_NAMES, SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.database.migrate import migrate
 
@@ -76,7 +76,8 @@ def _started(
     config = SimulatorConfig(today=period.vendor_today, clinics=DEMO_CLINICS)
     server = stack.enter_context(running_simulator(config))
     control = stack.enter_context(closing(SimulatorControl(server.base_url)))
-    say(console, f"Simulated IDEXX Neo: {server.base_url}", mark="✔", style="green")
+    vendors = " and ".join(dict.fromkeys(VENDOR_NAMES[each.vendor] for each in DEMO_CLINICS))
+    say(console, f"Simulated {vendors}: {server.base_url}", mark="✔", style="green")
     with uninterrupted():
         store = stack.enter_context(open_store(settings, migrated=False))
     migrate(store.engine)

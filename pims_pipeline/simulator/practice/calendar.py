@@ -201,6 +201,10 @@ class Calendar:
         """Put a record into another room, by its name at the start, or into none."""
         return self._put(replace(self.entry(entry_id), room=room))
 
+    def move_to_provider(self, entry_id: int, provider: str | None) -> Entry:
+        """Give a record to another provider, by the name at the start, or to none."""
+        return self._put(replace(self.entry(entry_id), provider=provider))
+
     def rename_room(self, room_id: int, name: str) -> None:
         """Give a room another name; its id stays.
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import (
     DEFAULT_CLINICS,
     VETSPIRE_CLINICS,
@@ -51,6 +52,18 @@ def test_a_key_does_not_open_other_locations(juniper: Vetspire, location: str) -
 
     assert response["data"] == {"appointments": None}
     assert response["errors"][0]["message"] == "Unauthorized"
+
+
+def test_a_location_that_the_key_does_not_open_may_look_empty(
+    juniper: Vetspire, control: SimulatorControl
+) -> None:
+    control.settings(foreign_location="empty")
+    today = window(CHICAGO.zone, TODAY)
+
+    assert juniper.ask(LISTING, loc="2003", **today) == {"appointments": []}
+    encounters = '{ encounters(locationIds: ["2003"]) { id } }'
+    assert juniper.ask(encounters) == {"encounters": []}
+    assert juniper.day(CHICAGO, TODAY)
 
 
 def test_records_of_one_organisation_have_ids_of_their_own(juniper: Vetspire) -> None:

@@ -159,6 +159,28 @@ def test_what_was_changed_in_a_span_can_be_listed(
     assert booked.id not in listed(changed - second, changed)
 
 
+def test_an_appointment_can_go_to_another_provider(
+    juniper: Vetspire, control: SimulatorControl
+) -> None:
+    booked = control.book(COMPANY, NINE, provider="Dr. Ada Fenwick")
+
+    def provider() -> object:
+        (row,) = (each for each in juniper.day(CHICAGO, TODAY) if each["id"] == booked.id)
+        return row["provider"]
+
+    first = provider()
+    moved = control.move_to_provider(COMPANY, booked.id, "Dr. Tomás Rivera")
+    second = provider()
+    control.move_to_provider(COMPANY, booked.id, None)
+
+    assert moved.provider == "Dr. Tomás Rivera"
+    assert [first, second, provider()] == [
+        {"id": "1", "name": "Dr. Ada Fenwick"},
+        {"id": "2", "name": "Dr. Tomás Rivera"},
+        None,
+    ]
+
+
 def test_a_status_word_that_the_vendor_does_not_use_is_shown_as_it_is(
     juniper: Vetspire, control: SimulatorControl
 ) -> None:

@@ -5,7 +5,6 @@
 
 import json
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -88,11 +87,11 @@ async def graphql(request: Request) -> Response:
         instead = fault_response(faults.response)
     if instead is not None:
         return instead
-    return _respond(call, practices, faults)
+    queries = Queries(practices, faults.records, simulator.foreign_location)
+    return _respond(call, queries, faults)
 
 
-def _respond(call: _Call, practices: Sequence[Practice], faults: RequestFaults) -> Response:
-    queries = Queries(practices, faults.records)
+def _respond(call: _Call, queries: Queries, faults: RequestFaults) -> Response:
     result = execute_sync(
         vendor_schema(),
         call.document,
@@ -100,9 +99,8 @@ def _respond(call: _Call, practices: Sequence[Practice], faults: RequestFaults) 
         variable_values=call.variables,
         operation_name=call.operation,
     )
-    for practice in practices:
-        if practice.calendar in queries.listed:
-            practice.page_edits.note_page(practice.calendar)
+    for practice in queries.listed:
+        practice.page_edits.note_page(practice.calendar)
     if any(isinstance(error.original_error, Poisoned) for error in result.errors or ()):
         return poisoned()
     response = _result(result)

@@ -12,7 +12,7 @@ from graphql import GraphQLError, GraphQLResolveInfo
 from pims_pipeline.simulator.faults import Fault
 from pims_pipeline.simulator.practice.calendar import Calendar, UnknownEntry
 from pims_pipeline.simulator.practice.entries import CONSULTATION_OFFSET, Entry
-from pims_pipeline.simulator.state import Practice
+from pims_pipeline.simulator.state import ForeignLocation, Practice
 from pims_pipeline.simulator.vendors.vetspire.encounters import (
     appointment_with_encounters,
     encounter_row,
@@ -47,21 +47,28 @@ class Queries:
     Args:
         practices: The clinics that the request's key opens.
         faults: The faults of a listing's rows.
+        foreign_location: What is given for a location that the key does not open.
 
     Attributes:
         listed: The clinics that the request listed.
     """
 
-    def __init__(self, practices: Sequence[Practice], faults: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self,
+        practices: Sequence[Practice],
+        faults: Sequence[Fault] = (),
+        foreign_location: ForeignLocation = "refused",
+    ) -> None:
         self._practices = practices
         self._faults = faults
-        self.listed: list[Calendar] = []
+        self._foreign_location = foreign_location
+        self.listed: list[Practice] = []
 
     def appointments(self, _info: GraphQLResolveInfo, **asked: object) -> list[Row]:
         """A page of the calendar, by start and then id."""
         location = asked.get("locationId")
         calendars = self._calendars(None if location is None else [location])
-        self.listed += calendars
+        self.listed += [each for each in self._practices if each.calendar in calendars]
         found = change_calendar(self._faults, _listed_in(calendars, asked))
         page = _page(found, asked)
         rows = [appointment_with_encounters(entry, calendar) for calendar, entry in page]
@@ -134,9 +141,10 @@ class Queries:
         opened = {practice.clinic.company_id: practice.calendar for practice in self._practices}
         if locations is None:
             return list(opened.values())
-        if any(str(location) not in opened for location in locations):
+        known = [str(location) for location in locations if str(location) in opened]
+        if len(known) < len(locations) and self._foreign_location == "refused":
             raise GraphQLError("Unauthorized")
-        return [opened[str(location)] for location in locations]
+        return [opened[location] for location in known]
 
 
 def _listed_in(calendars: Iterable[Calendar], asked: Arguments) -> list[Found]:
