@@ -208,6 +208,7 @@ def consultations(
         discharge_instructions=draw(_maybe_words),
         reason=draw(_maybe_words),
         patient=draw(st.none() | patients),
+        is_finished=draw(st.booleans()),
     )
 
 

@@ -47,7 +47,7 @@ PROVIDER = ProviderDescription(
     build=_build,
     base_url_example="https://clinic.example",
     capabilities=frozenset({Capability.PORTABLE_SESSION, Capability.LOOKUP, Capability.RESOURCES}),
-    docs="docs/providers/README.md",
+    docs="docs/providers/idexx_neo.md",
     modules=(_ADAPTER,),
     conformance="pims_pipeline.conformance.vendors.idexx_neo:IdexxNeoVendor",
 )

@@ -70,13 +70,15 @@ def _consultation(fields: Fields, appointment: PimsAppointment, zone: ZoneInfo) 
     reading = read_vitals(fields)
     in_words = _WORDS_IN_VITALS + "; ".join(reading.in_words) if reading.in_words else ""
     parts = [f"{name.capitalize()}:\n{text}" for name, text in soap.items() if text]
+    is_signed = fields.flag("signed")
     start = fields.lenient("start", lambda value, name: as_timestamp(value, UTC_ZONE, name))
     treatments = (*_names(fields, "treatments"), *_names(fields, "medications"))
     return PimsConsultation(
         appointment_id=appointment.appointment_id,
         consultation_id=appointment.consultation_id or "",
         consultation_date=_date(start, zone),
-        status="signed" if fields.flag("signed") else "unsigned",
+        status="signed" if is_signed else "unsigned",
+        is_finished=is_signed,
         soap_notes=SoapNotes(**soap) if any(soap.values()) else split_soap(sections),
         notes="\n\n".join(part for part in (*parts, sections, in_words) if part) or None,
         vitals=reading.vitals,

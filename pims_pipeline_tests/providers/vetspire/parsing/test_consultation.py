@@ -69,7 +69,7 @@ def test_sections_are_notes_with_their_own_names() -> None:
     )
 
     assert found.notes == "History:\nDiet: Kibble\nIndoor\n\nBright"
-    assert (found.soap_notes, found.status) == (None, "unsigned")
+    assert (found.soap_notes, found.status, found.is_finished) == (None, "unsigned", False)
 
 
 def test_sections_with_soap_names_are_a_soap_note() -> None:
