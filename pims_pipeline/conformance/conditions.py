@@ -106,8 +106,8 @@ Spoiled = Json | Missing
 ODD_VALUES: tuple[Spoiled, ...] = ([], {}, False, 12.5, "0000-00-00 00:00:00", None, MISSING)
 """What servers send in place of a description."""
 
-UNREADABLE_VALUES: tuple[Spoiled, ...] = ([], {}, "unreadable")
-"""What no identity, time or flag can be read from."""
+UNREADABLE_VALUES: tuple[Spoiled, ...] = ([1], {"unreadable": 1}, "unreadable")
+"""What no time or flag can be read from. Some servers send an empty list for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

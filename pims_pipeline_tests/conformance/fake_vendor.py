@@ -135,9 +135,7 @@ class FakeProviderVendor(PlayedVendor):
         }
         return self._before[kind] + counts[kind]
 
-    def impose(
-        self, condition: VendorCondition, kind: RequestKind | None = None, times: int | None = None
-    ) -> None:
+    def play(self, condition: VendorCondition, kind: RequestKind | None, times: int | None) -> None:
         if condition is VendorCondition.SESSION_EXPIRES:
             self.vendor.expire_sessions()
         elif condition in {VendorCondition.SLOW_DRIP, VendorCondition.HUNG}:
@@ -148,7 +146,7 @@ class FakeProviderVendor(PlayedVendor):
             if times is None:
                 self.vendor.fail_next(_ERRORS[condition], kind.value if kind else "any", 1000)
         else:
-            super().impose(condition, kind, times)
+            super().play(condition, kind, times)
 
     def lift(self) -> None:
         self.vendor._faults.clear()
