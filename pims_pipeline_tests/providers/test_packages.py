@@ -16,7 +16,8 @@ from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.port import Capability
 from pims_pipeline.providers.registry import ENTRY_POINTS, Registry, UnknownProvider
 from pims_pipeline_tests.providers.fake import BareFakeProvider, FakeVendor
-from pims_pipeline_tests.providers.test_registry import CLINIC, entries, options_in
+from pims_pipeline_tests.providers.packages import entries
+from pims_pipeline_tests.providers.test_registry import CLINIC, options_in
 
 MODULE = "a_package_of_others"
 OF_OTHERS = "another_vendor"

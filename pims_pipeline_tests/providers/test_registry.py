@@ -4,7 +4,6 @@ import subprocess
 import sys
 import tomllib
 from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from uuid import UUID
 
@@ -30,11 +29,6 @@ CLINIC = Clinic(
     provider_base_url="https://neo.example.test",
     is_active=True,
 )
-
-
-def entries() -> list[EntryPoint]:
-    """The entry points that are installed here."""
-    return list(entry_points(group=ENTRY_POINTS))
 
 
 def options_in(directory: Path) -> ProviderOptions:

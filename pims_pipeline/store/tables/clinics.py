@@ -11,6 +11,7 @@ from pims_pipeline.store.tables.columns import (
     id_column,
     integer,
     metadata,
+    provider_type_check,
     text_array,
     text_column,
     timestamp_now,
@@ -46,6 +47,7 @@ clinics = Table(
     ),
     UniqueConstraint("slug"),
     CheckConstraint(f"slug ~ '^{SLUG_PATTERN.pattern}$'", name="slug"),
+    provider_type_check(),
 )
 
 clinic_schedule_configs = Table(

@@ -1,30 +1,19 @@
 """``pims providers``: what is installed, and what is wrong with a package."""
 
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 
 import pytest
 from sqlalchemy import Engine
 
-from pims_pipeline.providers import registry as registry_module
-from pims_pipeline.providers.registry import ENTRY_POINTS, registry
 from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
-from pims_pipeline_tests.providers.test_registry import entries
-
-BROKEN = EntryPoint("another_vendor", "no_such_package_at_all.description:PROVIDER", ENTRY_POINTS)
-LINE = (
-    "the provider 'another_vendor' of package no_such_package_at_all.description cannot be used: "
-    "no_such_package_at_all.description:PROVIDER cannot be imported (ModuleNotFoundError)"
-)
+from pims_pipeline_tests.providers.packages import BROKEN, BROKEN_LINE, installed_beside
 
 
 @pytest.fixture
-def beside_a_broken_package(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def beside_a_broken_package() -> Iterator[None]:
     """A package that cannot be imported is installed too."""
-    monkeypatch.setattr(registry_module, "entry_points", lambda **_: [*entries(), BROKEN])
-    registry.cache_clear()
-    yield
-    registry.cache_clear()
+    with installed_beside(BROKEN):
+        yield
 
 
 def test_a_provider_is_listed_with_the_fields_of_its_login(pims: Pims) -> None:
@@ -63,16 +52,16 @@ def test_a_broken_package_is_one_line_and_the_others_go_on(
     listed = pims("providers", "list")
     assert listed.exit_code == 0
     assert "idexx_neo" in listed.stdout
-    assert listed.stderr == f"Warning: {LINE}\n"
+    assert listed.stderr == f"Warning: {BROKEN_LINE}\n"
     [broken] = document(pims("providers", "list", "--json"))["broken"]
-    assert (broken["type"], broken["problem"]) == ("another_vendor", LINE.partition(": ")[2])
+    assert (broken["type"], broken["problem"]) == ("another_vendor", BROKEN_LINE.partition(": ")[2])
 
     before = everything(engine)
     add = ("clinics", "add", "elm", "--name=Elm", "--timezone=UTC", "--base-url=https://a.example")
     for words in (("providers", "show", "another_vendor"), (*add, "--provider=another_vendor")):
         done = pims(*words)
         assert done.exit_code == 1
-        assert error_line(done) == f"Error: {LINE}"
+        assert error_line(done) == f"Error: {BROKEN_LINE}"
     assert everything(engine) == before
 
     assert document(pims("status", "--json"))["clinics"][0]["slug"] == registered

@@ -8,6 +8,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types
 from pims_pipeline.orchestration.code_server.main import run_modules
 from pims_pipeline.providers.registry import registry
 from pims_pipeline_tests.orchestration.code_server.test_run_processes import in_own_process
+from pims_pipeline_tests.providers.packages import BROKEN, installed_beside
 
 LATER = {"matplotlib", "pandas", "playwright"}
 """Large libraries that few runs need; pandas starts threads."""
@@ -36,3 +37,9 @@ def test_every_adapter_is_imported_before_runs_start() -> None:
     adapters = {name.split(".")[-2] for name in registry().adapter_modules()}
 
     assert adapters == set(registry().types)
+
+
+def test_a_broken_package_does_not_keep_the_code_server_from_starting() -> None:
+    before = run_modules()
+    with installed_beside(BROKEN):
+        assert run_modules() == before

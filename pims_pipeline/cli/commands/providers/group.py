@@ -14,7 +14,7 @@ from pims_pipeline.cli.terminal.tables import print_table
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.registry import registry
 from pims_pipeline.settings import Settings
-from pims_pipeline.wire.providers import ProviderDocument, ProviderList
+from pims_pipeline.wire.vendors.providers import ProviderDocument, ProviderList
 
 
 @click.group(cls=Group)
