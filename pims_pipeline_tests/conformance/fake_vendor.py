@@ -20,7 +20,12 @@ from pims_pipeline.providers.port import (
     PimsProvider,
     TransientError,
 )
-from pims_pipeline_tests.providers.fake import FAKE_CREDENTIALS, FakeProvider, FakeVendor
+from pims_pipeline_tests.providers.fake import (
+    FAKE_CREDENTIALS,
+    BareFakeProvider,
+    FakeProvider,
+    FakeVendor,
+)
 
 CLINIC = Clinic(
     id=UUID(int=1),
@@ -68,7 +73,7 @@ class FakeProviderVendor(PlayedVendor):
         VendorCondition.ODD_OPTIONAL_FIELD: _NO_WIRE,
         VendorCondition.UNREADABLE_DECIDING_FIELD: _NO_WIRE,
     }
-    provider_type: ClassVar[type[FakeProvider]] = FakeProvider
+    provider_type: ClassVar[type[BareFakeProvider]] = FakeProvider
 
     def start(self) -> None:
         self.vendor = FakeVendor(CLINIC.zone)

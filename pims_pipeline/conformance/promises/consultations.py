@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from pims_pipeline.conformance.conditions import VendorCondition
-from pims_pipeline.conformance.connections import Connections, listed
+from pims_pipeline.conformance.connections import Connections, listed, with_batches
 from pims_pipeline.conformance.promises.asking import at, finished, the_day
-from pims_pipeline.conformance.vendor import NotApplicable, PlayedVendor
-from pims_pipeline.providers.port import ContractViolation, FetchesConsultations
+from pims_pipeline.conformance.vendor import PlayedVendor
+from pims_pipeline.providers.port import ContractViolation
 
 
 class ConsultationPromises:
@@ -92,12 +92,11 @@ class ConsultationPromises:
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
         provider = connections.log_in()
-        if not isinstance(provider, FetchesConsultations):
-            raise NotApplicable("the provider does not have the capability FetchesConsultations")
+        batches = with_batches(provider)
         written = finished(vendor, provider, "Well again.")
         vendor.book(at(vendor, 10))
         appointments = tuple(listed(provider, the_day(vendor)).values())
-        together = provider.fetch_consultations(appointments)
+        together = batches.fetch_consultations(appointments)
         assert written.appointment_id in together
         for each in appointments:
             if each.appointment_id in together:
