@@ -42,6 +42,15 @@ class VendorCondition(StrEnum):
     UNEXPECTED_RESPONSE = "unexpected_response"
     """The vendor reports success with something else than it promises, such as a web page."""
 
+    NO_CONTENT = "no_content"
+    """The vendor reports success and sends nothing."""
+
+    GARBLED = "garbled"
+    """The vendor reports success and sends something that cannot be decoded."""
+
+    BAD_REQUEST = "bad_request"
+    """The vendor calls a request malformed, as after a change of its interface."""
+
     CUT_OFF = "cut_off"
     """The connection drops in the middle of a response."""
 

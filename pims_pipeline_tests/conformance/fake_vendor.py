@@ -42,6 +42,9 @@ _ERRORS = {
     VendorCondition.RATE_LIMITED: TransientError("too many requests"),
     VendorCondition.SERVER_ERROR: TransientError("down"),
     VendorCondition.UNEXPECTED_RESPONSE: ContractViolation("odd"),
+    VendorCondition.NO_CONTENT: ContractViolation("nothing"),
+    VendorCondition.GARBLED: ContractViolation("no JSON"),
+    VendorCondition.BAD_REQUEST: ContractViolation("status 400"),
     VendorCondition.CUT_OFF: TransientError("cut off"),
     VendorCondition.TRUNCATED: TransientError("cut off"),
 }

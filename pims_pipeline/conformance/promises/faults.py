@@ -20,6 +20,9 @@ FAULTS: dict[VendorCondition, tuple[type[PimsError], ...]] = {
     VendorCondition.RATE_LIMITED: (TransientError,),
     VendorCondition.SERVER_ERROR: (TransientError,),
     VendorCondition.UNEXPECTED_RESPONSE: (ContractViolation, TransientError),
+    VendorCondition.NO_CONTENT: (ContractViolation, TransientError),
+    VendorCondition.GARBLED: (ContractViolation, TransientError),
+    VendorCondition.BAD_REQUEST: (ContractViolation,),
     VendorCondition.CUT_OFF: (ContractViolation, TransientError),
     VendorCondition.TRUNCATED: (ContractViolation, TransientError),
 }
