@@ -73,6 +73,15 @@ def test_an_edit_changes_the_response_and_says_whether_it_met_its_value(
     assert client.get("/listing").content == BODY
 
 
+def test_what_is_not_json_is_not_edited(
+    server: OddServer, proxy: FaultProxy, client: httpx2.Client
+) -> None:
+    server.responses = [Response(404, b"no such page", "text/plain")]
+    proxy.edit(RequestKind.LISTING, "rows[].id", put("odd"))
+    assert client.get("/listing").content == b"no such page"
+    assert not proxy.has_met("rows[].id")
+
+
 def test_an_action_happens_once_after_the_next_response(
     proxy: FaultProxy, client: httpx2.Client
 ) -> None:

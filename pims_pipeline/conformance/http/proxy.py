@@ -175,11 +175,7 @@ class FaultProxy:
             edits = [each for each in self._edits if each.kind is kind]
             action = None if kind is None else self._actions.pop(kind, None)
         if edits:
-            content = json.loads(received.body)
-            for each in edits:
-                each.met |= has(content, each.path)
-                content = changed(content, each.path, each.change)
-            received.body = json.dumps(content).encode()
+            received.body = _edited(received.body, edits)
         if action is not None:
             action()
         return received
@@ -195,6 +191,18 @@ class FaultProxy:
             return _Response(502, _FAILED, [("Content-Type", _JSON_TYPE)])
         finally:
             upstream.close()
+
+
+def _edited(body: bytes, edits: list[_Edit]) -> bytes:
+    """A JSON body with the edits; another body as it is."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return body
+    for each in edits:
+        each.met |= has(content, each.path)
+        content = changed(content, each.path, each.change)
+    return json.dumps(content).encode()
 
 
 class _Server(ThreadingHTTPServer):
