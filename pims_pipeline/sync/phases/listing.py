@@ -45,7 +45,7 @@ def complete_listing(
     snapshot = session.request(lambda provider: provider.fetch_appointments(window))
     fetched_at = asked_between(asked_at, snapshot.fetched_at, clock())
     snapshot = replace(snapshot, fetched_at=fetched_at)
-    if not snapshot.complete:
+    if snapshot.window != window or not snapshot.complete:
         raise ContractViolation(
             f"asked {clinic.provider_type} for the calendar of {clinic.slug}, {window}; the "
             "listing that came back is not complete, so nothing was changed; try again later"
