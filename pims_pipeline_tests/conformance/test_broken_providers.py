@@ -14,7 +14,7 @@ SUITE = Path(__file__).with_name("broken_suite.py")
 
 def test_every_broken_promise_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLE)
-    monkeypatch.setattr(connections, "DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr(connections, "DEADLINE_SECONDS", 1.5)
     from pims_pipeline_tests.conformance.broken_suite import BROKEN, NODES  # noqa: PLC0415
 
     collected = run_tests(*(f"{SUITE}::{node}" for node in NODES))
