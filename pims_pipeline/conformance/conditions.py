@@ -42,6 +42,15 @@ class VendorCondition(StrEnum):
     UNEXPECTED_RESPONSE = "unexpected_response"
     """The vendor reports success with something else than it promises, such as a web page."""
 
+    NO_CONTENT = "no_content"
+    """The vendor reports success and sends nothing."""
+
+    GARBLED = "garbled"
+    """The vendor reports success and sends something that cannot be decoded."""
+
+    BAD_REQUEST = "bad_request"
+    """The vendor calls a request malformed, as after a change of its interface."""
+
     CUT_OFF = "cut_off"
     """The connection drops in the middle of a response."""
 
@@ -103,11 +112,11 @@ MISSING = Missing()
 
 Spoiled = Json | Missing
 
-ODD_VALUES: tuple[Spoiled, ...] = ([], {}, False, 12.5, "0000-00-00 00:00:00", None, MISSING)
+ODD_VALUES: tuple[Spoiled, ...] = ([], {}, False, "0000-00-00 00:00:00", MISSING)
 """What servers send in place of a description."""
 
-UNREADABLE_VALUES: tuple[Spoiled, ...] = ([], {}, "unreadable")
-"""What no identity, time or flag can be read from."""
+UNREADABLE_VALUES: tuple[Spoiled, ...] = ([1], {"unreadable": 1}, "unreadable")
+"""What no time or flag can be read from. Some servers send an empty list for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

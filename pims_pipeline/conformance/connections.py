@@ -12,6 +12,9 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import (
+    DescribesClinic,
+    FetchesConsultations,
+    ListsResources,
     LooksUpAppointments,
     LooksUpMany,
     PimsProvider,
@@ -20,7 +23,7 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 30.0
 """For what must happen at once; reached only by a provider that does not end its waits."""
 _LONG_SECONDS = 600.0
 _Wanted = TypeVar("_Wanted")
@@ -105,6 +108,21 @@ def with_many_lookups(provider: PimsProvider) -> LooksUpMany:
     return _capability(provider, LooksUpMany)  # type: ignore[type-abstract]  # a protocol to test for
 
 
+def with_resources(provider: PimsProvider) -> ListsResources:
+    """The provider, if it can list resources; otherwise raises ``NotApplicable``."""
+    return _capability(provider, ListsResources)  # type: ignore[type-abstract]  # a protocol to test for
+
+
+def with_profile(provider: PimsProvider) -> DescribesClinic:
+    """The provider, if it can describe the clinic; otherwise raises ``NotApplicable``."""
+    return _capability(provider, DescribesClinic)  # type: ignore[type-abstract]  # a protocol to test for
+
+
+def with_batches(provider: PimsProvider) -> FetchesConsultations:
+    """The provider, if it fetches consultations together; otherwise raises ``NotApplicable``."""
+    return _capability(provider, FetchesConsultations)  # type: ignore[type-abstract]  # a protocol to test for
+
+
 def with_portable_session(provider: PimsProvider) -> PortableSession:
     """The provider, if its session can be exported; otherwise raises ``NotApplicable``."""
     return _capability(provider, PortableSession)  # type: ignore[type-abstract]  # a protocol to test for
@@ -126,22 +144,41 @@ def ended_after(
         begun: Whether the vendor has got its request.
         act: Called then; must end the wait.
     """
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            errors.append(error)
-
-    thread = Thread(target=run, daemon=True)
-    thread.start()
+    watched = _Watched(work)
     deadline, pause = time.monotonic() + DEADLINE_SECONDS, Event()
     while not begun():
         assert time.monotonic() < deadline, "the request was never sent"
-        assert thread.is_alive(), f"it ended before its request was sent: {errors}"
+        if not watched.is_alive():
+            raise AssertionError(f"it ended before its request was sent: {watched.ended()!r}")
         pause.wait(0.01)
     act()
-    thread.join(DEADLINE_SECONDS)
-    assert not thread.is_alive(), "the wait did not end"
-    return errors[0] if errors else None
+    return watched.ended()
+
+
+def ended(work: Callable[[], object]) -> BaseException | None:
+    """The error that ended ``work``, which must end by itself."""
+    return _Watched(work).ended()
+
+
+class _Watched(Thread):
+    """Work in a thread of its own: a provider that waits for ever fails its test, and no more."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self.error: BaseException | None = None
+        self._work = work
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            self.error = error
+
+    def ended(self) -> BaseException | None:
+        """What ended it; fails if nothing did, or if the provider lacks what it takes."""
+        self.join(DEADLINE_SECONDS)
+        assert not self.is_alive(), f"the wait did not end within {DEADLINE_SECONDS:g} s"
+        if isinstance(self.error, NotApplicable):
+            raise self.error
+        return self.error

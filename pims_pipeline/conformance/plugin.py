@@ -96,11 +96,14 @@ def pytest_report_teststatus(report: Any) -> tuple[str, str, tuple[str, dict[str
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """List the promises that are not applicable, with their reasons."""
-    reports = terminalreporter.stats.get("not applicable", [])
-    if reports:
+    """List the promises that are not applicable, by the reasons."""
+    by_reason: dict[str, dict[str, None]] = {}
+    for report in terminalreporter.stats.get("not applicable", []):
+        promise, _ = sentence_of(report.nodeid)
+        by_reason.setdefault(reason_of(report.user_properties) or "", {})[promise] = None
+    if by_reason:
         terminalreporter.section("not applicable to this provider")
-    for report in reports:
-        promise, case = sentence_of(report.nodeid)
-        where = f"{promise} ({case})" if case else promise
-        terminalreporter.line(f"{where}: {reason_of(report.user_properties)}")
+    for reason, promises in by_reason.items():
+        terminalreporter.line(f"{reason}:")
+        for promise in promises:
+            terminalreporter.line(f"    {promise}")

@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import pims_pipeline.conformance.assert_rewriting  # noqa: F401 - see the module
 from pims_pipeline.conformance.promises.consultations import ConsultationPromises
+from pims_pipeline.conformance.promises.descriptions import DescriptionPromises
 from pims_pipeline.conformance.promises.faults import FaultPromises
 from pims_pipeline.conformance.promises.fields import FieldPromises
 from pims_pipeline.conformance.promises.listings import EditPromises, ListingPromises
@@ -33,6 +34,7 @@ class ProviderSuite(
     UsePromises,
     FaultPromises,
     FieldPromises,
+    DescriptionPromises,
     ConsultationPromises,
     LookupPromises,
     EditPromises,

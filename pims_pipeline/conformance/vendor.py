@@ -138,11 +138,16 @@ class PlayedVendor(ABC):
     def impose(
         self, condition: VendorCondition, kind: RequestKind | None = None, times: int | None = None
     ) -> None:
-        """Let a condition hold for requests of a kind (None: all).
+        """Let a condition hold, if it is applicable; see ``play``."""
+        self.check_applicable(condition)
+        self.play(condition, kind, times)
+
+    def play(self, condition: VendorCondition, kind: RequestKind | None, times: int | None) -> None:
+        """Let a condition hold. Extend it for what your vendor can have.
 
         Args:
             condition: The condition.
-            kind: Of which requests.
+            kind: For requests of this kind; None for all.
             times: For so many requests; None lasts until ``lift`` or ``reset``.
         """
         self._not_played(condition)

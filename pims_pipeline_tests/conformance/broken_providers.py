@@ -16,8 +16,9 @@ from pims_pipeline.domain.records.appointments import (
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.providers.port import Capability, ContractViolation, Credentials, TransientError
+from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline_tests.conformance.fake_vendor import FakeProviderVendor
-from pims_pipeline_tests.providers.fake import FakeProvider
+from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 
 
 class _LetsAnyoneIn(FakeProvider):
@@ -91,6 +92,17 @@ class _RemembersConsultations(FakeProvider):
         return self._known[appointment.appointment_id]  # type: ignore[no-any-return]  # as put in
 
 
+class _IgnoresTheRun(FakeProvider):
+    def watch(self, stop: StopSignal) -> None:
+        """Does not observe it."""
+
+
+class _HasNoTimeouts(FakeProvider):
+    def __init__(self, vendor: FakeVendor) -> None:
+        super().__init__(vendor)
+        vendor.request_timeout = 600.0
+
+
 class _DeclaresMore(FakeProviderVendor):
     description = replace(
         FakeProviderVendor.description, capabilities=frozenset({Capability.RESOURCES})
@@ -160,6 +172,14 @@ BROKEN: dict[str, tuple[type[PlayedVendor], str]] = {
     "a_corrected_consultation_is_fetched_as_it_is_now": (
         _vendor_of(_RemembersConsultations),
         "Right paw.",
+    ),
+    "a_request_without_an_end_ends_when_the_run_stops[hung-listing]": (
+        _vendor_of(_IgnoresTheRun),
+        "the wait did not end",
+    ),
+    "a_request_without_an_end_reaches_its_timeout[slow_drip-lookup]": (
+        _vendor_of(_HasNoTimeouts),
+        "the wait did not end",
     ),
     "the_provider_has_the_capabilities_that_it_declares": (_DeclaresMore, "resources"),
     "closing_again_does_nothing": (_vendor_of(_ClosesOnce), "closed already"),

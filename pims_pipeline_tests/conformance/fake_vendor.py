@@ -20,7 +20,12 @@ from pims_pipeline.providers.port import (
     PimsProvider,
     TransientError,
 )
-from pims_pipeline_tests.providers.fake import FAKE_CREDENTIALS, FakeProvider, FakeVendor
+from pims_pipeline_tests.providers.fake import (
+    FAKE_CREDENTIALS,
+    BareFakeProvider,
+    FakeProvider,
+    FakeVendor,
+)
 
 CLINIC = Clinic(
     id=UUID(int=1),
@@ -37,6 +42,9 @@ _ERRORS = {
     VendorCondition.RATE_LIMITED: TransientError("too many requests"),
     VendorCondition.SERVER_ERROR: TransientError("down"),
     VendorCondition.UNEXPECTED_RESPONSE: ContractViolation("odd"),
+    VendorCondition.NO_CONTENT: ContractViolation("nothing"),
+    VendorCondition.GARBLED: ContractViolation("no JSON"),
+    VendorCondition.BAD_REQUEST: ContractViolation("status 400"),
     VendorCondition.CUT_OFF: TransientError("cut off"),
     VendorCondition.TRUNCATED: TransientError("cut off"),
 }
@@ -68,7 +76,7 @@ class FakeProviderVendor(PlayedVendor):
         VendorCondition.ODD_OPTIONAL_FIELD: _NO_WIRE,
         VendorCondition.UNREADABLE_DECIDING_FIELD: _NO_WIRE,
     }
-    provider_type: ClassVar[type[FakeProvider]] = FakeProvider
+    provider_type: ClassVar[type[BareFakeProvider]] = FakeProvider
 
     def start(self) -> None:
         self.vendor = FakeVendor(CLINIC.zone)
@@ -135,9 +143,7 @@ class FakeProviderVendor(PlayedVendor):
         }
         return self._before[kind] + counts[kind]
 
-    def impose(
-        self, condition: VendorCondition, kind: RequestKind | None = None, times: int | None = None
-    ) -> None:
+    def play(self, condition: VendorCondition, kind: RequestKind | None, times: int | None) -> None:
         if condition is VendorCondition.SESSION_EXPIRES:
             self.vendor.expire_sessions()
         elif condition in {VendorCondition.SLOW_DRIP, VendorCondition.HUNG}:
@@ -148,7 +154,7 @@ class FakeProviderVendor(PlayedVendor):
             if times is None:
                 self.vendor.fail_next(_ERRORS[condition], kind.value if kind else "any", 1000)
         else:
-            super().impose(condition, kind, times)
+            super().play(condition, kind, times)
 
     def lift(self) -> None:
         self.vendor._faults.clear()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pims_pipeline.conformance import connections
 from pims_pipeline.conformance.check import run_tests
 from pims_pipeline.conformance.results import PromiseVerdict, result_of
 
@@ -13,6 +14,7 @@ SUITE = Path(__file__).with_name("broken_suite.py")
 
 def test_every_broken_promise_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLE)
+    monkeypatch.setattr(connections, "DEADLINE_SECONDS", 1.5)
     from pims_pipeline_tests.conformance.broken_suite import BROKEN, NODES  # noqa: PLC0415
 
     collected = run_tests(*(f"{SUITE}::{node}" for node in NODES))

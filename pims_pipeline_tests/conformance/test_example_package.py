@@ -1,7 +1,6 @@
 """A provider in a package of its own, built from docs/providers/writing-one.md and installed."""
 
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -65,7 +64,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    shutil.copy(EXAMPLE / "README.md", folder)
     return folder
 
 

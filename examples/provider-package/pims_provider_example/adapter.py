@@ -197,6 +197,8 @@ class PawPlannerProvider:
             raise SessionExpired(f"{failed}: it does not accept the key any more.")
         if status == httpx2.codes.TOO_MANY_REQUESTS or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
             raise TransientError(f"{failed}: it responded with status {status}. Try again later.")
+        if status != httpx2.codes.OK:
+            raise ContractViolation(f"{failed}: it responded with status {status}.")
         try:
             return response.json()
         except ValueError:

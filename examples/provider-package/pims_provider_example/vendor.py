@@ -87,9 +87,7 @@ class PawPlannerVendor(HttpVendor):
         super().lift()
         self._stand_in.revoked = self._stand_in.leaks = False
 
-    def impose(
-        self, condition: VendorCondition, kind: RequestKind | None = None, times: int | None = None
-    ) -> None:
+    def play(self, condition: VendorCondition, kind: RequestKind | None, times: int | None) -> None:
         """See ``PlayedVendor``."""
         if condition is VendorCondition.SESSION_EXPIRES:
             self._stand_in.revoked = True
@@ -97,7 +95,7 @@ class PawPlannerVendor(HttpVendor):
             self._stand_in.add(self._aware(datetime(2026, 3, 4, 8)), location="south")  # noqa: DTZ001 - clinic-local
             self._stand_in.leaks = True
         else:
-            super().impose(condition, kind, times)
+            super().play(condition, kind, times)
 
     def book(self, start: datetime) -> str:
         """See ``PlayedVendor``."""

@@ -35,6 +35,9 @@ PROXY_CONDITIONS = frozenset(
         VendorCondition.RATE_LIMITED,
         VendorCondition.SERVER_ERROR,
         VendorCondition.UNEXPECTED_RESPONSE,
+        VendorCondition.NO_CONTENT,
+        VendorCondition.GARBLED,
+        VendorCondition.BAD_REQUEST,
         VendorCondition.CUT_OFF,
         VendorCondition.TRUNCATED,
         VendorCondition.SLOW_DRIP,
@@ -172,11 +175,7 @@ class FaultProxy:
             edits = [each for each in self._edits if each.kind is kind]
             action = None if kind is None else self._actions.pop(kind, None)
         if edits:
-            content = json.loads(received.body)
-            for each in edits:
-                each.met |= has(content, each.path)
-                content = changed(content, each.path, each.change)
-            received.body = json.dumps(content).encode()
+            received.body = _edited(received.body, edits)
         if action is not None:
             action()
         return received
@@ -192,6 +191,18 @@ class FaultProxy:
             return _Response(502, _FAILED, [("Content-Type", _JSON_TYPE)])
         finally:
             upstream.close()
+
+
+def _edited(body: bytes, edits: list[_Edit]) -> bytes:
+    """A JSON body with the edits; another body as it is."""
+    try:
+        content = json.loads(body)
+    except ValueError:
+        return body
+    for each in edits:
+        each.met |= has(content, each.path)
+        content = changed(content, each.path, each.change)
+    return json.dumps(content).encode()
 
 
 class _Server(ThreadingHTTPServer):
@@ -279,13 +290,20 @@ def _has_hung_up(connection: socket.socket) -> bool:
 
 def _replacement(fault: _Fault | None) -> _Response | None:
     """The response in place of the simulator's, if the fault needs none of that."""
-    match fault:
-        case _Fault(condition=VendorCondition.RATE_LIMITED):
-            body, headers = b'{"error": "too many requests"}', [("Retry-After", "0")]
-            return _Response(429, body, [*headers, ("Content-Type", _JSON_TYPE)])
-        case _Fault(condition=VendorCondition.SERVER_ERROR):
-            return _Response(500, b'{"error": "server error"}', [("Content-Type", _JSON_TYPE)])
-        case _Fault(condition=VendorCondition.UNEXPECTED_RESPONSE):
-            return _Response(200, _PAGE, [("Content-Type", "text/html; charset=utf-8")])
-        case _:
-            return None
+    found = None if fault is None else _REPLACEMENTS.get(fault.condition)
+    return None if found is None else _Response(found.status, found.body, [*found.headers])
+
+
+def _in_place(status: int, body: bytes, media_type: str = _JSON_TYPE, **headers: str) -> _Response:
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return _Response(status, body, [("Content-Type", media_type), *named])
+
+
+_REPLACEMENTS = {
+    VendorCondition.RATE_LIMITED: _in_place(429, b'{"error": "too many"}', Retry_After="0"),
+    VendorCondition.SERVER_ERROR: _in_place(500, b'{"error": "server error"}'),
+    VendorCondition.UNEXPECTED_RESPONSE: _in_place(200, _PAGE, "text/html; charset=utf-8"),
+    VendorCondition.NO_CONTENT: _in_place(200, b""),
+    VendorCondition.GARBLED: _in_place(200, b"OK", "text/plain"),
+    VendorCondition.BAD_REQUEST: _in_place(400, b'{"error": "no such parameter"}'),
+}

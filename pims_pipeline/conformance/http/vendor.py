@@ -57,16 +57,14 @@ class HttpVendor(PlayedVendor):
         """See ``PlayedVendor``."""
         return self._proxy.count(kind)
 
-    def impose(
-        self, condition: VendorCondition, kind: RequestKind | None = None, times: int | None = None
-    ) -> None:
+    def play(self, condition: VendorCondition, kind: RequestKind | None, times: int | None) -> None:
         """See ``PlayedVendor``. Extend it for the conditions that only the simulator can play."""
         if condition in PROXY_CONDITIONS:
             self._proxy.impose(condition, kind, times)
         elif condition is VendorCondition.LISTING_DOUBLED:
             self._proxy.edit(RequestKind.LISTING, self.records_path, doubled)
         else:
-            super().impose(condition, kind, times)
+            super().play(condition, kind, times)
 
     def lift(self) -> None:
         """See ``PlayedVendor``."""

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from pims_pipeline.conformance.connections import Connections, listed
+from pims_pipeline.conformance.conditions import VendorCondition
+from pims_pipeline.conformance.connections import Connections, listed, with_batches
 from pims_pipeline.conformance.promises.asking import at, finished, the_day
-from pims_pipeline.conformance.vendor import NotApplicable, PlayedVendor
-from pims_pipeline.providers.port import ContractViolation, FetchesConsultations
+from pims_pipeline.conformance.vendor import PlayedVendor
+from pims_pipeline.providers.port import ContractViolation
 
 
 class ConsultationPromises:
@@ -44,6 +45,7 @@ class ConsultationPromises:
     def test_a_consultation_that_comes_late_is_none_until_then(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.LATE_CONSULTATION)
         provider = connections.log_in()
         identity = vendor.book(at(vendor, 9))
         vendor.open_consultation(identity)
@@ -57,6 +59,7 @@ class ConsultationPromises:
     def test_a_corrected_consultation_is_fetched_as_it_is_now(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.CORRECTED_CONSULTATION)
         provider = connections.log_in()
         appointment = finished(vendor, provider, "Left paw.")
         written = provider.fetch_consultation(appointment)
@@ -73,6 +76,7 @@ class ConsultationPromises:
     def test_a_consultation_of_another_patient_is_never_taken_for_the_appointment_s(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.OTHER_PATIENT)
         provider = connections.log_in()
         identity = finished(vendor, provider).appointment_id
         vendor.swap_consultation(identity)
@@ -88,12 +92,11 @@ class ConsultationPromises:
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
         provider = connections.log_in()
-        if not isinstance(provider, FetchesConsultations):
-            raise NotApplicable("the provider does not have the capability FetchesConsultations")
+        batches = with_batches(provider)
         written = finished(vendor, provider, "Well again.")
         vendor.book(at(vendor, 10))
         appointments = tuple(listed(provider, the_day(vendor)).values())
-        together = provider.fetch_consultations(appointments)
+        together = batches.fetch_consultations(appointments)
         assert written.appointment_id in together
         for each in appointments:
             if each.appointment_id in together:

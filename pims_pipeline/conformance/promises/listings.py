@@ -189,6 +189,7 @@ class EditPromises:
     def test_a_cancelled_appointment_stays_listed_as_cancelled(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.CANCELLED)
         identity = vendor.book(at(vendor, 9))
         provider = connections.log_in()
         before = listed(provider, the_day(vendor))[identity].status
@@ -212,6 +213,7 @@ class EditPromises:
     def test_a_restored_appointment_is_listed_again(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.RESTORED)
         identity = vendor.book(at(vendor, 9))
         vendor.delete(identity)
         vendor.restore(identity)
@@ -220,6 +222,7 @@ class EditPromises:
     def test_a_blocked_slot_is_distinguished_from_an_appointment(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.BLOCK)
         identity = vendor.block(at(vendor, 12))
         found = listed(connections.log_in(), around(vendor))
         assert found[identity].kind is RecordKind.BLOCK

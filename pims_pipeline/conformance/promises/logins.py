@@ -96,7 +96,7 @@ class SessionPromises:
         with pytest.raises(NO_ACCESS):
             ask(vendor, provider, kind, appointment)
 
-    def test_a_login_after_that_opens_the_calendar_again(
+    def test_a_login_after_access_has_ended_opens_the_calendar_again(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
         provider = connections.log_in()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from pims_pipeline.conformance.conditions import VendorCondition
 from pims_pipeline.conformance.connections import Connections, with_lookup, with_many_lookups
 from pims_pipeline.conformance.promises.asking import at
 from pims_pipeline.conformance.vendor import PlayedVendor
@@ -38,6 +39,7 @@ class LookupPromises:
     def test_a_lookup_finds_a_restored_appointment(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
+        vendor.check_applicable(VendorCondition.RESTORED)
         provider = with_lookup(connections.log_in())
         identity = vendor.book(at(vendor, 9))
         vendor.delete(identity)

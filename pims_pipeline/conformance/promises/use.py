@@ -7,7 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pims_pipeline.conformance.conditions import FETCHES, RequestKind, VendorCondition
-from pims_pipeline.conformance.connections import DEADLINE_SECONDS, Connections
+from pims_pipeline.conformance.connections import (
+    DEADLINE_SECONDS,
+    Connections,
+    with_portable_session,
+)
 from pims_pipeline.conformance.promises.asking import ask, finished
 from pims_pipeline.conformance.promises.faults import FAULTS
 from pims_pipeline.conformance.secrecy import assert_none_shown, error_text, secrets_of
@@ -85,10 +89,7 @@ class SecretPromises:
     def test_a_stored_session_holds_no_password(
         self, vendor: PlayedVendor, connections: Connections
     ) -> None:
-        provider = connections.log_in()
-        if not isinstance(provider, PortableSession):
-            raise NotApplicable("the provider does not have the capability PortableSession")
-        state = provider.export_session()
+        state = with_portable_session(connections.log_in()).export_session()
         assert state.data.decode(errors="replace") not in repr(state)
         assert_none_shown(
             secrets_of(vendor, vendor.credentials), [state.data.decode(errors="replace")]

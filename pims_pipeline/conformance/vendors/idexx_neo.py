@@ -94,6 +94,16 @@ class IdexxNeoVendor(SimulatedVendor):
             return RequestKind.CONSULTATION
         return _ENDPOINTS.get(path)
 
+    def play(self, condition: VendorCondition, kind: RequestKind | None, times: int | None) -> None:
+        """See ``PlayedVendor``."""
+        match condition:
+            case VendorCondition.SESSION_EXPIRES:
+                self.control.expire_sessions(self.account)
+            case VendorCondition.PERSON_NEEDED:
+                self.control.login_mode(self.account, "location")
+            case _:
+                super().play(condition, kind, times)
+
     def log_in(self, provider: PimsProvider) -> None:
         """See ``PlayedVendor``."""
         assert isinstance(provider, PortableSession)

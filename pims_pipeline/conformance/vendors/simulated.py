@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from pims_pipeline.conformance.conditions import RequestKind, VendorCondition
 from pims_pipeline.conformance.http.vendor import HttpVendor
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -104,15 +103,3 @@ class SimulatedVendor(HttpVendor):
         self.control.rebook(
             self.account, appointment_id, patient_name="Another", consultation="same"
         )
-
-    def impose(
-        self, condition: VendorCondition, kind: RequestKind | None = None, times: int | None = None
-    ) -> None:
-        """See ``PlayedVendor``."""
-        match condition:
-            case VendorCondition.SESSION_EXPIRES:
-                self.control.expire_sessions(self.account)
-            case VendorCondition.PERSON_NEEDED:
-                self.control.login_mode(self.account, "location")
-            case _:
-                super().impose(condition, kind, times)
