@@ -93,7 +93,7 @@ def test_guesses_are_one_line_of_each_kind(check: Check, clinic: Clinic) -> None
     types = [AppointmentType(name=f"Zahn {number}") for number in range(12)]
     profile = ClinicProfile(types=(*types, AppointmentType(name="Exam!")), statuses=("Weighed",))
     status, unknown, part = said(check(profile))[1]
-    assert status.endswith(f'pims clinics words {clinic.slug} --status "Weighed=…"')
+    assert status.endswith(f"pims clinics words {clinic.slug} --status 'Weighed=…'")
     assert "'Zahn 0' (checkup)" in unknown
     assert ", and 2 more. If one is wrong: " in unknown
     assert "guessed from a part of each: 'Exam!' (checkup)" in part

@@ -1,5 +1,6 @@
 """A clinic's words and its vendor's description of it, as a person reads them."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import product
 
@@ -15,7 +16,8 @@ _HOW = {WordBasis.UNKNOWN: "not known", WordBasis.PART: "guessed from a part of 
 
 def command_for(slug: str, use: WordUse) -> str:
     """The command that sets what a word means, for a person to complete."""
-    return f'pims clinics words {slug} --{use.kind} "{use.word}=…"'
+    # A vendor's word may hold what a shell would act on.
+    return f"pims clinics words {slug} --{use.kind} {shlex.quote(f'{use.word}=…')}"
 
 
 def facts(described: DescribedClinic) -> Iterator[str]:

@@ -89,7 +89,7 @@ class _Tally:
 
 
 def word_uses(seen: Iterable[SeenWords], vendor: Words, own: OwnWords) -> list[WordUse]:
-    """The words of these appointments and the clinic's own; guesses first, then the frequent.
+    """The words of these appointments and the clinic's own, the least known first.
 
     Spellings that comparisons take for one word are one word. Appointments without a type have no
     word for it.
@@ -105,9 +105,12 @@ def word_uses(seen: Iterable[SeenWords], vendor: Words, own: OwnWords) -> list[W
             if each.last_date is not None:
                 tally.last_date = max(tally.last_date or each.last_date, each.last_date)
     uses = [_use(kind, plain, tally, words, own) for (kind, plain), tally in tallies.items()]
-    return sorted(
-        uses, key=lambda use: (use.kind, not use.is_guess, -use.appointments, use.word.casefold())
-    )
+    return sorted(uses, key=_order)
+
+
+def _order(use: WordUse) -> tuple[str, int, int, str]:
+    doubt = list(WordBasis).index(use.basis) if use.is_guess else 0
+    return use.kind, -doubt, -use.appointments, use.word.casefold()
 
 
 def _words_of(seen: SeenWords) -> Iterator[tuple[WordKind, str]]:

@@ -65,6 +65,6 @@ def test_only_words_that_decide_and_are_in_no_list_are_guesses() -> None:
     found = guessed_words(profile, DEFAULT_WORDS, own)
     assert [(each.word, each.basis) for each in found] == [
         ("Weighed", WordBasis.UNKNOWN),
-        ("Dental - Surgery", WordBasis.PART),
         ("Vax", WordBasis.UNKNOWN),
+        ("Dental - Surgery", WordBasis.PART),
     ]

@@ -13,8 +13,9 @@ from pims_pipeline.domain.records.cases import draft_of
 from pims_pipeline.domain.records.clinic_words import BadWord, WordChange, typed_meaning, typed_word
 from pims_pipeline.domain.records.words import CaseStatus, CaseType, WordKind
 from pims_pipeline.operations.words import change_words
-from pims_pipeline.store.cases.clinic_words import word_log
+from pims_pipeline.store.cases.clinic_words import lock_words, log_words, word_log
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.sync.phases.verification import replan_inbound, unknown_statuses
 from pims_pipeline.sync.retention import prune_landed_records
 from pims_pipeline.sync.words import words_of
@@ -183,6 +184,22 @@ def test_what_is_so_already_is_not_logged_and_a_refusal_changes_nothing(bench: B
     with transaction(bench.engine) as connection:
         (logged,) = word_log(connection, bench.clinic)
     assert (logged.change, logged.changed_by) == (status("weighed=completed"), "ann")
+
+
+def test_changes_wait_for_each_other_and_no_sync_waits_for_them(bench: Bench) -> None:
+    bench.vendor.book("1", local(DAY, 9), status="Weighed")
+    with transaction(bench.engine) as connection:
+        lock_words(connection, bench.clinic)
+        log_words(connection, bench.clinic, [status("weighed=completed")], "ann")
+        with (
+            pytest.raises(LockTimeout),
+            transaction(bench.engine, lock_seconds=0.02) as another,
+        ):
+            lock_words(another, bench.clinic)
+        bench.inbound()
+        assert followed(bench)["1"] == ("draft", "checkup")
+    bench.inbound()
+    assert followed(bench)["1"] == ("completed", "checkup")
 
 
 _SETTING = st.one_of(

@@ -38,7 +38,7 @@ def test_the_words_of_the_known_appointments_are_shown_and_a_change_is_applied(
     )
     assert (neuter["meaning"], neuter["basis"]) == ("checkup", "unknown")
     shown = pims("clinics", "words", logged_in).stdout
-    assert 'Set what one means: pims clinics words riverbend --status "Waiting in car=…"' in shown
+    assert "Set what one means: pims clinics words riverbend --status 'Waiting in car=…'" in shown
 
     set_to = ("--status=waiting-in-car=ongoing", "--type=kastration, GROSS=surgery", "--by=ann")
     changed = pims("clinics", "words", logged_in, *set_to)

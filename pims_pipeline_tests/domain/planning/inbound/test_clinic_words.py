@@ -59,21 +59,24 @@ def test_a_person_s_edit_stays_unless_the_meaning_of_the_case_s_words_changes(
 ) -> None:
     steps = in_order(steps)
     store, last = after(steps), steps[-1][1]
-    for pims_id, case in store.cases.items():
+    for pims_id, case_before in store.cases.items():
         store.cases[pims_id] = replace(
-            case, status=CaseStatus.REVIEWED, case_type=CaseType.EMERGENCY
+            case_before, status=CaseStatus.REVIEWED, case_type=CaseType.EMERGENCY
         )
     before = {name: row.meaning for name, row in store.landed.items()}
     store.words = words
     store.receive(last)
     for each in last.appointments:
-        found, row = store.cases.get(each.appointment_id), store.landed[each.appointment_id]
-        then, now = before[each.appointment_id], row.meaning
-        if found is None or then is None or now is None or not each.makes_case:
+        if not each.makes_case:
             continue
-        edited = (CaseStatus.REVIEWED, CaseType.EMERGENCY)
-        assert found.status is (edited[0] if now.status is then.status else now.status)
-        assert found.case_type is (edited[1] if now.case_type is then.case_type else now.case_type)
+        case = store.cases[each.appointment_id]
+        then, now = before[each.appointment_id], store.landed[each.appointment_id].meaning
+        assert then is not None
+        assert now is not None
+        kept_status = now.status is then.status
+        kept_type = now.case_type is then.case_type
+        assert case.status is (CaseStatus.REVIEWED if kept_status else now.status)
+        assert case.case_type is (CaseType.EMERGENCY if kept_type else now.case_type)
 
 
 @given(STEPS, CLINIC_WORDS)
