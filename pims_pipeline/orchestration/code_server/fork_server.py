@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
-from multiprocessing import connection, forkserver, util
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -58,7 +58,7 @@ def _fork() -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         # In a directory that `multiprocessing` makes for this user, and removes. The process that
         # started this one may share it.
-        address = Path(connection.arbitrary_address("AF_UNIX"))
+        address = Path(util.get_temp_dir()) / f"fork-server-{os.getpid()}"
         listener.bind(str(address))
         address.chmod(_PRIVATE)
         listener.listen()
