@@ -1,6 +1,6 @@
 """What clinics' own status and type words mean, as a log of every change.
 
-Revision: 0023, after 0020
+Revision: 0023, after 0021
 """
 
 from collections.abc import Collection
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0023"
-down_revision = "0020"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
