@@ -1,6 +1,7 @@
 """The connection to one clinic's Paw Planner."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -15,19 +16,16 @@ from pims_pipeline.domain.records.appointments import (
 )
 from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.domain.records.consultations import PimsConsultation
-from pims_pipeline.providers.http.client import (
-    RequestTimedOut,
-    ResponseTooLarge,
-    get,
-    open_client,
-)
-from pims_pipeline.providers.http.rate_limit import bucket_for
+from pims_pipeline.providers.http.client import open_client
+from pims_pipeline.providers.http.errors import GONE, error_of_body, error_of_status, text_in
+from pims_pipeline.providers.http.exchange import Account, Exchange
 from pims_pipeline.providers.options import ProviderOptions
+from pims_pipeline.providers.parsing.decoding import parse_json
 from pims_pipeline.providers.port import (
     ContractViolation,
     Credentials,
+    PimsError,
     SessionExpired,
-    TransientError,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_provider_example.parsing import (
@@ -39,8 +37,8 @@ from pims_provider_example.parsing import (
     set_aside,
 )
 
-TRIES = 4
-_FAILED = (RequestTimedOut, ResponseTooLarge, httpx2.TransportError, httpx2.DecodingError)
+PER_SECOND = 10.0
+"""What the vendor allows, unless the installation sets a rate."""
 
 
 class PawPlannerProvider:
@@ -50,9 +48,8 @@ class PawPlannerProvider:
         self._clinic = clinic
         self._options = options.requests
         self._stop = StopSignal()
-        self._http: httpx2.Client | None = None
+        self._opened: tuple[httpx2.Client, Exchange] | None = None
         self._location = ""
-        self._account = ""
 
     def watch(self, stop: StopSignal) -> None:
         """See the port."""
@@ -61,15 +58,8 @@ class PawPlannerProvider:
     def authenticate(self, credentials: Credentials) -> bool:
         """See the port: the key must open the clinic's location."""
         self.close()
-        key, self._location = credentials["api_key"], credentials["location"]
-        self._account = digest(f"paw_planner {self._clinic.provider_base_url} {key}")
-        self._http = open_client(
-            base_url=self._clinic.provider_base_url,
-            headers={"X-Api-Key": key},
-            timeout=httpx2.Timeout(
-                self._options.read_timeout, connect=self._options.connect_timeout
-            ),
-        )
+        self._location = credentials["location"]
+        self._opened = self._connected(credentials["api_key"])
         try:
             opened = self._get("/v1/locations", what="the locations")
         except SessionExpired:
@@ -134,9 +124,22 @@ class PawPlannerProvider:
 
     def close(self) -> None:
         """See the port."""
-        http, self._http = self._http, None
-        if http is not None:
-            http.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened[1].close()
+
+    def _connected(self, key: str) -> tuple[httpx2.Client, Exchange]:
+        """The client that sends the key, and what retries, limits and explains its requests."""
+        address, options = self._clinic.provider_base_url, self._options
+        http = open_client(
+            base_url=address,
+            headers={"X-Api-Key": key},
+            timeout=httpx2.Timeout(options.read_timeout, connect=options.connect_timeout),
+        )
+        account = Account("Paw Planner", address, digest(f"{address} {key}"), PER_SECOND)
+        clock = partial(datetime.now, UTC)
+        stop, error_of = self._stop, _error_of
+        return http, Exchange(http, account, options, clock=clock, stop=stop, error_of=error_of)
 
     def _pass(self, window: DateRange) -> tuple[list[Any], int]:
         """The records of all pages, and how many pages there were."""
@@ -171,40 +174,31 @@ class PawPlannerProvider:
         return readable, unreadable
 
     def _get(self, path: str, query: dict[str, str] | None = None, *, what: str) -> Any:
-        """The JSON of a response; None for a 404. Transient failures are tried again."""
-        for attempt in range(1, TRIES):
-            try:
-                return self._get_once(path, query or {}, what)
-            except TransientError:
-                self._stop.wait(self._options.retry_base_delay * 2**attempt)
-        return self._get_once(path, query or {}, what)
-
-    def _get_once(self, path: str, query: dict[str, str], what: str) -> Any:
-        failed = f"Cannot fetch {what} from Paw Planner at {self._clinic.provider_base_url}"
-        if self._http is None:
-            raise SessionExpired(f"{failed}: there is no login yet.")
-        bucket_for(self._account, self._options.per_second or 10).take(self._stop.wait)
-        try:
-            response = get(
-                self._http, path, query, stop=self._stop, seconds=self._options.total_timeout
-            )
-        except _FAILED as error:
-            raise TransientError(f"{failed}: {type(error).__name__}. Try again later.") from error
-        status = response.status_code
-        if status == httpx2.codes.NOT_FOUND:
+        """The JSON of a response; None for a 404."""
+        opened = self._opened
+        if opened is None:
+            raise SessionExpired(f"There is no login for {self._clinic.provider_base_url} yet.")
+        http, exchange = opened
+        response = exchange.respond(
+            lambda: http.build_request("GET", path, params=query), what=what
+        )
+        if response.status_code in GONE:
             return None
-        if status == httpx2.codes.UNAUTHORIZED:
-            raise SessionExpired(f"{failed}: it does not accept the key any more.")
-        if status == httpx2.codes.TOO_MANY_REQUESTS or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            raise TransientError(f"{failed}: it responded with status {status}. Try again later.")
-        if status != httpx2.codes.OK:
-            raise ContractViolation(f"{failed}: it responded with status {status}.")
         try:
-            return response.json()
+            return parse_json(text_in(response))
         except ValueError:
             # The error's own text would quote the response.
             pass
-        raise ContractViolation(f"{failed}: the response is not JSON. Nothing was changed.")
+        raise ContractViolation(f"Cannot read {what} from Paw Planner: it is not JSON.")
+
+
+def _error_of(response: httpx2.Response, failed: str) -> PimsError | None:
+    if response.status_code == httpx2.codes.UNAUTHORIZED:
+        return SessionExpired(f"{failed}: it does not accept the key any more.")
+    error = error_of_status(response, failed)
+    if error is None and response.status_code not in GONE:
+        error = error_of_body(response, failed)
+    return error
 
 
 def _list_in(response: Any, name: str) -> list[Any]:

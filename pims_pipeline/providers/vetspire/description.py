@@ -50,6 +50,7 @@ PROVIDER = ProviderDescription(
         }
     ),
     docs="docs/providers/vetspire.md",
+    conformance="pims_pipeline.conformance.vendors.vetspire:VetspireVendor",
     words=WORDS,
     modules=(_ADAPTER,),
 )
