@@ -7,6 +7,7 @@ the caller.
 
 import functools
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -70,6 +71,7 @@ _SECRET_NAMES = frozenset(
 
 _declared: frozenset[str] = frozenset()
 """Names of further secret fields; see ``redact_fields``."""
+_declaring = threading.Lock()
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
 
@@ -143,17 +145,19 @@ def redact_fields(names: Iterable[str]) -> None:
     For the secret fields that a provider declares, before its credentials are read.
     """
     global _declared, _declared_assignment  # noqa: PLW0603 - it holds for the process
-    known = _declared | {name.lower() for name in names}
-    if known == _declared:
-        return
-    _declared = known
-    _declared_assignment = re.compile(
-        rf"(?P<kept>(?<![^\W_])(?:{'|'.join(map(re.escape, sorted(known)))})[\"']?\s*[:=]\s*)"
-        r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
-        re.IGNORECASE,
-    )
-    _field_kind.cache_clear()
-    _cleaned_word.cache_clear()
+    with _declaring:
+        known = _declared | {name.lower() for name in names}
+        if known == _declared:
+            return
+        either = ")|(?:".join(map(re.escape, sorted(known)))
+        _declared_assignment = re.compile(
+            rf"(?P<kept>(?<![^\W_])(?:(?:{either}))[\"']?\s*[:=]\s*)"
+            r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
+            re.IGNORECASE,
+        )
+        _declared = known
+        _field_kind.cache_clear()
+        _cleaned_word.cache_clear()
 
 
 def redact_event(_logger: object, _method: str, event: EventDict) -> EventDict:

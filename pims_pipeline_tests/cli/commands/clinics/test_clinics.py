@@ -66,7 +66,7 @@ def test_without_clinics_the_list_says_how_to_add_one(pims: Pims) -> None:
         ("Maple_Street", {}, "not a clinic slug"),
         ("m", {}, "not a clinic slug"),
         ("maple-street", {"timezone": "Mars/Olympus"}, "unknown time zone 'Mars/Olympus'"),
-        ("maple-street", {"provider": "paper"}, "'paper' is not"),
+        ("maple-street", {"provider": "paper"}, "unknown provider type 'paper'"),
         ("maple-street", {"name": "  "}, "--name is empty"),
         ("maple-street", {"base_url": "clinic.example"}, "not an address"),
         ("maple-street", {"base_url": "https://clinic.example:port"}, "not an address"),
