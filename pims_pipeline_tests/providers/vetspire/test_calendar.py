@@ -243,3 +243,12 @@ def test_the_providers_of_the_calendar_are_its_resources(provider: VetspireProvi
     }
 
     assert keys <= {each.key for each in provider.list_resources()}
+
+
+def test_a_provider_of_another_location_is_no_resource(
+    provider: VetspireProvider, control: SimulatorControl
+) -> None:
+    before = provider.list_resources()
+    control.add_fault("other_location", times=None)
+
+    assert provider.list_resources() == before
