@@ -17,6 +17,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
+from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, SimulatorConfig
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.clinics import set_schedule_config
 from pims_pipeline.store.database.engine import transaction
@@ -40,7 +41,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatorServer]:
-    with running_simulator() as server:
+    with running_simulator(SimulatorConfig(clinics=DEMO_CLINICS)) as server:
         yield server
 
 
