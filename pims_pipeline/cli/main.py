@@ -51,6 +51,9 @@ COMMANDS = {
         "credentials",
         "Store and check clinics' logins, and re-encrypt them with a new key.",
     ),
+    "providers": CommandEntry(
+        "commands.providers.group", "providers", "Show what vendors were seen to send."
+    ),
     "keys": CommandEntry(
         "commands.keys.group", "keys", "Create, import, list and revoke keys to the REST API."
     ),

@@ -24,6 +24,7 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.resources import Resource
+from pims_pipeline.domain.records.shapes import Shapes
 
 if TYPE_CHECKING:
     from pims_pipeline.providers.stop_signal import StopSignal
@@ -58,7 +59,13 @@ class HumanNeeded(PimsError):
 
 
 class ContractViolation(PimsError):
-    """The vendor's response is not what it promises; nothing may be concluded from it."""
+    """The vendor's response is not what it promises; nothing may be concluded from it.
+
+    Attributes:
+        shapes: What the vendor sent instead, by path and JSON type, if the adapter knows it.
+    """
+
+    shapes: Shapes = ()
 
 
 class PatientMismatch(ContractViolation):

@@ -25,6 +25,7 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.shapes import Shapes
 from pims_pipeline.providers.port import (
     Credentials,
     SessionExpired,
@@ -59,6 +60,7 @@ class FakeVendor:
         deleted_ids: Identities that a lookup reports as deleted.
         broken_consultations: By consultation id, the error that fetching it always gives.
         listing_complete: Whether the next snapshots are complete.
+        listing_shapes: What the next snapshots say that the vendor sent.
         on_request: Called before every response, without any lock held; may block or raise.
         hanging: Endpoints that give no response; a request fails after ``request_timeout``.
         request_timeout: Seconds.
@@ -73,6 +75,7 @@ class FakeVendor:
     deleted_ids: set[str] = field(default_factory=set)
     broken_consultations: dict[str, BaseException] = field(default_factory=dict)
     listing_complete: bool = True
+    listing_shapes: Shapes = ()
     on_request: Callable[[Endpoint], None] | None = None
     hanging: set[Endpoint] = field(default_factory=set)
     request_timeout: float = 60.0
@@ -270,6 +273,7 @@ class BareFakeProvider:
                 if record.business_date is None or record.business_date in window
             ),
             fetched_at=fetched_at,
+            shapes=self.vendor.listing_shapes,
             complete=self.vendor.listing_complete,
         )
 

@@ -35,6 +35,7 @@ from pims_pipeline.store.maintenance import (
     prune_resolved_failures,
     prune_sync_requests,
 )
+from pims_pipeline.store.shapes.writing import prune_shapes
 from pims_pipeline.sync.retention import prune_landed_records
 
 log = get_logger(__name__)
@@ -182,6 +183,7 @@ _PRUNED: dict[str, Callable[[Connection, datetime], int]] = {
     "failures": prune_resolved_failures,
     "alerts": prune_ended_alerts,
     "requests": prune_sync_requests,
+    "vendor shapes": prune_shapes,
 }
 """Functions that delete a batch of what ended before a time, by what they delete."""
 

@@ -14,7 +14,11 @@ from pims_pipeline.domain.records.resources import (
     with_identity,
 )
 from pims_pipeline.providers.idexx_neo.parsing.fields import Fields
-from pims_pipeline.providers.idexx_neo.parsing.responses import json_object, violation
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
+    decoded_json,
+    json_object,
+    violation,
+)
 
 _LISTS: Mapping[ResourceKind, tuple[str, ...]] = {
     ResourceKind.ROOM: ("appointmentRooms", "rooms"),
@@ -33,7 +37,7 @@ def parse_dictionary(body: bytes | str) -> tuple[Resource, ...]:
         ContractViolation: If it is no dictionary.
     """
     what = "the calendar's rooms and providers"
-    fields = Fields(json_object(body, what), "dictionary")
+    fields = Fields(json_object(decoded_json(body, what), what), "dictionary")
     if not any(name in fields.values for names in _LISTS.values() for name in names):
         raise violation(what, "JSON without 'appointmentRooms' or 'providers'")
     found: dict[str, Resource] = {}

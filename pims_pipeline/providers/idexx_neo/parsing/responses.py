@@ -6,6 +6,7 @@ records in ``listing``, a consultation in ``consultation``.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.oddities import combined
+from pims_pipeline.domain.records.shapes import Endpoint
 from pims_pipeline.providers.idexx_neo.parsing.decoding import parse_json, text_of
 from pims_pipeline.providers.idexx_neo.parsing.fields import (
     Fields,
@@ -31,6 +33,7 @@ from pims_pipeline.providers.idexx_neo.parsing.fields import (
 )
 from pims_pipeline.providers.idexx_neo.parsing.listing import VENDOR_SKEW, kind_of, sort_records
 from pims_pipeline.providers.idexx_neo.parsing.resources import lookup_resources
+from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes, violations_with
 from pims_pipeline.providers.port import ContractViolation
 
 _LIST_KEYS = ("appointments", "data", "events")
@@ -51,7 +54,10 @@ def parse_listing(
         ContractViolation: If ``body`` is anything else. It is never an empty calendar.
     """
     what = f"the calendar of {window}"
-    records = _records(_decoded(body, what), what)
+    decoded = decoded_json(body, what)
+    shapes = neo_shapes(Endpoint.LISTING, decoded)
+    with violations_with(shapes):
+        records = _records(decoded, what)
     found = sort_records(records, window=window, zone=zone, changed_by=fetched_at + VENDOR_SKEW)
     return Snapshot(
         window=window,
@@ -60,6 +66,7 @@ def parse_listing(
         fetched_at=fetched_at,
         elsewhere=tuple((each.vendor_identity, each.scheduled_start) for each in found.elsewhere),
         oddities=found.oddities,
+        shapes=shapes,
     )
 
 
@@ -80,7 +87,17 @@ def parse_lookup(
         ContractViolation: If ``body`` is not a lookup's response, or is about another appointment.
     """
     what = "one appointment"
-    response = response_object(body, what, "appointment")
+    decoded = decoded_json(body, what)
+    shapes = neo_shapes(Endpoint.LOOKUP, decoded)
+    with violations_with(shapes):
+        response = response_object(decoded, what, "appointment")
+        found = _lookup(response, appointment_id=appointment_id, zone=zone, asked_at=asked_at)
+    return replace(found, shapes=shapes)
+
+
+def _lookup(
+    response: Mapping[str, object], *, appointment_id: str, zone: ZoneInfo, asked_at: datetime
+) -> AppointmentLookup:
     if response["appointment"] is None:
         return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
     try:
@@ -102,7 +119,7 @@ def parse_lookup(
             oddities=combined(fields.odd),
         )
     except UnreadableField as error:
-        raise violation(what, str(error)) from error
+        raise violation("one appointment", str(error)) from error
 
 
 def _check_looked_up(fields: Fields, appointment_id: str, *, deleted: bool) -> None:
@@ -148,7 +165,12 @@ def check_identity(value: object, expected: str | None, field: str) -> None:
         raise UnreadableField(field, "is not the requested one")
 
 
-def _decoded(body: bytes | str, what: str) -> object:
+def decoded_json(body: bytes | str, what: str) -> object:
+    """The JSON in ``body``; ``what`` names it in errors.
+
+    Raises:
+        ContractViolation: If it is no JSON.
+    """
     try:
         return parse_json(body if isinstance(body, str) else text_of(body))
     except (ValueError, RecursionError):
@@ -157,17 +179,16 @@ def _decoded(body: bytes | str, what: str) -> object:
     raise violation(what, problem)
 
 
-def response_object(body: bytes | str, what: str, key: str) -> Mapping[str, object]:
-    """The JSON object in ``body``, which must have ``key``; ``what`` names it in errors."""
-    decoded = json_object(body, what)
-    if key not in decoded:
+def response_object(decoded: object, what: str, key: str) -> Mapping[str, object]:
+    """The decoded object, which must have ``key``; ``what`` names it in errors."""
+    response = json_object(decoded, what)
+    if key not in response:
         raise violation(what, f"JSON without '{key}'")
-    return decoded
+    return response
 
 
-def json_object(body: bytes | str, what: str) -> Mapping[str, object]:
-    """The JSON object in ``body``; ``what`` names it in errors."""
-    decoded = _decoded(body, what)
+def json_object(decoded: object, what: str) -> Mapping[str, object]:
+    """The decoded object; ``what`` names it in errors."""
     if not isinstance(decoded, Mapping):
         raise violation(what, "JSON that is not an object")
     return decoded

@@ -1,0 +1,1 @@
+"""``pims providers``: the vendors, and what they were seen to send."""

@@ -1,0 +1,1 @@
+"""Documents about providers: vendors, and what they were seen to send."""
