@@ -21,6 +21,7 @@ MAX_DEPTH = 8
 """Levels of objects and lists that are looked into, as deep as vendors nest."""
 MAX_NAMES = 32
 """An object with more names that the adapter does not know is a map, and its keys are data."""
+MAX_PATH_LENGTH = 500
 LOOKED_AT = 1_000
 """Items of one list that are counted. Of later ones, only those with a new field or type are."""
 
@@ -38,6 +39,7 @@ _MIN_SHARE = 4
 
 _NAME = re.compile(r"(?!.*[0-9]{3})[a-z][A-Za-z0-9_]{0,39}", re.ASCII)
 """No capital first: people's names have one. No longer number: it may be an id or a telephone's."""
+_PATH = re.compile(r"[\w-]+(?:\[\]|\.(?:\??[\w-]+|\{\*\}))*", re.ASCII)
 _STEP = re.compile(r"\[\]|[^.\[\]]+")
 _TYPES: Mapping[type, str] = {
     dict: "object",
@@ -109,10 +111,14 @@ def named(shapes: Iterable[FieldShape]) -> Shapes:
     A name is confirmed if at least two objects of its place have it, and one in four. It is not
     if the place has more than ``MAX_NAMES`` such names, or if objects under several of them have
     the same fields, as in ``{"smith": {"free": 3}, "jones": {"free": 2}}``.
+
+    What no adapter should report, such as a path of another form, is left out: it must not cost a
+    sync.
     """
     root = _Place()
     for path, json_type, seen in shapes:
-        root.at(_steps(path)).types[json_type] += seen
+        if seen > 0 and json_type in JSON_TYPES and _is_path(path):
+            root.at(_steps(path)).types[json_type] += seen
     root.confirm()
     return _bounded(Counter(dict(root.counts(""))))
 
@@ -130,6 +136,10 @@ def parent_of(path: str) -> str:
 def _steps(path: str) -> list[str]:
     steps: list[str] = _STEP.findall(path)
     return steps
+
+
+def _is_path(path: str) -> bool:
+    return len(path) <= MAX_PATH_LENGTH and _PATH.fullmatch(path) is not None
 
 
 def _bounded(counts: Mapping[tuple[str, str], int]) -> Shapes:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.records.drift import WEEK, Drift, SeenShape, drift
+from pims_pipeline.store.clinics import is_synced_in
 
 _WEEKS_COMPARED = timedelta(weeks=4)
 
@@ -35,7 +36,7 @@ _OF_CLINIC = _SEEN.format(
 _OF_ALL = _SEEN.format(
     columns="c.slug,",
     joined="JOIN clinics AS c ON c.id = s.clinic_id AND c.provider_type = s.provider_type",
-    condition="c.is_active",
+    condition=is_synced_in("c"),
 )
 
 
@@ -55,7 +56,7 @@ def clinic_drift(
 
 
 def drift_of_all(connection: Connection, now: datetime) -> dict[str, Drift]:
-    """What changed at the vendor of each active clinic that has shapes, by slug."""
+    """What changed at the vendor of each synced clinic that has shapes, by slug."""
     rows = connection.execute(text(_OF_ALL), _moments(now))
     return {
         slug: drift(map(_seen_shape, seen), now)

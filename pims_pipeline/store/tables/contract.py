@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Date, PrimaryKeyConstraint, Table
 
-from pims_pipeline.domain.records.shapes import JSON_TYPES
+from pims_pipeline.domain.records.shapes import JSON_TYPES, MAX_PATH_LENGTH
 from pims_pipeline.store.tables.columns import (
     HOT_UPDATES,
     clinic_id,
@@ -27,7 +27,7 @@ vendor_shapes = Table(
     timestamp("last_seen_at"),
     PrimaryKeyConstraint("clinic_id", "provider_type", "week", "path", "json_type"),
     one_of("json_type", JSON_TYPES),
-    CheckConstraint("length(path) BETWEEN 1 AND 500", name="path"),
+    CheckConstraint(f"length(path) BETWEEN 1 AND {MAX_PATH_LENGTH}", name="path"),
     CheckConstraint("seen >= 1", name="seen"),
     CheckConstraint("extract(isodow FROM week) = 1", name="week"),
     CheckConstraint("first_seen_at <= last_seen_at", name="times"),
