@@ -12,9 +12,11 @@ from datetime import date, datetime, timedelta
 from pims_pipeline.domain.records.shapes import ANY_NAME, endpoint_of, parent_of
 
 WEEK = timedelta(days=7)
+KEPT = timedelta(weeks=13)
+"""How long shapes are kept: a field that was last seen earlier is new when it comes back."""
 MIN_EXPECTED = 10
 """A field is missing only if its places in the last week make this many expected."""
-MIN_SHARE = 0.8
+MIN_SHARE = 0.9
 """Rarer fields and types come and go: they are never missed."""
 
 

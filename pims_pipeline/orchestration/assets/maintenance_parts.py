@@ -17,6 +17,7 @@ from pims_pipeline.adoption.comparison import compare_and_keep
 from pims_pipeline.domain.adoption.agreement import agrees
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.drift import KEPT
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.checks.findings import CheckInput, Finding
 from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS
@@ -86,6 +87,7 @@ class MaintenanceRun:
         self._try("idempotency keys", "", self._drop_idempotency_keys)
         for name, prune in _PRUNED.items():
             self._try(name, "", partial(self._prune, name, prune))
+        self._try("vendor shapes", "", self._prune_shapes)
         self._try("landed records", "", self._prune_records)
         self._try("yesterday", "", self._check_yesterday)
         self._try("adopted clinics", "", self._compare_adopted)
@@ -118,6 +120,10 @@ class MaintenanceRun:
 
     def _prune(self, name: str, prune: Callable[[Connection, datetime], int]) -> None:
         self._in_batches(f"{name.replace(' ', '_')}_pruned", prune, self.kept_since)
+
+    def _prune_shapes(self) -> None:
+        kept_since = max(self.kept_since, self.now - KEPT)
+        self._in_batches("vendor_shapes_pruned", prune_shapes, kept_since)
 
     def _in_batches(
         self, name: str, delete: Callable[[Connection, datetime], int], before: datetime
@@ -183,7 +189,6 @@ _PRUNED: dict[str, Callable[[Connection, datetime], int]] = {
     "failures": prune_resolved_failures,
     "alerts": prune_ended_alerts,
     "requests": prune_sync_requests,
-    "vendor shapes": prune_shapes,
 }
 """Functions that delete a batch of what ended before a time, by what they delete."""
 
