@@ -122,6 +122,10 @@ class PimsProvider(Protocol):
     transient faults by itself and raises from the error tree above when it gives up.
     Every wait of a method observes the signal given to ``watch``: the method ends within
     seconds with what ``StopSignal.check`` raises.
+
+    What is fetched carries the ``shapes`` of its responses, made by ``shapes_of`` of
+    ``domain/records/shapes.py``; ``combined`` adds up those of several pages. So does a
+    ``ContractViolation``. An adapter that reports none works, and its drift is not seen.
     """
 
     def watch(self, stop: "StopSignal") -> None:
