@@ -90,7 +90,8 @@ mutants: setup ## Mutate the three plans, and print the mutants that no test det
 	@$(BIN)/python tools/mutants.py
 
 docs: setup ## Generate the tables of docs/ that come from the code, and the plots of bench/results
-	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md docs/performance.md
+	@$(BIN)/cog -r -I tools docs/cli.md docs/settings.md docs/performance.md \
+		docs/providers/README.md docs/providers/writing-one.md
 	@$(BIN)/python tools/performance_plots.py
 
 examples: setup ## Generate the API's examples (a simulated day) and its outline

@@ -22,7 +22,14 @@ from sqlalchemy import Connection, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, Snapshot
+from pims_pipeline.domain.records.appointments import (
+    Client,
+    Patient,
+    PimsAppointment,
+    Proof,
+    Snapshot,
+)
+from pims_pipeline.domain.records.words import DEFAULT_WORDS
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
@@ -99,8 +106,8 @@ def sync(context: SyncContext, clinic: Clinic, snapshot: Snapshot) -> Cost:
                 connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
             )
             before = sum(session.cpu_times()[:2])
-            listing = compared(connection, clinic, snapshot, context.words)
-            plan = apply_listing(connection, phase, listing)
+            listing = compared(connection, clinic, snapshot, DEFAULT_WORDS)
+            plan = apply_listing(connection, phase, listing, DEFAULT_WORDS)
             server = sum(session.cpu_times()[:2]) - before
             return phase.finish(connection, by_date=plan.by_date, fetched_at=snapshot.fetched_at)
 
@@ -148,6 +155,7 @@ def main() -> None:
                     window=window,
                     appointments=calendar(start, rows=rows, changed_every=changed_every),
                     fetched_at=datetime.now(UTC),
+                    proof=Proof.ONE_RESPONSE,
                 )
                 print(f"{label}: {sync(context, clinic, snapshot)}")
         engine.dispose()

@@ -112,6 +112,7 @@ def open_vault(settings: Settings) -> "Vault":
 
 def provider_options(settings: Settings) -> ProviderOptions:
     """The options of all adapters."""
+    is_rate_set = "requests_per_second" in settings.model_fields_set
     return ProviderOptions(
         login=LoginOptions(
             artifacts_dir=settings.home / "logins",
@@ -121,7 +122,7 @@ def provider_options(settings: Settings) -> ProviderOptions:
             at_once=settings.browser_logins_at_once,
         ),
         requests=RequestOptions(
-            per_second=settings.requests_per_second,
+            per_second=settings.requests_per_second if is_rate_set else None,
             total_timeout=settings.request_timeout_seconds,
         ),
     )

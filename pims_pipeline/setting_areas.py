@@ -168,7 +168,8 @@ class SyncSettings(SettingsArea):
         validation_alias="PIMS_REQUESTS_PER_SECOND",
         description="a number above 0 and at most 1000",
     )
-    """The most requests per second to one vendor account. Raise it for a simulator only."""
+    """The most requests per second to one vendor account. Raise it for a simulator only. Unless it
+    is set, Vetspire gets 5."""
 
     request_timeout_seconds: float = Field(
         default=60,

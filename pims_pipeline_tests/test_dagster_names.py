@@ -118,7 +118,7 @@ ALLOWED = {
     "api/request_options.py": {"a partition key", "the separator of a partition key"},
     # Alternatives of regular expressions.
     "domain/records/cases.py": {"the separator of a partition key"},
-    "providers/idexx_neo/parsing/markup.py": {"the separator of a partition key"},
+    "providers/parsing/markup.py": {"the separator of a partition key"},
 }
 """By module, what may be spelled there: its own names, and texts that only look alike."""
 

@@ -35,7 +35,8 @@ def test_half_of_the_files_are_short() -> None:
 
 
 def test_no_folder_holds_more_modules_than_one_looks_through() -> None:
-    held = Counter(each.parent for each in MODULES)
+    # Migrations are only ever added, and found by their numbers.
+    held = Counter(each.parent for each in MODULES if each.parent.name != "versions")
 
     assert {name(each): count for each, count in held.items() if count > MOST_FILES} == {}
 

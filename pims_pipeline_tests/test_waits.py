@@ -61,10 +61,10 @@ ALLOWED = {
     ("observability/axiom.py", "AxiomSink._next_batch", "wait_for"): (
         "a daemon thread waits for a line to send; closing wakes it"
     ),
-    ("simulator/vendors/idexx_neo/responses.py", "delay_response", "wait"): (
+    ("simulator/vendors/responses.py", "delay_response", "wait"): (
         "a task that also ends with the client or, for a latency, with the time"
     ),
-    ("simulator/vendors/idexx_neo/responses.py", "StallingResponse.__call__", "wait"): (
+    ("simulator/vendors/responses.py", "StallingResponse.__call__", "wait"): (
         "a task that also ends with the client or the pause"
     ),
 }

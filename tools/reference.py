@@ -15,6 +15,8 @@ import click
 from pydantic.fields import FieldInfo
 
 from pims_pipeline.cli.main import main
+from pims_pipeline.conformance.conditions import VendorCondition
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.setting_areas import SettingsArea
 
 
@@ -77,6 +79,49 @@ def _range(bounds: click.IntRange | click.FloatRange) -> str:
     return f"Between {bounds.min} and {bounds.max}."
 
 
+EXAMPLE = Path(__file__).parent.parent / "examples" / "provider-package"
+"""The package that docs/providers/writing-one.md builds, file by file."""
+
+
+def example_file(name: str) -> str:
+    """A file of the example package as a fenced block, after its name."""
+    language = "toml" if name.endswith(".toml") else "python"
+    text = (EXAMPLE / name).read_text(encoding="utf-8")
+    return f"\n`{name}`:\n\n```{language}\n{text}```\n\n"
+
+
+def conditions_table() -> str:
+    """The conditions of the conformance kit as a Markdown table."""
+    meanings = _attribute_docstrings(VendorCondition)
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in meanings]
+    return "\n".join(["| condition | what happens |", "|---|---|", *rows, ""])
+
+
+def providers_table() -> str:
+    """The installed providers as a Markdown table."""
+    rows = (
+        f"| `{each.type}` | {each.title} | `{each.base_url_example}` | "
+        f"{', '.join(f'`{name}`' for name in sorted(each.capabilities))} |"
+        for each in registry().installed().providers
+    )
+    return "\n".join(
+        ["| type | system | base URL, such as | capabilities |", "|---|---|---|---|", *rows, ""]
+    )
+
+
+def credential_fields_table() -> str:
+    """The fields of all providers' logins as a Markdown table."""
+    rows = (
+        f"| `{each.type}` | `{field.name}` | {'secret' if field.secret else 'open'} | "
+        f"{'yes' if field.required else 'no'} | {field.help or field.label + '.'} |"
+        for each in registry().installed().providers
+        for field in each.credential_fields
+    )
+    return "\n".join(
+        ["| provider | field | kind | required | meaning |", "|---|---|---|---|---|", *rows, ""]
+    )
+
+
 def settings_table(area: type[SettingsArea]) -> str:
     """The variables of ``area`` as a Markdown table: default, permitted values, meaning.
 
@@ -99,13 +144,19 @@ def settings_table(area: type[SettingsArea]) -> str:
     return "\n".join([*heading, *lines, ""])
 
 
-def _attribute_docstrings(area: type[SettingsArea]) -> Iterator[tuple[str, str]]:
+_STATEMENTS = ast.AnnAssign | ast.Assign | ast.Expr
+
+
+def _attribute_docstrings(area: type) -> Iterator[tuple[str, str]]:
     """The fields of ``area`` with the docstrings below them, each as one line of Markdown."""
     module = ast.parse(textwrap.dedent(inspect.getsource(area)))
-    statements = [each for each in ast.walk(module) if isinstance(each, ast.AnnAssign | ast.Expr)]
+    statements = [each for each in ast.walk(module) if isinstance(each, _STATEMENTS)]
     for field, after in itertools.pairwise(statements):
         match field, after:
-            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+            case (
+                ast.AnnAssign(target=ast.Name(name)) | ast.Assign(targets=[ast.Name(name)]),
+                ast.Expr(ast.Constant(str(text))),
+            ):
                 yield name, " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 

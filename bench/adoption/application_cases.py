@@ -22,7 +22,7 @@ from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.store.adoptions import set_mode
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate
@@ -66,7 +66,7 @@ def measure(url: str) -> None:
         clinic = adopted(engine, request).clinic
         with transaction(engine) as connection:
             set_mode(connection, clinic.id, AdoptionMode.LIVE)
-        vendor = FakeVendor(clinic.zone, credentials=Credentials(**LOGIN))
+        vendor = FakeVendor(clinic.zone, credentials=neo_credentials(**LOGIN))
         booked(vendor)
         bench = full_sync(engine, clinic, vendor, 1)
         days = list(WINDOW)

@@ -10,7 +10,7 @@ from bulk_inbound import DAYS, calendar, sync
 from timing import timed
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
-from pims_pipeline.domain.records.appointments import Snapshot
+from pims_pipeline.domain.records.appointments import Proof, Snapshot
 from pims_pipeline.providers.port import PimsProvider
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database.engine import create_engine, transaction
@@ -35,7 +35,10 @@ def main() -> None:
             liveness=liveness,
         )
         snapshot = Snapshot(
-            window=window, appointments=calendar(start), fetched_at=datetime.now(UTC)
+            window=window,
+            appointments=calendar(start),
+            fetched_at=datetime.now(UTC),
+            proof=Proof.ONE_RESPONSE,
         )
         timed(lambda: sync(context, clinic, snapshot))
     engine.dispose()

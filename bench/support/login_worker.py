@@ -10,9 +10,9 @@ from pathlib import Path
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
-from pims_pipeline.providers.port import Credentials
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
 
 
@@ -29,7 +29,7 @@ def log_in(place: int, base_url: str, options: ProviderOptions) -> None:
         is_active=True,
     )
     provider = IdexxNeoProvider(clinic, options)
-    credentials = Credentials(simulated.username, simulated.password, simulated.company_id)
+    credentials = neo_credentials(simulated.username, simulated.password, simulated.company_id)
     assert provider.authenticate(credentials), "the login was refused"
     provider.close()
     print("login", flush=True)

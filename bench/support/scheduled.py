@@ -21,6 +21,7 @@ from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
 from pims_pipeline.orchestration.run_scope import UNFINISHED
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.session import (
     NeoSession,
     SessionCookie,
@@ -28,7 +29,6 @@ from pims_pipeline.providers.idexx_neo.session import (
     exported,
     session_end,
 )
-from pims_pipeline.providers.port import Credentials
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import mark_credentials
 from pims_pipeline.store.secrets.sessions import put_session
@@ -85,7 +85,7 @@ def _log_in(world: Fleet, clinic: Clinic) -> None:
             SessionCookie(each.name, each.value or "", domain=each.domain or host)
             for each in client.cookies.jar
         )
-    credentials = Credentials(username="demo", password=password, company_id=company)
+    credentials = neo_credentials(username="demo", password=password, company_id=company)
     state = exported(
         NeoSession(
             account=account_of(clinic.provider_base_url, credentials),

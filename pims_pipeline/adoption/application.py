@@ -26,7 +26,6 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
 from pims_pipeline.store.adoptions import Adoption, CaseLink, adoption_of, link_cases
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.cases.application import (
@@ -140,7 +139,7 @@ def _write(
     connection: Connection, context: SyncContext, clinic: Clinic, days: Sequence[date]
 ) -> ApplicationReport | None:
     lock_clinic(connection, clinic.id)
-    live = _live(connection, clinic, context.words)
+    live = _live(connection, clinic)
     if live is None:
         return None
     require_rights(connection, live.installation, tables_written(live.installation.layout))
@@ -164,7 +163,7 @@ def _write(
     return ApplicationReport(_by_date(plan), plan.unchanged, linked, plan.left_out)
 
 
-def _live(connection: Connection, clinic: Clinic, words: Words) -> _Live | None:
+def _live(connection: Connection, clinic: Clinic) -> _Live | None:
     adoption = adoption_of(connection, clinic.id, lock=True)
     if adoption is None or adoption.mode is not AdoptionMode.LIVE:
         return None
@@ -172,7 +171,7 @@ def _live(connection: Connection, clinic: Clinic, words: Words) -> _Live | None:
         return None
     installation = find_installation(connection, adoption.their_schema)
     rules = rules_of(connection, installation, adoption.their_clinic_id)
-    return _Live(adoption, installation, replace(rules, words=words))
+    return _Live(adoption, installation, rules)
 
 
 def _linked(
@@ -256,9 +255,7 @@ def _record_failure(
     record_failures(connection, clinic, Phase.RECONCILIATION, [failure], now)
 
 
-def replan_application(
-    engine: Engine, slug: str, days: Sequence[date], words: Words = DEFAULT_WORDS
-) -> list[UUID] | None:
+def replan_application(engine: Engine, slug: str, days: Sequence[date]) -> list[UUID] | None:
     """The cases that a second write of these dates would write: none when all is well.
 
     Returns:
@@ -270,7 +267,7 @@ def replan_application(
         if adoption is None or adoption.mode is not AdoptionMode.LIVE:
             return None
         installation = find_installation(connection, adoption.their_schema)
-        rules = replace(rules_of(connection, installation, adoption.their_clinic_id), words=words)
+        rules = rules_of(connection, installation, adoption.their_clinic_id)
         cases = cases_to_write(connection, clinic, days, ())
         plan = _plan(connection, _Live(adoption, installation, rules), cases)
     return [write.case.id for write in plan.writes]

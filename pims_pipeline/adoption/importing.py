@@ -4,6 +4,7 @@ Their tables are only read. Again, it imports what is new there and changes noth
 What is decided about a clinic, a schedule or a case belongs in ``domain/adoption``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -29,6 +30,9 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.resources import ResourceFilter, ResourceKind
 from pims_pipeline.domain.schedules import OFF, ScheduleConfig
+from pims_pipeline.providers.credential_fields import CredentialsRefused, checked_credentials
+from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.scheduling.cron import BadCron, parse_schedule
 from pims_pipeline.store.adoptions import (
     Adoption,
@@ -141,6 +145,7 @@ def adopt(
         LockTimeout: If the clinic is being adopted by another process.
         MissingRight: If the login may not read a table of theirs.
         NotAV4Installation: If the schema has neither layout.
+        UnknownProvider, UnusableProvider: If the clinic's provider is not installed.
         UnknownV4Clinic: If they have no such clinic.
         V4KeyMissing, V4Undecryptable: If the login cannot be decrypted.
     """
@@ -159,8 +164,9 @@ def adopt(
         cases = adopt_cases(
             connection, theirs.installation, clinic, progress, dry_run=request.dry_run
         )
-        if login is not None and not request.dry_run:
-            put_credentials(connection, vault, clinic, login)
+        fields = None if login is None else _checked_login(clinic, login)
+        if fields is not None and not request.dry_run:
+            put_credentials(connection, vault, clinic, fields)
         result = AdoptionResult(
             clinic=clinic,
             installation=theirs.installation,
@@ -208,6 +214,19 @@ def _login(
             "--without-credentials, and enter them with `pims credentials set`"
         )
     return decrypted_v4_login(theirs.credentials, password_of)
+
+
+def _checked_login(clinic: Clinic, login: Mapping[str, str | None]) -> dict[str, str]:
+    """The fields to store, which are what the clinic's provider declares."""
+    entered = Credentials.from_mapping(login)
+    fields = registry().description(clinic.provider_type).credential_fields
+    try:
+        return checked_credentials(fields, entered.fields).to_mapping()
+    except CredentialsRefused as refused:
+        raise AdoptionRefused(
+            f"the login of v4.0 is not one of provider {clinic.provider_type!r}: {refused}; adopt "
+            "the clinic with --without-credentials"
+        ) from refused
 
 
 def _registered(

@@ -180,7 +180,7 @@ def _command(alert: Alert) -> str:  # noqa: PLR0911 - one for each kind
         case AlertKind.TICKS_SKIPPED:
             return "pims status"
         case AlertKind.CREDENTIALS_REJECTED:
-            return f"pims credentials set {slug} --company-id … --username … --password-stdin"
+            return f"pims credentials set {slug}"
         case AlertKind.HUMAN_NEEDED:
             return f"pims credentials check {slug}"
         case AlertKind.HOLD | AlertKind.DEAD_LETTER:

@@ -20,7 +20,15 @@ from uuid import UUID
 import httpx2
 from pydantic import BaseModel
 
-from pims_pipeline.api.dagster_queries import CHECK, FIND, LAUNCH, STEPS, Launched, Location, Runs
+from pims_pipeline.api.dagster_queries import (
+    CHECK,
+    FIND,
+    LAUNCH,
+    STEPS,
+    CodeLocation,
+    Launched,
+    Runs,
+)
 from pims_pipeline.api.monitoring.dagster_state import STATE_QUERY, DagsterState, StateResponse
 from pims_pipeline.dagster_names import (
     ACTIVE_STATUSES,
@@ -228,7 +236,7 @@ class DagsterClient:
             DagsterUnreachable: If it does not respond.
             DagsterRefused: If the code location is not loaded.
         """
-        entry = self._query(CHECK, {"location": LOCATION}, Location).entry
+        entry = self._query(CHECK, {"location": LOCATION}, CodeLocation).entry
         kind = entry.content.kind if entry and entry.content else "not loaded"
         if kind != "RepositoryLocation":
             raise DagsterRefused(f"Dagster has not loaded the code location ({kind})")

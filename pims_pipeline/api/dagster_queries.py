@@ -63,7 +63,7 @@ class Entry(BaseModel):
     content: Named | None = Field(default=None, alias="locationOrLoadError")
 
 
-class Location(BaseModel):
+class CodeLocation(BaseModel):
     """The response to ``CHECK``."""
 
     entry: Entry | None = Field(alias="workspaceLocationEntryOrError")

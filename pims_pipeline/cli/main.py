@@ -39,20 +39,22 @@ COMMANDS = {
         "commands.migrate", "migrate", "Bring the database's tables up to date."
     ),
     "simulate": CommandEntry(
-        "commands.simulate", "simulate", "Serve a simulated IDEXX Neo on this machine."
+        "commands.simulate", "simulate", "Serve a simulated vendor on this machine."
     ),
     "clinics": CommandEntry(
         "commands.clinics.command",
         "clinics",
         "Register clinics and set what is synced and when.",
     ),
+    "providers": CommandEntry(
+        "commands.providers.group",
+        "providers",
+        "List the practice management systems that clinics can use; show and check one.",
+    ),
     "credentials": CommandEntry(
         "commands.credentials",
         "credentials",
         "Store and check clinics' logins, and re-encrypt them with a new key.",
-    ),
-    "providers": CommandEntry(
-        "commands.providers.group", "providers", "Show what vendors were seen to send."
     ),
     "keys": CommandEntry(
         "commands.keys.group", "keys", "Create, import, list and revoke keys to the REST API."

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
 
 SLUG_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{1,39}")
+PROVIDER_TYPE_PATTERN = re.compile(r"[a-z][a-z0-9_]{1,39}")
+"""The shape of a provider type; which types there are is known to the registry only."""
 MAX_REQUEST_DAYS = 366
 """The longest range of business dates in one request."""
 MAX_FETCH_DAYS = 31

@@ -7,7 +7,8 @@ the caller.
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -68,6 +69,10 @@ _SECRET_NAMES = frozenset(
 )
 """A field is redacted when its whole name is one of these; ``partition_key`` is not."""
 
+_declared: frozenset[str] = frozenset()
+"""Names of further secret fields; see ``redact_fields``."""
+_declaring = threading.Lock()
+
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
 
 # The lookbehinds keep a pattern from starting a match at each letter of a long word, which would
@@ -117,6 +122,7 @@ _PATTERNS = (
     _KEY_OF_32_BYTES,
 )
 
+_declared_assignment: re.Pattern[str] | None = None
 _KEPT = rf"\g<kept>{REDACTED}"
 _WORD_LENGTH = 64
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -131,6 +137,27 @@ _NOT_A_PHONE = re.compile(r"\d+\.\d+|\d{1,3}(?:\.\d{1,3}){3}")
 """A decimal number, a network address."""
 
 _IDENTITY = re.compile(r"(?:^|_)(?:id|ids|uuid|digest|hash)$")
+
+
+def redact_fields(names: Iterable[str]) -> None:
+    """From now on, redact fields of these names too, and what text assigns to them.
+
+    For the secret fields that a provider declares, before its credentials are read.
+    """
+    global _declared, _declared_assignment  # noqa: PLW0603 - it holds for the process
+    with _declaring:
+        known = _declared | {name.lower() for name in names}
+        if known == _declared:
+            return
+        either = ")|(?:".join(map(re.escape, sorted(known)))
+        _declared_assignment = re.compile(
+            rf"(?P<kept>(?<![^\W_])(?:(?:{either}))[\"']?\s*[:=]\s*)"
+            r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&]+)",
+            re.IGNORECASE,
+        )
+        _declared = known
+        _field_kind.cache_clear()
+        _cleaned_word.cache_clear()
 
 
 def redact_event(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -153,6 +180,8 @@ def redact_text(text: str, *, phones: bool = True) -> str:
 def _cleaned(text: str, phones: bool) -> str:  # noqa: FBT001 - the cache is called by position
     for pattern in _PATTERNS:
         text = pattern.sub(_KEPT, text)
+    if _declared_assignment is not None:
+        text = _declared_assignment.sub(_KEPT, text)
     return _DATE_OR_PHONE.sub(_clean_phone, text) if phones else text
 
 
@@ -172,7 +201,7 @@ def _clean_field(name: str, value: object) -> object:
 def _field_kind(name: str) -> tuple[bool, bool]:
     """Whether a field of this name is redacted, and whether it is searched for phone numbers."""
     snake = _WORD_START.sub("_", name).lower()
-    is_secret = snake in _SECRET_NAMES or not _SECRET_WORDS.isdisjoint(snake.split("_"))
+    is_secret = snake in _SECRET_NAMES | _declared or not _SECRET_WORDS.isdisjoint(snake.split("_"))
     return is_secret, not _IDENTITY.search(snake)
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.dagster_names import in_order_of_registration
-from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.clinics import Clinic, zone_named
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.schedules import ScheduleConfig
+from pims_pipeline.operations.credentials import checked_login
 from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.scheduling.cron import parse_schedule
 from pims_pipeline.store.clinics import (
     ClinicExists,
@@ -28,6 +30,7 @@ from pims_pipeline.store.clinics import (
     schedule_config,
     schedule_configs,
     set_schedule_config,
+    set_timezone,
 )
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
@@ -113,22 +116,28 @@ def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:
 
     Raises:
         ClinicExists: If the slug is taken.
+        UnknownProvider, UnusableProvider: If there is no such provider.
         ValueError: If the slug or the IANA time zone is invalid.
     """
+    registry().description(new.provider_type)
     with transaction(engine) as connection:
         return _configured(connection, _added(connection, new))
 
 
 def place_clinics(
-    engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Credentials]]
+    engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Mapping[str, str]]]
 ) -> list[Clinic]:
     """Register or reactivate these clinics with these addresses and logins.
+
+    Raises:
+        CredentialsRefused: If a login is not what its provider needs; nothing is changed then.
 
     Of a clinic that exists, only the address and the login change. Storing a login again drops the
     session, which the system at the former address issued.
     """
+    logins = [(new, checked_login(new.provider_type, entered)) for new, entered in placed]
     with transaction(engine) as connection:
-        return [_placed(connection, vault, new, login) for new, login in placed]
+        return [_placed(connection, vault, new, login) for new, login in logins]
 
 
 def readdress_clinics(engine: Engine, addresses: Mapping[str, str]) -> None:
@@ -158,6 +167,20 @@ def change_schedule(engine: Engine, slug: str, change: ScheduleChange) -> Config
         config = change.applied_to(known.config)
         set_schedule_config(connection, known.clinic, config)
         return replace(known, config=config)
+
+
+def change_timezone(engine: Engine, slug: str, timezone: str) -> ConfiguredClinic:
+    """Change the time zone of the clinic's calendar; the same one writes nothing.
+
+    Raises:
+        ValueError: If it is no IANA zone.
+        UnknownClinic: If the clinic does not exist.
+    """
+    with transaction(engine) as connection:
+        clinic = clinic_by_slug(connection, slug)
+        if zone_named(timezone).key != clinic.timezone:
+            set_timezone(connection, clinic, timezone)
+        return _configured(connection, clinic_by_slug(connection, slug))
 
 
 def deactivate(engine: Engine, slug: str) -> ConfiguredClinic:
@@ -195,8 +218,8 @@ def check_syncable(connection: Connection, clinic: Clinic) -> None:
     check_use(clinic, ClinicUse.SYNC)
     if credential_status(connection, clinic) is None:
         raise NoLoginStored(
-            f"no login is stored for clinic {clinic.slug!r}; store one with `pims credentials set "
-            f"{clinic.slug} --company-id … --username … --password-stdin`"
+            f"no login is stored for clinic {clinic.slug!r}; store one with "
+            f"`pims credentials set {clinic.slug}`"
         )
 
 

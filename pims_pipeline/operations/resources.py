@@ -26,7 +26,7 @@ from pims_pipeline.domain.records.resources import (
     with_identity,
 )
 from pims_pipeline.observability.logging import get_logger
-from pims_pipeline.providers.port import ListsResources, PimsProvider
+from pims_pipeline.providers.port import Capability, ListsResources, PimsError, PimsProvider
 from pims_pipeline.store.clinics import clinic_by_slug, schedule_config, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.liveness import run_liveness
@@ -37,6 +37,10 @@ from pims_pipeline.sync.session import clinic_session
 from pims_pipeline.sync.windows import default_window
 
 log = get_logger(__name__)
+
+
+class ResourcesNotListed(PimsError):
+    """The clinic's provider has no list of rooms, columns and providers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class ResourceOverview:
 def vendor_resources(
     engine: Engine, vault: Vault, slug: str, open_provider: ProviderFactory, *, run_id: str
 ) -> tuple[Resource, ...]:
-    """The clinic's resources in the vendor's dictionary; none if the adapter cannot list them.
+    """The clinic's resources in the vendor's dictionary.
 
     Args:
         engine: The database of cases.
@@ -90,6 +94,7 @@ def vendor_resources(
     Raises:
         UnknownClinic: If the clinic does not exist.
         NoCredentials: If it has no login.
+        ResourcesNotListed: If its provider has no such list.
         PimsError: If the vendor cannot be reached.
     """
 
@@ -107,6 +112,11 @@ def vendor_resources(
             liveness=liveness,
         )
         with clinic_session(context, clinic) as session:
+            if not session.has(Capability.RESOURCES):
+                raise ResourcesNotListed(
+                    f"the provider {clinic.provider_type} of {slug} does not list rooms, columns "
+                    "and providers; those of known appointments can be chosen by their ids"
+                )
             return session.request(listed)
 
 

@@ -35,14 +35,15 @@ class RequestOptions:
     """How requests are made.
 
     Attributes:
-        per_second: The most that one vendor account is asked, by the whole process.
+        per_second: The most that one vendor account is asked, by the whole process; the adapter's
+            own default when None.
         retry_base_delay: Before the second try; doubles with each further one.
         connect_timeout: For a connection.
         read_timeout: For each silence of the vendor's within a request.
         total_timeout: For each whole request, from the connection to the last byte.
     """
 
-    per_second: float = 10.0
+    per_second: float | None = None
     retry_base_delay: float = 0.5
     connect_timeout: float = 5.0
     read_timeout: float = 30.0

@@ -5,6 +5,7 @@
     ├── SessionExpired          log in again, once
     ├── AuthenticationRejected  the credentials are wrong: never tried again
     ├── HumanNeeded             a code, a locked account, an unknown page
+    ├── MissingCredential       a field of the credentials is not stored
     ├── ContractViolation       the response is not what the vendor promises
     │   └── PatientMismatch     a consultation of another patient than the appointment's
     └── TimeLimitReached        the timeout of the clinic or run: ends the phase
@@ -14,15 +15,18 @@ secrets, because messages reach logs, alerts and the Dagster UI. A vendor's word
 belong in its adapter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.profiles import ClinicProfile
 from pims_pipeline.domain.records.resources import Resource
 from pims_pipeline.domain.records.shapes import Shapes
 
@@ -76,30 +80,53 @@ class TimeLimitReached(PimsError):
     """The timeout of a clinic or a run has passed; no more requests are sent for it."""
 
 
+class MissingCredential(PimsError):
+    """The stored credentials lack a field that the adapter needs. Nothing was sent."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the stored credentials have no field {name!r}; store them again with "
+            "`pims credentials set`"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person types to log in. The fields have no repr, so they are never printed."""
+    """The fields of a clinic's login, by the names that its adapter declares. Never printed.
 
-    username: str = field(repr=False)
-    password: str = field(repr=False)
-    company_id: str | None = field(default=None, repr=False)
+    ``credentials["password"]`` is a required field, ``credentials.get("company_id")`` one that
+    may be absent. Two with the same fields are equal.
+    """
 
-    def to_mapping(self) -> dict[str, str | None]:
+    fields: Mapping[str, str] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", MappingProxyType(dict(self.fields)))
+
+    def __getitem__(self, name: str) -> str:
+        """The value of a required field.
+
+        Raises:
+            MissingCredential: If it is absent, as when the adapter has got a new field.
+        """
+        try:
+            return self.fields[name]
+        except KeyError:
+            pass
+        raise MissingCredential(name)
+
+    def get(self, name: str) -> str | None:
+        """The value of a field; None if it is absent."""
+        return self.fields.get(name)
+
+    def to_mapping(self) -> dict[str, str]:
         """The fields by name, for encryption at rest."""
-        return {
-            "company_id": self.company_id,
-            "username": self.username,
-            "password": self.password,
-        }
+        return dict(self.fields)
 
     @classmethod
-    def from_mapping(cls, fields: Mapping[str, str | None]) -> "Credentials":
-        """The credentials that ``to_mapping`` turned into ``fields``."""
-        return cls(
-            username=fields["username"] or "",
-            password=fields["password"] or "",
-            company_id=fields.get("company_id"),
-        )
+    def from_mapping(cls, stored: Mapping[str, str | None]) -> "Credentials":
+        """The credentials that were stored as ``stored``; a field without a value is absent."""
+        return cls({name: value for name, value in stored.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +142,12 @@ class SessionState:
     expires_at: datetime
 
 
+@runtime_checkable
 class PimsProvider(Protocol):
     """The connection to one clinic's PIMS, logged in or about to be.
+
+    This is what every adapter has; what only some have is a capability: a protocol of its own
+    below, which the pipeline uses where an adapter has it.
 
     Methods may be called from several threads at once, except ``close``. Each retries
     transient faults by itself and raises from the error tree above when it gives up.
@@ -140,6 +171,8 @@ class PimsProvider(Protocol):
             then uses. False when the vendor refused the credentials.
 
         Raises:
+            AuthenticationRejected: Instead of returning False, if the adapter can say which field
+                is wrong, and how.
             HumanNeeded: If a page that only a person can pass comes before such a session: a
                 code, a location to choose, an unknown page.
             TransientError: If the login page could not be reached, or the browser failed.
@@ -149,11 +182,13 @@ class PimsProvider(Protocol):
         ...
 
     def fetch_appointments(self, window: DateRange) -> Snapshot:
-        """List the clinic's calendar for the window's business dates, in one request.
+        """List the clinic's calendar for the window's business dates.
+
+        ``Snapshot.proof`` names how the adapter knows that the listing is whole. An adapter that
+        does not know returns None there, or raises; it never returns an empty calendar instead.
 
         Raises:
-            SessionExpired, TransientError, ContractViolation: See the tree. A listing
-                that is not provably whole raises; it is never returned as an empty calendar.
+            SessionExpired, TransientError, ContractViolation: See the tree.
         """
         ...
 
@@ -201,6 +236,19 @@ class ListsResources(Protocol):
 
 
 @runtime_checkable
+class DescribesClinic(Protocol):
+    """A provider that can describe the clinic: zone, locations, types, words, resources."""
+
+    def clinic_profile(self) -> ClinicProfile:
+        """The clinic as its vendor has it now.
+
+        Raises:
+            SessionExpired, TransientError, ContractViolation: See the tree.
+        """
+        ...
+
+
+@runtime_checkable
 class LooksUpAppointments(Protocol):
     """A provider that can look up one appointment by its identity."""
 
@@ -211,3 +259,73 @@ class LooksUpAppointments(Protocol):
             SessionExpired, TransientError, ContractViolation: See the tree.
         """
         ...
+
+
+@runtime_checkable
+class LooksUpMany(LooksUpAppointments, Protocol):
+    """A provider that can also look up several appointments at once."""
+
+    def lookup_appointments(
+        self, appointment_ids: Sequence[str]
+    ) -> Mapping[str, AppointmentLookup]:
+        """Look up appointments, by identity.
+
+        One that is absent from the result gets a lookup of its own; so does each of them when
+        this raises ``TransientError`` or ``ContractViolation``. Leave out what the response does
+        not settle: an absent identity is never taken for an appointment that is gone.
+
+        Raises:
+            SessionExpired, TransientError, ContractViolation: See the tree.
+        """
+        ...
+
+
+@runtime_checkable
+class FetchesConsultations(Protocol):
+    """A provider that can fetch the consultations of several appointments at once."""
+
+    def fetch_consultations(
+        self, appointments: Sequence[PimsAppointment]
+    ) -> Mapping[str, PimsConsultation | None]:
+        """The consultations by appointment id; None for an appointment that has none yet.
+
+        An appointment that is absent from the result gets a ``fetch_consultation`` of its own; so
+        does each of them when this raises ``TransientError`` or ``ContractViolation``.
+
+        Raises:
+            SessionExpired, TransientError, ContractViolation: See the tree.
+        """
+        ...
+
+
+class Capability(StrEnum):
+    """What a provider may have beyond the port; each is a protocol of ``CAPABILITIES``."""
+
+    PORTABLE_SESSION = "portable_session"
+    LOOKUP = "lookup"
+    LOOKUP_MANY = "lookup_many"
+    RESOURCES = "resources"
+    CLINIC_PROFILE = "clinic_profile"
+    CONSULTATION_BATCHES = "consultation_batches"
+
+
+CAPABILITIES: Mapping[Capability, type] = MappingProxyType(
+    {
+        Capability.PORTABLE_SESSION: PortableSession,
+        Capability.LOOKUP: LooksUpAppointments,
+        Capability.LOOKUP_MANY: LooksUpMany,
+        Capability.RESOURCES: ListsResources,
+        Capability.CLINIC_PROFILE: DescribesClinic,
+        Capability.CONSULTATION_BATCHES: FetchesConsultations,
+    }
+)
+"""The protocol of each capability. Add a capability here and where the pipeline uses it."""
+
+
+def capabilities_of(provider: object) -> frozenset[Capability]:
+    """The capabilities that the object has."""
+    return frozenset(
+        capability
+        for capability, protocol in CAPABILITIES.items()
+        if isinstance(provider, protocol)
+    )

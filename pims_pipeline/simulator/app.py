@@ -6,19 +6,21 @@ from fastapi.responses import JSONResponse, Response
 
 from pims_pipeline.simulator.callers import OwnCallers
 from pims_pipeline.simulator.control import router as control_router
+from pims_pipeline.simulator.people import pages, sign_in
 from pims_pipeline.simulator.practice.calendar import EditRefused, UnknownEntry
-from pims_pipeline.simulator.practice.clinics import SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import VETSPIRE_SIGN_IN, SimulatorConfig
 from pims_pipeline.simulator.state import build_simulator
-from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps, pages
+from pims_pipeline.simulator.vendors.idexx_neo import endpoints, login, login_steps
+from pims_pipeline.simulator.vendors.vetspire import endpoint as vetspire
 
 
 def build_app(config: SimulatorConfig) -> FastAPI:
     """The whole simulator as an ASGI application.
 
     Raises:
-        ValueError: If two clinics of ``config`` share a company id.
+        ValueError: If ``config`` cannot be played, see ``build_simulator``.
     """
-    app = FastAPI(title="Neo simulator", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Vendor simulator", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.simulator = build_simulator(config)
     app.add_route("/login", login.show_login, methods=["GET"])
     app.add_route("/login", login.take_login, methods=["POST"])
@@ -30,13 +32,16 @@ def build_app(config: SimulatorConfig) -> FastAPI:
     app.add_route("/sso", login.show_sign_on, methods=["GET"])
     app.add_route("/welcome/{step}", login_steps.show_step, methods=["GET"])
     app.add_route("/welcome/{step}", login_steps.pass_step, methods=["POST"])
-    app.add_route("/logout", login.log_out, methods=["POST"])
+    app.add_route("/logout", sign_in.sign_out, methods=["POST"])
     app.add_route("/appointments/getCalendarEventData", endpoints.listing, methods=["GET"])
     app.add_route("/appointments/getAppointment", endpoints.appointment, methods=["GET"])
     app.add_route("/appointments/getAppointmentView", endpoints.dictionary, methods=["GET"])
     app.add_route(
         "/consultations/{consultation_id}/page-data", endpoints.consultation, methods=["GET"]
     )
+    app.add_route("/graphql", vetspire.graphql, methods=["POST"])
+    app.add_route(VETSPIRE_SIGN_IN, sign_in.show_sign_in, methods=["GET"])
+    app.add_route(VETSPIRE_SIGN_IN, sign_in.take_sign_in, methods=["POST"])
     app.add_route("/", pages.show_calendar, methods=["GET"])
     app.add_route("/calendar/book", pages.take_booking, methods=["POST"])
     app.add_route("/calendar/{entry_id}/{action}", pages.take_edit, methods=["POST"])

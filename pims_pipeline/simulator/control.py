@@ -18,7 +18,9 @@ from pims_pipeline.simulator.control_bodies import (
     LoginBody,
     MoveBody,
     NotesBody,
+    PageEditBody,
     PatientBody,
+    ProviderBody,
     RebookBody,
     RoomBody,
     RoomNameBody,
@@ -26,11 +28,10 @@ from pims_pipeline.simulator.control_bodies import (
     SettingsBody,
     StatusBody,
 )
-from pims_pipeline.simulator.faults import (
-    Fault,
-)
+from pims_pipeline.simulator.faults import VENDOR_OF, Fault
 from pims_pipeline.simulator.practice.calendar import Booking
 from pims_pipeline.simulator.practice.entries import Entry, Patient
+from pims_pipeline.simulator.practice.page_edits import PageEdit
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 
 Scalar = None | bool | int | float | str
@@ -135,6 +136,7 @@ async def clinics(simulator: Sim) -> list[dict[str, Scalar]]:
             "username": practice.clinic.username,
             "today": practice.calendar.today.isoformat(),
             "listingShape": practice.listing_shape,
+            "vendor": practice.clinic.vendor,
         }
         for company_id, practice in simulator.practices.items()
     ]
@@ -167,11 +169,25 @@ async def move_to_room(practice: PracticeOf, entry_id: int, body: RoomBody) -> d
     return truth(practice.calendar.move_to_room(entry_id, body.room), practice)
 
 
+@router.post("/clinics/{company_id}/appointments/{entry_id}/provider")
+async def move_to_provider(
+    practice: PracticeOf, entry_id: int, body: ProviderBody
+) -> dict[str, Scalar]:
+    """Give a record to another provider, or to none."""
+    return truth(practice.calendar.move_to_provider(entry_id, body.provider), practice)
+
+
 @router.post("/clinics/{company_id}/rooms/{room_id}")
 async def rename_room(practice: PracticeOf, room_id: int, body: RoomNameBody) -> dict[str, Scalar]:
     """Give a room another name."""
     practice.calendar.rename_room(room_id, body.name)
     return {"id": room_id, "name": body.name}
+
+
+@router.post("/clinics/{company_id}/appointments/{entry_id}/check-in")
+async def check_in(practice: PracticeOf, entry_id: int) -> dict[str, Scalar]:
+    """Note that the animal has arrived."""
+    return truth(practice.calendar.check_in(entry_id), practice)
 
 
 @router.post("/clinics/{company_id}/appointments/{entry_id}/cancel")
@@ -232,6 +248,16 @@ async def rebook(practice: PracticeOf, entry_id: int, body: RebookBody) -> dict[
     return truth(practice.calendar.rebook(entry_id, **body.model_dump()), practice)
 
 
+@router.post("/clinics/{company_id}/page-edits")
+async def edit_after_page(practice: PracticeOf, body: PageEditBody) -> dict[str, Scalar]:
+    """Edit the calendar as soon as its listing was requested so many times more."""
+    if body.appointment_id is not None:
+        practice.calendar.entry(body.appointment_id)
+    edit = PageEdit(body.action, body.after_pages, body.appointment_id or 0, body.start)
+    practice.page_edits.waiting.append(edit)
+    return {"waiting": len(practice.page_edits.waiting)}
+
+
 @router.post("/clinics/{company_id}/sessions/expire")
 async def expire(
     practice: PracticeOf, simulator: Sim, body: ExpireBody | None = None
@@ -254,7 +280,7 @@ async def login_mode(practice: PracticeOf, simulator: Sim, body: LoginBody) -> d
 async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
     """Change how one clinic, or all of them, respond.
 
-    ``expiredMode`` and ``loginPage`` apply to all clinics.
+    ``expiredMode``, ``loginPage`` and ``foreignLocation`` apply to all clinics.
     """
     if body.company_id is not None:
         _practice(simulator, body.company_id)
@@ -265,14 +291,21 @@ async def settings(simulator: Sim, body: SettingsBody) -> dict[str, Scalar]:
     if body.expired_mode is not None:
         simulator.sessions.default_expired_mode = body.expired_mode
     simulator.login_page = body.login_page or simulator.login_page
+    simulator.foreign_location = body.foreign_location or simulator.foreign_location
     return {"ok": True}
 
 
 @router.post("/faults")
 async def add_fault(simulator: Sim, body: FaultBody) -> dict[str, Scalar]:
-    """Set a fault."""
+    """Set a fault.
+
+    Raises:
+        HTTPException: 400, if the clinic's vendor does not have that fault.
+    """
     if body.company_id is not None:
-        _practice(simulator, body.company_id)
+        clinic = _practice(simulator, body.company_id).clinic
+        if VENDOR_OF.get(body.kind, clinic.vendor) != clinic.vendor:
+            raise HTTPException(400, f"{body.kind} is no fault of {clinic.vendor}")
     fields = body.model_dump()
     fields["endpoint"] = None if body.endpoint == "any" else body.endpoint
     simulator.faults.add(Fault(**fields))

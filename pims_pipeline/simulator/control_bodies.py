@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 
 from pims_pipeline.simulator.faults import (
+    LASTING,
     ODDITIES,
     RECORD_FAULTS,
     SESSION_FAULTS,
@@ -18,6 +19,8 @@ from pims_pipeline.simulator.faults import (
 )
 from pims_pipeline.simulator.practice.calendar import RebookedConsultation
 from pims_pipeline.simulator.practice.clinics import ListingShape
+from pims_pipeline.simulator.practice.page_edits import PageAction
+from pims_pipeline.simulator.state import ForeignLocation
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import LoginPage
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import ExpiredMode, LoginMode
 from pims_pipeline.simulator.vendors.idexx_neo.wire import DeletedLookup
@@ -69,6 +72,12 @@ class RoomBody(_Body):
     """Which room, by its name at the start; another name is a room that the dictionary lacks."""
 
     room: str | None
+
+
+class ProviderBody(_Body):
+    """Which provider, by the name at the start; another name is one that the vendor lacks."""
+
+    provider: str | None
 
 
 class RoomNameBody(_Body):
@@ -142,6 +151,24 @@ class SettingsBody(_Body):
     deleted_lookup: DeletedLookup | None = None
     expired_mode: ExpiredMode | None = None
     login_page: LoginPage | None = None
+    foreign_location: ForeignLocation | None = None
+
+
+class PageEditBody(_Body):
+    """An edit that is made as soon as the listing was requested so many times more."""
+
+    action: PageAction
+    after_pages: int = Field(default=1, ge=1)
+    appointment_id: int | None = None
+    start: LocalTime | None = None
+
+    @model_validator(mode="after")
+    def _names_what_it_needs(self) -> "PageEditBody":
+        if self.action != "book" and self.appointment_id is None:
+            raise ValueError(f"{self.action} needs appointmentId")
+        if self.action in {"book", "move"} and self.start is None:
+            raise ValueError(f"{self.action} needs start")
+        return self
 
 
 class FaultBody(_Body):
@@ -157,8 +184,9 @@ class FaultBody(_Body):
 
     @model_validator(mode="after")
     def _names_what_it_needs(self) -> "FaultBody":
-        if self.kind is FaultKind.DROP_RECORD and self.appointment_id is None:
-            raise ValueError("drop_record needs appointmentId")
+        names_a_record = {FaultKind.DROP_RECORD, *LASTING}
+        if self.kind in names_a_record and self.appointment_id is None:
+            raise ValueError(f"{self.kind} needs appointmentId")
         if self.kind is FaultKind.LATENCY and self.seconds == 0:
             raise ValueError("latency needs seconds")
         if self.kind in RECORD_FAULTS and self.endpoint not in {"any", "listing"}:

@@ -3,14 +3,21 @@
 It uses HTTP and none of the server's code, so it also controls a simulator in another process.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
 import httpx2
 
-Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+from pims_pipeline.simulator.control_json import (
+    Json,
+    json_counts,
+    json_object,
+    json_objects,
+    json_text,
+    optional_text,
+)
 
 
 class ControlRefused(Exception):
@@ -63,6 +70,7 @@ class ClinicInfo:
     username: str
     today: date
     listing_shape: str
+    vendor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +104,22 @@ class SimulatorControl:
 
     def stats(self) -> Stats:
         """The counts since the start or the last reset."""
-        stats = _record(self._call("GET", "/stats"))
-        return Stats(requests=_counts(stats["requests"]), logins=_counts(stats["logins"]))
+        stats = json_object(self._call("GET", "/stats"))
+        return Stats(requests=json_counts(stats["requests"]), logins=json_counts(stats["logins"]))
 
     def clinics(self) -> list[ClinicInfo]:
         """The simulated clinics."""
         return [
             ClinicInfo(
-                company_id=_text(clinic["companyId"]),
-                name=_text(clinic["name"]),
-                timezone=_text(clinic["timezone"]),
-                username=_text(clinic["username"]),
-                today=date.fromisoformat(_text(clinic["today"])),
-                listing_shape=_text(clinic["listingShape"]),
+                company_id=json_text(clinic["companyId"]),
+                name=json_text(clinic["name"]),
+                timezone=json_text(clinic["timezone"]),
+                username=json_text(clinic["username"]),
+                today=date.fromisoformat(json_text(clinic["today"])),
+                listing_shape=json_text(clinic["listingShape"]),
+                vendor=json_text(clinic["vendor"]),
             )
-            for clinic in _records(self._call("GET", "/clinics"))
+            for clinic in json_objects(self._call("GET", "/clinics"))
         ]
 
     def appointments(self, company_id: str, start: date, end: date) -> list[TrueAppointment]:
@@ -120,7 +129,7 @@ class SimulatorControl:
             f"/clinics/{company_id}/appointments",
             params={"start": start.isoformat(), "end": end.isoformat()},
         )
-        return [_appointment(record) for record in _records(records)]
+        return [_appointment(record) for record in json_objects(records)]
 
     def book(
         self,
@@ -158,6 +167,12 @@ class SimulatorControl:
         """Put a record into another room, by its name at the start, or into none."""
         return self._edit(company_id, appointment_id, "room", {"room": room})
 
+    def move_to_provider(
+        self, company_id: str, appointment_id: str, provider: str | None
+    ) -> TrueAppointment:
+        """Give a record to another provider, by the name at the start, or to none."""
+        return self._edit(company_id, appointment_id, "provider", {"provider": provider})
+
     def rename_room(self, company_id: str, room_id: int, name: str) -> None:
         """Give a room another name; its id stays."""
         self._call("POST", f"/clinics/{company_id}/rooms/{room_id}", body={"name": name})
@@ -165,6 +180,10 @@ class SimulatorControl:
     def move(self, company_id: str, appointment_id: str, start: datetime) -> TrueAppointment:
         """Move a record to another naive clinic-local start."""
         return self._edit(company_id, appointment_id, "move", {"start": _local(start)})
+
+    def check_in(self, company_id: str, appointment_id: str) -> TrueAppointment:
+        """Note that the animal has arrived."""
+        return self._edit(company_id, appointment_id, "check-in")
 
     def cancel(self, company_id: str, appointment_id: str) -> TrueAppointment:
         """Cancel a record; it stays listed."""
@@ -254,6 +273,24 @@ class SimulatorControl:
             },
         )
 
+    def edit_after_page(
+        self,
+        company_id: str,
+        action: Literal["book", "move", "check-in", "cancel", "delete", "restore", "finish"],
+        *,
+        after_pages: int = 1,
+        appointment_id: str | None = None,
+        start: datetime | None = None,
+    ) -> None:
+        """Edit the calendar once ``after_pages`` more pages of its listing were served.
+
+        A booking and a move need a naive clinic-local ``start``, all but a booking the record.
+        """
+        body: dict[str, Json] = {"action": action, "afterPages": after_pages}
+        body["appointmentId"] = None if appointment_id is None else int(appointment_id)
+        body["start"] = None if start is None else _local(start)
+        self._call("POST", f"/clinics/{company_id}/page-edits", body=body)
+
     def clear_faults(self) -> None:
         """Remove every fault."""
         self._call("DELETE", "/faults")
@@ -276,6 +313,7 @@ class SimulatorControl:
         deleted_lookup: Literal["flag", "not_found", "null", "gone"] | None = None,
         expired_mode: Literal["redirect", "401", "html"] | None = None,
         login_page: str | None = None,
+        foreign_location: Literal["refused", "empty"] | None = None,
     ) -> None:
         """Change how one clinic, or all, respond; what is left out stays."""
         self._call(
@@ -287,6 +325,7 @@ class SimulatorControl:
                 "deletedLookup": deleted_lookup,
                 "expiredMode": expired_mode,
                 "loginPage": login_page,
+                "foreignLocation": foreign_location,
             },
         )
 
@@ -300,7 +339,7 @@ class SimulatorControl:
         return self._edited(f"/clinics/{company_id}/appointments/{appointment_id}/{action}", body)
 
     def _edited(self, path: str, body: Mapping[str, Json] | None) -> TrueAppointment:
-        return _appointment(_record(self._call("POST", path, body=body)))
+        return _appointment(json_object(self._call("POST", path, body=body)))
 
     def _call(
         self,
@@ -330,50 +369,24 @@ def _local(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _record(value: Json) -> Mapping[str, Json]:
-    if not isinstance(value, Mapping):
-        raise TypeError("the simulator's control interface sent another shape than expected")
-    return value
-
-
-def _records(value: Json) -> list[Mapping[str, Json]]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError("the simulator's control interface sent another shape than expected")
-    return [_record(record) for record in value]
-
-
-def _text(value: Json) -> str:
-    if not isinstance(value, str):
-        raise TypeError("the simulator's control interface sent no text where one is expected")
-    return value
-
-
-def _optional(value: Json) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _counts(value: Json) -> dict[str, int]:
-    return {name: count for name, count in _record(value).items() if isinstance(count, int)}
-
-
 def _appointment(record: Mapping[str, Json]) -> TrueAppointment:
-    kind, updated = _text(record["kind"]), _optional(record["lastUpdatedAt"])
+    kind, updated = json_text(record["kind"]), optional_text(record["lastUpdatedAt"])
     return TrueAppointment(
-        id=_text(record["id"]),
+        id=json_text(record["id"]),
         kind="block" if kind == "block" else "roster" if kind == "roster" else "appointment",
         deleted=record["deleted"] is True,
-        status=_text(record["status"]),
-        start=datetime.fromisoformat(_text(record["start"])),
-        end=datetime.fromisoformat(_text(record["end"])),
-        type=_optional(record["type"]),
-        room=_optional(record["room"]),
-        provider=_optional(record["provider"]),
-        patient_id=_optional(record["patientId"]),
-        patient_name=_optional(record["patientName"]),
-        species=_optional(record["species"]),
-        breed=_optional(record["breed"]),
-        consultation_id=_optional(record["consultationId"]),
-        written_for_id=_optional(record["writtenForId"]),
-        notes=_optional(record["notes"]),
+        status=json_text(record["status"]),
+        start=datetime.fromisoformat(json_text(record["start"])),
+        end=datetime.fromisoformat(json_text(record["end"])),
+        type=optional_text(record["type"]),
+        room=optional_text(record["room"]),
+        provider=optional_text(record["provider"]),
+        patient_id=optional_text(record["patientId"]),
+        patient_name=optional_text(record["patientName"]),
+        species=optional_text(record["species"]),
+        breed=optional_text(record["breed"]),
+        consultation_id=optional_text(record["consultationId"]),
+        written_for_id=optional_text(record["writtenForId"]),
+        notes=optional_text(record["notes"]),
         last_updated_at=datetime.fromisoformat(updated) if updated else None,
     )

@@ -3,10 +3,13 @@
 Add a kind of fault here; what it does to a response belongs in a vendor's ``responses``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
+
+from pims_pipeline.simulator.practice.clinics import Vendor
 
 Endpoint = Literal["listing", "appointment", "consultation", "dictionary", "login"]
 
@@ -37,6 +40,12 @@ class FaultKind(StrEnum):
     ODD_BYTES = "odd_bytes"
     JSON_AS_HTML = "json_as_html"
     ODD_DESCRIPTIONS = "odd_descriptions"
+    UNKNOWN_WORDS = "unknown_words"
+    FORBIDDEN = "forbidden"
+    GRAPHQL_ERRORS = "graphql_errors"
+    PARTIAL_DATA = "partial_data"
+    POISONED_ROW = "poisoned_row"
+    OTHER_LOCATION = "other_location"
 
 
 DELAYS = frozenset({FaultKind.LATENCY, FaultKind.HANG})
@@ -59,12 +68,37 @@ RECORD_FAULTS = frozenset(
         FaultKind.RECORD_WITHOUT_START,
         FaultKind.DROP_RECORD,
         FaultKind.ZERO_IDS,
+        FaultKind.UNKNOWN_WORDS,
+        FaultKind.POISONED_ROW,
+        FaultKind.OTHER_LOCATION,
     }
 )
 """Faults in the listing's records; several can apply to one listing."""
 
 ODDITIES = frozenset({FaultKind.ODD_BYTES, FaultKind.JSON_AS_HTML, FaultKind.ODD_DESCRIPTIONS})
 """Sound responses in an odd form; they do not apply to the login page, which is no JSON."""
+
+VENDOR_OF: Mapping[FaultKind, Vendor] = MappingProxyType(
+    {
+        **dict.fromkeys(SESSION_FAULTS, "idexx_neo"),
+        FaultKind.UNKNOWN_WORDS: "vetspire",
+        FaultKind.FORBIDDEN: "vetspire",
+        FaultKind.GRAPHQL_ERRORS: "vetspire",
+        FaultKind.PARTIAL_DATA: "vetspire",
+        FaultKind.POISONED_ROW: "vetspire",
+        FaultKind.OTHER_LOCATION: "vetspire",
+    }
+)
+"""The vendor of each fault that only one vendor has."""
+UNKNOWN_STATUS = "Waiting in car"
+"""A status of no vendor's, which ``unknown_words`` gives every record of a listing."""
+LASTING = frozenset({FaultKind.POISONED_ROW})
+"""Faults of a record, which last until they are cleared, however often they apply."""
+
+
+def faults_of(vendor: Vendor) -> tuple[FaultKind, ...]:
+    """The faults that a vendor has, in their order."""
+    return tuple(kind for kind in FaultKind if VENDOR_OF.get(kind, vendor) == vendor)
 
 
 @dataclass(slots=True)
@@ -77,7 +111,7 @@ class Fault:
         times: How many requests it applies to; ``None`` lasts until it is cleared.
         seconds: The length of a latency; for a drip, the pause after each byte (4 when 0).
         retry_after: Seconds in the header of a 429; ``None`` leaves the header out.
-        appointment_id: The record a partial listing leaves out.
+        appointment_id: The record that a listing leaves out, or that it cannot show.
     """
 
     kind: FaultKind
@@ -88,8 +122,10 @@ class Fault:
     retry_after: float | None = None
     appointment_id: int | None = None
 
-    def applies_to(self, endpoint: Endpoint, company_id: str | None) -> bool:
+    def applies_to(self, endpoint: Endpoint, company_id: str | None, vendor: Vendor) -> bool:
         """Whether the fault applies to a request to ``endpoint`` for that clinic."""
+        if VENDOR_OF.get(self.kind, vendor) != vendor:
+            return False
         if self.kind in RECORD_FAULTS and endpoint != "listing":
             return False
         if self.kind in SESSION_FAULTS | ODDITIES and endpoint == "login":
@@ -125,13 +161,17 @@ class ActiveFaults:
         """Remove every fault."""
         self.faults.clear()
 
-    def take(self, endpoint: Endpoint, company_id: str | None) -> RequestFaults:
+    def take(
+        self, endpoint: Endpoint, company_id: str | None, vendor: Vendor = "idexx_neo"
+    ) -> RequestFaults:
         """The faults that apply to a request, each counted as used once more.
 
         These are every delay, and then either one fault of the whole response, or the faults of
         the listing's records with at most one oddity.
         """
-        applying = [fault for fault in self.faults if fault.applies_to(endpoint, company_id)]
+        applying = [
+            fault for fault in self.faults if fault.applies_to(endpoint, company_id, vendor)
+        ]
         delays = [fault for fault in applying if fault.kind in DELAYS]
         records = [fault for fault in applying if fault.kind in RECORD_FAULTS]
         wrong = [f for f in applying if f.kind not in DELAYS | RECORD_FAULTS | ODDITIES]
@@ -143,6 +183,6 @@ class ActiveFaults:
 
     def _use(self, used: list[Fault]) -> None:
         for fault in used:
-            if fault.times is not None:
+            if fault.times is not None and fault.kind not in LASTING:
                 fault.times -= 1
         self.faults = [fault for fault in self.faults if fault.times is None or fault.times > 0]

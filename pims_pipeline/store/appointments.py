@@ -17,9 +17,10 @@ from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
+    Proof,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, Meaning
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, Meaning
 from pims_pipeline.store.cases.reading import landed_appointment, load_cases
 from pims_pipeline.store.database.batches import Columns, array_literal, execute_batches
 
@@ -374,6 +375,7 @@ def stored_snapshot(
         window=window,
         appointments=tuple(map(landed_appointment, rows)),
         fetched_at=fetched_at or seen,
+        proof=Proof.LANDED,
     )
 
 

@@ -174,6 +174,15 @@ def readdress_clinic(connection: Connection, slug: str, provider_base_url: str) 
     return _clinic(row)
 
 
+def set_timezone(connection: Connection, clinic: Clinic, timezone: str) -> None:
+    """Change the time zone of the clinic's calendar; its schedules follow by a trigger."""
+    connection.execute(
+        update(clinics)
+        .where(clinics.c.id == clinic.id)
+        .values(timezone=zone_named(timezone).key, updated_at=func.now())
+    )
+
+
 def deactivate_clinic(connection: Connection, slug: str) -> None:
     """Deactivate the clinic. Its stored data stays.
 

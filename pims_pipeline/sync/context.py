@@ -13,13 +13,14 @@ from sqlalchemy import Engine
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
 from pims_pipeline.providers.port import PimsProvider
+from pims_pipeline.providers.registry import vendor_words
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.leases import LOGIN_LEASE, LeaseTerms
 from pims_pipeline.store.liveness import Liveness
 from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline.sync.words import VendorWords
 
 ProviderFactory = Callable[[Clinic], PimsProvider]
 """Returns a provider that is not logged in."""
@@ -36,7 +37,7 @@ class SyncContext:
         clock: Returns the present time, aware UTC; tests replace it.
         login_terms: How long a killed login blocks other logins.
         login_wait_seconds: How long to wait while another process logs in.
-        words: The meanings of the vendors' statuses and types.
+        vendor_words: What the vendors' statuses and types mean, unless a clinic has its own words.
     """
 
     engine: Engine
@@ -50,4 +51,4 @@ class SyncContext:
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     login_terms: LeaseTerms = LOGIN_LEASE
     login_wait_seconds: float = 180
-    words: Words = DEFAULT_WORDS
+    vendor_words: VendorWords = vendor_words

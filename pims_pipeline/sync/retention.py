@@ -79,13 +79,14 @@ def _unneeded(
     """The identities of the records that no later sync needs; see the module."""
     ids = {each.appointment_id for each in appointments}
     today = business_date(now, clinic.zone)
+    # Without a landed record, no word has a new meaning: see ``inbound_decisions``.
     plan = plan_inbound(
         {pims_id: KnownRecord(pims_id=pims_id, case=cases.get(pims_id)) for pims_id in ids},
         Snapshot(
             window=DateRange(today, today),
             appointments=tuple(appointments),
             fetched_at=now,
-            complete=False,
+            proof=None,
         ),
         clinic=clinic,
     )

@@ -8,7 +8,7 @@ adapter.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -20,13 +20,18 @@ from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.domain.records.appointments import AppointmentLookup
+from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import (
+    CAPABILITIES,
     AuthenticationRejected,
+    Capability,
     Credentials,
+    FetchesConsultations,
     HumanNeeded,
     LooksUpAppointments,
+    LooksUpMany,
     PimsProvider,
     PortableSession,
     SessionExpired,
@@ -104,21 +109,65 @@ class ProviderSession:
         with self._lock:
             self._log_in(self._opened(), force=True)
 
-    @property
-    def can_look_up(self) -> bool:
-        """Whether the vendor has a lookup of one appointment by its identity."""
+    def request_once(self, call: Callable[[PimsProvider], Result]) -> Result:
+        """The result of ``call`` within the session of ``log_in``, which is not renewed."""
+        self._context.stop.check()
         with self._lock:
-            return isinstance(self._opened(), LooksUpAppointments)
+            provider = self._opened()
+        return call(provider)
+
+    def has(self, capability: Capability) -> bool:
+        """Whether the clinic's provider has the capability. Sends no request."""
+        with self._lock:
+            return isinstance(self._opened(), CAPABILITIES[capability])
 
     def look_up(self, pims_id: str) -> AppointmentLookup:
-        """The lookup of one appointment; only if ``can_look_up``."""
+        """The lookup of one appointment; only with ``Capability.LOOKUP``."""
 
         def call(provider: PimsProvider) -> AppointmentLookup:
             if not isinstance(provider, LooksUpAppointments):
-                raise TypeError(f"{self._clinic.provider_type} cannot look appointments up")
+                raise self._lacks(Capability.LOOKUP)
             return provider.lookup_appointment(pims_id)
 
         return self.request(call)
+
+    def look_up_many(self, pims_ids: Sequence[str]) -> Mapping[str, AppointmentLookup]:
+        """The lookups of several appointments; only with ``Capability.LOOKUP_MANY``.
+
+        One that the response does not settle is absent, and so is one that is filed under the
+        identity of another.
+        """
+
+        def call(provider: PimsProvider) -> Mapping[str, AppointmentLookup]:
+            if not isinstance(provider, LooksUpMany):
+                raise self._lacks(Capability.LOOKUP_MANY)
+            return provider.lookup_appointments(pims_ids)
+
+        found = self.request(call)
+        return {name: each for name, each in found.items() if each.appointment_id == name}
+
+    def fetch_consultations(
+        self, appointments: Sequence[PimsAppointment]
+    ) -> Mapping[str, PimsConsultation | None]:
+        """Consultations by appointment id; only with ``Capability.CONSULTATION_BATCHES``.
+
+        One that the response does not settle is absent, and so is one of another appointment.
+        """
+
+        def call(provider: PimsProvider) -> Mapping[str, PimsConsultation | None]:
+            if not isinstance(provider, FetchesConsultations):
+                raise self._lacks(Capability.CONSULTATION_BATCHES)
+            return provider.fetch_consultations(appointments)
+
+        found = self.request(call)
+        return {
+            name: each
+            for name, each in found.items()
+            if each is None or each.appointment_id == name
+        }
+
+    def _lacks(self, capability: Capability) -> TypeError:
+        return TypeError(f"{self._clinic.provider_type} does not have {capability.value}")
 
     def close(self) -> None:
         """Close the provider."""
@@ -236,6 +285,10 @@ class ProviderSession:
             accepted = provider.authenticate(Credentials.from_mapping(stored.fields))
         except HumanNeeded:
             self._store_result(stored, CredentialStatus.NEEDS_HUMAN, lease)
+            raise
+        except AuthenticationRejected:
+            # The adapter knows what is wrong with them, and says so.
+            self._store_result(stored, CredentialStatus.INVALID, lease)
             raise
         if not accepted:
             self._store_result(stored, CredentialStatus.INVALID, lease)

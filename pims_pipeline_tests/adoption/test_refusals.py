@@ -1,8 +1,11 @@
 """What cannot be adopted is refused in one line that says what to do, and changes nothing."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from importlib.metadata import EntryPoint
+from types import ModuleType
 
 import pytest
 from sqlalchemy import Engine, make_url, text
@@ -12,6 +15,7 @@ from pims_pipeline.adoption.inspection import inspect_installation
 from pims_pipeline.domain.adoption.clinics import AdoptionRefused, UnknownV4Clinic
 from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.providers.registry import ENTRY_POINTS
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.locks import LockTimeout, lock_clinic
 from pims_pipeline.store.secrets.v4_credentials import V4KeyMissing, V4Undecryptable
@@ -26,6 +30,8 @@ from pims_pipeline_tests.adoption.planted import (
 )
 from pims_pipeline_tests.adoption.ways import adopted, rows
 from pims_pipeline_tests.cli.invocation import everything
+from pims_pipeline_tests.providers.packages import installed_beside
+from pims_pipeline_tests.providers.test_packages import GOOD
 
 DAY = date(2026, 3, 20)
 
@@ -105,6 +111,24 @@ def test_a_key_that_does_not_decrypt_is_named_without_any_content(
     assert f"the value of {variable} does not decrypt" in line
     assert str(planted.id) in line
     assert not any(secret in line for secret in (*LOGIN.values(), "another"))
+
+
+@pytest.mark.usefixtures("planted")
+def test_a_login_that_is_not_one_of_the_provider_is_refused_without_its_values(
+    engine: Engine, wanted: AdoptionRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("a_package_of_others")
+    module.__dict__["PROVIDER"] = GOOD
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    entry = EntryPoint(GOOD.type, f"{module.__name__}:PROVIDER", ENTRY_POINTS)
+    theirs = replace(wanted, answers=replace(wanted.answers, provider_type=GOOD.type))
+    with installed_beside(entry):
+        line = refusal(engine, theirs, AdoptionRefused)
+        assert "the login of v4.0 is not one of provider 'another_vendor'" in line
+        assert "--without-credentials" in line
+        assert not any(value in line for value in LOGIN.values())
+        result = adopted(engine, replace(theirs, with_credentials=False), lambda _: None)
+    assert (result.clinic.provider_type, result.has_login) == (GOOD.type, False)
 
 
 def test_a_clinic_without_credentials_is_refused_unless_that_is_said(

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.clinics import local_to_utc
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline_tests.adoption.planted import (
     LOGIN,
     PlantedClinic,
@@ -34,7 +34,7 @@ def book_day(vendor: FakeVendor) -> None:
 def synced(engine: Engine, wanted: AdoptionRequest, runs: int = 1) -> Bench:
     """Adopt the clinic and sync all phases, that many times, with the imported login."""
     clinic = adopted(engine, wanted).clinic
-    vendor = FakeVendor(clinic.zone, credentials=Credentials(**LOGIN))
+    vendor = FakeVendor(clinic.zone, credentials=neo_credentials(**LOGIN))
     book_day(vendor)
     for run in range(1, runs):
         full_sync(engine, clinic, vendor, run)
@@ -80,7 +80,7 @@ def test_a_case_that_was_retired_rightly_stays_so(
     engine: Engine, planted: PlantedClinic, wanted: AdoptionRequest
 ) -> None:
     clinic = adopted(engine, wanted).clinic
-    vendor = FakeVendor(clinic.zone, credentials=Credentials(**LOGIN))
+    vendor = FakeVendor(clinic.zone, credentials=neo_credentials(**LOGIN))
     book_day(vendor)
     vendor.delete("3")
 
@@ -106,7 +106,7 @@ def test_a_status_that_people_set_stays_until_the_vendors_word_means_something_e
     engine: Engine, planted: PlantedClinic, wanted: AdoptionRequest
 ) -> None:
     clinic = adopted(engine, wanted).clinic
-    vendor = FakeVendor(clinic.zone, credentials=Credentials(**LOGIN))
+    vendor = FakeVendor(clinic.zone, credentials=neo_credentials(**LOGIN))
     book_day(vendor)
     bench = full_sync(engine, clinic, vendor, 1)
     assert (bench.case("1").id, bench.case("1").status) == (planted.plain, "ongoing")

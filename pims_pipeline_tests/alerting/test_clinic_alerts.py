@@ -5,6 +5,7 @@ import pytest
 from pims_pipeline.alerting.delivery import Alerting, deliver
 from pims_pipeline.alerting.notifiers import LogNotifier
 from pims_pipeline.domain.records.appointments import QuarantinedRecord
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import HumanNeeded, TransientError
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
@@ -43,7 +44,7 @@ def test_three_failures_in_a_row_open_one_alert_and_the_next_success_ends_it(wat
 def test_refused_credentials_are_an_alert_until_they_are_replaced(watch: Watch) -> None:
     vendor, bench = watch.bench.vendor, watch.bench
     given = vendor.credentials
-    vendor.credentials = type(given)(username=given.username, password="another one")
+    vendor.credentials = neo_credentials(given["username"], "another one")
     watch.sync(3)
     watch.evaluate()
 

@@ -4,7 +4,8 @@ import html
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
+from pims_pipeline.providers.port import PimsError
 from pims_pipeline_tests.canary.canaries import canary
 from pims_pipeline_tests.canary.evidence import NOWHERE, Evidence, leaks
 from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import shared_browser
@@ -63,7 +64,7 @@ def login_pages(typed: str) -> Mapping[str, list[Response]]:
 def test_whatever_a_login_page_does_with_a_password_nothing_shows_it() -> None:
     evidence = Evidence()
     password, username = canary("password", 'p"ä {} <%41>'), canary("username", "{}@vets")
-    typed = Credentials(username.text, password.text)
+    typed = neo_credentials(username.text, password.text)
     pages = login_pages(password.text)
     failed = set()
     with (

@@ -17,14 +17,14 @@ from pims_pipeline.orchestration.resources import Sources
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials
-from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
+from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind, faults_of
 from pims_pipeline_tests.canary.practice import Endpoint, Practice
 from pims_pipeline_tests.cli.processes import TIMEOUT_SECONDS
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
 FAULTS: Mapping[str, tuple[str, Endpoint]] = {
     f"{kind.replace('_', '-')}-{endpoint}": (kind.value, endpoint)
-    for kind, endpoint in product(FaultKind, get_args(Endpoint))
+    for kind, endpoint in product(faults_of("idexx_neo"), get_args(Endpoint))
     if endpoint == "listing" or kind not in RECORD_FAULTS
     if kind is not FaultKind.LATENCY
 }
@@ -77,7 +77,7 @@ class RecordedNeo(IdexxNeoProvider):
         self._unforeseen = unforeseen if clinic.slug == BROKEN else None
 
     def authenticate(self, credentials: Credentials) -> bool:
-        assert credentials.password == self._practice.password.text
+        assert credentials["password"] == self._practice.password.text
         self.restore_session(session_without_browser(self._base_url, self._company))
         return True
 

@@ -28,16 +28,8 @@ from pims_pipeline.domain.records.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import (
-    DEFAULT_WORDS,
-    AttachedConsultation,
-    Case,
-    CaseStatus,
-    CaseType,
-    Meaning,
-    Words,
-    case_id_of,
-)
+from pims_pipeline.domain.records.cases import AttachedConsultation, Case, case_id_of
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus, CaseType, Meaning, Words
 from pims_pipeline_tests.domain.strategies import CLINIC
 
 
@@ -260,9 +252,7 @@ class MemoryStore:
                 self.landed[pims_id] = replace(row, removed_at=retirement.gone_at)
         if plan.follow:
             self.receive(
-                Snapshot(
-                    window=window, appointments=plan.follow, fetched_at=asked_at, complete=False
-                )
+                Snapshot(window=window, appointments=plan.follow, fetched_at=asked_at, proof=None)
             )
 
     def enrichable(self) -> dict[UUID, EnrichableCase]:

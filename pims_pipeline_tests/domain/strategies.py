@@ -19,11 +19,13 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation, SoapNotes, Vital, Vitals
+from pims_pipeline.domain.records.words import CaseType
 
 ZONES = (
     "America/New_York",
@@ -111,6 +113,7 @@ def appointments(
         status=draw(st.sampled_from(STATUSES) | _words),
         consultation_id=draw(st.none() | identities),
         appointment_type=draw(st.sampled_from(TYPES) | _words),
+        stated_type=draw(st.none() | st.sampled_from(CaseType)),
         patient=draw(patients),
         client=draw(clients),
         provider=draw(_maybe_words),
@@ -161,7 +164,7 @@ def snapshots(
     *,
     ids: SearchStrategy[str] = st.sampled_from("abcdef"),  # noqa: B008 - strategies are immutable
     fetched_at: SearchStrategy[datetime] = moments,
-    complete: SearchStrategy[bool] = st.booleans(),  # noqa: B008 - as above
+    proof: SearchStrategy[Proof | None] = st.sampled_from((None, *Proof)),  # noqa: B008 - as above
     max_quarantined: int = 2,
 ) -> Snapshot:
     """A listing of ``WEEK``; listings with few ``ids`` share appointments."""
@@ -173,7 +176,7 @@ def snapshots(
         ),
         fetched_at=draw(fetched_at),
         quarantined=tuple(draw(st.lists(quarantined_records(ids), max_size=max_quarantined))),
-        complete=draw(complete),
+        proof=draw(proof),
     )
 
 
@@ -205,6 +208,7 @@ def consultations(
         discharge_instructions=draw(_maybe_words),
         reason=draw(_maybe_words),
         patient=draw(st.none() | patients),
+        is_finished=draw(st.booleans()),
     )
 
 

@@ -32,7 +32,7 @@ from pims_pipeline.domain.planning.inbound import plan_inbound
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy, plan_reconciliation
 from pims_pipeline.domain.planning.retirement import TrackedCase
-from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
+from pims_pipeline.domain.records.appointments import AppointmentLookup, Proof, Snapshot
 from pims_pipeline_tests.domain.memory import store_after
 from pims_pipeline_tests.domain.strategies import CLINIC, appointments, consultations, snapshots
 
@@ -41,7 +41,7 @@ SECOND = timedelta(seconds=1)
 AHEAD = st.timedeltas(FUTURE_TOLERANCE + SECOND, timedelta(days=20_000))
 FUTURE = AHEAD.map(lambda ahead: NOW + ahead)
 PAST = st.timedeltas(timedelta(), timedelta(days=60)).map(lambda ago: NOW - ago)
-LISTINGS = snapshots(fetched_at=PAST, complete=st.just(True))  # noqa: FBT003 - a value
+LISTINGS = snapshots(fetched_at=PAST, proof=st.just(Proof.ONE_RESPONSE))
 NAMES = ("last_seen_at", "missing_since", "removed_at")
 
 

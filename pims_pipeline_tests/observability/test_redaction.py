@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pims_pipeline.observability import redaction
 from pims_pipeline.observability.redaction import REDACTED, redact_event, redact_text
 
 API_KEY = "7HkQ2xZp_" + "aB3" * 16 + "x"
@@ -158,3 +159,21 @@ def test_redacting_twice_changes_nothing_more(text: str) -> None:
     once = redact_text(text)
 
     assert redact_text(once) == once
+
+
+def test_the_secret_fields_of_a_provider_are_redacted_whatever_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("_declared", "_declared_assignment"):
+        monkeypatch.setattr(redaction, name, getattr(redaction, name))
+    assert redacted(door_word="Zoë") == {"door_word": "Zoë"}
+    assert redact_text("door_word=Zoë, 1") == "door_word=Zoë, 1"
+
+    redaction.redact_fields(["door_word"])
+
+    assert redacted(door_word="Zoë", doorWord="Zoë") == dict.fromkeys(
+        ("door_word", "doorWord"), REDACTED
+    )
+    assert redact_text("door_word=Zoë, 1") == f"door_word={REDACTED}, 1"
+    assert redact_text('{"door_word": "Zoë x"}') == f'{{"door_word": {REDACTED}}}'
+    assert redact_text("indoor_words=Zoë") == "indoor_words=Zoë"

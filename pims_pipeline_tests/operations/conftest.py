@@ -9,7 +9,6 @@ from sqlalchemy import Engine, select, text
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.credentials import store_login
-from pims_pipeline.providers.port import Credentials
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.secrets.vault import Vault
@@ -20,7 +19,9 @@ from pims_pipeline_tests.operations.dates import TODAY
 @pytest.fixture
 def ready(engine: Engine, clinic: Clinic, vault: Vault) -> Clinic:
     """The clinic, with a login."""
-    store_login(engine, vault, clinic, Credentials("vet", "made-up", "1001"))
+    store_login(
+        engine, vault, clinic, {"username": "vet", "password": "made-up", "company_id": "1001"}
+    )
     return clinic
 
 

@@ -20,12 +20,11 @@ from pims_pipeline.operations.clinics import (
     syncable_clinic,
 )
 from pims_pipeline.operations.credentials import store_login
-from pims_pipeline.providers.port import Credentials
 from pims_pipeline.scheduling.cron import BadCron
 from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.secrets.vault import Vault
 
-LOGIN = Credentials("vet", "made-up", "1001")
+LOGIN = {"username": "vet", "password": "made-up", "company_id": "1001"}
 NEW = NewClinic(
     slug="alder",
     name="Alder",

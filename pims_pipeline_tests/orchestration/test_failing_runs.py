@@ -9,6 +9,7 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.partitions import register_clinics
 from pims_pipeline.orchestration.resources import Sources
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import HumanNeeded, TransientError
 from pims_pipeline.store.clinics import deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
@@ -95,7 +96,7 @@ def test_a_failed_window_does_not_affect_the_clinic_s_other_windows(
 
 def test_refused_credentials_are_tried_once_in_a_run(deployment: DagsterDeployment) -> None:
     vendor = deployment.vendors["alder"]
-    vendor.credentials = type(vendor.credentials)(username="vet", password="changed")
+    vendor.credentials = neo_credentials("vet", "changed")
     window = days(-39, 0)
     outcome = deployment.sync("full_sync", ["alder"], window)
     assert not outcome.success

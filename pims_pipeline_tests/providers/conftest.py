@@ -10,7 +10,6 @@ from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
-from pims_pipeline_tests.providers.contract_harness import FakeHarness, Harness, SimulatorHarness
 from pims_pipeline_tests.providers.simulated_login import (
     OpenProvider,
     clinic_at,
@@ -69,16 +68,3 @@ def warm_provider(
     provider = open_provider()
     provider.restore_session(session_without_browser(simulator.base_url))
     return provider
-
-
-@pytest.fixture(params=["fake", "idexx_neo"])
-def harness(request: pytest.FixtureRequest) -> Iterator[Harness]:
-    """A clinic at each vendor that the contract is tested with."""
-    if request.param == "fake":
-        yield FakeHarness()
-    else:
-        yield SimulatorHarness(
-            request.getfixturevalue("simulator"),
-            request.getfixturevalue("control"),
-            request.getfixturevalue("open_provider"),
-        )

@@ -1,13 +1,13 @@
 """A vendor in memory, and providers that use it: the port's test double.
 
 ``FakeVendor`` holds the state (a calendar, consultations, accounts, faults);
-``FakeProvider`` obeys the same contract suite as the real adapters
-(``test_contract.py``). Nothing here knows a wire format.
+``FakeProvider`` keeps the same promises as the real adapters
+(``conformance/test_fake.py``). Nothing here knows a wire format.
 """
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -20,12 +20,14 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.shapes import Shapes
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import (
     Credentials,
     SessionExpired,
@@ -38,7 +40,7 @@ Endpoint = Literal["login", "listing", "lookup", "consultation"]
 Clock = Callable[[], datetime]
 
 SESSION_LENGTH = timedelta(hours=8)
-FAKE_CREDENTIALS = Credentials(username="vet@example.test", password="correct horse")
+FAKE_CREDENTIALS = neo_credentials(username="vet@example.test", password="correct horse")
 
 
 @dataclass
@@ -61,6 +63,8 @@ class FakeVendor:
         broken_consultations: By consultation id, the error that fetching it always gives.
         listing_complete: Whether the next snapshots are complete.
         listing_shapes: What the next snapshots say that the vendor sent.
+        unsettled: Appointments that batches leave out.
+        batches: The appointments that each batch asked for.
         on_request: Called before every response, without any lock held; may block or raise.
         hanging: Endpoints that give no response; a request fails after ``request_timeout``.
         request_timeout: Seconds.
@@ -83,6 +87,8 @@ class FakeVendor:
     listings: int = 0
     lookups: int = 0
     consultation_fetches: int = 0
+    unsettled: set[str] = field(default_factory=set)
+    batches: list[tuple[str, ...]] = field(default_factory=list)
     listed_windows: list[DateRange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -273,8 +279,8 @@ class BareFakeProvider:
                 if record.business_date is None or record.business_date in window
             ),
             fetched_at=fetched_at,
+            proof=Proof.ONE_RESPONSE if self.vendor.listing_complete else None,
             shapes=self.vendor.listing_shapes,
-            complete=self.vendor.listing_complete,
         )
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
@@ -318,6 +324,9 @@ class _WithLookup(BareFakeProvider):
         """See the port."""
         asked_at = self.vendor.clock()
         self.vendor.count_request("lookup", self._token, self._stop)
+        return self._found(appointment_id, asked_at)
+
+    def _found(self, appointment_id: str, asked_at: datetime) -> AppointmentLookup:
         deleted = appointment_id in self.vendor.deleted_ids
         found = self.vendor.appointments.get(appointment_id)
         if found is None:
@@ -346,4 +355,35 @@ class FakeProviderWithoutSession(_WithLookup):
 
 
 class FakeProvider(_WithPortableSession, _WithLookup):
-    """The port with every capability."""
+    """The port with the capabilities that most vendors have."""
+
+
+class FakeProviderWithBatches(FakeProvider):
+    """Also looks up and fetches several at once. A batch counts as one request."""
+
+    def lookup_appointments(
+        self, appointment_ids: Sequence[str]
+    ) -> Mapping[str, AppointmentLookup]:
+        """See the port."""
+        asked_at = self.vendor.clock()
+        self._ask_for(appointment_ids, "lookup")
+        return {
+            each: self._found(each, asked_at)
+            for each in appointment_ids
+            if each not in self.vendor.unsettled
+        }
+
+    def fetch_consultations(
+        self, appointments: Sequence[PimsAppointment]
+    ) -> Mapping[str, PimsConsultation | None]:
+        """See the port."""
+        self._ask_for([each.appointment_id for each in appointments], "consultation")
+        return {
+            each.appointment_id: self.vendor.consultations.get(each.consultation_id or "")
+            for each in appointments
+            if each.appointment_id not in self.vendor.unsettled
+        }
+
+    def _ask_for(self, appointment_ids: Sequence[str], endpoint: Endpoint) -> None:
+        self.vendor.batches.append(tuple(appointment_ids))
+        self.vendor.count_request(endpoint, self._token, self._stop)

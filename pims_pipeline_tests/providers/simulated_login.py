@@ -1,25 +1,17 @@
 """Logins to the simulator: its first clinic, its credentials, and a session without a browser."""
 
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-import httpx2
-
+from pims_pipeline.conformance.vendors.idexx_neo import session_of_form
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
-from pims_pipeline.providers.idexx_neo.session import (
-    NeoSession,
-    SessionCookie,
-    account_of,
-    exported,
-)
-from pims_pipeline.providers.port import Credentials, SessionState
+from pims_pipeline.providers.port import SessionState
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 
 CLINIC = DEFAULT_CLINICS[0]
-CREDENTIALS = Credentials(
+CREDENTIALS = neo_credentials(
     username=CLINIC.username, password=CLINIC.password, company_id=CLINIC.company_id
 )
 
@@ -52,28 +44,5 @@ def clinic_at(base_url: str) -> Clinic:
 
 def session_without_browser(base_url: str, clinic: SimulatedClinic = CLINIC) -> SessionState:
     """A live session of the simulator, obtained by sending its form over HTTP."""
-    with httpx2.Client(base_url=base_url, trust_env=False) as http:
-        token = re.search(r'data-token="([0-9a-f]+)"', http.get("/login").text)
-        assert token is not None
-        http.post(
-            "/login",
-            data={
-                "company_id": clinic.company_id,
-                "username": clinic.username,
-                "password": clinic.password,
-                "csrf_token": token[1],
-            },
-        )
-        cookies = tuple(
-            SessionCookie(name=c.name, value=c.value or "", domain=c.domain)
-            for c in http.cookies.jar
-        )
-    credentials = Credentials(clinic.username, clinic.password, clinic.company_id)
-    return exported(
-        NeoSession(
-            account=account_of(base_url, credentials),
-            base_url=base_url,
-            cookies=cookies,
-            expires_at=datetime.now(UTC) + timedelta(hours=8),
-        )
-    )
+    credentials = neo_credentials(clinic.username, clinic.password, clinic.company_id)
+    return session_of_form(base_url, credentials)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
@@ -32,7 +32,7 @@ class SyncedClinic(VendorSide, OperatorSide, PipelineSide):
         servers.clock.moment = datetime.combine(today, time(12), company.zone).astimezone(UTC)
         servers.control.reset()
         vault = servers.vault
-        login = Credentials(company.username, company.password, company.company_id)
+        login = neo_credentials(company.username, company.password, company.company_id)
         with transaction(servers.engine) as connection:
             clinic = add_clinic(
                 connection,

@@ -15,7 +15,7 @@ import pytest
 from pims_pipeline.domain.outcome import AuditStatus, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
-from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind
+from pims_pipeline.simulator.faults import RECORD_FAULTS, STALLS, FaultKind, faults_of
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.clinic.pipeline import FULL, LONG_TIMEOUT, SHORT_TIMEOUT
 from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
@@ -32,7 +32,7 @@ PLACES: tuple[tuple[Phase, Endpoint], ...] = (
 )
 TIMES: dict[str, int | None] = {"once": 1, "every time": None}
 LONG_WAIT = "rate_limited, to wait 2 minutes"
-FAULTS = (*(kind.value for kind in FaultKind), LONG_WAIT)
+FAULTS = (*(kind.value for kind in faults_of("idexx_neo")), LONG_WAIT)
 NOT_THERE = "–"
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import pytest
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.login.attempt import Accepts
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
@@ -110,7 +111,7 @@ def browser() -> Iterator[SharedBrowser]:
 
 
 def registered(servers: SharedServers, password: str) -> Clinic:
-    login = Credentials(COMPANY.username, password, COMPANY.company_id)
+    login = neo_credentials(COMPANY.username, password, COMPANY.company_id)
     with transaction(servers.engine) as connection:
         clinic = add_clinic(
             connection,

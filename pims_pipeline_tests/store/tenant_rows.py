@@ -49,6 +49,13 @@ def _clinic_rows(clinic_id: UUID, slug: str, key: UUID) -> dict[str, dict[str, A
             "provider_base_url": "https://pims.example",
         },
         "clinic_schedule_configs": {"clinic_id": clinic_id},
+        "clinic_words": {
+            "clinic_id": clinic_id,
+            "kind": "status",
+            "word": "waiting",
+            "meaning": "ongoing",
+            "changed_by": "ann",
+        },
         "clinic_api_keys": {
             "id": key,
             "clinic_id": clinic_id,

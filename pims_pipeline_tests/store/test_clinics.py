@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection, Engine, delete, text
 from sqlalchemy.exc import IntegrityError
 
-from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.clinics import PROVIDER_TYPE_PATTERN, Clinic
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
 from pims_pipeline.domain.schedules import ScheduleConfig
@@ -50,6 +50,37 @@ def test_a_clinic_is_read_back_as_it_was_added(engine: Engine) -> None:
         provider_base_url="https://pims.example",
         is_active=True,
     )
+
+
+@pytest.mark.parametrize("provider_type", ["x", "Vetspire", "vet spire", "1vet", "vet\n", "v" * 41])
+def test_a_provider_type_of_another_shape_is_refused(engine: Engine, provider_type: str) -> None:
+    assert PROVIDER_TYPE_PATTERN.fullmatch(provider_type) is None
+    with (
+        pytest.raises(IntegrityError, match="ck_clinics_provider_type"),
+        transaction(engine) as connection,
+    ):
+        add_clinic(
+            connection,
+            slug="porto-1",
+            name="Porto",
+            timezone="UTC",
+            provider_type=provider_type,
+            provider_base_url="https://pims.example/",
+        )
+
+
+def test_a_type_that_no_package_has_may_be_stored(engine: Engine) -> None:
+    """The database knows the shape only: a package may be uninstalled for a while."""
+    with transaction(engine) as connection:
+        added = add_clinic(
+            connection,
+            slug="porto-1",
+            name="Porto",
+            timezone="UTC",
+            provider_type="a_vendor_of_others",
+            provider_base_url="https://pims.example/",
+        )
+        assert clinic_by_slug(connection, "porto-1") == added
 
 
 def test_a_slug_that_is_taken_is_refused_and_changes_nothing(

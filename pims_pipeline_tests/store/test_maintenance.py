@@ -42,7 +42,7 @@ def delete_all(engine: Engine, delete: Callable[[Connection, datetime], int]) ->
 
 
 def test_only_sessions_that_ended_are_dropped(engine: Engine, clinic: Clinic) -> None:
-    for provider, expires in (("a", BEFORE), ("b", NOW), ("c", AFTER)):
+    for provider, expires in (("one", BEFORE), ("two", NOW), ("three", AFTER)):
         run(
             engine,
             "INSERT INTO pims_sessions (clinic_id, provider_type, encrypted_data, key_id, "
@@ -53,7 +53,7 @@ def test_only_sessions_that_ended_are_dropped(engine: Engine, clinic: Clinic) ->
         )
     with transaction(engine) as connection:
         assert drop_expired_sessions(connection, NOW) == 2
-    assert run(engine, "SELECT provider_type FROM pims_sessions") == ["c"]
+    assert run(engine, "SELECT provider_type FROM pims_sessions") == ["three"]
 
 
 @pytest.fixture

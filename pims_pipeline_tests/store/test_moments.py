@@ -43,11 +43,18 @@ LEFT = {
     "adoptions.last_diff_at": "as above",
     "adopted_cases.linked_at": "as above",
     "adoption_diffs.compared_at": "as above",
+    "clinic_words.changed_at": "as below",
     "application_writes.occurred_at": "as below",
     "adoption_steps.occurred_at": "a log is never changed, and its order is its numbers'",
     "sync_failures.next_retry_at": "due in the future; counted from its failure, see below",
 }
-LOGS = {"case_events", "credential_access_log", "adoption_steps", "application_writes"}
+LOGS = {
+    "case_events",
+    "credential_access_log",
+    "adoption_steps",
+    "application_writes",
+    "clinic_words",
+}
 
 
 def moments(table: str) -> list[str]:

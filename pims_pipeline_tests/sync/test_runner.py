@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from threading import Event
 from uuid import UUID, uuid4
 
@@ -11,13 +12,18 @@ import pytest
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.providers.options import LoginOptions, ProviderOptions
+from pims_pipeline.providers.port import PimsProvider
+from pims_pipeline.providers.registry import build_provider
 from pims_pipeline.providers.stop_signal import RunStopped, StopSignal
-from pims_pipeline.store.clinics import deactivate_clinic
+from pims_pipeline.store.clinics import add_clinic, deactivate_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.runner import ClinicReport, RunLedger, run_clinics, sync_clinic
 from pims_pipeline.sync.session import clinic_session
+from pims_pipeline_tests.providers.fake import FakeProvider
+from pims_pipeline_tests.providers.packages import BROKEN, BROKEN_LINE, installed_beside
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench
 
 DEADLINE_S = 30
@@ -56,6 +62,41 @@ def test_a_session_sends_no_request_after_the_run_was_stopped(bench: Bench) -> N
         with pytest.raises(RunStopped):
             session.request(lambda provider: provider.fetch_appointments(WINDOW))
     assert bench.vendor.listings == 1
+
+
+def test_a_clinic_whose_package_is_broken_fails_alone(bench: Bench, tmp_path: Path) -> None:
+    options = ProviderOptions(login=LoginOptions(artifacts_dir=tmp_path))
+    with transaction(bench.engine) as connection:
+        for slug, provider_type in (("their-clinic", BROKEN.name), ("no-package", "paper")):
+            add_clinic(
+                connection,
+                slug=slug,
+                name=slug,
+                timezone=bench.clinic.timezone,
+                provider_type=provider_type,
+                provider_base_url="https://another.example",
+            )
+
+    def open_provider(clinic: Clinic) -> PimsProvider:
+        return (
+            FakeProvider(bench.vendor)
+            if clinic.slug == bench.clinic.slug
+            else build_provider(clinic, options)
+        )
+
+    context = replace(bench.context, open_provider=open_provider)
+    bench.vendor.book("1", datetime.combine(DAY, time(9)))
+    reports: dict[str, ClinicReport] = {}
+    with installed_beside(BROKEN):
+        for slug in ("their-clinic", "no-package", bench.clinic.slug):
+            reports[slug] = sync_clinic(context, slug, [DAY], sync_appointments, ledger=RunLedger())
+    ours = reports.pop(bench.clinic.slug)
+    (theirs,), (unknown,) = (each.failures for each in reports.values())
+
+    assert (ours.failures, [each.counts.created for each in ours.outcomes]) == ([], [1])
+    assert (theirs.error_class, theirs.message) == ("UnusableProvider", BROKEN_LINE)
+    assert unknown.message.startswith("unknown provider type 'paper'; known are: ")
+    assert bench.rows("SELECT DISTINCT clinic_id FROM cases") == [(bench.clinic.id,)]
 
 
 @pytest.mark.parametrize(("seconds", "done"), [(6.0, 2), (11.0, 0)])

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.pool import QueuePool
 
 from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
     Credentials,
@@ -78,7 +79,7 @@ def test_two_runs_that_need_a_login_at_once_share_one(bench: Bench) -> None:
 
 
 def test_refused_credentials_are_marked_and_never_tried_again(bench: Bench) -> None:
-    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    _store(bench, neo_credentials(username="vet@example.test", password="wrong"))
     for _ in range(3):
         with pytest.raises(AuthenticationRejected, match="pims credentials set"):
             bench.inbound()
@@ -86,8 +87,19 @@ def test_refused_credentials_are_marked_and_never_tried_again(bench: Bench) -> N
     assert _status(bench) == "invalid"
 
 
+def test_what_an_adapter_says_of_refused_credentials_is_reported_once(bench: Bench) -> None:
+    refusal = AuthenticationRejected("field 'location_id': the key does not open it")
+    bench.vendor.fail_next(refusal, "login")
+    with pytest.raises(AuthenticationRejected, match="'location_id'"):
+        bench.inbound()
+    assert _status(bench) == "invalid"
+    with pytest.raises(AuthenticationRejected, match="pims credentials set"):
+        bench.inbound()
+    assert bench.vendor.logins == 1
+
+
 def test_new_credentials_are_tried(bench: Bench) -> None:
-    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    _store(bench, neo_credentials(username="vet@example.test", password="wrong"))
     with pytest.raises(AuthenticationRejected):
         bench.inbound()
     _store(bench, bench.vendor.credentials)
@@ -117,7 +129,7 @@ def test_an_unreachable_login_page_leaves_the_credentials_unverified(bench: Benc
 
 
 def test_credentials_replaced_while_the_old_ones_were_tried_are_not_marked(bench: Bench) -> None:
-    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    _store(bench, neo_credentials(username="vet@example.test", password="wrong"))
     bench.vendor.on_request = _once(lambda: _store(bench, bench.vendor.credentials))
     with pytest.raises(AuthenticationRejected):
         bench.inbound()
@@ -187,7 +199,7 @@ def test_a_login_that_outlived_its_lease_leaves_the_session_of_a_newer_one(bench
 
 
 def test_a_refusal_that_outlived_its_lease_drops_no_newer_session(bench: Bench) -> None:
-    _store(bench, Credentials(username="vet@example.test", password="wrong"))
+    _store(bench, neo_credentials(username="vet@example.test", password="wrong"))
     newer: list[object] = []
 
     def replace_and_log_in() -> None:

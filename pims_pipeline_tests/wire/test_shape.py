@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.wire import cases, statuses
 from pims_pipeline.wire.cases import CaseSummary
 from pims_pipeline.wire.shape import utc_text

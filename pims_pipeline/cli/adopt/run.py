@@ -12,12 +12,11 @@ from pims_pipeline.cli.adopt.options import number_of, schema_option
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.base_url import checked_base_url
 from pims_pipeline.cli.terminal.errors import typed
-from pims_pipeline.cli.terminal.options import examples, json_option
+from pims_pipeline.cli.terminal.options import ProviderType, examples, json_option
 from pims_pipeline.cli.terminal.streams import console_on, print_json, say
 from pims_pipeline.domain.adoption.clinics import ClinicAnswers
 from pims_pipeline.domain.adoption.importing import ImportFinding
 from pims_pipeline.domain.clinics import checked_slug, zone_named
-from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings, environment_value
 
 _FINDINGS = {
@@ -52,7 +51,7 @@ _FINDINGS = {
 )
 @click.option(
     "--provider",
-    type=click.Choice(PROVIDER_TYPES),
+    type=ProviderType(),
     help="Its practice management system; needed if v4.0 names one that is not known here.",
 )
 @click.option(

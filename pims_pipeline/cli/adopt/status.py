@@ -10,6 +10,7 @@ from pims_pipeline.cli.adopt.options import number_of
 from pims_pipeline.cli.runtime import Command, open_store
 from pims_pipeline.cli.terminal.options import clinic_filter, examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json, say
+from pims_pipeline.cli.terminal.tables import words_of
 from pims_pipeline.domain.adoption.agreement import agrees
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.adoptions import AdoptionStep
@@ -65,9 +66,14 @@ def _step(step: AdoptionStep) -> str:
 
 def _shown(details: Mapping[str, Any]) -> str:
     """The details as words; nested ones in brackets, absent ones left out."""
-    words = (
-        f"{name} ({_shown(value)})" if isinstance(value, Mapping) else f"{name} {value}"
+    return ", ".join(
+        f"{words_of(name)} {_value(value)}"
         for name, value in details.items()
         if value is not None and value != {}
     )
-    return ", ".join(words)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"({_shown(value)})" if isinstance(value, Mapping) else str(value)

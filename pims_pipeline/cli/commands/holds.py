@@ -3,8 +3,6 @@
 An approval is a reconciliation run in this process; its rules belong in ``pims_pipeline.sync``.
 """
 
-import getpass
-import os
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,11 +13,10 @@ from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.terminal.hold_details import cases_of, print_hold
 from pims_pipeline.cli.terminal.options import (
-    Function,
+    by_option,
     clinic_filter,
     examples,
     json_option,
-    plain_name,
 )
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.cli.terminal.tables import age, print_table
@@ -47,32 +44,8 @@ def holds() -> None:
     """
 
 
-def _decider(context: click.Context, option: click.Parameter, name: str | None) -> str:  # noqa: ARG001 - click's signature
-    if name is None:
-        return _system_user()
-    return plain_name(name, "--by")
-
-
-def _system_user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        # In a container, a user id often has no name.
-        return f"user {os.getuid()}"
-
-
 _hold_argument = click.argument("hold_id", metavar="ID", type=click.UUID)
-
-
-def _by_option(command: Function) -> Function:
-    return click.option(
-        "--by",
-        "decided_by",
-        metavar="NAME",
-        callback=_decider,
-        show_default="this machine's user",
-        help="Who decides, for the record.",
-    )(command)
+_by_option = by_option("decided_by", "Who decides")
 
 
 @holds.command(

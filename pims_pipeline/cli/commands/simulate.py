@@ -1,7 +1,8 @@
-"""``pims simulate``: serve the simulated IDEXX Neo in the foreground until Ctrl-C."""
+"""``pims simulate``: serve the simulated vendors in the foreground until Ctrl-C."""
 
 import ipaddress
 import logging
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
@@ -9,8 +10,20 @@ from pims_pipeline.cli.runtime import Command
 from pims_pipeline.cli.terminal.errors import Misused, Refused
 from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
-from pims_pipeline.simulator.practice.clinics import SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import (
+    DEFAULT_CLINICS,
+    VETSPIRE_CLINICS,
+    VETSPIRE_SIGN_IN,
+    SimulatedClinic,
+    SimulatorConfig,
+)
 from pims_pipeline.simulator.server import PortInUse, serve
+
+_CLINICS: Mapping[str, Sequence[SimulatedClinic]] = {
+    "idexx_neo": DEFAULT_CLINICS,
+    "vetspire": VETSPIRE_CLINICS,
+    "both": (*DEFAULT_CLINICS, *VETSPIRE_CLINICS),
+}
 
 
 def _loopback(context: click.Context, option: click.Parameter, host: str) -> str:  # noqa: ARG001 - click's signature
@@ -32,8 +45,16 @@ def _loopback(context: click.Context, option: click.Parameter, host: str) -> str
     cls=Command,
     epilog=examples(
         "pims simulate",
+        "pims simulate --vendor both",
         "pims simulate --port 9000 --seed 42 --appointments-per-day 40",
     ),
+)
+@click.option(
+    "--vendor",
+    type=click.Choice(list(_CLINICS)),
+    default="idexx_neo",
+    show_default=True,
+    help="The vendor whose clinics it plays.",
 )
 @click.option(
     "--port",
@@ -62,16 +83,20 @@ def _loopback(context: click.Context, option: click.Parameter, host: str) -> str
     show_default="about twelve on weekdays",
     help="The number of appointments on every day.",
 )
-def simulate(port: int, host: str, seed: int, appointments_per_day: int | None) -> None:
-    """Serve a simulated IDEXX Neo on this machine.
+def simulate(
+    vendor: str, port: int, host: str, seed: int, appointments_per_day: int | None
+) -> None:
+    """Serve a simulated vendor on this machine.
 
-    It makes up the calendars of three clinics, each in its own time zone. On its start page you
-    can log in, see the day, and book, move, cancel and finish appointments. Tests use its control
-    interface. Ctrl-C stops it.
+    The vendor is IDEXX Neo, Vetspire or both. It makes up the calendars of three clinics of each,
+    in several time zones. On its start page you can log in, see the day, and book, move, cancel
+    and finish appointments. Tests use its control interface. Ctrl-C stops it.
     """
     # This command reports the start and the stop itself.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    config = SimulatorConfig(seed=seed, appointments_per_day=appointments_per_day)
+    config = SimulatorConfig(
+        seed=seed, clinics=tuple(_CLINICS[vendor]), appointments_per_day=appointments_per_day
+    )
 
     def ready(url: str) -> None:
         say(_welcome(config, url))
@@ -87,14 +112,33 @@ def simulate(port: int, host: str, seed: int, appointments_per_day: int | None) 
 
 
 def _welcome(config: SimulatorConfig, url: str) -> str:
-    accounts = "\n".join(
-        f"  company id {each.company_id}, user {each.username}, password {each.password}"
-        f"  ({each.name}, {each.timezone})"
-        for each in config.clinics
-    )
-    return (
-        f"Simulated IDEXX Neo: {url}\n"
-        f"\nAccounts, all made up:\n{accounts}\n"
-        f"\nControl interface for tests: {url}/_control\n"
-        "Ctrl-C stops it."
-    )
+    neo = [each for each in config.clinics if each.vendor == "idexx_neo"]
+    vetspire = [each for each in config.clinics if each.vendor == "vetspire"]
+    lines = [*_about_neo(neo, url), *_about_vetspire(vetspire, url)]
+    return "\n".join([*lines, f"Control interface for tests: {url}/_control", "Ctrl-C stops it."])
+
+
+def _about_neo(clinics: Sequence[SimulatedClinic], url: str) -> Iterator[str]:
+    if not clinics:
+        return
+    yield f"Simulated IDEXX Neo: {url}"
+    yield "\nAccounts, all made up:"
+    for each in clinics:
+        account = f"company id {each.company_id}, user {each.username}, password {each.password}"
+        yield f"  {account}  ({each.name}, {each.timezone})"
+    yield ""
+
+
+def _about_vetspire(clinics: Sequence[SimulatedClinic], url: str) -> Iterator[str]:
+    if not clinics:
+        return
+    yield f"Simulated Vetspire: {url}/graphql"
+    yield "\nKeys and locations, all made up:"
+    for each in clinics:
+        yield (
+            f"  API key {each.api_key}, location id {each.company_id}"
+            f"  ({each.name}, {each.timezone})"
+        )
+    people = ", ".join(f"{each.password} for {each.company_id}" for each in clinics)
+    yield f"\nIts calendars for a person: {url}{VETSPIRE_SIGN_IN}"
+    yield f"  user {clinics[0].username}, passwords {people}\n"

@@ -23,7 +23,7 @@ from pims_pipeline.cli.terminal.options import (
     json_option,
 )
 from pims_pipeline.cli.terminal.streams import print_json, say
-from pims_pipeline.cli.terminal.tables import print_table
+from pims_pipeline.cli.terminal.tables import print_table, words_of
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.phases import PHASES, PHASES_OF, Phase, Scope
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
@@ -238,4 +238,4 @@ def _stats(result: PhaseResult) -> str:
 
 def _short(name: str) -> str:
     """``cases_created`` as ``created``: the phase beside it names the noun."""
-    return name.removeprefix("appointments_").removeprefix("cases_")
+    return words_of(name.removeprefix("appointments_").removeprefix("cases_"))

@@ -14,14 +14,13 @@ from pims_pipeline.operations.clinics import (
     place_clinics,
     readdress_clinics,
 )
-from pims_pipeline.providers.port import Credentials
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
+from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, SimulatedClinic
 from pims_pipeline.store.api_keys import UnknownApiKey
 
 DEMO_SLUGS: Mapping[str, str] = MappingProxyType(
     {"1001": "demo-riverbend", "1002": "demo-thistle-lane", "1003": "demo-banksia-bay"}
 )
-"""The slugs of the simulator's default clinics, by company id."""
+"""The slugs of the simulator's clinics for demonstrations, by company id."""
 
 _KEY_NAME = "pims up --demo"
 
@@ -61,9 +60,9 @@ def register_demo_clinics(store: Store, base_url: str) -> list[DemoClinic]:
     A clinic that is registered already keeps its cases. Its login is stored again, which deletes
     the session of a former simulator.
     """
-    placed = [(_as_new(each, base_url), _login(each)) for each in DEFAULT_CLINICS]
+    placed = [(_as_new(each, base_url), _login(each)) for each in DEMO_CLINICS]
     clinics = place_clinics(store.engine, store.vault, placed)
-    return [DemoClinic(*each) for each in zip(clinics, DEFAULT_CLINICS, strict=True)]
+    return [DemoClinic(*each) for each in zip(clinics, DEMO_CLINICS, strict=True)]
 
 
 def _as_new(simulated: SimulatedClinic, base_url: str) -> NewClinic:
@@ -71,13 +70,13 @@ def _as_new(simulated: SimulatedClinic, base_url: str) -> NewClinic:
         slug=DEMO_SLUGS[simulated.company_id],
         name=simulated.name,
         timezone=simulated.timezone,
-        provider_type="idexx_neo",
+        provider_type=simulated.vendor,
         provider_base_url=base_url,
     )
 
 
-def _login(simulated: SimulatedClinic) -> Credentials:
-    return Credentials(simulated.username, simulated.password, simulated.company_id)
+def _login(simulated: SimulatedClinic) -> dict[str, str]:
+    return dict(simulated.credential_fields)
 
 
 @contextmanager

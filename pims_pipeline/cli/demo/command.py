@@ -24,7 +24,7 @@ from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, VENDOR_NAMES, SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.database.migrate import migrate
 
@@ -61,7 +61,7 @@ def demo(settings: Settings) -> None:
 @contextmanager
 def _prepared(settings: Settings, console: Console) -> Iterator[Demonstration]:
     """The demonstration with everything that it needs, stopped at the end of the block."""
-    zones = [each.timezone for each in DEFAULT_CLINICS]
+    zones = [each.timezone for each in DEMO_CLINICS]
     period = demo_period(zones, datetime.now(UTC).date())
     heading(console, "A day at three veterinary clinics")
     with ExitStack() as stack, undisturbed_end():
@@ -73,9 +73,11 @@ def _prepared(settings: Settings, console: Console) -> Iterator[Demonstration]:
 def _started(
     settings: Settings, console: Console, period: Period, stack: ExitStack
 ) -> Demonstration:
-    server = stack.enter_context(running_simulator(SimulatorConfig(today=period.vendor_today)))
+    config = SimulatorConfig(today=period.vendor_today, clinics=DEMO_CLINICS)
+    server = stack.enter_context(running_simulator(config))
     control = stack.enter_context(closing(SimulatorControl(server.base_url)))
-    say(console, f"Simulated IDEXX Neo: {server.base_url}", mark="✔", style="green")
+    vendors = " and ".join(dict.fromkeys(VENDOR_NAMES[each.vendor] for each in DEMO_CLINICS))
+    say(console, f"Simulated {vendors}: {server.base_url}", mark="✔", style="green")
     with uninterrupted():
         store = stack.enter_context(open_store(settings, migrated=False))
     migrate(store.engine)

@@ -14,7 +14,7 @@ from pims_pipeline.cli.demo.clinics import DemoClinic
 from pims_pipeline.cli.demo.display import say, show_table
 from pims_pipeline.cli.demo.scenario import Period
 from pims_pipeline.domain.outcome import Counts
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.simulator.control_client import TrueAppointment
 from pims_pipeline.store.queries.cases import ListedCase
 

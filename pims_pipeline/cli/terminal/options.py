@@ -1,10 +1,13 @@
 """Options and arguments that several commands share, and the types of their values."""
 
+import getpass
+import os
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from pims_pipeline.cli.terminal.errors import Misused
 from pims_pipeline.domain.api_keys import LONGEST_WAIT_SECONDS
@@ -33,6 +36,40 @@ class BusinessDate(click.ParamType[date]):
         return day
 
 
+class ProviderType(click.ParamType[str]):
+    """The type of an installed provider. Only its package is imported."""
+
+    name = "provider"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check that it is installed; fails on anything else.
+
+        Raises:
+            UnusableProvider: If its package is broken.
+        """
+        # Other commands need no list of the installed packages.
+        from pims_pipeline.providers.registry import (  # noqa: PLC0415 - see above
+            UnknownProvider,
+            registry,
+        )
+
+        try:
+            return registry().description(str(value)).type
+        except UnknownProvider as error:
+            self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        param: click.Parameter,  # noqa: ARG002 - as above
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The installed types that begin with ``incomplete``."""
+        from pims_pipeline.providers.registry import registry  # noqa: PLC0415 - see above
+
+        return [CompletionItem(each) for each in registry().types if each.startswith(incomplete)]
+
+
 clinic_option: Callable[[Function], Function] = click.option(
     "--clinic", "slug", metavar="SLUG", required=True, help="The clinic."
 )
@@ -49,6 +86,30 @@ wait_option: Callable[[Function], Function] = click.option(
     "for clients that expect the result in the response.",
 )
 slug_argument: Callable[[Function], Function] = click.argument("slug", metavar="SLUG")
+
+
+def _named_person(context: click.Context, option: click.Parameter, name: str | None) -> str:  # noqa: ARG001 - click's signature
+    return _system_user() if name is None else plain_name(name, "--by")
+
+
+def _system_user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        # In a container, a user id often has no name.
+        return f"user {os.getuid()}"
+
+
+def by_option(destination: str, who: str) -> Callable[[Function], Function]:
+    """The option ``--by``: who decides, for the record; ``who`` says so in the help."""
+    return click.option(
+        "--by",
+        destination,
+        metavar="NAME",
+        callback=_named_person,
+        show_default="this machine's user",
+        help=f"{who}, for the record.",
+    )
 
 
 def json_option(document: str) -> Callable[[Function], Function]:

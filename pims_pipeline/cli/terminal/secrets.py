@@ -1,11 +1,13 @@
-"""Secrets that the user types or pipes. Their characters never reach an error message."""
+"""Logins that the user types or pipes. Their characters never reach an error message."""
 
 import codecs
 import sys
+from collections.abc import Sequence
 
 import click
 
 from pims_pipeline.cli.terminal.errors import Misused
+from pims_pipeline.cli.terminal.options import plain_name
 from pims_pipeline.observability.printable import is_control
 
 _BYTE_ORDER_MARKS = {
@@ -15,37 +17,54 @@ _BYTE_ORDER_MARKS = {
 }
 
 
-def ask_secret(prompt: str) -> str:
+def ask_secret(prompt: str, name: str, *, required: bool = True) -> str:
     """The secret that the user types at a prompt, which does not show it.
 
-    Raises:
-        Misused: If standard input is not a terminal, or a control character was typed.
-    """
-    if not sys.stdin.isatty():
-        raise Misused(
-            f"cannot ask for the {prompt.lower()}: standard input is not a terminal; pipe the "
-            f"{prompt.lower()} into the command and give --{prompt.lower()}-stdin"
-        )
-    entered: str = click.prompt(prompt, hide_input=True, err=True)
-    return _checked_secret(entered, prompt.lower())
-
-
-def piped_secret(name: str) -> str:
-    """The secret on standard input, without a byte order mark and a line end.
-
     Args:
+        prompt: What is asked for.
         name: What it is, for errors, such as ``password``.
+        required: False accepts nothing, as an empty text.
 
     Raises:
-        Misused: If there is none, if it is not text in UTF-8 or UTF-16, or if it holds a
+        Misused: If a control character was typed.
+    """
+    default = None if required else ""
+    entered: str = click.prompt(
+        prompt, hide_input=True, err=True, default=default, show_default=False
+    )
+    return _checked_secret(entered, name)
+
+
+def ask_open(prompt: str, *, required: bool = True) -> str:
+    """What the user types at a prompt that shows it; empty only if it is not required.
+
+    Raises:
+        Misused: If a control character was typed.
+    """
+    default = None if required else ""
+    entered: str = click.prompt(prompt, err=True, default=default, show_default=False)
+    return plain_name(entered, prompt) if entered.strip() else ""
+
+
+def piped_secrets(names: Sequence[str]) -> dict[str, str]:
+    """The secrets on standard input by name, without a byte order mark and line ends.
+
+    Several are one line each, in the order of ``names``.
+
+    Raises:
+        Misused: If one is missing, if it is not text in UTF-8 or UTF-16, or if it holds a
             control character. The secret itself is never shown.
     """
-    piped = sys.stdin.buffer.read()
-    text = _decoded(piped, name)
-    text = text.removesuffix("\n").removesuffix("\r")
+    what = " and ".join(names)
+    text = _decoded(sys.stdin.buffer.read(), what).removesuffix("\n").removesuffix("\r")
+    lines = [each.removesuffix("\r") for each in text.split("\n")] if len(names) > 1 else [text]
     if not text:
-        raise Misused(f"standard input was empty; pipe the {name} into the command")
-    return _checked_secret(text, name)
+        raise Misused(f"standard input was empty; pipe the {what} into the command")
+    if len(lines) != len(names) or not all(lines):
+        raise Misused(
+            f"standard input does not hold the {what} as one line each; pipe {len(names)} lines"
+        )
+    return {name: _checked_secret(line, name) for name, line in zip(names, lines, strict=True)}
 
 
 def _decoded(piped: bytes, name: str) -> str:

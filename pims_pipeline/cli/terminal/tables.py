@@ -1,5 +1,6 @@
 """Tables on standard output. The streams themselves, and JSON documents, belong in ``streams``."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -37,3 +38,13 @@ def age(since: datetime | None, now: datetime) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
     return "just now"
+
+
+def words_of(name: str) -> str:
+    """A field's name as a person reads it.
+
+    Example:
+        >>> words_of("left_out"), words_of("syncedHere")
+        ('left out', 'synced here')
+    """
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower()

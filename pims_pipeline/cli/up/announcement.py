@@ -6,7 +6,11 @@ from pathlib import Path
 from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
 from pims_pipeline.cli.up.addresses import Address
 from pims_pipeline.local_trust.origins import is_loopback
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
+from pims_pipeline.simulator.practice.clinics import (
+    DEMO_CLINICS,
+    VETSPIRE_SIGN_IN,
+    SimulatedClinic,
+)
 
 KEY_SLUG = DEMO_SLUGS["1001"]
 """The demo clinic that gets a key to the API."""
@@ -67,9 +71,15 @@ def _about_api(api: Address, key: str | None) -> Iterator[str]:
 
 def _about_vendor(vendor: Address) -> Iterator[str]:
     yield f"Simulated IDEXX Neo: {vendor.url}"
-    for each in DEFAULT_CLINICS:
-        yield (
-            f"  {DEMO_SLUGS[each.company_id]}: company id {each.company_id}, "
-            f"user {each.username}, password {each.password}"
-        )
+    for each in DEMO_CLINICS:
+        yield f"  {DEMO_SLUGS[each.company_id]}: {_account(each, vendor)}"
     yield _TRY
+
+
+def _account(simulated: SimulatedClinic, vendor: Address) -> str:
+    """How a person signs in to a clinic's calendar page."""
+    person = f"user {simulated.username}, password {simulated.password}"
+    if simulated.vendor == "vetspire":
+        where = f"Vetspire, at {vendor.url}{VETSPIRE_SIGN_IN}"
+        return f"{where}: location id {simulated.company_id}, {person}"
+    return f"company id {simulated.company_id}, {person}"

@@ -8,6 +8,7 @@ import logging
 import sys
 
 from pims_pipeline.cli.terminal.streams import say
+from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS
 
 _PROGRAM = "from pims_pipeline.cli.up.simulator import main; main()"
 
@@ -19,10 +20,13 @@ def simulator_command(port: int) -> list[str]:
 
 def main() -> None:
     """Serve the simulator until a signal."""
-    from pims_pipeline.simulator.server import serve  # noqa: PLC0415 - for this process only
+    from pims_pipeline.simulator.server import (  # noqa: PLC0415 - for this process only
+        SimulatorConfig,
+        serve,
+    )
 
     parser = argparse.ArgumentParser(description="Serves the simulated vendor for pims up.")
     parser.add_argument("--port", required=True, type=int)
     port: int = parser.parse_args().port
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    serve(port=port, on_ready=say)
+    serve(SimulatorConfig(clinics=DEMO_CLINICS), port=port, on_ready=say)

@@ -17,7 +17,7 @@ from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
 from pims_pipeline.domain.adoption.shifts import When, when_differs
 from pims_pipeline.domain.clinics import business_date
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, case_type_of, status_of
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, case_type_of, status_of
 
 MANUAL_SOURCES = frozenset({"manual"})
 """Values of ``source`` of cases that people made, whatever their external id is."""

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.adoption.consultations import carried_consultation
 from pims_pipeline.domain.adoption.v4 import V4Case, V4Patient
 from pims_pipeline.domain.clinics import business_date, local_to_utc
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, status_of
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, status_of
 
 APPOINTMENT_KEY = "pimsAppointment"
 CONSULTATION_KEY = "pimsConsultation"

@@ -10,14 +10,8 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.records.cases import (
-    Case,
-    CaseDraft,
-    CaseStatus,
-    CaseType,
-    Changes,
-    EventKind,
-)
+from pims_pipeline.domain.records.cases import Case, CaseDraft, Changes, EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 
 METADATA = "metadata"
 APPOINTMENT = "metadata.appointment"

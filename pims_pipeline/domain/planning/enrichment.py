@@ -28,7 +28,9 @@ class EnrichmentPolicy:
         recheck_ages: Ages of an appointment at which its consultation is fetched again, because
             vendors allow corrections of notes for weeks after a consultation is closed.
         ask_again_after: The wait before the next fetch for an appointment that had no
-            consultation.
+            consultation, or an unfinished one.
+        unfinished_for: How long after its start an unfinished consultation is fetched again so
+            often; later, only at the recheck ages.
         first_retry_after: The wait after the first failed fetch; it doubles each time.
         max_attempts: How many failed fetches make a dead letter, which only a person retries.
         min_fetches_to_fail: The least number of fetches for which the whole phase fails if all
@@ -37,6 +39,7 @@ class EnrichmentPolicy:
 
     recheck_ages: tuple[timedelta, ...] = tuple(timedelta(days=n) for n in (1, 3, 7, 14, 30, 45))
     ask_again_after: timedelta = timedelta(minutes=30)
+    unfinished_for: timedelta = timedelta(days=2)
     first_retry_after: timedelta = timedelta(minutes=5)
     max_attempts: int = MAX_ATTEMPTS
     min_fetches_to_fail: int = 3
@@ -102,6 +105,11 @@ class EnrichableCase:
     patient_species: str | None = None
     damage: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the notes of the consultation were still being written."""
+        return self.consultation is not None and self.consultation.get("finished") is False
+
     def as_of(self, now: datetime) -> "EnrichableCase":
         """The case without times that lie after ``now`` (aware)."""
         return replace(
@@ -118,6 +126,7 @@ class FetchReason(StrEnum):
     MISSING = "missing"
     APPOINTMENT_CHANGED = "appointment_changed"
     LATE_EDIT = "late_edit"
+    UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +162,13 @@ def due_reason(case: EnrichableCase, now: datetime, policy: EnrichmentPolicy) ->
         return FetchReason.MISSING
     if case.landed_at > case.checked_at:
         return FetchReason.APPOINTMENT_CHANGED
+    has_paused = now - case.checked_at >= policy.ask_again_after
     if case.consultation is None:
-        is_due = now - case.checked_at >= policy.ask_again_after
-        return FetchReason.MISSING if is_due else None
+        return FetchReason.MISSING if has_paused else None
     if any(case.checked_at < start + age <= now for age in policy.recheck_ages):
         return FetchReason.LATE_EDIT
-    return None
+    is_awaited = case.is_unfinished and now - start <= policy.unfinished_for
+    return FetchReason.UNFINISHED if is_awaited and has_paused else None
 
 
 def _waits_for_retry(case: EnrichableCase, now: datetime) -> bool:

@@ -5,7 +5,7 @@ one record changes belongs in ``inbound_decisions``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from types import MappingProxyType
 
@@ -15,7 +15,8 @@ from pims_pipeline.domain.planning.case_writes import CaseWrite
 from pims_pipeline.domain.planning.inbound_decisions import InboundDecision, decide, landing_of
 from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, EventKind, Meaning, Words
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, Meaning, Words
 
 _NONE_PREPARED: Mapping[str, Landing] = MappingProxyType({})
 
@@ -115,6 +116,19 @@ def plan_inbound(
         recheck=tuple(each.known.pims_id for each in decided if each.is_rechecked),
         by_date=tally([*results, *_results_of_quarantined(snapshot)]),
         unknown_statuses=_unknown_statuses(present, words),
+    )
+
+
+def common_to_both(plan: InboundPlan, other: InboundPlan) -> InboundPlan:
+    """The plan without the records whose case the other plan leaves as it is.
+
+    The other one is a plan of the same listing, made by other words.
+    """
+    written = {each.pims_id for each in other.case_writes} | other.meanings.keys()
+    return replace(
+        plan,
+        case_writes=tuple(each for each in plan.case_writes if each.pims_id in written),
+        meanings={name: each for name, each in plan.meanings.items() if name in written},
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pims_pipeline.domain.planning.inbound_decisions import landing_of
 from pims_pipeline.domain.planning.landed_records import KnownRecord, Landing
 from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
-from pims_pipeline.domain.records.cases import Words
+from pims_pipeline.domain.records.words import Words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,17 +21,14 @@ from pims_pipeline.domain.records.appointments import (
 )
 from pims_pipeline.domain.records.canonical import digest
 from pims_pipeline.domain.records.cases import (
-    FIRST_WORDS,
     Case,
     CaseDraft,
-    CaseStatus,
     EventKind,
-    Meaning,
-    Words,
     case_id_of,
     draft_of,
-    status_of,
+    meaning_of,
 )
+from pims_pipeline.domain.records.words import FIRST_WORDS, CaseStatus, Meaning, Words, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def landing_of(appointment: PimsAppointment, words: Words) -> Landing:
     payload = appointment_json(appointment)
     meaning = None
     if appointment.makes_case:
-        meaning = words.meaning_of(appointment.status, appointment.appointment_type)
+        meaning = meaning_of(appointment, words)
     return Landing(
         appointment=appointment, payload=payload, digest=digest(payload), meaning=meaning
     )
@@ -157,14 +154,18 @@ def _meaning_before(known: KnownRecord, landing: Landing, words: Words) -> Meani
     """
     if known.meaning is not None:
         return known.meaning
+    appointment = landing.appointment
     if landing.digest == known.case_digest:
-        vendor_words = landing.appointment.status, landing.appointment.appointment_type
-    else:
-        facts = known.case.facts if known.case else {}
-        if known.digest is None and not facts:
-            return landing.meaning or words.meaning_of(None, None)
-        vendor_words = facts.get("status") or "", facts.get("type")
-    return (words if known.digest is None else FIRST_WORDS).meaning_of(*vendor_words)
+        return meaning_of(appointment, words if known.digest is None else FIRST_WORDS)
+    facts = known.case.facts if known.case else {}
+    if known.digest is None and not facts:
+        return landing.meaning or words.meaning_of(None, None)
+    vendor_words = facts.get("status") or "", facts.get("type")
+    if known.digest is not None:
+        return FIRST_WORDS.meaning_of(*vendor_words)
+    # A case has the words alone, so what the vendor states counts as stated before.
+    before = words.meaning_of(*vendor_words)
+    return replace(before, case_type=appointment.stated_type or before.case_type)
 
 
 def _party_change(known: KnownRecord, case: Case, landed: PimsAppointment) -> PartyChange:

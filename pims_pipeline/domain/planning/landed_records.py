@@ -8,7 +8,8 @@ from datetime import date, datetime
 
 from pims_pipeline.domain.moments import discard_future
 from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment
-from pims_pipeline.domain.records.cases import Case, Meaning
+from pims_pipeline.domain.records.cases import Case
+from pims_pipeline.domain.records.words import Meaning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

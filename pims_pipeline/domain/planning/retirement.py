@@ -57,6 +57,7 @@ class RetirementReason(StrEnum):
     UNKNOWN_TO_VENDOR = "unknown_to_vendor"
     DELETED_BY_VENDOR = "deleted_by_vendor"
     NOT_AN_APPOINTMENT = "not_an_appointment"
+    AT_ANOTHER_LOCATION = "at_another_location"
     ABSENT_TWICE = "absent_twice"
     ABSENT_APPROVED = "absent_approved"
     LEFT_OUT = "left_out"
@@ -180,6 +181,8 @@ def _reason_in(lookup: AppointmentLookup) -> RetirementReason | None:
         return RetirementReason.UNKNOWN_TO_VENDOR
     if lookup.deleted:
         return RetirementReason.DELETED_BY_VENDOR
+    if lookup.at_another_location:
+        return RetirementReason.AT_ANOTHER_LOCATION
     return RetirementReason.NOT_AN_APPOINTMENT
 
 

@@ -13,6 +13,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.canonical import json_word
 from pims_pipeline.domain.records.oddities import Oddities
 from pims_pipeline.domain.records.shapes import Shapes
+from pims_pipeline.domain.records.words import CaseType
 
 
 class RecordKind(StrEnum):
@@ -57,6 +58,9 @@ class PimsAppointment:
         business_date: The date of ``scheduled_start`` in the clinic's zone.
         status: The vendor's own words.
         appointment_type: The clinic's own words.
+        stated_type: What the case is about, where the vendor states it as a fact of its own, such
+            as a flag for surgery: it wins over every word. Part of the payload only if given, so
+            that the digests of other records do not depend on it.
         vendor_updated_at: When the vendor last changed the record; aware UTC.
         resources: The names of its room, column and provider; see ``resources``. None when they
             are not known. Beside the payload, so that a record's digest does not depend on them.
@@ -70,6 +74,7 @@ class PimsAppointment:
     status: str = ""
     consultation_id: str | None = None
     appointment_type: str | None = None
+    stated_type: CaseType | None = None
     patient: Patient = Patient()
     client: Client = Client()
     provider: str | None = None
@@ -112,6 +117,19 @@ class QuarantinedRecord:
     business_date: date | None = None
 
 
+class Proof(StrEnum):
+    """How it is known that a listing holds the whole window."""
+
+    ONE_RESPONSE = "one_response"
+    """The vendor sends a window in one response, which arrived whole."""
+    PAGES_AGREE = "pages_agree"
+    """Two passes over the pages found the same identities, or no page could shift."""
+    TOTAL_MATCHED = "total_matched"
+    """As many records were listed as the vendor counts."""
+    LANDED = "landed"
+    """Read again from what was landed of a listing that was whole."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """What one listing of a clinic's calendar returned for a window.
@@ -127,19 +145,24 @@ class Snapshot:
         fetched_at: Aware UTC, taken before the request was sent: the listing shows everything
             that happened at the vendor before this time.
         shapes: What the vendor sent, by path and JSON type; no part of the calendar.
-        complete: Whether the listing provably holds the whole window. If it does not, the
-            absence of a record proves nothing.
+        proof: How it is known that the listing holds the whole window; None if it is not known.
+            Then the absence of a record proves nothing.
     """
 
     window: DateRange
     appointments: tuple[PimsAppointment, ...]
     fetched_at: datetime
     quarantined: tuple[QuarantinedRecord, ...] = ()
-    complete: bool = True
+    proof: Proof | None
     elsewhere: tuple[tuple[str, datetime], ...] = ()
     unreadable_elsewhere: tuple[str, ...] = ()
     oddities: Oddities = ()
     shapes: Shapes = field(default=(), compare=False, repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the listing provably holds the whole window."""
+        return self.proof is not None
 
     @property
     def hides_identities(self) -> bool:
@@ -156,6 +179,8 @@ class AppointmentLookup:
             response: ``scheduled_start`` shows which of them it describes.
         found: False when the vendor does not know the identity (any more).
         deleted: True when the vendor reports that the record was deleted.
+        at_another_location: True when the appointment is now at another location of the vendor's
+            account: this clinic does not have it any more.
         asked_at: Aware UTC, taken before the request was sent.
         resources: As ``PimsAppointment.resources``; empty if the response names none.
         left_out: Whether the clinic does not sync them.
@@ -166,6 +191,7 @@ class AppointmentLookup:
     asked_at: datetime
     found: bool
     deleted: bool = False
+    at_another_location: bool = False
     kind: RecordKind = RecordKind.APPOINTMENT
     status: str | None = None
     scheduled_start: datetime | None = None
@@ -178,17 +204,20 @@ class AppointmentLookup:
 
     @property
     def exists(self) -> bool:
-        """Whether the appointment still exists at the vendor."""
-        return self.found and not self.deleted and self.kind is RecordKind.APPOINTMENT
+        """Whether the clinic still has the appointment."""
+        is_gone = self.deleted or self.at_another_location
+        return self.found and not is_gone and self.kind is RecordKind.APPOINTMENT
 
 
 def appointment_payload(appointment: PimsAppointment) -> dict[str, Any]:
     """The appointment as JSON-ready values, keys in camelCase, times in ISO 8601."""
     updated = appointment.vendor_updated_at
-    # Only present for an appointment of a series, so that every other record keeps its digest.
+    # Both only where they apply, so that every other record keeps its digest.
     series = {"seriesId": appointment.series_id} if appointment.series_id else {}
+    stated = {"statedType": appointment.stated_type.value} if appointment.stated_type else {}
     return {
         **series,
+        **stated,
         "appointmentId": appointment.appointment_id,
         "consultationId": appointment.consultation_id,
         "scheduledStart": appointment.scheduled_start.isoformat(),
@@ -221,6 +250,7 @@ def appointment_json(appointment: PimsAppointment) -> str:
     each, word = appointment, json_word
     patient, client, updated = each.patient, each.client, each.vendor_updated_at
     series = f'"seriesId":{word(each.series_id)},' if each.series_id else ""
+    stated = f'"statedType":"{each.stated_type}",' if each.stated_type else ""
     return (
         f'{{"appointmentId":{word(each.appointment_id)},'
         f'"appointmentType":{word(each.appointment_type)},'
@@ -235,7 +265,7 @@ def appointment_json(appointment: PimsAppointment) -> str:
         f'"room":{word(each.room)},'
         f'"scheduledEnd":"{each.scheduled_end.isoformat()}",'
         f'"scheduledStart":"{each.scheduled_start.isoformat()}",{series}'
-        f'"status":{word(each.status)},'
+        f'{stated}"status":{word(each.status)},'
         f'"vendorUpdatedAt":{word(updated.isoformat() if updated else None)}}}'
     )
 
@@ -275,6 +305,7 @@ def appointment_from_payload(
         kind=RecordKind(payload["kind"]),
         vendor_updated_at=datetime.fromisoformat(updated) if updated else None,
         series_id=payload.get("seriesId"),
+        stated_type=CaseType(payload["statedType"]) if "statedType" in payload else None,
         resources=None if resources is None else tuple(resources),
         left_out=left_out,
     )

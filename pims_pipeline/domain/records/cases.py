@@ -1,37 +1,23 @@
 """Cases, and what a vendor's appointment means for one: status, type, draft, changes.
 
-Add a vendor's word to ``ADDED_STATUS_WORDS`` or ``ADDED_TYPE_WORDS``. What a listing changes in
-the cases belongs in ``inbound``.
+What single words mean belongs in ``words``, what a listing changes in the cases in ``inbound``.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
 from pims_pipeline.domain.records.appointments import Patient, PimsAppointment
-
-
-class CaseStatus(StrEnum):
-    """How far a case has progressed."""
-
-    DRAFT = "draft"
-    ONGOING = "ongoing"
-    COMPLETED = "completed"
-    REVIEWED = "reviewed"
-
-
-class CaseType(StrEnum):
-    """What a case is about."""
-
-    CHECKUP = "checkup"
-    SURGERY = "surgery"
-    EMERGENCY = "emergency"
-    FOLLOW_UP = "follow_up"
+from pims_pipeline.domain.records.words import (
+    DEFAULT_WORDS,
+    CaseStatus,
+    CaseType,
+    Meaning,
+    Words,
+)
 
 
 class EventKind(StrEnum):
@@ -131,174 +117,19 @@ class Case:
     damage: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-_FIRST_STATUS_WORDS: Mapping[CaseStatus, tuple[str, ...]] = {
-    CaseStatus.DRAFT: (
-        "scheduled",
-        "confirmed",
-        "unconfirmed",
-        "not arrived",
-        "not confirmed",
-        "booked",
-        "pending",
-    ),
-    CaseStatus.ONGOING: (
-        "checked in",
-        "arrived",
-        "in progress",
-        "in consultation",
-        "in room",
-        "admitted",
-        "ready to pay",
-        "ready for discharge",
-    ),
-    CaseStatus.COMPLETED: (
-        "completed",
-        "complete",
-        "finalized",
-        "finished",
-        "done",
-        "discharged",
-        "departed",
-        "paid",
-        "closed",
-    ),
-    CaseStatus.REVIEWED: ("cancelled", "canceled", "no show", "did not attend"),
-}
-_FIRST_TYPE_WORDS: Mapping[CaseType, tuple[str, ...]] = {
-    CaseType.EMERGENCY: ("emergency", "urgent", "urgent care"),
-    CaseType.SURGERY: ("surgery", "dental", "dentistry", "procedure", "neuter", "spay"),
-    CaseType.FOLLOW_UP: ("follow up", "recheck", "re check", "suture removal"),
-    CaseType.CHECKUP: (
-        "exam",
-        "checkup",
-        "check up",
-        "well appointment",
-        "wellness",
-        "vaccination",
-        "vaccinations",
-        "vaccine",
-        "vaccines",
-        "diagnostic",
-        "consultation",
-        "sick",
-        "default",
-    ),
-}
-_URGENCY = (CaseType.EMERGENCY, CaseType.SURGERY, CaseType.FOLLOW_UP, CaseType.CHECKUP)
+def meaning_of(appointment: PimsAppointment, words: Words) -> Meaning:
+    """The case status and type that follow from an appointment.
 
-ADDED_STATUS_WORDS: Mapping[str, CaseStatus] = {}
-"""Status words that were added or changed later, in lower case with single spaces."""
-ADDED_TYPE_WORDS: Mapping[str, CaseType] = {}
-"""Type words that were added or changed later, in the same spelling."""
-
-
-def _plain(text: str | None) -> str:
-    """Lower case, with every run of spaces, underscores and hyphens as one space."""
-    return re.sub(r"[\s_-]+", " ", (text or "").casefold()).strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a vendor's words mean for a case."""
-
-    status: CaseStatus
-    case_type: CaseType
-
-
-@dataclass(frozen=True)
-class Words:
-    """What each vendor word means. A value, so that a clinic may have its own words.
-
-    Attributes:
-        statuses: By word, in lower case with single spaces.
-        types: By the words that a clinic's appointment type may contain, in the same spelling.
+    A case type that the vendor states wins over the words of its appointment type.
     """
-
-    statuses: Mapping[str, CaseStatus]
-    types: Mapping[str, CaseType]
-
-    def __post_init__(self) -> None:
-        patterns = {
-            kind: re.compile(rf"\b(?:{'|'.join(map(re.escape, words))})\b")
-            for kind in _URGENCY
-            if (words := [word for word, meant in self.types.items() if meant is kind])
-        }
-
-        @lru_cache(maxsize=1024)
-        def status(vendor_status: str | None) -> CaseStatus | None:
-            return self.statuses.get(_plain(vendor_status))
-
-        @lru_cache(maxsize=1024)
-        def case_type(vendor_type: str | None) -> CaseType:
-            plain = _plain(vendor_type)
-            if exact := self.types.get(plain):
-                return exact
-            found = (kind for kind, pattern in patterns.items() if pattern.search(plain))
-            return next(found, CaseType.CHECKUP)
-
-        object.__setattr__(self, "_status", status)
-        object.__setattr__(self, "_case_type", case_type)
-
-    _status: Callable[[str | None], CaseStatus | None] = field(
-        init=False, repr=False, compare=False
-    )
-    _case_type: Callable[[str | None], CaseType] = field(init=False, repr=False, compare=False)
-
-    def status_of(self, vendor_status: str | None) -> CaseStatus | None:
-        """The case status for a vendor's word; None when the word is not known."""
-        return self._status(vendor_status)
-
-    def case_type_of(self, vendor_type: str | None) -> CaseType:
-        """The case type for a clinic's own words.
-
-        An exact match wins; then the most urgent word found ("Dental - Surgery",
-        "URGENT recheck"); anything else is a checkup.
-        """
-        return self._case_type(vendor_type)
-
-    def meaning_of(self, vendor_status: str | None, vendor_type: str | None) -> Meaning:
-        """The case status and type for both words. An unknown status means a draft."""
-        return Meaning(
-            self.status_of(vendor_status) or CaseStatus.DRAFT, self.case_type_of(vendor_type)
-        )
-
-    def adding(
-        self,
-        statuses: Mapping[str, CaseStatus] | None = None,
-        types: Mapping[str, CaseType] | None = None,
-    ) -> "Words":
-        """These words and further ones, in any spelling; the further ones take precedence."""
-        return Words(
-            {**self.statuses, **{_plain(word): each for word, each in (statuses or {}).items()}},
-            {**self.types, **{_plain(word): each for word, each in (types or {}).items()}},
-        )
-
-
-FIRST_WORDS = Words(
-    {word: status for status, words in _FIRST_STATUS_WORDS.items() for word in words},
-    {word: kind for kind, words in _FIRST_TYPE_WORDS.items() for word in words},
-)
-"""The meanings before they were stored with each landed record. Never edit these: a landed record
-without stored meanings was read by them. Add words to ``ADDED_STATUS_WORDS`` and
-``ADDED_TYPE_WORDS``."""
-
-DEFAULT_WORDS = FIRST_WORDS.adding(ADDED_STATUS_WORDS, ADDED_TYPE_WORDS)
-"""What words mean for every clinic."""
-
-
-def status_of(vendor_status: str | None) -> CaseStatus | None:
-    """The case status for a vendor's word, by ``DEFAULT_WORDS``; None when unknown."""
-    return DEFAULT_WORDS.status_of(vendor_status)
-
-
-def case_type_of(vendor_type: str | None) -> CaseType:
-    """The case type for a clinic's own words, by ``DEFAULT_WORDS``."""
-    return DEFAULT_WORDS.case_type_of(vendor_type)
+    meant = words.meaning_of(appointment.status, appointment.appointment_type)
+    stated = appointment.stated_type
+    return meant if stated is None else replace(meant, case_type=stated)
 
 
 def draft_of(appointment: PimsAppointment, words: Words = DEFAULT_WORDS) -> CaseDraft:
     """The case that follows from an appointment. An unknown status gives a draft."""
-    meaning = words.meaning_of(appointment.status, appointment.appointment_type)
+    meaning = meaning_of(appointment, words)
     return CaseDraft(
         patient_name=appointment.patient.name,
         patient_species=appointment.patient.species,

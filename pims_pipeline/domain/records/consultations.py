@@ -76,6 +76,8 @@ class PimsConsultation:
         soap_notes: Set when the notes have SOAP headings.
         notes: The complete notes as plain text.
         patient: As the consultation names it; has the species that calendars lack.
+        is_finished: False while the vendor says that its notes are still being written. Part of
+            the payload only then, so that other digests do not depend on it.
         oddities: Descriptive fields that could not be read; not part of the payload.
         shapes: What the vendor sent, by path and JSON type; not part of the payload.
     """
@@ -93,6 +95,7 @@ class PimsConsultation:
     discharge_instructions: str | None = None
     reason: str | None = None
     patient: Patient | None = None
+    is_finished: bool = True
     oddities: Oddities = ()
     shapes: Shapes = field(default=(), compare=False, repr=False)
 
@@ -177,7 +180,9 @@ def consultation_payload(consultation: PimsConsultation) -> dict[str, Any]:
     soap = consultation.soap_notes
     vitals = consultation.vitals
     day = consultation.consultation_date
+    unfinished: dict[str, Any] = {} if consultation.is_finished else {"finished": False}
     return {
+        **unfinished,
         "appointmentId": consultation.appointment_id,
         "consultationId": consultation.consultation_id,
         "consultationDate": day.isoformat() if day else None,

@@ -194,7 +194,7 @@ def _checked(provider: VendorAccess, days: Mapping[str, Sequence[date]]) -> dg.A
     found = {
         slug: [str(each) for each in cases]
         for slug, wanted in days.items()
-        if (cases := replan_application(run.engine, slug, wanted, run.words))
+        if (cases := replan_application(run.engine, slug, wanted))
     }
     rows = [
         {"clinic": slug, "number": str(len(ids)), "cases": ", ".join(ids[:MAX_LISTED])}

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day
 
 if TYPE_CHECKING:

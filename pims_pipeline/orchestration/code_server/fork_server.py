@@ -56,8 +56,9 @@ def _may_fork() -> bool:
 def _fork() -> None:
     """Start the fork server as ``forkserver.ensure_running`` does, but by forking this process."""
     with socket.socket(socket.AF_UNIX) as listener:
-        # In a directory that `multiprocessing` makes for this user, and removes.
-        address = Path(util.get_temp_dir()) / "fork-server"
+        # In a directory that `multiprocessing` makes for this user, and removes. The process that
+        # started this one may share it.
+        address = Path(util.get_temp_dir()) / f"fork-server-{os.getpid()}"
         listener.bind(str(address))
         address.chmod(_PRIVATE)
         listener.listen()

@@ -10,24 +10,26 @@ from pims_pipeline.dagster_names import DEFINITIONS_MODULE
 from pims_pipeline.orchestration._dagster_private import RUN_MODULES, serve_code
 from pims_pipeline.orchestration.code_server.fork_server import CAN_FORK, start_fork_server
 from pims_pipeline.orchestration.code_server.run_processes import RunContext
-from pims_pipeline.providers.registry import ADAPTER_MODULES
+from pims_pipeline.providers.registry import registry
 
-MODULES = (
-    DEFINITIONS_MODULE,
-    *RUN_MODULES,
-    *ADAPTER_MODULES,
-    # Those that `dagster.yaml` names.
-    "pims_pipeline.orchestration.storage.pooled",
-    "pims_pipeline.orchestration.compute_logs",
-    # Loaded by name, when something is first resolved, unpickled or converted.
-    *("psycopg2.extras", "_strptime", "encodings.idna"),
-    RunContext.__module__,
-)
-"""What runs import. Whatever is missing here is imported by each run."""
+
+def run_modules() -> tuple[str, ...]:
+    """What runs import. Whatever is missing here is imported by each run."""
+    return (
+        DEFINITIONS_MODULE,
+        *RUN_MODULES,
+        *registry().adapter_modules(),
+        # Those that `dagster.yaml` names.
+        "pims_pipeline.orchestration.storage.pooled",
+        "pims_pipeline.orchestration.compute_logs",
+        # Loaded by name, when something is first resolved, unpickled or converted.
+        *("psycopg2.extras", "_strptime", "encodings.idna"),
+        RunContext.__module__,
+    )
 
 
 def main() -> None:
     """Serve the code location until a signal; the arguments are those of ``dagster api grpc``."""
     if CAN_FORK:
-        start_fork_server(MODULES)
+        start_fork_server(run_modules())
     serve_code(sys.argv[1:], RunContext() if CAN_FORK else None)

@@ -11,7 +11,7 @@ Shared by vendors; what a response means belongs in an adapter.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -135,19 +135,6 @@ def limit_network(client: httpx2.Client) -> None:
     for transport in transports:
         if isinstance(transport, httpx2.HTTPTransport):
             transport._pool._network_backend = _LimitedBackend()  # noqa: SLF001 - as above
-
-
-def get(
-    client: httpx2.Client,
-    path: str,
-    params: Mapping[str, str],
-    *,
-    stop: StopSignal,
-    seconds: float,
-) -> httpx2.Response:
-    """The whole response to a GET of ``path``, below the client's base URL; see ``send``."""
-    request = client.build_request("GET", path, params=dict(params))
-    return send(client, request, stop=stop, seconds=seconds)
 
 
 def send(

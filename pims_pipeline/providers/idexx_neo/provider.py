@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.profiles import ClinicProfile
 from pims_pipeline.domain.records.resources import Resource, ResourceKind
 from pims_pipeline.domain.records.series import series_of
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
@@ -21,6 +22,7 @@ from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consult
 from pims_pipeline.providers.idexx_neo.parsing.dictionary import (
     needs_providers,
     parse_dictionary,
+    parse_profile,
     with_providers,
 )
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
@@ -165,6 +167,13 @@ class IdexxNeoProvider:
 
     def list_resources(self) -> tuple[Resource, ...]:
         """See the port."""
+        return parse_dictionary(self._request_dictionary())
+
+    def clinic_profile(self) -> ClinicProfile:
+        """See the port."""
+        return parse_profile(self._request_dictionary())
+
+    def _request_dictionary(self) -> bytes:
         what = "the calendar's rooms and providers"
         body = self._request("/appointments/getAppointmentView", {}, what=what)
         if body is None:
@@ -172,7 +181,7 @@ class IdexxNeoProvider:
                 f"Cannot fetch {what} from IDEXX Neo at {self._base_url}: it responded that there "
                 "are none (404 or 410). Nothing was changed; check the clinic's base URL."
             )
-        return parse_dictionary(body)
+        return body
 
     def _request(self, path: str, query: dict[str, str], *, what: str) -> bytes | None:
         """The body of the vendor's response; see ``IdexxNeoClient.get``.

@@ -54,7 +54,7 @@ class NeoSession:
 
 def account_of(base_url: str, credentials: Credentials) -> str:
     """The digest that names the account ``credentials`` belong to at ``base_url``."""
-    who = (base_url, credentials.company_id or "", credentials.username.strip().lower())
+    who = (base_url, credentials.get("company_id") or "", credentials["username"].strip().lower())
     return digest("\n".join(who))
 
 

@@ -122,6 +122,14 @@ class Calendar:
         for offset in range((end - start).days + 1):
             yield self.day(start + timedelta(days=offset))
 
+    def edited(self) -> Iterator[Entry]:
+        """Every booked or edited record as it is now, in no order."""
+        return iter(self._edits.entries.values())
+
+    def made_on(self, entry_id: int) -> date:
+        """The date a record was made for, whatever its date is now; today for a booked one."""
+        return id_date(entry_id - self.clinic.ids_from) or self.today
+
     def entry(self, entry_id: int) -> Entry:
         """The record with that id, on whatever day it is now.
 
@@ -131,7 +139,7 @@ class Calendar:
         edited = self._edits.entries.get(entry_id)
         if edited is not None:
             return edited
-        day = id_date(entry_id)
+        day = id_date(entry_id - self.clinic.ids_from)
         for entry in self._generated(day) if day else ():
             if entry.id == entry_id:
                 return entry
@@ -163,7 +171,7 @@ class Calendar:
     def book(self, booking: Booking) -> Entry:
         """Put a new appointment into the calendar."""
         _check_year(booking.start)
-        entry_id = FIRST_BOOKED_ID + self._edits.booked
+        entry_id = FIRST_BOOKED_ID + self.clinic.ids_from + self._edits.booked
         self._edits.booked += 1
         first, _, last = booking.client_name.partition(" ")
         entry = Entry(
@@ -192,6 +200,10 @@ class Calendar:
     def move_to_room(self, entry_id: int, room: str | None) -> Entry:
         """Put a record into another room, by its name at the start, or into none."""
         return self._put(replace(self.entry(entry_id), room=room))
+
+    def move_to_provider(self, entry_id: int, provider: str | None) -> Entry:
+        """Give a record to another provider, by the name at the start, or to none."""
+        return self._put(replace(self.entry(entry_id), provider=provider))
 
     def rename_room(self, room_id: int, name: str) -> None:
         """Give a room another name; its id stays.
@@ -226,6 +238,11 @@ class Calendar:
         return self._put(
             replace(entry, deleted=False, status=status, cancelled_reason=None, status_before=None)
         )
+
+    def check_in(self, entry_id: int) -> Entry:
+        """Note that the animal has arrived."""
+        entry = self._appointment(entry_id)
+        return self._put(_with_status(replace(entry, arrival=entry.start), "Checked In"))
 
     def set_status(self, entry_id: int, status: str) -> Entry:
         """Give a record any status, also one that the vendor is not known to use."""

@@ -7,7 +7,7 @@ how it looks in JSON.
 import html
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pims_pipeline.simulator.practice import vocabulary as words
 from pims_pipeline.simulator.practice.entries import Entry
@@ -40,16 +40,27 @@ class Line:
     declined: bool
 
 
+class Soap(NamedTuple):
+    """The four parts of a consultation's notes."""
+
+    subjective: str
+    objective: str
+    assessment: str
+    plan: str
+
+
 @dataclass(frozen=True, slots=True)
 class Consultation:
     """The whole content of a consultation.
 
     Attributes:
+        soap: The parts of made-up notes as plain text; ``None`` for notes that a person wrote.
         diagnoses: Names with their codes; ``None`` where the vendor's page has no such part.
         discharge: HTML for the owner, if any was written.
     """
 
     notes_html: str
+    soap: Soap | None
     vitals: Vitals | None
     vitals_shape: VitalsShape
     diagnoses: tuple[tuple[str, str | None], ...] | None
@@ -62,11 +73,13 @@ def make_consultation(seed: int, company_id: str, entry: Entry, *, imperial: boo
     """The consultation of ``entry``; notes that a person wrote replace the made-up ones."""
     # Another word in the seed would make up other consultations.
     rng = seeded(seed, company_id, "appointment", entry.id, *[entry.former] * bool(entry.former))
-    generated = _notes(rng)
+    soap = _soap(rng)
+    generated = _notes(rng, soap)
     shapes: tuple[VitalsShape, ...] = ("object", "list", "none")
     shape = rng.choices(shapes, (50, 40, 10))[0]
     return Consultation(
         notes_html=generated if entry.notes_html is None else entry.notes_html,
+        soap=soap if entry.notes_html is None else None,
         vitals=None if shape == "none" else _vitals(rng, entry, imperial=imperial),
         vitals_shape=shape,
         diagnoses=_diagnoses(rng),
@@ -76,13 +89,19 @@ def make_consultation(seed: int, company_id: str, entry: Entry, *, imperial: boo
     )
 
 
-def _notes(rng: random.Random) -> str:
-    """SOAP notes as vets write them: headed by letters or words, or not at all."""
+def _soap(rng: random.Random) -> Soap:
     place = rng.randrange(len(words.SUBJECTIVE))
-    raw = (words.SUBJECTIVE[place], rng.choice(words.OBJECTIVE), words.ASSESSMENT[place])
-    subjective, objective, assessment, plan = (
-        html.escape(text, quote=False) for text in (*raw, words.PLAN[place])
+    return Soap(
+        subjective=words.SUBJECTIVE[place],
+        objective=rng.choice(words.OBJECTIVE),
+        assessment=words.ASSESSMENT[place],
+        plan=words.PLAN[place],
     )
+
+
+def _notes(rng: random.Random, soap: Soap) -> str:
+    """SOAP notes as vets write them: headed by letters or words, or not at all."""
+    subjective, objective, assessment, plan = (html.escape(text, quote=False) for text in soap)
     layouts = (
         (
             f"<p><b>S:</b> {subjective}</p><p><b>O:</b> {objective}</p>"

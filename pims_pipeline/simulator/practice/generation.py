@@ -98,7 +98,7 @@ def generate_day(
     count = _appointment_count(rng, day) if appointments_per_day is None else appointments_per_day
     starts = _starts(rng, clinic.zone, day, count)
     books = households(seed, clinic)
-    base = day.toordinal() * IDS_PER_DAY
+    base = day.toordinal() * IDS_PER_DAY + clinic.ids_from
     now = datetime.combine(today, time(_NOW_HOUR))
     appointments = [
         _appointment(rng, books, base + 100 + place, start, now)

@@ -14,7 +14,8 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.planning.enrichment import EnrichableCase, FetchFailure
 from pims_pipeline.domain.planning.retirement import TrackedCase
 from pims_pipeline.domain.records.appointments import PimsAppointment, appointment_from_payload
-from pims_pipeline.domain.records.cases import Case, CaseStatus, CaseType
+from pims_pipeline.domain.records.cases import Case
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.store.cases import metadata as case_metadata
 from pims_pipeline.store.cases.metadata import SOFT_DELETED, WHOLE_CONSULTATION
 from pims_pipeline.store.database.batches import array_literal

@@ -15,7 +15,8 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.retirement import RetirementReason
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.store.cases.metadata import SOFT_DELETED, json_value
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.cases import case_events, cases, pims_appointments

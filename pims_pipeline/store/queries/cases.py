@@ -15,7 +15,7 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.planning.case_writes import PLACES
 from pims_pipeline.domain.planning.patients import contradicts
 from pims_pipeline.domain.records.appointments import Patient
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.store.cases import metadata as case_metadata
 from pims_pipeline.store.cases.metadata import ENRICHED, SOFT_DELETED
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 from pims_pipeline.domain.adoption.differences import OurCase
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.store.cases.metadata import ENRICHED, SOFT_DELETED
 from pims_pipeline.store.database.batches import array_literal, streamed
 

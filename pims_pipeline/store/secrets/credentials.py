@@ -90,7 +90,7 @@ def read_credentials(
     if row is None:
         raise NoCredentials(
             f"no credentials are stored for clinic {clinic.slug!r}; enter them with "
-            f"`pims credentials set {clinic.slug} --company-id … --username … --password-stdin`"
+            f"`pims credentials set {clinic.slug}`"
         )
     plaintext = vault.decrypt(
         row.encrypted_data,

@@ -22,6 +22,7 @@ from pims_pipeline.store.tables.columns import (
     id_column,
     metadata,
     one_of,
+    provider_type_check,
     text_column,
     timestamp,
     timestamp_now,
@@ -41,6 +42,7 @@ pims_credentials = Table(
     timestamp_now("updated_at"),
     UniqueConstraint("clinic_id", "provider_type"),
     one_of("status", CredentialStatus),
+    provider_type_check(),
 )
 
 pims_sessions = Table(
@@ -54,6 +56,7 @@ pims_sessions = Table(
     timestamp_now("created_at"),
     timestamp("last_used_at", nullable=True),
     PrimaryKeyConstraint("clinic_id", "provider_type"),
+    provider_type_check(),
 )
 
 credential_access_log = Table(
@@ -66,6 +69,7 @@ credential_access_log = Table(
     text_column("run_id", nullable=True),
     timestamp_now("accessed_at"),
     Index(None, "clinic_id", "accessed_at"),
+    provider_type_check(),
 )
 
 clinic_api_keys = Table(

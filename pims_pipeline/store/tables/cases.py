@@ -14,7 +14,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.store.tables.columns import (
     HOT_UPDATES,
     UPDATES_OF_ALL_ROWS,

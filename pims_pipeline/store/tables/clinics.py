@@ -1,16 +1,33 @@
-"""Clinics and their schedules."""
+"""Clinics, their schedules, and what their own words mean."""
 
 import json
+from collections.abc import Iterable
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, Table, UniqueConstraint, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Table,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from pims_pipeline.domain.clinics import SLUG_PATTERN
 from pims_pipeline.domain.phases import PHASES
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, WordKind
 from pims_pipeline.store.tables.columns import (
+    clinic_id,
     id_column,
     integer,
     metadata,
+    one_of,
+    provider_type_check,
     text_array,
     text_column,
     timestamp_now,
@@ -46,6 +63,7 @@ clinics = Table(
     ),
     UniqueConstraint("slug"),
     CheckConstraint(f"slug ~ '^{SLUG_PATTERN.pattern}$'", name="slug"),
+    provider_type_check(),
 )
 
 clinic_schedule_configs = Table(
@@ -74,4 +92,38 @@ clinic_schedule_configs = Table(
     CheckConstraint("days_ahead >= 0", name="days_ahead"),
     CheckConstraint("lookback_days >= 0", name="lookback_days"),
     CheckConstraint("parallel_batch_size >= 1", name="parallel_batch_size"),
+)
+
+
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+clinic_words = Table(
+    "clinic_words",
+    metadata,
+    # A log: of each word, the newest row counts.
+    Column("seq", BigInteger, Identity(always=True), primary_key=True),
+    clinic_id(),
+    text_column("kind"),
+    # As comparisons write it: see ``plain_word``.
+    text_column("word"),
+    # Null: the clinic has no meaning of its own for it any more.
+    text_column("meaning", nullable=True),
+    text_column("changed_by"),
+    # Not when its transaction began, which may wait for another change.
+    Column(
+        "changed_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=text("clock_timestamp()"),
+    ),
+    one_of("kind", WordKind),
+    CheckConstraint("word <> ''", name="word"),
+    CheckConstraint(
+        f"meaning IS NULL OR CASE kind WHEN 'status' THEN meaning IN ({_quoted(CaseStatus)}) "
+        f"ELSE meaning IN ({_quoted(CaseType)}) END",
+        name="meaning",
+    ),
+    Index(None, "clinic_id", "seq"),
 )

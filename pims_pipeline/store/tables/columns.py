@@ -26,6 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from pims_pipeline.domain.clinics import PROVIDER_TYPE_PATTERN
+
 HOT_UPDATES = {"fillfactor": 80}
 """Leaves room on each page for a row's next version, so that an update touches no index."""
 
@@ -47,6 +49,13 @@ def one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     """A check that the column holds one of ``values``."""
     quoted = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({quoted})", name=column)
+
+
+def provider_type_check() -> CheckConstraint:
+    """A check that ``provider_type`` has the shape of one; the registry knows which there are."""
+    return CheckConstraint(
+        f"provider_type ~ '^{PROVIDER_TYPE_PATTERN.pattern}$'", name="provider_type"
+    )
 
 
 def id_column() -> Column[Any]:

@@ -20,6 +20,7 @@ from pims_pipeline.store.tables.columns import (
     integer,
     metadata,
     one_of,
+    provider_type_check,
     text_column,
     timestamp,
     timestamp_now,
@@ -94,4 +95,5 @@ login_leases = Table(
     timestamp_now("renewed_at"),
     timestamp("expires_at"),
     PrimaryKeyConstraint("clinic_id", "provider_type"),
+    provider_type_check(),
 )

@@ -22,6 +22,7 @@ from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.shapes import FieldShape, combined, named
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.observability.logging import bound_context, get_logger
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.providers.stop_signal import RunStopped
@@ -44,6 +45,7 @@ from pims_pipeline.store.moments import note_repair
 from pims_pipeline.store.shapes.writing import add_shapes
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.repair import repair_if_needed
+from pims_pipeline.sync.words import words_of
 
 PROGRESS_INTERVAL_S = 0.5
 Ended = TypeVar("Ended")
@@ -61,6 +63,10 @@ class PhaseRun:
     audit_id: UUID
     began: float
     _progress_at: float = 0.0
+
+    def words(self, connection: Connection) -> Words:
+        """What words mean at the clinic, as every later writer of its cases sees it."""
+        return words_of(connection, self.clinic, self.context.vendor_words)
 
     def now(self) -> datetime:
         """The present time, aware UTC."""

@@ -7,6 +7,7 @@ a session that cannot be renewed) ends the phase. Writing belongs in ``consultat
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -21,9 +22,10 @@ from pims_pipeline.domain.planning.enrichment import (
     FetchedConsultation,
     plan_enrichment,
 )
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.domain.records.shapes import FieldShape
-from pims_pipeline.providers.port import ContractViolation, TimeLimitReached
+from pims_pipeline.providers.port import Capability, ContractViolation, TimeLimitReached
 from pims_pipeline.store.cases.reading import enrichable_cases
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
@@ -34,11 +36,12 @@ from pims_pipeline.sync.phases.consultations import (
     record_failed,
     write_fetched,
 )
-from pims_pipeline.sync.phases.fanout import request_concurrently
+from pims_pipeline.sync.phases.fanout import request_concurrently, request_in_batches
 from pims_pipeline.sync.phases.inbound import catch_up
 from pims_pipeline.sync.session import ProviderSession
 
 DEFAULT_WORKERS = 5
+CONSULTATION_BATCH = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +206,58 @@ def _fetch_all(
         consultation = session.request(
             lambda provider: provider.fetch_consultation(case.appointment)
         )
-        return FetchedConsultation(
-            case_id=case.case_id,
-            asked_at=asked_at,
-            consultation=consultation,
-            asked_for=case.appointment,
-        )
+        return _fetched(case, asked_at, consultation)
 
     phase.progress(0, len(due))
-    for done, (case, response) in enumerate(request_concurrently(fetch, due, workers), start=1):
+    _fetch_together(phase, session, due, workers, into)
+    done = {each.case_id for each in into.fetched}
+    rest = [case for case in due if case.case_id not in done]
+    responses = request_concurrently(fetch, rest, workers)
+    for count, (case, response) in enumerate(responses, start=len(done) + 1):
         if isinstance(response, FetchedConsultation):
             into.fetched.append(response)
         else:
             into.failed.append(FailedFetch(case, response))
-        phase.progress(done, len(due))
+        phase.progress(count, len(due))
+
+
+def _fetch_together(
+    phase: PhaseRun,
+    session: ProviderSession,
+    due: Sequence[EnrichableCase],
+    workers: int,
+    into: _Fetches,
+) -> None:
+    """Fetch in batches what the vendor gives in batches; it may leave some out, or all."""
+    if len(due) == 0 or not session.has(Capability.CONSULTATION_BATCHES):
+        return
+
+    def fetch(batch: Sequence[EnrichableCase]) -> dict[str, FetchedConsultation]:
+        asked_at = phase.now()
+        found = session.fetch_consultations([case.appointment for case in batch])
+        return {
+            name: _fetched(case, asked_at, found[name])
+            for case in batch
+            if (name := case.appointment.appointment_id) in found
+        }
+
+    for _, fetched in request_in_batches(
+        fetch,
+        due,
+        identity=lambda case: case.appointment.appointment_id,
+        size=CONSULTATION_BATCH,
+        workers=workers,
+    ):
+        into.fetched.append(fetched)
+        phase.progress(len(into.fetched), len(due))
+
+
+def _fetched(
+    case: EnrichableCase, asked_at: datetime, consultation: PimsConsultation | None
+) -> FetchedConsultation:
+    return FetchedConsultation(
+        case_id=case.case_id,
+        asked_at=asked_at,
+        consultation=consultation,
+        asked_for=case.appointment,
+    )

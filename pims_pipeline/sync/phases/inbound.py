@@ -18,8 +18,9 @@ from pims_pipeline.domain.planning.catching_up import without_vendor_changes
 from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.records.appointments import Snapshot
-from pims_pipeline.domain.records.cases import CaseEvent, EventKind, Words
+from pims_pipeline.domain.records.cases import CaseEvent, EventKind
 from pims_pipeline.domain.records.series import recognized, unsettled_dates
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.store.appointments import (
     forget_checks,
     land,
@@ -74,20 +75,23 @@ def _apply_if_settled(
     connection: Connection, phase: PhaseRun, snapshot: Snapshot
 ) -> PhaseOutcome | None:
     """Write the listing; return None, with nothing written, if further dates must be listed."""
-    listing = compared(connection, phase.clinic, snapshot, phase.context.words)
+    words = phase.words(connection)
+    listing = compared(connection, phase.clinic, snapshot, words)
     if unsettled_dates(listing.snapshot, listing.known):
         return None
-    return _write(connection, phase, listing)
+    return _write(connection, phase, listing, words)
 
 
 def _apply(connection: Connection, phase: PhaseRun, snapshot: Snapshot) -> PhaseOutcome:
-    words = phase.context.words
-    return _write(connection, phase, compared(connection, phase.clinic, snapshot, words))
+    words = phase.words(connection)
+    return _write(connection, phase, compared(connection, phase.clinic, snapshot, words), words)
 
 
-def _write(connection: Connection, phase: PhaseRun, listing: ComparedListing) -> PhaseOutcome:
+def _write(
+    connection: Connection, phase: PhaseRun, listing: ComparedListing, words: Words
+) -> PhaseOutcome:
     snapshot = listing.snapshot
-    plan = apply_listing(connection, phase, listing)
+    plan = apply_listing(connection, phase, listing, words)
     record_quarantine(connection, phase, snapshot)
     return phase.finish(
         connection,
@@ -100,12 +104,14 @@ def _write(connection: Connection, phase: PhaseRun, listing: ComparedListing) ->
     )
 
 
-def apply_listing(connection: Connection, phase: PhaseRun, listing: ComparedListing) -> InboundPlan:
+def apply_listing(
+    connection: Connection, phase: PhaseRun, listing: ComparedListing, words: Words
+) -> InboundPlan:
     """Plan against what is known, write the plan, and return it."""
     clinic, now = phase.clinic, phase.now()
     snapshot = recognized(listing.snapshot, listing.known, clinic.zone)
     listing = replace(listing, snapshot=snapshot)
-    plan = _plan(connection, clinic, listing, now=now, words=phase.context.words)
+    plan = _plan(connection, clinic, listing, now=now, words=words)
     land(
         connection,
         clinic,
@@ -142,7 +148,7 @@ def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
     ``without_vendor_changes``. Phases that list no calendar call it, because most dates are never
     listed again.
     """
-    clinic, now, words = phase.clinic, phase.now(), phase.context.words
+    clinic, now, words = phase.clinic, phase.now(), phase.words(connection)
     snapshot = stored_snapshot(connection, clinic, phase.window)
     listing = compared(connection, clinic, snapshot, words)
     plan = without_vendor_changes(_plan(connection, clinic, listing, now=now, words=words))

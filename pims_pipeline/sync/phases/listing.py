@@ -16,13 +16,13 @@ from pims_pipeline.domain.planning.inbound_comparing import ComparedListing, com
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.records.appointments import Snapshot
-from pims_pipeline.domain.records.cases import Words
 from pims_pipeline.domain.records.series import (
     recognized,
     unsettled_dates,
     windows_around,
     with_further_listing,
 )
+from pims_pipeline.domain.records.words import Words
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.store.appointments import known_records
 from pims_pipeline.store.database.engine import transaction
@@ -45,7 +45,7 @@ def complete_listing(
     snapshot = session.request(lambda provider: provider.fetch_appointments(window))
     fetched_at = asked_between(asked_at, snapshot.fetched_at, clock())
     snapshot = replace(snapshot, fetched_at=fetched_at)
-    if not snapshot.complete:
+    if snapshot.window != window or not snapshot.complete:
         raise ContractViolation(
             f"asked {clinic.provider_type} for the calendar of {clinic.slug}, {window}; the "
             "listing that came back is not complete, so nothing was changed; try again later"

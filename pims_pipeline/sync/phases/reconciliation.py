@@ -232,13 +232,8 @@ def _note_presence(connection: Connection, phase: PhaseRun, snapshot: Snapshot) 
     clinic = phase.clinic
     known = known_of(connection, clinic, snapshot)
     snapshot = recognized(snapshot, known, clinic.zone)
-    plan = plan_inbound(
-        known,
-        snapshot,
-        clinic=clinic,
-        now=phase.now(),
-        words=phase.context.words,
-    )
+    # Nothing that is used of the plan depends on what words mean.
+    plan = plan_inbound(known, snapshot, clinic=clinic, now=phase.now())
     returning = {each.pims_id for each in plan.case_writes if each.kind is EventKind.RESTORED}
     staying = [pims_id for pims_id in plan.sightings if pims_id not in returning]
     mark_seen(connection, clinic, staying, snapshot.fetched_at)

@@ -14,7 +14,8 @@ from pims_pipeline.domain.planning.case_writes import METADATA, RECONCILIATION, 
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.retirement import Retirement
 from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.records.cases import Case, CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.records.cases import Case, CaseEvent, EventKind
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.store.appointments import mark_left_out, mark_removed
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.cases.reading import load_cases
@@ -76,15 +77,16 @@ def follow(
 ) -> tuple[UUID, ...]:
     """Apply each lookup as a listing of one record; return the ids of the changed cases."""
     changed: list[UUID] = []
+    words = phase.words(connection) if appointments else DEFAULT_WORDS
     for appointment in appointments:
         day = appointment.business_date
         seen = Snapshot(
             window=DateRange(day, day),
             appointments=(appointment,),
             fetched_at=lookups[appointment.appointment_id].asked_at,
-            complete=False,
+            proof=None,
         )
         known = known_of(connection, phase.clinic, seen)
-        plan = apply_listing(connection, phase, ComparedListing(snapshot=seen, known=known))
+        plan = apply_listing(connection, phase, ComparedListing(snapshot=seen, known=known), words)
         changed.extend(write.case_id for write in plan.case_writes)
     return tuple(changed)

@@ -4,8 +4,10 @@ Read-only. Add here what an asset check or a command reads; a finding is a bug o
 checks themselves belong in ``orchestration``.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
+from functools import reduce
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -17,15 +19,16 @@ from pims_pipeline.domain.planning.enrichment import (
     EnrichmentPolicy,
     plan_enrichment,
 )
-from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
+from pims_pipeline.domain.planning.inbound import InboundPlan, common_to_both, plan_inbound
 from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.planning.reconciliation import (
     DeletionPolicy,
     ReconciliationPlan,
     plan_reconciliation,
 )
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words, status_of
 from pims_pipeline.domain.records.series import recognized
+from pims_pipeline.domain.records.words import Words
+from pims_pipeline.providers.registry import vendor_words
 from pims_pipeline.store.appointments import stored_snapshot
 from pims_pipeline.store.audits import Audit, audits_of_run
 from pims_pipeline.store.cases.reading import active_cases, enrichable_cases
@@ -41,25 +44,26 @@ from pims_pipeline.store.queries.cases import (
 )
 from pims_pipeline.store.rejections import rejections
 from pims_pipeline.sync.phases.listing import known_of
+from pims_pipeline.sync.words import VendorWords, words_of, words_since_sync
 
 
 def replan_inbound(
-    engine: Engine, clinic: Clinic, window: DateRange, *, words: Words = DEFAULT_WORDS
+    engine: Engine, clinic: Clinic, window: DateRange, *, vendor: VendorWords = vendor_words
 ) -> InboundPlan:
     """The plan of landing the stored calendar again; empty when all is well.
 
     The listing is also recognized again. Metadata that the application overwrote is ignored, as the
-    sync did not cause it: see ``damaged_cases``.
+    sync did not cause it: see ``damaged_cases``. So is a case that follows what its words meant at
+    any time since the window was synced.
     """
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
         known = known_of(connection, clinic, snapshot)
-    return plan_inbound(
-        {pims_id: _undamaged(record) for pims_id, record in known.items()},
-        recognized(snapshot, known, clinic.zone),
-        clinic=clinic,
-        words=words,
-    )
+        meanings = words_since_sync(connection, clinic, window, vendor)
+    listing = recognized(snapshot, known, clinic.zone)
+    undamaged = {pims_id: _undamaged(record) for pims_id, record in known.items()}
+    plans = (plan_inbound(undamaged, listing, clinic=clinic, words=words) for words in meanings)
+    return reduce(common_to_both, plans)
 
 
 def _undamaged(record: KnownRecord) -> KnownRecord:
@@ -134,8 +138,13 @@ def unknown_statuses(engine: Engine, clinic: Clinic, window: DateRange) -> list[
     """The vendor words in the landed calendar without a known case status."""
     with transaction(engine) as connection:
         snapshot = stored_snapshot(connection, clinic, window)
-    words = {each.status for each in snapshot.appointments if not each.left_out}
-    return sorted(word for word in words if status_of(word) is None)
+        statuses = {each.status for each in snapshot.appointments if each.makes_case}
+        unknown = _unknown(statuses, vendor_words(clinic.provider_type))
+        return unknown and _unknown(unknown, words_of(connection, clinic))
+
+
+def _unknown(statuses: Iterable[str], words: Words) -> list[str]:
+    return sorted(each for each in statuses if words.status_of(each) is None)
 
 
 def last_audits(engine: Engine, run_id: str, sync_type: Phase) -> list[Audit]:

@@ -8,7 +8,7 @@ from pims_pipeline.adoption.comparison import Comparison, compare_and_keep
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.kinds import DifferenceKind
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline_tests.adoption.planted import LOGIN, PlantedClinic, V4Installation
 from pims_pipeline_tests.adoption.test_shadow import book_day
 from pims_pipeline_tests.adoption.ways import adopted
@@ -30,7 +30,7 @@ def synced_here(engine: Engine, wanted: AdoptionRequest, planted: PlantedClinic)
     """Adopt the clinic, and sync it once."""
     clinic = adopted(engine, wanted).clinic
     assert clinic.id == planted.id
-    vendor = FakeVendor(clinic.zone, credentials=Credentials(**LOGIN))
+    vendor = FakeVendor(clinic.zone, credentials=neo_credentials(**LOGIN))
     book_day(vendor)
     vendor.record_appointment("6")
     return full_sync(engine, clinic, vendor, 1)

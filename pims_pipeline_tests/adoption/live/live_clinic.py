@@ -14,7 +14,7 @@ from pims_pipeline.adoption.application import (
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.store.adoptions import set_mode
 from pims_pipeline.store.cases.application import LoggedWrite, logged_writes
 from pims_pipeline.store.database.engine import transaction
@@ -101,7 +101,7 @@ def book_day(vendor: FakeVendor) -> None:
 def live_clinic(engine: Engine, theirs: V4Installation, wanted: AdoptionRequest) -> LiveClinic:
     """Adopt the planted clinic and make it live, without a comparison."""
     clinic = adopted(engine, replace(wanted, schema=theirs.schema)).clinic
-    vendor = FakeVendor(clinic.zone, credentials=Credentials(**LOGIN))
+    vendor = FakeVendor(clinic.zone, credentials=neo_credentials(**LOGIN))
     book_day(vendor)
     live = LiveClinic(engine, theirs, clinic, vendor)
     live.set_mode(AdoptionMode.LIVE)

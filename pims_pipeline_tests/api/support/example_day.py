@@ -27,7 +27,8 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.domain.records.consultations import PimsConsultation
-from pims_pipeline.providers.port import Credentials, PimsError
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
+from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
@@ -159,7 +160,7 @@ def day(engine: Engine, vault: Vault, artifacts: Path) -> Iterator[Day]:
 
 
 def _registered(servers: SharedServers) -> SyncedClinic:
-    login = Credentials(COMPANY.username, COMPANY.password, COMPANY.company_id)
+    login = neo_credentials(COMPANY.username, COMPANY.password, COMPANY.company_id)
     with transaction(servers.engine) as connection:
         clinic = add_clinic(
             connection,

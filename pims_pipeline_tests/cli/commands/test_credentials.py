@@ -40,6 +40,43 @@ def test_the_password_is_stored_as_piped_but_for_the_end_of_the_line(
     }
 
 
+def test_fields_are_given_by_name_too(pims: Pims, registered: str, engine: Engine) -> None:
+    words = ("--field=username=demo", "--secret-stdin=password")
+    done = pims("credentials", "set", registered, *words, typed="a=b")
+
+    assert done.exit_code == 0, done.output
+    assert stored_fields(engine, registered) == {"username": "demo", "password": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--field=username"], "--field is written NAME=VALUE"),
+        (["--field=hunter 2=x"], "--field is written NAME=VALUE"),
+        (["--field=username=a", "--field=username=b"], "--field username is given twice"),
+        (["--field=pin=hunter2"], "IDEXX Neo has no credential field 'pin'; it has company_id"),
+        (["--secret-stdin=pin"], "IDEXX Neo has no credential field 'pin'; it has company_id"),
+        (
+            ["--field=password=hunter2"],
+            "the credential field 'password' is secret, and other users can see the command line",
+        ),
+        (["--secret-stdin=username"], "'username' is not secret; give --username"),
+        (["--secret-stdin=password"], "'username' (User name) is missing"),
+    ],
+    ids=str,
+)
+def test_a_field_in_the_wrong_place_is_named_and_its_value_is_not_shown(
+    pims: Pims, registered: str, engine: Engine, words: list[str], message: str
+) -> None:
+    before = everything(engine)
+    done = pims("credentials", "set", registered, *words, typed="hunter2")
+
+    assert done.exit_code == 2
+    assert message in error_line(done)
+    assert "hunter" not in done.output
+    assert everything(engine) == before
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -95,8 +132,37 @@ def test_a_working_login_is_marked_valid_and_its_session_kept(pims: Pims, ready:
     done = pims("credentials", "check", ready, "--json")
     [clinic] = document(pims("status", "--json"))["clinics"]
 
-    assert document(done) == {"clinic": ready, "status": "valid"}
+    checked = document(done)
+    description = checked.pop("description")
+    assert checked == {"clinic": ready, "status": "valid"}
+    assert (description["timezoneMatch"], description["locations"]) == ("not_stated", None)
+    guesses = {each["word"]: (each["meaning"], each["basis"]) for each in description["guesses"]}
+    assert guesses["Vax"] == ("checkup", "unknown")
+    assert guesses["Dental - Surgery"] == ("surgery", "part")
+    assert "Recheck" not in guesses
     assert (clinic["credentials"], clinic["session"]["status"]) == ("valid", "stored")
+
+
+def test_a_vendor_that_does_not_describe_the_clinic_is_a_warning(
+    pims: Pims, ready: str, control: SimulatorControl
+) -> None:
+    control.add_fault("html", endpoint="dictionary")
+    done = pims("credentials", "check", ready)
+
+    assert done.exit_code == 0
+    assert done.stdout == f"The login of {ready} works.\n"
+    assert "Warning: The vendor does not describe the clinic; syncs do not need it." in done.stderr
+
+
+def test_words_that_would_be_guessed_are_shown_with_the_command_that_sets_them(
+    pims: Pims, ready: str
+) -> None:
+    assert pims("clinics", "words", ready, "--type", "vax=follow_up").exit_code == 0
+    shown = pims("credentials", "check", ready).stderr
+    assert "Of these type words the meaning is guessed from a part of each: " in shown
+    assert "'Dental - Surgery' (surgery)" in shown
+    assert f"If one is wrong: pims clinics words {ready} --type " in shown
+    assert "'Vax'" not in shown
 
 
 def test_a_wrong_password_is_reported_and_marked(pims: Pims, ready: str) -> None:

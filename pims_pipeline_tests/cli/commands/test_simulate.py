@@ -34,11 +34,30 @@ def test_a_port_in_use_is_reported(pims: Pims) -> None:
 
 
 def test_it_prints_its_url_and_stops_at_ctrl_c(tmp_path: Path) -> None:
+    url, shown, clinics = simulated(tmp_path, "--seed=3", "--appointments-per-day=4")
+
+    assert f"Simulated IDEXX Neo: {url}\n" in shown
+    assert f"{url}/_control" in shown
+    assert set(clinics.values()) == {"idexx_neo"}
+    assert set(clinics) == set(re.findall(r"company id (\d+), user demo", shown))
+
+
+def test_it_plays_both_vendors_and_prints_their_keys(tmp_path: Path) -> None:
+    url, shown, clinics = simulated(tmp_path, "--vendor=both")
+
+    assert f"Simulated Vetspire: {url}/graphql\n" in shown
+    locations = set(re.findall(r"API key vetspire-demo-\w+, location id (\d+)", shown))
+    assert {each for each, vendor in clinics.items() if vendor == "vetspire"} == locations
+    assert len(locations) == 3
+
+
+def simulated(tmp_path: Path, *options: str) -> tuple[str, str, dict[str, str]]:
+    """What ``pims simulate`` served: its URL, its output, and the vendors of its clinics."""
     environment = {
         name: value for name, value in os.environ.items() if name not in variable_names().values()
     }
     program = "from pims_pipeline.cli.main import main; main()"
-    words = ["simulate", "--port=0", "--seed=3", "--appointments-per-day=4"]
+    words = ["simulate", "--port=0", *options]
     with subprocess.Popen(  # noqa: S603 - this interpreter, fixed arguments
         [sys.executable, "-u", "-c", program, *words],
         env={**environment, "PIMS_HOME": str(tmp_path / "home")},
@@ -51,16 +70,13 @@ def test_it_prints_its_url_and_stops_at_ctrl_c(tmp_path: Path) -> None:
         shown = ""
         while "Ctrl-C stops it" not in shown and (line := process.stdout.readline()):
             shown += line
-        [url] = re.findall(r"IDEXX Neo: (http://127\.0\.0\.1:\d+)", shown)
+        [url] = re.findall(r"(http://127\.0\.0\.1:\d+)/_control", shown)
         with closing(SimulatorControl(url)) as control:
-            clinics = control.clinics()
+            clinics = {each.company_id: each.vendor for each in control.clinics()}
         process.send_signal(signal.SIGINT)
         errors = process.stderr.read()
 
     assert process.returncode == 0, errors
     assert errors == ""
-    assert f"{url}/_control" in shown
-    assert {clinic.company_id for clinic in clinics} == set(
-        re.findall(r"company id (\d+), user demo", shown)
-    )
     assert not (tmp_path / "home").exists()
+    return url, shown, clinics

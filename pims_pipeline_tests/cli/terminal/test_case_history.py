@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pims_pipeline.cli.terminal.case_history import LONGEST_VALUE, history_lines
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline.store.queries.case_history import CaseHistory, CredentialUse, StoredEvent
 from pims_pipeline.sync.provenance import provenance_of
 

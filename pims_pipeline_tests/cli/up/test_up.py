@@ -133,6 +133,7 @@ def test_everything_is_up_until_ctrl_c(home: Path, port: int, api_port: int) -> 
         "appointments",
         "consultations",
         "reconciliation",
+        "application_cases",
         "maintenance",
         "daily_report",
     }

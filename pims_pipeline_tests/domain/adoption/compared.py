@@ -23,7 +23,7 @@ from pims_pipeline.domain.adoption.differences import (
 from pims_pipeline.domain.adoption.kinds import DifferenceKind
 from pims_pipeline.domain.clinics import business_date
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, case_type_of, status_of
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, case_type_of, status_of
 
 ZONE = ZoneInfo("America/New_York")
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.adoption.differences import Difference, OurCase, Sides, TheirCase
 from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.adoption.compared import (
     DATES_ONLY,
     LONG_AGO,

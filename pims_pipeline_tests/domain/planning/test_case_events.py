@@ -9,7 +9,8 @@ import pytest
 
 from pims_pipeline.domain.records.appointments import Client, Patient, appointment_payload
 from pims_pipeline.domain.records.canonical import digest
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.planning.inbound.listings import APPOINTMENT, kinds, listing
 

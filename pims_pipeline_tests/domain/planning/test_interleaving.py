@@ -14,12 +14,14 @@ from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import Case, CaseStatus, draft_of
+from pims_pipeline.domain.records.cases import Case, draft_of
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import STATUSES, TYPES, WEEK
 
@@ -64,7 +66,12 @@ class ClinicsDay(RuleBasedStateMachine):
     def _listing(self) -> Snapshot:
         fetched_at = self._tick()
         inside = [each for each in self.calendar.values() if each.business_date in WEEK]
-        return Snapshot(window=WEEK, appointments=(STAFF, *inside), fetched_at=fetched_at)
+        return Snapshot(
+            window=WEEK,
+            appointments=(STAFF, *inside),
+            fetched_at=fetched_at,
+            proof=Proof.ONE_RESPONSE,
+        )
 
     def _look_up_everything(self) -> dict[str, AppointmentLookup]:
         asked_at = self._tick()

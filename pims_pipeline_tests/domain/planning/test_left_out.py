@@ -13,9 +13,9 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.left_out import marked
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
 from pims_pipeline.domain.planning.retirement import RetirementReason
-from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.appointments import PimsAppointment, Proof, RecordKind, Snapshot
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.planning.inbound.listings import (
     APPOINTMENT,
@@ -71,6 +71,7 @@ def listed(sync: Sync, number: int) -> Snapshot:
             window=WEEK,
             appointments=sync.calendar,
             fetched_at=EIGHT + timedelta(minutes=20 * number),
+            proof=Proof.ONE_RESPONSE,
         ),
         sync.resources,
     )

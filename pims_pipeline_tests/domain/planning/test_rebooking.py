@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.planning.enrichment import FetchedConsultation, plan_consultations
 from pims_pipeline.domain.records.appointments import Client, Patient, PimsAppointment, RecordKind
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, Meaning
+from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.words import CaseStatus, CaseType, Meaning
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.planning.inbound.listings import (
     APPOINTMENT,

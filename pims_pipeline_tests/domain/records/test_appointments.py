@@ -15,6 +15,7 @@ from pims_pipeline.domain.records.appointments import (
     Client,
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     RecordKind,
     Snapshot,
@@ -22,6 +23,7 @@ from pims_pipeline.domain.records.appointments import (
     appointment_payload,
 )
 from pims_pipeline.domain.records.canonical import canonical_json, digest
+from pims_pipeline.domain.records.words import CaseType
 from pims_pipeline_tests.domain.strategies import WEEK, appointments, snapshots
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -89,6 +91,7 @@ EDITS: dict[str, Any] = {
     "kind": RecordKind.BLOCK,
     "vendor_updated_at": NOON,
     "series_id": "1",
+    "stated_type": CaseType.SURGERY,
 }
 
 
@@ -173,7 +176,13 @@ def unreadable(pims_id: str | None) -> QuarantinedRecord:
 def test_a_listing_hides_identities_when_one_could_not_be_read(
     quarantined: tuple[QuarantinedRecord, ...], *, hides: bool
 ) -> None:
-    snapshot = Snapshot(window=WEEK, appointments=(), fetched_at=NOON, quarantined=quarantined)
+    snapshot = Snapshot(
+        window=WEEK,
+        appointments=(),
+        fetched_at=NOON,
+        proof=Proof.ONE_RESPONSE,
+        quarantined=quarantined,
+    )
     assert snapshot.hides_identities is hides
 
 

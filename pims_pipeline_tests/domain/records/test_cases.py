@@ -8,12 +8,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.records.appointments import PimsAppointment
-from pims_pipeline.domain.records.cases import (
+from pims_pipeline.domain.records.cases import case_id_of, draft_of
+from pims_pipeline.domain.records.words import (
+    ADDED_STATUS_WORDS,
+    ADDED_TYPE_WORDS,
+    DEFAULT_WORDS,
     CaseStatus,
     CaseType,
-    case_id_of,
+    Match,
     case_type_of,
-    draft_of,
     status_of,
 )
 from pims_pipeline_tests.domain.strategies import CLINIC_ID, appointments, identities
@@ -154,6 +157,11 @@ def test_of_any_two_words_the_more_urgent_wins() -> None:
         assert case_type_of(f"{one} & {other}") is wanted, (one, other)
 
 
+def test_an_added_word_is_known_as_a_whole() -> None:
+    assert {DEFAULT_WORDS.type_match(word) for word in ADDED_TYPE_WORDS} == {Match.EXACT}
+    assert {DEFAULT_WORDS.status_of(word) for word in ADDED_STATUS_WORDS}.isdisjoint({None})
+
+
 @given(appointments())
 def test_a_draft_says_what_the_appointment_says(appointment: PimsAppointment) -> None:
     draft = draft_of(appointment)
@@ -171,7 +179,8 @@ def test_a_draft_says_what_the_appointment_says(appointment: PimsAppointment) ->
         "room": appointment.room,
         "reason": appointment.reason,
     }
-    assert draft.case_type is case_type_of(appointment.appointment_type)
+    stated = appointment.stated_type
+    assert draft.case_type is (stated or case_type_of(appointment.appointment_type))
     known = status_of(appointment.status)
     assert draft.status is (known or CaseStatus.DRAFT)
 

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
 from pims_pipeline.domain.planning.landed_records import KnownRecord
-from pims_pipeline.domain.records.appointments import PimsAppointment, QuarantinedRecord, Snapshot
+from pims_pipeline.domain.records.appointments import (
+    PimsAppointment,
+    Proof,
+    QuarantinedRecord,
+    Snapshot,
+)
 from pims_pipeline.domain.records.series import (
     identify_occurrences,
     occurrence_identity,
@@ -72,7 +77,9 @@ class Calendar:
         whole = identify_occurrences(
             [appointment(*each) for each in truth if _day(each[1]) in window], ZONE
         )
-        return Snapshot(window=window, appointments=whole, fetched_at=self._fetched_at)
+        return Snapshot(
+            window=window, appointments=whole, fetched_at=self._fetched_at, proof=Proof.ONE_RESPONSE
+        )
 
 
 def appointment(identity: str, start: datetime) -> PimsAppointment:
@@ -177,6 +184,7 @@ def test_an_unreadable_record_of_an_identity_may_be_the_one_that_is_known() -> N
         appointments=(appointment("7", at(3)),),
         quarantined=(UNREADABLE,),
         fetched_at=LATER,
+        proof=Proof.ONE_RESPONSE,
     )
     (found,) = recognized(snapshot, calendar.known, ZONE).appointments
     assert found.appointment_id == "7@2026-11-02T09:00"
@@ -186,11 +194,18 @@ def test_nor_is_one_that_a_further_listing_shows_unreadable_taken_for_moved() ->
     calendar = Calendar()
     calendar.sync({("7", at(0))}, days(0, 0))
     snapshot = Snapshot(
-        window=days(3, 3), appointments=(appointment("7", at(3)),), fetched_at=LATER
+        window=days(3, 3),
+        appointments=(appointment("7", at(3)),),
+        fetched_at=LATER,
+        proof=Proof.ONE_RESPONSE,
     )
     assert unsettled_dates(snapshot, calendar.known) == (FIRST,)
     further = Snapshot(
-        window=days(0, 0), appointments=(), quarantined=(UNREADABLE,), fetched_at=LATER
+        window=days(0, 0),
+        appointments=(),
+        quarantined=(UNREADABLE,),
+        fetched_at=LATER,
+        proof=Proof.ONE_RESPONSE,
     )
     snapshot = with_further_listing(snapshot, further)
     (found,) = recognized(snapshot, calendar.known, ZONE).appointments

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, process
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
@@ -41,8 +41,14 @@ Result = TypeVar("Result")
 
 def in_own_process(scenario: Callable[..., Result], *arguments: object) -> Result:
     """What the function returns, or raises, in a new process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, initializer=_with_own_directory) as pool:
         return pool.submit(scenario, *arguments).result(TIMEOUT_SECONDS)
+
+
+def _with_own_directory() -> None:
+    # It would be this process's own temporary directory, if an earlier test has made one.
+    process.current_process()._config.pop("tempdir", None)  # type: ignore[attr-defined]
 
 
 def fork_server() -> psutil.Process:

@@ -16,7 +16,7 @@ from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Rules, Sources
 from pims_pipeline.orchestration.sensors.alerts import AlertsNotDelivered, alerting
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline_tests.observability.stand_ins import HANG_UP, Canned, Watcher, serving
 from pims_pipeline_tests.orchestration.deployment import START, DagsterDeployment, days
 from pims_pipeline_tests.orchestration.sensors.recorder import Recorder
@@ -87,7 +87,9 @@ def test_the_location_has_the_sensor_and_it_runs_by_itself(deployment: DagsterDe
 def test_a_rejected_password_opens_one_alert_of_one_clinic(
     deployment: DagsterDeployment, sensor: Sensor
 ) -> None:
-    deployment.vendors["alder"].credentials = Credentials(username="vet", password="another one")
+    deployment.vendors["alder"].credentials = neo_credentials(
+        username="vet", password="another one"
+    )
     for _ in range(3):
         deployment.sync("inbound_sync", ["alder", "birch"], days(0, 1))
 

@@ -40,6 +40,7 @@ MOST = {
     "UPDATE case_sync_audits": 4,
     "INSERT case_sync_audits": 3,
     "SELECT case_events": 3,
+    "SELECT clinic_words": 3,
     "SELECT run_leases": 3,
     "SELECT sync_failures": 2,
     "UPDATE pims_appointments": 2,

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from pims_pipeline.providers.http import client as http_client
-from pims_pipeline.providers.idexx_neo import client as client_module
+from pims_pipeline.providers.http import exchange
 from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import NeoSession
 from pims_pipeline.providers.options import RequestOptions
@@ -44,7 +44,7 @@ LONG = 600.0
 
 @pytest.fixture(autouse=True)
 def one_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_TRIES", 1)
+    monkeypatch.setattr(exchange, "MAX_TRIES", 1)
 
 
 @contextmanager
@@ -73,6 +73,11 @@ def client_of(
 
 def fetch(client: IdexxNeoClient) -> bytes | None:
     return client.get("/appointments/x", {}, what="the calendar")
+
+
+def got(http: httpx2.Client) -> httpx2.Response:
+    request = http.build_request("GET", "/")
+    return http_client.send(http, request, stop=StopSignal(), seconds=LONG)
 
 
 @pytest.mark.parametrize("manner", STALLS, ids=lambda manner: manner.__name__)
@@ -167,7 +172,7 @@ def test_a_run_that_stops_does_not_wait_for_a_host_to_be_looked_up(
 def test_a_run_that_stops_does_not_wait_for_the_next_try(
     monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(client_module, "MAX_TRIES", 4)
+    monkeypatch.setattr(exchange, "MAX_TRIES", 4)
     stop = StopSignal()
     response = Response(status, headers={"Retry-After": "50"} if status == 429 else {})
     with odd_server() as server, client_of(server.base_url, stop, retry_base_delay=60) as client:
@@ -258,7 +263,7 @@ def test_a_body_that_pauses_arrives_whole_over_tls(tmp_path: Path) -> None:
         httpx2.Client(base_url=base_url, verify=trusting, trust_env=False) as http,
     ):
         http_client.limit_network(http)
-        response = http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+        response = got(http)
     assert response.content == b"[1, 2]"
 
 
@@ -269,7 +274,7 @@ def test_clients_trust_whom_the_environment_names_when_they_are_opened(
 
     def ask(base_url: str) -> httpx2.Response:
         with http_client.open_client(base_url=base_url, timeout=LONG) as http:
-            return http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+            return got(http)
 
     with pausing_tls_server(tmp_path) as (base_url, _):
         with pytest.raises(httpx2.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -283,6 +288,6 @@ def test_a_compressed_body_is_given_decoded() -> None:
     with odd_server() as server, httpx2.Client(base_url=server.base_url) as http:
         server.responses = [Response(body=body, headers={"Content-Encoding": "gzip"})]
         http_client.limit_network(http)
-        response = http_client.get(http, "/", {}, stop=StopSignal(), seconds=LONG)
+        response = got(http)
     assert response.content == b'[{"id": 1}]'
     assert response.headers["content-type"] == "application/json"

@@ -6,7 +6,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from pims_pipeline.providers.idexx_neo.client import MAX_TRIES, IdexxNeoClient
+from pims_pipeline.providers.http.exchange import MAX_TRIES
+from pims_pipeline.providers.idexx_neo.client import IdexxNeoClient
 from pims_pipeline.providers.idexx_neo.session import NeoSession, SessionCookie
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import ContractViolation, SessionExpired, TransientError

@@ -65,7 +65,7 @@ def refused(
 ) -> PimsError:
     with pytest.raises(PimsError) as raised:
         ask(provider, endpoint, appointment)
-    assert CREDENTIALS.password not in str(raised.value)
+    assert CREDENTIALS["password"] not in str(raised.value)
     return raised.value
 
 
@@ -281,5 +281,6 @@ def test_a_warm_provider_launches_no_browser_and_shares_its_accounts_pace(
         provider.restore_session(state)
         provider.fetch_appointments(today)
         assert provider.browser_launches == 0
-    assert first._current_client()._bucket is second._current_client()._bucket
+    exchanges = [each._current_client()._exchange for each in (first, second)]
+    assert exchanges[0]._bucket is exchanges[1]._bucket
     assert control.stats().requests["listing"] == 2

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.session import (
     LONGEST_SESSION,
     NeoSession,
@@ -14,7 +15,7 @@ from pims_pipeline.providers.idexx_neo.session import (
     restored,
     session_end,
 )
-from pims_pipeline.providers.port import Credentials, SessionExpired
+from pims_pipeline.providers.port import SessionExpired
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 URL = "https://neo.example.test"
@@ -51,9 +52,9 @@ def test_a_session_ends_after_eight_hours_unless_its_cookie_ends_sooner() -> Non
 
 
 def test_neither_cookie_nor_account_shows_a_secret() -> None:
-    credentials = Credentials("Vet@Example.test", "hunter2", "1001")
+    credentials = neo_credentials("Vet@Example.test", "hunter2", "1001")
     account = account_of(URL, credentials)
     assert "secret-value" not in repr(SESSION)
     assert not {"vet", "hunter2", "1001"} & set(account.lower().split())
-    assert account == account_of(URL, Credentials(" vet@example.test", "changed", "1001"))
-    assert account != account_of(URL, Credentials("vet@example.test", "hunter2", "1002"))
+    assert account == account_of(URL, neo_credentials(" vet@example.test", "changed", "1001"))
+    assert account != account_of(URL, neo_credentials("vet@example.test", "hunter2", "1002"))

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
-from pims_pipeline.domain.records.cases import CaseStatus
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.store.clinics import clinic_by_slug, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import LockTimeout

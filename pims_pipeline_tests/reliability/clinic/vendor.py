@@ -6,7 +6,7 @@ from typing import Any
 
 from pims_pipeline.domain.clinics import local_to_utc
 from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.simulator.control_client import TrueAppointment
 from pims_pipeline_tests.reliability.clinic.state import ClinicState
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
-from pims_pipeline.simulator.faults import STALLS, FaultKind
+from pims_pipeline.simulator.faults import STALLS, FaultKind, faults_of
 from pims_pipeline_tests.reliability.clinic.operators import OVERWRITES
 from pims_pipeline_tests.reliability.clinic.pipeline import FULL
 
@@ -65,4 +65,6 @@ ALWAYS_WRONG = st.sampled_from(
     [FaultKind.SERVER_ERROR, FaultKind.HTML, FaultKind.NOT_A_LIST, FaultKind.TRUNCATED_JSON,
      FaultKind.CUT_OFF, FaultKind.RATE_LIMITED, FaultKind.SESSION_EXPIRED_HTML]
 )  # fmt: skip
-FAULTS = st.sampled_from([kind for kind in FaultKind if kind not in {FaultKind.HANG, *STALLS}])
+FAULTS = st.sampled_from(
+    [kind for kind in faults_of("idexx_neo") if kind not in {FaultKind.HANG, *STALLS}]
+)

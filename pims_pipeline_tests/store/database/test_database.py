@@ -176,7 +176,7 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine) -> None:
         # A row that collides: DETAIL quotes the key.
         (
             "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url)"
-            " SELECT 'personal', 'Rex Personal', 'UTC', 'x', 'y' FROM generate_series(1, 2)"
+            " SELECT 'personal', 'Rex Personal', 'UTC', 'idexx_neo', 'y' FROM generate_series(1, 2)"
         ),
         # A value of another type: the very message quotes it.
         "SELECT CAST(:clinic ||'Rex Personal' AS int)",
@@ -198,7 +198,7 @@ def test_a_unique_violation_still_names_its_constraint(engine: Engine, clinic: C
         connection.execute(
             text(
                 "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url)"
-                " VALUES (:slug, 'n', 'UTC', 'x', 'y')"
+                " VALUES (:slug, 'n', 'UTC', 'idexx_neo', 'y')"
             ),
             {"slug": clinic.slug},
         )

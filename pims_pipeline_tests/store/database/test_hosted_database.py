@@ -16,7 +16,13 @@ from pims_pipeline_tests.store.database.row_trials import REFUSED, SLUGS, RowTri
 from pims_pipeline_tests.store.embedded.servers import own_server
 from pims_pipeline_tests.store.tenant_rows import add_tenant
 
-LOGS = ("case_events", "credential_access_log", "adoption_steps", "application_writes")
+LOGS = (
+    "case_events",
+    "credential_access_log",
+    "adoption_steps",
+    "application_writes",
+    "clinic_words",
+)
 """Their triggers refuse a change also of no row."""
 
 

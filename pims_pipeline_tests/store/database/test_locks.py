@@ -46,7 +46,7 @@ def test_the_default_limit_is_ten_seconds(engine: Engine) -> None:
 
 _ADD = (
     "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url) "
-    "VALUES ('new', '{}', 'UTC', 'x', 'y')"
+    "VALUES ('new', '{}', 'UTC', 'idexx_neo', 'y')"
 )
 
 

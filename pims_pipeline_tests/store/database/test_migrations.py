@@ -137,7 +137,7 @@ def test_syncs_that_failed_earlier_get_their_error_s_class(empty_engine: Engine)
         clinic_id = connection.scalar(
             text(
                 "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url) "
-                "VALUES ('oak', 'Oak', 'UTC', 'p', 'https://p.example') RETURNING id"
+                "VALUES ('oak', 'Oak', 'UTC', 'idexx_neo', 'https://p.example') RETURNING id"
             )
         )
         for status, message in messages:

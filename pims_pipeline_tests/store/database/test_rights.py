@@ -43,6 +43,7 @@ LATER_TABLES = {
     "adoptions",
     "application_writes",
     "vendor_shapes",
+    "clinic_words",
 }
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -105,7 +106,7 @@ _ADDED = frozenset({"SELECT", "INSERT"})
 EXPECTED: Rights = {
     "pims_service": {
         **dict.fromkeys(metadata.tables, _CHANGED),
-        **dict.fromkeys((*LOGS, "adoption_steps", "application_writes"), _ADDED),
+        **dict.fromkeys((*LOGS, "adoption_steps", "application_writes", "clinic_words"), _ADDED),
         "pims_alembic_version": {"SELECT"},
     },
     "pims_api": {
@@ -120,6 +121,7 @@ EXPECTED: Rights = {
         "cases": {"SELECT"},
         "clinic_api_keys": _NOTHING,
         "clinic_schedule_configs": {"SELECT"},
+        "clinic_words": _NOTHING,
         "clinics": {"SELECT"},
         "credential_access_log": {"SELECT"},
         "idempotency_keys": _CHANGED,

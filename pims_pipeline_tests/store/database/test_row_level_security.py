@@ -47,6 +47,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "cases": ("SELECT",),
     "clinic_api_keys": (),
     "clinic_schedule_configs": ("SELECT",),
+    "clinic_words": (),
     "clinics": ("SELECT",),
     "credential_access_log": ("SELECT",),
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE", "DELETE"),

@@ -309,7 +309,7 @@ def test_the_documented_statements_move_an_installation_to_another_schema(in_pub
     clinics = "INSERT INTO clinics (slug, name, timezone, provider_type, provider_base_url) "
     with transaction(engine) as connection:
         connection.execute(
-            text(f"{clinics} VALUES ('oak', 'Oak', 'UTC', 'p', 'https://p.example')")
+            text(f"{clinics} VALUES ('oak', 'Oak', 'UTC', 'idexx_neo', 'https://p.example')")
         )
     engine.dispose()
     [statements] = re.findall(r"```sql\n(BEGIN;.*?COMMIT;)\n```", RUNBOOK.read_text(), re.DOTALL)

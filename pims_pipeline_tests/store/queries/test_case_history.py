@@ -8,7 +8,8 @@ from sqlalchemy import Engine, insert, update
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.cases import CaseEvent, CaseStatus, EventKind
+from pims_pipeline.domain.records.cases import CaseEvent, EventKind
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic

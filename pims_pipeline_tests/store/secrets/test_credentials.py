@@ -84,7 +84,7 @@ def test_missing_credentials_name_the_command_that_enters_them(
     engine: Engine, vault: Vault, clinic: Clinic
 ) -> None:
     with transaction(engine) as connection:
-        with pytest.raises(NoCredentials, match="`pims credentials set maple-street "):
+        with pytest.raises(NoCredentials, match="`pims credentials set maple-street`"):
             read_credentials(connection, vault, clinic, purpose="login", run_id=None)
         assert _accesses(connection) == []
         assert credential_status(connection, clinic) is None

@@ -1,11 +1,14 @@
 """Phase 2 from consultations to cases."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from pims_pipeline.domain.outcome import Counts
+from pims_pipeline.domain.records.appointments import PimsAppointment
+from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
     TimeLimitReached,
@@ -13,6 +16,7 @@ from pims_pipeline.providers.port import (
 )
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.sync.phases.verification import replan_enrichment
+from pims_pipeline_tests.providers.fake import FakeProviderWithBatches
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 BROKEN = TransientError("asked for a consultation; got 500; try later")
@@ -114,6 +118,70 @@ def test_one_failure_is_recorded_and_stops_no_other_case(bench: Bench) -> None:
     assert bench.enrich().counts == Counts(found=1, enriched=1)
     (failure,) = bench.rows("SELECT * FROM sync_failures")
     assert failure.resolved_at is not None
+
+
+def with_batches(bench: Bench) -> Bench:
+    """The bench, with a vendor that takes batches."""
+    return replace(
+        bench,
+        context=replace(
+            bench.context, open_provider=lambda _: FakeProviderWithBatches(bench.vendor)
+        ),
+    )
+
+
+def test_consultations_are_fetched_together_with_the_same_result(bench: Bench) -> None:
+    bench = with_batches(bench)
+    _appointments(bench, 6)
+    del bench.vendor.consultations["k-4"]
+    outcome = bench.enrich()
+    assert outcome.counts == Counts(found=6, enriched=5, skipped=1)
+    assert [sorted(each) for each in bench.vendor.batches] == [["0", "1", "2", "3", "4", "5"]]
+    assert bench.vendor.consultation_fetches == 1
+    assert bench.enrich().counts == Counts()
+
+
+def test_what_a_batch_leaves_out_is_fetched_by_itself(bench: Bench) -> None:
+    bench = with_batches(bench)
+    _appointments(bench, 4)
+    bench.vendor.unsettled = {"2", "3"}
+    bench.vendor.broken_consultations["k-2"] = BROKEN
+    assert bench.enrich().counts == Counts(found=4, enriched=3, errored=1)
+    assert bench.vendor.consultation_fetches == 3
+    (failure,) = bench.rows("SELECT record_key FROM sync_failures")
+    assert failure.record_key == "2"
+
+
+def test_when_a_batch_fails_each_is_fetched_by_itself(bench: Bench) -> None:
+    bench = with_batches(bench)
+    _appointments(bench, 4)
+    bench.vendor.fail_next(BROKEN, "consultation")
+    assert bench.enrich().counts == Counts(found=4, enriched=4)
+    assert bench.vendor.consultation_fetches == 5
+
+
+def test_a_consultation_under_the_identity_of_another_is_fetched_again(bench: Bench) -> None:
+    class Mixing(FakeProviderWithBatches):
+        def fetch_consultations(
+            self, appointments: Sequence[PimsAppointment]
+        ) -> Mapping[str, PimsConsultation | None]:
+            found = super().fetch_consultations(appointments)
+            return dict(zip(found, reversed(list(found.values())), strict=True))
+
+    bench.context = replace(bench.context, open_provider=lambda _: Mixing(bench.vendor))
+    _appointments(bench, 2)
+    assert bench.enrich().counts == Counts(found=2, enriched=2)
+    for number in ("0", "1"):
+        consultation = bench.case(number).metadata["consultation"]
+        assert consultation["notes"] == f"S: appointment {number}\nP: rest"
+
+
+def test_a_session_that_expires_during_a_batch_is_renewed_once(bench: Bench) -> None:
+    bench = with_batches(bench)
+    _appointments(bench, 3)
+    bench.vendor.expire_sessions()
+    assert bench.enrich().counts == Counts(found=3, enriched=3)
+    assert len(bench.vendor.batches) == 2
 
 
 def test_no_success_when_every_one_of_three_fetches_fails(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from pims_pipeline.domain.outcome import Counts
 from pims_pipeline.domain.records.appointments import Client, Patient, RecordKind
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus
 from pims_pipeline.providers.port import PatientMismatch
 from pims_pipeline.sync.phases.verification import mixed_up_cases, replan_inbound
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
@@ -186,7 +186,7 @@ def test_a_case_of_a_date_that_is_not_listed_any_more_catches_up_with_its_landed
         "'{\"softDeleted\": true}') WHERE pims_id = '3'"
     )
     learnt = DEFAULT_WORDS.adding({"Waiting in car": CaseStatus.ONGOING})
-    bench.context = replace(bench.context, words=learnt)
+    bench.context = replace(bench.context, vendor_words=lambda _: learnt)
     bench.clock.forward(hours=1)
     outcome = bench.enrich()
     assert {*outcome.changed_case_ids} == {bench.case(each).id for each in "12"}
@@ -255,7 +255,7 @@ def test_a_new_meaning_of_a_vendor_s_word_reaches_its_cases(bench: Bench) -> Non
     bench.inbound()
     assert bench.everything() == before
     learnt = DEFAULT_WORDS.adding({"Waiting in car": CaseStatus.ONGOING})
-    bench.context = replace(bench.context, words=learnt)
+    bench.context = replace(bench.context, vendor_words=lambda _: learnt)
     assert bench.inbound().counts == Counts(found=2, updated=2)
     assert {bench.case(pims_id).status for pims_id in "12"} == {"ongoing"}
     assert bench.events("1") == ["created", "status_changed"]
@@ -263,4 +263,4 @@ def test_a_new_meaning_of_a_vendor_s_word_reaches_its_cases(bench: Bench) -> Non
     before = bench.everything()
     assert bench.inbound().counts == Counts(found=2, unchanged=2)
     assert bench.everything() == before
-    assert replan_inbound(bench.engine, bench.clinic, WINDOW, words=learnt).is_empty
+    assert replan_inbound(bench.engine, bench.clinic, WINDOW, vendor=lambda _: learnt).is_empty

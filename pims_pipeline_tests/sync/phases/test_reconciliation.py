@@ -1,16 +1,30 @@
 """Phase 3: which cases are retired, and above all which are not."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus, Counts
-from pims_pipeline.domain.records.appointments import QuarantinedRecord, RecordKind
-from pims_pipeline.providers.port import ContractViolation, TransientError
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    QuarantinedRecord,
+    RecordKind,
+    Snapshot,
+)
+from pims_pipeline.providers.port import ContractViolation, PimsError, TransientError
+from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.verification import live_cases_deleted, replan_reconciliation
-from pims_pipeline_tests.providers.fake import FakeProviderWithoutLookup
+from pims_pipeline_tests.providers.fake import (
+    FakeProvider,
+    FakeProviderWithBatches,
+    FakeProviderWithoutLookup,
+)
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
+from pims_pipeline_tests.sync.phases.held import approve, held
 
 
 def _booked(bench: Bench, count: int) -> None:
@@ -106,6 +120,114 @@ def test_an_incomplete_listing_deletes_nothing(bench: Bench) -> None:
     with pytest.raises(ContractViolation):
         bench.in_run("run-2").reconcile()
     assert bench.everything() == before
+
+
+@pytest.mark.parametrize("left", [0, 1, 5])
+def test_without_a_guard_only_a_proven_listing_deletes(bench: Bench, left: int) -> None:
+    """Neither phase learns anything from a listing without a proof, or from another window's."""
+    no_guard = DeletionPolicy(min_orphans=1_000, max_percent=100, absence_interval=timedelta(0))
+    bench.context = replace(bench.context, deletion_policy=no_guard)
+    _booked(bench, 6)
+    for number in range(6 - left):
+        bench.vendor.delete(str(number))
+    before = bench.everything()
+    with_part = replace(bench.context, open_provider=lambda _: PartOfTheWindow(bench.vendor))
+    bench.vendor.listing_complete = False
+    for broken in (bench, replace(bench, context=with_part)):
+        with pytest.raises(ContractViolation, match="not complete"):
+            broken.in_run("run-2").inbound()
+        with pytest.raises(ContractViolation, match="not complete"):
+            broken.in_run("run-2").reconcile()
+        bench.vendor.listing_complete = True
+    assert bench.everything() == before
+    assert bench.vendor.lookups == 0
+    if left:
+        assert bench.in_run("run-3").reconcile().counts.deleted == 6 - left
+
+
+class PartOfTheWindow(FakeProvider):
+    """Lists the last days only, completely."""
+
+    def fetch_appointments(self, window: DateRange) -> Snapshot:
+        return super().fetch_appointments(DateRange(DAY + timedelta(days=1), window.end))
+
+
+def test_an_approval_needs_a_proven_listing_too(bench: Bench) -> None:
+    hold_id = held(bench)
+    before = bench.everything()
+    bench.vendor.listing_complete = False
+    with pytest.raises(ContractViolation, match="not complete"):
+        approve(bench.in_run("run-2"), hold_id)
+    assert bench.everything() == before
+
+
+def test_missing_appointments_are_looked_up_together(bench: Bench) -> None:
+    bench.context = with_batches(bench)
+    _booked(bench, 12)
+    for number in range(4):
+        bench.vendor.delete(str(number), leave_trace=number == 1)
+    outcome = bench.in_run("run-2").reconcile()
+    assert outcome.counts.deleted == 4
+    assert [sorted(each) for each in bench.vendor.batches] == [["0", "1", "2", "3"]]
+    assert bench.vendor.lookups == 1
+    assert bench.case("1").metadata["reconciliation"]["reason"] == "deleted_by_vendor"
+
+
+def test_what_a_batch_leaves_out_is_looked_up_by_itself_and_not_taken_for_gone(
+    bench: Bench,
+) -> None:
+    bench.context = with_batches(bench)
+    _booked(bench, 12)
+    for number in range(4):
+        bench.vendor.delete(str(number))
+    bench.vendor.unsettled = {"2", "3"}
+
+    def keep_three(endpoint: str) -> None:
+        if endpoint == "lookup" and bench.vendor.lookups:
+            bench.vendor.on_request = None
+            bench.vendor.fail_next(TransientError("asked for one; got 500"), "lookup", 2)
+
+    bench.vendor.on_request = keep_three
+    outcome = bench.in_run("run-2").reconcile()
+    assert (outcome.counts.deleted, outcome.counts.skipped) == (2, 2)
+    assert [bench.case(each).gone for each in "0123"] == ["true", "true", None, None]
+    assert bench.vendor.lookups == 3
+
+
+@pytest.mark.parametrize(
+    "error", [ContractViolation("one of them is unknown"), TransientError("got 500")]
+)
+def test_when_a_batch_fails_each_is_looked_up_by_itself(bench: Bench, error: PimsError) -> None:
+    bench.context = with_batches(bench)
+    _booked(bench, 12)
+    for number in range(4):
+        bench.vendor.delete(str(number))
+    bench.vendor.fail_next(error, "lookup")
+    assert bench.in_run("run-2").reconcile().counts.deleted == 4
+    assert bench.vendor.lookups == 5
+
+
+def test_a_lookup_under_the_identity_of_another_settles_nothing(bench: Bench) -> None:
+    class Mixing(FakeProviderWithBatches):
+        def lookup_appointments(
+            self, appointment_ids: Sequence[str]
+        ) -> Mapping[str, AppointmentLookup]:
+            found = super().lookup_appointments(appointment_ids)
+            return dict(zip(appointment_ids, reversed(list(found.values())), strict=True))
+
+    bench.context = replace(bench.context, open_provider=lambda _: Mixing(bench.vendor))
+    _booked(bench, 12)
+    bench.vendor.delete("0")
+    bench.vendor.move("1", local(DAY + timedelta(days=60), 9))
+    outcome = bench.in_run("run-2").reconcile()
+    assert (outcome.counts.deleted, outcome.counts.updated) == (1, 1)
+    assert (bench.case("0").gone, bench.case("1").gone) == ("true", None)
+    assert bench.vendor.lookups == 3
+
+
+def with_batches(bench: Bench) -> SyncContext:
+    """The bench's context, with a vendor that takes batches."""
+    return replace(bench.context, open_provider=lambda _: FakeProviderWithBatches(bench.vendor))
 
 
 def test_an_empty_listing_holds_and_sends_the_vendor_no_lookup(bench: Bench) -> None:

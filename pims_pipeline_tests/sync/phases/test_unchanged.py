@@ -18,14 +18,14 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.inbound import InboundPlan, plan_inbound
 from pims_pipeline.domain.planning.inbound_comparing import ComparedListing
 from pims_pipeline.domain.planning.left_out import marked
-from pims_pipeline.domain.records.appointments import PimsAppointment, RecordKind, Snapshot
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus, Words
+from pims_pipeline.domain.records.appointments import PimsAppointment, Proof, RecordKind, Snapshot
 from pims_pipeline.domain.records.resources import ALL_RESOURCES
 from pims_pipeline.domain.records.series import (
     identify_occurrences,
     recognized,
     unsettled_dates,
 )
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus, Words
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
@@ -133,7 +133,7 @@ def _listings(draw: st.DrawFn, appointments: Sequence[PimsAppointment], at: date
         window=window,
         appointments=inside,
         fetched_at=at,
-        complete=draw(st.booleans()),
+        proof=draw(st.sampled_from((None, *Proof))),
         elsewhere=shown if draw(st.booleans()) else (),
         unreadable_elsewhere=tuple(draw(st.lists(st.sampled_from(NAMES), max_size=1))),
         quarantined=tuple(
@@ -194,7 +194,9 @@ def _in_full(connection: Connection, clinic: Clinic, snapshot: Snapshot) -> Comp
 
 def _make(connection: Connection, phase: PhaseRun, history: History) -> None:
     for snapshot in history.landed:
-        apply_listing(connection, phase, _in_full(connection, phase.clinic, snapshot))
+        apply_listing(
+            connection, phase, _in_full(connection, phase.clinic, snapshot), DEFAULT_WORDS
+        )
     for name, edit in history.edits:
         value = DOCUMENTS[edit.value] if isinstance(edit.value, int) else edit.value
         where = " WHERE pims_id LIKE :name AND clinic_id = :clinic_id"
@@ -237,7 +239,6 @@ def _rows(connection: Connection) -> list[list[Any]]:
 def test_comparing_digests_changes_what_reading_everything_changes(
     phase: PhaseRun, history: History
 ) -> None:
-    now = replace(phase, context=replace(phase.context, words=history.words))
     clinic, snapshot = phase.clinic, history.next
     with transaction(phase.context.engine) as connection, _undone(connection):
         _make(connection, phase, history)
@@ -248,9 +249,9 @@ def test_comparing_digests_changes_what_reading_everything_changes(
         )
         assert _plan(slim, clinic, history.words) == _plan(full, clinic, history.words)
         with _undone(connection):
-            apply_listing(connection, now, slim)
+            apply_listing(connection, phase, slim, history.words)
             by_digests = _rows(connection)
-        apply_listing(connection, now, full)
+        apply_listing(connection, phase, full, history.words)
         assert by_digests == _rows(connection)
 
 
@@ -271,9 +272,10 @@ def compared_by_store(bench: Bench, window: DateRange = WINDOW) -> ComparedListi
             each for each in bench.vendor.appointments.values() if each.business_date in window
         ),
         fetched_at=bench.clock(),
+        proof=Proof.ONE_RESPONSE,
     )
     with transaction(bench.engine) as connection:
-        return compared(connection, bench.clinic, snapshot, bench.context.words)
+        return compared(connection, bench.clinic, snapshot, DEFAULT_WORDS)
 
 
 def test_of_an_unchanged_calendar_nothing_is_read(bench: Bench) -> None:
@@ -342,6 +344,7 @@ def test_another_clinic_s_record_of_the_same_identity_is_not_taken_for_it(
             window=WINDOW,
             appointments=tuple(bench.vendor.appointments.values()),
             fetched_at=bench.clock(),
+            proof=Proof.ONE_RESPONSE,
         )
         listing = compared(connection, other, snapshot, DEFAULT_WORDS)
     assert (listing.unchanged, listing.known) == ((), {})

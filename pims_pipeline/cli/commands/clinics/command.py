@@ -4,10 +4,12 @@ import click
 
 from pims_pipeline.cli.commands.clinics.resources import resources
 from pims_pipeline.cli.commands.clinics.schedule import schedule
+from pims_pipeline.cli.commands.clinics.words import words
 from pims_pipeline.cli.runtime import Group, open_store
 from pims_pipeline.cli.terminal.base_url import checked_base_url
 from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import (
+    ProviderType,
     examples,
     json_option,
     plain_name,
@@ -19,11 +21,11 @@ from pims_pipeline.domain.clinics import checked_slug, zone_named
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.clinics import (
     NewClinic,
+    change_timezone,
     list_clinics,
     register_clinic,
 )
 from pims_pipeline.operations.clinics import deactivate as deactivate_clinic
-from pims_pipeline.providers.registry import PROVIDER_TYPES
 from pims_pipeline.settings import Settings
 from pims_pipeline.wire.clinics import ClinicDocument, ClinicList
 
@@ -68,8 +70,8 @@ def _base_url(context: click.Context, option: click.Parameter, url: str) -> str:
 @click.option(
     "--provider",
     required=True,
-    type=click.Choice(PROVIDER_TYPES),
-    help="The clinic's practice management system.",
+    type=ProviderType(),
+    help="The clinic's practice management system; `pims providers list` shows them.",
 )
 @click.option(
     "--base-url",
@@ -107,10 +109,7 @@ def add(
     if as_json:
         print_json(ClinicDocument.of(registered.clinic, registered.config))
     else:
-        say(
-            f"{slug} is registered. Next: pims credentials set {slug} "
-            "--company-id … --username … --password-stdin"
-        )
+        say(f"{slug} is registered. Next: pims credentials set {slug}")
 
 
 @clinics.command(
@@ -168,5 +167,33 @@ def deactivate(settings: Settings, *, slug: str, as_json: bool) -> None:
         say(f"{slug} is deactivated: it is no longer synced; its cases stay.")
 
 
+@clinics.command(
+    "timezone",
+    epilog=examples(
+        "pims clinics timezone riverbend America/Chicago",
+    ),
+)
+@slug_argument
+@click.argument("zone", metavar="ZONE", callback=_zone)
+@json_option("the clinic as `pims clinics list` does")
+@click.pass_obj
+def set_timezone(settings: Settings, *, slug: str, zone: str, as_json: bool) -> None:
+    """Correct the time zone of a clinic's calendar.
+
+    ZONE is an IANA name such as America/Chicago. The next sync of a date reads the calendar in it,
+    and moves the cases whose times or dates change. Schedules follow by themselves.
+    """
+    with open_store(settings) as store:
+        known = change_timezone(store.engine, slug, zone)
+    if as_json:
+        print_json(ClinicDocument.of(known.clinic, known.config))
+    else:
+        say(
+            f"The time zone of {slug} is {zone}. Dates that are not synced again keep their times: "
+            f"pims sync full --clinic {slug} --from DATE --to DATE"
+        )
+
+
 clinics.add_command(schedule)
 clinics.add_command(resources)
+clinics.add_command(words)

@@ -16,6 +16,7 @@ from pims_pipeline.domain.records.resource_choices import FilterEffect, chosen
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, Resource, ResourceFilter
 from pims_pipeline.operations.resources import (
     ResourceOverview,
+    ResourcesNotListed,
     choose_resources,
     show_resources,
     vendor_resources,
@@ -90,7 +91,7 @@ def resources(
                 store.engine,
                 slug,
                 # Everything needs no names, and works while the vendor cannot be reached.
-                () if everything else _dictionary(store, slug),
+                () if everything else _dictionary_to_choose_from(store, slug),
                 choose,
                 now=now,
                 earliest=earliest,
@@ -112,6 +113,15 @@ def _dictionary(store: Store, slug: str) -> tuple[Resource, ...]:
         lambda clinic: build_provider(clinic, options),
         run_id=_PURPOSE,
     )
+
+
+def _dictionary_to_choose_from(store: Store, slug: str) -> tuple[Resource, ...]:
+    """As ``_dictionary``; none, with a warning, if the provider has no such list."""
+    try:
+        return _dictionary(store, slug)
+    except ResourcesNotListed as error:
+        say(f"Warning: {error}", err=True)
+        return ()
 
 
 def _dictionary_if_any(store: Store, slug: str) -> tuple[Resource, ...]:

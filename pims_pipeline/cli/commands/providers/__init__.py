@@ -1,1 +1,1 @@
-"""``pims providers``: the vendors, and what they were seen to send."""
+"""``pims providers``: the installed providers, one module a command."""

@@ -10,7 +10,7 @@ from pims_pipeline.cli.terminal.options import examples, json_option, slug_argum
 from pims_pipeline.cli.terminal.streams import print_json, say
 from pims_pipeline.operations.vendor_shapes import vendor_shapes
 from pims_pipeline.settings import Settings
-from pims_pipeline.wire.providers.report import ShapeReport
+from pims_pipeline.wire.vendors.report import ShapeReport
 
 
 @click.command(

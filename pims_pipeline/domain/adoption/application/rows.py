@@ -20,7 +20,7 @@ from pims_pipeline.domain.adoption.application.metadata import (
 from pims_pipeline.domain.adoption.identities import external_id_of
 from pims_pipeline.domain.adoption.importing import facts_of_appointment, is_retired
 from pims_pipeline.domain.adoption.v4 import Layout, V4Patient
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus, Words
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus, Words
 
 
 class RowKind(StrEnum):

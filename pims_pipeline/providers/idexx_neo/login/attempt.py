@@ -197,7 +197,7 @@ class LoginAttempt:
         step: BeforeSubmit | None = None
         while True:
             form, state = await self._form(step)
-            if form.company is not None and credentials.company_id is None:
+            if form.company is not None and credentials.get("company_id") is None:
                 raise self.failures.without_company_id()
             if form.user is None and step is None:
                 raise self._no_form(state)

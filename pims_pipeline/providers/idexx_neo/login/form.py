@@ -95,9 +95,9 @@ class LoginForm:
         try:
             if self.button is not None and await self.button.evaluate(_IS_COVERED):
                 await self.page.evaluate(_DISMISS)
-            await self._fill(self.company, credentials.company_id or "", "company id")
-            await self._fill(self.user, credentials.username, "user name")
-            await self._fill(self.password, credentials.password, "password")
+            await self._fill(self.company, credentials.get("company_id") or "", "company id")
+            await self._fill(self.user, credentials["username"], "user name")
+            await self._fill(self.password, credentials["password"], "password")
             await self._press()
         except TimeoutError:
             unusable = NotFillable("a field or the button of its form does not react")

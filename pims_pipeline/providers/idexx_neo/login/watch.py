@@ -70,7 +70,7 @@ class LoginWatch:
     def typed(self, credentials: Credentials) -> None:
         """From now on, look for these in what is sent; a popup takes the page's place."""
         self.has_typed = True
-        words = (credentials.password, credentials.username)
+        words = (credentials["password"], credentials["username"])
         self._typed = tuple(word for word in words if word)
         self._newest = None
 

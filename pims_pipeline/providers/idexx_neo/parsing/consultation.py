@@ -14,22 +14,22 @@ from pims_pipeline.domain.records.appointments import (
 from pims_pipeline.domain.records.consultations import PimsConsultation, split_soap
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.domain.records.shapes import Endpoint
-from pims_pipeline.providers.idexx_neo.parsing.fields import (
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
+    decoded_json,
+    response_object,
+    violation,
+)
+from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
+from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
     as_identity,
     as_mapping,
     as_text,
 )
-from pims_pipeline.providers.idexx_neo.parsing.markup import plain_text, was_cut
-from pims_pipeline.providers.idexx_neo.parsing.responses import (
-    check_identity,
-    decoded_json,
-    response_object,
-    violation,
-)
-from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes, violations_with
-from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.markup import plain_text, was_cut
+from pims_pipeline.providers.parsing.shapes import check_identity, violations_with
 
 _WORDS_IN_VITALS = "Vital signs noted in words: "
 

@@ -1,4 +1,4 @@
-"""The clinic's own dictionary of rooms, columns and providers. Pure.
+"""The clinic's own dictionary of rooms, columns, providers and appointment types. Pure.
 
 A listing may call a provider by name alone, so its id comes from here: see ``with_providers``.
 """
@@ -7,18 +7,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pims_pipeline.domain.records.appointments import PimsAppointment, Snapshot
+from pims_pipeline.domain.records.profiles import AppointmentType, ClinicProfile
 from pims_pipeline.domain.records.resources import (
     Resource,
     ResourceKind,
     ids_by_name,
     with_identity,
 )
-from pims_pipeline.providers.idexx_neo.parsing.fields import Fields
 from pims_pipeline.providers.idexx_neo.parsing.responses import (
     decoded_json,
     json_object,
     violation,
 )
+from pims_pipeline.providers.parsing.fields import Fields
 
 _LISTS: Mapping[ResourceKind, tuple[str, ...]] = {
     ResourceKind.ROOM: ("appointmentRooms", "rooms"),
@@ -26,6 +27,7 @@ _LISTS: Mapping[ResourceKind, tuple[str, ...]] = {
     ResourceKind.PROVIDER: ("providers",),
 }
 """Where the dictionary may have the resources of each kind."""
+_TYPES = "appointmentTypes"
 
 
 def parse_dictionary(body: bytes | str) -> tuple[Resource, ...]:
@@ -36,10 +38,41 @@ def parse_dictionary(body: bytes | str) -> tuple[Resource, ...]:
     Raises:
         ContractViolation: If it is no dictionary.
     """
+    return _resources(_dictionary(body))
+
+
+def parse_profile(body: bytes | str) -> ClinicProfile:
+    """The clinic in the response of ``getAppointmentView``, which names no zone and no statuses.
+
+    Raises:
+        ContractViolation: If it is no dictionary.
+    """
+    fields = _dictionary(body)
+    return ClinicProfile(types=_types(fields), resources=_resources(fields))
+
+
+def _dictionary(body: bytes | str) -> Fields:
     what = "the calendar's rooms and providers"
     fields = Fields(json_object(decoded_json(body, what), what), "dictionary")
     if not any(name in fields.values for names in _LISTS.values() for name in names):
         raise violation(what, "JSON without 'appointmentRooms' or 'providers'")
+    return fields
+
+
+def _types(fields: Fields) -> tuple[AppointmentType, ...] | None:
+    """The appointment types, each name once; None if the dictionary has no list of them."""
+    if _TYPES not in fields.values:
+        return None
+    found: dict[str, AppointmentType] = {}
+    for item in fields.items(_TYPES):
+        inside = fields.of_item(item, _TYPES)
+        name = inside.text("name") if inside else None
+        if inside is not None and name is not None:
+            found.setdefault(name, AppointmentType(name=name, id=inside.identity("id") or ""))
+    return tuple(found.values())
+
+
+def _resources(fields: Fields) -> tuple[Resource, ...]:
     found: dict[str, Resource] = {}
     for kind, names in _LISTS.items():
         for name in names:

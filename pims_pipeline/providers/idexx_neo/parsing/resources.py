@@ -6,7 +6,7 @@ A listing may call a provider by name alone; its id then comes from the ``dictio
 from collections.abc import Mapping
 
 from pims_pipeline.domain.records.resources import ResourceKind
-from pims_pipeline.providers.idexx_neo.parsing.fields import (
+from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
     as_identity,

@@ -1,8 +1,8 @@
 """The vendor's responses as domain values. Pure: no I/O, no clock.
 
 A response that is not what the vendor promises raises ``ContractViolation``. Messages name fields
-and problems, never contents. Bytes belong in ``decoding``, single values in ``fields``, a listing's
-records in ``listing``, a consultation in ``consultation``.
+and problems, never contents. A listing's records belong in ``listing``, a consultation in
+``consultation``, and what vendors share in ``providers/parsing``.
 """
 
 from collections.abc import Mapping
@@ -13,29 +13,31 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.clinics import DateRange, business_date
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
+    Proof,
     RecordKind,
     Snapshot,
 )
 from pims_pipeline.domain.records.oddities import combined
 from pims_pipeline.domain.records.shapes import Endpoint
-from pims_pipeline.providers.idexx_neo.parsing.decoding import parse_json, text_of
-from pims_pipeline.providers.idexx_neo.parsing.fields import (
+from pims_pipeline.providers.idexx_neo.parsing.listing import kind_of, sort_records
+from pims_pipeline.providers.idexx_neo.parsing.resources import lookup_resources
+from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
+from pims_pipeline.providers.parsing import shapes as outer
+from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
     as_end,
     as_flag,
-    as_identity,
     as_mapping,
     as_sequence,
     as_timestamp,
     is_none,
-    required,
 )
-from pims_pipeline.providers.idexx_neo.parsing.listing import VENDOR_SKEW, kind_of, sort_records
-from pims_pipeline.providers.idexx_neo.parsing.resources import lookup_resources
-from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes, violations_with
+from pims_pipeline.providers.parsing.records import VENDOR_SKEW
+from pims_pipeline.providers.parsing.shapes import check_identity, violations_with
 from pims_pipeline.providers.port import ContractViolation
 
+_VENDOR = "IDEXX Neo"
 _LIST_KEYS = ("appointments", "data", "events")
 
 
@@ -64,6 +66,7 @@ def parse_listing(
         appointments=found.appointments,
         quarantined=found.quarantined,
         fetched_at=fetched_at,
+        proof=Proof.ONE_RESPONSE,
         elsewhere=tuple((each.vendor_identity, each.scheduled_start) for each in found.elsewhere),
         oddities=found.oddities,
         shapes=shapes,
@@ -158,25 +161,9 @@ def _looked_up_end(fields: Fields, start: datetime | None, zone: ZoneInfo) -> da
     return end
 
 
-def check_identity(value: object, expected: str | None, field: str) -> None:
-    """Refuse a response with another identity than requested: it is of another patient."""
-    identity = required(as_identity(value, field), field)
-    if expected is not None and identity != expected:
-        raise UnreadableField(field, "is not the requested one")
-
-
 def decoded_json(body: bytes | str, what: str) -> object:
-    """The JSON in ``body``; ``what`` names it in errors.
-
-    Raises:
-        ContractViolation: If it is no JSON.
-    """
-    try:
-        return parse_json(body if isinstance(body, str) else text_of(body))
-    except (ValueError, RecursionError):
-        # The error's own text would quote the body.
-        problem = "something that is not JSON"
-    raise violation(what, problem)
+    """The JSON in ``body``; see ``providers/parsing/shapes``."""
+    return outer.decoded(body, what, _VENDOR)
 
 
 def response_object(decoded: object, what: str, key: str) -> Mapping[str, object]:
@@ -189,9 +176,7 @@ def response_object(decoded: object, what: str, key: str) -> Mapping[str, object
 
 def json_object(decoded: object, what: str) -> Mapping[str, object]:
     """The decoded object; ``what`` names it in errors."""
-    if not isinstance(decoded, Mapping):
-        raise violation(what, "JSON that is not an object")
-    return decoded
+    return outer.as_object(decoded, what, _VENDOR)
 
 
 def _records(decoded: object, what: str) -> list[object]:
@@ -216,9 +201,5 @@ def _records(decoded: object, what: str) -> list[object]:
 
 
 def violation(what: str, problem: str) -> ContractViolation:
-    """The error of a response that cannot be read; ``problem`` holds none of its content."""
-    return ContractViolation(
-        f"Cannot read {what} from IDEXX Neo: the response has an unexpected shape: {problem}. "
-        "Nothing was changed; if it lasts, the vendor has changed its interface and "
-        "the adapter must follow."
-    )
+    """The error of a response that cannot be read; see ``providers/parsing/shapes``."""
+    return outer.violation(what, problem, _VENDOR)

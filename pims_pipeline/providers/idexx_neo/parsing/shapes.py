@@ -4,12 +4,8 @@ Add a name when the vendor is seen to send it: until then it is shown only where
 it. What counts as a shape belongs in ``pims_pipeline.domain.records.shapes``.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pims_pipeline.domain.records.shapes import Endpoint, Shapes, shapes_of
-from pims_pipeline.providers.idexx_neo.parsing.fields import camel_case
-from pims_pipeline.providers.port import ContractViolation
+from pims_pipeline.providers.parsing.fields import camel_case
 
 _LISTING = """
     appointment_id appointment_room_id appointment_room_name appointments arrival_date_time
@@ -39,13 +35,3 @@ KNOWN_NAMES = frozenset(
 def neo_shapes(endpoint: Endpoint, body: object) -> Shapes:
     """The shapes of a decoded response."""
     return shapes_of(endpoint, body, KNOWN_NAMES)
-
-
-@contextmanager
-def violations_with(shapes: Shapes) -> Iterator[None]:
-    """Add the response's shapes to a violation that the block raises."""
-    try:
-        yield
-    except ContractViolation as error:
-        error.shapes = shapes
-        raise

@@ -1,22 +1,17 @@
 """Vital signs in the vendor's two shapes. Pure.
 
 A measurement that is not a number ("QNS", ">40", a range) is not guessed: it is returned in words,
-which ``responses`` adds to the consultation's notes. Zero is how the vendor's forms say that
-nothing was measured. Parsing of typed numbers and units belongs in ``measurements``.
+which ``consultation`` adds to the consultation's notes. Zero is how the vendor's forms say that
+nothing was measured. What a measurement means belongs in ``providers/parsing/vitals``.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pims_pipeline.domain.records.consultations import Vital, Vitals, celsius, kilograms
-from pims_pipeline.providers.idexx_neo.parsing.fields import is_number, storable
-from pims_pipeline.providers.idexx_neo.parsing.measurements import (
-    Quantity,
-    bracketed_unit,
-    quantities,
-    temperature_unit,
-    weight_unit,
-)
+from pims_pipeline.domain.records.consultations import Vital, Vitals
+from pims_pipeline.providers.parsing.fields import is_number, storable
+from pims_pipeline.providers.parsing.measurements import bracketed_unit
+from pims_pipeline.providers.parsing.vitals import measures_nothing, vital_in
 
 GROUP = "vitalSignGroup"
 _FIELD_OF_NAME = {
@@ -43,9 +38,6 @@ _OBJECT_FIELDS = {
     "pulse": "pulseUnit",
     "respiration": "respirationUnit",
 }
-_SAME_MEASUREMENT = 0.02
-"""How far a value and its repetition in another unit may lie apart: both are rounded."""
-_PARTS_OF_A_WEIGHT = (["lb", "oz"], ["kg", "g"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +76,12 @@ def read_vitals(group: object) -> VitalsReading:
         if not isinstance(value, str) and not is_number(value):
             continue
         written = storable(str(value))
-        found = quantities(written)
-        if not written or (found and not any(each.number for each in found)):
+        if measures_nothing(written):
             continue
         field = _FIELD_OF_NAME.get(_plain(measurement.name))
-        number = _converted(field, found, measurement.unit) if field else None
-        if field and number is not None and field not in numbers:
-            unit = found[0].unit or measurement.unit
-            numbers[field] = Vital(number, written, unit)
+        vital = vital_in(field, written, measurement.unit) if field else None
+        if field and vital is not None and field not in numbers:
+            numbers[field] = vital
         else:
             unit_word = f" {measurement.unit}" if measurement.unit else ""
             words.append(f"{measurement.name}: {written}{unit_word}")
@@ -145,36 +135,3 @@ def _word(value: object, path: str, oddities: list[tuple[str, object]]) -> str |
 def _plain(name: str) -> str:
     bare = name.partition("(")[0].partition("[")[0]
     return " ".join(bare.replace("_", " ").replace(".", "").lower().split())
-
-
-def _converted(field: str, found: tuple[Quantity, ...], unit: str | None) -> float | None:
-    """The measurement in the field's own unit; None where its meaning is uncertain.
-
-    A value may be repeated in another unit: ``12.5 lb (5.67 kg)``. The first one counts when
-    the two agree.
-    """
-    values = [_in_field_unit(field, each, unit) for each in found]
-    first = values[0] if values else None
-    if first is None or len(values) == 1:
-        return first
-    second = values[1]
-    if second is None or not all(each.unit for each in found):
-        return None
-    if found[1].is_repetition:
-        agree = abs(first - second) <= _SAME_MEASUREMENT * max(abs(first), abs(second))
-        return first if agree else None
-    parts = [weight_unit(each.unit) for each in found]
-    return (
-        round(first + second, 3) if field == "weight_kg" and parts in _PARTS_OF_A_WEIGHT else None
-    )
-
-
-def _in_field_unit(field: str, quantity: Quantity, unit: str | None) -> float | None:
-    """A quantity in the field's own unit; None when its unit is not one of the field's."""
-    if field == "temperature_c":
-        word = temperature_unit(quantity.unit or unit)
-        return None if word is None else celsius(quantity.number, word or None)
-    if field == "weight_kg":
-        word = weight_unit(quantity.unit or unit)
-        return None if word is None else kilograms(quantity.number, word or None)
-    return quantity.number

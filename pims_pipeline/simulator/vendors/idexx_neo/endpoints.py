@@ -4,7 +4,6 @@ Each counts its request, applies the faults that are set, checks the session, an
 ``wire`` decides what the JSON looks like.
 """
 
-import json
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -12,33 +11,26 @@ from datetime import datetime
 from fastapi import Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from pims_pipeline.simulator.faults import Endpoint, Fault, FaultKind, RequestFaults
+from pims_pipeline.simulator.faults import Endpoint, RequestFaults
 from pims_pipeline.simulator.practice.calendar import UnknownEntry
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login import BROWSER_COOKIE, SESSION_COOKIE
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import login_page
-from pims_pipeline.simulator.vendors.idexx_neo.responses import (
-    apply_fault,
-    delay_response,
-    expired_mode_of,
-    fault_response,
-    without_session,
-)
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
+from pims_pipeline.simulator.vendors.idexx_neo.record_faults import change_records
+from pims_pipeline.simulator.vendors.idexx_neo.responses import expired_mode_of, without_session
+from pims_pipeline.simulator.vendors.idexx_neo.sessions import Session
 from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     appointment_body,
     consultation_body,
     dictionary_body,
     listing_body,
 )
+from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
 
 LONGEST_LISTING_DAYS = 366
 _LOCAL_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}")
 _ID = re.compile(r"[0-9]{1,18}")
-
-_DECIDING = {
-    FaultKind.RECORD_WITHOUT_ID: ("id", "appointment_id"),
-    FaultKind.RECORD_WITHOUT_START: ("start",),
-}
 
 Respond = Callable[[Request, Practice, RequestFaults], Response]
 
@@ -67,7 +59,7 @@ async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -
     simulator = await simulator_of(request)
     simulator.requests[endpoint] += 1
     token = request.cookies.get(SESSION_COOKIE)
-    session = simulator.sessions.use(token)
+    session = _session(simulator, token)
     faults = simulator.faults.take(endpoint, session.company_id if session else None)
     await delay_response(request, faults.delays, simulator.stopping)
     expired = expired_mode_of(faults.response)
@@ -86,7 +78,14 @@ async def _vendor_call(request: Request, endpoint: Endpoint, respond: Respond) -
     if session.held_at is not None:
         return RedirectResponse(f"/welcome/{session.held_at}", status_code=302)
     response = respond(request, simulator.practices[session.company_id], faults)
-    return apply_fault(faults.response, response)
+    return apply_fault(faults.response, response, oddly_described)
+
+
+def _session(simulator: Simulator, token: str | None) -> Session | None:
+    """The live session, if it is one of this vendor's: a person's elsewhere opens no endpoint."""
+    session = simulator.sessions.use(token)
+    known = session and simulator.practice_of("idexx_neo", session.company_id)
+    return session if known else None
 
 
 def _login_page_for(request: Request, simulator: Simulator) -> str:
@@ -105,8 +104,8 @@ def _listing(request: Request, practice: Practice, faults: RequestFaults) -> Res
     if not 0 <= (end - start).days <= LONGEST_LISTING_DAYS:
         return _refused(f"end must lie 0 to {LONGEST_LISTING_DAYS} days after start", 400)
     records = practice.listings.between(start, end)
-    for fault in faults.records:
-        records = _apply_record_fault(fault, records)
+    practice.page_edits.note_page(practice.calendar)
+    records = change_records(faults.records, records)
     return Response(listing_body(records, practice.listing_shape), media_type="application/json")
 
 
@@ -117,45 +116,6 @@ def _local_time(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def _apply_record_fault(fault: Fault, records: list[str]) -> list[str]:
-    match fault.kind:
-        case FaultKind.EMPTY_CALENDAR:
-            return []
-        case FaultKind.DUPLICATES:
-            return [*records, *records[: max(1, len(records) // 2)]]
-        case FaultKind.RECORD_WITHOUT_ID | FaultKind.RECORD_WITHOUT_START:
-            return _without(records, *_DECIDING[fault.kind])
-        case FaultKind.DROP_RECORD:
-            left_out = fault.appointment_id
-            return [text for text in records if _own_id(text) != left_out]
-        case FaultKind.ZERO_IDS:
-            return _with_zero_ids(records)
-        case _:
-            return records
-
-
-def _with_zero_ids(records: list[str]) -> list[str]:
-    """The records with ``id`` alone, and the first one twice more without any identity."""
-    by_id = [json.loads(text) | {"id": _own_id(text), "appointment_id": 0} for text in records]
-    nameless = [record | {"id": 0, "appointment_id": "0"} for record in by_id[:1]] * 2
-    return [json.dumps(record, ensure_ascii=False) for record in (*by_id, *nameless)]
-
-
-def _without(records: list[str], *names: str) -> list[str]:
-    """The records, with ``names`` missing in the first appointment, or else the first record."""
-    if not records:
-        return records
-    with_patient = (n for n, text in enumerate(records) if json.loads(text)["patient_name"])
-    place = next(with_patient, 0)
-    kept = {key: value for key, value in json.loads(records[place]).items() if key not in names}
-    return [*records[:place], json.dumps(kept, ensure_ascii=False), *records[place + 1 :]]
-
-
-def _own_id(text: str) -> int:
-    record = json.loads(text)
-    return int(record.get("appointment_id") or record["id"])
 
 
 def _number(asked: str) -> int:

@@ -7,31 +7,22 @@ lock in between.
 """
 
 import secrets
-from urllib.parse import parse_qs
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from pims_pipeline.simulator.faults import Fault
+from pims_pipeline.simulator.forms import read_form
+from pims_pipeline.simulator.rendering import render
 from pims_pipeline.simulator.state import Practice, Simulator, simulator_of
 from pims_pipeline.simulator.vendors.idexx_neo.login_pages import form_page, login_page
-from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
-from pims_pipeline.simulator.vendors.idexx_neo.responses import (
-    apply_fault,
-    delay_response,
-    fault_response,
-)
+from pims_pipeline.simulator.vendors.idexx_neo.oddities import oddly_described
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES, SIMULATED_CODE
+from pims_pipeline.simulator.vendors.responses import apply_fault, delay_response, fault_response
 
 SESSION_COOKIE = "neo_session"
 BROWSER_COOKIE = "neo_browser"
 """Ties the hidden form token to a browser before anyone is logged in."""
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a URL-encoded form; a field sent twice keeps its last value."""
-    text = (await request.body()).decode("utf-8", "replace")
-    return {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
 
 
 async def show_login(request: Request) -> Response:
@@ -102,7 +93,7 @@ async def take_login(request: Request) -> Response:
 def _faulty(fault: Fault | None, response: Response) -> Response:
     if fault is None:
         return response
-    return fault_response(fault) or apply_fault(fault, response)
+    return fault_response(fault) or apply_fault(fault, response, oddly_described)
 
 
 def _login_result(
@@ -114,7 +105,7 @@ def _login_result(
         return fresh_login_page(
             request, simulator, "This form is out of date. Please try again.", status=403
         )
-    practice = simulator.practices.get(company_id)
+    practice = simulator.practice_of("idexx_neo", company_id)
     if sessions.is_locked(company_id, username) or (practice and practice.login_mode == "locked"):
         return _locked_page()
     if practice is None or not _is_right(practice, username, form.get("password", "")):
@@ -198,15 +189,3 @@ async def _pass_step(request: Request, form: dict[str, str]) -> Response:
         return RedirectResponse("/login", status_code=302)
     simulator.sessions.pass_step(browser)
     return _logged_in(simulator, simulator.practices[company_id])
-
-
-async def log_out(request: Request) -> Response:
-    """``POST /logout``: ends the session, where the form's token is right."""
-    simulator = await simulator_of(request)
-    token = request.cookies.get(SESSION_COOKIE)
-    session, form = simulator.sessions.use(token), await read_form(request)
-    if session and secrets.compare_digest(
-        session.form_token.encode(), form.get("form_token", "").encode()
-    ):
-        simulator.sessions.end(token)
-    return RedirectResponse("/login", status_code=303)

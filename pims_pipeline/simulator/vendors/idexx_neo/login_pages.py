@@ -6,7 +6,7 @@ The HTML and the script are in ``templates/login``. What sending the form leads 
 
 from typing import Literal
 
-from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
+from pims_pipeline.simulator.rendering import render
 
 LoginPage = Literal[
     "plain",

@@ -9,9 +9,10 @@ import secrets
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from pims_pipeline.simulator.forms import read_form
+from pims_pipeline.simulator.rendering import render
 from pims_pipeline.simulator.state import simulator_of
-from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE, read_form
-from pims_pipeline.simulator.vendors.idexx_neo.rendering import render
+from pims_pipeline.simulator.vendors.idexx_neo.login import SESSION_COOKIE
 from pims_pipeline.simulator.vendors.idexx_neo.sessions import HELD_MODES
 
 

@@ -1,50 +1,13 @@
-"""Sound responses in an odd form: odd bytes, a wrong media type, odd shapes of single fields.
+"""The vendor's JSON with odd shapes in fields that describe.
 
-A client must be able to read all of them. ``faults`` decides which fault applies.
+A client must be able to read all of them. ``vendors.odd_forms`` has the odd forms of any response.
 """
 
-import json
-
-from fastapi.responses import Response
-
-from pims_pipeline.simulator.faults import FaultKind
-
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-
-_REMARK_OF_ODD_BYTES = '"remark": "Caf\u00e9,\x0btwo\nlines",'
-_REMARK_ABOUT_LOGINS = (
-    "\"remark\": \"<form action='/login'>Owner could not log in: <input type='password'>\","
-)
-_NO_DATE = "0000-00-00 00:00:00"
+from pims_pipeline.simulator.vendors.odd_forms import NO_DATE, Json
 
 
-def apply_oddity(kind: FaultKind, response: Response) -> Response:
-    """The response in the odd form of ``kind``; unchanged for a kind that is no oddity."""
-    text = bytes(response.body).decode()
-    match kind:
-        case FaultKind.ODD_BYTES:
-            body = _with_remark(text, _REMARK_OF_ODD_BYTES).encode("cp1252", "replace")
-            return _again(response, body, "application/json")
-        case FaultKind.JSON_AS_HTML:
-            body = _with_remark(text, _REMARK_ABOUT_LOGINS).encode()
-            return _again(response, body, "text/html; charset=utf-8")
-        case FaultKind.ODD_DESCRIPTIONS:
-            body = json.dumps(_oddly_described(json.loads(text))).encode()
-            return _again(response, body, "application/json")
-        case _:
-            return response
-
-
-def _again(response: Response, body: bytes, media_type: str) -> Response:
-    return Response(body, status_code=response.status_code, headers={"content-type": media_type})
-
-
-def _with_remark(text: str, remark: str) -> str:
-    """The JSON with an extra field in its first object that has fields."""
-    return text.replace('{"', "{" + remark + '"', 1)
-
-
-def _oddly_described(content: Json) -> Json:
+def oddly_described(content: Json) -> Json:
+    """A response with lists, objects and flags where descriptions belong."""
     if isinstance(content, list):
         return [_odd_record(record) for record in content]
     if not isinstance(content, dict):
@@ -63,7 +26,7 @@ def _odd_record(record: Json) -> Json:
     if not isinstance(record, dict):
         return record
     return record | {
-        "arrival_date_time": _NO_DATE,
+        "arrival_date_time": NO_DATE,
         "provider": [],
         "phone_number": {},
         "appointment_room_name": False,
@@ -82,14 +45,14 @@ def _odd_lookup(record: Json) -> Json:
         "patient": [],
     }
     if record["deleted"]:
-        odd["startAtLocal"] = _NO_DATE
+        odd["startAtLocal"] = NO_DATE
         odd["status"] = []
     return record | odd
 
 
 def _odd_page(page: dict[str, Json]) -> Json:
     consultation = page["consultation"]
-    own: dict[str, Json] = {"date": _NO_DATE, "status": [], "reason": False}
+    own: dict[str, Json] = {"date": NO_DATE, "status": [], "reason": False}
     odd: dict[str, Json] = {
         "consultation": (consultation | own) if isinstance(consultation, dict) else consultation,
         "client": [],

@@ -1,7 +1,7 @@
 """Cases: the landed snapshot of the vendors' calendars, the cases, and their events.
 
 An appointment keeps what its words meant when its case last followed them. Where that is NULL, it
-reads as the words' first meanings: see ``pims_pipeline.domain.records.cases.FIRST_WORDS``.
+reads as the words' first meanings: see ``pims_pipeline.domain.records.words.FIRST_WORDS``.
 
 Revision: 0000c, after 0000b
 """

@@ -66,7 +66,7 @@ def test_without_clinics_the_list_says_how_to_add_one(pims: Pims) -> None:
         ("Maple_Street", {}, "not a clinic slug"),
         ("m", {}, "not a clinic slug"),
         ("maple-street", {"timezone": "Mars/Olympus"}, "unknown time zone 'Mars/Olympus'"),
-        ("maple-street", {"provider": "paper"}, "'paper' is not"),
+        ("maple-street", {"provider": "paper"}, "unknown provider type 'paper'"),
         ("maple-street", {"name": "  "}, "--name is empty"),
         ("maple-street", {"base_url": "clinic.example"}, "not an address"),
         ("maple-street", {"base_url": "https://clinic.example:port"}, "not an address"),
@@ -222,4 +222,19 @@ def test_no_part_of_a_password_in_an_address_is_shown(
 
     assert done.exit_code == 2
     assert not any(piece in done.output for piece in ("S3", "cr3t", "h0rse"))
+    assert everything(engine) == before
+
+
+def test_a_time_zone_is_corrected_and_a_wrong_one_refused(
+    pims: Pims, registered: str, engine: Engine
+) -> None:
+    done = pims("clinics", "timezone", registered, "America/Chicago")
+    assert "The time zone of riverbend is America/Chicago." in done.stdout
+    [listed] = document(pims("clinics", "list", "--json"))["clinics"]
+    assert listed["timezone"] == "America/Chicago"
+    before = everything(engine)
+    again = document(pims("clinics", "timezone", registered, "America/Chicago", "--json"))
+    assert again["timezone"] == "America/Chicago"
+    refused = pims("clinics", "timezone", registered, "Chicago")
+    assert "use an IANA name" in error_line(refused)
     assert everything(engine) == before

@@ -1,1 +1,1 @@
-"""``pims providers``."""
+"""Tests of ``pims providers``."""

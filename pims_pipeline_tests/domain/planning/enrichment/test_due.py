@@ -60,6 +60,15 @@ def test_a_missing_consultation_is_requested_again_after_a_pause() -> None:
     assert why(absent, asked + POLICY.ask_again_after) is FetchReason.MISSING
 
 
+def test_an_unfinished_consultation_is_requested_again_after_a_pause_for_two_days() -> None:
+    asked = START + MINUTE
+    unfinished = enriched(checked_at=asked, consultation={"finished": False})
+    assert why(unfinished, asked + POLICY.ask_again_after - SECOND) is None
+    assert why(unfinished, asked + POLICY.ask_again_after) is FetchReason.UNFINISHED
+    late = replace(unfinished, checked_at=START + POLICY.unfinished_for - MINUTE)
+    assert why(late, START + POLICY.unfinished_for + DAY / 2) is None
+
+
 @pytest.mark.parametrize("age", AGES)
 def test_a_consultation_is_fetched_again_at_each_age_and_only_once(age: int) -> None:
     due = START + timedelta(days=age)

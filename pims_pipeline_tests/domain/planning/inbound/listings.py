@@ -7,10 +7,12 @@ from pims_pipeline.domain.planning.inbound import InboundPlan
 from pims_pipeline.domain.records.appointments import (
     Patient,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind
+from pims_pipeline.domain.records.cases import EventKind
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.strategies import WEEK
 
@@ -39,7 +41,7 @@ def listing(
         appointments=appointments,
         fetched_at=EIGHT + at * MINUTE,
         quarantined=quarantined,
-        complete=complete,
+        proof=Proof.ONE_RESPONSE if complete else None,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta, timezone
 
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline_tests.domain.memory import store_after
 from pims_pipeline_tests.domain.planning.inbound.listings import (
     APPOINTMENT,

@@ -11,7 +11,8 @@ from pims_pipeline.domain.planning.landed_records import KnownRecord
 from pims_pipeline.domain.records.appointments import (
     RecordKind,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, CaseType, EventKind, draft_of
+from pims_pipeline.domain.records.cases import EventKind, draft_of
+from pims_pipeline.domain.records.words import CaseStatus, CaseType
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.planning.inbound.listings import (
     APPOINTMENT,

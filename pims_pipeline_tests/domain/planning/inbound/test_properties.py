@@ -14,16 +14,18 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.case_writes import case_changes
 from pims_pipeline.domain.records.appointments import (
     PimsAppointment,
+    Proof,
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus, EventKind, draft_of, status_of
+from pims_pipeline.domain.records.cases import EventKind, draft_of
+from pims_pipeline.domain.records.words import CaseStatus, status_of
 from pims_pipeline_tests.domain.memory import MemoryStore, store_after
 from pims_pipeline_tests.domain.planning.inbound.listings import APPOINTMENT, EIGHT, MINUTE, listing
 from pims_pipeline_tests.domain.strategies import snapshots
 
 
-def histories(complete: SearchStrategy[bool] | None = None) -> SearchStrategy[list[Snapshot]]:
+def histories(proof: SearchStrategy[Proof | None] | None = None) -> SearchStrategy[list[Snapshot]]:
     """Listings of the same week and appointments, each fetched at another time, in any order."""
 
     def timed(listings: list[Snapshot], minutes: list[int]) -> list[Snapshot]:
@@ -32,7 +34,7 @@ def histories(complete: SearchStrategy[bool] | None = None) -> SearchStrategy[li
             for each, minute in zip(listings, minutes, strict=False)
         ]
 
-    some = snapshots(complete=complete) if complete is not None else snapshots()
+    some = snapshots(proof=proof) if proof is not None else snapshots()
     return st.builds(timed, st.lists(some, min_size=1, max_size=4), st.permutations(range(4)))
 
 
@@ -100,7 +102,7 @@ def test_a_case_says_what_its_landed_appointment_says(history: list[Snapshot]) -
     assert set(store.cases) <= set(store.landed)
 
 
-@given(histories(complete=st.just(False)))  # noqa: FBT003 - the one value drawn
+@given(histories(proof=st.none()))
 def test_in_any_order_the_newest_record_of_each_appointment_wins(history: list[Snapshot]) -> None:
     newest: dict[str, tuple[datetime, PimsAppointment]] = {}
     for snapshot in sorted(history, key=lambda each: each.fetched_at):
@@ -143,7 +145,7 @@ def test_a_user_s_status_survives_every_listing_that_means_the_same(
         assert store.cases[pims_id].status is chosen
 
 
-@given(snapshots(complete=st.just(True)))  # noqa: FBT003 - the one value drawn
+@given(snapshots(proof=st.sampled_from(Proof)))
 def test_only_identities_proven_absent_are_marked_missing(snapshot: Snapshot) -> None:
     everyone = [replace(APPOINTMENT, appointment_id=pims_id) for pims_id in "abcdef"]
     store = store_after([replace(listing(*everyone), fetched_at=snapshot.fetched_at - MINUTE)])

@@ -75,7 +75,7 @@ def test_an_older_listing_retires_no_case_whose_appointment_was_synced_later() -
 
 def test_a_listing_that_may_be_incomplete_retires_nothing() -> None:
     store = store_of(appointment("a"))
-    snapshot = replace(left_out(appointment("a")), complete=False)
+    snapshot = replace(left_out(appointment("a")), proof=None)
     assert store.plan_reconciliation(snapshot, POLICY, {}).is_empty
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from pims_pipeline.domain.planning.reconciliation import (
 )
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
+    Proof,
     RecordKind,
     Snapshot,
 )
@@ -31,6 +33,9 @@ policies = st.builds(
     max_percent=st.floats(0, 100),
     absence_interval=st.sampled_from([timedelta(0), 15 * MINUTE]),
 )
+
+
+NO_GUARD = DeletionPolicy(min_orphans=10**9, max_percent=100, absence_interval=timedelta(0))
 
 
 @st.composite
@@ -93,6 +98,43 @@ def test_an_existing_appointment_is_never_retired_and_never_more_than_allowed(
         assert plan.is_empty
     receipt(plan, tracked)
     assert set(plan.by_date) <= set(WEEK)
+
+
+@given(
+    generated_stores(),
+    lookups_of(),
+    st.none() | st.frozensets(st.sampled_from("abcdef").map(MemoryStore.identify)),
+)
+def test_a_listing_without_a_proof_retires_nothing_even_without_a_guard(
+    before: tuple[MemoryStore, Snapshot],
+    lookups: dict[str, AppointmentLookup] | None,
+    approved: frozenset[UUID] | None,
+) -> None:
+    """Not when every missing appointment is looked up in vain, nor when a person approves it."""
+    store, snapshot = before
+    snapshot = replace(snapshot, proof=None)
+    everyone = {each.case.id for each in store.tracked(WEEK)}
+    plan = plan_reconciliation(
+        store.tracked(WEEK), snapshot, NO_GUARD, lookups=lookups, approved=approved
+    )
+    assert (plan.retire, plan.follow, plan.orphans, plan.hold) == ((), (), (), None)
+    assert store.plan(snapshot).missing == ()
+    store.receive(snapshot)
+    assert everyone <= {each.case.id for each in store.tracked(WEEK)}
+
+
+@given(generated_stores(), st.sampled_from(Proof))
+def test_every_proof_is_as_good_as_any_other(
+    before: tuple[MemoryStore, Snapshot], proof: Proof
+) -> None:
+    store, snapshot = before
+    plans = [
+        plan_reconciliation(
+            store.tracked(WEEK), replace(snapshot, proof=each), NO_GUARD, lookups=None
+        )
+        for each in (proof, Proof.ONE_RESPONSE)
+    ]
+    assert plans[0] == plans[1]
 
 
 @given(generated_stores(), policies, lookups_of())

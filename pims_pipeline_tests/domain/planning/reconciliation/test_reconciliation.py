@@ -14,7 +14,7 @@ from pims_pipeline.domain.records.appointments import (
     RecordKind,
     Snapshot,
 )
-from pims_pipeline.domain.records.cases import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.domain.memory import MemoryStore
 from pims_pipeline_tests.domain.planning.reconciliation.window_cases import (
     EIGHT,
@@ -42,6 +42,7 @@ from pims_pipeline_tests.domain.strategies import WEEK
         ({"deleted": True}, RetirementReason.DELETED_BY_VENDOR),
         ({"kind": RecordKind.BLOCK}, RetirementReason.NOT_AN_APPOINTMENT),
         ({"kind": RecordKind.ROSTER}, RetirementReason.NOT_AN_APPOINTMENT),
+        ({"at_another_location": True}, RetirementReason.AT_ANOTHER_LOCATION),
     ],
 )
 def test_a_case_whose_appointment_is_confirmed_gone_is_retired(

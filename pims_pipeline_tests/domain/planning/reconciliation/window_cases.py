@@ -15,6 +15,7 @@ from pims_pipeline.domain.planning.retirement import RetirementReason, TrackedCa
 from pims_pipeline.domain.records.appointments import (
     AppointmentLookup,
     PimsAppointment,
+    Proof,
     QuarantinedRecord,
     Snapshot,
 )
@@ -49,7 +50,7 @@ def listing(
         appointments=appointments,
         fetched_at=EIGHT + at * MINUTE,
         quarantined=quarantined,
-        complete=complete,
+        proof=Proof.ONE_RESPONSE if complete else None,
     )
 
 

@@ -84,9 +84,9 @@ from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
 from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.idexx_neo.login.pool import close_idle_browsers
 from pims_pipeline.providers.options import LoginOptions
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 options = LoginOptions(artifacts_dir=Path(sys.argv[2]), timeout=60)
-login(sys.argv[1], Credentials("ana", "hunter2", "1"), options, accepts=lambda *_: True)
+login(sys.argv[1], neo_credentials("ana", "hunter2", "1"), options, accepts=lambda *_: True)
 """
 
 
@@ -97,11 +97,11 @@ from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
 from pims_pipeline.providers.idexx_neo.login.attempt import login
 from pims_pipeline.providers.idexx_neo.login.pool import BrowserPool
 from pims_pipeline.providers.options import LoginOptions
-from pims_pipeline.providers.port import Credentials
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 
 def log_in():
     options = LoginOptions(artifacts_dir=Path(sys.argv[2]), timeout=60)
-    credentials = Credentials("demo", "demo-1001", "1001")
+    credentials = neo_credentials("demo", "demo-1001", "1001")
     assert login(sys.argv[1], credentials, options, accepts=lambda *_: True)
 
 # A busy machine must not make a browser idle between two steps of a test.

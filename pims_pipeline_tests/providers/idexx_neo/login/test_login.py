@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import (
@@ -45,7 +46,10 @@ def test_a_wrong_password_is_refused_and_pictured(
     control: SimulatorControl,
     browser: SharedBrowser,
 ) -> None:
-    assert browser.log_in(simulator.base_url, replace(CREDENTIALS, password="wrong")) is None
+    assert (
+        browser.log_in(simulator.base_url, Credentials({**CREDENTIALS.fields, "password": "wrong"}))
+        is None
+    )
     assert [picture[:4] for picture in browser.pictures] == [b"\x89PNG"]
     assert control.stats().logins[CLINIC.company_id] == 0
 
@@ -72,7 +76,7 @@ def test_a_missing_company_id_calls_for_a_person(
     browser: SharedBrowser,
 ) -> None:
     with pytest.raises(HumanNeeded, match="company id"):
-        browser.log_in(simulator.base_url, replace(CREDENTIALS, company_id=None))
+        browser.log_in(simulator.base_url, neo_credentials(CLINIC.username, CLINIC.password))
     assert control.stats().requests.get("login_post", 0) == 0
 
 
@@ -118,7 +122,7 @@ def test_a_page_without_company_ids_is_filled_in_all_the_same(
         signed_in,
         Response(200, b"calendar", HTML),
     ]
-    cookies = browser.log_in(server.base_url, Credentials("vet@example.test", "pw", "1001"))
+    cookies = browser.log_in(server.base_url, neo_credentials("vet@example.test", "pw", "1001"))
     assert cookies is not None
     assert ("PHPSESSION", "1") in [(cookie.name, cookie.value) for cookie in cookies]
 

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import (
     ContractViolation,
-    Credentials,
     HumanNeeded,
     TransientError,
 )
@@ -30,7 +30,7 @@ def test_a_picture_shows_nothing_that_was_typed(server: OddServer, browser: Shar
     )
     server.responses = [refused_in_place]
     taken = []
-    for words in (Credentials("ana", "hunter2"), Credentials("another user", "x")):
+    for words in (neo_credentials("ana", "hunter2"), neo_credentials("another user", "x")):
         with pytest.raises(ContractViolation, match="not sent"):
             browser.log_in(server.base_url, words)
         taken += browser.pictures
@@ -104,7 +104,7 @@ def test_no_error_shows_what_was_typed(server: OddServer, browser: SharedBrowser
     )
     server.responses = [vanishing]
     with pytest.raises((TransientError, ContractViolation)) as raised:
-        browser.log_in(server.base_url, Credentials("ana", "hunter2"), timeout_s=6)
+        browser.log_in(server.base_url, neo_credentials("ana", "hunter2"), timeout_s=6)
     chain: BaseException | None = raised.value
     while chain is not None:
         assert "hunter2" not in str(chain)

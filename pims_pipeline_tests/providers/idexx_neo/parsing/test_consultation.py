@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
-from pims_pipeline.providers.idexx_neo.parsing.fields import MAX_ITEMS, MAX_WORDS_LENGTH
-from pims_pipeline.providers.idexx_neo.parsing.markup import MAX_TEXT, was_cut
+from pims_pipeline.providers.parsing.fields import MAX_ITEMS, MAX_WORDS_LENGTH
+from pims_pipeline.providers.parsing.markup import MAX_TEXT, was_cut
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline_tests.providers.idexx_neo.parsing.vendor_responses import (
     APPOINTMENT,

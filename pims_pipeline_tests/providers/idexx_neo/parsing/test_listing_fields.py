@@ -8,10 +8,10 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.domain.records.oddities import FieldOddity
-from pims_pipeline.providers.idexx_neo.parsing.fields import MAX_WORDS_LENGTH
 from pims_pipeline.providers.idexx_neo.parsing.responses import (
     parse_listing,
 )
+from pims_pipeline.providers.parsing.fields import MAX_WORDS_LENGTH
 from pims_pipeline_tests.providers.idexx_neo.parsing.vendor_responses import (
     DAY,
     FETCHED_AT,

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import PimsAppointment
 from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
-from pims_pipeline.providers.idexx_neo.parsing.fields import storable
 from pims_pipeline.providers.idexx_neo.parsing.listing import sort_records
-from pims_pipeline.providers.idexx_neo.parsing.markup import plain_text
-from pims_pipeline.providers.idexx_neo.parsing.measurements import quantities
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.idexx_neo.parsing.vitals import read_vitals
+from pims_pipeline.providers.parsing.fields import storable
+from pims_pipeline.providers.parsing.markup import plain_text
+from pims_pipeline.providers.parsing.measurements import quantities
 from pims_pipeline.providers.port import ContractViolation
 
 ZONE = ZoneInfo("Europe/London")
@@ -101,7 +101,7 @@ def test_listing_the_same_records_again_changes_nothing(calendar: list[object]) 
 DESCRIPTIVE = (
     "consultation_id", "end", "arrival_date_time", "last_updated_at", "patient_id",
     "patient_name", "client_id", "first_name", "last_name", "email", "phone_number",
-    "phone_label", "provider", "resourceId", "appointment_room_id", "appointment_room_name",
+    "phone_label", "provider", "resource_id", "appointment_room_id", "appointment_room_name",
     "title", "type_description", "reason", "current_status", "status_label", "confirmed_status",
     "recurring", "is_unmatched",
 )  # fmt: skip

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from pims_pipeline.domain.records.profiles import AppointmentType, ClinicProfile
 from pims_pipeline.domain.records.resources import Resource, ResourceKind
 from pims_pipeline.providers.idexx_neo.parsing.dictionary import (
     needs_providers,
     parse_dictionary,
+    parse_profile,
     with_providers,
 )
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_lookup
@@ -118,6 +120,25 @@ def test_the_dictionary_has_each_resource_once_and_skips_what_has_no_id() -> Non
         Resource(PROVIDER, "1", "Ada"),
         Resource(PROVIDER, "2", ""),
     )
+
+
+def test_a_profile_has_each_type_once_and_says_nothing_of_zones_and_statuses() -> None:
+    body = {
+        "appointmentTypes": [
+            {"id": "7", "name": "Vax", "duration": 15},
+            {"id": 8, "name": "Vax"},
+            {"name": "Recheck"},
+            {"id": 9, "name": " "},
+            "odd",
+        ],
+        "appointmentRooms": [{"id": 11, "name": "Room 1"}],
+    }
+    assert parse_profile(json.dumps(body)) == ClinicProfile(
+        types=(AppointmentType(name="Vax", id="7"), AppointmentType(name="Recheck")),
+        resources=(Resource(ROOM, "11", "Room 1"),),
+    )
+    assert parse_profile('{"providers": []}').types is None
+    assert parse_profile('{"providers": [], "appointmentTypes": {"x": 1}}').types == ()
 
 
 def test_an_empty_dictionary_is_one() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pims_pipeline.domain.records.consultations import Vital, Vitals
-from pims_pipeline.providers.idexx_neo.parsing.measurements import quantities
 from pims_pipeline.providers.idexx_neo.parsing.vitals import VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.measurements import quantities
 
 NOTHING = VitalsReading(None)
 

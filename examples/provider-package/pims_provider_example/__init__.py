@@ -1,0 +1,1 @@
+"""Paw Planner as a provider of pims-pipeline."""

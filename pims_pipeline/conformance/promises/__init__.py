@@ -1,0 +1,1 @@
+"""The suite: what every provider promises, by area. A test's name is the promise."""

@@ -1,0 +1,1 @@
+"""The vendors of the built-in providers, played by the simulator."""

@@ -1,0 +1,1 @@
+"""Vetspire's responses as domain values."""

@@ -1,0 +1,1 @@
+"""The pages for a person: sign in, see a clinic's day, edit it. The same for every vendor."""

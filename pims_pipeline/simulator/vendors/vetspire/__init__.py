@@ -1,0 +1,1 @@
+"""Vetspire: one GraphQL address, keys that open the locations of an organisation, no login."""

@@ -1,1 +1,0 @@
-"""Documents about providers: vendors, and what they were seen to send."""
