@@ -3,18 +3,16 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.records.shapes import MAX_PATHS
+from pims_pipeline.providers.registry import registry
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.shapes.reading import WeeklyShape, weekly_shapes
-
-_PACKAGE = "pims-pipeline"
 
 
 class NothingSeen(UserFacingError):
@@ -48,6 +46,7 @@ def vendor_shapes(engine: Engine, slug: str) -> VendorShapes:
     Raises:
         UnknownClinic: If the clinic does not exist.
         NothingSeen: If there are no shapes.
+        UnknownProvider: If the package of its provider is no longer installed.
     """
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, slug)
@@ -58,5 +57,8 @@ def vendor_shapes(engine: Engine, slug: str) -> VendorShapes:
             f"`pims sync full --clinic {slug}` first"
         )
     return VendorShapes(
-        clinic=clinic, adapter=_PACKAGE, adapter_version=version(_PACKAGE), shapes=shapes
+        clinic=clinic,
+        adapter=registry().package(clinic.provider_type),
+        adapter_version=registry().package_version(clinic.provider_type),
+        shapes=shapes,
     )

@@ -71,6 +71,9 @@ CHECKS: Mapping[Phase, list[tuple[CheckFunction, bool]]] = {
 }
 """The checks of each phase's asset, each with whether it is blocking."""
 
+ONCE_A_CLINIC = frozenset({vendor_contract})
+"""Checks that find the same for each window of a clinic, and so are done for one of them."""
+
 DAILY_CHECKS: list[tuple[Phase, CheckFunction]] = [
     (Phase.INBOUND, appointments_idempotent),
     (Phase.CASES, consultations_idempotent),
@@ -113,7 +116,11 @@ def _checks_of(
         for spec, (check, blocking) in zip(specs, checks, strict=True):
             if spec.key not in context.selected_asset_check_keys:
                 continue
-            findings = [(window, finding) for window in windows for finding in check(window)]
+            findings = [
+                (window, finding)
+                for window in _windows_for(check, windows)
+                for finding in check(window)
+            ]
             wrong = [each for each in findings if not each[1].is_note]
             errors = [window for window, finding in wrong if not finding.is_warning]
             if phase is Phase.INBOUND and blocking:
@@ -132,6 +139,13 @@ def _checks_of(
             )
 
     return evaluate
+
+
+def _windows_for(check: CheckFunction, windows: Sequence[CheckInput]) -> Sequence[CheckInput]:
+    """The windows for which the check is done: of some, one that was synced of each clinic."""
+    if check not in ONCE_A_CLINIC:
+        return windows
+    return list({each.clinic.id: each for each in windows if each.audit is not None}.values())
 
 
 def _metadata(

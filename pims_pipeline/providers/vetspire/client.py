@@ -16,8 +16,8 @@ from pims_pipeline.providers.http.client import open_client
 from pims_pipeline.providers.http.errors import GONE, error_of_body, error_of_status, text_in
 from pims_pipeline.providers.http.exchange import Account, Exchange
 from pims_pipeline.providers.options import RequestOptions
+from pims_pipeline.providers.parsing.bodies import json_object, violation
 from pims_pipeline.providers.parsing.fields import is_none
-from pims_pipeline.providers.parsing.shapes import json_object, violation
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
     ContractViolation,

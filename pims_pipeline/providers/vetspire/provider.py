@@ -38,6 +38,7 @@ from pims_pipeline.providers.vetspire.consultations import Consultations
 from pims_pipeline.providers.vetspire.listing import PAGE_ROWS, Page, Span, fetch_calendar
 from pims_pipeline.providers.vetspire.parsing import lookup
 from pims_pipeline.providers.vetspire.parsing.consultation import parse_encounter
+from pims_pipeline.providers.vetspire.parsing.data import items_of, violation
 from pims_pipeline.providers.vetspire.parsing.listing import (
     ReadingRules,
     read_rows,
@@ -46,7 +47,7 @@ from pims_pipeline.providers.vetspire.parsing.listing import (
 from pims_pipeline.providers.vetspire.parsing.locations import parse_locations
 from pims_pipeline.providers.vetspire.parsing.lookup import looked_up_type, parse_lookup
 from pims_pipeline.providers.vetspire.parsing.resources import parse_providers
-from pims_pipeline.providers.vetspire.parsing.shapes import items_of, violation
+from pims_pipeline.providers.vetspire.parsing.shapes import listing_shapes, rows_of
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, parse_types
 from pims_pipeline.providers.vetspire.type_cache import TypeCache
 
@@ -142,6 +143,7 @@ class VetspireProvider:
             proof=Proof.PAGES_AGREE if listed.is_whole else None,
             elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
             oddities=read.oddities,
+            shapes=listing_shapes(listed.rows),
         )
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
@@ -255,7 +257,7 @@ class VetspireProvider:
         data = opened.client.query_records(
             document, self._variables(opened, page), what=what, tries=page.tries
         )
-        return items_of(data, "appointments", what)
+        return rows_of(data, what)
 
     def _variables(self, opened: _Opened, page: Page) -> dict[str, object]:
         return {

@@ -5,6 +5,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from pims_pipeline.domain.clinics import MAX_FETCH_DAYS
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.shapes import Endpoint, FieldShape, Shapes, shapes_of
 from pims_pipeline.orchestration.assets.daily_report import report_metadata
@@ -14,7 +15,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.daily_report import report_of
 from pims_pipeline.store.shapes.writing import add_shapes
 from pims_pipeline_tests.orchestration.checks.findings import WINDOW, findings_of
-from pims_pipeline_tests.orchestration.deployment import TODAY, DagsterDeployment
+from pims_pipeline_tests.orchestration.deployment import TODAY, DagsterDeployment, days
 
 KNOWN = {"id", "name", "tier"}
 USUAL = shapes_of(Endpoint.LISTING, [{"id": n} for n in range(20)], KNOWN)
@@ -79,6 +80,17 @@ def test_a_first_week_passes_and_says_so(deployment: DagsterDeployment) -> None:
     [row] = [record.data for record in shown.records]
     assert (row["clinic"], row["items"]) == ("alder", "listing")
     assert row["finding"] == "in their first week: nothing to compare"
+
+
+def test_several_windows_of_a_clinic_state_a_finding_once(deployment: DagsterDeployment) -> None:
+    window = days(-MAX_FETCH_DAYS, 0)
+    deployment.vendors["alder"].listing_shapes = USUAL
+    run_id = deployment.sync("inbound_sync", ["alder"], window).run_id
+    evaluation = deployment.check(run_id, "appointments", "vendor_contract")
+    assert evaluation.metadata["windows"].value == 2
+    shown = evaluation.metadata["findings"]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert len(shown.records) == 1
 
 
 def test_a_clinic_that_was_closed_for_a_week_passes(former: DagsterDeployment) -> None:

@@ -30,8 +30,8 @@ MOST = {
     # A connection that rested for a second is pinged, or opened for a second thread.
     "dagster: connect": 1,
     "connect": 2,
-    "BEGIN": 37,
-    "COMMIT or ROLLBACK": 37,
+    "BEGIN": 39,
+    "COMMIT or ROLLBACK": 39,
     "SELECT case_sync_audits": 16,
     "SELECT pims_appointments": 15,
     "SELECT cases": 9,

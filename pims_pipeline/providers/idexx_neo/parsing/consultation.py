@@ -21,6 +21,7 @@ from pims_pipeline.providers.idexx_neo.parsing.responses import (
 )
 from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
 from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.bodies import check_identity, violations_with
 from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
@@ -29,7 +30,6 @@ from pims_pipeline.providers.parsing.fields import (
     as_text,
 )
 from pims_pipeline.providers.parsing.markup import plain_text, was_cut
-from pims_pipeline.providers.parsing.shapes import check_identity, violations_with
 
 _WORDS_IN_VITALS = "Vital signs noted in words: "
 

@@ -22,7 +22,8 @@ from pims_pipeline.domain.records.shapes import Endpoint
 from pims_pipeline.providers.idexx_neo.parsing.listing import kind_of, sort_records
 from pims_pipeline.providers.idexx_neo.parsing.resources import lookup_resources
 from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
-from pims_pipeline.providers.parsing import shapes as outer
+from pims_pipeline.providers.parsing import bodies
+from pims_pipeline.providers.parsing.bodies import check_identity, violations_with
 from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
@@ -34,7 +35,6 @@ from pims_pipeline.providers.parsing.fields import (
     is_none,
 )
 from pims_pipeline.providers.parsing.records import VENDOR_SKEW
-from pims_pipeline.providers.parsing.shapes import check_identity, violations_with
 from pims_pipeline.providers.port import ContractViolation
 
 _VENDOR = "IDEXX Neo"
@@ -162,8 +162,8 @@ def _looked_up_end(fields: Fields, start: datetime | None, zone: ZoneInfo) -> da
 
 
 def decoded_json(body: bytes | str, what: str) -> object:
-    """The JSON in ``body``; see ``providers/parsing/shapes``."""
-    return outer.decoded(body, what, _VENDOR)
+    """The JSON in ``body``; see ``providers/parsing/bodies``."""
+    return bodies.decoded(body, what, _VENDOR)
 
 
 def response_object(decoded: object, what: str, key: str) -> Mapping[str, object]:
@@ -176,7 +176,7 @@ def response_object(decoded: object, what: str, key: str) -> Mapping[str, object
 
 def json_object(decoded: object, what: str) -> Mapping[str, object]:
     """The decoded object; ``what`` names it in errors."""
-    return outer.as_object(decoded, what, _VENDOR)
+    return bodies.as_object(decoded, what, _VENDOR)
 
 
 def _records(decoded: object, what: str) -> list[object]:
@@ -201,5 +201,5 @@ def _records(decoded: object, what: str) -> list[object]:
 
 
 def violation(what: str, problem: str) -> ContractViolation:
-    """The error of a response that cannot be read; see ``providers/parsing/shapes``."""
-    return outer.violation(what, problem, _VENDOR)
+    """The error of a response that cannot be read; see ``providers/parsing/bodies``."""
+    return bodies.violation(what, problem, _VENDOR)
