@@ -41,6 +41,10 @@ def planted(deployed: V4Installation) -> PlantedClinic:
     return plant_clinic(deployed, DAY)
 
 
+def no_variable(_: str) -> None:
+    """An environment without any key."""
+
+
 def refusal(
     engine: Engine,
     request: AdoptionRequest,
@@ -127,7 +131,7 @@ def test_a_login_that_is_not_one_of_the_provider_is_refused_without_its_values(
         assert "the login of v4.0 is not one of provider 'another_vendor'" in line
         assert "--without-credentials" in line
         assert not any(value in line for value in LOGIN.values())
-        result = adopted(engine, replace(theirs, with_credentials=False), lambda _: None)
+        result = adopted(engine, replace(theirs, with_credentials=False), no_variable)
     assert (result.clinic.provider_type, result.has_login) == (GOOD.type, False)
 
 

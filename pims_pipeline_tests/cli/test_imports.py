@@ -30,11 +30,11 @@ HEAVY = {
     *{"matplotlib", "numpy", "pandas", "playwright", "psycopg2", "slack_sdk", "uvicorn"},
 }
 HEAVY_OF = {
-    "demo": {"alembic", "cryptography", "fastapi", "httpx2", "jinja2", "uvicorn"},
+    "demo": {"alembic", "cryptography", "fastapi", "graphql", "httpx2", "jinja2", "uvicorn"},
     "up": {"alembic", "cryptography", "httpx2"},
     "serve": {"fastapi", "httpx2", "uvicorn"},
     "migrate": {"alembic"},
-    "simulate": {"fastapi", "jinja2", "uvicorn"},
+    "simulate": {"fastapi", "graphql", "jinja2", "uvicorn"},
     "clinics": {"cryptography"},
     "credentials": {"cryptography"},
     "sync": {"cryptography"},

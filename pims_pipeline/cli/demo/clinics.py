@@ -18,7 +18,7 @@ from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, SimulatedClin
 from pims_pipeline.store.api_keys import UnknownApiKey
 
 DEMO_SLUGS: Mapping[str, str] = MappingProxyType(
-    {"1001": "demo-riverbend", "1002": "demo-thistle-lane", "1003": "demo-banksia-bay"}
+    {"1001": "demo-riverbend", "1002": "demo-thistle-lane", "1003": "demo-wattle-creek"}
 )
 """The slugs of the simulator's clinics for demonstrations, by company id."""
 

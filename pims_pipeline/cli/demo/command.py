@@ -24,7 +24,7 @@ from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.observability.logging import configure_logging
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, VENDOR_NAMES, SimulatorConfig
+from pims_pipeline.simulator.practice.clinics import DEMO_CLINICS, DEMO_VENDORS, SimulatorConfig
 from pims_pipeline.simulator.server import running_simulator
 from pims_pipeline.store.database.migrate import migrate
 
@@ -37,10 +37,10 @@ from pims_pipeline.store.database.migrate import migrate
 def demo(settings: Settings) -> None:
     """Play a day at three simulated clinics, and show how their cases follow it.
 
-    Starts a simulated IDEXX Neo on this machine, logs in with a real browser, syncs fifteen days
-    of three clinics, edits their calendars, and syncs again. It checks every result, and ends
-    with status 1 if a check fails. The clinics, their cases and the runs stay: see them with
-    `pims up` and `pims cases`.
+    Simulates IDEXX Neo and Vetspire on this machine, logs in (to IDEXX Neo with a real browser),
+    syncs fifteen days of three clinics, edits their calendars, and syncs again. It checks every
+    result, and ends with status 1 if a check fails. The clinics, their cases and the runs stay: see
+    them with `pims up` and `pims cases`.
     """
     log_file = settings.home / "logs" / "demo.log"
     began = time.monotonic()
@@ -76,8 +76,7 @@ def _started(
     config = SimulatorConfig(today=period.vendor_today, clinics=DEMO_CLINICS)
     server = stack.enter_context(running_simulator(config))
     control = stack.enter_context(closing(SimulatorControl(server.base_url)))
-    vendors = " and ".join(dict.fromkeys(VENDOR_NAMES[each.vendor] for each in DEMO_CLINICS))
-    say(console, f"Simulated {vendors}: {server.base_url}", mark="✔", style="green")
+    say(console, f"Simulated {DEMO_VENDORS}: {server.base_url}", mark="✔", style="green")
     with uninterrupted():
         store = stack.enter_context(open_store(settings, migrated=False))
     migrate(store.engine)

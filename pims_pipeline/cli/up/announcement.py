@@ -8,6 +8,7 @@ from pims_pipeline.cli.up.addresses import Address
 from pims_pipeline.local_trust.origins import is_loopback
 from pims_pipeline.simulator.practice.clinics import (
     DEMO_CLINICS,
+    DEMO_VENDORS,
     VETSPIRE_SIGN_IN,
     SimulatedClinic,
 )
@@ -70,7 +71,7 @@ def _about_api(api: Address, key: str | None) -> Iterator[str]:
 
 
 def _about_vendor(vendor: Address) -> Iterator[str]:
-    yield f"Simulated IDEXX Neo: {vendor.url}"
+    yield f"Simulated {DEMO_VENDORS}: {vendor.url}"
     for each in DEMO_CLINICS:
         yield f"  {DEMO_SLUGS[each.company_id]}: {_account(each, vendor)}"
     yield _TRY

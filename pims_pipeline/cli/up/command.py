@@ -52,8 +52,8 @@ _PIMS = "from pims_pipeline.cli.main import main; main()"
 @click.option(
     "--demo",
     is_flag=True,
-    help="Also serve a simulated IDEXX Neo, with three clinics registered there. One of them gets "
-    "a key to the API, shown with a command to try it, and revoked at the end.",
+    help="Also simulate IDEXX Neo and Vetspire, with three clinics registered there. One of them "
+    "gets a key to the API, shown with a command to try it, and revoked at the end.",
 )
 @click.option(
     "--port",

@@ -46,7 +46,14 @@ PROVIDER = ProviderDescription(
     ),
     build=_build,
     base_url_example="https://clinic.example",
-    capabilities=frozenset({Capability.PORTABLE_SESSION, Capability.LOOKUP, Capability.RESOURCES}),
+    capabilities=frozenset(
+        {
+            Capability.PORTABLE_SESSION,
+            Capability.LOOKUP,
+            Capability.RESOURCES,
+            Capability.CLINIC_PROFILE,
+        }
+    ),
     docs="docs/providers/idexx_neo.md",
     modules=(_ADAPTER,),
     conformance="pims_pipeline.conformance.vendors.idexx_neo:IdexxNeoVendor",

@@ -17,6 +17,7 @@ from pims_pipeline.providers.http.errors import GONE, error_of_body, error_of_st
 from pims_pipeline.providers.http.exchange import Account, Exchange
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.parsing.bodies import json_object, violation
+from pims_pipeline.providers.parsing.decoding import parse_json
 from pims_pipeline.providers.parsing.fields import is_none
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
@@ -37,6 +38,12 @@ _RECORDS = frozenset({"appointment", "encounter", "record", "resource", "entity"
 _FILLERS = frozenset({"the", "a", "an", "this", "with", "for", "was", "is", "does", "could", "be"})
 _OF_UNKNOWN_RECORDS = _DENIALS | _EXISTENCE | _RECORDS | _FILLERS
 """The words of an error about a record that does not exist. Any other word means another error."""
+_MAY_PASS = re.compile(
+    r"internal (?:server )?error|time(?:d )?[ -]?out|temporar|try again|unavailable|overload"
+    r"|too many|rate limit",
+    re.IGNORECASE,
+)
+"""What servers say of errors that are likely to pass."""
 _REFUSED = frozenset({httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN})
 
 
@@ -107,8 +114,8 @@ class VetspireClient:
         Raises:
             AuthenticationRejected: If the vendor refuses the key.
             ReportedErrors: If it reports errors, with or without data.
-            TransientError: If none of four tries got a sound response, or the vendor asks to wait
-                longer than a minute.
+            TransientError: If none of four tries got a sound response or another error than one
+                that may pass, or the vendor asks to wait longer than a minute.
             ContractViolation: If the response is not part of its interface.
             RunStopped, TimeLimitReached: From the stop signal.
         """
@@ -144,7 +151,7 @@ class VetspireClient:
 
 
 def _error_of(response: httpx2.Response, failed: str) -> PimsError | None:
-    """What is wrong with a response; errors inside its JSON are left to ``_data``."""
+    """What is wrong with a response; reported errors that stay are left to ``_data``."""
     status = response.status_code
     if status in _REFUSED:
         return AuthenticationRejected(
@@ -158,7 +165,24 @@ def _error_of(response: httpx2.Response, failed: str) -> PimsError | None:
             f"{failed}: it responded with status {status}. Check the clinic's base URL, which must "
             "be the GraphQL address."
         )
-    return error_of_status(response, failed) or error_of_body(response, failed)
+    return (
+        error_of_status(response, failed)
+        or error_of_body(response, failed)
+        or _passing_error(text_in(response), failed)
+    )
+
+
+def _passing_error(text: str, failed: str) -> TransientError | None:
+    """The error of a response whose reported errors say that they may pass."""
+    if '"errors"' not in text:
+        return None
+    content = parse_json(text)
+    errors = content.get("errors") if isinstance(content, Mapping) else None
+    if is_none(errors) or not any(map(_MAY_PASS.search, _messages(errors))):
+        return None
+    return TransientError(
+        f"{failed}: it reported an error of its own (200 with 'errors'). Try again later."
+    )
 
 
 def _data(text: str, what: str) -> Mapping[str, object]:

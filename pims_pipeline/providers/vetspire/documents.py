@@ -29,10 +29,10 @@ PAGE = _PAGE.format(
 )
 """A page of the calendar."""
 
-IDENTITIES = _PAGE.format(fields="id start")
+IDENTITIES = _PAGE.format(fields="id location { id }")
 """A page of the calendar with nothing that a damaged record could make fail."""
 
-PROVIDERS = _PAGE.format(fields="provider { id name }")
+PROVIDERS = _PAGE.format(fields="provider { id name } location { id }")
 """A page of the calendar, of which only the providers are wanted."""
 
 TYPES = "query { appointmentTypes { id name isBlockoff isSurgery } }"

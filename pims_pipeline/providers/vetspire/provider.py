@@ -41,11 +41,12 @@ from pims_pipeline.providers.vetspire.parsing.consultation import parse_encounte
 from pims_pipeline.providers.vetspire.parsing.data import items_of, violation
 from pims_pipeline.providers.vetspire.parsing.listing import (
     ReadingRules,
+    of_location,
     read_rows,
     type_identities,
 )
 from pims_pipeline.providers.vetspire.parsing.locations import parse_locations
-from pims_pipeline.providers.vetspire.parsing.lookup import looked_up_type, parse_lookup
+from pims_pipeline.providers.vetspire.parsing.lookup import parse_lookup
 from pims_pipeline.providers.vetspire.parsing.resources import parse_providers
 from pims_pipeline.providers.vetspire.parsing.shapes import listing_shapes, rows_of
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, parse_types
@@ -159,22 +160,24 @@ class VetspireProvider:
             if not error.all_unknown:
                 raise
             row = None
-        return self._lookup_of(opened, appointment_id, row, asked_at)
+        rules = self._rules(opened, type_identities([row]))
+        return _lookup_of(appointment_id, row, rules, asked_at)
 
     def lookup_appointments(
         self, appointment_ids: Sequence[str]
     ) -> Mapping[str, AppointmentLookup]:
-        """See the port. What the vendor does not answer clearly is left out."""
+        """See the port. What the responses do not settle is left out."""
         opened, asked_at = self._current(), self._clock()
         fetch = partial(self._look_up, opened)
         identities = list(dict.fromkeys(series_of(each) or each for each in appointment_ids))
         rows = dict(rows_by_identity(identities, LOOKUPS_AT_ONCE, fetch))
+        rules = self._rules(opened, type_identities(rows.values()))
         found: dict[str, AppointmentLookup] = {}
         for each in appointment_ids:
             identity = series_of(each) or each
             if identity in rows:
                 try:
-                    found[each] = self._lookup_of(opened, each, rows[identity], asked_at)
+                    found[each] = _lookup_of(each, rows[identity], rules, asked_at)
                 except ContractViolation:
                     continue
         return found
@@ -223,7 +226,7 @@ class VetspireProvider:
             rows += found
             if len(found) < PAGE_ROWS:
                 break
-        return parse_providers(rows)
+        return parse_providers(of_location(rows, opened.location_id))
 
     def clinic_profile(self) -> ClinicProfile:
         """See the port."""
@@ -257,7 +260,8 @@ class VetspireProvider:
         data = opened.client.query_records(
             document, self._variables(opened, page), what=what, tries=page.tries
         )
-        return rows_of(data, what)
+        rows = rows_of(data, what)
+        return of_location(rows, opened.location_id) if page.identities_alone else rows
 
     def _variables(self, opened: _Opened, page: Page) -> dict[str, object]:
         return {
@@ -270,15 +274,6 @@ class VetspireProvider:
 
     def _rules(self, opened: _Opened, type_ids: set[str]) -> ReadingRules:
         return ReadingRules(opened.location_id, self._zone, opened.types.book_for(type_ids))
-
-    def _lookup_of(
-        self, opened: _Opened, appointment_id: str, row: object, asked_at: datetime
-    ) -> AppointmentLookup:
-        type_id = looked_up_type(row)
-        rules = self._rules(opened, {type_id} if type_id else set())
-        identity = series_of(appointment_id) or appointment_id
-        found = parse_lookup(row, appointment_id=identity, rules=rules, asked_at=asked_at)
-        return replace(found, appointment_id=appointment_id)
 
     def _look_up(self, opened: _Opened, identities: Sequence[str]) -> Mapping[str, object]:
         return opened.client.query(
@@ -299,6 +294,14 @@ class VetspireProvider:
             former, self._opened = self._opened, opened
         if former is not None:
             former.client.close()
+
+
+def _lookup_of(
+    appointment_id: str, row: object, rules: ReadingRules, asked_at: datetime
+) -> AppointmentLookup:
+    identity = series_of(appointment_id) or appointment_id
+    found = parse_lookup(row, appointment_id=identity, rules=rules, asked_at=asked_at)
+    return replace(found, appointment_id=appointment_id)
 
 
 def _fetch_types(client: VetspireClient) -> TypeBook:

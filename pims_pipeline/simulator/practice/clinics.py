@@ -146,8 +146,13 @@ VETSPIRE_CLINICS: tuple[SimulatedClinic, ...] = (
 )
 """Clinics of Vetspire: the first two are locations of one organisation and share its key."""
 
-DEMO_CLINICS: tuple[SimulatedClinic, ...] = DEFAULT_CLINICS
-"""The clinics of ``pims demo`` and ``pims up --demo``; ``on_vetspire`` gives one another vendor."""
+_WATTLE_CREEK = replace(DEFAULT_CLINICS[2], name="Wattle Creek Veterinary Clinic")
+DEMO_CLINICS: tuple[SimulatedClinic, ...] = (
+    *DEFAULT_CLINICS[:2],
+    on_vetspire(_WATTLE_CREEK, "vetspire-demo-wattle"),
+)
+"""The clinics of ``pims demo`` and ``pims up --demo``, of both vendors."""
+DEMO_VENDORS = " and ".join(dict.fromkeys(VENDOR_NAMES[each.vendor] for each in DEMO_CLINICS))
 
 
 MAX_APPOINTMENTS_PER_DAY = 1000

@@ -16,7 +16,7 @@ from pims_pipeline.cli.demo.changes import fields
 from pims_pipeline.cli.demo.clinics import DEMO_SLUGS
 from pims_pipeline.cli.demo.scenario import DAYS, demo_period
 from pims_pipeline.setting_areas import default_partition_start
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, DEMO_CLINICS
 from pims_pipeline_tests.cli.processes import (
     TIMEOUT_SECONDS,
     command_line,
@@ -136,8 +136,10 @@ def test_the_checks_of_two_demonstrations_pass(home: Path) -> None:
     assert "catches up" not in first
     assert "this sync catches up" in again
     for output in (first, again):
-        for slug in DEMO_SLUGS.values():
-            assert re.search(rf"^ *{slug} +1 *$", output, re.MULTILINE), "one login"
+        for each in DEMO_CLINICS:
+            logins = int(each.vendor == "idexx_neo")
+            slug = DEMO_SLUGS[each.company_id]
+            assert re.search(rf"^ *{slug} +{logins} *$", output, re.MULTILINE), "browser launches"
         for kind in ("status changed", "soft deleted", "rescheduled", "enriched", "restored"):
             assert kind in output
         assert "0 created, 0 updated, 0 restored, 0 deleted, 0 enriched" in output

@@ -93,7 +93,7 @@ class Up:
     @property
     def simulator(self) -> str:
         """Host and port of the simulator."""
-        found = re.search(r"Simulated IDEXX Neo: http://(\S+)", self.output)
+        found = re.search(r"Simulated [^:]+: http://(\S+)", self.output)
         assert found is not None
         return found[1]
 

@@ -8,7 +8,6 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import Proof, RecordKind
 from pims_pipeline.providers.port import ContractViolation, TransientError
-from pims_pipeline.providers.vetspire.client import ReportedErrors
 from pims_pipeline.providers.vetspire.provider import VetspireProvider
 from pims_pipeline.providers.vetspire.words import WORDS
 from pims_pipeline.simulator.control_client import SimulatorControl
@@ -165,12 +164,15 @@ def test_a_vendor_that_fails_over_everything_is_no_calendar(
 def test_errors_are_never_a_calendar_whatever_data_comes_with_them(
     provider: VetspireProvider, control: SimulatorControl, fault: str
 ) -> None:
-    control.add_fault(fault, endpoint="listing")
+    before = listed(provider)
+    control.add_fault(fault, endpoint="listing", times=None)
 
-    with pytest.raises(ReportedErrors, match="200 with 'errors'"):
+    with pytest.raises(TransientError, match="200 with 'errors'"):
         provider.fetch_appointments(TODAY)
 
-    assert provider.fetch_appointments(TODAY).complete
+    control.clear_faults()
+    control.add_fault(fault, endpoint="listing", times=1)
+    assert listed(provider) == before
 
 
 @pytest.mark.parametrize("fault", ["html", "not_a_list"])
@@ -241,3 +243,12 @@ def test_the_providers_of_the_calendar_are_its_resources(provider: VetspireProvi
     }
 
     assert keys <= {each.key for each in provider.list_resources()}
+
+
+def test_a_provider_of_another_location_is_no_resource(
+    provider: VetspireProvider, control: SimulatorControl
+) -> None:
+    before = provider.list_resources()
+    control.add_fault("other_location", times=None)
+
+    assert provider.list_resources() == before

@@ -121,6 +121,26 @@ def test_data_beside_errors_is_dropped_and_no_message_is_shown(
     assert not raised.value.all_unknown
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["Internal server error", "Request timed out", "timeout", "Service temporarily unavailable"],
+)
+def test_a_reported_error_that_may_pass_is_tried_again(
+    server: OddServer, client: VetspireClient, message: str
+) -> None:
+    server.responses = [
+        body(data={"locations": [{"id": "8"}]}, errors=[{"message": message}]),
+        body(data={"locations": []}),
+    ]
+
+    assert ask(client) == {"locations": []}
+
+    server.responses = [errors("Appointment not found", message)]
+    with pytest.raises(TransientError):
+        ask(client)
+    assert len(server.paths) == 2 + 4
+
+
 @pytest.mark.parametrize("none", [None, [], {}, ""])
 def test_an_empty_list_of_errors_is_none(
     server: OddServer, client: VetspireClient, none: object
@@ -154,8 +174,8 @@ def test_an_error_may_say_that_a_record_does_not_exist(
 @pytest.mark.parametrize(
     "messages",
     [
-        ["Appointment not found", "Internal server error"],
-        ["Internal server error"],
+        ["Appointment not found", "Resolver crashed"],
+        ["Resolver crashed"],
         ["Unauthorized"],
         ["Unknown error"],
         ["Location not found"],
@@ -188,7 +208,7 @@ def test_fields_of_another_shape_than_assumed_are_left_out_from_then_on(
 
 
 def test_other_errors_leave_no_field_out(server: OddServer, client: VetspireClient) -> None:
-    server.responses = [errors("Internal server error"), body(data={"r0": None})]
+    server.responses = [errors("Resolver crashed"), body(data={"r0": None})]
     consultations = Consultations(client)
 
     with pytest.raises(ReportedErrors):

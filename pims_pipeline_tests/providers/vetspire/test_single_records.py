@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from pims_pipeline.domain.planning.patients import contradicts
-from pims_pipeline.providers.port import ContractViolation
-from pims_pipeline.providers.vetspire.client import ReportedErrors
+from pims_pipeline.providers.port import ContractViolation, TransientError
 from pims_pipeline.providers.vetspire.provider import VetspireProvider
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline_tests.providers.vetspire.clinics import (
@@ -67,9 +66,9 @@ def test_nothing_is_concluded_from_an_error(
     provider: VetspireProvider, control: SimulatorControl, fault: str
 ) -> None:
     booked = control.book(COMPANY, at(9))
-    control.add_fault(fault, endpoint="appointment")
+    control.add_fault(fault, endpoint="appointment", times=None)
 
-    with pytest.raises(ReportedErrors):
+    with pytest.raises(TransientError):
         provider.lookup_appointment(booked.id)
 
 
@@ -95,14 +94,6 @@ def test_one_unknown_identity_costs_no_other_lookup(
     assert {each for each, lookup in found.items() if lookup.found} == set(known)
     assert not found[UNKNOWN].found
     assert control.stats().requests["appointment"] < 10
-
-
-def test_what_a_failing_batch_does_not_settle_is_left_out(
-    provider: VetspireProvider, control: SimulatorControl
-) -> None:
-    control.add_fault("graphql_errors", endpoint="appointment", times=None)
-
-    assert provider.lookup_appointments(list(listed(provider))[:3]) == {}
 
 
 def test_a_consultation_is_read(provider: VetspireProvider, control: SimulatorControl) -> None:

@@ -88,6 +88,18 @@ def row_identity(row: object) -> str:
     return readable_identity(row) or key_of_unidentified(row)
 
 
+def of_location(rows: Iterable[object], location_id: str) -> list[object]:
+    """The rows that are provably of the location."""
+    return [row for row in rows if _is_of(row, location_id)]
+
+
+def _is_of(row: object, location_id: str) -> bool:
+    try:
+        return isinstance(row, Mapping) and location_of(Fields(row, _ROW)) == location_id
+    except UnreadableField:
+        return False
+
+
 def type_identities(rows: Iterable[object]) -> set[str]:
     """The identities of the rows' types, as far as they can be read."""
     found: set[str] = set()

@@ -1,6 +1,5 @@
 """The lookup of one appointment. Pure: no I/O, no clock."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -33,14 +32,6 @@ WHAT = "one appointment"
 def unknown(appointment_id: str, asked_at: datetime) -> AppointmentLookup:
     """The lookup of an appointment that the vendor does not know."""
     return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
-
-
-def looked_up_type(row: object) -> str | None:
-    """The identity of the type, as far as it can be read."""
-    try:
-        return type_identity(Fields(row, "appointment")) if isinstance(row, Mapping) else None
-    except UnreadableField:
-        return None
 
 
 def parse_lookup(

@@ -10,6 +10,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.domain.records.oddities import FieldOddity
 from pims_pipeline.domain.records.words import CaseStatus, CaseType
+from pims_pipeline.providers.vetspire.parsing.listing import of_location
 from pims_pipeline.providers.vetspire.words import WORDS
 from pims_pipeline_tests.providers.vetspire.parsing.rows import (
     FETCHED_AT,
@@ -106,6 +107,12 @@ def test_a_row_without_a_readable_location_is_quarantined(location: object) -> N
 
     assert found.appointments == ()
     assert [each.pims_id for each in found.quarantined] == ["100"]
+
+
+def test_only_rows_with_a_readable_location_are_of_it() -> None:
+    rows = [row(id="1"), row(id="2", location={"id": "8"}), row(id="3", location=[1]), None]
+
+    assert of_location(rows, "7") == rows[:1]
 
 
 def test_a_deleted_row_is_not_in_the_calendar() -> None:
