@@ -2,10 +2,12 @@
 
 import json
 import stat
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.records.shapes import Endpoint, shapes_of
@@ -13,6 +15,7 @@ from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.shapes.writing import add_shapes
 from pims_pipeline_tests.cli.invocation import Pims, document, error_line, everything
+from pims_pipeline_tests.providers.packages import BROKEN, installed_beside
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +50,26 @@ def test_the_file_holds_paths_types_and_counts_by_week(pims: Pims, seen: Clinic)
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     for secret in (seen.slug, str(seen.id), seen.name):
         assert secret not in written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("provider_type", "package"),
+    [
+        ("vetspire", f"pims-pipeline {version('pims-pipeline')}"),
+        (BROKEN.name, "no_such_package_at_all.description unknown"),
+    ],
+)
+def test_the_package_is_the_one_of_the_clinic_s_provider(
+    pims: Pims, engine: Engine, clinic: Clinic, provider_type: str, package: str
+) -> None:
+    with transaction(engine) as connection:
+        connection.execute(text("UPDATE clinics SET provider_type = :it"), {"it": provider_type})
+        theirs = replace(clinic, provider_type=provider_type)
+        add_shapes(connection, theirs, shapes_of(Endpoint.LISTING, []), utc_now())
+    with installed_beside(BROKEN):
+        report = document(pims("providers", "report", clinic.slug, "--json"))
+    assert report["provider"] == provider_type
+    assert f"{report['adapter']} {report['adapterVersion']}" == package
 
 
 def test_the_clinic_is_named_if_wanted_and_json_is_printed(pims: Pims, seen: Clinic) -> None:
