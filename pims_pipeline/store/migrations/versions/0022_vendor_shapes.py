@@ -1,12 +1,12 @@
 """Which fields vendors were seen to send, of which JSON types and how often; never values.
 
-``pims_access()`` is extended from what it is when this runs, as by the revisions before.
-
 Revision: 0022, after 0021
 """
 
 import sqlalchemy as sa
 from alembic import op
+
+from pims_pipeline.store.migrations.access import forget_access, grant_access
 
 revision = "0022"
 down_revision = "0021"
@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 _TABLE = "vendor_shapes"
+_ACCESS = ((_TABLE, "clinic_id", "SELECT, INSERT, UPDATE, DELETE", ""),)
 _TYPES = ("object", "array", "string", "number", "boolean", "null")
 
 
@@ -21,20 +22,12 @@ def upgrade() -> None:
     # Rather fail and be run again than queue behind a long reader and block everyone else.
     op.execute("SET LOCAL lock_timeout = '5s'")
     _create_shapes()
-    _replace_access(
-        f"UNION ALL SELECT '{_TABLE}', 'clinic_id', 'SELECT, INSERT, UPDATE, DELETE', ''"
-    )
-    op.execute("SELECT pims_secure_tables()")
-    for role, function in (("pims_service", "service"), ("pims_api", "api")):
-        op.execute(
-            f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL THEN "
-            f"PERFORM pims_grant_{function}(); END IF; END $$"
-        )
+    grant_access(*_ACCESS)
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    _replace_access("")
+    forget_access(_TABLE)
     op.drop_table(_TABLE)
 
 
@@ -65,27 +58,4 @@ def _create_shapes() -> None:
             "clinic_id", "provider_type", "week", "path", "json_type", name=f"pk_{_TABLE}"
         ),
         postgresql_with={"fillfactor": 80},
-    )
-
-
-def _replace_access(more: str) -> None:
-    """Make ``pims_access()`` again, of its other rows and ``more``."""
-    op.execute(
-        f"""
-        DO $do$
-        DECLARE
-            rows text;
-        BEGIN
-            SELECT string_agg(
-                format('(%L, %L, %L, %L)', name, clinic_column, service_rights, api_rights), ', ')
-            INTO rows
-            FROM (SELECT * FROM pims_access() WHERE name <> '{_TABLE}' {more}) AS access;
-            EXECUTE format(
-                'CREATE OR REPLACE FUNCTION pims_access() '
-                'RETURNS TABLE (name text, clinic_column text, service_rights text, '
-                'api_rights text) LANGUAGE sql IMMUTABLE SET search_path = '''' AS %L',
-                'VALUES ' || rows);
-        END
-        $do$
-        """  # noqa: S608 - fixed names
     )
