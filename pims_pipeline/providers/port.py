@@ -28,6 +28,7 @@ from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsApp
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.profiles import ClinicProfile
 from pims_pipeline.domain.records.resources import Resource
+from pims_pipeline.domain.records.shapes import Shapes
 
 if TYPE_CHECKING:
     from pims_pipeline.providers.stop_signal import StopSignal
@@ -62,7 +63,13 @@ class HumanNeeded(PimsError):
 
 
 class ContractViolation(PimsError):
-    """The vendor's response is not what it promises; nothing may be concluded from it."""
+    """The vendor's response is not what it promises; nothing may be concluded from it.
+
+    Attributes:
+        shapes: What the vendor sent instead, by path and JSON type, if the adapter knows it.
+    """
+
+    shapes: Shapes = ()
 
 
 class PatientMismatch(ContractViolation):
@@ -146,6 +153,10 @@ class PimsProvider(Protocol):
     transient faults by itself and raises from the error tree above when it gives up.
     Every wait of a method observes the signal given to ``watch``: the method ends within
     seconds with what ``StopSignal.check`` raises.
+
+    What is fetched carries the ``shapes`` of its responses, made by ``shapes_of`` of
+    ``domain/records/shapes.py``; ``combined`` adds up those of several pages. So does a
+    ``ContractViolation``. An adapter that reports none works, and its drift is not seen.
     """
 
     def watch(self, stop: "StopSignal") -> None:

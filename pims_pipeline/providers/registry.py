@@ -96,10 +96,16 @@ class Registry:
         Raises:
             UnknownProvider: If no package has the type.
         """
-        entry = self._chosen.get(provider_type)
-        if entry is None:
-            raise self._unknown(provider_type)
-        return package_of(entry)
+        return package_of(self._entry(provider_type))
+
+    def package_version(self, provider_type: str) -> str:
+        """The version of that package; ``unknown`` if it is not installed as one.
+
+        Raises:
+            UnknownProvider: If no package has the type.
+        """
+        distribution = self._entry(provider_type).dist
+        return "unknown" if distribution is None else distribution.version
 
     def description(self, provider_type: str) -> ProviderDescription:
         """The description of a provider; imports its package only.
@@ -146,15 +152,18 @@ class Registry:
 
     def _load(self, provider_type: str) -> ProviderDescription | BrokenProvider:
         if provider_type not in self._loaded:
-            entry = self._chosen.get(provider_type)
-            if entry is None:
-                raise self._unknown(provider_type)
-            found = checked_description(entry)
+            found = checked_description(self._entry(provider_type))
             if isinstance(found, ProviderDescription):
                 # Before anything can have read its credentials.
                 redact_fields(found.secret_fields)
             self._loaded[provider_type] = found
         return self._loaded[provider_type]
+
+    def _entry(self, provider_type: str) -> EntryPoint:
+        entry = self._chosen.get(provider_type)
+        if entry is None:
+            raise self._unknown(provider_type)
+        return entry
 
     def _unknown(self, provider_type: str) -> UserFacingError:
         for each in self._colliding:

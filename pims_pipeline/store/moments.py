@@ -27,6 +27,7 @@ _LOWERED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "sync_requests": ("created_at", "launched_at"),
         "schedule_skips": ("last_skipped_at",),
         "clinic_schedule_configs": ("updated_at",),
+        "vendor_shapes": ("first_seen_at", "last_seen_at"),
     }
 )
 """By table: the columns whose times may not lie in the future."""

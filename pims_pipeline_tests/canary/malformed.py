@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.records.appointments import Snapshot
+from pims_pipeline.domain.records.appointments import AppointmentLookup, Snapshot
+from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.shapes import named
 from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
+from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.simulator.state import build_simulator
 from pims_pipeline.simulator.vendors.idexx_neo.wire import (
     Json,
@@ -20,6 +23,9 @@ from pims_pipeline_tests.canary.practice import Practice
 
 PARSERS = "errors of the parsers"
 """The place of their errors in the evidence."""
+SHAPES = "shapes of the responses"
+"""The place of the responses' shapes in the evidence."""
+_Parsed = Snapshot | AppointmentLookup | PimsConsultation | None
 
 
 def parse_malformed(practice: Practice, found: Canary) -> set[str]:
@@ -48,27 +54,28 @@ def parse_malformed(practice: Practice, found: Canary) -> set[str]:
 
     [known] = listing_of(json.dumps(listing).encode()).appointments
 
-    def lookup_of(body: bytes) -> None:
-        parse_lookup(body, appointment_id=known.appointment_id, zone=zone, asked_at=now)
+    def lookup_of(body: bytes) -> AppointmentLookup:
+        return parse_lookup(body, appointment_id=known.appointment_id, zone=zone, asked_at=now)
 
-    def consultation_of_body(body: bytes) -> None:
-        parse_consultation(body, appointment=known)
+    def consultation_of_body(body: bytes) -> PimsConsultation | None:
+        return parse_consultation(body, appointment=known)
 
     lookup: Json = appointment_body(entry, simulated.clinic.company_id)
     record: Json = consultation_body(entry, consultation, simulated.clinic)
     kinds: set[str] = set()
-    for body in _malformed(listing, found.text):
+    for body in _malformed(listing, found):
         kinds |= _refusals(practice, listing_of, body)
-    for body in _malformed(lookup, found.text):
+    for body in _malformed(lookup, found):
         kinds |= _refusals(practice, lookup_of, body)
-    for body in _malformed(record, found.text):
+    for body in _malformed(record, found):
         kinds |= _refusals(practice, consultation_of_body, body)
     return kinds
 
 
-def _malformed(response: Json, text: str) -> Iterator[bytes]:
-    """The response with each part in turn replaced by something that holds ``text``."""
-    instead: tuple[Json, ...] = (text, [text], {text: text}, [[text]], {"id": text})
+def _malformed(response: Json, found: Canary) -> Iterator[bytes]:
+    """The response with each part in turn replaced by something that holds ``found``."""
+    text, [name] = found.text, found.pieces
+    instead: tuple[Json, ...] = (text, [text], {text: text}, {name: text}, [[text]], {"id": text})
     for odd in instead:
         for each in _with_one_part_replaced(response, odd):
             yield json.dumps(each).encode()
@@ -89,16 +96,17 @@ def _with_one_part_replaced(part: Json, odd: Json) -> Iterator[Json]:
                 yield [*part[:place], each, *part[place + 1 :]]
 
 
-def _refusals(
-    practice: Practice, parse: Callable[[bytes], Snapshot | None], body: bytes
-) -> set[str]:
+def _refusals(practice: Practice, parse: Callable[[bytes], _Parsed], body: bytes) -> set[str]:
     """The classes of errors, or of quarantined records, of parsing ``body``."""
     try:
-        snapshot = parse(body)
+        parsed = parse(body)
     except Exception as error:  # noqa: BLE001 - any error is evidence
         practice.evidence.add_error(PARSERS, error)
+        if isinstance(error, ContractViolation):
+            practice.evidence.add(SHAPES, named(error.shapes))
         return {type(error).__name__}
-    quarantined = snapshot.quarantined if snapshot else ()
+    practice.evidence.add(SHAPES, named(parsed.shapes) if parsed else ())
+    quarantined = parsed.quarantined if isinstance(parsed, Snapshot) else ()
     for record in quarantined:
         # The id of a record may show the canary: it is the vendor's value as it is.
         practice.evidence.add("quarantine", f"{record.error_class}: {record.error_message}")

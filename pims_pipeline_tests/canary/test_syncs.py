@@ -12,7 +12,7 @@ from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.errors import DatabaseRefused
 from pims_pipeline_tests.canary.canaries import Canary, canary, secret_canary
 from pims_pipeline_tests.canary.evidence import NOWHERE, leaks
-from pims_pipeline_tests.canary.malformed import parse_malformed
+from pims_pipeline_tests.canary.malformed import SHAPES, parse_malformed
 from pims_pipeline_tests.canary.practice import Practice
 from pims_pipeline_tests.canary.vendor import (
     ADAPTER,
@@ -62,7 +62,8 @@ def read_everything(practice: Practice, key: str) -> Canary:
     case_id, sync_id = row.case_id, row.audit_id
     for words in (
         *("status", "holds list", "failures list", "keys list", "clinics list"),
-        *("cases list --clinic=alder", f"cases show {case_id}", f"cases show {case_id} --json"),
+        *("providers report alder --json", "cases list --clinic=alder"),
+        *(f"cases show {case_id}", f"cases show {case_id} --json"),
     ):
         assert practice.pims(*words.split()).exit_code == 0
     with practice.evidence.logging("log of the API"), practice.api() as api:
@@ -144,6 +145,7 @@ def test_logins_and_syncs_that_fail_everywhere_show_no_secret_and_no_personal_da
     for place in ("log of the run", "file dagster/storage", "log of pims sync reconcile"):
         assert "phase_started" in evidence.text_at(place)
     assert "ContractViolation" in evidence.text_at("dagster.event_logs.event")
+    assert "listing[].patient_name" in evidence.text_at("vendor_shapes.path")
     for word in ("execute_run", "chromium"):
         assert word in evidence.text_at("processes")
     people = practice.people
@@ -182,4 +184,5 @@ def test_a_malformed_response_is_reported_without_its_text(practice: Practice) -
     kinds = parse_malformed(practice, found)
 
     assert kinds == {"ContractViolation", "UnreadableField"}
+    assert "{*}" in practice.evidence.text_at(SHAPES)
     assert leaks(practice.evidence, dict.fromkeys((found, *practice.people.homes), NOWHERE)) == {}

@@ -26,6 +26,7 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
+from pims_pipeline.domain.records.shapes import Shapes
 from pims_pipeline.providers.idexx_neo.description import neo_credentials
 from pims_pipeline.providers.port import (
     Credentials,
@@ -61,6 +62,7 @@ class FakeVendor:
         deleted_ids: Identities that a lookup reports as deleted.
         broken_consultations: By consultation id, the error that fetching it always gives.
         listing_complete: Whether the next snapshots are complete.
+        listing_shapes: What the next snapshots say that the vendor sent.
         unsettled: Appointments that batches leave out.
         batches: The appointments that each batch asked for.
         on_request: Called before every response, without any lock held; may block or raise.
@@ -77,6 +79,7 @@ class FakeVendor:
     deleted_ids: set[str] = field(default_factory=set)
     broken_consultations: dict[str, BaseException] = field(default_factory=dict)
     listing_complete: bool = True
+    listing_shapes: Shapes = ()
     on_request: Callable[[Endpoint], None] | None = None
     hanging: set[Endpoint] = field(default_factory=set)
     request_timeout: float = 60.0
@@ -277,6 +280,7 @@ class BareFakeProvider:
             ),
             fetched_at=fetched_at,
             proof=Proof.ONE_RESPONSE if self.vendor.listing_complete else None,
+            shapes=self.vendor.listing_shapes,
         )
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:

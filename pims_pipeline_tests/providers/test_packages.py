@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +14,7 @@ from pims_pipeline.providers.checking import UnusableProvider
 from pims_pipeline.providers.credential_fields import CredentialField
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.port import Capability
-from pims_pipeline.providers.registry import ENTRY_POINTS, Registry, UnknownProvider
+from pims_pipeline.providers.registry import ENTRY_POINTS, Registry, UnknownProvider, registry
 from pims_pipeline_tests.providers.fake import BareFakeProvider, FakeVendor
 from pims_pipeline_tests.providers.packages import entries
 from pims_pipeline_tests.providers.test_registry import CLINIC, options_in
@@ -72,6 +72,14 @@ def test_a_package_of_others_is_a_provider_like_ours(module: ModuleType, tmp_pat
     assert found.types == (OF_OTHERS, "idexx_neo")
     assert found.description(OF_OTHERS) is GOOD
     assert isinstance(found.build(THEIRS, options_in(tmp_path)), BareFakeProvider)
+
+
+def test_the_version_of_a_package_is_known_where_it_was_installed(module: ModuleType) -> None:
+    found = with_ours(entry(value=f"{module.__name__}:PROVIDER"))
+    assert registry().package_version("idexx_neo") == version("pims-pipeline")
+    assert found.package_version(OF_OTHERS) == "unknown"
+    with pytest.raises(UnknownProvider):
+        found.package_version("no_vendor")
 
 
 @pytest.mark.parametrize(

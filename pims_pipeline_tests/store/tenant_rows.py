@@ -141,6 +141,15 @@ def _operation_rows(clinic_id: UUID, key: UUID) -> dict[str, dict[str, Any]]:
         },
         "alerts": {"clinic_id": clinic_id, "kind": "hold", "opened_at": NOW},
         "schedule_skips": {"clinic_id": clinic_id, "sync_type": "cases", "last_skipped_at": NOW},
+        "vendor_shapes": {
+            **_vendor(clinic_id),
+            "week": DAY,
+            "path": "listing[].id",
+            "json_type": "number",
+            "seen": 3,
+            "first_seen_at": NOW,
+            "last_seen_at": NOW,
+        },
         "run_leases": {"owner": secrets.randbelow(2**31), "expires_at": NOW},
         "login_leases": {**_vendor(clinic_id), "holder": uuid4(), "expires_at": NOW},
     }

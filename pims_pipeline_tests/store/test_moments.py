@@ -103,7 +103,7 @@ def test_every_moment_of_every_table_is_repaired_or_said_to_be_left(engine: Engi
     assert set(repaired) == {
         "pims_appointments", "cases", "sync_failures", "reconciliation_holds", "alerts",
         "sync_requests", "schedule_skips", "clinic_schedule_configs", "idempotency_keys",
-        "clinics", "case_sync_audits", "schedules",
+        "clinics", "case_sync_audits", "schedules", "vendor_shapes",
     }  # fmt: skip
     with transaction(engine) as connection:
         assert repair_moments(connection, clinic_id, NOW) == {}

@@ -79,6 +79,23 @@ def test_each_appointment_has_a_case_and_each_consultation_reaches_it(
     assert "Well again." in str(row.notes)
 
 
+def test_what_vetspire_sends_is_kept_as_fields_and_types(
+    synced: Bench, control: SimulatorControl
+) -> None:
+    booked = control.book(COMPANY, local(DAY, 9))
+    control.finish(COMPANY, booked.id, "<p>Well again.</p>")
+    synced.inbound(WINDOW)
+    synced.enrich(WINDOW)
+
+    rows = synced.rows("SELECT path, json_type FROM vendor_shapes")
+    seen = {f"{row.path} {row.json_type}" for row in rows}
+    assert {
+        "listing.appointments[].patient.client.email string",
+        "consultation.encounter.sections[].data[].value string",
+    } <= seen
+    assert not any("{*}" in each for each in seen)
+
+
 def test_finished_appointments_keep_their_cases(synced: Bench, control: SimulatorControl) -> None:
     before = active(synced)
     for identity in before:

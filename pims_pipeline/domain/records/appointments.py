@@ -4,7 +4,7 @@ Vendor words are kept unchanged; what they mean for a case belongs in ``cases``.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.canonical import json_word
 from pims_pipeline.domain.records.oddities import Oddities
+from pims_pipeline.domain.records.shapes import Shapes
 from pims_pipeline.domain.records.words import CaseType
 
 
@@ -143,6 +144,7 @@ class Snapshot:
         oddities: Descriptive fields that could not be read.
         fetched_at: Aware UTC, taken before the request was sent: the listing shows everything
             that happened at the vendor before this time.
+        shapes: What the vendor sent, by path and JSON type; no part of the calendar.
         proof: How it is known that the listing holds the whole window; None if it is not known.
             Then the absence of a record proves nothing.
     """
@@ -155,6 +157,7 @@ class Snapshot:
     elsewhere: tuple[tuple[str, datetime], ...] = ()
     unreadable_elsewhere: tuple[str, ...] = ()
     oddities: Oddities = ()
+    shapes: Shapes = field(default=(), compare=False, repr=False)
 
     @property
     def complete(self) -> bool:
@@ -181,6 +184,7 @@ class AppointmentLookup:
         asked_at: Aware UTC, taken before the request was sent.
         resources: As ``PimsAppointment.resources``; empty if the response names none.
         left_out: Whether the clinic does not sync them.
+        shapes: What the vendor sent, by path and JSON type.
     """
 
     appointment_id: str
@@ -196,6 +200,7 @@ class AppointmentLookup:
     oddities: Oddities = ()
     resources: tuple[str, ...] = ()
     left_out: bool = False
+    shapes: Shapes = field(default=(), compare=False, repr=False)
 
     @property
     def exists(self) -> bool:

@@ -6,12 +6,13 @@ Parsing of a vendor's markup belongs in its adapter.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from pims_pipeline.domain.records.appointments import Patient, patient_payload
 from pims_pipeline.domain.records.oddities import Oddities
+from pims_pipeline.domain.records.shapes import Shapes
 
 PLAUSIBLE_RANGES: Mapping[str, tuple[float, float]] = {
     "temperature_c": (32.0, 43.0),
@@ -78,6 +79,7 @@ class PimsConsultation:
         is_finished: False while the vendor says that its notes are still being written. Part of
             the payload only then, so that other digests do not depend on it.
         oddities: Descriptive fields that could not be read; not part of the payload.
+        shapes: What the vendor sent, by path and JSON type; not part of the payload.
     """
 
     appointment_id: str
@@ -95,6 +97,7 @@ class PimsConsultation:
     patient: Patient | None = None
     is_finished: bool = True
     oddities: Oddities = ()
+    shapes: Shapes = field(default=(), compare=False, repr=False)
 
 
 def celsius(value: float, unit: str | None) -> float:

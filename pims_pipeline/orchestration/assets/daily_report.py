@@ -68,6 +68,7 @@ def report_metadata(day: Day) -> dict[str, dg.MetadataValue]:
         "open_failures": sum(each.failures_open for each in day.clinics),
         "clinics": len(day.clinics),
         "adoption_differences": sum(each.differences for each in day.adopted),
+        "contract_changes": sum(len(each.fields) for each in day.contracts),
         "clinics_synced": len({each.clinic for each in day.phases}),
     }
     seconds = round(float(sum(each.seconds for each in day.phases)), 1)
@@ -80,8 +81,9 @@ def report_metadata(day: Day) -> dict[str, dg.MetadataValue]:
 
 _DESCRIPTION = """\
 The report of a day: syncs with their results and durations by clinic and phase, cases by status,
-retired cases, holds and failures, and how adopted clinics compare with v4.0. The metadata entry
-`report` shows it as tables and charts.
+retired cases, holds and failures, how adopted clinics compare with v4.0, and which fields of
+vendors' responses are new, missing or of another type (the check `vendor_contract`). The metadata
+entry `report` shows it as tables and charts.
 
 **From** the audits and tables; requests nothing from vendors. Names clinics by slug, and no person.
 

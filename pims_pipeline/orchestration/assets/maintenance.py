@@ -123,7 +123,8 @@ The nightly maintenance:
 - marks audits of processes that died as `interrupted`;
 - deletes expired vendor sessions and idempotency keys;
 - deletes landed records, resolved failures, ended alerts and requests older than
-  `PIMS_RETENTION_DAYS` (audits and case events are never deleted);
+  `PIMS_RETENTION_DAYS` (audits and case events are never deleted), and shapes of vendors'
+  responses older than that or than 13 weeks;
 - checks that planning each active clinic's yesterday again changes nothing;
 - compares each adopted clinic with its v4.0 installation, and keeps the counts of the day.
 

@@ -17,6 +17,7 @@ from pims_pipeline.adoption.comparison import compare_and_keep
 from pims_pipeline.domain.adoption.agreement import agrees
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.domain.records.drift import KEPT
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.orchestration.checks.findings import CheckInput, Finding
 from pims_pipeline.orchestration.checks.phases import DAILY_CHECKS
@@ -35,6 +36,7 @@ from pims_pipeline.store.maintenance import (
     prune_resolved_failures,
     prune_sync_requests,
 )
+from pims_pipeline.store.shapes.writing import prune_shapes
 from pims_pipeline.sync.retention import prune_landed_records
 
 log = get_logger(__name__)
@@ -85,6 +87,7 @@ class MaintenanceRun:
         self._try("idempotency keys", "", self._drop_idempotency_keys)
         for name, prune in _PRUNED.items():
             self._try(name, "", partial(self._prune, name, prune))
+        self._try("vendor shapes", "", self._prune_shapes)
         self._try("landed records", "", self._prune_records)
         self._try("yesterday", "", self._check_yesterday)
         self._try("adopted clinics", "", self._compare_adopted)
@@ -117,6 +120,10 @@ class MaintenanceRun:
 
     def _prune(self, name: str, prune: Callable[[Connection, datetime], int]) -> None:
         self._in_batches(f"{name.replace(' ', '_')}_pruned", prune, self.kept_since)
+
+    def _prune_shapes(self) -> None:
+        kept_since = max(self.kept_since, self.now - KEPT)
+        self._in_batches("vendor_shapes_pruned", prune_shapes, kept_since)
 
     def _in_batches(
         self, name: str, delete: Callable[[Connection, datetime], int], before: datetime

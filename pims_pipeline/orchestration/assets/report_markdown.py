@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from pims_pipeline.domain.phases import Phase
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 60
 """Rows that a table lists; those with problems come first."""
+MAX_FIELDS = 10
+"""Fields of a vendor's responses that a row lists."""
 
 
 def markdown(day: Day) -> str:
@@ -34,6 +36,8 @@ def markdown(day: Day) -> str:
         parts.append("No clinic has cases, holds or failures on this date.")
     if day.adopted:
         parts += ["## Adopted clinics compared with v4.0", _adopted_table(day)]
+    if day.contracts:
+        parts += ["## Changes in vendors' responses (check `vendor_contract`)", _contracts(day)]
     if image := charts(day):
         data = base64.b64encode(image).decode()
         parts.insert(2, f"![syncs and cases](data:image/png;base64,{data})")
@@ -104,6 +108,16 @@ def _adopted_table(day: Day) -> str:
     differing = frame["differences"]
     frame.columns = frame.columns.str.replace("_", " ")
     return _listed(frame, differing)
+
+
+def _contracts(day: Day) -> str:
+    rows = [
+        replace(each, fields=tuple(f"`{field}`" for field in each.fields[:MAX_FIELDS]))
+        for each in day.contracts
+    ]
+    frame = _frame(rows)
+    frame["fields"] = frame["fields"].str.join("; ")
+    return _listed(frame, frame[["new", "missing", "changed"]].sum(axis=1))
 
 
 def _listed(frame: "DataFrame", trouble: "Series[int]") -> str:

@@ -6,7 +6,7 @@ findings name windows and ids, never personal data. Add a function here and list
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
@@ -20,12 +20,15 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.shapes import Endpoint
 from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.audits import Audit
+from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import open_hold_count
 from pims_pipeline.store.moments import repaired_before
 from pims_pipeline.store.rejections import kept_by
+from pims_pipeline.store.shapes.reading import clinic_drift
 from pims_pipeline.sync.phases.verification import (
     damaged_cases,
     implausible_cases,
@@ -50,11 +53,13 @@ class Finding:
         what: A few words, the same for every window with this problem.
         items: Ids, or the vendor's words; never personal data.
         is_warning: Whether it only warns.
+        is_note: Whether nothing is wrong: the check passes and shows it.
     """
 
     what: str
     items: Sequence[object] = field(default=())
     is_warning: bool = False
+    is_note: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,31 @@ def shadow_agrees(checked: CheckInput) -> Iterator[Finding]:
             by_kind[each.kind].append(f"{day} {each.case_id or each.their_case_id}")
     for kind, items in by_kind.items():
         yield Finding(f"{kind}: {KINDS[kind].meaning}", items, is_warning=True)
+
+
+_ENDPOINTS: Mapping[Phase, Collection[Endpoint]] = {
+    Phase.INBOUND: (Endpoint.LISTING, Endpoint.LOOKUP),
+    Phase.CASES: (Endpoint.CONSULTATION,),
+}
+"""The endpoints whose responses are compared when a phase was synced."""
+
+
+def vendor_contract(checked: CheckInput) -> Iterator[Finding]:
+    """The vendor's responses have the fields and JSON types that they had the week before."""
+    if checked.audit is None:
+        return
+    endpoints = _ENDPOINTS[checked.audit.sync_type]
+    with transaction(checked.engine) as connection:
+        found = clinic_drift(connection, checked.clinic, utc_now(), endpoints)
+    for what, paths in (
+        ("fields that are new this week: path, JSON types", found.new),
+        ("fields that are missing since last week: path, JSON types", found.missing),
+        ("fields whose JSON types changed since last week", found.changed),
+    ):
+        if paths:
+            yield Finding(what, paths, is_warning=True)
+    if found.first_week:
+        yield Finding("in their first week: nothing to compare", found.first_week, is_note=True)
 
 
 def readable_fields(checked: CheckInput) -> Iterator[Finding]:

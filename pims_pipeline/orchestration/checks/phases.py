@@ -32,6 +32,7 @@ from pims_pipeline.orchestration.checks.findings import (
     reconciliation_idempotent,
     shadow_agrees,
     snapshot_complete,
+    vendor_contract,
     vitals_plausible,
 )
 from pims_pipeline.orchestration.checks.windows import checked_windows
@@ -47,6 +48,7 @@ CHECKS: Mapping[Phase, list[tuple[CheckFunction, bool]]] = {
         (snapshot_complete, True),
         (known_statuses, False),
         (readable_fields, False),
+        (vendor_contract, False),
         (moments_in_the_future, False),
         (metadata_readable, False),
     ],
@@ -56,6 +58,7 @@ CHECKS: Mapping[Phase, list[tuple[CheckFunction, bool]]] = {
         (vitals_plausible, False),
         (enrichment_errors, True),
         (readable_fields, False),
+        (vendor_contract, False),
         (metadata_readable, False),
     ],
     Phase.RECONCILIATION: [
@@ -67,6 +70,9 @@ CHECKS: Mapping[Phase, list[tuple[CheckFunction, bool]]] = {
     ],
 }
 """The checks of each phase's asset, each with whether it is blocking."""
+
+ONCE_A_CLINIC = frozenset({vendor_contract})
+"""Checks that find the same for each window of a clinic, and so are done for one of them."""
 
 DAILY_CHECKS: list[tuple[Phase, CheckFunction]] = [
     (Phase.INBOUND, appointments_idempotent),
@@ -110,8 +116,13 @@ def _checks_of(
         for spec, (check, blocking) in zip(specs, checks, strict=True):
             if spec.key not in context.selected_asset_check_keys:
                 continue
-            findings = [(window, finding) for window in windows for finding in check(window)]
-            errors = [window for window, finding in findings if not finding.is_warning]
+            findings = [
+                (window, finding)
+                for window in _windows_for(check, windows)
+                for finding in check(window)
+            ]
+            wrong = [each for each in findings if not each[1].is_note]
+            errors = [window for window, finding in wrong if not finding.is_warning]
             if phase is Phase.INBOUND and blocking:
                 for each in errors:
                     days, why = list(each.window), f"the check {spec.name} failed"
@@ -120,7 +131,7 @@ def _checks_of(
             yield dg.AssetCheckEvaluation(
                 asset_key=spec.asset_key,
                 check_name=spec.name,
-                passed=not findings,
+                passed=not wrong,
                 severity=dg.AssetCheckSeverity.ERROR if errors else dg.AssetCheckSeverity.WARN,
                 metadata=_metadata(windows, findings),
                 blocking=blocking,
@@ -128,6 +139,13 @@ def _checks_of(
             )
 
     return evaluate
+
+
+def _windows_for(check: CheckFunction, windows: Sequence[CheckInput]) -> Sequence[CheckInput]:
+    """The windows for which the check is done: of some, one that was synced of each clinic."""
+    if check not in ONCE_A_CLINIC:
+        return windows
+    return list({each.clinic.id: each for each in windows if each.audit is not None}.values())
 
 
 def _metadata(
@@ -144,7 +162,10 @@ def _metadata(
         for checked, finding in findings
     ]
     affected = {
-        partition_key(checked.clinic.slug, day) for checked, _ in findings for day in checked.window
+        partition_key(checked.clinic.slug, day)
+        for checked, finding in findings
+        if not finding.is_note
+        for day in checked.window
     }
     return {
         "windows": dg.MetadataValue.int(len(windows)),

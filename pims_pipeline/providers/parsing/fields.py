@@ -226,7 +226,7 @@ class Fields:
     def get(self, name: str) -> object:
         """The value called ``name``, or called so in camelCase where that one is not there."""
         value = self.values.get(name)
-        return self.values.get(_camel(name)) if value is None else value
+        return self.values.get(camel_case(name)) if value is None else value
 
     def text(self, name: str) -> str | None:
         """The short text called ``name``, cut off where it is not short, which is counted."""
@@ -290,6 +290,7 @@ class Fields:
         self.odd.append(FieldOddity(f"{self.path}.{name}", json_type(value)))
 
 
-def _camel(name: str) -> str:
+def camel_case(name: str) -> str:
+    """``name``, which is in snake_case, in camelCase; one in camelCase stays as it is."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

@@ -16,9 +16,9 @@ from pims_pipeline.providers.http.client import open_client
 from pims_pipeline.providers.http.errors import GONE, error_of_body, error_of_status, text_in
 from pims_pipeline.providers.http.exchange import Account, Exchange
 from pims_pipeline.providers.options import RequestOptions
-from pims_pipeline.providers.parsing.decoding import parse_json
+from pims_pipeline.providers.parsing.bodies import json_object, violation
+from pims_pipeline.providers.parsing.decoding import is_json, parse_json
 from pims_pipeline.providers.parsing.fields import is_none
-from pims_pipeline.providers.parsing.shapes import json_object, violation
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
     ContractViolation,
@@ -174,7 +174,7 @@ def _error_of(response: httpx2.Response, failed: str) -> PimsError | None:
 
 def _passing_error(text: str, failed: str) -> TransientError | None:
     """The error of a response whose reported errors say that they may pass."""
-    if '"errors"' not in text:
+    if '"errors"' not in text or not is_json(text):
         return None
     content = parse_json(text)
     errors = content.get("errors") if isinstance(content, Mapping) else None

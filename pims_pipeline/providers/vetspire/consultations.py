@@ -6,7 +6,7 @@ from pims_pipeline.providers.vetspire import documents
 from pims_pipeline.providers.vetspire.batches import rows_by_identity
 from pims_pipeline.providers.vetspire.client import ReportedErrors, VetspireClient
 from pims_pipeline.providers.vetspire.parsing.consultation import WHAT
-from pims_pipeline.providers.vetspire.parsing.shapes import violation
+from pims_pipeline.providers.vetspire.parsing.data import violation
 
 AT_ONCE = 10
 """Consultations in one query."""

@@ -38,6 +38,7 @@ from pims_pipeline.providers.vetspire.consultations import Consultations
 from pims_pipeline.providers.vetspire.listing import PAGE_ROWS, Page, Span, fetch_calendar
 from pims_pipeline.providers.vetspire.parsing import lookup
 from pims_pipeline.providers.vetspire.parsing.consultation import parse_encounter
+from pims_pipeline.providers.vetspire.parsing.data import items_of, violation
 from pims_pipeline.providers.vetspire.parsing.listing import (
     ReadingRules,
     of_location,
@@ -47,7 +48,7 @@ from pims_pipeline.providers.vetspire.parsing.listing import (
 from pims_pipeline.providers.vetspire.parsing.locations import parse_locations
 from pims_pipeline.providers.vetspire.parsing.lookup import parse_lookup
 from pims_pipeline.providers.vetspire.parsing.resources import parse_providers
-from pims_pipeline.providers.vetspire.parsing.shapes import items_of, violation
+from pims_pipeline.providers.vetspire.parsing.shapes import listing_shapes, rows_of
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, parse_types
 from pims_pipeline.providers.vetspire.type_cache import TypeCache
 
@@ -143,6 +144,7 @@ class VetspireProvider:
             proof=Proof.PAGES_AGREE if listed.is_whole else None,
             elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
             oddities=read.oddities,
+            shapes=listing_shapes(listed.rows),
         )
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
@@ -258,7 +260,7 @@ class VetspireProvider:
         data = opened.client.query_records(
             document, self._variables(opened, page), what=what, tries=page.tries
         )
-        rows = items_of(data, "appointments", what)
+        rows = rows_of(data, what)
         return of_location(rows, opened.location_id) if page.identities_alone else rows
 
     def _variables(self, opened: _Opened, page: Page) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The counts of the daily report, by clinic, without personal data. Read-only."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -8,6 +9,8 @@ from sqlalchemy import Connection, text
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.cases.metadata import SOFT_DELETED
 from pims_pipeline.store.clinics import is_synced_in
+from pims_pipeline.store.database.clock import utc_now
+from pims_pipeline.store.shapes.reading import drift_of_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,22 @@ class AdoptedDay:
     days_agreeing: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractDay:
+    """How a clinic's vendor changed its responses in the seven days up to the day's end.
+
+    Attributes:
+        new: How many fields are new; the other numbers alike.
+        fields: Their paths, and JSON types; no values.
+    """
+
+    clinic: str
+    new: int
+    missing: int
+    changed: int
+    fields: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """The counts of one day.
@@ -100,12 +119,14 @@ class Day:
         phases: By clinic and phase, of those that ran.
         clinics: By clinic, of those that are active or have a count.
         adopted: By clinic, of those that were compared with v4.0.
+        contracts: By clinic, of those whose vendor changed something.
     """
 
     date: date
     phases: list[PhaseDay]
     clinics: list[ClinicDay]
     adopted: list[AdoptedDay] = field(default_factory=list)
+    contracts: list[ContractDay] = field(default_factory=list)
 
 
 def report_of(connection: Connection, day: date) -> Day:
@@ -126,7 +147,20 @@ def report_of(connection: Connection, day: date) -> Day:
             AdoptedDay(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
             for row in connection.execute(text(_ADOPTED), {"day": day})
         ],
+        contracts=list(_contracts(connection, start + timedelta(days=1))),
     )
+
+
+def _contracts(connection: Connection, end: datetime) -> Iterator[ContractDay]:
+    for slug, found in drift_of_all(connection, min(end, utc_now())).items():
+        if not found.is_none:
+            yield ContractDay(
+                clinic=slug,
+                new=len(found.new),
+                missing=len(found.missing),
+                changed=len(found.changed),
+                fields=(*found.new, *found.missing, *found.changed),
+            )
 
 
 _PHASES = """

@@ -3,9 +3,17 @@
 Importing one area loads the tables of that area alone. Add a module here when an area is added.
 """
 
-from pims_pipeline.store.tables import access, adoptions, cases, clinics, operations, syncs
+from pims_pipeline.store.tables import (
+    access,
+    adoptions,
+    cases,
+    clinics,
+    contract,
+    operations,
+    syncs,
+)
 from pims_pipeline.store.tables.columns import metadata
 
-AREAS = (clinics, access, cases, syncs, operations, adoptions)
+AREAS = (clinics, access, cases, syncs, operations, adoptions, contract)
 
 __all__ = ["AREAS", "metadata"]

@@ -6,7 +6,7 @@ marks it failed, or interrupted when the run was stopped. A killed process leave
 former process writes nothing if it continues. The work of a phase belongs in its own module.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,8 +21,10 @@ from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.outcome import AuditStatus, Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.domain.records.shapes import FieldShape, combined, named
 from pims_pipeline.domain.records.words import Words
 from pims_pipeline.observability.logging import bound_context, get_logger
+from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.providers.stop_signal import RunStopped
 from pims_pipeline.store.audits import (
     audit_status,
@@ -40,6 +42,7 @@ from pims_pipeline.store.database.locks import LockTimeout, lock_clinic
 from pims_pipeline.store.database.retries import in_transaction, passes
 from pims_pipeline.store.liveness import interrupt_orphans
 from pims_pipeline.store.moments import note_repair
+from pims_pipeline.store.shapes.writing import add_shapes
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.repair import repair_if_needed
 from pims_pipeline.sync.words import words_of
@@ -125,6 +128,8 @@ class PhaseRun:
 
     def fail(self, connection: Connection, error: Exception) -> None:
         """Mark the audit as failed in the applying transaction; the caller raises the error."""
+        if isinstance(error, ContractViolation):
+            self._add_shapes(connection, error.shapes)
         fail_audit(
             connection,
             self.audit_id,
@@ -139,9 +144,17 @@ class PhaseRun:
         *,
         by_date: Mapping[date, Counts],
         fetched_at: datetime | None = None,
+        shapes: Iterable[FieldShape] = (),
         **facts: Any,
     ) -> PhaseOutcome:
         """Make the receipt and complete the audit in the applying transaction.
+
+        Args:
+            connection: The transaction's.
+            by_date: The counts of each date.
+            fetched_at: See ``finish_audit``.
+            shapes: What the vendor sent.
+            facts: Of ``PhaseOutcome``.
 
         Raises:
             UnbalancedReceipt: If a record is unaccounted for; nothing is written then.
@@ -163,7 +176,11 @@ class PhaseRun:
             oddities=outcome.oddities,
             now=self.now(),
         )
+        self._add_shapes(connection, shapes)
         return outcome
+
+    def _add_shapes(self, connection: Connection, shapes: Iterable[FieldShape]) -> None:
+        add_shapes(connection, self.clinic, named(combined(shapes)), self.now())
 
 
 @contextmanager

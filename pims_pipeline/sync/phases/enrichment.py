@@ -5,7 +5,7 @@ failure is recorded and never stops the others. An error of the whole clinic (re
 a session that cannot be renewed) ends the phase. Writing belongs in ``consultations``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,8 @@ from pims_pipeline.domain.planning.enrichment import (
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.oddities import combined
-from pims_pipeline.providers.port import Capability, TimeLimitReached
+from pims_pipeline.domain.records.shapes import FieldShape
+from pims_pipeline.providers.port import Capability, ContractViolation, TimeLimitReached
 from pims_pipeline.store.cases.reading import enrichable_cases
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
@@ -166,7 +167,16 @@ def _finish(
             if each.consultation
             for odd in each.consultation.oddities
         ),
+        shapes=_shapes(fetches),
     )
+
+
+def _shapes(fetches: _Fetches) -> Iterator[FieldShape]:
+    """What the vendor sent, also in responses that could not be read."""
+    for each in fetches.fetched:
+        yield from each.consultation.shapes if each.consultation else ()
+    for failed in fetches.failed:
+        yield from failed.error.shapes if isinstance(failed.error, ContractViolation) else ()
 
 
 def _write(

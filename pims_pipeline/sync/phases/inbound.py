@@ -100,6 +100,7 @@ def _write(
         changed_case_ids=tuple(write.case_id for write in plan.case_writes),
         unknown_statuses=plan.unknown_statuses,
         oddities=snapshot.oddities,
+        shapes=snapshot.shapes,
     )
 
 

@@ -145,6 +145,10 @@ def _apply(
                 *(odd for each in (lookups or {}).values() for odd in each.oddities),
             )
         ),
+        shapes=(
+            *snapshot.shapes,
+            *(shape for each in (lookups or {}).values() for shape in each.shapes),
+        ),
         kept_by_hold_id=_keep(connection, phase, plan),
     )
 

@@ -1,1 +1,1 @@
-"""What is installed for vendors: their providers."""
+"""What concerns vendors: the installed providers, and what was seen to be sent."""

@@ -8,6 +8,7 @@ import pytest
 from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
+from pims_pipeline.domain.records.shapes import FieldShape
 from pims_pipeline.orchestration.assets import maintenance_parts
 from pims_pipeline.orchestration.assets.maintenance import YESTERDAY_CHECK
 from pims_pipeline.orchestration.assets.maintenance_parts import MaintenanceRun
@@ -15,6 +16,7 @@ from pims_pipeline.orchestration.resources import Rules
 from pims_pipeline.store.adoptions import add_adoption
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.liveness import run_liveness
+from pims_pipeline.store.shapes.writing import add_shapes
 from pims_pipeline_tests.adoption.planted import V4Installation
 from pims_pipeline_tests.orchestration.assets.maintenance import run_maintenance
 from pims_pipeline_tests.orchestration.deployment import SLUGS, DagsterDeployment, days
@@ -96,6 +98,23 @@ def test_records_past_retention_are_deleted_but_audits_and_events_stay(
     ) == kept
 
 
+@pytest.mark.parametrize(("retention_days", "pruned"), [(400, 1), (60, 2)])
+def test_shapes_are_kept_for_a_quarter_or_the_retention_if_that_is_shorter(
+    deployment: DagsterDeployment, retention_days: int, pruned: int
+) -> None:
+    with transaction(deployment.engine) as connection:
+        for weeks in (0, 12, 14):
+            add_shapes(
+                connection,
+                deployment.clinics["alder"],
+                (FieldShape("listing", "array"),),
+                NOW - timedelta(weeks=weeks),
+            )
+    done = maintained(deployment, retention_days=retention_days)
+    assert done.counts["vendor_shapes_pruned"] == pruned
+    assert done.failures == []
+
+
 def test_the_metadata_has_what_was_done_as_numbers(deployment: DagsterDeployment) -> None:
     leave_audit(deployment, "birch")
     result = run_maintenance(deployment)
@@ -111,6 +130,7 @@ def test_the_metadata_has_what_was_done_as_numbers(deployment: DagsterDeployment
         "failures_pruned",
         "alerts_pruned",
         "requests_pruned",
+        "vendor_shapes_pruned",
         "landed_records_pruned",
     }
     assert evaluation(result).passed

@@ -75,6 +75,7 @@ def test_every_check_that_does_not_only_warn_is_blocking() -> None:
         findings.readable_fields,
         findings.moments_in_the_future,
         findings.shadow_agrees,
+        findings.vendor_contract,
     }
     checks = [each for found in CHECKS.values() for each in found]
     assert {check for check, blocking in checks if not blocking} == warnings

@@ -81,6 +81,7 @@ def test_a_refused_key_is_not_tried_again(
         (Response(404, b"{}"), ContractViolation),
         (Response(400, b'{"errors": [{"message": "no query"}]}'), ContractViolation),
         (Response(200, b"<html>maintenance</html>", "text/html"), ContractViolation),
+        (Response(200, b'no "errors" of ours', "text/plain"), ContractViolation),
         (Response(200, b"[]"), ContractViolation),
         (Response(200, b"{}"), ContractViolation),
         (Response(200, b'{"data": null}'), ContractViolation),

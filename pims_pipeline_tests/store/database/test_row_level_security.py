@@ -60,6 +60,7 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "schedule_skips": (),
     "sync_failures": ("SELECT",),
     "sync_requests": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "vendor_shapes": (),
 }
 
 

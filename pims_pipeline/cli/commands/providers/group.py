@@ -1,11 +1,13 @@
 """``pims providers``: list the installed providers and show what one needs.
 
-What a provider's package must declare belongs in ``providers``; ``check`` has a module of its own.
+What a provider's package must declare belongs in ``providers``; ``check`` and ``report`` have
+modules of their own.
 """
 
 import click
 
 from pims_pipeline.cli.commands.providers.check import check
+from pims_pipeline.cli.commands.providers.report import report
 from pims_pipeline.cli.runtime import Group
 from pims_pipeline.cli.terminal.errors import typed
 from pims_pipeline.cli.terminal.options import examples, json_option
@@ -23,6 +25,7 @@ def providers() -> None:
 
 
 providers.add_command(check)
+providers.add_command(report)
 
 
 @providers.command(

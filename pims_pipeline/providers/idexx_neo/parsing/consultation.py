@@ -13,11 +13,15 @@ from pims_pipeline.domain.records.appointments import (
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation, split_soap
 from pims_pipeline.domain.records.oddities import combined
+from pims_pipeline.domain.records.shapes import Endpoint
 from pims_pipeline.providers.idexx_neo.parsing.responses import (
+    decoded_json,
     response_object,
     violation,
 )
+from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
 from pims_pipeline.providers.idexx_neo.parsing.vitals import GROUP, VitalsReading, read_vitals
+from pims_pipeline.providers.parsing.bodies import check_identity, violations_with
 from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
@@ -26,7 +30,6 @@ from pims_pipeline.providers.parsing.fields import (
     as_text,
 )
 from pims_pipeline.providers.parsing.markup import plain_text, was_cut
-from pims_pipeline.providers.parsing.shapes import check_identity
 
 _WORDS_IN_VITALS = "Vital signs noted in words: "
 
@@ -51,12 +54,22 @@ def parse_consultation(
         ContractViolation: If ``body`` is not a consultation, or another appointment's.
     """
     what = "a consultation"
-    response = response_object(body, what, "consultation")
+    decoded = decoded_json(body, what)
+    shapes = neo_shapes(Endpoint.CONSULTATION, decoded)
+    with violations_with(shapes):
+        response = response_object(decoded, what, "consultation")
+        found = _own_consultation(response, appointment)
+    return replace(found, shapes=shapes) if found else None
+
+
+def _own_consultation(
+    response: Mapping[str, object], appointment: PimsAppointment
+) -> PimsConsultation | None:
     try:
         record = as_mapping(response["consultation"], "consultation")
         check_identity(record.get("id"), appointment.consultation_id, "consultation.id")
     except UnreadableField as error:
-        raise violation(what, str(error)) from error
+        raise violation("a consultation", str(error)) from error
     found = _consultation(Fields(response, "consultation"), record, appointment)
     day = found.consultation_date
     is_anothers = appointment.series_id is not None and day not in {None, appointment.business_date}

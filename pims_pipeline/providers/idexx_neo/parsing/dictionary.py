@@ -14,7 +14,11 @@ from pims_pipeline.domain.records.resources import (
     ids_by_name,
     with_identity,
 )
-from pims_pipeline.providers.idexx_neo.parsing.responses import json_object, violation
+from pims_pipeline.providers.idexx_neo.parsing.responses import (
+    decoded_json,
+    json_object,
+    violation,
+)
 from pims_pipeline.providers.parsing.fields import Fields
 
 _LISTS: Mapping[ResourceKind, tuple[str, ...]] = {
@@ -49,7 +53,7 @@ def parse_profile(body: bytes | str) -> ClinicProfile:
 
 def _dictionary(body: bytes | str) -> Fields:
     what = "the calendar's rooms and providers"
-    fields = Fields(json_object(body, what), "dictionary")
+    fields = Fields(json_object(decoded_json(body, what), what), "dictionary")
     if not any(name in fields.values for names in _LISTS.values() for name in names):
         raise violation(what, "JSON without 'appointmentRooms' or 'providers'")
     return fields

@@ -6,6 +6,7 @@ and problems, never contents. A listing's records belong in ``listing``, a consu
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -17,9 +18,12 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.oddities import combined
+from pims_pipeline.domain.records.shapes import Endpoint
 from pims_pipeline.providers.idexx_neo.parsing.listing import kind_of, sort_records
 from pims_pipeline.providers.idexx_neo.parsing.resources import lookup_resources
-from pims_pipeline.providers.parsing import shapes
+from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
+from pims_pipeline.providers.parsing import bodies
+from pims_pipeline.providers.parsing.bodies import check_identity, violations_with
 from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
@@ -31,7 +35,6 @@ from pims_pipeline.providers.parsing.fields import (
     is_none,
 )
 from pims_pipeline.providers.parsing.records import VENDOR_SKEW
-from pims_pipeline.providers.parsing.shapes import check_identity
 from pims_pipeline.providers.port import ContractViolation
 
 _VENDOR = "IDEXX Neo"
@@ -53,7 +56,10 @@ def parse_listing(
         ContractViolation: If ``body`` is anything else. It is never an empty calendar.
     """
     what = f"the calendar of {window}"
-    records = _records(shapes.decoded(body, what, _VENDOR), what)
+    decoded = decoded_json(body, what)
+    shapes = neo_shapes(Endpoint.LISTING, decoded)
+    with violations_with(shapes):
+        records = _records(decoded, what)
     found = sort_records(records, window=window, zone=zone, changed_by=fetched_at + VENDOR_SKEW)
     return Snapshot(
         window=window,
@@ -63,6 +69,7 @@ def parse_listing(
         proof=Proof.ONE_RESPONSE,
         elsewhere=tuple((each.vendor_identity, each.scheduled_start) for each in found.elsewhere),
         oddities=found.oddities,
+        shapes=shapes,
     )
 
 
@@ -83,7 +90,17 @@ def parse_lookup(
         ContractViolation: If ``body`` is not a lookup's response, or is about another appointment.
     """
     what = "one appointment"
-    response = response_object(body, what, "appointment")
+    decoded = decoded_json(body, what)
+    shapes = neo_shapes(Endpoint.LOOKUP, decoded)
+    with violations_with(shapes):
+        response = response_object(decoded, what, "appointment")
+        found = _lookup(response, appointment_id=appointment_id, zone=zone, asked_at=asked_at)
+    return replace(found, shapes=shapes)
+
+
+def _lookup(
+    response: Mapping[str, object], *, appointment_id: str, zone: ZoneInfo, asked_at: datetime
+) -> AppointmentLookup:
     if response["appointment"] is None:
         return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
     try:
@@ -105,7 +122,7 @@ def parse_lookup(
             oddities=combined(fields.odd),
         )
     except UnreadableField as error:
-        raise violation(what, str(error)) from error
+        raise violation("one appointment", str(error)) from error
 
 
 def _check_looked_up(fields: Fields, appointment_id: str, *, deleted: bool) -> None:
@@ -144,17 +161,22 @@ def _looked_up_end(fields: Fields, start: datetime | None, zone: ZoneInfo) -> da
     return end
 
 
-def response_object(body: bytes | str, what: str, key: str) -> Mapping[str, object]:
-    """The JSON object in ``body``, which must have ``key``; ``what`` names it in errors."""
-    decoded = json_object(body, what)
-    if key not in decoded:
+def decoded_json(body: bytes | str, what: str) -> object:
+    """The JSON in ``body``; see ``providers/parsing/bodies``."""
+    return bodies.decoded(body, what, _VENDOR)
+
+
+def response_object(decoded: object, what: str, key: str) -> Mapping[str, object]:
+    """The decoded object, which must have ``key``; ``what`` names it in errors."""
+    response = json_object(decoded, what)
+    if key not in response:
         raise violation(what, f"JSON without '{key}'")
-    return decoded
+    return response
 
 
-def json_object(body: bytes | str, what: str) -> Mapping[str, object]:
-    """The JSON object in ``body``; ``what`` names it in errors."""
-    return shapes.json_object(body, what, _VENDOR)
+def json_object(decoded: object, what: str) -> Mapping[str, object]:
+    """The decoded object; ``what`` names it in errors."""
+    return bodies.as_object(decoded, what, _VENDOR)
 
 
 def _records(decoded: object, what: str) -> list[object]:
@@ -179,5 +201,5 @@ def _records(decoded: object, what: str) -> list[object]:
 
 
 def violation(what: str, problem: str) -> ContractViolation:
-    """The error of a response that cannot be read; see ``providers/parsing/shapes``."""
-    return shapes.violation(what, problem, _VENDOR)
+    """The error of a response that cannot be read; see ``providers/parsing/bodies``."""
+    return bodies.violation(what, problem, _VENDOR)

@@ -5,6 +5,7 @@ left out and counted.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from pims_pipeline.domain.clinics import business_date
 from pims_pipeline.domain.records.appointments import Patient, PimsAppointment
 from pims_pipeline.domain.records.consultations import PimsConsultation, SoapNotes, split_soap
 from pims_pipeline.domain.records.oddities import combined
+from pims_pipeline.providers.parsing.bodies import check_identity, violations_with
 from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
@@ -19,9 +21,9 @@ from pims_pipeline.providers.parsing.fields import (
     as_timestamp,
 )
 from pims_pipeline.providers.parsing.markup import plain_text, was_cut
-from pims_pipeline.providers.parsing.shapes import check_identity
+from pims_pipeline.providers.vetspire.parsing.data import identity_inside, violation
 from pims_pipeline.providers.vetspire.parsing.listing import UTC_ZONE
-from pims_pipeline.providers.vetspire.parsing.shapes import identity_inside, violation
+from pims_pipeline.providers.vetspire.parsing.shapes import encounter_shapes
 from pims_pipeline.providers.vetspire.parsing.vitals import read_vitals
 
 WHAT = "a consultation"
@@ -48,13 +50,20 @@ def parse_encounter(
     """
     if row is None:
         return None
+    shapes = encounter_shapes(row)
+    with violations_with(shapes):
+        fields = _own_fields(row, appointment)
+    return replace(_consultation(fields, appointment, zone), shapes=shapes)
+
+
+def _own_fields(row: object, appointment: PimsAppointment) -> Fields:
     try:
         fields = Fields(as_mapping(row, "encounter"), "consultation")
         check_identity(fields.get("id"), appointment.consultation_id, "encounter.id")
         _check_appointment(fields, appointment)
     except UnreadableField as error:
         raise violation(WHAT, str(error)) from error
-    return _consultation(fields, appointment, zone)
+    return fields
 
 
 def _check_appointment(fields: Fields, appointment: PimsAppointment) -> None:

@@ -38,7 +38,7 @@ from pims_pipeline.providers.parsing.records import (
     key_of_unidentified,
     sorted_records,
 )
-from pims_pipeline.providers.vetspire.parsing.shapes import location_of
+from pims_pipeline.providers.vetspire.parsing.data import location_of
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, type_identity
 
 UTC_ZONE = ZoneInfo("UTC")

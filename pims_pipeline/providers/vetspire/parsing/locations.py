@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pims_pipeline.domain.records.profiles import Location
 from pims_pipeline.providers.parsing.fields import Fields
-from pims_pipeline.providers.vetspire.parsing.shapes import items_of
+from pims_pipeline.providers.vetspire.parsing.data import items_of
 
 WHAT = "the locations"
 

@@ -1,11 +1,13 @@
 """The lookup of one appointment. Pure: no I/O, no clock."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.clinics import business_date
 from pims_pipeline.domain.records.appointments import AppointmentLookup, RecordKind
 from pims_pipeline.domain.records.oddities import combined
+from pims_pipeline.providers.parsing.bodies import check_identity, violations_with
 from pims_pipeline.providers.parsing.fields import (
     Fields,
     UnreadableField,
@@ -14,14 +16,14 @@ from pims_pipeline.providers.parsing.fields import (
     as_timestamp,
     is_none,
 )
-from pims_pipeline.providers.parsing.shapes import check_identity
+from pims_pipeline.providers.vetspire.parsing.data import location_of, violation
 from pims_pipeline.providers.vetspire.parsing.listing import (
     UTC_ZONE,
     ReadingRules,
     end_of,
     provider_resources,
 )
-from pims_pipeline.providers.vetspire.parsing.shapes import location_of, violation
+from pims_pipeline.providers.vetspire.parsing.shapes import lookup_shapes
 from pims_pipeline.providers.vetspire.parsing.types import type_identity
 
 WHAT = "one appointment"
@@ -49,6 +51,15 @@ def parse_lookup(
     Raises:
         ContractViolation: If it is no appointment, another one, or lacks what decides.
     """
+    shapes = lookup_shapes(row)
+    with violations_with(shapes):
+        found = _lookup(row, appointment_id, rules, asked_at)
+    return replace(found, shapes=shapes)
+
+
+def _lookup(
+    row: object, appointment_id: str, rules: ReadingRules, asked_at: datetime
+) -> AppointmentLookup:
     if row is None:
         return unknown(appointment_id, asked_at)
     try:

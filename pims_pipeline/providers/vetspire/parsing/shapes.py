@@ -1,46 +1,47 @@
-"""The lists in the data of a query, and whose rows they hold. Pure."""
+"""The shapes of Vetspire's responses, also of refused ones. Pure.
 
-from collections.abc import Mapping
+Aliases are left out: a record is counted under the name of the field that was requested. What
+counts as a shape belongs in ``pims_pipeline.domain.records.shapes``.
+"""
 
-from pims_pipeline.providers.parsing import shapes
-from pims_pipeline.providers.parsing.fields import Fields, as_identity, required
+import re
+from collections.abc import Mapping, Sequence
+
+from pims_pipeline.domain.records.shapes import Endpoint, Shapes, shapes_of
 from pims_pipeline.providers.port import ContractViolation
+from pims_pipeline.providers.vetspire import documents
+from pims_pipeline.providers.vetspire.parsing.data import items_of
 
-VENDOR = "Vetspire"
-
-
-def items_of(data: Mapping[str, object], name: str, what: str) -> list[object]:
-    """The list called ``name``, which must be one: no other value is an empty list.
-
-    Raises:
-        ContractViolation: If it is none.
-    """
-    found = data.get(name)
-    if not isinstance(found, list):
-        raise violation(what, f"data without a list '{name}'")
-    return found
+_ROWS = "appointments"
+KNOWN_NAMES = frozenset(
+    re.findall(r"[A-Za-z]+", f"{documents.PAGE} {documents.lookups(1)} {documents.encounters(1)}")
+)
+"""The words of the documents: a response has the fields that its document names."""
 
 
-def violation(what: str, problem: str) -> ContractViolation:
-    """The error of a response that cannot be read; ``problem`` holds none of its content."""
-    return shapes.violation(what, problem, VENDOR)
-
-
-def identity_inside(fields: Fields, name: str) -> str | None:
-    """The identity in the object called ``name``; None when there is none.
+def rows_of(data: Mapping[str, object], what: str) -> list[object]:
+    """The rows of a page of the calendar.
 
     Raises:
-        UnreadableField: If it cannot be read.
+        ContractViolation: With the shapes of ``data``, if it has no list of them.
     """
-    value = fields.get(name)
-    value = value.get("id") if isinstance(value, Mapping) else value
-    return as_identity(value, f"{name}.id")
+    try:
+        return items_of(data, _ROWS, what)
+    except ContractViolation as error:
+        error.shapes = shapes_of(Endpoint.LISTING, data, KNOWN_NAMES)
+        raise
 
 
-def location_of(fields: Fields) -> str:
-    """The identity of a record's location.
+def listing_shapes(rows: Sequence[object]) -> Shapes:
+    """The shapes of a calendar's pages, whose rows are counted as those of one."""
+    return shapes_of(Endpoint.LISTING, {_ROWS: list(rows)}, KNOWN_NAMES)
 
-    Raises:
-        UnreadableField: If it has none: a key opens several, so it may be any of them.
-    """
-    return required(identity_inside(fields, "location"), "location.id")
+
+def lookup_shapes(row: object) -> Shapes:
+    """The shapes of one appointment that was looked up."""
+    return shapes_of(Endpoint.LOOKUP, {"appointment": row}, KNOWN_NAMES)
+
+
+def encounter_shapes(row: object) -> Shapes:
+    """The shapes of one consultation."""
+    return shapes_of(Endpoint.CONSULTATION, {"encounter": row}, KNOWN_NAMES)

@@ -7,7 +7,7 @@ from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.domain.records.profiles import AppointmentType
 from pims_pipeline.domain.records.words import CaseType
 from pims_pipeline.providers.parsing.fields import Fields, UnreadableField, as_identity
-from pims_pipeline.providers.vetspire.parsing.shapes import items_of
+from pims_pipeline.providers.vetspire.parsing.data import items_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What clinics' own status and type words mean, as a log of every change.
 
-Revision: 0023, after 0021
+Revision: 0023, after 0022
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from pims_pipeline.store.migrations.access import forget_access, grant_access
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,10 @@ What is not what the vendor promises raises ``ContractViolation``. Messages name
 problems, never contents. Single values belong in ``fields``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
+from pims_pipeline.domain.records.shapes import Shapes
 from pims_pipeline.providers.parsing.decoding import parse_json, text_of
 from pims_pipeline.providers.parsing.fields import UnreadableField, as_identity, required
 from pims_pipeline.providers.port import ContractViolation
@@ -29,10 +31,24 @@ def decoded(body: bytes | str, what: str, vendor: str) -> object:
 
 def json_object(body: bytes | str, what: str, vendor: str) -> Mapping[str, object]:
     """The JSON object in ``body``; see ``decoded``."""
-    found = decoded(body, what, vendor)
-    if not isinstance(found, Mapping):
+    return as_object(decoded(body, what, vendor), what, vendor)
+
+
+def as_object(content: object, what: str, vendor: str) -> Mapping[str, object]:
+    """The decoded ``content``, which must be an object; see ``decoded``."""
+    if not isinstance(content, Mapping):
         raise violation(what, "JSON that is not an object", vendor)
-    return found
+    return content
+
+
+@contextmanager
+def violations_with(shapes: Shapes) -> Iterator[None]:
+    """Add the response's shapes to a violation that the block raises."""
+    try:
+        yield
+    except ContractViolation as error:
+        error.shapes = shapes
+        raise
 
 
 def check_identity(value: object, expected: str | None, field: str) -> None:

@@ -1,0 +1,1 @@
+"""The shapes of vendors' responses: paths and JSON types by week, never values."""

@@ -1,0 +1,1 @@
+"""The shapes that are kept of vendors' responses."""
