@@ -14,6 +14,7 @@ from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.databases import database_copied_from
 from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers, observe
+from pims_pipeline_tests.reliability.vendors.every_vendor import EVERY_CLINIC
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def shared_servers(
     server_url: str, vault: Vault, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SharedServers]:
     clock = Clock()
-    config = SimulatorConfig(appointments_per_day=0, clock=clock)
+    config = SimulatorConfig(clinics=EVERY_CLINIC, appointments_per_day=0, clock=clock)
     artifacts: Path = tmp_path_factory.mktemp("artifacts")
     with database_copied_from("pims", server_url) as url, running_simulator(config) as server:
         engine = create_engine(url)

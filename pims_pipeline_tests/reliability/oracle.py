@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from pims_pipeline.domain.clinics import DateRange, business_date, local_to_utc
-from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
 from pims_pipeline.domain.records.cases import case_id_of
 from pims_pipeline.domain.records.words import CaseStatus, case_type_of
 from pims_pipeline_tests.reliability.clinic.operators import UserEdit
@@ -128,7 +127,7 @@ def _no_case_is_lost_or_doubled(synced: SyncedClinic, cases: dict[str, Any]) -> 
     assert set(cases) <= {row.pims_id for row in landed}
     assert set(cases) <= set(synced.history)
     for pims_id, case in cases.items():
-        assert case.id == case_id_of(synced.clinic.id, "idexx_neo", pims_id)
+        assert case.id == case_id_of(synced.clinic.id, synced.at.name, pims_id)
     created = Counter(
         row.case_id
         for row in synced.rows(
@@ -177,8 +176,9 @@ def _users_edits_are_kept(synced: SyncedClinic, cases: dict[str, Any]) -> None:
 
 def _vendor_changed_nothing_since(synced: SyncedClinic, edit: UserEdit) -> bool:
     truths = synced.truths(edit.pims_id, edit.since, synced.servers.clock())
-    statuses = {edit.vendor_status, *(truth.vendor_status for truth in truths)}
-    same = edit.column == "case_type" or len(statuses) == 1
+    words = {word for truth in truths for word in synced.at.words_for(truth.appointment.status)}
+    statuses = {edit.vendor_status, *synced.meanings_since(edit.since, words)}
+    same = edit.column == "case_type" or (len(statuses) == 1 and not synced.words_were_wrong)
     kept = always_synced(synced, edit.pims_id, edit.since, synced.servers.clock())
     return same and kept and all(truth.exists for truth in truths)
 
@@ -263,24 +263,25 @@ def _case_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
     zone, appointment = synced.clinic.zone, truth.appointment
     start = local_to_utc(appointment.start, zone)
     assert case.scheduled_start == start
-    assert case.scheduled_end == max(start, local_to_utc(appointment.end, zone))
+    assert case.scheduled_end == synced.at.end_of(appointment, start, synced.clinic)
     assert case.scheduled_date == business_date(start, zone)
     assert case.patient_name == appointment.patient_name
-    assert case.metadata["appointment"]["status"] == appointment.status
+    word = case.metadata["appointment"]["status"]
+    assert word in synced.at.words_for(appointment.status)
     chosen = {e.value for e in synced.edits if e.case_id == case.id}
-    assert CaseStatus(case.status) is status_of_facts({"status": appointment.status}) or (
-        case.status in chosen
-    )
+    assert CaseStatus(case.status) is synced.status_of(word) or case.status in chosen
     assert case.case_type == case_type_of(appointment.type) or case.case_type in chosen
 
 
 def _consultation_equals(synced: SyncedClinic, case: Any, truth: Truth) -> None:
-    appointment = truth.appointment
-    if appointment.notes is None or case.scheduled_start > synced.servers.clock():
+    appointment, notes = truth.appointment, truth.appointment.notes
+    if notes is None or not synced.at.has_finished_notes(appointment):
+        return
+    if case.scheduled_start > synced.servers.clock():
         return
     if appointment.written_for_id != appointment.patient_id:
         return  # of another patient: ``check`` asserts that it is not on the case
     consultation = case.metadata["consultation"]
     assert consultation["consultationId"] == appointment.consultation_id
-    if appointment.notes.startswith("<p>note "):
-        assert consultation["notes"].startswith(appointment.notes[3:-4])
+    if notes.startswith("<p>note "):
+        assert notes[3:-4] in consultation["notes"].splitlines()

@@ -19,6 +19,7 @@ from pims_pipeline.providers.idexx_neo.login.attempt import Accepts
 from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
 from pims_pipeline.providers.port import Credentials, HumanNeeded, PimsError
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
@@ -29,11 +30,11 @@ from pims_pipeline_tests.providers.idexx_neo.login.shared_browser import (
     SharedBrowser,
     shared_browser,
 )
-from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers
 from pims_pipeline_tests.reliability.fault_table import rows_of, write
 
 COLUMNS = ("at the login", "the first sync", "credentials", "sent", "sent again")
-COMPANY = simulated("1001")
+COMPANY = DEFAULT_CLINICS[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ import pytest
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline_tests.reliability.clinic.pipeline import FULL, LONG_TIMEOUT
-from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
+from pims_pipeline_tests.reliability.clinic.calls import LONG_TIMEOUT
+from pims_pipeline_tests.reliability.clinic.pipeline import FULL
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers
 from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
 
 TODAY = date(2026, 3, 8)
@@ -17,7 +19,7 @@ TODAY = date(2026, 3, 8)
 
 @pytest.fixture
 def synced(servers: SharedServers) -> Iterator[SyncedClinic]:
-    synced = SyncedClinic.begin(servers, simulated("1001"), TODAY)
+    synced = SyncedClinic.begin(servers, DEFAULT_CLINICS[0], TODAY)
     synced.read_timeout = LONG_TIMEOUT
     yield synced
     synced.end()

@@ -21,9 +21,10 @@ from hypothesis.stateful import (
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.clinic.pipeline import FULL
-from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers
 from pims_pipeline_tests.reliability.rules.strategies import DAYS, SOME_PHASES, WHICH, WORDS
 from pims_pipeline_tests.reliability.settling import sync_everything
 from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
@@ -57,7 +58,7 @@ class WrongClocks(RuleBasedStateMachine):
 
     @initialize(appointments=st.integers(2, 8), ahead=st.one_of(st.just(400 * DAY), JUMPS))
     def begin(self, appointments: int, ahead: timedelta) -> None:
-        self.synced = SyncedClinic.begin(self.servers, simulated("1001"), date(2026, 3, 8))
+        self.synced = SyncedClinic.begin(self.servers, DEFAULT_CLINICS[0], date(2026, 3, 8))
         for number in range(appointments):
             self.synced.book(self.synced.local(number % 3 - 1, 8 + number))
         self.servers.ahead = ahead
@@ -185,7 +186,7 @@ def test_after_any_jumps_of_the_clock_a_sync_leads_to_the_vendors_truth(
 def test_a_cancellation_a_deletion_and_a_move_after_a_wrong_clock_are_followed_at_once(
     servers: SharedServers, ahead: timedelta
 ) -> None:
-    synced = SyncedClinic.begin(servers, simulated("1001"), date(2026, 3, 8))
+    synced = SyncedClinic.begin(servers, DEFAULT_CLINICS[0], date(2026, 3, 8))
     first, second, third, fourth = (synced.book(synced.local(0, 8 + n)) for n in range(4))
     servers.ahead = ahead
     synced.sync(*FULL)

@@ -153,9 +153,11 @@ class _Fetching:
         """The rows of all pages, up to one that is not full; ``first`` is the first page."""
         rows: list[object] = []
         page = first
-        for _ in range(MOST_PAGES):
+        for number in range(MOST_PAGES):
             if page is None:
-                page = self._fetch(Page(span, len(rows), self._page_rows, tries))
+                # Not after the rows so far: a page may hold one too many, such as another
+                # location's, and the row at that offset would be skipped in every pass.
+                page = self._fetch(Page(span, number * self._page_rows, self._page_rows, tries))
             rows += page
             if len(page) < self._page_rows:
                 return rows

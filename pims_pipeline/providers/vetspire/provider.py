@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import ClassVar
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, day_bounds
 from pims_pipeline.domain.records.appointments import (
@@ -71,7 +72,13 @@ class _Opened:
 
 
 class VetspireProvider:
-    """One location of an organisation at Vetspire."""
+    """One location of an organisation at Vetspire.
+
+    Attributes:
+        page_rows: How many rows of the calendar are requested at once.
+    """
+
+    page_rows: ClassVar[int] = PAGE_ROWS
 
     def __init__(
         self,
@@ -132,7 +139,9 @@ class VetspireProvider:
         opened = self._current()
         fetched_at = self._clock()
         what = f"the calendar of {window}"
-        listed = fetch_calendar(partial(self._page, opened, what), window, self._zone)
+        listed = fetch_calendar(
+            partial(self._page, opened, what), window, self._zone, page_rows=self.page_rows
+        )
         rules = self._rules(opened, type_identities(listed.rows))
         read = read_rows(listed.rows, rules, window=window, fetched_at=fetched_at)
         records = read.records
@@ -217,8 +226,8 @@ class VetspireProvider:
         opened, today = self._current(), self._clock().astimezone(self._zone).date()
         start, end = day_bounds(DateRange(today - RESOURCE_DAYS, today + RESOURCE_DAYS), self._zone)
         rows: list[object] = []
-        for _ in range(_MOST_RESOURCE_PAGES):
-            page = Page(Span(start, end), offset=len(rows))
+        for number in range(_MOST_RESOURCE_PAGES):
+            page = Page(Span(start, end), offset=number * PAGE_ROWS)
             data = opened.client.query(
                 documents.PROVIDERS, self._variables(opened, page), what="the providers"
             )

@@ -46,9 +46,10 @@ from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, FakeRun
 from pims_pipeline_tests.api.support.sync_api import PHASES_OF_JOB, SyncApi
 from pims_pipeline_tests.providers.stopping import eventually
-from pims_pipeline_tests.reliability.clinic.pipeline import BrowserlessNeo
+from pims_pipeline_tests.reliability.clinic.adapters import BrowserlessNeo
 from pims_pipeline_tests.reliability.clinic.servers import Clock, SharedServers, observe
 from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
+from pims_pipeline_tests.reliability.vendors.every_vendor import EVERY_VENDOR
 
 MORNING = datetime(2026, 3, 9, 12, tzinfo=UTC)
 """Eight o'clock at the clinic."""
@@ -172,7 +173,8 @@ def _registered(servers: SharedServers) -> SyncedClinic:
         )
         put_credentials(connection, servers.vault, clinic, login.to_mapping())
     week = DateRange(TODAY, TODAY + timedelta(days=7))
-    return SyncedClinic(servers, COMPANY, clinic, TODAY, week, week, read_timeout=TIMEOUT_SECONDS)
+    at, timeout = EVERY_VENDOR["idexx_neo"], TIMEOUT_SECONDS
+    return SyncedClinic(servers, at, COMPANY, clinic, TODAY, week, week, read_timeout=timeout)
 
 
 def examples(engine: Engine, vault: Vault, artifacts: Path) -> Json:

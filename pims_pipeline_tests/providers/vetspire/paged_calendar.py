@@ -23,6 +23,7 @@ class PagedCalendar:
         damaged: Identities that make each page with them fail.
         bookings: What is booked before the request with that number, counted from 0.
         deletions: What is deleted before it.
+        foreign: Identities of another location, one more on each page that has any row.
         sends_identities: Whether a damaged record's identity can be had alone.
     """
 
@@ -30,6 +31,7 @@ class PagedCalendar:
     damaged: set[str] = field(default_factory=set)
     bookings: dict[int, dict[str, datetime]] = field(default_factory=dict)
     deletions: dict[int, set[str]] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
     sends_identities: bool = False
     pages: list[Page] = field(default_factory=list)
 
@@ -49,7 +51,10 @@ class PagedCalendar:
         is_harmless = page.identities_alone and self.sends_identities
         if self.damaged.intersection(sent) and not is_harmless:
             raise ServerFault("it responded with status 500")
-        return [{"id": identity, "start": self.starts[identity].isoformat()} for identity in sent]
+        rows: list[object] = [
+            {"id": identity, "start": self.starts[identity].isoformat()} for identity in sent
+        ]
+        return [*rows, *({"id": identity} for identity in self.foreign if rows)]
 
 
 def booked(minutes: Iterable[int]) -> dict[str, datetime]:

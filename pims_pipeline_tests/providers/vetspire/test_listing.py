@@ -76,6 +76,15 @@ def test_a_deletion_between_two_pages_hides_a_record_from_one_pass_only() -> Non
     assert "4" in identities(found)
 
 
+def test_a_row_too_many_on_each_page_hides_no_other_row() -> None:
+    calendar = PagedCalendar(booked(range(11)), foreign={"900"})
+
+    found = fetched(calendar, page_rows=4)
+
+    assert found.is_whole
+    assert identities(found) == [*map(str, range(11)), "900"]
+
+
 def test_a_calendar_that_never_rests_proves_nothing() -> None:
     bookings = {number: {str(100 + number): MIDNIGHT} for number in range(100)}
     calendar = PagedCalendar(booked(range(6)), bookings=bookings)

@@ -1,7 +1,7 @@
 """The users' and operators' side: edits of cases in the application, and decisions on holds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,13 +9,17 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
+from pims_pipeline.domain.credentials import CredentialStatus
+from pims_pipeline.domain.records.clinic_words import WordChange
 from pims_pipeline.domain.records.resources import ALL_RESOURCES, ResourceFilter
-from pims_pipeline.domain.records.words import CaseStatus
+from pims_pipeline.domain.records.words import CaseStatus, WordKind, plain_word
+from pims_pipeline.operations.words import change_words
+from pims_pipeline.providers.registry import vendor_words
 from pims_pipeline.store.clinics import clinic_by_slug, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.holds import reject, waiting_hold
+from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
 from pims_pipeline_tests.reliability.clinic.state import RETIRED, ClinicState
 
 
@@ -25,7 +29,7 @@ class UserEdit:
 
     Attributes:
         after_seq: The case's last event at that time.
-        vendor_status: The case status that followed from the vendor's status at that time.
+        vendor_status: What the vendor's status meant when it was last stored.
         since: The start of the edit's step; syncs in it may have fetched earlier.
         active: Whether the case was not soft-deleted at that time.
     """
@@ -72,6 +76,7 @@ class OperatorSide(ClinicState):
     Attributes:
         foreign: By case, the application's own keys in its metadata.
         filters: The choices of rooms after the first one, which is all, and when each was made.
+        own_words: What the clinic's own words meant after each change of them, and when.
     """
 
     edits: list[UserEdit] = field(default_factory=list)
@@ -79,24 +84,23 @@ class OperatorSide(ClinicState):
     overwrites: list[Overwrite] = field(default_factory=list)
     foreign: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     filters: list[tuple[datetime, ResourceFilter]] = field(default_factory=list)
+    own_words: list[tuple[datetime, Mapping[str, CaseStatus]]] = field(default_factory=list)
 
     def user_sets(self, pims_id: str, column: str, value: str) -> bool:
         """A user changes ``status`` or ``case_type``; False when a sync has the case locked."""
         statement = (
             f"UPDATE cases SET {column} = :value "  # noqa: S608 - two fixed columns
             "WHERE clinic_id = :clinic_id AND pims_id = :pims_id RETURNING id, "
-            "(SELECT payload ->> 'status' FROM pims_appointments AS a WHERE a.pims_id = "
-            f"cases.pims_id AND a.clinic_id = cases.clinic_id) AS word, {RETIRED} AS retired, "
+            "(SELECT meant_status FROM pims_appointments AS a WHERE a.pims_id = "
+            f"cases.pims_id AND a.clinic_id = cases.clinic_id) AS meant, {RETIRED} AS retired, "
             "(SELECT coalesce(max(seq), 0) FROM case_events WHERE case_id = cases.id) AS seq"
         )
         row = self._edit_case(statement, pims_id=pims_id, value=value)
         if row is None:
             return False
-        meaning = status_of_facts({"status": row.word})
+        meant, active = CaseStatus(row.meant), not row.retired
         self.edits.append(
-            UserEdit(
-                row.id, pims_id, column, value, row.seq, meaning, self.step_began, not row.retired
-            )
+            UserEdit(row.id, pims_id, column, value, row.seq, meant, self.step_began, active)
         )
         return True
 
@@ -154,6 +158,45 @@ class OperatorSide(ClinicState):
         chosen = [(datetime.min.replace(tzinfo=UTC), ALL_RESOURCES), *self.filters]
         before = [resources for at, resources in chosen if at <= since]
         return [before[-1], *(resources for at, resources in chosen if since < at <= until)]
+
+    def chooses_word(self, word: str, meaning: CaseStatus | None) -> None:
+        """An operator says what a status word of the clinic means; None: what it means to all."""
+        known = dict(self.own_words[-1][1]) if self.own_words else {}
+        if known.pop(plain_word(word), None) is meaning:
+            return
+        change = WordChange(WordKind.STATUS, plain_word(word), meaning)
+        change_words(self.servers.engine, self.clinic.slug, [change], changed_by="Sam")
+        if meaning is not None:
+            known[plain_word(word)] = meaning
+        self.own_words.append((self.servers.clock(), known))
+
+    def status_of(self, word: str) -> CaseStatus:
+        """What a status word of the vendor means at the clinic now."""
+        (meaning,) = self.meanings_since(self.servers.clock(), [word])
+        return meaning
+
+    def meanings_since(self, since: datetime, words: Iterable[str]) -> set[CaseStatus]:
+        """What these status words have meant at the clinic since then."""
+        before = [each for each in self.own_words if each[0] <= since]
+        after = [each for each in self.own_words if each[0] > since]
+        own_at_times = [dict(before[-1][1]) if before else {}, *(dict(own) for _, own in after)]
+        vendor = vendor_words(self.at.name)
+        return {
+            own.get(plain_word(word)) or vendor.status_of(word) or CaseStatus.DRAFT
+            for own in own_at_times
+            for word in words
+        }
+
+    def store_credentials_again(self) -> None:
+        """An operator stores the credentials, which the vendor accepts, once more."""
+        vault, fields = self.servers.vault, self.company.credential_fields
+        with transaction(self.servers.engine) as connection:
+            put_credentials(connection, vault, self.clinic, fields)
+
+    def credentials_are_refused(self) -> bool:
+        """Whether they are not tried any more."""
+        with transaction(self.servers.engine) as connection:
+            return credential_status(connection, self.clinic) is CredentialStatus.INVALID
 
     def ever_rejected(self) -> frozenset[UUID]:
         """The cases that an operator ever kept."""

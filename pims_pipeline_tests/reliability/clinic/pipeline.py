@@ -1,24 +1,18 @@
 """The pipeline's side: the real adapter and phases, in runs that a test may kill or interleave."""
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-import httpx2
-
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment, Snapshot
-from pims_pipeline.domain.records.consultations import PimsConsultation
-from pims_pipeline.providers.idexx_neo.provider import IdexxNeoProvider
-from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
-from pims_pipeline.providers.port import Credentials, PimsError, SessionState, TransientError
+from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
+from pims_pipeline.providers.port import PimsError
 from pims_pipeline.store.database.leases import LeaseTerms
 from pims_pipeline.store.liveness import Liveness, run_liveness
 from pims_pipeline.sync.context import SyncContext
@@ -26,95 +20,34 @@ from pims_pipeline.sync.phases.enrichment import enrich_cases
 from pims_pipeline.sync.phases.inbound import sync_appointments
 from pims_pipeline.sync.phases.reconciliation import Approval, reconcile_cases
 from pims_pipeline.sync.session import ProviderSession, clinic_session
-from pims_pipeline_tests.providers.simulated_login import session_without_browser
-from pims_pipeline_tests.reliability.clinic.state import FOREVER, ClinicState
+from pims_pipeline_tests.reliability.clinic.adapters import opened
+from pims_pipeline_tests.reliability.clinic.calls import LONG_TIMEOUT, CallsSide
 
-LONG_TIMEOUT, SHORT_TIMEOUT = 20.0, 0.25
-"""Read timeouts in seconds: for requests that must succeed, and for those that may fail."""
 KILLED_LOGIN = LeaseTerms(lasts=2, renewed_every=60)
 """The lease of a killed login delays the next login, in real time: so it is short.
 
 It is not renewed, so that the count of statements does not depend on the machine's speed.
 """
 FULL = (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION)
-OnResponse = Callable[[str], None]
 
 
 class Killed(BaseException):
     """Ends a run as SIGKILL would: what was not committed is lost."""
 
 
-class BrowserlessNeo(IdexxNeoProvider):
-    """The real adapter, which sends the login form over HTTP instead of in a browser."""
-
-    def __init__(self, synced: "PipelineSide") -> None:
-        super().__init__(
-            synced.clinic,
-            ProviderOptions(
-                login=LoginOptions(artifacts_dir=synced.servers.artifacts),
-                requests=RequestOptions(
-                    per_second=100_000,
-                    retry_base_delay=0.001,
-                    connect_timeout=LONG_TIMEOUT,
-                    read_timeout=synced.read_timeout,
-                    total_timeout=synced.request_timeout,
-                ),
-            ),
-            clock=synced.servers.host_clock,
-        )
-        self._synced = synced
-
-    def authenticate(self, credentials: Credentials) -> bool:  # noqa: ARG002 - the login uses the simulator's
-        try:
-            state = session_without_browser(self._synced.servers.base_url, self._synced.company)
-        except (AssertionError, httpx2.TransportError) as error:
-            raise TransientError("cannot load the login page; try again later") from error
-        # The store expires sessions by the machine's clock, which is not the vendor's.
-        self.restore_session(SessionState(state.data, FOREVER))
-        return True
-
-    def fetch_appointments(self, window: DateRange) -> Snapshot:
-        self._synced.calls["listing"] += 1
-        snapshot = super().fetch_appointments(window)
-        self._synced.responded("listing")
-        return snapshot
-
-    def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
-        if appointment.consultation_id is None:
-            return None  # without a request
-        self._synced.calls["consultation"] += 1
-        record = super().fetch_consultation(appointment)
-        self._synced.responded("consultation")
-        return record
-
-    def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
-        self._synced.calls["appointment"] += 1
-        found = super().lookup_appointment(appointment_id)
-        self._synced.responded("appointment")
-        return found
-
-
 @dataclass
-class PipelineSide(ClinicState):
+class PipelineSide(CallsSide):
     """Runs of the phases.
 
     Attributes:
         known_gone: When the oracle last saw each retired case, by appointment.
         landed: By appointment, the index of the latest state that the pipeline stored.
-        calls: The adapter's calls by endpoint; each may take several requests.
-        responses: The time and endpoint of each call that succeeded.
-        on_response: Called with the endpoint after each of these, before the pipeline uses it.
-        read_timeout: Of a request to the vendor, in seconds without data.
-        request_timeout: Of a whole request to the vendor, in seconds.
+        deletion_policy: The deletion guard.
     """
 
     known_gone: dict[str, datetime] = field(default_factory=dict)
     landed: dict[str, int] = field(default_factory=dict)
-    calls: Counter[str] = field(default_factory=Counter)
-    responses: list[tuple[datetime, str]] = field(default_factory=list)
-    on_response: OnResponse | None = None
-    read_timeout: float = SHORT_TIMEOUT
-    request_timeout: float = LONG_TIMEOUT
+    deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     runs: Iterator[int] = field(default_factory=lambda: count(1))
     _session: ProviderSession | None = None
 
@@ -123,10 +56,11 @@ class PipelineSide(ClinicState):
         return SyncContext(
             engine=servers.engine,
             vault=servers.vault,
-            open_provider=lambda _: BrowserlessNeo(self),
+            open_provider=lambda _: opened(self),
             run_id=f"{self.clinic.slug}-{run}",
             liveness=liveness or servers.liveness,
             clock=servers.host_clock,
+            deletion_policy=self.deletion_policy,
             login_terms=KILLED_LOGIN,
         )
 
@@ -224,11 +158,6 @@ class PipelineSide(ClinicState):
             except PimsError as error:
                 return error
 
-    def responded(self, endpoint: str) -> None:
-        self.responses.append((self.servers.clock(), endpoint))
-        if self.on_response is not None:
-            self.on_response(endpoint)
-
     def end(self) -> None:
         """Close the session with the vendor."""
         self.servers.on_statement = None
@@ -240,7 +169,7 @@ class PipelineSide(ClinicState):
     def undisturbed(self) -> Iterator[None]:
         """Without faults, and with a timeout that no sound request exceeds."""
         self.servers.control.clear_faults()
-        self.on_response = None
+        self.on_response = self.on_page = None
         self.end()
         short, self.read_timeout = self.read_timeout, LONG_TIMEOUT
         yield

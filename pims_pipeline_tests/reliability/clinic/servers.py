@@ -12,7 +12,6 @@ from psycopg.rows import namedtuple_row
 from sqlalchemy import Engine, event
 
 from pims_pipeline.simulator.control_client import SimulatorControl
-from pims_pipeline.simulator.practice.clinics import DEFAULT_CLINICS, SimulatedClinic
 from pims_pipeline.store.liveness import Liveness
 from pims_pipeline.store.secrets.vault import Vault
 
@@ -78,9 +77,3 @@ class SharedServers:
     def _statement(self, *_: object) -> None:
         if self.on_statement is not None:
             self.on_statement()
-
-
-def simulated(company_id: str) -> SimulatedClinic:
-    """The simulator's clinic with this company id."""
-    (company,) = (each for each in DEFAULT_CLINICS if each.company_id == company_id)
-    return company

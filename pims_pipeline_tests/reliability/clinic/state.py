@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.simulator.practice.clinics import SimulatedClinic
 from pims_pipeline_tests.reliability.clinic.servers import SharedServers
+from pims_pipeline_tests.reliability.vendors.at_vendor import AtVendor
 
 FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
 RETIRED = "coalesce(metadata #>> '{reconciliation,softDeleted}' = 'true', false)"
@@ -18,6 +19,7 @@ class ClinicState:
     """A clinic, its vendor's company and its rows.
 
     Attributes:
+        at: The vendor.
         today: The clinic's date when the test begins.
         window: The week that is synced.
         wide: Every day on which an appointment may ever be booked.
@@ -25,6 +27,7 @@ class ClinicState:
     """
 
     servers: SharedServers
+    at: AtVendor
     company: SimulatedClinic
     clinic: Clinic
     today: date

@@ -5,34 +5,25 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from pims_pipeline.domain.clinics import local_to_utc
-from pims_pipeline.domain.planning.inbound_decisions import status_of_facts
-from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.simulator.control_client import TrueAppointment
 from pims_pipeline_tests.reliability.clinic.state import ClinicState
-
-_ROOMS = {"Room 1": "room:11", "Room 2": "room:12"}
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The state of an appointment at the vendor from ``at`` on."""
+    """The state of an appointment at the vendor from ``at`` on.
+
+    Attributes:
+        resources: Where it takes place, as the pipeline names it.
+    """
 
     at: datetime
     appointment: TrueAppointment
+    resources: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
         return not self.appointment.deleted
-
-    @property
-    def resources(self) -> tuple[str, ...]:
-        """Its room, as the pipeline names it."""
-        room = self.appointment.room
-        return () if room is None else (_ROOMS.get(room, "room:other"),)
-
-    @property
-    def vendor_status(self) -> CaseStatus:
-        return status_of_facts({"status": self.appointment.status})
 
 
 @dataclass
@@ -41,9 +32,11 @@ class VendorSide(ClinicState):
 
     Attributes:
         history: By appointment id, every state that the appointment had.
+        words_were_wrong: Whether a listing may have shown statuses that no appointment had.
     """
 
     history: dict[str, list[Truth]] = field(default_factory=dict)
+    words_were_wrong: bool = False
 
     @property
     def appointments(self) -> dict[str, Truth]:
@@ -72,7 +65,8 @@ class VendorSide(ClinicState):
         return next((each.species for each in known if each.patient_id == patient_id), None)
 
     def _record(self, appointment: TrueAppointment) -> str:
-        self.history.setdefault(appointment.id, []).append(Truth(self.servers.clock(), appointment))
+        truth = Truth(self.servers.clock(), appointment, self.at.resources_of(appointment))
+        self.history.setdefault(appointment.id, []).append(truth)
         return appointment.id
 
     def truths(self, pims_id: str, since: datetime, until: datetime) -> list[Truth]:

@@ -9,17 +9,24 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline_tests.reliability import oracle
-from pims_pipeline_tests.reliability.clinic.pipeline import FULL, LONG_TIMEOUT
-from pims_pipeline_tests.reliability.clinic.servers import SharedServers, simulated
+from pims_pipeline_tests.reliability.clinic.calls import LONG_TIMEOUT
+from pims_pipeline_tests.reliability.clinic.pipeline import FULL
+from pims_pipeline_tests.reliability.clinic.servers import SharedServers
 from pims_pipeline_tests.reliability.rules.strategies import PLACES, WORDS_SEEN, Edit
 from pims_pipeline_tests.reliability.settling import settle
 from pims_pipeline_tests.reliability.synced_clinic import SyncedClinic
+from pims_pipeline_tests.reliability.vendors.at_vendor import AtVendor
 
 
 class ClinicMachine(RuleBasedStateMachine):
-    """One program: a clinic from its first booking to a sync after the last step."""
+    """One program: a clinic from its first booking to a sync after the last step.
+
+    Attributes:
+        at: The vendor of the program's clinic.
+    """
 
     servers: SharedServers
+    at: AtVendor
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,8 +36,8 @@ class ClinicMachine(RuleBasedStateMachine):
 
     @initialize(place=PLACES, appointments=st.integers(0, 9))
     def begin(self, place: tuple[str, date], appointments: int) -> None:
-        company, today = place
-        self.synced = SyncedClinic.begin(self.servers, simulated(company), today)
+        city, today = place
+        self.synced = SyncedClinic.begin(self.servers, self.at.simulated(city), today)
         # No fault here is a timeout: a slow machine must not change what a program does.
         self.synced.read_timeout = LONG_TIMEOUT
         for number in range(appointments):

@@ -6,10 +6,12 @@ from hypothesis.stateful import precondition, rule
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.resources import ResourceFilter
+from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.rules.machine import ClinicMachine
 from pims_pipeline_tests.reliability.rules.strategies import (
     FILTERS,
+    OWN_WORDS,
     USER_EDITS,
     VENDOR_EDITS,
     Edit,
@@ -31,6 +33,17 @@ class OperatorRules(ClinicMachine):
         self._step()
         self.synced.choose_rooms(resources)
         oracle.check(self.synced)
+
+    @rule(chosen=OWN_WORDS)
+    def an_operator_chooses_what_a_word_means(self, chosen: tuple[str, CaseStatus | None]) -> None:
+        self._step()
+        self.synced.chooses_word(*chosen)
+        oracle.check(self.synced)
+
+    @precondition(lambda self: self.synced.credentials_are_refused())
+    @rule()
+    def an_operator_stores_the_credentials_again(self) -> None:
+        self.synced.store_credentials_again()
 
     @precondition(lambda self: self.synced.holds())
     @rule(yes=st.booleans())

@@ -6,16 +6,21 @@ from typing import Literal
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from pims_pipeline.domain.phases import Phase
 from pims_pipeline.simulator.faults import RECORD_FAULTS, FaultKind
+from pims_pipeline_tests.reliability import oracle
 from pims_pipeline_tests.reliability.rules.machine import ClinicMachine
 from pims_pipeline_tests.reliability.rules.strategies import (
+    CLINIC_PLACES,
     DAYS,
+    EDITS,
     ENDPOINTS,
     FAULTS,
     HOURS,
-    ROOMS,
+    SOME_PHASES,
     WHICH,
     WORDS,
+    Edit,
     Endpoint,
 )
 
@@ -37,10 +42,12 @@ class VendorRules(ClinicMachine):
         self.synced.vendor("move", self._appointment(which), self.synced.local(day, *at))
 
     @precondition(lambda self: self.synced.history)
-    @rule(which=st.lists(WHICH, min_size=1, max_size=4), room=ROOMS)
-    def appointments_are_moved_to_a_room(self, which: list[int], room: str | None) -> None:
+    @rule(which=st.lists(WHICH, min_size=1, max_size=4), place=CLINIC_PLACES)
+    def appointments_are_moved_to_a_room_or_provider(
+        self, which: list[int], place: str | None
+    ) -> None:
         for each in which:
-            self.synced.vendor("move_to_room", self._appointment(each), room)
+            self.synced.vendor(self.at.place_action, self._appointment(each), place)
 
     @precondition(lambda self: self.synced.history)
     @rule(which=WHICH, action=st.sampled_from(["delete", "delete", "restore", "cancel"]))
@@ -90,6 +97,7 @@ class VendorRules(ClinicMachine):
     def the_vendor_gets_a_fault(
         self, kind: FaultKind, endpoint: Endpoint, times: int, which: int
     ) -> None:
+        self.synced.words_were_wrong |= kind is FaultKind.UNKNOWN_WORDS
         hidden = self._appointment(which) if self.synced.history else "1"
         self.servers.control.add_fault(
             kind,
@@ -115,5 +123,35 @@ class VendorRules(ClinicMachine):
         expire: bool,
     ) -> None:
         self.servers.control.settings(deleted_lookup=lookup, listing_shape=shape, expired_mode=mode)
-        if expire:
+        if expire and self.at.has_sessions:
             self.servers.control.expire_sessions(self.synced.company.company_id, mode)
+
+    @precondition(lambda self: self.at.has_pages)
+    @rule(
+        page=st.integers(0, 9),
+        booked=st.tuples(DAYS, HOURS, st.integers(1, 12)),
+        edits=st.lists(EDITS, max_size=3),
+        phases=SOME_PHASES,
+    )
+    def appointments_are_booked_and_edited_between_two_pages(
+        self,
+        page: int,
+        booked: tuple[int, tuple[int, int], int],
+        edits: list[Edit],
+        phases: tuple[Phase, ...],
+    ) -> None:
+        left = [page]
+
+        def on_page() -> None:
+            left[0] -= 1
+            if left[0] == -1:
+                self.appointments_are_booked(*booked, "Confirmed")
+                for edit in edits:
+                    self._apply(edit)
+
+        self.synced.on_page = on_page
+        self._step()
+        self.synced.sync(*phases)
+        self.synced.on_page = None
+        oracle.no_audit_is_in_progress(self.synced)
+        oracle.check(self.synced)

@@ -98,9 +98,14 @@ def appointment_row(entry: Entry, calendar: Calendar) -> Row:
     }
 
 
+def words_for(status: str) -> tuple[str, ...]:
+    """The vendor's words for a status; a word that the calendar does not know is kept."""
+    return _STATUSES.get(status, (status,))
+
+
 def status_word(status: str, variant: int) -> str:
-    """The vendor's word for a status; a word that the calendar does not know is kept."""
-    words = _STATUSES.get(status, (status,))
+    """One of the words for a status."""
+    words = words_for(status)
     return words[variant % len(words)]
 
 

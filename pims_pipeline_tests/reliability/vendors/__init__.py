@@ -1,0 +1,1 @@
+"""How the tests differ between the vendors: one module for each."""
