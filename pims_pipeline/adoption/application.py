@@ -13,13 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.domain.adoption.application.rows import (
-    LeftOut,
-    RowRules,
-    RowsPlan,
-    SyncedCase,
-    plan_rows,
-)
+from pims_pipeline.domain.adoption.application.rows import LeftOut, RowsPlan, plan_rows
+from pims_pipeline.domain.adoption.application.sides import RowRules, SyncedCase
 from pims_pipeline.domain.adoption.importing import resolve_duplicates
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -55,6 +50,7 @@ from pims_pipeline.store.v4.installation import (
 )
 from pims_pipeline.store.v4.references import reference_counts
 from pims_pipeline.sync.context import SyncContext
+from pims_pipeline.sync.words import words_of
 
 RECORD_KEY = "application_cases"
 """Names the failure to write a clinic's application, in ``sync_failures``."""
@@ -170,8 +166,14 @@ def _live(connection: Connection, clinic: Clinic) -> _Live | None:
     if refusal(clinic, ClinicUse.SYNC) is not None:
         return None
     installation = find_installation(connection, adoption.their_schema)
+    return _Live(adoption, installation, _rules(connection, clinic, adoption, installation))
+
+
+def _rules(
+    connection: Connection, clinic: Clinic, adoption: Adoption, installation: Installation
+) -> RowRules:
     rules = rules_of(connection, installation, adoption.their_clinic_id)
-    return _Live(adoption, installation, rules)
+    return replace(rules, own_words=words_of(connection, clinic))
 
 
 def _linked(
@@ -267,7 +269,7 @@ def replan_application(engine: Engine, slug: str, days: Sequence[date]) -> list[
         if adoption is None or adoption.mode is not AdoptionMode.LIVE:
             return None
         installation = find_installation(connection, adoption.their_schema)
-        rules = rules_of(connection, installation, adoption.their_clinic_id)
+        rules = _rules(connection, clinic, adoption, installation)
         cases = cases_to_write(connection, clinic, days, ())
         plan = _plan(connection, _Live(adoption, installation, rules), cases)
     return [write.case.id for write in plan.writes]
