@@ -13,14 +13,18 @@ from sqlalchemy import Connection, Engine
 from pims_pipeline.adoption.application import tables_written
 from pims_pipeline.adoption.importing import checked_schedule
 from pims_pipeline.adoption.modes import adopted_clinic, enter_mode
-from pims_pipeline.domain.adoption.clinics import AdoptionRefused, schedule_from
+from pims_pipeline.domain.adoption.clinics import (
+    DEPLOYED_PROVIDER,
+    AdoptionRefused,
+    schedule_from,
+)
 from pims_pipeline.domain.adoption.switching import (
     Schedule,
     switched_off,
     switched_on,
     why_not,
 )
-from pims_pipeline.domain.adoption.v4 import AdoptionMode, V4Schedule
+from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout, V4Schedule
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.phases import Phase
@@ -159,6 +163,12 @@ def _check(clinic: Clinic, adoption: Adoption, accept: int, now: datetime) -> No
             "sync and compare it, and switch it then; nothing was changed"
         )
     check_use(clinic, ClinicUse.SYNC)
+    if adoption.layout is Layout.DEPLOYED and clinic.provider_type != DEPLOYED_PROVIDER:
+        raise AdoptionRefused(
+            f"clinic {slug!r} is not switched: the deployed layout names appointments of "
+            f"{DEPLOYED_PROVIDER} alone, and those of its provider {clinic.provider_type!r} may "
+            "have the same ids; nothing was changed"
+        )
     why = why_not(adoption.last_diff, adoption.last_diff_at, now, accept)
     if why is not None:
         raise AdoptionRefused(

@@ -17,6 +17,8 @@ from pims_pipeline.domain.schedules import DEFAULT_SCHEDULES, OFF
 
 THEIR_DEFAULT_ZONE = "America/Los_Angeles"
 """The zone that a deployed v4.0 service uses for a clinic without one."""
+DEPLOYED_PROVIDER = "idexx_neo"
+"""The provider of every appointment that the deployed layout names."""
 _PROVIDERS: Mapping[str, str] = {
     "idexx": "idexx_neo",
     "idexx_neo": "idexx_neo",

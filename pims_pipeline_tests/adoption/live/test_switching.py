@@ -152,7 +152,7 @@ def test_what_someone_edited_there_since_stays(
     assert mode_of(engine, planted) is AdoptionMode.SHADOW
 
 
-@pytest.mark.parametrize("problem", ["never", "old", "differs", "off", "no schedule"])
+@pytest.mark.parametrize("problem", ["never", "old", "differs", "off", "no schedule", "vendor"])
 def test_a_refused_switch_changes_nothing(
     engine: Engine, deployed: V4Installation, wanted: AdoptionRequest, problem: str
 ) -> None:
@@ -164,6 +164,9 @@ def test_a_refused_switch_changes_nothing(
         change_mode(engine, "riverbend", AdoptionMode.OFF)
     if problem == "no schedule":
         deployed.run("DELETE FROM clinic_schedule_config")
+    if problem == "vendor":
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("UPDATE clinics SET provider_type = 'vetspire'")
     before = deployed.checksum(), everything(engine)
     now = datetime.now(UTC) + timedelta(days=2 if problem == "old" else 0)
 
