@@ -41,6 +41,7 @@ from pims_pipeline.store.v4.installation import (
     require_rights,
 )
 from pims_pipeline.sync.windows import default_window
+from pims_pipeline.sync.words import words_of
 
 LONGEST_WAIT = timedelta(days=1)
 """A change that v4.0 does not have after that long is a difference, whenever it last synced."""
@@ -185,6 +186,7 @@ def _sides(
         suspected_zones=_suspected_zones(connection, installation, clinic, their_id),
         synced_here=our_side.last_syncs_here(connection, clinic),
         synced_there=_synced_there(connection, installation, adoption),
+        words=words_of(connection, clinic),
     )
 
 

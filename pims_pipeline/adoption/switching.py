@@ -11,15 +11,20 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.adoption.application import tables_written
+from pims_pipeline.adoption.importing import checked_schedule
 from pims_pipeline.adoption.modes import adopted_clinic, enter_mode
-from pims_pipeline.domain.adoption.clinics import AdoptionRefused, schedule_from
+from pims_pipeline.domain.adoption.clinics import (
+    DEPLOYED_PROVIDER,
+    AdoptionRefused,
+    schedule_from,
+)
 from pims_pipeline.domain.adoption.switching import (
     Schedule,
     switched_off,
     switched_on,
     why_not,
 )
-from pims_pipeline.domain.adoption.v4 import AdoptionMode, V4Schedule
+from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout, V4Schedule
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
 from pims_pipeline.domain.phases import Phase
@@ -144,9 +149,10 @@ def _live_already(connection: Connection, clinic: Clinic, adoption: Adoption) ->
 
 
 def _running(stored: Schedule) -> dict[str, str]:
-    """The phases that a schedule of theirs runs, with their crons."""
+    """The phases that a schedule of theirs runs, with their crons; none runs by a bad one."""
     read = schedule_from(V4Schedule(sync_schedules=stored, timezone=None, target_room_id=None))
-    return {phase.value: cron for phase, cron in read.crons.items() if cron != OFF}
+    crons, _notes = checked_schedule(read)
+    return {phase.value: cron for phase, cron in crons.items() if cron != OFF}
 
 
 def _check(clinic: Clinic, adoption: Adoption, accept: int, now: datetime) -> None:
@@ -157,6 +163,12 @@ def _check(clinic: Clinic, adoption: Adoption, accept: int, now: datetime) -> No
             "sync and compare it, and switch it then; nothing was changed"
         )
     check_use(clinic, ClinicUse.SYNC)
+    if adoption.layout is Layout.DEPLOYED and clinic.provider_type != DEPLOYED_PROVIDER:
+        raise AdoptionRefused(
+            f"clinic {slug!r} is not switched: the deployed layout names appointments of "
+            f"{DEPLOYED_PROVIDER} alone, and those of its provider {clinic.provider_type!r} may "
+            "have the same ids; nothing was changed"
+        )
     why = why_not(adoption.last_diff, adoption.last_diff_at, now, accept)
     if why is not None:
         raise AdoptionRefused(
@@ -180,7 +192,7 @@ def _stored(
 ) -> Schedule:
     found = locked_schedule(connection, installation, adoption.their_clinic_id)
     if found is None or found.sync_schedules is None:
-        what = "stores no schedule for it" if found is None else "has a schedule of another form"
+        what = "stores no schedule" if found is None else "has another form of schedule, or several"
         raise AdoptionRefused(
             f"clinic {clinic.slug!r} is not switched: v4.0 {what}, so nothing shows how to turn it "
             "off; store one there with every phase disabled, and switch again; nothing was changed"

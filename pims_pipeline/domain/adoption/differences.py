@@ -17,7 +17,14 @@ from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
 from pims_pipeline.domain.adoption.shifts import When, when_differs
 from pims_pipeline.domain.clinics import business_date
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.domain.records.words import CaseStatus, CaseType, case_type_of, status_of
+from pims_pipeline.domain.records.words import (
+    DEFAULT_WORDS,
+    CaseStatus,
+    CaseType,
+    Words,
+    case_type_of,
+    status_of,
+)
 
 MANUAL_SOURCES = frozenset({"manual"})
 """Values of ``source`` of cases that people made, whatever their external id is."""
@@ -97,6 +104,7 @@ class Sides:
         synced_here: By phase when our last completed sync began.
         synced_there: By phase the time since when a change here waits to be seen there: when the
             last completed sync of v4.0 began.
+        words: What the vendor's words mean at the clinic here; to v4.0 they mean the common thing.
     """
 
     zone: ZoneInfo
@@ -104,6 +112,7 @@ class Sides:
     suspected_zones: Sequence[ZoneInfo] = ()
     synced_here: Mapping[Phase, datetime]
     synced_there: Mapping[Phase, datetime]
+    words: Words = DEFAULT_WORDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,10 +237,10 @@ def _fields(ours: OurCase, theirs: TheirCase, sides: Sides) -> Iterator[Differen
             hours=when.hours,
             zone=when.zone,
         )
-    if (kind := _status(ours, theirs)) is not None:
+    if (kind := _status(ours, theirs, sides.words)) is not None:
         values = ours.status.value, _known_status(theirs.status).value
         yield _difference(kind, ours, theirs, sides, values=values)
-    if (kind := _case_type(ours, theirs)) is not None:
+    if (kind := _case_type(ours, theirs, sides.words)) is not None:
         values = ours.case_type.value, _known_type(theirs.case_type).value
         yield _difference(kind, ours, theirs, sides, values=values)
     if ours.has_consultation is not theirs.has_consultation:
@@ -251,23 +260,24 @@ def _when(ours: OurCase, theirs: TheirCase, sides: Sides) -> When | None:
     return when_differs(ours.scheduled_start, their_time, sides.zone, sides.suspected_zones)
 
 
-def _status(ours: OurCase, theirs: TheirCase) -> DifferenceKind | None:
+def _status(ours: OurCase, theirs: TheirCase, words: Words) -> DifferenceKind | None:
     found = _known_status(theirs.status)
     if ours.status is found:
         return None
-    here, there = status_of(ours.status_word), status_of(theirs.status_word)
-    if is_edited(ours.status, found, here, there):
+    here, there = words.status_of(ours.status_word), words.status_of(theirs.status_word)
+    if is_edited(ours.status, found, here, there, status_of(theirs.status_word)):
         return DifferenceKind.STATUS_BY_PEOPLE
     return DifferenceKind.STATUS
 
 
-def _case_type(ours: OurCase, theirs: TheirCase) -> DifferenceKind | None:
+def _case_type(ours: OurCase, theirs: TheirCase, words: Words) -> DifferenceKind | None:
     found = _known_type(theirs.case_type)
     if ours.case_type is found:
         return None
-    here = case_type_of(ours.type_word) if ours.type_word else None
-    there = case_type_of(theirs.type_word) if theirs.type_word else None
-    if is_edited(ours.case_type, found, here, there):
+    here = words.case_type_of(ours.type_word) if ours.type_word else None
+    there = words.case_type_of(theirs.type_word) if theirs.type_word else None
+    read_there = case_type_of(theirs.type_word) if theirs.type_word else None
+    if is_edited(ours.case_type, found, here, there, read_there):
         return DifferenceKind.TYPE_BY_PEOPLE
     return DifferenceKind.TYPE
 

@@ -6,7 +6,11 @@ Value = TypeVar("Value")
 
 
 def is_edited(
-    ours: Value, theirs: Value, meant_here: Value | None, meant_there: Value | None
+    ours: Value,
+    theirs: Value,
+    meant_here: Value | None,
+    meant_there: Value | None,
+    read_there: Value | None,
 ) -> bool:
     """Whether people set one of two different values.
 
@@ -17,11 +21,13 @@ def is_edited(
     Args:
         ours: Our value.
         theirs: Theirs, which is another one.
-        meant_here: What the vendor's word on our case means; None without a known word.
-        meant_there: The same for their case.
+        meant_here: What the vendor's word on our case means at the clinic; None without a known
+            word.
+        meant_there: The same for the word on their case.
+        read_there: What v4.0 takes that word for: it does not know the clinic's own words.
     """
     if meant_here is None or meant_there not in {None, meant_here}:
         return False
     if ours != meant_here:
         return True
-    return meant_there is not None and theirs != meant_there
+    return read_there is not None and theirs != read_there

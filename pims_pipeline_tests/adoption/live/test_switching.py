@@ -111,6 +111,20 @@ def test_a_phase_that_is_off_here_runs_as_it_did_there_and_is_off_again_after(
     assert cron_here(engine) == "off"
 
 
+def test_a_cron_that_v4_cannot_run_either_is_not_turned_on_here(
+    engine: Engine, deployed: V4Installation, wanted: AdoptionRequest
+) -> None:
+    planted = plant_clinic(deployed, DAY)
+    entries = '[{"type": "inbound", "cron": "whenever"}]'
+    deployed.run("UPDATE clinic_schedule_config SET sync_schedules = %s", entries)
+    adopted(engine, wanted)
+    compared(engine, planted.id, 0)
+
+    assert switched(engine).turned_on == {}
+
+    assert cron_here(engine) == "off"
+
+
 def cron_here(engine: Engine) -> str:
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, "riverbend")
@@ -138,7 +152,7 @@ def test_what_someone_edited_there_since_stays(
     assert mode_of(engine, planted) is AdoptionMode.SHADOW
 
 
-@pytest.mark.parametrize("problem", ["never", "old", "differs", "off", "no schedule"])
+@pytest.mark.parametrize("problem", ["never", "old", "differs", "off", "no schedule", "vendor"])
 def test_a_refused_switch_changes_nothing(
     engine: Engine, deployed: V4Installation, wanted: AdoptionRequest, problem: str
 ) -> None:
@@ -150,6 +164,9 @@ def test_a_refused_switch_changes_nothing(
         change_mode(engine, "riverbend", AdoptionMode.OFF)
     if problem == "no schedule":
         deployed.run("DELETE FROM clinic_schedule_config")
+    if problem == "vendor":
+        with transaction(engine) as connection:
+            connection.exec_driver_sql("UPDATE clinics SET provider_type = 'vetspire'")
     before = deployed.checksum(), everything(engine)
     now = datetime.now(UTC) + timedelta(days=2 if problem == "old" else 0)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pims_pipeline.domain.adoption.differences import Difference, OurCase, Sides, TheirCase
 from pims_pipeline.domain.adoption.kinds import KINDS, DifferenceKind
-from pims_pipeline.domain.records.words import CaseStatus
+from pims_pipeline.domain.records.words import DEFAULT_WORDS, CaseStatus
 from pims_pipeline_tests.domain.adoption.compared import (
     DATES_ONLY,
     LONG_AGO,
@@ -127,6 +127,25 @@ def test_what_people_set_here_is_their_edit() -> None:
     ours = our_case(status=CaseStatus.ONGOING)
     theirs = replace(same_there(ours), status="draft")
     assert only(ours, [theirs]).kind is DifferenceKind.STATUS_BY_PEOPLE
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "kind"),
+    [
+        # v4.0 does not know the clinic's word.
+        ("ongoing", "draft", DifferenceKind.STATUS),
+        ("ongoing", "completed", DifferenceKind.STATUS_BY_PEOPLE),
+        ("completed", "draft", DifferenceKind.STATUS_BY_PEOPLE),
+    ],
+)
+def test_a_word_that_means_something_else_here_is_no_edit_of_people(
+    here: str, there: str, kind: DifferenceKind
+) -> None:
+    sides = replace(SIDES, words=DEFAULT_WORDS.adding({"Confirmed": CaseStatus.ONGOING}))
+    ours = our_case(status=CaseStatus(here))
+    theirs = replace(same_there(ours), status=there)
+    (difference,) = found([ours], [theirs], sides)
+    assert difference.kind is kind
 
 
 def test_a_status_differs_by_the_syncs_where_the_word_there_is_lost() -> None:
