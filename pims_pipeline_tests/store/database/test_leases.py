@@ -273,7 +273,7 @@ from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.leases import LeaseTerms
 engine = create_engine(sys.argv[1])
-with run_liveness(engine, LeaseTerms(lasts=3600, renewed_every=0.02)) as liveness:
+with run_liveness(engine, LeaseTerms(lasts=3600, renewed_every=float(sys.argv[2]))) as liveness:
     print(liveness.owner, flush=True)
     audit_id = UUID(sys.stdin.readline().strip())
     try:
@@ -288,9 +288,11 @@ with run_liveness(engine, LeaseTerms(lasts=3600, renewed_every=0.02)) as livenes
 
 
 @contextmanager
-def _other_process(database_url: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+def _other_process(
+    database_url: str, terms: LeaseTerms = OFTEN
+) -> Iterator[tuple["subprocess.Popen[str]", int]]:
     with subprocess.Popen(  # noqa: S603 - this very interpreter, with a text of ours
-        [sys.executable, "-c", _HOLDER, database_url],
+        [sys.executable, "-c", _HOLDER, database_url, str(terms.renewed_every)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -326,7 +328,8 @@ def test_a_killed_processes_audits_are_interrupted_and_a_living_ones_are_not(
 def test_a_process_suspended_for_longer_than_its_lease_writes_nothing_when_it_resumes(
     engine: Engine, database_url: str, clinic: Clinic
 ) -> None:
-    with _other_process(database_url) as (process, owner):
+    # Suspended within a renewal, it would keep its row locked.
+    with _other_process(database_url, SELDOM) as (process, owner):
         audit_id = _start(engine, clinic, owner)
         os.kill(process.pid, signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
