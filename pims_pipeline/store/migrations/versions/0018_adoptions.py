@@ -1,7 +1,6 @@
 """Clinics adopted from a v4.0 installation, their cases, and the log of the steps.
 
-The event of an imported case has no audit: no phase of a sync caused it. ``pims_access()`` is
-extended from what it is when this runs, so the tables of neighbouring revisions stay known to it.
+The event of an imported case has no audit: no phase of a sync caused it.
 
 Revision: 0018, after 0017
 """
@@ -11,6 +10,8 @@ from collections.abc import Collection
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
+
+from pims_pipeline.store.migrations.access import forget_access, grant_access
 
 revision = "0018"
 down_revision = "0017"
@@ -49,19 +50,12 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_case_events_audit"), "case_events", "(audit_id IS NULL) = (kind = 'adopted')"
     )
-    _replace_access("name IS NOT NULL", _ACCESS)
-    op.execute("SELECT pims_secure_tables()")
-    for role, function in (("pims_service", "service"), ("pims_api", "api")):
-        op.execute(
-            f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL THEN "
-            f"PERFORM pims_grant_{function}(); END IF; END $$"
-        )
+    grant_access(*_ACCESS)
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    names = ", ".join(f"'{table}'" for table in _TABLES)
-    _replace_access(f"name NOT IN ({names})", ())
+    forget_access(*_TABLES)
     for table in reversed(_TABLES):
         op.drop_table(table)
     # The former tables cannot hold these events.
@@ -175,30 +169,3 @@ def _limit_kinds(kinds: Collection[str]) -> None:
     op.drop_constraint(op.f("ck_case_events_kind"), "case_events")
     allowed = ", ".join(f"'{kind}'" for kind in kinds)
     op.create_check_constraint(op.f("ck_case_events_kind"), "case_events", f"kind IN ({allowed})")
-
-
-def _replace_access(kept: str, added: Collection[tuple[str, str, str, str]]) -> None:
-    """Make ``pims_access()`` again, of its present rows that are ``kept`` and the added ones."""
-    more = "".join(
-        f" UNION ALL SELECT '{table}', '{column}', '{service}', '{api}'"
-        for table, column, service, api in added
-    )
-    op.execute(
-        f"""
-        DO $do$
-        DECLARE
-            rows text;
-        BEGIN
-            SELECT string_agg(
-                format('(%L, %L, %L, %L)', name, clinic_column, service_rights, api_rights), ', ')
-            INTO rows
-            FROM (SELECT * FROM pims_access() WHERE {kept}{more}) AS access;
-            EXECUTE format(
-                'CREATE OR REPLACE FUNCTION pims_access() '
-                'RETURNS TABLE (name text, clinic_column text, service_rights text, '
-                'api_rights text) LANGUAGE sql IMMUTABLE SET search_path = '''' AS %L',
-                'VALUES ' || rows);
-        END
-        $do$
-        """  # noqa: S608 - fixed names
-    )

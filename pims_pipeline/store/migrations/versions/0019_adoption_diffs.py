@@ -1,13 +1,13 @@
 """How an adopted clinic compared with v4.0, one row for each day, and the metric of it.
 
-``pims_access()`` is extended from what it is when this runs, as by the revision before.
-
 Revision: 0019, after 0018
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
+
+from pims_pipeline.store.migrations.access import forget_access, grant_access
 
 revision = "0019"
 down_revision = "0018"
@@ -56,44 +56,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("clinic_id", "day", name="pk_adoption_diffs"),
     )
-    _replace_access(
-        f"UNION ALL SELECT '{_TABLE}', 'clinic_id', 'SELECT, INSERT, UPDATE, DELETE', ''"
-    )
     op.execute(_METRICS)
     op.execute("SELECT pims_reserve_functions()")
-    op.execute("SELECT pims_secure_tables()")
-    for role, function in (("pims_service", "service"), ("pims_api", "api")):
-        op.execute(
-            f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL THEN "
-            f"PERFORM pims_grant_{function}(); END IF; END $$"
-        )
+    grant_access((_TABLE, "clinic_id", "SELECT, INSERT, UPDATE, DELETE", ""))
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
     op.execute("DROP FUNCTION pims_metrics_adoptions()")
-    _replace_access("")
+    forget_access(_TABLE)
     op.drop_table(_TABLE)
-
-
-def _replace_access(more: str) -> None:
-    """Make ``pims_access()`` again, of its other rows and ``more``."""
-    op.execute(
-        f"""
-        DO $do$
-        DECLARE
-            rows text;
-        BEGIN
-            SELECT string_agg(
-                format('(%L, %L, %L, %L)', name, clinic_column, service_rights, api_rights), ', ')
-            INTO rows
-            FROM (SELECT * FROM pims_access() WHERE name <> '{_TABLE}' {more}) AS access;
-            EXECUTE format(
-                'CREATE OR REPLACE FUNCTION pims_access() '
-                'RETURNS TABLE (name text, clinic_column text, service_rights text, '
-                'api_rights text) LANGUAGE sql IMMUTABLE SET search_path = '''' AS %L',
-                'VALUES ' || rows);
-        END
-        $do$
-        """  # noqa: S608 - fixed names
-    )

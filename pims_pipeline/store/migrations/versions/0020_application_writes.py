@@ -3,10 +3,10 @@
 Revision: 0020, after 0019
 """
 
-from collections.abc import Collection
-
 import sqlalchemy as sa
 from alembic import op
+
+from pims_pipeline.store.migrations.access import forget_access, grant_access
 
 revision = "0020"
 down_revision = "0019"
@@ -25,18 +25,12 @@ def upgrade() -> None:
         sa.Column("written_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
     )
     _create_writes()
-    _replace_access("name IS NOT NULL", _ACCESS)
-    op.execute("SELECT pims_secure_tables()")
-    for role, function in (("pims_service", "service"), ("pims_api", "api")):
-        op.execute(
-            f"DO $$ BEGIN IF to_regrole('{role}') IS NOT NULL THEN "
-            f"PERFORM pims_grant_{function}(); END IF; END $$"
-        )
+    grant_access(*_ACCESS)
 
 
 def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '5s'")
-    _replace_access("name <> 'application_writes'", ())
+    forget_access("application_writes")
     op.drop_table("application_writes")
     op.drop_column("adoptions", "written_seq")
 
@@ -80,30 +74,3 @@ def _create_writes() -> None:
     )
     # In every session, one that replays another server's too.
     op.execute("ALTER TABLE application_writes ENABLE ALWAYS TRIGGER append_only")
-
-
-def _replace_access(kept: str, added: Collection[tuple[str, str, str, str]]) -> None:
-    """Make ``pims_access()`` again, of its present rows that are ``kept`` and the added ones."""
-    more = "".join(
-        f" UNION ALL SELECT '{table}', '{column}', '{service}', '{api}'"
-        for table, column, service, api in added
-    )
-    op.execute(
-        f"""
-        DO $do$
-        DECLARE
-            rows text;
-        BEGIN
-            SELECT string_agg(
-                format('(%L, %L, %L, %L)', name, clinic_column, service_rights, api_rights), ', ')
-            INTO rows
-            FROM (SELECT * FROM pims_access() WHERE {kept}{more}) AS access;
-            EXECUTE format(
-                'CREATE OR REPLACE FUNCTION pims_access() '
-                'RETURNS TABLE (name text, clinic_column text, service_rights text, '
-                'api_rights text) LANGUAGE sql IMMUTABLE SET search_path = '''' AS %L',
-                'VALUES ' || rows);
-        END
-        $do$
-        """  # noqa: S608 - fixed names
-    )
