@@ -1,7 +1,8 @@
 """Which tables the program's roles may use, as revisions change it.
 
 ``pims_access()`` is extended from what it is when a revision runs, so that no revision needs to
-know the tables of others. What its rows mean is written where it is first made (``0000e_access.py``).
+know the tables of others. What its rows mean is written where it is first made
+(``0000e_access.py``).
 """
 
 from alembic import op
