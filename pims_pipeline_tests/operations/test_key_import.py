@@ -85,3 +85,35 @@ def test_imports_at_once_store_each_key_once(engine: Engine, chosen: ChosenClini
 
     assert outcomes.count({ImportOutcome.IMPORTED}) == 1
     assert outcomes.count({ImportOutcome.UNCHANGED}) == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "permissions"),
+    [
+        ("jsonb", '["sync:inbound"]', ["sync:inbound"]),
+        ("jsonb", '{"sync:inbound": true}', [""]),
+        ("text", "sync:inbound, sync:cases", ["sync:inbound", "sync:cases"]),
+        ("text", '["sync:inbound"]', ["sync:inbound"]),
+        ("text", "{sync:inbound,sync:cases}", ["sync:inbound", "sync:cases"]),
+        ("text", "", [""]),
+    ],
+)
+def test_permissions_may_be_kept_as_json_or_text_and_never_become_all(
+    engine: Engine, chosen: ChosenClinics, kind: str, stored: str, permissions: list[str]
+) -> None:
+    table = f"{SCHEMA}.clinic_api_keys"
+    with transaction(engine) as connection:
+        connection.execute(text(f"ALTER TABLE {table} ALTER permissions DROP DEFAULT"))
+        connection.execute(
+            text(f"ALTER TABLE {table} ALTER permissions TYPE {kind} USING to_jsonb(permissions)")
+        )
+        connection.execute(
+            text(f"UPDATE {table} SET permissions = CAST(:stored AS {kind})"),  # noqa: S608 - of this test
+            {"stored": stored},
+        )
+
+    run(engine, chosen)
+
+    with transaction(engine) as connection:
+        found = connection.scalars(text("SELECT DISTINCT permissions FROM clinic_api_keys")).all()
+    assert found == [permissions]

@@ -5,6 +5,7 @@ users, and are stored as hashes, in clear, or both. The text of a key in clear n
 database: it hashes it. What is imported is decided in ``domain.adoption.api_keys``.
 """
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from pims_pipeline.domain.adoption.api_keys import ClearKey, V4ApiKey
 from pims_pipeline.domain.api_keys import SHORTEST_PREFIX
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.store.cases.metadata import json_value
 
 TABLE = "clinic_api_keys"
 _quote = postgresql.dialect().identifier_preparer.quote_identifier  # type: ignore[no-untyped-call]
@@ -100,6 +102,12 @@ def _query(schema: str, columns: Collection[str]) -> str:
             f"WHEN {time} < '9999-01-01' THEN {time} END AS {name}"
         )
 
+    # Of an array, JSON or a text.
+    permissions = (
+        f"CAST(to_jsonb({_quote('permissions')}) AS text)"
+        if "permissions" in columns
+        else "NULL::text"
+    )
     clear = f"nullif({column('api_key', 'text')}, '')"
     # SQLAlchemy takes a colon for the start of a parameter.
     where = f"{_quote(schema)}.{TABLE}".replace(":", r"\:")
@@ -111,7 +119,7 @@ def _query(schema: str, columns: Collection[str]) -> str:
             lower({column("key_hash", "text")}) AS key_hash,
             encode(sha256(convert_to({clear}, 'UTF8')), 'hex') AS clear_hash,
             left({clear}, {SHORTEST_PREFIX}) AS clear_start, length({clear}) AS clear_length,
-            {column("permissions", "text[]")} AS permissions,
+            {permissions} AS permissions,
             coalesce({column("is_active", "boolean", "true")}, false) AS is_active,
             {moment("expires_at")}, {moment("last_used_at")}, {moment("created_at")}
         FROM {where}
@@ -123,7 +131,6 @@ def _key(row: Row[Any]) -> V4ApiKey:
     clear = None
     if row.clear_hash is not None:
         clear = ClearKey(hash=row.clear_hash, start=row.clear_start, length=row.clear_length)
-    permissions = row.permissions
     return V4ApiKey(
         id=row.id,
         name=row.name,
@@ -132,10 +139,23 @@ def _key(row: Row[Any]) -> V4ApiKey:
         prefix=row.key_prefix,
         key_hash=row.key_hash,
         clear=clear,
-        # A list that holds nothing valid must not become the empty one, which allows everything.
-        permissions=None if permissions is None else tuple(each or "" for each in permissions),
+        permissions=_permissions(json_value(row.permissions)),
         is_active=row.is_active,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,
         created_at=row.created_at,
     )
+
+
+def _permissions(stored: Any) -> tuple[str, ...] | None:
+    """The names; a text has them with commas between, as JSON, or as Postgres writes an array.
+
+    What holds nothing valid must not become the empty list, which allows everything.
+    """
+    if stored is None:
+        return None
+    if isinstance(stored, str):
+        stored = re.findall(r'[^\s,"{}\[\]]+', stored) or [""]
+    if not isinstance(stored, list):
+        return ("",)
+    return tuple(each if isinstance(each, str) else "" for each in stored)
