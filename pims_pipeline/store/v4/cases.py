@@ -20,7 +20,7 @@ from pims_pipeline.domain.adoption.v4 import Layout, V4Case, V4Patient
 from pims_pipeline.domain.clinics import DateRange, day_bounds
 from pims_pipeline.store.cases.metadata import json_value
 from pims_pipeline.store.database.batches import streamed
-from pims_pipeline.store.v4.installation import Installation
+from pims_pipeline.store.v4.installation import Installation, moment
 
 NOT_LINKED = """NOT EXISTS (
     SELECT FROM adopted_cases AS link
@@ -28,12 +28,13 @@ NOT_LINKED = """NOT EXISTS (
 """Whether no case of ours belongs to their case, in a statement that names ``cases AS c``."""
 
 # Their defaults, where a row has none.
-_SHARED = """
+_CREATED, _UPDATED = moment("c.created_at"), moment("c.updated_at")
+_SHARED = f"""
     coalesce(CAST(c.status AS text), 'draft') AS status,
     coalesce(CAST(c.visibility AS text), 'private') AS visibility,
     CAST(c.metadata AS text) AS metadata,
-    coalesce(c.created_at, c.updated_at, now()) AS created_at,
-    coalesce(c.updated_at, c.created_at, now()) AS updated_at"""
+    coalesce({_CREATED}, {_UPDATED}, now()) AS created_at,
+    coalesce({_UPDATED}, {_CREATED}, now()) AS updated_at"""
 _PATIENT = {
     "name": "text",
     "species": "text",
@@ -92,7 +93,8 @@ def _select(installation: Installation) -> str:
     if installation.layout is Layout.DOCUMENTED:
         return f"""
             SELECT c.id, c.clinic_id, c.pims_id AS external_id, CAST(NULL AS text) AS source,
-                CAST(NULL AS timestamptz) AS scheduled_at, c.scheduled_date,
+                CAST(NULL AS timestamptz) AS scheduled_at,
+                {moment("c.scheduled_date")} AS scheduled_date,
                 coalesce(CAST(c.case_type AS text), 'checkup') AS case_type, {_SHARED},
                 true AS has_patient, c.patient_name AS name,
                 CAST(NULL AS text) AS species, CAST(NULL AS text) AS breed,
@@ -100,7 +102,8 @@ def _select(installation: Installation) -> str:
                 CAST(NULL AS text) AS owner_email
             FROM {installation.table("cases")} AS c"""  # noqa: S608 - quoted
     cases = f"""
-        SELECT c.id, c.clinic_id, c.external_id, c.source, c.scheduled_at,
+        SELECT c.id, c.clinic_id, c.external_id, c.source,
+            {moment("c.scheduled_at")} AS scheduled_at,
             CAST(NULL AS date) AS scheduled_date,
             coalesce(CAST(c.type AS text), 'checkup') AS case_type, {_SHARED}"""
     if not installation.has("patients"):

@@ -22,7 +22,7 @@ from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.domain.clinics import DateRange, day_bounds
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.database.batches import array_literal, streamed
-from pims_pipeline.store.v4.installation import Installation
+from pims_pipeline.store.v4.installation import Installation, moment
 
 _SOAP = " OR ".join(
     f"btrim(coalesce(c.metadata #>> '{{pimsConsultation,soapNotes,{part}}}', '')) <> ''"
@@ -44,15 +44,17 @@ _COLUMNS = f"""
         AS has_consultation,
     {_WORD.format("status")} AS status_word,
     coalesce({_WORD.format("appointmentType")}, {_WORD.format("type")}) AS type_word,
-    coalesce(c.created_at, c.updated_at, now()) AS created_at"""
+    coalesce({moment("c.created_at")}, {moment("c.updated_at")}, now()) AS created_at"""
 _SELECT = {
     Layout.DEPLOYED: f"""
-        SELECT c.id, c.external_id, CAST(c.source AS text) AS source, c.scheduled_at,
+        SELECT c.id, c.external_id, CAST(c.source AS text) AS source,
+            {moment("c.scheduled_at")} AS scheduled_at,
             CAST(NULL AS date) AS scheduled_date,
             coalesce(CAST(c.type AS text), 'checkup') AS case_type, {_COLUMNS}""",
     Layout.DOCUMENTED: f"""
         SELECT c.id, c.pims_id AS external_id, CAST(NULL AS text) AS source,
-            CAST(NULL AS timestamptz) AS scheduled_at, c.scheduled_date,
+            CAST(NULL AS timestamptz) AS scheduled_at,
+            {moment("c.scheduled_date")} AS scheduled_date,
             coalesce(CAST(c.case_type AS text), 'checkup') AS case_type, {_COLUMNS}""",
 }
 
@@ -162,10 +164,11 @@ def last_syncs_there(
         installation.column(table, "a", name, "timestamptz")
         for name in ("started_at", "created_at")
     ]
+    began = moment(f"coalesce({', '.join(times)})")
     rows = connection.execute(
         text(
             f"""
-            SELECT CAST(a.sync_type AS text) AS phase, max(coalesce({", ".join(times)})) AS began
+            SELECT CAST(a.sync_type AS text) AS phase, max({began}) AS began
             FROM {installation.table(table)} AS a
             WHERE a.clinic_id = :clinic_id AND CAST(a.status AS text) = 'completed'
             GROUP BY 1

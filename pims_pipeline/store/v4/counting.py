@@ -14,7 +14,7 @@ from pims_pipeline.domain.adoption.identities import (
 from pims_pipeline.domain.adoption.importing import Candidate
 from pims_pipeline.domain.adoption.v4 import Layout
 from pims_pipeline.store.v4.cases import NOT_LINKED
-from pims_pipeline.store.v4.installation import Installation
+from pims_pipeline.store.v4.installation import Installation, moment
 
 _PLAIN = "regexp_replace(btrim({column}), '^(pims-appt-idexx-neo-|idexx-appt-)', '')"
 """The same for all external ids of an appointment."""
@@ -76,9 +76,10 @@ def duplicate_candidates(
     rows = connection.execute(
         text(
             f"""
-            SELECT id, {column} AS external_id, created_at
+            SELECT id, {column} AS external_id,
+                coalesce({moment("created_at")}, {moment("updated_at")}, now()) AS created_at
             FROM (
-                SELECT c.id, c.{column}, c.created_at,
+                SELECT c.id, c.{column}, c.created_at, c.updated_at,
                     count(*) OVER (PARTITION BY {_PLAIN.format(column=f"c.{column}")}) AS same
                 FROM {installation.table("cases")} AS c
                 WHERE c.clinic_id = :clinic_id AND c.{column} IS NOT NULL
@@ -134,7 +135,7 @@ def _ended(installation: Installation, table: str) -> str:
     """When a sync ended, or began where that is not stored."""
     columns = ("completed_at", "updated_at", "started_at", "created_at")
     times = (installation.column(table, "a", name, "timestamptz") for name in columns)
-    return f"coalesce({', '.join(times)})"
+    return moment(f"coalesce({', '.join(times)})")
 
 
 def unlinked_total(connection: Connection, installation: Installation, clinic_id: UUID) -> int:

@@ -140,6 +140,14 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""').replace(":", "\\:") + '"'
 
 
+def moment(value: str) -> str:
+    """SQL for a time or date of theirs, NULL where Python cannot hold it in every time zone.
+
+    Postgres has infinite ones, and years before the first and after 9999.
+    """
+    return f"CASE WHEN {value} >= '0002-01-01' AND {value} < '9999-01-01' THEN {value} END"
+
+
 def find_installation(connection: Connection, schema: str = DEFAULT_SCHEMA) -> Installation:
     """The v4.0 installation in that schema, recognized by the columns of its tables.
 
