@@ -13,13 +13,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.domain.adoption.application.rows import (
-    LeftOut,
-    RowRules,
-    RowsPlan,
-    SyncedCase,
-    plan_rows,
-)
+from pims_pipeline.domain.adoption.application.rows import LeftOut, RowsPlan, plan_rows
+from pims_pipeline.domain.adoption.application.sides import RowRules, SyncedCase
 from pims_pipeline.domain.adoption.importing import resolve_duplicates
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -171,8 +166,14 @@ def _live(connection: Connection, clinic: Clinic, words: Words) -> _Live | None:
     if refusal(clinic, ClinicUse.SYNC) is not None:
         return None
     installation = find_installation(connection, adoption.their_schema)
+    return _Live(adoption, installation, _rules(connection, adoption, installation, words))
+
+
+def _rules(
+    connection: Connection, adoption: Adoption, installation: Installation, words: Words
+) -> RowRules:
     rules = rules_of(connection, installation, adoption.their_clinic_id)
-    return _Live(adoption, installation, replace(rules, words=words))
+    return replace(rules, words=words)
 
 
 def _linked(
@@ -270,7 +271,7 @@ def replan_application(
         if adoption is None or adoption.mode is not AdoptionMode.LIVE:
             return None
         installation = find_installation(connection, adoption.their_schema)
-        rules = replace(rules_of(connection, installation, adoption.their_clinic_id), words=words)
+        rules = _rules(connection, adoption, installation, words)
         cases = cases_to_write(connection, clinic, days, ())
         plan = _plan(connection, _Live(adoption, installation, rules), cases)
     return [write.case.id for write in plan.writes]

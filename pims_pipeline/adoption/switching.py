@@ -180,7 +180,7 @@ def _stored(
 ) -> Schedule:
     found = locked_schedule(connection, installation, adoption.their_clinic_id)
     if found is None or found.sync_schedules is None:
-        what = "stores no schedule for it" if found is None else "has a schedule of another form"
+        what = "stores no schedule" if found is None else "has another form of schedule, or several"
         raise AdoptionRefused(
             f"clinic {clinic.slug!r} is not switched: v4.0 {what}, so nothing shows how to turn it "
             "off; store one there with every phase disabled, and switch again; nothing was changed"

@@ -192,7 +192,7 @@ ADDED_TYPE_WORDS: Mapping[str, CaseType] = {}
 """Type words that were added or changed later, in the same spelling."""
 
 
-def _plain(text: str | None) -> str:
+def plain_word(text: str | None) -> str:
     """Lower case, with every run of spaces, underscores and hyphens as one space."""
     return re.sub(r"[\s_-]+", " ", (text or "").casefold()).strip()
 
@@ -226,11 +226,11 @@ class Words:
 
         @lru_cache(maxsize=1024)
         def status(vendor_status: str | None) -> CaseStatus | None:
-            return self.statuses.get(_plain(vendor_status))
+            return self.statuses.get(plain_word(vendor_status))
 
         @lru_cache(maxsize=1024)
         def case_type(vendor_type: str | None) -> CaseType:
-            plain = _plain(vendor_type)
+            plain = plain_word(vendor_type)
             if exact := self.types.get(plain):
                 return exact
             found = (kind for kind, pattern in patterns.items() if pattern.search(plain))
@@ -269,8 +269,11 @@ class Words:
     ) -> "Words":
         """These words and further ones, in any spelling; the further ones take precedence."""
         return Words(
-            {**self.statuses, **{_plain(word): each for word, each in (statuses or {}).items()}},
-            {**self.types, **{_plain(word): each for word, each in (types or {}).items()}},
+            {
+                **self.statuses,
+                **{plain_word(word): each for word, each in (statuses or {}).items()},
+            },
+            {**self.types, **{plain_word(word): each for word, each in (types or {}).items()}},
         )
 
 

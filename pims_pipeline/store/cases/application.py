@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.dagster_names import partition_key
 from pims_pipeline.domain.adoption.application.metadata import StoredConsultation
-from pims_pipeline.domain.adoption.application.rows import LastWrite, RowWrite, SyncedCase
+from pims_pipeline.domain.adoption.application.rows import RowWrite
+from pims_pipeline.domain.adoption.application.sides import LastWrite, SyncedCase
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.cases import metadata as case_metadata
@@ -37,6 +38,7 @@ _COLUMNS = f"""
     a.payload #>> '{{client,email}}' AS client_email,
     link.their_case_id, link.case_id IS NOT NULL AS is_linked,
     last.seq IS NOT NULL AS is_written, last.left_status, last.left_type,
+    coalesce(last.occurred_at < ad.mode_changed_at, false) AS is_former,
     CASE WHEN {SOFT_DELETED} THEN EXISTS (
         SELECT FROM case_events AS e WHERE e.case_id = c.id AND e.kind = 'soft_deleted')
     ELSE false END AS is_guarded"""
@@ -90,8 +92,9 @@ def cases_to_write(
             LEFT JOIN pims_appointments AS a USING (clinic_id, provider_type, pims_id)
             LEFT JOIN adopted_cases AS link
               ON link.clinic_id = c.clinic_id AND link.case_id = c.id
+            LEFT JOIN adoptions AS ad ON ad.clinic_id = c.clinic_id
             LEFT JOIN LATERAL (
-                SELECT w.seq, w.left_status, w.left_type FROM application_writes AS w
+                SELECT w.seq, w.left_status, w.left_type, w.occurred_at FROM application_writes AS w
                 WHERE w.case_id = c.id ORDER BY w.seq DESC LIMIT 1) AS last ON true
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
               AND c.pims_id IS NOT NULL
@@ -134,7 +137,7 @@ def _case(row: Row[Any]) -> SyncedCase:
         if row.soft_deleted
         else None,
         is_guarded=row.is_guarded,
-        last=LastWrite(row.left_status, row.left_type) if row.is_written else None,
+        last=LastWrite(row.left_status, row.left_type, row.is_former) if row.is_written else None,
     )
 
 

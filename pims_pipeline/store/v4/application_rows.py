@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from pims_pipeline.domain.adoption.application.metadata import StoredConsultation
-from pims_pipeline.domain.adoption.application.rows import ApplicationRow, RowRules
+from pims_pipeline.domain.adoption.application.sides import ApplicationRow, RowRules
 from pims_pipeline.domain.adoption.identities import (
     appointment_of_external_id,
     appointment_of_pims_id,
@@ -20,7 +20,7 @@ from pims_pipeline.domain.adoption.importing import APPOINTMENT_KEY, RECONCILIAT
 from pims_pipeline.domain.adoption.v4 import Layout, V4Patient
 from pims_pipeline.store.cases.metadata import json_value
 from pims_pipeline.store.database.batches import array_literal
-from pims_pipeline.store.v4.installation import Installation, quoted
+from pims_pipeline.store.v4.installation import Installation, moment, quoted
 
 PATIENTS = "patients"
 _TYPE_COLUMN = {Layout.DEPLOYED: "type", Layout.DOCUMENTED: "case_type"}
@@ -64,6 +64,7 @@ def rules_of(connection: Connection, installation: Installation, clinic_id: UUID
     )
     for row in rows:
         labels.setdefault(row.name, []).append(row.label)
+    named = "patients" if installation.layout is Layout.DEPLOYED else "cases"
     deployed = installation.layout is Layout.DEPLOYED and installation.has(PATIENTS)
     return RowRules(
         layout=installation.layout,
@@ -71,7 +72,24 @@ def rules_of(connection: Connection, installation: Installation, clinic_id: UUID
         statuses=tuple(labels.get("status", ())),
         case_types=tuple(labels.get(type_column(installation), ())),
         patient_columns=installation.columns[PATIENTS] if deployed else None,
+        lengths=_lengths(connection, installation, named),
     )
+
+
+def _lengths(connection: Connection, installation: Installation, table: str) -> dict[str, int]:
+    """By column of the table how many characters it can hold, where that is limited."""
+    rows = connection.execute(
+        text(
+            """
+            SELECT CAST(column_name AS text) AS name, character_maximum_length AS longest
+            FROM information_schema.columns
+            WHERE table_schema = :schema AND table_name = :name
+              AND character_maximum_length IS NOT NULL
+            """
+        ),
+        {"schema": installation.schema, "name": table},
+    )
+    return {row.name: row.longest for row in rows}
 
 
 def application_rows(
@@ -102,9 +120,10 @@ def _select(installation: Installation) -> str:
     if installation.layout is Layout.DOCUMENTED:
         return f"""
             SELECT c.id, c.clinic_id, c.pims_id AS external_id,
-                CAST(NULL AS timestamptz) AS scheduled_at, c.scheduled_date,
+                CAST(NULL AS timestamptz) AS scheduled_at,
+                {moment("c.scheduled_date")} AS scheduled_date,
                 CAST(c.status AS text) AS status, CAST(c.case_type AS text) AS case_type,
-                {_METADATA}, CAST(NULL AS uuid) AS patient_id, true AS has_patient,
+                {_METADATA}, CAST(NULL AS text) AS patient_id, true AS has_patient,
                 c.patient_name AS name, CAST(NULL AS text) AS species,
                 CAST(NULL AS text) AS breed, c.client_name AS owner_name,
                 CAST(NULL AS text) AS owner_phone, CAST(NULL AS text) AS owner_email
@@ -112,9 +131,10 @@ def _select(installation: Installation) -> str:
     names = ("name", "species", "breed", "owner_name", "owner_phone", "owner_email")
     has_patients = installation.has(PATIENTS)
     shown = ", ".join(f"p.{name}" if has_patients else f"NULL AS {name}" for name in names)
-    patient = "p.id" if has_patients else "CAST(NULL AS uuid)"
+    patient = "CAST(p.id AS text)" if has_patients else "CAST(NULL AS text)"
     return f"""
-        SELECT c.id, c.clinic_id, c.external_id, c.scheduled_at,
+        SELECT c.id, c.clinic_id, c.external_id,
+            {moment("c.scheduled_at")} AS scheduled_at,
             CAST(NULL AS date) AS scheduled_date, CAST(c.status AS text) AS status,
             CAST(c.type AS text) AS case_type, {_METADATA}, {patient} AS patient_id,
             {patient} IS NOT NULL AS has_patient, {shown}
@@ -181,7 +201,8 @@ def rows_of_appointments(
         names += appointment_ids
     rows = connection.execute(
         text(
-            f"SELECT c.id, c.{column} AS external_id, coalesce(c.created_at, now()) AS created_at "  # noqa: S608 - quoted
+            f"SELECT c.id, c.{column} AS external_id, "  # noqa: S608 - quoted
+            f"coalesce({moment('c.created_at')}, {moment('c.updated_at')}, now()) AS created_at "
             f"FROM {installation.table('cases')} AS c WHERE c.clinic_id = :clinic_id "
             f"AND c.{column} = ANY(CAST(:names AS text[])) ORDER BY c.id"
         ),

@@ -55,12 +55,15 @@ def write_rows(
 
 
 def _types(connection: Connection, installation: Installation) -> Mapping[tuple[str, str], str]:
-    """By table and column its type, as a cast names it."""
+    """By table and column its type, as a cast names it.
+
+    Without its length: a cast would cut a longer value off and say nothing.
+    """
     rows = connection.execute(
         text(
             """
             SELECT c.relname AS name, CAST(a.attname AS text) AS column_name,
-                format_type(a.atttypid, a.atttypmod) AS type
+                format_type(a.atttypid, -1) AS type
             FROM pg_catalog.pg_attribute AS a
             JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
             JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -172,8 +175,11 @@ class _Writing:
     def insert_patients(self, group: list[RowWrite]) -> None:
         """Insert a row for each case that has none."""
         columns = _patient_columns(group[0].patient)
-        names = ["id", "case_id", *columns]
-        values = ["gen_random_uuid()", "r.id", *(self._cast(PATIENTS, name) for name in columns)]
+        names = ["case_id", *columns]
+        values = ["r.id", *(self._cast(PATIENTS, name) for name in columns)]
+        if self._types[PATIENTS, "id"] == "uuid":
+            # A number has a default; an id of this kind need not have one.
+            names, values = ["id", *names], ["gen_random_uuid()", *values]
         if self._installation.has(PATIENTS, "clinic_id"):
             names, values = [*names, "clinic_id"], [*values, ":clinic_id"]
         self._execute(
@@ -192,7 +198,7 @@ class _Writing:
         self._execute(
             f"UPDATE {self._installation.table(PATIENTS)} AS p SET {', '.join(sets)} "  # noqa: S608 - quoted
             "FROM {rows} WHERE p.id = r.patient_id",
-            columns | {"patient_id": ("uuid", lambda write: write.patient_id)},
+            columns | {"patient_id": (self._types[PATIENTS, "id"], lambda write: write.patient_id)},
             group,
         )
 

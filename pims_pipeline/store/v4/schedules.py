@@ -15,7 +15,7 @@ from pims_pipeline.store.v4.their_path import at_theirs
 
 @dataclass(frozen=True, slots=True)
 class StoredSchedule:
-    """A row of theirs; ``sync_schedules`` is None if it is neither a list nor an object."""
+    """A row of theirs; ``sync_schedules`` is None if it is no list or object, or one of several."""
 
     sync_schedules: Sequence[Any] | Mapping[str, Any] | None
 
@@ -27,16 +27,18 @@ def locked_schedule(
     table = SCHEDULE_TABLE[installation.layout]
     if not installation.has(table):
         return None
-    row = connection.execute(
+    rows = connection.execute(
         text(
             "SELECT CAST(s.sync_schedules AS text) AS sync_schedules "  # noqa: S608 - quoted
             f"FROM {installation.table(table)} AS s WHERE s.clinic_id = :clinic_id FOR UPDATE"
         ),
         {"clinic_id": clinic_id},
-    ).one_or_none()
-    if row is None:
+    ).all()
+    if not rows:
         return None
-    stored = json.loads(row.sync_schedules) if row.sync_schedules else None
+    # Each of several may start syncs, and they cannot be turned off and on as one.
+    only = rows[0].sync_schedules if len(rows) == 1 else None
+    stored = json.loads(only) if only else None
     return StoredSchedule(stored if isinstance(stored, list | dict) else None)
 
 

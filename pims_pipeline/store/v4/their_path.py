@@ -13,8 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.v4.installation import Installation, quoted
 
-_OF_THE_DATA = ("22", "23", "42", "P0", "0A", "27")
-"""Classes of SQLSTATE by which the database refuses what is written."""
+_OF_THE_SESSION = ("08", "25", "26", "40", "53", "55P03", "57", "58", "XX")
+"""SQLSTATEs, or their classes, that say nothing about what is written.
+
+By any other the tables refuse it: a trigger may raise codes of its own.
+"""
 
 
 class ApplicationRefused(UserFacingError):
@@ -52,7 +55,7 @@ def _refusal(error: DBAPIError, installation: Installation) -> ApplicationRefuse
     original = error.orig
     if not isinstance(original, psycopg.Error) or original.sqlstate is None:
         return None
-    if not original.sqlstate.startswith(_OF_THE_DATA):
+    if original.sqlstate.startswith(_OF_THE_SESSION):
         return None
     where = original.diag.table_name or "a table"
     by = original.diag.constraint_name or original.diag.column_name

@@ -13,15 +13,12 @@ from pims_pipeline.domain.adoption.application.metadata import (
     MetadataChange,
     StoredConsultation,
 )
-from pims_pipeline.domain.adoption.application.rows import (
+from pims_pipeline.domain.adoption.application.rows import LeftOut, RowKind, RowWrite, plan_rows
+from pims_pipeline.domain.adoption.application.sides import (
     ApplicationRow,
     LastWrite,
-    LeftOut,
-    RowKind,
     RowRules,
-    RowWrite,
     SyncedCase,
-    plan_rows,
 )
 from pims_pipeline.domain.adoption.v4 import Layout, V4Patient
 

@@ -7,20 +7,21 @@ is added here. Which rows are read, and how they are written, belongs in ``store
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pims_pipeline.domain.adoption.application.metadata import (
-    MetadataChange,
-    StoredConsultation,
-    metadata_change,
+from pims_pipeline.domain.adoption.application.metadata import MetadataChange, metadata_change
+from pims_pipeline.domain.adoption.application.sides import (
+    ApplicationRow,
+    LastWrite,
+    RowRules,
+    SyncedCase,
 )
 from pims_pipeline.domain.adoption.identities import external_id_of
 from pims_pipeline.domain.adoption.importing import facts_of_appointment, is_retired
 from pims_pipeline.domain.adoption.v4 import Layout, V4Patient
-from pims_pipeline.domain.records.cases import DEFAULT_WORDS, CaseStatus, Words
+from pims_pipeline.domain.records.cases import CaseStatus, plain_word
 
 
 class RowKind(StrEnum):
@@ -47,82 +48,6 @@ class LeftOut(StrEnum):
     UNGUARDED = "unguarded"
 
 
-@dataclass(frozen=True, slots=True)
-class LastWrite:
-    """What we last left in a row; None where people had changed it."""
-
-    status: str | None
-    case_type: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncedCase:
-    """A case of an appointment, as it is here. Times are aware UTC.
-
-    Attributes:
-        row_id: The id of its row in the application.
-        was_there: Whether that row was seen or written before.
-        is_landed: Whether its appointment was listed; nothing of an imported case is written
-            before, except its retirement.
-        facts: The vendor's words; None if they cannot be read.
-        consultation: The consultation on it, if there is one.
-        retirement: Its mark, if it is retired: ``reason`` and ``deletedAt``.
-        is_guarded: Whether a reconciliation retired it, which has a deletion guard.
-        last: What we last left in the row; None if we never wrote it.
-    """
-
-    id: UUID
-    row_id: UUID
-    was_there: bool
-    appointment_id: str
-    patient_name: str = field(repr=False)
-    patient_species: str | None
-    patient_breed: str | None
-    client_name: str = field(repr=False)
-    client_phone: str | None = field(repr=False)
-    client_email: str | None = field(repr=False)
-    scheduled_date: date
-    scheduled_start: datetime
-    status: str
-    case_type: str
-    visibility: str
-    is_landed: bool
-    facts: Mapping[str, str | None] | None = field(repr=False)
-    consultation: StoredConsultation | None
-    retirement: Mapping[str, str | None] | None
-    is_guarded: bool
-    last: LastWrite | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationRow:
-    """The application's row of a case, as it is. Times are aware UTC.
-
-    Attributes:
-        appointment_id: The vendor's id in its external id; None if it names none.
-        scheduled_date: In the documented layout; ``scheduled_at`` in the deployed one.
-        has_metadata: Whether its metadata is an object or nothing, so that a key can be written.
-        service_metadata: The keys of its metadata that the v4.0 service owned, without the
-            consultation.
-        consultation: Its ``pimsConsultation``, if it has one.
-        patient: None if it has no row in ``patients``.
-        patient_id: The id of that row.
-    """
-
-    id: UUID
-    clinic_id: UUID | None
-    appointment_id: str | None
-    scheduled_at: datetime | None
-    scheduled_date: date | None
-    status: str
-    case_type: str
-    has_metadata: bool
-    service_metadata: Mapping[str, Any] = field(repr=False)
-    consultation: StoredConsultation | None
-    patient: V4Patient | None = field(repr=False)
-    patient_id: UUID | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowWrite:
     """What is written for one case.
@@ -140,7 +65,7 @@ class RowWrite:
     values: Mapping[str, Any] = field(repr=False)
     patient: Mapping[str, str] = field(repr=False)
     is_new_patient: bool
-    patient_id: UUID | None
+    patient_id: str | None
     metadata: MetadataChange
     left: LastWrite
 
@@ -164,24 +89,6 @@ class RowsPlan:
     def is_empty(self) -> bool:
         """Whether nothing is written."""
         return not self.writes
-
-
-@dataclass(frozen=True, slots=True)
-class RowRules:
-    """What the rows of an installation can hold.
-
-    Attributes:
-        statuses: The values that ``status`` can have there; empty if any.
-        case_types: The same for the type.
-        patient_columns: The columns of ``patients``; None if there is no such table.
-    """
-
-    layout: Layout
-    clinic_id: UUID
-    statuses: Collection[str] = ()
-    case_types: Collection[str] = ()
-    patient_columns: Collection[str] | None = None
-    words: Words = DEFAULT_WORDS
 
 
 def plan_rows(
@@ -286,7 +193,7 @@ def _metadata(
     case: SyncedCase, row: ApplicationRow, patient: Mapping[str, str], values: Mapping[str, Any]
 ) -> MetadataChange:
     theirs = row.service_metadata
-    renamed = bool({"name", "patient_name"} & {*patient, *values})
+    renamed = bool({"name", "patient_name"} & {*patient, *values}) and _is_other_name(case, row)
     change = MetadataChange()
     if case.is_landed:
         change = metadata_change(
@@ -302,6 +209,12 @@ def _metadata(
     if case.retirement is None and is_retired(theirs, row.status):
         return change.restoring()
     return change
+
+
+def _is_other_name(case: SyncedCase, row: ApplicationRow) -> bool:
+    """Whether the row names another patient; one without a name may be the same."""
+    stored = plain_word(row.patient.name if row.patient else None)
+    return bool(stored) and stored != plain_word(case.patient_name)
 
 
 def _kind(metadata: MetadataChange) -> RowKind:
@@ -329,15 +242,18 @@ def _owned_values(
 def _ownership(case: SyncedCase, row: ApplicationRow, rules: RowRules) -> tuple[bool, bool]:
     """Whether status and type are as they were last written: by us, else by the v4.0 service.
 
-    The vendor's words that the v4.0 service kept show what it wrote.
+    The vendor's words that the v4.0 service kept show what it wrote. After a former switch either
+    of us may have written last.
     """
-    if case.last is not None:
-        return row.status == case.last.status, row.case_type == case.last.case_type
-    words = facts_of_appointment(row.service_metadata.get("pimsAppointment"))
+    last = case.last
+    if last is not None and not last.is_former:
+        return row.status == last.status, row.case_type == last.case_type
+    facts = facts_of_appointment(row.service_metadata.get("pimsAppointment"))
     retired = is_retired(row.service_metadata, row.status)
-    if words is None:
-        return retired, False
-    meant = rules.words.meaning_of(words["status"], words["type"])
+    if facts is None:
+        left = last or LastWrite(None, None)
+        return retired or row.status == left.status, row.case_type == left.case_type
+    meant = rules.words.meaning_of(facts["status"], facts["type"])
     return retired or row.status == meant.status, row.case_type == meant.case_type
 
 
@@ -361,7 +277,14 @@ def _names(case: SyncedCase, rules: RowRules, *, also_empty: bool = False) -> di
     if rules.layout is Layout.DEPLOYED:
         return {}
     names = {"patient_name": case.patient_name, "client_name": case.client_name}
-    return {name: value for name, value in names.items() if value or also_empty}
+    return {
+        name: _clipped(name, value, rules) for name, value in names.items() if value or also_empty
+    }
+
+
+def _clipped(name: str, value: str, rules: RowRules) -> str:
+    """As much of the name as its column holds: one long name must not stop all other rows."""
+    return value[: rules.lengths.get(name)].rstrip() if name in rules.lengths else value
 
 
 def _stored(row: ApplicationRow, name: str) -> Any:
@@ -385,7 +308,7 @@ def _patient(case: SyncedCase, rules: RowRules, *, also_empty: bool = False) -> 
     }
     columns = rules.patient_columns or ()
     return {
-        name: value or ""
+        name: _clipped(name, value or "", rules)
         for name, value in known.items()
         if name in columns and (value or (also_empty and name == "name"))
     }
