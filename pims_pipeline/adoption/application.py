@@ -22,7 +22,7 @@ from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.cases import DEFAULT_WORDS, Words
-from pims_pipeline.store.adoptions import Adoption, CaseLink, adoption_of, link_cases
+from pims_pipeline.store.adoptions import Adoption, CaseLink, adoption_of, link_cases, relink_cases
 from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.cases.application import (
     STALE_EVENTS,
@@ -141,8 +141,8 @@ def _write(
     require_rights(connection, live.installation, tables_written(live.installation.layout))
     changed = unwritten(connection, clinic, live.adoption.written_seq)
     cases = cases_to_write(connection, clinic, days, changed.case_ids)
-    cases, linked = _linked(connection, live, clinic, cases)
-    plan = _locked_plan(connection, live, cases)
+    plan, linked = _linked_plan(connection, live, clinic, cases)
+    plan = _locked_plan(connection, live, plan)
     if not plan.is_empty:
         audits = [a for a in audits_of_run(connection, context.run_id) if a.clinic_id == clinic.id]
         write_rows(connection, live.installation, clinic.id, plan.writes)
@@ -176,39 +176,62 @@ def _rules(
     return replace(rules, words=words)
 
 
-def _linked(
+def _linked_plan(
     connection: Connection, live: _Live, clinic: Clinic, cases: Sequence[SyncedCase]
-) -> tuple[list[SyncedCase], int]:
-    """The cases, those that are new linked to a row that the v4.0 service made of the appointment.
+) -> tuple[RowsPlan, int]:
+    """The plan, after linking cases without a row to one that the v4.0 service made.
+
+    Those are new ones, and ones whose row people deleted: they may have kept another one of its
+    appointment.
+
+    Returns:
+        The plan, and how many cases were linked.
+    """
+    links = _links(connection, live, [case for case in cases if not case.was_there])
+    linked = link_cases(connection, clinic.id, links)
+    cases = _with_rows(cases, links)
+    plan = _plan(connection, live, cases)
+    gone = frozenset(plan.left_out.get(LeftOut.GONE, ()))
+    links = _links(connection, live, [case for case in cases if case.id in gone])
+    if not links:
+        return plan, linked
+    relink_cases(connection, clinic.id, links)
+    return _plan(connection, live, _with_rows(cases, links)), linked + len(links)
+
+
+def _links(connection: Connection, live: _Live, cases: Sequence[SyncedCase]) -> list[CaseLink]:
+    """For each case the row that the v4.0 service made of its appointment, if there is one.
 
     Of several such rows the one is taken that adopting would take.
     """
-    new = {case.appointment_id: case for case in cases if not case.was_there}
+    ids = {case.appointment_id: case.id for case in cases}
     candidates, names = rows_of_appointments(
-        connection, live.installation, live.rules.clinic_id, list(new)
+        connection, live.installation, live.rules.clinic_id, list(ids)
     )
     if not candidates:
-        return list(cases), 0
+        return []
     references = reference_counts(connection, live.installation, [each.id for each in candidates])
     chosen = {each.appointment_id: each.id for each in candidates}
     chosen |= {
         each.appointment_id: each.linked for each in resolve_duplicates(candidates, references)
     }
-    links = [
-        CaseLink(case_id=new[appointment].id, their_case_id=row_id, external_id=names[row_id])
+    return [
+        CaseLink(case_id=ids[appointment], their_case_id=row_id, external_id=names[row_id])
         for appointment, row_id in chosen.items()
     ]
-    linked = link_cases(connection, clinic.id, links)
-    row_ids = {link.case_id: link.their_case_id for link in links}
+
+
+def _with_rows(cases: Sequence[SyncedCase], links: Collection[CaseLink]) -> list[SyncedCase]:
+    """The cases with the rows that they were just linked to, of which we wrote nothing yet."""
+    rows = {link.case_id: link.their_case_id for link in links}
     return [
-        replace(case, row_id=row_ids[case.id], was_there=True) if case.id in row_ids else case
+        replace(case, row_id=rows[case.id], was_there=True, last=None) if case.id in rows else case
         for case in cases
-    ], linked
+    ]
 
 
-def _locked_plan(connection: Connection, live: _Live, cases: Sequence[SyncedCase]) -> RowsPlan:
-    """The plan from rows that no one else can change; rows that stay are not locked."""
-    first = _plan(connection, live, cases)
+def _locked_plan(connection: Connection, live: _Live, first: RowsPlan) -> RowsPlan:
+    """The same plan from rows that no one else can change; rows that stay are not locked."""
     if first.is_empty:
         return first
     ids = [write.case.row_id for write in first.writes]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 from pims_pipeline.domain.adoption.agreement import DiffCounts
 from pims_pipeline.domain.adoption.v4 import AdoptionMode, Layout
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.batches import execute_batches
+from pims_pipeline.store.database.batches import Columns, execute_batches
 from pims_pipeline.store.tables.adoptions import adopted_cases, adoption_steps, adoptions
 from pims_pipeline.store.tables.clinics import clinics
 
@@ -215,6 +215,13 @@ def keep_diff(connection: Connection, clinic_id: UUID, counts: DiffCounts) -> No
     )
 
 
+_LINK: Columns = {
+    "case_id": ("uuid", attrgetter("case_id")),
+    "their_case_id": ("uuid", attrgetter("their_case_id")),
+    "external_id": ("text", attrgetter("external_id")),
+}
+
+
 def link_cases(connection: Connection, clinic_id: UUID, links: Iterable[CaseLink]) -> int:
     """Record which of our cases belongs to which of theirs; those that are linked do not change.
 
@@ -226,11 +233,23 @@ def link_cases(connection: Connection, clinic_id: UUID, links: Iterable[CaseLink
         "INSERT INTO adopted_cases (clinic_id, case_id, their_case_id, external_id) "
         "SELECT :clinic_id, r.case_id, r.their_case_id, r.external_id FROM {rows} "
         "ON CONFLICT DO NOTHING",
-        {
-            "case_id": ("uuid", attrgetter("case_id")),
-            "their_case_id": ("uuid", attrgetter("their_case_id")),
-            "external_id": ("text", attrgetter("external_id")),
-        },
+        _LINK,
+        links,
+        {"clinic_id": clinic_id},
+    )
+
+
+def relink_cases(connection: Connection, clinic_id: UUID, links: Iterable[CaseLink]) -> None:
+    """Record that our cases belong to others of theirs now, which no case of ours belongs to."""
+    execute_batches(
+        connection,
+        "INSERT INTO adopted_cases (clinic_id, case_id, their_case_id, external_id) "
+        "SELECT :clinic_id, r.case_id, r.their_case_id, r.external_id FROM {rows} "
+        "WHERE NOT EXISTS (SELECT FROM adopted_cases AS taken WHERE taken.clinic_id = :clinic_id "
+        "AND taken.their_case_id = r.their_case_id) "
+        "ON CONFLICT (clinic_id, case_id) DO UPDATE SET their_case_id = excluded.their_case_id, "
+        "external_id = excluded.external_id, linked_at = now()",
+        _LINK,
         links,
         {"clinic_id": clinic_id},
     )

@@ -95,7 +95,8 @@ def cases_to_write(
             LEFT JOIN adoptions AS ad ON ad.clinic_id = c.clinic_id
             LEFT JOIN LATERAL (
                 SELECT w.seq, w.left_status, w.left_type, w.occurred_at FROM application_writes AS w
-                WHERE w.case_id = c.id ORDER BY w.seq DESC LIMIT 1) AS last ON true
+                WHERE w.case_id = c.id AND w.their_case_id = coalesce(link.their_case_id, c.id)
+                ORDER BY w.seq DESC LIMIT 1) AS last ON true
             WHERE c.clinic_id = :clinic_id AND c.provider_type = :provider_type
               AND c.pims_id IS NOT NULL
               AND (c.scheduled_date = ANY(CAST(:days AS date[]))

@@ -74,3 +74,21 @@ def test_a_patient_without_a_name_there_keeps_the_consultation(
     assert "pimsConsultation" in live.row(planted.broken)["metadata"]
     deployed_name = deployed.run("SELECT name FROM patients WHERE case_id = %s", planted.broken)
     assert deployed_name == [(ours,)]
+
+
+def test_of_duplicates_the_one_that_people_kept_is_written(
+    live: LiveClinic, planted: PlantedClinic
+) -> None:
+    live.day()
+    linked, other = planted.duplicates
+    live.theirs.run("DELETE FROM cases WHERE id = %s", linked)
+    live.vendor.set_status("5", "Paid")
+
+    report = live.day()
+
+    assert (report.linked, report.left_out) == (1, {})
+    assert live.row(other)["status"] == "completed"
+    assert live.to_write() == []
+    live.vendor.set_status("5", "Confirmed")
+    assert live.day().linked == 0
+    assert live.row(other)["status"] == "draft"
