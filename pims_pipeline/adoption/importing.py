@@ -221,7 +221,7 @@ def _registered(
         request.answers,
         credentials_for=theirs.credentials.provider_type if theirs.credentials else None,
     )
-    crons, notes = _checked(schedule_from(theirs.schedule))
+    crons, notes = checked_schedule(schedule_from(theirs.schedule))
     if not theirs.clinic.is_in_use:
         notes = ("it is inactive in v4.0, and active here", *notes)
     _refuse_taken(connection, facts)
@@ -277,7 +277,7 @@ def _clinic_from(facts: ClinicRegistration) -> Clinic:
     )
 
 
-def _checked(schedule: ImportedSchedule) -> tuple[dict[Phase, str], tuple[str, ...]]:
+def checked_schedule(schedule: ImportedSchedule) -> tuple[dict[Phase, str], tuple[str, ...]]:
     """The schedule with a phase off whose expression cannot be read; v4.0 cannot run it either."""
     crons, notes = dict(schedule.crons), list(schedule.notes)
     for phase, cron in schedule.crons.items():

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from pims_pipeline.adoption.application import tables_written
+from pims_pipeline.adoption.importing import checked_schedule
 from pims_pipeline.adoption.modes import adopted_clinic, enter_mode
 from pims_pipeline.domain.adoption.clinics import AdoptionRefused, schedule_from
 from pims_pipeline.domain.adoption.switching import (
@@ -144,9 +145,10 @@ def _live_already(connection: Connection, clinic: Clinic, adoption: Adoption) ->
 
 
 def _running(stored: Schedule) -> dict[str, str]:
-    """The phases that a schedule of theirs runs, with their crons."""
+    """The phases that a schedule of theirs runs, with their crons; none runs by a bad one."""
     read = schedule_from(V4Schedule(sync_schedules=stored, timezone=None, target_room_id=None))
-    return {phase.value: cron for phase, cron in read.crons.items() if cron != OFF}
+    crons, _notes = checked_schedule(read)
+    return {phase.value: cron for phase, cron in crons.items() if cron != OFF}
 
 
 def _check(clinic: Clinic, adoption: Adoption, accept: int, now: datetime) -> None:

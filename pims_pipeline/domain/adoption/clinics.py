@@ -228,19 +228,19 @@ def schedule_from(schedule: V4Schedule | None) -> ImportedSchedule:
 
 
 def _of_object(stored: Mapping[str, Any]) -> Collection[tuple[str, str | None]]:
-    return [
-        (name, cron if isinstance(cron, str) and cron else None) for name, cron in stored.items()
+    entries = [
+        (name, each if isinstance(each, Mapping) else {"cron": each})
+        for name, each in stored.items()
     ]
+    return [(name, _cron_of(entry)) for name, entry in entries]
+
+
+def _cron_of(entry: Mapping[str, Any]) -> str | None:
+    """The cron expression of an entry that is not disabled."""
+    cron = entry.get("cron") if entry.get("enabled", True) is True else None
+    return cron if isinstance(cron, str) and cron else None
 
 
 def _of_list(stored: Sequence[Any]) -> Collection[tuple[str, str | None]]:
     entries = [entry for entry in stored if isinstance(entry, Mapping)]
-    return [
-        (
-            str(entry.get("type")),
-            entry["cron"]
-            if entry.get("enabled", True) is True and isinstance(entry.get("cron"), str)
-            else None,
-        )
-        for entry in entries
-    ]
+    return [(str(entry.get("type")), _cron_of(entry)) for entry in entries]

@@ -6,6 +6,7 @@ do not run. Reading the rows belongs in ``application_rows``.
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -173,8 +174,10 @@ class _Writing:
         )
 
     def insert_patients(self, group: list[RowWrite]) -> None:
-        """Insert a row for each case that has none."""
+        """Insert a row for each case that has none; a trigger of theirs may just have made it."""
         columns = _patient_columns(group[0].patient)
+        if columns:
+            self._set_patients(columns, group, "p.case_id = r.id")
         names = ["case_id", *columns]
         values = ["r.id", *(self._cast(PATIENTS, name) for name in columns)]
         if self._types[PATIENTS, "id"] == "uuid":
@@ -184,21 +187,33 @@ class _Writing:
             names, values = [*names, "clinic_id"], [*values, ":clinic_id"]
         self._execute(
             f"INSERT INTO {self._installation.table(PATIENTS)} "  # noqa: S608 - quoted
-            f"({', '.join(map(quoted, names))}) SELECT {', '.join(values)} FROM {{rows}}",
+            f"({', '.join(map(quoted, names))}) SELECT {', '.join(values)} FROM {{rows}} "
+            f"WHERE NOT EXISTS (SELECT FROM {self._installation.table(PATIENTS)} AS p "
+            "WHERE p.case_id = r.id)",
             columns,
             group,
         )
 
     def update_patients(self, group: list[RowWrite]) -> None:
         """Set the names that change, and when they did."""
+        patient_id = (self._types[PATIENTS, "id"], lambda write: write.patient_id)
         columns = _patient_columns(group[0].patient)
+        self._set_patients(columns, group, "p.id = r.patient_id", {"patient_id": patient_id})
+
+    def _set_patients(
+        self,
+        columns: Columns,
+        group: list[RowWrite],
+        which: str,
+        by: Columns = MappingProxyType({}),
+    ) -> None:
         sets = [f"{quoted(name)} = {self._cast(PATIENTS, name)}" for name in columns]
         if self._installation.has(PATIENTS, "updated_at"):
             sets.append("updated_at = now()")
         self._execute(
             f"UPDATE {self._installation.table(PATIENTS)} AS p SET {', '.join(sets)} "  # noqa: S608 - quoted
-            "FROM {rows} WHERE p.id = r.patient_id",
-            columns | {"patient_id": (self._types[PATIENTS, "id"], lambda write: write.patient_id)},
+            f"FROM {{rows}} WHERE {which}",
+            {**columns, **by},
             group,
         )
 

@@ -157,3 +157,29 @@ def test_a_clinic_with_several_schedules_is_not_switched(
         switch(engine, "riverbend", accept=0, now=datetime.now(UTC))
 
     assert deployed.checksum() == before
+
+
+def test_a_trigger_of_theirs_may_make_the_patient_of_a_new_case(
+    deployed: V4Installation, engine: Engine, wanted: AdoptionRequest
+) -> None:
+    plant_clinic(deployed, DAY)
+    live = live_clinic(engine, deployed, wanted)
+    live.vendor.book("new", local(DAY, 17))
+    deployed.run(
+        "CREATE FUNCTION make_patient() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+        "INSERT INTO patients (case_id) VALUES (NEW.id); RETURN NULL; END$$"
+    )
+    deployed.run(
+        "CREATE TRIGGER make_patient AFTER INSERT ON cases "
+        "FOR EACH ROW EXECUTE FUNCTION make_patient()"
+    )
+    try:
+        live.day()
+    finally:
+        deployed.run("DROP FUNCTION make_patient CASCADE")
+
+    assert live.to_write() == []
+    assert live.bench is not None
+    case = live.bench.case("new")
+    names = deployed.run("SELECT name FROM patients WHERE case_id = %s", case.id)
+    assert names == [(case.patient_name,)]

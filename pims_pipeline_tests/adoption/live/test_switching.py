@@ -111,6 +111,20 @@ def test_a_phase_that_is_off_here_runs_as_it_did_there_and_is_off_again_after(
     assert cron_here(engine) == "off"
 
 
+def test_a_cron_that_v4_cannot_run_either_is_not_turned_on_here(
+    engine: Engine, deployed: V4Installation, wanted: AdoptionRequest
+) -> None:
+    planted = plant_clinic(deployed, DAY)
+    entries = '[{"type": "inbound", "cron": "whenever"}]'
+    deployed.run("UPDATE clinic_schedule_config SET sync_schedules = %s", entries)
+    adopted(engine, wanted)
+    compared(engine, planted.id, 0)
+
+    assert switched(engine).turned_on == {}
+
+    assert cron_here(engine) == "off"
+
+
 def cron_here(engine: Engine) -> str:
     with transaction(engine) as connection:
         clinic = clinic_by_slug(connection, "riverbend")

@@ -120,6 +120,11 @@ def test_both_shapes_of_a_schedule_give_the_same_crons() -> None:
     expected = {Phase.INBOUND: "*/20 * * * *", Phase.CASES: "off", Phase.RECONCILIATION: "off"}
     assert schedule_from(schedule(crons=of_list)).crons == expected
     assert schedule_from(schedule(crons=of_object)).crons == expected
+    of_both = {
+        "inbound": {"cron": "*/20 * * * *", "enabled": True},
+        "reconciliation": {"cron": "0 3 * * *", "enabled": False},
+    }
+    assert schedule_from(schedule(crons=of_both)).crons == expected
 
 
 def test_a_clinic_without_a_schedule_has_the_defaults() -> None:
