@@ -20,29 +20,6 @@ from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.sync.bench import DAY, local
 
 
-@pytest.fixture
-def installation(request: pytest.FixtureRequest) -> V4Installation:
-    """Of the deployed layout; of each in tests that use ``theirs``."""
-    either = "theirs" if "theirs" in request.fixturenames else "deployed"
-    found: V4Installation = request.getfixturevalue(either)
-    return found
-
-
-@pytest.fixture
-def planted(installation: V4Installation) -> PlantedClinic:
-    return plant_clinic(installation, DAY)
-
-
-@pytest.fixture
-def live(
-    engine: Engine,
-    installation: V4Installation,
-    planted: PlantedClinic,  # noqa: ARG001 - its rows
-    wanted: AdoptionRequest,
-) -> LiveClinic:
-    return live_clinic(engine, installation, wanted)
-
-
 @pytest.mark.usefixtures("theirs")
 def test_a_second_write_changes_nothing(live: LiveClinic) -> None:
     first = live.day()

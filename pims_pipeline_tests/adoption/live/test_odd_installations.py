@@ -22,11 +22,6 @@ Adopted = Callable[[], LiveClinic]
 
 
 @pytest.fixture
-def planted(theirs: V4Installation) -> PlantedClinic:
-    return plant_clinic(theirs, DAY)
-
-
-@pytest.fixture
 def adopt_live(engine: Engine, theirs: V4Installation, wanted: AdoptionRequest) -> Adopted:
     """Adopts the clinic, once its installation is as the test wants it."""
     return lambda: live_clinic(engine, theirs, wanted)
@@ -60,7 +55,10 @@ def test_of_duplicates_one_may_have_no_time_of_creation(
     theirs.run(f"DELETE FROM {'notes' if theirs.is_deployed else 'case_notes'}")  # noqa: S608 - one of two
     theirs.run("UPDATE cases SET created_at = NULL WHERE id = %s", planted.duplicates[0])
 
-    adopt_live().day()
+    live = adopt_live()
+    live.day()
+
+    assert live.to_write() == []
 
 
 @pytest.mark.usefixtures("planted")

@@ -6,23 +6,7 @@ from sqlalchemy import Engine
 from pims_pipeline.adoption.importing import AdoptionRequest
 from pims_pipeline.domain.adoption.v4 import AdoptionMode
 from pims_pipeline_tests.adoption.live.live_clinic import LiveClinic, live_clinic
-from pims_pipeline_tests.adoption.planted import PlantedClinic, V4Installation, plant_clinic
-from pims_pipeline_tests.sync.bench import DAY
-
-
-@pytest.fixture
-def planted(deployed: V4Installation) -> PlantedClinic:
-    return plant_clinic(deployed, DAY)
-
-
-@pytest.fixture
-def live(
-    engine: Engine,
-    deployed: V4Installation,
-    planted: PlantedClinic,  # noqa: ARG001 - its rows
-    wanted: AdoptionRequest,
-) -> LiveClinic:
-    return live_clinic(engine, deployed, wanted)
+from pims_pipeline_tests.adoption.planted import PlantedClinic, V4Installation
 
 
 def pay_there(live: LiveClinic, planted: PlantedClinic, status: str) -> None:
