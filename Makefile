@@ -26,7 +26,7 @@ RECORDED = $(if $(RECORD),--record $(RECORD)) $(if $(NOTE),--note "$(NOTE)")
 MEASURED = $(if $(OTHER),--python $(OTHER))
 PEERS := .venv-peers
 
-.PHONY: help setup demo up test check lock bench soak reliability mutants docs examples clean clean-data
+.PHONY: help setup demo up test check lock bench soak reliability image mutants docs examples clean clean-data
 .PHONY: bench-everyday bench-network bench-peers bench-scale
 
 help: ## Show this list
@@ -43,12 +43,13 @@ up: $(READY) ## Start everything, a simulated vendor too; Ctrl-C stops it
 test: setup ## Run all tests
 	@$(BIN)/python -m pytest -p pims_pipeline_tests.no_skips -n $(WORKERS) --dist worksteal
 
-check: setup ## Check lint, format, types, floors, lock, words, sizes and documents
+check: setup ## Check lint, format, types, floors, lock, words, sizes, documents and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MYPYPATH=bench $(BIN)/mypy tools/*.py bench/*.py bench/adoption/*.py bench/peers/*.py
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint --config deploy/hadolint.yaml deploy/Dockerfile
 	$(BIN)/python -m pytest -q -p pims_pipeline_tests.no_skips \
 		pims_pipeline_tests/test_docs.py pims_pipeline_tests/test_repository.py \
 		pims_pipeline_tests/test_sizes.py pims_pipeline_tests/test_words.py
@@ -58,6 +59,10 @@ lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 		echo "make lock needs uv: see CONTRIBUTING.md" >&2; exit 1; }; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--group dev pyproject.toml -o requirements.lock; \
+	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--constraint requirements.lock pyproject.toml -o deploy/requirements.lock; \
+	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--constraint requirements.lock deploy/build.in -o deploy/build.lock; \
 	for each in dlt target_postgres; do \
 		"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 			bench/peers/$$each.in -o bench/peers/$$each.lock; done
@@ -85,6 +90,9 @@ reliability: setup ## Generate the fault tables of docs/reliability.md
 	@PIMS_WRITE_FAULT_TABLE=1 $(BIN)/python -m pytest -q \
 		pims_pipeline_tests/reliability/test_faults.py \
 		pims_pipeline_tests/reliability/test_login_faults.py
+
+image: setup ## Build the image of deploy/ from Debian's packages, and run the demonstration in it (some minutes, as root)
+	@$(BIN)/python tools/try_image.py
 
 mutants: setup ## Mutate the three plans, and print the mutants that no test detects (some minutes)
 	@$(BIN)/python tools/mutants.py

@@ -17,7 +17,8 @@ from pims_pipeline.observability.axiom import AxiomSink
 from pims_pipeline.observability.axiom_client import axiom_ingest
 from pims_pipeline.observability.logging import configure_logging, get_logger
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions, RequestOptions
-from pims_pipeline.settings import FORMER_VARIABLES, Settings
+from pims_pipeline.settings import FORMER_VARIABLES, Settings, exposed_secret_files
+from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.revision import check_migrated
 
@@ -36,12 +37,19 @@ def set_up_logging(settings: Settings) -> None:
         sink = AxiomSink(partial(axiom_ingest, token, settings.axiom_dataset, settings.axiom_url))
     configure_logging(settings.log_level, settings.log_format, sink=sink)
     warn_of_ignored(settings)
+    warn_of_exposed_files()
 
 
 def warn_of_ignored(settings: Settings) -> None:
     """Log each variable of the v4.0 service that is ignored for another value of ours."""
     for ignored in settings.ignored_variables():
         _log.warning("variable_ignored", variable=ignored, used=FORMER_VARIABLES[ignored])
+
+
+def warn_of_exposed_files() -> None:
+    """Log each variable whose file of a secret every user of the machine may read."""
+    for variable in exposed_secret_files():
+        _log.warning("secret_file_readable_by_all", variable=variable)
 
 
 def database_url(settings: Settings) -> str:
@@ -64,6 +72,15 @@ def api_database_url(settings: Settings) -> str | None:
     """The address at which the API logs in, a secret, like ``database_url``; None if unset."""
     url = settings.api_database_url
     return None if url is None else settings.in_our_schema(url.get_secret_value())
+
+
+def shared_dagster_storage_url(settings: Settings) -> str | None:
+    """The address of Dagster's own storage, a secret; None if the settings name no database."""
+    if (named := settings.dagster_url()) is not None:
+        return named
+    if settings.database_url is None:
+        return None
+    return dagster_storage_url(database_url(settings))
 
 
 @contextmanager

@@ -32,6 +32,12 @@ from pims_pipeline.setting_areas import (
     SettingsArea,
     SyncSettings,
 )
+from pims_pipeline.setting_files import (
+    SUFFIX,
+    file_variable,
+    files_open_to_all,
+    read_secret_files,
+)
 from pims_pipeline.setting_types import key_bytes
 
 FORMER_VARIABLES: Mapping[str, str] = MappingProxyType(
@@ -228,9 +234,10 @@ def _as_boolean(text: str) -> str:
 
 
 def _set_variable(ours: str) -> str:
-    """The variable that set the value of ``ours``: itself, or the v4.0 service's."""
+    """The variable that set the value of ``ours``: itself, its file's, or the v4.0 service's."""
     former = [theirs for theirs, each in FORMER_VARIABLES.items() if each == ours]
-    is_set = [each for each in (ours, *former) if os.environ.get(each)]
+    names = [name for each in (ours, *former) for name in (each, file_variable(each))]
+    is_set = [each for each in names if os.environ.get(each)]
     return is_set[0] if is_set else ours
 
 
@@ -255,13 +262,18 @@ def _is_secret(annotation: object) -> bool:
 
 
 def load_settings() -> Settings:
-    """The settings of this process, from its environment.
+    """The settings of this process, from its environment and the files that it names.
 
     Raises:
-        SettingsError: If the value of a variable is wrong, or a required variable is missing.
+        SettingsError: If the value of a variable is wrong, a required variable is missing, or the
+            file of a secret cannot be used.
     """
+    files = read_secret_files(secret_variable_names(), os.environ)
+    if files.problems:
+        raise SettingsError(files.problems)
+    given: dict[str, Any] = dict(files.values)
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         wrong = {str(each["loc"][0]): _detail(each) for each in error.errors(include_input=False)}
     # Raised outside the handler, so that no traceback can reach the refused values.
@@ -269,11 +281,22 @@ def load_settings() -> Settings:
 
 
 def environment_value(name: str) -> str | None:
-    """A variable that a single command reads; None if it is unset or empty.
+    """A secret that a single command reads, from a variable or its file; None if it has neither.
 
     For names that only the command knows, such as those of a v4.0 installation's keys.
+
+    Raises:
+        SettingsError: If the file cannot be used.
     """
-    return os.environ.get(name) or None
+    files = read_secret_files([name], os.environ)
+    if files.problems:
+        raise SettingsError(files.problems)
+    return files.values.get(name) or os.environ.get(name) or None
+
+
+def exposed_secret_files() -> tuple[str, ...]:
+    """The variables that name a file of a secret that every user of the machine may read."""
+    return files_open_to_all(secret_variable_names(), os.environ)
 
 
 def _detail(error: ErrorDetails) -> str | None:
@@ -287,4 +310,5 @@ def _problem(variable: str, detail: str | None) -> str:
         each for each in Settings.model_fields.values() if each.validation_alias == variable
     )
     named = _set_variable(variable)
-    return f"{named} must be {field.description}{f'; it {detail}' if detail else ''}"
+    held = "hold " if named.endswith(SUFFIX) else "be "
+    return f"{named} must {held}{field.description}{f'; it {detail}' if detail else ''}"

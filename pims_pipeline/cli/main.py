@@ -35,6 +35,11 @@ COMMANDS = {
         "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
     ),
     "serve": CommandEntry("commands.serve", "serve", "Serve the REST API."),
+    "part": CommandEntry(
+        "part.command",
+        "part",
+        "Run one part of the pipeline, where an orchestrator starts the others.",
+    ),
     "migrate": CommandEntry(
         "commands.migrate", "migrate", "Bring the database's tables up to date."
     ),

@@ -21,9 +21,6 @@ from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagst
 if TYPE_CHECKING:
     from pims_pipeline.store.secrets.vault import Vault
 
-API_PORT = 8000
-"""The default port of the REST API."""
-
 
 class Command(click.Command):
     """A command whose context object is the ``Settings``; logs go to standard error."""

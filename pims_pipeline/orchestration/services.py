@@ -1,8 +1,9 @@
-"""The commands and the environment of Dagster's processes on one machine.
+"""The commands and the environment of Dagster's processes.
 
-``pims up`` decides when each process starts, and with which secrets. It imports this module without
-Dagster, which would cost it seconds and 100 MB. What the process of the Dagster UI and the daemon
-does is in ``ui_server``.
+``pims up`` decides when each process of its machine starts, and with which secrets; ``pims part``
+starts one of them where an orchestrator starts the others. Both import this module without
+Dagster, which would cost them seconds and 100 MB. What the processes of the Dagster UI and the
+daemon do is in ``ui_server`` and ``parts``.
 """
 
 import sys
@@ -14,6 +15,9 @@ from pims_pipeline.dagster_names import DEFINITIONS_ATTRIBUTE, DEFINITIONS_MODUL
 from pims_pipeline.orchestration.instance import dagster_environment
 
 _CODE_SERVER = "from pims_pipeline.orchestration.code_server.main import main; main()"
+_CODE_SERVER_WITH_RUNS = (
+    "from pims_pipeline.orchestration.code_server.main import main; main(ends_runs=True)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,29 @@ def dagster_services(home: Path, storage_url: str, code_socket: Path) -> Dagster
     environment = dagster_environment(home, storage_url)
     return DagsterServices(
         environment=environment,
-        workspace=_write_workspace(Path(environment["DAGSTER_HOME"]), code_socket),
-        code_server=_code_server_command(code_socket),
+        workspace=_write_workspace(
+            Path(environment["DAGSTER_HOME"]) / "workspace.yaml", f'socket: "{code_socket}"'
+        ),
+        code_server=_code_server_command("--socket", str(code_socket)),
     )
 
 
-def _code_server_command(socket: Path) -> list[str]:
+def code_server_command(host: str, port: int) -> list[str]:
+    """The command of a code server that other machines reach; its runs end with it."""
+    address = ("--host", host, "--port", str(port))
+    return _code_server_command(*address, program=_CODE_SERVER_WITH_RUNS)
+
+
+def remote_workspace(file: Path, host: str, port: int) -> Path:
+    """Write the workspace file of a code server at this address; returns ``file``."""
+    return _write_workspace(file, f'host: "{host}"\n      port: {port}')
+
+
+def _code_server_command(*address: str, program: str = _CODE_SERVER) -> list[str]:
     return [
         sys.executable,
-        *("-c", _CODE_SERVER),
-        *("--socket", str(socket)),
+        *("-c", program),
+        *address,
         *("--module-name", DEFINITIONS_MODULE),
         *("--attribute", DEFINITIONS_ATTRIBUTE),
         *("--location-name", LOCATION),
@@ -60,10 +77,9 @@ def _code_server_command(socket: Path) -> list[str]:
     ]
 
 
-def _write_workspace(directory: Path, socket: Path) -> Path:
+def _write_workspace(file: Path, address: str) -> Path:
     """Write the file that names the code server to the Dagster UI and the daemon."""
-    file = directory / "workspace.yaml"
     file.write_text(
-        f'load_from:\n  - grpc_server:\n      socket: "{socket}"\n      location_name: {LOCATION}\n'
+        f"load_from:\n  - grpc_server:\n      {address}\n      location_name: {LOCATION}\n"
     )
     return file

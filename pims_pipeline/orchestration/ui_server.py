@@ -35,9 +35,9 @@ _POOL_OVERFLOW = 20
 _GRACE_SECONDS = 5
 _START_SECONDS = 120
 _START_INTERVAL_SECONDS = 0.2
-_CHECK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 """How often the daemon's threads and the code server are checked."""
-_WATCH_SECONDS = 5.0
+WATCH_SECONDS = 5.0
 """How often UI and daemon each ask whether the code server is another one by now."""
 
 
@@ -104,16 +104,28 @@ def serve_ui(
         port: The port to listen at.
         guarded: Wraps an application in the guard.
     """
-    import uvicorn  # noqa: PLC0415 - other processes import this module without serving
-
     code_server.wait_until_up()
-    watch_code_server_every(_WATCH_SECONDS)
+    watch_code_server_every(WATCH_SECONDS)
     # An instance each: only the UI's statements have a time limit.
     with (
         DagsterInstance.get() as daemons,
         daemon_threads(daemons, workspace) as threads,
-        DagsterInstance.get() as instance,
+        ui_server(workspace, host, port, guarded) as server,
+        _checks(threads, code_server, server),
     ):
+        server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+@contextmanager
+def ui_server(
+    workspace: Path, host: str, port: int, guarded: Callable[["ASGIApp"], "ASGIApp"]
+) -> Iterator["uvicorn.Server"]:
+    """The server of the Dagster UI, not running yet; see ``serve_ui`` for the arguments."""
+    import uvicorn  # noqa: PLC0415 - other processes import this module without serving
+
+    with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(
             _STATEMENT_TIMEOUT_MS, _POOL_RECYCLE_SECONDS, _POOL_OVERFLOW
         )
@@ -128,11 +140,7 @@ def serve_ui(
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
             )
-            server = uvicorn.Server(config)
-            with _checks(threads, code_server, server):
-                server.run()
-    if not server.started:
-        sys.exit(1)
+            yield uvicorn.Server(config)
 
 
 @contextmanager
@@ -147,7 +155,7 @@ def _checks(
     over, failed = threading.Event(), threading.Event()
 
     def check() -> None:
-        while not over.wait(_CHECK_SECONDS):
+        while not over.wait(CHECK_SECONDS):
             if not threads.all_alive():
                 failed.set()
                 server.should_exit = True

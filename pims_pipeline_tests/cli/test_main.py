@@ -22,7 +22,11 @@ def commands_of(words: str) -> Iterator[tuple[str, click.Command]]:
     command = main.get_command(click.Context(main), words)
     assert command is not None
     if isinstance(command, click.Group):
-        yield from ((f"{words} {name}", child) for name, child in command.commands.items())
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield f"{words} {name}", child
     else:
         yield words, command
 

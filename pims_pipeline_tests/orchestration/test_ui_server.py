@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_a_thread_of_the_daemon_that_ended_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(ui_server, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(ui_server, "CHECK_SECONDS", 0.01)
     alive = SimpleNamespace(all_alive=lambda: not (tmp_path / "ended").exists())
     server = SimpleNamespace(should_exit=False)
     code_server = CodeServer(*(tmp_path / each for each in ("socket", "asked", "seen")))

@@ -16,7 +16,8 @@ from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.dagster_client import DagsterClient
 from pims_pipeline.api.server import listen, url_of
 from pims_pipeline.api.server import serve as serve_app
-from pims_pipeline.cli.runtime import API_PORT, Command, own_database
+from pims_pipeline.cli.ports import API_PORT
+from pims_pipeline.cli.runtime import Command, own_database
 from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.terminal.interrupts import interruptible
 from pims_pipeline.cli.terminal.options import examples

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import click
 
 from pims_pipeline.cli.demo.clinics import demo_api_key, register_demo_clinics
-from pims_pipeline.cli.runtime import API_PORT, Command, Store, dagster_storage, open_store
+from pims_pipeline.cli.ports import API_PORT
+from pims_pipeline.cli.runtime import Command, Store, dagster_storage, open_store
 from pims_pipeline.cli.terminal.errors import Misused
 from pims_pipeline.cli.terminal.interrupts import interruptible, undisturbed_end, uninterrupted
 from pims_pipeline.cli.terminal.options import examples

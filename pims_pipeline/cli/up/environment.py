@@ -8,6 +8,7 @@ by name for each process that needs it. Pass secrets in the environment only, ne
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from pims_pipeline.setting_files import file_variable, without_replaced_files
 from pims_pipeline.settings import secret_variable_names, variable_names
 
 _SYSTEM = frozenset(
@@ -93,7 +94,9 @@ def code_server_environment(
     browser = {name: value for name, value in given.items() if name.startswith("PLAYWRIGHT_")}
     network = _only(_NETWORK | _SCREEN, given)
     service = dagster_service_environment(given, dagster)
-    return {**service, **network, **browser, **kept, **_only(_DAGSTER, dagster), **more}
+    return without_replaced_files(
+        {**service, **network, **browser, **kept, **_only(_DAGSTER, dagster), **more}
+    )
 
 
 def api_environment(given: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
@@ -105,14 +108,18 @@ def api_environment(given: Mapping[str, str], more: Mapping[str, str]) -> dict[s
     """
     kept = _settings(given, ALLOWED_SECRETS["pims-serve"])
     libpq = {name: value for name, value in _libpq(given).items() if name != "PGPASSWORD"}
-    return {**plain_environment(given), **_only(_NETWORK, given), **libpq, **kept, **more}
+    return without_replaced_files(
+        {**plain_environment(given), **_only(_NETWORK, given), **libpq, **kept, **more}
+    )
 
 
 def _settings(given: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
-    withheld = secret_variable_names() - set(secrets)
+    allowed = set(secrets)
+    withheld = secret_variable_names() - allowed
     # The settings reject half a pair.
     halves = {_GOES_WITH[name] for name in withheld if name in _GOES_WITH}
-    return _only(set(variable_names().values()) - withheld - halves, given)
+    files = {file_variable(name) for name in allowed}
+    return _only((set(variable_names().values()) - withheld - halves) | files, given)
 
 
 def _libpq(given: Mapping[str, str]) -> dict[str, str]:

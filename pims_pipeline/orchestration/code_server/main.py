@@ -9,8 +9,11 @@ import sys
 from pims_pipeline.dagster_names import DEFINITIONS_MODULE
 from pims_pipeline.orchestration._dagster_private import RUN_MODULES, serve_code
 from pims_pipeline.orchestration.code_server.fork_server import CAN_FORK, start_fork_server
-from pims_pipeline.orchestration.code_server.run_processes import RunContext
+from pims_pipeline.orchestration.code_server.run_processes import RunContext, end_runs
 from pims_pipeline.providers.registry import registry
+
+END_SECONDS = 90.0
+"""How long runs have to end; less than the grace period of the code server's container."""
 
 
 def run_modules() -> tuple[str, ...]:
@@ -28,8 +31,17 @@ def run_modules() -> tuple[str, ...]:
     )
 
 
-def main() -> None:
-    """Serve the code location until a signal; the arguments are those of ``dagster api grpc``."""
+def main(*, ends_runs: bool = False) -> None:
+    """Serve the code location until a signal; the arguments are those of ``dagster api grpc``.
+
+    Args:
+        ends_runs: Whether the runs end with it. In a container, which ends with its first process,
+            they would be killed; elsewhere they go on while the code server is replaced.
+    """
     if CAN_FORK:
         start_fork_server(run_modules())
-    serve_code(sys.argv[1:], RunContext() if CAN_FORK else None)
+    try:
+        serve_code(sys.argv[1:], RunContext() if CAN_FORK else None)
+    finally:
+        if ends_runs:
+            end_runs(END_SECONDS)

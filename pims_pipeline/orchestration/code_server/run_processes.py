@@ -11,8 +11,10 @@ server, and a run that ends calls the functions of ``atexit``, which send the la
 import atexit
 import io
 import os
+import signal
 import time
-from multiprocessing import context, forkserver, reduction, spawn, util
+from contextlib import suppress
+from multiprocessing import active_children, context, forkserver, reduction, spawn, util
 from multiprocessing.connection import wait
 from multiprocessing.popen_fork import Popen
 from multiprocessing.popen_forkserver import Popen as ForkServerPopen
@@ -126,3 +128,22 @@ class RunContext(context.ForkServerContext):
     """What Dagster's code server needs of ``multiprocessing``, with the processes of runs."""
 
     Process = RunProcess  # type: ignore[assignment]  # another class of processes
+
+
+def end_runs(seconds: float) -> None:
+    """Interrupt the runs that this process started, and wait until they have ended.
+
+    A run that is interrupted ends its transaction, closes its browser and records why it ended. The
+    next sync does what it left.
+
+    Args:
+        seconds: The longest wait for all of them.
+    """
+    runs = active_children()
+    for run in runs:
+        with suppress(ProcessLookupError):
+            if run.pid is not None:
+                os.kill(run.pid, signal.SIGINT)
+    deadline = time.monotonic() + seconds
+    for run in runs:
+        run.join(max(0.0, deadline - time.monotonic()))

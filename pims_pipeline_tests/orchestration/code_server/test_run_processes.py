@@ -27,7 +27,7 @@ import pytest
 
 from pims_pipeline.orchestration.code_server import run_processes
 from pims_pipeline.orchestration.code_server.fork_server import CAN_FORK, start_fork_server
-from pims_pipeline.orchestration.code_server.run_processes import LOST, RunContext
+from pims_pipeline.orchestration.code_server.run_processes import LOST, RunContext, end_runs
 from pims_pipeline_tests.cli.processes import is_alive
 from pims_pipeline_tests.providers.stopping import eventually
 
@@ -238,3 +238,27 @@ def test_a_forked_run_calls_what_is_registered_for_its_end(tmp_path: Path) -> No
     in_own_process(ends, tmp_path / "lines")
 
     assert (tmp_path / "lines").read_text() == "ran\nended\n"
+
+
+def until_interrupted(path: Path) -> None:
+    append(path, "started\n")
+    try:
+        threading.Event().wait(TIMEOUT_SECONDS)
+    except KeyboardInterrupt:
+        append(path, "interrupted\n")
+
+
+def ends_its_runs(path: Path) -> None:
+    start_fork_server([PRELOADED])
+    runs = [run(until_interrupted, path), run(until_interrupted, path)]
+    eventually(lambda: path.exists() and path.read_text().split() == ["started"] * 2)
+    end_runs(TIMEOUT_SECONDS)
+
+    assert not any(each.is_alive() for each in runs)
+
+
+def test_runs_that_end_with_their_code_server_are_interrupted(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    in_own_process(ends_its_runs, path)
+
+    assert path.read_text().split().count("interrupted") == 2

@@ -132,10 +132,11 @@ async def _driver(timeout_s: float) -> "Playwright":
             await closes_in_time(driver.stop())
         if isinstance(error, asyncio.CancelledError):
             raise
-    except (Error, OSError) as error:
+    # A driver that ends at once, for want of a library, raises no class of Playwright's own.
+    except Exception as error:
         raise BrowserUnavailable(
             "Playwright's driver, which controls the browser, does not start. Run `make setup` to "
-            "install it again."
+            "install it again; in a container it may lack libraries, such as libatomic1."
         ) from error
     raise TransientError(
         f"Playwright's driver did not start within {timeout_s:.0f} s; the machine may be "

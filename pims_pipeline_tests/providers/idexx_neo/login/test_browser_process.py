@@ -238,6 +238,21 @@ def test_a_configured_browser_that_is_not_there_names_the_remedy(tmp_path: Path)
         )
 
 
+def test_a_driver_that_ends_at_once_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAYWRIGHT_NODEJS_PATH", "/bin/false")
+
+    with pytest.raises(BrowserUnavailable, match="driver, which controls the browser, does not"):
+        login(
+            "http://127.0.0.1:1",
+            CREDENTIALS,
+            LoginOptions(artifacts_dir=tmp_path),
+            accepts=lambda *_: True,
+            subject="riverbend",
+        )
+
+
 def test_a_program_that_is_no_browser_names_the_remedy(tmp_path: Path) -> None:
     pretender = tmp_path / "chromium"
     pretender.write_text("#!/bin/sh\nexit 1\n")

@@ -1,0 +1,1 @@
+"""``pims part``: one part of the pipeline where an orchestrator starts the others."""
