@@ -7,20 +7,32 @@ Dagster's own storage opens a connection for every query and event, hundreds in 
 import atexit
 import gc
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage, PostgresScheduleStorage
-from sqlalchemy import Connection
+from dagster_postgres.utils import DagsterPostgresException, retry_pg_connection_fn
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
 from pims_pipeline.orchestration.storage.event_log import EventLog
-from pims_pipeline.store.dagster.connections import check_schema, columns_by_table, keeping_engine
+from pims_pipeline.orchestration.storage.kept_engine import KeepsEngine
+from pims_pipeline.store.dagster.connections import (
+    address_without_schema,
+    check_schema,
+    columns_by_table,
+    keeping_engine,
+    sessions_of,
+    storage_error,
+)
+from pims_pipeline.store.dagster.sessions import check_sessions, settled
 
 _TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
 """Without one of these, Dagster makes its tables."""
 
 
-class RememberingRunStorage(PostgresRunStorage):
+class RememberingRunStorage(KeepsEngine, PostgresRunStorage):
     """A run storage that looks the columns of its table up until they are there."""
 
     def __init__(
@@ -39,7 +51,7 @@ class RememberingRunStorage(PostgresRunStorage):
         return self._has_stats
 
 
-class RememberingScheduleStorage(PostgresScheduleStorage):
+class RememberingScheduleStorage(KeepsEngine, PostgresScheduleStorage):
     """A storage of sensors and schedules that repeats no lookup of what is present.
 
     Dagster makes three before most statements: of two tables, and of finished migrations of data.
@@ -68,6 +80,16 @@ class RememberingScheduleStorage(PostgresScheduleStorage):
         return migration_name in self._built
 
 
+def _check(engine: Engine) -> None:
+    """Connect as Dagster does, which tries again: a server may be restarting."""
+    try:
+        retry_pg_connection_fn(partial(check_sessions, engine))
+    except DagsterPostgresException as error:
+        if isinstance(error.__cause__, DBAPIError):
+            raise storage_error(engine, error.__cause__) from None
+        raise
+
+
 class PooledPostgresStorage(DagsterPostgresStorage):
     """A ``DagsterPostgresStorage`` whose three parts share one connection."""
 
@@ -76,12 +98,14 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         engine = keeping_engine(postgres_url)
+        _check(engine)
         use_engine(self, engine)
         tables = self._tables()
         if not tables.keys() >= _TABLES:
             with self._run_storage.connect() as connection:
                 check_schema(connection, postgres_url)
-            DagsterPostgresStorage(postgres_url)
+            with settled(sessions_of(postgres_url)):
+                DagsterPostgresStorage(address_without_schema(postgres_url))
             tables = self._tables()
         self._run_storage = RememberingRunStorage(
             postgres_url, columns=tables["runs"], inst_data=inst_data
