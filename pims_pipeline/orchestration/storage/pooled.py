@@ -7,26 +7,23 @@ Dagster's own storage opens a connection for every query and event, hundreds in 
 import atexit
 import gc
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage, PostgresRunStorage, PostgresScheduleStorage
-from dagster_postgres.utils import DagsterPostgresException, retry_pg_connection_fn
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
 from pims_pipeline.orchestration.storage.event_log import EventLog
 from pims_pipeline.orchestration.storage.kept_engine import KeepsEngine
 from pims_pipeline.store.dagster.connections import (
     address_without_schema,
+    check_connection,
     check_schema,
     columns_by_table,
     keeping_engine,
     sessions_of,
-    storage_error,
 )
-from pims_pipeline.store.dagster.sessions import check_sessions, settled
+from pims_pipeline.store.dagster.sessions import settled
 
 _TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
 """Without one of these, Dagster makes its tables."""
@@ -80,16 +77,6 @@ class RememberingScheduleStorage(KeepsEngine, PostgresScheduleStorage):
         return migration_name in self._built
 
 
-def _check(engine: Engine) -> None:
-    """Connect as Dagster does, which tries again: a server may be restarting."""
-    try:
-        retry_pg_connection_fn(partial(check_sessions, engine))
-    except DagsterPostgresException as error:
-        if isinstance(error.__cause__, DBAPIError):
-            raise storage_error(engine, error.__cause__) from None
-        raise
-
-
 class PooledPostgresStorage(DagsterPostgresStorage):
     """A ``DagsterPostgresStorage`` whose three parts share one connection."""
 
@@ -98,7 +85,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         engine = keeping_engine(postgres_url)
-        _check(engine)
+        check_connection(engine)
         use_engine(self, engine)
         tables = self._tables()
         if not tables.keys() >= _TABLES:

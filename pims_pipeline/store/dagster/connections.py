@@ -10,14 +10,16 @@ import weakref
 from collections import defaultdict
 from dataclasses import dataclass
 
+import stamina
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from pims_pipeline.domain.addresses.parsing import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.dagster.sessions import DagsterSessions, check_sessions
+from pims_pipeline.store.database.conditions import condition_of
 from pims_pipeline.store.database.engine import TRUSTED_SECONDS, ping_after_rest
-from pims_pipeline.store.database.errors import DatabaseUnavailable, connection_error
+from pims_pipeline.store.database.errors import connection_error
 from pims_pipeline.store.database.session_settings import STATEMENT_SECONDS
 
 
@@ -102,18 +104,31 @@ def check_storage(storage_url: str) -> None:
     """
     engine = keeping_engine(storage_url)
     try:
-        check_sessions(engine)
-    except DBAPIError as error:
-        raise storage_error(engine, error) from None
+        check_connection(engine)
     finally:
         engine.dispose()
 
 
-def storage_error(engine: Engine, error: DBAPIError) -> DatabaseUnavailable:
-    """What to raise when no connection to the storage can be opened; without a password."""
-    return connection_error(
-        engine.url, error, variables="DAGSTER_POSTGRES_URL (if it is unset, PIMS_DATABASE_URL)"
-    )
+def check_connection(engine: Engine) -> None:
+    """Connect, and make sure that the sessions are our own; for some seconds, tries again.
+
+    Raises:
+        DatabaseUnavailable: If no connection can be opened.
+        SharedSessions: If the address leads to a pooler in transaction mode.
+    """
+    variables = "DAGSTER_POSTGRES_URL (if it is unset, PIMS_DATABASE_URL)"
+    try:
+        for attempt in stamina.retry_context(on=_passes, attempts=6, timeout=10, wait_initial=0.2):
+            with attempt:
+                check_sessions(engine)
+    except DBAPIError as error:
+        raise connection_error(engine.url, error, variables=variables) from None
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same may succeed shortly after: a server may be restarting."""
+    condition = condition_of(error.orig) if isinstance(error, OperationalError) else None
+    return isinstance(error, OperationalError) and (condition is None or condition.passes)
 
 
 class WrongDagsterSchema(UserFacingError):

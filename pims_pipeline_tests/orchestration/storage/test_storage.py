@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import stamina
 from dagster import DagsterInstance
-from dagster_postgres import utils
+from dagster_postgres import PostgresRunStorage
 from sqlalchemy import Connection, Engine, event, text
 
 from pims_pipeline.orchestration.storage import pooled
@@ -183,13 +184,10 @@ def test_a_pooler_in_transaction_mode_is_refused_before_a_table_is_created(
     assert _tables(empty_database_url) == {}
 
 
-def test_a_storage_that_cannot_be_reached_is_one_line_with_its_variable(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(utils.time, "sleep", lambda _: None)
+def test_a_storage_that_cannot_be_reached_is_one_line_with_its_variable() -> None:
     url = dagster_storage_url("postgresql://vet:hunter2@127.0.0.1:1/pims")
     for check in (PooledPostgresStorage, check_storage):
-        with pytest.raises(DatabaseUnavailable) as caught:
+        with stamina.set_testing(True, attempts=2), pytest.raises(DatabaseUnavailable) as caught:
             check(url)
         message = str(caught.value)
         assert message.startswith("cannot reach database 'pims' at 127.0.0.1:1 (")
@@ -207,8 +205,10 @@ def test_through_a_pooler_in_session_mode_tables_are_created_and_used(
         storage.event_log_storage.add_dynamic_partitions("clinics", ["alder"])
         again = PooledPostgresStorage(dagster_storage_url(pooled_url)).event_log_storage
         assert again.has_dynamic_partition("clinics", "alder")
-        storage.run_storage.optimize_for_webserver(15_000, 3600, 20)
-        with storage.run_storage.connect() as connection:
+        runs = storage.run_storage
+        assert isinstance(runs, PostgresRunStorage)
+        runs.optimize_for_webserver(15_000, 3600, 20)
+        with runs.connect() as connection:
             assert connection.scalar(text("SHOW statement_timeout")) == "15s"
             assert connection.scalar(text("SELECT current_schema()")) == "dagster"
     assert set(_tables(empty_database_url)) == {"dagster"}

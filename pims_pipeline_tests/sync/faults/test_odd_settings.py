@@ -50,7 +50,7 @@ OWNERS = {
 def _apply(url: str, owner: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
-        statement = sql.SQL(f"{owner} SET {{}} = {{}}")  # type: ignore[arg-type]  # of OWNERS
+        statement = sql.SQL(f"{owner} SET {{}} = {{}}")
         for setting, value in ODD.items():
             values = sql.SQL(", ").join(map(sql.Literal, value.split(", ")))
             connection.execute(statement.format(name, sql.Identifier(setting), values))
@@ -71,7 +71,7 @@ def odd(bench: Bench, database_url: str, request: pytest.FixtureRequest) -> Iter
     yield bench
     # The cleanup needs the default settings.
     name = sql.Identifier(str(bench.engine.url.database))
-    reset = sql.SQL(f"{owner} RESET ALL")  # type: ignore[arg-type]  # as above
+    reset = sql.SQL(f"{owner} RESET ALL")
     administer(database_url, reset.format(name))
 
 
