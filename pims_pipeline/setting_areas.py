@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import Field, FilePath
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from pims_pipeline.domain.addresses import EXAMPLE, SCHEMA_NAME
+from pims_pipeline.domain.addresses.parameters import EXAMPLE
+from pims_pipeline.domain.addresses.parsing import SCHEMA_NAME
 from pims_pipeline.setting_types import (
     AbsolutePath,
     AxiomToken,
@@ -107,8 +108,9 @@ class DataSettings(SettingsArea):
     dagster_postgres_url: DatabaseUrl | None = Field(
         default=None, validation_alias="DAGSTER_POSTGRES_URL", description=DATABASE_ADDRESS
     )
-    """The database of Dagster's runs and events. Set it to a direct connection when
-    ``PIMS_DATABASE_URL`` is a pooler in transaction mode. Unset: the pipeline's database."""
+    """The database of Dagster's runs and events. When ``PIMS_DATABASE_URL`` is a pooler in
+    transaction mode, set it to the pooler's session mode (Supabase's port 5432) or to a direct
+    connection. Unset: the pipeline's database."""
 
     dagster_graphql_url: WebAddress | None = Field(
         default=None,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
-from pims_pipeline.domain.addresses import is_schema_name, parse_database_address
+from pims_pipeline.domain.addresses.parsing import is_schema_name, parse_database_address
 
 _KEY_BYTES = 32
 _SHORTEST_TOKEN = 16

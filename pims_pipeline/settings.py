@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from pims_pipeline.domain.addresses import (
+from pims_pipeline.domain.addresses.parsing import (
     DAGSTER_SCHEMA,
     DEFAULT_SCHEMA,
     BadDatabaseUrl,
@@ -210,8 +210,8 @@ class Settings(
         if self.dagster_postgres_url is None:
             return None
         address = parse_database_address(self.dagster_postgres_url.get_secret_value())
-        elsewhere = address.schema != DEFAULT_SCHEMA
-        options = (f"-csearch_path={address.schema}",) if elsewhere else ()
+        named = address.named_schema
+        options = () if named is None else (f"-csearch_path={named}",)
         return address.as_text(_DAGSTER_SCHEME, options=options)
 
     def __repr__(self) -> str:

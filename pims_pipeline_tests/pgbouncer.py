@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode in front of a test's database, on a free port."""
+"""A PgBouncer in front of a test's database, on a free port."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.addresses.parsing import parse_database_address
 
 _PLACES = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"))
 _START_SECONDS = 30
@@ -26,7 +26,7 @@ listen_addr = 127.0.0.1
 listen_port = {listens}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = {size}
 max_client_conn = 500
 ignore_startup_parameters = {ignored}
@@ -41,9 +41,21 @@ def _program() -> str:
     return found
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 @contextmanager
 def pgbouncer(
-    database_url: str, *, size: int, ignored: str = "extra_float_digits"
+    database_url: str,
+    *,
+    size: int,
+    ignored: str = "extra_float_digits",
+    mode: str = "transaction",
+    more: str = "",
 ) -> Iterator[str]:
     """The database's address through a pooler with at most ``size`` connections to it.
 
@@ -51,30 +63,31 @@ def pgbouncer(
         database_url: The database's own address.
         size: See above.
         ignored: Startup parameters that it drops; it refuses all others.
+        mode: When a client's connection becomes free for others: at the end of its transaction, or
+            of its session.
+        more: Further lines of its configuration.
     """
     program, url = _program(), make_url(database_url)
-    host = url.query["host"]
-    assert isinstance(host, str)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    socket_directory = url.query["host"]
+    assert isinstance(socket_directory, str)
+    port = _free_port()
     # Not under pytest's own directory, which the server's user may not read.
     with tempfile.TemporaryDirectory(prefix="pims-pgbouncer-") as name:
         directory = Path(name)
         config = directory / "pgbouncer.ini"
-        config.write_text(
-            _CONFIG.format(
-                host=host,
-                port=url.port or 5432,
-                user=url.username,
-                listens=port,
-                size=size,
-                ignored=ignored,
-                directory=directory,
-            )
+        text = _CONFIG.format(
+            host=socket_directory,
+            port=url.port or 5432,
+            user=url.username,
+            listens=port,
+            size=size,
+            ignored=ignored,
+            directory=directory,
+            mode=mode,
         )
+        config.write_text(text + more)
         # It refuses to run as root, and only the server's user may connect to its socket.
-        owner = Path(host).stat()
+        owner = Path(socket_directory).stat()
         is_root = os.geteuid() == 0
         for path in (directory, config) if is_root else ():
             os.chown(path, owner.st_uid, owner.st_gid)

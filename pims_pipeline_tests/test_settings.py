@@ -175,6 +175,9 @@ def test_dagster_uses_its_own_database_when_one_is_set(
     settings = loaded(monkeypatch, DAGSTER_POSTGRES_URL="postgres://dagster:pw@other/dagster")
 
     assert settings.dagster_url() == "postgresql+psycopg2://dagster:pw@other/dagster"
+    named = "postgres://dagster:pw@other/dagster?schema=public"
+    options = make_url(loaded(monkeypatch, DAGSTER_POSTGRES_URL=named).dagster_url() or "").query
+    assert options == {"options": "-csearch_path=public"}
     monkeypatch.delenv("DAGSTER_POSTGRES_URL")
     assert load_settings().dagster_url() is None
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pims_pipeline.domain.addresses import SCHEMA_NAME, parse_database_address
+from pims_pipeline.domain.addresses.parsing import SCHEMA_NAME, parse_database_address
 from pims_pipeline.settings import load_settings, variable_names
 from pims_pipeline_tests.test_settings import DATABASE, KEY, loaded, problems
 

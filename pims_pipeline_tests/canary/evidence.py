@@ -16,7 +16,7 @@ from typing import Literal
 
 from sqlalchemy import Engine, text
 
-from pims_pipeline.domain.addresses import DAGSTER_SCHEMA
+from pims_pipeline.domain.addresses.parsing import DAGSTER_SCHEMA
 from pims_pipeline.observability.logging import Sink, configure_logging
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.canary.canaries import Canary, legible, shown_in

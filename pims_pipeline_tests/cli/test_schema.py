@@ -11,7 +11,7 @@ from sqlalchemy import make_url, text
 
 from pims_pipeline.cli.commands.serve import api_database, open_api
 from pims_pipeline.cli.runtime import own_database
-from pims_pipeline.domain.addresses import in_schema
+from pims_pipeline.domain.addresses.parsing import in_schema
 from pims_pipeline.settings import Settings
 from pims_pipeline.simulator.server import SimulatorServer
 from pims_pipeline.store.clinics import all_clinics, clinic_by_slug
@@ -24,6 +24,7 @@ from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline_tests.adoption.schema_digest import schema_digest
 from pims_pipeline_tests.adoption.shared_database import install_v4
 from pims_pipeline_tests.cli.invocation import KEY, SLUG, Pims, document, error_line, store_login
+from pims_pipeline_tests.cli.up.test_up import free_port
 from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.simulated_login import session_without_browser
 
@@ -93,11 +94,14 @@ def test_a_sync_beside_an_application_neither_reads_nor_writes_anything_of_it(
     pims: Pims, simulator: SimulatorServer, closed: str, application: str
 ) -> None:
     before = _digest(application)
-    with pgbouncer(closed, size=2) as pooled:
+    with (
+        pgbouncer(closed, size=2) as pooled,
+        pgbouncer(closed, size=20, mode="session") as sessions,
+    ):
         ours = {
             "PIMS_DATABASE_URL": pooled,
             "PIMS_DATABASE_SCHEMA": "pims",
-            "DAGSTER_POSTGRES_URL": in_schema(closed, "dagster"),
+            "DAGSTER_POSTGRES_URL": in_schema(sessions, "dagster"),
         }
         run: Pims = partial(pims, **ours)
         document(run("migrate", "--json"))
@@ -158,9 +162,11 @@ def test_dagster_s_tables_do_not_get_into_public_because_of_a_pooler(
         _add_clinic(run, simulator)
 
         message = error_line(run("sync", "full", "--clinic", SLUG))
+        started = run("up", f"--port={free_port()}", f"--api-port={free_port()}")
 
-    assert "would be created in the schema 'public' instead of 'dagster'" in message
-    assert "set DAGSTER_POSTGRES_URL to a direct connection" in message
+    assert started.stderr.splitlines()[-1] == message
+    assert "Dagster's storage is reached through a pooler in transaction mode" in message
+    assert "set DAGSTER_POSTGRES_URL to the pooler's session mode (Supabase: port 5432)" in message
     assert _digest(application) == before
 
 

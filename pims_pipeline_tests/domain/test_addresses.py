@@ -1,12 +1,14 @@
 """Addresses of databases: which are understood, and which are refused with what to write."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pims_pipeline.domain.addresses import (
+from pims_pipeline.domain.addresses.parameters import KNOWN_PARAMETERS
+from pims_pipeline.domain.addresses.parsing import (
     UNCLEAR,
     BadDatabaseUrl,
     DatabaseAddress,
@@ -57,10 +59,41 @@ def test_an_ambiguous_address_is_refused_and_not_quoted(
         ("secret", "is not an address of PostgreSQL; write postgresql://"),
         ("postgresql://", "names neither a host nor a database"),
         ("postgresql://host/db?host=/socket", "names hosts twice"),
-        ("postgresql://host/db?connection_limit=1", "connection_limit; remove it; PIMS_CLINICS_AT"),
+        ("'postgresql://me:secret@host/db'", "is in quotes, which are no part of it"),
+        ("DATABASE_URL=postgresql://me:secret@host/db", "begins with the name of a variable"),
+        ("psql postgresql://me:secret@host/db", "begins with a command"),
+        ("host=here user=me password=secret", "is a list of parameters; write postgresql://"),
+        ("https://secret.supabase.co", "is a web address, not the database's"),
+        ("prisma+postgres://accelerate/?api_key=secret", "is for Prisma's own service"),
+        ("postgresql://postgres:[YOUR-PASSWORD]@host/db", "has a placeholder such as [YOUR-PASS"),
+        ("postgresql://postgres.[REF]:secret@host/db", "has a placeholder such as [YOUR-PASS"),
+        ("postgresql://postgres:<secret>@host/db", "write the password in its place, without"),
+        ("postgresql://postgres:${SECRET}@host/db", "write the password in its place, without"),
+        ("postgresql://postgres:****************@host/db", "or a masked password"),
+        ("postgresql://host/db?connection_limit=1", "connection_limit; remove it; PIMS_DATABASE_P"),
+        ("postgresql://host/db?pool_max_conns=4", "pool_max_conns; remove it; PIMS_DATABASE_POOL"),
+        ("postgresql://host/db?conn_max_age=60", "conn_max_age; remove it; connections are opened"),
+        ("postgresql://host/db?socketTimeout=60", "socketTimeout; remove it, or write tcp_user_t"),
+        (
+            "postgresql://host/db?statement_timeout=60",
+            "statement_timeout; remove it; each trans",
+        ),
+        ("postgresql://host/db?timezone=secret", "timezone; remove it; each transaction sets it"),
+        ("postgresql://host/db?targetServerType=primary", "write target_session_attrs=primary"),
+        ("postgresql://host/db?sslaccept=strict", "sslaccept; write sslmode=verify-full, or"),
+        ("postgresql://host/db?sslcert=ca.pem", "or sslrootcert for the certificate of the datab"),
+        (
+            "postgresql://host/db?sslrootcert=~/ca.pem",
+            "sslrootcert that begins with ~; write the",
+        ),
+        (
+            "postgresql://host/db?sslrootcert=system&sslmode=require",
+            "write sslmode=verify-full wi",
+        ),
         ("postgresql://host/db?pool_timeout=1", "pool_timeout; remove it"),
         ("postgresql://host/db?ssl=true", "ssl; write sslmode=require"),
-        ("postgresql://host/db?sslmode=no-verify", "unknown sslmode; write one of disable, allow"),
+        ("postgresql://host/db?sslmode=no-verify", "sslmode=no-verify; write sslmode=require, wh"),
+        ("postgresql://host/db?sslmode=required", "unknown sslmode; write one of disable, allow"),
         ("postgresql://host/db?password=secret", "password; write it before the host"),
         ("postgresql://host/db?sslpassword=secret", "sslpassword; remove it"),
         ("postgresql://host/db?schema=a.b", "no schema's name in its parameter schema"),
@@ -95,6 +128,21 @@ def test_what_means_nothing_here_is_refused_by_name_with_what_to_write(
             {"options": "-cjit=off -cwork_mem=8MB"},
         ),
         ("postgresql://host/db?client_encoding=UTF8", "public", {}),
+        ("postgresql://host/db?charset=utf8&prepared_statements=false", "public", {}),
+        ("postgresql+asyncpg://host/db?prepared_statement_cache_size=0", "public", {}),
+        ("postgresql+psycopg2://host/db?binary_parameters=yes", "public", {}),
+        ("postgresql://host/db?options=endpoint%3Dep-1", "public", {"options": "endpoint=ep-1"}),
+        ("postgresql://host/db?options=reference%3Dr", "public", {"options": "reference=r"}),
+        (
+            "postgresql://host/db?sslrootcert=system&channel_binding=require",
+            "public",
+            {"sslrootcert": "system", "channel_binding": "require"},
+        ),
+        (
+            "postgresql://host/db?sslcert=/a.pem&sslkey=/a.key",
+            "public",
+            {"sslcert": "/a.pem", "sslkey": "/a.key"},
+        ),
         (
             "postgresql://host/db?sslmode=verify-full&sslrootcert=/etc/ca.pem",
             "public",
@@ -171,6 +219,28 @@ def test_what_is_encoded_is_read_as_it_was_meant_whatever_it_holds(
         parameters={},
     )
     assert parse_database_address(address.as_text("postgresql")) == address
-    assert password not in repr(address) or password in repr(
-        (user, database, address.hosts, "DatabaseAddress(hosts=, parameters={}, public schema)")
-    )
+    assert repr(address) == repr(replace(address, password=None))
+
+
+NAMES = st.sampled_from(sorted({*KNOWN_PARAMETERS, "flavour"}))
+VALUES = st.text("QXZJK0123456789", min_size=4, max_size=12)
+
+
+def _outcome(parameters: list[tuple[str, str]]) -> Mapping[str, str] | BadDatabaseUrl:
+    query = "&".join(f"{name}={value}" for name, value in parameters)
+    try:
+        return parse_database_address(f"postgresql://host/db?{query}").parameters
+    except BadDatabaseUrl as error:
+        return error
+
+
+@given(parameters=st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=4))
+def test_a_parameter_is_kept_ignored_or_refused_by_its_name_alone(
+    parameters: list[tuple[str, str]],
+) -> None:
+    outcome = _outcome(parameters)
+    if isinstance(outcome, BadDatabaseUrl):
+        assert any(name in outcome.problem for name, _ in parameters)
+        assert not any(value in outcome.problem for _, value in parameters)
+    else:
+        assert set(outcome.items()) <= set(parameters)

@@ -39,6 +39,7 @@ from pims_pipeline.composition import api_database_url
 from pims_pipeline.operations.clinics import clinics_to_partition
 from pims_pipeline.orchestration.services import dagster_services
 from pims_pipeline.settings import Settings
+from pims_pipeline.store.dagster.connections import check_storage
 from pims_pipeline.store.database.migrate import migrate
 from pims_pipeline.store.database.tenancy import let_api_log_in
 
@@ -151,7 +152,9 @@ def _start_services(
     settings, given = store.settings, os.environ
     directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pims-up-"))
     files = RuntimeFiles(Path(directory))
-    dagster = dagster_services(settings.home, dagster_storage(store), files.code_socket)
+    storage = dagster_storage(store)
+    check_storage(storage)
+    dagster = dagster_services(settings.home, storage, files.code_socket)
     files.clinics.write_text("\n".join(clinics_to_partition(store.engine)))
 
     more = _code_server_variables(settings, ui)

@@ -31,6 +31,7 @@ from pims_pipeline.orchestration._dagster_private import (
     SqlEventLogStorageTable,
 )
 from pims_pipeline.orchestration.storage.check_executions import LoggedEvent, write_checks
+from pims_pipeline.orchestration.storage.kept_engine import KeepsEngine
 
 REMEMBERED_SECONDS = 10.0
 """How long a process takes a partition for present after it has found it."""
@@ -110,7 +111,7 @@ class HeldEvents(threading.local):
         return events
 
 
-class EventLog(PostgresEventLogStorage):
+class EventLog(KeepsEngine, PostgresEventLogStorage):
     """An event log that stores events together, and repeats no lookups.
 
     Only what is present is remembered: upgrades add tables and columns, clinics add partitions.

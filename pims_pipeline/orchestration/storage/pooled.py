@@ -14,13 +14,22 @@ from sqlalchemy import Connection
 
 from pims_pipeline.orchestration._dagster_private import ConfigurableClassData, use_engine
 from pims_pipeline.orchestration.storage.event_log import EventLog
-from pims_pipeline.store.dagster.connections import check_schema, columns_by_table, keeping_engine
+from pims_pipeline.orchestration.storage.kept_engine import KeepsEngine
+from pims_pipeline.store.dagster.connections import (
+    address_without_schema,
+    check_connection,
+    check_schema,
+    columns_by_table,
+    keeping_engine,
+    sessions_of,
+)
+from pims_pipeline.store.dagster.sessions import settled
 
 _TABLES = frozenset({"event_logs", "instance_info", "jobs", "runs"})
 """Without one of these, Dagster makes its tables."""
 
 
-class RememberingRunStorage(PostgresRunStorage):
+class RememberingRunStorage(KeepsEngine, PostgresRunStorage):
     """A run storage that looks the columns of its table up until they are there."""
 
     def __init__(
@@ -39,7 +48,7 @@ class RememberingRunStorage(PostgresRunStorage):
         return self._has_stats
 
 
-class RememberingScheduleStorage(PostgresScheduleStorage):
+class RememberingScheduleStorage(KeepsEngine, PostgresScheduleStorage):
     """A storage of sensors and schedules that repeats no lookup of what is present.
 
     Dagster makes three before most statements: of two tables, and of finished migrations of data.
@@ -76,12 +85,14 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         super().__init__(postgres_url, should_autocreate_tables=False, inst_data=inst_data)
         engine = keeping_engine(postgres_url)
+        check_connection(engine)
         use_engine(self, engine)
         tables = self._tables()
         if not tables.keys() >= _TABLES:
             with self._run_storage.connect() as connection:
                 check_schema(connection, postgres_url)
-            DagsterPostgresStorage(postgres_url)
+            with settled(sessions_of(postgres_url)):
+                DagsterPostgresStorage(address_without_schema(postgres_url))
             tables = self._tables()
         self._run_storage = RememberingRunStorage(
             postgres_url, columns=tables["runs"], inst_data=inst_data

@@ -1,24 +1,52 @@
 """The engine under Dagster's own storage: one connection that a process keeps.
 
-``orchestration/storage/`` gives it to Dagster, which owns the tables there.
+``orchestration/storage/`` gives it to Dagster, which owns the tables there. What a connection is
+set to is in ``sessions``.
 """
 
 import os
 import threading
 import weakref
 from collections import defaultdict
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, create_engine, text
+import stamina
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
-from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.addresses.parsing import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.store.dagster.sessions import DagsterSessions, check_sessions
+from pims_pipeline.store.database.conditions import condition_of
 from pims_pipeline.store.database.engine import TRUSTED_SECONDS, ping_after_rest
+from pims_pipeline.store.database.errors import connection_error
+from pims_pipeline.store.database.session_settings import STATEMENT_SECONDS
 
-_engines: "weakref.WeakValueDictionary[tuple[str, float], Engine]" = weakref.WeakValueDictionary()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepingTerms:
+    """How many connections an engine keeps and opens, and for what.
+
+    Attributes:
+        keeps: Connections that stay open; one is enough for a process that works in one thread.
+        overflow: Further connections at a time, closed after use; -1 for any number.
+        statement_seconds: The longest that a statement may take.
+        trusted_seconds: See ``ping_after_rest``.
+    """
+
+    keeps: int = 1
+    overflow: int = -1
+    statement_seconds: float = STATEMENT_SECONDS
+    trusted_seconds: float = TRUSTED_SECONDS
+
+
+_engines: "weakref.WeakValueDictionary[tuple[str, KeepingTerms], Engine]" = (
+    weakref.WeakValueDictionary()
+)
 _lock = threading.Lock()
 
 
-def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS) -> Engine:
+def keeping_engine(storage_url: str, terms: KeepingTerms = KeepingTerms()) -> Engine:
     """An engine that keeps one connection, without transactions; a forked process opens its own.
 
     All instances of a process share it: Dagster makes one for each evaluation of a sensor. Further
@@ -27,52 +55,98 @@ def keeping_engine(storage_url: str, *, trusted_seconds: float = TRUSTED_SECONDS
 
     Args:
         storage_url: See ``schema.dagster_storage_url``.
-        trusted_seconds: See ``ping_after_rest``.
+        terms: How many connections, and for what.
     """
-    key = (storage_url, trusted_seconds)
+    key = (storage_url, terms)
     with _lock:
         engine = _engines.get(key)
         if engine is None:
             engine = create_engine(
-                storage_url,
+                address_without_schema(storage_url),
                 isolation_level="AUTOCOMMIT",
-                pool_size=1,
-                max_overflow=-1,
+                pool_size=terms.keeps,
+                max_overflow=terms.overflow,
                 # Dagster's tables have no such columns; looking the type up is a round trip.
                 use_native_hstore=False,
+                connect_args={"client_encoding": "utf8"},
             )
-            ping_after_rest(engine, trusted_seconds)
+            event.listen(engine, "connect", sessions_of(storage_url, terms.statement_seconds))
+            ping_after_rest(engine, terms.trusted_seconds)
             _engines[key] = engine
         return engine
 
 
+def address_without_schema(storage_url: str) -> str:
+    """The address of the storage for its driver; ``sessions_of`` sets the schema.
+
+    Poolers refuse or drop an address's ``search_path``.
+    """
+    return parse_database_address(storage_url).as_text("postgresql+psycopg2")
+
+
+def sessions_of(storage_url: str, statement_seconds: float = STATEMENT_SECONDS) -> DagsterSessions:
+    """What connections to the storage are set to."""
+    return DagsterSessions(_schema_of(storage_url), statement_seconds)
+
+
+def _schema_of(storage_url: str) -> str | None:
+    named = parse_database_address(storage_url).named_schema
+    # The address has it without quotes.
+    return None if named is None else named.lower()
+
+
+def check_storage(storage_url: str) -> None:
+    """Connect once, so that a wrong address is an error before Dagster's processes are started.
+
+    Raises:
+        DatabaseUnavailable: If no connection can be opened.
+        SharedSessions: If the address leads to a pooler in transaction mode.
+    """
+    engine = keeping_engine(storage_url)
+    try:
+        check_connection(engine)
+    finally:
+        engine.dispose()
+
+
+def check_connection(engine: Engine) -> None:
+    """Connect, and make sure that the sessions are our own; for some seconds, tries again.
+
+    Raises:
+        DatabaseUnavailable: If no connection can be opened.
+        SharedSessions: If the address leads to a pooler in transaction mode.
+    """
+    variables = "DAGSTER_POSTGRES_URL (if it is unset, PIMS_DATABASE_URL)"
+    try:
+        for attempt in stamina.retry_context(on=_passes, attempts=6, timeout=10, wait_initial=0.2):
+            with attempt:
+                check_sessions(engine)
+    except DBAPIError as error:
+        raise connection_error(engine.url, error, variables=variables) from None
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same may succeed shortly after: a server may be restarting."""
+    condition = condition_of(error.orig) if isinstance(error, OperationalError) else None
+    return isinstance(error, OperationalError) and (condition is None or condition.passes)
+
+
 class WrongDagsterSchema(UserFacingError):
-    """Dagster's tables would be created in another schema than the address names."""
+    """The schema of Dagster's tables is not there."""
 
 
 def check_schema(connection: Connection, storage_url: str) -> None:
-    """Make sure that new tables get into the schema that the address names.
-
-    Some poolers drop an address's options; then the tables would get into ``public``, which may be
-    another application's.
+    """Make sure that new tables can get into the schema that the address names.
 
     Raises:
-        WrongDagsterSchema: If they would not.
+        WrongDagsterSchema: If they cannot.
     """
-    wanted = parse_database_address(storage_url).named_schema
-    found = connection.scalar(text("SELECT current_schema()"))
-    # The address has it without quotes.
-    if wanted is None or found == wanted.lower():
-        return
-    if found is None:
+    if connection.scalar(text("SELECT current_schema()")) is None:
+        wanted = _schema_of(storage_url) or "public"
         raise WrongDagsterSchema(
             f"there is no schema {wanted!r} for Dagster's tables; create it, or correct the schema "
             "in DAGSTER_POSTGRES_URL"
         )
-    raise WrongDagsterSchema(
-        f"Dagster's tables would be created in the schema {found!r} instead of {wanted!r}, because "
-        "a pooler drops options of the address; set DAGSTER_POSTGRES_URL to a direct connection"
-    )
 
 
 def columns_by_table(connection: Connection) -> dict[str, set[str]]:

@@ -1,14 +1,13 @@
 """The schema in our database that holds Dagster's own tables.
 
-``connections`` opens the connections to it.
+``connections`` opens the connections to it, ``sessions`` sets what they depend on.
 """
 
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.addresses import DAGSTER_SCHEMA, parse_database_address
+from pims_pipeline.domain.addresses.parsing import DAGSTER_SCHEMA, parse_database_address
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import MIGRATION_LOCK_SECONDS
-from pims_pipeline.store.database.session_settings import startup_options
 from pims_pipeline.store.migrations.target_schema import create_schema, lock_migrations
 
 
@@ -25,7 +24,7 @@ def dagster_storage_url(url: str) -> str:
         BadDatabaseUrl: If ``url`` is not PostgreSQL's.
     """
     address = parse_database_address(url)
-    return address.as_text("postgresql+psycopg2", options=startup_options(DAGSTER_SCHEMA))
+    return address.as_text("postgresql+psycopg2", options=(f"-csearch_path={DAGSTER_SCHEMA}",))
 
 
 def ensure_dagster_schema(engine: Engine) -> None:

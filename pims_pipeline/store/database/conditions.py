@@ -121,8 +121,36 @@ _POOLER_BUSY = DatabaseCondition(
 )
 _POOLER_STARTUP = DatabaseCondition(
     "the connection pooler does not take the address's options",
-    "remove options from the address; for Dagster set DAGSTER_POSTGRES_URL to a direct connection",
+    "remove options from the address",
 )
+_POOLER_FULL = DatabaseCondition(
+    "the connection pooler has no session left for another client",
+    "enlarge its pool; only DAGSTER_POSTGRES_URL needs session mode: PIMS_DATABASE_URL may name "
+    "transaction mode (Supabase: port 6543)",
+    passes=True,
+)
+_UNTRUSTED = DatabaseCondition(
+    "the database's TLS certificate is signed by no authority that sslrootcert names",
+    "write sslrootcert=FILE with the certificate of the database's authority (Supabase: the "
+    "database's settings have it)",
+)
+_OTHER_HOST = DatabaseCondition(
+    "the database's TLS certificate is for another host",
+    "write the host that it is for, or sslmode=verify-ca",
+)
+_NO_ROOTS = DatabaseCondition(
+    "the file of TLS root certificates cannot be read",
+    "write sslrootcert=FILE with its whole path, for a file that this process can read",
+)
+_CLIENT_CERTIFICATE = DatabaseCondition(
+    "the TLS certificate or key of this client is missing, cannot be read, or is refused",
+    "write sslcert=FILE and sslkey=FILE with whole paths; the key must be closed to others "
+    "(chmod 600)",
+)
+_NO_TLS = DatabaseCondition(
+    "the database offers no TLS", "turn it on there, or write sslmode=prefer"
+)
+_TLS_REQUIRED = DatabaseCondition("the database requires TLS", "write sslmode=require")
 OLD_SERVER = DatabaseCondition(
     "the database server is older than PostgreSQL 15", "use PostgreSQL 15 or newer"
 )
@@ -162,6 +190,19 @@ _CONDITIONS: Mapping[str, DatabaseCondition] = MappingProxyType(
 
 # First match wins: more specific phrases come first.
 _PHRASES: tuple[tuple[str, DatabaseCondition], ...] = (
+    ("root certificate file", _NO_ROOTS),
+    ("certificate verify failed", _UNTRUSTED),
+    # Another authority of the same name, such as a former one of one's own.
+    ("signature failure", _UNTRUSTED),
+    ("does not match host name", _OTHER_HOST),
+    ("requires a valid client certificate", _CLIENT_CERTIFICATE),
+    ("certificate required", _CLIENT_CERTIFICATE),
+    ("could not read certificate file", _CLIENT_CERTIFICATE),
+    ("private key file", _CLIENT_CERTIFICATE),
+    ("does not support ssl", _NO_TLS),
+    ("ssl required", _TLS_REQUIRED),
+    ("ssl connection is required", _TLS_REQUIRED),
+    ("in session mode", _POOLER_FULL),
     ("unsupported startup parameter", _POOLER_STARTUP),
     ("query_wait_timeout", _POOLER_BUSY),
     ("max_client_conn", _POOLER_BUSY),

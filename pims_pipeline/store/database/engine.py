@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection, QueuePool
 
-from pims_pipeline.domain.addresses import DEFAULT_SCHEMA, in_schema, parse_database_address
+from pims_pipeline.domain.addresses.parsing import DEFAULT_SCHEMA, in_schema, parse_database_address
 from pims_pipeline.store.database.conditions import (
     OLD_SERVER,
     WRONG_ENCODING,

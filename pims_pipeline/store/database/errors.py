@@ -54,16 +54,29 @@ def named_error(url: URL, error: DBAPIError) -> DatabaseUnavailable | None:
     return None
 
 
-def connection_error(url: URL, error: DBAPIError) -> DatabaseUnavailable:
-    """What to raise when a connection cannot be opened; without a password."""
+_VARIABLES = (
+    "PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an embedded database is "
+    "used)"
+)
+
+
+def connection_error(
+    url: URL, error: DBAPIError, *, variables: str = _VARIABLES
+) -> DatabaseUnavailable:
+    """What to raise when a connection cannot be opened; without a password.
+
+    Args:
+        url: The address.
+        error: The driver's.
+        variables: What may be wrong, if the server is up.
+    """
     condition = condition_of(error.orig)
     if condition is not None:
         where = f"cannot use database {url.database!r} at {_place(url)}: "
         return DatabaseRefused(condition, error.orig, where=where)
     return DatabaseUnavailable(
         f"cannot reach database {url.database!r} at {_place(url)} ({_reason(url, error)}); start "
-        "it, or correct PIMS_DATABASE_URL, for the API PIMS_API_DATABASE_URL (without both, an "
-        "embedded database is used)"
+        f"it, or correct {variables}"
     )
 
 

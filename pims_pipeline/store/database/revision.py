@@ -9,7 +9,7 @@ from psycopg.errors import UndefinedTable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import ProgrammingError
 
-from pims_pipeline.domain.addresses import DEFAULT_SCHEMA
+from pims_pipeline.domain.addresses.parsing import DEFAULT_SCHEMA
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import schema_of, transaction
 

@@ -34,6 +34,7 @@ _PINNED: Mapping[str, str] = MappingProxyType(
 )
 _SINCE_17: Mapping[str, str] = MappingProxyType({"transaction_timeout": "0"})
 _VERSION_17 = 170_000
+_READ_BY_PSYCOPG2 = frozenset({"standard_conforming_strings"})
 
 
 @functools.lru_cache
@@ -63,18 +64,28 @@ def begin_statement(
     )
 
 
-def startup_options(schema: str) -> tuple[str, ...]:
-    """The same for Dagster's storage, which begins its transactions itself: as a server's options.
+def dagster_settings(
+    schema: str | None, *, statement_seconds: float, server_version: int
+) -> Mapping[str, str]:
+    """The same for a session of Dagster's storage, which begins its transactions itself.
 
-    Its columns hold times without a zone, in UTC.
+    Its columns hold times without a zone, in UTC. ``standard_conforming_strings`` is left as it is:
+    psycopg2 looks at it when it connects, and quotes for it.
+
+    Args:
+        schema: Where Dagster's tables are; None for the role's own ``search_path``.
+        statement_seconds: The longest that a statement may take; 0 for any time.
+        server_version: As libpq gives it, such as 150004.
     """
-    settings = {
-        "search_path": schema,
-        "DateStyle": "ISO",
-        "TimeZone": "UTC",
+    pinned = {name: value for name, value in _PINNED.items() if name not in _READ_BY_PSYCOPG2}
+    return {
+        **(_SINCE_17 if server_version >= _VERSION_17 else {}),
+        "statement_timeout": f"{round(statement_seconds * 1000)}ms",
+        "lock_timeout": "0",
+        "idle_session_timeout": "0",
+        **pinned,
         "default_transaction_read_only": "off",
-        "default_transaction_isolation": r"read\ committed",
-        "statement_timeout": f"{STATEMENT_SECONDS}s",
-        "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+        "default_transaction_isolation": "read committed",
+        "default_transaction_deferrable": "off",
+        **({} if schema is None else {"search_path": f'"{schema}"'}),
     }
-    return tuple(f"-c{name}={value}" for name, value in settings.items())

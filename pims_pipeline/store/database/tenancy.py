@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, text
 
-from pims_pipeline.domain.addresses import parse_database_address
+from pims_pipeline.domain.addresses.parsing import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.database.engine import address_of, schema_of, schema_prefix, transaction
 from pims_pipeline.store.tables.all import metadata

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from pims_pipeline.domain.addresses import SCHEMA_NAME, is_schema_name
+from pims_pipeline.domain.addresses.parsing import SCHEMA_NAME, is_schema_name
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.locks import MIGRATION_LOCK

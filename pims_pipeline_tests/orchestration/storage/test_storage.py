@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,24 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import stamina
 from dagster import DagsterInstance
+from dagster_postgres import PostgresRunStorage
 from sqlalchemy import Connection, Engine, event, text
 
 from pims_pipeline.orchestration.storage import pooled
 from pims_pipeline.orchestration.storage.event_log import REMEMBERED_SECONDS, EventLog
 from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
-from pims_pipeline.store.dagster.connections import WrongDagsterSchema, keeping_engine
+from pims_pipeline.store.dagster.connections import (
+    KeepingTerms,
+    WrongDagsterSchema,
+    check_storage,
+    keeping_engine,
+)
 from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
+from pims_pipeline.store.dagster.sessions import SharedSessions
 from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 from pims_pipeline_tests.pgbouncer import pgbouncer
 
@@ -109,7 +119,7 @@ def test_a_partition_that_another_process_deleted_is_forgotten_soon(
 def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(
     engine: Engine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    always = partial(keeping_engine, trusted_seconds=0.0)
+    always = partial(keeping_engine, terms=KeepingTerms(trusted_seconds=0.0))
     monkeypatch.setattr(pooled, "keeping_engine", always)
     ensure_dagster_schema(engine)
     runs = PooledPostgresStorage(dagster_storage_url(database_url)).run_storage
@@ -128,23 +138,80 @@ def test_the_instances_of_a_process_share_a_connection(engine: Engine, database_
     assert len(opened) == 1
 
 
-def test_no_tables_are_created_in_a_schema_that_the_address_does_not_name(
+def _tables(url: str) -> dict[str, int]:
+    """How many tables each schema has that could have some."""
+    engine = create_engine(url, pool_size=1)
+    with transaction(engine) as connection:
+        rows = connection.execute(_TABLES_BY_SCHEMA).all()
+    engine.dispose()
+    return {row.schemaname: row.tables for row in rows}
+
+
+_TABLES_BY_SCHEMA = text(
+    "SELECT schemaname, count(*) AS tables FROM pg_tables "
+    "WHERE schemaname IN ('public', 'dagster') GROUP BY 1"
+)
+
+
+def test_no_tables_are_created_without_the_schema_that_the_address_names(
     empty_database_url: str,
 ) -> None:
-    owner = create_engine(empty_database_url, pool_size=1)
-    url = dagster_storage_url(empty_database_url)
     with pytest.raises(WrongDagsterSchema, match="there is no schema 'dagster' for Dagster's tab"):
-        PooledPostgresStorage(url)
+        PooledPostgresStorage(dagster_storage_url(empty_database_url))
+    assert _tables(empty_database_url) == {}
+
+
+def _make_schema(url: str) -> None:
+    owner = create_engine(url, pool_size=1)
     ensure_dagster_schema(owner)
-    with (
-        pgbouncer(empty_database_url, size=1, ignored="options") as pooled_url,
-        pytest.raises(WrongDagsterSchema, match=r"'public' instead of 'dagster'.* a direct conn"),
-    ):
-        PooledPostgresStorage(dagster_storage_url(pooled_url))
-    with transaction(owner) as connection:
-        tables = text("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'dagster')")
-        assert connection.scalar(tables) == 0
     owner.dispose()
+
+
+@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("ignored", ["extra_float_digits", "options"])
+def test_a_pooler_in_transaction_mode_is_refused_before_a_table_is_created(
+    empty_database_url: str, size: int, ignored: str
+) -> None:
+    _make_schema(empty_database_url)
+    with pgbouncer(empty_database_url, size=size, ignored=ignored) as pooled_url:
+        for _ in range(2):
+            with pytest.raises(SharedSessions, match="session mode"):
+                PooledPostgresStorage(dagster_storage_url(pooled_url))
+        left = create_engine(pooled_url, pool_size=1)
+        with left.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            assert connection.scalar(text("SHOW search_path")) == '"$user", public'
+        left.dispose()
+    assert _tables(empty_database_url) == {}
+
+
+def test_a_storage_that_cannot_be_reached_is_one_line_with_its_variable() -> None:
+    url = dagster_storage_url("postgresql://vet:hunter2@127.0.0.1:1/pims")
+    for check in (PooledPostgresStorage, check_storage):
+        with stamina.set_testing(True, attempts=2), pytest.raises(DatabaseUnavailable) as caught:
+            check(url)
+        message = str(caught.value)
+        assert message.startswith("cannot reach database 'pims' at 127.0.0.1:1 (")
+        assert "or correct DAGSTER_POSTGRES_URL" in message
+        assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+        assert "\n" not in message
+
+
+def test_through_a_pooler_in_session_mode_tables_are_created_and_used(
+    empty_database_url: str,
+) -> None:
+    _make_schema(empty_database_url)
+    with pgbouncer(empty_database_url, size=3, mode="session") as pooled_url:
+        storage = PooledPostgresStorage(dagster_storage_url(pooled_url))
+        storage.event_log_storage.add_dynamic_partitions("clinics", ["alder"])
+        again = PooledPostgresStorage(dagster_storage_url(pooled_url)).event_log_storage
+        assert again.has_dynamic_partition("clinics", "alder")
+        runs = storage.run_storage
+        assert isinstance(runs, PostgresRunStorage)
+        runs.optimize_for_webserver(15_000, 3600, 20)
+        with runs.connect() as connection:
+            assert connection.scalar(text("SHOW statement_timeout")) == "15s"
+            assert connection.scalar(text("SELECT current_schema()")) == "dagster"
+    assert set(_tables(empty_database_url)) == {"dagster"}
 
 
 def test_reading_the_sensors_states_is_one_statement(engine: Engine, database_url: str) -> None:

@@ -198,7 +198,9 @@ def test_a_schema_that_the_address_names_is_where_the_tables_are(database_url: s
         ("FATAL:  query_wait_timeout", "the connection pooler has no connection free"),
         ("FATAL:  unsupported startup parameter: options", "does not take the address's options"),
         ("FATAL:  Tenant or user not found", "the connection pooler refused the connection"),
-        ("FATAL:  Max clients in session mode reached", "the connection pooler has no connection"),
+        ("FATAL:  Max client connections reached: max clients", "pooler has no connection free"),
+        ("FATAL:  MaxClientsInSessionMode: max clients - in Session mode", "has no session left"),
+        ("FATAL:  SSL connection is required", "requires TLS; write sslmode=require"),
         ("FATAL:  the database system is starting up", "the database is starting or stopping"),
         ('FATAL:  password authentication failed for user "x"', "refused the user or the passw"),
         ("FATAL:  no pg_hba.conf entry for host", "the database does not let this login in"),
@@ -212,6 +214,11 @@ def test_what_a_server_or_a_pooler_says_at_the_start_of_a_connection_is_recogniz
     explained = explain(DBAPIError("", {}, error))
     assert explained is not None
     assert words in explained
+
+
+def test_a_connection_that_is_lost_over_tls_is_no_wrong_certificate() -> None:
+    for said in ("SSL error: unexpected eof while reading", "SSL SYSCALL error: EOF detected"):
+        assert explain(DBAPIError("", {}, psycopg.OperationalError(said))) is None
 
 
 def test_what_dagsters_own_storage_is_refused_for_is_named_too(database_url: str) -> None:

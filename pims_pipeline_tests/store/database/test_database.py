@@ -13,7 +13,7 @@ from dagster import DagsterInstance
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.domain.addresses import BadDatabaseUrl
+from pims_pipeline.domain.addresses.parsing import BadDatabaseUrl
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import create_engine, transaction
@@ -259,7 +259,7 @@ def test_dagsters_url_keeps_what_the_given_one_says() -> None:
         "pims",
     )
     assert url.query["sslmode"] == "require"
-    assert str(url.query["options"]).startswith("-cjit=off -csearch_path=dagster -cDateStyle=ISO")
+    assert url.query["options"] == "-cjit=off -csearch_path=dagster"
 
 
 def test_dagster_keeps_its_tables_in_a_schema_of_their_own(

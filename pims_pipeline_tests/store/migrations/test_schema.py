@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from pims_pipeline.domain.addresses import in_schema
+from pims_pipeline.domain.addresses.parsing import in_schema
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.migrate import migrate

@@ -31,7 +31,7 @@ from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.store.database.revisions import REVISIONS
 from pims_pipeline_tests.sync.bench import DAY, NOW, WINDOW, Bench, Clock, local
 
-CLINICS = 6
+CLINICS = 8
 SECONDS = 120
 OFTEN = LeaseTerms(lasts=60, renewed_every=0.05)
 
@@ -102,7 +102,7 @@ class Clinics:
 
 
 @pytest.fixture
-def six_clinics(engine: Engine, vault: Vault) -> Clinics:
+def eight_clinics(engine: Engine, vault: Vault) -> Clinics:
     return Clinics(engine, vault)
 
 
@@ -110,17 +110,17 @@ Sync = Callable[[Clinic], None]
 
 
 @contextmanager
-def _one_run(url: str, six_clinics: Clinics, pool_size: int) -> Iterator[list[Sync]]:
+def _one_run(url: str, eight_clinics: Clinics, pool_size: int) -> Iterator[list[Sync]]:
     """Every clinic in one run, of one process."""
     with ExitStack() as stack:
         engine = create_engine(url, pool_size=pool_size)
         stack.callback(engine.dispose)
         liveness = stack.enter_context(run_liveness(engine, OFTEN))
-        yield [partial(six_clinics.sync, engine, liveness)] * CLINICS
+        yield [partial(eight_clinics.sync, engine, liveness)] * CLINICS
 
 
 @contextmanager
-def _own_runs(url: str, six_clinics: Clinics, pool_size: int) -> Iterator[list[Sync]]:
+def _own_runs(url: str, eight_clinics: Clinics, pool_size: int) -> Iterator[list[Sync]]:
     """Each clinic in a run of its own, as in processes of their own."""
     with ExitStack() as stack:
         syncs: list[Sync] = []
@@ -128,7 +128,7 @@ def _own_runs(url: str, six_clinics: Clinics, pool_size: int) -> Iterator[list[S
             engine = create_engine(url, pool_size=pool_size)
             stack.callback(engine.dispose)
             liveness = stack.enter_context(run_liveness(engine, OFTEN))
-            syncs.append(partial(six_clinics.sync, engine, liveness))
+            syncs.append(partial(eight_clinics.sync, engine, liveness))
         yield syncs
 
 
@@ -142,36 +142,36 @@ def _all_at_once(syncs: Sequence[Sync], clinics: Sequence[Clinic]) -> None:
 
 @pytest.mark.parametrize("pool_size", [1, 2])
 def test_one_run_logs_in_and_syncs_any_number_of_clinics_with_a_pool_of(
-    six_clinics: Clinics, database_url: str, pool_size: int
+    eight_clinics: Clinics, database_url: str, pool_size: int
 ) -> None:
-    with _one_run(database_url, six_clinics, pool_size) as syncs:
-        _all_at_once(syncs, six_clinics.clinics)
-    assert six_clinics.statuses() == six_clinics.all_completed()
+    with _one_run(database_url, eight_clinics, pool_size) as syncs:
+        _all_at_once(syncs, eight_clinics.clinics)
+    assert eight_clinics.statuses() == eight_clinics.all_completed()
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])
-@pytest.mark.parametrize("runs", [_one_run, _own_runs], ids=["one run", "six runs"])
+@pytest.mark.parametrize("runs", [_one_run, _own_runs], ids=["one run", "eight runs"])
 def test_clinics_log_in_and_sync_at_once_through_a_pooler_that_has(
-    six_clinics: Clinics,
+    eight_clinics: Clinics,
     database_url: str,
     runs: Callable[[str, Clinics, int], AbstractContextManager[list[Sync]]],
     size: int,
 ) -> None:
-    with pgbouncer(database_url, size=size) as url, runs(url, six_clinics, 10) as syncs:
-        _all_at_once(syncs, six_clinics.clinics)
-    assert six_clinics.statuses() == six_clinics.all_completed()
+    with pgbouncer(database_url, size=size) as url, runs(url, eight_clinics, 10) as syncs:
+        _all_at_once(syncs, eight_clinics.clinics)
+    assert eight_clinics.statuses() == eight_clinics.all_completed()
 
 
 def test_runs_of_one_clinic_share_a_login_through_a_pooler_that_has_one_connection(
-    six_clinics: Clinics, database_url: str
+    eight_clinics: Clinics, database_url: str
 ) -> None:
-    clinic = six_clinics.clinics[0]
-    six_clinics.vendors[clinic.slug].on_request = lambda _: None
-    with pgbouncer(database_url, size=1) as url, _own_runs(url, six_clinics, 10) as syncs:
+    clinic = eight_clinics.clinics[0]
+    eight_clinics.vendors[clinic.slug].on_request = lambda _: None
+    with pgbouncer(database_url, size=1) as url, _own_runs(url, eight_clinics, 10) as syncs:
         _all_at_once(syncs, [clinic] * CLINICS)
-    assert six_clinics.vendors[clinic.slug].logins == 1
-    assert sorted(six_clinics.statuses()[clinic.slug]) == sorted(
-        [*six_clinics.all_completed()[clinic.slug]] * CLINICS
+    assert eight_clinics.vendors[clinic.slug].logins == 1
+    assert sorted(eight_clinics.statuses()[clinic.slug]) == sorted(
+        [*eight_clinics.all_completed()[clinic.slug]] * CLINICS
     )
 
 

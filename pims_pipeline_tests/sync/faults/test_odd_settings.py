@@ -1,4 +1,4 @@
-"""Settings of the role or the database change nothing of a sync."""
+"""Settings of the role or the database change nothing of a sync, nor of Dagster's storage."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,9 +6,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
-from pims_pipeline.store.dagster.schema import dagster_storage_url
+from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
+from pims_pipeline.store.dagster.connections import keeping_engine
+from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.databases import administer
 from pims_pipeline_tests.sync.bench import DAY, Bench, local
@@ -21,6 +23,7 @@ ODD = {
     "search_path": "pg_temp, nowhere",
     "row_security": "off",
     "statement_timeout": "5ms",
+    "lock_timeout": "1ms",
     "idle_in_transaction_session_timeout": "5ms",
     "default_transaction_read_only": "on",
     "default_transaction_isolation": "serializable",
@@ -37,22 +40,30 @@ ODD = {
 """``standard_conforming_strings`` is always on in later versions, which refuse to switch it off."""
 
 
-def _apply(url: str) -> None:
+OWNERS = {
+    "database": "ALTER DATABASE {}",
+    "role": "ALTER ROLE CURRENT_USER IN DATABASE {}",
+}
+"""Who may have settings; those of a role win over those of a database."""
+
+
+def _apply(url: str, owner: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         name = sql.Identifier(connection.info.dbname)
-        statement = sql.SQL("ALTER DATABASE {} SET {} = {}")
+        statement = sql.SQL(f"{owner} SET {{}} = {{}}")
         for setting, value in ODD.items():
             values = sql.SQL(", ").join(map(sql.Literal, value.split(", ")))
             connection.execute(statement.format(name, sql.Identifier(setting), values))
         if connection.info.server_version >= 170_000:
-            statement = sql.SQL("ALTER DATABASE {} SET transaction_timeout = '1s'")
-            connection.execute(statement.format(name))
+            limit = (sql.Identifier("transaction_timeout"), sql.Literal("1s"))
+            connection.execute(statement.format(name, *limit))
 
 
-@pytest.fixture
-def odd(bench: Bench, database_url: str) -> Iterator[Bench]:
+@pytest.fixture(params=OWNERS)
+def odd(bench: Bench, database_url: str, request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The bench, with connections that start with the odd settings."""
-    _apply(database_url)
+    owner = OWNERS[request.param]
+    _apply(database_url, owner)
     bench.engine.dispose()
     # Without the test's own search path.
     with psycopg.connect(database_url, autocommit=True, options="") as connection:
@@ -60,7 +71,8 @@ def odd(bench: Bench, database_url: str) -> Iterator[Bench]:
     yield bench
     # The cleanup needs the default settings.
     name = sql.Identifier(str(bench.engine.url.database))
-    administer(database_url, sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+    reset = sql.SQL(f"{owner} RESET ALL")
+    administer(database_url, reset.format(name))
 
 
 def _cases(bench: Bench) -> list[tuple[object, ...]]:
@@ -105,16 +117,27 @@ def test_odd_settings_of_the_database_change_nothing(odd: Bench) -> None:
 
 
 def test_odd_settings_do_not_reach_dagsters_storage_either(odd: Bench, database_url: str) -> None:
-    del odd
-    engine = create_engine(dagster_storage_url(database_url))
-    with engine.connect() as connection:
-        seen = connection.exec_driver_sql(
-            "SELECT current_setting('DateStyle'), current_setting('search_path'), "
-            "current_setting('TimeZone'), current_setting('transaction_read_only'), "
-            "current_setting('transaction_isolation'), current_setting('statement_timeout')"
-        ).one()
-    engine.dispose()
-    assert tuple(seen) == ("ISO, MDY", "dagster", "UTC", "off", "read committed", "5min")
+    ensure_dagster_schema(odd.engine)
+    url = dagster_storage_url(database_url)
+    storage = PooledPostgresStorage(url)
+    with keeping_engine(url).connect() as connection:
+        seen = {
+            name: connection.scalar(text("SELECT current_setting(:name)"), {"name": name})
+            for name in ODD
+        }
+    assert {name: value for name, value in seen.items() if value == ODD[name]} == {
+        # psycopg2 quotes for the first; the others concern messages alone.
+        "standard_conforming_strings": "off",
+        "escape_string_warning": "off",
+        "lc_messages": "C",
+        "application_name": "another",
+    }
+    assert seen["search_path"] == '"dagster"'
+    storage.event_log_storage.add_dynamic_partitions("clinics", [r"Zoë's \ 🐕"])
+    assert storage.event_log_storage.get_dynamic_partitions("clinics") == [r"Zoë's \ 🐕"]
+    with odd.engine.connect() as connection:
+        stored = text("SELECT partition FROM dagster.dynamic_partitions")
+        assert connection.scalars(stored).all() == [r"Zoë's \ 🐕"]
 
 
 def test_a_session_that_a_pooler_hands_to_others_keeps_their_settings(odd: Bench) -> None:

@@ -3,8 +3,8 @@
 An address with a character that should be percent-encoded can be read in two ways: a piece of the
 password may become the host, which messages show. Such an address is refused, and not repeated.
 
-Add a parameter that other programs (Prisma, JDBC, node-pg) write to the tables below. How a
-connection is opened belongs in ``store``.
+What may follow the question mark is in ``parameters``. How a connection is opened belongs
+in ``store``.
 """
 
 import ipaddress
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from urllib.parse import parse_qsl, quote, unquote
 
+from pims_pipeline.domain.addresses.parameters import EXAMPLE, BadParameter, understood
 from pims_pipeline.domain.errors import UserFacingError
 
 DEFAULT_SCHEMA = "public"
@@ -23,13 +24,29 @@ SCHEMA_NAME = (
     "the name of a schema: up to 63 lower-case letters, digits and underscores, no digit first; "
     f"not {DAGSTER_SCHEMA}, information_schema, or one that begins with pg_"
 )
-EXAMPLE = "postgresql://user:password@host:5432/database"
 UNCLEAR = (
     "cannot be read without doubt; percent-encode every character of the user and the password "
     "that is no letter, digit, '-', '.', '_' or '~' (write '@' as %40, '/' as %2F, '#' as %23, "
     "':' as %3A, '%' as %25)"
 )
+PLACEHOLDER = (
+    "has a placeholder such as [YOUR-PASSWORD], or a masked password; write the password in its "
+    "place, without brackets"
+)
 
+_PLACEHOLDER = re.compile(r"\[[^\]]*\]|<[^>]*>|\$?\{[^}]*\}|\*{3,}")
+_NO_ADDRESSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "is written for JDBC": ("jdbc:",),
+        "is in quotes, which are no part of it": ('"', "'", "`"),
+        "begins with a command": ("psql ",),
+        "is a list of parameters": ("host=", "hostaddr=", "user=", "dbname=", "port=", "service="),
+        "is a web address, not the database's": ("http://", "https://"),
+        "is for Prisma's own service": ("prisma:", "prisma+"),
+    }
+)
+"""What is copied in place of an address, by its beginning."""
+_ASSIGNMENT = re.compile(r"(?:export )?[A-Z][A-Z0-9_]*=")
 _SCHEME = re.compile(r"postgres(ql)?(\+[a-z0-9_]{1,20})?")
 # An "@", "/", "?" or "#" of a password that was not encoded shows up in one of the places where
 # these do not allow it, because an "@" follows it.
@@ -42,101 +59,8 @@ _IPV6 = re.compile(r"\[(?P<address>[^\[\]]+)\](?P<rest>.*)")
 _PORT = re.compile(r"[0-9]{1,5}")
 _LARGEST_PORT = 65535
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,39}")
-_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 # Lower case only: PostgreSQL takes the length in bytes, and folds what is typed without quotes.
 _OWN_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
-_SEARCH_PATH = re.compile(r"(?:-c\s*|--)search[_-]path=(?P<path>(?:\\.|\S)*)\s*")
-_ENCODINGS = frozenset({"utf8", "utf-8", "unicode"})
-
-_PASSED_ON = frozenset(
-    {
-        "application_name",
-        "channel_binding",
-        "connect_timeout",
-        "fallback_application_name",
-        "gssencmode",
-        "gsslib",
-        "hostaddr",
-        "keepalives",
-        "keepalives_count",
-        "keepalives_idle",
-        "keepalives_interval",
-        "krbsrvname",
-        "load_balance_hosts",
-        "passfile",
-        "require_auth",
-        "requirepeer",
-        "ssl_max_protocol_version",
-        "ssl_min_protocol_version",
-        "sslcert",
-        "sslcertmode",
-        "sslcompression",
-        "sslcrl",
-        "sslcrldir",
-        "sslkey",
-        "sslmode",
-        "sslnegotiation",
-        "sslrootcert",
-        "sslsni",
-        "target_session_attrs",
-        "tcp_user_timeout",
-    }
-)
-"""Parameters that the client libraries of both drivers understand."""
-
-_NOT_NEEDED = frozenset(
-    {
-        "pgbouncer",
-        "prepared_statement_cache_size",
-        "prepareThreshold",
-        "preparedStatementCacheQueries",
-        "statement_cache_size",
-        "supa",
-        "uselibpqcompat",
-        "workaround",
-    }
-)
-"""Hints to other programs. They are ignored: we work through a transaction-mode pooler anyway."""
-
-_REFUSED: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("user", "username", "password"), f"write it before the host, as in {EXAMPLE}"
-        ),
-        **dict.fromkeys(("dbname", "database"), f"write it after the host, as in {EXAMPLE}"),
-        "port": f"write it after the host, as in {EXAMPLE}",
-        "connection_limit": "remove it; PIMS_CLINICS_AT_ONCE decides how many connections are used",
-        "pool_timeout": "remove it; how long to wait for a connection is fixed",
-        "socket_timeout": "remove it, or write tcp_user_timeout in milliseconds",
-        "loginTimeout": "write connect_timeout, in seconds",
-        "ApplicationName": "write application_name",
-        "ssl": "write sslmode=require",
-        "sslaccept": "write sslmode=verify-full, or sslmode=require to accept any certificate",
-        "sslidentity": "write sslcert and sslkey",
-        "sslpassword": "remove it, and use a key file without a password",
-        "service": f"write the address out, as in {EXAMPLE}",
-        "replication": "remove it",
-    }
-)
-_OF_OTHERS: Mapping[str, str] = MappingProxyType(
-    {"schema": "Prisma", "currentSchema": "JDBC", "search_path": "others"}
-)
-"""How each of them names the schema of the tables."""
-
-_CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
-        "target_session_attrs": (
-            "any",
-            "read-write",
-            "primary",
-            "prefer-standby",
-            "read-only",
-            "standby",
-        ),
-    }
-)
-_READING_ONLY = frozenset({"read-only", "standby"})
 
 
 class BadDatabaseUrl(UserFacingError, ValueError):
@@ -223,8 +147,7 @@ def parse_database_address(text: str) -> DatabaseAddress:
             is not supported.
     """
     text = text.strip()
-    if text.lower().startswith("jdbc:"):
-        raise BadDatabaseUrl(f"is written for JDBC; write {EXAMPLE}")
+    _refuse_what_is_no_address(text)
     scheme, separator, rest = text.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme.lower()):
         raise BadDatabaseUrl(f"is not an address of PostgreSQL; write {EXAMPLE}")
@@ -235,6 +158,8 @@ def parse_database_address(text: str) -> DatabaseAddress:
     if "@" in user:
         raise BadDatabaseUrl(UNCLEAR)
     name, colon, password = user.partition(":")
+    if _PLACEHOLDER.search(name) or _PLACEHOLDER.fullmatch(password):
+        raise BadDatabaseUrl(PLACEHOLDER)
     hosts = _hosts(place)
     given = _parameters(found["parameters"] or "")
     others = [host for key, value in given if key == "host" for host in _hosts(value)]
@@ -243,7 +168,10 @@ def parse_database_address(text: str) -> DatabaseAddress:
     database = found["database"]
     if not (hosts or others or database):
         raise BadDatabaseUrl(f"names neither a host nor a database; write {EXAMPLE}")
-    schema, parameters = _understood([each for each in given if each[0] != "host"])
+    try:
+        schema, parameters = understood([each for each in given if each[0] != "host"])
+    except BadParameter as error:
+        raise BadDatabaseUrl(error.problem) from None
     return DatabaseAddress(
         user=_decoded(name) if at and name else None,
         password=_decoded(password) if colon else None,
@@ -252,6 +180,14 @@ def parse_database_address(text: str) -> DatabaseAddress:
         named_schema=schema,
         parameters=MappingProxyType(parameters),
     )
+
+
+def _refuse_what_is_no_address(text: str) -> None:
+    for problem, beginnings in _NO_ADDRESSES.items():
+        if text.lower().startswith(beginnings):
+            raise BadDatabaseUrl(f"{problem}; write {EXAMPLE}")
+    if _ASSIGNMENT.match(text):
+        raise BadDatabaseUrl(f"begins with the name of a variable; write {EXAMPLE}")
 
 
 def is_schema_name(text: str) -> bool:
@@ -345,51 +281,3 @@ def _parameters(text: str) -> list[tuple[str, str]]:
     if any("\0" in value or "\ufffd" in value for _, value in given):
         raise BadDatabaseUrl(UNCLEAR)
     return given
-
-
-def _understood(given: list[tuple[str, str]]) -> tuple[str | None, dict[str, str]]:
-    """The schema, if one is named, and the parameters for the client library."""
-    schema: str | None = None
-    kept: dict[str, str] = {}
-    for name, value in given:
-        if name in _NOT_NEEDED:
-            continue
-        if name in _OF_OTHERS:
-            schema = _schema(name, value)
-        elif name == "options":
-            schema, rest = _options(value, schema)
-            if rest:
-                kept[name] = rest
-        elif name in {"client_encoding", "encoding"}:
-            if value.lower() not in _ENCODINGS:
-                raise BadDatabaseUrl(f"has another {name} than utf8; remove it")
-        else:
-            kept[name] = _passed_on(name, value)
-    return schema, kept
-
-
-def _options(value: str, schema: str | None) -> tuple[str | None, str]:
-    """The schema that the server options name, and the remaining options."""
-    for found in _SEARCH_PATH.finditer(value):
-        path = found["path"].replace("\\", "").partition(",")[0].strip("\"'")
-        schema = _schema("options", path)
-    return schema, _SEARCH_PATH.sub("", value).strip()
-
-
-def _schema(name: str, value: str) -> str:
-    if not _SCHEMA.fullmatch(value):
-        raise BadDatabaseUrl(f"has no schema's name in its parameter {name}; write schema=NAME")
-    return value
-
-
-def _passed_on(name: str, value: str) -> str:
-    if name in _REFUSED:
-        raise BadDatabaseUrl(f"has the parameter {name}; {_REFUSED[name]}")
-    if name not in _PASSED_ON:
-        raise BadDatabaseUrl(f"has the parameter {name}, which is not one of PostgreSQL; remove it")
-    allowed = _CHOICES.get(name)
-    if allowed is not None and value not in allowed:
-        raise BadDatabaseUrl(f"has an unknown {name}; write one of {', '.join(allowed)}")
-    if name == "target_session_attrs" and value in _READING_ONLY:
-        raise BadDatabaseUrl("asks for a server that cannot be written to; write primary")
-    return value

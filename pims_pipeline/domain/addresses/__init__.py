@@ -1,0 +1,1 @@
+"""Addresses of PostgreSQL databases, as people copy them."""

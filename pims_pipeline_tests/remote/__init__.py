@@ -1,0 +1,1 @@
+"""Databases that others run: TLS, poolers."""
