@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode in front of a test's database, on a free port."""
+"""A PgBouncer, in transaction mode by default, before a test's database, on a free port."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ listen_addr = 127.0.0.1
 listen_port = {listens}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
+pool_mode = {mode}
 default_pool_size = {size}
 max_client_conn = 500
 ignore_startup_parameters = {ignored}
@@ -43,7 +43,11 @@ def _program() -> str:
 
 @contextmanager
 def pgbouncer(
-    database_url: str, *, size: int, ignored: str = "extra_float_digits"
+    database_url: str,
+    *,
+    size: int,
+    ignored: str = "extra_float_digits",
+    mode: str = "transaction",
 ) -> Iterator[str]:
     """The database's address through a pooler with at most ``size`` connections to it.
 
@@ -51,6 +55,7 @@ def pgbouncer(
         database_url: The database's own address.
         size: See above.
         ignored: Startup parameters that it drops; it refuses all others.
+        mode: What a client gets a connection for: ``transaction`` or ``session``.
     """
     program, url = _program(), make_url(database_url)
     host = url.query["host"]
@@ -70,6 +75,7 @@ def pgbouncer(
                 listens=port,
                 size=size,
                 ignored=ignored,
+                mode=mode,
                 directory=directory,
             )
         )

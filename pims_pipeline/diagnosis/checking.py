@@ -1,0 +1,141 @@
+"""Runs checks side by side; each ends alone, within its own timeout.
+
+A check is a function: it yields what it finds, and raises a ``UserFacingError`` when it cannot go
+on. Add one in a module of its subject, and to ``CHECKS`` in ``checks``. A check may hang (a
+database that accepts and never responds, a disk that is gone): it is then reported, with what it
+found until then, and its thread is left behind.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pims_pipeline.diagnosis.installation import Installation
+from pims_pipeline.domain.diagnosis import CheckReport, Finding, FindingStatus
+from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.providers.port import TimeLimitReached
+from pims_pipeline.providers.stop_signal import StopSignal
+from pims_pipeline.store.database.conditions import explain
+
+Run = Callable[[Installation, StopSignal], Iterable[Finding]]
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorCheck:
+    """A check of one part of the installation.
+
+    Attributes:
+        name: In tables, JSON and options.
+        about: What it looks at; one line.
+        run: Yields what it finds. Its waits observe the signal, where they can.
+        hung: What to do when it does not end within its timeout.
+        seconds: The timeout.
+        after: The checks without whose success it is not run.
+        needs_database: Whether it is left out where there is no database yet.
+    """
+
+    name: str
+    about: str
+    run: Run
+    hung: str
+    seconds: float
+    after: tuple[str, ...] = ()
+    needs_database: bool = True
+
+
+def diagnose(installation: Installation, checks: Sequence[DoctorCheck]) -> tuple[CheckReport, ...]:
+    """Run the checks; takes no longer than the timeouts of those that depend on each other.
+
+    Args:
+        installation: What to check.
+        checks: Those to run, each behind the ones that it needs. What it needs and is not among
+            them counts as fine.
+    """
+    stop = StopSignal()
+    reports: dict[str, Future[CheckReport]] = {}
+    with ThreadPoolExecutor(max_workers=max(len(checks), 1)) as pool:
+        for check in checks:
+            needed = [reports[name] for name in check.after if name in reports]
+            reports[check.name] = pool.submit(_report, check, installation, needed, stop)
+        try:
+            return tuple(each.result() for each in reports.values())
+        except BaseException:
+            stop.stop()
+            raise
+
+
+def _report(
+    check: DoctorCheck,
+    installation: Installation,
+    needed: Sequence["Future[CheckReport]"],
+    stop: StopSignal,
+) -> CheckReport:
+    """The report of a check, once those that it needs have ended."""
+    missing = [each.name for each in map(stop.result_of, needed) if not _may_go_on(each)]
+    if check.needs_database and installation.engine is None:
+        return _left_out(check, "not checked: there is no database")
+    if missing:
+        return _left_out(check, f"not checked: it needs {' and '.join(missing)}")
+    began = time.monotonic()
+    findings = _findings(check, installation, stop)
+    return CheckReport(name=check.name, findings=tuple(findings), seconds=time.monotonic() - began)
+
+
+def _may_go_on(report: CheckReport) -> bool:
+    return report.status not in {FindingStatus.FAILED, FindingStatus.SKIPPED}
+
+
+def _left_out(check: DoctorCheck, why: str) -> CheckReport:
+    return CheckReport(name=check.name, findings=(Finding.skipped(why),))
+
+
+def _findings(check: DoctorCheck, installation: Installation, stop: StopSignal) -> list[Finding]:
+    found: list[Finding] = []
+    limit = stop.child(seconds=check.seconds, explanation=check.name)
+    ended: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            # One at a time, so that a check that hangs has reported what came before.
+            for finding in check.run(installation, limit):
+                found.append(finding)  # noqa: PERF402 - see above
+        except BaseException as error:  # noqa: BLE001 - handed on to the waiting thread
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    # A daemon: a check that hangs must not keep the process alive.
+    threading.Thread(target=work, name=f"doctor-{check.name}", daemon=True).start()
+    problem = _problem(check, ended, limit)
+    until_now = list(found)
+    if problem is not None:
+        return [*until_now, problem]
+    return until_now or [Finding.skipped("there is nothing to check")]
+
+
+def _problem(check: DoctorCheck, ended: "Future[None]", limit: StopSignal) -> Finding | None:
+    """Why the check did not end by itself; None if it did."""
+    try:
+        limit.result_of(ended)
+    except TimeLimitReached:
+        return Finding.failed(f"no result within {check.seconds:g} seconds", check.hung)
+    except UserFacingError as error:
+        return Finding.failed(str(error))
+    except OSError as error:
+        refusal = (error.strerror or type(error).__name__).lower()
+        return Finding.failed(f"the system refuses: {refusal}")
+    except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others
+        reason = explain(error)
+        if reason is not None:
+            return Finding.failed(reason)
+        kind = type(error).__name__
+        _log.debug("check_broke", check=check.name, error=kind)
+        return Finding.failed(
+            f"the check itself failed ({kind})", "report it, with the output of `pims --version`"
+        )
+    return None
