@@ -42,8 +42,7 @@ def _checks_option(name: str, destination: str, text: str) -> Callable[[_Functio
         destination,
         type=click.Choice(NAMES[1:]),
         multiple=True,
-        metavar="CHECK",
-        help=f"{text} Repeat it for several. One of {', '.join(NAMES[1:])}.",
+        help=f"{text} Repeat it for several.",
     )
 
 

@@ -2,12 +2,16 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from dagster._daemon.types import DaemonHeartbeat
 
 from pims_pipeline.diagnosis.checks import CHECKS, NAMES
+from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
+from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline_tests.cli.invocation import KEY, PASSWORD, Pims, error_line
 
 ROOT = Path(__file__).parents[3]
@@ -86,6 +90,19 @@ def test_without_a_database_nothing_is_created(pims: Pims, tmp_path: Path) -> No
     assert done.exit_code == 0, done.output
     assert checks_of(done)["database"] == "warning"
     assert not home.exists()
+
+
+@pytest.mark.parametrize(("age", "status"), [(10.0, "ok"), (10_000.0, "warning")])
+def test_the_daemon_s_heartbeat_is_read_from_dagster_s_storage(
+    pims: Pims, database_url: str, age: float, status: str
+) -> None:
+    storage = PooledPostgresStorage(dagster_storage_url(database_url))
+    heartbeat = DaemonHeartbeat(time.time() - age, "SENSOR", None, None)
+    storage.run_storage.add_daemon_heartbeat(heartbeat)
+    done = pims("doctor", "--only=dagster", "--json")
+
+    assert done.exit_code == 0, done.output
+    assert checks_of(done)["dagster"] == status
 
 
 def test_the_document_describes_each_check_and_no_other() -> None:
