@@ -46,7 +46,6 @@ ALLOWED = {
     ("sync/phases/fanout.py", "request_concurrently", "as_completed"): (
         "each question watches the stop signal, and each request has its own limit"
     ),
-    ("diagnosis/checking.py", "diagnose", "result"): "each check ends with its timeout",
     ("sync/runner.py", "run_clinics", "result"): "as_completed gave it: it is done",
     ("sync/phases/fanout.py", "request_concurrently", "result"): "as_completed gave it: it is done",
     ("store/database/leases.py", "login_lease", "wait"): (

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import CheckReport, Finding, FindingStatus
+from pims_pipeline.domain.diagnosis import CheckReport, Finding
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import TimeLimitReached
@@ -35,7 +35,7 @@ class DoctorCheck:
         run: Yields what it finds. Its waits observe the signal, where they can.
         hung: What to do when it does not end within its timeout.
         seconds: The timeout.
-        after: The checks without whose success it is not run.
+        after: The checks that must have run to their end before; what they found is no matter.
         needs_database: Whether it is left out where there is no database yet.
     """
 
@@ -59,12 +59,13 @@ def diagnose(installation: Installation, checks: Sequence[DoctorCheck]) -> tuple
     stop = StopSignal()
     reports: dict[str, Future[CheckReport]] = {}
     with ThreadPoolExecutor(max_workers=max(len(checks), 1)) as pool:
-        for check in checks:
-            needed = [reports[name] for name in check.after if name in reports]
-            reports[check.name] = pool.submit(_report, check, installation, needed, stop)
         try:
-            return tuple(each.result() for each in reports.values())
+            for check in checks:
+                needed = [reports[name] for name in check.after if name in reports]
+                reports[check.name] = pool.submit(_report, check, installation, needed, stop)
+            return tuple(map(stop.result_of, reports.values()))
         except BaseException:
+            # Also a Ctrl-C: the pool waits for its threads, which this ends.
             stop.stop()
             raise
 
@@ -76,26 +77,22 @@ def _report(
     stop: StopSignal,
 ) -> CheckReport:
     """The report of a check, once those that it needs have ended."""
-    missing = [each.name for each in map(stop.result_of, needed) if not _may_go_on(each)]
+    missing = [each.name for each in map(stop.result_of, needed) if not each.is_complete]
     if check.needs_database and installation.engine is None:
         return _left_out(check, "not checked: there is no database")
     if missing:
         return _left_out(check, f"not checked: it needs {' and '.join(missing)}")
-    began = time.monotonic()
-    findings = _findings(check, installation, stop)
-    return CheckReport(name=check.name, findings=tuple(findings), seconds=time.monotonic() - began)
-
-
-def _may_go_on(report: CheckReport) -> bool:
-    return report.status not in {FindingStatus.FAILED, FindingStatus.SKIPPED}
+    return _checked(check, installation, stop)
 
 
 def _left_out(check: DoctorCheck, why: str) -> CheckReport:
-    return CheckReport(name=check.name, findings=(Finding.skipped(why),))
+    return CheckReport(name=check.name, findings=(Finding.skipped(why),), is_complete=False)
 
 
-def _findings(check: DoctorCheck, installation: Installation, stop: StopSignal) -> list[Finding]:
+def _checked(check: DoctorCheck, installation: Installation, stop: StopSignal) -> CheckReport:
+    """Run the check in a thread of its own, until it ends or its timeout passes."""
     found: list[Finding] = []
+    began = time.monotonic()
     limit = stop.child(seconds=check.seconds, explanation=check.name)
     ended: Future[None] = Future()
 
@@ -112,10 +109,16 @@ def _findings(check: DoctorCheck, installation: Installation, stop: StopSignal) 
     # A daemon: a check that hangs must not keep the process alive.
     threading.Thread(target=work, name=f"doctor-{check.name}", daemon=True).start()
     problem = _problem(check, ended, limit)
-    until_now = list(found)
+    # A copy: a thread that is left behind may still find something.
+    until_now = tuple(found)
     if problem is not None:
-        return [*until_now, problem]
-    return until_now or [Finding.skipped("there is nothing to check")]
+        until_now = (*until_now, problem)
+    return CheckReport(
+        name=check.name,
+        findings=until_now or (Finding.skipped("there is nothing to check"),),
+        seconds=time.monotonic() - began,
+        is_complete=problem is None,
+    )
 
 
 def _problem(check: DoctorCheck, ended: "Future[None]", limit: StopSignal) -> Finding | None:

@@ -9,11 +9,11 @@ from enum import StrEnum
 
 
 class FindingStatus(StrEnum):
-    """How a part of the installation is, from best to worst."""
+    """How a part of the installation is; the last one that applies is a check's own."""
 
-    OK = "ok"
     SKIPPED = "skipped"
     """Not checked, because it is not used here, or depends on what failed."""
+    OK = "ok"
     WARNING = "warning"
     """Works, but a person should look at it."""
     FAILED = "failed"
@@ -62,11 +62,13 @@ class CheckReport:
         name: Of the check.
         findings: In the order in which they were found.
         seconds: How long it took.
+        is_complete: Whether it ran to its end; otherwise others that need it cannot run.
     """
 
     name: str
     findings: tuple[Finding, ...]
     seconds: float = 0.0
+    is_complete: bool = True
 
     @property
     def status(self) -> FindingStatus:

@@ -98,12 +98,14 @@ def test_a_check_that_observes_the_signal_ends_with_its_timeout(
     assert ended.wait(LONG)
 
 
-def test_what_depends_on_a_failed_check_is_not_run(without_database: Installation) -> None:
+def test_what_needs_a_check_that_could_not_go_on_is_not_run(
+    without_database: Installation,
+) -> None:
     reports = by_name(
         diagnose(
             without_database,
             [
-                check("first", fails),
+                check("first", refuses),
                 check("second", breaks, after=("first",)),
                 check("third", breaks, after=("second",)),
             ],
@@ -113,6 +115,17 @@ def test_what_depends_on_a_failed_check_is_not_run(without_database: Installatio
     assert reports["second"].findings == (Finding.skipped("not checked: it needs first"),)
     assert reports["third"].findings == (Finding.skipped("not checked: it needs second"),)
     assert failed_checks(reports.values()) == ("first",)
+
+
+def test_what_needs_a_check_that_ended_is_run_whatever_that_found(
+    without_database: Installation,
+) -> None:
+    first, second = diagnose(
+        without_database, [check("first", fails), check("second", is_fine, after=("first",))]
+    )
+
+    assert first.status is FindingStatus.FAILED
+    assert second.findings == (FINE,)
 
 
 def test_a_check_runs_alone_when_those_it_needs_are_not_asked_for(

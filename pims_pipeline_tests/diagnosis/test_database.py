@@ -168,6 +168,18 @@ def test_a_database_that_accepts_and_never_responds_is_reported(
     assert "pg_stat_activity" in report.findings[0].remedy
 
 
+def test_a_pooler_without_a_free_connection_is_reported(
+    installation: Installation, database_url: str
+) -> None:
+    with pgbouncer(database_url, size=1, mode="session") as url:
+        of_another_client, engine = create_engine(url), create_engine(url)
+        with of_another_client.connect():
+            report = report_of(replace(installation, engine=engine), "database", seconds=0.3)
+        of_another_client.dispose()
+
+    assert [each.text for each in report.findings] == ["no result within 0.3 seconds"]
+
+
 def test_an_unreachable_database_shows_no_password(installation: Installation) -> None:
     engine = create_engine("postgresql://pims:password-of-ours@127.0.0.1:1/pims")
     report = report_of(replace(installation, engine=engine), "database")

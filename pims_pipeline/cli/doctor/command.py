@@ -61,8 +61,9 @@ def doctor(*, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> No
 
     Checks the settings, the database and its tables, the encryption keys, the browser, the vendors'
     hosts, Dagster and the disk. Nothing is created, migrated or logged in to. A check that needs
-    another one is left out when that fails; one that hangs is reported after its timeout. The exit
-    status is 1 if a check failed; a warning is no failure. docs/doctor.md describes each check.
+    another one is left out when that cannot go on; one that hangs is reported after its timeout.
+    The exit status is 1 if a check failed; a warning is no failure. docs/doctor.md describes each
+    check.
     """
     keep_files_private()
     with interruptible():
