@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import CheckReport, Finding
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import CheckReport, DoctorFinding
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import TimeLimitReached
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.conditions import explain
 
-Run = Callable[[Installation, StopSignal], Iterable[Finding]]
+Run = Callable[[CheckedInstallation, StopSignal], Iterable[DoctorFinding]]
 
 _log = get_logger(__name__)
 
@@ -48,7 +48,9 @@ class DoctorCheck:
     needs_database: bool = True
 
 
-def diagnose(installation: Installation, checks: Sequence[DoctorCheck]) -> tuple[CheckReport, ...]:
+def diagnose(
+    installation: CheckedInstallation, checks: Sequence[DoctorCheck]
+) -> tuple[CheckReport, ...]:
     """Run the checks; takes no longer than the timeouts of those that depend on each other.
 
     Args:
@@ -72,7 +74,7 @@ def diagnose(installation: Installation, checks: Sequence[DoctorCheck]) -> tuple
 
 def _report(
     check: DoctorCheck,
-    installation: Installation,
+    installation: CheckedInstallation,
     needed: Sequence["Future[CheckReport]"],
     stop: StopSignal,
 ) -> CheckReport:
@@ -86,12 +88,14 @@ def _report(
 
 
 def _left_out(check: DoctorCheck, why: str) -> CheckReport:
-    return CheckReport(name=check.name, findings=(Finding.skipped(why),), is_complete=False)
+    return CheckReport(name=check.name, findings=(DoctorFinding.skipped(why),), is_complete=False)
 
 
-def _checked(check: DoctorCheck, installation: Installation, stop: StopSignal) -> CheckReport:
+def _checked(
+    check: DoctorCheck, installation: CheckedInstallation, stop: StopSignal
+) -> CheckReport:
     """Run the check in a thread of its own, until it ends or its timeout passes."""
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     began = time.monotonic()
     limit = stop.child(seconds=check.seconds, explanation=check.name)
     ended: Future[None] = Future()
@@ -115,30 +119,30 @@ def _checked(check: DoctorCheck, installation: Installation, stop: StopSignal) -
         until_now = (*until_now, problem)
     return CheckReport(
         name=check.name,
-        findings=until_now or (Finding.skipped("there is nothing to check"),),
+        findings=until_now or (DoctorFinding.skipped("there is nothing to check"),),
         seconds=time.monotonic() - began,
         is_complete=problem is None,
     )
 
 
-def _problem(check: DoctorCheck, ended: "Future[None]", limit: StopSignal) -> Finding | None:
+def _problem(check: DoctorCheck, ended: "Future[None]", limit: StopSignal) -> DoctorFinding | None:
     """Why the check did not end by itself; None if it did."""
     try:
         limit.result_of(ended)
     except TimeLimitReached:
-        return Finding.failed(f"no result within {check.seconds:g} seconds", check.hung)
+        return DoctorFinding.failed(f"no result within {check.seconds:g} seconds", check.hung)
     except UserFacingError as error:
-        return Finding.failed(str(error))
+        return DoctorFinding.failed(str(error))
     except OSError as error:
         refusal = (error.strerror or type(error).__name__).lower()
-        return Finding.failed(f"the system refuses: {refusal}")
+        return DoctorFinding.failed(f"the system refuses: {refusal}")
     except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others
         reason = explain(error)
         if reason is not None:
-            return Finding.failed(reason)
+            return DoctorFinding.failed(reason)
         kind = type(error).__name__
         _log.debug("check_broke", check=check.name, error=kind)
-        return Finding.failed(
+        return DoctorFinding.failed(
             f"the check itself failed ({kind})", "report it, with the output of `pims --version`"
         )
     return None

@@ -12,7 +12,7 @@ from pims_pipeline.diagnosis.disk import check_disk
 from pims_pipeline.diagnosis.environment import SETTINGS
 from pims_pipeline.diagnosis.keys import check_keys
 from pims_pipeline.diagnosis.vendors import check_logins, check_vendors
-from pims_pipeline.domain.diagnosis import CheckReport, Finding
+from pims_pipeline.domain.diagnosis.findings import CheckReport, DoctorFinding
 
 _DATABASE_HANGS = (
     "the database, or a pooler before it, accepts connections and does not respond: restart it, or "
@@ -85,5 +85,5 @@ NAMES = (SETTINGS, *(check.name for check in CHECKS))
 
 def unchecked(names: tuple[str, ...]) -> tuple[CheckReport, ...]:
     """The reports of checks that wait for correct settings."""
-    why = Finding.skipped(f"not checked: it needs {SETTINGS}")
+    why = DoctorFinding.skipped(f"not checked: it needs {SETTINGS}")
     return tuple(CheckReport(name=name, findings=(why,)) for name in names)

@@ -6,8 +6,8 @@ shows the daemon alone.
 
 from collections.abc import Iterator
 
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import Finding
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.providers.stop_signal import StopSignal
 
 OLD_SECONDS = 300.0
@@ -15,7 +15,7 @@ OLD_SECONDS = 300.0
 _START = "start the daemon: `pims up`, or `dagster-daemon run`"
 
 
-def check_dagster(installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def check_dagster(installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
     """Webserver, code location, daemon."""
     if installation.dagster_url is not None:
         yield from _over_graphql(installation.dagster_url, installation.clock())
@@ -23,34 +23,36 @@ def check_dagster(installation: Installation, _stop: StopSignal) -> Iterator[Fin
         yield from _from_storage(installation.dagster_storage_url, installation.clock())
 
 
-def _over_graphql(url: str, now: float) -> Iterator[Finding]:
+def _over_graphql(url: str, now: float) -> Iterator[DoctorFinding]:
     # Where no address is configured, no HTTP client is needed.
     from pims_pipeline.api.dagster_client import DagsterClient  # noqa: PLC0415 - see above
 
     client = DagsterClient(url)
     try:
         state = client.state()
-        yield Finding.ok(
+        yield DoctorFinding.ok(
             f"the webserver responds: {state.queued} runs queued, {state.running} running"
         )
         client.check()
-        yield Finding.ok("the code location is loaded")
+        yield DoctorFinding.ok("the code location is loaded")
         yield daemon(state.daemon_seen_at, now, is_expected=True)
     finally:
         client.close()
 
 
-def _from_storage(url: str, now: float) -> Iterator[Finding]:
+def _from_storage(url: str, now: float) -> Iterator[DoctorFinding]:
     # It loads Dagster, which takes seconds.
     from pims_pipeline.orchestration.storage.heartbeats import (  # noqa: PLC0415 - see above
         last_heartbeat,
     )
 
     yield daemon(last_heartbeat(url), now, is_expected=False)
-    yield Finding.skipped("webserver and code location: set DAGSTER_GRAPHQL_URL to check them")
+    yield DoctorFinding.skipped(
+        "webserver and code location: set DAGSTER_GRAPHQL_URL to check them"
+    )
 
 
-def daemon(seen_at: float | None, now: float, *, is_expected: bool) -> Finding:
+def daemon(seen_at: float | None, now: float, *, is_expected: bool) -> DoctorFinding:
     """What the daemon's last heartbeat means.
 
     Args:
@@ -65,6 +67,8 @@ def daemon(seen_at: float | None, now: float, *, is_expected: bool) -> Finding:
         age = max(0.0, now - seen_at)
         text = f"the daemon's last heartbeat was {age:.0f} s ago"
         if age < OLD_SECONDS:
-            return Finding.ok(text)
+            return DoctorFinding.ok(text)
     text = f"{text}: no schedule and no alert works"
-    return Finding.failed(text, _START) if is_expected else Finding.warning(text, _START)
+    return (
+        DoctorFinding.failed(text, _START) if is_expected else DoctorFinding.warning(text, _START)
+    )

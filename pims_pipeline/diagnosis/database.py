@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Engine
 
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import Finding
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.providers.stop_signal import StopSignal
@@ -22,45 +22,45 @@ SLOW_SECONDS = 0.05
 _MOST_NAMED = 5
 
 
-def check_database(installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def check_database(installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
     """Version, rights, clock, latency, pooler."""
     if installation.no_database is not None:
         yield installation.no_database
         return
     engine = installation.database()
     facts = server_facts(engine)
-    yield Finding.ok(f"PostgreSQL {facts.version}; no extension is needed")
+    yield DoctorFinding.ok(f"PostgreSQL {facts.version}; no extension is needed")
     yield rights(facts)
     yield clock(facts.clock)
     yield latency(facts)
     yield pooler(pooling_of(engine), shares_dagster=installation.shares_dagster_storage)
 
 
-def rights(facts: ServerFacts) -> Finding:
+def rights(facts: ServerFacts) -> DoctorFinding:
     """Whether the login may do what syncs do."""
     lacking = facts.missing_rights
     if not lacking:
         more = "" if facts.may_create else "; it may create no tables, which `pims migrate` needs"
-        return Finding.ok(f"the login has the rights that syncs need{more}")
+        return DoctorFinding.ok(f"the login has the rights that syncs need{more}")
     shown = ", ".join(lacking[:_MOST_NAMED])
     more = f" and {len(lacking) - _MOST_NAMED} more" if len(lacking) > _MOST_NAMED else ""
-    return Finding.failed(
+    return DoctorFinding.failed(
         f"the login lacks rights to the tables {shown}{more}",
         "make it a member of pims_service, or as the owner of the tables run "
         "SELECT pims_grant_service()",
     )
 
 
-def clock(reading: ClockReading) -> Finding:
+def clock(reading: ClockReading) -> DoctorFinding:
     """Whether this host's clock agrees with the database's."""
     if reading.is_wrong:
         # It says what to do as well.
-        return Finding.failed(reading.problem)
+        return DoctorFinding.failed(reading.problem)
     apart = abs(reading.ahead).total_seconds()
-    return Finding.ok(f"this host's clock is {apart:.1f} s from the database's")
+    return DoctorFinding.ok(f"this host's clock is {apart:.1f} s from the database's")
 
 
-def latency(facts: ServerFacts) -> Finding:
+def latency(facts: ServerFacts) -> DoctorFinding:
     """The round trip, and what it costs a sync."""
     waits = facts.latency_seconds * ROUND_TRIPS_OF_A_SYNC
     text = (
@@ -69,11 +69,11 @@ def latency(facts: ServerFacts) -> Finding:
         f"{facts.connect_seconds * 1000:.0f} ms"
     )
     if facts.latency_seconds <= SLOW_SECONDS:
-        return Finding.ok(text)
-    return Finding.warning(text, "run the pipeline in the database's region")
+        return DoctorFinding.ok(text)
+    return DoctorFinding.warning(text, "run the pipeline in the database's region")
 
 
-def pooler(mode: Pooling, *, shares_dagster: bool) -> Finding:
+def pooler(mode: Pooling, *, shares_dagster: bool) -> DoctorFinding:
     """Whether the pooler, if there is one, suits us and Dagster.
 
     Args:
@@ -81,35 +81,39 @@ def pooler(mode: Pooling, *, shares_dagster: bool) -> Finding:
         shares_dagster: Whether Dagster's storage uses the same address.
     """
     if mode is Pooling.NONE:
-        return Finding.ok("the connection is direct: no pooler")
+        return DoctorFinding.ok("the connection is direct: no pooler")
     if mode is Pooling.SESSION:
-        return Finding.ok("a pooler that gives each client a connection of its own (session mode)")
+        return DoctorFinding.ok(
+            "a pooler that gives each client a connection of its own (session mode)"
+        )
     if mode is Pooling.UNKNOWN:
-        return Finding.warning(
+        return DoctorFinding.warning(
             "a pooler that gave no second connection, so that its mode cannot be seen",
             "give it a pool of PIMS_DATABASE_POOL_SIZE connections for each process",
         )
     if shares_dagster:
-        return Finding.warning(
+        return DoctorFinding.warning(
             "a pooler in transaction mode, which syncs work with, and Dagster's storage does not",
             "set DAGSTER_POSTGRES_URL to a direct connection, or to the pooler's session mode",
         )
-    return Finding.ok("a pooler in transaction mode, which syncs work with")
+    return DoctorFinding.ok("a pooler in transaction mode, which syncs work with")
 
 
-def check_migrations(installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def check_migrations(
+    installation: CheckedInstallation, _stop: StopSignal
+) -> Iterator[DoctorFinding]:
     """Whether the tables are this program's, and the API's login is restricted."""
     check_migrated(installation.database())
-    yield Finding.ok(f"the tables are up to date ({newest_revision()})")
+    yield DoctorFinding.ok(f"the tables are up to date ({newest_revision()})")
     if installation.api_engine is not None:
         yield api_login(installation.api_engine)
 
 
-def api_login(engine: Engine) -> Finding:
+def api_login(engine: Engine) -> DoctorFinding:
     """Whether the API's login is restricted; the tables must be up to date."""
     try:
         check_api_role(engine)
     except UserFacingError as error:
         # The other checks do without it.
-        return Finding.failed(str(error))
-    return Finding.ok("the API's login sees one clinic at a time, and no secrets")
+        return DoctorFinding.failed(str(error))
+    return DoctorFinding.ok("the API's login sees one clinic at a time, and no secrets")

@@ -6,7 +6,7 @@ Values never appear here: a secret may be in the wrong variable.
 import difflib
 from collections.abc import Collection, Iterator, Sequence
 
-from pims_pipeline.domain.diagnosis import CheckReport, Finding
+from pims_pipeline.domain.diagnosis.findings import CheckReport, DoctorFinding
 
 SETTINGS = "settings"
 """The name of the check."""
@@ -29,23 +29,27 @@ def settings_report(
         known: Those that the program reads.
     """
     findings = [
-        *(Finding.failed(each) for each in problems),
+        *(DoctorFinding.failed(each) for each in problems),
         *(
-            Finding.warning(f"{name} is ignored, because {used} has another value", f"unset {name}")
+            DoctorFinding.warning(
+                f"{name} is ignored, because {used} has another value", f"unset {name}"
+            )
             for name, used in ignored
         ),
         *_misspelled(present, known),
     ]
     ours = len(set(present) & set(known))
-    sound = Finding.ok(f"{ours} {'variable is' if ours == 1 else 'variables are'} set")
+    sound = DoctorFinding.ok(f"{ours} {'variable is' if ours == 1 else 'variables are'} set")
     return CheckReport(name=SETTINGS, findings=tuple(findings) or (sound,))
 
 
-def _misspelled(present: Collection[str], known: Collection[str]) -> Iterator[Finding]:
+def _misspelled(present: Collection[str], known: Collection[str]) -> Iterator[DoctorFinding]:
     """Variables that look like ours and are not read."""
     for name in sorted(set(present) - set(known)):
         if not name.startswith(_OURS):
             continue
         close = difflib.get_close_matches(name, known, n=1)
         meant = f"write {close[0]}" if close else "see docs/settings.md for the names"
-        yield Finding.warning(f"{name} is no setting, and is not read", f"{meant}, or unset it")
+        yield DoctorFinding.warning(
+            f"{name} is no setting, and is not read", f"{meant}, or unset it"
+        )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from pims_pipeline.domain.diagnosis import Finding
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.providers.options import ProviderOptions
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installation:
+class CheckedInstallation:
     """An installation to check.
 
     Attributes:
@@ -35,7 +35,7 @@ class Installation:
     home: Path
     providers: ProviderOptions
     engine: Engine | None
-    no_database: Finding | None = None
+    no_database: DoctorFinding | None = None
     api_engine: Engine | None = None
     open_vault: Callable[[], "Vault"] | None = None
     dagster_url: str | None = None

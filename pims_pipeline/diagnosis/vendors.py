@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from pims_pipeline.diagnosis.installation import Installation
+from pims_pipeline.diagnosis.installation import CheckedInstallation
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.diagnosis import Finding
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.http.reachability import Reached, origin_of, reach
@@ -21,19 +21,19 @@ _AT_ONCE = 16
 _SERVER_ERROR = 500
 
 
-def check_vendors(installation: Installation, stop: StopSignal) -> Iterator[Finding]:
+def check_vendors(installation: CheckedInstallation, stop: StopSignal) -> Iterator[DoctorFinding]:
     """Request the first page of each vendor's host, without a login."""
     clinics = _clinics(installation)
     for provider_type in sorted({each.provider_type for each in clinics}):
         try:
             title = registry().description(provider_type).title
         except UserFacingError as error:
-            yield Finding.failed(str(error))
+            yield DoctorFinding.failed(str(error))
             continue
         yield from hosts(title, _origins(clinics, provider_type), stop)
 
 
-def hosts(title: str, origins: Sequence[str], stop: StopSignal) -> Iterator[Finding]:
+def hosts(title: str, origins: Sequence[str], stop: StopSignal) -> Iterator[DoctorFinding]:
     """Which of a provider's hosts respond: one line for all that do, one for each other."""
     ask = partial(reach, stop=stop, seconds=HOST_SECONDS)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -41,20 +41,20 @@ def hosts(title: str, origins: Sequence[str], stop: StopSignal) -> Iterator[Find
     reached = [origin for origin, each in results if not _problem(each)]
     if reached:
         named = reached[0] if len(reached) == 1 else f"{len(reached)} hosts"
-        yield Finding.ok(f"{title}: {named} responded")
+        yield DoctorFinding.ok(f"{title}: {named} responded")
     for origin, each in results:
         if each.status is not None and _problem(each):
-            yield Finding.warning(
+            yield DoctorFinding.warning(
                 f"{title}: {origin} {_problem(each)}", "wait, or ask the vendor for its status"
             )
         elif problem := _problem(each):
-            yield Finding.failed(
+            yield DoctorFinding.failed(
                 f"{title}: {origin}: {problem}",
                 "check the clinic's base URL, DNS, firewall and proxy (HTTPS_PROXY) of this host",
             )
 
 
-def check_logins(installation: Installation, stop: StopSignal) -> Iterator[Finding]:
+def check_logins(installation: CheckedInstallation, stop: StopSignal) -> Iterator[DoctorFinding]:
     """Try what each provider's logins need of this machine: a browser that starts."""
     clinics = _clinics(installation)
     for provider_type in sorted({each.provider_type for each in clinics}):
@@ -67,16 +67,16 @@ def check_logins(installation: Installation, stop: StopSignal) -> Iterator[Findi
 
 
 def _tried(
-    description: ProviderDescription, installation: Installation, stop: StopSignal
-) -> Iterator[Finding]:
+    description: ProviderDescription, installation: CheckedInstallation, stop: StopSignal
+) -> Iterator[DoctorFinding]:
     if description.try_login_tools is None:
-        yield Finding.skipped(f"{description.title} logs in without a browser")
+        yield DoctorFinding.skipped(f"{description.title} logs in without a browser")
         return
     found = description.try_login_tools(installation.providers, stop)
-    yield Finding.ok(f"{description.title}: {found}")
+    yield DoctorFinding.ok(f"{description.title}: {found}")
 
 
-def _clinics(installation: Installation) -> list[Clinic]:
+def _clinics(installation: CheckedInstallation) -> list[Clinic]:
     with transaction(installation.database()) as connection:
         return active_clinics(connection)
 

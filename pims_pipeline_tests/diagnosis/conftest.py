@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import Finding
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions
 from pims_pipeline.store.secrets.vault import Vault
 
@@ -17,10 +17,10 @@ def the_same(vault: Vault) -> Vault:
 
 
 @pytest.fixture
-def installation(engine: Engine, vault: Vault, tmp_path: Path) -> Installation:
+def installation(engine: Engine, vault: Vault, tmp_path: Path) -> CheckedInstallation:
     """An installation with a migrated database, a key and a home that does not exist yet."""
     home = tmp_path / "home"
-    return Installation(
+    return CheckedInstallation(
         home=home,
         providers=ProviderOptions(login=LoginOptions(artifacts_dir=home / "logins")),
         engine=engine,
@@ -29,11 +29,11 @@ def installation(engine: Engine, vault: Vault, tmp_path: Path) -> Installation:
 
 
 @pytest.fixture
-def without_database(tmp_path: Path) -> Installation:
+def without_database(tmp_path: Path) -> CheckedInstallation:
     """An installation whose embedded database was never created."""
-    return Installation(
+    return CheckedInstallation(
         home=tmp_path,
         providers=ProviderOptions(login=LoginOptions(artifacts_dir=tmp_path / "logins")),
         engine=None,
-        no_database=Finding.warning("there is no database yet", "create it"),
+        no_database=DoctorFinding.warning("there is no database yet", "create it"),
     )

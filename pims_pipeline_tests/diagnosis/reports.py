@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from pims_pipeline.diagnosis.checking import diagnose
 from pims_pipeline.diagnosis.checks import CHECKS
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import CheckReport, FindingStatus
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import CheckReport, FindingStatus
 
 
 def report_of(
-    installation: Installation, name: str, *, seconds: float | None = None
+    installation: CheckedInstallation, name: str, *, seconds: float | None = None
 ) -> CheckReport:
     """The report of one check, whatever it needs, with its own timeout or another."""
     [check] = [each for each in CHECKS if each.name == name]

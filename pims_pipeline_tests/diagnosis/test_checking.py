@@ -9,12 +9,17 @@ import pytest
 
 from pims_pipeline.diagnosis.checking import DoctorCheck, Run, diagnose
 from pims_pipeline.diagnosis.checks import CHECKS, NAMES
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import CheckReport, Finding, FindingStatus, failed_checks
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import (
+    CheckReport,
+    DoctorFinding,
+    FindingStatus,
+    failed_checks,
+)
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.providers.stop_signal import StopSignal
 
-FINE = Finding.ok("it is fine")
+FINE = DoctorFinding.ok("it is fine")
 SHORT = 0.05
 LONG = 60.0
 
@@ -33,20 +38,20 @@ def check(
     )
 
 
-def is_fine(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def is_fine(_installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
     yield FINE
 
 
-def fails(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
-    yield Finding.failed("it is broken", "fix it")
+def fails(_installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
+    yield DoctorFinding.failed("it is broken", "fix it")
 
 
-def refuses(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def refuses(_installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
     yield FINE
     raise UserFacingError("it refuses; ask again")
 
 
-def breaks(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def breaks(_installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
     yield from ()
     raise ZeroDivisionError("Rex, 555-0101")
 
@@ -56,10 +61,10 @@ def hang() -> Iterator[Run]:
     """A check that observes nothing, and hangs until the test ends."""
     over = threading.Event()
 
-    def hangs(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+    def hangs(_installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
         yield FINE
         over.wait()
-        yield Finding.ok("too late")
+        yield DoctorFinding.ok("too late")
 
     yield hangs
     over.set()
@@ -70,22 +75,22 @@ def by_name(reports: tuple[CheckReport, ...]) -> dict[str, CheckReport]:
 
 
 def test_a_check_that_hangs_is_reported_with_what_it_found_before(
-    without_database: Installation, hang: Run
+    without_database: CheckedInstallation, hang: Run
 ) -> None:
     hung, fine = diagnose(
         without_database, [check("hung", hang, seconds=SHORT), check("fine", is_fine)]
     )
 
-    assert hung.findings == (FINE, Finding.failed("no result within 0.05 seconds", "wake it"))
+    assert hung.findings == (FINE, DoctorFinding.failed("no result within 0.05 seconds", "wake it"))
     assert fine.findings == (FINE,)
 
 
 def test_a_check_that_observes_the_signal_ends_with_its_timeout(
-    without_database: Installation,
+    without_database: CheckedInstallation,
 ) -> None:
     ended = threading.Event()
 
-    def waits(_installation: Installation, stop: StopSignal) -> Iterator[Finding]:
+    def waits(_installation: CheckedInstallation, stop: StopSignal) -> Iterator[DoctorFinding]:
         try:
             stop.wait(LONG)
         finally:
@@ -94,12 +99,12 @@ def test_a_check_that_observes_the_signal_ends_with_its_timeout(
 
     [report] = diagnose(without_database, [check("waiting", waits, seconds=SHORT)])
 
-    assert report.findings == (Finding.failed("no result within 0.05 seconds", "wake it"),)
+    assert report.findings == (DoctorFinding.failed("no result within 0.05 seconds", "wake it"),)
     assert ended.wait(LONG)
 
 
 def test_what_needs_a_check_that_could_not_go_on_is_not_run(
-    without_database: Installation,
+    without_database: CheckedInstallation,
 ) -> None:
     reports = by_name(
         diagnose(
@@ -112,13 +117,13 @@ def test_what_needs_a_check_that_could_not_go_on_is_not_run(
         )
     )
 
-    assert reports["second"].findings == (Finding.skipped("not checked: it needs first"),)
-    assert reports["third"].findings == (Finding.skipped("not checked: it needs second"),)
+    assert reports["second"].findings == (DoctorFinding.skipped("not checked: it needs first"),)
+    assert reports["third"].findings == (DoctorFinding.skipped("not checked: it needs second"),)
     assert failed_checks(reports.values()) == ("first",)
 
 
 def test_what_needs_a_check_that_ended_is_run_whatever_that_found(
-    without_database: Installation,
+    without_database: CheckedInstallation,
 ) -> None:
     first, second = diagnose(
         without_database, [check("first", fails), check("second", is_fine, after=("first",))]
@@ -129,7 +134,7 @@ def test_what_needs_a_check_that_ended_is_run_whatever_that_found(
 
 
 def test_a_check_runs_alone_when_those_it_needs_are_not_asked_for(
-    without_database: Installation,
+    without_database: CheckedInstallation,
 ) -> None:
     [report] = diagnose(without_database, [check("second", is_fine, after=("first",))])
 
@@ -137,22 +142,24 @@ def test_a_check_runs_alone_when_those_it_needs_are_not_asked_for(
 
 
 def test_an_error_for_users_is_a_finding_and_any_other_quotes_nothing(
-    without_database: Installation,
+    without_database: CheckedInstallation,
 ) -> None:
     refused, broken = diagnose(
         without_database, [check("refused", refuses), check("broken", breaks)]
     )
 
-    assert refused.findings == (FINE, Finding.failed("it refuses; ask again"))
+    assert refused.findings == (FINE, DoctorFinding.failed("it refuses; ask again"))
     assert broken.status is FindingStatus.FAILED
     assert "ZeroDivisionError" in broken.findings[0].text
     assert "Rex" not in str(broken)
 
 
 def test_ctrl_c_ends_the_wait_for_a_check_that_hangs(
-    without_database: Installation, hang: Run
+    without_database: CheckedInstallation, hang: Run
 ) -> None:
-    def interrupts(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+    def interrupts(
+        _installation: CheckedInstallation, _stop: StopSignal
+    ) -> Iterator[DoctorFinding]:
         _thread.interrupt_main()
         yield FINE
 
@@ -160,8 +167,8 @@ def test_ctrl_c_ends_the_wait_for_a_check_that_hangs(
         diagnose(without_database, [check("hung", hang), check("interrupts", interrupts)])
 
 
-def test_a_check_that_finds_nothing_says_so(without_database: Installation) -> None:
-    def silent(_installation: Installation, _stop: StopSignal) -> Iterator[Finding]:
+def test_a_check_that_finds_nothing_says_so(without_database: CheckedInstallation) -> None:
+    def silent(_installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
         yield from ()
 
     [report] = diagnose(without_database, [check("silent", silent)])
@@ -169,14 +176,16 @@ def test_a_check_that_finds_nothing_says_so(without_database: Installation) -> N
     assert report.status is FindingStatus.SKIPPED
 
 
-def test_without_a_database_what_needs_one_is_left_out(without_database: Installation) -> None:
+def test_without_a_database_what_needs_one_is_left_out(
+    without_database: CheckedInstallation,
+) -> None:
     reports = by_name(diagnose(without_database, CHECKS))
 
     assert reports["database"].status is FindingStatus.WARNING
     for name in ("migrations", "keys", "browser", "vendors", "dagster"):
-        assert reports[name].findings == (Finding.skipped("not checked: there is no database"),), (
-            name
-        )
+        assert reports[name].findings == (
+            DoctorFinding.skipped("not checked: there is no database"),
+        ), name
     assert failed_checks(reports.values()) == ()
 
 
@@ -188,8 +197,8 @@ def test_each_check_is_behind_those_that_it_needs() -> None:
 
 
 def test_a_warning_is_no_failure_and_the_worst_finding_decides() -> None:
-    report = CheckReport(name="one", findings=(FINE, Finding.warning("old", "renew it")))
-    worse = replace(report, findings=(*report.findings, Finding.failed("gone"), FINE))
+    report = CheckReport(name="one", findings=(FINE, DoctorFinding.warning("old", "renew it")))
+    worse = replace(report, findings=(*report.findings, DoctorFinding.failed("gone"), FINE))
 
     assert report.status is FindingStatus.WARNING
     assert failed_checks([report]) == ()

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pims_pipeline.diagnosis import dagster
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import FindingStatus
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import FindingStatus
 from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, Mood
 from pims_pipeline_tests.diagnosis.reports import report_of, statuses
@@ -17,7 +17,9 @@ HEARTBEAT = 1_770_000_000.5
 """The fake's."""
 
 
-def test_a_webserver_with_code_location_and_daemon_is_fine(installation: Installation) -> None:
+def test_a_webserver_with_code_location_and_daemon_is_fine(
+    installation: CheckedInstallation,
+) -> None:
     with FakeDagster() as fake:
         known = replace(installation, dagster_url=fake.url, clock=lambda: HEARTBEAT + 1)
         report = report_of(known, "dagster")
@@ -26,7 +28,7 @@ def test_a_webserver_with_code_location_and_daemon_is_fine(installation: Install
     assert report.findings[-1].text == "the daemon's last heartbeat was 1 s ago"
 
 
-def test_a_code_location_that_does_not_load_fails(installation: Installation) -> None:
+def test_a_code_location_that_does_not_load_fails(installation: CheckedInstallation) -> None:
     with FakeDagster() as fake:
         fake.mood = Mood.REFUSES
         report = report_of(replace(installation, dagster_url=fake.url), "dagster")
@@ -36,7 +38,7 @@ def test_a_code_location_that_does_not_load_fails(installation: Installation) ->
 
 
 def test_a_webserver_that_is_not_there_fails_without_its_password(
-    installation: Installation,
+    installation: CheckedInstallation,
 ) -> None:
     url = "http://vet:password-of-ours@127.0.0.1:1"
     report = report_of(replace(installation, dagster_url=url), "dagster")
@@ -46,7 +48,7 @@ def test_a_webserver_that_is_not_there_fails_without_its_password(
     assert "password-of-ours" not in str(report)
 
 
-def test_a_webserver_that_never_responds_is_reported(installation: Installation) -> None:
+def test_a_webserver_that_never_responds_is_reported(installation: CheckedInstallation) -> None:
     with stalling_server(silence) as server:
         report = report_of(
             replace(installation, dagster_url=server.base_url), "dagster", seconds=0.3
@@ -56,7 +58,7 @@ def test_a_webserver_that_never_responds_is_reported(installation: Installation)
 
 
 def test_without_an_address_the_storage_shows_that_no_daemon_ever_ran(
-    installation: Installation, database_url: str
+    installation: CheckedInstallation, database_url: str
 ) -> None:
     stored = replace(installation, dagster_storage_url=dagster_storage_url(database_url))
     report = report_of(stored, "dagster")

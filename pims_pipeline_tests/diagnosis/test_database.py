@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.diagnosis import database
-from pims_pipeline.diagnosis.installation import Installation
+from pims_pipeline.diagnosis.installation import CheckedInstallation
 from pims_pipeline.domain.addresses import parse_database_address
-from pims_pipeline.domain.diagnosis import Finding, FindingStatus
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding, FindingStatus
 from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.store.database.engine import (
     address_of,
@@ -35,7 +35,7 @@ FACTS = ServerFacts(
 )
 
 
-def test_a_sound_database_has_no_warning(installation: Installation) -> None:
+def test_a_sound_database_has_no_warning(installation: CheckedInstallation) -> None:
     reports = [report_of(installation, name) for name in ("database", "migrations")]
 
     assert [each.status for each in reports] == [FindingStatus.OK, FindingStatus.OK]
@@ -43,7 +43,7 @@ def test_a_sound_database_has_no_warning(installation: Installation) -> None:
 
 
 def test_the_database_of_another_program_is_not_migrated(
-    installation: Installation, empty_database_url: str
+    installation: CheckedInstallation, empty_database_url: str
 ) -> None:
     engine = create_engine(empty_database_url)
     try:
@@ -97,7 +97,9 @@ def test_clocks_that_are_apart_are_a_failure() -> None:
     wrong = replace(IN_TIME, database=NOW - timedelta(minutes=5))
 
     assert database.clock(wrong).status is FindingStatus.FAILED
-    assert database.clock(IN_TIME) == Finding.ok("this host's clock is 0.0 s from the database's")
+    assert database.clock(IN_TIME) == DoctorFinding.ok(
+        "this host's clock is 0.0 s from the database's"
+    )
 
 
 def test_a_far_database_is_a_warning_with_what_it_costs() -> None:
@@ -118,7 +120,7 @@ def test_the_clock_and_the_latency_come_from_the_server(engine: Engine) -> None:
 
 @pytest.mark.parametrize("size", [1, 3])
 def test_a_pooler_in_transaction_mode_is_recognized(
-    installation: Installation, database_url: str, size: int
+    installation: CheckedInstallation, database_url: str, size: int
 ) -> None:
     with pgbouncer(database_url, size=size) as url:
         engine = create_engine(url)
@@ -157,7 +159,7 @@ def test_a_pooler_of_unknown_mode_is_a_warning() -> None:
 
 
 def test_a_database_that_accepts_and_never_responds_is_reported(
-    installation: Installation,
+    installation: CheckedInstallation,
 ) -> None:
     with stalling_server(silence) as server:
         address = server.base_url.removeprefix("http://")
@@ -169,7 +171,7 @@ def test_a_database_that_accepts_and_never_responds_is_reported(
 
 
 def test_a_pooler_without_a_free_connection_is_reported(
-    installation: Installation, database_url: str
+    installation: CheckedInstallation, database_url: str
 ) -> None:
     with pgbouncer(database_url, size=1, mode="session") as url:
         of_another_client, engine = create_engine(url), create_engine(url)
@@ -180,7 +182,7 @@ def test_a_pooler_without_a_free_connection_is_reported(
     assert [each.text for each in report.findings] == ["no result within 0.3 seconds"]
 
 
-def test_an_unreachable_database_shows_no_password(installation: Installation) -> None:
+def test_an_unreachable_database_shows_no_password(installation: CheckedInstallation) -> None:
     engine = create_engine("postgresql://pims:password-of-ours@127.0.0.1:1/pims")
     report = report_of(replace(installation, engine=engine), "database")
 
@@ -190,7 +192,7 @@ def test_an_unreachable_database_shows_no_password(installation: Installation) -
 
 
 def test_the_address_of_the_api_s_login_is_checked_too(
-    installation: Installation, engine: Engine
+    installation: CheckedInstallation, engine: Engine
 ) -> None:
     # The owner's own login, which sees every clinic.
     report = report_of(

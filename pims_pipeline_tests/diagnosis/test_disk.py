@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from pims_pipeline.diagnosis import disk
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import FindingStatus
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import FindingStatus
 from pims_pipeline_tests.diagnosis.reports import report_of, statuses
 
 OK, WARNING, FAILED = FindingStatus.OK, FindingStatus.WARNING, FindingStatus.FAILED
 
 
 def test_a_home_that_does_not_exist_yet_is_fine_and_is_not_created(
-    installation: Installation,
+    installation: CheckedInstallation,
 ) -> None:
     report = report_of(installation, "disk")
 
@@ -22,7 +22,7 @@ def test_a_home_that_does_not_exist_yet_is_fine_and_is_not_created(
     assert not installation.home.exists()
 
 
-def test_the_artifacts_are_counted(installation: Installation) -> None:
+def test_the_artifacts_are_counted(installation: CheckedInstallation) -> None:
     logins = installation.providers.login.artifacts_dir
     logins.mkdir(parents=True)
     (logins / "failed.png").write_bytes(b"x" * 1024 * 1024)
@@ -31,7 +31,7 @@ def test_the_artifacts_are_counted(installation: Installation) -> None:
     assert report.findings[-1].text == "artifacts: 1 file, 1.0 MiB"
 
 
-def test_a_file_in_the_place_of_the_home_fails(installation: Installation) -> None:
+def test_a_file_in_the_place_of_the_home_fails(installation: CheckedInstallation) -> None:
     installation.home.write_text("no directory")
 
     assert FAILED in statuses(report_of(installation, "disk"))

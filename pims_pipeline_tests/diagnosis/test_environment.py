@@ -1,7 +1,7 @@
 """The check of the settings: names of variables, never their values."""
 
 from pims_pipeline.diagnosis.environment import settings_report
-from pims_pipeline.domain.diagnosis import Finding, FindingStatus
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding, FindingStatus
 
 KNOWN = ("PIMS_DATABASE_URL", "PIMS_HOME", "LOG_LEVEL")
 
@@ -24,7 +24,7 @@ def test_a_misspelled_variable_is_a_warning_with_the_one_that_was_meant() -> Non
     report = settings_report(present=["PIMS_DATABSE_URL", "PATH"], known=KNOWN)
 
     assert report.findings == (
-        Finding.warning(
+        DoctorFinding.warning(
             "PIMS_DATABSE_URL is no setting, and is not read",
             "write PIMS_DATABASE_URL, or unset it",
         ),
@@ -47,4 +47,4 @@ def test_an_ignored_variable_names_the_one_that_is_read() -> None:
 def test_a_sound_environment_says_how_many_are_set() -> None:
     report = settings_report(present=["LOG_LEVEL", "PATH"], known=KNOWN)
 
-    assert report.findings == (Finding.ok("1 variable is set"),)
+    assert report.findings == (DoctorFinding.ok("1 variable is set"),)

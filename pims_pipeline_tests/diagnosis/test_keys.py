@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select, update
 
-from pims_pipeline.diagnosis.installation import Installation
+from pims_pipeline.diagnosis.installation import CheckedInstallation
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.diagnosis import FindingStatus
+from pims_pipeline.domain.diagnosis.findings import FindingStatus
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.sessions import put_session
@@ -43,7 +43,7 @@ def purposes(engine: Engine) -> list[str]:
 
 @pytest.mark.usefixtures("stored")
 def test_what_is_stored_is_decrypted_counted_and_logged(
-    installation: Installation, engine: Engine
+    installation: CheckedInstallation, engine: Engine
 ) -> None:
     report = report_of(installation, "keys")
 
@@ -57,7 +57,7 @@ def test_what_is_stored_is_decrypted_counted_and_logged(
 
 @pytest.mark.usefixtures("stored")
 def test_a_key_that_is_gone_fails_for_logins_and_warns_for_sessions(
-    installation: Installation, engine: Engine
+    installation: CheckedInstallation, engine: Engine
 ) -> None:
     another = replace(installation, open_vault=lambda: Vault(secrets.token_bytes(32)))
     report = report_of(another, "keys")
@@ -68,7 +68,7 @@ def test_a_key_that_is_gone_fails_for_logins_and_warns_for_sessions(
 
 
 def test_what_is_under_a_retired_key_is_a_warning(
-    installation: Installation, engine: Engine, clinic: Clinic
+    installation: CheckedInstallation, engine: Engine, clinic: Clinic
 ) -> None:
     old = secrets.token_bytes(32)
     with transaction(engine) as connection:
@@ -80,7 +80,9 @@ def test_what_is_under_a_retired_key_is_a_warning(
     assert "`pims credentials rotate`" in report.findings[-1].remedy
 
 
-def test_a_damaged_row_fails(installation: Installation, engine: Engine, stored: Clinic) -> None:
+def test_a_damaged_row_fails(
+    installation: CheckedInstallation, engine: Engine, stored: Clinic
+) -> None:
     with transaction(engine) as connection:
         connection.execute(
             update(pims_credentials)
@@ -94,7 +96,7 @@ def test_a_damaged_row_fails(installation: Installation, engine: Engine, stored:
 
 
 def test_without_a_key_nothing_may_be_stored(
-    installation: Installation, engine: Engine, vault: Vault, clinic: Clinic
+    installation: CheckedInstallation, engine: Engine, vault: Vault, clinic: Clinic
 ) -> None:
     keyless = replace(installation, open_vault=None)
     before = report_of(keyless, "keys")

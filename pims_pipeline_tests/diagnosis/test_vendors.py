@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from pims_pipeline.diagnosis import vendors
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import FindingStatus
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import FindingStatus
 from pims_pipeline.providers.http.reachability import origin_of
 from pims_pipeline.providers.options import LoginOptions, ProviderOptions
 from pims_pipeline.store.clinics import add_clinic
@@ -52,7 +52,7 @@ def register(engine: Engine, slug: str, base_url: str, provider: str = "idexx_ne
 
 
 def test_a_host_is_asked_once_for_its_first_page_without_a_login(
-    installation: Installation, engine: Engine, host: OddServer
+    installation: CheckedInstallation, engine: Engine, host: OddServer
 ) -> None:
     register(engine, "elm-street", f"{host.base_url}/practice/1")
     register(engine, "oak-street", f"{host.base_url}/practice/2")
@@ -65,7 +65,7 @@ def test_a_host_is_asked_once_for_its_first_page_without_a_login(
 
 
 def test_each_provider_has_a_line(
-    installation: Installation, engine: Engine, host: OddServer
+    installation: CheckedInstallation, engine: Engine, host: OddServer
 ) -> None:
     host.responses = [Response(404)]
     register(engine, "elm-street", host.base_url)
@@ -77,7 +77,7 @@ def test_each_provider_has_a_line(
 
 
 def test_a_vendor_with_an_error_of_its_own_is_a_warning(
-    installation: Installation, engine: Engine, host: OddServer
+    installation: CheckedInstallation, engine: Engine, host: OddServer
 ) -> None:
     host.responses = [Response(503)]
     register(engine, "elm-street", host.base_url)
@@ -88,7 +88,7 @@ def test_a_vendor_with_an_error_of_its_own_is_a_warning(
 @pytest.mark.usefixtures("short_timeout")
 @pytest.mark.parametrize("manner", [silence, dripping_headers, dripping_body])
 def test_a_vendor_that_stalls_or_drips_is_reported_beside_the_others(
-    installation: Installation, engine: Engine, host: OddServer, manner: Manner
+    installation: CheckedInstallation, engine: Engine, host: OddServer, manner: Manner
 ) -> None:
     with stalling_server(manner) as server:
         register(engine, "elm-street", server.base_url)
@@ -101,7 +101,7 @@ def test_a_vendor_that_stalls_or_drips_is_reported_beside_the_others(
 
 
 def test_the_timeout_of_the_check_ends_its_requests(
-    installation: Installation, engine: Engine
+    installation: CheckedInstallation, engine: Engine
 ) -> None:
     with stalling_server(dripping_body) as server:
         register(engine, "elm-street", server.base_url)
@@ -118,7 +118,7 @@ def test_the_timeout_of_the_check_ends_its_requests(
     ],
 )
 def test_a_host_that_is_not_there_fails(
-    installation: Installation, engine: Engine, base_url: str, problem: str
+    installation: CheckedInstallation, engine: Engine, base_url: str, problem: str
 ) -> None:
     register(engine, "elm-street", base_url)
     report = report_of(installation, "vendors")
@@ -129,7 +129,7 @@ def test_a_host_that_is_not_there_fails(
 
 
 def test_a_certificate_that_is_not_trusted_is_named(
-    installation: Installation, engine: Engine, tmp_path: Path
+    installation: CheckedInstallation, engine: Engine, tmp_path: Path
 ) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     write_certificate(key, certificate)
@@ -143,7 +143,7 @@ def test_a_certificate_that_is_not_trusted_is_named(
 
 
 def test_an_unknown_provider_fails_and_hides_no_other(
-    installation: Installation, engine: Engine, host: OddServer
+    installation: CheckedInstallation, engine: Engine, host: OddServer
 ) -> None:
     register(engine, "elm-street", host.base_url, "another_vendor")
     register(engine, "oak-street", host.base_url)
@@ -156,7 +156,7 @@ def test_the_origin_has_no_user_and_no_path() -> None:
 
 
 def test_the_browser_starts_for_a_provider_that_logs_in_with_one(
-    installation: Installation, engine: Engine
+    installation: CheckedInstallation, engine: Engine
 ) -> None:
     register(engine, "elm-street", "https://pims.example")
     register(engine, "oak-street", "https://pims.example", "vetspire")
@@ -168,7 +168,7 @@ def test_the_browser_starts_for_a_provider_that_logs_in_with_one(
 
 
 def test_a_browser_that_does_not_start_says_what_to_do(
-    installation: Installation, engine: Engine, tmp_path: Path
+    installation: CheckedInstallation, engine: Engine, tmp_path: Path
 ) -> None:
     login = LoginOptions(artifacts_dir=tmp_path, chromium_path=tmp_path / "chromium")
     register(engine, "elm-street", "https://pims.example")
@@ -178,5 +178,5 @@ def test_a_browser_that_does_not_start_says_what_to_do(
     assert "PIMS_CHROMIUM_PATH" in report.findings[0].text
 
 
-def test_without_a_clinic_no_browser_starts(installation: Installation) -> None:
+def test_without_a_clinic_no_browser_starts(installation: CheckedInstallation) -> None:
     assert statuses(report_of(installation, "browser")) == [FindingStatus.SKIPPED]

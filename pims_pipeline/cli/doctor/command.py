@@ -19,7 +19,12 @@ from pims_pipeline.composition import set_up_logging
 from pims_pipeline.diagnosis.checking import diagnose
 from pims_pipeline.diagnosis.checks import CHECKS, NAMES, unchecked
 from pims_pipeline.diagnosis.environment import settings_report
-from pims_pipeline.domain.diagnosis import CheckReport, FindingStatus, failed_checks, selected
+from pims_pipeline.domain.diagnosis.findings import (
+    CheckReport,
+    FindingStatus,
+    failed_checks,
+    selected,
+)
 from pims_pipeline.local_trust.private_files import keep_files_private
 from pims_pipeline.settings import (
     FORMER_VARIABLES,
@@ -69,7 +74,7 @@ def doctor(*, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> No
     with interruptible():
         reports = _reports(selected(NAMES[1:], only=only, skip=skip))
     if as_json:
-        from pims_pipeline.wire.doctor import Diagnosis  # noqa: PLC0415 - a table needs no models
+        from pims_pipeline.wire.health import Diagnosis  # noqa: PLC0415 - a table needs no models
 
         print_json(Diagnosis.of(reports, utc_now()))
     else:

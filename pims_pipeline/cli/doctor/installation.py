@@ -13,26 +13,26 @@ from pims_pipeline.composition import (
     open_vault,
     provider_options,
 )
-from pims_pipeline.diagnosis.installation import Installation
-from pims_pipeline.domain.diagnosis import Finding
+from pims_pipeline.diagnosis.installation import CheckedInstallation
+from pims_pipeline.domain.diagnosis.findings import DoctorFinding
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.dagster.schema import dagster_storage_url
 
-_NONE_YET = Finding.warning(
+_NONE_YET = DoctorFinding.warning(
     "there is no embedded database yet",
     "run `pims up` or `pims migrate`, or set PIMS_DATABASE_URL to a PostgreSQL of your own",
 )
 
 
 @contextmanager
-def opened_installation(settings: Settings) -> Iterator[Installation]:
+def opened_installation(settings: Settings) -> Iterator[CheckedInstallation]:
     """The installation, with its embedded database running if it has one."""
     with ExitStack() as stack:
         try:
             url = _database_url(settings, stack)
         except UserFacingError as error:
-            yield _without_database(settings, Finding.failed(str(error)))
+            yield _without_database(settings, DoctorFinding.failed(str(error)))
             return
         if url is None:
             yield _without_database(settings, _NONE_YET)
@@ -51,8 +51,8 @@ def _database_url(settings: Settings, stack: ExitStack) -> str | None:
     return stack.enter_context(own_database(settings))
 
 
-def _without_database(settings: Settings, why: Finding) -> Installation:
-    return Installation(
+def _without_database(settings: Settings, why: DoctorFinding) -> CheckedInstallation:
+    return CheckedInstallation(
         home=settings.home,
         providers=provider_options(settings),
         engine=None,
@@ -61,12 +61,12 @@ def _without_database(settings: Settings, why: Finding) -> Installation:
     )
 
 
-def _with_database(settings: Settings, url: str, stack: ExitStack) -> Installation:
+def _with_database(settings: Settings, url: str, stack: ExitStack) -> CheckedInstallation:
     def opened(address: str) -> Engine:
         return stack.enter_context(open_engine(settings, address, migrated=False))
 
     api_url = api_database_url(settings)
-    return Installation(
+    return CheckedInstallation(
         home=settings.home,
         providers=provider_options(settings),
         engine=opened(url),

@@ -1,6 +1,6 @@
 """What an examination of the installation found: findings, by check, and whether it may run.
 
-Pure. The checks themselves are in ``pims_pipeline.diagnosis``; the JSON is in ``wire.doctor``.
+Pure. The checks themselves are in ``pims_pipeline.diagnosis``; the JSON is in ``wire.health``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ class FindingStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One thing that a check found. Holds no secret and no personal data.
 
     Attributes:
@@ -34,22 +34,22 @@ class Finding:
     remedy: str = ""
 
     @classmethod
-    def ok(cls, text: str) -> "Finding":
+    def ok(cls, text: str) -> "DoctorFinding":
         """A finding that needs nothing."""
         return cls(FindingStatus.OK, text)
 
     @classmethod
-    def skipped(cls, text: str) -> "Finding":
+    def skipped(cls, text: str) -> "DoctorFinding":
         """Something was not checked; ``text`` says why."""
         return cls(FindingStatus.SKIPPED, text)
 
     @classmethod
-    def warning(cls, text: str, remedy: str) -> "Finding":
+    def warning(cls, text: str, remedy: str) -> "DoctorFinding":
         """A finding that does not stop the pipeline."""
         return cls(FindingStatus.WARNING, text, remedy)
 
     @classmethod
-    def failed(cls, text: str, remedy: str = "") -> "Finding":
+    def failed(cls, text: str, remedy: str = "") -> "DoctorFinding":
         """A finding with which the pipeline, or a part of it, cannot work."""
         return cls(FindingStatus.FAILED, text, remedy)
 
@@ -66,7 +66,7 @@ class CheckReport:
     """
 
     name: str
-    findings: tuple[Finding, ...]
+    findings: tuple[DoctorFinding, ...]
     seconds: float = 0.0
     is_complete: bool = True
 
