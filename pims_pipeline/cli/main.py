@@ -78,6 +78,11 @@ COMMANDS = {
         "adopt.command", "adopt", "Adopt clinics of a running v4.0 installation."
     ),
     "status": CommandEntry("commands.status", "status", "Show the status of each clinic."),
+    "doctor": CommandEntry(
+        "doctor.command",
+        "doctor",
+        "Check the installation, and say what to do about what is wrong.",
+    ),
 }
 
 

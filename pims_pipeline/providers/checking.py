@@ -117,6 +117,9 @@ def _problems(name: str, found: object) -> Iterator[str]:
     build: object = found.build
     if not callable(build):
         yield "field 'build': it cannot be called"
+    tools: object = found.try_login_tools
+    if tools is not None and not callable(tools):
+        yield "field 'try_login_tools': it cannot be called"
     if not all(isinstance(each, Capability) for each in _items(found.capabilities)):
         yield "field 'capabilities': one of them is unknown to this version"
     words: object = found.words

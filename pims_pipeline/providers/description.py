@@ -13,6 +13,7 @@ from pims_pipeline.domain.records.words import DEFAULT_WORDS, Words
 from pims_pipeline.providers.credential_fields import CredentialField
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import Capability, PimsProvider
+from pims_pipeline.providers.stop_signal import StopSignal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,9 @@ class ProviderDescription:
         docs: Where its documentation is: an address, or a file of ``docs/``.
         words: What the vendor's status and type words mean.
         modules: What ``build`` imports. Processes that start many runs import it before.
+        try_login_tools: Tries what logins need of this machine, such as a browser, without a
+            login. Returns what works, as a clause; raises a ``PimsError`` otherwise. Its waits
+            observe the signal. None if logins need nothing.
         conformance: The vendor to check the provider with, as ``package.module:Class``; see
             ``pims providers check``. It is imported then only.
     """
@@ -42,6 +46,9 @@ class ProviderDescription:
     docs: str = ""
     words: Words = DEFAULT_WORDS
     modules: tuple[str, ...] = ()
+    try_login_tools: Callable[[ProviderOptions, StopSignal], str] | None = field(
+        default=None, repr=False
+    )
     conformance: str = ""
 
     @property

@@ -37,6 +37,11 @@ def test_a_command_that_fails_repeats_no_secret(
         practice.pims("keys", "revoke", key[:-1]),
         practice.pims("keys", "revoke", key.partition("_")[2]),
         *(practice.pims("status", **{name: value}) for name, value in wrong_settings(typed.text)),
+        practice.pims("doctor", "--only=keys", ENCRYPTION_KEY=another_key.text),
+        *(
+            practice.pims("doctor", "--only=database", "--json", **{name: value})
+            for name, value in wrong_settings(typed.text)
+        ),
         practice.pims("serve", "--port=0", PIMS_API_DATABASE_URL=practice.url),
     ]
     practice.run("UPDATE pims_credentials SET encrypted_data = substr(encrypted_data, 2)")

@@ -41,6 +41,7 @@ HEAVY_OF = {
     "holds": {"cryptography"},
     "failures": {"cryptography"},
     "adopt": {"cryptography"},
+    "doctor": {"cryptography", "httpx2"},
 }
 """What commands load of ``HEAVY`` before they start to work; the others load none."""
 

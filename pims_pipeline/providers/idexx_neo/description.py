@@ -5,6 +5,7 @@ from pims_pipeline.providers.credential_fields import CredentialField
 from pims_pipeline.providers.description import ProviderDescription
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import Capability, Credentials, PimsProvider
+from pims_pipeline.providers.stop_signal import StopSignal
 
 _ADAPTER = "pims_pipeline.providers.idexx_neo.provider"
 
@@ -23,6 +24,15 @@ def _build(clinic: Clinic, options: ProviderOptions) -> PimsProvider:
     )
 
     return IdexxNeoProvider(clinic, options)
+
+
+def _start_browser(options: ProviderOptions, stop: StopSignal) -> str:
+    # As above: Playwright's companions cost time to import.
+    from pims_pipeline.providers.idexx_neo.login.trial import (  # noqa: PLC0415 - see above
+        start_browser,
+    )
+
+    return start_browser(options, stop)
 
 
 PROVIDER = ProviderDescription(
@@ -56,6 +66,7 @@ PROVIDER = ProviderDescription(
     ),
     docs="docs/providers/idexx_neo.md",
     modules=(_ADAPTER,),
+    try_login_tools=_start_browser,
     conformance="pims_pipeline.conformance.vendors.idexx_neo:IdexxNeoVendor",
 )
 """What the entry point ``idexx_neo`` names."""

@@ -34,3 +34,8 @@ def encryption_key(home: Path) -> str:
                 os.fsync(new.fileno())
             Path(name).rename(file)
         return file.read_text().strip()
+
+
+def has_encryption_key(home: Path) -> bool:
+    """Whether ``encryption_key`` has created the key; creates nothing."""
+    return (home.expanduser().resolve() / _KEY_FILE).exists()

@@ -72,6 +72,11 @@ def start_embedded(
         ) from error
 
 
+def has_embedded(home: Path) -> bool:
+    """Whether ``start_embedded`` has created a database under ``home``; creates nothing."""
+    return (home.expanduser().resolve() / _DATA / "PG_VERSION").exists()
+
+
 def stop_embedded(home: Path) -> None:
     """Release the server under ``home``; it stops unless another process uses it."""
     home = home.expanduser().resolve()

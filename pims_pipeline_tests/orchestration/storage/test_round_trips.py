@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
+from pims_pipeline.diagnosis.database import ROUND_TRIPS_OF_A_SYNC
 from pims_pipeline.domain.records.shapes import Endpoint, shapes_of
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 from pims_pipeline_tests.orchestration.storage.round_trips import kind_of, round_trips
@@ -149,3 +150,7 @@ def test_a_statement_is_counted_by_its_verb_and_table() -> None:
     assert kind_of("\n UPDATE clinics SET name = 'x'") == "UPDATE clinics"
     assert kind_of("NOTIFY run_events, 'x'") == "NOTIFY run_events"
     assert kind_of("SELECT now()") == "SELECT now()"
+
+
+def test_what_the_doctor_takes_a_sync_for_is_about_what_it_may_ask() -> None:
+    assert sum(MOST.values()) == pytest.approx(ROUND_TRIPS_OF_A_SYNC, rel=0.15)

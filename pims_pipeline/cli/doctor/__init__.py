@@ -1,0 +1,1 @@
+"""``pims doctor``: the command, and what it makes of the settings for the checks."""

@@ -1,0 +1,1 @@
+"""The checks of ``pims doctor``: each looks at one part of the installation."""

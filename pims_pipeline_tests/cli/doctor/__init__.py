@@ -1,0 +1,1 @@
+"""``pims doctor`` as a command: its table, its JSON, its exit status."""
