@@ -57,7 +57,7 @@ lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 	@UV=$$(command -v uv || echo $(BIN)/uv); test -x "$$UV" || { \
 		echo "make lock needs uv: see CONTRIBUTING.md" >&2; exit 1; }; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-		--group dev pyproject.toml -o requirements.lock; \
+		--all-extras --group dev pyproject.toml -o requirements.lock; \
 	for each in dlt target_postgres; do \
 		"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 			bench/peers/$$each.in -o bench/peers/$$each.lock; done

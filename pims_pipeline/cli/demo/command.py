@@ -38,9 +38,9 @@ def demo(settings: Settings) -> None:
     """Play a day at three simulated clinics, and show how their cases follow it.
 
     Simulates IDEXX Neo and Vetspire on this machine, logs in (to IDEXX Neo with a real browser),
-    syncs fifteen days of three clinics, edits their calendars, and syncs again. It checks every result, and ends
-    with status 1 if a check fails. The clinics, their cases and the runs stay: see them with
-    `pims up` and `pims cases`.
+    syncs fifteen days of three clinics, edits their calendars, and syncs again. It checks every
+    result, and ends with status 1 if a check fails. The clinics, their cases and the runs stay: see
+    them with `pims up` and `pims cases`.
     """
     log_file = settings.home / "logs" / "demo.log"
     began = time.monotonic()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pims_pipeline.domain.errors import ExtraNotInstalled, needing_extra
 from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
 from pims_pipeline.providers.idexx_neo.login.environment import BareLoop, browser_environment
 from pims_pipeline.providers.port import PimsError, TransientError
@@ -119,8 +120,14 @@ async def new_page(browser: "Browser", timeout_s: float) -> "Page":
 
 
 async def _driver(timeout_s: float) -> "Playwright":
-    from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - see the module
-
+    try:
+        with needing_extra("browser", "A login at IDEXX Neo"):
+            from playwright.async_api import (  # noqa: PLC0415 - see the module
+                Error,
+                async_playwright,
+            )
+    except ExtraNotInstalled as error:
+        raise BrowserUnavailable(str(error)) from error
     bare_loop()
     starting = asyncio.ensure_future(async_playwright().start())
     try:
