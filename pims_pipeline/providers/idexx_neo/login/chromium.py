@@ -141,8 +141,8 @@ async def _driver(timeout_s: float) -> "Playwright":
             raise
     except (Error, OSError) as error:
         raise BrowserUnavailable(
-            "Playwright's driver, which controls the browser, does not start. Run `make setup` to "
-            "install it again."
+            "Playwright's driver, which controls the browser, does not start. Install "
+            "the package playwright again."
         ) from error
     raise TransientError(
         f"Playwright's driver did not start within {timeout_s:.0f} s; the machine may be "
@@ -168,8 +168,8 @@ async def _launched(playwright: "Playwright", start: BrowserStart, deadline: flo
     path = start.executable or Path(playwright.chromium.executable_path)
     if not path.is_file():
         raise BrowserUnavailable(
-            f"No Chromium to log in with: {path} does not exist. Run `make setup`, or set "
-            "PIMS_CHROMIUM_PATH to an installed Chromium or Chrome."
+            f"No Chromium to log in with: {path} does not exist. Install Chromium or "
+            "Chrome (in a clone: `make setup`), or set PIMS_CHROMIUM_PATH to an installed one."
         )
     loop = bare_loop()
     failure: PimsError
@@ -205,7 +205,8 @@ def _start_failure(path: Path, words: str) -> BrowserUnavailable:
         )
     return BrowserUnavailable(
         f"Chromium at {path} does not start. Try `{path} --version`; in a container it may lack "
-        "libraries. Run `make setup`, or set PIMS_CHROMIUM_PATH to one that works."
+        "libraries. Install another (in a clone: `make setup`), or set PIMS_CHROMIUM_PATH to one "
+        "that works."
     )
 
 
