@@ -4,7 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
+
+from pims_pipeline.dagster_names import DEFINITIONS_MODULE, LOCATION
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "dagster-project"
@@ -53,3 +57,20 @@ def test_dg_lists_the_example_project_with_our_assets_and_its_own(tmp_path: Path
     assets = {each["asset_key"] for each in listed["assets"]}
     assert {"appointments", "consultations", "reconciliation", "open_cases"} <= assets
     assert "declared_clinics" in {each["name"] for each in listed["sensors"]}
+
+
+def project(directory: Path) -> Any:
+    """What a folder's ``pyproject.toml`` says to ``dg``."""
+    read = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))
+    return read["tool"]["dg"]["project"]
+
+
+def test_both_projects_have_the_location_that_the_api_and_the_commands_look_for() -> None:
+    assert {project(each)["code_location_name"] for each in (ROOT, EXAMPLE)} == {LOCATION}
+    assert project(ROOT)["code_location_target_module"] == DEFINITIONS_MODULE
+
+
+def test_the_document_shows_the_component_as_the_example_has_it() -> None:
+    document = (ROOT / "docs" / "components.md").read_text(encoding="utf-8")
+    example = EXAMPLE / "src" / "clinic_data" / "defs" / "pims" / "defs.yaml"
+    assert document.partition("```yaml\n")[2].partition("```")[0] == example.read_text()
