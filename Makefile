@@ -58,9 +58,10 @@ lock: ## Resolve pyproject.toml again into requirements.lock (needs uv)
 	@UV=$$(command -v uv || echo $(BIN)/uv); test -x "$$UV" || { \
 		echo "make lock needs uv: see CONTRIBUTING.md" >&2; exit 1; }; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-		--group dev pyproject.toml -o requirements.lock; \
+		--all-extras --group dev pyproject.toml -o requirements.lock; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-		--constraint requirements.lock pyproject.toml -o deploy/requirements.lock; \
+		--extra browser --extra reports --constraint requirements.lock pyproject.toml \
+		-o deploy/requirements.lock; \
 	"$$UV" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--constraint requirements.lock deploy/build.in -o deploy/build.lock; \
 	for each in dlt target_postgres; do \

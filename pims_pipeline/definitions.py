@@ -1,8 +1,8 @@
 """Builds the definitions that Dagster loads: settings → sources → code location.
 
-A composition root: the only module that joins orchestration with settings and adapters. Importing
-it builds nothing; loading the definitions opens no connection. What the CLI needs too belongs in
-``composition``.
+A composition root: it joins orchestration with settings and adapters. ``component`` does the same
+for the ``defs.yaml`` of another project. Importing it builds nothing; loading the definitions opens
+no connection. What the CLI needs too belongs in ``composition``.
 """
 
 import logging
@@ -38,7 +38,11 @@ def defs() -> dg.Definitions:
     Raises:
         SettingsError: If a variable is wrong; the message names it.
     """
-    settings = load_settings()
+    return logged_definitions(load_settings())
+
+
+def logged_definitions(settings: Settings) -> dg.Definitions:
+    """The code location of ``settings``, after this process's logs are set up."""
     set_up_logging(settings)
     # Dagster has its own handlers; with ours, each line would be logged twice.
     logging.getLogger("dagster").propagate = False

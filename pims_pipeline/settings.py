@@ -261,8 +261,22 @@ def _is_secret(annotation: object) -> bool:
     return annotation is SecretStr or any(_is_secret(each) for each in get_args(annotation))
 
 
-def load_settings() -> Settings:
+def component_variables() -> frozenset[str]:
+    """The variables that the component may set: the limits of syncs, and the browser's.
+
+    None holds a secret. Variables that the ``pims`` command and the API read too must be in the
+    environment, which all processes share.
+    """
+    names = variable_names()
+    areas = (SyncSettings, BrowserSettings)
+    return frozenset(names[name] for area in areas for name in area.model_fields)
+
+
+def load_settings(given: Mapping[str, object] = MappingProxyType({})) -> Settings:
     """The settings of this process, from its environment and the files that it names.
+
+    Args:
+        given: Values by variable, instead of those of the environment.
 
     Raises:
         SettingsError: If the value of a variable is wrong, a required variable is missing, or the
@@ -271,9 +285,9 @@ def load_settings() -> Settings:
     files = read_secret_files(secret_variable_names(), os.environ)
     if files.problems:
         raise SettingsError(files.problems)
-    given: dict[str, Any] = dict(files.values)
+    values: dict[str, Any] = {**files.values, **given}
     try:
-        return Settings(**given)
+        return Settings(**values)
     except ValidationError as error:
         wrong = {str(each["loc"][0]): _detail(each) for each in error.errors(include_input=False)}
     # Raised outside the handler, so that no traceback can reach the refused values.

@@ -124,6 +124,24 @@ def register_clinic(engine: Engine, new: NewClinic) -> ConfiguredClinic:
         return _configured(connection, _added(connection, new))
 
 
+def register_missing_clinics(engine: Engine, declared: Iterable[NewClinic]) -> list[str]:
+    """Register those of these clinics that are missing; their slugs.
+
+    A clinic that is registered stays as it is, deactivated ones too.
+
+    Raises:
+        UnknownProvider, UnusableProvider: If there is no such provider; nothing is changed then.
+        ValueError: If a slug or an IANA time zone is invalid; nothing is changed then.
+    """
+    with transaction(engine) as connection:
+        known = {clinic.slug for clinic in all_clinics(connection)}
+        missing = [new for new in declared if new.slug not in known]
+        for new in missing:
+            registry().description(new.provider_type)
+            _added(connection, new)
+    return [new.slug for new in missing]
+
+
 def place_clinics(
     engine: Engine, vault: Vault, placed: Iterable[tuple[NewClinic, Mapping[str, str]]]
 ) -> list[Clinic]:

@@ -24,6 +24,8 @@ NEEDED_BY_ALL = {
     *{"greenlet", "psycopg", "psycopg_binary", "sqlalchemy"},
     # The terminal, and the logs: structlog imports Pygments through rich.
     *{"click", "pygments", "rich", "structlog"},
+    # Only in development, where `dg` needs it: rich imports it if it is installed.
+    "attr",
 }
 HEAVY = {
     *{"alembic", "cryptography", "dagster", "fastapi", "graphql", "httpx2", "jinja2"},

@@ -7,6 +7,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # it carries no types
 from dagster import DagsterInstance
 
+from pims_pipeline.orchestration import instance
 from pims_pipeline.orchestration.instance import dagster_home
 from pims_pipeline.providers.port import TransientError
 from pims_pipeline_tests.orchestration.deployment import (
@@ -17,7 +18,7 @@ from pims_pipeline_tests.orchestration.deployment import (
     keys,
 )
 
-ROOT = Path(__file__).parents[2]
+CONFIG = Path(instance.__file__).with_name("dagster.yaml")
 
 
 def test_a_box_that_partly_fails_is_recorded_in_postgres(
@@ -67,13 +68,19 @@ def test_the_configuration_is_written_only_when_it_differs(tmp_path: Path) -> No
     assert config.stat().st_mtime_ns == before
     config.write_text("telemetry: {enabled: true}\n")
     dagster_home(tmp_path)
-    assert config.read_text() == (ROOT / "dagster.yaml").read_text()
+    assert config.read_text() == CONFIG.read_text()
 
 
 def test_telemetry_and_retries_of_runs_are_off() -> None:
-    config = yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    config = yaml.safe_load(CONFIG.read_text())
     assert config["telemetry"] == {"enabled": False}
     assert config["run_retries"] == {"enabled": False}
+
+
+def test_the_repository_s_own_instance_differs_only_in_what_needs_the_environment() -> None:
+    theirs = yaml.safe_load(CONFIG.read_text())
+    root = yaml.safe_load((Path(__file__).parents[2] / "dagster.yaml").read_text())
+    assert {**root, "storage": theirs["storage"], "compute_logs": theirs["compute_logs"]} == theirs
 
 
 def test_only_daemons_with_work_to_do_run(postgres_instance: DagsterInstance) -> None:

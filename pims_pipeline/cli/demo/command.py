@@ -52,7 +52,7 @@ def demo(settings: Settings) -> None:
         with _prepared(settings, console) as demonstration:
             demonstration.play()
         heading(console, f"All checks passed, in {time.monotonic() - began:.0f} s.")
-        say(console, "make up          the runs and their partitions, in the Dagster UI")
+        say(console, "pims up --demo   the runs and their partitions, in the Dagster UI")
         say(console, "pims status      the status of the clinics")
         say(console, f"pims cases list --clinic {demonstration.clinics[0].clinic.slug}")
         say(console, f"Log of the runs: {log_file}")

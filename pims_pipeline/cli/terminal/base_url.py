@@ -1,9 +1,7 @@
 """The address of a clinic's system, as it is typed: one that passwords may be sent to."""
 
-import ipaddress
-from urllib.parse import urlsplit
-
 from pims_pipeline.cli.terminal.errors import Misused
+from pims_pipeline.domain.addresses.vendors import BadVendorAddress, checked_vendor_address
 
 
 def checked_base_url(url: str) -> str:
@@ -13,29 +11,7 @@ def checked_base_url(url: str) -> str:
         Misused: If not.
     """
     try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError when it is no port
-    except ValueError:
-        # The error quotes the text in the port's place, which may be part of a password.
-        raise Misused("--base-url is not an address such as https://clinic.example") from None
-    host = parts.hostname or ""
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        raise Misused("--base-url is not an address such as https://clinic.example")
-    if "@" in url:
-        raise Misused(
-            "--base-url holds a user or password; leave them out, and enter them with "
-            "`pims credentials set`"
-        )
-    if parts.scheme == "http" and not _is_this_machine(host):
-        raise Misused(
-            "--base-url begins with http://, so passwords would travel in the clear; "
-            "use https:// (http is for this machine alone)"
-        )
-    return url
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return checked_vendor_address(url)
+    except BadVendorAddress as error:
+        # Without its cause, whose traceback could show the address.
+        raise Misused(f"--base-url {error}") from None

@@ -1,1 +1,1 @@
-"""Addresses of PostgreSQL databases, as people copy them."""
+"""Addresses: of databases, and of vendors."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from pims_pipeline.domain.errors import needing_extra
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.records.words import CaseStatus
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day
@@ -35,11 +36,16 @@ def cases_of(clinic: ClinicDay) -> int:
 
 
 def charts(day: Day) -> bytes | None:
-    """Draw syncs by phase and cases by clinic, as PNG; None if there are neither."""
+    """Draw syncs by phase and cases by clinic, as PNG; None if there are neither.
+
+    Raises:
+        ExtraNotInstalled: If matplotlib is not installed.
+    """
     clinics = sorted(filter(cases_of, day.clinics), key=cases_of, reverse=True)[:MAX_BARS]
     if not (clinics or day.phases):
         return None
-    from matplotlib.figure import Figure  # noqa: PLC0415 - costs seconds, and few runs need it
+    with needing_extra("reports", "A chart"):
+        from matplotlib.figure import Figure  # noqa: PLC0415 - costs seconds, and few runs need it
 
     figure = Figure(
         figsize=(10, 2 + 0.22 * max(len(clinics), _FEW_BARS)), dpi=80, layout="constrained"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from pims_pipeline.domain.errors import needing_extra
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration.assets.report_charts import cases_of, charts
 from pims_pipeline.store.queries.daily_report import ClinicDay, Day
@@ -19,7 +20,11 @@ MAX_FIELDS = 10
 
 
 def markdown(day: Day) -> str:
-    """Return the report of a day as Markdown."""
+    """Return the report of a day as Markdown.
+
+    Raises:
+        ExtraNotInstalled: If pandas, tabulate or matplotlib is not installed.
+    """
     parts = [
         f"# {day.date}",
         "Syncs by day in UTC, cases by day in the clinic's time zone.",
@@ -50,7 +55,10 @@ def _has_numbers(clinic: ClinicDay) -> bool:
 
 
 def _frame(rows: Sequence[object]) -> "DataFrame":
-    from pandas import DataFrame  # noqa: PLC0415 - costs seconds, and few runs need it
+    with needing_extra("reports", "The daily report"):
+        # pandas imports it only when it writes a table. It carries no types.
+        import tabulate  # type: ignore[import-untyped]  # noqa: F401, PLC0415 - see above
+        from pandas import DataFrame  # noqa: PLC0415 - costs seconds, and few runs need it
 
     return DataFrame([asdict(row) for row in rows])  # type: ignore[call-overload]
 

@@ -30,7 +30,7 @@ def credentials(username: str, password: str, company: str | None, key: str) -> 
     )
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(texts, texts, st.none() | texts, texts)
 def test_what_an_independent_implementation_encrypted_is_read(
     username: str, password: str, company: str | None, key: str

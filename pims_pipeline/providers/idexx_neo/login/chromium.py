@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pims_pipeline.domain.errors import ExtraNotInstalled, needing_extra
 from pims_pipeline.providers.idexx_neo.login.arguments import ARGUMENTS
 from pims_pipeline.providers.idexx_neo.login.environment import BareLoop, browser_environment
 from pims_pipeline.providers.port import PimsError, TransientError
@@ -119,8 +120,14 @@ async def new_page(browser: "Browser", timeout_s: float) -> "Page":
 
 
 async def _driver(timeout_s: float) -> "Playwright":
-    from playwright.async_api import Error, async_playwright  # noqa: PLC0415 - see the module
-
+    try:
+        with needing_extra("browser", "A login at IDEXX Neo"):
+            from playwright.async_api import (  # noqa: PLC0415 - see the module
+                Error,
+                async_playwright,
+            )
+    except ExtraNotInstalled as error:
+        raise BrowserUnavailable(str(error)) from error
     bare_loop()
     starting = asyncio.ensure_future(async_playwright().start())
     try:
@@ -135,8 +142,8 @@ async def _driver(timeout_s: float) -> "Playwright":
     # A driver that ends at once, for want of a library, raises no class of Playwright's own.
     except Exception as error:
         raise BrowserUnavailable(
-            "Playwright's driver, which controls the browser, does not start. Run `make setup` to "
-            "install it again; in a container it may lack libraries, such as libatomic1."
+            "Playwright's driver, which controls the browser, does not start. Install the package "
+            "playwright again; in a container it may lack libraries, such as libatomic1."
         ) from error
     raise TransientError(
         f"Playwright's driver did not start within {timeout_s:.0f} s; the machine may be "
@@ -162,8 +169,8 @@ async def _launched(playwright: "Playwright", start: BrowserStart, deadline: flo
     path = start.executable or Path(playwright.chromium.executable_path)
     if not path.is_file():
         raise BrowserUnavailable(
-            f"No Chromium to log in with: {path} does not exist. Run `make setup`, or set "
-            "PIMS_CHROMIUM_PATH to an installed Chromium or Chrome."
+            f"No Chromium to log in with: {path} does not exist. Install Chromium or "
+            "Chrome (in a clone: `make setup`), or set PIMS_CHROMIUM_PATH to an installed one."
         )
     loop = bare_loop()
     failure: PimsError
@@ -199,7 +206,8 @@ def _start_failure(path: Path, words: str) -> BrowserUnavailable:
         )
     return BrowserUnavailable(
         f"Chromium at {path} does not start. Try `{path} --version`; in a container it may lack "
-        "libraries. Run `make setup`, or set PIMS_CHROMIUM_PATH to one that works."
+        "libraries. Install another (in a clone: `make setup`), or set PIMS_CHROMIUM_PATH to one "
+        "that works."
     )
 
 

@@ -1,0 +1,1 @@
+"""The data platform of a group of clinics that does not exist."""
