@@ -25,7 +25,7 @@ IMAGE = "localhost/pims-pipeline:trial"
 # No overlay file systems and no namespaces: both are often missing inside a sandbox.
 ENVIRONMENT = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
 # The same as in deploy/compose.yaml: chroot isolation has no user namespaces either.
-DEMO = "PIMS_BROWSER_SANDBOX=false exec /usr/bin/tini -- pims demo"
+DEMO = "PIMS_BROWSER_SANDBOX=false exec /usr/bin/tini -s -- pims part start pims demo"
 CONFINED = "test $(id -u) = 10001 && ! touch /opt/pims/x 2>/dev/null && ! command -v gcc pip"
 
 
@@ -68,7 +68,8 @@ def make_base() -> None:
 def build(volumes: Sequence[str]) -> None:
     """Build the image on the base."""
     mounted = [word for volume in volumes for word in ("--volume", volume)]
-    base = ("--pull-never", "--build-arg", f"BASE_IMAGE={BASE}")
+    # Docker's format, which alone has health checks.
+    base = ("--format", "docker", "--pull-never", "--build-arg", f"BASE_IMAGE={BASE}")
     run("buildah", "bud", *base, *mounted, "--file", "deploy/Dockerfile", "--tag", IMAGE, ".")
 
 

@@ -6,8 +6,8 @@ are checked first and apart, because without them there is nothing else to look 
 """
 
 from pims_pipeline.diagnosis.checking import DoctorCheck
-from pims_pipeline.diagnosis.dagster import check_dagster
-from pims_pipeline.diagnosis.database import check_database, check_migrations
+from pims_pipeline.diagnosis.dagster import check_dagster, check_dagster_storage
+from pims_pipeline.diagnosis.database import check_api, check_database, check_migrations
 from pims_pipeline.diagnosis.disk import check_disk
 from pims_pipeline.diagnosis.environment import SETTINGS
 from pims_pipeline.diagnosis.keys import check_keys
@@ -30,11 +30,19 @@ CHECKS = (
     ),
     DoctorCheck(
         name="migrations",
-        about="whether the tables are this program's, and what the API's login may do",
+        about="whether the tables are this program's",
         run=check_migrations,
         hung=_DATABASE_HANGS,
         seconds=20,
         after=("database",),
+    ),
+    DoctorCheck(
+        name="api",
+        about="whether the API's login finds the tables, and may do no more than it should",
+        run=check_api,
+        hung=_DATABASE_HANGS,
+        seconds=20,
+        needs_database=False,
     ),
     DoctorCheck(
         name="keys",
@@ -61,12 +69,22 @@ CHECKS = (
         after=("database", "migrations"),
     ),
     DoctorCheck(
+        name="storage",
+        about="whether Dagster's storage can be reached, with sessions of its own",
+        run=check_dagster_storage,
+        hung="restart the database of DAGSTER_POSTGRES_URL, or the pooler before it",
+        seconds=30,
+        after=("database",),
+        needs_database=False,
+    ),
+    DoctorCheck(
         name="dagster",
         about="Dagster's webserver, code location and daemon",
         run=check_dagster,
         hung="restart Dagster's webserver, or the database of DAGSTER_POSTGRES_URL",
         seconds=30,
-        after=("database",),
+        after=("storage",),
+        needs_database=False,
     ),
     DoctorCheck(
         name="disk",

@@ -1,4 +1,4 @@
-"""The check of Dagster: its webserver, its daemon and our code location.
+"""The checks of Dagster: its storage; its webserver, its daemon and our code location.
 
 Where DAGSTER_GRAPHQL_URL names a webserver, it is asked; elsewhere Dagster's storage is read, which
 shows the daemon alone.
@@ -12,7 +12,24 @@ from pims_pipeline.providers.stop_signal import StopSignal
 
 OLD_SECONDS = 300.0
 """The daemon writes a heartbeat every half minute; one this old means that it is gone."""
-_START = "start the daemon: `pims up`, or `dagster-daemon run`"
+_START = "start the daemon: `pims up`, or `pims part daemon`"
+
+
+def check_dagster_storage(
+    installation: CheckedInstallation, _stop: StopSignal
+) -> Iterator[DoctorFinding]:
+    """Whether Dagster's storage can be reached, with sessions of its own and its schema."""
+    url = installation.dagster_storage_url
+    if url is None:
+        return
+    # The driver is Dagster's own, which a host of the API alone does without.
+    from pims_pipeline.store.dagster.connections import (  # noqa: PLC0415 - see above
+        check_storage,
+    )
+
+    # `pims migrate` creates the schema in the database of cases, and in no other.
+    check_storage(url, with_schema=not installation.shares_dagster_storage)
+    yield DoctorFinding.ok("Dagster's storage can be reached, and its sessions are its own")
 
 
 def check_dagster(installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:

@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Engine
-
 from pims_pipeline.diagnosis.installation import CheckedInstallation
 from pims_pipeline.domain.diagnosis.findings import DoctorFinding
-from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.moments import ClockReading
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.store.database.revision import check_migrated, newest_revision
@@ -33,7 +30,7 @@ def check_database(installation: CheckedInstallation, _stop: StopSignal) -> Iter
     yield rights(facts)
     yield clock(facts.clock)
     yield latency(facts)
-    yield pooler(pooling_of(engine), shares_dagster=installation.shares_dagster_storage)
+    yield pooler(pooling_of(engine))
 
 
 def rights(facts: ServerFacts) -> DoctorFinding:
@@ -73,13 +70,8 @@ def latency(facts: ServerFacts) -> DoctorFinding:
     return DoctorFinding.warning(text, "run the pipeline in the database's region")
 
 
-def pooler(mode: Pooling, *, shares_dagster: bool) -> DoctorFinding:
-    """Whether the pooler, if there is one, suits us and Dagster.
-
-    Args:
-        mode: How connections are shared.
-        shares_dagster: Whether Dagster's storage uses the same address.
-    """
+def pooler(mode: Pooling) -> DoctorFinding:
+    """Whether the pooler, if there is one, suits syncs; Dagster's storage has its own check."""
     if mode is Pooling.NONE:
         return DoctorFinding.ok("the connection is direct: no pooler")
     if mode is Pooling.SESSION:
@@ -91,29 +83,22 @@ def pooler(mode: Pooling, *, shares_dagster: bool) -> DoctorFinding:
             "a pooler that gave no second connection, so that its mode cannot be seen",
             "give it a pool of PIMS_DATABASE_POOL_SIZE connections for each process",
         )
-    if shares_dagster:
-        return DoctorFinding.warning(
-            "a pooler in transaction mode, which syncs work with, and Dagster's storage does not",
-            "set DAGSTER_POSTGRES_URL to a direct connection, or to the pooler's session mode",
-        )
     return DoctorFinding.ok("a pooler in transaction mode, which syncs work with")
 
 
 def check_migrations(
     installation: CheckedInstallation, _stop: StopSignal
 ) -> Iterator[DoctorFinding]:
-    """Whether the tables are this program's, and the API's login is restricted."""
+    """Whether the tables are this program's."""
     check_migrated(installation.database())
     yield DoctorFinding.ok(f"the tables are up to date ({newest_revision()})")
-    if installation.api_engine is not None:
-        yield api_login(installation.api_engine)
 
 
-def api_login(engine: Engine) -> DoctorFinding:
-    """Whether the API's login is restricted; the tables must be up to date."""
-    try:
-        check_api_role(engine)
-    except UserFacingError as error:
-        # The other checks do without it.
-        return DoctorFinding.failed(str(error))
-    return DoctorFinding.ok("the API's login sees one clinic at a time, and no secrets")
+def check_api(installation: CheckedInstallation, _stop: StopSignal) -> Iterator[DoctorFinding]:
+    """Whether the API's login finds the tables, and is restricted; a host may have it alone."""
+    engine = installation.api_engine
+    if engine is None:
+        return
+    check_migrated(engine)
+    check_api_role(engine)
+    yield DoctorFinding.ok("the API's login sees one clinic at a time, and no secrets")

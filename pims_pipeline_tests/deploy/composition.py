@@ -5,6 +5,7 @@ A service starts when those that it depends on are as ``depends_on`` says. What 
 adds (networks, users, limits) is not played.
 """
 
+import json
 import os
 import re
 import shlex
@@ -43,6 +44,15 @@ def image_variables() -> dict[str, str]:
         for word in shlex.split(line)[1:]
     ]
     return dict(word.split("=", 1) for word in words)
+
+
+def image_entry() -> list[str]:
+    """What the image runs before a command, without ``tini``."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    [line] = re.findall(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)
+    words: list[str] = json.loads(line)
+    assert words[:2] == ["/usr/bin/tini", "--"]
+    return words[2:]
 
 
 def in_order(services: Mapping[str, Any]) -> list[str]:
@@ -149,7 +159,7 @@ class Composition:
     def _run(self, name: str) -> None:
         with (self._directory / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(  # noqa: S603 - as in ``check``
-                self._command(self.services[name]["command"]),
+                self._command([*image_entry(), *self.services[name]["command"]]),
                 env=self._environment(name),
                 stdout=log,
                 stderr=subprocess.STDOUT,

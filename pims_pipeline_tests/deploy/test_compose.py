@@ -6,6 +6,7 @@ import re
 import secrets
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pims_pipeline.cli.part.starting import checks_before
 from pims_pipeline.cli.up.environment import ALLOWED_SECRETS
 from pims_pipeline.orchestration.code_server.main import END_SECONDS
 from pims_pipeline.settings import variable_names
@@ -25,6 +27,7 @@ from pims_pipeline_tests.deploy.composition import (
     DEPLOY,
     Composition,
     compose_file,
+    image_entry,
     image_variables,
     in_order,
     seconds,
@@ -84,6 +87,12 @@ def test_each_part_gets_the_secrets_of_its_process_under_pims_up_and_no_others()
     assert held["migrate"] == held["code-server"]
 
 
+def test_the_doctor_checks_each_part_before_it_starts() -> None:
+    checked = {name for name in PARTS if checks_before(SERVICES[name]["command"]) is not None}
+
+    assert checked == set(PARTS) - {"migrate"}
+
+
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_secrets_are_files_and_each_is_declared(name: str) -> None:
     service = SERVICES[name]
@@ -118,7 +127,7 @@ def test_the_image_runs_without_root_and_names_no_secret() -> None:
 
     assert re.search(r"^USER 10001:10001$", last, re.MULTILINE)
     assert not re.search(r"build-essential|gcc|python3-dev|pip ", last)
-    assert 'ENTRYPOINT ["/usr/bin/tini", "--"]' in last
+    assert image_entry() == ["pims", "part", "start"]
     assert text.count("--require-hashes") == 2
     assert image_variables()["PIMS_HOME"] == "/var/lib/pims"
 
@@ -205,7 +214,8 @@ def composition(database: tuple[str, dict[str, str]]) -> Iterator[Composition]:
         name: as_role(content, url) if name.endswith("_url") else content
         for name, content in made.items()
     }
-    more = {"PATH": os.environ["PATH"], "PIMS_CHROMIUM_PATH": ""}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    more = {"PATH": programs, "PIMS_CHROMIUM_PATH": ""}
     # Not pytest's own directory: the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="pims-") as directory:
         composed = Composition(Path(directory), addresses, given, more)

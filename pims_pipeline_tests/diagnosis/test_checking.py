@@ -182,7 +182,7 @@ def test_without_a_database_what_needs_one_is_left_out(
     reports = by_name(diagnose(without_database, CHECKS))
 
     assert reports["database"].status is FindingStatus.WARNING
-    for name in ("migrations", "keys", "browser", "vendors", "dagster"):
+    for name in ("migrations", "keys", "browser", "vendors"):
         assert reports[name].findings == (
             DoctorFinding.skipped("not checked: there is no database"),
         ), name

@@ -10,6 +10,7 @@ from pims_pipeline.domain.diagnosis.findings import FindingStatus
 from pims_pipeline.store.dagster.schema import dagster_storage_url
 from pims_pipeline_tests.api.support.fake_dagster import FakeDagster, Mood
 from pims_pipeline_tests.diagnosis.reports import report_of, statuses
+from pims_pipeline_tests.pgbouncer import pgbouncer
 from pims_pipeline_tests.providers.stalling_server import silence, stalling_server
 
 OK, WARNING, FAILED = FindingStatus.OK, FindingStatus.WARNING, FindingStatus.FAILED
@@ -55,6 +56,42 @@ def test_a_webserver_that_never_responds_is_reported(installation: CheckedInstal
         )
 
     assert statuses(report) == [FAILED]
+
+
+def test_a_direct_connection_suits_dagster_s_storage(
+    installation: CheckedInstallation, database_url: str
+) -> None:
+    stored = replace(
+        installation,
+        dagster_storage_url=dagster_storage_url(database_url),
+    )
+
+    assert statuses(report_of(stored, "storage")) == [OK]
+
+
+def test_a_pooler_in_transaction_mode_does_not_suit_dagster_s_storage(
+    installation: CheckedInstallation, database_url: str
+) -> None:
+    with pgbouncer(database_url, size=1) as url:
+        stored = replace(installation, dagster_storage_url=dagster_storage_url(url))
+        [finding] = report_of(stored, "storage").findings
+
+    assert finding.status is FAILED
+    assert "session mode" in finding.text
+
+
+def test_a_storage_whose_schema_is_missing_is_named(
+    installation: CheckedInstallation, empty_database_url: str
+) -> None:
+    stored = replace(
+        installation,
+        dagster_storage_url=dagster_storage_url(empty_database_url),
+        shares_dagster_storage=False,
+    )
+    [finding] = report_of(stored, "storage").findings
+
+    assert finding.status is FAILED
+    assert "there is no schema 'dagster'" in finding.text
 
 
 def test_without_an_address_the_storage_shows_that_no_daemon_ever_ran(

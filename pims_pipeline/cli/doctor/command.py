@@ -3,23 +3,18 @@
 What is checked belongs in ``diagnosis``, one function each.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from pims_pipeline.cli.doctor.installation import opened_installation
+from pims_pipeline.cli.doctor.reports import reports_of
 from pims_pipeline.cli.terminal.errors import Refused
 from pims_pipeline.cli.terminal.interrupts import interruptible
 from pims_pipeline.cli.terminal.options import examples, json_option
 from pims_pipeline.cli.terminal.streams import print_json
 from pims_pipeline.cli.terminal.tables import print_table
-from pims_pipeline.composition import set_up_logging
-from pims_pipeline.diagnosis.checking import diagnose
-from pims_pipeline.diagnosis.checks import CHECKS, NAMES, unchecked
-from pims_pipeline.diagnosis.environment import settings_report
+from pims_pipeline.diagnosis.checks import NAMES
 from pims_pipeline.domain.diagnosis.findings import (
     CheckReport,
     FindingStatus,
@@ -27,16 +22,6 @@ from pims_pipeline.domain.diagnosis.findings import (
     selected,
 )
 from pims_pipeline.local_trust.private_files import keep_files_private
-from pims_pipeline.setting_files import file_variable
-from pims_pipeline.settings import (
-    FORMER_VARIABLES,
-    Settings,
-    SettingsError,
-    exposed_secret_files,
-    load_settings,
-    secret_variable_names,
-    variable_names,
-)
 from pims_pipeline.store.database.clock import utc_now
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -76,7 +61,7 @@ def doctor(*, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> No
     """
     keep_files_private()
     with interruptible():
-        reports = _reports(selected(NAMES[1:], only=only, skip=skip))
+        reports = reports_of(selected(NAMES[1:], only=only, skip=skip))
     if as_json:
         from pims_pipeline.wire.health import Diagnosis  # noqa: PLC0415 - a table needs no models
 
@@ -88,31 +73,6 @@ def doctor(*, only: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> No
             f"{', '.join(failed)} failed; do what is written beside each, see docs/doctor.md, and "
             "run `pims doctor` again"
         )
-
-
-def _reports(names: Sequence[str]) -> tuple[CheckReport, ...]:
-    """The reports of the settings, and of these checks."""
-    report, settings = _settings()
-    if settings is None:
-        return (report, *unchecked(tuple(names)))
-    checks = [each for each in CHECKS if each.name in names]
-    with opened_installation(settings) as installation:
-        return (report, *diagnose(installation, checks))
-
-
-def _settings() -> tuple[CheckReport, Settings | None]:
-    """What is to say of the environment, and the settings if they are correct."""
-    known = {*variable_names().values(), *map(file_variable, secret_variable_names())}
-    about = partial(
-        settings_report, exposed=exposed_secret_files(), present=os.environ, known=known
-    )
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        return about(problems=error.problems), None
-    set_up_logging(settings)
-    ignored = [(name, FORMER_VARIABLES[name]) for name in settings.ignored_variables()]
-    return about(ignored=ignored), settings
 
 
 def _rows(reports: Sequence[CheckReport]) -> list[tuple[str, str, str, str]]:

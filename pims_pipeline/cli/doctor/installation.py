@@ -23,6 +23,9 @@ _NONE_YET = DoctorFinding.warning(
     "there is no embedded database yet",
     "run `pims up` or `pims migrate`, or set PIMS_DATABASE_URL to a PostgreSQL of your own",
 )
+_NOT_HERE = DoctorFinding.skipped(
+    "PIMS_DATABASE_URL is unset: a part that runs here has another login, or none"
+)
 
 
 @contextmanager
@@ -32,10 +35,11 @@ def opened_installation(settings: Settings) -> Iterator[CheckedInstallation]:
         try:
             url = _database_url(settings, stack)
         except UserFacingError as error:
-            yield _without_database(settings, DoctorFinding.failed(str(error)))
+            yield _without_database(settings, DoctorFinding.failed(str(error)), stack)
             return
         if url is None:
-            yield _without_database(settings, _NONE_YET)
+            why = _NOT_HERE if _is_of_one_part(settings) else _NONE_YET
+            yield _without_database(settings, why, stack)
             return
         yield _with_database(settings, url, stack)
 
@@ -51,31 +55,46 @@ def _database_url(settings: Settings, stack: ExitStack) -> str | None:
     return stack.enter_context(own_database(settings))
 
 
-def _without_database(settings: Settings, why: DoctorFinding) -> CheckedInstallation:
+def _is_of_one_part(settings: Settings) -> bool:
+    """Whether the environment is that of the API, the Dagster UI or the daemon alone."""
+    return settings.api_database_url is not None or settings.dagster_postgres_url is not None
+
+
+def _without_database(
+    settings: Settings, why: DoctorFinding, stack: ExitStack
+) -> CheckedInstallation:
     return CheckedInstallation(
         home=settings.home,
         providers=provider_options(settings),
         engine=None,
         no_database=why,
+        api_engine=_api_engine(settings, stack),
         dagster_url=settings.dagster_graphql_url,
+        dagster_storage_url=settings.dagster_url(),
+        shares_dagster_storage=False,
     )
 
 
 def _with_database(settings: Settings, url: str, stack: ExitStack) -> CheckedInstallation:
-    def opened(address: str) -> Engine:
-        return stack.enter_context(open_engine(settings, address, migrated=False))
-
-    api_url = api_database_url(settings)
     return CheckedInstallation(
         home=settings.home,
         providers=provider_options(settings),
-        engine=opened(url),
-        api_engine=None if api_url is None else opened(api_url),
+        engine=_opened(settings, url, stack),
+        api_engine=_api_engine(settings, stack),
         open_vault=partial(open_vault, settings) if _has_key(settings) else None,
         dagster_url=settings.dagster_graphql_url,
         dagster_storage_url=settings.dagster_url() or dagster_storage_url(url),
         shares_dagster_storage=settings.dagster_postgres_url is None,
     )
+
+
+def _api_engine(settings: Settings, stack: ExitStack) -> Engine | None:
+    url = api_database_url(settings)
+    return None if url is None else _opened(settings, url, stack)
+
+
+def _opened(settings: Settings, address: str, stack: ExitStack) -> Engine:
+    return stack.enter_context(open_engine(settings, address, migrated=False))
 
 
 def _has_key(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ _MODULES = {
     "code-server": ("running", "code_server"),
     "webserver": ("running", "webserver"),
     "daemon": ("running", "daemon"),
+    "start": ("starting", "start"),
     "check": ("checking", "check"),
 }
 

@@ -95,16 +95,24 @@ def _schema_of(storage_url: str) -> str | None:
     return None if named is None else named.lower()
 
 
-def check_storage(storage_url: str) -> None:
+def check_storage(storage_url: str, *, with_schema: bool = False) -> None:
     """Connect once, so that a wrong address is an error before Dagster's processes are started.
+
+    Args:
+        storage_url: See ``schema.dagster_storage_url``.
+        with_schema: Whether the schema of the tables must exist.
 
     Raises:
         DatabaseUnavailable: If no connection can be opened.
         SharedSessions: If the address leads to a pooler in transaction mode.
+        WrongDagsterSchema: If the schema must exist and does not.
     """
     engine = keeping_engine(storage_url)
     try:
         check_connection(engine)
+        if with_schema:
+            with engine.connect() as connection:
+                check_schema(connection, storage_url)
     finally:
         engine.dispose()
 

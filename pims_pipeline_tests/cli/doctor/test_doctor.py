@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from dagster._daemon.types import DaemonHeartbeat
+from sqlalchemy import Engine
 
 from pims_pipeline.diagnosis.checks import CHECKS, NAMES
 from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
 from pims_pipeline.store.dagster.schema import dagster_storage_url
+from pims_pipeline.store.database.tenancy import let_api_log_in
 from pims_pipeline_tests.cli.invocation import KEY, PASSWORD, Pims, error_line
 
 ROOT = Path(__file__).parents[3]
@@ -30,8 +32,8 @@ def test_a_sound_installation_has_status_0(pims: Pims) -> None:
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["ok"] is True
     assert checks_of(done) == dict.fromkeys(
-        ("settings", "database", "migrations", "keys", "vendors", "disk"), "ok"
-    )
+        ("settings", "database", "migrations", "keys", "vendors", "storage", "disk"), "ok"
+    ) | {"api": "skipped"}
 
 
 @pytest.mark.usefixtures("ready")
@@ -118,6 +120,21 @@ def test_the_daemon_s_heartbeat_is_read_from_dagster_s_storage(
 
     assert done.exit_code == 0, done.output
     assert checks_of(done)["dagster"] == status
+
+
+def test_the_host_of_the_api_has_its_login_alone(pims: Pims, engine: Engine) -> None:
+    done = pims(
+        "doctor",
+        "--skip=dagster",
+        "--json",
+        PIMS_DATABASE_URL=None,
+        ENCRYPTION_KEY=None,
+        PIMS_API_DATABASE_URL=let_api_log_in(engine),
+    )
+
+    assert done.exit_code == 0, done.output
+    found = checks_of(done)
+    assert (found["database"], found["api"]) == ("skipped", "ok")
 
 
 def test_the_document_describes_each_check_and_no_other() -> None:
