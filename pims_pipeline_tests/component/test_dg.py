@@ -2,13 +2,22 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import psutil  # type: ignore[import-untyped]  # it carries no types
+
 from pims_pipeline.dagster_names import DEFINITIONS_MODULE, LOCATION
+from pims_pipeline_tests.cli.invocation import KEY
+from pims_pipeline_tests.cli.up.test_up import LOCATIONS, free_port
+from pims_pipeline_tests.providers.stopping import eventually
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "dagster-project"
@@ -57,6 +66,57 @@ def test_dg_lists_the_example_project_with_our_assets_and_its_own(tmp_path: Path
     assets = {each["asset_key"] for each in listed["assets"]}
     assert {"appointments", "consultations", "reconciliation", "open_cases"} <= assets
     assert "declared_clinics" in {each["name"] for each in listed["sensors"]}
+
+
+@contextmanager
+def dg_dev(home: Path, port: int, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """``dg dev`` in the repository; what it leaves behind is killed."""
+    with (home / "dg-dev.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own environment's program
+            [DG, "dev", "--host=127.0.0.1", f"--port={port}"],
+            cwd=ROOT,
+            env={**environment(home), **more},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    started: list[psutil.Process] = []
+    try:
+        yield process
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    finally:
+        if process.poll() is None:
+            started = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            process.wait()
+        # Its code servers notice only after a while that it is gone.
+        for each in started:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def loaded_at(port: int) -> str | None:
+    """How loading the code location ended; None before the webserver responds."""
+    with httpx2.Client(trust_env=False, timeout=60) as client, suppress(httpx2.ConnectError):
+        url = f"http://127.0.0.1:{port}/graphql"
+        data = client.post(url, json={"query": LOCATIONS}).json()["data"]
+        [entry] = data["workspaceOrError"]["locationEntries"]
+        return str(entry["locationOrLoadError"]["__typename"])
+    return None
+
+
+def test_dg_dev_serves_the_location_of_this_repository_until_ctrl_c(
+    database_url: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    with dg_dev(tmp_path, port, PIMS_DATABASE_URL=database_url, ENCRYPTION_KEY=KEY):
+        eventually(lambda: loaded_at(port) is not None, 120)
+        loaded = loaded_at(port)
+
+    assert loaded == "RepositoryLocation"
+    assert not (tmp_path / "pims" / "postgres").exists()
 
 
 def project(directory: Path) -> Any:

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 import httpx2
 import psycopg
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from psycopg import sql
 
 from pims_pipeline.cli.part.starting import checks_before
@@ -138,6 +141,17 @@ def test_the_image_s_locks_hold_the_versions_that_are_tested() -> None:
 
     for lock in ("requirements.lock", "build.lock"):
         assert set(pinned.findall((DEPLOY / lock).read_text("utf-8"))) <= tested
+
+
+def test_the_image_has_what_the_project_and_its_heavy_extras_need() -> None:
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["browser"], *extras["reports"]]
+    lock = (DEPLOY / "requirements.lock").read_text("utf-8")
+    pinned = re.findall(r"^([\w.-]+)(?:\[.*\])?==", lock, re.MULTILINE)
+    locked = {canonicalize_name(name) for name in pinned}
+
+    assert {canonicalize_name(Requirement(line).name) for line in wanted} <= locked
 
 
 def made_secrets(directory: Path) -> dict[str, str]:

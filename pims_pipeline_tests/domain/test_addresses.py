@@ -99,7 +99,11 @@ def test_an_ambiguous_address_is_refused_and_not_quoted(
         ("postgresql://host/db?schema=a.b", "no schema's name in its parameter schema"),
         ("postgresql://host/db?client_encoding=latin1", "another client_encoding than utf8"),
         ("postgresql://host/db?sslmode=allow&sslmode=prefer", "the parameter sslmode twice"),
-        ("postgresql://host/db?flavour=secret", "flavour, which is not one of PostgreSQL"),
+        (
+            "postgresql://host/db?flavour=secret",
+            "flavour, which is not one of PostgreSQL; remove it",
+        ),
+        ("postgresql://host/db?sslmod=secret", "write sslmode, or remove it"),
         ("postgresql://host/db?target_session_attrs=read-only", "write primary"),
     ],
 )

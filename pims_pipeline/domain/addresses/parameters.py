@@ -7,6 +7,7 @@ other programs (Prisma, JDBC, node-pg, pgx, asyncpg, Rails) write to the table t
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from types import MappingProxyType
 
 EXAMPLE = "postgresql://user:password@host:5432/database"
@@ -231,7 +232,9 @@ def _passed_on(name: str, value: str) -> str:
     if name in _REFUSED:
         raise BadParameter(f"has the parameter {name}; {_REFUSED[name]}")
     if name not in _PASSED_ON:
-        raise BadParameter(f"has the parameter {name}, which is not one of PostgreSQL; remove it")
+        close = get_close_matches(name, sorted(KNOWN_PARAMETERS - _REFUSED.keys()), n=1)
+        meant = f"write {close[0]}, or remove it" if close else "remove it"
+        raise BadParameter(f"has the parameter {name}, which is not one of PostgreSQL; {meant}")
     if (name, value) == ("sslmode", "no-verify"):
         raise BadParameter("has sslmode=no-verify; write sslmode=require, which means the same")
     allowed = _CHOICES.get(name)
