@@ -25,8 +25,18 @@ IMAGE = "localhost/pims-pipeline:trial"
 # No overlay file systems and no namespaces: both are often missing inside a sandbox.
 ENVIRONMENT = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
 # The same as in deploy/compose.yaml: chroot isolation has no user namespaces either.
-DEMO = "PIMS_BROWSER_SANDBOX=false exec /usr/bin/tini -s -- pims part start pims demo"
+DEMO = ("/usr/bin/tini", "-s", "--", "pims", "part", "start", "pims", "demo")
+ENVIRONMENT_FORMAT = "{{range .Docker.Config.Env}}{{println .}}{{end}}"
 CONFINED = "test $(id -u) = 10001 && ! touch /opt/pims/x 2>/dev/null && ! command -v gcc pip"
+# As `read_only` and `tmpfs` of deploy/compose.yaml do it: $1 is the container's root directory.
+READ_ONLY = """
+mount --bind "$1" "$1"
+mount -o remount,ro,bind "$1"
+mount -t tmpfs -o mode=1777,size=512m tmpfs "$1/tmp"
+mount -t tmpfs -o mode=0700,uid=10001,gid=10001 tmpfs "$1/var/lib/pims"
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+"""
 
 
 def run(*command: str | Path) -> None:
@@ -34,14 +44,18 @@ def run(*command: str | Path) -> None:
     subprocess.run(command, env=ENVIRONMENT, cwd=ROOT, check=True)  # noqa: S603 - commands of our own
 
 
+def output(*command: str) -> list[str]:
+    """The lines of a command's output."""
+    done = subprocess.run(  # noqa: S603 - as above
+        command, env=ENVIRONMENT, check=True, text=True, stdout=subprocess.PIPE
+    )
+    return done.stdout.splitlines()
+
+
 @contextmanager
 def container(image: str) -> Iterator[str]:
     """A container of an image, removed after the block."""
-    command = ["buildah", "from", "--pull-never", image]
-    done = subprocess.run(  # noqa: S603 - a command of our own
-        command, env=ENVIRONMENT, check=True, text=True, stdout=subprocess.PIPE
-    )
-    name = done.stdout.strip()
+    [name] = output("buildah", "from", "--pull-never", image)
     try:
         yield name
     finally:
@@ -73,6 +87,18 @@ def build(volumes: Sequence[str]) -> None:
     run("buildah", "bud", *base, *mounted, "--file", "deploy/Dockerfile", "--tag", IMAGE, ".")
 
 
+def play(name: str) -> None:
+    """Play the demonstration in a container whose root file system is read-only.
+
+    ``buildah run`` has no such option, so it is mounted and entered by hand.
+    """
+    [root] = output("buildah", "mount", name)
+    variables = output("buildah", "inspect", "--format", ENVIRONMENT_FORMAT, name)
+    inside = ("env", "-i", *variables, "PIMS_BROWSER_SANDBOX=false", *DEMO)
+    enter = f'{READ_ONLY}exec chroot --userspec=10001:10001 "$@"'
+    run("unshare", "--mount", "sh", "-euc", enter, "sh", root, *inside)
+
+
 def main() -> None:
     """Make, build, run; exit 1 where that stops."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
@@ -83,7 +109,7 @@ def main() -> None:
         build(os.environ.get("IMAGE_VOLUMES", "").split())
         with container(IMAGE) as name:
             run("buildah", "run", name, "--", "sh", "-euc", CONFINED)
-            run("buildah", "run", name, "--", "sh", "-euc", DEMO)
+            play(name)
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
         sys.exit(f"It stopped there: {error}")
 

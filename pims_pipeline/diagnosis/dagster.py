@@ -28,7 +28,7 @@ def check_dagster_storage(
     )
 
     # `pims migrate` creates the schema in the database of cases, and in no other.
-    check_storage(url, with_schema=not installation.shares_dagster_storage)
+    check_storage(url, with_schema=not installation.shares_dagster_storage, tries=1)
     yield DoctorFinding.ok("Dagster's storage can be reached, and its sessions are its own")
 
 

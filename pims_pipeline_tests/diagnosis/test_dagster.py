@@ -80,6 +80,18 @@ def test_a_pooler_in_transaction_mode_does_not_suit_dagster_s_storage(
     assert "session mode" in finding.text
 
 
+def test_a_storage_that_is_not_there_is_one_line_without_its_password(
+    installation: CheckedInstallation, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = dagster_storage_url("postgresql://vet:password-of-ours@127.0.0.1:1/pims")
+    [finding] = report_of(replace(installation, dagster_storage_url=url), "storage").findings
+
+    assert finding.status is FAILED
+    assert "cannot reach database" in finding.text
+    assert "password-of-ours" not in finding.text
+    assert caplog.records == []
+
+
 def test_a_storage_whose_schema_is_missing_is_named(
     installation: CheckedInstallation, empty_database_url: str
 ) -> None:

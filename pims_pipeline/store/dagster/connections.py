@@ -40,6 +40,7 @@ class KeepingTerms:
     trusted_seconds: float = TRUSTED_SECONDS
 
 
+_TRIES = 6
 _engines: "weakref.WeakValueDictionary[tuple[str, KeepingTerms], Engine]" = (
     weakref.WeakValueDictionary()
 )
@@ -95,12 +96,13 @@ def _schema_of(storage_url: str) -> str | None:
     return None if named is None else named.lower()
 
 
-def check_storage(storage_url: str, *, with_schema: bool = False) -> None:
+def check_storage(storage_url: str, *, with_schema: bool = False, tries: int = _TRIES) -> None:
     """Connect once, so that a wrong address is an error before Dagster's processes are started.
 
     Args:
         storage_url: See ``schema.dagster_storage_url``.
         with_schema: Whether the schema of the tables must exist.
+        tries: How often to try to connect, within some seconds.
 
     Raises:
         DatabaseUnavailable: If no connection can be opened.
@@ -109,7 +111,7 @@ def check_storage(storage_url: str, *, with_schema: bool = False) -> None:
     """
     engine = keeping_engine(storage_url)
     try:
-        check_connection(engine)
+        check_connection(engine, tries)
         if with_schema:
             with engine.connect() as connection:
                 check_schema(connection, storage_url)
@@ -117,7 +119,7 @@ def check_storage(storage_url: str, *, with_schema: bool = False) -> None:
         engine.dispose()
 
 
-def check_connection(engine: Engine) -> None:
+def check_connection(engine: Engine, tries: int = _TRIES) -> None:
     """Connect, and make sure that the sessions are our own; for some seconds, tries again.
 
     Raises:
@@ -126,7 +128,9 @@ def check_connection(engine: Engine) -> None:
     """
     variables = "DAGSTER_POSTGRES_URL (if it is unset, PIMS_DATABASE_URL)"
     try:
-        for attempt in stamina.retry_context(on=_passes, attempts=6, timeout=10, wait_initial=0.2):
+        for attempt in stamina.retry_context(
+            on=_passes, attempts=tries, timeout=10, wait_initial=0.2
+        ):
             with attempt:
                 check_sessions(engine)
     except DBAPIError as error:
