@@ -283,15 +283,21 @@ def load_settings(given: Mapping[str, object] = MappingProxyType({})) -> Setting
             file of a secret cannot be used.
     """
     files = read_secret_files(secret_variable_names(), os.environ)
-    if files.problems:
-        raise SettingsError(files.problems)
     values: dict[str, Any] = {**files.values, **given}
+    wrong: dict[str, str | None] = {}
     try:
-        return Settings(**values)
+        settings = Settings(**values)
+        if not files.problems:
+            return settings
     except ValidationError as error:
         wrong = {str(each["loc"][0]): _detail(each) for each in error.errors(include_input=False)}
+    except SettingsError:
+        # What others miss may be in a file that cannot be used.
+        if not files.problems:
+            raise
     # Raised outside the handler, so that no traceback can reach the refused values.
-    raise SettingsError(_problem(variable, detail) for variable, detail in wrong.items())
+    problems = [_problem(variable, detail) for variable, detail in wrong.items()]
+    raise SettingsError([*files.problems, *problems])
 
 
 def environment_value(name: str) -> str | None:

@@ -82,6 +82,18 @@ def test_a_file_of_the_former_service_counts_while_ours_is_unset(secret_file: Wr
     assert found.database_url.get_secret_value() == DATABASE
 
 
+def test_a_wrong_file_and_wrong_values_are_reported_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIMS_DATABASE_URL", DATABASE)
+    monkeypatch.setenv("ENCRYPTION_KEY_FILE", str(tmp_path / "missing"))
+    # It is required with the database: no second line says so.
+    assert [each.split()[0] for each in problems()] == ["ENCRYPTION_KEY_FILE"]
+
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    assert [each.split()[0] for each in problems()] == ["ENCRYPTION_KEY_FILE", "LOG_LEVEL"]
+
+
 def test_a_secret_that_one_command_reads_may_be_in_a_file(secret_file: Write) -> None:
     secret_file("IDEXX_ENCRYPTION_KEY_CLINIC7", "hunter2\n")
 

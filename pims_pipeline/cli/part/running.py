@@ -5,7 +5,9 @@ What a part does belongs in ``orchestration.parts``.
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -23,6 +25,7 @@ from pims_pipeline.orchestration.services import code_server_command, remote_wor
 from pims_pipeline.setting_files import without_replaced_files
 from pims_pipeline.settings import Settings
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _host = click.option(
     "--host",
     default="127.0.0.1",
@@ -30,6 +33,18 @@ _host = click.option(
     help="The address to listen on. 0.0.0.0 opens it to the network, and it asks for no password: "
     "let only the other parts reach it.",
 )
+
+
+def _port(default: int) -> Callable[[_Function], _Function]:
+    return click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        default=default,
+        show_default=True,
+        help="The port to listen on.",
+    )
+
+
 _code_server = click.option(
     "--code-server",
     "address",
@@ -42,13 +57,7 @@ _code_server = click.option(
 
 @click.command("code-server", cls=Command, epilog=examples("pims part code-server --host 0.0.0.0"))
 @_host
-@click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    default=CODE_PORT,
-    show_default=True,
-    help="The port to listen on.",
-)
+@_port(CODE_PORT)
 @click.pass_obj
 def code_server(settings: Settings, host: str, port: int) -> None:
     """Load the code location for the webserver and the daemon, and start runs.
@@ -68,13 +77,7 @@ def code_server(settings: Settings, host: str, port: int) -> None:
     epilog=examples("pims part webserver --host 0.0.0.0 --code-server code-server:4000"),
 )
 @_host
-@click.option(
-    "--port",
-    type=click.IntRange(1, 65535),
-    default=UI_PORT,
-    show_default=True,
-    help="The port to listen on.",
-)
+@_port(UI_PORT)
 @_code_server
 @click.pass_obj
 def webserver(settings: Settings, host: str, port: int, address: str) -> None:
