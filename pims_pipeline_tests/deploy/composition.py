@@ -120,13 +120,17 @@ class Composition:
         """The exit status of a service's health check."""
         test = self.services[name]["healthcheck"]["test"]
         assert test[0] == "CMD"
-        return subprocess.run(  # noqa: S603 - this interpreter, arguments of the file
-            [*self._command(test[1:]), *self._port_of(name)],
+        return self.execute(name, *test[1:], *self._port_of(name)).returncode
+
+    def execute(self, name: str, *words: str) -> "subprocess.CompletedProcess[str]":
+        """The result of a command of ``pims`` in the environment of a service."""
+        return subprocess.run(  # noqa: S603 - this interpreter, arguments of the tests
+            self._command(list(words)),
             env=self._environment(name),
             check=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ).returncode
+            capture_output=True,
+            text=True,
+        )
 
     def address_of(self, name: str) -> str:
         """Where a service listens that listens at one port."""

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import secrets
+import shlex
 import stat
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from pims_pipeline_tests.providers.stopping import eventually
 
 SERVICES = compose_file()["services"]
 PARTS = [name for name in SERVICES if name != "postgres"]
+README = (DEPLOY / "README.md").read_text(encoding="utf-8")
 ROLES = ("pims_owner", "pims_dagster", "pims_api_login")
 DAEMONS = """
 { instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }
@@ -252,11 +254,16 @@ def test_the_graph_starts_in_order_answers_and_stops_in_time(composition: Compos
         locations = client.post(graphql, json={"query": LOCATIONS}).json()["data"]
         eventually(lambda: daemons_are_healthy(client, graphql))
         foreign = client.get(graphql, headers={"Host": "rebound.example"})
+    doctors = [
+        composition.execute(name, *shlex.split(command))
+        for name, command in re.findall(r"compose exec ([\w-]+) (pims doctor.*)", README)
+    ]
     statuses = composition.stop()
 
     assert {name: each["status"] for name, each in ready["checks"].items()} == dict.fromkeys(
         ("database", "migrations", "dagster"), "ok"
     )
+    assert [each.returncode for each in doctors] == [0, 0], [each.stdout for each in doctors]
     [entry] = locations["workspaceOrError"]["locationEntries"]
     assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation"
     assert foreign.status_code == 421
