@@ -8,7 +8,7 @@ import os
 import threading
 import weakref
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import stamina
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -18,7 +18,11 @@ from pims_pipeline.domain.addresses.parsing import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.store.dagster.sessions import DagsterSessions, check_sessions
 from pims_pipeline.store.database.conditions import condition_of
-from pims_pipeline.store.database.engine import TRUSTED_SECONDS, ping_after_rest
+from pims_pipeline.store.database.engine import (
+    CONNECTION_WAITS,
+    TRUSTED_SECONDS,
+    ping_after_rest,
+)
 from pims_pipeline.store.database.errors import connection_error
 from pims_pipeline.store.database.session_settings import STATEMENT_SECONDS
 
@@ -41,6 +45,7 @@ class KeepingTerms:
 
 
 _TRIES = 6
+_SCHEME = "postgresql+psycopg2"
 _engines: "weakref.WeakValueDictionary[tuple[str, KeepingTerms], Engine]" = (
     weakref.WeakValueDictionary()
 )
@@ -80,9 +85,11 @@ def keeping_engine(storage_url: str, terms: KeepingTerms = KeepingTerms()) -> En
 def address_without_schema(storage_url: str) -> str:
     """The address of the storage for its driver; ``sessions_of`` sets the schema.
 
-    Poolers refuse or drop an address's ``search_path``.
+    Poolers refuse or drop an address's ``search_path``. It waits no longer than ours does.
     """
-    return parse_database_address(storage_url).as_text("postgresql+psycopg2")
+    address = parse_database_address(storage_url)
+    waits = {name: str(value) for name, value in CONNECTION_WAITS.items()}
+    return replace(address, parameters={**waits, **address.parameters}).as_text(_SCHEME)
 
 
 def sessions_of(storage_url: str, statement_seconds: float = STATEMENT_SECONDS) -> DagsterSessions:

@@ -11,6 +11,7 @@ import select
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -48,7 +49,16 @@ from pims_pipeline.store.database.session_settings import (
     begin_statement,
 )
 
-_CONNECT_TIMEOUT_SECONDS = 10
+CONNECTION_WAITS: Mapping[str, int] = MappingProxyType(
+    {
+        "connect_timeout": 10,
+        # A network that forgets idle connections must not leave a statement waiting.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+)
+"""How long a connection waits for the server; options in an address take precedence."""
 _POOL_TIMEOUT_SECONDS = 30.0
 _SCHEMA = "pims_schema"
 _SECONDS = "pims_statement_seconds"
@@ -121,14 +131,7 @@ def without_pool(engine: Engine) -> Engine:
 
 
 def _engine(url: URL, options: Mapping[str, Any], **pool: Any) -> Engine:
-    ours = {
-        "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-        # A network that forgets idle connections must not leave a statement waiting.
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "application_name": "pims_pipeline",
-    }
+    ours = {**CONNECTION_WAITS, "application_name": "pims_pipeline"}
     # Options in the address take precedence.
     arguments = {name: value for name, value in ours.items() if name not in url.query}
     # Transactions are begun by ``_begin``, not by the driver, so that BEGIN carries settings.

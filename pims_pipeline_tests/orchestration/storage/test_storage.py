@@ -14,7 +14,7 @@ import pytest
 import stamina
 from dagster import DagsterInstance
 from dagster_postgres import PostgresRunStorage
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, make_url, text
 
 from pims_pipeline.orchestration.storage import pooled
 from pims_pipeline.orchestration.storage.event_log import REMEMBERED_SECONDS, EventLog
@@ -22,12 +22,13 @@ from pims_pipeline.orchestration.storage.pooled import PooledPostgresStorage
 from pims_pipeline.store.dagster.connections import (
     KeepingTerms,
     WrongDagsterSchema,
+    address_without_schema,
     check_storage,
     keeping_engine,
 )
 from pims_pipeline.store.dagster.schema import dagster_storage_url, ensure_dagster_schema
 from pims_pipeline.store.dagster.sessions import SharedSessions
-from pims_pipeline.store.database.engine import create_engine, transaction
+from pims_pipeline.store.database.engine import CONNECTION_WAITS, create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 from pims_pipeline_tests.pgbouncer import pgbouncer
@@ -251,3 +252,12 @@ def test_a_forked_process_opens_a_connection_of_its_own(engine: Engine, database
         check=True,
         timeout=120,
     )
+
+
+def test_a_server_that_never_responds_is_waited_for_no_longer_than_by_ours() -> None:
+    address = "postgresql://host/pims?schema=dagster&keepalives_idle=5"
+
+    given = make_url(address_without_schema(address)).query
+
+    waits = {name: str(seconds) for name, seconds in CONNECTION_WAITS.items()}
+    assert given == {**waits, "keepalives_idle": "5"}
