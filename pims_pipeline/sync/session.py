@@ -18,9 +18,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    PimsAppointment,
+    Snapshot,
+)
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import (
@@ -30,6 +34,7 @@ from pims_pipeline.providers.port import (
     Credentials,
     FetchesConsultations,
     HumanNeeded,
+    ListsChanges,
     LooksUpAppointments,
     LooksUpMany,
     PimsProvider,
@@ -120,6 +125,16 @@ class ProviderSession:
         """Whether the clinic's provider has the capability. Sends no request."""
         with self._lock:
             return isinstance(self._opened(), CAPABILITIES[capability])
+
+    def changes_since(self, moment: datetime, window: DateRange) -> Snapshot | None:
+        """What changed since ``moment``; only with ``Capability.CHANGES``."""
+
+        def call(provider: PimsProvider) -> Snapshot | None:
+            if not isinstance(provider, ListsChanges):
+                raise self._lacks(Capability.CHANGES)
+            return provider.changes_since(moment, window)
+
+        return self.request(call)
 
     def look_up(self, pims_id: str) -> AppointmentLookup:
         """The lookup of one appointment; only with ``Capability.LOOKUP``."""

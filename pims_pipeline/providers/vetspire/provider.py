@@ -34,6 +34,7 @@ from pims_pipeline.providers.port import (
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.providers.vetspire import documents
 from pims_pipeline.providers.vetspire.batches import rows_by_identity
+from pims_pipeline.providers.vetspire.changes import fetch_changes
 from pims_pipeline.providers.vetspire.client import ReportedErrors, VetspireClient
 from pims_pipeline.providers.vetspire.consultations import Consultations
 from pims_pipeline.providers.vetspire.listing import PAGE_ROWS, Page, Span, fetch_calendar
@@ -142,19 +143,22 @@ class VetspireProvider:
         listed = fetch_calendar(
             partial(self._page, opened, what), window, self._zone, page_rows=self.page_rows
         )
-        rules = self._rules(opened, type_identities(listed.rows))
-        read = read_rows(listed.rows, rules, window=window, fetched_at=fetched_at)
-        records = read.records
-        return Snapshot(
-            window=window,
-            appointments=records.appointments,
-            quarantined=(*records.quarantined, *listed.failing),
-            fetched_at=fetched_at,
+        read = self._read(opened, listed.rows, window, fetched_at)
+        return replace(
+            read,
+            quarantined=(*read.quarantined, *listed.failing),
             proof=Proof.PAGES_AGREE if listed.is_whole else None,
-            elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
-            oddities=read.oddities,
-            shapes=listing_shapes(listed.rows),
         )
+
+    def changes_since(self, moment: datetime, window: DateRange) -> Snapshot | None:
+        """See the port. What moved to another location is not among them."""
+        opened, fetched_at = self._current(), self._clock()
+        changes = fetch_changes(opened.client, opened.location_id, moment, page_rows=self.page_rows)
+        if changes is None:
+            return None
+        read = self._read(opened, changes.rows, window, fetched_at)
+        moved = (identity for identity, _ in read.elsewhere)
+        return replace(read, changed_since=moment, left=(*changes.deleted, *moved))
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
@@ -280,6 +284,24 @@ class VetspireProvider:
             "limit": page.limit,
             "offset": page.offset,
         }
+
+    def _read(
+        self, opened: _Opened, rows: Sequence[object], window: DateRange, fetched_at: datetime
+    ) -> Snapshot:
+        """The rows as a snapshot that proves nothing."""
+        rules = self._rules(opened, type_identities(rows))
+        read = read_rows(rows, rules, window=window, fetched_at=fetched_at)
+        records = read.records
+        return Snapshot(
+            window=window,
+            appointments=records.appointments,
+            quarantined=records.quarantined,
+            fetched_at=fetched_at,
+            proof=None,
+            elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
+            oddities=read.oddities,
+            shapes=listing_shapes(rows),
+        )
 
     def _rules(self, opened: _Opened, type_ids: set[str]) -> ReadingRules:
         return ReadingRules(opened.location_id, self._zone, opened.types.book_for(type_ids))

@@ -151,6 +151,7 @@ class OperatorSide(ClinicState):
         with transaction(self.servers.engine) as connection:
             set_resources(connection, self.clinic, resources)
             self.clinic = clinic_by_slug(connection, self.clinic.slug)
+        self.date_registration()
         self.filters.append((self.servers.clock(), resources))
 
     def filters_between(self, since: datetime, until: datetime) -> list[ResourceFilter]:
