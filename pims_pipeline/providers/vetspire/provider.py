@@ -258,7 +258,7 @@ class VetspireProvider:
         """
         try:
             locations = _fetch_locations(client)
-        except AuthenticationRejected:
+        except SessionExpired:
             return False
         if all(each.id != location_id for each in locations):
             raise AuthenticationRejected(_not_opened(location_id, locations))
