@@ -91,6 +91,7 @@ def test_what_vetspire_sends_is_kept_as_fields_and_types(
     rows = synced.rows("SELECT path, json_type FROM vendor_shapes")
     seen = {f"{row.path} {row.json_type}" for row in rows}
     assert {
+        "dictionary.appointmentTypes[].isBlockoff boolean",
         "listing.appointments[].patient.client.email string",
         "consultation.encounter.sections[].data[].value string",
     } <= seen
