@@ -185,11 +185,17 @@ class ProviderSession:
         return TypeError(f"{self._clinic.provider_type} does not have {capability.value}")
 
     def close(self) -> None:
-        """Close the provider."""
+        """Close the provider; a failure is logged, and undoes no result of the sync."""
         with self._lock:
-            if self._provider is not None:
-                self._provider.close()
-                self._provider = None
+            provider, self._provider = self._provider, None
+        if provider is None:
+            return
+        try:
+            provider.close()
+        except Exception as error:  # noqa: BLE001 - of any package; its message may hold a secret
+            log.warning(
+                "provider_not_closed", clinic=self._clinic.slug, error_class=type(error).__name__
+            )
 
     def _opened(self) -> PimsProvider:
         if self._provider is None:

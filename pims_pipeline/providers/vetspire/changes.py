@@ -1,4 +1,4 @@
-"""Fetching what changed at a location since a moment: two requests, whatever the window.
+"""Fetching what changed at a location since a moment: two requests, or one more for ten changes.
 
 One for what was booked or changed, then one for what was deleted: an appointment in both was
 deleted last. More than a page, a row that cannot be read, or a fault, and the calendar is listed
@@ -8,10 +8,12 @@ instead. What rows mean belongs in ``parsing/listing.py``.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from pims_pipeline.providers.parsing.fields import UnreadableField, as_flag
 from pims_pipeline.providers.vetspire import documents
 from pims_pipeline.providers.vetspire.client import ServerFault, VetspireClient
+from pims_pipeline.providers.vetspire.listing import SMALLEST_CAP
 from pims_pipeline.providers.vetspire.parsing.listing import of_location, readable_identity
 from pims_pipeline.providers.vetspire.parsing.shapes import rows_of
 
@@ -34,7 +36,7 @@ class FetchedChanges:
 def fetch_changes(
     client: VetspireClient, location_id: str, since: datetime, *, page_rows: int
 ) -> FetchedChanges | None:
-    """What changed at the location since then (aware); None if that is more than two pages hold.
+    """What changed at the location since then (aware); None if that is more than a page.
 
     Raises:
         ContractViolation: If the vendor does not answer the query, or with other rows.
@@ -44,33 +46,43 @@ def fetch_changes(
         "loc": location_id,
         # Documented as UTC, without a zone.
         "since": since.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds"),
-        "limit": page_rows,
     }
-    pages = []
-    for document in (documents.CHANGED, documents.DELETED):
-        rows = _page(client, document, variables)
-        if rows is None or len(rows) >= page_rows:
-            return None
-        pages.append(rows)
-    changed, gone = pages
-    deleted = _deleted(of_location(gone, location_id))
-    if deleted is None:
+    changed = _all(client, documents.CHANGED, variables, page_rows)
+    gone = None if changed is None else _all(client, documents.DELETED, variables, page_rows)
+    deleted = None if gone is None else _deleted(of_location(gone, location_id))
+    if changed is None or deleted is None:
         return None
     return FetchedChanges(
         tuple(row for row in changed if readable_identity(row) not in deleted), deleted
     )
 
 
-def _page(
-    client: VetspireClient, document: str, variables: Mapping[str, object]
+def _all(
+    client: VetspireClient, document: str, variables: Mapping[str, object], page_rows: int
 ) -> list[object] | None:
-    """The rows of a page; None if the vendor fails over one of them."""
-    what = "the changes"
+    """The rows; None if they are more than a page, or if the vendor fails over one of them."""
+    page = partial(_page, client, document, variables)
     try:
-        data = client.query_records(document, variables, what=what, tries=_TRIES)
+        rows = page(limit=page_rows, offset=0)
+        # A server may send fewer at once than were requested.
+        may_be_cut = len(rows) >= SMALLEST_CAP
+        is_full = len(rows) >= page_rows or (may_be_cut and page(limit=1, offset=len(rows)))
     except ServerFault:
         return None
-    return rows_of(data, what)
+    return None if is_full else rows
+
+
+def _page(
+    client: VetspireClient,
+    document: str,
+    variables: Mapping[str, object],
+    *,
+    limit: int,
+    offset: int,
+) -> list[object]:
+    what = "the changes"
+    asked = {**variables, "limit": limit, "offset": offset}
+    return rows_of(client.query_records(document, asked, what=what, tries=_TRIES), what)
 
 
 def _deleted(rows: Iterable[object]) -> tuple[str, ...] | None:

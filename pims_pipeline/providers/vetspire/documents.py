@@ -33,10 +33,10 @@ IDENTITIES = _PAGE.format(fields="id location { id }")
 """A page of the calendar with nothing that a damaged record could make fail."""
 
 _CHANGED = """
-query ($loc: ID!, $since: NaiveDateTime, $limit: Int) {{
+query ($loc: ID!, $since: NaiveDateTime, $limit: Int, $offset: Int) {{
   appointments(
-    locationId: $loc, updatedAtStart: $since, limit: $limit, offset: 0, includeCompleted: true,
-    onlyDeleted: {deleted}
+    locationId: $loc, updatedAtStart: $since, limit: $limit, offset: $offset,
+    includeCompleted: true, onlyDeleted: {deleted}
   ) {{ {fields} }}
 }}
 """

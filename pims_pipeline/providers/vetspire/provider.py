@@ -24,6 +24,7 @@ from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.profiles import ClinicProfile, Location
 from pims_pipeline.domain.records.resources import Resource
 from pims_pipeline.domain.records.series import series_of
+from pims_pipeline.domain.records.shapes import combined
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
@@ -50,7 +51,11 @@ from pims_pipeline.providers.vetspire.parsing.listing import (
 from pims_pipeline.providers.vetspire.parsing.locations import parse_locations
 from pims_pipeline.providers.vetspire.parsing.lookup import parse_lookup
 from pims_pipeline.providers.vetspire.parsing.resources import parse_providers
-from pims_pipeline.providers.vetspire.parsing.shapes import listing_shapes, rows_of
+from pims_pipeline.providers.vetspire.parsing.shapes import (
+    dictionary_shapes,
+    listing_shapes,
+    rows_of,
+)
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, parse_types
 from pims_pipeline.providers.vetspire.type_cache import TypeCache
 
@@ -244,10 +249,13 @@ class VetspireProvider:
     def clinic_profile(self) -> ClinicProfile:
         """See the port."""
         opened = self._current()
+        locations = _request_locations(opened.client)
+        types = opened.types.book()
         return ClinicProfile(
             location_id=opened.location_id,
-            locations=_fetch_locations(opened.client),
-            types=tuple(opened.types.book().types.values()),
+            locations=parse_locations(locations),
+            types=tuple(types.types.values()),
+            shapes=combined((*dictionary_shapes(locations), *opened.types.take_shapes())),
         )
 
     def close(self) -> None:
@@ -261,8 +269,8 @@ class VetspireProvider:
             AuthenticationRejected: If the key does not open the location.
         """
         try:
-            locations = _fetch_locations(client)
-        except AuthenticationRejected:
+            locations = parse_locations(_request_locations(client))
+        except SessionExpired:
             return False
         if all(each.id != location_id for each in locations):
             raise AuthenticationRejected(_not_opened(location_id, locations))
@@ -300,7 +308,7 @@ class VetspireProvider:
             proof=None,
             elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
             oddities=read.oddities,
-            shapes=listing_shapes(rows),
+            shapes=combined((*listing_shapes(rows), *opened.types.take_shapes())),
         )
 
     def _rules(self, opened: _Opened, type_ids: set[str]) -> ReadingRules:
@@ -339,8 +347,8 @@ def _fetch_types(client: VetspireClient) -> TypeBook:
     return parse_types(client.query(documents.TYPES, {}, what="the appointment types"))
 
 
-def _fetch_locations(client: VetspireClient) -> tuple[Location, ...]:
-    return parse_locations(client.query(documents.LOCATIONS, {}, what="the locations"))
+def _request_locations(client: VetspireClient) -> Mapping[str, object]:
+    return client.query(documents.LOCATIONS, {}, what="the locations")
 
 
 def _not_opened(location_id: str, locations: Sequence[Location]) -> str:

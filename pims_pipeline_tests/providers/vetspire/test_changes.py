@@ -66,6 +66,27 @@ def test_more_than_a_page_of_changes_is_listed_instead(
     assert changes(provider) is None
 
 
+def test_a_page_that_the_vendor_cuts_short_is_listed_instead(
+    provider: VetspireProvider, control: SimulatorControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = VetspireClient.query_records
+
+    def capped(client: VetspireClient, document: str, asked: dict[str, int], **how: object):  # type: ignore[no-untyped-def]
+        if "since" in asked:
+            asked = {**asked, "limit": min(asked["limit"], 10)}
+        return query(client, document, asked, **how)  # type: ignore[arg-type]  # as the method's
+
+    monkeypatch.setattr(VetspireClient, "query_records", capped)
+    for minute in range(10):
+        control.book(COMPANY, at(9, minute))
+    found = changes(provider)
+    assert found is not None
+    assert len(found.appointments) == 10
+
+    control.book(COMPANY, at(10))
+    assert changes(provider) is None
+
+
 def test_a_record_that_the_vendor_fails_over_is_left_to_a_listing(
     provider: VetspireProvider, control: SimulatorControl
 ) -> None:

@@ -257,7 +257,7 @@ def test_a_failed_listing_is_no_listing(scheduled: Bench) -> None:
     assert scheduled.inbound().changed_since is None
 
 
-def test_the_words_of_other_cases_take_effect_meanwhile(scheduled: Bench) -> None:
+def test_new_meanings_of_words_reach_the_other_cases(scheduled: Bench) -> None:
     scheduled.run(
         "INSERT INTO clinic_words (clinic_id, kind, word, meaning, changed_by) "
         "VALUES (:clinic_id, 'status', 'confirmed', 'ongoing', 'Sam')",
