@@ -38,14 +38,23 @@ class PipelineRules(ClinicMachine):
         start = self.synced.today + timedelta(days=first)
         self._sync(phases, DateRange(start, start + timedelta(days=length)))
 
-    @rule(edits=st.lists(EDITS, max_size=3))
-    def the_calendar_is_synced_by_schedule(self, edits: list[Edit]) -> None:
-        """The changes alone, where the vendor lists them, do what a listing would have done."""
+    @rule()
+    def the_calendar_is_synced_by_schedule(self) -> None:
+        """Where the vendor lists changes, they are fetched alone."""
+        self._step()
+        self.synced.sync(Phase.INBOUND, scheduled=True)
+        oracle.no_audit_is_in_progress(self.synced)
+        oracle.check(self.synced)
+
+    @rule(edits=st.lists(EDITS, min_size=1, max_size=4))
+    def changes_do_what_a_listing_would_have_done(self, edits: list[Edit]) -> None:
+        """After a sound listing and edits, changes leave nothing to a further listing."""
+        self.servers.control.clear_faults()
+        self._sync((Phase.INBOUND,))
         for edit in edits:
             self._apply(edit)
         self._step()
         outcome = self.synced.sync(Phase.INBOUND, scheduled=True)[Phase.INBOUND]
-        oracle.no_audit_is_in_progress(self.synced)
         oracle.check(self.synced)
         if isinstance(outcome, PhaseOutcome) and outcome.changed_since is not None:
             missing = self.synced.missing()
