@@ -8,6 +8,7 @@ no connection. What the CLI needs too belongs in ``composition``.
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from functools import partial
 
 import dagster as dg
@@ -72,6 +73,7 @@ def build_definitions(
         clinic_timeout=settings.clinic_timeout_seconds,
         run_timeout=settings.run_timeout_seconds,
         retention_days=settings.retention_days,
+        whole_listing_age=timedelta(minutes=settings.whole_listing_minutes),
         deletion_policy=deletion_policy(settings),
         alerting=alerting(settings),
     )

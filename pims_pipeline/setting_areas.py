@@ -144,6 +144,17 @@ class SyncSettings(SettingsArea):
     )
     """The first business date that has a partition. Unset: 1 January of last year."""
 
+    whole_listing_minutes: int = Field(
+        default=60,
+        ge=0,
+        le=1440,
+        validation_alias="PIMS_WHOLE_LISTING_MINUTES",
+        description="a whole number from 0 to 1440",
+    )
+    """For how long a scheduled sync of the calendar fetches only what the vendor changed since its
+    last whole listing, where the vendor lists changes. 0: it lists the whole calendar each time, as
+    other syncs do."""
+
     clinics_per_run: int = Field(
         default=50,
         ge=1,

@@ -21,6 +21,7 @@ from ssl import SSLContext
 import httpcore2
 import pytest
 from fasteners import InterProcessLock  # type: ignore[import-untyped]  # it carries no types
+from hypothesis import settings
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.clinics import Clinic
@@ -35,7 +36,7 @@ from pims_pipeline_tests.one_connection import one_connection_each
 
 
 def pytest_configure() -> None:
-    """Handle SIGINT and SIGHUP as a terminal does, and load the root certificates once.
+    """Handle SIGINT and SIGHUP as a terminal does; load root certificates once; set no deadlines.
 
     A shell's background job and ``nohup`` ignore these signals, and the processes that tests
     start and interrupt would inherit that. Loading certificates for each client takes longer than
@@ -46,6 +47,9 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     httpcore2.default_ssl_context = _shared_certificates
+    # How long an example takes says something about the machine.
+    settings.register_profile("without deadlines", settings(), deadline=None)
+    settings.load_profile("without deadlines")
 
 
 _certificates = cache(httpcore2.default_ssl_context)

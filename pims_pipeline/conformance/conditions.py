@@ -51,6 +51,9 @@ class VendorCondition(StrEnum):
     BAD_REQUEST = "bad_request"
     """The vendor calls a request malformed, as after a change of its interface."""
 
+    REDIRECTED = "redirected"
+    """A response sends the client to another server, which responds with a web page."""
+
     CUT_OFF = "cut_off"
     """The connection drops in the middle of a response."""
 
@@ -115,7 +118,10 @@ Spoiled = Json | Missing
 ODD_VALUES: tuple[Spoiled, ...] = ([], {}, False, "0000-00-00 00:00:00", MISSING)
 """What servers send in place of a description."""
 
-UNREADABLE_VALUES: tuple[Spoiled, ...] = ([1], {"unreadable": 1}, "unreadable")
+PRIVATE = "Anna Quill-Private"
+"""A value that no message may repeat: what cannot be read may be a person's name."""
+
+UNREADABLE_VALUES: tuple[Spoiled, ...] = ([1], {"unreadable": PRIVATE}, PRIVATE)
 """What no time or flag can be read from. Some servers send an empty list for nothing."""
 
 

@@ -14,6 +14,7 @@ from pims_pipeline.providers.options import LoginOptions, ProviderOptions, Reque
 from pims_pipeline.providers.port import (
     DescribesClinic,
     FetchesConsultations,
+    ListsChanges,
     ListsResources,
     LooksUpAppointments,
     LooksUpMany,
@@ -106,6 +107,11 @@ def with_lookup(provider: PimsProvider) -> LooksUpAppointments:
 def with_many_lookups(provider: PimsProvider) -> LooksUpMany:
     """The provider, if it can look up many appointments; otherwise raises ``NotApplicable``."""
     return _capability(provider, LooksUpMany)  # type: ignore[type-abstract]  # a protocol to test for
+
+
+def with_changes(provider: PimsProvider) -> ListsChanges:
+    """The provider, if it can list changes; otherwise raises ``NotApplicable``."""
+    return _capability(provider, ListsChanges)  # type: ignore[type-abstract]  # a protocol to test for
 
 
 def with_resources(provider: PimsProvider) -> ListsResources:

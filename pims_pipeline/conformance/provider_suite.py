@@ -17,6 +17,7 @@ A promise belongs in a module of ``promises``.
 from typing import ClassVar
 
 import pims_pipeline.conformance.assert_rewriting  # noqa: F401 - see the module
+from pims_pipeline.conformance.promises.changes import ChangePromises
 from pims_pipeline.conformance.promises.consultations import ConsultationPromises
 from pims_pipeline.conformance.promises.descriptions import DescriptionPromises
 from pims_pipeline.conformance.promises.faults import FaultPromises
@@ -37,6 +38,7 @@ class ProviderSuite(
     DescriptionPromises,
     ConsultationPromises,
     LookupPromises,
+    ChangePromises,
     EditPromises,
     ListingPromises,
     SessionPromises,

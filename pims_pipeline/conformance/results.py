@@ -107,8 +107,15 @@ def sentence_of(nodeid: str) -> tuple[str, str]:
     return words, match["case"] or ""
 
 
+_BETWEEN_CAUSES = re.compile(
+    r"^(?:The above exception was the direct cause|During handling of the above exception).*$",
+    re.MULTILINE,
+)
+
+
 def _first_line(text: str) -> str:
-    """The error's own first line, which pytest marks with ``E``."""
+    """The error's own first line, which pytest marks with ``E``; its causes come before."""
+    text = _BETWEEN_CAUSES.split(text)[-1]
     marked = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
     lines = marked or [line for line in text.splitlines() if line.strip()] or ["no explanation"]
     return lines[0]

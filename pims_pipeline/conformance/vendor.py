@@ -7,7 +7,7 @@ of a provider under a condition belongs in ``promises``.
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import ClassVar, NoReturn
 
@@ -155,6 +155,10 @@ class PlayedVendor(ABC):
     @abstractmethod
     def lift(self) -> None:
         """End all conditions that were imposed, but for sessions that have ended."""
+
+    def sent_elsewhere(self) -> Sequence[str]:
+        """The whole requests that followed ``VendorCondition.REDIRECTED`` to another server."""
+        self._not_played(VendorCondition.REDIRECTED)
 
     def between_pages(self, action: Callable[[], object]) -> None:
         """Call ``action`` once, after the first response of the next listing."""

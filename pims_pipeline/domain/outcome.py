@@ -7,7 +7,7 @@ in ``store.audits``.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -104,6 +104,7 @@ class PhaseOutcome:
         hold_id: The hold that the deletion guard opened, if it did.
         hold_reason: Why it did.
         kept_by_hold_id: The rejected hold that kept missing cases, if one did.
+        changed_since: Aware UTC; if only what the vendor changed since then was fetched.
 
     Raises:
         UnbalancedReceipt: If a date's counts do not balance.
@@ -122,6 +123,7 @@ class PhaseOutcome:
     hold_id: UUID | None = None
     hold_reason: str | None = None
     kept_by_hold_id: UUID | None = None
+    changed_since: datetime | None = None
     counts: Counts = field(init=False)
 
     def __post_init__(self) -> None:

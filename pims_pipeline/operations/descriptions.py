@@ -17,11 +17,15 @@ from pims_pipeline.domain.records.profiles import (
     compared_zone,
     guessed_words,
 )
+from pims_pipeline.domain.records.shapes import named
 from pims_pipeline.domain.records.word_uses import WordUse
 from pims_pipeline.providers.port import DescribesClinic, PimsError, PimsProvider
 from pims_pipeline.providers.registry import vendor_words
 from pims_pipeline.store.cases.clinic_words import word_log
+from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_clinic
+from pims_pipeline.store.shapes.writing import add_shapes
 from pims_pipeline.sync.session import ProviderSession
 
 
@@ -46,7 +50,8 @@ class DescribedClinic:
 def described(engine: Engine, clinic: Clinic, session: ProviderSession) -> DescribedClinic:
     """The clinic as the vendor describes it within the session of a login.
 
-    A vendor that refuses is no failed login: the account may see the calendar alone.
+    The shapes of what it sends are kept. A vendor that refuses is no failed login: the account may
+    see the calendar alone.
     """
 
     def profile_of(provider: PimsProvider) -> ClinicProfile:
@@ -60,6 +65,9 @@ def described(engine: Engine, clinic: Clinic, session: ProviderSession) -> Descr
     except PimsError as error:
         profile, failure = ClinicProfile(), error
     with transaction(engine) as connection:
+        if profile.shapes:
+            lock_clinic(connection, clinic.id)
+            add_shapes(connection, clinic, named(profile.shapes), utc_now())
         own = own_words(each.change for each in word_log(connection, clinic))
     return DescribedClinic(
         clinic=clinic,

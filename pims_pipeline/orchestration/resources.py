@@ -7,6 +7,7 @@ is Dagster configuration, because the Dagster UI displays that, secrets included
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import dagster as dg
 from sqlalchemy import Engine
@@ -42,6 +43,8 @@ class Sources:
         clinic_timeout: Seconds that a phase may take at one clinic, for each window.
         run_timeout: Seconds that a run may take.
         retention_days: After how many days the maintenance deletes old records.
+        whole_listing_age: For how long scheduled syncs of the calendar fetch changes alone; zero
+            for never.
         alerting: How alerts are delivered.
     """
 
@@ -53,6 +56,7 @@ class Sources:
     clinic_timeout: float = 900.0
     run_timeout: float = 7200.0
     retention_days: int = 400
+    whole_listing_age: timedelta = timedelta(0)
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     alerting: Alerting = field(default_factory=Alerting)
@@ -75,11 +79,13 @@ class VendorAccess:
         context: The context of the phases; opens providers and logs in when needed.
         clinics_at_once: How many clinics are synced in parallel.
         clinic_timeout: Seconds that a phase may take at one clinic, for each window.
+        whole_listing_age: See ``Sources``.
     """
 
     context: SyncContext
     clinics_at_once: int
     clinic_timeout: float
+    whole_listing_age: timedelta = timedelta(0)
 
     def clinic_signal(self, slug: str, phase: Phase) -> StopSignal:
         """Return the run's stop signal with the time limit of a phase at one clinic."""
@@ -125,7 +131,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             stop = _run_time_limit(sources.run_timeout, cancel)
             context = _sync_context(sources, engine, init.run, liveness, stop)
             try:
-                yield VendorAccess(context, sources.clinics_at_once, sources.clinic_timeout)
+                yield _vendor_access(sources, context)
             finally:
                 close_idle()
 
@@ -150,6 +156,12 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             ReportIOManager(), description="Fails a phase's step when a clinic failed."
         ),
     }
+
+
+def _vendor_access(sources: Sources, context: SyncContext) -> VendorAccess:
+    return VendorAccess(
+        context, sources.clinics_at_once, sources.clinic_timeout, sources.whole_listing_age
+    )
 
 
 def _sync_context(

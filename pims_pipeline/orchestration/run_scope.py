@@ -8,6 +8,8 @@ from dagster import DagsterInstance
 from pims_pipeline.dagster_names import (
     ACTIVE_STATUSES,
     ASSET_JOB,
+    ORIGIN_TAG,
+    SCHEDULE_ORIGIN,
     WAITING_STATUSES,
     clinics_tagged,
 )
@@ -30,6 +32,11 @@ def phases_of(run: dg.DagsterRun) -> set[Phase]:
     if run.job_name in JOBS:
         return set(PHASES_OF[JOBS[run.job_name]])
     return set(PHASES) if run.job_name == ASSET_JOB else set()
+
+
+def is_scheduled_inbound(run: dg.DagsterRun) -> bool:
+    """Whether a schedule started the run, to sync the calendar and nothing else."""
+    return run.tags.get(ORIGIN_TAG) == SCHEDULE_ORIGIN and phases_of(run) == {Phase.INBOUND}
 
 
 def clinic_phases_of(run: dg.DagsterRun, order: Sequence[str]) -> set[ClinicPhase]:

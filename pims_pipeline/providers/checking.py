@@ -19,7 +19,22 @@ from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import Capability, PimsProvider, capabilities_of
 
 _SECRET_WORDS = frozenset(
-    {"password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "credential", "pin"}
+    {
+        "apikey",
+        "authorization",
+        "bearer",
+        "credential",
+        "pass",
+        "passcode",
+        "passphrase",
+        "passwd",
+        "password",
+        "pin",
+        "pw",
+        "pwd",
+        "secret",
+        "token",
+    }
 )
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _METHODS = ("watch", "authenticate", "fetch_appointments", "fetch_consultation", "close")
@@ -73,7 +88,10 @@ def checked_description(entry: EntryPoint) -> ProviderDescription | BrokenProvid
         return BrokenProvider.of(
             entry, f"{entry.value} cannot be imported ({type(error).__name__})"
         )
-    problem = next(_problems(entry.name, found), None)
+    try:
+        problem = next(_problems(entry.name, found), None)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        problem = f"its description cannot be read ({type(error).__name__})"
     return found if problem is None else BrokenProvider.of(entry, problem)
 
 
@@ -89,12 +107,11 @@ def checked_provider(
     problem: str | None = None
     try:
         built = description.build(clinic, options)
+        problem = _lacks(built, description.capabilities)
     except UserFacingError:
         raise
-    except Exception as error:  # noqa: BLE001 - other people's code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code
         built, problem = None, f"field 'build': it failed ({type(error).__name__})"
-    if problem is None:
-        problem = _lacks(built, description.capabilities)
     if problem is not None or built is None:
         nothing = "field 'build': it returned nothing"
         raise BrokenProvider.of(entry, problem or nothing).error()
@@ -106,21 +123,25 @@ _SHAPE = "a provider type is 2 to 40 lower-case letters, digits and underscores"
 
 def _problems(name: str, found: object) -> Iterator[str]:
     """What is wrong with what an entry point names; one problem may hide others."""
-    if not isinstance(found, ProviderDescription):
+    # Not one of a subclass: its fields could be anything, and change later.
+    if type(found) is not ProviderDescription:
         yield f"its entry point names a {type(found).__name__}, not a ProviderDescription"
         return
     if found.type != name:
         yield "field 'type': it differs from the name of the entry point"
     for field in ("title", "base_url_example", "docs", "conformance"):
-        if not isinstance(getattr(found, field), str):
-            yield f"field {field!r}: it is not text"
+        if not _is_line(getattr(found, field)):
+            yield f"field {field!r}: it is not text of one line"
     build: object = found.build
     if not callable(build):
         yield "field 'build': it cannot be called"
     tools: object = found.try_login_tools
     if tools is not None and not callable(tools):
         yield "field 'try_login_tools': it cannot be called"
-    if not all(isinstance(each, Capability) for each in _items(found.capabilities)):
+    capabilities: object = found.capabilities
+    if not isinstance(capabilities, frozenset):
+        yield "field 'capabilities': it is no frozenset"
+    if not all(isinstance(each, Capability) for each in _items(capabilities)):
         yield "field 'capabilities': one of them is unknown to this version"
     words: object = found.words
     if not isinstance(words, Words):
@@ -128,6 +149,11 @@ def _problems(name: str, found: object) -> Iterator[str]:
     if not all(isinstance(each, str) for each in _items(found.modules)):
         yield "field 'modules': one of them is not text"
     yield from _field_problems(found.credential_fields)
+
+
+def _is_line(value: object) -> bool:
+    """Whether the value is text that cannot disturb a terminal, a message or a table."""
+    return type(value) is str and all(map(str.isprintable, value))
 
 
 def _items(values: object) -> Sequence[object]:
@@ -152,8 +178,8 @@ def _field_problems(fields: object) -> Iterator[str]:
 
 def _field_problem(field: CredentialField) -> str | None:
     texts: tuple[object, ...] = (field.name, field.label, field.help, field.pattern or "")
-    if not all(isinstance(each, str) for each in texts):
-        return "its name, label, help or pattern is not text"
+    if not all(map(_is_line, texts)):
+        return "its name, label, help or pattern is not text of one line"
     if FIELD_NAME.fullmatch(field.name) is None:
         return "a name is lower-case letters, digits and underscores"
     flags: tuple[object, ...] = (field.secret, field.required)

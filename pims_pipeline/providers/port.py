@@ -249,6 +249,25 @@ class DescribesClinic(Protocol):
 
 
 @runtime_checkable
+class ListsChanges(Protocol):
+    """A provider that can list what changed, which is cheaper than the whole calendar."""
+
+    def changes_since(self, moment: datetime, window: DateRange) -> Snapshot | None:
+        """What the vendor changed in the window since ``moment`` (aware UTC).
+
+        ``appointments`` are those of the window that were booked, changed or restored since,
+        ``left`` those that were deleted or moved out of it, and ``proof`` is None: what is not
+        mentioned stays as it is. One that changed earlier may be among them. Return None rather
+        than a part of the changes; the calendar is then listed.
+
+        Raises:
+            SessionExpired, TransientError, ContractViolation: See the tree. After the last two,
+                the calendar is listed.
+        """
+        ...
+
+
+@runtime_checkable
 class LooksUpAppointments(Protocol):
     """A provider that can look up one appointment by its identity."""
 
@@ -306,6 +325,7 @@ class Capability(StrEnum):
     LOOKUP_MANY = "lookup_many"
     RESOURCES = "resources"
     CLINIC_PROFILE = "clinic_profile"
+    CHANGES = "changes"
     CONSULTATION_BATCHES = "consultation_batches"
 
 
@@ -316,6 +336,7 @@ CAPABILITIES: Mapping[Capability, type] = MappingProxyType(
         Capability.LOOKUP_MANY: LooksUpMany,
         Capability.RESOURCES: ListsResources,
         Capability.CLINIC_PROFILE: DescribesClinic,
+        Capability.CHANGES: ListsChanges,
         Capability.CONSULTATION_BATCHES: FetchesConsultations,
     }
 )

@@ -30,6 +30,7 @@ class Audit:
         id: The ``syncId`` of the API.
         run_id: The Dagster run that did it.
         fetched_at: Aware UTC; when its listing was requested.
+        changed_since: Aware UTC; if it fetched only what the vendor changed since then.
         items_done: Progress; of ``items_total``.
         created_at: Aware UTC; when it started.
         updated_at: Aware UTC; when it last changed.
@@ -54,6 +55,7 @@ class Audit:
     duration_ms: int | None
     oddities: Oddities = ()
     error_class: str | None = None
+    changed_since: datetime | None = None
 
 
 def start_audit(
@@ -127,10 +129,11 @@ def finish_audit(
     fetched_at: datetime | None,
     now: datetime,
     oddities: Oddities = (),
+    changed_since: datetime | None = None,
 ) -> None:
     """Record how the phase ended, unless it failed: see ``fail_audit``.
 
-    ``fetched_at`` is when its listing was requested, if it had one.
+    For ``fetched_at`` and ``changed_since`` see ``Audit``.
 
     Raises:
         LeaseLost: If it is not in progress any more, such as interrupted.
@@ -141,6 +144,7 @@ def finish_audit(
         .values(
             status=status,
             fetched_at=fetched_at,
+            changed_since=changed_since,
             updated_at=now,
             duration_ms=_milliseconds_until(now),
             oddities=oddities_payload(oddities),
@@ -257,6 +261,7 @@ def audit_of(row: Row[*tuple[object, ...]]) -> Audit:
         duration_ms=row.duration_ms,
         oddities=oddities_from_payload(row.oddities),
         error_class=row.error_class,
+        changed_since=row.changed_since,
     )
 
 

@@ -6,7 +6,7 @@ no state of a clinic.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
@@ -37,6 +37,8 @@ class SyncContext:
         clock: Returns the present time, aware UTC; tests replace it.
         login_terms: How long a killed login blocks other logins.
         login_wait_seconds: How long to wait while another process logs in.
+        whole_listing_age: How old the newest whole listing of a window may be, so that inbound
+            fetches only what changed since; None to list the calendar in any case.
         vendor_words: What the vendors' statuses and types mean, unless a clinic has its own words.
     """
 
@@ -51,4 +53,5 @@ class SyncContext:
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     login_terms: LeaseTerms = LOGIN_LEASE
     login_wait_seconds: float = 180
+    whole_listing_age: timedelta | None = None
     vendor_words: VendorWords = vendor_words

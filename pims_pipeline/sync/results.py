@@ -26,6 +26,7 @@ class PhaseResult:
         window: The requested business dates.
         deleted_cases: The soft-deleted cases, in that order; only of reconciliation.
         error: Why it did not succeed, without personal data; None when it did.
+        changed_since: Aware; if only what the vendor changed since then was fetched.
         duration_ms: From the start of the first audit to the last update of an audit.
         ended_at: Aware.
     """
@@ -39,6 +40,7 @@ class PhaseResult:
     ended_at: datetime
     deleted_cases: tuple[UUID, ...] = ()
     error: str | None = None
+    changed_since: datetime | None = None
 
     @property
     def phases(self) -> tuple["PhaseResult", ...]:
@@ -153,6 +155,7 @@ def phase_result(
         ended_at=now,
         deleted_cases=tuple(deleted_cases) if phase is Phase.RECONCILIATION else (),
         error=None if success else _error(audits) or "it did not run for the whole window",
+        changed_since=min(filter(None, (a.changed_since for a in audits)), default=None),
     )
 
 

@@ -18,9 +18,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from pims_pipeline.domain.clinics import Clinic
+from pims_pipeline.domain.clinics import Clinic, DateRange
 from pims_pipeline.domain.credentials import CredentialStatus
-from pims_pipeline.domain.records.appointments import AppointmentLookup, PimsAppointment
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    PimsAppointment,
+    Snapshot,
+)
 from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.providers.port import (
@@ -30,6 +34,7 @@ from pims_pipeline.providers.port import (
     Credentials,
     FetchesConsultations,
     HumanNeeded,
+    ListsChanges,
     LooksUpAppointments,
     LooksUpMany,
     PimsProvider,
@@ -121,6 +126,16 @@ class ProviderSession:
         with self._lock:
             return isinstance(self._opened(), CAPABILITIES[capability])
 
+    def changes_since(self, moment: datetime, window: DateRange) -> Snapshot | None:
+        """What changed since ``moment``; only with ``Capability.CHANGES``."""
+
+        def call(provider: PimsProvider) -> Snapshot | None:
+            if not isinstance(provider, ListsChanges):
+                raise self._lacks(Capability.CHANGES)
+            return provider.changes_since(moment, window)
+
+        return self.request(call)
+
     def look_up(self, pims_id: str) -> AppointmentLookup:
         """The lookup of one appointment; only with ``Capability.LOOKUP``."""
 
@@ -170,11 +185,17 @@ class ProviderSession:
         return TypeError(f"{self._clinic.provider_type} does not have {capability.value}")
 
     def close(self) -> None:
-        """Close the provider."""
+        """Close the provider; a failure is logged, and undoes no result of the sync."""
         with self._lock:
-            if self._provider is not None:
-                self._provider.close()
-                self._provider = None
+            provider, self._provider = self._provider, None
+        if provider is None:
+            return
+        try:
+            provider.close()
+        except Exception as error:  # noqa: BLE001 - of any package; its message may hold a secret
+            log.warning(
+                "provider_not_closed", clinic=self._clinic.slug, error_class=type(error).__name__
+            )
 
     def _opened(self) -> PimsProvider:
         if self._provider is None:

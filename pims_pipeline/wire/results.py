@@ -84,11 +84,16 @@ class InboundResult(_Result):
     """The result of an inbound phase."""
 
     stats: InboundStats
+    changed_since: Annotated[
+        Timestamp | None,
+        left_out_if_none("Only if just what the vendor changed since then was fetched."),
+    ] = None
 
     @classmethod
     def of(cls, result: results.PhaseResult) -> Self:
         """Build it from the result of an inbound phase."""
-        return cls(stats=InboundStats.of(result.counts), **_facts(result))
+        stats = InboundStats.of(result.counts)
+        return cls(stats=stats, changed_since=result.changed_since, **_facts(result))
 
 
 class CasesStats(Model):

@@ -5,15 +5,21 @@ The example's package must be importable.
 
 from typing import Any, ClassVar
 
+import httpx2
 from pims_provider_example.adapter import PawPlannerProvider
 from pims_provider_example.vendor import PawPlannerVendor
 
 from pims_pipeline.conformance.conditions import RequestKind, optional
 from pims_pipeline.conformance.vendor import PlayedVendor
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.records.appointments import PimsAppointment, QuarantinedRecord
+from pims_pipeline.domain.records.appointments import (
+    AppointmentLookup,
+    PimsAppointment,
+    QuarantinedRecord,
+)
+from pims_pipeline.providers.http.exchange import Exchange
 from pims_pipeline.providers.options import ProviderOptions
-from pims_pipeline.providers.port import PimsProvider
+from pims_pipeline.providers.port import ContractViolation, PimsProvider
 
 Sorted = tuple[dict[str, PimsAppointment], dict[str, QuarantinedRecord]]
 
@@ -52,6 +58,22 @@ class _GuessesKinds(PawPlannerProvider):
         )
 
 
+class _FollowsRedirects(PawPlannerProvider):
+    def _connected(self, key: str) -> tuple[httpx2.Client, Exchange]:
+        http, exchange = super()._connected(key)
+        http.follow_redirects = True
+        return http, exchange
+
+
+class _RepeatsWhatItCannotRead(PawPlannerProvider):
+    def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
+        try:
+            return super().lookup_appointment(appointment_id)
+        except ContractViolation as error:
+            sent = self._get(f"/v1/appointments/{appointment_id}", what="it")
+            raise ContractViolation(f"cannot read {sent}") from error
+
+
 class _WantsPatients(PawPlannerProvider):
     def _sorted(self, records: list[Any], window: DateRange) -> Sorted:
         if not all(isinstance(each.get("patient"), dict) for each in records):
@@ -80,6 +102,14 @@ BROKEN: dict[str, tuple[type[PlayedVendor], str]] = {
     "an_unreadable_deciding_field_is_never_guessed[listing items[0].start]": (
         _vendor_of(_DropsWhatItCannotRead),
         "is guessed",
+    ),
+    "an_unreadable_deciding_field_is_never_guessed[lookup start]": (
+        _vendor_of(_RepeatsWhatItCannotRead),
+        "a message repeats",
+    ),
+    "a_redirect_takes_no_secret_to_another_server[listing]": (
+        _vendor_of(_FollowsRedirects),
+        "a secret is shown",
     ),
     "an_unreadable_deciding_field_is_never_guessed[listing items[0].kind]": (
         _vendor_of(_GuessesKinds),

@@ -1,6 +1,7 @@
 """Providers that break one promise each, so that the suite is seen to notice it."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -15,10 +16,21 @@ from pims_pipeline.domain.records.appointments import (
     Snapshot,
 )
 from pims_pipeline.domain.records.consultations import PimsConsultation
-from pims_pipeline.providers.port import Capability, ContractViolation, Credentials, TransientError
+from pims_pipeline.providers.port import (
+    AuthenticationRejected,
+    Capability,
+    ContractViolation,
+    Credentials,
+    SessionExpired,
+    TransientError,
+)
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline_tests.conformance.fake_vendor import FakeProviderVendor
-from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
+from pims_pipeline_tests.providers.fake import (
+    FakeProvider,
+    FakeProviderWithBatches,
+    FakeVendor,
+)
 
 
 class _LetsAnyoneIn(FakeProvider):
@@ -109,6 +121,43 @@ class _DeclaresMore(FakeProviderVendor):
     )
 
 
+class _NeverCloses(FakeProvider):
+    def close(self) -> None:
+        """Leaves everything open."""
+
+
+class _TakesTheEndOfASessionForARefusal(FakeProvider):
+    def fetch_appointments(self, window: DateRange) -> Snapshot:
+        try:
+            return super().fetch_appointments(window)
+        except SessionExpired as error:
+            raise AuthenticationRejected("refused") from error
+
+
+class _TakesFaultsOfBatchesForDeletions(FakeProviderWithBatches):
+    def lookup_appointments(
+        self, appointment_ids: Sequence[str]
+    ) -> Mapping[str, AppointmentLookup]:
+        try:
+            return super().lookup_appointments(appointment_ids)
+        except TransientError:
+            now = datetime.now(UTC)
+            return {
+                each: AppointmentLookup(appointment_id=each, asked_at=now, found=False)
+                for each in appointment_ids
+            }
+
+
+class _TakesFaultsOfBatchesForNoConsultations(FakeProviderWithBatches):
+    def fetch_consultations(
+        self, appointments: Sequence[PimsAppointment]
+    ) -> Mapping[str, PimsConsultation | None]:
+        try:
+            return super().fetch_consultations(appointments)
+        except ContractViolation:
+            return {each.appointment_id: None for each in appointments}
+
+
 class _ClosesOnce(FakeProvider):
     def close(self) -> None:
         assert not self.closed, "closed already"
@@ -183,6 +232,19 @@ BROKEN: dict[str, tuple[type[PlayedVendor], str]] = {
     ),
     "the_provider_has_the_capabilities_that_it_declares": (_DeclaresMore, "resources"),
     "closing_again_does_nothing": (_vendor_of(_ClosesOnce), "closed already"),
+    "a_closed_provider_sends_nothing": (_vendor_of(_NeverCloses), "DID NOT RAISE"),
+    "access_that_ends_is_distinguished_from_every_other_fault[listing]": (
+        _vendor_of(_TakesTheEndOfASessionForARefusal),
+        "AuthenticationRejected",
+    ),
+    "a_fault_of_a_batch_settles_none_of_its_appointments[lookup]": (
+        _vendor_of(_TakesFaultsOfBatchesForDeletions),
+        "is taken for an absence",
+    ),
+    "a_fault_of_a_batch_settles_none_of_its_appointments[consultation]": (
+        _vendor_of(_TakesFaultsOfBatchesForNoConsultations),
+        "is taken for an absence",
+    ),
     "a_restored_appointment_is_listed_again": (_PlaysNoRestoring, "does not play the condition"),
     "a_listing_of_several_pages_is_whole": (_GivesNoReason, "does not play the condition"),
     "an_odd_value_in_an_optional_field_costs_no_record[no field]": (

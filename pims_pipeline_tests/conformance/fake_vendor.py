@@ -69,6 +69,7 @@ class FakeProviderVendor(PlayedVendor):
         capabilities=frozenset({Capability.PORTABLE_SESSION, Capability.LOOKUP}),
     )
     not_applicable: ClassVar = {
+        VendorCondition.REDIRECTED: _NO_WIRE,
         VendorCondition.LISTING_PAGED: _NO_WIRE,
         VendorCondition.LISTING_SHIFTS: _NO_WIRE,
         VendorCondition.LISTING_DOUBLED: _NO_WIRE,

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from pims_pipeline.cli.terminal.clinic_words import facts, warnings
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.credentials import CredentialStatus
 from pims_pipeline.domain.records.profiles import AppointmentType, ClinicProfile, Location
+from pims_pipeline.domain.records.shapes import Endpoint, shapes_of
 from pims_pipeline.operations.credentials import LoginCheck, check_login
 from pims_pipeline.operations.resources import ResourcesNotListed, vendor_resources
 from pims_pipeline.providers.port import ContractViolation, SessionExpired
@@ -109,6 +110,20 @@ def test_a_vendor_that_refuses_is_a_warning_and_no_second_login(
     assert found == []
     assert warned == f"The vendor does not describe the clinic; syncs do not need it. {error}"
     assert vendor.logins == 1
+
+
+def test_the_shapes_of_the_description_are_kept(check: Check, engine: Engine) -> None:
+    dictionary = {"rooms": [{"name": "Room 1"}]}
+    shapes = shapes_of(Endpoint.DICTIONARY, dictionary, {"rooms", "name"})
+    check(ClinicProfile(shapes=shapes))
+    with transaction(engine) as connection:
+        kept = connection.scalars(text("SELECT path FROM vendor_shapes ORDER BY path")).all()
+    assert kept == [
+        "dictionary",
+        "dictionary.rooms",
+        "dictionary.rooms[]",
+        "dictionary.rooms[].name",
+    ]
 
 
 def test_a_provider_that_describes_no_clinics_says_nothing(check: Check) -> None:

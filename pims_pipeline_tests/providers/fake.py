@@ -198,6 +198,8 @@ class FakeVendor:
 
     def count_request(self, endpoint: Endpoint, token: str | None, stop: StopSignal) -> None:
         """Count a request; raise the error that is set for it, if any."""
+        if endpoint != "login" and token is None:
+            raise SessionExpired("Nothing was sent to the pretend vendor: log in first.")
         if endpoint in self.hanging:
             with self._lock:
                 self._count(endpoint)
@@ -295,6 +297,7 @@ class BareFakeProvider:
     def close(self) -> None:
         """See the port."""
         self.closed = True
+        self._token = None
 
 
 class _WithPortableSession(BareFakeProvider):

@@ -1,7 +1,7 @@
 """Packages of others: each problem is one line, and no other provider suffers from it."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint, version
 from pathlib import Path
@@ -86,13 +86,15 @@ def test_the_version_of_a_package_is_known_where_it_was_installed(module: Module
     ("changed", "problem"),
     [
         ({"type": "other"}, "field 'type': it differs from the name of the entry point"),
-        ({"title": 1}, "field 'title': it is not text"),
+        ({"title": 1}, "field 'title': it is not text of one line"),
+        ({"title": "Two\nlines"}, "field 'title': it is not text of one line"),
         ({"build": None}, "field 'build': it cannot be called"),
         ({"modules": "name"}, "field 'modules': one of them is not text"),
         (
             {"capabilities": frozenset({"telepathy"})},
             "field 'capabilities': one of them is unknown to this version",
         ),
+        ({"capabilities": [Capability.LOOKUP]}, "field 'capabilities': it is no frozenset"),
         (
             {"credential_fields": ["api_key"]},
             "field 'credential_fields': it is not a sequence of CredentialField",
@@ -116,6 +118,7 @@ def test_a_description_that_is_none_names_its_field(
         ("api_key", "Word"),
         ("refresh_token", "Word"),
         ("client_secret", "Word"),
+        ("passcode", "Word"),
         ("word", "Your Password"),
         ("word", "API key"),
     ],
@@ -144,7 +147,8 @@ def test_an_open_field_may_have_an_innocent_name(module: ModuleType, name: str) 
         ({"name": "Api Key"}, "a name is lower-case letters, digits and underscores"),
         ({"pattern": "("}, "its pattern is not a regular expression"),
         ({"secret": "yes"}, "'secret' and 'required' are True or False"),
-        ({"help": None}, "its name, label, help or pattern is not text"),
+        ({"help": None}, "its name, label, help or pattern is not text of one line"),
+        ({"label": "\x1b[2J"}, "its name, label, help or pattern is not text of one line"),
     ],
 )
 def test_a_credential_field_that_cannot_be_used_is_named(
@@ -157,6 +161,37 @@ def test_a_credential_field_that_cannot_be_used_is_named(
 def test_what_is_no_description_is_refused(module: ModuleType) -> None:
     problem = problem_of({"type": OF_OTHERS}, module)
     assert problem == "its entry point names a dict, not a ProviderDescription"
+
+
+def _raise(_: object) -> None:
+    raise RuntimeError("hunter2")
+
+
+_RAISES_WHEN_READ = type("RaisesWhenRead", (ProviderDescription,), {"title": property(_raise)})
+_HAS_NO_CLASS = type("HasNoClass", (), {"__class__": property(_raise)})
+
+
+class _NeverEqual(str):
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        raise SystemExit(3)
+
+    __hash__ = str.__hash__
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: object.__new__(_RAISES_WHEN_READ),
+        _HAS_NO_CLASS,
+        lambda: replace(GOOD, type=_NeverEqual(OF_OTHERS)),
+    ],
+)
+def test_a_description_that_raises_when_it_is_read_hides_no_other(
+    module: ModuleType, make: Callable[[], object]
+) -> None:
+    assert "hunter2" not in problem_of(make(), module)
 
 
 @pytest.mark.parametrize(
@@ -241,16 +276,24 @@ def test_a_provider_without_what_the_port_needs_is_refused(
     assert str(refused.value).endswith(problem)
 
 
+_RAISES_WHEN_ASKED = type("RaisesWhenAsked", (BareFakeProvider,), {"close": property(_raise)})
+
+
+@pytest.mark.parametrize("error", [RuntimeError("hunter2"), SystemExit("hunter2"), None])
 def test_a_builder_that_fails_is_named_without_its_message(
-    module: ModuleType, tmp_path: Path
+    module: ModuleType, tmp_path: Path, error: BaseException | None
 ) -> None:
     def build(*_: object) -> BareFakeProvider:
-        raise RuntimeError("hunter2")
+        if error is not None:
+            raise error
+        built: BareFakeProvider = _RAISES_WHEN_ASKED(FakeVendor(CLINIC.zone))
+        return built
 
     module.__dict__["PROVIDER"] = replace(GOOD, build=build)
     with pytest.raises(UnusableProvider) as refused:
         with_ours(entry()).build(THEIRS, options_in(tmp_path))
-    assert str(refused.value).endswith("field 'build': it failed (RuntimeError)")
+    name = type(error or RuntimeError()).__name__
+    assert str(refused.value).endswith(f"field 'build': it failed ({name})")
 
 
 def test_without_any_entry_point_the_error_says_what_to_do(tmp_path: Path) -> None:

@@ -45,4 +45,6 @@ class SyncedClinic(VendorSide, OperatorSide, PipelineSide):
         days = timedelta(days=3), timedelta(days=12)
         window, wide = (DateRange(today - reach, today + reach) for reach in days)
         at = EVERY_VENDOR[company.vendor]
-        return cls(servers, at, company, clinic, today, window, wide, step_began=servers.clock())
+        begun = cls(servers, at, company, clinic, today, window, wide, step_began=servers.clock())
+        begun.date_registration()
+        return begun

@@ -19,8 +19,10 @@ from pims_pipeline.providers.port import (
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.leases import LeaseTerms, login_lease
 from pims_pipeline.store.secrets.credentials import NoCredentials, put_credentials
+from pims_pipeline.sync.phases.inbound import sync_appointments
+from pims_pipeline.sync.runner import RunLedger, sync_clinic
 from pims_pipeline.sync.session import LoginBusy, clinic_session
-from pims_pipeline_tests.providers.fake import FakeProviderWithoutSession
+from pims_pipeline_tests.providers.fake import FakeProvider, FakeProviderWithoutSession
 from pims_pipeline_tests.sync.bench import DAY, WINDOW, Bench, local
 
 
@@ -150,6 +152,17 @@ def test_a_provider_that_keeps_no_session_logs_in_each_time(bench: Bench) -> Non
     bench.inbound()
     bench.inbound()
     assert bench.vendor.logins == 2
+
+
+def test_a_provider_that_cannot_be_closed_costs_no_result(bench: Bench) -> None:
+    class Unclosable(FakeProvider):
+        def close(self) -> None:
+            raise RuntimeError("hunter2")
+
+    bench.vendor.book("1", local(DAY, 9))
+    context = replace(bench.context, open_provider=lambda _: Unclosable(bench.vendor))
+    report = sync_clinic(context, bench.clinic.slug, [DAY], sync_appointments, ledger=RunLedger())
+    assert [each.counts.created for each in report.outcomes] == [1]
 
 
 def test_every_decryption_is_logged_with_its_run(bench: Bench) -> None:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.providers.port import PimsError
+from pims_pipeline.providers.port import AuthenticationRejected, PimsError, SessionExpired
 from pims_pipeline.simulator.control_client import SimulatorControl
 from pims_pipeline.simulator.practice.clinics import SimulatorConfig
 from pims_pipeline.simulator.server import SimulatorServer, running_simulator
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.credentials import put_credentials
+from pims_pipeline.sync.session import clinic_session
 from pims_pipeline_tests.providers.vetspire.clinics import CHICAGO, credentials_of, new_provider
 from pims_pipeline_tests.sync.bench import DAY, Bench, local
 
@@ -90,6 +91,7 @@ def test_what_vetspire_sends_is_kept_as_fields_and_types(
     rows = synced.rows("SELECT path, json_type FROM vendor_shapes")
     seen = {f"{row.path} {row.json_type}" for row in rows}
     assert {
+        "dictionary.appointmentTypes[].isBlockoff boolean",
         "listing.appointments[].patient.client.email string",
         "consultation.encounter.sections[].data[].value string",
     } <= seen
@@ -143,6 +145,38 @@ def test_a_damaged_row_retires_nothing_and_proves_no_absence(
     synced.reconcile(WINDOW)
     assert active(synced) == before
     assert synced.rows(OPEN_FAILURES) == []
+
+
+def status(bench: Bench) -> str:
+    (row,) = bench.rows("SELECT status FROM pims_credentials")
+    return str(row.status)
+
+
+def test_a_key_that_is_revoked_in_the_middle_is_not_tried_by_the_next_sync(
+    synced: Bench, control: SimulatorControl
+) -> None:
+    before = active(synced)
+    with clinic_session(synced.context, synced.clinic) as session:
+        session.request(lambda provider: provider.fetch_appointments(WINDOW))
+        control.add_fault("forbidden", times=None)
+        with pytest.raises(AuthenticationRejected, match="pims credentials set"):
+            session.request(lambda provider: provider.fetch_appointments(WINDOW))
+    assert status(synced) == "invalid"
+
+    asked = control.stats().requests
+    with pytest.raises(AuthenticationRejected, match="not tried again"):
+        synced.inbound(WINDOW)
+    assert control.stats().requests == asked
+    assert active(synced) == before
+
+
+def test_a_key_that_may_not_read_the_calendar_stays_valid(
+    synced: Bench, control: SimulatorControl
+) -> None:
+    control.add_fault("forbidden", endpoint="listing", times=None)
+    with pytest.raises(SessionExpired, match="ask the vendor to let it read this"):
+        synced.inbound(WINDOW)
+    assert status(synced) == "valid"
 
 
 @pytest.mark.parametrize("fault", ["graphql_errors", "partial_data", "not_a_list", "cut_off"])

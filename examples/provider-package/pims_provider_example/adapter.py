@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -93,7 +94,7 @@ class PawPlannerProvider:
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
         asked_at = datetime.now(UTC)
-        record = self._get(f"/v1/appointments/{appointment_id}", what="one appointment")
+        record = self._get(_path_of(appointment_id), what="one appointment")
         if record is None:
             return AppointmentLookup(appointment_id=appointment_id, asked_at=asked_at, found=False)
         try:
@@ -118,8 +119,7 @@ class PawPlannerProvider:
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
         """See the port."""
-        path = f"/v1/appointments/{appointment.appointment_id}/note"
-        note = self._get(path, what="a consultation")
+        note = self._get(f"{_path_of(appointment.appointment_id)}/note", what="a consultation")
         return None if note is None else consultation_in(note, appointment)
 
     def close(self) -> None:
@@ -212,6 +212,11 @@ def _pages_in(response: Any) -> int:
     if type(pages) is int and pages >= 0:
         return pages
     raise ContractViolation("Paw Planner does not say how many pages there are.")
+
+
+def _path_of(appointment_id: str) -> str:
+    """Where an appointment is; an identity may have any character."""
+    return f"/v1/appointments/{quote(appointment_id, safe='')}"
 
 
 def _names(records: list[Any]) -> list[str] | None:

@@ -27,6 +27,8 @@ _UPSTREAM_TIMEOUT = 30.0
 _FAILED = b'{"error": "the simulator cannot be reached"}'
 _PAGE = b"<!doctype html><html><head><title>Maintenance</title></head><body>Soon.</body></html>"
 _JSON_TYPE = "application/json"
+_ELSEWHERE = "/elsewhere"
+"""Where redirects lead: to this server under another name, so that clients take it for another."""
 _OWN_HEADERS = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 )
@@ -38,6 +40,7 @@ PROXY_CONDITIONS = frozenset(
         VendorCondition.NO_CONTENT,
         VendorCondition.GARBLED,
         VendorCondition.BAD_REQUEST,
+        VendorCondition.REDIRECTED,
         VendorCondition.CUT_OFF,
         VendorCondition.TRUNCATED,
         VendorCondition.SLOW_DRIP,
@@ -102,6 +105,7 @@ class FaultProxy:
         self._edits: list[_Edit] = []
         self._actions: dict[RequestKind, Callable[[], object]] = {}
         self._counts: Counter[RequestKind] = Counter()
+        self._elsewhere: list[str] = []
         handler = type("BoundHandler", (_Handler,), {"proxy": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self._thread = Thread(target=self._server.serve_forever, args=(PAUSE_SECONDS,), daemon=True)
@@ -144,6 +148,7 @@ class FaultProxy:
         """Lift all faults, edits and actions."""
         with self._lock:
             lifted, self._faults, self._edits, self._actions = self._faults, [], [], {}
+            self._elsewhere = []
         for fault in lifted:
             fault.lifted.set()
 
@@ -151,6 +156,17 @@ class FaultProxy:
         """How many requests of ``kind`` there were since the start."""
         with self._lock:
             return self._counts[kind]
+
+    def sent_elsewhere(self) -> list[str]:
+        """The whole requests that followed a redirect, since the last ``clear``."""
+        with self._lock:
+            return [*self._elsewhere]
+
+    def note_elsewhere(self, request: ProxiedRequest, headers: str) -> None:
+        """Keep a request that followed a redirect."""
+        with self._lock:
+            sent = request.body.decode(errors="replace")
+            self._elsewhere.append(f"{request.method} {request.path}\n{headers}\n{sent}")
 
     def taken(self, request: ProxiedRequest) -> "tuple[RequestKind | None, _Fault | None]":
         """The kind of a request and the fault that it meets; both are counted."""
@@ -224,9 +240,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         request = ProxiedRequest(self.command, self.path, body)
+        if self.path.startswith(_ELSEWHERE):
+            self.proxy.note_elsewhere(request, str(self.headers))
+            self._send(_REPLACEMENTS[VendorCondition.UNEXPECTED_RESPONSE])
+            return
         kind, fault = self.proxy.taken(request)
         if fault is not None and fault.condition is VendorCondition.HUNG:
             self._hold(fault)
+            return
+        if fault is not None and fault.condition is VendorCondition.REDIRECTED:
+            port = self.connection.getsockname()[1]
+            self._send(_in_place(307, b"", Location=f"http://localhost:{port}{_ELSEWHERE}"))
             return
         replaced = _replacement(fault)
         if replaced is not None:

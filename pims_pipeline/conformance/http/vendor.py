@@ -1,7 +1,7 @@
 """A vendor over HTTP: its server behind a proxy, which plays the faults of network and servers."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from pims_pipeline.conformance.conditions import RequestKind, Spoiled, SpoiledField, VendorCondition
@@ -69,6 +69,10 @@ class HttpVendor(PlayedVendor):
     def lift(self) -> None:
         """See ``PlayedVendor``."""
         self._proxy.clear()
+
+    def sent_elsewhere(self) -> Sequence[str]:
+        """See ``PlayedVendor``."""
+        return self._proxy.sent_elsewhere()
 
     def between_pages(self, action: Callable[[], object]) -> None:
         """See ``PlayedVendor``."""

@@ -1,9 +1,15 @@
 """What the promises share: times and windows, requests by kind, and what a fault led to."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 
 from pims_pipeline.conformance.conditions import RequestKind
-from pims_pipeline.conformance.connections import listed, with_lookup
+from pims_pipeline.conformance.connections import (
+    listed,
+    with_batches,
+    with_lookup,
+    with_many_lookups,
+)
 from pims_pipeline.conformance.vendor import PlayedVendor
 from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import (
@@ -44,6 +50,17 @@ def ask(
             return with_lookup(provider).lookup_appointment(appointment.appointment_id)
         case _:
             return provider.fetch_consultation(appointment)
+
+
+def ask_together(
+    provider: PimsProvider, kind: RequestKind, appointments: Sequence[PimsAppointment]
+) -> Mapping[str, Response]:
+    """What the provider's response to one request settles; None is an absence."""
+    if kind is RequestKind.LOOKUP:
+        names = [each.appointment_id for each in appointments]
+        found = with_many_lookups(provider).lookup_appointments(names)
+        return {name: each if each.exists else None for name, each in found.items()}
+    return with_batches(provider).fetch_consultations(appointments)
 
 
 def finished(

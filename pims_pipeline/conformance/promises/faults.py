@@ -4,7 +4,7 @@ import pytest
 
 from pims_pipeline.conformance.conditions import FETCHES, RequestKind, VendorCondition
 from pims_pipeline.conformance.connections import Connections, HeldClock, ended, ended_after
-from pims_pipeline.conformance.promises.asking import ask, finished
+from pims_pipeline.conformance.promises.asking import ask, ask_together, finished
 from pims_pipeline.conformance.vendor import PlayedVendor
 from pims_pipeline.providers.port import (
     ContractViolation,
@@ -26,6 +26,7 @@ FAULTS: dict[VendorCondition, tuple[type[PimsError], ...]] = {
     VendorCondition.CUT_OFF: (ContractViolation, TransientError),
     VendorCondition.TRUNCATED: (ContractViolation, TransientError),
 }
+BATCHED = (RequestKind.LOOKUP, RequestKind.CONSULTATION)
 STALLS = (VendorCondition.SLOW_DRIP, VendorCondition.HUNG)
 
 
@@ -48,6 +49,24 @@ class FaultPromises:
             ask(vendor, provider, kind, appointment)
         vendor.lift()
         assert ask(vendor, provider, kind, appointment) is not None
+
+    @pytest.mark.parametrize("kind", BATCHED)
+    def test_a_fault_of_a_batch_settles_none_of_its_appointments(
+        self, vendor: PlayedVendor, connections: Connections, kind: RequestKind
+    ) -> None:
+        provider = connections.log_in()
+        appointments = [finished(vendor, provider), finished(vendor, provider)]
+        assert None not in ask_together(provider, kind, appointments).values()
+        for condition in FAULTS:
+            if condition in vendor.not_applicable:
+                continue
+            vendor.impose(condition, kind)
+            try:
+                settled = ask_together(provider, kind, appointments)
+            except (ContractViolation, TransientError):
+                settled = {}
+            vendor.lift()
+            assert None not in settled.values(), f"{condition} is taken for an absence"
 
     @pytest.mark.parametrize("kind", FETCHES)
     @pytest.mark.parametrize(

@@ -1,6 +1,11 @@
 """What every provider promises of fields: lenient where they describe, strict where they decide."""
 
-from pims_pipeline.conformance.conditions import RequestKind, SpoiledField, VendorCondition
+from pims_pipeline.conformance.conditions import (
+    PRIVATE,
+    RequestKind,
+    SpoiledField,
+    VendorCondition,
+)
 from pims_pipeline.conformance.connections import Connections
 from pims_pipeline.conformance.promises.asking import Response, ask, finished
 from pims_pipeline.conformance.vendor import ConditionMissing, PlayedVendor
@@ -37,14 +42,16 @@ class FieldPromises:
             vendor.spoil(field, value)
             try:
                 after = ask(vendor, provider, field.kind, appointment)
-            except ContractViolation:
-                pass
+            except ContractViolation as error:
+                messages = [str(error)]
             else:
                 problem = f"{value!r} in {field} is guessed"
                 assert field.kind is RequestKind.LISTING, problem
                 assert isinstance(before, Snapshot)
                 assert isinstance(after, Snapshot)
                 assert _is_set_aside(before, after), problem
+                messages = [each.error_message for each in after.quarantined]
+            assert PRIVATE not in " ".join(messages), f"a message repeats {field}"
             assert vendor.was_spoiled(field), f"no response has the field {field}"
             vendor.lift()
 

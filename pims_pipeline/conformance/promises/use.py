@@ -12,12 +12,17 @@ from pims_pipeline.conformance.connections import (
     Connections,
     with_portable_session,
 )
-from pims_pipeline.conformance.promises.asking import ask, finished
+from pims_pipeline.conformance.promises.asking import ask, finished, the_day
 from pims_pipeline.conformance.promises.faults import FAULTS
 from pims_pipeline.conformance.secrecy import assert_none_shown, error_text, secrets_of
 from pims_pipeline.conformance.vendor import NotApplicable, PlayedVendor
 from pims_pipeline.domain.records.appointments import PimsAppointment
-from pims_pipeline.providers.port import PimsProvider, PortableSession, capabilities_of
+from pims_pipeline.providers.port import (
+    PimsProvider,
+    PortableSession,
+    SessionExpired,
+    capabilities_of,
+)
 
 
 class UsePromises:
@@ -42,6 +47,16 @@ class UsePromises:
         provider = connections.log_in()
         provider.close()
         provider.close()
+
+    def test_a_closed_provider_sends_nothing(
+        self, vendor: PlayedVendor, connections: Connections
+    ) -> None:
+        provider = connections.log_in()
+        provider.close()
+        before = vendor.requests(RequestKind.LISTING)
+        with pytest.raises(SessionExpired):
+            provider.fetch_appointments(the_day(vendor))
+        assert vendor.requests(RequestKind.LISTING) == before
 
     def test_a_provider_that_was_never_used_can_be_closed(self, connections: Connections) -> None:
         provider = connections.open()
@@ -68,6 +83,18 @@ class SecretPromises:
         if isinstance(provider, PortableSession):
             shown.append(repr(provider.export_session()))
         assert_none_shown(secrets_of(vendor, vendor.credentials), [*shown, *capfd.readouterr()])
+
+    @pytest.mark.parametrize("kind", FETCHES)
+    def test_a_redirect_takes_no_secret_to_another_server(
+        self, vendor: PlayedVendor, connections: Connections, kind: RequestKind
+    ) -> None:
+        vendor.check_applicable(VendorCondition.REDIRECTED)
+        provider = connections.log_in()
+        appointment = finished(vendor, provider)
+        vendor.impose(VendorCondition.REDIRECTED, kind)
+        error = error_text(lambda: ask(vendor, provider, kind, appointment))
+        assert error, "what another server sends is taken for the vendor's"
+        assert_none_shown(secrets_of(vendor, vendor.credentials), [error, *vendor.sent_elsewhere()])
 
     @pytest.mark.parametrize("kind", FETCHES)
     def test_no_error_and_no_log_of_a_fault_holds_a_secret(

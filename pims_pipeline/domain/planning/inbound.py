@@ -28,7 +28,8 @@ class InboundPlan:
     Attributes:
         landings: Records that are new or changed.
         sightings: Identities in the listing, to be marked as seen.
-        missing: Landed identities of the window that a complete listing does not hold.
+        missing: Landed identities of the window that a complete listing does not hold, or that
+            left it by the vendor's own word.
         meanings: New meanings of the words of records that are not landed again.
         placements: Unchanged records that have other resources, or are left out or not any more.
         recheck: Identities whose consultation is due again, as if it was never fetched.
@@ -168,16 +169,16 @@ def _unknown_statuses(present: Iterable[PimsAppointment], words: Words) -> tuple
 
 
 def _missing(existing: Mapping[str, KnownRecord], snapshot: Snapshot) -> list[str]:
-    """Landed identities whose absence from the listing proves that they left the window."""
-    if not snapshot.complete or snapshot.hides_identities:
-        return []
+    """Landed identities that left the window: proven by their absence, or said by the vendor."""
+    absence_proves = snapshot.complete and not snapshot.hides_identities
     present = {appointment.appointment_id for appointment in snapshot.appointments}
     # An unreadable record of a series may be any of its occurrences.
     unreadable = {record.pims_id for record in snapshot.quarantined if record.pims_id}
     return sorted(
         known.pims_id
         for known in existing.values()
-        if known.pims_id not in present
+        if (absence_proves or known.pims_id in snapshot.left)
+        and known.pims_id not in present
         and known.vendor_identity not in unreadable
         and known.digest is not None
         and known.business_date in snapshot.window

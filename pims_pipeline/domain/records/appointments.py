@@ -132,7 +132,7 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one listing of a clinic's calendar returned for a window.
+    """What one listing of a clinic's calendar returned for a window, or what changed in it.
 
     Attributes:
         appointments: The readable records whose business date lies in the window, each
@@ -147,6 +147,9 @@ class Snapshot:
         shapes: What the vendor sent, by path and JSON type; no part of the calendar.
         proof: How it is known that the listing holds the whole window; None if it is not known.
             Then the absence of a record proves nothing.
+        changed_since: Aware UTC; if this is no listing, but what the vendor changed since then.
+        left: Of such changes, the identities that the vendor itself says are no longer in the
+            window: deleted, or moved to a date outside.
     """
 
     window: DateRange
@@ -158,6 +161,8 @@ class Snapshot:
     unreadable_elsewhere: tuple[str, ...] = ()
     oddities: Oddities = ()
     shapes: Shapes = field(default=(), compare=False, repr=False)
+    changed_since: datetime | None = None
+    left: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,7 @@ registered. Pure. What the words mean belongs in ``words``, which of the resourc
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pims_pipeline.domain.clinics import zone_named
 from pims_pipeline.domain.records.clinic_words import OwnWords
 from pims_pipeline.domain.records.resources import Resource
+from pims_pipeline.domain.records.shapes import Shapes
 from pims_pipeline.domain.records.word_uses import SeenWords, WordUse, word_uses
 from pims_pipeline.domain.records.words import Words
 
@@ -64,6 +65,7 @@ class ClinicProfile:
         types: Its appointment types.
         statuses: The status words that its appointments may have.
         resources: Its rooms, columns and providers.
+        shapes: What the vendor sent, by path and JSON type; no values.
     """
 
     timezone: str | None = None
@@ -72,6 +74,7 @@ class ClinicProfile:
     types: tuple[AppointmentType, ...] | None = None
     statuses: tuple[str, ...] | None = None
     resources: tuple[Resource, ...] | None = None
+    shapes: Shapes = field(default=(), compare=False)
 
     @property
     def zone(self) -> str | None:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 MAX_PATHS = 500
 """Paths that are kept of an endpoint's or a clinic's responses, those closest to the root first."""
+MAX_DICTIONARY_PATHS = 100
+"""Paths of a dictionary, which can be large: it must not displace those of records."""
 MAX_DEPTH = 8
 """Levels of objects and lists that are looked into, as deep as vendors nest."""
 MAX_NAMES = 32
@@ -59,6 +61,8 @@ class Endpoint(StrEnum):
     LISTING = "listing"
     LOOKUP = "lookup"
     CONSULTATION = "consultation"
+    DICTIONARY = "dictionary"
+    """What describes the clinic: its locations, rooms, providers, appointment types."""
 
 
 class FieldShape(NamedTuple):
@@ -94,7 +98,8 @@ def shapes_of(endpoint: Endpoint, body: object, known: Collection[str] = frozens
     """
     walk = _Walk(known)
     walk.value(endpoint.value, body, depth=0)
-    return _bounded(walk.total())
+    is_dictionary = endpoint is Endpoint.DICTIONARY
+    return _bounded(walk.total(), MAX_DICTIONARY_PATHS if is_dictionary else MAX_PATHS)
 
 
 def combined(shapes: Iterable[FieldShape]) -> Shapes:
@@ -142,14 +147,14 @@ def _is_path(path: str) -> bool:
     return len(path) <= MAX_PATH_LENGTH and _PATH.fullmatch(path) is not None
 
 
-def _bounded(counts: Mapping[tuple[str, str], int]) -> Shapes:
-    """The counts of at most ``MAX_PATHS`` paths.
+def _bounded(counts: Mapping[tuple[str, str], int], most: int = MAX_PATHS) -> Shapes:
+    """The counts of at most so many paths.
 
     Which are left out depends on the paths alone, so that the order of combining does not matter.
     """
     paths = {path for path, _ in counts}
-    if len(paths) > MAX_PATHS:
-        paths = set(sorted(paths, key=lambda each: (len(_steps(each)), each))[:MAX_PATHS])
+    if len(paths) > most:
+        paths = set(sorted(paths, key=lambda each: (len(_steps(each)), each))[:most])
     return tuple(FieldShape(*key, n) for key, n in sorted(counts.items()) if key[0] in paths)
 
 

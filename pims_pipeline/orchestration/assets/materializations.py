@@ -76,6 +76,8 @@ def _metadata(outcome: PhaseOutcome, day: date) -> dict[str, dg.MetadataValue]:
     }
     metadata["audit_id"] = dg.MetadataValue.text(str(outcome.audit_id))
     metadata["window"] = dg.MetadataValue.text(str(outcome.window))
+    if outcome.changed_since:
+        metadata["changed_since"] = dg.MetadataValue.timestamp(outcome.changed_since)
     metadata["duration_ms"] = dg.MetadataValue.int(outcome.duration_ms)
     quiet = counts.unchanged + counts.blocked + counts.skipped
     if outcome.sync_type is Phase.INBOUND:

@@ -13,7 +13,7 @@ from pims_pipeline.orchestration._dagster_private import add_partition_metadata
 from pims_pipeline.orchestration.assets.materializations import PhaseReport
 from pims_pipeline.orchestration.partitions import selected_days
 from pims_pipeline.orchestration.resources import VendorAccess
-from pims_pipeline.orchestration.run_scope import phases_of
+from pims_pipeline.orchestration.run_scope import is_scheduled_inbound, phases_of
 from pims_pipeline.sync.runner import (
     ClinicReport,
     PhaseFunction,
@@ -40,7 +40,9 @@ def run_phase(
     selection = selected_days(context.partition_keys)
     _tag(context, selection, sync_type)
 
-    run = provider.context
+    # Other syncs must be complete, and a reconciliation needs a listing.
+    age = provider.whole_listing_age if is_scheduled_inbound(context.run) else None
+    run = replace(provider.context, whole_listing_age=age)
     # The id that the API returned belongs to the run's first audit.
     promised_id = sync_id_of(context.run.tags) if _is_first(context.run, sync_type) else None
     first_clinic = next(iter(selection), None)

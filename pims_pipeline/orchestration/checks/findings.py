@@ -238,7 +238,7 @@ def shadow_agrees(checked: CheckInput) -> Iterator[Finding]:
 
 
 _ENDPOINTS: Mapping[Phase, Collection[Endpoint]] = {
-    Phase.INBOUND: (Endpoint.LISTING, Endpoint.LOOKUP),
+    Phase.INBOUND: (Endpoint.LISTING, Endpoint.LOOKUP, Endpoint.DICTIONARY),
     Phase.CASES: (Endpoint.CONSULTATION,),
 }
 """The endpoints whose responses are compared when a phase was synced."""

@@ -165,6 +165,9 @@ def send(
         _requesting(stop, seconds) as limits,
         closing(client.send(request, stream=True)) as response,
     ):
+        if len(response.headers.get_list("content-encoding", split_commas=True)) > 1:
+            # Each layer multiplies a thousandfold what one network chunk becomes in memory.
+            raise httpx2.DecodingError("the body is encoded more than once")
         body = bytearray()
         for chunk in response.iter_bytes(_CHUNK_BYTES):
             body += chunk

@@ -20,6 +20,8 @@ from pims_pipeline.providers.port import ContractViolation, PimsError, Transient
 
 GONE = frozenset({httpx2.codes.NOT_FOUND, httpx2.codes.GONE})
 """Statuses of something that does not exist."""
+_LONGEST_WAIT = 366 * 86400.0
+"""Seconds; a longer wait is as good as none, and its end may be no date."""
 _WORTH_RETRYING = frozenset({408, 425, 429})
 
 
@@ -78,16 +80,17 @@ def wait_asked_for(response: httpx2.Response, now: datetime) -> float | None:
         seconds = float(header)
     except ValueError:
         return _seconds_until(header, now)
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return min(seconds, _LONGEST_WAIT) if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _seconds_until(http_date: str, now: datetime) -> float | None:
     try:
         moment = parsedate_to_datetime(http_date)
-    except ValueError:
+        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        seconds = (aware - now).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return max((aware - now).total_seconds(), 0.0)
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
 
 
 def transport_problem(error: Exception) -> str:

@@ -21,7 +21,12 @@ from pims_pipeline.providers.http.client import (
 from pims_pipeline.providers.http.errors import transport_problem, wait_asked_for
 from pims_pipeline.providers.http.rate_limit import bucket_for
 from pims_pipeline.providers.options import RequestOptions
-from pims_pipeline.providers.port import ContractViolation, PimsError, TransientError
+from pims_pipeline.providers.port import (
+    ContractViolation,
+    PimsError,
+    SessionExpired,
+    TransientError,
+)
 from pims_pipeline.providers.stop_signal import StopSignal
 
 MAX_TRIES = 4
@@ -94,6 +99,7 @@ class Exchange:
         Raises:
             TransientError: If no try got a sound response, or the vendor asks to wait longer than
                 a minute.
+            SessionExpired: If the client was closed during it: another thread has logged in.
             PimsError: From ``error_of``.
             RunStopped, TimeLimitReached: From the stop signal.
         """
@@ -152,7 +158,13 @@ class Exchange:
                 f"{failed}: the response is larger than {MAX_BODY_BYTES // 2**20} MiB. Nothing "
                 "was concluded from it; ask the vendor what its server sends."
             ) from error
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
+        except (httpx2.TransportError, httpx2.DecodingError, RuntimeError) as error:
+            if self._http.is_closed:
+                raise SessionExpired(
+                    f"{failed}: another login took the place of this session during the request."
+                ) from error
+            if isinstance(error, RuntimeError):
+                raise
             raise TransientError(
                 f"{failed}: {transport_problem(error)}. Try again later."
             ) from error

@@ -20,9 +20,9 @@ from pims_pipeline.providers.parsing.bodies import json_object, violation
 from pims_pipeline.providers.parsing.decoding import is_json, parse_json
 from pims_pipeline.providers.parsing.fields import is_none
 from pims_pipeline.providers.port import (
-    AuthenticationRejected,
     ContractViolation,
     PimsError,
+    SessionExpired,
     TransientError,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
@@ -112,7 +112,7 @@ class VetspireClient:
             what: What is fetched, in words that may be logged.
 
         Raises:
-            AuthenticationRejected: If the vendor refuses the key.
+            SessionExpired: If the vendor refuses the key.
             ReportedErrors: If it reports errors, with or without data.
             TransientError: If none of four tries got a sound response or another error than one
                 that may pass, or the vendor asks to wait longer than a minute.
@@ -154,8 +154,10 @@ def _error_of(response: httpx2.Response, failed: str) -> PimsError | None:
     """What is wrong with a response; reported errors that stay are left to ``_data``."""
     status = response.status_code
     if status in _REFUSED:
-        return AuthenticationRejected(
-            f"{failed}: it refused the API key ({status}). Store a valid one as 'api_key' with "
+        # Whether the key is refused altogether shows when it is checked again.
+        return SessionExpired(
+            f"{failed}: it refused the API key ({status}). If the key still opens the locations, "
+            "ask the vendor to let it read this; else store a valid one as 'api_key' with "
             "`pims credentials set`."
         )
     if status == httpx2.codes.INTERNAL_SERVER_ERROR:

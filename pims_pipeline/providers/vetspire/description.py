@@ -47,6 +47,7 @@ PROVIDER = ProviderDescription(
             Capability.RESOURCES,
             Capability.CLINIC_PROFILE,
             Capability.CONSULTATION_BATCHES,
+            Capability.CHANGES,
         }
     ),
     docs="docs/providers/vetspire.md",

@@ -19,18 +19,33 @@ query ($loc: ID!, $start: DateTime, $end: DateTime, $limit: Int, $offset: Int) {
 """
 # Without includeCompleted, the vendor leaves out every finished appointment.
 
-PAGE = _PAGE.format(
-    fields="""
-    id start duration status reason note deleted updatedAt
-    type { id name } provider { id name } location { id } encounters { id }
-    patient { id name species breed
-      client { id givenName familyName email phoneNumbers { value preferred } } }
-    """
-)
+_ROW = """
+id start duration status reason note deleted updatedAt
+type { id name } provider { id name } location { id } encounters { id }
+patient { id name species breed
+  client { id givenName familyName email phoneNumbers { value preferred } } }
+"""
+
+PAGE = _PAGE.format(fields=_ROW)
 """A page of the calendar."""
 
 IDENTITIES = _PAGE.format(fields="id location { id }")
 """A page of the calendar with nothing that a damaged record could make fail."""
+
+_CHANGED = """
+query ($loc: ID!, $since: NaiveDateTime, $limit: Int, $offset: Int) {{
+  appointments(
+    locationId: $loc, updatedAtStart: $since, limit: $limit, offset: $offset,
+    includeCompleted: true, onlyDeleted: {deleted}
+  ) {{ {fields} }}
+}}
+"""
+
+CHANGED = _CHANGED.format(deleted="false", fields=_ROW)
+"""What was booked or changed since a moment, on any date."""
+
+DELETED = _CHANGED.format(deleted="true", fields="id deleted location { id }")
+"""What was deleted since a moment."""
 
 PROVIDERS = _PAGE.format(fields="provider { id name } location { id }")
 """A page of the calendar, of which only the providers are wanted."""

@@ -2,6 +2,8 @@
 
 A listing is whole when each day is: its only page was not full, or two passes over its pages found
 the same identities. Offsets shift while people book, so one pass over several pages proves nothing.
+A page may also end because the vendor sends fewer rows at once than were requested. So behind the
+longest of the pages that were not full, one more is requested, which must be empty.
 
 A record can make each page that holds it fail. The window is then narrowed until that record is
 alone; it is quarantined, and its neighbours are listed. What rows mean belongs in
@@ -30,6 +32,9 @@ NARROWEST = timedelta(minutes=15)
 """A window in which records are fetched one by one."""
 MOST_FAULTS = 60
 """Failed requests of a listing, after which the vendor itself is at fault, not a record."""
+
+SMALLEST_CAP = 10
+"""Rows; no server sends fewer at once, however many were requested."""
 
 _FAR_OFFSET = 100_000
 """An offset behind the last row, so that the page is empty."""
@@ -109,11 +114,16 @@ def fetch_calendar(
         ContractViolation: If its pages never end.
         PimsError: From ``fetch``.
     """
-    fetching = _Fetching(fetch, zone, page_rows)
-    for day in window:
-        start, end = day_bounds(DateRange(day, day), zone)
-        fetching.day(Span(start, end))
-    return fetching.fetched
+    while True:
+        fetching = _Fetching(fetch, zone, page_rows)
+        for day in window:
+            start, end = day_bounds(DateRange(day, day), zone)
+            fetching.day(Span(start, end))
+        cap = fetching.cap()
+        if cap is None:
+            return fetching.fetched
+        # Fewer than before, so this ends.
+        page_rows = cap
 
 
 class _Fetching:
@@ -125,6 +135,8 @@ class _Fetching:
         self._zone = zone
         self._page_rows = page_rows
         self._faults = 0
+        self._short: list[tuple[Span, int]] = []
+        self._had_full_page = False
 
     def day(self, span: Span) -> None:
         """Fetch one day."""
@@ -139,7 +151,9 @@ class _Fetching:
         """The rows of the span's only page, or of the last pass over its pages."""
         first = self._fetch(Page(span, 0, self._page_rows, tries))
         if len(first) < self._page_rows:
+            self._short.append((span, len(first)))
             return first
+        self._had_full_page = True
         rows = self._pass(span, first, tries)
         for _ in range(MOST_PASSES - 1):
             before = set(map(row_identity, rows))
@@ -168,6 +182,25 @@ class _Fetching:
             "it lasts, the vendor has changed its interface and the adapter must follow."
         )
 
+    def cap(self) -> int | None:
+        """How many rows the vendor sends at once, if that is fewer than a full page.
+
+        A page that more rows follow was capped. If none follow the longest pages, shorter ones were
+        not capped either.
+        """
+        longest = max((rows for _, rows in self._short), default=0)
+        if self._had_full_page or longest < SMALLEST_CAP:
+            return None
+        spans = (span for span, rows in self._short if rows == longest)
+        return longest if any(self._has_row(span, longest) for span in spans) else None
+
+    def _has_row(self, span: Span, offset: int) -> bool:
+        try:
+            return bool(self._fetch(Page(span, offset, limit=1)))
+        except ServerFault:
+            # The vendor fails over a record there.
+            return True
+
     def _check_vendor(self, span: Span, fault: ServerFault) -> None:
         """Raise the fault if the vendor also fails over a page without any record."""
         try:
@@ -191,26 +224,39 @@ class _Fetching:
             else:
                 yield from rows
 
-    def _one_by_one(self, span: Span, fault: ServerFault) -> Iterator[object]:
+    def _one_by_one(self, span: Span, fault: ServerFault) -> list[object]:
+        """The rows of a short span, when two passes agree on them and on the failing records."""
+        rows, failing = self._single_rows(span, fault)
+        for _ in range(MOST_PASSES - 1):
+            before = _names(rows, failing)
+            rows, failing = self._single_rows(span, fault)
+            if before == _names(rows, failing):
+                break
+        else:
+            self.fetched.is_whole = False
+        self.fetched.failing += failing
+        return rows
+
+    def _single_rows(
+        self, span: Span, fault: ServerFault
+    ) -> tuple[list[object], list[QuarantinedRecord]]:
+        """One pass over the span, record by record: the rows, and the records that fail."""
+        rows: list[object] = []
+        failing: dict[str, QuarantinedRecord] = {}
         for offset in range(self._page_rows + MOST_FAULTS):
             try:
-                rows = self._fetch(Page(span, offset, 1, _TRIES_WHEN_NARROWING))
+                found = self._fetch(Page(span, offset, 1, _TRIES_WHEN_NARROWING))
             except ServerFault:
                 self._faults += 1
-                self._quarantine(span, offset)
+                record = self._failing(span, offset)
+                failing.setdefault(record.record_key, record)
             else:
-                if not rows:
-                    return
-                yield from rows
+                if not found:
+                    return rows, list(failing.values())
+                rows += found
             if self._faults > MOST_FAULTS:
                 break
         raise TransientError(str(fault)) from fault
-
-    def _quarantine(self, span: Span, offset: int) -> None:
-        """Note the failing record at that place, once."""
-        record = self._failing(span, offset)
-        if all(each.record_key != record.record_key for each in self.fetched.failing):
-            self.fetched.failing.append(record)
 
     def _failing(self, span: Span, offset: int) -> QuarantinedRecord:
         """The record, with its identity if the vendor sends that at least."""
@@ -232,3 +278,8 @@ class _Fetching:
 
     def _day_of(self, span: Span) -> str:
         return business_date(span.start, self._zone).isoformat()
+
+
+def _names(rows: list[object], failing: list[QuarantinedRecord]) -> set[str]:
+    """What identifies the records of a pass."""
+    return {*map(row_identity, rows), *(each.record_key for each in failing)}

@@ -24,6 +24,7 @@ from pims_pipeline.domain.records.consultations import PimsConsultation
 from pims_pipeline.domain.records.profiles import ClinicProfile, Location
 from pims_pipeline.domain.records.resources import Resource
 from pims_pipeline.domain.records.series import series_of
+from pims_pipeline.domain.records.shapes import combined
 from pims_pipeline.providers.options import ProviderOptions
 from pims_pipeline.providers.port import (
     AuthenticationRejected,
@@ -34,6 +35,7 @@ from pims_pipeline.providers.port import (
 from pims_pipeline.providers.stop_signal import StopSignal
 from pims_pipeline.providers.vetspire import documents
 from pims_pipeline.providers.vetspire.batches import rows_by_identity
+from pims_pipeline.providers.vetspire.changes import fetch_changes
 from pims_pipeline.providers.vetspire.client import ReportedErrors, VetspireClient
 from pims_pipeline.providers.vetspire.consultations import Consultations
 from pims_pipeline.providers.vetspire.listing import PAGE_ROWS, Page, Span, fetch_calendar
@@ -49,7 +51,11 @@ from pims_pipeline.providers.vetspire.parsing.listing import (
 from pims_pipeline.providers.vetspire.parsing.locations import parse_locations
 from pims_pipeline.providers.vetspire.parsing.lookup import parse_lookup
 from pims_pipeline.providers.vetspire.parsing.resources import parse_providers
-from pims_pipeline.providers.vetspire.parsing.shapes import listing_shapes, rows_of
+from pims_pipeline.providers.vetspire.parsing.shapes import (
+    dictionary_shapes,
+    listing_shapes,
+    rows_of,
+)
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, parse_types
 from pims_pipeline.providers.vetspire.type_cache import TypeCache
 
@@ -142,19 +148,22 @@ class VetspireProvider:
         listed = fetch_calendar(
             partial(self._page, opened, what), window, self._zone, page_rows=self.page_rows
         )
-        rules = self._rules(opened, type_identities(listed.rows))
-        read = read_rows(listed.rows, rules, window=window, fetched_at=fetched_at)
-        records = read.records
-        return Snapshot(
-            window=window,
-            appointments=records.appointments,
-            quarantined=(*records.quarantined, *listed.failing),
-            fetched_at=fetched_at,
+        read = self._read(opened, listed.rows, window, fetched_at)
+        return replace(
+            read,
+            quarantined=(*read.quarantined, *listed.failing),
             proof=Proof.PAGES_AGREE if listed.is_whole else None,
-            elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
-            oddities=read.oddities,
-            shapes=listing_shapes(listed.rows),
         )
+
+    def changes_since(self, moment: datetime, window: DateRange) -> Snapshot | None:
+        """See the port. What moved to another location is not among them."""
+        opened, fetched_at = self._current(), self._clock()
+        changes = fetch_changes(opened.client, opened.location_id, moment, page_rows=self.page_rows)
+        if changes is None:
+            return None
+        read = self._read(opened, changes.rows, window, fetched_at)
+        moved = (identity for identity, _ in read.elsewhere)
+        return replace(read, changed_since=moment, left=(*changes.deleted, *moved))
 
     def lookup_appointment(self, appointment_id: str) -> AppointmentLookup:
         """See the port."""
@@ -240,10 +249,13 @@ class VetspireProvider:
     def clinic_profile(self) -> ClinicProfile:
         """See the port."""
         opened = self._current()
+        locations = _request_locations(opened.client)
+        types = opened.types.book()
         return ClinicProfile(
             location_id=opened.location_id,
-            locations=_fetch_locations(opened.client),
-            types=tuple(opened.types.book().types.values()),
+            locations=parse_locations(locations),
+            types=tuple(types.types.values()),
+            shapes=combined((*dictionary_shapes(locations), *opened.types.take_shapes())),
         )
 
     def close(self) -> None:
@@ -257,8 +269,8 @@ class VetspireProvider:
             AuthenticationRejected: If the key does not open the location.
         """
         try:
-            locations = _fetch_locations(client)
-        except AuthenticationRejected:
+            locations = parse_locations(_request_locations(client))
+        except SessionExpired:
             return False
         if all(each.id != location_id for each in locations):
             raise AuthenticationRejected(_not_opened(location_id, locations))
@@ -280,6 +292,24 @@ class VetspireProvider:
             "limit": page.limit,
             "offset": page.offset,
         }
+
+    def _read(
+        self, opened: _Opened, rows: Sequence[object], window: DateRange, fetched_at: datetime
+    ) -> Snapshot:
+        """The rows as a snapshot that proves nothing."""
+        rules = self._rules(opened, type_identities(rows))
+        read = read_rows(rows, rules, window=window, fetched_at=fetched_at)
+        records = read.records
+        return Snapshot(
+            window=window,
+            appointments=records.appointments,
+            quarantined=records.quarantined,
+            fetched_at=fetched_at,
+            proof=None,
+            elsewhere=tuple((a.vendor_identity, a.scheduled_start) for a in records.elsewhere),
+            oddities=read.oddities,
+            shapes=combined((*listing_shapes(rows), *opened.types.take_shapes())),
+        )
 
     def _rules(self, opened: _Opened, type_ids: set[str]) -> ReadingRules:
         return ReadingRules(opened.location_id, self._zone, opened.types.book_for(type_ids))
@@ -317,8 +347,8 @@ def _fetch_types(client: VetspireClient) -> TypeBook:
     return parse_types(client.query(documents.TYPES, {}, what="the appointment types"))
 
 
-def _fetch_locations(client: VetspireClient) -> tuple[Location, ...]:
-    return parse_locations(client.query(documents.LOCATIONS, {}, what="the locations"))
+def _request_locations(client: VetspireClient) -> Mapping[str, object]:
+    return client.query(documents.LOCATIONS, {}, what="the locations")
 
 
 def _not_opened(location_id: str, locations: Sequence[Location]) -> str:

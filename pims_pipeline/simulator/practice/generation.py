@@ -22,6 +22,9 @@ from pims_pipeline.simulator.practice.entries import (
     Patient,
 )
 
+_QUIET = timedelta(days=1)
+"""How long what is still to come has not changed, so that a list of changes is short."""
+_PLANNED_BEFORE = timedelta(days=60)
 _NOW_HOUR = 14
 _HOUSEHOLDS = 240
 _OPENING = time(8)
@@ -104,7 +107,10 @@ def generate_day(
         _appointment(rng, books, base + 100 + place, start, now)
         for place, start in enumerate(starts)
     ]
-    return (*_blocks(clinic, day, base), *_rosters(day, base), *appointments)
+    return (
+        *(_planned(each, now) for each in (*_blocks(clinic, day, base), *_rosters(day, base))),
+        *appointments,
+    )
 
 
 def _appointment_count(rng: random.Random, day: date) -> int:
@@ -213,7 +219,12 @@ def _last_update(
     before = start - timedelta(days=rng.randint(1, 30), minutes=rng.randint(0, 600))
     if rng.random() < 0.03:  # noqa: PLR2004 - some records carry none
         return None
-    return after if after <= now else min(before, now)
+    return after if after <= now else min(before, now - _QUIET)
+
+
+def _planned(entry: Entry, now: datetime) -> Entry:
+    """The block or shift as it was planned, long before its day."""
+    return replace(entry, last_updated_at=min(entry.start - _PLANNED_BEFORE, now - _QUIET))
 
 
 def _blocks(clinic: SimulatedClinic, day: date, base: int) -> list[Entry]:
@@ -256,5 +267,5 @@ def _staff_entry(entry_id: int, kind: Kind, start: datetime, minutes: int, *, ti
         client=None,
         provider=None,
         room=None,
-        last_updated_at=start - timedelta(days=60),
+        last_updated_at=None,
     )

@@ -44,6 +44,8 @@ case_sync_audits = Table(
     # The lease of the process that works on it: see store/database/leases.py.
     Column("owner", Integer, nullable=False),
     timestamp("fetched_at", nullable=True),
+    # Only what the vendor changed since then was fetched; NULL: the whole calendar, or none.
+    timestamp("changed_since", nullable=True),
     integer("items_done"),
     integer("items_total"),
     integer("appointments_found"),

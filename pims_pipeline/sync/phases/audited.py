@@ -174,6 +174,7 @@ class PhaseRun:
             counts=outcome.counts,
             fetched_at=fetched_at,
             oddities=outcome.oddities,
+            changed_since=outcome.changed_since,
             now=self.now(),
         )
         self._add_shapes(connection, shapes)

@@ -1,6 +1,7 @@
 """Phase 1: fetch the calendar, plan, land the records and write the cases in one transaction.
 
-What a listing changes belongs in ``pims_pipeline.domain.planning.inbound``.
+Between two listings, what the vendor changed may do (``changes``). What a listing changes belongs
+in ``pims_pipeline.domain.planning.inbound``.
 """
 
 from collections.abc import Iterable
@@ -37,6 +38,7 @@ from pims_pipeline.store.cases.writing import write_cases
 from pims_pipeline.store.failures import FailureInput, record_failures, resolve_unseen
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline.sync.phases.audited import PhaseRun, audited
+from pims_pipeline.sync.phases.changes import changes_since_listing
 from pims_pipeline.sync.phases.listing import compared, complete_listing, settled
 from pims_pipeline.sync.session import ProviderSession
 
@@ -49,7 +51,7 @@ def sync_appointments(
     *,
     audit_id: UUID | None = None,
 ) -> PhaseOutcome:
-    """Update the window's landed records and cases from the vendor's calendar.
+    """Update the window's landed records and cases from the vendor's calendar, or its changes.
 
     Args:
         context: The run's store, vault and rules.
@@ -62,7 +64,9 @@ def sync_appointments(
         PimsError: If the calendar could not be listed completely; nothing is written then.
     """
     with audited(context, clinic, Phase.INBOUND, window, audit_id=audit_id) as phase:
-        snapshot = complete_listing(clinic, window, session, phase.now)
+        snapshot = changes_since_listing(phase, session)
+        if snapshot is None:
+            snapshot = complete_listing(clinic, window, session, phase.now)
         outcome = phase.apply(partial(_apply_if_settled, phase=phase, snapshot=snapshot))
         if outcome is None:
             # Rare. Outside a transaction, so that no writer waits for the vendor.
@@ -92,12 +96,17 @@ def _write(
 ) -> PhaseOutcome:
     snapshot = listing.snapshot
     plan = apply_listing(connection, phase, listing, words)
-    record_quarantine(connection, phase, snapshot)
+    changed = [write.case_id for write in plan.case_writes]
+    if snapshot.changed_since is None:
+        record_quarantine(connection, phase, snapshot)
+    else:
+        changed += catch_up(connection, phase)
     return phase.finish(
         connection,
         by_date=plan.by_date,
         fetched_at=snapshot.fetched_at,
-        changed_case_ids=tuple(write.case_id for write in plan.case_writes),
+        changed_since=snapshot.changed_since,
+        changed_case_ids=tuple(dict.fromkeys(changed)),
         unknown_statuses=plan.unknown_statuses,
         oddities=snapshot.oddities,
         shapes=snapshot.shapes,
@@ -145,7 +154,7 @@ def catch_up(connection: Connection, phase: PhaseRun) -> tuple[UUID, ...]:
     """Update the window's cases from their landed records; return the ids of those changed.
 
     Covers what changed since they were landed, but not at the vendor: see
-    ``without_vendor_changes``. Phases that list no calendar call it, because most dates are never
+    ``without_vendor_changes``. What lists no calendar calls it, because most dates are never
     listed again.
     """
     clinic, now, words = phase.clinic, phase.now(), phase.words(connection)

@@ -181,6 +181,7 @@ def _landed_snapshot(connection: Connection, phase: PhaseRun) -> Snapshot | None
             and audit.status is AuditStatus.COMPLETED
             and audit.window.covers(phase.window)
             and audit.fetched_at is not None
+            and audit.changed_since is None
             and audit.counts.quarantined == 0
         ):
             return stored_snapshot(

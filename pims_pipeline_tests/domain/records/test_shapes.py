@@ -13,6 +13,7 @@ from pims_pipeline.domain.records.shapes import (
     JSON_TYPES,
     LOOKED_AT,
     MAX_DEPTH,
+    MAX_DICTIONARY_PATHS,
     MAX_NAMES,
     MAX_PATHS,
     Endpoint,
@@ -204,3 +205,9 @@ def test_of_too_many_paths_those_closest_to_the_root_are_kept() -> None:
     assert len(shapes) == MAX_PATHS
     more = shapes_of(Endpoint.LOOKUP, {"a": {"b": {"c": 1}}}, {"a", "b", "c"})
     assert {each.path for each in combined((*shapes, *more))} >= {"lookup.a.b"}
+
+
+def test_a_large_dictionary_leaves_room_for_records() -> None:
+    names = {f"name{number}a" for number in range(99)} | {f"other{n}a" for n in range(99)}
+    found = shapes_of(Endpoint.DICTIONARY, dict.fromkeys(names, 1), names)
+    assert len(found) == MAX_DICTIONARY_PATHS

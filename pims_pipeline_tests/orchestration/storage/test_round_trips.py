@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from math import inf
 
 import dagster as dg
 import pytest
@@ -9,6 +10,7 @@ from dagster import DagsterInstance
 
 from pims_pipeline.diagnosis.database import ROUND_TRIPS_OF_A_SYNC
 from pims_pipeline.domain.records.shapes import Endpoint, shapes_of
+from pims_pipeline.orchestration.storage import event_log
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days
 from pims_pipeline_tests.orchestration.storage.round_trips import kind_of, round_trips
 
@@ -21,7 +23,6 @@ MOST = {
     "dagster: SELECT snapshots": 4,
     "dagster: INSERT asset_event_tags": 3,
     "dagster: UPDATE asset_check_executions": 3,
-    # Once more if ten seconds have passed.
     "dagster: SELECT dynamic_partitions": 3,
     "dagster: UPDATE runs": 2,
     "dagster: INSERT asset_check_executions": 1,
@@ -70,9 +71,12 @@ _AT_TIMES = {"BEGIN": 6, "COMMIT or ROLLBACK": 6, "UPDATE case_sync_audits": 3}
 
 @pytest.fixture
 def deployment(
-    deployment: DagsterDeployment, postgres_instance: DagsterInstance
+    deployment: DagsterDeployment,
+    postgres_instance: DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> DagsterDeployment:
-    """The deployment, with Dagster's storage in Postgres."""
+    """The deployment, with Dagster's storage in Postgres, whose lookups stay valid."""
+    monkeypatch.setattr(event_log, "REMEMBERED_SECONDS", inf)
     return replace(deployment, instance=postgres_instance)
 
 

@@ -283,6 +283,15 @@ def test_clients_trust_whom_the_environment_names_when_they_are_opened(
         assert ask(base_url).content == b"[1, 2]"
 
 
+def test_a_body_that_is_compressed_twice_is_not_decoded() -> None:
+    bomb = gzip.compress(gzip.compress(bytes(10_000_000)))
+    with odd_server() as server, httpx2.Client(base_url=server.base_url) as http:
+        server.responses = [Response(body=bomb, headers={"Content-Encoding": "gzip, gzip"})]
+        http_client.limit_network(http)
+        with pytest.raises(httpx2.DecodingError, match="more than once"):
+            got(http)
+
+
 def test_a_compressed_body_is_given_decoded() -> None:
     body = gzip.compress(b'[{"id": 1}]')
     with odd_server() as server, httpx2.Client(base_url=server.base_url) as http:

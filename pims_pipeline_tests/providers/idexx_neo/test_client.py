@@ -168,7 +168,24 @@ def test_a_long_retry_after_is_returned_to_the_caller(
     assert len(server.paths) == 1
 
 
-@pytest.mark.parametrize("header", ["soon", "-5", "nan", "inf", ""])
+@pytest.mark.parametrize(
+    "header", ["1e20", "1e308", "99999999999", "Mon, 01 Jan 9999 00:00:00 GMT"]
+)
+def test_a_retry_after_without_an_end_is_an_error_like_others(
+    server: OddServer, client: IdexxNeoClient, header: str
+) -> None:
+    server.responses = [Response(429, headers={"Retry-After": header})]
+    with pytest.raises(TransientError, match="Try again after 2027-"):
+        get(client)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("soon", "-5", "nan", "inf", "", "Mon, 01 Jan 99999 00:00:00 GMT"),
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999",
+    ],
+)
 def test_an_invalid_retry_after_is_ignored(
     server: OddServer, client: IdexxNeoClient, header: str
 ) -> None:

@@ -24,6 +24,7 @@ class PagedCalendar:
         bookings: What is booked before the request with that number, counted from 0.
         deletions: What is deleted before it.
         foreign: Identities of another location, one more on each page that has any row.
+        cap: The most rows of a page, whatever its limit.
         sends_identities: Whether a damaged record's identity can be had alone.
     """
 
@@ -32,6 +33,7 @@ class PagedCalendar:
     bookings: dict[int, dict[str, datetime]] = field(default_factory=dict)
     deletions: dict[int, set[str]] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
+    cap: int = 200
     sends_identities: bool = False
     pages: list[Page] = field(default_factory=list)
 
@@ -46,7 +48,7 @@ class PagedCalendar:
             for identity, start in self.starts.items()
             if page.span.start <= start < page.span.end
         ]
-        found = sorted(inside)[page.offset : page.offset + page.limit]
+        found = sorted(inside)[page.offset :][: min(page.limit, self.cap)]
         sent = [identity for _, identity in found]
         is_harmless = page.identities_alone and self.sends_identities
         if self.damaged.intersection(sent) and not is_harmless:

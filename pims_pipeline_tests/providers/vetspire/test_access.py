@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -67,16 +68,34 @@ def test_a_key_that_does_not_open_the_location_is_refused_by_its_name(
         provider.authenticate(credentials_of(location_id=AUCKLAND.company_id))
 
 
-def test_a_key_that_is_revoked_in_the_middle_is_refused(
+def test_a_key_that_is_revoked_in_the_middle_is_checked_again(
     provider: VetspireProvider, control: SimulatorControl
 ) -> None:
     control.add_fault("forbidden", times=None)
 
-    with pytest.raises(AuthenticationRejected) as raised:
+    with pytest.raises(SessionExpired) as raised:
         provider.fetch_appointments(TODAY)
 
     assert CHICAGO.api_key not in str(raised.value)
     assert control.stats().requests["listing"] <= 1
+    assert provider.authenticate(credentials_of()) is False
+
+
+def test_a_request_that_another_login_overtakes_is_asked_again(
+    provider: VetspireProvider, control: SimulatorControl
+) -> None:
+    control.add_fault("drip", endpoint="listing", times=1)
+    former = provider._current().client
+    with ThreadPoolExecutor(1) as pool:
+        overtaken = pool.submit(provider.fetch_appointments, TODAY)
+        while not control.stats().requests.get("listing"):
+            pass
+        assert provider.authenticate(credentials_of())
+        with pytest.raises(SessionExpired, match="another login"):
+            overtaken.result()
+    with pytest.raises(SessionExpired, match="another login"):
+        former.query("query { locations { id } }", {}, what="the locations")
+    assert provider.fetch_appointments(TODAY).complete
 
 
 def test_the_profile_has_the_locations_that_the_key_opens(provider: VetspireProvider) -> None:

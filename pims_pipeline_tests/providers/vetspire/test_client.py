@@ -9,8 +9,8 @@ import pytest
 from pims_pipeline.providers.http.rate_limit import bucket_for
 from pims_pipeline.providers.options import RequestOptions
 from pims_pipeline.providers.port import (
-    AuthenticationRejected,
     ContractViolation,
+    SessionExpired,
     TransientError,
 )
 from pims_pipeline.providers.stop_signal import StopSignal
@@ -67,7 +67,7 @@ def test_a_refused_key_is_not_tried_again(
 ) -> None:
     server.responses = [Response(status, b"Forbidden", "text/html")]
 
-    with pytest.raises(AuthenticationRejected) as raised:
+    with pytest.raises(SessionExpired) as raised:
         ask(client)
 
     assert KEY not in str(raised.value)

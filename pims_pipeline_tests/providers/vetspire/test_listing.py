@@ -27,7 +27,42 @@ def test_a_quiet_day_is_one_request_from_midnight_to_midnight() -> None:
     assert found.is_whole
     assert len(found.rows) == 48
     days = [Span(MIDNIGHT + timedelta(days=n), MIDNIGHT + timedelta(days=n + 1)) for n in (0, 1)]
-    assert calendar.pages == [Page(day) for day in days]
+    nothing_more = Page(days[0], offset=48, limit=1)
+    assert calendar.pages == [*(Page(day) for day in days), nothing_more]
+
+
+def test_a_day_of_a_few_rows_is_one_request() -> None:
+    calendar = PagedCalendar(booked(range(9)))
+
+    assert fetched(calendar).is_whole
+    assert len(calendar.pages) == 1
+
+
+@pytest.mark.parametrize("cap", [10, 100, 199])
+@pytest.mark.parametrize("rows", [199, 200, 201, 230])
+def test_a_vendor_that_sends_fewer_rows_than_requested_hides_none(cap: int, rows: int) -> None:
+    calendar = PagedCalendar(booked(range(rows)) | {"999": MIDNIGHT + timedelta(days=1)}, cap=cap)
+
+    found = fetched(calendar, days=2)
+
+    assert found.is_whole
+    assert identities(found) == [*map(str, range(rows)), "999"]
+
+
+def test_every_page_of_the_longest_length_may_be_capped() -> None:
+    one_more = {str(1000 + n): MIDNIGHT + timedelta(days=1, minutes=n) for n in range(101)}
+    calendar = PagedCalendar(booked(range(100)) | one_more, cap=100)
+
+    assert len(identities(fetched(calendar, days=2))) == 201
+
+
+def test_a_damaged_record_behind_a_capped_page_is_quarantined() -> None:
+    calendar = PagedCalendar(booked(range(0, 110 * 13, 13)), damaged={"105"}, cap=100)
+
+    found = fetched(calendar)
+
+    assert len(identities(found)) == 109
+    assert len(found.failing) == 1
 
 
 def test_the_day_on_which_clocks_change_has_23_hours() -> None:
@@ -154,6 +189,18 @@ def test_a_damaged_record_has_the_same_key_in_each_listing() -> None:
 
     assert keys[0] == keys[1]
     assert len(set(keys[0])) == 2
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_a_deletion_beside_a_damaged_record_hides_no_other(number: int) -> None:
+    calendar = PagedCalendar(
+        booked([540] * 4), damaged={"2"}, deletions={number: {"0"}}, sends_identities=True
+    )
+
+    found = fetched(calendar)
+
+    assert not found.is_whole or {"1", "3"} <= set(identities(found))
+    assert [each.pims_id for each in found.failing] == ["2"]
 
 
 @given(st.lists(minutes, max_size=10), st.sets(st.integers(0, 9), max_size=3), st.integers(2, 6))

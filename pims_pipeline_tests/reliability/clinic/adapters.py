@@ -1,6 +1,7 @@
 """The real adapters, as these tests open them: each call is reported to the clinic."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -66,6 +67,10 @@ class ReportingVetspire(VetspireProvider):
             partial(super().fetch_appointments, window),
             requests=self._synced.at.listing_requests(window),
         )
+
+    def changes_since(self, moment: datetime, window: DateRange) -> Snapshot | None:
+        fetch = partial(super().changes_since, moment, window)
+        return self._synced.called("listing", fetch, requests=2)
 
     def fetch_consultation(self, appointment: PimsAppointment) -> PimsConsultation | None:
         if appointment.consultation_id is None:

@@ -19,7 +19,7 @@ from pims_pipeline.store.clinics import clinic_by_slug, set_resources
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.locks import LockTimeout
 from pims_pipeline.store.holds import reject, waiting_hold
-from pims_pipeline.store.secrets.credentials import credential_status, put_credentials
+from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline_tests.reliability.clinic.state import RETIRED, ClinicState
 
 
@@ -151,6 +151,7 @@ class OperatorSide(ClinicState):
         with transaction(self.servers.engine) as connection:
             set_resources(connection, self.clinic, resources)
             self.clinic = clinic_by_slug(connection, self.clinic.slug)
+        self.date_registration()
         self.filters.append((self.servers.clock(), resources))
 
     def filters_between(self, since: datetime, until: datetime) -> list[ResourceFilter]:
@@ -195,8 +196,8 @@ class OperatorSide(ClinicState):
 
     def credentials_are_refused(self) -> bool:
         """Whether they are not tried any more."""
-        with transaction(self.servers.engine) as connection:
-            return credential_status(connection, self.clinic) is CredentialStatus.INVALID
+        rows = self.rows("SELECT status FROM pims_credentials WHERE clinic_id = %(clinic_id)s")
+        return [row.status for row in rows] == [CredentialStatus.INVALID]
 
     def ever_rejected(self) -> frozenset[UUID]:
         """The cases that an operator ever kept."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from uuid import UUID
 
@@ -28,6 +28,7 @@ KILLED_LOGIN = LeaseTerms(lasts=2, renewed_every=60)
 
 It is not renewed, so that the count of statements does not depend on the machine's speed.
 """
+HOUR = timedelta(hours=1)
 FULL = (Phase.INBOUND, Phase.CASES, Phase.RECONCILIATION)
 
 
@@ -51,7 +52,9 @@ class PipelineSide(CallsSide):
     runs: Iterator[int] = field(default_factory=lambda: count(1))
     _session: ProviderSession | None = None
 
-    def context(self, run: int, liveness: Liveness | None = None) -> SyncContext:
+    def context(
+        self, run: int, liveness: Liveness | None = None, *, scheduled: bool = False
+    ) -> SyncContext:
         servers = self.servers
         return SyncContext(
             engine=servers.engine,
@@ -62,16 +65,22 @@ class PipelineSide(CallsSide):
             clock=servers.host_clock,
             deletion_policy=self.deletion_policy,
             login_terms=KILLED_LOGIN,
+            whole_listing_age=HOUR if scheduled else None,
         )
 
     def sync(
-        self, *phases: Phase, window: DateRange | None = None, fresh: bool = False
+        self,
+        *phases: Phase,
+        window: DateRange | None = None,
+        fresh: bool = False,
+        scheduled: bool = False,
     ) -> dict[Phase, PhaseOutcome | PimsError]:
         """Run the phases in order; none begins after inbound failed.
 
-        ``fresh`` opens a new session with the vendor, as a new process does.
+        ``fresh`` opens a new session with the vendor, as a new process does. ``scheduled`` lets
+        inbound fetch changes alone.
         """
-        context = self.context(next(self.runs))
+        context = self.context(next(self.runs), scheduled=scheduled)
         if fresh:
             with clinic_session(context, self.clinic) as session:
                 return self._run(context, session, phases, window or self.window)

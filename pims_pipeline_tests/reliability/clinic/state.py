@@ -55,6 +55,30 @@ class ClinicState:
             "WHERE clinic_id = %(clinic_id)s AND status = 'open' ORDER BY created_at"
         )
 
+    def missing(self) -> list[str]:
+        """The appointments that left the calendar, as far as the pipeline knows."""
+        rows = self.rows(
+            "SELECT pims_id FROM pims_appointments WHERE clinic_id = %(clinic_id)s "
+            "AND missing_since IS NOT NULL AND removed_at IS NULL ORDER BY pims_id"
+        )
+        return [row.pims_id for row in rows]
+
+    def events_of_last_sync(self) -> list[Any]:
+        """What the newest phase changed."""
+        return self.rows(
+            "SELECT * FROM case_events WHERE audit_id = (SELECT id FROM case_sync_audits "
+            "WHERE clinic_id = %(clinic_id)s ORDER BY created_at DESC LIMIT 1)"
+        )
+
+    def date_registration(self) -> None:
+        """Date what operators last changed by the clock of these tests, not by the database's."""
+        for table in ("clinics WHERE id", "pims_credentials WHERE clinic_id"):
+            name, _, column = table.partition(" WHERE ")
+            self.servers.observer.execute(
+                f"UPDATE {name} SET updated_at = %(now)s WHERE {column} = %(clinic_id)s",  # noqa: S608 - fixed names
+                {"now": self.servers.clock(), "clinic_id": self.clinic.id},
+            )
+
     def everything(self) -> dict[str, list[Any]]:
         """The rows that a sync may change, without the times at which appointments were seen."""
         queries = {

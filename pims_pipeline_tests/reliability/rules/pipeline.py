@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from pims_pipeline.domain.clinics import DateRange
+from pims_pipeline.domain.outcome import PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.providers.port import PimsError
 from pims_pipeline.simulator.faults import FaultKind
@@ -36,6 +37,30 @@ class PipelineRules(ClinicMachine):
     def a_part_of_it_is_synced(self, phases: tuple[Phase, ...], first: int, length: int) -> None:
         start = self.synced.today + timedelta(days=first)
         self._sync(phases, DateRange(start, start + timedelta(days=length)))
+
+    @rule()
+    def the_calendar_is_synced_by_schedule(self) -> None:
+        """Where the vendor lists changes, they are fetched alone."""
+        self._step()
+        self.synced.sync(Phase.INBOUND, scheduled=True)
+        oracle.no_audit_is_in_progress(self.synced)
+        oracle.check(self.synced)
+
+    @rule(edits=st.lists(EDITS, min_size=1, max_size=4))
+    def changes_do_what_a_listing_would_have_done(self, edits: list[Edit]) -> None:
+        """After a sound listing and edits, changes leave nothing to a further listing."""
+        self.servers.control.clear_faults()
+        self._sync((Phase.INBOUND,))
+        for edit in edits:
+            self._apply(edit)
+        self._step()
+        outcome = self.synced.sync(Phase.INBOUND, scheduled=True)[Phase.INBOUND]
+        oracle.check(self.synced)
+        if isinstance(outcome, PhaseOutcome) and outcome.changed_since is not None:
+            missing = self.synced.missing()
+            self._sync((Phase.INBOUND,))
+            assert self.synced.missing() == missing
+            assert self.synced.events_of_last_sync() == []
 
     @rule(statement=st.integers(1, 70))
     def a_sync_is_killed(self, statement: int) -> None:

@@ -14,11 +14,14 @@ from pims_pipeline.domain.records.resources import (
     ids_by_name,
     with_identity,
 )
+from pims_pipeline.domain.records.shapes import Endpoint
 from pims_pipeline.providers.idexx_neo.parsing.responses import (
     decoded_json,
     json_object,
     violation,
 )
+from pims_pipeline.providers.idexx_neo.parsing.shapes import neo_shapes
+from pims_pipeline.providers.parsing.bodies import violations_with
 from pims_pipeline.providers.parsing.fields import Fields
 
 _LISTS: Mapping[ResourceKind, tuple[str, ...]] = {
@@ -48,14 +51,17 @@ def parse_profile(body: bytes | str) -> ClinicProfile:
         ContractViolation: If it is no dictionary.
     """
     fields = _dictionary(body)
-    return ClinicProfile(types=_types(fields), resources=_resources(fields))
+    shapes = neo_shapes(Endpoint.DICTIONARY, fields.values)
+    return ClinicProfile(types=_types(fields), resources=_resources(fields), shapes=shapes)
 
 
 def _dictionary(body: bytes | str) -> Fields:
     what = "the calendar's rooms and providers"
-    fields = Fields(json_object(decoded_json(body, what), what), "dictionary")
-    if not any(name in fields.values for names in _LISTS.values() for name in names):
-        raise violation(what, "JSON without 'appointmentRooms' or 'providers'")
+    decoded = decoded_json(body, what)
+    with violations_with(neo_shapes(Endpoint.DICTIONARY, decoded)):
+        fields = Fields(json_object(decoded, what), "dictionary")
+        if not any(name in fields.values for names in _LISTS.values() for name in names):
+            raise violation(what, "JSON without 'appointmentRooms' or 'providers'")
     return fields
 
 

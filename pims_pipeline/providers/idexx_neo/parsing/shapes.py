@@ -25,9 +25,12 @@ _CONSULTATION = """
     quantity reason respiration species status temperature temperatureUnit unit value
     vitalSignGroup weight weightUnit
 """
+_DICTIONARY = """
+    appointmentRooms appointmentTypes columns id name providers resources rooms title
+"""
 KNOWN_NAMES = frozenset(
     spelled
-    for name in f"{_LISTING} {_LOOKUP} {_CONSULTATION}".split()
+    for name in f"{_LISTING} {_LOOKUP} {_CONSULTATION} {_DICTIONARY}".split()
     for spelled in (name, camel_case(name))
 )
 

@@ -38,7 +38,7 @@ from pims_pipeline.providers.parsing.records import (
     key_of_unidentified,
     sorted_records,
 )
-from pims_pipeline.providers.vetspire.parsing.data import location_of
+from pims_pipeline.providers.vetspire.parsing.data import location_of, violation
 from pims_pipeline.providers.vetspire.parsing.types import TypeBook, type_identity
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -124,7 +124,11 @@ def read_rows(
         rules: See ``ReadingRules``.
         window: The requested window; the vendor may return more.
         fetched_at: Aware UTC, from before the first request was sent.
+
+    Raises:
+        ContractViolation: If there are rows, and all are of other locations.
     """
+    _check_locations(rows, rules)
     odd: list[FieldOddity] = []
     latest = {row_identity(row): row for row in rows}
     ours = [row for row in latest.values() if _is_present(row, rules, odd)]
@@ -136,6 +140,22 @@ def read_rows(
         changed_by=fetched_at + VENDOR_SKEW,
     )
     return ReadRows(records, combined((*records.oddities, *odd)))
+
+
+def _check_locations(rows: Sequence[object], rules: ReadingRules) -> None:
+    """Refuse rows of other locations alone: that is no empty calendar of this one.
+
+    The vendor writes locations in another way then, or ignores which one was requested.
+    """
+    if rows and all(_is_elsewhere(row, rules.location_id) for row in rows):
+        raise violation("the calendar", "no record of the requested location among others")
+
+
+def _is_elsewhere(row: object, location_id: str) -> bool:
+    try:
+        return isinstance(row, Mapping) and location_of(Fields(row, _ROW)) != location_id
+    except UnreadableField:
+        return False
 
 
 def _is_present(row: object, rules: ReadingRules, odd: list[FieldOddity]) -> bool:

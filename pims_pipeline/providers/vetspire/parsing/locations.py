@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from pims_pipeline.domain.records.profiles import Location
+from pims_pipeline.providers.parsing.bodies import violations_with
 from pims_pipeline.providers.parsing.fields import Fields
 from pims_pipeline.providers.vetspire.parsing.data import items_of
+from pims_pipeline.providers.vetspire.parsing.shapes import dictionary_shapes
 
 WHAT = "the locations"
 
@@ -17,7 +19,9 @@ def parse_locations(data: Mapping[str, object]) -> tuple[Location, ...]:
     """
     fields = Fields(data, "locations")
     found: dict[str, Location] = {}
-    for item in items_of(data, "locations", WHAT):
+    with violations_with(dictionary_shapes(data)):
+        items = items_of(data, "locations", WHAT)
+    for item in items:
         inside = fields.of_item(item, "locations")
         identity = inside.identity("id") if inside else None
         if inside is not None and identity is not None:

@@ -14,7 +14,11 @@ from pims_pipeline.providers.vetspire.parsing.data import items_of
 
 _ROWS = "appointments"
 KNOWN_NAMES = frozenset(
-    re.findall(r"[A-Za-z]+", f"{documents.PAGE} {documents.lookups(1)} {documents.encounters(1)}")
+    re.findall(
+        r"[A-Za-z]+",
+        f"{documents.PAGE} {documents.lookups(1)} {documents.encounters(1)} "
+        f"{documents.TYPES} {documents.LOCATIONS}",
+    )
 )
 """The words of the documents: a response has the fields that its document names."""
 
@@ -30,6 +34,11 @@ def rows_of(data: Mapping[str, object], what: str) -> list[object]:
     except ContractViolation as error:
         error.shapes = shapes_of(Endpoint.LISTING, data, KNOWN_NAMES)
         raise
+
+
+def dictionary_shapes(data: Mapping[str, object]) -> Shapes:
+    """The shapes of the appointment types or the locations."""
+    return shapes_of(Endpoint.DICTIONARY, data, KNOWN_NAMES)
 
 
 def listing_shapes(rows: Sequence[object]) -> Shapes:

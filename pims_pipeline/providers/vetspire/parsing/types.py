@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.domain.records.profiles import AppointmentType
+from pims_pipeline.domain.records.shapes import Shapes
 from pims_pipeline.domain.records.words import CaseType
+from pims_pipeline.providers.parsing.bodies import violations_with
 from pims_pipeline.providers.parsing.fields import Fields, UnreadableField, as_identity
 from pims_pipeline.providers.vetspire.parsing.data import items_of
+from pims_pipeline.providers.vetspire.parsing.shapes import dictionary_shapes
 
 
 @dataclass(frozen=True, slots=True)
 class TypeBook:
-    """The appointment types by identity."""
+    """The appointment types by identity, with the shapes of the response."""
 
     types: Mapping[str, AppointmentType]
+    shapes: Shapes = ()
 
     def knows(self, identity: str | None) -> bool:
         """Whether the type is one of these; an appointment without a type is no unknown one."""
@@ -50,7 +54,10 @@ def parse_types(data: Mapping[str, object]) -> TypeBook:
     """
     fields = Fields(data, "types")
     found: dict[str, AppointmentType] = {}
-    for item in items_of(data, "appointmentTypes", "the appointment types"):
+    shapes = dictionary_shapes(data)
+    with violations_with(shapes):
+        items = items_of(data, "appointmentTypes", "the appointment types")
+    for item in items:
         inside = fields.of_item(item, "appointmentTypes")
         identity = inside.identity("id") if inside else None
         if inside is not None and identity is not None:
@@ -60,7 +67,7 @@ def parse_types(data: Mapping[str, object]) -> TypeBook:
                 is_block=_flag(inside, "isBlockoff"),
                 is_surgery=_flag(inside, "isSurgery"),
             )
-    return TypeBook(found)
+    return TypeBook(found, shapes)
 
 
 def _flag(fields: Fields, name: str) -> bool | None:

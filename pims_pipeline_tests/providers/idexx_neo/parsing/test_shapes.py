@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pims_pipeline.domain.clinics import DateRange
-from pims_pipeline.domain.records.shapes import Shapes
+from pims_pipeline.domain.records.shapes import Shapes, named
 from pims_pipeline.providers.idexx_neo.parsing.consultation import parse_consultation
+from pims_pipeline.providers.idexx_neo.parsing.dictionary import parse_profile
 from pims_pipeline.providers.idexx_neo.parsing.responses import parse_listing, parse_lookup
 from pims_pipeline.providers.port import ContractViolation
 
@@ -38,6 +39,16 @@ def consulted(body: object) -> list[str]:
     ).appointments
     found = parse_consultation(json.dumps(body), appointment=appointment)
     return paths(found.shapes) if found else []
+
+
+def test_the_dictionary_has_its_shapes_and_none_of_its_keys() -> None:
+    rooms = {"appointmentRooms": [{"id": 1, "name": "Room"}], "colors": {"vet@example.test": "red"}}
+    found = named(parse_profile(json.dumps(rooms)).shapes)
+    assert "dictionary.appointmentRooms[].name string" in paths(found)
+    assert not any("example" in each for each in paths(found))
+    with pytest.raises(ContractViolation) as refused:
+        parse_profile("[]")
+    assert paths(refused.value.shapes) == ["dictionary array"]
 
 
 def test_each_response_has_its_shapes() -> None:

@@ -10,6 +10,7 @@ from pims_pipeline.domain.clinics import DateRange
 from pims_pipeline.domain.records.appointments import RecordKind
 from pims_pipeline.domain.records.oddities import FieldOddity
 from pims_pipeline.domain.records.words import CaseStatus, CaseType
+from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.providers.vetspire.parsing.listing import of_location
 from pims_pipeline.providers.vetspire.words import WORDS
 from pims_pipeline_tests.providers.vetspire.parsing.rows import (
@@ -99,6 +100,13 @@ def test_a_row_of_another_location_never_reaches_the_clinic_and_is_counted() -> 
     assert identities(found.records.appointments) == ["2"]
     assert found.records.quarantined == ()
     assert found.oddities == (FieldOddity("listing.location.id", "string"),)
+
+
+def test_rows_of_other_locations_alone_are_no_empty_calendar() -> None:
+    with pytest.raises(ContractViolation, match="no record of the requested location"):
+        read(row(id="1", location={"id": "location:7"}), row(id="2", location={"id": "8"}))
+    assert read(row(location={"id": "8"}), row(id="2", location=None)).records.quarantined
+    assert read().records.appointments == ()
 
 
 @pytest.mark.parametrize("location", [None, {}, {"id": None}, {"id": [7]}, [], "?" * 200])

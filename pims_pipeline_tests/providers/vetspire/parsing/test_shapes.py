@@ -5,8 +5,10 @@ import pytest
 from pims_pipeline.domain.records.shapes import Shapes, named
 from pims_pipeline.providers.port import ContractViolation
 from pims_pipeline.providers.vetspire.parsing.consultation import parse_encounter
+from pims_pipeline.providers.vetspire.parsing.locations import parse_locations
 from pims_pipeline.providers.vetspire.parsing.lookup import parse_lookup
 from pims_pipeline.providers.vetspire.parsing.shapes import listing_shapes, rows_of
+from pims_pipeline.providers.vetspire.parsing.types import parse_types
 from pims_pipeline_tests.providers.vetspire.parsing.rows import CHICAGO, FETCHED_AT, RULES, row
 from pims_pipeline_tests.providers.vetspire.parsing.test_consultation import APPOINTMENT, encounter
 
@@ -41,6 +43,14 @@ def test_lookups_and_encounters_are_counted_by_the_field_that_was_requested() ->
     assert noted["consultation.encounter.vitals[].heartRate number"] == 1
     assert noted["consultation.encounter.sections null"] == 1
     assert consulted(None) == ()
+
+
+def test_the_dictionary_is_counted_too() -> None:
+    types = parse_types({"appointmentTypes": [{"id": "3", "name": "Exam", "isBlockoff": False}]})
+    assert counts(types.shapes)["dictionary.appointmentTypes[].isBlockoff boolean"] == 1
+    with pytest.raises(ContractViolation) as refused:
+        parse_locations({"locations": {"id": "2001"}})
+    assert "dictionary.locations.id string" in counts(refused.value.shapes)
 
 
 def test_what_is_refused_is_reported_too() -> None:
