@@ -132,12 +132,10 @@ def _problems(name: str, found: object) -> Iterator[str]:
     for field in ("title", "base_url_example", "docs", "conformance"):
         if not _is_line(getattr(found, field)):
             yield f"field {field!r}: it is not text of one line"
-    build: object = found.build
-    if not callable(build):
-        yield "field 'build': it cannot be called"
-    tools: object = found.try_login_tools
-    if tools is not None and not callable(tools):
-        yield "field 'try_login_tools': it cannot be called"
+    functions = {"build": found.build, "try_login_tools": found.try_login_tools or found.build}
+    for field, function in functions.items():
+        if not callable(function):
+            yield f"field {field!r}: it cannot be called"
     capabilities: object = found.capabilities
     if not isinstance(capabilities, frozenset):
         yield "field 'capabilities': it is no frozenset"
