@@ -6,7 +6,7 @@ quotes it. Each problem is one line with the package and the field.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
@@ -132,10 +132,7 @@ def _problems(name: str, found: object) -> Iterator[str]:
     for field in ("title", "base_url_example", "docs", "conformance"):
         if not _is_line(getattr(found, field)):
             yield f"field {field!r}: it is not text of one line"
-    functions = {"build": found.build, "try_login_tools": found.try_login_tools or found.build}
-    for field, function in functions.items():
-        if not callable(function):
-            yield f"field {field!r}: it cannot be called"
+    yield from _function_problems(found)
     capabilities: object = found.capabilities
     if not isinstance(capabilities, frozenset):
         yield "field 'capabilities': it is no frozenset"
@@ -147,6 +144,16 @@ def _problems(name: str, found: object) -> Iterator[str]:
     if not all(isinstance(each, str) for each in _items(found.modules)):
         yield "field 'modules': one of them is not text"
     yield from _field_problems(found.credential_fields)
+
+
+def _function_problems(found: ProviderDescription) -> Iterator[str]:
+    functions: Mapping[str, object] = {
+        "build": found.build,
+        "try_login_tools": found.try_login_tools or found.build,
+    }
+    for field, function in functions.items():
+        if not callable(function):
+            yield f"field {field!r}: it cannot be called"
 
 
 def _is_line(value: object) -> bool:
