@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, insert
 
 from pims_pipeline.domain.api_keys import hash_of
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.tables.all import metadata
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -206,7 +207,9 @@ def another_row(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def add_tenant(connection: Connection, slug: str) -> TenantRows:
     """Add a clinic that has a row in every table."""
-    rows = tenant_rows(uuid4(), slug)
+    clinic_id = uuid4()
+    rows = tenant_rows(clinic_id, slug)
+    lock_clinic(connection, clinic_id)
     for table, row in rows.items():
         connection.execute(insert(metadata.tables[table]).values(row))
     return rows
