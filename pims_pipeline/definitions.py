@@ -22,6 +22,7 @@ from pims_pipeline.composition import (
     open_vault,
     provider_options,
     set_up_logging,
+    webhook_networks,
 )
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
@@ -70,6 +71,7 @@ def build_definitions(
         retention_days=settings.retention_days,
         deletion_policy=deletion_policy(settings),
         alerting=alerting(settings),
+        webhook_networks=webhook_networks(settings),
     )
     return code_location(sources, partition_start=settings.partition_start)
 

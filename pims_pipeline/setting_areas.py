@@ -314,6 +314,19 @@ class AlertSettings(SettingsArea):
     machine, the daemon or the database is down."""
 
 
+class WebhookSettings(SettingsArea):
+    """Where webhooks may be."""
+
+    webhook_allowed_networks: Networks = Field(
+        default=(),
+        validation_alias="PIMS_WEBHOOK_ALLOWED_NETWORKS",
+        description="addresses and networks such as 10.1.0.0/16, separated by commas",
+    )
+    """Addresses and networks that webhooks may call although they are not public: those of your own
+    receivers. ``http://`` is possible there alone. All other private, link-local and loopback
+    addresses are refused."""
+
+
 class BrowserSettings(SettingsArea):
     """The browser that logs in."""
 

@@ -31,6 +31,7 @@ from pims_pipeline.setting_areas import (
     LogSettings,
     SettingsArea,
     SyncSettings,
+    WebhookSettings,
 )
 from pims_pipeline.setting_types import key_bytes
 
@@ -85,6 +86,7 @@ class Settings(
     LogSettings,
     BrowserSettings,
     AlertSettings,
+    WebhookSettings,
     ApiSettings,
     SyncSettings,
     DataSettings,

@@ -151,6 +151,21 @@ def _operation_rows(clinic_id: UUID, key: UUID) -> dict[str, dict[str, Any]]:
             "first_seen_at": NOW,
             "last_seen_at": NOW,
         },
+        "webhooks": {
+            "id": request,
+            "clinic_id": clinic_id,
+            "url": "https://app.example/hooks",
+            "encrypted_data": b"sealed",
+            "key_id": "00000000",
+            "status": "disabled",
+            "disabled_at": NOW,
+        },
+        "webhook_deliveries": {
+            "webhook_id": request,
+            "clinic_id": clinic_id,
+            "seq": 1,
+            "case_id": key,
+        },
         "run_leases": {"owner": secrets.randbelow(2**31), "expires_at": NOW},
         "login_leases": {**_vendor(clinic_id), "holder": uuid4(), "expires_at": NOW},
     }

@@ -45,6 +45,8 @@ LATER_TABLES = {
     "application_writes",
     "vendor_shapes",
     "clinic_words",
+    "webhook_deliveries",
+    "webhooks",
 }
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -137,6 +139,8 @@ EXPECTED: Rights = {
         "sync_failures": {"SELECT"},
         "sync_requests": _CHANGED,
         "vendor_shapes": _NOTHING,
+        "webhook_deliveries": _NOTHING,
+        "webhooks": _NOTHING,
     },
 }
 
