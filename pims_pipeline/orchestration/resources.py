@@ -15,7 +15,7 @@ from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
-from pims_pipeline.domain.webhooks import Network
+from pims_pipeline.domain.webhooks.receivers import Network
 from pims_pipeline.orchestration.assets.materializations import ReportIOManager
 from pims_pipeline.orchestration.code_server.termination import ends_when_terminated
 from pims_pipeline.providers.kept_open import close_idle
@@ -147,9 +147,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             description="When consultations are fetched again, how many cases may be retired at "
             "once, and how long records are kept.",
         ),
-        "webhook_delivery": dg.ResourceDefinition(
-            lambda _: delivery, description="Delivers changes of cases to webhooks."
-        ),
+        "webhook_delivery": dg.ResourceDefinition(lambda _: delivery, description="To webhooks."),
         "alerts": dg.ResourceDefinition(lambda _: sources.alerting, description="Delivers alerts."),
         "ledger": dg.ResourceDefinition(
             lambda _: RunLedger(), description="The partitions that later phases must skip."

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from pims_pipeline.domain.webhooks import REST_AFTER, Network, pause_after
+from pims_pipeline.domain.webhooks.receivers import Network
+from pims_pipeline.domain.webhooks.retries import REST_AFTER, pause_after
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction

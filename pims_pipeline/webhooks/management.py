@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine
 
 from pims_pipeline.domain.deactivation import ClinicUse, check_use
-from pims_pipeline.domain.webhooks import checked_url
+from pims_pipeline.domain.webhooks.receivers import checked_url
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import Vault

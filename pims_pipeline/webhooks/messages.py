@@ -13,7 +13,7 @@ from standardwebhooks import Webhook as Signer
 
 from pims_pipeline.store.queries.changes import Change
 from pims_pipeline.store.webhooks.signing_secrets import SigningSecret
-from pims_pipeline.wire.webhooks import Message
+from pims_pipeline.wire.feed.webhooks import Message
 
 MOST_BYTES = 64 * 1024
 """Of a body that is sent, and of a response that is read."""

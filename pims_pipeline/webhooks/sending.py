@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from pims_pipeline.domain.webhooks import Network, may_be_called
+from pims_pipeline.domain.webhooks.receivers import Network, may_be_called
 from pims_pipeline.providers.http.client import (
     AddressRefused,
     RequestTimedOut,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pims_pipeline.domain.webhooks import BadWebhookUrl, checked_url, may_be_called
+from pims_pipeline.domain.webhooks.receivers import BadWebhookUrl, checked_url, may_be_called
 from pims_pipeline.webhooks.messages import SignedMessage
 from pims_pipeline.webhooks.sending import Response, Sender
 from pims_pipeline_tests.webhooks.conftest import LOOPBACK
@@ -19,7 +19,7 @@ NOT_PUBLIC = Response("its address is not public")
 PRIVATE = [
     "127.0.0.1",
     "127.8.9.10",
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - refused here
     "10.0.0.1",
     "172.16.4.4",
     "192.168.1.1",

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.webhooks import REST_AFTER, WebhookStatus
+from pims_pipeline.domain.webhooks.retries import REST_AFTER, WebhookStatus
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.changes import changes_after
 from pims_pipeline.store.secrets.vault import Vault
@@ -58,7 +58,7 @@ def test_a_case_s_changes_arrive_in_order_and_wait_for_one_that_fails(hook: Hook
 
     hook.deliver()
 
-    by_case = {each.case_id: [] for each in hook.receiver.received}
+    by_case: dict[str, list[int]] = {each.case_id: [] for each in hook.receiver.received}
     for each in hook.receiver.received:
         by_case[each.case_id].append(each.seq)
     assert by_case[str(slow)] == [first]
@@ -83,9 +83,7 @@ def test_a_case_s_changes_arrive_in_order_and_wait_for_one_that_fails(hook: Hook
         (large, "its response is longer than 64 KiB"),
     ],
 )
-def test_a_receiver_that_fails_gets_the_change_again(
-    hook: Hook, reply: object, error: str
-) -> None:
+def test_a_receiver_that_fails_gets_the_change_again(hook: Hook, reply: object, error: str) -> None:
     hook.receiver.reply = reply  # type: ignore[assignment]  # parametrized
     hook.change(*cases(1))
 
@@ -245,7 +243,9 @@ def test_replaying_sends_the_changes_after_a_number_again(hook: Hook) -> None:
     hook.change(*cases(4))
     hook.deliver()
     with transaction(hook.engine) as connection:
-        first, *others = (each.seq for each in changes_after(connection, hook.clinic.id, 0, limit=9))
+        first, *others = (
+            each.seq for each in changes_after(connection, hook.clinic.id, 0, limit=9)
+        )
     sent = {each.seq: each.headers["webhook-id"] for each in hook.receiver.received}
     hook.receiver.received.clear()
 

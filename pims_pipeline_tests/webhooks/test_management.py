@@ -8,7 +8,8 @@ from sqlalchemy import Engine, text
 from pims_pipeline.alerting.evaluation import evaluate
 from pims_pipeline.domain.alerts import AlertKind
 from pims_pipeline.domain.clinics import Clinic
-from pims_pipeline.domain.webhooks import BadWebhookUrl, pause_after
+from pims_pipeline.domain.webhooks.receivers import BadWebhookUrl
+from pims_pipeline.domain.webhooks.retries import pause_after
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.rotation import rotate as rotate_keys
 from pims_pipeline.store.secrets.vault import Undecryptable, Vault
@@ -67,9 +68,7 @@ def test_a_rotated_secret_signs_and_the_former_one_too_for_a_while(hook: Hook) -
 
 
 def test_without_overlap_the_former_secret_ends_at_once(hook: Hook) -> None:
-    management.rotate(
-        hook.engine, hook.vault, hook.id, now=datetime.now(UTC), overlap=timedelta()
-    )
+    management.rotate(hook.engine, hook.vault, hook.id, now=datetime.now(UTC), overlap=timedelta())
     hook.change(*cases(1))
     hook.deliver()
 

@@ -13,7 +13,7 @@ from pims_pipeline.api.examples import CHANGES
 from pims_pipeline.api.request_options import preferred_wait
 from pims_pipeline.api.responses import ModelResponse
 from pims_pipeline.domain.api_keys import READ_VALUES
-from pims_pipeline.wire.changes import ChangeList
+from pims_pipeline.wire.feed.changes import ChangeList
 
 MOST_CHANGES = 1000
 _LARGEST = 2**63 - 1

@@ -24,7 +24,7 @@ from pims_pipeline.store.database.clock import check_clock
 from pims_pipeline.store.webhooks.endpoints import Webhook
 from pims_pipeline.webhooks import management
 from pims_pipeline.webhooks.sending import Sender
-from pims_pipeline.wire.webhooks import WebhookDocument, WebhookList
+from pims_pipeline.wire.feed.webhooks import WebhookDocument, WebhookList
 
 _MOST_HOURS = 24 * 30
 _EXAMPLE = "6d0f0a7e-2f5e-4f6f-9a3e-0b7c4d1e2f30"

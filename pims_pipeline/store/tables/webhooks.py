@@ -13,7 +13,7 @@ from sqlalchemy import (
     Uuid,
 )
 
-from pims_pipeline.domain.webhooks import WebhookStatus
+from pims_pipeline.domain.webhooks.retries import WebhookStatus
 from pims_pipeline.store.tables.columns import (
     clinic_id,
     id_column,

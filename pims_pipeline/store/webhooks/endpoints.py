@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from pims_pipeline.domain.alerts import DisabledWebhook
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.domain.webhooks import WebhookStatus
+from pims_pipeline.domain.webhooks.retries import WebhookStatus
 from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.clinics import clinics

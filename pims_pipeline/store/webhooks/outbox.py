@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from pims_pipeline.domain.webhooks import GIVE_UP_AFTER, REST_AFTER
+from pims_pipeline.domain.webhooks.retries import GIVE_UP_AFTER, REST_AFTER
 
 CLAIM_SECONDS = 60
 """How long a claim lasts; longer than any request takes."""

@@ -18,7 +18,7 @@ from pims_pipeline.api.server import running_api
 from pims_pipeline.api.services import services_of
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.wire.changes import ChangeList
+from pims_pipeline.wire.feed.changes import ChangeList
 from pims_pipeline_tests.api.support.keys import MakeKey
 from pims_pipeline_tests.api.support.sync_api import SyncApi
 from pims_pipeline_tests.store.queries.test_changes import another, audit_of, write

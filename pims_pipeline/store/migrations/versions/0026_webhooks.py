@@ -1,6 +1,6 @@
 """Webhooks of clinics, and the outbox of what is to be delivered to them.
 
-A trigger writes the outbox in the transaction that adds the events, whoever adds them. A row is
+A trigger writes the outbox in the transaction that adds the events, for every writer. A row is
 there until its event was delivered.
 
 Revision: 0026, after 0025

@@ -1,13 +1,7 @@
-"""Webhooks: when a delivery is tried again, and which addresses may be called.
-
-Pure. What a message says belongs in ``pims_pipeline.webhooks``, how it is sent too; the rows belong
-in ``pims_pipeline.store.webhooks``.
-"""
+"""Where webhooks may be: which addresses they may have, and what those may lead to."""
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
-from enum import StrEnum
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -19,50 +13,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from pims_pipeline.domain.errors import UserFacingError
 
-GIVE_UP_AFTER = timedelta(days=3)
-"""How long a message is retried before its webhook is disabled."""
-REST_AFTER = 5
-"""After how many failures in a row a webhook gets one message at a time, with growing pauses."""
 LONGEST_URL = 2000
-_FIRST_PAUSE = timedelta(seconds=5)
-_LONGEST_PAUSE = timedelta(hours=6)
-_GROWTH = 4
-_MOST_STEPS = 10
-"""More would only make a larger number than the longest pause."""
-
 _NOT_IN_URLS = re.compile(r'[\x00-\x20\x7f"<>\\^`{|}]')
 Network = IPv4Network | IPv6Network
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-class WebhookStatus(StrEnum):
-    """Whether messages are sent to a webhook."""
-
-    ACTIVE = "active"
-    DISABLED = "disabled"
-
-
 class BadWebhookUrl(UserFacingError, ValueError):
     """An address that no webhook may have. The message does not quote it."""
-
-
-def pause_after(attempts: int, chance: float, wanted: float | None = None) -> timedelta:
-    """How long to wait after the given number of failed attempts.
-
-    Five seconds, then four times as long each time, up to six hours; a fifth more or less, so that
-    messages that failed together are not all sent together again.
-
-    Args:
-        attempts: One or more.
-        chance: From 0 to 1; spreads the pauses.
-        wanted: The seconds of the receiver's ``Retry-After``, if it sent one; it is respected up
-            to the longest pause.
-    """
-    steps = min(attempts - 1, _MOST_STEPS)
-    growth: int = _GROWTH**steps
-    pause = min(_FIRST_PAUSE * growth, _LONGEST_PAUSE) * (0.8 + 0.4 * chance)
-    asked = min(timedelta(seconds=wanted or 0), _LONGEST_PAUSE)
-    return max(pause, asked)
 
 
 def checked_url(text: str, *, plain_allowed: bool) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pims_pipeline.store.queries.changes import Change
 from pims_pipeline.store.webhooks.endpoints import Webhook
-from pims_pipeline.wire.changes import ChangeOfCase
+from pims_pipeline.wire.feed.changes import ChangeOfCase
 from pims_pipeline.wire.shape import LEFT_OUT_IF_NONE, Model, Timestamp
 
 
