@@ -5,7 +5,7 @@ open while a request is sent.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +72,17 @@ class _Courier:
     clock: Callable[[], datetime]
     secrets: dict[UUID, tuple[SigningSecret, ...]] = field(default_factory=dict)
 
+    def open_secrets(self, webhook_ids: Iterable[UUID]) -> None:
+        """Decrypt the secrets of these webhooks, unless that was done."""
+        for webhook_id in {*webhook_ids} - self.secrets.keys():
+            with transaction(self.engine) as connection:
+                try:
+                    found = secrets_of(connection, self.vault, webhook_id, purpose="signing")
+                except (Undecryptable, UnknownWebhook):
+                    # It counts as a failure of the receiver; the runbook says what to do.
+                    found = ()
+            self.secrets[webhook_id] = found
+
     def deliver(self, claim: Claim) -> bool:
         """Send a change, and record the end; return whether it was accepted."""
         with transaction(self.engine) as connection:
@@ -80,27 +91,18 @@ class _Courier:
                 # Its event was removed since.
                 note_delivered(connection, claim)
                 return True
-            try:
-                secrets = self._secrets(connection, claim.webhook_id)
-            except Undecryptable:
-                # The runbook says what to do; until then it waits like a receiver that fails.
-                secrets = ()
-            except UnknownWebhook:
-                return True
-        response = Response("its secret cannot be decrypted")
-        if secrets:
-            body = change_message(change, claim.clinic)
-            id_ = message_id(claim.webhook_id, str(claim.seq))
-            response = self.sender.send(claim.url, signed(body, id_, secrets, self.clock()))
+        response = self._sent(claim, change)
         with transaction(self.engine) as connection:
             _record(connection, claim, response)
         return response.error is None
 
-    def _secrets(self, connection: Connection, webhook_id: UUID) -> tuple[SigningSecret, ...]:
-        if webhook_id not in self.secrets:
-            found = secrets_of(connection, self.vault, webhook_id, purpose="signing")
-            self.secrets[webhook_id] = found
-        return self.secrets[webhook_id]
+    def _sent(self, claim: Claim, change: Change) -> Response:
+        secrets = self.secrets[claim.webhook_id]
+        if not secrets:
+            return Response("its secret cannot be decrypted")
+        body = change_message(change, claim.clinic)
+        id_ = message_id(claim.webhook_id, str(claim.seq))
+        return self.sender.send(claim.url, signed(body, id_, secrets, self.clock()))
 
 
 def deliver_due(
@@ -126,6 +128,7 @@ def deliver_due(
             if not claims:
                 break
             courier = courier or _Courier(engine, webhooks.open_vault(), sender, clock)
+            courier.open_secrets(each.webhook_id for each in claims)
             accepted = list(threads.map(courier.deliver, claims))
             done.accepted += sum(accepted)
             done.failed += len(accepted) - sum(accepted)

@@ -1,5 +1,7 @@
 """What receivers get, whatever they do: everything, in order for each case, at least once."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,11 +9,12 @@ from sqlalchemy import Engine, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.webhooks.retries import REST_AFTER, WebhookStatus
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.queries.changes import changes_after
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.webhooks.delivery import Delivered
 from pims_pipeline.webhooks.management import remove, replay_changes
+from pims_pipeline_tests.databases import with_options
 from pims_pipeline_tests.store.queries.test_changes import another, audit_of, write
 from pims_pipeline_tests.webhooks.conftest import Hook, cases, hook_at
 from pims_pipeline_tests.webhooks.receiver import Receiver, large, running_receiver, status
@@ -268,3 +271,33 @@ def test_a_receiver_may_be_removed_while_changes_wait(hook: Hook, receiver: Rece
 
     assert hook.deliver() == Delivered()
     assert (receiver.received, hook.waiting()) == ([], [])
+
+
+def test_several_workers_share_the_work_and_keep_the_order_of_each_case(hook: Hook) -> None:
+    changed = cases(6)
+    for _ in range(4):
+        hook.change(*changed)
+    wanted = set(hook.waiting())
+
+    with ThreadPoolExecutor(3) as workers:
+        results = [workers.submit(hook.deliver) for _ in range(3)]
+        delivered = sum(each.result(60).accepted for each in results)
+    delivered += hook.deliver().accepted
+
+    assert delivered == len(wanted)
+    assert sorted(hook.receiver.numbers) == sorted(wanted)
+    for case in changed:
+        numbers = [each.seq for each in hook.receiver.received if each.case_id == str(case)]
+        assert numbers == sorted(numbers)
+
+
+def test_the_service_s_role_fills_the_outbox_and_empties_it(
+    hook: Hook, database_url: str
+) -> None:
+    engine = create_engine(with_options(database_url, "-c role=pims_service"))
+    service = replace(hook, engine=engine)
+    service.change(*cases(2))
+
+    assert service.deliver() == Delivered(accepted=2)
+    assert service.waiting() == []
+    engine.dispose()

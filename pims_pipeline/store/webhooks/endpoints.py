@@ -141,6 +141,10 @@ def rotate_secret(
         overlap: How long the former secret still signs.
     """
     secret = new_secret()
+    # Two rotations at once: the second replaces the secret of the first.
+    connection.execute(
+        select(webhooks.c.id).where(webhooks.c.id == webhook.id).with_for_update(key_share=True)
+    )
     former, *_ = secrets_of(connection, vault, webhook.id, purpose="rotation")
     kept = [secret]
     if overlap > timedelta():
@@ -157,16 +161,14 @@ def rotate_secret(
 def secrets_of(
     connection: Connection, vault: Vault, webhook_id: UUID, *, purpose: str
 ) -> tuple[SigningSecret, ...]:
-    """The secrets of a webhook, the present one first; locks the row, and logs the decryption.
+    """The secrets of a webhook, the present one first; logs the decryption.
 
     Raises:
         UnknownWebhook: If the webhook was removed.
         Undecryptable: If the row was changed, or its key is gone.
     """
     row = connection.execute(
-        select(webhooks.c.clinic_id, webhooks.c.encrypted_data)
-        .where(webhooks.c.id == webhook_id)
-        .with_for_update(key_share=True)
+        select(webhooks.c.clinic_id, webhooks.c.encrypted_data).where(webhooks.c.id == webhook_id)
     ).one_or_none()
     if row is None:
         raise UnknownWebhook(f"the webhook {webhook_id} was removed")
@@ -212,7 +214,7 @@ _REPLAY = """
         (SELECT min(seq) - 1 FROM webhook_deliveries WHERE webhook_id = :id),
         CAST(:largest AS bigint))
     ON CONFLICT (webhook_id, seq) DO UPDATE
-        SET attempts = 0, due_at = now(), failed_since = NULL, claimed_until = NULL
+        SET attempts = 0, due_at = now(), failed_since = NULL
 """.replace(":largest", str(2**63 - 1))
 
 
