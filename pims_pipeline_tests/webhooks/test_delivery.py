@@ -291,13 +291,19 @@ def test_several_workers_share_the_work_and_keep_the_order_of_each_case(hook: Ho
         assert numbers == sorted(numbers)
 
 
-def test_the_service_s_role_fills_the_outbox_and_empties_it(
-    hook: Hook, database_url: str
-) -> None:
+def test_the_service_s_role_fills_the_outbox_and_empties_it(hook: Hook, database_url: str) -> None:
     engine = create_engine(with_options(database_url, "-c role=pims_service"))
     service = replace(hook, engine=engine)
     service.change(*cases(2))
 
     assert service.deliver() == Delivered(accepted=2)
     assert service.waiting() == []
+    engine.dispose()
+
+
+def test_a_pool_of_one_connection_is_enough(hook: Hook, database_url: str) -> None:
+    engine = create_engine(database_url, pool_size=1)
+    hook.change(*cases(12))
+
+    assert replace(hook, engine=engine).deliver() == Delivered(accepted=12)
     engine.dispose()
