@@ -109,7 +109,8 @@ def open_client(
     """
     timeout = options.pop("timeout")
     verify: SSLContext | bool = True
-    if options.get("trust_env", True):
+    # Without the environment's proxies, its certificates are trusted all the same.
+    if options.get("trust_env", True) or may_connect is not None:
         verify = _trusted_certificates(
             os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
         )
