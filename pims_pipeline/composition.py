@@ -8,6 +8,7 @@ or commands need where it is used.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -125,6 +126,11 @@ def open_vault(settings: Settings) -> "Vault":
         retired = [key.get_secret_value() for key in settings.encryption_keys_retired]
         return Vault.from_base64(encryption_key(settings.home), retired)
     return Vault(key, settings.retired_key_bytes())
+
+
+def webhook_networks(settings: Settings) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks that webhooks may call although they are not public."""
+    return tuple(ip_network(each, strict=False) for each in settings.webhook_allowed_networks)
 
 
 def provider_options(settings: Settings) -> ProviderOptions:

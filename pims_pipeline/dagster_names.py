@@ -29,6 +29,7 @@ ASSET_JOB = "__ASSET_JOB"
 """Dagster's name for the job of a run of selected assets."""
 
 ALERTS_SENSOR = "alerting"
+WEBHOOKS_SENSOR = "webhooks"
 """The sensor that opens and ends alerts."""
 
 CLINIC_DIMENSION = "clinic"

@@ -23,6 +23,7 @@ from pims_pipeline.composition import (
     open_vault,
     provider_options,
     set_up_logging,
+    webhook_networks,
 )
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
@@ -76,6 +77,7 @@ def build_definitions(
         whole_listing_age=timedelta(minutes=settings.whole_listing_minutes),
         deletion_policy=deletion_policy(settings),
         alerting=alerting(settings),
+        webhook_networks=webhook_networks(settings),
     )
     return code_location(sources, partition_start=settings.partition_start)
 

@@ -27,8 +27,6 @@ from pims_pipeline.setting_types import (
     PastDate,
     PublicWebAddress,
     SchemaName,
-    SecretWebAddress,
-    SlackBotToken,
     Token,
     WebAddress,
     WebOrigins,
@@ -296,35 +294,6 @@ class ApiSettings(SettingsArea):
         description="web origins such as https://app.example, separated by commas",
     )
     """Web origins whose pages may call the API. Unset: none."""
-
-
-class AlertSettings(SettingsArea):
-    """Where alerts are delivered."""
-
-    slack_bot_token: SlackBotToken | None = Field(
-        default=None,
-        validation_alias="SLACK_BOT_TOKEN",
-        description="a bot's token of 16 characters or more, which begins with xoxb-",
-    )
-    """The token of a Slack app with the scope ``chat:write``. Requires ``SLACK_CHANNEL``. Unset:
-    alerts are log lines."""
-
-    slack_channel: str | None = Field(
-        default=None,
-        min_length=1,
-        validation_alias="SLACK_CHANNEL",
-        description="the id of a channel such as C0123456789",
-    )
-    """The channel for alerts; the bot must be a member. Requires ``SLACK_BOT_TOKEN``."""
-
-    heartbeat_url: SecretWebAddress | None = Field(
-        default=None,
-        validation_alias="PIMS_HEARTBEAT_URL",
-        description="a web address such as https://health.example/ping/0123, without a user name",
-    )
-    """An address that the sensor ``alerting`` calls (GET) after each successful check of the
-    clinics, about once a minute. A monitoring service that misses the calls reports that the
-    machine, the daemon or the database is down."""
 
 
 class BrowserSettings(SettingsArea):

@@ -24,7 +24,6 @@ from pims_pipeline.domain.addresses.parsing import (
 from pims_pipeline.setting_areas import (
     DATABASE_ADDRESS,
     ENCRYPTION_KEY,
-    AlertSettings,
     ApiSettings,
     BrowserSettings,
     DataSettings,
@@ -32,6 +31,7 @@ from pims_pipeline.setting_areas import (
     SettingsArea,
     SyncSettings,
 )
+from pims_pipeline.setting_delivery import AlertSettings, WebhookSettings
 from pims_pipeline.setting_files import (
     SUFFIX,
     file_variable,
@@ -91,6 +91,7 @@ class Settings(
     LogSettings,
     BrowserSettings,
     AlertSettings,
+    WebhookSettings,
     ApiSettings,
     SyncSettings,
     DataSettings,

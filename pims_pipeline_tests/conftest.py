@@ -149,6 +149,7 @@ def forks() -> ForkServerContext:
             "pims_pipeline_tests.store.secrets.test_rotation",
             "pims_pipeline_tests.sync.faults.test_crash",
             "pims_pipeline_tests.adoption.test_kills",
+            "pims_pipeline_tests.webhooks.test_kills",
         ]
     )
     return context

@@ -28,6 +28,7 @@ from pims_pipeline.store.queries.alert_facts import credential_troubles, run_end
 from pims_pipeline.store.queries.last_syncs import NEVER, last_syncs
 from pims_pipeline.store.queries.open_failures import dead_letters
 from pims_pipeline.store.schedules import active_schedules
+from pims_pipeline.store.webhooks.endpoints import disabled_webhooks
 
 
 def evaluate(
@@ -65,6 +66,7 @@ def clinic_facts(
     last, ends = last_syncs(connection, now), run_ends(connection, now)
     troubles = credential_troubles(connection)
     holds, letters = waiting_holds(connection), dead_letters(connection, max_attempts)
+    webhooks = disabled_webhooks(connection)
     for schedule in active_schedules(connection):
         clinic_id = schedule.clinic.id
         yield ClinicFacts(
@@ -83,6 +85,7 @@ def clinic_facts(
             human_needed=troubles.get(clinic_id) is CredentialStatus.NEEDS_HUMAN,
             holds=holds.get(clinic_id, ()),
             dead_letters=letters.get(clinic_id, ()),
+            disabled_webhooks=webhooks.get(clinic_id, ()),
         )
 
 

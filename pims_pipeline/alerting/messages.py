@@ -109,6 +109,10 @@ _MEANINGS: Mapping[AlertKind, str] = MappingProxyType(
             "Three scheduled ticks in a row were skipped, because a run of the phase is still "
             "active or queued."
         ),
+        AlertKind.WEBHOOK_DISABLED: (
+            "A webhook got no message for three days, or its receiver wants no more; changes wait "
+            "until it is replayed."
+        ),
         AlertKind.WRONG_CLOCK: (
             "The clocks of a host and of the database are too far apart; no sync starts on that "
             "host until they agree."
@@ -148,6 +152,8 @@ def _entry(alert: Alert, dagster_ui_url: str) -> AlertEntry:
         details["hold_id"] = alert.key.subject
     elif alert.key.kind is AlertKind.DEAD_LETTER:
         details["failure_id"] = alert.key.subject
+    elif alert.key.kind is AlertKind.WEBHOOK_DISABLED:
+        details["webhook_id"] = alert.key.subject
     details["since"] = alert.opened_at.isoformat(timespec="seconds")
     if alert.ended_at is not None:
         details["until"] = alert.ended_at.isoformat(timespec="seconds")
@@ -188,5 +194,7 @@ def _command(alert: Alert) -> str:  # noqa: PLR0911 - one for each kind
             return f"pims {noun} show {subject}"
         case AlertKind.BAD_SCHEDULE:
             return f'pims clinics schedule {slug} --{subject} "CRON"'
+        case AlertKind.WEBHOOK_DISABLED:
+            return f"pims webhooks replay {subject}"
         case AlertKind.WRONG_CLOCK:
             return f"pims status --clinic {slug}"

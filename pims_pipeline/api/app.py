@@ -20,7 +20,7 @@ from pims_pipeline.api.middleware import (
     ErrorBoundary,
     RequestMiddleware,
 )
-from pims_pipeline.api.routes import cases, health, metrics, service_card, syncs
+from pims_pipeline.api.routes import cases, changes, health, metrics, service_card, syncs
 from pims_pipeline.api.routes.docs_page import serve_docs
 from pims_pipeline.api.services import ApiServices, build_services, provide_services
 
@@ -60,7 +60,7 @@ def create_app(context: ApiContext) -> FastAPI:
     services = build_services(context)
     provide_services(app, services)
     handle_errors(app, context.clock)
-    for routes in (syncs, cases, service_card, health, metrics):
+    for routes in (syncs, cases, changes, service_card, health, metrics):
         app.include_router(routes.router)
     serve_docs(app)
     _add_middleware(app, services)

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from pims_pipeline.api.access.rate_limit import Limits
+from pims_pipeline.api.changes import ChangeFeed
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.monitoring.readiness import Readiness
 from pims_pipeline.api.monitoring.scrapes import Scrapes
@@ -33,6 +34,11 @@ async def sync_services(request: Request) -> SyncServices:
     return services_of(request.app).syncs
 
 
+async def change_feed(request: Request) -> ChangeFeed:
+    """Reads change feeds."""
+    return services_of(request.app).changes
+
+
 async def readiness_checks(request: Request) -> Readiness:
     """Checks whether the API can serve."""
     return services_of(request.app).readiness
@@ -46,5 +52,6 @@ async def metric_scrapes(request: Request) -> Scrapes:
 Context = Annotated[ApiContext, Depends(api_context)]
 RateLimits = Annotated[Limits, Depends(rate_limits)]
 Syncs = Annotated[SyncServices, Depends(sync_services)]
+Changes = Annotated[ChangeFeed, Depends(change_feed)]
 ReadinessChecks = Annotated[Readiness, Depends(readiness_checks)]
 MetricScrapes = Annotated[Scrapes, Depends(metric_scrapes)]

@@ -54,6 +54,18 @@ def permission_denied(permission: str) -> str:
     return f"Permission denied: {permission}"
 
 
+def ahead_of_feed(last: int) -> str:
+    """Return the error text for a reader that read further than the feed goes.
+
+    Args:
+        last: The number of the last change.
+    """
+    return (
+        "after: is later than the last change, so the database was restored from a backup: read "
+        f"the cases again, and then the changes after {last}"
+    )
+
+
 class ApiError(HTTPException):
     """Ends a request with an error response.
 
@@ -182,7 +194,11 @@ _EXAMPLES: Mapping[int, Mapping[str, str]] = MappingProxyType(
         },
         404: {"sync": NO_SUCH_SYNC, "case": NO_SUCH_CASE},
         405: {"method": "Method Not Allowed"},
-        409: {"deactivated": INACTIVE_CLINIC, "beingStarted": BEING_STARTED},
+        409: {
+            "deactivated": INACTIVE_CLINIC,
+            "beingStarted": BEING_STARTED,
+            "restored": ahead_of_feed(42),
+        },
         413: {"tooLarge": BODY_TOO_LARGE},
         422: {"otherBody": KEY_REUSED},
         429: {"calls": TOO_MANY_REQUESTS, "failures": TOO_MANY_FAILURES},

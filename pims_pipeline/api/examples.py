@@ -20,6 +20,7 @@ STATUS: Final = {name: _FOUND[name] for name in ("running", "completed", "failed
 """By status."""
 LIST: Final = _FOUND["page"]
 PROVENANCE: Final = _FOUND["provenance"]
+CHANGES: Final = _FOUND["changes"]
 
 _WEEK: Mapping[str, Any] = {"startDate": "2026-03-09", "endDate": "2026-03-16"}
 

@@ -16,13 +16,14 @@ from anyio import to_thread
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pims_pipeline.api.changes import MOST_READERS
 from pims_pipeline.api.services import services_of
 from pims_pipeline.api.syncs.waiting import MOST_WAITERS
 from pims_pipeline.domain.errors import UserFacingError
 
 GRACE_SECONDS = 30
 """How long active requests may take once the process shuts down."""
-THREADS = MOST_WAITERS + 40
+THREADS = MOST_WAITERS + MOST_READERS + 40
 """Requests that are served at once; those that do not wait keep the framework's forty."""
 _BACKLOG = 2048
 _MAX_HEAD_BYTES = 64 * 1024

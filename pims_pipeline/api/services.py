@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from pims_pipeline.api.access.rate_limit import Limits
+from pims_pipeline.api.changes import MOST_READERS, ChangeFeed
 from pims_pipeline.api.context import ApiContext
 from pims_pipeline.api.monitoring.readiness import Readiness
 from pims_pipeline.api.monitoring.scrapes import Scrapes
@@ -40,6 +41,7 @@ class ApiServices:
         context: What the application was built with.
         limits: The rate limits of keys and of failed attempts.
         syncs: Starts syncs and reports their status.
+        changes: Reads change feeds.
         readiness: The checks of ``/ready``.
         scrapes: The metrics of ``/metrics``.
     """
@@ -47,6 +49,7 @@ class ApiServices:
     context: ApiContext
     limits: Limits
     syncs: SyncServices
+    changes: ChangeFeed
     readiness: Readiness
     scrapes: Scrapes
 
@@ -58,6 +61,7 @@ def build_services(context: ApiContext) -> ApiServices:
         context=context,
         limits=Limits(context.requests_per_minute, context.clock),
         syncs=SyncServices(context, SyncLauncher(context, room), SyncWatcher(context, room)),
+        changes=ChangeFeed(context, WaitingRoom(context.stopping, MOST_READERS)),
         readiness=Readiness(context),
         scrapes=Scrapes(context),
     )

@@ -64,6 +64,11 @@ COMMANDS = {
     "keys": CommandEntry(
         "commands.keys.group", "keys", "Create, import, list and revoke keys to the REST API."
     ),
+    "webhooks": CommandEntry(
+        "commands.webhooks",
+        "webhooks",
+        "Send changes of cases to web addresses, as signed messages.",
+    ),
     "sync": CommandEntry("commands.sync", "sync", "Sync a clinic now, in this process."),
     "cases": CommandEntry("commands.cases", "cases", "List cases and show their history."),
     "holds": CommandEntry(

@@ -40,6 +40,7 @@ class AlertKind(StrEnum):
     BAD_SCHEDULE = "bad_schedule"
     WRONG_CLOCK = "wrong_clock"
     TICKS_SKIPPED = "ticks_skipped"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,18 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DisabledWebhook:
+    """A webhook to which nothing is sent until a person replays it.
+
+    Attributes:
+        last_error: Why the last delivery failed, in a few words.
+    """
+
+    id: UUID
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClinicFacts:
     """The state of an active clinic from which its alerts follow.
 
@@ -161,6 +174,7 @@ class ClinicFacts:
     human_needed: bool = False
     holds: Sequence[WaitingHold] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    disabled_webhooks: Sequence[DisabledWebhook] = ()
     clock_ahead: timedelta | None = None
 
 
@@ -200,6 +214,7 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
             else:
                 yield condition
     yield from _clinic_conditions(facts)
+    yield from _webhook_conditions(facts)
     for hold in facts.holds:
         yield Condition(
             AlertKey(facts.clinic_id, AlertKind.HOLD, str(hold.id)),
@@ -217,6 +232,14 @@ def conditions_of(facts: ClinicFacts, now: datetime) -> Iterator[Condition]:
                 "attempts": letter.attempts,
                 "error_class": letter.error_class,
             },
+        )
+
+
+def _webhook_conditions(facts: ClinicFacts) -> Iterator[Condition]:
+    for webhook in facts.disabled_webhooks:
+        yield Condition(
+            AlertKey(facts.clinic_id, AlertKind.WEBHOOK_DISABLED, str(webhook.id)),
+            {"last_error": webhook.last_error},
         )
 
 

@@ -17,7 +17,10 @@ from types import MappingProxyType
 
 from pims_pipeline.domain.phases import PHASES, Phase
 
-PERMISSIONS = (*(names.permission for names in PHASES.values()), "read")
+READ = "read"
+READ_VALUES = "read:values"
+"""To read what fields of cases had before and after a change; ``READ`` does not include it."""
+PERMISSIONS = (*(names.permission for names in PHASES.values()), READ, READ_VALUES)
 ALL_PERMISSIONS = "*"
 ALL_SYNCS = "sync:*"
 """Every permission that begins with ``sync:``."""

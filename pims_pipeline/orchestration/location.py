@@ -21,6 +21,7 @@ from pims_pipeline.orchestration.sensors.alerts import alerting
 from pims_pipeline.orchestration.sensors.clinic_partitions import clinic_partitions
 from pims_pipeline.orchestration.sensors.freshness import build_freshness_sensor
 from pims_pipeline.orchestration.sensors.scheduled_syncs import build_scheduled_syncs
+from pims_pipeline.orchestration.sensors.webhooks import webhooks
 
 
 def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
@@ -47,7 +48,13 @@ def code_location(sources: Sources, *, partition_start: date) -> dg.Definitions:
         asset_checks=[*build_checks(), *build_freshness_checks()],
         jobs=[*jobs, *scheduled.jobs],
         schedules=scheduled.schedules,
-        sensors=[clinic_partitions, scheduled_syncs, alerting, build_freshness_sensor()],
+        sensors=[
+            clinic_partitions,
+            scheduled_syncs,
+            alerting,
+            webhooks,
+            build_freshness_sensor(),
+        ],
         resources=build_resources(sources),
         executor=EXECUTOR,
     )

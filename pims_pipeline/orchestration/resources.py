@@ -4,7 +4,7 @@ The composition root passes functions that open them (``Sources``), called when 
 is Dagster configuration, because the Dagster UI displays that, secrets included.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +16,7 @@ from pims_pipeline.alerting.delivery import Alerting
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
+from pims_pipeline.domain.webhooks.receivers import Network
 from pims_pipeline.orchestration.assets.materializations import ReportIOManager
 from pims_pipeline.orchestration.code_server.termination import ends_when_terminated
 from pims_pipeline.providers.kept_open import close_idle
@@ -28,6 +29,7 @@ from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.sync.clocks import steady_clock
 from pims_pipeline.sync.context import ProviderFactory, SyncContext
 from pims_pipeline.sync.runner import RunLedger
+from pims_pipeline.webhooks.delivery import Webhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class Sources:
         whole_listing_age: For how long scheduled syncs of the calendar fetch changes alone; zero
             for never.
         alerting: How alerts are delivered.
+        webhook_networks: Networks that webhooks may call although they are not public.
     """
 
     open_store: Callable[[], AbstractContextManager[Engine]]
@@ -60,6 +63,7 @@ class Sources:
     enrichment_policy: EnrichmentPolicy = field(default_factory=EnrichmentPolicy)
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     alerting: Alerting = field(default_factory=Alerting)
+    webhook_networks: Sequence[Network] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
                 close_idle()
 
     rules = Rules(sources.enrichment_policy, sources.deletion_policy, sources.retention_days)
+    delivery = Webhooks(open_vault=sources.open_vault, allowed=sources.webhook_networks)
     return {
         "store": dg.ResourceDefinition(store, description="The database of cases."),
         "provider": dg.ResourceDefinition(
@@ -148,6 +153,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             description="When consultations are fetched again, how many cases may be retired at "
             "once, and how long records are kept.",
         ),
+        "webhook_delivery": dg.ResourceDefinition(lambda _: delivery, description="To webhooks."),
         "alerts": dg.ResourceDefinition(lambda _: sources.alerting, description="Delivers alerts."),
         "ledger": dg.ResourceDefinition(
             lambda _: RunLedger(), description="The partitions that later phases must skip."

@@ -131,7 +131,7 @@ def test_each_phase_has_a_command_a_route_and_a_permission() -> None:
     }
     assert set(SCOPES) <= routes
     assert routes <= {*SCOPES, *Phase}
-    assert set(PERMISSIONS) == {f"sync:{scope}" for scope in EACH} | {"read"}
+    assert set(PERMISSIONS) == {f"sync:{scope}" for scope in EACH} | {"read", "read:values"}
 
 
 def test_each_phase_is_scheduled_and_audited(engine: Engine) -> None:

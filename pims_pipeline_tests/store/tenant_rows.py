@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, insert
 
 from pims_pipeline.domain.api_keys import hash_of
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.tables.all import metadata
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -150,6 +151,21 @@ def _operation_rows(clinic_id: UUID, key: UUID) -> dict[str, dict[str, Any]]:
             "first_seen_at": NOW,
             "last_seen_at": NOW,
         },
+        "webhooks": {
+            "id": request,
+            "clinic_id": clinic_id,
+            "url": "https://app.example/hooks",
+            "encrypted_data": b"sealed",
+            "key_id": "00000000",
+            "status": "disabled",
+            "disabled_at": NOW,
+        },
+        "webhook_deliveries": {
+            "webhook_id": request,
+            "clinic_id": clinic_id,
+            "seq": 1,
+            "case_id": key,
+        },
         "run_leases": {"owner": secrets.randbelow(2**31), "expires_at": NOW},
         "login_leases": {**_vendor(clinic_id), "holder": uuid4(), "expires_at": NOW},
     }
@@ -206,7 +222,9 @@ def another_row(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def add_tenant(connection: Connection, slug: str) -> TenantRows:
     """Add a clinic that has a row in every table."""
-    rows = tenant_rows(uuid4(), slug)
+    clinic_id = uuid4()
+    rows = tenant_rows(clinic_id, slug)
+    lock_clinic(connection, clinic_id)
     for table, row in rows.items():
         connection.execute(insert(metadata.tables[table]).values(row))
     return rows

@@ -18,6 +18,7 @@ from pims_pipeline.store.api_keys import create_api_key
 from pims_pipeline.store.audits import finish_audit, start_audit
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.queries.syncs import StoredSync, find_sync, list_syncs
 from pims_pipeline.store.requests import (
     KEY_LASTS,
@@ -244,6 +245,7 @@ def test_deleted_cases_are_listed_in_the_order_of_their_deletion(
     audit_id = audit(engine, clinic, "run-1", phase=Phase.RECONCILIATION)
     gone = [uuid4() for _ in range(3)]
     with transaction(engine) as connection:
+        lock_clinic(connection, clinic.id)
         for case_id in gone:
             connection.execute(
                 text(

@@ -17,7 +17,7 @@ import functools
 import hmac
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -45,7 +45,7 @@ from pims_pipeline.api.errors import (
     permission_denied,
 )
 from pims_pipeline.api.services import services_of
-from pims_pipeline.domain.api_keys import hash_of, lookup_start, permits
+from pims_pipeline.domain.api_keys import READ, hash_of, lookup_start, permits
 from pims_pipeline.domain.deactivation import ClinicUse, may_use
 from pims_pipeline.store.api_keys import StoredApiKey, find_api_keys, note_api_key_use
 from pims_pipeline.store.database.engine import transaction
@@ -86,6 +86,10 @@ class PresentedKey:
     address: str
     text: str = field(repr=False)
     start: str = field(repr=False)
+
+    def requiring(self, *permissions: str) -> "PresentedKey":
+        """Return the same key, which must have these permissions too."""
+        return replace(self, permissions=(*self.permissions, *permissions))
 
     def check(self) -> Caller:
         """Return the caller; queries the database in this thread.
@@ -218,7 +222,7 @@ def require(*permissions: str) -> RequiredKey:
     return RequiredKey(*permissions)
 
 
-ReadKey = Annotated[PresentedKey, Depends(KeyToCheck("read"))]
+ReadKey = Annotated[PresentedKey, Depends(KeyToCheck(READ))]
 """The dependency of a route that only reads its clinic's rows."""
 
 

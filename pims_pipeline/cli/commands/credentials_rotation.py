@@ -17,6 +17,7 @@ from pims_pipeline.settings import Settings
 from pims_pipeline.store.secrets.rotation import BATCH_ROWS, Rotation, ShowProgress, StuckRow
 from pims_pipeline.store.secrets.rotation import rotate as rotate_secrets
 from pims_pipeline.store.tables.access import pims_sessions
+from pims_pipeline.store.tables.webhooks import webhooks
 
 _ROTATION = "pims credentials rotate"
 """What the access log records in place of a run's id."""
@@ -30,12 +31,12 @@ _ROTATION = "pims credentials rotate"
     ),
 )
 @json_option(
-    '`{"keyId": …, "credentials": …, "sessions": …, "sessionsDropped": …, "complete": …, '
-    '"left": …, "failures": […]}`'
+    '`{"keyId": …, "credentials": …, "sessions": …, "webhooks": …, "sessionsDropped": …, '
+    '"complete": …, "left": …, "failures": […]}`'
 )
 @click.pass_obj
 def rotate(settings: Settings, *, as_json: bool) -> None:
-    """Re-encrypt all logins and sessions with the current ENCRYPTION_KEY.
+    """Re-encrypt all logins, sessions and webhooks' secrets with the current ENCRYPTION_KEY.
 
     Rows under former keys are decrypted with ENCRYPTION_KEYS_RETIRED, which can be emptied
     afterwards. Syncs may run at the same time. After an interruption, run it again: it continues.
@@ -80,15 +81,15 @@ def _count_shown(done: int, total: int) -> None:
 
 
 def _print_rotation(settings: Settings, key_id: str, done: Rotation) -> None:
-    worked = done.credentials or done.sessions or done.sessions_dropped
+    worked = done.credentials or done.sessions or done.webhooks or done.sessions_dropped
     if worked or not done.is_complete:
         say(
             f"Re-encrypted with key {key_id}: {_counted(done.credentials, 'login')}, "
-            f"{_counted(done.sessions, 'session')}. "
+            f"{_counted(done.sessions, 'session')}, {_counted(done.webhooks, 'webhook')}. "
             f"Dropped: {_counted(done.sessions_dropped, 'session')}."
         )
     else:
-        say(f"Nothing to do: all logins and sessions are encrypted with key {key_id}.")
+        say(f"Nothing to do: all logins, sessions and webhooks are encrypted with key {key_id}.")
     if done.stuck:
         print_table(
             ["Clinic", "Table", "Why", "What to do"],
@@ -114,6 +115,9 @@ def _why(row: StuckRow) -> str:
 def _remedy(row: StuckRow) -> str:
     if row.table == pims_sessions.name:
         return f"pims credentials check {row.clinic_slug}"
+    if row.table == webhooks.name:
+        # Its secret cannot be shown again either way.
+        return f"pims webhooks remove {row.provider_type}, and add it again"
     again = f"pims credentials set {row.clinic_slug}"
     return f"put its key into ENCRYPTION_KEYS_RETIRED, or {again}" if row.key_gone else again
 
@@ -127,6 +131,7 @@ def _rotation_document(key_id: str, done: Rotation) -> dict[str, Any]:
         "keyId": key_id,
         "credentials": done.credentials,
         "sessions": done.sessions,
+        "webhooks": done.webhooks,
         "sessionsDropped": done.sessions_dropped,
         "complete": done.is_complete,
         "left": done.left,

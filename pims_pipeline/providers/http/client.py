@@ -9,11 +9,12 @@ Shared by vendors; what a response means belongs in an adapter.
 """
 
 import os
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ssl import SSLContext
@@ -45,6 +46,10 @@ class RequestTimedOut(Exception):
 
 class ResponseTooLarge(Exception):
     """The body exceeds ``MAX_BODY_BYTES``."""
+
+
+class AddressRefused(Exception):
+    """The host has an address that this client may not connect to."""
 
 
 @dataclass(slots=True)
@@ -88,10 +93,15 @@ class ProxyUnusable(PimsError):
     """The environment names a proxy that cannot be used: the installation is at fault."""
 
 
-def open_client(**options: Any) -> httpx2.Client:
+def open_client(
+    *, may_connect: Callable[[str], bool] | None = None, **options: Any
+) -> httpx2.Client:
     """A client whose connections obey the limits of ``send``.
 
     Args:
+        may_connect: Whether the client may connect to an address of the network; a host with
+            another one raises ``AddressRefused``. None for any address. Proxies look names up
+            themselves: use it with ``trust_env=False``.
         options: Those of ``httpx2.Client``, except ``verify``.
 
     Raises:
@@ -99,7 +109,8 @@ def open_client(**options: Any) -> httpx2.Client:
     """
     timeout = options.pop("timeout")
     verify: SSLContext | bool = True
-    if options.get("trust_env", True):
+    # Without the environment's proxies, its certificates are trusted all the same.
+    if options.get("trust_env", True) or may_connect is not None:
         verify = _trusted_certificates(
             os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
         )
@@ -114,7 +125,7 @@ def open_client(**options: Any) -> httpx2.Client:
             "an address such as http://proxy.example:3128, in whose user and password every "
             "character but letters, digits, - . _ ~ is percent-encoded; SOCKS is not supported"
         )
-    limit_network(client)
+    limit_network(client, may_connect)
     return client
 
 
@@ -127,14 +138,19 @@ def _trusted_certificates(*_places: str | None) -> SSLContext:
     return httpcore2.default_ssl_context()
 
 
-def limit_network(client: httpx2.Client) -> None:
-    """Let the client's connections obey the limits of ``send``, through a proxy too."""
+def limit_network(client: httpx2.Client, may_connect: Callable[[str], bool] | None = None) -> None:
+    """Let the client's connections obey the limits of ``send``, through a proxy too.
+
+    Args:
+        client: Not used yet.
+        may_connect: As for ``open_client``.
+    """
     # The library's client takes no network backend; its connection pools, which are public in
     # httpcore2, do. A transport of our own would lose the proxies of the environment.
     transports = [client._transport, *client._mounts.values()]  # noqa: SLF001 - as above
     for transport in transports:
         if isinstance(transport, httpx2.HTTPTransport):
-            transport._pool._network_backend = _LimitedBackend()  # noqa: SLF001 - as above
+            transport._pool._network_backend = _LimitedBackend(may_connect)  # noqa: SLF001 - as above
 
 
 def send(
@@ -230,6 +246,9 @@ class _LimitedStream(httpcore2.NetworkStream):
 class _LimitedBackend(httpcore2.SyncBackend):
     """Opens connections that obey the limits of their request."""
 
+    def __init__(self, may_connect: Callable[[str], bool] | None) -> None:
+        self._may_connect = may_connect
+
     def connect_tcp(
         self,
         host: str,
@@ -240,12 +259,47 @@ class _LimitedBackend(httpcore2.SyncBackend):
     ) -> httpcore2.NetworkStream:
         connect = partial(
             super().connect_tcp,
-            host,
-            port,
+            port=port,
             local_address=local_address,
             socket_options=socket_options,
         )
-        return _open_limited(lambda seconds: connect(timeout=seconds), timeout)
+
+        def open_stream(seconds: float | None) -> httpcore2.NetworkStream:
+            if self._may_connect is None:
+                return connect(host, timeout=seconds)
+            return _first_connected(
+                lambda address: connect(address, timeout=seconds),
+                _checked_addresses(host, port, self._may_connect),
+            )
+
+        return _open_limited(open_stream, timeout)
+
+
+def _checked_addresses(host: str, port: int, may_connect: Callable[[str], bool]) -> Sequence[str]:
+    """The addresses of a host, each once; the connection goes to these, without another lookup.
+
+    Raises:
+        AddressRefused: If one of them may not be connected to.
+        httpcore2.ConnectError: If the name cannot be looked up.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore2.ConnectError("the name cannot be looked up") from error
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    if not addresses or not all(map(may_connect, addresses)):
+        raise AddressRefused
+    return addresses
+
+
+def _first_connected(
+    connect: Callable[[str], httpcore2.NetworkStream], addresses: Sequence[str]
+) -> httpcore2.NetworkStream:
+    *others, last = addresses
+    for address in others:
+        with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+            return connect(address)
+    return connect(last)
 
 
 def _open_limited(

@@ -21,7 +21,11 @@ def record_events(
     audit_id: UUID,
     run_id: str,
 ) -> None:
-    """Append events, in the order given, naming the run, partition and audit behind them."""
+    """Append events, in the order given, naming the run, partition and audit behind them.
+
+    The transaction must hold the clinic's lock (``lock_clinic``), on which the order of the change
+    feed depends; without it, the database refuses the events.
+    """
     execute_batches(
         connection,
         """

@@ -18,6 +18,8 @@ from sqlalchemy import (
     LargeBinary,
     Row,
     Table,
+    Text,
+    cast,
     delete,
     func,
     insert,
@@ -32,11 +34,13 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.secrets.vault import KeyGone, Undecryptable, Vault
 from pims_pipeline.store.tables.access import credential_access_log, pims_credentials, pims_sessions
 from pims_pipeline.store.tables.clinics import clinics
+from pims_pipeline.store.tables.webhooks import webhooks
 
 BATCH_ROWS = 100
 """A batch holds its rows' locks while it works: for some milliseconds."""
 _PURPOSE = "rotation"
-_TABLES = (pims_credentials, pims_sessions)
+_TABLES = (pims_credentials, pims_sessions, webhooks)
+_LOGGED_AS = "webhook"
 
 ShowProgress = Callable[[int, int], None]
 """Receives after each batch how many rows are done, of how many."""
@@ -47,7 +51,8 @@ class StuckRow:
     """A row that stays as it is, because it cannot be decrypted.
 
     Attributes:
-        table: ``pims_credentials`` or ``pims_sessions``.
+        table: ``pims_credentials``, ``pims_sessions`` or ``webhooks``.
+        provider_type: Of a webhook, its id.
         key_gone: Whether its key is not among ours; otherwise it was damaged, or belongs to
             another row.
     """
@@ -65,12 +70,14 @@ class Rotation:
     Attributes:
         credentials: Logins that were brought under the current key.
         sessions: Sessions that were.
+        webhooks: Webhooks whose secrets were.
         sessions_dropped: Sessions that had expired or whose key is gone: the next sync logs in.
         left: Rows that others wrote under another key during the rotation.
     """
 
     credentials: int
     sessions: int
+    webhooks: int
     sessions_dropped: int
     stuck: tuple[StuckRow, ...]
     left: int
@@ -82,7 +89,7 @@ class Rotation:
 
 
 class _Key(NamedTuple):
-    """Names a row of either table."""
+    """Names a row of a table, as its envelope does."""
 
     clinic_id: UUID
     provider_type: str
@@ -111,7 +118,9 @@ def rotate(
     batch_rows: int = BATCH_ROWS,
     show_progress: ShowProgress = lambda done, total: None,  # noqa: ARG005 - the default ignores them
 ) -> Rotation:
-    """Re-encrypt all credentials and sessions that are not under the vault's current key.
+    """Re-encrypt all secrets that are not under the vault's current key.
+
+    These are credentials, sessions and the signing secrets of webhooks.
 
     The other columns of a row stay: its status, and its times. Each decryption
     leaves a row in the access log, with the purpose ``rotation``.
@@ -150,6 +159,7 @@ def rotate(
     return Rotation(
         credentials=tally.done[pims_credentials.name],
         sessions=tally.done[pims_sessions.name],
+        webhooks=tally.done[webhooks.name],
         sessions_dropped=tally.dropped,
         stuck=tuple(tally.stuck.values()),
         left=len(outdated - tally.stuck.keys()),
@@ -165,8 +175,13 @@ def _outdated(table: Table, vault: Vault) -> ColumnElement[bool]:
     return or_(table.c.key_id != vault.key_id, beginning != vault.header)
 
 
+def _name_of(table: Table) -> ColumnElement[str]:
+    """What an envelope of the table is bound to, beside the clinic: see ``Vault``."""
+    return cast(webhooks.c.id, Text) if table is webhooks else table.c.provider_type
+
+
 def _outdated_keys(connection: Connection, vault: Vault, table: Table) -> list[_Key]:
-    key = (table.c.clinic_id, table.c.provider_type)
+    key = (table.c.clinic_id, _name_of(table))
     rows = connection.execute(select(*key).where(_outdated(table, vault)).order_by(*key))
     return [_Key(*row) for row in rows]
 
@@ -217,7 +232,7 @@ def _rotate_batch(
 
 
 def _is_one_of(table: Table, keys: Sequence[_Key]) -> ColumnElement[bool]:
-    return tuple_(table.c.clinic_id, table.c.provider_type).in_(keys)
+    return tuple_(table.c.clinic_id, _name_of(table)).in_(keys)
 
 
 def _locked(
@@ -228,11 +243,16 @@ def _locked(
     The statement waits for other writers of a row, and then checks the row that they wrote.
     """
     return connection.execute(
-        select(table.c.clinic_id, table.c.provider_type, table.c.encrypted_data, clinics.c.slug)
+        select(
+            table.c.clinic_id,
+            _name_of(table).label("provider_type"),
+            table.c.encrypted_data,
+            clinics.c.slug,
+        )
         .join(clinics, clinics.c.id == table.c.clinic_id)
         .where(_is_one_of(table, keys), _outdated(table, vault))
         # Always in the same order, so that two rotations never deadlock.
-        .order_by(table.c.clinic_id, table.c.provider_type)
+        .order_by(table.c.clinic_id, _name_of(table))
         .with_for_update(of=table)
     ).all()
 
@@ -249,11 +269,12 @@ def _write(
 ) -> None:
     if not renewed:
         return
+    name = "CAST(t.id AS text)" if table is webhooks else "t.provider_type"
     execute_batches(
         connection,
         f"UPDATE {table.name} AS t SET encrypted_data = decode(r.envelope, 'hex'), "  # noqa: S608 - one of our tables
         "key_id = :key_id FROM {rows} "
-        "WHERE t.clinic_id = r.clinic_id AND t.provider_type = r.provider_type",
+        f"WHERE t.clinic_id = r.clinic_id AND {name} = r.provider_type",
         _COLUMNS,
         renewed,
         {"key_id": vault.key_id},
@@ -261,7 +282,7 @@ def _write(
     accesses = [
         {
             "clinic_id": each.clinic_id,
-            "provider_type": each.provider_type,
+            "provider_type": _LOGGED_AS if table is webhooks else each.provider_type,
             "purpose": _PURPOSE,
             "run_id": run_id,
         }

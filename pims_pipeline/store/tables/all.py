@@ -11,9 +11,10 @@ from pims_pipeline.store.tables import (
     contract,
     operations,
     syncs,
+    webhooks,
 )
 from pims_pipeline.store.tables.columns import metadata
 
-AREAS = (clinics, access, cases, syncs, operations, adoptions, contract)
+AREAS = (clinics, access, cases, syncs, operations, adoptions, contract, webhooks)
 
 __all__ = ["AREAS", "metadata"]

@@ -133,5 +133,7 @@ case_events = Table(
     one_of("kind", EventKind),
     CheckConstraint("(audit_id IS NULL) = (kind = 'adopted')", name="audit"),
     Index(None, "case_id", "seq"),
+    # The change feed of a clinic.
+    Index(None, "clinic_id", "seq"),
     Index(None, "audit_id"),
 )

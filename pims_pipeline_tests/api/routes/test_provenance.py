@@ -10,6 +10,7 @@ from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.queries.case_history import case_history
 from pims_pipeline.sync.provenance import provenance_of
 from pims_pipeline.wire.cases import Provenance
@@ -38,6 +39,7 @@ def case_id(sync_api: SyncApi) -> UUID:
             ),
             values,
         )
+        lock_clinic(connection, sync_api.clinic.id)
         connection.execute(
             text(
                 "INSERT INTO case_events (clinic_id, case_id, audit_id, run_id, partition_key, "
@@ -131,6 +133,7 @@ def test_changes_that_python_cannot_hold_are_shown_as_their_text(
 ) -> None:
     deep = f"{'[' * 5000}{']' * 5000}"
     with transaction(sync_api.engine) as connection:
+        lock_clinic(connection, sync_api.clinic.id)
         connection.execute(
             text(
                 "INSERT INTO case_events (clinic_id, case_id, audit_id, run_id, partition_key, "

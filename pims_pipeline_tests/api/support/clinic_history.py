@@ -12,6 +12,7 @@ from pims_pipeline.domain.outcome import AuditStatus, Counts
 from pims_pipeline.domain.phases import JOB_OF, Phase, Scope
 from pims_pipeline.domain.records.cases import EventKind
 from pims_pipeline.store.audits import finish_audit, record_progress, start_audit
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.requests import (
     IdempotencyKey,
     SyncRequest,
@@ -162,6 +163,7 @@ class ClinicHistory:
             last_seen_at=self._began,
             audit_id=audit_id,
         )
+        lock_clinic(self._connection, self._clinic.id)
         for kind in EventKind:
             self._add(
                 "case_events",

@@ -64,6 +64,7 @@ MATRIX: Mapping[Operation, Row] = {
     ("get", "/api/cases/{id}/provenance"): Row(
         needs=("read",), id_of=lambda tenant: tenant.case_id, unknown="Case not found"
     ),
+    ("get", "/api/changes"): Row(needs=("read",)),
     ("get", "/"): Row(needs=None),
     ("get", "/health"): Row(needs=None),
     ("get", "/ready"): Row(needs=None),

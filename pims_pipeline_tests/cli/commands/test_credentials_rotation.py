@@ -47,7 +47,7 @@ def test_a_rotation_leaves_nothing_under_the_retired_key_and_says_so(
     done = pims("credentials", "rotate", **ROTATING)
 
     assert done.exit_code == 0, done.output
-    assert f"Re-encrypted with key {NEW.key_id}: 1 login, 1 session." in done.stdout
+    assert f"Re-encrypted with key {NEW.key_id}: 1 login, 1 session, 0 webhooks." in done.stdout
     assert "ENCRYPTION_KEYS_RETIRED can be emptied" in done.stdout
     assert stored_fields(engine, ready, NEW)["password"] == PASSWORD
     assert stored_session(engine, ready, NEW) == b"cookies=hunter2"
@@ -55,7 +55,7 @@ def test_a_rotation_leaves_nothing_under_the_retired_key_and_says_so(
     again = pims("credentials", "rotate", ENCRYPTION_KEY=NEW_KEY)
     assert again.exit_code == 0, again.output
     assert again.output == (
-        f"Nothing to do: all logins and sessions are encrypted with key {NEW.key_id}.\n"
+        f"Nothing to do: all logins, sessions and webhooks are encrypted with key {NEW.key_id}.\n"
     )
     assert everything(engine) == before
 
@@ -67,6 +67,7 @@ def test_a_rotation_reports_its_counts_as_json(pims: Pims, ready: str, engine: E
         "keyId": NEW.key_id,
         "credentials": 1,
         "sessions": 1,
+        "webhooks": 0,
         "sessionsDropped": 0,
         "complete": True,
         "left": 0,

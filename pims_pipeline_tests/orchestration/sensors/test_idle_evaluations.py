@@ -16,7 +16,7 @@ from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.database.kept_store import KeptStore
 from pims_pipeline_tests.orchestration.deployment import SLUGS, START, DagsterDeployment, days
 
-MOST = {"clinic_partitions": 2, "scheduled_syncs": 5, "freshness": 6, "alerting": 13}
+MOST = {"clinic_partitions": 2, "scheduled_syncs": 5, "freshness": 6, "alerting": 14, "webhooks": 2}
 """The most statements on the database of cases, by sensor."""
 
 

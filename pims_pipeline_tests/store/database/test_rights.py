@@ -23,6 +23,7 @@ from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic, all_clinics, clinic_by_slug, deactivate_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseRefused
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.database.migrate import alembic_config, migrate
 from pims_pipeline.store.database.revision import check_migrated
 from pims_pipeline.store.database.tenancy import WrongApiRole, check_api_role, clinic_transaction
@@ -44,6 +45,8 @@ LATER_TABLES = {
     "application_writes",
     "vendor_shapes",
     "clinic_words",
+    "webhook_deliveries",
+    "webhooks",
 }
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -136,6 +139,8 @@ EXPECTED: Rights = {
         "sync_failures": {"SELECT"},
         "sync_requests": _CHANGED,
         "vendor_shapes": _NOTHING,
+        "webhook_deliveries": _NOTHING,
+        "webhooks": _NOTHING,
     },
 }
 
@@ -170,6 +175,7 @@ def _record_everything(engine: Engine, clinic: Clinic, vault: Vault) -> None:
             source_digest=None,
             occurred_at=NOW,
         )
+        lock_clinic(connection, clinic.id)
         record_events(connection, clinic, [event], audit_id=audit_id, run_id="run-1")
 
 

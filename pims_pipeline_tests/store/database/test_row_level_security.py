@@ -61,6 +61,8 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "sync_failures": ("SELECT",),
     "sync_requests": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "vendor_shapes": (),
+    "webhook_deliveries": (),
+    "webhooks": (),
 }
 
 

@@ -14,6 +14,7 @@ from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.cases.events import record_events
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.queries.case_history import (
     CaseHistory,
     CaseState,
@@ -108,6 +109,7 @@ def happened(
         occurred_at=NOW,
     )
     with transaction(engine) as connection:
+        lock_clinic(connection, clinic.id)
         record_events(connection, clinic, [event], audit_id=audit_id, run_id=run_id)
     return audit_id
 

@@ -33,7 +33,7 @@ from pims_pipeline_tests.store.secrets.rotations import (
     store_secrets,
 )
 
-NOTHING = Rotation(credentials=0, sessions=0, sessions_dropped=0, stuck=(), left=0)
+NOTHING = Rotation(credentials=0, sessions=0, webhooks=0, sessions_dropped=0, stuck=(), left=0)
 
 
 def _copy_envelope(engine: Engine, table: Table, of: Clinic, to: Clinic) -> None:
@@ -51,7 +51,9 @@ def test_everything_comes_under_the_current_key_and_the_retired_one_can_go(
 ) -> None:
     done = rotate_secrets(engine)
 
-    assert done == Rotation(credentials=3, sessions=3, sessions_dropped=0, stuck=(), left=0)
+    assert done == Rotation(
+        credentials=3, sessions=3, webhooks=0, sessions_dropped=0, stuck=(), left=0
+    )
     assert done.is_complete
     assert rows_under(engine, NEW) == ALL
     assert_readable(engine, NEW, old_key_clinics)
@@ -213,7 +215,7 @@ def test_a_login_whose_key_is_gone_is_reported_and_its_session_dropped(
     assert rows_under(engine, NEW) == {entry for entry in ALL if entry[1] != SLUGS[1]}
     # With its key, the row is rotated.
     assert rotate_secrets(engine, Vault(NEW_KEY, [LOST_KEY])) == Rotation(
-        credentials=1, sessions=0, sessions_dropped=0, stuck=(), left=0
+        credentials=1, sessions=0, webhooks=0, sessions_dropped=0, stuck=(), left=0
     )
 
 

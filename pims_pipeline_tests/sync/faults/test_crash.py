@@ -141,5 +141,6 @@ def test_a_sync_killed_before_any_statement_is_completed_by_the_next(
         assert _audits_of(bench, "run-2") == _audits_left(place)
         assert _audits_of(bench, "run-3") == [(phase.value, "completed") for phase in Phase]
     assert len(struck) > 30
+    assert expected["outbox"] == expected["histories"]
     hit = {(place.phase, place.applying) for place in struck}
     assert hit == {*product(Phase, (False, True)), (None, False)}

@@ -15,6 +15,7 @@ from pims_pipeline.store.database.leases import LeaseTerms
 from pims_pipeline.store.liveness import run_liveness
 from pims_pipeline.store.secrets.credentials import put_credentials
 from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline.store.webhooks.endpoints import add_webhook
 from pims_pipeline.sync.context import SyncContext
 from pims_pipeline_tests.providers.fake import FakeProvider, FakeVendor
 from pims_pipeline_tests.sync.bench import DAY, NOW, Bench, Clock, local
@@ -71,7 +72,7 @@ def full_sync(
 
 
 def outcome_of(bench: Bench) -> dict[str, object]:
-    """The cases and their histories, without ids of runs and times."""
+    """The cases, their histories and what waits for the webhook, without ids of runs and times."""
     ours = bench.clinic.id
     return {
         "cases": bench.rows(
@@ -86,11 +87,17 @@ def outcome_of(bench: Bench) -> dict[str, object]:
             "GROUP BY 1, 2 ORDER BY 1, 2",
             ours=ours,
         ),
+        "outbox": bench.rows(
+            "SELECT c.pims_id, e.kind, count(*) FROM webhook_deliveries d "
+            "JOIN case_events e ON e.seq = d.seq JOIN cases c ON c.id = d.case_id "
+            "WHERE d.clinic_id = :ours GROUP BY 1, 2 ORDER BY 1, 2",
+            ours=ours,
+        ),
     }
 
 
 def clinic_after_first_day(engine: Engine, name: int) -> Clinic:
-    """One more clinic, synced with the first day's calendar."""
+    """One more clinic, synced with the first day's calendar; it has a webhook."""
     with transaction(engine) as connection:
         clinic = add_clinic(
             connection,
@@ -102,6 +109,7 @@ def clinic_after_first_day(engine: Engine, name: int) -> Clinic:
         )
         vendor = FakeVendor(clinic.zone)
         put_credentials(connection, Vault(bytes(32)), clinic, vendor.credentials.to_mapping())
+        add_webhook(connection, Vault(bytes(32)), clinic, "https://app.example/hooks")
     first_day(vendor)
     full_sync(engine, clinic, vendor, 1)
     return clinic

@@ -109,7 +109,8 @@ def _named(context: click.Context, option: click.Parameter, name: str) -> str:  
     callback=_permissions,
     show_default="`*`",
     help="What it may do, separated by commas: `sync:inbound`, `sync:cases`, `sync:reconcile`, "
-    "`sync:*` for all three, `read`, or `*` for everything.",
+    "`sync:*` for all three, `read`, `read:values` for values of the change feed, or `*` for "
+    "everything.",
 )
 @click.option(
     "--expires",

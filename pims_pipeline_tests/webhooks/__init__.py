@@ -1,0 +1,1 @@
+"""Tests of webhooks: what is delivered, to whom, and how often."""
