@@ -36,12 +36,12 @@ _SHOWN_FRAMES = 12
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _HEADERS_UNLESS_SET = (
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")

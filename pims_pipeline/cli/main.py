@@ -34,7 +34,7 @@ COMMANDS = {
     "up": CommandEntry(
         "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
     ),
-    "serve": CommandEntry("commands.serve", "serve", "Serve the REST API."),
+    "serve": CommandEntry("commands.serve", "serve", "Serve the REST API and the console."),
     "migrate": CommandEntry(
         "commands.migrate", "migrate", "Bring the database's tables up to date."
     ),
@@ -58,6 +58,11 @@ COMMANDS = {
     ),
     "keys": CommandEntry(
         "commands.keys.group", "keys", "Create, import, list and revoke keys to the REST API."
+    ),
+    "operators": CommandEntry(
+        "commands.operators.group",
+        "operators",
+        "Add, list and remove operators of the console.",
     ),
     "sync": CommandEntry("commands.sync", "sync", "Sync a clinic now, in this process."),
     "cases": CommandEntry("commands.cases", "cases", "List cases and show their history."),

@@ -32,7 +32,7 @@ HEAVY = {
 HEAVY_OF = {
     "demo": {"alembic", "cryptography", "fastapi", "graphql", "httpx2", "jinja2", "uvicorn"},
     "up": {"alembic", "cryptography", "httpx2"},
-    "serve": {"fastapi", "httpx2", "uvicorn"},
+    "serve": {"fastapi", "httpx2", "jinja2", "uvicorn"},
     "migrate": {"alembic"},
     "simulate": {"fastapi", "graphql", "jinja2", "uvicorn"},
     "clinics": {"cryptography"},

@@ -10,10 +10,11 @@ from pims_pipeline.store.tables import (
     clinics,
     contract,
     operations,
+    operators,
     syncs,
 )
 from pims_pipeline.store.tables.columns import metadata
 
-AREAS = (clinics, access, cases, syncs, operations, adoptions, contract)
+AREAS = (clinics, access, cases, syncs, operations, adoptions, contract, operators)
 
 __all__ = ["AREAS", "metadata"]
