@@ -4,16 +4,12 @@ Nothing inline: no script, no style, no event handler in any page. Pictures are 
 page, with classes.
 """
 
-from typing import Final
-
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
+from pims_pipeline.local_trust.page_policy import PAGE_POLICY
+
 _HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
+    (b"content-security-policy", PAGE_POLICY.encode()),
     (b"cross-origin-opener-policy", b"same-origin"),
     # Without a referrer, browsers send no origin with a form.
     (b"referrer-policy", b"same-origin"),

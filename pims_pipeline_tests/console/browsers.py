@@ -32,7 +32,7 @@ class Browser:
 
     def sign_in(self, name: str, password: str = PASSWORD, **fields: str) -> Response:
         """Send the form of the sign-in page."""
-        return self.send("/sign-in", name=name, password=password, **fields)
+        return self.send("/sign-in", OWN_PAGE, name=name, password=password, **fields)
 
     def token(self) -> str:
         """What the forms of this sign-in carry."""

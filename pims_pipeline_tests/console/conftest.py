@@ -22,7 +22,7 @@ from pims_pipeline.operations.operators.accounts import create_operator
 from pims_pipeline.store.clinics import add_clinic
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline_tests.console.browsers import ADDRESS, PASSWORD, SignIn, Browser
+from pims_pipeline_tests.console.browsers import ADDRESS, PASSWORD, Browser, SignIn
 
 Build = Callable[..., FastAPI]
 

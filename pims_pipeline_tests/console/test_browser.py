@@ -10,9 +10,11 @@ from typing import Literal
 from uuid import UUID
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import (  # type: ignore[import-untyped]  # no types
+    Axe,
+)
 from fastapi import FastAPI
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 from sqlalchemy import Engine
 
 from pims_pipeline.api.server import running_api
@@ -24,7 +26,7 @@ from pims_pipeline_tests.console.browsers import PASSWORD
 from pims_pipeline_tests.console.practice import DAY, RUN, add_day
 
 Scheme = Literal["light", "dark"]
-_PHONE, _DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+_PHONE, _DESK = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=900)
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +112,24 @@ def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(
     sign_in_by_keyboard(page, address)
     for path in ("/", f"/clinics/{clinic.slug}?date={DAY}", f"/cases/{case_id}"):
         for size in (_PHONE, _DESK):
-            page.set_viewport_size(size)  # type: ignore[arg-type]  # a dictionary of its two keys
+            page.set_viewport_size(size)
             page.goto(f"{address}{path}")
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
             found[f"{path} at {size['width']}"] = axe.run(page).generate_snapshot()
 
     assert {path: problems for path, problems in found.items() if problems} == {}
+
+
+def test_the_page_of_the_api_works_without_the_internet(page: Page, address: str) -> None:
+    elsewhere: list[str] = []
+    server = address.removesuffix("/console")
+    page.on(
+        "request",
+        lambda sent: None if sent.url.startswith((server, "data:")) else elsewhere.append(sent.url),
+    )
+
+    page.goto(f"{server}/docs")
+    page.get_by_text("/api/cases/{id}/provenance").first.click()
+
+    expect(page.get_by_role("button", name="Try it out")).to_be_visible()
+    assert elsewhere == []

@@ -7,8 +7,8 @@ from sqlalchemy import Engine
 from pims_pipeline.console.context import IdentityProxy
 from pims_pipeline.domain.console.operators import OperatorRole
 from pims_pipeline.operations.operators.accounts import create_operator, remove_operator
-from pims_pipeline_tests.console.conftest import Build, browser_of
 from pims_pipeline_tests.console.browsers import PASSWORD
+from pims_pipeline_tests.console.conftest import Build, browser_of
 
 PROXY = IdentityProxy("X-Forwarded-User", ("10.0.0.0/24", "2001:db8::5"))
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, Executable, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic
@@ -30,9 +30,7 @@ def view(engine: Engine, api_engine: Engine) -> Mapping[str, Engine]:
     with transaction(engine) as connection:
         for slug in ("cedar", "maple"):
             add_tenant(connection, slug)
-    create_operator(
-        engine, "one", password=PASSWORD, role=OperatorRole.ADMIN, slugs=("cedar",)
-    )
+    create_operator(engine, "one", password=PASSWORD, role=OperatorRole.ADMIN, slugs=("cedar",))
     create_operator(engine, "all", password=PASSWORD, role=OperatorRole.VIEWER)
     opened = {
         name: sign_in(api_engine, name, PASSWORD, address="203.0.113.7").id
@@ -64,22 +62,22 @@ def test_each_table_shows_the_clinics_of_the_sign_in_alone(
 
 def test_no_other_table_is_read_and_none_is_written(view: Mapping[str, Engine]) -> None:
     for name, table in metadata.tables.items():
-        column = next(reversed(table.columns)).name
-        statements = [
-            f"DELETE FROM {name}",
-            f"UPDATE {name} SET {column} = {column}",
-            f"INSERT INTO {name} DEFAULT VALUES",
+        column = next(reversed(table.columns))
+        statements: list[Executable] = [
+            delete(table),
+            update(table).values({column: column}),
+            insert(table).values({column: None}),
         ]
         if name not in CONSOLE_READS:
-            statements.append(f"SELECT FROM {name}")
+            statements.append(select(table))
         if name in SECRETS:
-            statements.append(f"SELECT {SECRETS[name]} FROM {name}")
+            statements.append(select(table.c[SECRETS[name]]))
         for statement in statements:
             with (
                 pytest.raises((DatabaseRefused, DBAPIError), match="permission denied"),
                 transaction(view["all"]) as connection,
             ):
-                connection.execute(text(statement))
+                connection.execute(statement)
 
 
 def test_a_transaction_of_the_api_sees_its_one_clinic_as_before(

@@ -31,7 +31,7 @@ from pims_pipeline.wire.console.operators import OperatorDocument, OperatorList
 
 @click.group(cls=Group)
 def operators() -> None:
-    """Add, list and remove operators of the console, and set their passwords and roles.
+    """Add, list and remove operators of the console.
 
     A viewer sees clinics and cases. An operator also decides holds, retries failures and starts
     syncs. An admin also changes schedules. Each for single clinics or for all.
