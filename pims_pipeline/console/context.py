@@ -55,6 +55,7 @@ class ConsoleContext:
         dagster_ui_url: The address of the Dagster UI, without a trailing slash.
         own_addresses: The server's, whose configured names count as its own origin.
         proxy: The identity proxy; None for none.
+        has_role: Whether the database has the console's role.
         stopping: Set when the process shuts down.
         clock: Returns the present time, aware.
     """
@@ -63,6 +64,7 @@ class ConsoleContext:
     dagster_ui_url: str
     own_addresses: OwnAddresses = _NO_ADDRESSES
     proxy: IdentityProxy | None = None
+    has_role: bool = True
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     clock: Callable[[], datetime] = field(default=_utc_now, repr=False)
 

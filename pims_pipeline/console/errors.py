@@ -29,6 +29,10 @@ class SignInNeeded(Exception):
     """No one is signed in; the sign-in page follows."""
 
 
+class NotReady(Exception):
+    """The database lacks what the console needs; the runbook has the remedy."""
+
+
 class SignedInByProxy(Exception):
     """The identity proxy named an operator, who is signed in now; the same page follows.
 
@@ -98,6 +102,14 @@ async def _signed_in_by_proxy(request: Request, error: Exception) -> Response:
     return response
 
 
+async def _not_ready(request: Request, _: Exception) -> Response:
+    reason = (
+        "The database has no role for the console. An administrator finds what to do in the "
+        "runbook under console_role_missing."
+    )
+    return problem_page(request, HTTPStatus.SERVICE_UNAVAILABLE, reason)
+
+
 async def _forbidden(request: Request, error: Exception) -> Response:
     return problem_page(request, HTTPStatus.FORBIDDEN, str(error))
 
@@ -139,6 +151,7 @@ def handle_errors(app: FastAPI) -> None:
     handlers: tuple[tuple[type[Exception], Callable[..., object]], ...] = (
         (SignInNeeded, _sign_in_needed),
         (SignedInByProxy, _signed_in_by_proxy),
+        (NotReady, _not_ready),
         (Forbidden, _forbidden),
         (NotFound, _not_found),
         (NotVisible, _not_found),

@@ -1,22 +1,34 @@
 """An operator sees the clinics of the own roles, in pages and in the database, and no others."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine, Executable, delete, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from pims_pipeline.console.app import mount_console
+from pims_pipeline.console.context import ConsoleContext
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.console.operators import OperatorRights, OperatorRole
 from pims_pipeline.operations.operators.accounts import create_operator
 from pims_pipeline.operations.operators.sign_in import hash_of_id, sign_in
 from pims_pipeline.store.clinics import all_clinics
+from pims_pipeline.store.database import tenancy
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.errors import DatabaseRefused
-from pims_pipeline.store.database.tenancy import as_operator, check_api_role, clinic_transaction
+from pims_pipeline.store.database.tenancy import (
+    as_operator,
+    check_api_role,
+    clinic_transaction,
+    enter_clinic,
+    has_console_role,
+)
 from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.console.browsers import PASSWORD, SignIn
+from pims_pipeline_tests.console.conftest import browser_of
 from pims_pipeline_tests.console.practice import add_day
 from pims_pipeline_tests.store.database.test_row_level_security import CONSOLE_READS
 from pims_pipeline_tests.store.tenant_rows import add_tenant
@@ -131,3 +143,39 @@ def test_the_log_of_operators_is_only_ever_added_to(engine: Engine, sign_in: Sig
             transaction(engine) as connection,
         ):
             connection.execute(text(change))
+
+
+def test_without_the_consoles_role_each_page_says_what_is_missing(
+    api_engine: Engine, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert has_console_role(api_engine)
+    ben = sign_in("ben", OperatorRole.VIEWER)
+    ready = ConsoleContext(engine=api_engine, dagster_ui_url="http://dagster.example")
+    app = FastAPI()
+    mount_console(app, replace(ready, has_role=False))
+    lacking = browser_of(app)
+    lacking.client.cookies = ben.client.cookies
+
+    page = lacking.get("/")
+
+    assert page.status_code == 503
+    assert "console_role_missing" in page.text
+    monkeypatch.setattr(tenancy, "CONSOLE_ROLE", "no_such_role")
+    assert not has_console_role(api_engine)
+
+
+def test_a_transaction_narrows_itself_to_one_clinic_and_never_widens(
+    engine: Engine, view: Mapping[str, Engine]
+) -> None:
+    with transaction(engine) as connection:
+        ids = {each.slug: each.id for each in all_clinics(connection)}
+
+    def seen(name: str, slug: str) -> set[UUID]:
+        with transaction(view[name]) as connection:
+            enter_clinic(connection, ids[slug])
+            return set(connection.scalars(select(metadata.tables["cases"].c.clinic_id)))
+
+    assert seen("all", "maple") == {ids["maple"]}
+    assert seen("one", "cedar") == {ids["cedar"]}
+    assert seen("one", "maple") == set()
+    assert seen("ended", "cedar") == set()

@@ -27,6 +27,7 @@ from pims_pipeline.console.app import mount_console
 from pims_pipeline.console.context import ConsoleContext, IdentityProxy
 from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
 from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.operations.operators.passwords import prepare
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.revision import check_migrated
@@ -169,16 +170,19 @@ def open_api(
 def console_context(settings: Settings, api: ApiContext) -> ConsoleContext:
     """What the console is built with: the API's connections, and what the settings say.
 
-    Warns where the database lacks the console's role: then its pages find no clinic.
+    Warns where the database lacks the console's role.
     """
-    if not has_console_role(api.engine):
+    has_role = has_console_role(api.engine)
+    if not has_role:
         get_logger(__name__).warning("console_role_missing", run=CONSOLE_ROLE_STATEMENTS)
+    prepare()
     header = settings.console_proxy_header
     return ConsoleContext(
         engine=api.engine,
         dagster_ui_url=api.dagster_ui_url,
         own_addresses=api.own_addresses or OwnAddresses(authorities=frozenset()),
         proxy=IdentityProxy(header, settings.console_proxy_addresses) if header else None,
+        has_role=has_role,
         stopping=api.stopping,
         clock=api.clock,
     )

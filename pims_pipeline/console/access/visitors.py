@@ -13,7 +13,12 @@ from fastapi import Depends, Request
 from pims_pipeline.console.access import cookies
 from pims_pipeline.console.access.peers import client_of, peer_of
 from pims_pipeline.console.context import ConsoleContext, context_of
-from pims_pipeline.console.errors import Forbidden, SignedInByProxy, SignInNeeded
+from pims_pipeline.console.errors import (
+    Forbidden,
+    NotReady,
+    SignedInByProxy,
+    SignInNeeded,
+)
 from pims_pipeline.domain.console.operators import SignedInOperator
 from pims_pipeline.operations.operators.sign_in import (
     OperatorView,
@@ -58,11 +63,14 @@ def _visitor(request: Request) -> Visitor:
     """Runs in a thread: it queries the database.
 
     Raises:
+        NotReady: If the database lacks the console's role.
         SignInNeeded: If no one is signed in.
         SignedInByProxy: If the identity proxy named another operator than the browser had.
         Forbidden: If the identity proxy named someone who is no operator.
     """
     context = context_of(request.app)
+    if not context.has_role:
+        raise NotReady
     id_ = cookies.sign_in_id(request)
     operator = current_operator(context.engine, id_) if id_ else None
     named = proxy_user(request, context)

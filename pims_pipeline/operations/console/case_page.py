@@ -12,7 +12,12 @@ from pims_pipeline.operations.operators.sign_in import OperatorView
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.operators.log import note_action
-from pims_pipeline.store.queries.case_history import CaseHistory, case_history
+from pims_pipeline.store.queries.case_history import (
+    CaseHistory,
+    HistoryPart,
+    case_history,
+    event_count,
+)
 from pims_pipeline.sync.provenance import TracedEvent, provenance_of
 
 
@@ -75,7 +80,8 @@ def case_page(
         NotVisible: If there is no such case at the operator's clinics.
     """
     with visible_only(), transaction(view.engine) as connection:
-        history = case_history(connection, case_id)
+        history = case_history(connection, case_id, HistoryPart(skip, limit))
+        total = event_count(connection, case_id)
         clinic = clinic_by_slug(connection, history.clinic)
         note_action(
             connection,
@@ -85,8 +91,8 @@ def case_page(
             case_id=case_id,
         )
     events = provenance_of(history, dagster_ui_url=dagster_ui_url).events
-    shown = tuple(reversed(events))[skip : skip + limit]
-    return CasePage(history, tuple(ShownEvent(each, _day(each)) for each in shown), len(events))
+    shown = tuple(ShownEvent(each, _day(each)) for each in reversed(events))
+    return CasePage(history, shown, total)
 
 
 def _day(event: TracedEvent) -> str:

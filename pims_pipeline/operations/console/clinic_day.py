@@ -22,6 +22,7 @@ from pims_pipeline.operations.operators.sign_in import OperatorView
 from pims_pipeline.store.clinics import clinic_by_slug
 from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.tenancy import enter_clinic
 from pims_pipeline.store.operators.log import note_action
 from pims_pipeline.store.queries.activity import activity_since
 from pims_pipeline.store.queries.calendar_day import DayRow, calendar_day
@@ -74,6 +75,8 @@ def clinic_day(view: OperatorView, slug: str, day: date | None = None) -> Clinic
     """
     with visible_only(), transaction(view.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
+        # From here on, the transaction sees this clinic alone.
+        enter_clinic(connection, clinic.id)
         now = clock_of(connection).database
         today = business_date(now, clinic.zone)
         shown = day or today
@@ -89,7 +92,7 @@ def clinic_day(view: OperatorView, slug: str, day: date | None = None) -> Clinic
             ComparedRow(row, explanation_of(row), differences_of(row, words))
             for row in calendar_day(connection, clinic, shown)
         )
-        [state] = [each for each in clinic_states(connection, now) if each.clinic.id == clinic.id]
+        [state] = clinic_states(connection, now)
         days = activity_since(connection, first_moment(now), clinic.id)
     return ClinicDayPage(
         clinic=clinic,

@@ -40,13 +40,8 @@ def is_password(password: str, password_hash: str | None) -> bool:
     return password_hash is not None
 
 
-def needs_rehash(password_hash: str) -> bool:
-    """Whether the hash was made with other parameters than today's."""
-    return _HASHER.check_needs_rehash(password_hash)
-
-
 def prepare() -> None:
-    """Make the hash that unknown names are compared with, so that no first sign-in waits for it."""
+    """Make the hash that unknown names are compared with: the first one must take no longer."""
     _unused_hash()
 
 
