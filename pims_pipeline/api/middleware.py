@@ -83,6 +83,10 @@ class RequestMiddleware:
             # The request was cancelled; the server logs that.
             return
         route = getattr(inside.get("route"), "path", None)
+        if route is not None and inside.get("app_root_path", "") != inside.get("root_path", ""):
+            # A mounted application knows its own part of the path alone.
+            mounted = inside["root_path"].removeprefix(inside.get("app_root_path", ""))
+            route = f"{mounted}{route}"
         self._observe(route, method, status, seconds)
         fields: dict[str, str | int | float] = {
             "method": method[:_LONGEST_METHOD],

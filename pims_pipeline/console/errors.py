@@ -87,7 +87,7 @@ async def _sign_in_needed(request: Request, _: Exception) -> Response:
     target = f"{root}/sign-in?next={quote(f'{wanted}{query}')}"
     if request.headers.get("hx-request"):
         # A redirect would put the sign-in page into a part of this one.
-        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": target})
+        return Response(status_code=HTTPStatus.UNAUTHORIZED.value, headers={"HX-Redirect": target})
     return RedirectResponse(target, _SEE_OTHER)
 
 

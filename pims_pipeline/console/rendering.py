@@ -6,6 +6,7 @@ in its route.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -19,6 +20,7 @@ from starlette.responses import HTMLResponse
 
 _STATIC = Path(__file__).parent / "static"
 _LONGEST_VALUE = 400
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -61,6 +63,7 @@ def _environment() -> Environment:
         "clock": clock_time,
         "words": words_of,
         "value": shown_value,
+        "fact": shown_fact,
         "json": json_text,
     }
     environment.globals["asset"] = asset
@@ -114,6 +117,13 @@ def shown_value(value: object) -> str:
     if len(text) <= _LONGEST_VALUE:
         return text
     return f"{text[:_LONGEST_VALUE]}… ({len(text)} characters)"
+
+
+def shown_fact(value: object, timezone: str) -> str:
+    """A value of a change as ``shown_value``; a time, which is stored in UTC, in the zone."""
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return local_time(datetime.fromisoformat(value), timezone)
+    return shown_value(value)
 
 
 def json_text(value: object) -> str:

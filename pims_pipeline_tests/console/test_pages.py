@@ -7,6 +7,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Engine, text, update
 
 from pims_pipeline.console.access import visitors
@@ -19,6 +20,7 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.errors import DatabaseUnavailable
 from pims_pipeline.store.tables.cases import cases
 from pims_pipeline_tests.console.browsers import Browser, SignIn
+from pims_pipeline_tests.console.conftest import browser_of
 from pims_pipeline_tests.console.practice import (
     DAY,
     RUN,
@@ -251,3 +253,25 @@ def test_a_database_that_is_gone_is_a_page_that_says_so(
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert "db.internal" not in refused.text
+
+
+def test_the_log_and_the_metrics_have_the_template_of_a_page_and_no_id(
+    app: FastAPI,
+    engine: Engine,
+    clinic: Clinic,
+    ben: Browser,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with transaction(engine) as connection:
+        case_id = add_day(connection, clinic)
+    caplog.set_level("INFO", logger="pims_pipeline")
+
+    ben.get(f"/cases/{case_id}")
+    ben.client.get("/health")
+
+    assert "/console/cases/{case_id}" in caplog.text
+    assert str(case_id) not in caplog.text
+    metrics = browser_of(app, client="127.0.0.1").client.get("/metrics").text
+    assert 'route="/console/cases/{case_id}"' in metrics
+    assert 'route="/health"' in metrics
+    assert str(case_id) not in metrics

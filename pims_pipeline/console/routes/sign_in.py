@@ -68,7 +68,7 @@ def send_sign_out(request: Request, form: SentForm) -> Response:
     """End the sign-in, and let the browser forget it."""
     visitor = form.visitor
     sign_out(visitor.context.engine, visitor.sign_in_id, visitor.view.actor)
-    response = RedirectResponse(f"{_root(request)}/sign-in", HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(f"{_root(request)}/sign-in", HTTPStatus.SEE_OTHER.value)
     cookies.forget(request, response)
     return response
 
@@ -92,7 +92,7 @@ def _form(
 
 
 def _go_on(request: Request, wanted: str) -> Response:
-    return RedirectResponse(f"{_root(request)}{_local(wanted)}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{_root(request)}{_local(wanted)}", HTTPStatus.SEE_OTHER.value)
 
 
 def _local(wanted: str) -> str:

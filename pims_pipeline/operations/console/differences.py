@@ -48,17 +48,22 @@ def explanation_of(row: DayRow) -> str | None:
     return _of_record(row.record, row.case)
 
 
+def _retired(case: CaseBeside) -> str:
+    reason = (case.retired_because or "no reason is recorded").replace("_", " ")
+    return f"retired: {reason}"
+
+
 def _case_alone(case: CaseBeside) -> str:
     if case.pims_id is None:
         return "created by hand; syncs leave it alone"
     if case.is_retired:
-        return f"retired: {case.retired_because or 'no reason is recorded'}"
+        return _retired(case)
     return "the vendor's calendar has no such appointment on this date"
 
 
 def _of_record(record: LandedRecord, case: CaseBeside | None) -> str | None:
     if case is not None and case.is_retired:
-        return f"retired: {case.retired_because or 'no reason is recorded'}"
+        return _retired(case)
     if record.removed_at is not None:
         return "gone at the vendor"
     if record.missing_since is not None:
