@@ -39,8 +39,8 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def api_engine(engine: Engine) -> Iterator[Engine]:
-    """Connects to the test's database as the API does."""
-    api_engine = create_engine(let_api_log_in(engine), pool_size=2)
+    """Connects to the test's database as the API does, with one connection."""
+    api_engine = create_engine(let_api_log_in(engine), pool_size=1)
     yield api_engine
     api_engine.dispose()
 

@@ -1,12 +1,12 @@
 """An operator sees the clinics of the own roles, in pages and in the database, and no others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, Executable, delete, insert, select, text, update
+from sqlalchemy import Engine, Executable, delete, insert, make_url, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.console.app import mount_console
@@ -17,7 +17,7 @@ from pims_pipeline.operations.operators.accounts import create_operator
 from pims_pipeline.operations.operators.sign_in import hash_of_id, sign_in
 from pims_pipeline.store.clinics import all_clinics
 from pims_pipeline.store.database import tenancy
-from pims_pipeline.store.database.engine import transaction
+from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseRefused
 from pims_pipeline.store.database.tenancy import (
     as_operator,
@@ -103,6 +103,37 @@ def test_a_transaction_of_the_api_sees_its_one_clinic_as_before(
         [cedar] = [each.id for each in all_clinics(connection) if each.slug == "cedar"]
     with clinic_transaction(api_engine, cedar) as connection:
         assert set(connection.scalars(select(metadata.tables["cases"].c.clinic_id))) == {cedar}
+
+
+@pytest.fixture
+def plain_login(engine: Engine, database_url: str) -> Iterator[Engine]:
+    """A login of the kind that an administrator makes for the API."""
+    name = f"login_{uuid4().hex[:12]}"
+    with transaction(engine) as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN IN ROLE pims_api"))
+    url = make_url(database_url).set(username=name).render_as_string(hide_password=False)
+    login = create_engine(url, pool_size=1)
+    yield login
+    login.dispose()
+    with transaction(engine) as connection:
+        connection.execute(text(f"DROP ROLE {name}"))
+
+
+def test_a_login_of_the_api_sees_a_sign_ins_clinics_in_the_consoles_role_alone(
+    engine: Engine, plain_login: Engine
+) -> None:
+    with transaction(engine) as connection:
+        add_tenant(connection, "cedar")
+    create_operator(engine, "all", password=PASSWORD, role=OperatorRole.VIEWER)
+    opened = sign_in(plain_login, "all", PASSWORD, address="203.0.113.7")
+    check_api_role(plain_login)
+    assert has_console_role(plain_login)
+
+    assert len(seen_in(as_operator(plain_login, hash_of_id(opened.id)), "cases")) == 1
+    with transaction(plain_login) as connection:
+        setting = text("SELECT set_config('pims.operator_sign_in', :hash, true)")
+        connection.execute(setting, {"hash": hash_of_id(opened.id)})
+        assert connection.scalars(select(metadata.tables["cases"].c.id)).all() == []
 
 
 def test_pages_of_other_clinics_do_not_exist(
