@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from pims_pipeline.console.access.peers import PeerNote
 from pims_pipeline.console.context import ConsoleContext
-from pims_pipeline.console.errors import handle_errors
+from pims_pipeline.console.errors import PageBoundary, handle_errors
 from pims_pipeline.console.headers import PageHeaders
 from pims_pipeline.console.routes import cases, clinics, overview, sign_in, static_files
 
@@ -28,6 +28,7 @@ def create_console(context: ConsoleContext) -> FastAPI:
     handle_errors(app)
     for routes in (static_files, sign_in, overview, clinics, cases):
         app.include_router(routes.router)
+    app.add_middleware(PageBoundary)
     app.add_middleware(PageHeaders)
     return app
 
@@ -36,7 +37,7 @@ def mount_console(app: FastAPI, context: ConsoleContext) -> None:
     """Serve the console at ``/console`` of an application, inside its middleware.
 
     Args:
-        app: The API; limits bodies, checks hosts, and responds to unexpected errors.
+        app: The API; limits bodies and checks hosts.
         context: See ``create_console``.
     """
     app.mount(PATH, create_console(context), name="console")

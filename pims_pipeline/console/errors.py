@@ -10,10 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pims_pipeline.console.access import cookies
 from pims_pipeline.console.rendering import page
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.observability.exceptions import described
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.operations.console.visible import NotVisible
 from pims_pipeline.store.database.errors import DatabaseUnavailable
@@ -146,8 +148,41 @@ async def _database_unavailable(request: Request, error: Exception) -> Response:
     return response
 
 
+class PageBoundary:
+    """Turns unexpected exceptions into a page; their messages are neither sent nor logged.
+
+    Args:
+        app: The inner application.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except HTTPException:
+            # Of the layers around: the body was too large.
+            raise
+        except Exception as error:
+            if has_begun:
+                raise
+            _log.error("request_failed", **described(error))
+            reason = "Something went wrong here. The log of the server says what."
+            response = problem_page(Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, reason)
+            await response(scope, receive, send)
+
+
 def handle_errors(app: FastAPI) -> None:
-    """Register the handlers. Unexpected errors go on to the application that mounts this one."""
+    """Register the handlers of expected errors; ``PageBoundary`` handles unexpected ones."""
     handlers: tuple[tuple[type[Exception], Callable[..., object]], ...] = (
         (SignInNeeded, _sign_in_needed),
         (SignedInByProxy, _signed_in_by_proxy),

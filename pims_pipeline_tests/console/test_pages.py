@@ -275,3 +275,23 @@ def test_the_log_and_the_metrics_have_the_template_of_a_page_and_no_id(
     assert 'route="/console/cases/{case_id}"' in metrics
     assert 'route="/health"' in metrics
     assert str(case_id) not in metrics
+
+
+def test_an_unexpected_error_is_a_page_without_its_message(
+    ben: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("Rex of Ann Lee")
+
+    monkeypatch.setattr(visitors, "current_operator", broken)
+    failed = ben.get("/")
+
+    assert failed.status_code == 500
+    assert "Something went wrong here." in failed.text
+    assert failed.headers["content-security-policy"] == PAGE_POLICY
+    assert "RuntimeError" in caplog.text
+    assert "Rex" not in failed.text + caplog.text
+
+
+def test_a_form_that_is_too_large_is_refused(ben: Browser) -> None:
+    assert ben.send("/sign-out", form_token="0" * 70_000).status_code == 413
