@@ -20,6 +20,7 @@ from pims_pipeline.domain.addresses.parsing import is_schema_name, parse_databas
 
 _KEY_BYTES = 32
 _SHORTEST_TOKEN = 16
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(:[0-9]{1,5})?")
 
@@ -99,6 +100,12 @@ def _checked_origin(text: str) -> str:
     return origin.rstrip("/")
 
 
+def _checked_header(name: str) -> str:
+    if not _HEADER.fullmatch(name):
+        raise ValueError("not the name of a header")
+    return name
+
+
 def _checked_host(text: str) -> str:
     if _HOST.fullmatch(text.lower()) is None:
         raise ValueError("not the name of a host")
@@ -169,6 +176,7 @@ Networks = Annotated[
     NoDecode,
     BeforeValidator(_split_at_commas),
 ]
+HeaderName = Annotated[str, AfterValidator(_checked_header)]
 WebOrigins = Annotated[
     tuple[Annotated[str, AfterValidator(_checked_origin)], ...],
     NoDecode,

@@ -1,8 +1,8 @@
 """The settings of a process: every environment variable, checked once at start-up.
 
 Only the composition roots call ``load_settings``; lower floors receive plain values. Add a variable
-to its area in ``setting_areas``; add a rule about several variables here. What is built from the
-values belongs in ``composition``.
+to its area in ``setting_areas`` or ``setting_console``; add a rule about several variables here.
+What is built from the values belongs in ``composition``.
 """
 
 import os
@@ -31,6 +31,7 @@ from pims_pipeline.setting_areas import (
     SettingsArea,
     SyncSettings,
 )
+from pims_pipeline.setting_console import ConsoleSettings
 from pims_pipeline.setting_delivery import AlertSettings, WebhookSettings
 from pims_pipeline.setting_files import (
     SUFFIX,
@@ -92,6 +93,7 @@ class Settings(
     BrowserSettings,
     AlertSettings,
     WebhookSettings,
+    ConsoleSettings,
     ApiSettings,
     SyncSettings,
     DataSettings,
@@ -156,6 +158,12 @@ class Settings(
         pairs = (
             ("SLACK_BOT_TOKEN", self.slack_bot_token, "SLACK_CHANNEL", self.slack_channel),
             ("AXIOM_TOKEN", self.axiom_token, "AXIOM_DATASET", self.axiom_dataset),
+            (
+                "PIMS_CONSOLE_PROXY_HEADER",
+                self.console_proxy_header,
+                "PIMS_CONSOLE_PROXY_ADDRESSES",
+                self.console_proxy_addresses or None,
+            ),
         )
         problems = [
             f"{missing} must be set when {present} is"

@@ -209,6 +209,7 @@ def test_what_a_deactivated_clinic_is_used_for_is_decided_in_one_place() -> None
     show = {
         "cli/commands/clinics/command.py",
         "cli/commands/status.py",
+        "operations/console/overview.py",
         "wire/clinics.py",
         "wire/statuses.py",
     }

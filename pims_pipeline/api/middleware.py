@@ -6,8 +6,7 @@ belong in ``errors``.
 
 import re
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pims_pipeline.api.access.caller import caller_of
 from pims_pipeline.api.errors import BODY_TOO_LARGE, INTERNAL_ERROR, ApiError, error_response
 from pims_pipeline.domain.errors import UserFacingError
+from pims_pipeline.observability.exceptions import described
 from pims_pipeline.observability.logging import bound_context, get_logger
 from pims_pipeline.observability.redaction import redact_text
 
@@ -32,16 +32,15 @@ _QUIET = frozenset({"/health", "/ready", "/metrics"})
 """Probes call these every few seconds; their failures have log lines of their own."""
 _LOWEST_SERVER_ERROR = 500
 _LONGEST_METHOD = 16
-_SHOWN_FRAMES = 12
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _HEADERS_UNLESS_SET = (
     (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _HTTPS_ONLY = (b"strict-transport-security", b"max-age=31536000")
@@ -83,6 +82,10 @@ class RequestMiddleware:
             # The request was cancelled; the server logs that.
             return
         route = getattr(inside.get("route"), "path", None)
+        if route is not None and inside.get("app_root_path", "") != inside.get("root_path", ""):
+            # A mounted application knows its own part of the path alone.
+            mounted = inside["root_path"].removeprefix(inside.get("app_root_path", ""))
+            route = f"{mounted}{route}"
         self._observe(route, method, status, seconds)
         fields: dict[str, str | int | float] = {
             "method": method[:_LONGEST_METHOD],
@@ -129,7 +132,8 @@ class ErrorBoundary:
         try:
             await self._app(scope, receive, noting)
         except Exception as error:  # noqa: BLE001 - the last resort for any exception
-            _log.error("request_failed", **_described(error))
+            may_show = isinstance(error, UserFacingError)
+            _log.error("request_failed", **described(error, with_message=may_show))
             if has_begun or scope["type"] != "http":
                 # The headers are sent: only closing the connection can signal the error.
                 raise ResponseAborted from None
@@ -201,22 +205,3 @@ def _request_id(scope: Scope) -> str:
         if redact_text(sent_id, phones=False) == sent_id:
             return sent_id
     return str(uuid4())
-
-
-def _described(error: BaseException) -> dict[str, str]:
-    """Return the types and places of an exception; its message only if users may see it."""
-    described = {"error": " from ".join(_kinds(error)), "where": _frames(error)}
-    if isinstance(error, UserFacingError):
-        described["reason"] = str(error)
-    return described
-
-
-def _kinds(error: BaseException | None) -> Iterator[str]:
-    while error is not None:
-        yield type(error).__name__
-        error = error.__cause__ or error.__context__
-
-
-def _frames(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)[-_SHOWN_FRAMES:]
-    return " > ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)

@@ -34,7 +34,7 @@ COMMANDS = {
     "up": CommandEntry(
         "up.command", "up", "Start everything: the database, the Dagster UI, its daemon, the API."
     ),
-    "serve": CommandEntry("commands.serve", "serve", "Serve the REST API."),
+    "serve": CommandEntry("commands.serve", "serve", "Serve the REST API and the console."),
     "part": CommandEntry(
         "part.command",
         "part",
@@ -68,6 +68,11 @@ COMMANDS = {
         "commands.webhooks",
         "webhooks",
         "Send changes of cases to web addresses, as signed messages.",
+    ),
+    "operators": CommandEntry(
+        "commands.operators.group",
+        "operators",
+        "Add, list and remove operators of the console.",
     ),
     "sync": CommandEntry("commands.sync", "sync", "Sync a clinic now, in this process."),
     "cases": CommandEntry("commands.cases", "cases", "List cases and show their history."),

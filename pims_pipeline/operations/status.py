@@ -5,11 +5,16 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.moments import ClockReading
+from pims_pipeline.domain.phases import Phase
+from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
 from pims_pipeline.store.clinics import UnknownClinic
 from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.clinic_status import ClinicState, clinic_states
+
+_NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +50,12 @@ def status_overview(engine: Engine, slug: str | None = None) -> StatusOverview:
     if not chosen:
         raise UnknownClinic([slug])
     return StatusOverview(chosen, clock)
+
+
+def punctuality(state: ClinicState, phase: Phase, *, now: datetime) -> ScheduleStatus:
+    """When a phase of a clinic is due, and whether it is overdue; off for an inactive clinic."""
+    if state.schedule is None:
+        return _NOT_ACTIVE
+    return schedule_status(
+        state.schedule, phase, state.phases[phase].last.last_completed_or_held, now
+    )

@@ -60,7 +60,8 @@ def schedule_status(
     if last_completed_or_held is not None:
         # A wrong clock may have recorded a sync in the future.
         since = max(since, discard_future(last_completed_or_held, now) or since)
-    due_by = next(iter(next_ticks(cron, zone, since, 2)[1:]), None)
+    # Ticks are whole minutes.
+    due_by = _second_tick(cron, zone, since.replace(second=0, microsecond=0))
     facts = PhaseFacts(
         schedule=ScheduleState.ON, last_completed_or_held=last_completed_or_held, due_by=due_by
     )
@@ -70,6 +71,12 @@ def schedule_status(
         due_by=due_by,
         is_late=is_overdue(facts, now),
     )
+
+
+@lru_cache(maxsize=10_000)
+def _second_tick(cron: Cron, zone: ZoneInfo, since: datetime) -> datetime | None:
+    """The second tick after ``since``, cached: clinics are synced together, in the same minutes."""
+    return next(iter(next_ticks(cron, zone, since, 2)[1:]), None)
 
 
 @lru_cache(maxsize=1_000)

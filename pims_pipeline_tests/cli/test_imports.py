@@ -34,7 +34,7 @@ HEAVY = {
 HEAVY_OF = {
     "demo": {"alembic", "cryptography", "fastapi", "graphql", "httpx2", "jinja2", "uvicorn"},
     "up": {"alembic", "cryptography", "httpx2"},
-    "serve": {"fastapi", "httpx2", "uvicorn"},
+    "serve": {"fastapi", "httpx2", "jinja2", "uvicorn"},
     "migrate": {"alembic"},
     "simulate": {"fastapi", "graphql", "jinja2", "uvicorn"},
     "clinics": {"cryptography"},
@@ -44,6 +44,7 @@ HEAVY_OF = {
     "failures": {"cryptography"},
     "adopt": {"cryptography"},
     "doctor": {"cryptography", "httpx2"},
+    "webhooks": {"cryptography", "httpx2"},
 }
 """What commands load of ``HEAVY`` before they start to work; the others load none."""
 

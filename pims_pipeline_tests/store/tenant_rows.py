@@ -31,6 +31,7 @@ def tenant_rows(clinic_id: UUID, slug: str) -> dict[str, dict[str, Any]]:
         **_sync_rows(clinic_id, slug, audit, case),
         **_operation_rows(clinic_id, key),
         **_adoption_rows(clinic_id, case),
+        **_operator_rows(clinic_id),
     }
 
 
@@ -206,6 +207,25 @@ def _adoption_rows(clinic_id: UUID, case: UUID) -> dict[str, dict[str, Any]]:
             "differences": 0,
             "waiting": 0,
             "by_kind": {},
+        },
+    }
+
+
+def _operator_rows(clinic_id: UUID) -> dict[str, dict[str, Any]]:
+    operator = uuid4()
+    return {
+        "operators": {"id": operator, "name": f"ann-{operator.hex}"},
+        "operator_roles": {"operator_id": operator, "clinic_id": clinic_id, "role": "viewer"},
+        "operator_sign_ins": {
+            "id_hash": hash_of(operator.hex),
+            "operator_id": operator,
+            "expires_at": NOW,
+        },
+        "sign_in_attempts": {"subject": hash_of(operator.hex), "attempts": 1},
+        "operator_log": {
+            "operator_id": operator,
+            "clinic_id": clinic_id,
+            "action": "clinic_seen",
         },
     }
 

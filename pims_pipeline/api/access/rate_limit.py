@@ -4,7 +4,6 @@ Kept in the memory of the process: each process of the API counts for itself. ``
 what counts as a failure.
 """
 
-import ipaddress
 import math
 import threading
 from collections import OrderedDict, deque
@@ -15,14 +14,14 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MovingWindowSupport, Storage
 from limits.strategies import MovingWindowRateLimiter
 
+from pims_pipeline.local_trust.clients import network_of
+
 FAILURES_PER_KEY = 10
 """Failed attempts a minute, per address and key prefix."""
 FAILURES_PER_ADDRESS = 100
 """The same per address, for all prefixes together."""
 
 _MOST_NAMES = 20_000
-_IPV6_NETWORK = 64
-"""Bits: a client with an IPv6 address has at least a whole network of this size."""
 
 
 class _Windows(Storage, MovingWindowSupport):
@@ -187,17 +186,3 @@ class Limits:
         """How many names are in memory: at most a few ten thousand."""
         limits = (self._calls, self._failures_of_keys, self._failures_of_addresses)
         return sum(len(limit.windows) for limit in limits)
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the network of an IPv6 one."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        # A proxy may pass on any text; it counts as a name.
-        return address[:64]
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, _IPV6_NETWORK), strict=False))

@@ -1,23 +1,34 @@
-"""``/docs``: the OpenAPI document as a page, by Swagger UI.
+"""``/docs``: the OpenAPI document as a page, by Swagger UI; works without the internet.
 
-The browser loads Swagger UI, nearly two megabytes, from a CDN, in one exact version. Its hash
-is pinned here, because clients enter their keys on this page. Without internet access the page
-links to the document itself.
+Swagger UI's two files come from the package ``fastapi-swagger``, whose hash the lock holds; none of
+that package's code runs. Clients enter their keys on this page, so it has the policy of the
+console's pages: no inline code, and nothing from elsewhere.
 """
 
-import base64
 import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import distribution
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import Response
 
-_CDN: Final = "https://cdn.jsdelivr.net"
-_SWAGGER_UI: Final = f"{_CDN}/npm/swagger-ui-dist@5.35.0"
-_SCRIPT_HASH: Final = "sha384-gjRm0bEPMeTmMh5jT2cHccIwCUZSTd8YC+j0d0sXw0MdGEfScduGpSyF3ZSSLkX9"
-_STYLE_HASH: Final = "sha384-WlYgdmXYOOBWL5apwjDEZwN+U3HmXSSu5R6V5aGxEcf7z+KuRNwBhoxKVN1i3D5I"
+from pims_pipeline.local_trust.page_policy import PAGE_POLICY
 
-_START: Final = """
+_PACKAGE: Final = "fastapi-swagger"
+_FOLDER: Final = "fastapi_swagger/resources"
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        "swagger-ui-bundle.js": "text/javascript",
+        "swagger-ui.css": "text/css",
+        "start.js": "text/javascript",
+    }
+)
+_START: Final = b"""\
 if (window.SwaggerUIBundle) {
   SwaggerUIBundle({
     url: "openapi.json",
@@ -28,52 +39,59 @@ if (window.SwaggerUIBundle) {
   });
 }
 """
-
-_PAGE: Final = f"""<!DOCTYPE html>
+_PAGE: Final = """\
+<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>PIMS pipeline: API</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="{_SWAGGER_UI}/swagger-ui.css" integrity="{_STYLE_HASH}"
- crossorigin="anonymous">
+<link rel="stylesheet" href="{swagger-ui.css}">
 </head>
 <body>
 <div id="page">
-<p>This page needs Swagger UI from {_CDN}, which did not load.
-The OpenAPI document is <a href="openapi.json">openapi.json</a>.</p>
+<p>The OpenAPI document is <a href="openapi.json">openapi.json</a>.</p>
 </div>
-<script src="{_SWAGGER_UI}/swagger-ui-bundle.js" integrity="{_SCRIPT_HASH}"
- crossorigin="anonymous"></script>
-<script>{_START}</script>
+<script src="{swagger-ui-bundle.js}"></script>
+<script src="{start.js}"></script>
 </body>
 </html>
 """
+_POLICY: Final = {"Content-Security-Policy": PAGE_POLICY}
+# The address of a file changes with its content.
+_FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
-def _policy() -> str:
-    start = base64.b64encode(hashlib.sha256(_START.encode()).digest()).decode()
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {_CDN} 'sha256-{start}'",
-            # Swagger UI styles its elements one by one.
-            f"style-src {_CDN} 'unsafe-inline'",
-            "img-src data:",
-            "connect-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
+@cache
+def _content(name: str) -> bytes:
+    if name == "start.js":
+        return _START
+    path = distribution(_PACKAGE).locate_file(f"{_FOLDER}/{name}")
+    with open(str(path), "rb") as file:  # noqa: PTH123 - the library's path has no type
+        return file.read()
+
+
+@cache
+def _page() -> str:
+    page = _PAGE
+    for name in _TYPES:
+        version = hashlib.sha256(_content(name)).hexdigest()[:12]
+        page = page.replace(f"{{{name}}}", f"docs/{name}?v={version}")
+    return page
+
+
+def _show_page() -> Response:
+    return HTMLResponse(_page(), headers=_POLICY)
+
+
+def _send_file(request: Request) -> Response:
+    name = request.url.path.rpartition("/")[2]
+    return Response(_content(name), media_type=_TYPES[name], headers=_FOREVER)
 
 
 def serve_docs(app: FastAPI) -> None:
-    """Serve the page at ``/docs``, beside the document at ``/openapi.json``."""
-    headers = {"Content-Security-Policy": _policy()}
-
-    async def page() -> HTMLResponse:
-        return HTMLResponse(_PAGE, headers=headers)
-
-    app.add_api_route("/docs", page, include_in_schema=False, response_class=HTMLResponse)
+    """Serve the page at ``/docs`` and its files below, beside the document at ``/openapi.json``."""
+    app.add_api_route("/docs", _show_page, include_in_schema=False, response_class=HTMLResponse)
+    for name in _TYPES:
+        app.add_api_route(f"/docs/{name}", _send_file, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""``pims serve``: serve the REST API in the foreground until Ctrl-C.
+"""``pims serve``: serve the REST API and the console in the foreground until Ctrl-C.
 
 It connects as a role that sees one clinic at a time, and has no encryption key. Routes belong in
 ``pims_pipeline.api``.
@@ -23,11 +23,22 @@ from pims_pipeline.cli.terminal.interrupts import interruptible
 from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
 from pims_pipeline.composition import api_database_url, open_engine
+from pims_pipeline.console.app import PATH as CONSOLE_PATH
+from pims_pipeline.console.app import mount_console
+from pims_pipeline.console.context import ConsoleContext, IdentityProxy
 from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
+from pims_pipeline.observability.logging import get_logger
+from pims_pipeline.operations.operators.passwords import prepare
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.database.engine import create_engine
 from pims_pipeline.store.database.revision import check_migrated
-from pims_pipeline.store.database.tenancy import LOGIN_STATEMENT, check_api_role, let_api_log_in
+from pims_pipeline.store.database.tenancy import (
+    CONSOLE_ROLE_STATEMENTS,
+    LOGIN_STATEMENT,
+    check_api_role,
+    has_console_role,
+    let_api_log_in,
+)
 
 _STATEMENT_SECONDS = 30
 """The longest that one statement of a client's request may run."""
@@ -55,11 +66,12 @@ _TRUSTED_SECONDS = 5
 )
 @click.pass_context
 def serve(context: click.Context, host: str, port: int) -> None:
-    """Serve the REST API. Ctrl-C stops it after the running requests have finished.
+    """Serve the REST API and the console. Ctrl-C stops it after the running requests have finished.
 
-    Keys come from `pims keys create`. The database is that of PIMS_API_DATABASE_URL, or the
-    embedded one if neither that nor PIMS_DATABASE_URL is set; run `pims migrate` before. Syncs
-    are started through the Dagster of DAGSTER_GRAPHQL_URL.
+    Keys come from `pims keys create`, the console's operators from `pims operators add`. The
+    database is that of PIMS_API_DATABASE_URL, or the embedded one if neither that nor
+    PIMS_DATABASE_URL is set; run `pims migrate` before. Syncs are started through the Dagster of
+    DAGSTER_GRAPHQL_URL.
     """
     settings: Settings = context.obj
     if context.get_parameter_source("host") is ParameterSource.ENVIRONMENT:
@@ -72,7 +84,9 @@ def serve(context: click.Context, host: str, port: int) -> None:
             own = api_addresses(settings, *listener.getsockname()[:2])
             with api_database(settings) as url, open_api(settings, url, own) as opened:
                 address = url_of(listener)
-                serve_app(create_app(opened), listener, lambda: say(_welcome(address)))
+                app = create_app(opened)
+                mount_console(app, console_context(settings, opened))
+                serve_app(app, listener, lambda: say(_welcome(address)))
         except KeyboardInterrupt:
             say("\nStopped.", err=True)
 
@@ -154,5 +168,29 @@ def open_api(
             engine.dispose()
 
 
+def console_context(settings: Settings, api: ApiContext) -> ConsoleContext:
+    """What the console is built with: the API's connections, and what the settings say.
+
+    Warns where the database lacks the console's role.
+    """
+    has_role = has_console_role(api.engine)
+    if not has_role:
+        get_logger(__name__).warning("console_role_missing", run=CONSOLE_ROLE_STATEMENTS)
+    prepare()
+    header = settings.console_proxy_header
+    return ConsoleContext(
+        engine=api.engine,
+        dagster_ui_url=api.dagster_ui_url,
+        own_addresses=api.own_addresses or OwnAddresses(authorities=frozenset()),
+        proxy=IdentityProxy(header, settings.console_proxy_addresses) if header else None,
+        has_role=has_role,
+        stopping=api.stopping,
+        clock=api.clock,
+    )
+
+
 def _welcome(address: str) -> str:
-    return f"REST API: {address}\nIts documentation: {address}/docs\nCtrl-C stops it."
+    return (
+        f"REST API: {address}\nIts documentation: {address}/docs\n"
+        f"Console: {address}{CONSOLE_PATH}/\nCtrl-C stops it."
+    )

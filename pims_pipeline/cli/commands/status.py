@@ -19,8 +19,8 @@ from pims_pipeline.cli.terminal.tables import age, print_table, table_of
 from pims_pipeline.domain.alerts import ScheduleState
 from pims_pipeline.domain.outcome import AuditStatus
 from pims_pipeline.domain.phases import Phase
-from pims_pipeline.operations.status import StatusOverview, status_overview
-from pims_pipeline.scheduling.lateness import ScheduleStatus, schedule_status
+from pims_pipeline.operations.status import StatusOverview, punctuality, status_overview
+from pims_pipeline.scheduling.lateness import ScheduleStatus
 from pims_pipeline.settings import Settings
 from pims_pipeline.store.queries.clinic_status import ClinicState
 
@@ -31,7 +31,6 @@ _HEADINGS = [
 ]
 _NONE = "No clinic is registered; see `pims clinics add --help`."
 _DEFAULT_SECONDS = 5
-_NOT_ACTIVE = ScheduleStatus(schedule=ScheduleState.OFF)
 
 
 @click.command(
@@ -81,7 +80,7 @@ def status(settings: Settings, *, slug: str | None, seconds: float | None, as_js
     if as_json:
         from pims_pipeline.wire.statuses import Statuses  # noqa: PLC0415 - a table needs no models
 
-        punctual = partial(_punctuality, now=seen.now)
+        punctual = partial(punctuality, now=seen.now)
         print_json(Statuses.of(seen.states, punctual, seen.clock, seen.now))
         return
     print_table(_HEADINGS, (_row(state, seen.now) for state in seen.states), empty=_NONE)
@@ -132,16 +131,8 @@ def _row(state: ClinicState, now: datetime) -> list[str]:
     ]
 
 
-def _punctuality(state: ClinicState, phase: Phase, *, now: datetime) -> ScheduleStatus:
-    if state.schedule is None:
-        return _NOT_ACTIVE
-    return schedule_status(
-        state.schedule, phase, state.phases[phase].last.last_completed_or_held, now
-    )
-
-
 def _phase_text(state: ClinicState, phase: Phase, now: datetime) -> str:
-    schedule, known = _punctuality(state, phase, now=now), state.phases[phase]
+    schedule, known = punctuality(state, phase, now=now), state.phases[phase]
     text = age(known.last.last_success, now)
     if known.latest is not None and known.latest.status is not AuditStatus.COMPLETED:
         text = f"{text} ({known.latest.status.value})"

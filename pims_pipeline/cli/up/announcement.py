@@ -63,6 +63,7 @@ def _about_ui(ui: Address) -> Iterator[str]:
 
 def _about_api(api: Address, key: str | None) -> Iterator[str]:
     yield f"REST API: {api.url} (its documentation: {api.url}/docs)"
+    yield f"Console: {api.url}/console/ (add an operator: pims operators add)"
     if key is not None:
         yield f"  Key of {KEY_SLUG} while this runs: {key}"
         yield (

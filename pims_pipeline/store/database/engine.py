@@ -47,6 +47,7 @@ from pims_pipeline.store.database.locks import (
 from pims_pipeline.store.database.session_settings import (
     STATEMENT_SECONDS,
     begin_statement,
+    operator_settings,
 )
 
 CONNECTION_WAITS: Mapping[str, int] = MappingProxyType(
@@ -63,6 +64,8 @@ _POOL_TIMEOUT_SECONDS = 30.0
 _SCHEMA = "pims_schema"
 _SECONDS = "pims_statement_seconds"
 _RESTS_SINCE = "pims.rests_since"
+SIGN_IN_OPTION = "pims_operator_sign_in"
+"""An engine's option: the hash of the sign-in whose clinics its transactions see."""
 _OLDEST_SERVER = 150_000
 
 TRUSTED_SECONDS = 1.0
@@ -164,7 +167,7 @@ def _begin(connection: Connection) -> None:
         statement_seconds=options[_SECONDS],
         lock_seconds=options[LOCK_OPTION],
         server_version=raw.info.server_version,
-    )
+    ) + operator_settings(options.get(SIGN_IN_OPTION))
     try:
         if not raw.autocommit:
             # A user without transactions left it so.

@@ -64,6 +64,17 @@ def begin_statement(
     )
 
 
+def operator_settings(id_hash: str | None) -> str:
+    """What BEGIN adds for an operator of the console: the sign-in, and the role that it restricts.
+
+    Args:
+        id_hash: Hexadecimal digits; None outside the console.
+    """
+    if id_hash is None:
+        return ""
+    return f"; SET LOCAL pims.operator_sign_in = '{id_hash}'; SET LOCAL ROLE pims_console"
+
+
 def dagster_settings(
     schema: str | None, *, statement_seconds: float, server_version: int
 ) -> Mapping[str, str]:

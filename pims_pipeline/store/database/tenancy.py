@@ -1,8 +1,9 @@
-"""The API's access to the database: one clinic per transaction, and a check of its role.
+"""The API's and the console's access to the database, and a check of the API's role.
 
-The database separates clinics by row-level security on the role ``pims_api`` (migration 0000e).
-Here a transaction selects its clinic, and a connection that could see more is refused. The pipeline
-and the CLI work on all clinics, as the owner.
+The database separates clinics by row-level security. The API sees one clinic per transaction, in
+the role ``pims_api`` (migration 0000e); the console the clinics of an operator's sign-in, in the
+role ``pims_console``, which the API's connection takes for it (migration 0027). A connection that
+could see more is refused. The pipeline and the CLI work on all clinics, as the owner.
 """
 
 from collections.abc import Iterator
@@ -14,14 +15,28 @@ from sqlalchemy import Connection, Engine, text
 
 from pims_pipeline.domain.addresses.parsing import parse_database_address
 from pims_pipeline.domain.errors import UserFacingError
-from pims_pipeline.store.database.engine import address_of, schema_of, schema_prefix, transaction
+from pims_pipeline.store.database.engine import (
+    SIGN_IN_OPTION,
+    address_of,
+    schema_of,
+    schema_prefix,
+    transaction,
+)
 from pims_pipeline.store.tables.all import metadata
 
 API_ROLE = "pims_api"
+CONSOLE_ROLE = "pims_console"
 SECRET_TABLES = ("pims_credentials", "pims_sessions", "clinic_api_keys")
+_SECRET_COLUMNS = ("encrypted_data", "key_hash")
 LOGIN_STATEMENT = f"CREATE ROLE pims_api_login LOGIN PASSWORD '…' IN ROLE {API_ROLE}"
 """Creates a login for the API on a server with logins of its own."""
 
+
+CONSOLE_ROLE_STATEMENTS = (
+    f"CREATE ROLE {CONSOLE_ROLE} NOLOGIN; ALTER ROLE {API_ROLE} NOINHERIT; "
+    f"GRANT {CONSOLE_ROLE} TO {API_ROLE}; SELECT pims_grant_console();"
+)
+"""Makes the console's role, where the one who migrated could not."""
 
 _GRANT_AGAIN = "take back what was given by hand (as the owner: SELECT {}pims_grant_api())"
 _SECURE_AGAIN = "turn it on (as the owner: SELECT {}pims_secure_tables())"
@@ -49,6 +64,32 @@ def enter_clinic(connection: Connection, clinic_id: UUID) -> None:
     """Let the API see this clinic's rows, and no other's, until the transaction ends."""
     # SET takes no parameters; UUID() makes sure that it is one.
     connection.exec_driver_sql(f"SET LOCAL pims.clinic_id = '{UUID(bytes=clinic_id.bytes)}'")
+
+
+def as_operator(engine: Engine, id_hash: str) -> Engine:
+    """The API's engine, whose transactions see the clinics of an operator's sign-in alone.
+
+    They see no clinic if the sign-in has ended. Shares the connections of ``engine``.
+
+    Args:
+        engine: Connects as the API does.
+        id_hash: The hash of the sign-in's id, as ``hash_of`` returns it.
+    """
+    return engine.execution_options(**{SIGN_IN_OPTION: bytes.fromhex(id_hash).hex()})
+
+
+def has_console_role(engine: Engine) -> bool:
+    """Whether the API's connection may take the console's role.
+
+    Raises:
+        DatabaseUnavailable: If the database cannot be reached.
+    """
+    may_take = text(
+        "SELECT count(*) = 1 FROM pg_roles WHERE rolname = :role "
+        "AND pg_has_role(session_user, oid, 'MEMBER')"
+    )
+    with transaction(engine) as connection:
+        return bool(connection.scalar(may_take, {"role": CONSOLE_ROLE}))
 
 
 def api_url(url: str) -> str:
@@ -91,8 +132,14 @@ _RIGHTS_OF_THE_ROLE = text(
         )) AS owns_tables,
         bool_or(EXISTS (
             SELECT FROM unnest(secrets) AS secret
-            WHERE has_any_column_privilege(role.oid, secret, 'SELECT, INSERT, UPDATE')
-                OR has_table_privilege(role.oid, secret, 'DELETE, TRUNCATE')
+            WHERE has_table_privilege(role.oid, secret, 'DELETE, TRUNCATE')
+                -- The console's role may see how a clinic's login is, and not the login.
+                OR CASE role.rolname WHEN :console THEN EXISTS (
+                    SELECT FROM pg_attribute AS secret_column
+                    WHERE attrelid = secret AND attname = ANY (:secret_columns)
+                        AND has_column_privilege(
+                            role.oid, secret, attnum, 'SELECT, INSERT, UPDATE')
+                ) ELSE has_any_column_privilege(role.oid, secret, 'SELECT, INSERT, UPDATE') END
         )) AS reaches_secrets,
         EXISTS (
             SELECT FROM unnest(ours) AS one_of_ours WHERE NOT row_security_active(one_of_ours)
@@ -130,6 +177,8 @@ def check_api_role(engine: Engine) -> None:
     """
     names = {
         "api": API_ROLE,
+        "console": CONSOLE_ROLE,
+        "secret_columns": list(_SECRET_COLUMNS),
         "schema": schema_of(engine),
         "ours": list(metadata.tables),
         "secrets": list(SECRET_TABLES),

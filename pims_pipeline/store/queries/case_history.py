@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Text, and_, cast, select, text
+from sqlalchemy import Connection, Text, and_, cast, func, select, text
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.errors import UserFacingError
@@ -102,8 +102,24 @@ class CaseHistory:
     accesses: tuple[CredentialUse, ...] = ()
 
 
-def case_history(connection: Connection, case_id: UUID) -> CaseHistory:
-    """The case with that id, of whichever clinic.
+@dataclass(frozen=True, slots=True)
+class HistoryPart:
+    """A part of a long history: ``limit`` events, after leaving out the ``skip`` newest."""
+
+    skip: int
+    limit: int
+
+
+def event_count(connection: Connection, case_id: UUID) -> int:
+    """How many events the case has."""
+    counted = select(func.count()).where(case_events.c.case_id == case_id)
+    return connection.scalar(counted) or 0
+
+
+def case_history(
+    connection: Connection, case_id: UUID, part: HistoryPart | None = None
+) -> CaseHistory:
+    """The case with that id, of whichever clinic; with all events, or a part of them.
 
     Raises:
         UnknownCase: If there is none.
@@ -122,7 +138,7 @@ def case_history(connection: Connection, case_id: UUID) -> CaseHistory:
         raise UnknownCase(
             f"no case has the id {case_id}; `pims cases list --clinic …` shows the ids"
         )
-    events = _events(connection, case_id)
+    events = _events(connection, case_id, part)
     return CaseHistory(
         id=row.id,
         clinic=row.slug,
@@ -147,9 +163,12 @@ def case_history(connection: Connection, case_id: UUID) -> CaseHistory:
     )
 
 
-def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
+def _events(
+    connection: Connection, case_id: UUID, part: HistoryPart | None
+) -> tuple[StoredEvent, ...]:
     landed = pims_appointments
-    rows = connection.execute(
+    # The newest first, so that a part needs no count.
+    wanted = (
         select(
             *(column for column in case_events.c if column is not case_events.c.changes),
             cast(case_events.c.changes, Text).label("changes"),
@@ -168,8 +187,10 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             ),
         )
         .where(case_events.c.case_id == case_id)
-        .order_by(case_events.c.seq)
+        .order_by(case_events.c.seq.desc())
     )
+    if part is not None:
+        wanted = wanted.offset(part.skip).limit(part.limit)
     return tuple(
         StoredEvent(
             seq=row.seq,
@@ -183,7 +204,7 @@ def _events(connection: Connection, case_id: UUID) -> tuple[StoredEvent, ...]:
             vendor_updated_at=_moment(row.vendor_updated_at),
             changes=_changes(row.changes),
         )
-        for row in rows
+        for row in reversed(connection.execute(wanted).all())
     )
 
 

@@ -10,11 +10,12 @@ from pims_pipeline.store.tables import (
     clinics,
     contract,
     operations,
+    operators,
     syncs,
     webhooks,
 )
 from pims_pipeline.store.tables.columns import metadata
 
-AREAS = (clinics, access, cases, syncs, operations, adoptions, contract, webhooks)
+AREAS = (clinics, access, cases, syncs, operations, adoptions, contract, webhooks, operators)
 
 __all__ = ["AREAS", "metadata"]

@@ -7,8 +7,8 @@ from pims_pipeline.api.access.rate_limit import (
     FAILURES_PER_ADDRESS,
     FAILURES_PER_KEY,
     Limits,
-    network_of,
 )
+from pims_pipeline.local_trust.clients import network_of
 from pims_pipeline_tests.api.support.clock import Clock
 
 

@@ -49,7 +49,9 @@ def test_every_operation_of_the_document_has_a_row(served: ServedClinics) -> Non
 
 def test_only_the_pages_of_the_document_are_not_in_it(served: ServedClinics) -> None:
     hidden = set(_routes(served.app.routes)) - MATRIX.keys()
+    files = ("swagger-ui.css", "swagger-ui-bundle.js", "start.js")
     pages = {("get", "/docs"), ("get", "/openapi.json"), ("head", "/openapi.json")}
+    pages |= {("get", f"/docs/{file}") for file in files}
     # GET on the paths that start syncs is refused; otherwise the name would be taken for an id.
     assert hidden == pages | {("get", path) for _, path in STARTING}
     client = TestClient(served.app)

@@ -49,8 +49,14 @@ class RowTrial:
 
     def outcome(self, name: str, verb: str) -> object:
         table = metadata.tables[name]
-        # A run lease belongs to no clinic: the pipeline alone reads it.
-        named = {"clinics": "id", "run_leases": "owner"}
+        # These belong to no clinic: the owner alone reads them.
+        named = {
+            "clinics": "id",
+            "run_leases": "owner",
+            "operators": "id",
+            "operator_sign_ins": "id_hash",
+            "sign_in_attempts": "subject",
+        }
         clinic = table.c[named.get(name, "clinic_id")]
         if verb == "SELECT":
             return self._tried(select(clinic))

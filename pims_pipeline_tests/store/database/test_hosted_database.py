@@ -22,6 +22,7 @@ LOGS = (
     "adoption_steps",
     "application_writes",
     "clinic_words",
+    "operator_log",
 )
 """Their triggers refuse a change also of no row."""
 

@@ -37,6 +37,7 @@ from pims_pipeline_tests.store.embedded.servers import own_server
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 DAY = date(2026, 3, 2)
 LOGS = ("case_events", "credential_access_log")
+LATER_LOGS = ("adoption_steps", "application_writes", "clinic_words", "operator_log")
 LATER_TABLES = {
     "adopted_cases",
     "adoption_diffs",
@@ -47,6 +48,11 @@ LATER_TABLES = {
     "clinic_words",
     "webhook_deliveries",
     "webhooks",
+    "operators",
+    "operator_roles",
+    "operator_sign_ins",
+    "sign_in_attempts",
+    "operator_log",
 }
 """Made by revisions after the one that makes the roles."""
 RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -109,7 +115,7 @@ _ADDED = frozenset({"SELECT", "INSERT"})
 EXPECTED: Rights = {
     "pims_service": {
         **dict.fromkeys(metadata.tables, _CHANGED),
-        **dict.fromkeys((*LOGS, "adoption_steps", "application_writes", "clinic_words"), _ADDED),
+        **dict.fromkeys((*LOGS, *LATER_LOGS), _ADDED),
         "pims_alembic_version": {"SELECT"},
     },
     "pims_api": {
@@ -129,6 +135,10 @@ EXPECTED: Rights = {
         "credential_access_log": {"SELECT"},
         "idempotency_keys": _CHANGED,
         "login_leases": _NOTHING,
+        "operator_log": _NOTHING,
+        "operator_roles": _NOTHING,
+        "operator_sign_ins": _NOTHING,
+        "operators": _NOTHING,
         "pims_alembic_version": {"SELECT"},
         "pims_appointments": {"SELECT"},
         "pims_credentials": _NOTHING,
@@ -136,6 +146,7 @@ EXPECTED: Rights = {
         "reconciliation_holds": {"SELECT"},
         "run_leases": _NOTHING,
         "schedule_skips": _NOTHING,
+        "sign_in_attempts": _NOTHING,
         "sync_failures": {"SELECT"},
         "sync_requests": _CHANGED,
         "vendor_shapes": _NOTHING,

@@ -52,12 +52,17 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "credential_access_log": ("SELECT",),
     "idempotency_keys": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "login_leases": (),
+    "operator_log": (),
+    "operator_roles": (),
+    "operator_sign_ins": (),
+    "operators": (),
     "pims_appointments": ("SELECT",),
     "pims_credentials": (),
     "pims_sessions": (),
     "reconciliation_holds": ("SELECT",),
     "run_leases": (),
     "schedule_skips": (),
+    "sign_in_attempts": (),
     "sync_failures": ("SELECT",),
     "sync_requests": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "vendor_shapes": (),
@@ -65,6 +70,22 @@ RIGHTS: Mapping[str, tuple[str, ...]] = {
     "webhooks": (),
 }
 
+CONSOLE_READS = {
+    "case_events",
+    "case_sync_audits",
+    "cases",
+    "clinic_schedule_configs",
+    "clinic_words",
+    "clinics",
+    "credential_access_log",
+    "pims_appointments",
+    "pims_credentials",
+    "pims_sessions",
+    "reconciliation_holds",
+    "schedule_skips",
+    "sync_failures",
+}
+"""The tables that the console's role reads, of the operator's clinics."""
 
 _NOTHING = {
     "SELECT": NO_ROWS,
@@ -233,10 +254,13 @@ def test_each_table_is_secured_for_its_owner_too_and_has_a_policy_for_each_role(
     with owner.connect() as connection:
         found = {row.relname: (row.is_forced, row.policies) for row in connection.execute(secured)}
     ours, others = ["pims_api", "pims_owner", "pims_service"], ["pims_owner", "pims_service"]
-    assert found == {
-        **{table: (True, ours if rights else others) for table, rights in RIGHTS.items()},
-        "pims_alembic_version": (True, ours),
+    expected = {
+        **{table: ours if rights else others for table, rights in RIGHTS.items()},
+        "pims_alembic_version": ours,
     }
+    for table in CONSOLE_READS:
+        expected[table] = sorted([*expected[table], "pims_console"])
+    assert found == {table: (True, policies) for table, policies in expected.items()}
     assert set(RIGHTS) == set(metadata.tables)
 
 
@@ -255,6 +279,9 @@ def test_functions_of_the_owners_rights_are_the_apis_alone_and_search_nowhere(
     with owner.connect() as connection:
         found = {row.proname: (row.proconfig, row.callers) for row in connection.execute(functions)}
     assert {"pims_api_keys", "pims_note_api_key_use"} <= set(found)
+    for function in ("pims_operator_clinics", "pims_note_operator"):
+        settings, callers = found.pop(function)
+        assert (settings, sorted(callers)) == (['search_path=""'], ["pims_api", "pims_console"])
     assert found == dict.fromkeys(found, (['search_path=""'], ["pims_api"]))
 
 

@@ -1,0 +1,1 @@
+"""Who uses the console, and which requests come from its own pages."""

@@ -1,0 +1,60 @@
+"""The cookie that keeps a browser signed in.
+
+It holds a random id and nothing else. Scripts cannot read it, other sites cannot send it, and
+outside this machine it travels over TLS alone.
+"""
+
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pims_pipeline.domain.console.operators import ABSOLUTE_LIMIT
+from pims_pipeline.local_trust.origins import is_loopback, parse_authority
+
+_NAME = "pims_console"
+_SECURE_NAME = f"__Host-{_NAME}"
+"""With this prefix a browser refuses the cookie unless it is secure and of this host alone."""
+# With strict, a link from the Dagster UI or from Slack would lead to the sign-in page.
+_SAME_SITE: Literal["lax"] = "lax"
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the cookie needs TLS: always, except on this machine without it."""
+    host = parse_authority(request.headers.get("host", ""))
+    name = host.name.removeprefix("[").removesuffix("]") if host else ""
+    return request.url.scheme == "https" or not is_loopback(name)
+
+
+def cookie_name(request: Request) -> str:
+    """The name of the cookie for the address at which the console is used."""
+    return _SECURE_NAME if is_secure(request) else _NAME
+
+
+def sign_in_id(request: Request) -> str | None:
+    """The id that the browser keeps; None if it keeps none."""
+    return request.cookies.get(cookie_name(request))
+
+
+def keep(request: Request, response: Response, id_: str) -> None:
+    """Let the browser keep the id of a sign-in, in place of a former one."""
+    response.set_cookie(
+        cookie_name(request),
+        id_,
+        max_age=int(ABSOLUTE_LIMIT.total_seconds()),
+        path="/",
+        secure=is_secure(request),
+        httponly=True,
+        samesite=_SAME_SITE,
+    )
+
+
+def forget(request: Request, response: Response) -> None:
+    """Let the browser forget the sign-in."""
+    response.delete_cookie(
+        cookie_name(request),
+        path="/",
+        secure=is_secure(request),
+        httponly=True,
+        samesite=_SAME_SITE,
+    )

@@ -1,0 +1,1 @@
+"""What the operators of the console may do, and what its plots count."""

@@ -1,0 +1,1 @@
+"""``pims operators``."""
