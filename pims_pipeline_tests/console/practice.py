@@ -17,6 +17,7 @@ from pims_pipeline.domain.records.appointments import (
 from pims_pipeline.domain.records.cases import CaseEvent, Changes, EventKind
 from pims_pipeline.store.audits import start_audit
 from pims_pipeline.store.cases.events import record_events
+from pims_pipeline.store.database.locks import lock_clinic
 from pims_pipeline.store.tables.access import credential_access_log
 from pims_pipeline.store.tables.cases import cases, pims_appointments
 
@@ -118,6 +119,7 @@ def record_change(
         source_digest="digest-A-1",
         occurred_at=START,
     )
+    lock_clinic(connection, clinic.id)
     record_events(connection, clinic, [event] * times, audit_id=audit_id, run_id=RUN)
 
 

@@ -24,9 +24,9 @@ from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.database.tenancy import enter_clinic
 from pims_pipeline.store.operators.log import note_action
+from pims_pipeline.store.queries.clinic_status import clinic_states
 from pims_pipeline.store.queries.console.activity import activity_since
 from pims_pipeline.store.queries.console.calendar_day import DayRow, calendar_day
-from pims_pipeline.store.queries.clinic_status import clinic_states
 from pims_pipeline.sync.words import words_of
 
 

@@ -13,8 +13,8 @@ from pims_pipeline.operations.status import punctuality
 from pims_pipeline.scheduling.lateness import ScheduleStatus
 from pims_pipeline.store.database.clock import clock_of
 from pims_pipeline.store.database.engine import transaction
-from pims_pipeline.store.queries.console.activity import activity_since
 from pims_pipeline.store.queries.clinic_status import ClinicState, PhaseState, clinic_states
+from pims_pipeline.store.queries.console.activity import activity_since
 
 ACTIVITY_DAYS = 14
 
