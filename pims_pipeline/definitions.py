@@ -25,6 +25,7 @@ from pims_pipeline.composition import (
     set_up_logging,
     webhook_networks,
 )
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.observability.heartbeat import Heartbeat
 from pims_pipeline.orchestration.location import code_location
 from pims_pipeline.orchestration.resources import Sources
@@ -78,6 +79,7 @@ def build_definitions(
         deletion_policy=deletion_policy(settings),
         alerting=alerting(settings),
         webhook_networks=webhook_networks(settings),
+        console=ConsoleLinks(settings.console_address()),
     )
     return code_location(sources, partition_start=settings.partition_start)
 

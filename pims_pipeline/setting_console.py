@@ -3,11 +3,19 @@
 from pydantic import Field
 
 from pims_pipeline.setting_areas import SettingsArea
-from pims_pipeline.setting_types import HeaderName, Networks
+from pims_pipeline.setting_types import HeaderName, Networks, PublicWebAddress
 
 
 class ConsoleSettings(SettingsArea):
-    """The operator's console: who is signed in by an identity proxy."""
+    """The operator's console: where people reach it, and who is signed in by an identity proxy."""
+
+    console_url: PublicWebAddress | None = Field(
+        default=None,
+        validation_alias="PIMS_CONSOLE_URL",
+        description="a web address such as https://pims.example/console, without a user",
+    )
+    """The address at which people reach the console, for the links in the Dagster UI. Unset: the
+    API of `pims up`, or ``/console`` at port 8000 of this machine."""
 
     console_proxy_header: HeaderName | None = Field(
         default=None,

@@ -21,6 +21,7 @@ from pims_pipeline.domain.addresses.parsing import (
     in_schema,
     parse_database_address,
 )
+from pims_pipeline.domain.console.links import DEFAULT_CONSOLE_URL
 from pims_pipeline.setting_areas import (
     DATABASE_ADDRESS,
     ENCRYPTION_KEY,
@@ -206,6 +207,10 @@ class Settings(
         path = parts.path.rstrip("/").removesuffix("/graphql")
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{path}"
+
+    def console_address(self) -> str:
+        """The address of the console, without a slash at the end."""
+        return (self.console_url or DEFAULT_CONSOLE_URL).rstrip("/")
 
     def in_our_schema(self, url: str) -> str:
         """The address ``url`` of the pipeline's database, with the schema of the tables."""

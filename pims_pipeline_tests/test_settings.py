@@ -169,6 +169,19 @@ def test_the_dagster_ui_is_beside_its_graphql(
     assert loaded(monkeypatch, DAGSTER_GRAPHQL_URL=address).dagster_ui_url() == ui
 
 
+@pytest.mark.parametrize(
+    ("address", "console"),
+    [
+        ("", "http://127.0.0.1:8000/console"),
+        ("https://pims.example/console/", "https://pims.example/console"),
+    ],
+)
+def test_links_lead_to_the_console_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch, address: str, console: str
+) -> None:
+    assert loaded(monkeypatch, PIMS_CONSOLE_URL=address).console_address() == console
+
+
 def test_dagster_uses_its_own_database_when_one_is_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

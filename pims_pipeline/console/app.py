@@ -6,9 +6,16 @@ from pims_pipeline.console.access.peers import PeerNote
 from pims_pipeline.console.context import ConsoleContext
 from pims_pipeline.console.errors import PageBoundary, handle_errors
 from pims_pipeline.console.headers import PageHeaders
-from pims_pipeline.console.routes import cases, clinics, overview, sign_in, static_files
-
-PATH = "/console"
+from pims_pipeline.console.routes import (
+    cases,
+    clinics,
+    overview,
+    provenance,
+    search,
+    sign_in,
+    static_files,
+)
+from pims_pipeline.domain.console.links import CONSOLE_PATH
 
 
 def create_console(context: ConsoleContext) -> FastAPI:
@@ -26,7 +33,7 @@ def create_console(context: ConsoleContext) -> FastAPI:
     )
     app.state.console = context
     handle_errors(app)
-    for routes in (static_files, sign_in, overview, clinics, cases):
+    for routes in (static_files, sign_in, overview, clinics, cases, provenance, search):
         app.include_router(routes.router)
     app.add_middleware(PageBoundary)
     app.add_middleware(PageHeaders)
@@ -40,6 +47,6 @@ def mount_console(app: FastAPI, context: ConsoleContext) -> None:
         app: The API; limits bodies and checks hosts.
         context: See ``create_console``.
     """
-    app.mount(PATH, create_console(context), name="console")
+    app.mount(CONSOLE_PATH, create_console(context), name="console")
     # The outermost layer: before a proxy's header replaces the client's address.
     app.add_middleware(PeerNote)

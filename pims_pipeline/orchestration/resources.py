@@ -13,6 +13,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.alerting.delivery import Alerting
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.domain.planning.enrichment import EnrichmentPolicy
 from pims_pipeline.domain.planning.reconciliation import DeletionPolicy
@@ -49,6 +50,7 @@ class Sources:
             for never.
         alerting: How alerts are delivered.
         webhook_networks: Networks that webhooks may call although they are not public.
+        console: Links to the console's pages.
     """
 
     open_store: Callable[[], AbstractContextManager[Engine]]
@@ -64,15 +66,21 @@ class Sources:
     deletion_policy: DeletionPolicy = field(default_factory=DeletionPolicy)
     alerting: Alerting = field(default_factory=Alerting)
     webhook_networks: Sequence[Network] = ()
+    console: ConsoleLinks = field(default_factory=ConsoleLinks)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The policies of checks and maintenance, which request nothing from vendors."""
+    """The policies of checks and maintenance, which request nothing from vendors.
+
+    Attributes:
+        console: Where checks link to.
+    """
 
     enrichment: EnrichmentPolicy
     deletion: DeletionPolicy
     retention_days: int = 400
+    console: ConsoleLinks = field(default_factory=ConsoleLinks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +92,14 @@ class VendorAccess:
         clinics_at_once: How many clinics are synced in parallel.
         clinic_timeout: Seconds that a phase may take at one clinic, for each window.
         whole_listing_age: See ``Sources``.
+        console: Where materializations link to.
     """
 
     context: SyncContext
     clinics_at_once: int
     clinic_timeout: float
     whole_listing_age: timedelta = timedelta(0)
+    console: ConsoleLinks = field(default_factory=ConsoleLinks)
 
     def clinic_signal(self, slug: str, phase: Phase) -> StopSignal:
         """Return the run's stop signal with the time limit of a phase at one clinic."""
@@ -139,7 +149,7 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
             finally:
                 close_idle()
 
-    rules = Rules(sources.enrichment_policy, sources.deletion_policy, sources.retention_days)
+    rules = _rules(sources)
     delivery = Webhooks(open_vault=sources.open_vault, allowed=sources.webhook_networks)
     return {
         "store": dg.ResourceDefinition(store, description="The database of cases."),
@@ -164,9 +174,22 @@ def build_resources(sources: Sources) -> dict[str, dg.ResourceDefinition]:
     }
 
 
+def _rules(sources: Sources) -> Rules:
+    return Rules(
+        sources.enrichment_policy,
+        sources.deletion_policy,
+        sources.retention_days,
+        sources.console,
+    )
+
+
 def _vendor_access(sources: Sources, context: SyncContext) -> VendorAccess:
     return VendorAccess(
-        context, sources.clinics_at_once, sources.clinic_timeout, sources.whole_listing_age
+        context,
+        sources.clinics_at_once,
+        sources.clinic_timeout,
+        sources.whole_listing_age,
+        sources.console,
     )
 
 

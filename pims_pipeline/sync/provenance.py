@@ -7,6 +7,7 @@ the commands in ``pims_pipeline.wire.cases``.
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pims_pipeline.domain.records.cases import EventKind
@@ -57,6 +58,12 @@ class CaseProvenance:
 def run_url(dagster_ui_url: str, run_id: str) -> str:
     """The address of a run in the Dagster UI at ``dagster_ui_url``."""
     return f"{dagster_ui_url.rstrip('/')}/runs/{run_id}"
+
+
+def partition_url(dagster_ui_url: str, asset: str, key: str) -> str:
+    """The address of an asset's partition in the Dagster UI at ``dagster_ui_url``."""
+    query = f"view=partitions&partition={quote(key, safe='')}"
+    return f"{dagster_ui_url.rstrip('/')}/assets/{asset}?{query}"
 
 
 def provenance_of(history: CaseHistory, *, dagster_ui_url: str) -> CaseProvenance:

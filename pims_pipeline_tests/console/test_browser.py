@@ -21,6 +21,7 @@ from pims_pipeline.api.server import running_api
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.console.operators import OperatorRole
 from pims_pipeline.operations.operators.accounts import create_operator
+from pims_pipeline.store.audits import audits_of_run
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline_tests.console.browsers import PASSWORD
 from pims_pipeline_tests.console.practice import DAY, RUN, add_day
@@ -101,21 +102,58 @@ def test_an_operator_goes_by_keyboard_from_the_overview_to_a_change_and_signs_ou
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_an_operator_finds_a_case_by_a_name_and_follows_a_change_to_its_sync_and_run(
+    page: Page, address: str, case_id: UUID
+) -> None:
+    sign_in_by_keyboard(page, address)
+    page.get_by_role("link", name="Search").press("Enter")
+    page.get_by_label("Patient, client, phone or vendor id").fill("lee ann")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 case, newest appointment first.")).to_be_visible()
+    # What was searched for is in no address, so in no history and no log.
+    expect(page).to_have_url(f"{address}/search")
+
+    page.get_by_role("link", name="Rex").press("Enter")
+    expect(page).to_have_url(f"{address}/cases/{case_id}")
+    page.get_by_role("link", name="what else it changed").press("Enter")
+    expect(page.get_by_role("heading", name="What this sync changed")).to_be_visible()
+    page.get_by_role("link", name="its syncs").press("Enter")
+    expect(page).to_have_url(f"{address}/runs/{RUN}")
+    page.get_by_role("link", name="inbound: what it changed").press("Enter")
+    page.get_by_role("link", name="Rex").press("Enter")
+    expect(page).to_have_url(f"{address}/cases/{case_id}")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page_and_none_is_wider_than_a_phone(
-    page: Page, address: str, case_id: UUID, clinic: Clinic, scheme: Scheme
+    page: Page, address: str, engine: Engine, case_id: UUID, *, clinic: Clinic, scheme: Scheme
 ) -> None:
+    with transaction(engine) as connection:
+        [audit] = audits_of_run(connection, RUN)
     page.emulate_media(color_scheme=scheme)
     axe = Axe()
     page.goto(f"{address}/sign-in")
     found = {"/sign-in": axe.run(page).generate_snapshot()}
     sign_in_by_keyboard(page, address)
-    for path in ("/", f"/clinics/{clinic.slug}?date={DAY}", f"/cases/{case_id}"):
+    for path in (
+        "/",
+        "/search",
+        f"/clinics/{clinic.slug}?date={DAY}",
+        f"/clinics/{clinic.slug}/changes/{audit.id}",
+        f"/runs/{RUN}",
+        f"/cases/{case_id}",
+    ):
         for size in (_PHONE, _DESK):
             page.set_viewport_size(size)
             page.goto(f"{address}{path}")
             assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
             found[f"{path} at {size['width']}"] = axe.run(page).generate_snapshot()
+
+    page.goto(f"{address}/search")
+    page.get_by_label("Patient, client, phone or vendor id").fill("rex")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Rex")).to_be_visible()
+    found["/search with a case"] = axe.run(page).generate_snapshot()
 
     assert {path: problems for path, problems in found.items() if problems} == {}
 

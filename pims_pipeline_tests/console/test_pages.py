@@ -96,6 +96,7 @@ class Structure(HTMLParser):
 def test_a_name_stays_text_on_every_page(engine: Engine, clinic: Clinic, ben: Browser) -> None:
     with transaction(engine) as connection:
         add_day(connection, clinic)
+        connection.execute(update(cases).values(client_phone="555 0199"))
 
     def structures(name: str) -> list[object]:
         fields = {
@@ -114,10 +115,12 @@ def test_a_name_stays_text_on_every_page(engine: Engine, clinic: Clinic, ben: Br
         paths = (
             f"/cases/{case_id}",
             f"/clinics/{clinic.slug}?date={DAY}",
+            f"/clinics/{clinic.slug}/changes/{audit_id}",
             f"/?find={quote(name)}",
             f"/sign-in?next={quote(name)}",
         )
-        return [Structure(ben.get(path).text).parts for path in paths]
+        found = ben.send("/search", text="0199", form_token=ben.token())
+        return [Structure(page.text).parts for page in (*map(ben.get, paths), found)]
 
     harmless = structures("Zoë")
     for name in NASTY:

@@ -23,9 +23,9 @@ from pims_pipeline.cli.terminal.interrupts import interruptible
 from pims_pipeline.cli.terminal.options import examples
 from pims_pipeline.cli.terminal.streams import say
 from pims_pipeline.composition import api_database_url, open_engine
-from pims_pipeline.console.app import PATH as CONSOLE_PATH
 from pims_pipeline.console.app import mount_console
 from pims_pipeline.console.context import ConsoleContext, IdentityProxy
+from pims_pipeline.domain.console.links import CONSOLE_PATH
 from pims_pipeline.local_trust.origins import OwnAddresses, is_loopback, own_addresses
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.operations.operators.passwords import prepare

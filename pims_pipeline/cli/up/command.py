@@ -36,6 +36,7 @@ from pims_pipeline.cli.up.environment import (
 from pims_pipeline.cli.up.services import Service, watch
 from pims_pipeline.cli.up.simulator import simulator_command
 from pims_pipeline.composition import api_database_url
+from pims_pipeline.domain.console.links import CONSOLE_PATH
 from pims_pipeline.operations.clinics import clinics_to_partition
 from pims_pipeline.orchestration.services import dagster_services
 from pims_pipeline.settings import Settings
@@ -157,7 +158,7 @@ def _start_services(
     dagster = dagster_services(settings.home, storage, files.code_socket)
     files.clinics.write_text("\n".join(clinics_to_partition(store.engine)))
 
-    more = _code_server_variables(settings, ui)
+    more = _code_server_variables(settings, ui, api)
     code_environment = code_server_environment(given, dagster.environment, more)
     code = _service(settings, "dagster-code-server", dagster.code_server, code_environment)
     # Stopped after those that use it.
@@ -206,13 +207,18 @@ def _host_names(settings: Settings) -> list[str]:
     return names
 
 
-def _code_server_variables(settings: Settings, ui: Address) -> dict[str, str]:
+def _code_server_variables(settings: Settings, ui: Address, api: Address) -> dict[str, str]:
     """The variables of the code server beside its settings."""
     # Alerts and reports link to this UI, unless the settings give it a public address.
     links = ui.graphql_url
     if settings.dagster_graphql_url is not None:
         links = f"{settings.dagster_ui_url()}/graphql"
-    return {"PIMS_HOME": str(settings.home), "DAGSTER_GRAPHQL_URL": links, **_UNBUFFERED}
+    return {
+        "PIMS_HOME": str(settings.home),
+        "DAGSTER_GRAPHQL_URL": links,
+        "PIMS_CONSOLE_URL": settings.console_url or f"{api.url}{CONSOLE_PATH}",
+        **_UNBUFFERED,
+    }
 
 
 def _api_variables(store: Store, ui: Address) -> dict[str, str] | None:

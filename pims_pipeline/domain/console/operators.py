@@ -64,6 +64,8 @@ class OperatorAction(StrEnum):
     FAILURE_RETRIED = "failure_retried"
     SCHEDULE_CHANGED = "schedule_changed"
     SYNC_STARTED = "sync_started"
+    SYNC_SEEN = "sync_seen"
+    CASES_SEARCHED = "cases_searched"
 
 
 class BadOperatorName(UserFacingError, ValueError):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pims_pipeline.dagster_names import parse_partition_key
 from pims_pipeline.domain.console.operators import OperatorAction
+from pims_pipeline.operations.console.changed_fields import changed_fields
 from pims_pipeline.operations.console.visible import visible_only
 from pims_pipeline.operations.operators.sign_in import OperatorView
 from pims_pipeline.store.clinics import clinic_by_slug
@@ -31,7 +32,7 @@ class ShownEvent:
     @property
     def changes(self) -> list[tuple[str, Any, Any]]:
         """The fields with their values before and after."""
-        return list(_flat(self.traced.stored.changes))
+        return changed_fields(self.traced.stored.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +98,3 @@ def case_page(
 
 def _day(event: TracedEvent) -> str:
     return parse_partition_key(event.stored.partition_key).day.isoformat()
-
-
-def _flat(changes: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Each field with before and after; of objects, the keys that differ."""
-    flat: list[tuple[str, Any, Any]] = []
-    for name, change in changes.items():
-        is_pair = isinstance(change, list | tuple) and len(change) == len(("before", "after"))
-        before, after = change if is_pair else (None, change)
-        if isinstance(before, Mapping) or isinstance(after, Mapping):
-            flat += _keys(name, before, after)
-        else:
-            flat.append((name, before, after))
-    return flat
-
-
-def _keys(name: str, before: Any, after: Any) -> list[tuple[str, Any, Any]]:
-    sides = [side if isinstance(side, Mapping) else {} for side in (before, after)]
-    old, new = sides
-    return [
-        (f"{name}.{key}", old.get(key), new.get(key))
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key)
-    ]

@@ -1,16 +1,18 @@
 """Turns the outcome of a phase into Dagster's metadata and failures.
 
-These hold only counts, slugs, ids and our own messages, never personal data: everyone with access
-to the Dagster UI can read them.
+These hold only counts, slugs, ids, links of these and our own messages, never personal data:
+everyone with access to the Dagster UI can read them.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 import dagster as dg
 
 from pims_pipeline.dagster_names import partition_key
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.outcome import Counts, PhaseOutcome
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.sync.runner import ClinicReport
@@ -23,10 +25,16 @@ PROVENANCE = "`pims cases show ID` shows every change of a case, when and why"
 
 @dataclass(frozen=True, slots=True)
 class PhaseReport:
-    """What a phase did to every clinic of a run."""
+    """What a phase did to every clinic of a run.
+
+    Attributes:
+        console: Where the metadata links to.
+    """
 
     sync_type: Phase
     clinics: list[ClinicReport]
+    run_id: str
+    console: ConsoleLinks
 
     @property
     def failed(self) -> list[ClinicReport]:
@@ -38,7 +46,14 @@ class PhaseReport:
         for clinic in self.clinics:
             for outcome in clinic.outcomes:
                 for day in outcome.window:
-                    yield partition_key(clinic.slug, day), _metadata(outcome, day)
+                    links = self._links(clinic.slug, outcome.audit_id, day)
+                    yield partition_key(clinic.slug, day), {**_metadata(outcome, day), **links}
+
+    def _links(self, slug: str, audit_id: UUID, day: date) -> dict[str, dg.MetadataValue]:
+        return {
+            "console": dg.MetadataValue.url(self.console.changes(slug, audit_id, day)),
+            "run_in_console": dg.MetadataValue.url(self.console.run(self.run_id)),
+        }
 
     def failure(self) -> dg.Failure | None:
         """Return the failure that names the failed clinics; None if no clinic failed."""

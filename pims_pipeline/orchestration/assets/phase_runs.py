@@ -64,7 +64,8 @@ def run_phase(
         reports.append(clinic)
         for line in _lines(clinic):
             context.log.info(line)
-    report = PhaseReport(sync_type, sorted(reports, key=lambda each: each.slug))
+    by_slug = sorted(reports, key=lambda each: each.slug)
+    report = PhaseReport(sync_type, by_slug, run.run_id, provider.console)
     if report.failed:
         for key, metadata in report.partitions():
             context.log_event(

@@ -54,12 +54,14 @@ class Finding:
         items: Ids, or the vendor's words; never personal data.
         is_warning: Whether it only warns.
         is_note: Whether nothing is wrong: the check passes and shows it.
+        cases: The cases that it is about, if it is about cases: they get links.
     """
 
     what: str
     items: Sequence[object] = field(default=())
     is_warning: bool = False
     is_note: bool = False
+    cases: Sequence[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +138,19 @@ def consultations_idempotent(checked: CheckInput) -> Iterator[Finding]:
     # An appointment that another run landed since then is left to the next enrichment.
     due = [case.case_id for case, _ in plan.due if case.landed_at <= began]
     if due:
-        yield Finding("cases whose consultation is still due", due)
+        yield Finding("cases whose consultation is still due", due, cases=due)
 
 
 def patients_match(checked: CheckInput) -> Iterator[Finding]:
     """No case has the consultation of another patient than its appointment's."""
     if cases := mixed_up_cases(checked.engine, checked.clinic, checked.window, checked.audit):
         shown = _by_partition(checked.clinic, cases)
-        yield Finding("cases with another patient's consultation", shown, is_warning=True)
+        yield Finding(
+            "cases with another patient's consultation",
+            shown,
+            is_warning=True,
+            cases=[case_id for _, case_id in cases],
+        )
 
 
 def _by_partition(clinic: Clinic, cases: Iterable[tuple[date, UUID]]) -> list[str]:
@@ -153,7 +160,7 @@ def _by_partition(clinic: Clinic, cases: Iterable[tuple[date, UUID]]) -> list[st
 def vitals_plausible(checked: CheckInput) -> Iterator[Finding]:
     """No case has implausible vitals."""
     if cases := implausible_cases(checked.engine, checked.clinic, checked.window):
-        yield Finding("cases with implausible vitals", cases, is_warning=True)
+        yield Finding("cases with implausible vitals", cases, is_warning=True, cases=cases)
 
 
 def enrichment_errors(checked: CheckInput) -> Iterator[Finding]:
@@ -179,7 +186,8 @@ def reconciliation_idempotent(checked: CheckInput) -> Iterator[Finding]:
     )
     # The check `deletion_guard` reports cases that a hold keeps.
     if not plan.is_empty and not plan.hold:
-        yield Finding("cases that would still be retired", [each.case.id for each in plan.retire])
+        ids = [each.case.id for each in plan.retire]
+        yield Finding("cases that would still be retired", ids, cases=ids)
 
 
 def deletion_guard(checked: CheckInput) -> Iterator[Finding]:
@@ -218,7 +226,7 @@ def moments_in_the_future(checked: CheckInput) -> Iterator[Finding]:
 def no_live_case_deleted(checked: CheckInput) -> Iterator[Finding]:
     """No case is soft-deleted while its appointment is in the calendar."""
     if cases := live_cases_deleted(checked.engine, checked.clinic, checked.window):
-        yield Finding("soft-deleted cases whose appointment is in the calendar", cases)
+        yield Finding("soft-deleted cases whose appointment is in the calendar", cases, cases=cases)
 
 
 def shadow_agrees(checked: CheckInput) -> Iterator[Finding]:

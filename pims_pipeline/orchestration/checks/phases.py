@@ -11,6 +11,7 @@ import dagster as dg
 from sqlalchemy import Engine
 
 from pims_pipeline.dagster_names import partition_key
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.orchestration._dagster_private import latest_materialization
 from pims_pipeline.orchestration.assets.catalog import RUNBOOK, documents, what_to_do
@@ -133,7 +134,7 @@ def _checks_of(
                 check_name=spec.name,
                 passed=not wrong,
                 severity=dg.AssetCheckSeverity.ERROR if errors else dg.AssetCheckSeverity.WARN,
-                metadata=_metadata(windows, findings),
+                metadata=_metadata(windows, findings, rules.console),
                 blocking=blocking,
                 target_materialization_data=target,
             )
@@ -149,7 +150,9 @@ def _windows_for(check: CheckFunction, windows: Sequence[CheckInput]) -> Sequenc
 
 
 def _metadata(
-    windows: Sequence[CheckInput], findings: Sequence[tuple[CheckInput, Finding]]
+    windows: Sequence[CheckInput],
+    findings: Sequence[tuple[CheckInput, Finding]],
+    console: ConsoleLinks,
 ) -> dict[str, dg.MetadataValue]:
     rows = [
         {
@@ -167,9 +170,33 @@ def _metadata(
         if not finding.is_note
         for day in checked.window
     }
-    return {
+    metadata: dict[str, dg.MetadataValue] = {
         "windows": dg.MetadataValue.int(len(windows)),
         "partitions": dg.MetadataValue.int(sum(len(checked.window) for checked in windows)),
         "partitions_with_findings": dg.MetadataValue.int(len(affected)),
-        **({"findings": table(rows)} if rows else {}),
     }
+    if rows:
+        metadata["findings"] = table(rows)
+        metadata["console"] = links_of(findings, console)
+    return metadata
+
+
+def links_of(
+    findings: Sequence[tuple[CheckInput, Finding]], console: ConsoleLinks
+) -> dg.MarkdownMetadataValue:
+    """A list of links: each finding to the sync that it was found after, and to its cases."""
+    lines = [
+        f"- [{checked.clinic.slug}, {checked.window}]({_page(checked, console)}): {finding.what}"
+        + "".join(
+            f", [{case_id}]({console.case(case_id)})" for case_id in finding.cases[:MAX_LISTED]
+        )
+        for checked, finding in findings[:MAX_LISTED]
+    ]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _page(checked: CheckInput, console: ConsoleLinks) -> str:
+    first = checked.window.start
+    if checked.audit is None:
+        return console.day(checked.clinic.slug, first)
+    return console.changes(checked.clinic.slug, checked.audit.id, first)

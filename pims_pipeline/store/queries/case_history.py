@@ -202,7 +202,7 @@ def _events(
             phase=None if row.sync_type is None else Phase(row.sync_type),
             source_digest=row.source_digest,
             vendor_updated_at=_moment(row.vendor_updated_at),
-            changes=_changes(row.changes),
+            changes=read_changes(row.changes),
         )
         for row in reversed(connection.execute(wanted).all())
     )
@@ -213,7 +213,8 @@ def _metadata(text: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {"notAnObject": value}
 
 
-def _changes(text: str) -> Mapping[str, Any]:
+def read_changes(text: str) -> Mapping[str, Any]:
+    """The changes of an event, from the text of their JSON: before and after, by field."""
     value = json_value(text)
     # Changes of metadata that Python cannot hold are shown as their text.
     return value if isinstance(value, dict) else {"notAnObject": [None, value]}

@@ -32,6 +32,15 @@ from pims_pipeline.store.tables.columns import (
     timestamp_now,
 )
 
+_NAMES = (
+    "to_tsvector('simple'::regconfig, translate("
+    "left(patient_name, 200) || ' ' || left(client_name, 200), "
+    "'/.@_:+~&<>=?-', '             '))"
+)
+"""The words of a case's names. Signs that the parser takes for parts of addresses are spaces."""
+_DIGITS = "left(reverse(regexp_replace(left(client_phone, 100), '[^0-9]', '', 'g')), 20)"
+"""The digits of a case's phone number, from the last to the first."""
+
 pims_appointments = Table(
     "pims_appointments",
     metadata,
@@ -112,6 +121,14 @@ cases = Table(
         name="synced",
     ),
     Index(None, "clinic_id", "scheduled_date"),
+    # What the console's search uses: see pims_find_cases of revision 0029.
+    Index("ix_cases_names", text(_NAMES), postgresql_using="gin"),
+    Index(
+        "ix_cases_phone",
+        text(f'({_DIGITS}) COLLATE "C"'),
+        postgresql_where=text("client_phone IS NOT NULL"),
+    ),
+    Index("ix_cases_pims_id", "pims_id", postgresql_where=text("pims_id IS NOT NULL")),
     postgresql_with=HOT_UPDATES,
 )
 

@@ -15,6 +15,7 @@ from pims_pipeline_tests.orchestration.deployment import (
 )
 from pims_pipeline_tests.test_docs import ROOT, anchors
 
+CONSOLE = "http://127.0.0.1:8000/console"
 NIGHTLY = ("nightly_maintenance", "nightly_report")
 
 
@@ -37,6 +38,8 @@ def test_a_partition_has_its_counts_and_its_audit(
         "window": str(window),
         "window_changed_case_ids": [str(case.id)],
         "provenance": "`pims cases show ID` shows every change of a case, when and why",
+        "console": f"{CONSOLE}/clinics/alder/changes/{audit.id}?date={window.end}",
+        "run_in_console": f"{CONSOLE}/runs/{outcome.run_id}",
     }
     empty = deployment.metadata("appointments", f"alder|{window.start}")
     assert empty["found"] == 0

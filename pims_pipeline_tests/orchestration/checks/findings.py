@@ -30,8 +30,16 @@ def findings_of(
         for each, found in CHECKS.items()
         if name in {check.__name__ for check, _ in found} and phase in {None, each}
     )
+    (check,) = (each for each, _ in checks if each.__name__ == name)
+    return list(check(checked_window(deployment, phase, run_id, window)))
+
+
+def checked_window(
+    deployment: DagsterDeployment, phase: Phase, run_id: str, window: DateRange = WINDOW
+) -> CheckInput:
+    """What the checks of a phase get of a window of alder after a run."""
     audits = last_audits(deployment.engine, run_id, phase)
-    checked = CheckInput(
+    return CheckInput(
         deployment.engine,
         Rules(EnrichmentPolicy(), DeletionPolicy()),
         deployment.clinics["alder"],
@@ -39,8 +47,6 @@ def findings_of(
         audits[-1] if audits else None,
         bool(audits),
     )
-    (check,) = (each for each, _ in checks if each.__name__ == name)
-    return list(check(checked))
 
 
 def appointment(day: int) -> str:

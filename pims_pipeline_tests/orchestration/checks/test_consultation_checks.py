@@ -2,9 +2,16 @@
 
 import dagster as dg
 
+from pims_pipeline.domain.console.links import ConsoleLinks
 from pims_pipeline.domain.phases import Phase
+from pims_pipeline.orchestration.checks.phases import links_of
 from pims_pipeline.providers.port import TransientError
-from pims_pipeline_tests.orchestration.checks.findings import WINDOW, appointment, findings_of
+from pims_pipeline_tests.orchestration.checks.findings import (
+    WINDOW,
+    appointment,
+    checked_window,
+    findings_of,
+)
 from pims_pipeline_tests.orchestration.deployment import DagsterDeployment, days, keys
 
 
@@ -74,6 +81,14 @@ def test_implausible_vitals_are_named(deployment: DagsterDeployment, run_id: str
     (finding,) = findings_of(deployment, "vitals_plausible", run_id)
     assert finding.items == [case.id]
     assert finding.is_warning
+    checked = checked_window(deployment, Phase.CASES, run_id)
+    assert checked.audit is not None
+    console = ConsoleLinks("https://c.example")
+    assert links_of([(checked, finding)], console).value == (
+        f"- [alder, {WINDOW}](https://c.example/clinics/alder/changes/{checked.audit.id}"
+        f"?date={WINDOW.start}): cases with implausible vitals, "
+        f"[{case.id}](https://c.example/cases/{case.id})"
+    )
 
 
 def test_one_consultation_that_cannot_be_fetched_only_warns(deployment: DagsterDeployment) -> None:

@@ -14,6 +14,7 @@ from pims_pipeline.store.database.clock import utc_now
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.queries.daily_report import report_of
 from pims_pipeline.store.shapes.writing import add_shapes
+from pims_pipeline.sync.phases.verification import last_audits
 from pims_pipeline_tests.orchestration.checks.findings import WINDOW, findings_of
 from pims_pipeline_tests.orchestration.deployment import TODAY, DagsterDeployment, days
 
@@ -68,6 +69,13 @@ def test_new_missing_and_changed_fields_are_listed_and_the_sync_goes_on(
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
     assert evaluation.metadata["partitions_with_findings"].value == len(WINDOW)
+    links = evaluation.metadata["console"].value
+    assert isinstance(links, str)
+    [audit] = last_audits(former.engine, run_id, Phase.INBOUND)
+    page = f"http://127.0.0.1:8000/console/clinics/alder/changes/{audit.id}?date={WINDOW.start}"
+    assert links.splitlines()[0] == (
+        f"- [alder, {WINDOW}]({page}): fields that are new this week: path, JSON types"
+    )
 
 
 def test_a_first_week_passes_and_says_so(deployment: DagsterDeployment) -> None:

@@ -279,7 +279,7 @@ def test_functions_of_the_owners_rights_are_the_apis_alone_and_search_nowhere(
     with owner.connect() as connection:
         found = {row.proname: (row.proconfig, row.callers) for row in connection.execute(functions)}
     assert {"pims_api_keys", "pims_note_api_key_use"} <= set(found)
-    for function in ("pims_operator_clinics", "pims_note_operator"):
+    for function in ("pims_operator_clinics", "pims_note_operator", "pims_find_cases"):
         settings, callers = found.pop(function)
         assert (settings, sorted(callers)) == (['search_path=""'], ["pims_api", "pims_console"])
     assert found == dict.fromkeys(found, (['search_path=""'], ["pims_api"]))
