@@ -39,6 +39,12 @@ def in_our_schema(url: str) -> str:
     return with_options(url, f"-csearch_path={OUR_SCHEMA}")
 
 
+def in_another_schema(url: str, schema: str) -> str:
+    """The address with another schema, as Prisma writes it, in place of the one it names."""
+    parsed = make_url(url).difference_update_query(["options"])
+    return parsed.update_query_dict({"schema": schema}).render_as_string(hide_password=False)
+
+
 def administer(url: str, statement: sql.Composed) -> None:
     """Execute a statement as the server's owner, outside a transaction."""
     with psycopg.connect(address_of("postgres", url), autocommit=True) as connection:

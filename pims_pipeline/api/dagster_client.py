@@ -71,6 +71,9 @@ class DagsterUnreachable(UserFacingError):
     """Dagster's webserver cannot be reached."""
 
 
+_NO_RESPONSE = "see its log, or fix DAGSTER_GRAPHQL_URL if it is not the address of the Dagster UI"
+
+
 class NoResponse(DagsterUnreachable):
     """The request was sent, and whether Dagster executed it is unknown."""
 
@@ -265,9 +268,13 @@ class DagsterClient:
                 "or fix DAGSTER_GRAPHQL_URL"
             ) from None
         except (httpx2.TransportError, RequestTimedOut, ResponseTooLarge) as error:
-            raise NoResponse(f"Dagster did not respond ({type(error).__name__})") from None
+            raise NoResponse(
+                f"Dagster did not respond ({type(error).__name__}); {_NO_RESPONSE}"
+            ) from None
         if response.status_code >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            raise NoResponse(f"Dagster did not respond (status {response.status_code})")
+            raise NoResponse(
+                f"Dagster did not respond (status {response.status_code}); {_NO_RESPONSE}"
+            )
         if response.status_code != httpx2.codes.OK:
             raise DagsterRefused(
                 f"Dagster refused the request (status {response.status_code}); fix "
@@ -278,7 +285,7 @@ class DagsterClient:
         except (ValueError, TypeError, KeyError):
             # Their messages would quote the response.
             raise NoResponse(
-                "the response is not Dagster's, or Dagster failed; see its log"
+                f"the response is not Dagster's, or Dagster failed; {_NO_RESPONSE}"
             ) from None
 
 

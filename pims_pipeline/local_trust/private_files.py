@@ -5,6 +5,7 @@ us. Logs and records are private too.
 """
 
 import os
+import stat
 from pathlib import Path
 
 from pims_pipeline.domain.errors import UserFacingError
@@ -47,7 +48,7 @@ def make_private(directory: Path) -> None:
 
 
 def close_to_others(directory: Path) -> None:
-    """Restrict a directory to its owner; do nothing if it does not exist.
+    """Restrict a directory to its owner; do nothing if it does not exist, or is none.
 
     Raises:
         HomeNotPrivate: If another user owns it.
@@ -56,7 +57,8 @@ def close_to_others(directory: Path) -> None:
         found = directory.stat()
     except (FileNotFoundError, NotADirectoryError):
         return
-    if os.name != "posix":
+    # The mode of a device or a file in its place is not ours to change.
+    if os.name != "posix" or not stat.S_ISDIR(found.st_mode):
         return
     if found.st_uid != os.geteuid():
         raise HomeNotPrivate(

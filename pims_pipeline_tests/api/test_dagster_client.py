@@ -49,7 +49,9 @@ def test_a_response_that_drips_times_out(monkeypatch: pytest.MonkeyPatch) -> Non
     with (
         stalling_server(dripping_body) as server,
         closing(DagsterClient(server.base_url)) as client,
-        pytest.raises(NoResponse, match="RequestTimedOut"),
+        pytest.raises(
+            NoResponse, match=r"RequestTimedOut\); see its log, or fix DAGSTER_GRAPHQL_URL"
+        ),
     ):
         client.check()
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,9 @@ class Composition:
             return "service_completed_successfully"
         assert process.poll() is None, f"{name} ended: {self.log(name)}"
         if self.check(name) != 0:
-            time.sleep(0.5)
+            with suppress(subprocess.TimeoutExpired):
+                # As long as the next check is not due; one that ends is noticed at once.
+                process.wait(0.5)
             return "starting"
         return "service_healthy"
 

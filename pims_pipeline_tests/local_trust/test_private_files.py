@@ -98,3 +98,13 @@ def test_the_server_s_user_passes_through_and_can_list_nothing(tmp_path: Path) -
 
     assert mode(home) == 0o710
     assert mode(home.parent) == 0o701
+
+
+def test_a_file_in_place_of_the_home_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "home"
+    file.touch()
+    file.chmod(0o666)
+
+    close_to_others(file)
+
+    assert file.stat().st_mode & 0o7777 == 0o666

@@ -157,6 +157,9 @@ KNOWN_PARAMETERS = frozenset(
 
 _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "channel_binding": ("disable", "prefer", "require"),
+        "gssencmode": ("disable", "prefer", "require"),
+        "load_balance_hosts": ("disable", "random"),
         "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
         "target_session_attrs": (
             "any",
@@ -168,6 +171,19 @@ _CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
+_NUMBERS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        # Zero waits for ever.
+        "connect_timeout": (1, 300),
+        "keepalives": (0, 1),
+        "keepalives_count": (0, 1_000),
+        "keepalives_idle": (0, 86_400),
+        "keepalives_interval": (0, 86_400),
+        "tcp_user_timeout": (0, 86_400_000),
+    }
+)
+"""The least and the greatest value of each parameter that is a whole number."""
+_DIGITS = re.compile(r"[0-9]{1,10}")
 _READING_ONLY = frozenset({"read-only", "standby"})
 _FILES = ("passfile", "sslcert", "sslcrl", "sslcrldir", "sslkey", "sslrootcert")
 _SYSTEM_ROOTS = "system"
@@ -200,7 +216,7 @@ def understood(given: Sequence[tuple[str, str]]) -> tuple[str | None, dict[str, 
         if name in _NOT_NEEDED:
             continue
         if name in _SCHEMA_NAMES:
-            schema = _schema(name, value)
+            schema = _only(schema, _schema(name, value), name)
         elif name == "options":
             schema, rest = _options(value, schema)
             if rest:
@@ -218,7 +234,7 @@ def _options(value: str, schema: str | None) -> tuple[str | None, str]:
     """The schema that the server options name, and the remaining options."""
     for found in _SEARCH_PATH.finditer(value):
         path = found["path"].replace("\\", "").partition(",")[0].strip("\"'")
-        schema = _schema("options", path)
+        schema = _only(schema, _schema("options", path), "options")
     return schema, _SEARCH_PATH.sub("", value).strip()
 
 
@@ -226,6 +242,13 @@ def _schema(name: str, value: str) -> str:
     if not _SCHEMA.fullmatch(value):
         raise BadParameter(f"has no schema's name in its parameter {name}; write schema=NAME")
     return value
+
+
+def _only(before: str | None, schema: str, name: str) -> str:
+    """The schema, if none or the same was named before."""
+    if before not in {None, schema}:
+        raise BadParameter(f"names another schema in its parameter {name}; write schema=NAME alone")
+    return schema
 
 
 def _passed_on(name: str, value: str) -> str:
@@ -240,6 +263,10 @@ def _passed_on(name: str, value: str) -> str:
     allowed = _CHOICES.get(name)
     if allowed is not None and value not in allowed:
         raise BadParameter(f"has an unknown {name}; write one of {', '.join(allowed)}")
+    if name in _NUMBERS:
+        least, most = _NUMBERS[name]
+        if not (_DIGITS.fullmatch(value) and least <= int(value) <= most):
+            raise BadParameter(f"has a wrong {name}; write a whole number from {least} to {most}")
     if name == "target_session_attrs" and value in _READING_ONLY:
         raise BadParameter("asks for a server that cannot be written to; write primary")
     return value

@@ -34,6 +34,13 @@ PLACEHOLDER = (
     "place, without brackets"
 )
 
+MISPLACED = (
+    "has ';', '&' or '=' in the database's name; write '?' before the first parameter and '&' "
+    "between parameters (in a name, %3B, %26 and %3D)"
+)
+WRONG_PORT = "has no port from 1 to 65535 after the host's ':'; write it, or remove the ':'"
+
+_PARAMETER_SIGNS = re.compile(r"[;&=]")
 _PLACEHOLDER = re.compile(r"\[[^\]]*\]|<[^>]*>|\$?\{[^}]*\}|\*{3,}")
 _NO_ADDRESSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -57,6 +64,7 @@ _BAD_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _IPV6 = re.compile(r"\[(?P<address>[^\[\]]+)\](?P<rest>.*)")
 _PORT = re.compile(r"[0-9]{1,5}")
+_NO_OR_DIGITS = re.compile(r"[0-9]*")
 _LARGEST_PORT = 65535
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,39}")
 # Lower case only: PostgreSQL takes the length in bytes, and folds what is typed without quotes.
@@ -166,6 +174,8 @@ def parse_database_address(text: str) -> DatabaseAddress:
     if hosts and others:
         raise BadDatabaseUrl("names hosts twice; write them before the database alone")
     database = found["database"]
+    if database and _PARAMETER_SIGNS.search(database):
+        raise BadDatabaseUrl(MISPLACED)
     if not (hosts or others or database):
         raise BadDatabaseUrl(f"names neither a host nor a database; write {EXAMPLE}")
     try:
@@ -245,8 +255,11 @@ def _host(text: str) -> tuple[str, int | None]:
     else:
         host, colon, port = text.partition(":")
         known = _HOST.fullmatch(host) is not None
-    if not known or (colon and not (_PORT.fullmatch(port) and 0 < int(port) <= _LARGEST_PORT)):
+    if not known:
         raise BadDatabaseUrl(UNCLEAR)
+    if colon and not (_PORT.fullmatch(port) and 0 < int(port) <= _LARGEST_PORT):
+        # Other characters may be a piece of an address that was read wrongly.
+        raise BadDatabaseUrl(WRONG_PORT if _NO_OR_DIGITS.fullmatch(port) else UNCLEAR)
     return host, int(port) if colon else None
 
 

@@ -62,11 +62,12 @@ VENDOR_POOL = "vendors"
 _APPOINTMENTS = """\
 Lands the vendor's calendar, and creates, moves and restores the cases of its appointments.
 
-**From** one listing of the clinic's calendar per window of at most 31 days. Each record is compared
-with the one landed before.
+**From** one listing of the clinic's calendar per window of at most 31 days; in a scheduled sync
+soon after one, from what the vendor changed since (`changed_since`). Each record is compared with
+the one landed before.
 
 **A partition** is one business date of one clinic, in its time zone. It is materialized when a
-complete listing that covers it was landed and applied.
+complete listing that covers it, or what changed since, was landed and applied.
 
 **When it fails**, nothing of the window was written, and later phases of the run skip the clinic's
 dates. Other clinics are not affected. The failed step names clinic, window and error. Find the

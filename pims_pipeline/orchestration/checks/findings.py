@@ -100,7 +100,7 @@ def appointments_idempotent(checked: CheckInput) -> Iterator[Finding]:
 
 
 def snapshot_complete(checked: CheckInput) -> Iterator[Finding]:
-    """The complete calendar was landed, and every record could be read."""
+    """The complete calendar, or what changed since one, was landed; every record could be read."""
     audit = checked.audit
     if audit is None or audit.status is not AuditStatus.COMPLETED:
         yield Finding("no complete calendar was landed")

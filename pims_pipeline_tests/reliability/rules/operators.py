@@ -40,16 +40,19 @@ class OperatorRules(ClinicMachine):
         self.synced.chooses_word(*chosen)
         oracle.check(self.synced)
 
-    @precondition(lambda self: self.synced.credentials_are_refused())
+    # Which of two syncs at once gets a fault is up to the threads, and no precondition may be.
     @rule()
     def an_operator_stores_the_credentials_again(self) -> None:
-        self.synced.store_credentials_again()
+        if self.synced.credentials_are_refused():
+            self.synced.store_credentials_again()
 
-    @precondition(lambda self: self.synced.holds())
     @rule(yes=st.booleans())
     def a_hold_is_decided(self, *, yes: bool) -> None:
         self._step()
-        hold = self.synced.holds()[0]
+        holds = self.synced.holds()
+        if not holds:
+            return
+        hold = holds[0]
         if yes:
             self.synced.approve(hold.id, DateRange(hold.window_start, hold.window_end))
         else:

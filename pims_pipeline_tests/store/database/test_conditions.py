@@ -16,7 +16,7 @@ from pims_pipeline.store.database.conditions import explain
 from pims_pipeline.store.database.engine import create_engine, transaction
 from pims_pipeline.store.database.errors import DatabaseRefused, DatabaseUnavailable
 from pims_pipeline.store.database.tenancy import let_api_log_in
-from pims_pipeline_tests.databases import address_of, administer
+from pims_pipeline_tests.databases import address_of, administer, in_another_schema
 
 CODES = {
     "53100": "the database's disk is full (53100); free space there",
@@ -184,8 +184,7 @@ def test_a_database_without_our_tables_wants_to_be_migrated(empty_database_url: 
 def test_a_schema_that_the_address_names_is_where_the_tables_are(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.here AS SELECT 1 AS n")
-    separator = "&" if "?" in database_url else "?"
-    engine = create_engine(f"{database_url}{separator}schema=elsewhere")
+    engine = create_engine(in_another_schema(database_url, "elsewhere"))
     with transaction(engine) as connection:
         assert connection.scalar(text("SELECT n FROM here")) == 1
     engine.dispose()

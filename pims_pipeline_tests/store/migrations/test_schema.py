@@ -28,7 +28,7 @@ from pims_pipeline.store.migrations.target_schema import SchemaNotUsable
 from pims_pipeline.store.tables.all import metadata
 from pims_pipeline_tests.adoption.schema_digest import schema_digest
 from pims_pipeline_tests.adoption.shared_database import install_v4
-from pims_pipeline_tests.databases import Databases, database_copied_from
+from pims_pipeline_tests.databases import Databases, database_copied_from, in_another_schema
 from pims_pipeline_tests.store.database.revisions import REVISIONS
 
 RUNBOOK = Path(__file__).parents[3] / "docs" / "runbook.md"
@@ -179,7 +179,7 @@ def test_a_login_that_may_not_create_tables_is_shown_the_statement(
 
 
 def test_an_unmigrated_schema_is_named_with_the_one_that_has_tables(database_url: str) -> None:
-    engine = create_engine(f"{database_url}&schema=elsewhere")
+    engine = create_engine(in_another_schema(database_url, "elsewhere"))
     with pytest.raises(DatabaseNotMigrated) as caught:
         check_migrated(engine)
     engine.dispose()

@@ -33,7 +33,9 @@ def main_processes() -> set[psutil.Process]:
     found = set()
     for each in living():
         with suppress(psutil.Error):
-            if "node" in each.parent().name():
+            parent = each.parent()
+            # A driver that has just ended is no parent any more.
+            if parent is not None and "node" in parent.name():
                 found.add(each)
     return found
 
