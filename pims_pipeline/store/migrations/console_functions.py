@@ -4,6 +4,8 @@ Functions with the owner's rights are bound to the tables when they are made: no
 lead them elsewhere (see ``0000e_access.py``).
 """
 
+from collections.abc import Sequence
+
 FUNCTIONS: tuple[tuple[str, str], ...] = (
     (
         "pims_operator_by_name(text)",
@@ -208,13 +210,20 @@ def _reserve_function(more: str) -> str:
 """  # noqa: S608 - fixed text
 
 
+CONSOLE_CALLS = (
+    "pims_operator_clinics()",
+    "pims_note_operator(uuid, uuid, text, uuid, jsonb, text)",
+)
+"""What the console's role may call since revision 0027."""
+
 FORMER_RESERVE_FUNCTION = _reserve_function("")
 """As revision 0000e makes it."""
 
-RESERVE_FUNCTION = _reserve_function("""
+
+def reserve_function(calls: Sequence[str]) -> str:
+    """The same, and what the console's role may call."""
+    grants = " ".join(f"GRANT EXECUTE ON FUNCTION {call} TO pims_console;" for call in calls)
+    return _reserve_function(f"""
         IF to_regrole('pims_console') IS NOT NULL THEN
-            GRANT EXECUTE ON FUNCTION pims_operator_clinics() TO pims_console;
-            GRANT EXECUTE ON FUNCTION pims_note_operator(uuid, uuid, text, uuid, jsonb, text)
-                TO pims_console;
+            {grants}
         END IF;""")
-"""The same, and what the console's role may call."""

@@ -16,9 +16,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from pims_pipeline.observability.logging import get_logger
 from pims_pipeline.store.migrations.access import forget_access, grant_access
 from pims_pipeline.store.migrations.console_functions import (
+    CONSOLE_CALLS,
     FORMER_RESERVE_FUNCTION,
     FUNCTIONS,
-    RESERVE_FUNCTION,
+    reserve_function,
 )
 
 revision = "0027"
@@ -57,7 +58,7 @@ def upgrade() -> None:
     op.execute(_ROLE_CREATED)
     for _, function in FUNCTIONS:
         op.execute(function)
-    op.execute(RESERVE_FUNCTION)
+    op.execute(reserve_function(CONSOLE_CALLS))
     grant_access(*_ACCESS)
     op.execute("SELECT pims_reserve_functions()")
     op.execute(

@@ -1,0 +1,38 @@
+"""What operators decide in the console, and what the log keeps of it.
+
+Who may decide is in ``operators``; carrying a decision out belongs in ``operations/console/``.
+"""
+
+from typing import Final
+
+from pims_pipeline.domain.console.operators import OperatorAction
+from pims_pipeline.domain.errors import UserFacingError
+
+DECISIONS: Final = (
+    OperatorAction.HOLD_APPROVED,
+    OperatorAction.HOLD_REJECTED,
+    OperatorAction.FAILURE_RETRIED,
+    OperatorAction.SCHEDULE_CHANGED,
+    OperatorAction.SYNC_STARTED,
+)
+"""The actions that change something, unlike looks and sign-ins."""
+LONGEST_REASON: Final = 500
+
+
+class BadReason(UserFacingError, ValueError):
+    """A decision without a reason, or with one that is too long."""
+
+
+def checked_reason(text: str) -> str:
+    """The reason of a decision, on one line.
+
+    Raises:
+        BadReason: If it is empty or too long.
+    """
+    reason = " ".join(text.split())
+    if not reason:
+        raise BadReason("give a reason: the log keeps it with the decision")
+    if len(reason) > LONGEST_REASON:
+        raise BadReason(f"a reason has at most {LONGEST_REASON} characters")
+    # The database keeps no NUL character.
+    return reason.replace("\0", "")
