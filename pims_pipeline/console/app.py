@@ -6,7 +6,17 @@ from pims_pipeline.console.access.peers import PeerNote
 from pims_pipeline.console.context import ConsoleContext
 from pims_pipeline.console.errors import PageBoundary, handle_errors
 from pims_pipeline.console.headers import PageHeaders
-from pims_pipeline.console.routes import cases, clinics, overview, sign_in, static_files
+from pims_pipeline.console.routes import (
+    cases,
+    clinics,
+    failures,
+    holds,
+    overview,
+    schedules,
+    sign_in,
+    static_files,
+    syncs,
+)
 
 PATH = "/console"
 
@@ -26,7 +36,8 @@ def create_console(context: ConsoleContext) -> FastAPI:
     )
     app.state.console = context
     handle_errors(app)
-    for routes in (static_files, sign_in, overview, clinics, cases):
+    pages = (overview, clinics, cases, holds, failures, schedules, syncs)
+    for routes in (static_files, sign_in, *pages):
         app.include_router(routes.router)
     app.add_middleware(PageBoundary)
     app.add_middleware(PageHeaders)
