@@ -21,9 +21,11 @@ from pims_pipeline.store.database.errors import DatabaseRefused
 from pims_pipeline.store.database.tenancy import as_operator
 from pims_pipeline.store.holds import hold_by_id
 from pims_pipeline.store.secrets.vault import Vault
+from pims_pipeline.store.tables.cases import cases
 from pims_pipeline.store.tables.syncs import reconciliation_holds, sync_failures
 from pims_pipeline_tests.console.browsers import PASSWORD, Browser, SignIn
 from pims_pipeline_tests.console.runs import NotedRuns
+from pims_pipeline_tests.console.test_pages import NASTY, Structure
 from pims_pipeline_tests.console.waiting import LOGIN, TODAY, WINDOW, add_failure, add_hold
 
 REASON = "the clinic closed these days"
@@ -117,7 +119,7 @@ def test_a_rejection_is_written_with_its_reason_and_decided_once(
     assert runs.launched == []
 
 
-@pytest.mark.parametrize("reason", ["", " \t", "x" * 501])
+@pytest.mark.parametrize("reason", ["", " \t\0", "x" * 501])
 def test_a_decision_needs_a_reason(
     engine: Engine, olga: Browser, hold_id: UUID, reason: str
 ) -> None:
@@ -210,6 +212,24 @@ def test_a_clinic_without_a_login_is_not_synced(
     assert page.status_code == 409
     assert "no login is stored" in page.text
     assert runs.launched == []
+
+
+def test_a_name_and_a_reason_stay_text_on_the_page_of_a_hold(
+    engine: Engine, olga: Browser, ready: Clinic
+) -> None:
+    def structure(name: str) -> list[object]:
+        with transaction(engine) as connection:
+            for table in ("reconciliation_holds", "pims_appointments", "cases"):
+                connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - fixed names
+        hold_id = add_hold(engine, ready)
+        with transaction(engine) as connection:
+            connection.execute(update(cases).values(patient_name=name, client_name=name))
+        assert send(olga, f"/holds/{hold_id}/reject", reason=name).status_code == 303
+        return [*Structure(olga.get(f"/holds/{hold_id}").text).parts]
+
+    harmless = structure("Zoë")
+    for name in NASTY:
+        assert structure(name) == harmless
 
 
 SCHEDULE = {

@@ -26,13 +26,17 @@ class BadReason(UserFacingError, ValueError):
 def checked_reason(text: str) -> str:
     """The reason of a decision, on one line.
 
+    Example:
+        >>> checked_reason("  closed   on Monday ")
+        'closed on Monday'
+
     Raises:
         BadReason: If it is empty or too long.
     """
-    reason = " ".join(text.split())
+    # The database keeps no NUL character.
+    reason = " ".join(text.replace("\0", "").split())
     if not reason:
         raise BadReason("give a reason: the log keeps it with the decision")
     if len(reason) > LONGEST_REASON:
         raise BadReason(f"a reason has at most {LONGEST_REASON} characters")
-    # The database keeps no NUL character.
-    return reason.replace("\0", "")
+    return reason

@@ -35,7 +35,12 @@ from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.holds import Hold, hold_by_id, list_holds
 from pims_pipeline.store.operators.decisions import Decision, decisions_about
 from pims_pipeline.store.operators.log import note_action
-from pims_pipeline.store.queries.held_cases import HeldCase, LandedState, held_cases, listed_at
+from pims_pipeline.store.queries.console.held_cases import (
+    HeldCase,
+    LandedState,
+    held_cases,
+    listed_at,
+)
 from pims_pipeline.store.rejections import rejections_in_force
 
 _SCOPE = Phase.RECONCILIATION.names.scope

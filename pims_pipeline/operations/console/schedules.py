@@ -58,7 +58,7 @@ class EnteredSchedule:
     def of(cls, config: ScheduleConfig) -> "EnteredSchedule":
         """A stored schedule, as a person would type it."""
         numbers = asdict(replace(config, sync_schedules={}))
-        crons = {phase.value: config.sync_schedules.get(phase, "") for phase in Phase}
+        crons = {phase.value: config.sync_schedules[phase] for phase in Phase}
         return cls({**crons, **{name: str(numbers[name]) for name in NUMBERS}})
 
 
