@@ -102,6 +102,22 @@ def test_an_approval_of_several_days_starts_one_run_over_them(
     assert REASON in olga.get(f"/holds/{hold_id}").text
 
 
+def test_an_approval_that_is_sent_twice_starts_one_run(
+    olga: Browser, runs: NotedRuns, hold_id: UUID
+) -> None:
+    address = f"/holds/{hold_id}/approve"
+    runs.refusal = "Dagster cannot be reached"
+    assert send(olga, address, reason=REASON).status_code == 409
+    runs.refusal = None
+
+    assert send(olga, address, reason=REASON).status_code == 303
+    again = send(olga, address, reason=REASON)
+
+    assert again.status_code == 409
+    assert "olga started an approval of this hold a moment ago" in again.text
+    assert len(runs.launched) == 1
+
+
 def test_a_rejection_is_written_with_its_reason_and_decided_once(
     engine: Engine, olga: Browser, runs: NotedRuns, hold_id: UUID
 ) -> None:
@@ -171,13 +187,14 @@ def test_a_sync_is_started_and_watched_until_it_has_ended(
     olga: Browser, runs: NotedRuns, ready: Clinic
 ) -> None:
     assert "Start" in olga.get(f"/clinics/{ready.slug}/sync").text
-    started = send(olga, f"/clinics/{ready.slug}/sync", scope="inbound")
+    started = send(olga, f"/clinics/{ready.slug}/sync", scope="inbound", reason=REASON)
     address = started.headers["location"].removeprefix("/console")
     running = olga.get(address).text
     runs.now = SyncStage(status="completed", has_ended=True)
     ended = olga.get(f"{address}/progress").text
 
     assert 'hx-trigger="every 2s"' in running
+    assert REASON in running
     assert "<html" not in ended
     assert "completed" in ended
     assert "hx-" not in ended
@@ -261,15 +278,16 @@ def test_a_schedule_is_saved_only_after_its_next_times_were_shown(
     assert shown.text.count("<time") == 10
     assert "Nothing is saved yet" in other.text
     assert decisions(engine) == []
-    saved = send(ada, address, **SCHEDULE, stored=stored, shown=digest, do="save")
+    sent = {**SCHEDULE, "stored": stored, "shown": digest, "do": "save", "reason": REASON}
+    saved = send(ada, address, **sent)
     assert saved.status_code == 303
     with transaction(engine) as connection:
         config = schedule_config(connection, clinic)
     assert (config.sync_schedules[Phase.CASES], config.days_ahead) == ("off", 14)
     [(who, action, facts)] = decisions(engine)
     assert (who, action) == ("ada", "schedule_changed")
-    assert facts["changes"]["days_ahead"] == ["7", "14"]
-    stale = send(ada, address, **SCHEDULE, stored=stored, shown=digest, do="save")
+    assert (facts["changes"]["days_ahead"], facts["reason"]) == (["7", "14"], REASON)
+    stale = send(ada, address, **sent)
     assert stale.status_code == 409
     assert "Someone changed this schedule" in stale.text
     assert clinic.slug in ada.get("/schedules").text

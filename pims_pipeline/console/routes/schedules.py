@@ -63,7 +63,7 @@ def send_schedule(request: Request, form: SentForm, slug: Slug) -> Response:
     if form.text("do") != "save" or not is_shown or is_refused:
         return _shown(request, seen, stored_digest=stored, is_shown=True, is_refused=is_refused)
     try:
-        change_schedule(view, slug, entered, stored_digest=stored)
+        change_schedule(view, slug, entered, stored_digest=stored, reason=form.text("reason"))
     except ScheduleChanged as error:
         return _shown(request, schedule_page(view, slug), problem=str(error))
     return go_to(request, f"/clinics/{slug}/schedule?saved=1")

@@ -45,6 +45,7 @@ def send_sync(request: Request, form: SentForm, slug: Slug) -> Response:
             slug,
             _scope(form),
             (_day(form, "first"), _day(form, "last")),
+            reason=form.text("reason"),
             earliest=context.partition_start,
             runs=context.runs,
         )
@@ -97,6 +98,7 @@ def _form(
         scope=sent.text("scope") if sent else "full",
         first=sent.text("first")[:10] if sent else "",
         last=sent.text("last")[:10] if sent else "",
+        reason=sent.text("reason")[:500] if sent else "",
         problem=problem,
         dates_problem=dates_problem,
     )

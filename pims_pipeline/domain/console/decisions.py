@@ -20,7 +20,7 @@ LONGEST_REASON: Final = 500
 
 
 class BadReason(UserFacingError, ValueError):
-    """A decision without a reason, or with one that is too long."""
+    """A decision without the reason that it needs, or with one that is too long."""
 
 
 def checked_reason(text: str) -> str:
@@ -33,10 +33,20 @@ def checked_reason(text: str) -> str:
     Raises:
         BadReason: If it is empty or too long.
     """
-    # The database keeps no NUL character.
-    reason = " ".join(text.replace("\0", "").split())
+    reason = optional_reason(text)
     if not reason:
         raise BadReason("give a reason: the log keeps it with the decision")
+    return reason
+
+
+def optional_reason(text: str) -> str:
+    """The same for a decision that needs none; empty without one.
+
+    Raises:
+        BadReason: If it is too long.
+    """
+    # The database keeps no NUL character.
+    reason = " ".join(text.replace("\0", "").split())
     if len(reason) > LONGEST_REASON:
         raise BadReason(f"a reason has at most {LONGEST_REASON} characters")
     return reason

@@ -8,7 +8,7 @@ again before it retires anything.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -16,7 +16,9 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.console.decisions import checked_reason
 from pims_pipeline.domain.console.operators import OperatorAction, OperatorRole
+from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.holds import HoldStatus
+from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.console.launching import (
     Runs,
@@ -43,8 +45,14 @@ from pims_pipeline.store.queries.console.held_cases import (
 )
 from pims_pipeline.store.rejections import rejections_in_force
 
+APPROVAL_PAUSE = timedelta(minutes=1)
+"""How long after an approval was started another one is refused: a form may be sent twice."""
 _SCOPE = Phase.RECONCILIATION.names.scope
 _ASSET = Phase.RECONCILIATION.names.asset
+
+
+class ApprovalStarted(UserFacingError):
+    """The run that approves the hold was started a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ def holds_page(view: OperatorView, slug: str | None, *, waiting_only: bool) -> H
 
 
 def hold_page(view: OperatorView, hold_id: UUID) -> HoldPage:
-    """A hold, case by case. The look at each clinic's cases is logged.
+    """A hold, case by case. The look is logged.
 
     Raises:
         NotVisible: If there is no such hold at the operator's clinics.
@@ -146,6 +154,7 @@ def approve(
         BadReason: If the reason is empty or too long.
         NotVisible, NotAllowed: If the operator does not see the hold, or may not decide it.
         HoldDecided, HoldUndecidable: If it cannot be approved.
+        ApprovalStarted: If another approval of it was started in the last minute.
         ClinicDeactivated, NoLoginStored: If its clinic cannot be synced.
         WrongClock: If this host's clock and the database's are too far apart.
         NotStarted: If Dagster did not start the run; nothing else was changed.
@@ -155,6 +164,7 @@ def approve(
     with visible_only(), transaction(view.engine) as connection:
         _check_operator(connection, view, hold_id)
         hold, clinic = approvable_hold(connection, hold_id, earliest=earliest, today=now.date())
+        _check_not_started(connection, hold, now)
         run = planned_run(
             clinic,
             _SCOPE,
@@ -224,6 +234,20 @@ def _check_operator(connection: Connection, view: OperatorView, hold_id: UUID) -
     _, clinic = _hold(connection, hold_id)
     check_role(view, OperatorRole.OPERATOR, clinic)
     return clinic
+
+
+def _check_not_started(connection: Connection, hold: Hold, now: datetime) -> None:
+    """Check that no approval of the locked hold was started in the last minute."""
+    about = json.dumps({"hold_id": str(hold.id)})
+    decisions = decisions_about(connection, hold.clinic_id, about)
+    approvals = [each for each in decisions if each.action is OperatorAction.HOLD_APPROVED]
+    if not approvals or "problem" in approvals[-1].details:
+        return
+    if age_of(approvals[-1].occurred_at, now) < APPROVAL_PAUSE:
+        raise ApprovalStarted(
+            f"{approvals[-1].details['by']} started an approval of this hold a moment ago; see its "
+            "sync under the decisions"
+        )
 
 
 def _planned(hold: Hold, known: list[HeldCase]) -> Iterator[PlannedCase]:

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from pims_pipeline.domain.clinics import DAYS_AHEAD, Clinic
+from pims_pipeline.domain.console.decisions import optional_reason
 from pims_pipeline.domain.console.operators import OperatorAction, OperatorRole
 from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.errors import UserFacingError
@@ -37,6 +40,10 @@ NUMBERS: Mapping[str, tuple[str, int, int]] = {
     "parallel_batch_size": ("Consultations fetched in parallel", 1, MAX_BATCH),
 }
 """The whole numbers of a schedule by field: what each means, its least and its greatest value."""
+
+
+class BadSchedule(UserFacingError, ValueError):
+    """Something is wrong with an entered schedule; the message names the field."""
 
 
 class ScheduleChanged(UserFacingError):
@@ -95,10 +102,25 @@ class SchedulePage:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """A clinic in the list of schedules, and the next time of each phase."""
+    """A clinic in the list of schedules at ``now``."""
 
     configured: ConfiguredClinic
-    next_ticks: Mapping[Phase, datetime | None]
+    now: datetime
+
+    @property
+    def next_ticks(self) -> Mapping[Phase, datetime | None]:
+        """The next time of each phase; computed when it is shown, for there may be many clinics."""
+        return {phase: self._next(phase) for phase in Phase}
+
+    def _next(self, phase: Phase) -> datetime | None:
+        clinic, config = self.configured.clinic, self.configured.config
+        if not clinic.is_active:
+            return None
+        try:
+            ticks = _ticks(clinic, config.sync_schedules[phase], self.now, 1)
+        except ValueError:
+            return None
+        return ticks[0] if ticks else None
 
 
 def schedules_page(view: OperatorView) -> list[ScheduleRow]:
@@ -106,11 +128,10 @@ def schedules_page(view: OperatorView) -> list[ScheduleRow]:
     with transaction(view.engine) as connection:
         now = clock_of(connection).database
         stored = schedule_configs(connection)
-        clinics = [
-            ConfiguredClinic(each, stored.get(each.id, ScheduleConfig()))
+        return [
+            ScheduleRow(ConfiguredClinic(each, stored.get(each.id, ScheduleConfig())), now)
             for each in all_clinics(connection)
         ]
-    return [ScheduleRow(each, _next_of(each, now)) for each in clinics]
 
 
 def schedule_page(
@@ -151,26 +172,30 @@ def preview_of(clinic: Clinic, entered: EnteredSchedule, now: datetime) -> Sched
 
 
 def change_schedule(
-    view: OperatorView, slug: str, entered: EnteredSchedule, *, stored_digest: str
-) -> SchedulePreview:
-    """Store an entered schedule, unless something is wrong with it; return its preview.
+    view: OperatorView, slug: str, entered: EnteredSchedule, *, stored_digest: str, reason: str
+) -> None:
+    """Store an entered schedule; the same one writes nothing.
 
     Args:
         view: The operator's.
         slug: The clinic.
         entered: What was typed.
         stored_digest: Of the schedule that the operator saw, see ``SchedulePage``.
+        reason: Why, for the log; may be empty.
 
     Raises:
+        BadSchedule: If something is wrong with it, see ``preview_of``.
+        BadReason: If the reason is too long.
         NotVisible, NotAllowed: If the operator does not see the clinic, or may not change it.
         ScheduleChanged: If the stored schedule is another one by now.
     """
+    noted = optional_reason(reason)
     with visible_only(), transaction(view.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
         check_role(view, OperatorRole.ADMIN, clinic)
-        preview = preview_of(clinic, entered, clock_of(connection).database)
-        if preview.problems:
-            return preview
+        problems = preview_of(clinic, entered, clock_of(connection).database).problems
+        if problems:
+            raise BadSchedule("; ".join(f"{name}: {why}" for name, why in problems.items()))
         lock_clinic(connection, clinic.id)
         before = EnteredSchedule.of(schedule_config(connection, clinic))
         if before.digest != stored_digest:
@@ -178,21 +203,36 @@ def change_schedule(
                 "Someone changed this schedule after you opened the page. These are the stored "
                 "values now; enter yours again."
             )
-        changes = {
-            name: [before.fields[name], value]
-            for name, value in entered.fields.items()
-            if before.fields[name] != value
-        }
+        changes = _changes(before, entered)
         if changes:
             set_schedule_config(connection, clinic, _config(entered))
-            note_action(
-                connection,
-                view.actor,
-                OperatorAction.SCHEDULE_CHANGED,
-                clinic_id=clinic.id,
-                details=json.dumps({"by": view.name, "changes": changes}),
-            )
-    return preview
+            _note_change(connection, view, clinic, changes, noted)
+
+
+def _changes(before: EnteredSchedule, after: EnteredSchedule) -> dict[str, list[str]]:
+    """The fields that differ, with the values before and after."""
+    return {
+        name: [before.fields[name], value]
+        for name, value in after.fields.items()
+        if before.fields[name] != value
+    }
+
+
+def _note_change(
+    connection: Connection,
+    view: OperatorView,
+    clinic: Clinic,
+    changes: Mapping[str, list[str]],
+    reason: str,
+) -> None:
+    facts = {"by": view.name, "changes": changes, **({"reason": reason} if reason else {})}
+    note_action(
+        connection,
+        view.actor,
+        OperatorAction.SCHEDULE_CHANGED,
+        clinic_id=clinic.id,
+        details=json.dumps(facts),
+    )
 
 
 def _config(entered: EnteredSchedule) -> ScheduleConfig:
@@ -218,14 +258,3 @@ def _ticks(clinic: Clinic, cron: str, now: datetime, count: int) -> tuple[dateti
     """
     read = timetable(clinic, cron)
     return () if read is None else tuple(next_ticks(read.cron, read.zone, now, count))
-
-
-def _next_of(configured: ConfiguredClinic, now: datetime) -> dict[Phase, datetime | None]:
-    clinic, found = configured.clinic, dict[Phase, datetime | None]()
-    for phase in Phase:
-        try:
-            ticks = _ticks(clinic, configured.config.sync_schedules[phase], now, 1)
-        except ValueError:
-            ticks = ()
-        found[phase] = ticks[0] if ticks and clinic.is_active else None
-    return found

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
+from pims_pipeline.domain.console.decisions import optional_reason
 from pims_pipeline.domain.console.operators import OperatorAction, OperatorRole
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.moments import age_of
@@ -101,6 +102,7 @@ def start_sync(
     scope: Scope,
     dates: tuple[date | None, date | None],
     *,
+    reason: str,
     earliest: date,
     runs: Runs,
 ) -> StartedSync:
@@ -111,16 +113,19 @@ def start_sync(
         slug: The clinic.
         scope: Which phases.
         dates: The first and the last business date; None for the default.
+        reason: Why, for the log; may be empty.
         earliest: The first date that can be synced.
         runs: Starts the run.
 
     Raises:
         NotVisible, NotAllowed: If the operator does not see the clinic, or may start no sync.
         BadDates: If the dates cannot be synced.
+        BadReason: If the reason is too long.
         ClinicDeactivated, NoLoginStored: If the clinic cannot be synced.
         WrongClock: If this host's clock and the database's are too far apart.
         NotStarted: If Dagster did not start the run.
     """
+    why = optional_reason(reason)
     now = check_clock(view.engine)
     with visible_only(), transaction(view.engine) as connection:
         clinic = clinic_by_slug(connection, slug)
@@ -128,7 +133,8 @@ def start_sync(
         check_syncable(connection, clinic)
         default = _default(connection, clinic, scope, now, earliest)
         window = _window(scope, default, dates, earliest, last_syncable_date(now.date()))
-        run = planned_run(clinic, scope, window, OperatorAction.SYNC_STARTED, facts={})
+        facts = {"reason": why} if why else {}
+        run = planned_run(clinic, scope, window, OperatorAction.SYNC_STARTED, facts=facts)
         note_planned(connection, view, run)
     return start_planned(view, run, runs)
 
