@@ -17,7 +17,7 @@ from pims_pipeline.store.queries.syncs import StoredSync
 
 
 class ConsoleRuns:
-    """See ``Runs``; thread-safe.
+    """See ``RunStarter``; thread-safe.
 
     Args:
         dagster: The API's client.
@@ -36,15 +36,15 @@ class ConsoleRuns:
         tags: Mapping[str, str],
         config: RunConfig,
     ) -> str:
-        """See ``Runs``."""
+        """See ``RunStarter``."""
         return self._dagster.launch(scope, slug, window, tags=tags, config=config)
 
     def run_of_sync(self, sync_id: UUID) -> str | None:
-        """See ``Runs``."""
+        """See ``RunStarter``."""
         return self._cache.run_of_sync(sync_id)
 
     def stage(self, sync: StoredSync, now: datetime) -> SyncStage:
-        """See ``Runs``; decided as the API decides it."""
+        """See ``RunStarter``; decided as the API decides it."""
         run: RunState | None = None
         steps: list[str] = []
         if sync.run_id is not None and needs_run_state(sync, now):

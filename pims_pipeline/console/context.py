@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from pims_pipeline.local_trust.origins import OwnAddresses
-from pims_pipeline.operations.console.launching import Runs
+from pims_pipeline.operations.console.launching import RunStarter
 
 _NO_ADDRESSES = OwnAddresses(authorities=frozenset())
 
@@ -65,7 +65,7 @@ class ConsoleContext:
 
     engine: Engine = field(repr=False)
     dagster_ui_url: str
-    runs: Runs = field(repr=False)
+    runs: RunStarter = field(repr=False)
     partition_start: date
     own_addresses: OwnAddresses = _NO_ADDRESSES
     proxy: IdentityProxy | None = None

@@ -1,4 +1,4 @@
-"""Runs that tests start: noted, and nothing else happens."""
+"""RunStarter that tests start: noted, and nothing else happens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,17 +53,17 @@ class NotedRuns:
         tags: Mapping[str, str],
         config: RunConfig,
     ) -> str:
-        """See ``Runs``."""
+        """See ``RunStarter``."""
         if self.refusal is not None:
             raise UserFacingError(self.refusal)
         self.launched.append(Launch(scope, slug, window, tags, config))
         return f"run-{len(self.launched)}"
 
     def run_of_sync(self, sync_id: UUID) -> str | None:
-        """See ``Runs``."""
+        """See ``RunStarter``."""
         known = {each.sync_id: f"run-{n}" for n, each in enumerate(self.launched, 1)}
         return known.get(sync_id)
 
     def stage(self, sync: StoredSync, now: datetime) -> SyncStage:  # noqa: ARG002 - the same for all
-        """See ``Runs``."""
+        """See ``RunStarter``."""
         return self.now

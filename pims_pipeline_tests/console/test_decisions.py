@@ -1,10 +1,9 @@
 """Holds, dead letters, schedules and syncs: what an operator decides, and who may."""
 
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, text, update
+from sqlalchemy import Engine, Executable, text, update
 from sqlalchemy.exc import DBAPIError
 
 from pims_pipeline.domain.clinics import Clinic, DateRange
@@ -23,12 +22,21 @@ from pims_pipeline.store.holds import hold_by_id
 from pims_pipeline.store.secrets.vault import Vault
 from pims_pipeline.store.tables.cases import cases
 from pims_pipeline.store.tables.syncs import reconciliation_holds, sync_failures
-from pims_pipeline_tests.console.browsers import PASSWORD, Browser, SignIn
+from pims_pipeline_tests.console.browsers import OWN_PAGE, PASSWORD, Browser, SignIn
 from pims_pipeline_tests.console.runs import NotedRuns
 from pims_pipeline_tests.console.test_pages import NASTY, Structure
-from pims_pipeline_tests.console.waiting import LOGIN, TODAY, WINDOW, add_failure, add_hold
-
-REASON = "the clinic closed these days"
+from pims_pipeline_tests.console.waiting import (
+    LOGIN,
+    REASON,
+    SCHEDULE,
+    TODAY,
+    WINDOW,
+    add_failure,
+    add_hold,
+    decisions,
+    forms_of,
+    send,
+)
 
 
 @pytest.fixture
@@ -54,23 +62,6 @@ def failure_id(engine: Engine, ready: Clinic) -> UUID:
 def olga(sign_in: SignIn) -> Browser:
     """An operator of all clinics."""
     return sign_in("olga", OperatorRole.OPERATOR)
-
-
-def decisions(engine: Engine) -> list[tuple[str, str, dict[str, Any]]]:
-    """Who decided what, and what the log keeps of it, oldest first."""
-    with transaction(engine) as connection:
-        rows = connection.execute(
-            text(
-                "SELECT name, action, details FROM operator_log JOIN operators "
-                "ON operators.id = operator_id WHERE action NOT LIKE 'sign%' "
-                "AND action NOT LIKE '%seen' ORDER BY seq"
-            )
-        )
-        return [tuple(row) for row in rows]
-
-
-def send(browser: Browser, path: str, **fields: str) -> Any:
-    return browser.send(path, form_token=browser.token(), **fields)
 
 
 def test_a_hold_shows_each_case_with_what_the_vendor_said_last(
@@ -249,16 +240,6 @@ def test_a_name_and_a_reason_stay_text_on_the_page_of_a_hold(
         assert structure(name) == harmless
 
 
-SCHEDULE = {
-    "inbound": "*/10 7-19 * * *",
-    "cases": "off",
-    "reconciliation": "30 1 * * *",
-    "days_ahead": "14",
-    "lookback_days": "7",
-    "parallel_batch_size": "5",
-}
-
-
 def hidden(page: str, name: str) -> str:
     return page.split(f'name="{name}" value="', 1)[1].split('"', 1)[0]
 
@@ -309,18 +290,6 @@ def test_what_is_wrong_with_a_schedule_is_said_beside_its_field(
     assert f'id="{name}-problem"' in page.text
     assert page.text.count("field-problem") == 1
     assert decisions(engine) == []
-
-
-def forms_of(hold_id: UUID, failure_id: UUID, slug: str) -> dict[str, dict[str, str]]:
-    """Each form that decides, with fields that would do."""
-    return {
-        f"/holds/{hold_id}/approve": {"reason": REASON},
-        f"/holds/{hold_id}/reject": {"reason": REASON},
-        f"/holds/{hold_id}/look-again": {},
-        f"/failures/{failure_id}/retry": {},
-        f"/clinics/{slug}/sync": {"scope": "full"},
-        f"/clinics/{slug}/schedule": {**SCHEDULE, "do": "save"},
-    }
 
 
 @pytest.fixture
@@ -386,7 +355,7 @@ def test_a_form_of_another_site_or_of_another_sign_in_decides_nothing(
     token = olga.token()
     for path, fields in forms.items():
         assert olga.send(path, foreign, form_token=token, **fields).status_code == 403
-        assert olga.send(path, form_token="0" * 64, **fields).status_code == 403
+        assert olga.send(path, OWN_PAGE, form_token="0" * 64, **fields).status_code == 403
     assert (runs.launched, decisions(engine)) == ([], [])
 
 
@@ -396,7 +365,7 @@ def test_the_database_refuses_a_viewers_decisions_too(engine: Engine, api_engine
         create_operator(engine, f"the-{role}", password=PASSWORD, role=role)
         opened = open_sign_in(api_engine, f"the-{role}", PASSWORD, address="203.0.113.7")
         seen = as_operator(api_engine, hash_of_id(opened.id))
-        statements = [
+        statements: list[Executable] = [
             update(reconciliation_holds).values(decided_by="x"),
             update(sync_failures).values(next_retry_at=None),
             text("UPDATE clinic_schedule_configs SET days_ahead = 3"),

@@ -1,6 +1,7 @@
-"""What waits for an operator: a hold of several days, and a dead letter."""
+"""What waits for an operator: a hold of several days, and a dead letter; and its decisions."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, text, update
@@ -10,11 +11,21 @@ from pims_pipeline.domain.phases import Phase
 from pims_pipeline.store.database.engine import transaction
 from pims_pipeline.store.failures import FailureInput, record_failures
 from pims_pipeline.store.tables.cases import pims_appointments
+from pims_pipeline_tests.console.browsers import OWN_PAGE, Browser
 from pims_pipeline_tests.console.practice import add_case, begin_sync, land_appointment
 
 LOGIN = {"username": "vet", "password": "made-up", "company_id": "1001"}
 TODAY = datetime.now(UTC).date()
 WINDOW = DateRange(TODAY, TODAY + timedelta(days=2))
+REASON = "the clinic closed these days"
+SCHEDULE = {
+    "inbound": "*/10 7-19 * * *",
+    "cases": "off",
+    "reconciliation": "30 1 * * *",
+    "days_ahead": "14",
+    "lookback_days": "7",
+    "parallel_batch_size": "5",
+}
 
 
 def add_hold(engine: Engine, clinic: Clinic) -> UUID:
@@ -56,3 +67,32 @@ def add_failure(engine: Engine, clinic: Clinic) -> UUID:
         query = text("SELECT id FROM sync_failures WHERE clinic_id = :id")
         found: UUID = connection.scalar(query, {"id": clinic.id})
         return found
+
+
+def decisions(engine: Engine) -> list[tuple[str, str, dict[str, Any]]]:
+    """Who decided what, and what the log keeps of it, oldest first."""
+    with transaction(engine) as connection:
+        rows = connection.execute(
+            text(
+                "SELECT name, action, details FROM operator_log JOIN operators "
+                "ON operators.id = operator_id WHERE action NOT LIKE 'sign%' "
+                "AND action NOT LIKE '%seen' ORDER BY seq"
+            )
+        )
+        return [tuple(row) for row in rows]
+
+
+def send(browser: Browser, path: str, **fields: str) -> Any:
+    return browser.send(path, OWN_PAGE, form_token=browser.token(), **fields)
+
+
+def forms_of(hold_id: UUID, failure_id: UUID, slug: str) -> dict[str, dict[str, str]]:
+    """Each form that decides, with fields that would do."""
+    return {
+        f"/holds/{hold_id}/approve": {"reason": REASON},
+        f"/holds/{hold_id}/reject": {"reason": REASON},
+        f"/holds/{hold_id}/look-again": {},
+        f"/failures/{failure_id}/retry": {},
+        f"/clinics/{slug}/sync": {"scope": "full"},
+        f"/clinics/{slug}/schedule": {**SCHEDULE, "do": "save"},
+    }

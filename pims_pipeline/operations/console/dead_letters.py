@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pims_pipeline.domain.clinics import Clinic
 from pims_pipeline.domain.console.operators import OperatorAction, OperatorRole
+from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.failures import FailureStatus
 from pims_pipeline.operations.console.launching import (
-    Runs,
+    RunStarter,
     StartedSync,
     note_planned,
     planned_run,
@@ -62,7 +63,7 @@ def failures_page(view: OperatorView, slug: str | None, *, open_only: bool) -> F
     return FailuresPage(tuple(sorted(shown, key=lambda each: not each.is_dead)), now)
 
 
-def retry(view: OperatorView, failure_id: UUID, *, earliest: date, runs: Runs) -> StartedSync:
+def retry(view: OperatorView, failure_id: UUID, *, earliest: date, runs: RunStarter) -> StartedSync:
     """Make a failure due, and start its phase over its dates.
 
     Raises:
@@ -90,5 +91,6 @@ def retry(view: OperatorView, failure_id: UUID, *, earliest: date, runs: Runs) -
 
 def _shown(view: OperatorView, known: ClinicFailure, clinic: Clinic) -> ShownFailure:
     is_open = known.status is not FailureStatus.RESOLVED
-    may = is_open and clinic.is_active and view.rights.may(OperatorRole.OPERATOR, clinic.id)
+    is_synced = refusal(clinic, ClinicUse.SYNC) is None
+    may = is_open and is_synced and view.rights.may(OperatorRole.OPERATOR, clinic.id)
     return ShownFailure(known, clinic, may)

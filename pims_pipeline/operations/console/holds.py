@@ -21,7 +21,7 @@ from pims_pipeline.domain.holds import HoldStatus
 from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.phases import Phase
 from pims_pipeline.operations.console.launching import (
-    Runs,
+    RunStarter,
     StartedSync,
     note_planned,
     planned_run,
@@ -143,7 +143,7 @@ def hold_page(view: OperatorView, hold_id: UUID) -> HoldPage:
 
 
 def approve(
-    view: OperatorView, hold_id: UUID, *, reason: str, earliest: date, runs: Runs
+    view: OperatorView, hold_id: UUID, *, reason: str, earliest: date, runs: RunStarter
 ) -> StartedSync:
     """Start the run that approves a hold.
 
@@ -202,7 +202,9 @@ def reject(view: OperatorView, hold_id: UUID, *, reason: str) -> None:
         )
 
 
-def look_again(view: OperatorView, hold_id: UUID, *, earliest: date, runs: Runs) -> StartedSync:
+def look_again(
+    view: OperatorView, hold_id: UUID, *, earliest: date, runs: RunStarter
+) -> StartedSync:
     """Start a reconciliation of a hold's dates, which asks the vendor again.
 
     The hold stays while the finding is the same; another finding supersedes it.

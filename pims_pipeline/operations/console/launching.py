@@ -2,7 +2,7 @@
 
 A decision is written to the log before its run is started, with the id by which the run is found:
 after a crash in between, the log has the decision, and the page of the sync shows what became of
-it. How runs are started belongs to the composition root, which passes ``Runs``.
+it. How runs are started belongs to the composition root, which passes ``RunStarter``.
 """
 
 import json
@@ -54,7 +54,7 @@ class SyncStage:
     error: str | None = None
 
 
-class Runs(Protocol):
+class RunStarter(Protocol):
     """Starts runs and reports on them; thread-safe."""
 
     def launch(
@@ -136,7 +136,7 @@ def note_planned(connection: Connection, view: OperatorView, run: PlannedRun) ->
     _note(connection, view, run, {})
 
 
-def start_planned(view: OperatorView, run: PlannedRun, runs: Runs) -> StartedSync:
+def start_planned(view: OperatorView, run: PlannedRun, runs: RunStarter) -> StartedSync:
     """Start a run whose decision was written.
 
     Raises:

@@ -114,7 +114,7 @@ class ScheduleRow:
 
     def _next(self, phase: Phase) -> datetime | None:
         clinic, config = self.configured.clinic, self.configured.config
-        if not clinic.is_active:
+        if refusal(clinic, ClinicUse.SYNC):
             return None
         try:
             ticks = _ticks(clinic, config.sync_schedules[phase], self.now, 1)

@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 from pims_pipeline.domain.clinics import Clinic, DateRange, business_date, last_syncable_date
 from pims_pipeline.domain.console.decisions import optional_reason
 from pims_pipeline.domain.console.operators import OperatorAction, OperatorRole
+from pims_pipeline.domain.deactivation import ClinicUse, refusal
 from pims_pipeline.domain.errors import UserFacingError
 from pims_pipeline.domain.moments import age_of
 from pims_pipeline.domain.phases import SCOPES, Scope
 from pims_pipeline.operations.clinics import check_syncable
 from pims_pipeline.operations.console.launching import (
-    Runs,
+    RunStarter,
     StartedSync,
     SyncStage,
     note_planned,
@@ -50,17 +51,19 @@ class SyncForm:
         windows: By scope, the dates that a sync covers by default.
         first: The first date that can be synced.
         last: The last one.
+        notice: Why the clinic is not synced; None if it may be.
     """
 
     clinic: Clinic
     windows: Mapping[Scope, DateRange]
     first: date
     last: date
+    notice: str | None
     may_start: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncProgress:
+class WatchedSync:
     """A sync that an operator started, and how far it is.
 
     Attributes:
@@ -92,7 +95,8 @@ def sync_form(view: OperatorView, slug: str, *, earliest: date) -> SyncForm:
             windows=windows,
             first=earliest,
             last=last_syncable_date(now.date()),
-            may_start=clinic.is_active and view.rights.may(OperatorRole.OPERATOR, clinic.id),
+            notice=refusal(clinic, ClinicUse.SYNC),
+            may_start=view.rights.may(OperatorRole.OPERATOR, clinic.id),
         )
 
 
@@ -104,7 +108,7 @@ def start_sync(
     *,
     reason: str,
     earliest: date,
-    runs: Runs,
+    runs: RunStarter,
 ) -> StartedSync:
     """Start a sync of a clinic.
 
@@ -139,7 +143,7 @@ def start_sync(
     return start_planned(view, run, runs)
 
 
-def sync_progress(view: OperatorView, slug: str, sync_id: UUID, *, runs: Runs) -> SyncProgress:
+def sync_progress(view: OperatorView, slug: str, sync_id: UUID, *, runs: RunStarter) -> WatchedSync:
     """How far a sync is that an operator started, or whose first audit has that id.
 
     Raises:
@@ -162,7 +166,7 @@ def sync_progress(view: OperatorView, slug: str, sync_id: UUID, *, runs: Runs) -
     else:
         stage = runs.stage(sync, now)
     is_watched = not stage.has_ended and age_of(sync.created_at, now) < WATCH_LIMIT
-    return SyncProgress(
+    return WatchedSync(
         clinic=clinic, decision=decisions[0], sync=sync, stage=stage, is_watched=is_watched
     )
 
